@@ -1,0 +1,1 @@
+"""What Caffe's files mean, and what will go wrong with them."""

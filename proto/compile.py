@@ -1,0 +1,237 @@
+"""Compiles a caffe.proto, ours or a user's, with grpcio-tools; at build time, what the package ships of ours.
+
+The build loads this file by its path, before the package exists, so it imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto
+
+# Our own schema imports it for its options; it says nothing about Caffe.
+OPTIONS_FILE = "google/protobuf/descriptor.proto"
+
+# FieldDescriptorProto.Label, by number.
+_LABELS = {1: "o", 2: "r", 3: "q"}
+# FieldDescriptorProto.Type, by number.
+_KINDS = (
+    "",
+    *("double", "float", "int64", "uint64", "int32", "fixed64", "fixed32", "bool", "string"),
+    *("message", "message", "bytes", "uint32", "enum", "sfixed32", "sfixed64", "sint32", "sint64"),
+)
+_GROUP = 10
+
+
+class CompileError(Exception):
+    """A .proto file could not be compiled; the message is protoc's, or says which file is missing."""
+
+
+class CompilerMissing(CompileError):
+    """grpcio-tools, which brings protoc, is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__('compiling a .proto file needs grpcio-tools: pip install "caffe-lint[proto]"')
+
+
+def compile_proto(path: Path) -> bytes:
+    """Compile a .proto file to a serialized FileDescriptorSet that also holds the files it imports.
+
+    Raises CompilerMissing without grpcio-tools, and CompileError with protoc's words for a file it refuses.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _run_protoc(path, Path(folder), "--include_imports", "--descriptor_set_out=descriptor_set")
+        return _with_plain_json_names((Path(folder) / "descriptor_set").read_bytes())
+
+
+def compile_stub(path: Path) -> str:
+    """The stub of the module that protoc would make of a .proto file, as mypy --strict accepts it."""
+    with tempfile.TemporaryDirectory() as folder:
+        _run_protoc(path, Path(folder), "--pyi_out=.")
+        stub = (Path(folder) / f"{path.stem}_pb2.pyi").read_text(encoding="utf-8")
+    stub = stub.replace("_Mapping]", "_Mapping[str, object]]")
+    # A field named by a Python keyword can be given as **{"lambda": 1} only.
+    stub = stub.replace("**kwargs)", "**kwargs: object)")
+    stub = re.sub(r"^(\w+): _ClassVar\[int\]$", r"\1: int", stub, flags=re.MULTILINE)
+    # Two fields whose names differ in case only share the constant that holds a number.
+    lines: list[str] = []
+    numbers: set[str] = set()
+    for line in stub.splitlines(keepends=True):
+        if "_FIELD_NUMBER: " not in line:
+            numbers.clear()
+        elif line in numbers:
+            continue
+        else:
+            numbers.add(line)
+        lines.append(line)
+    return "".join(lines)
+
+
+def schema_table(descriptor_set: bytes) -> str:
+    """The schema as lines of tab-separated words, which can be read at run time without protobuf.
+
+    M  message    dialects
+    F  text name  number  label (o r q)  kind  type  default (- or =text)  dialects  proto name if another
+    E  enum       dialects
+    V  value      number  dialects
+
+    F lines belong to the M line above them, V lines to the E line. Messages and enums have their full names,
+    less the package. No dialects: BVLC's own, as all is in a user's file. In a default, backslash, tab and
+    the ends of lines are written as in Python.
+    """
+    from google.protobuf import message_factory
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+    from google.protobuf.descriptor_pool import DescriptorPool
+
+    files: Any = FileDescriptorSet.FromString(descriptor_set)
+    names = _names_without_package(files)
+    pool = DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    classes = message_factory.GetMessageClassesForFiles([file.name for file in files.file], pool)
+    options: dict[str, FieldDescriptor] = {}
+    with contextlib.suppress(KeyError):
+        for name in ("dialects", "text_name", "message_dialects", "enum_dialects", "value_dialects"):
+            options[name] = pool.FindExtensionByName(f"caffe_lint.{name}")
+        # Only the messages of the pool that knows our options can read them.
+        files = classes["google.protobuf.FileDescriptorSet"].FromString(descriptor_set)
+    lines: list[str] = []
+    for file in files.file:
+        if file.name != OPTIONS_FILE:
+            for enum in file.enum_type:
+                lines.extend(_enum_lines(enum, "", options))
+            for message in file.message_type:
+                lines.extend(_message_lines(message, "", names, options))
+    return "".join(f"{line}\n" for line in lines)
+
+
+_Options = Mapping[str, "FieldDescriptor"]
+
+
+def _names_without_package(files: Any) -> dict[str, str]:
+    """Names of messages and enums, less the package, by the names that a field's type_name gives them."""
+    names: dict[str, str] = {}
+    for file in files.file:
+        package = f".{file.package}." if file.package else "."
+        scopes = [("", file)]
+        while scopes:
+            scope, holder = scopes.pop()
+            messages = holder.message_type if holder is file else holder.nested_type
+            names.update((f"{package}{scope}{enum.name}", f"{scope}{enum.name}") for enum in holder.enum_type)
+            names.update(
+                (f"{package}{scope}{message.name}", f"{scope}{message.name}") for message in messages
+            )
+            scopes.extend((f"{scope}{message.name}.", message) for message in messages)
+    return names
+
+
+def _option(element: Any, name: str, options: _Options) -> str:
+    return element.options.Extensions[options[name]] if options else ""
+
+
+def _message_lines(
+    message: DescriptorProto, scope: str, names: Mapping[str, str], options: _Options
+) -> Iterator[str]:
+    dialects = _option(message, "message_dialects", options)
+    yield f"M\t{scope}{message.name}\t{dialects}"
+    for field in message.field:
+        yield _field_line(field, dialects, names, options)
+    for enum in message.enum_type:
+        yield from _enum_lines(enum, f"{scope}{message.name}.", options)
+    for nested in message.nested_type:
+        yield from _message_lines(nested, f"{scope}{message.name}.", names, options)
+
+
+def _field_line(
+    field: FieldDescriptorProto, dialects: str, names: Mapping[str, str], options: _Options
+) -> str:
+    type_name = names.get(field.type_name, field.type_name.lstrip("."))
+    text_name = _option(field, "text_name", options) or field.name
+    if field.type == _GROUP:  # The text format calls a group by its type.
+        text_name = type_name.rpartition(".")[2]
+    default = "-"
+    if field.HasField("default_value"):
+        default = "=" + field.default_value.translate(_ESCAPES)
+    words = ["F", text_name, str(field.number), _LABELS[field.label], _KINDS[field.type], type_name, default]
+    words.append(_option(field, "dialects", options) or dialects)
+    words.append(field.name if field.name != text_name else "")
+    return "\t".join(words)
+
+
+def _enum_lines(enum: EnumDescriptorProto, scope: str, options: _Options) -> Iterator[str]:
+    dialects = _option(enum, "enum_dialects", options)
+    yield f"E\t{scope}{enum.name}\t{dialects}"
+    for value in enum.value:
+        yield f"V\t{value.name}\t{value.number}\t{_option(value, 'value_dialects', options) or dialects}"
+
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _run_protoc(path: Path, folder: Path, *arguments: str) -> None:
+    """Run protoc on a file, in a process of its own, because it writes its errors to the terminal itself."""
+    if not path.is_file():
+        raise CompileError(f"{path}: no such file")
+    tools = importlib.util.find_spec("grpc_tools")
+    if tools is None or not tools.submodule_search_locations:
+        raise CompilerMissing
+    path = path.resolve()
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{path.parent}"]
+    command += [f"-I{Path(location, '_proto')}" for location in tools.submodule_search_locations]
+    # `python -m` looks for modules in the working directory first: let that be one where there are none.
+    run = subprocess.run(
+        [*command, *arguments, str(path)], cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
+    )
+    if run.returncode:
+        raise CompileError(run.stderr.strip() or f"{path}: protoc stopped with status {run.returncode}")
+
+
+def _with_plain_json_names(descriptor_set: bytes) -> bytes:
+    """Make each field's name its JSON name: protobuf refuses two default ones that differ in case only."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+    files = FileDescriptorSet.FromString(descriptor_set)
+    for file in files.file:
+        messages = list(file.message_type)
+        while messages:
+            message = messages.pop()
+            messages.extend(message.nested_type)
+            for field in message.field:
+                field.json_name = field.name
+    return files.SerializeToString(deterministic=True)
+
+
+# At run time setuptools would only cost time, and it may be missing; in a build, it is what loads this file.
+if "setuptools" in sys.modules:
+    from setuptools.command.build_py import build_py
+
+    class BuildPy(build_py):
+        """Adds to the package what is compiled from caffe.proto: descriptor set, schema table, type stub."""
+
+        def run(self) -> None:
+            """Compile beside the sources for an editable install, else into the build folder alone."""
+            source = Path(self.get_package_dir("caffe_lint.proto"))
+            if self.editable_mode:
+                _write_compiled(source / "caffe.proto", source)
+                # Asked for before there was anything compiled, the list of data files has been kept.
+                self.__dict__.pop("data_files", None)
+                super().run()
+            else:
+                super().run()
+                _write_compiled(source / "caffe.proto", Path(self.build_lib, "caffe_lint", "proto"))
+
+    def _write_compiled(path: Path, folder: Path) -> None:
+        descriptor_set = compile_proto(path)
+        (folder / "caffe.binpb").write_bytes(descriptor_set)
+        (folder / "caffe.schema").write_text(schema_table(descriptor_set), encoding="utf-8", newline="\n")
+        (folder / "caffe_pb2.pyi").write_text(compile_stub(path), encoding="utf-8", newline="\n")

@@ -1,0 +1,44 @@
+"""Real protobuf messages from a compiled descriptor set, in a pool of their own.
+
+A pool of its own lets our schema, a user's caffe.proto and a pycaffe live in one process. And every protobuf
+runtime since 4.25 loads a descriptor set, where a generated module refuses all runtimes older than its compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor, FileDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+
+from caffe_lint.proto.compile import OPTIONS_FILE
+
+
+def file_descriptors(descriptor_set: bytes) -> list[FileDescriptor]:
+    """The files of a descriptor set, loaded into a new pool; without protobuf's own file of options."""
+    files = FileDescriptorSet.FromString(descriptor_set).file
+    pool = DescriptorPool()
+    for file in files:
+        pool.Add(file)
+    return [pool.FindFileByName(file.name) for file in files if file.name != OPTIONS_FILE]
+
+
+def message_classes(descriptor_set: bytes) -> dict[str, type[Message]]:
+    """The message classes of a descriptor set by full name less the package, as the schema table has them.
+
+    >>> message_classes(Path("caffe.binpb").read_bytes())["NetParameter"](name="LeNet").name
+    'LeNet'
+    """
+    classes: dict[str, type[Message]] = {}
+
+    def add(scope: str, messages: Iterable[Descriptor]) -> None:
+        for message in messages:
+            classes[scope + message.name] = message_factory.GetMessageClass(message)
+            add(f"{scope}{message.name}.", message.nested_types)
+
+    for file in file_descriptors(descriptor_set):
+        add("", file.message_types_by_name.values())
+    return classes
