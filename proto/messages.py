@@ -1,7 +1,7 @@
 """Real protobuf messages from a compiled descriptor set, in a pool of their own.
 
 A pool of its own lets our schema, a user's caffe.proto and a pycaffe live in one process. And every protobuf
-runtime since 4.25 loads a descriptor set, where a generated module refuses all runtimes older than its compiler.
+runtime since 4.25 loads a descriptor set, where a generated module refuses runtimes older than its compiler.
 """
 
 from __future__ import annotations
