@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OPTIONS_FILE = "google/protobuf/descriptor.proto"
 
 # FieldDescriptorProto.Label, by number.
-_LABELS = {1: "o", 2: "r", 3: "q"}
+_LABELS = {1: "o", 2: "q", 3: "r"}
 # FieldDescriptorProto.Type, by number.
 _KINDS = (
     "",
@@ -81,13 +81,13 @@ def schema_table(descriptor_set: bytes) -> str:
     """The schema as lines of tab-separated words, which can be read at run time without protobuf.
 
     M  message    dialects
-    F  text name  number  label (o r q)  kind  type  default (- or =text)  dialects  proto name if another
+    F  text name  number  label  kind  type  default (- or =text)  dialects  proto name if another
     E  enum       dialects
     V  value      number  dialects
 
     F lines belong to the M line above them, V lines to the E line. Messages and enums have their full names,
-    less the package. No dialects: BVLC's own, as all is in a user's file. In a default, backslash, tab and
-    the ends of lines are written as in Python.
+    less the package. Labels: o optional, q required, r repeated, p repeated and packed. No dialects: BVLC's
+    own, as all is in a user's file. In a default, backslash, tab and the ends of lines are as in Python.
     """
     from google.protobuf import message_factory
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -162,7 +162,8 @@ def _field_line(
     default = "-"
     if field.HasField("default_value"):
         default = "=" + field.default_value.translate(_ESCAPES)
-    words = ["F", text_name, str(field.number), _LABELS[field.label], _KINDS[field.type], type_name, default]
+    label = "p" if field.options.packed else _LABELS[field.label]
+    words = ["F", text_name, str(field.number), label, _KINDS[field.type], type_name, default]
     words.append(_option(field, "dialects", options) or dialects)
     words.append(field.name if field.name != text_name else "")
     return "\t".join(words)
