@@ -1,0 +1,179 @@
+"""Repairs of single fields, in the style of the file: set, insert, remove, rename.
+
+Each gives a `Patch`: the edits, and the changes of meaning they stand for. Patches add up.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from ..proto.binder import Message, plain_value
+from ..proto.tree import Block, Field, Scalar, Tree
+from .edit import Change, Edit, Fix, Insertion
+
+
+class Patch(NamedTuple):
+    """Edits of one file together with what they mean."""
+
+    edits: tuple[Edit, ...] = ()
+    changes: tuple[Change | Insertion, ...] = ()
+
+    def __add__(self, other: Patch) -> Patch:  # type: ignore[override]
+        return Patch(self.edits + other.edits, self.changes + other.changes)
+
+    def fix(self, path: str, title: str, *, safe: bool = True) -> Fix:
+        """The fix that applies this patch to the file at `path`."""
+        return Fix(path, title, self.edits, self.changes, safe)
+
+
+def number_text(value: float) -> str:
+    """A number as a person would write it: 0.001, 35, 1e-10."""
+    text = f"{value:.12g}"
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else text
+
+
+def value_text(value: Any) -> str:
+    """A value of `plain_value` in text format: a number, true or false, or a quoted string."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return number_text(value)
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def set_field(tree: Tree, message: Message, name: str, value: Any, *, beside: tuple[str, ...] = (), text: str = "") -> Patch:
+    """Writes `name: value` into a message: in place of what stands there, else as a new field.
+
+    A new field goes behind the last of the fields named by `beside` that is written, else behind the last field.
+    `text` is how the value is written where `value_text` would not do (the name of an enum value).
+    """
+    written = text or value_text(value)
+    change = Change(message.block, name, (plain_value(value),))
+    entries = message.entries.get(name)
+    if entries:
+        node = entries[0][1]
+        return Patch((Edit(node.start, node.end, written.encode()),), (change,))
+    neighbours = [field for sibling in beside if (field := message.field(sibling)) is not None]
+    anchor = max(neighbours, key=lambda field: field.end, default=None)
+    return Patch((insert_text(tree, message.block, name, written, anchor),), (change,))
+
+
+def append_field(tree: Tree, message: Message, name: str, value: Any) -> Patch:
+    """Adds one value to a repeated field, behind those that stand there."""
+    entries = message.entries.get(name, [])
+    values = (*(plain_value(entry[0]) for entry in entries), plain_value(value))
+    anchor = entries[-1][2] if entries else None
+    return Patch(
+        (insert_text(tree, message.block, name, value_text(value), anchor),), (Change(message.block, name, values),)
+    )
+
+
+def remove_field(tree: Tree, message: Message, name: str) -> Patch:
+    """Takes a field out, with its line where it has one for itself; comments stay."""
+    entries = message.entries[name]
+    fields = {id(entry[2]): entry[2] for entry in entries}
+    return Patch(tuple(remove_text(tree, field) for field in fields.values()), (Change(message.block, name, ()),))
+
+
+def insert_text(tree: Tree, block: Block, name: str, value: str, anchor: Field | None = None) -> Edit:
+    """The edit that writes `name: value` into a block behind the field `anchor`, else behind its last field.
+
+    On a line of its own with the indentation of its neighbours, or within the line where the block has only one.
+    A comment behind the anchor stays with it.
+    """
+    source = tree.source
+    if anchor is None and block.fields:
+        anchor = block.fields[-1]
+    text = name + separator(tree, block) + value
+    if anchor is not None:
+        if shares_line(tree, block, anchor):
+            return Edit(anchor.end, anchor.end, f" {text}".encode())
+        return insert_line(tree, anchor, text)
+    if block.close == block.open_end or b"\n" not in source[block.open_end : block.close]:
+        if block.start == block.open_end:  # an empty file
+            return Edit(block.close, block.close, text.encode() + eol(tree))
+        return Edit(block.open_end, block.close, f" {text} ".encode())
+    line_end = source.find(b"\n", block.open_end)
+    outer = indent_at(tree, block.start)
+    return Edit(line_end + 1, line_end + 1, outer + indent_unit(tree) + text.encode() + eol(tree))
+
+
+def insert_line(tree: Tree, anchor: Field, text: str) -> Edit:
+    """The edit that puts `text` on a line of its own behind the line that `anchor` ends on, equally indented."""
+    source = tree.source
+    new = indent_at(tree, anchor.start) + text.encode()
+    line_end = source.find(b"\n", anchor.end)
+    if line_end < 0:  # no final newline: it stays so
+        return Edit(len(source), len(source), eol(tree) + new)
+    return Edit(line_end + 1, line_end + 1, new + eol(tree))
+
+
+def remove_text(tree: Tree, field: Field) -> Edit:
+    """The edit that takes a field out of the text: whole lines where nothing else stands on them."""
+    source = tree.source
+    line_start = source.rfind(b"\n", 0, field.start) + 1
+    line_end = source.find(b"\n", field.end)
+    line_end = len(source) if line_end < 0 else line_end + 1
+    if not source[line_start : field.start].strip() and not source[field.end : line_end].strip():
+        return Edit(line_start, line_end, b"")
+    start = field.start
+    if not source[field.end : line_end].strip():
+        while start > line_start and source[start - 1] in b" \t":
+            start -= 1
+        return Edit(start, field.end, b"")
+    end = field.end
+    while end < line_end and source[end] in b" \t":
+        end += 1
+    return Edit(start, end, b"")
+
+
+def rename_text(field: Field, name: str) -> Edit:
+    """The edit that gives a field another name."""
+    return Edit(field.start, field.name_end, name.encode())
+
+
+def shares_line(tree: Tree, block: Block, field: Field) -> bool:
+    """Whether another field, or the closing brace, follows on the line that `field` ends on."""
+    line_end = tree.source.find(b"\n", field.end)
+    rest = tree.source[field.end : len(tree.source) if line_end < 0 else line_end].lstrip(b" \t\r")
+    return bool(rest) and not rest.startswith(b"#")
+
+
+def separator(tree: Tree, block: Block) -> str:
+    """What stands between name and value where this block, or else the file, writes scalars: `: `, `:`, ` : `."""
+    for candidates in (block.fields, tree.root.fields):
+        for field in reversed(candidates):
+            if isinstance(field.value, Scalar) and field.colon >= 0:
+                between = tree.source[field.name_end : field.value.start]
+                if re.fullmatch(rb" ?:[ \t]?", between):
+                    return between.decode()
+    return ": "
+
+
+def eol(tree: Tree) -> bytes:
+    """The end of a line as the file writes it."""
+    first = tree.source.find(b"\n")
+    return b"\r\n" if first > 0 and tree.source[first - 1] == 0x0D else b"\n"
+
+
+def indent_at(tree: Tree, position: int) -> bytes:
+    """The space at the start of the line that holds `position`."""
+    line_start = tree.source.rfind(b"\n", 0, position) + 1
+    match = re.compile(rb"[ \t]*").match(tree.source, line_start)
+    assert match is not None
+    return match[0]
+
+
+def indent_unit(tree: Tree) -> bytes:
+    """One step of indentation, as the first indented block of the file shows it; two spaces if none does."""
+    for field in tree.root.fields:
+        if isinstance(field.value, Block) and field.value.fields:
+            inner = field.value.fields[0]
+            if tree.source.find(b"\n", field.start, inner.start) >= 0:
+                outer, deeper = indent_at(tree, field.start), indent_at(tree, inner.start)
+                if deeper.startswith(outer) and len(deeper) > len(outer):
+                    return deeper[len(outer) :]
+    return b"  "

@@ -1,0 +1,170 @@
+"""The lossless tree: what stands where in a text-format file, as spans over its bytes.
+
+The bytes of the file are the truth. A node holds no text of its own but positions in `Tree.source`, so
+`render(parse(source)) == source` for every input, and an edit of a span leaves every other byte alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple, Union
+
+
+class Problem(NamedTuple):
+    """Something in the text that Caffe's parser (protobuf's C++ `TextFormat::Parse`) would not take.
+
+    `repair` holds replacements (start, end, new bytes) where only one meaning is possible, else None.
+    `safe` is False where the repair rests on more than the characters themselves (a missing brace).
+    """
+
+    kind: str
+    start: int
+    end: int
+    message: str
+    repair: tuple[tuple[int, int, bytes], ...] | None = None
+    repair_title: str = ""
+    safe: bool = True
+
+
+class Scalar:
+    """A number, identifier or string as written: `text` is its token, with a detached minus joined on.
+
+    For adjacent strings, which the format concatenates, `text` holds the tokens with nothing between
+    and the span reaches from the first quote to the last.
+    """
+
+    __slots__ = ("end", "start", "text")
+
+    def __init__(self, text: bytes, start: int, end: int) -> None:
+        self.text = text
+        self.start = start
+        self.end = end
+
+
+class Block:
+    """A message: `{ ... }`, `< ... >`, or the whole file (then without braces).
+
+    `start` and `end` enclose the braces; `open_end` and `close` the inside.
+    """
+
+    __slots__ = ("close", "end", "fields", "open_end", "start")
+
+    def __init__(self, start: int, open_end: int) -> None:
+        self.start = start
+        self.open_end = open_end
+        self.close = open_end
+        self.end = open_end
+        self.fields: list[Field] = []
+
+
+class ListValue:
+    """A bracketed list of values, `[a, b]`."""
+
+    __slots__ = ("end", "items", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.end = start
+        self.items: list[Scalar | Block] = []
+
+
+Value = Union[Scalar, Block, ListValue]
+
+
+class Field:
+    """`name: value` or `name { ... }`, up to and with the separator (`;` or `,`) if there is one.
+
+    `value` is None where the text breaks off. `colon` is its position, or -1 without one.
+    """
+
+    __slots__ = ("colon", "end", "name", "start", "value")
+
+    def __init__(self, name: str, start: int, colon: int, value: Value | None, end: int) -> None:
+        self.name = name
+        self.start = start
+        self.colon = colon
+        self.value = value
+        self.end = end
+
+    @property
+    def name_end(self) -> int:
+        """Where the name ends; names are ASCII, so a character is a byte."""
+        return self.start + len(self.name)
+
+
+class Tree:
+    """A parsed file: its bytes, the outermost message, and every problem of its syntax."""
+
+    __slots__ = ("_line_starts", "problems", "root", "source")
+
+    def __init__(self, source: bytes, root: Block, problems: list[Problem]) -> None:
+        self.source = source
+        self.root = root
+        self.problems = problems
+        self._line_starts: list[int] | None = None
+
+    @property
+    def line_starts(self) -> list[int]:
+        """Byte offset of the first byte of every line, in order."""
+        if self._line_starts is None:
+            starts = [0]
+            find = self.source.find
+            position = find(b"\n")
+            while position >= 0:
+                starts.append(position + 1)
+                position = find(b"\n", position + 1)
+            self._line_starts = starts
+        return self._line_starts
+
+    def line_of(self, offset: int) -> int:
+        """Line of a byte offset, from 1."""
+        return bisect_right(self.line_starts, offset)
+
+    def line_and_column(self, offset: int) -> tuple[int, int]:
+        """Line and column of a byte offset, both from 1, the column in characters as editors count them.
+
+        A byte-order mark at the start of the file is no character to an editor.
+        """
+        line = self.line_of(offset)
+        before = self.source[self.line_starts[line - 1] : offset]
+        if line == 1 and before.startswith(b"\xef\xbb\xbf"):
+            before = before[3:]
+        return line, len(before.decode("utf-8", "replace")) + 1
+
+    def line_text(self, line: int) -> bytes:
+        """The bytes of a line (from 1) without its end-of-line."""
+        starts = self.line_starts
+        end = starts[line] if line < len(starts) else len(self.source)
+        return self.source[starts[line - 1] : end].rstrip(b"\r\n")
+
+
+def render(tree: Tree) -> bytes:
+    """The file again, byte for byte, put together from the spans of the tree's leaves and what lies between.
+
+    Raises ValueError if the spans overlap or run backwards, which would be a fault of the parser.
+    """
+    source = tree.source
+    pieces: list[bytes] = []
+    position = 0
+    stack: list[Field | Value] = [tree.root]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Scalar):
+            if node.start < position or node.end < node.start:
+                raise ValueError(f"spans overlap at byte {node.start}")
+            pieces.append(source[position : node.start])
+            pieces.append(source[node.start : node.end])
+            position = node.end
+        elif isinstance(node, Field):
+            if node.start < position or source[node.start : node.name_end].decode() != node.name:
+                raise ValueError(f"field {node.name!r} is not at byte {node.start}")
+            pieces.append(source[position : node.name_end])
+            position = node.name_end
+            if node.value is not None:
+                stack.append(node.value)
+        elif isinstance(node, Block):
+            stack.extend(reversed(node.fields))
+        else:
+            stack.extend(reversed(node.items))
+    pieces.append(source[position:])
+    return b"".join(pieces)
