@@ -1,4 +1,4 @@
-"""The schema: BVLC's part is Caffe's own, the forks' is complete and in nobody's way, any runtime loads it."""
+"""The schema: BVLC's part is Caffe's own, the forks' is complete and out of its way, any runtime reads it."""
 
 from __future__ import annotations
 
