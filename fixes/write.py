@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-
 from contextlib import suppress
 
 
@@ -21,16 +20,30 @@ def write_atomically(path: str, old: bytes, new: bytes) -> None:
     Raises FileChanged if the file holds anything but `old`, and OSError where it or its folder cannot be written.
     """
     target = os.path.realpath(path)
-    with open(target, "rb") as file:
-        if file.read() != old:
-            raise FileChanged(f"{path} changed while it was being checked; not overwritten")
+    _hold_unchanged(target, old)
     status = os.stat(target)
     if not os.access(target, os.W_OK):
         raise PermissionError(f"{path} is read-only")
+    _replace(target, new, status, expected=old)
+
+
+def write_copy(path: str, target: str, content: bytes) -> None:
+    """Writes the patched content of `path` to another file, with the same mode, making folders where needed.
+
+    Raises FileExistsError if `target` is the file itself, OSError where it cannot be written.
+    """
+    if os.path.exists(target) and os.path.samefile(path, target):
+        raise FileExistsError(f"{target} is the original itself")
+    os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
+    _replace(os.path.realpath(target), content, os.stat(path), expected=None)
+
+
+def _replace(target: str, new: bytes, status: os.stat_result, expected: bytes | None) -> None:
+    """Puts new content in the place of a file in one step, with mode and owner of `status`."""
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.caffe-lint-{os.getpid()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IMODE(status.st_mode) & 0o700 | 0o200)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(new)
             file.flush()
@@ -38,11 +51,16 @@ def write_atomically(path: str, old: bytes, new: bytes) -> None:
         with suppress(OSError, AttributeError):
             os.chown(temporary, status.st_uid, status.st_gid)
         os.chmod(temporary, stat.S_IMODE(status.st_mode))
-        with open(target, "rb") as file:
-            if file.read() != old:
-                raise FileChanged(f"{path} changed while it was being checked; not overwritten")
+        if expected is not None:
+            _hold_unchanged(target, expected)
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _hold_unchanged(path: str, expected: bytes) -> None:
+    with open(path, "rb") as file:
+        if file.read() != expected:
+            raise FileChanged(f"{path} changed while it was being checked; not overwritten")

@@ -1,0 +1,274 @@
+"""Checking: which files belong together, which rules look at what, and the findings in order; and patching.
+
+A run is made of units - a solver with the nets it names, or a net on its own - which know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from .config import Settings
+from .findings import Finding, Hit, place_of
+from .fixes.apply import FixRejected, edited, select, verify
+from .fixes.edit import Fix
+from .job import Nets, SolverFile
+from .proto.schema import Schema, caffe_schema
+from .rule import all_rules
+from .sources import SourceFile, Unreadable, find_files, net_references, read_source
+
+# Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
+MAX_ROUNDS = 100
+
+# Of a folder, the trees of this many bytes of text are kept between finding out what a file is and checking it.
+TREES_KEPT = 20_000_000
+
+
+class Unit(NamedTuple):
+    """Files that are checked together: solvers that share nets, or one net that no solver of this run names."""
+
+    paths: tuple[str, ...]
+    root: str | None  # the folder that was asked for, within which a solver's nets are searched
+
+
+class UnitResult(NamedTuple):
+    """What came of a unit: findings that are left, how many fixes were applied, and the patched files' new bytes.
+
+    `sources` are the bytes of the files that were checked, as read; `trouble` are sentences for people.
+    """
+
+    findings: list[Finding]
+    applied: int
+    patched: dict[str, bytes]
+    sources: dict[str, bytes]
+    trouble: list[str]
+
+    @property
+    def checked(self) -> list[str]:
+        """The paths of the files that were looked at."""
+        return list(self.sources)
+
+
+class Files:
+    """The files of a run as the checks see them: read once, and replaced by their patched text where there is one."""
+
+    def __init__(self, schema: Schema, dialect: str | None) -> None:
+        self.schema = schema
+        self.dialect = dialect
+        self.sources: dict[str, bytes] = {}
+        self.patched: dict[str, bytes] = {}
+        self.given: set[str] = set()
+        self._files: dict[str, SourceFile] = {}
+
+    def add(self, path: str, source: bytes) -> None:
+        """Gives the bytes of a file that is not to be read from disk (standard input)."""
+        self.sources[path] = source
+        self.given.add(path)
+
+    def get(self, path: str) -> SourceFile:
+        """The file at a path. Raises Unreadable."""
+        known = self._files.get(path)
+        if known is None:
+            if path not in self.sources:
+                self.sources[path] = read_source(path)
+            source = self.patched.get(path, self.sources[path])
+            known = self._files[path] = SourceFile(path, source, self.schema, self.dialect)
+        return known
+
+    def replace(self, path: str, source: bytes) -> None:
+        """Sets the patched text of a file."""
+        self.patched[path] = source
+        del self._files[path]
+
+    def forget(self, path: str) -> None:
+        """Drops the tree of a file; it is read again when asked for."""
+        self._files.pop(path, None)
+
+    def release(self, paths: Iterable[str]) -> Files:
+        """These files, and whatever they lead to, for a check of their own; their trees leave this store."""
+        files = Files(self.schema, self.dialect)
+        for path in self.given:
+            files.add(path, self.sources[path])
+        for path in paths:
+            files.sources[path] = self.sources[path]
+            if path in self._files:
+                files._files[path] = self._files.pop(path)
+        return files
+
+
+def find_units(paths: Iterable[str], files: Files, trouble: list[str]) -> list[Unit]:
+    """The units of what the user named: files, and folders in which solvers and nets are looked for.
+
+    A file that is neither is passed over in a folder and a sentence in `trouble` when named.
+    """
+    roots: dict[str, str | None] = {}
+    kept = 0
+    for path in paths:
+        if os.path.isdir(path):
+            for found in find_files(os.path.normpath(path)):
+                with suppress(Unreadable):
+                    if files.get(found).kind != "other":
+                        roots.setdefault(found, os.path.abspath(path))
+                    kept += len(files.sources[found])
+                    if kept > TREES_KEPT:
+                        files.forget(found)
+            continue
+        try:
+            kind = files.get(path).kind
+        except Unreadable as error:
+            trouble.append(str(error))
+            continue
+        if kind == "other":
+            what = "is empty" if not files.get(path).source.strip() else "is neither a solver nor a net of Caffe"
+            trouble.append(f"{path}: {what}")
+        elif not any(_same_file(path, known) for known in roots):
+            roots[path] = None
+    return _units(roots, files)
+
+
+def _same_file(path: str, other: str) -> bool:
+    return os.path.basename(path) == os.path.basename(other) and os.path.realpath(path) == os.path.realpath(other)
+
+
+def _units(roots: dict[str, str | None], files: Files) -> list[Unit]:
+    """Solvers that name a common net go together; a net that none of them names is for itself."""
+    together: dict[str, list[str]] = {}  # the paths of a unit, under each of its nets and its first solver
+    for path, root in roots.items():
+        file = files.get(path)
+        if file.kind != "solver":
+            continue
+        unit = [path]
+        references = net_references(file.message, path, root, files.given)
+        for net in {os.path.realpath(reference.path) for reference in references if reference.path}:
+            other = together.get(net, unit)
+            if other is not unit:
+                unit = other + [mine for mine in unit if mine not in other]
+                for key in [key for key, paths in together.items() if set(paths) & set(unit)]:
+                    together[key] = unit
+            together[net] = unit
+        together[os.path.realpath(path)] = unit
+    units = [Unit(tuple(paths), roots[paths[0]]) for paths in {id(unit): unit for unit in together.values()}.values()]
+    units += [
+        Unit((path,), root)
+        for path, root in roots.items()
+        if files.get(path).kind != "solver" and os.path.realpath(path) not in together
+    ]
+    return units
+
+
+def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
+    """The findings of one unit, each once, in the order of path, line, column and code."""
+    found: dict[tuple[Any, ...], Finding] = {}
+    codes = settings.codes()
+    for subject_kind, subject in _subjects(unit, files, settings):
+        for rule in all_rules().values():
+            if rule.subject != subject_kind or rule.code not in codes:
+                continue
+            for hit in rule.check(subject, **settings.options_of(rule.code)):
+                finding = _finding(hit, rule.code, rule.name, rule.severity)
+                found.setdefault((finding.place, finding.code, finding.message), finding)
+    return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+
+
+def _finding(hit: Hit, code: str, name: str, severity: str) -> Finding:
+    place = place_of(hit.file, hit.span)
+    line_text = hit.file.tree.line_text(place.line).decode("utf-8", "replace")
+    related = tuple(place_of(other.file, other.span, other.message) for other in hit.related)
+    return Finding(
+        place, code, name, hit.severity or severity, hit.message, hit.reason, line_text, related, hit.fix
+    )
+
+
+def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
+    """What the rules of a unit look at, each once: its files, solvers, nets in their phases, jobs."""
+    nets = Nets(files.get, settings.caffe_version, files.given)
+    seen: set[int] = set()
+    for path in unit.paths:
+        file = files.get(path)
+        yield "file", file
+        if file.kind != "solver":
+            for net in nets.alone(file):
+                yield "net", net
+            return
+        job = nets.job(SolverFile(file, settings.caffe_version), unit.root)
+        for net_file in job.files:
+            if id(net_file) not in seen:
+                seen.add(id(net_file))
+                yield "file", net_file
+        yield "solver", job.solver
+        for net in job.nets:
+            if id(net) not in seen:
+                seen.add(id(net))
+                yield "net", net
+        yield "job", job
+
+
+def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> UnitResult:
+    """Applies the fixes of a unit, round after round, until none is left; nothing is written to disk.
+
+    Every round is verified: the new text means what the old one did but for the fields that its fixes name.
+    A fix that fails this is left out and reported in `trouble`.
+    """
+    trouble: list[str] = []
+    applied = 0
+    refused: set[tuple[Any, ...]] = set()
+    findings = check_unit(unit, files, settings)
+    for _ in range(MAX_ROUNDS):
+        fixes: dict[str, list[Fix]] = {}
+        for finding in findings:
+            fix = finding.fix
+            if fix is not None and (fix.safe or unsafe) and _key(fix) not in refused:
+                fixes.setdefault(fix.path, []).append(fix)
+        if not fixes:
+            break
+        for path, offered in fixes.items():
+            chosen = select(offered)
+            if len(chosen) > 1 and not _try(files, path, chosen):
+                chosen = chosen[:1]
+            elif len(chosen) > 1:
+                applied += len(chosen)
+                continue
+            try:
+                _apply(files, path, chosen)
+                applied += 1
+            except FixRejected as error:
+                refused.add(_key(chosen[0]))
+                trouble.append(f"{path}: not fixed ({chosen[0].title}): {error}")
+        findings = check_unit(unit, files, settings)
+    else:
+        trouble.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
+    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble)
+
+
+def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
+    """Checks units, in several processes if asked for, and patches them in memory if `patch` is `safe` or `unsafe`."""
+    if jobs < 2 or len(work) < 2:
+        return [_run_unit(unit, settings, files.release(unit.paths), patch) for unit, settings in work]
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(jobs) as pool:
+        runs = []
+        for unit, settings in work:
+            own = files.release(unit.paths)
+            for path in unit.paths:
+                own.forget(path)  # trees are larger than the text they are read from
+            runs.append(pool.submit(_run_apart, unit, settings, own, patch))
+        return [run.result() for run in runs]
+
+
+def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:
+    if patch:
+        return fix_unit(unit, files, settings, unsafe=patch == "unsafe")
+    return UnitResult(check_unit(unit, files, settings), 0, {}, files.sources, [])
+
+
+def _run_apart(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:
+    """The same in another process: what goes back holds no trees."""
+    result = _run_unit(unit, settings, files, patch)
+    findings = [
+        finding._replace(fix=finding.fix._replace(changes=())) if finding.fix is not None else finding
+        for finding in result.findings
+    ]
+    return result._replace(findings=findings)

@@ -1,0 +1,147 @@
+"""What the rules look at: solvers, nets in a phase, and jobs - a solver with the nets that it would build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from functools import cached_property, partial
+from typing import NamedTuple
+
+from .net import Net, build
+from .phases import NetState, file_state, phases_of, solver_state
+from .proto.binder import Message
+from .proto.upgrade import Upgraded, upgrade, upgrade_solver
+from .sources import NetReference, SourceFile, Unreadable, net_references
+
+
+class NetInPhase(NamedTuple):
+    """A net as Caffe would build it, and the file it stands in: a solver's own file for an inline net."""
+
+    file: SourceFile
+    net: Net
+    caffe_version: str | None
+
+    @property
+    def phase(self) -> str:
+        """`TRAIN` or `TEST`."""
+        return self.net.phase
+
+
+class SolverFile:
+    """A solver: its file, its message in today's form, and the Caffe version it is checked for (None: not told)."""
+
+    def __init__(self, file: SourceFile, caffe_version: str | None = None) -> None:
+        self.file = file
+        self.caffe_version = caffe_version
+
+    @cached_property
+    def lifted(self) -> Upgraded:
+        """The message in today's form, and what the upgrade had to say."""
+        return upgrade_solver(self.file.message)
+
+    @property
+    def message(self) -> Message:
+        """The solver's message in today's form."""
+        return self.lifted.message
+
+
+class Job:
+    """A solver with the nets that it would build: one for training, any number for testing.
+
+    `references` say how its paths were understood; `files` are the nets' files. `train` is None where the net is
+    not found, or where the solver names several and Caffe would stop.
+    """
+
+    def __init__(self, solver: SolverFile) -> None:
+        self.solver = solver
+        self.references: list[NetReference] = []
+        self.files: list[SourceFile] = []
+        self.train: NetInPhase | None = None
+        self.tests: list[NetInPhase] = []
+
+    @property
+    def nets(self) -> list[NetInPhase]:
+        """All nets, the training net first."""
+        return ([self.train] if self.train else []) + self.tests
+
+
+class _NetSource(NamedTuple):
+    """A net before it is built: the file it stands in, and its message."""
+
+    file: SourceFile
+    message: Message
+    inline: bool
+
+
+class Nets:
+    """The nets of a run of checks, each built once for each state, however many solvers use it."""
+
+    def __init__(
+        self, open_file: Callable[[str], SourceFile], caffe_version: str | None, given: Container[str] = ()
+    ) -> None:
+        self._open = open_file
+        self._given = given
+        self._caffe_version = caffe_version
+        self._lifted: dict[int, Upgraded] = {}
+        self._built: dict[tuple[int, NetState], NetInPhase] = {}
+
+    def job(self, solver: SolverFile, root: str | None) -> Job:
+        """The job of a solver, with the nets built as that solver would (Solver::InitTrainNet, InitTestNets).
+
+        `root` bounds the search for nets whose path is not found as written.
+        """
+        job = Job(solver)
+        message = solver.message
+        job.references = net_references(message, solver.file.path, root, self._given)
+        named: dict[str, list[_NetSource | None]] = {"net": [], "train_net": [], "test_net": []}
+        for reference in job.references:
+            file = self._net_file(reference)
+            if file is not None and file not in job.files:
+                job.files.append(file)
+            named[reference.field].append(_NetSource(file, file.message, inline=False) if file is not None else None)
+        inline: dict[str, list[_NetSource | None]] = {
+            name: [_NetSource(solver.file, entry[0], inline=True) for entry in message.entries.get(name, ())]
+            for name in ("net_param", "train_net_param", "test_net_param")
+        }
+        shared = [*inline["net_param"], *named["net"]]
+        training = [*shared, *inline["train_net_param"], *named["train_net"]]
+        if len(training) == 1 and training[0] is not None:
+            job.train = self._net(training[0], partial(solver_state, message))
+        testing = [*inline["test_net_param"], *named["test_net"]]
+        generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
+        for index, source in enumerate(testing + shared[:1] * generic):
+            if source is not None:
+                job.tests.append(self._net(source, partial(solver_state, message, test=index)))
+        return job
+
+    def alone(self, file: SourceFile) -> list[NetInPhase]:
+        """A net that no solver is known for, in each of the phases that its file is made for."""
+        source = _NetSource(file, file.message, inline=False)
+        phases = phases_of(self._lift(source).message)
+        return [self._net(source, partial(file_state, phase=phase)) for phase in phases]
+
+    def _net_file(self, reference: NetReference) -> SourceFile | None:
+        if reference.path is None:
+            return None
+        try:
+            file = self._open(reference.path)
+        except Unreadable:
+            return None
+        return file if file.kind == "net" else None
+
+    def _lift(self, source: _NetSource) -> Upgraded:
+        key = id(source.message)
+        if key not in self._lifted:
+            # Caffe reads an inline net as it stands, without the upgrade (solver.cpp, InitTrainNet).
+            self._lifted[key] = (
+                Upgraded(source.message) if source.inline else upgrade(source.message, source.file.schema)
+            )
+        return self._lifted[key]
+
+    def _net(self, source: _NetSource, state_of: Callable[[Message], NetState]) -> NetInPhase:
+        lifted = self._lift(source)
+        state = state_of(lifted.message)
+        key = (id(source.message), state)
+        if key not in self._built:
+            net = build(lifted, state, dialect=source.file.bound.dialect)
+            self._built[key] = NetInPhase(source.file, net, self._caffe_version)
+        return self._built[key]

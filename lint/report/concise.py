@@ -1,0 +1,21 @@
+"""One line a finding: `path:line:column: code message`."""
+
+from __future__ import annotations
+
+from ..findings import Finding
+from . import Summary, summary_line
+from .colours import paint
+
+
+def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
+    """The report."""
+    lines = []
+    for finding in findings:
+        place = finding.place
+        mark = " [*]" if finding.fix is not None and finding.fix.safe else ""
+        lines.append(
+            f"{paint(place.path, 'path', colour)}:{place.line}:{place.column}:"
+            f" {paint(finding.code, finding.severity, colour)}{mark} {finding.message}"
+        )
+    lines.append(summary_line(findings, summary))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,83 @@
+"""The report for people: each finding with its line, a caret, the reason, and the fix in one line."""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+
+from ..findings import Finding, Place
+from . import Summary, summary_line
+from .colours import paint
+
+WIDTH = 110
+SHOWN = 160  # of a longer line only this much is shown, around the place
+TAB = 4
+
+
+def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
+    """The report."""
+    blocks = [_finding(finding, colour) for finding in findings]
+    blocks.append(summary_line(findings, summary))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _finding(finding: Finding, colour: bool) -> str:
+    place = finding.place
+    head = paint(f"{finding.severity}[{finding.code}]", finding.severity, colour)
+    lines = [f"{head} {paint(finding.name, 'path', colour)}: {finding.message}"]
+    margin = " " * len(str(place.line))
+    lines.append(f"{margin}{paint('-->', 'frame', colour)} {place.path}:{place.line}:{place.column}")
+    bar = paint("|", "frame", colour)
+    if finding.line_text.strip():
+        text, before, width = _window(finding.line_text, place)
+        lines.append(f"{margin} {bar}")
+        lines.append(f"{paint(str(place.line), 'frame', colour)} {bar} {text}")
+        lines.append(f"{margin} {bar} {' ' * before}{paint('^' * width, finding.severity, colour)}")
+    for other in finding.related:
+        where = "" if other.path == place.path else f"{other.path}:"
+        lines.append(f"{margin} {paint('=', 'frame', colour)} {where}{other.line}:{other.column}: {other.message}")
+    if finding.reason:
+        lines += _wrapped(f"{margin} {paint('=', 'frame', colour)} ", "why: " + finding.reason, len(margin) + 3)
+    if finding.fix is not None:
+        how = "--fix" if finding.fix.safe else "--fix --unsafe-fixes"
+        where = "" if finding.fix.path == place.path else f" in {finding.fix.path}"
+        lines += _wrapped(
+            f"{margin} {paint('=', 'frame', colour)} ",
+            paint(f"fix: {finding.fix.title}{where} ({how})", "fix", colour),
+            len(margin) + 3,
+        )
+    return "\n".join(lines)
+
+
+def _wrapped(prefix: str, text: str, indent: int) -> list[str]:
+    lines = textwrap.wrap(text, WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+    return [prefix + lines[0], *(" " * indent + line for line in lines[1:])]
+
+
+def _window(line: str, place: Place) -> tuple[str, int, int]:
+    """The part of a line that is shown, with the columns before the caret and the width of the carets on a screen."""
+    start, end = place.column - 1, max(place.end_column - 1, place.column)
+    if place.line == 1:
+        line = line.removeprefix("\ufeff")
+    left = 0
+    if len(line) > SHOWN:
+        left = max(0, min(start - SHOWN // 3, len(line) - SHOWN))
+    shown = line[left : left + SHOWN]
+    text = ("…" if left else "") + _printable(shown) + ("…" if left + SHOWN < len(line) else "")
+    before = _width(_printable(line[left:start])) + bool(left)
+    return text, before, max(1, _width(_printable(line[start : min(end, left + SHOWN)])))
+
+
+def _printable(text: str) -> str:
+    """Tabs as spaces, and a visible sign for every character that a terminal would obey."""
+    return "".join(
+        " " * TAB if character == "\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in ("Cc", "Cf") else character
+        for character in text
+    )
+
+
+def _width(text: str) -> int:
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )

@@ -1,0 +1,73 @@
+"""JSON: one object with a version of its layout, the findings, and the summary.
+
+Lines and columns count from 1, columns in characters; the end is behind the last character. The layout, version 1:
+{"version": 1, "findings": [{"code", "name", "severity", "message", "reason", "path", "line", "column", "end_line",
+"end_column", "related": [{"path", "line", "column", "end_line", "end_column", "message"}], "fix": null or {"title",
+"safe", "path", "edits": [{"start", "end", "text"}]}}], "summary": {"files", "error", "warning", "advice",
+"fixable", "unsafe_fixable", "fixed"}}; "start" and "end" of an edit are offsets in bytes. Later versions of the
+program may add keys; the version changes when one is taken away or means something else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..findings import Finding, Place
+from . import Summary
+
+VERSION = 1
+
+
+def render(findings: list[Finding], summary: Summary) -> str:
+    """The report."""
+    fixes = [finding.fix for finding in findings if finding.fix is not None]
+    counts = {
+        severity: sum(finding.severity == severity for finding in findings)
+        for severity in ("error", "warning", "advice")
+    }
+    report = {
+        "version": VERSION,
+        "findings": [_finding(finding) for finding in findings],
+        "summary": {
+            "files": summary.files,
+            **counts,
+            "fixable": sum(fix.safe for fix in fixes),
+            "unsafe_fixable": sum(not fix.safe for fix in fixes),
+            "fixed": summary.applied,
+        },
+    }
+    return json.dumps(report, indent=2) + "\n"
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    fix = finding.fix
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "message": finding.message,
+        "reason": finding.reason,
+        **_place(finding.place),
+        "related": [{**_place(other), "message": other.message} for other in finding.related],
+        "fix": fix
+        and {
+            "title": fix.title,
+            "safe": fix.safe,
+            "path": fix.path,
+            "edits": [
+                {"start": edit.start, "end": edit.end, "text": edit.text.decode("utf-8", "replace")}
+                for edit in fix.edits
+            ],
+        },
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {
+        "path": place.path,
+        "line": place.line,
+        "column": place.column,
+        "end_line": place.end_line,
+        "end_column": place.end_column,
+    }

@@ -1,0 +1,47 @@
+"""The rules themselves: as a list, as a table for the documentation, and each with its page."""
+
+from __future__ import annotations
+
+import json
+
+from ..rule import FAMILIES, Rule, all_rules
+
+
+def render(format: str) -> str:
+    """All rules: `text` for a terminal, `json`, or `markdown` for the table in the README."""
+    known = list(all_rules().values())
+    if format == "json":
+        return json.dumps([_as_dict(rule) for rule in known], indent=2) + "\n"
+    if format == "markdown":
+        rows = [
+            f"| {rule.code} | {rule.name} | {rule.severity} | {rule.fixes or '–'} | {rule.summary} |" for rule in known
+        ]
+        return "\n".join(["| code | name | severity | fix | what it finds |", "|---|---|---|---|---|", *rows]) + "\n"
+    lines = []
+    for letter, meaning in FAMILIES.items():
+        family = [rule for rule in known if rule.code[0] == letter]
+        if family:
+            lines.append(f"{letter}  {meaning}")
+            lines += [f"  {rule.code}  {rule.severity:8} {rule.name:28} {rule.summary}" for rule in family]
+    return "\n".join(lines) + "\n"
+
+
+def page(rule: Rule) -> str:
+    """The page of a rule, with its metadata on top and its options below."""
+    head = f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}. Fix: {rule.fixes or 'none'}.\n\n"
+    options = "".join(
+        f"- `{name}` (default `{option.default!r}`): {option.meaning}\n" for name, option in rule.options.items()
+    )
+    return head + rule.page + "\n" + (f"\n## Options\n\n{options}" if options else "")
+
+
+def _as_dict(rule: Rule) -> dict[str, object]:
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "severity": rule.severity,
+        "fix": rule.fixes,
+        "default": rule.default,
+        "summary": rule.summary,
+        "options": {name: option.default for name, option in rule.options.items()},
+    }

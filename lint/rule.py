@@ -1,0 +1,104 @@
+"""What a rule is, and the registry that holds them all.
+
+A rule is one function with its metadata; its docstring is its page. Rules stand in `rules/`, one file for a family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .findings import Hit
+
+FAMILIES = {
+    "E": "the file cannot be read, or Caffe would stop",
+    "N": "net structure",
+    "S": "solver and schedule",
+    "G": "gradients and numerical stability",
+    "D": "data and inputs",
+    "P": "portability and legacy",
+    "T": "findings from training logs",
+}
+
+# What a rule may look at, and what it is called with: a `SourceFile`, a `SolverFile`, a `NetInPhase`, a `Job`.
+SUBJECTS = ("file", "solver", "net", "job")
+
+
+class Option(NamedTuple):
+    """A setting of a rule, from the configuration: its default, whose type it has, and what it means."""
+
+    default: Any
+    meaning: str
+
+
+class Rule(NamedTuple):
+    """A rule: its check is called with one subject and the rule's options, and yields hits.
+
+    `fixes` says which fixes it may offer. A rule that is not `default` runs only when selected.
+    """
+
+    code: str
+    name: str
+    subject: str
+    severity: str
+    check: Callable[..., Iterable[Hit]]
+    options: dict[str, Option]
+    fixes: str  # "", "safe", "unsafe" or "safe, unsafe"
+    default: bool
+
+    @property
+    def page(self) -> str:
+        """The docstring of the check, which is the rule's page."""
+        from inspect import cleandoc
+
+        return cleandoc(self.check.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the page."""
+        return self.page.split("\n", 1)[0]
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(
+    code: str,
+    name: str,
+    *,
+    subject: str,
+    severity: str,
+    options: dict[str, Option] | None = None,
+    fixes: str = "",
+    default: bool = True,
+) -> Callable[[Callable[..., Iterable[Hit]]], Callable[..., Iterable[Hit]]]:
+    """Registers a check as a rule. Raises ValueError for a code or name that is taken, or a check without a page."""
+
+    def register(check: Callable[..., Iterable[Hit]]) -> Callable[..., Iterable[Hit]]:
+        if code in RULES or any(other.name == name for other in RULES.values()):
+            raise ValueError(f"rule {code} {name} is registered twice")
+        if not check.__doc__:
+            raise ValueError(f"rule {code} has no page")
+        if code[0] not in FAMILIES or subject not in SUBJECTS:
+            raise ValueError(f"rule {code}: no such family or subject")
+        RULES[code] = Rule(code, name, subject, severity, check, options or {}, fixes, default)
+        return check
+
+    return register
+
+
+def all_rules() -> dict[str, Rule]:
+    """Every rule by its code, in the order of codes."""
+    from . import rules
+
+    rules.load()
+    return dict(sorted(RULES.items()))
+
+
+def matching(selector: str) -> list[str]:
+    """The codes that a selector means: a code, the beginning of codes, a name, or ALL. Empty if it means none."""
+    known = all_rules()
+    if selector.upper() == "ALL":
+        return list(known)
+    return [code for code, rule in known.items() if code.startswith(selector.upper()) or rule.name == selector.lower()]

@@ -1,0 +1,54 @@
+"""How tests ask the linter: texts in, findings or patched texts out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caffe_lint.config import Settings
+from caffe_lint.engine import Files, UnitResult, find_units, run_units
+from caffe_lint.findings import Finding
+from caffe_lint.proto.schema import caffe_schema
+
+
+def check(text: str | bytes, name: str = "net.prototxt", **settings: Any) -> list[Finding]:
+    """The findings on one file. `settings` are fields of `Settings`, such as `select=("G101",)`."""
+    return check_files({name: text}, **settings)
+
+
+def fix(text: str, name: str = "net.prototxt", *, unsafe: bool = False, **settings: Any) -> str:
+    """The text of one file after its fixes."""
+    return fix_files({name: text}, unsafe=unsafe, **settings)[name]
+
+
+def check_files(texts: dict[str, str | bytes], **settings: Any) -> list[Finding]:
+    """The findings on several files that belong together, with their names as paths; solvers find nets by them."""
+    return [finding for result in _run(texts, "", settings) for finding in result.findings]
+
+
+def fix_files(texts: dict[str, Any], *, unsafe: bool = False, **settings: Any) -> dict[str, str]:
+    """The texts of several files after their fixes. Fails if a fix was refused."""
+    patched = {name: _bytes(text) for name, text in texts.items()}
+    for result in _run(texts, "unsafe" if unsafe else "safe", settings):
+        assert not result.trouble, result.trouble
+        patched.update(result.patched)
+    return {name: source.decode("utf-8") for name, source in patched.items()}
+
+
+def places(findings: list[Finding]) -> list[tuple[str, int]]:
+    """Code and line of each finding."""
+    return [(finding.code, finding.place.line) for finding in findings]
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def _run(texts: dict[str, Any], patch: str, values: dict[str, Any]) -> list[UnitResult]:
+    settings = Settings(**values)
+    files = Files(caffe_schema(), settings.dialect)
+    for name, text in texts.items():
+        files.add(name, _bytes(text))
+    trouble: list[str] = []
+    units = find_units(list(texts), files, trouble)
+    assert not trouble, trouble
+    return run_units([(unit, settings) for unit in units], files, patch, 1)
