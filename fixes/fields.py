@@ -92,9 +92,10 @@ def insert_text(tree: Tree, block: Block, name: str, value: str, anchor: Field |
         if shares_line(tree, block, anchor):
             return Edit(anchor.end, anchor.end, f" {text}".encode())
         return insert_line(tree, anchor, text)
-    if block.close == block.open_end or b"\n" not in source[block.open_end : block.close]:
-        if block.start == block.open_end:  # an empty file
-            return Edit(block.close, block.close, text.encode() + eol(tree))
+    if block is tree.root:  # a file without any field
+        start = b"" if not source or source.endswith(b"\n") else eol(tree)
+        return Edit(len(source), len(source), start + text.encode() + eol(tree))
+    if b"\n" not in source[block.open_end : block.close]:
         return Edit(block.open_end, block.close, f" {text} ".encode())
     line_end = source.find(b"\n", block.open_end)
     outer = indent_at(tree, block.start)

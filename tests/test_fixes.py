@@ -1,0 +1,160 @@
+"""Editing in the style of the file, and the proof that a fix did what it says."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from caffe_lint.fixes.apply import FixRejected, edited, select, verify
+from caffe_lint.fixes.edit import Change, Edit, Fix
+from caffe_lint.fixes.fields import append_field, number_text, remove_field, set_field
+from caffe_lint.fixes.write import FileChanged, write_atomically, write_copy
+from caffe_lint.proto.binder import Message, bind
+from caffe_lint.proto.parser import parse
+from caffe_lint.proto.schema import caffe_schema
+
+
+def read(source: bytes, type_name: str = "SolverParameter") -> Message:
+    return bind(parse(source), caffe_schema(), type_name).message
+
+
+def inserted(text: str, **anchors: tuple[str, ...]) -> str:
+    """A solver after clip_gradients was written into it, proved to mean just that."""
+    source = text.encode()
+    tree = parse(source)
+    message = bind(tree, caffe_schema(), "SolverParameter").message
+    fix = set_field(tree, message, "clip_gradients", 10, **anchors).fix("solver.prototxt", "insert")
+    new = edited(source, fix.edits)
+    verify(message, read(new), [fix])
+    return new.decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("base_lr: 0.1\nmax_iter: 5\n", "base_lr: 0.1\nmax_iter: 5\nclip_gradients: 10\n"),
+        ("base_lr: 0.1", "base_lr: 0.1\nclip_gradients: 10"),
+        ("base_lr:0.1\n", "base_lr:0.1\nclip_gradients:10\n"),
+        ("base_lr : 0.1\r\n", "base_lr : 0.1\r\nclip_gradients : 10\r\n"),
+        ("base_lr: 0.1 # high\n# end\n", "base_lr: 0.1 # high\nclip_gradients: 10\n# end\n"),
+        ("  base_lr: 0.1\n", "  base_lr: 0.1\n  clip_gradients: 10\n"),
+        ("base_lr: 0.1 max_iter: 5", "base_lr: 0.1 max_iter: 5\nclip_gradients: 10"),
+        ("# only a comment\n", "# only a comment\nclip_gradients: 10\n"),
+        ("clip_gradients: 0 # off\n", "clip_gradients: 10 # off\n"),
+    ],
+)
+def test_a_new_field_takes_the_style_of_its_neighbours(before: str, after: str) -> None:
+    assert inserted(before) == after
+
+
+def test_a_new_field_goes_beside_the_fields_it_belongs_to() -> None:
+    text = "base_lr: 0.1\nmomentum: 0.9\nweight_decay: 5e-4 # l2\nmax_iter: 5\n"
+    assert inserted(text, beside=("momentum", "weight_decay")) == (
+        "base_lr: 0.1\nmomentum: 0.9\nweight_decay: 5e-4 # l2\nclip_gradients: 10\nmax_iter: 5\n"
+    )
+
+
+def test_within_a_line_a_new_field_stays_on_it() -> None:
+    assert inserted("base_lr: 0.1 momentum: 0.9\n", beside=("base_lr",)) == (
+        "base_lr: 0.1 clip_gradients: 10 momentum: 0.9\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('layer { name: "a" }\n', 'layer { name: "a" loss_weight: 2 }\n'),
+        ("layer {}\n", "layer { loss_weight: 2 }\n"),
+        ('layer {\n  name: "a" # x\n}\n', 'layer {\n  name: "a" # x\n  loss_weight: 2\n}\n'),
+        ("layer {\n}\n", "layer {\n  loss_weight: 2\n}\n"),
+        ("layer {\n  loss_weight: 1\n  # c\n}", "layer {\n  loss_weight: 1\n  loss_weight: 2\n  # c\n}"),
+    ],
+)
+def test_a_field_goes_into_a_block_of_any_shape(before: str, after: str) -> None:
+    source = before.encode()
+    tree = parse(source)
+    net = bind(tree, caffe_schema(), "NetParameter").message
+    fix = append_field(tree, net["layer"][0], "loss_weight", 2).fix("net.prototxt", "append")
+    new = edited(source, fix.edits)
+    verify(net, read(new, "NetParameter"), [fix])
+    assert new.decode() == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("base_lr: 1\nstepsize: 5\nmax_iter: 2\n", "base_lr: 1\nmax_iter: 2\n"),
+        ("base_lr: 1\nstepsize: 5 # why\nmax_iter: 2\n", "base_lr: 1\n# why\nmax_iter: 2\n"),
+        ("base_lr: 1 stepsize: 5 max_iter: 2\n", "base_lr: 1 max_iter: 2\n"),
+        ("base_lr: 1; stepsize: 5;\n", "base_lr: 1;\n"),
+    ],
+)
+def test_removing_a_field_takes_its_line_and_leaves_comments(before: str, after: str) -> None:
+    source = before.encode()
+    tree = parse(source)
+    message = bind(tree, caffe_schema(), "SolverParameter").message
+    fix = remove_field(tree, message, "stepsize").fix("solver.prototxt", "remove")
+    new = edited(source, fix.edits)
+    verify(message, read(new), [fix])
+    assert new.decode() == after
+
+
+def test_numbers_are_written_as_people_write_them() -> None:
+    assert [number_text(n) for n in (35, 0.001, 1e-10, 0.1 + 0.2, 1e6)] == ["35", "0.001", "1e-10", "0.3", "1000000"]
+
+
+def test_a_fix_that_changes_more_than_it_says_is_rejected() -> None:
+    source = b"base_lr: 1\nmomentum: 0.9\n"
+    message = read(source)
+    fix = Fix("s", "t", (Edit(9, 10, b"2"),), (Change(message.block, "base_lr", (2.0,)),))
+    verify(message, read(b"base_lr: 2\nmomentum: 0.9\n"), [fix])
+    with pytest.raises(FixRejected, match=r"momentum would be 0\.5, not 0\.9"):
+        verify(message, read(b"base_lr: 2\nmomentum: 0.5\n"), [fix])
+    with pytest.raises(FixRejected, match="base_lr"):
+        verify(message, message, [fix])
+
+
+def test_of_two_fixes_at_one_place_or_field_only_the_first_is_taken() -> None:
+    message = read(b"base_lr: 1\nmomentum: 0.9\n")
+    first = Fix("s", "a", (Edit(9, 10, b"2"),), (Change(message.block, "base_lr", (2.0,)),))
+    same_text = Fix("s", "b", (Edit(9, 10, b"3"),), ())
+    same_field = Fix("s", "c", (Edit(24, 24, b" base_lr: 4"),), (Change(message.block, "base_lr", (4.0,)),))
+    other = Fix("s", "d", (Edit(21, 24, b"0.5"),), (Change(message.block, "momentum", (0.5,)),))
+    assert select([other, same_field, same_text, first]) == [first, other]
+
+
+def test_overlapping_edits_are_a_fault() -> None:
+    with pytest.raises(ValueError, match="overlap"):
+        edited(b"abcdef", [Edit(0, 3, b""), Edit(2, 4, b"")])
+
+
+def test_writing_keeps_mode_and_goes_through_links(tmp_path: Path) -> None:
+    target = tmp_path / "real.prototxt"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link = tmp_path / "link.prototxt"
+    link.symlink_to(target)
+    write_atomically(str(link), b"old", b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["link.prototxt", "real.prototxt"]
+
+
+def test_a_file_that_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "s.prototxt"
+    path.write_bytes(b"somebody else's")
+    with pytest.raises(FileChanged):
+        write_atomically(str(path), b"old", b"new")
+    assert path.read_bytes() == b"somebody else's"
+
+
+def test_a_copy_never_lands_on_the_original(tmp_path: Path) -> None:
+    path = tmp_path / "s.prototxt"
+    path.write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        write_copy(str(path), str(tmp_path / "." / "s.prototxt"), b"new")
+    write_copy(str(path), str(tmp_path / "deep" / "s.prototxt"), b"new")
+    assert (path.read_bytes(), (tmp_path / "deep" / "s.prototxt").read_bytes()) == (b"old", b"new")

@@ -1,0 +1,115 @@
+"""Which files are solvers and nets, and which nets a solver means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from caffe_lint.proto.parser import parse
+from caffe_lint.sources import Unreadable, find_files, find_net, kind_of, read_source
+
+NET = 'layer { name: "a" type: "Input" top: "a" }\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('net: "a.prototxt"\nbase_lr: 0.1\n', "solver"),
+        ('net: "a.prototxt"\n', "solver"),
+        ('train_net: "a"\nbase_lrr: 1\nmomentum: 0.9\nmax_iter: 1\n', "solver"),
+        ('net_param { layer { type: "Input" } }\nbase_lr: 1\n', "solver"),
+        (NET, "net"),
+        ('name: "x"\nlayers { name: "a" type: DATA }\n', "net"),
+        ('layers { layer { name: "a" type: "data" } top: "a" }\n', "net"),
+        ('name: "only inputs"\ninput: "data"\ninput_dim: 1\n', "net"),
+        ('item { name: "cat" label: 1 display_name: "cat" }\n', "other"),
+        ('node { name: "a" op: "Add" }\n', "other"),
+        ('name: "triton"\ninput [ { name: "x" dims: [3] } ]\nmax_batch_size: 8\n', "other"),
+        ("", "other"),
+        ("# nothing but a comment\n", "other"),
+    ],
+)
+def test_a_file_is_what_its_fields_say(text: str, kind: str) -> None:
+    assert kind_of(parse(text.encode())) == kind
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x0a\x05LeNet\x12\x00\x00\x00\x01" * 50, "binary"),
+        ("base_lr: 1\n".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_the_reason(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "solver.prototxt"
+    path.write_bytes(content)
+    with pytest.raises(Unreadable, match=words):
+        read_source(str(path))
+
+
+def test_a_missing_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"gone\.prototxt: No such file"):
+        read_source(str(tmp_path / "gone.prototxt"))
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "repository"
+    (root / ".git").mkdir(parents=True)
+    (root / "models" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return root
+
+
+def write(path: Path, text: str = NET) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def found(repository: Path, written: str) -> tuple[str, str | None]:
+    solver = repository / "models" / "a" / "solver.prototxt"
+    reference = find_net(written, "net", 0, str(solver), None)
+    return reference.how, reference.path and os.path.relpath(reference.path, repository)
+
+
+def test_a_net_is_looked_for_from_the_working_directory_first(repository: Path) -> None:
+    write(repository.parent / "net.prototxt")
+    write(repository / "models" / "a" / "net.prototxt")
+    assert found(repository, "net.prototxt") == ("found", "../net.prototxt")
+
+
+def test_a_net_is_looked_for_in_the_solvers_folder_and_its_parents(repository: Path) -> None:
+    write(repository / "models" / "a" / "near.prototxt")
+    write(repository / "models" / "a" / "net.prototxt")
+    assert found(repository, "near.prototxt") == ("found", "models/a/near.prototxt")
+    assert found(repository, "models/a/net.prototxt") == ("found", "models/a/net.prototxt")
+
+
+def test_the_search_does_not_leave_the_repository(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(repository.parent / "outside" / "net.prototxt")
+    monkeypatch.chdir(repository)
+    assert found(repository, "outside/net.prototxt") == ("missing", None)
+
+
+def test_a_path_of_another_machine_is_found_by_its_longest_suffix(repository: Path) -> None:
+    write(repository / "models" / "a" / "net.prototxt")
+    write(repository / "models" / "b" / "net.prototxt")
+    assert found(repository, "/home/bob/work/models/b/net.prototxt") == ("elsewhere", "models/b/net.prototxt")
+    assert found(repository, "D:\\caffe\\models\\b\\net.prototxt") == ("elsewhere", "models/b/net.prototxt")
+
+
+def test_a_suffix_that_fits_twice_is_ambiguous(repository: Path) -> None:
+    write(repository / "models" / "b" / "net.prototxt")
+    write(repository / "models" / "c" / "net.prototxt")
+    reference = find_net("/x/net.prototxt", "net", 0, str(repository / "models" / "a" / "s.prototxt"), None)
+    assert (reference.how, len(reference.others)) == ("ambiguous", 2)
+
+
+def test_folders_are_searched_without_what_git_ignores(tmp_path: Path) -> None:
+    for name in ("a.prototxt", "b/c.pbtxt", "b/d.prototxt.txt", "build/e.prototxt", "b/skip.prototxt", "notes.txt"):
+        write(tmp_path / name)
+    write(tmp_path / ".gitignore", "build/\n")
+    write(tmp_path / "b" / ".gitignore", "skip.*\n!keep.prototxt\n")
+    names = [os.path.relpath(path, tmp_path) for path in find_files(str(tmp_path))]
+    assert names == ["a.prototxt", "b/c.pbtxt", "b/d.prototxt.txt"]
