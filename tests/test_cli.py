@@ -1,0 +1,290 @@
+"""The command line as a user meets it: the installed program in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+NET = """\
+name: "small"
+layer {
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param {
+    shape { dim: 8 dim: 3 dim: 16 dim: 16 }
+    shape { dim: 8 }
+    data_filler { type: "gaussian" std: 1 }
+    data_filler { type: "constant" value: 0 }
+  }
+}
+layer {
+  name: "score"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "score"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "loss"
+  type: "SoftmaxWithLoss"
+  bottom: "score"
+  bottom: "label"
+  top: "loss"
+}
+"""
+SOLVER = """\
+net: "net.prototxt"
+base_lr: 0.01
+lr_policy: "fixed"
+momentum: 0.9
+max_iter: 100
+clip_gradients: 10
+snapshot_prefix: "snapshots/small"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe_lint", *arguments], cwd=folder, input=stdin, capture_output=True, check=False
+    )
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    )
+
+
+def break_solver(folder: Path) -> None:
+    """An error that --fix repairs: a misspelt policy."""
+    (folder / "solver.prototxt").write_text(SOLVER.replace('"fixed"', '"Fixed"'))
+
+
+def test_a_clean_job_exits_with_0(folder: Path) -> None:
+    done = run(folder, "solver.prototxt")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No findings, 2 files checked." in done.stdout
+
+
+def test_an_error_exits_with_1_and_is_shown_at_its_place(folder: Path) -> None:
+    break_solver(folder)
+    done = run(folder, "solver.prototxt")
+    assert done.returncode == 1
+    assert "solver.prototxt:3:12" in done.stdout
+    assert 'lr_policy: "Fixed"' in done.stdout
+    assert "[*] 1 fixable with `--fix`" in done.stdout
+
+
+def test_concise_is_one_line_a_finding(folder: Path) -> None:
+    break_solver(folder)
+    first, *_ = run(folder, "solver.prototxt", "--output-format", "concise").stdout.splitlines()
+    assert first.startswith("solver.prototxt:3:12: S1")
+
+
+def test_json_has_a_version_and_the_edits(folder: Path) -> None:
+    break_solver(folder)
+    report = json.loads(run(folder, "solver.prototxt", "--output-format", "json").stdout)
+    (finding,) = report["findings"]
+    assert report["version"] == 1
+    assert (finding["path"], finding["line"], finding["column"]) == ("solver.prototxt", 3, 12)
+    assert finding["fix"]["edits"][0]["text"] == '"fixed"'
+    assert report["summary"]["error"] == 1
+
+
+def test_fix_writes_the_patch_and_leaves_the_rest(folder: Path) -> None:
+    break_solver(folder)
+    before = (folder / "net.prototxt").stat().st_mtime_ns
+    done = run(folder, "solver.prototxt", "--fix")
+    assert done.returncode == 0
+    assert "Fixed 1 finding in 1 file." in done.stdout
+    assert (folder / "solver.prototxt").read_text() == SOLVER
+    assert (folder / "net.prototxt").stat().st_mtime_ns == before
+
+
+def test_diff_shows_the_patch_and_writes_nothing(folder: Path) -> None:
+    break_solver(folder)
+    done = run(folder, "solver.prototxt", "--diff")
+    assert done.returncode == 1
+    assert '-lr_policy: "Fixed"\n+lr_policy: "fixed"\n' in done.stdout
+    assert '"Fixed"' in (folder / "solver.prototxt").read_text()
+    patched = subprocess.run(["patch", "-p1"], cwd=folder, input=done.stdout.encode(), check=False)
+    assert patched.returncode == 0
+    assert (folder / "solver.prototxt").read_text() == SOLVER
+
+
+def test_output_dir_gets_the_whole_job_patched(folder: Path) -> None:
+    break_solver(folder)
+    assert run(folder, "solver.prototxt", "--fix", "--output-dir", "patched").returncode == 0
+    assert (folder / "patched" / "solver.prototxt").read_text() == SOLVER
+    assert (folder / "patched" / "net.prototxt").read_text() == NET
+    assert '"Fixed"' in (folder / "solver.prototxt").read_text()
+
+
+def test_standard_input_is_checked_and_patched_to_standard_output(folder: Path) -> None:
+    bad = SOLVER.replace('"fixed"', '"Fixed"').encode()
+    checked = run(folder, "-", "--stdin-filename", "solver.prototxt", "--output-format", "concise", stdin=bad)
+    assert checked.returncode == 1
+    assert checked.stdout.startswith("solver.prototxt:3:12:")
+    patched = run(folder, "-", "--fix", stdin=bad)
+    assert (patched.returncode, patched.stdout) == (0, SOLVER)
+    assert "Fixed 1 finding" in patched.stderr
+
+
+def test_a_file_named_twice_is_checked_once(folder: Path) -> None:
+    break_solver(folder)
+    done = run(folder, "solver.prototxt", "./solver.prototxt", "net.prototxt", ".", "--output-format", "concise")
+    assert "1 finding in 1 file" in done.stdout
+
+
+def test_a_folder_is_searched_and_other_files_are_passed_over(folder: Path) -> None:
+    (folder / "labelmap.prototxt").write_text('item { name: "cat" label: 1 }\n')
+    (folder / "weights.pt").write_bytes(bytes(range(256)) * 20)
+    done = run(folder, ".")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 files checked" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("gone.prototxt", None, "No such file"),
+        ("weights.prototxt", bytes(range(256)) * 20, "binary"),
+        ("labelmap.prototxt", b'item { name: "cat" label: 1 }\n', "neither a solver nor a net"),
+        ("empty.prototxt", b"", "is empty"),
+    ],
+)
+def test_what_cannot_be_checked_is_said_and_exits_with_2(
+    folder: Path, name: str, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        (folder / name).write_bytes(content)
+    done = run(folder, name)
+    assert done.returncode == 2
+    assert name in done.stderr
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Usage"),
+        (("solver.prototxt", "--select", "G999"), "no rule is called 'G999'"),
+        (("solver.prototxt", "--ignore", "base-lr-hihg"), "did you mean 'base-lr-high'"),
+        (("solver.prototxt", "--dialect", "sdd"), "did you mean 'ssd'"),
+        (("solver.prototxt", "--caffe-version", "latest"), "no version of Caffe"),
+        (("solver.prototxt", "--output-dir", "x"), "--output-dir goes with --fix"),
+        (("solver.prototxt", "--config", "none.toml"), "none.toml"),
+        (("explain", "clip-gradient-missing"), "clip-gradients-missing"),
+    ],
+)
+def test_wrong_usage_is_explained(folder: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = run(folder, *arguments)
+    assert words in done.stdout + done.stderr
+    assert done.returncode == (2 if arguments else 0)
+
+
+def test_advice_alone_does_not_fail(folder: Path) -> None:
+    (folder / "solver.prototxt").write_text(SOLVER.replace("clip_gradients: 10\n", ""))
+    done = run(folder, "solver.prototxt")
+    assert "advice[G101]" in done.stdout
+    assert done.returncode == 0
+    assert run(folder, "solver.prototxt", "--fail-on", "advice").returncode == 1
+    assert run(folder, "solver.prototxt", "--fail-on", "advice", "--exit-zero").returncode == 0
+
+
+def test_rules_are_chosen_by_code_prefix_and_name(folder: Path) -> None:
+    (folder / "solver.prototxt").write_text(SOLVER.replace("clip_gradients: 10\n", ""))
+    for selector in ("G101", "G", "clip-gradients-missing"):
+        assert "1 finding " in run(folder, "solver.prototxt", "--select", selector).stdout
+        assert "No findings" in run(folder, "solver.prototxt", "--ignore", selector).stdout
+
+
+def test_the_nearest_configuration_holds(folder: Path) -> None:
+    (folder / "caffe-lint.toml").write_text('fail-on = "advice"\n[rules.clip-gradients-missing]\nvalue = 3\n')
+    (folder / "solver.prototxt").write_text(SOLVER.replace("clip_gradients: 10\n", ""))
+    assert run(folder, "solver.prototxt").returncode == 1
+    assert "+clip_gradients: 3\n" in run(folder, "solver.prototxt", "--diff").stdout
+    assert run(folder, "solver.prototxt", "--isolated").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ('fial-on = "advice"', "unknown key 'fial-on'; did you mean 'fail-on'?"),
+        ("select = 3", "'select' takes a list of texts, not 3"),
+        ("select = [", "caffe-lint.toml"),
+        ("[rules.clip-gradients-missing]\nvalu = 3", "no option 'valu'; did you mean 'value'?"),
+        ('[rules.clip-gradients-missing]\nvalue = "x"', "takes a value like"),
+    ],
+)
+def test_a_wrong_configuration_is_explained(folder: Path, config: str, words: str) -> None:
+    (folder / "caffe-lint.toml").write_text(config + "\n")
+    done = run(folder, "solver.prototxt")
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_several_processes_find_the_same(folder: Path) -> None:
+    for name in "abc":
+        (folder / name).mkdir()
+        (folder / name / "net.prototxt").write_text(NET)
+        (folder / name / "solver.prototxt").write_text(SOLVER.replace('"fixed"', '"Fixed"'))
+    arguments = (".", "--output-format", "json")
+    assert run(folder, *arguments, "--jobs", "2").stdout == run(folder, *arguments).stdout
+
+
+def test_a_pipe_that_is_closed_early_is_no_error(folder: Path) -> None:
+    break_solver(folder)
+    command = f"{sys.executable} -m caffe_lint solver.prototxt | head -c 1"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=False)
+    assert done.stderr == b""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
+def test_ctrl_c_ends_it_without_a_traceback(folder: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "caffe_lint", "-"], cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert b"Traceback" not in errors
+    assert process.returncode in (130, -signal.SIGINT)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_file_is_left_and_said(folder: Path) -> None:
+    break_solver(folder)
+    (folder / "solver.prototxt").chmod(0o444)
+    done = run(folder, "solver.prototxt", "--fix")
+    assert done.returncode == 2
+    assert "read-only" in done.stderr
+    assert '"Fixed"' in (folder / "solver.prototxt").read_text()
+
+
+def test_crlf_and_missing_final_newline_survive_a_fix(folder: Path) -> None:
+    text = SOLVER.replace('"fixed"', '"Fixed"').replace("\n", "\r\n").rstrip()
+    (folder / "solver.prototxt").write_bytes(text.encode())
+    run(folder, "solver.prototxt", "--fix")
+    assert (folder / "solver.prototxt").read_bytes() == text.replace('"Fixed"', '"fixed"').encode()
+
+
+def test_every_rule_has_a_page(folder: Path) -> None:
+    listed = json.loads(run(folder, "rules", "--output-format", "json").stdout)
+    assert {"G101", "G102", "G103", "G104", "G105"} <= {rule["code"] for rule in listed}
+    page = run(folder, "explain", "g101").stdout
+    assert page.startswith("# G101 clip-gradients-missing")
