@@ -122,7 +122,7 @@ class Upgraded(NamedTuple):
 
     `steps` names what had to be done, in the order `v0`, `data-transform`, `v1`, `inputs`, `batch-norm`;
     for a solver `solver-type`. `undefined_inputs` are net inputs whose shape Caffe would read past the end of
-    a list. `enum_types` are layer types that stand for an enum value of a fork: it has them, whatever we know.
+    a list. `enum_types` are layer types that stand for a value of a fork's enum: it has them, known or not.
     """
 
     message: Message

@@ -1,0 +1,104 @@
+"""What Caffe refuses in a filler, the rule by which a parameter gets its first values (filler.hpp)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .shapes import count, differ
+
+if TYPE_CHECKING:
+    from .net import Param
+
+FILLER_TYPES = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
+
+
+def check_filler(param: Param) -> None:
+    """Reports what the parameter's filler would stop at."""
+    filler = param.filler
+    if filler is None:
+        return
+    entries = filler.entries
+    kind = entries["type"][0][0] if "type" in entries else "constant"
+    if kind == "constant" or kind == "xavier" or kind == "msra":
+        if "sparse" not in entries:
+            return
+    elif kind not in FILLER_TYPES:
+        _fail(
+            param,
+            "filler-type",
+            f"'{kind}' is no filler: known are {', '.join(FILLER_TYPES)}",
+            "type",
+            "filler.hpp:294",
+        )
+        return
+    if kind == "gaussian":
+        if filler["std"] <= 0:
+            _fail(
+                param,
+                "filler-std",
+                f"std must be over 0, it is {filler['std']:g}",
+                "std",
+                "math_functions.cpp:281",
+            )
+        if filler["sparse"] < -1:
+            _fail(
+                param,
+                "filler-sparse",
+                f"sparse must be -1 or more, it is {filler['sparse']}",
+                "sparse",
+                "filler.hpp",
+            )
+    elif filler["sparse"] != -1:
+        _fail(
+            param,
+            "filler-sparse",
+            f"only a gaussian filler can be sparse, this one is {kind}",
+            "sparse",
+            "filler.hpp:43",
+        )
+    if kind == "uniform" and filler["min"] > filler["max"]:
+        _fail(
+            param,
+            "filler-range",
+            f"min {filler['min']:g} is over max {filler['max']:g}",
+            "min",
+            "math_functions.cpp:259",
+        )
+    if kind == "bilinear" and param.shape is not None:
+        shape = param.shape
+        if len(shape) != 4:
+            _fail(
+                param,
+                "filler-bilinear",
+                f"a bilinear filler needs 4 axes, there are {len(shape)}",
+                "type",
+                "filler.hpp:255",
+            )
+        elif differ(shape[2], shape[3]):
+            sides = f"{shape[2]} x {shape[3]}"
+            _fail(
+                param,
+                "filler-bilinear",
+                f"a bilinear filler needs a square kernel, it is {sides}",
+                "type",
+                "filler.hpp:256",
+            )
+    if count(param.shape) == 0:
+        _fail(
+            param,
+            "filler-empty",
+            "there is nothing to fill: the parameter has no elements",
+            "type",
+            "filler.hpp",
+        )
+
+
+def _fail(param: Param, kind: str, what: str, field: str, source: str) -> None:
+    from .net import NetProblem
+
+    layer = param.layer
+    filler = param.filler
+    assert filler is not None
+    start, end = filler.span(field)
+    message = f"{param.filler_path} of layer '{layer.name}': {what}"
+    layer.net.problems.append(NetProblem(kind, layer, start, end, message, source, param.role))

@@ -1,0 +1,117 @@
+"""What is to be known of a layer type, and the table of all types, filled by the other files of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from ..shapes import Shape
+
+if TYPE_CHECKING:
+    from ..net import Layer
+
+Count = tuple[int, Union[int, None]]  # least and most; None: no limit
+Infer = Callable[["Layer"], Sequence[Shape]]
+
+# What a layer does when its top is its bottom (facts measured on BVLC's CPU code).
+IN_PLACE_RIGHT = "right"
+IN_PLACE_FATAL = "fatal"
+IN_PLACE_WRONG_GRADIENT = "wrong-gradient"
+IN_PLACE_WRONG_VALUES = "wrong-values"
+IN_PLACE_UNKNOWN = "unknown"
+
+NO_DIALECTS: frozenset[str] = frozenset()
+ALL = (-9,)  # in place of bottom indices: every bottom
+
+
+class LayerType(NamedTuple):
+    """A layer type, described once. Lists of bottoms are indices, -1 the last, `ALL` every one.
+
+    `infer` gives the shape of each top and adds the layer's parameters; it reports what Caffe's LayerSetUp and
+    Reshape would refuse. `counts` gives the numbers of bottoms and tops where they depend on the layer's fields.
+    """
+
+    name: str
+    infer: Infer
+    bottoms: Count = (1, 1)
+    tops: Count = (1, 1)
+    counts: Callable[[Layer], tuple[Count, Count]] | None = None
+    same_count: bool = False  # EqualNumBottomTopBlobs
+    dialects: frozenset[str] = (
+        NO_DIALECTS  # where the type means this, if it has several meanings; empty: elsewhere
+    )
+
+    # losses
+    is_loss: bool = False  # its top is a loss by its meaning
+    auto_top: bool = False  # AutoTopBlobs: a top is made where none is written
+    loss_weight: float = 0.0  # of the first top, where none is written
+    normalization: str = ""  # what a loss is divided by: see `loss_normalization`
+
+    # gradients
+    refuses_gradient: tuple[int, ...] = ()  # Caffe stops when one of these bottoms is to get a gradient
+    ignores_gradient: tuple[int, ...] = ()  # these get none, silently
+    has_backward: bool = True  # False: Caffe stops when the layer is to run backward at all
+    not_forced: tuple[int, ...] = ()  # AllowForceBackward is false
+
+    # memory
+    in_place: str | Callable[[Layer], str] = IN_PLACE_UNKNOWN
+    reads_top: bool | Callable[[Layer], bool] = (
+        False  # backward needs its own output, so none may overwrite it
+    )
+    shares_memory: bool | Callable[[Layer], bool] = False  # top is the bottom's memory under another name
+
+    # what the rules ask for
+    is_data: bool = False  # the shape of its tops may come from the data
+    open_params: bool = False  # it may have parameters we do not know
+    normalises: bool = False  # brings its values to a fixed size whatever comes in
+    bounded: bool = False  # its values lie in a fixed range
+    nonlinear: bool = False  # applies a nonlinearity to each element
+    recurrent: bool = False
+    upsampling: bool = False
+    multiply_adds: Callable[[Layer], int | None] | None = None  # of one forward pass
+    signal: Callable[..., Any] | None = None  # how it passes on mean and variance
+
+
+TYPES: dict[str, list[LayerType]] = {}
+
+
+def layer_type(name: str, **facts: Any) -> Callable[[Infer], Infer]:
+    """Enters the type described by `facts` (fields of LayerType), with the decorated function to infer its shapes."""
+
+    def enter(infer: Infer) -> Infer:
+        TYPES.setdefault(name, []).append(LayerType(name, infer, **facts))
+        return infer
+
+    return enter
+
+
+def find_type(name: str, dialect: str) -> LayerType | None:
+    """The layer type of that name as the dialect has it, None if nobody described it."""
+    known = TYPES.get(name)
+    if known is None:
+        return None
+    if len(known) > 1:
+        for candidate in known:
+            if dialect in candidate.dialects:
+                return candidate
+    return known[0]
+
+
+def same_shape(layer: Layer) -> Sequence[Shape]:
+    """One top, of the shape of the first bottom."""
+    return (layer.bottoms[0].shape,)
+
+
+def unknown_shapes(layer: Layer) -> Sequence[Shape]:
+    """Tops of which nothing is known."""
+    return ()
+
+
+def scalar(layer: Layer) -> Sequence[Shape]:
+    """One top without axes, as all of Caffe's own losses have."""
+    return ((),)
+
+
+def is_in(index: int, bottoms: tuple[int, ...], total: int) -> bool:
+    """Whether a bottom is one of a LayerType's list of bottoms."""
+    return bottoms == ALL or index in bottoms or (index - total) in bottoms
