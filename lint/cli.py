@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -59,7 +58,7 @@ def main() -> None:
         sys.exit(EXIT_FINDINGS)
 
 
-class _Codes(click.ParamType):
+class _Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
     """Codes, prefixes and names of rules, separated by commas."""
 
     name = "CODES"
@@ -250,21 +249,21 @@ def _show(findings: list[Finding], summary: Summary, options: dict[str, Any], co
         except OSError as error:
             raise click.ClickException(f"{options['output_file']}: {error.strerror}") from None
     else:
-        _print(text, sys.stderr if to_stderr else sys.stdout)
+        _print(text, to_stderr=to_stderr)
 
 
-def _print(text: str, stream: IO[str]) -> None:
+def _print(text: str, *, to_stderr: bool = False) -> None:
     """Writes text whatever it holds: in UTF-8, bytes that came in undecoded going out unchanged."""
+    stream = click.get_binary_stream("stderr" if to_stderr else "stdout")
+    stream.write(text.encode("utf-8", "surrogateescape"))
     stream.flush()
-    stream.buffer.write(text.encode("utf-8", "surrogateescape"))
-    stream.buffer.flush()
 
 
 def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: bool) -> None:
     from .report.diff import render as render_diff
 
     for path in sorted(patched):
-        _print(render_diff(path, sources[path], patched[path], colour=colour), sys.stdout)
+        _print(render_diff(path, sources[path], patched[path], colour=colour))
 
 
 def _write(
@@ -295,7 +294,7 @@ def rules(output_format: str) -> None:
     """List the rules."""
     from .report.rules import render as render_rules
 
-    _print(render_rules(output_format), sys.stdout)
+    _print(render_rules(output_format))
 
 
 @cli.command()
@@ -311,4 +310,4 @@ def explain(selector: str) -> None:
             check_selectors("explain", (selector,))
         except ConfigError as error:
             raise click.ClickException(str(error)) from None
-    _print("\n".join(page(all_rules()[code]) for code in codes), sys.stdout)
+    _print("\n".join(page(all_rules()[code]) for code in codes))

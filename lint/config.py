@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .findings import SEVERITIES
@@ -151,13 +152,13 @@ def _rule_options(path: str, tables: Any) -> dict[str, dict[str, Any]]:
 
 def _table(path: str) -> dict[str, Any] | None:
     """The settings' table of a TOML file, None where pyproject.toml has none. Raises ConfigError for broken TOML."""
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
     try:
         with open(path, "rb") as file:
-            content = tomllib.load(file)
+            content: dict[str, Any] = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
     if os.path.basename(path) != "pyproject.toml":

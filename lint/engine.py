@@ -16,7 +16,7 @@ from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
 from .job import Nets, SolverFile
 from .proto.schema import Schema, caffe_schema
-from .rule import all_rules
+from .rule import Rule, all_rules
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
 
 # Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
@@ -161,24 +161,24 @@ def _units(roots: dict[str, str | None], files: Files) -> list[Unit]:
 def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     """The findings of one unit, each once, in the order of path, line, column and code."""
     found: dict[tuple[Any, ...], Finding] = {}
-    codes = settings.codes()
+    rules: dict[str, list[tuple[Rule, dict[str, Any]]]] = {}
+    for code in settings.codes():
+        rule = all_rules()[code]
+        rules.setdefault(rule.subject, []).append((rule, settings.options_of(code)))
     for subject_kind, subject in _subjects(unit, files, settings):
-        for rule in all_rules().values():
-            if rule.subject != subject_kind or rule.code not in codes:
-                continue
-            for hit in rule.check(subject, **settings.options_of(rule.code)):
-                finding = _finding(hit, rule.code, rule.name, rule.severity)
+        for rule, options in rules.get(subject_kind, ()):
+            for hit in rule.check(subject, **options):
+                finding = _finding(hit, rule)
                 found.setdefault((finding.place, finding.code, finding.message), finding)
     return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
 
 
-def _finding(hit: Hit, code: str, name: str, severity: str) -> Finding:
+def _finding(hit: Hit, rule: Rule) -> Finding:
     place = place_of(hit.file, hit.span)
     line_text = hit.file.tree.line_text(place.line).decode("utf-8", "replace")
     related = tuple(place_of(other.file, other.span, other.message) for other in hit.related)
-    return Finding(
-        place, code, name, hit.severity or severity, hit.message, hit.reason, line_text, related, hit.fix
-    )
+    severity = hit.severity or rule.severity
+    return Finding(place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix)
 
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
@@ -240,6 +240,31 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
     else:
         trouble.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
     return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble)
+
+
+def _key(fix: Fix) -> tuple[Any, ...]:
+    return fix.path, fix.title, fix.edits
+
+
+def _try(files: Files, path: str, fixes: list[Fix]) -> bool:
+    try:
+        _apply(files, path, fixes)
+    except FixRejected:
+        return False
+    return True
+
+
+def _apply(files: Files, path: str, fixes: list[Fix]) -> None:
+    """Applies fixes to a file in memory. Raises FixRejected, with nothing changed, if they do not verify."""
+    old = files.get(path)
+    source = edited(old.source, (edit for fix in fixes for edit in fix.edits))
+    new = SourceFile(path, source, files.schema, files.dialect)
+    if len(new.tree.problems) > len(old.tree.problems):
+        raise FixRejected(f"the patched text would have a new error of syntax: {new.tree.problems[0].message}")
+    if new.kind != old.kind:
+        raise FixRejected(f"the patched text would no longer be a {old.kind}")
+    verify(old.message, new.message, fixes)
+    files.replace(path, source)
 
 
 def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:

@@ -6,6 +6,7 @@ A rule is one function with its metadata; its docstring is its page. Rules stand
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def rule(
     return register
 
 
+@cache
 def all_rules() -> dict[str, Rule]:
     """Every rule by its code, in the order of codes."""
     from . import rules

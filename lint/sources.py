@@ -134,14 +134,14 @@ def find_files(folder: str) -> Iterator[str]:
 
 
 class NetReference(NamedTuple):
-    """How a solver's field names a net: the path as written, the file found, and how it was found.
+    """How a solver's field (its `number`th value) names a net: the path as written, the file found, and how.
 
     `how` is `found`, `elsewhere` (only by the longest suffix of the path), `ambiguous` or `missing`;
     `others` are the candidates where several fit.
     """
 
     field: str
-    index: int
+    number: int
     written: str
     path: str | None
     how: str
@@ -163,7 +163,7 @@ def net_references(
 
 
 def find_net(
-    written: str, field: str, index: int, solver_path: str, root: str | None, given: Container[str] = ()
+    written: str, field: str, number: int, solver_path: str, root: str | None, given: Container[str] = ()
 ) -> NetReference:
     """The file that a path in a solver means; for the parameters see `net_references`.
 
@@ -176,7 +176,7 @@ def find_net(
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
         if os.path.isfile(candidate) or _shown(candidate) in given:
-            return NetReference(field, index, written, _shown(candidate), "found")
+            return NetReference(field, number, written, _shown(candidate), "found")
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts:
         same_name = [path for path in _by_name(top).get(parts[-1], ()) if path != os.path.abspath(solver_path)]
@@ -184,13 +184,13 @@ def find_net(
             suffix = "/" + "/".join(parts[-length:])
             fitting = [path for path in same_name if path.replace(os.sep, "/").endswith(suffix)]
             if len(fitting) == 1:
-                return NetReference(field, index, written, _shown(fitting[0]), "elsewhere")
+                return NetReference(field, number, written, _shown(fitting[0]), "elsewhere")
             if fitting:
                 beside = [path for path in fitting if os.path.dirname(path) == folder]
                 if length == 1 and len(beside) == 1:
-                    return NetReference(field, index, written, _shown(beside[0]), "elsewhere")
-                return NetReference(field, index, written, None, "ambiguous", tuple(map(_shown, sorted(fitting))))
-    return NetReference(field, index, written, None, "missing")
+                    return NetReference(field, number, written, _shown(beside[0]), "elsewhere")
+                return NetReference(field, number, written, None, "ambiguous", tuple(map(_shown, sorted(fitting))))
+    return NetReference(field, number, written, None, "missing")
 
 
 def repository_root(folder: str) -> str:
