@@ -138,6 +138,8 @@ def check(paths: tuple[str, ...], **options: Any) -> None:
     summary = Summary(len(checked), fixed, len(patched) if options["fix"] else 0)
     if not options["diff"]:
         _show(findings, summary, options, colour, to_stderr=bool(piped and options["fix"]))
+    if not units and not trouble:
+        click.echo("caffe-lint: no solver or net of Caffe found there", err=True)
     for sentence in dict.fromkeys(trouble):
         click.echo(f"caffe-lint: {sentence}", err=True)
     if trouble:
@@ -254,9 +256,10 @@ def _show(findings: list[Finding], summary: Summary, options: dict[str, Any], co
 
 def _print(text: str, *, to_stderr: bool = False) -> None:
     """Writes text whatever it holds: in UTF-8, bytes that came in undecoded going out unchanged."""
-    stream = click.get_binary_stream("stderr" if to_stderr else "stdout")
-    stream.write(text.encode("utf-8", "surrogateescape"))
+    stream = sys.stderr if to_stderr else sys.stdout
     stream.flush()
+    stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+    stream.buffer.flush()
 
 
 def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: bool) -> None:
