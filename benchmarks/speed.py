@@ -1,0 +1,332 @@
+"""How fast the linter is, against protobuf's own parser, against importing its own libraries, and as nets grow.
+
+    python benchmarks/speed.py [--corpus ../shared/corpus] [--sample 200] [--part a --part b --part c]
+
+All numbers are ratios of two things measured in turns in one run, so they carry over to other machines. Whoever
+else uses the processor makes them worse, seldom better; the least of several times is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import google.protobuf
+from google.protobuf import text_format
+from google.protobuf.internal import api_implementation
+from google.protobuf.message import Message
+
+from caffe_lint.config import Settings
+from caffe_lint.engine import Files, check_unit, find_units
+from caffe_lint.proto import caffe_pb2
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.sources import SourceFile
+
+SUFFIXES = (".prototxt", ".pbtxt", ".prototxt.txt")
+
+SMALL_SOLVER = """\
+net: "train_val.prototxt"
+test_iter: 100
+test_interval: 500
+base_lr: 0.01
+momentum: 0.9
+weight_decay: 0.0005
+clip_gradients: 10
+lr_policy: "inv"
+gamma: 0.0001
+power: 0.75
+display: 100
+max_iter: 10000
+snapshot: 5000
+snapshot_prefix: "lenet"
+solver_mode: GPU
+"""
+
+
+def least_times(*works: Callable[[], object], repeats: int) -> list[float]:
+    """The least seconds that each of several works takes, done in turns, with garbage collected in between."""
+    best = [math.inf] * len(works)
+    for _ in range(repeats):
+        for index, work in enumerate(works):
+            gc.collect()
+            start = time.perf_counter()
+            work()
+            best[index] = min(best[index], time.perf_counter() - start)
+    return best
+
+
+def lint(path: str, source: bytes) -> None:
+    """All that `caffe-lint path` does between reading the file and printing."""
+    files = Files(caffe_schema(), None)
+    files.add(path, source)
+    for unit in find_units([path], files, []):
+        check_unit(unit, files, Settings())
+
+
+class Timed(NamedTuple):
+    """Seconds for a file: the linter's, and those of protobuf's own parser."""
+
+    path: str
+    ours: float
+    stock: float
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.stock
+
+
+def timed(path: str, source: bytes, folder: str, repeats: int) -> Timed | None:
+    """Both times for a file, or None if protobuf's parser refuses it or it is neither a solver nor a net."""
+    kind = SourceFile(path, source, caffe_schema(), None).kind
+    if kind == "other":
+        return None
+    message_class: type[Message] = caffe_pb2.SolverParameter if kind == "solver" else caffe_pb2.NetParameter
+    try:
+        text_format.Parse(source, message_class())
+    except (text_format.ParseError, UnicodeDecodeError):
+        return None
+    # As if it stood in an empty folder: a solver's nets are files of their own, with times of their own.
+    alone = os.path.join(folder, os.path.basename(path))
+    ours, stock = least_times(
+        lambda: lint(alone, source), lambda: text_format.Parse(source, message_class()), repeats=repeats
+    )
+    return Timed(path, ours, stock)
+
+
+def against_stock_parser(corpus: Path, sample: int | None, repeats: int) -> None:
+    """(a): parse, bind and check, against `text_format.Parse` of the same bytes."""
+    print("(a) the whole check of a file / google.protobuf.text_format.Parse of it; goal: at most 1.0")
+    with tempfile.TemporaryDirectory() as folder:
+        if corpus.is_dir():
+            paths = sorted(str(path) for path in corpus.rglob("*") if path.name.endswith(SUFFIXES))
+            if sample is not None:
+                paths = random.Random(1).sample(paths, min(sample, len(paths)))
+            results = [timed(path, Path(path).read_bytes(), folder, repeats) for path in paths]
+            done = [result for result in results if result is not None]
+            print(f"    corpus: {len(done)} of {len(paths)} files, those that both can read")
+            _print_ratios("all", done)
+            _print_ratios("solvers", [result for result in done if "solver" in os.path.basename(result.path)])
+            _print_ratios("over 50 ms in stock", [result for result in done if result.stock > 0.05])
+            worst = max(done, key=lambda result: result.ratio)
+            print(f"    worst: {worst.ratio:.2f}  {worst.path}")
+        else:
+            print(f"    {corpus} is not there: no corpus")
+        for layers in (60, 600):
+            result = timed("net.prototxt", residual_net(layers).encode(), folder, repeats)
+            assert result is not None
+            _print_ratios(f"{layers}-layer net", [result])
+
+
+def _print_ratios(what: str, results: list[Timed]) -> None:
+    if not results:
+        return
+    ratios = sorted(result.ratio for result in results)
+    ours, stock = sum(result.ours for result in results), sum(result.stock for result in results)
+    line = f"    {what:20} {ours / stock:.2f}  ({ours * 1e3:.1f} ms / {stock * 1e3:.1f} ms)"
+    if len(results) > 1:
+        line += f"   by file: median {statistics.median(ratios):.2f}, p90 {ratios[int(0.9 * len(ratios))]:.2f}"
+        line += f", at most 1.0 in {sum(ratio <= 1 for ratio in ratios) / len(ratios):.0%}"
+    print(line, flush=True)
+
+
+def processes(rounds: int) -> None:
+    """(b): whole processes, started in turns, with all modules compiled beforehand."""
+    print("(b) a whole process, median of wall-clock and of processor time; goal: at most 1.0 of the imports")
+    program = os.path.join(os.path.dirname(sys.executable), "caffe-lint")
+    digits = Path(__file__).resolve().parent.parent / "examples" / "digits" / "solver.prototxt"
+    with tempfile.TemporaryDirectory() as folder:
+        solver = os.path.join(folder, "solver.prototxt")
+        Path(solver).write_text(SMALL_SOLVER, encoding="utf-8")
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": os.path.join(folder, "bytecode")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        commands = {
+            "caffe-lint small-solver.prototxt": [program, solver],
+            "caffe-lint examples/digits/solver.prototxt": [program, str(digits)],
+            "import click, google.protobuf.message_factory": [
+                *(sys.executable, "-c", "import click, google.protobuf.message_factory")
+            ],
+            "pass": [sys.executable, "-c", "pass"],
+        }
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+        for number in range(rounds + 2):
+            for name, command in commands.items():
+                taken = _run(command, environment, folder)
+                if number >= 2:  # the first rounds compile
+                    times[name].append(taken)
+    medians = {name: tuple(statistics.median(column) for column in zip(*taken)) for name, taken in times.items()}
+    for name, (wall, cpu) in medians.items():
+        print(f"    {name:46} {wall * 1e3:6.1f} ms  {cpu * 1e3:6.1f} ms")
+    names = list(commands)
+    for mine in names[:2]:
+        for other in names[2:]:
+            wall, cpu = (a / b for a, b in zip(medians[mine], medians[other]))
+            print(f"    {mine} / {other}: {wall:.2f} (processor time {cpu:.2f})")
+
+
+def _run(command: list[str], environment: dict[str, str], folder: str) -> tuple[float, float]:
+    """Seconds by the clock and by the processor. Statuses 0 and 1 are the linter's work done."""
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):
+        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+
+
+def growth(repeats: int) -> None:
+    """(c): the whole check of ever longer nets; the exponent is that of the power law fitted to the times."""
+    print("(c) the whole check of longer nets; goal: an exponent of 1")
+    sizes = (1_000, 2_000, 5_000, 10_000, 20_000)
+    for name, generate in (("residual chain", residual_net), ("one Concat of all branches", wide_net)):
+        points = []
+        for layers in sizes:
+            source = generate(layers).encode()
+            (seconds,) = least_times(lambda source=source: lint("net.prototxt", source), repeats=repeats)
+            points.append((layers, seconds))
+            per_layer = seconds / layers * 1e6
+            print(f"    {name}: {layers:6} layers  {seconds * 1e3:8.1f} ms  {per_layer:6.1f} us a layer", flush=True)
+        print(f"    {name}: time grows as layers^{exponent(points):.2f}")
+
+
+def exponent(points: list[tuple[int, float]]) -> float:
+    """The slope of the line through the logarithms, by least squares."""
+    xs, ys = ([math.log(point[axis]) for point in points] for axis in (0, 1))
+    x_mean, y_mean = statistics.fmean(xs), statistics.fmean(ys)
+    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys)) / sum((x - x_mean) ** 2 for x in xs)
+
+
+DATA_LAYER = """\
+layer {
+  name: "data"
+  type: "ImageData"
+  top: "data"
+  top: "label"
+  transform_param { scale: 0.0078125 mean_value: 128 }
+  image_data_param { source: "train.txt" batch_size: 32 new_height: 64 new_width: 64 shuffle: true }
+}
+"""
+
+HEAD = """\
+layer {{
+  name: "pool"
+  type: "Pooling"
+  bottom: "{blob}"
+  top: "pool"
+  pooling_param {{ pool: AVE global_pooling: true }}
+}}
+layer {{
+  name: "score"
+  type: "InnerProduct"
+  bottom: "pool"
+  top: "score"
+  inner_product_param {{ num_output: 100 weight_filler {{ type: "xavier" }} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }}
+"""
+
+
+def _convolution(name: str, bottom: str) -> str:
+    return f"""\
+layer {{
+  name: "{name}"
+  type: "Convolution"
+  bottom: "{bottom}"
+  top: "{name}"
+  param {{ lr_mult: 1 decay_mult: 1 }}
+  convolution_param {{
+    num_output: 32
+    kernel_size: 3
+    pad: 1
+    bias_term: false
+    weight_filler {{ type: "msra" }}
+  }}
+}}
+layer {{
+  name: "{name}/bn"
+  type: "BatchNorm"
+  bottom: "{name}"
+  top: "{name}"
+}}
+layer {{
+  name: "{name}/scale"
+  type: "Scale"
+  bottom: "{name}"
+  top: "{name}"
+  scale_param {{ bias_term: true }}
+}}
+layer {{
+  name: "{name}/relu"
+  type: "ReLU"
+  bottom: "{name}"
+  top: "{name}"
+}}
+"""
+
+
+def residual_net(layers: int) -> str:
+    """A net of about so many layers, as its text: convolutions with BatchNorm, two of them and a shortcut a block."""
+    pieces = ['name: "Residual"\n', DATA_LAYER, _convolution("stem", "data")]
+    blob = "stem"
+    for number in _blocks(layers, 9):
+        first, second, top = f"block{number}/a", f"block{number}/b", f"block{number}"
+        pieces += [_convolution(first, blob), _convolution(second, first)]
+        pieces.append(
+            f'layer {{ name: "{top}" type: "Eltwise" bottom: "{blob}" bottom: "{second}" top: "{top}" }}\n'
+        )
+        blob = top
+    return "".join(pieces) + HEAD.format(blob=blob)
+
+
+def wide_net(layers: int) -> str:
+    """A net of about so many layers: branches beside each other that all end in one Concat."""
+    branches = [f"branch{number}" for number in _blocks(layers, 4)]
+    pieces = ['name: "Wide"\n', DATA_LAYER, *(_convolution(branch, "data") for branch in branches)]
+    bottoms = "".join(f'  bottom: "{branch}"\n' for branch in branches)
+    pieces.append(f'layer {{\n  name: "join"\n  type: "Concat"\n{bottoms}  top: "join"\n}}\n')
+    return "".join(pieces) + HEAD.format(blob="join")
+
+
+def _blocks(layers: int, layers_of_a_block: int) -> Iterator[int]:
+    return iter(range(max(1, round((layers - 8) / layers_of_a_block))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    root = Path(__file__).resolve().parent.parent
+    parser.add_argument("--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files")
+    parser.add_argument("--sample", type=int, help="take so many files of the corpus, not all")
+    parser.add_argument("--repeats", type=int, default=3, help="times each work is done")
+    parser.add_argument("--rounds", type=int, default=30, help="times each process is started")
+    parser.add_argument("--part", action="append", choices=("a", "b", "c"), help="only this part")
+    arguments = parser.parse_args()
+    parts = arguments.part or ["a", "b", "c"]
+    implementation = f"protobuf {google.protobuf.__version__} ({api_implementation.Type()})"
+    print(f"Python {platform.python_version()}, {implementation}, {os.cpu_count()} processors")
+    # As the program sets it for itself (cli.main); it changes next to nothing for protobuf's parser.
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)
+    if "a" in parts:
+        against_stock_parser(arguments.corpus, arguments.sample, arguments.repeats)
+    if "b" in parts:
+        processes(arguments.rounds)
+    if "c" in parts:
+        growth(arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The documentation says what is so: sessions, the table of rules, links, and the folders it names."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from caffe_lint.rule import all_rules
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+if not (CHECKOUT / "README.md").exists():
+    pytest.skip("there is no checkout to look at", allow_module_level=True)
+
+PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("*/*.md")]
+
+
+@pytest.fixture(scope="module")
+def update_readme() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("update_readme", CHECKOUT / "docs" / "update_readme.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_shows_what_the_commands_print(update_readme: ModuleType) -> None:
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert update_readme.SESSION.search(text), "the README shows no session"
+    assert update_readme.updated(text) == text, "run: python docs/update_readme.py"
+
+
+def test_the_readme_lists_every_rule_and_no_other() -> None:
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([A-Z]\d{3}) \| ([a-z0-9-]+) \|", text, re.MULTILINE))
+    assert rows == {code: rule.name for code, rule in all_rules().items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_links_and_named_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if "://" not in link]
+    named = re.findall(r"`((?:lint|proto|fixes|tests|docs|examples|benchmarks)/[\w./-]*)`", text)
+    missing = {link for link in links if not (page.parent / link).exists()}
+    missing |= {name for name in named if not (CHECKOUT / name).exists() and not (page.parent / name).exists()}
+    assert not missing

@@ -1,0 +1,102 @@
+"""What is built and installed: nothing is missing, nothing lands where it should not, and it runs from anywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("build", reason="build is not installed (make test installs it)")
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+if not (CHECKOUT / "pyproject.toml").exists():
+    pytest.skip("there is no checkout to build from", allow_module_level=True)
+
+# Folders of the checkout, and the packages that they are installed as.
+PACKAGES = {"lint": "caffe_lint", "proto": "caffe_lint/proto", "fixes": "caffe_lint/fixes"}
+COMPILED = {"caffe.binpb", "caffe.schema", "caffe_pb2.pyi"}
+NOT_SOURCE = (".*", "build", "dist", "*.egg-info", "__pycache__", *COMPILED)
+
+pytestmark = pytest.mark.pypi
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout as a fresh clone has it: nothing built or compiled in it."""
+    copy = tmp_path_factory.mktemp("checkout") / "caffe-lint"
+    shutil.copytree(CHECKOUT, copy, ignore=shutil.ignore_patterns(*NOT_SOURCE))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel made from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    run([sys.executable, "-m", "build", "--outdir", str(folder), str(checkout)])
+    return folder
+
+
+def run(command: list[str], cwd: Path | None = None) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def modules_of_checkout(checkout: Path) -> set[str]:
+    return {
+        f"{package}/{path.relative_to(checkout / folder)}"
+        for folder, package in PACKAGES.items()
+        for path in (checkout / folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built: Path, checkout: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
+    packaged = {name for name in names if ".dist-info/" not in name}
+    assert packaged == modules_of_checkout(checkout) | {f"caffe_lint/proto/{name}" for name in COMPILED}
+    assert {name.partition("/")[0] for name in names} == {"caffe_lint", wheel.name.partition("-py3")[0] + ".dist-info"}
+
+
+def test_the_sdist_holds_all_that_is_needed_to_build_and_test(built: Path, checkout: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    names = {name.partition("/")[2] for name in tarfile.open(sdist).getnames()}
+    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "proto/caffe.proto"} <= names
+    for folder in ("lint", "proto", "fixes", "tests", "examples", "docs", "benchmarks"):
+        files = {str(path.relative_to(checkout)) for path in (checkout / folder).rglob("*") if path.is_file()}
+        assert files <= names, f"not in the sdist: {sorted(files - names)}"
+    assert not {name for name in names if name.rpartition("/")[2] in COMPILED}
+
+
+@pytest.mark.parametrize("way", ["wheel", "sdist", "editable", "strict editable"])
+def test_it_runs_from_anywhere_however_it_was_installed(way: str, built: Path, checkout: Path, tmp_path: Path) -> None:
+    what = {
+        "wheel": [str(path) for path in built.glob("*.whl")],
+        "sdist": [str(path) for path in built.glob("*.tar.gz")],
+        "editable": ["--editable", str(checkout)],
+        "strict editable": ["--editable", str(checkout), "--config-settings", "editable_mode=strict"],
+    }[way]
+    run([sys.executable, "-m", "venv", str(tmp_path / "venv")])
+    binaries = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    python = str(binaries / "python")
+    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what])
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copytree(CHECKOUT / "examples" / "digits", elsewhere / "digits")
+    assert "0.1.0" in run([str(binaries / "caffe-lint"), "--version"], elsewhere)
+    assert "2 files" in run([str(binaries / "caffe-lint"), "digits/solver.prototxt"], elsewhere)
+    program = "from caffe_lint.proto import caffe_pb2 as c; print(c.NetParameter(name='LeNet').name)"
+    assert run([python, "-c", program], elsewhere) == "LeNet\n"
+
+    (site_packages,) = (tmp_path / "venv").glob("[Ll]ib*/python*/site-packages")
+    assert not {"proto", "lint", "fixes", "tests", "benchmarks", "docs"} & set(os.listdir(site_packages))
+    run([python, "-c", "import importlib.util as u; assert not any(map(u.find_spec, ('lint', 'fixes', 'proto')))"], elsewhere)
