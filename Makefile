@@ -10,46 +10,45 @@ BIN := .venv/bin
 # Arguments for pytest: make test ARGS='-k clipping'
 ARGS ?=
 
-# An editable install of the strict kind lays links to the files one by one. Type checkers can follow these; but a
-# file that came or went, or a change of the schema, needs the install again. Folders tell the one, files the other.
-FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.*)))
+# An editable install of the strict kind lays links to the files one by one, which type checkers can follow. Where a
+# file came or went, or the schema changed, it has to be done again: the folders' time stamps tell the one.
+FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py)))
 SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildcard proto/*.tsv)
 INSTALL := -m pip install --quiet --disable-pip-version-check
+STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test check format test-protobuf test-pre-commit benchmark fix-corpus build clean
+.PHONY: help demo test check format test-protobuf test-pre-commit benchmark fix-corpus readme build clean
 
 help:
 	@echo 'make demo             the linter on examples/: findings, then patches'
 	@echo 'make test             tests (ARGS="-k name" to choose)'
 	@echo 'make check            ruff, mypy, our own linter on our own files'
-	@echo 'make format           let ruff rewrite what make check would complain about'
-	@echo 'make test-protobuf    tests on the oldest and the newest protobuf'
+	@echo 'make format           let ruff repair what it can'
+	@echo 'make test-protobuf    tests on the oldest and the newest protobuf, and on the one in pure Python'
 	@echo 'make test-pre-commit  both pre-commit hooks on a scratch repository'
 	@echo 'make benchmark        speed, as ratios'
-	@echo 'make fix-corpus       every fix on every file of ../shared/corpus'
-	@echo 'make build            wheel and sdist into dist/'
+	@echo 'make fix-corpus       every fix on every real file of ../shared/corpus'
+	@echo 'make readme           sessions and table of rules in README.md'
+	@echo 'make build            sdist and wheel into dist/'
 	@echo 'make clean            remove all that was built or installed here'
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 .venv/installed: $(SOURCES) | $(BIN)/python
-	rm -rf build
-	$(BIN)/python $(INSTALL) --editable . --config-settings editable_mode=strict
+	$(BIN)/python $(INSTALL) --editable . $(STRICT)
 	@touch $@
 
-.venv/installed-for-development: .venv/installed
-	rm -rf build
-	$(BIN)/python $(INSTALL) --editable '.[dev,test]' --config-settings editable_mode=strict
-	@touch $@
+.venv/installed-for-development: $(SOURCES) | $(BIN)/python
+	$(BIN)/python $(INSTALL) --editable '.[dev,proto,test]' $(STRICT)
+	@touch .venv/installed $@
 
-# The linter leaves with 1 when it has findings, which here it should.
+# The linter leaves with 1 when it has findings, or a patch to show. Here that is what it is there for.
 demo: .venv/installed
-	@echo '$$ caffe-lint examples'
-	@$(BIN)/caffe-lint examples; test $$? -eq 1
-	@echo
-	@echo '$$ caffe-lint examples --diff'
-	@$(BIN)/caffe-lint examples --diff; test $$? -le 1
+	@for options in '' ' --diff' ' --diff --unsafe-fixes'; do \
+	    printf '\n$$ caffe-lint examples%s\n\n' "$$options"; \
+	    $(BIN)/caffe-lint examples$$options || test $$? -eq 1 || exit 1; \
+	done
 
 test: .venv/installed-for-development
 	$(BIN)/python -m pytest $(ARGS)
@@ -57,15 +56,48 @@ test: .venv/installed-for-development
 check: .venv/installed-for-development
 	$(BIN)/ruff check .
 	$(BIN)/mypy --package caffe_lint
-	$(BIN)/caffe-lint $(GOOD_FILES)
+	$(BIN)/caffe-lint examples/digits
 
 format: .venv/installed-for-development
 	$(BIN)/ruff check --fix .
 
+# grpcio-tools asks for the newest protobuf; it goes without complaint with an older one that is installed after it.
+test-protobuf: .venvs/protobuf-4.25/installed .venvs/protobuf-newest/installed
+	.venvs/protobuf-4.25/bin/python -m pytest -m 'not pypi' $(ARGS)
+	PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python .venvs/protobuf-4.25/bin/python -m pytest -m 'not pypi' $(ARGS)
+	.venvs/protobuf-newest/bin/python -m pytest -m 'not pypi' $(ARGS)
+
+.venvs/protobuf-%/installed: .FORCE
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(INSTALL) '.[test]'
+	$(@D)/bin/python $(INSTALL) --force-reinstall --no-deps 'protobuf$(if $(filter newest,$*),,==$*.*)'
+	@touch $@
+
+test-pre-commit: .venv/installed-for-development
+	$(BIN)/python -m pytest tests/test_pre_commit.py $(ARGS)
+
+# Measured as users have it: a wheel, installed.
+benchmark: .venvs/benchmark/installed
+	.venvs/benchmark/bin/python benchmarks/speed.py $(ARGS)
+
+fix-corpus: .venvs/benchmark/installed
+	.venvs/benchmark/bin/python benchmarks/fix_corpus.py $(ARGS)
+	.venvs/benchmark/bin/python benchmarks/fix_corpus.py --unsafe-fixes $(ARGS)
+
+.venvs/benchmark/installed: .FORCE
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	rm -rf build/lib build/bdist.*
+	$(@D)/bin/python $(INSTALL) '.[proto]'
+	@touch $@
+
+.FORCE:
+
+readme: .venv/installed
+	$(BIN)/python docs/update_readme.py
+
 build: .venv/installed-for-development
-	rm -rf build dist
+	rm -rf dist
 	$(BIN)/python -m build
-	rm -rf build
 
 clean:
-	rm -rf build dist .venv .venvs *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .venv .venvs *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
