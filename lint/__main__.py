@@ -1,5 +1,5 @@
 """`python -m caffe_lint`."""
 
-from .cli import main
+from .main import main
 
 main()

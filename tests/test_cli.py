@@ -283,6 +283,13 @@ def test_crlf_and_missing_final_newline_survive_a_fix(folder: Path) -> None:
     assert (folder / "solver.prototxt").read_bytes() == text.replace('"Fixed"', '"fixed"').encode()
 
 
+def test_the_entry_knows_all_commands() -> None:
+    from caffe_lint.cli import cli
+    from caffe_lint.main import COMMANDS
+
+    assert set(cli.commands) == COMMANDS
+
+
 def test_every_rule_has_a_page(folder: Path) -> None:
     listed = json.loads(run(folder, "rules", "--output-format", "json").stdout)
     assert {"G101", "G102", "G103", "G104", "G105"} <= {rule["code"] for rule in listed}

@@ -1,0 +1,228 @@
+"""The work of `caffe-lint FILE…`: from paths and options to a report, patched files and an exit status.
+
+Without click: the usual call, which has no options, does not load it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from .config import ConfigError, Settings, find_config, load
+from .engine import Files, Unit, UnitResult, find_units, run_units
+from .findings import Finding
+from .report import Summary, render
+
+if TYPE_CHECKING:
+    from .proto.schema import Schema
+
+EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE = 0, 1, 2
+
+
+class Trouble(Exception):
+    """The program cannot do its work; says why, for people."""
+
+
+class Options(NamedTuple):
+    """What the command line can ask of a check. The help of each stands in `cli.check`."""
+
+    fix: bool = False
+    unsafe_fixes: bool = False
+    diff: bool = False
+    output_dir: str | None = None
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    output_format: str = "full"
+    output_file: str | None = None
+    fail_on: str | None = None
+    exit_zero: bool = False
+    statistics: bool = False
+    dialect: str | None = None
+    caffe_version: str | None = None
+    proto: str | None = None
+    config: str | None = None
+    isolated: bool = False
+    jobs: int = 1
+    stdin_filename: str | None = None
+    color: str = "auto"
+
+
+def check(paths: tuple[str, ...], options: Options) -> int:
+    """Checks files and folders, reports, patches if asked for, and gives the exit status. Raises Trouble."""
+    if not paths:
+        raise Trouble("no file or folder given")
+    if options.output_dir and not options.fix:
+        raise Trouble("--output-dir goes with --fix")
+    if options.fix and options.diff:
+        raise Trouble("--fix writes and --diff only shows: one of the two")
+    trouble: list[str] = []
+    try:
+        settings = _SettingsOfPaths(options, _schema(options.proto))
+        files = Files(settings.schema, settings.of(paths[0]).dialect)
+        units = find_units([_standard_input(path, files, options) for path in paths], files, trouble)
+        results = _run(units, files, settings, options)
+        findings = _all_findings(results)
+        failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+    patched = {path: source for result in results for path, source in result.patched.items()}
+    sources = {path: source for result in results for path, source in result.sources.items()}
+    piped = next(iter(files.given), None)
+    if options.diff:
+        _show_diff(patched, sources, _colour(options))
+        failed = bool(patched)
+    else:
+        if options.fix:
+            _write(patched, sources, options.output_dir, piped, trouble)
+        fixed = sum(result.applied for result in results)
+        summary = Summary(len(sources), fixed, len(patched))
+        _show(findings, summary, options, to_stderr=bool(piped and options.fix))
+    for result in results:
+        trouble += result.trouble
+    if not units and not trouble:
+        complain("no solver or net of Caffe found there")
+    for sentence in dict.fromkeys(trouble):
+        complain(sentence)
+    if trouble:
+        return EXIT_TROUBLE
+    return EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
+
+
+def complain(sentence: str) -> None:
+    """A sentence to standard error."""
+    print_text(f"caffe-lint: {sentence}\n", to_stderr=True)
+
+
+def print_text(text: str, *, to_stderr: bool = False) -> None:
+    """Writes text whatever it holds: in UTF-8, bytes that came in undecoded going out unchanged."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    stream.flush()
+    stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+    stream.buffer.flush()
+
+
+def _all_findings(results: list[UnitResult]) -> list[Finding]:
+    """The findings of all units, each once: a net may be checked with several of them."""
+    findings = {finding[:6]: finding for result in results for finding in result.findings}
+    return sorted(findings.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+
+
+class _SettingsOfPaths:
+    """The settings in force for each path: its configuration file, and the command line over it."""
+
+    def __init__(self, options: Options, schema: Schema) -> None:
+        self.schema = schema
+        self._options = options
+        self._by_config: dict[str | None, Settings] = {}
+        self._config_of: dict[str, str | None] = {}
+
+    def of(self, path: str) -> Settings:
+        """The settings for a path. Raises ConfigError."""
+        config = self._options.config
+        if not config and not self._options.isolated:
+            folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
+            if folder not in self._config_of:
+                self._config_of[folder] = find_config(folder)
+            config = self._config_of[folder]
+        if config not in self._by_config:
+            self._by_config[config] = self._with_options(load(config) if config else Settings())
+        return self._by_config[config]
+
+    def _with_options(self, settings: Settings) -> Settings:
+        options = self._options
+        settings = settings._replace(
+            select=options.select or settings.select,
+            extend_select=settings.extend_select + options.extend_select,
+            ignore=(settings.ignore if not options.select else ()) + options.ignore,
+            fail_on=options.fail_on or settings.fail_on,
+            dialect=options.dialect or settings.dialect,
+            caffe_version=options.caffe_version or settings.caffe_version,
+        )
+        settings.check(self.schema)
+        return settings
+
+
+def _schema(proto: str | None) -> Schema:
+    """The schema to read by: ours, or one compiled from the user's caffe.proto."""
+    if proto is None:
+        from .proto.schema import caffe_schema
+
+        return caffe_schema()
+    from pathlib import Path
+
+    from .proto.compile import CompileError, compile_proto, schema_table
+    from .proto.schema import Schema
+
+    try:
+        return Schema(schema_table(compile_proto(Path(proto))), None, ())
+    except CompileError as error:
+        raise Trouble(f"--proto {proto}: {error}") from None
+
+
+def _standard_input(path: str, files: Files, options: Options) -> str:
+    """`-` read whole, under the name it stands for; any other path as it is."""
+    if path != "-":
+        return path
+    shown = options.stdin_filename or "-"
+    files.add(shown, sys.stdin.buffer.read())
+    return shown
+
+
+def _run(units: list[Unit], files: Files, settings: _SettingsOfPaths, options: Options) -> list[UnitResult]:
+    work = [(unit, settings.of(unit.paths[0])) for unit in units]
+    patch = ("unsafe" if options.unsafe_fixes else "safe") if options.fix or options.diff else ""
+    return run_units(work, files, patch, options.jobs or os.cpu_count() or 1)
+
+
+def _colour(options: Options) -> bool:
+    if options.color != "auto":
+        return options.color == "always"
+    return sys.stdout.isatty() and not options.output_file and "NO_COLOR" not in os.environ
+
+
+def _show(findings: list[Finding], summary: Summary, options: Options, *, to_stderr: bool) -> None:
+    if options.statistics:
+        from .report.statistics import render as render_statistics
+
+        text = render_statistics(findings, summary)
+    else:
+        text = render(options.output_format, findings, summary, colour=_colour(options))
+    if not options.output_file:
+        print_text(text, to_stderr=to_stderr)
+        return
+    try:
+        with open(options.output_file, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+    except OSError as error:
+        raise Trouble(f"{options.output_file}: {error.strerror}") from None
+
+
+def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: bool) -> None:
+    from .report.diff import render as render_diff
+
+    for path in sorted(patched):
+        print_text(render_diff(path, sources[path], patched[path], colour=colour))
+
+
+def _write(
+    patched: dict[str, bytes], sources: dict[str, bytes], output_dir: str | None, piped: str | None, trouble: list[str]
+) -> None:
+    """Writes the patched files; standard input goes to standard output. What fails is added to `trouble`."""
+    from .fixes.write import write_atomically, write_copy
+
+    if piped is not None:
+        sys.stdout.buffer.write(patched.get(piped, sources.get(piped, b"")))
+        sys.stdout.buffer.flush()
+    on_disk = {path: source for path, source in sources.items() if path != piped}
+    base = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in on_disk]) if on_disk else ""
+    for path, source in sorted(on_disk.items()):
+        try:
+            if output_dir:
+                target = os.path.join(output_dir, os.path.relpath(os.path.abspath(path), base))
+                write_copy(path, target, patched.get(path, source))
+            elif path in patched and patched[path] != source:
+                write_atomically(path, source, patched[path])
+        except OSError as error:
+            trouble.append(f"not written: {error.strerror + ': ' + path if error.strerror else error}")

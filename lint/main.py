@@ -1,0 +1,43 @@
+"""The program's entry. A call with nothing but paths goes straight to the check; all else is click's.
+
+Loading click takes as long as checking a small solver, and paths alone are what pre-commit and most people pass.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+EXIT_INTERRUPTED = 130
+COMMANDS = frozenset({"check", "explain", "rules"})  # as cli.py has them
+
+
+def main() -> None:
+    """Runs the program. A closed pipe and Ctrl-C end it quietly."""
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)  # trees and nets are many small objects that live to the end
+    arguments = sys.argv[1:]
+    try:
+        sys.exit(_run(arguments))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run(arguments: list[str]) -> int:
+    from .check import EXIT_TROUBLE, Options, Trouble, check, complain
+
+    try:
+        if arguments and arguments[0] not in COMMANDS and not any(word.startswith("-") for word in arguments):
+            return check(tuple(arguments), Options())
+        from .cli import run
+
+        return run(arguments)
+    except Trouble as error:
+        complain(str(error))
+        return EXIT_TROUBLE
