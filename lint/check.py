@@ -61,7 +61,8 @@ def check(paths: tuple[str, ...], options: Options) -> int:
     try:
         settings = _SettingsOfPaths(options, _schema(options.proto))
         files = Files(settings.schema, settings.of(paths[0]).dialect)
-        units = find_units([_standard_input(path, files, options) for path in paths], files, trouble)
+        paths = tuple(_standard_input(path, files, options) for path in paths)
+        units = find_units(paths, files, trouble, settings.exclude)
         results = _run(units, files, settings, options)
         findings = _all_findings(results)
         failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
@@ -118,17 +119,31 @@ class _SettingsOfPaths:
         self._by_config: dict[str | None, Settings] = {}
         self._config_of: dict[str, str | None] = {}
 
+    def exclude(self, path: str) -> bool:
+        """Whether the configuration that holds for a path leaves it out of folders that are searched."""
+        patterns = self.of(path).exclude
+        if not patterns:
+            return False
+        import pathspec
+
+        folder = os.path.dirname(self._config(path) or "")
+        return pathspec.GitIgnoreSpec.from_lines(patterns).match_file(os.path.relpath(path, folder or "."))
+
     def of(self, path: str) -> Settings:
         """The settings for a path. Raises ConfigError."""
+        config = self._config(path)
+        if config not in self._by_config:
+            self._by_config[config] = self._with_options(load(config) if config else Settings())
+        return self._by_config[config]
+
+    def _config(self, path: str) -> str | None:
         config = self._options.config
         if not config and not self._options.isolated:
             folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
             if folder not in self._config_of:
                 self._config_of[folder] = find_config(folder)
             config = self._config_of[folder]
-        if config not in self._by_config:
-            self._by_config[config] = self._with_options(load(config) if config else Settings())
-        return self._by_config[config]
+        return config
 
     def _with_options(self, settings: Settings) -> Settings:
         options = self._options

@@ -6,7 +6,7 @@ A run is made of units - a solver with the nets it names, or a net on its own - 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -98,16 +98,21 @@ class Files:
         return files
 
 
-def find_units(paths: Iterable[str], files: Files, trouble: list[str]) -> list[Unit]:
+def find_units(
+    paths: Iterable[str], files: Files, trouble: list[str], excluded: Callable[[str], bool] = lambda path: False
+) -> list[Unit]:
     """The units of what the user named: files, and folders in which solvers and nets are looked for.
 
-    A file that is neither is passed over in a folder and a sentence in `trouble` when named.
+    A file that is neither is passed over in a folder, as is one that is `excluded`, and a sentence in `trouble` when
+    named.
     """
     roots: dict[str, str | None] = {}
     kept = 0
     for path in paths:
         if os.path.isdir(path):
             for found in find_files(os.path.normpath(path)):
+                if excluded(found):
+                    continue
                 with suppress(Unreadable):
                     if files.get(found).kind != "other":
                         roots.setdefault(found, os.path.abspath(path))
