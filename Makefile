@@ -23,7 +23,7 @@ help:
 	@echo 'make demo             the linter on examples/: findings, then patches'
 	@echo 'make test             tests (ARGS="-k name" to choose)'
 	@echo 'make check            ruff, mypy, our own linter on our own files'
-	@echo 'make format           let ruff repair what it can'
+	@echo 'make format           let ruff lay the code out and repair what it can'
 	@echo 'make test-protobuf    tests on the oldest and the newest protobuf, and on the one in pure Python'
 	@echo 'make test-pre-commit  both pre-commit hooks on a scratch repository'
 	@echo 'make benchmark        speed, as ratios'
@@ -55,10 +55,12 @@ test: .venv/installed-for-development
 
 check: .venv/installed-for-development
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy --package caffe_lint
 	$(BIN)/caffe-lint examples/digits
 
 format: .venv/installed-for-development
+	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 # grpcio-tools asks for the newest protobuf; it goes without complaint with an older one that is installed after it.
@@ -69,6 +71,7 @@ test-protobuf: .venvs/protobuf-4.25/installed .venvs/protobuf-newest/installed
 
 .venvs/protobuf-%/installed: .FORCE
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	rm -rf build/lib build/bdist.*
 	$(@D)/bin/python $(INSTALL) '.[test]'
 	$(@D)/bin/python $(INSTALL) --force-reinstall --no-deps 'protobuf$(if $(filter newest,$*),,==$*.*)'
 	@touch $@

@@ -1,12 +1,12 @@
-"""What `--fix` does to real files: every solver and net of the corpus is patched in a copy, and judged from outside.
+"""What `--fix` does to real files: it patches copies of the corpus, and what came out is judged from outside.
 
     python benchmarks/fix_corpus.py [--unsafe-fixes] [--each] [--only REPOSITORY] [--corpus ../shared/corpus]
 
-The program runs on each repository as a folder, or with --each on each file by its name, every time on a fresh
-copy. Then: a file that protoc could read can still be read by it, and its message differs in the fields that the
-fixes are there for and in no other; no comment is lost; a second `--fix` changes no byte; files that needed nothing
-keep their bytes, time stamps and inodes; nothing is left lying about. Each failure is printed; the exit status is 1
-if there is one. Needs grpcio-tools, which brings protoc.
+The program runs on each repository as a folder, or with --each on each file by its name, every time on a
+fresh copy. Then: a file that protoc could read can still be read by it, and its message differs in the fields
+that the fixes are there for and in no other; no comment is lost; a second `--fix` changes no byte; files that
+needed nothing keep their bytes, time stamps and inodes; nothing is left lying about. Each failure is printed;
+the exit status is 1 if there is one. Needs grpcio-tools, which brings protoc.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from caffe_lint.sources import SUFFIXES, SourceFile
 A_LONG_TIME_AGO = 1_000_000_000 * 10**9  # a time stamp that no file written today gets by itself
 MESSAGES = {"solver": "SolverParameter", "net": "NetParameter"}
 
-# What the fixes of a rule may change in a message that protoc can read. A fix of any other rule may change nothing
-# there. A layer put in or taken out shows as `layer`, one that reads another blob as `layer.bottom`.
+# What the fixes of a rule may change in a message that protoc can read. A fix of any other rule may change
+# nothing there. A layer put in or taken out shows as `layer`, one that reads another blob as `layer.bottom`.
 FIELDS: dict[str, tuple[str, ...]] = {
     "G101": ("clip_gradients",),
     "G102": ("base_lr",),
@@ -111,7 +111,9 @@ def _kind(path: str, content: bytes) -> str:
     return SourceFile(path, content, caffe_schema(), None).kind
 
 
-def _patch(target: str, before: dict[str, State], kinds: dict[str, str], unsafe: bool, result: Result) -> Iterator[str]:
+def _patch(
+    target: str, before: dict[str, State], kinds: dict[str, str], unsafe: bool, result: Result
+) -> Iterator[str]:
     """Runs the linter with `--fix`, twice, and yields what went wrong."""
     options = ["--isolated", target, *(["--unsafe-fixes"] if unsafe else [])]
     status, output, errors = run(["--output-format", "json", *options])
@@ -192,14 +194,16 @@ def _judge(kind: str, old: State, new: State, codes: set[str], result: Result) -
         return
     allowed = {path for code in codes for path in FIELDS.get(code, ())}
     message_class = getattr(caffe_pb2, MESSAGES[kind])
-    for path in sorted(set(differences(message_class.FromString(message), message_class.FromString(patched)))):
+    for path in sorted(
+        set(differences(message_class.FromString(message), message_class.FromString(patched)))
+    ):
         result.fields[path] += 1
         if path not in allowed:
-            yield f"{path} differs, which fixes of {', '.join(sorted(codes)) or 'no rule'} have no business with"
+            yield f"{path} differs, which fixes of {', '.join(sorted(codes)) or 'no rule'} may not change"
 
 
 def comments(source: bytes) -> Counter[bytes]:
-    """The comments of a text, each as often as it stands there. Strings end at the end of the line at the latest."""
+    """The comments of a text, each as often as it stands there. A string ends with its line at the latest."""
     tokens = re.finditer(rb"""\"(?:\\[^\n]|[^\"\\\n])*|'(?:\\[^\n]|[^'\\\n])*|(#[^\n]*)""", source)
     return Counter(token[1].rstrip() for token in tokens if token[1])
 
@@ -207,7 +211,11 @@ def comments(source: bytes) -> Counter[bytes]:
 def encoded(kind: str, source: bytes) -> bytes | None:
     """The binary message that protoc, the parser that Caffe uses, makes of a text; None if it refuses it."""
     schema = resources.files("caffe_lint.proto") / "caffe.binpb"
-    with resources.as_file(schema) as path, tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as binary:
+    with (
+        resources.as_file(schema) as path,
+        tempfile.TemporaryFile() as text,
+        tempfile.TemporaryFile() as binary,
+    ):
         text.write(source)
         text.seek(0)
         with open(os.devnull, "wb") as nowhere:
@@ -226,15 +234,15 @@ def encoded(kind: str, source: bytes) -> bytes | None:
 
 
 def differences(old: Message, new: Message, path: str = "") -> Iterator[str]:
-    """Paths of the fields that differ. Of repeated messages, such as layers, those are compared that belong together."""
-    values = [{field.name: (field, value) for field, value in message.ListFields()} for message in (old, new)]
+    """Paths of the fields that differ. Of layers and the like, those are compared that belong together."""
+    values: list[dict[str, Any]] = [
+        {field.name: value for field, value in message.ListFields()} for message in (old, new)
+    ]
     for name in values[0].keys() | values[1].keys():
-        field, before = values[0].get(name, values[1].get(name))
-        after = values[1][name][1] if name in values[1] else None
-        before = values[0][name][1] if name in values[0] else None
+        before, after = values[0].get(name), values[1].get(name)
         if before == after:
             continue
-        if field.message_type is None or before is None or after is None:
+        if old.DESCRIPTOR.fields_by_name[name].message_type is None or before is None or after is None:
             yield path + name
         elif isinstance(before, Message):
             yield from differences(before, after, f"{path}{name}.")
@@ -243,9 +251,10 @@ def differences(old: Message, new: Message, path: str = "") -> Iterator[str]:
 
 
 def _list_differences(old: list[Message], new: list[Message], path: str) -> Iterator[str]:
-    """Messages belong together that are equal, else those that stand between equal ones, pair by pair or by name."""
-    texts = [[message.SerializeToString(deterministic=True) for message in messages] for messages in (old, new)]
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+    """Messages belong together that are equal; between these, those of one name."""
+    before = [message.SerializeToString(deterministic=True) for message in old]
+    after = [message.SerializeToString(deterministic=True) for message in new]
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
         named = {_name(message): message for message in old[a:b]}
@@ -268,9 +277,13 @@ def _name(message: Message) -> tuple[Any, ...]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     root = Path(__file__).resolve().parent.parent
-    parser.add_argument("--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files")
+    parser.add_argument(
+        "--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files"
+    )
     parser.add_argument("--unsafe-fixes", action="store_true", help="apply these too")
-    parser.add_argument("--each", action="store_true", help="name every file by itself, instead of each repository")
+    parser.add_argument(
+        "--each", action="store_true", help="name every file by itself, instead of each repository"
+    )
     parser.add_argument("--only", action="append", help="only repositories with this in their name")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     arguments = parser.parse_args()
@@ -283,7 +296,8 @@ def main() -> int:
     total = Result(Counter(), Counter(), [])
     with ProcessPoolExecutor(arguments.jobs) as pool:
         runs = [
-            pool.submit(patch_repository, path, arguments.unsafe_fixes, arguments.each) for path in repositories
+            pool.submit(patch_repository, path, arguments.unsafe_fixes, arguments.each)
+            for path in repositories
         ]
         for run_ in runs:
             result = run_.result()

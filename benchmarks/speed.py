@@ -1,14 +1,15 @@
-"""How fast the linter is, against protobuf's own parser, against importing its own libraries, and as nets grow.
+"""How fast the linter is, against protobuf's own parser, against importing its libraries, and as nets grow.
 
     python benchmarks/speed.py [--corpus ../shared/corpus] [--sample 200] [--part a --part b --part c]
 
-All numbers are ratios of two things measured in turns in one run, so they carry over to other machines. Whoever
-else uses the processor makes them worse, seldom better; the least of several times is taken.
+All numbers are ratios of two things measured in turns in one run, so they carry over to other machines.
+What else runs on the machine makes times longer, never shorter: of several the least is taken.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import math
 import os
@@ -56,7 +57,7 @@ solver_mode: GPU
 
 
 def least_times(*works: Callable[[], object], repeats: int) -> list[float]:
-    """The least seconds that each of several works takes, done in turns, with garbage collected in between."""
+    """The least seconds that each work takes, done in turns, with garbage collected in between."""
     best = [math.inf] * len(works)
     for _ in range(repeats):
         for index, work in enumerate(works):
@@ -136,7 +137,9 @@ def _print_ratios(what: str, results: list[Timed]) -> None:
     ours, stock = sum(result.ours for result in results), sum(result.stock for result in results)
     line = f"    {what:20} {ours / stock:.2f}  ({ours * 1e3:.1f} ms / {stock * 1e3:.1f} ms)"
     if len(results) > 1:
-        line += f"   by file: median {statistics.median(ratios):.2f}, p90 {ratios[int(0.9 * len(ratios))]:.2f}"
+        line += (
+            f"   by file: median {statistics.median(ratios):.2f}, p90 {ratios[int(0.9 * len(ratios))]:.2f}"
+        )
         line += f", at most 1.0 in {sum(ratio <= 1 for ratio in ratios) / len(ratios):.0%}"
     print(line, flush=True)
 
@@ -165,13 +168,16 @@ def processes(rounds: int) -> None:
                 taken = _run(command, environment, folder)
                 if number >= 2:  # the first rounds compile
                     times[name].append(taken)
-    medians = {name: tuple(statistics.median(column) for column in zip(*taken)) for name, taken in times.items()}
+    medians = {
+        name: tuple(statistics.median(column) for column in zip(*taken, strict=True))
+        for name, taken in times.items()
+    }
     for name, (wall, cpu) in medians.items():
         print(f"    {name:46} {wall * 1e3:6.1f} ms  {cpu * 1e3:6.1f} ms")
     names = list(commands)
     for mine in names[:2]:
         for other in names[2:]:
-            wall, cpu = (a / b for a, b in zip(medians[mine], medians[other]))
+            wall, cpu = (a / b for a, b in zip(medians[mine], medians[other], strict=True))
             print(f"    {mine} / {other}: {wall:.2f} (processor time {cpu:.2f})")
 
 
@@ -195,11 +201,14 @@ def growth(repeats: int) -> None:
     for name, generate in (("residual chain", residual_net), ("one Concat of all branches", wide_net)):
         points = []
         for layers in sizes:
-            source = generate(layers).encode()
-            (seconds,) = least_times(lambda source=source: lint("net.prototxt", source), repeats=repeats)
+            check = functools.partial(lint, "net.prototxt", generate(layers).encode())
+            (seconds,) = least_times(check, repeats=repeats)
             points.append((layers, seconds))
             per_layer = seconds / layers * 1e6
-            print(f"    {name}: {layers:6} layers  {seconds * 1e3:8.1f} ms  {per_layer:6.1f} us a layer", flush=True)
+            print(
+                f"    {name}: {layers:6} layers  {seconds * 1e3:8.1f} ms  {per_layer:6.1f} us a layer",
+                flush=True,
+            )
         print(f"    {name}: time grows as layers^{exponent(points):.2f}")
 
 
@@ -207,7 +216,9 @@ def exponent(points: list[tuple[int, float]]) -> float:
     """The slope of the line through the logarithms, by least squares."""
     xs, ys = ([math.log(point[axis]) for point in points] for axis in (0, 1))
     x_mean, y_mean = statistics.fmean(xs), statistics.fmean(ys)
-    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys)) / sum((x - x_mean) ** 2 for x in xs)
+    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)) / sum(
+        (x - x_mean) ** 2 for x in xs
+    )
 
 
 DATA_LAYER = """\
@@ -279,7 +290,7 @@ layer {{
 
 
 def residual_net(layers: int) -> str:
-    """A net of about so many layers, as its text: convolutions with BatchNorm, two of them and a shortcut a block."""
+    """The text of a net of about so many layers: blocks of two normalised convolutions and a shortcut."""
     pieces = ['name: "Residual"\n', DATA_LAYER, _convolution("stem", "data")]
     blob = "stem"
     for number in _blocks(layers, 9):
@@ -308,7 +319,9 @@ def _blocks(layers: int, layers_of_a_block: int) -> Iterator[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     root = Path(__file__).resolve().parent.parent
-    parser.add_argument("--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files")
+    parser.add_argument(
+        "--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files"
+    )
     parser.add_argument("--sample", type=int, help="take so many files of the corpus, not all")
     parser.add_argument("--repeats", type=int, default=3, help="times each work is done")
     parser.add_argument("--rounds", type=int, default=30, help="times each process is started")

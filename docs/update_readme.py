@@ -1,9 +1,9 @@
-"""Writes into README.md what a program knows better: the output of the commands it shows, and the table of rules.
+"""Writes into README.md what a program knows better: the output of the commands it shows, the table of rules.
 
     python docs/update_readme.py
 
-A block that begins with `$ caffe-lint` gets what that command prints in the checkout; what stands between the marks
-of the table gets the rules that are registered. tests/test_docs.py fails if the README has fallen behind.
+A block that begins with `$ caffe-lint` gets what that command prints in the checkout; what stands between the
+marks of the table gets the rules that are registered. tests/test_docs.py fails where the README fell behind.
 """
 
 from __future__ import annotations

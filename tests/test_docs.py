@@ -21,7 +21,8 @@ PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("*/*.md")]
 @pytest.fixture(scope="module")
 def update_readme() -> ModuleType:
     spec = importlib.util.spec_from_file_location("update_readme", CHECKOUT / "docs" / "update_readme.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -45,5 +46,7 @@ def test_links_and_named_files_exist(page: Path) -> None:
     links = [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if "://" not in link]
     named = re.findall(r"`((?:lint|proto|fixes|tests|docs|examples|benchmarks)/[\w./-]*)`", text)
     missing = {link for link in links if not (page.parent / link).exists()}
-    missing |= {name for name in named if not (CHECKOUT / name).exists() and not (page.parent / name).exists()}
+    missing |= {
+        name for name in named if not (CHECKOUT / name).exists() and not (page.parent / name).exists()
+    }
     assert not missing

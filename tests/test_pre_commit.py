@@ -26,8 +26,14 @@ max_iter: 100
 snapshot_prefix: "small"
 """
 NET = """\
-layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "h5.txt" batch_size: 8 } }
-layer { name: "score" type: "InnerProduct" bottom: "data" top: "score" inner_product_param { num_output: 4 } }
+layer {
+  name: "data" type: "HDF5Data" top: "data" top: "label"
+  hdf5_data_param { source: "h5.txt" batch_size: 8 }
+}
+layer {
+  name: "score" type: "InnerProduct" bottom: "data" top: "score"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+}
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
 """
 
@@ -36,10 +42,15 @@ pytestmark = pytest.mark.pypi
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """A git and a pre-commit that know nothing of the user's settings; the hooks are installed once for all tests."""
+    """Git and pre-commit without the user's settings; hooks are installed once for all tests."""
     home = tmp_path_factory.mktemp("home")
     git = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    names = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
+    names = {
+        "GIT_AUTHOR_NAME": "t",
+        "GIT_AUTHOR_EMAIL": "t@t",
+        "GIT_COMMITTER_NAME": "t",
+        "GIT_COMMITTER_EMAIL": "t@t",
+    }
     safe = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     return {**git, **names, **safe, "PRE_COMMIT_HOME": str(home), "GIT_CONFIG_GLOBAL": os.devnull}
 
@@ -55,7 +66,16 @@ def repository(tmp_path: Path, environment: dict[str, str]) -> Path:
 
 
 def try_hook(hook: str, repository: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pre_commit", "try-repo", str(CHECKOUT), hook, "--all-files", "--verbose"]
+    command = [
+        sys.executable,
+        "-m",
+        "pre_commit",
+        "try-repo",
+        str(CHECKOUT),
+        hook,
+        "--all-files",
+        "--verbose",
+    ]
     return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)
 
 
