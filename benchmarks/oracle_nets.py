@@ -1,9 +1,9 @@
-"""Holds our nets against what the real Caffe said: built or refused and why, and the shape of every blob and parameter.
+"""Holds our nets against the real Caffe: built or refused and why, the shape of every blob and parameter.
 
     python benchmarks/oracle_nets.py [--verbose] [--oracle FOLDER] [--facts FOLDER] [--corpus FOLDER]
 
-`nets.jsonl` has one line a file and the outcome for each phase; the data layers had been replaced by inputs of
-[batch, 3, 224, 224] (crop_size instead of 224; further tops [batch], for HDF5Data [batch, 1]), which is done here too.
+`nets.jsonl` has one line a file with the outcome for each phase. The data layers had been replaced by inputs of
+[batch, 3, 224, 224] (crop_size instead of 224; further tops [batch], for HDF5Data [batch, 1]), as is done here.
 `probes.jsonl` has small nets that were run with `caffe time`, which runs every layer backward.
 """
 
@@ -23,7 +23,7 @@ from caffe_lint.net import Net, NetProblem, build, file_state
 from caffe_lint.proto.binder import Entry, Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.proto.tree import Tree
+from caffe_lint.proto.tree import Problem, Tree
 from caffe_lint.proto.upgrade import Upgraded, upgrade
 from caffe_lint.shapes import Shape
 from caffe_lint.splits import with_splits
@@ -38,7 +38,7 @@ REPLACED = {
 }
 TYPE_PROBLEMS = ("foreign-layer-type", "unknown-layer-type")
 # What the machine of the oracle lacked: nothing that a file could tell.
-ENVIRONMENT = re.compile(r"ModuleNotFoundError|ImportError|unknown engine|File not found")
+ENVIRONMENT = re.compile(r"ModuleNotFoundError|File not found")
 
 
 class Reading:
@@ -51,9 +51,25 @@ class Reading:
         self.types = [p for p in bound.problems if p.kind in TYPE_PROBLEMS]
         self.upgraded = upgrade(bound.message, caffe_schema())
 
-    def lines(self) -> set[int]:
-        """The lines with problems of syntax, from 1."""
-        return {self.tree.line_of(problem.start) for problem in self.syntax}
+    def types_in(self, net: Net) -> list[Problem]:
+        """The problems with types of layers that the net keeps."""
+        kept = {layer.place() for layer in net.layers}
+        return [problem for problem in self.types if (problem.start, problem.end) in kept]
+
+    def syntax_is(self, message: str) -> bool:
+        """Whether a problem of syntax is what protobuf's words are about: the same line, or the same name.
+
+        protobuf tells the place of the token behind an enum value or a field's name, maybe on a later line.
+        """
+        where = re.search(r"NetParameter: (\d+):", message)
+        line = int(where[1]) if where else 0
+        name = re.search(r'(?:value of|field named) "(\w+)"', message)
+        return any(
+            self.tree.line_of(problem.start) <= line <= self.tree.line_of(problem.end)
+            or (name and f"'{name[1]}'" in problem.message)
+            or (name and name[1] in problem.message.split())
+            for problem in self.syntax
+        )
 
 
 def with_inputs(upgraded: Upgraded) -> Upgraded:
@@ -71,7 +87,7 @@ def as_input(entry: Entry) -> Entry:
     place = REPLACED.get(layer["type"])
     if place is None:
         return entry
-    batch = layer[place]["batch_size"]
+    batch = layer[place]["batch_size"] or 1
     crop = layer["transform_param"]["crop_size"] or 224
     schema = caffe_schema()
     made = Message(layer.type, layer.block)
@@ -119,21 +135,19 @@ def same_cause(problem: NetProblem, message: str) -> bool:
 
 def refusal(reading: Reading, net: Net, message: str) -> str:
     """How we account for a refusal: `cause`, `other` (refused for something else) or `missed`."""
+    types = reading.types_in(net)
     if message.startswith("protobuf"):
-        where = re.search(r"NetParameter: (\d+):", message)
-        if not reading.syntax:
-            return "missed"
-        return "cause" if where and int(where[1]) in reading.lines() else "other"
+        return "cause" if reading.syntax_is(message) else "other" if reading.syntax else "missed"
     if "Unknown layer type" in message:
         name = re.search(r"Unknown layer type: (\S*)", message)
-        if name and any(f"'{name[1]}'" in problem.message for problem in reading.types):
+        if name and any(f"'{name[1]}'" in problem.message for problem in types):
             return "cause"
     fatal = [problem for problem in reading.upgraded.problems if problem.fatal]
     if message.startswith("upgrade_proto") and fatal:
         return "cause"
     if any(same_cause(problem, message) for problem in net.problems):
         return "cause"
-    return "other" if reading.types or fatal or net.problems else "missed"
+    return "other" if types or fatal or net.problems else "missed"
 
 
 def judge_nets(oracle: Path, corpus: Path, show: Any) -> tuple[Counter[str], Counter[str], Counter[str]]:
@@ -149,9 +163,8 @@ def judge_nets(oracle: Path, corpus: Path, show: Any) -> tuple[Counter[str], Cou
             net = build(upgraded, file_state(upgraded.message, phase), dialect="bvlc")
             where = f"{row['path']} {phase}"
             if said["ok"]:
-                refused = [p.message for p in [*reading.syntax, *reading.types] if p] + [
-                    p.message for p in reading.upgraded.problems if p.fatal
-                ]
+                refused = [problem.message for problem in [*reading.syntax, *reading.types_in(net)]]
+                refused += [problem.message for problem in reading.upgraded.problems if problem.fatal]
                 refused += [f"{p.kind}: {p.message}" for p in net.problems if p.when == "setup"]
                 outcomes["built, refused by us" if refused else "built, built by us"] += 1
                 if refused:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .shapes import count, differ
 
 if TYPE_CHECKING:
-    from .net import Param
+    from .graph import Param
 
 FILLER_TYPES = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
 
@@ -94,11 +94,6 @@ def check_filler(param: Param) -> None:
 
 
 def _fail(param: Param, kind: str, what: str, field: str, source: str) -> None:
-    from .net import NetProblem
-
-    layer = param.layer
-    filler = param.filler
-    assert filler is not None
-    start, end = filler.span(field)
-    message = f"{param.filler_path} of layer '{layer.name}': {what}"
-    layer.net.problems.append(NetProblem(kind, layer, start, end, message, source, param.role))
+    assert param.filler is not None
+    text = f"{param.filler_name}: {what}"
+    param.layer.report(kind, text, param.filler.span(field), source, subject=param.role)

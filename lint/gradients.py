@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from .layers.layer_type import is_in
 
 if TYPE_CHECKING:
-    from .net import Blob, Net, NetProblem
+    from .graph import Blob, Net, NetProblem
 
 
 class Backward(NamedTuple):
-    """For each layer, by index: whether it runs backward, and for which of its bottoms it computes the gradient."""
+    """For each layer, by index: whether it runs backward, and for which of its bottoms it computes gradients."""
 
     runs: list[bool]
     bottoms: list[list[bool]]
@@ -23,70 +23,64 @@ def backward(net: Net) -> Backward:
     runs: list[bool] = []
     bottoms: list[list[bool]] = []
     for layer in net.layers:
+        told = layer.message["propagate_down"] if "propagate_down" in layer.message.entries else ()
+        computed = [told[i] if i < len(told) else blob in needing for i, blob in enumerate(layer.bottoms)]
         needs = any(blob in needing for blob in layer.bottoms)
-        forced = layer.message["propagate_down"] if "propagate_down" in layer.message.entries else ()
-        bottoms.append([
-            forced[i] if i < len(forced) else blob in needing for i, blob in enumerate(layer.bottoms)
-        ])  # fmt: skip
         # BatchNorm freezes its parameters in its own copy only: Net::Init reads 1 where nothing is written.
         needs = needs or any((param.spec["lr_mult"] if param.spec else 1.0) != 0 for param in layer.params)
+        bottoms.append(computed)
         runs.append(needs)
         if needs:
             needing.update(layer.tops)
     under_loss: set[Blob] = set()
-    wanted: set[Blob] = set()  # read by a layer that computes its gradient, or a loss
+    wanted: set[Blob] = set()  # whose gradient a reader computes
     for layer in reversed(net.layers):
-        contributes = skips = False
-        if layer.tops:
-            skips = True
-        for i, blob in enumerate(layer.tops):
-            if layer.loss_weight(i) or blob in under_loss:
-                contributes = True
-            if not blob.consumers or blob in wanted or layer.loss_weight(i):
-                skips = False
         index = layer.index
-        if runs[index] and skips:
+        losses = [layer.loss_weight(i) != 0 for i in range(len(layer.tops))]
+        contributes = any(losses) or any(blob in under_loss for blob in layer.tops)
+        used = any(
+            loss or not blob.consumers or blob in wanted
+            for loss, blob in zip(losses, layer.tops, strict=True)
+        )
+        if not contributes or not used:
             runs[index] = False
             bottoms[index] = [False] * len(layer.bottoms)
-        if not contributes:
-            runs[index] = False
-            bottoms[index] = [False] * len(layer.bottoms)
-        else:
+        if contributes:
             under_loss.update(layer.bottoms)
-        wanted.update(blob for blob, computed in zip(layer.bottoms, bottoms[index], strict=True) if computed)
+        wanted.update(blob for blob, computes in zip(layer.bottoms, bottoms[index], strict=True) if computes)
     if net.message["force_backward"]:
         for layer in net.layers:
-            runs[layer.index] = True
             kept = layer.kind.not_forced if layer.kind else ()
             total = len(layer.bottoms)
+            runs[layer.index] = True
             bottoms[layer.index] = [
-                computed or not is_in(i, kept, total) for i, computed in enumerate(bottoms[layer.index])
+                computes or not is_in(i, kept, total) for i, computes in enumerate(bottoms[layer.index])
             ]
     return Backward(runs, bottoms)
 
 
 def backward_problems(net: Net, every_layer: bool = False) -> list[NetProblem]:
-    """Where the first backward pass would stop: layers without one, and labels that are to get a gradient.
+    """Where the first backward pass would stop: layers that have none, and labels that are to get a gradient.
 
-    `every_layer` asks as `caffe time` does, which runs all layers backward.
+    With `every_layer` as `caffe time` does it, which runs all layers backward.
     """
-    from .net import NetProblem
-
-    problems = []
+    found = len(net.problems)
     for layer in net.layers:
         kind = layer.kind
         if kind is None or not (every_layer or layer.runs_backward):
             continue
-        start, end = layer.place()
-        source = f"{layer.type.lower()}_layer"
-        if not kind.has_backward and (every_layer or layer.runs_backward) and not kind.refuses_gradient:
-            message = f"{layer.type} has no backward pass, and layer '{layer.name}' would have to run it"
-            problems.append(NetProblem("no-backward", layer, start, end, message, source, when="backward"))
+        source = kind.refuses_at or kind.source
+        if not kind.has_backward and not kind.refuses_gradient:
+            text = "its type has no backward pass, but it would have to run one"
+            layer.report("no-backward", text, layer.place(), source, when="backward")
             continue
-        for i, computed in enumerate(layer.gradient_bottoms):
-            if computed and is_in(i, kind.refuses_gradient, len(layer.bottoms)):
+        for i, computes in enumerate(layer.gradient_bottoms):
+            if computes and is_in(i, kind.refuses_gradient, len(layer.bottoms)):
                 name = layer.bottoms[i].name
-                message = f"{layer.type} cannot give its bottom '{name}' a gradient, and layer '{layer.name}' would have to"
-                at = layer.message.span("bottom", i)
-                problems.append(NetProblem("no-gradient", layer, *at, message, source, name, when="backward"))
+                text = f"its type cannot give bottom {i} a gradient, but '{name}' would need one"
+                place = layer.message.span("bottom", i)
+                layer.report("no-gradient", text, place, source, subject=name, when="backward")
+    # They are not among the problems of building the net.
+    problems = net.problems[found:]
+    del net.problems[found:]
     return problems

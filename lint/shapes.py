@@ -6,10 +6,8 @@ shape itself is None where not even the number of axes is known. Unknown spreads
 
 from __future__ import annotations
 
-from typing import Optional, Union
-
-Dims = tuple[Union[int, None], ...]
-Shape = Optional[Dims]
+Dims = tuple[int | None, ...]
+Shape = Dims | None
 
 INT_MAX = 2**31 - 1
 MAX_AXES = 32  # kMaxBlobAxes, blob.hpp

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.binder import Message
-from ..shapes import Dims, Shape, axis_index, count, describe, differ, shapes_differ
+from ..shapes import Dims, Shape, axis_index, count, describe, differ, merge, shapes_differ
 from .activation import not_in_place
 from .layer_type import (
     ALL,
@@ -18,17 +18,18 @@ from .layer_type import (
     same_shape,
     unknown_shapes,
 )
+from .vision import num_output
 
 if TYPE_CHECKING:
-    from ..net import Layer
+    from ..graph import Layer
 
 
 def find_axis(layer: Layer, axis: int, shape: Dims, path: str) -> int | None:
-    """The axis from the front; one that is not there is reported (Blob::CanonicalAxisIndex)."""
+    """The axis of the first bottom from the front; one that is not there is reported (CanonicalAxisIndex)."""
     found = axis_index(axis, len(shape))
     if found is None:
-        message = f"layer '{layer.name}' has axis {axis}: '{layer.bottoms[0].name}' is {describe(shape)}"
-        layer.fail("axis", message, path, "blob.hpp:122")
+        text = f"axis {axis} is not there: its bottom is {layer.shown()}"
+        layer.fail("axis", text, path, "blob.hpp:122")
     return found
 
 
@@ -36,42 +37,29 @@ def find_axis(layer: Layer, axis: int, shape: Dims, path: str) -> int | None:
 
 
 def _inner_product_multiply_adds(layer: Layer) -> int | None:
-    if not layer.params or not layer.tops:
-        return None
-    weights = count(layer.params[0].shape)
-    shape = layer.bottoms[0].shape
-    inputs = count(shape)
-    if weights is None or inputs is None or shape is None:
-        return None
-    outputs = layer.tops[0].count
-    per_output = layer.params[0].shape
-    if outputs is None or per_output is None or per_output[0] is None or weights == 0:
-        return None
+    weights = count(layer.params[0].shape) if layer.params else None
+    outputs = layer.tops[0].count if layer.tops else None
     width = layer.message["inner_product_param"]["num_output"]
-    return outputs * (weights // width) if width else None
+    return None if weights is None or outputs is None or not width else outputs * (weights // width)
 
 
-@layer_type("InnerProduct", in_place=IN_PLACE_WRONG_VALUES, multiply_adds=_inner_product_multiply_adds)
+@layer_type(
+    "InnerProduct",
+    "inner_product_layer.cpp",
+    in_place=IN_PLACE_WRONG_VALUES,
+    multiply_adds=_inner_product_multiply_adds,
+)
 def inner_product(layer: Layer) -> Sequence[Shape]:
-    """Source: inner_product_layer.cpp."""
+    """Every output from every input of an item."""
     param = layer.message["inner_product_param"]
     entries = param.entries
     shape = layer.bottoms[0].shape
-    outputs: int | None = entries["num_output"][0][0] if "num_output" in entries else 0
-    if not outputs:
-        message = (
-            f"layer '{layer.name}' has no num_output"
-            if "num_output" not in entries
-            else f"num_output of layer '{layer.name}' is 0"
-        )
-        layer.fail("num-output-missing", message, "inner_product_param.num_output", "filler.hpp")
-        outputs = None
+    outputs = num_output(layer, param, "inner_product_param", "blob.cpp:133")
     inputs: int | None = None
     axis: int | None = None
     if shape is not None:
-        axis = find_axis(
-            layer, entries["axis"][0][0] if "axis" in entries else 1, shape, "inner_product_param.axis"
-        )
+        written = entries["axis"][0][0] if "axis" in entries else 1
+        axis = find_axis(layer, written, shape, "inner_product_param.axis")
         if axis is not None:
             inputs = count(shape, axis)
     transposed = "transpose" in entries and entries["transpose"][0][0]
@@ -80,23 +68,23 @@ def inner_product(layer: Layer) -> Sequence[Shape]:
         layer.add_param("bias", (outputs,), param, "bias_filler")
     if shape is None or axis is None:
         return ()
+    if layer.in_place and differ(inputs, outputs):
+        text = (
+            f"it works in place and changes {inputs} inputs to {outputs}: in the second pass they do not fit"
+        )
+        layer.fail("in-place", text, "top", ":64", when="forward")
     return ((*shape[:axis], outputs),)
 
 
-@layer_type("Embed", refuses_gradient=(0,))
+@layer_type("Embed", "embed_layer.cpp", refuses_gradient=(0,))
 def embed(layer: Layer) -> Sequence[Shape]:
-    """Source: embed_layer.cpp."""
+    """A vector for each index."""
     param = layer.message["embed_param"]
-    sizes: list[int | None] = []
-    for name, word in (("num_output", "num-output-missing"), ("input_dim", "input-dim-missing")):
-        size: int | None = param[name]
-        if not size:
-            layer.fail(
-                word, f"layer '{layer.name}' needs an {name} over 0", f"embed_param.{name}", "embed_layer.cpp"
-            )
-            size = None
-        sizes.append(size)
-    outputs, inputs = sizes
+    outputs = num_output(layer, param, "embed_param", "embed_layer.cpp")
+    inputs: int | None = param["input_dim"]
+    if inputs is not None and inputs <= 0:
+        layer.fail("input-dim-missing", "it needs an input_dim over 0", "embed_param.input_dim")
+        inputs = None
     layer.add_param("weight", (inputs, outputs), param, "weight_filler")
     if param["bias_term"]:
         layer.add_param("bias", (outputs,), param, "bias_filler")
@@ -104,9 +92,9 @@ def embed(layer: Layer) -> Sequence[Shape]:
     return () if shape is None else ((*shape, outputs),)
 
 
-@layer_type("Parameter", bottoms=(0, 0))
+@layer_type("Parameter", "parameter_layer.hpp", bottoms=(0, 0))
 def parameter(layer: Layer) -> Sequence[Shape]:
-    """Source: parameter_layer.hpp."""
+    """A parameter as a blob."""
     shape: Dims = tuple(layer.message["parameter_param"]["shape"]["dim"])
     layer.add_param("value", shape)
     return (shape,)
@@ -127,139 +115,107 @@ def _concat_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if len(layer.bottoms) == 1 else IN_PLACE_FATAL
 
 
-@layer_type("Concat", bottoms=(1, None), in_place=_concat_in_place, shares_memory=_one_bottom)
+@layer_type(
+    "Concat", "concat_layer.cpp", bottoms=(1, None), in_place=_concat_in_place, shares_memory=_one_bottom
+)
 def concat(layer: Layer) -> Sequence[Shape]:
-    """Source: concat_layer.cpp."""
+    """Its bottoms behind each other along an axis."""
     param = layer.message["concat_param"]
-    entries = param.entries
-    old = "concat_dim" in entries
-    if old and "axis" in entries:
-        layer.fail(
-            "axis-twice",
-            f"layer '{layer.name}' has both axis and concat_dim",
-            "concat_param.concat_dim",
-            "concat_layer.cpp:13",
-        )
-    shapes = [bottom.shape for bottom in layer.bottoms]
-    first = next((shape for shape in shapes if shape is not None), None)
+    name, axis = _axis_or_dim(layer, param, "concat_param", "concat_dim", "")
+    first = next((i for i, bottom in enumerate(layer.bottoms) if bottom.shape is not None), None)
     if first is None:
         return ()
-    axis: int | None = (
-        entries["concat_dim"][0][0] if old else entries["axis"][0][0] if "axis" in entries else 1
-    )
-    assert axis is not None
-    path = "concat_param.concat_dim" if old else "concat_param.axis"
-    axis = find_axis(layer, axis, first, path)
-    if axis is None:
+    pattern = layer.bottoms[first].shape
+    assert pattern is not None
+    found = axis_index(axis, len(pattern))
+    if found is None:
+        text = f"axis {axis} is not there: its bottom is {layer.shown(first)}"
+        layer.fail("axis", text, name, "blob.hpp:122")
         return ()
-    top = list(first)
+    top = list(pattern)
     total: int | None = 0
-    wrong: tuple[int, int] | None = None
-    of_first = next(bottom for bottom in layer.bottoms if bottom.shape is not None)
-    for i, shape in enumerate(shapes):
+    for i, bottom in enumerate(layer.bottoms):
+        shape = bottom.shape
         if shape is None:
             total = None
             continue
-        if len(shape) != len(first):
-            sizes = f"'{of_first.name}' is {describe(first)}, '{layer.bottoms[i].name}' is {describe(shape)}"
-            layer.fail(
-                "concat-axes",
-                f"all bottoms of layer '{layer.name}' must have as many axes: {sizes}",
-                f"bottom[{i}]",
-                "concat_layer.cpp:38",
-            )
+        if len(shape) != len(pattern):
+            text = f"its bottoms must have as many axes: {layer.shown(first)}, {layer.shown(i)}"
+            layer.fail("concat-axes", text, f"bottom[{i}]")
             total = None
             continue
-        size = shape[axis]
+        size = shape[found]
         total = None if total is None or size is None else total + size
-        if shape is first:
+        if shape == pattern:
             continue
         for j, dim in enumerate(shape):
-            if j != axis and dim != top[j]:
-                if top[j] is None:
-                    top[j] = dim
-                elif dim is not None and wrong is None:
-                    wrong = (i, j)
-    if wrong is not None:
-        i, j = wrong
-        sizes = f"'{of_first.name}' is {describe(first)}, '{layer.bottoms[i].name}' is {describe(shapes[i])}"
-        message = f"layer '{layer.name}' joins along axis {axis}, all other sizes must be equal: {sizes}"
-        layer.fail("concat-shapes", message, f"bottom[{i}]", "concat_layer.cpp:42")
-        top[j] = None
-    top[axis] = total
+            if j == found or dim == top[j] or dim is None:
+                continue
+            if top[j] is None:
+                top[j] = dim
+            elif pattern is not None:
+                text = f"its bottoms may differ in axis {found} only: {layer.shown(first)}, {layer.shown(i)}"
+                layer.fail("concat-shapes", text, f"bottom[{i}]", ":42")
+                return ((*(None,) * found, None, *(None,) * (len(pattern) - found - 1)),)
+    top[found] = total
     return (tuple(top),)
 
 
-@layer_type("Slice", tops=(1, None), shares_memory=_one_top, in_place=IN_PLACE_RIGHT)
-def slice_(layer: Layer) -> Sequence[Shape]:
-    """Source: slice_layer.cpp."""
-    param = layer.message["slice_param"]
+def _axis_or_dim(layer: Layer, param: Message, path: str, old: str, at: str) -> tuple[str, int]:
+    """The axis, by its field of today or of old, and which that was."""
     entries = param.entries
-    old = "slice_dim" in entries
-    if old and "axis" in entries:
-        layer.fail(
-            "axis-twice",
-            f"layer '{layer.name}' has both axis and slice_dim",
-            "slice_param.slice_dim",
-            "slice_layer.cpp:13",
-        )
+    if old not in entries:
+        return f"{path}.axis", entries["axis"][0][0] if "axis" in entries else 1
+    if "axis" in entries:
+        layer.fail("axis-twice", f"it has both axis and {old}", f"{path}.{old}", at)
+    return f"{path}.{old}", entries[old][0][0]
+
+
+@layer_type("Slice", "slice_layer.cpp", tops=(1, None), in_place=IN_PLACE_RIGHT, shares_memory=_one_top)
+def slice_(layer: Layer) -> Sequence[Shape]:
+    """Parts of its bottom along an axis, between points or of equal size."""
+    param = layer.message["slice_param"]
+    name, axis = _axis_or_dim(layer, param, "slice_param", "slice_dim", ":13")
     points = param["slice_point"]
     tops = len(layer.tops)
     path = "slice_param.slice_point[0]"
-    right = True
-    if points and len(points) != tops - 1:
-        message = (
-            f"layer '{layer.name}' has {len(points)} slice_point for {tops} tops: Caffe wants {tops - 1}"
-        )
-        layer.fail("slice-points", message, path, "slice_layer.cpp:50")
-        right = False
+    right = not points or len(points) == tops - 1
+    if not right:
+        text = f"it has {len(points)} slice_point for {tops} tops: Caffe wants {tops - 1}"
+        layer.fail("slice-points", text, path)
     elif any(after <= before for before, after in zip([0, *points], points, strict=False)):
-        layer.fail(
-            "slice-points",
-            f"the slice points of layer '{layer.name}' must rise from over 0: {points}",
-            path,
-            "slice_layer.cpp:55",
-        )
+        layer.fail("slice-points", f"its slice points must rise, from over 0: {points}", path, ":50")
         right = False
     shape = layer.bottoms[0].shape
     if shape is None:
         return ()
-    axis = find_axis(
-        layer,
-        param["slice_dim"] if old else param["axis"],
-        shape,
-        "slice_param.slice_dim" if old else "slice_param.axis",
-    )
-    if axis is None:
+    found = find_axis(layer, axis, shape, name)
+    if found is None:
         return ()
-    whole = shape[axis]
+    whole = shape[found]
     sizes: list[int | None] = [None] * tops
     if whole is not None and right:
-        if tops > whole:
-            message = f"layer '{layer.name}' parts axis {axis} of '{layer.bottoms[0].name}' ({describe(shape)}) into {tops} tops"
-            layer.fail("slice-tops", message, "top", "slice_layer.cpp:44")
+        if points and tops > whole:
+            text = f"axis {found} of {layer.shown()} cannot be parted into {tops} tops"
+            layer.fail("slice-tops", text, "top", ":44")
+        elif points and points[-1] >= whole:
+            text = f"its last slice point must be under {whole}, the size of axis {found} of {layer.shown()}"
+            at = "blob.cpp:133" if points[-1] == whole else "blob.cpp:32"
+            layer.fail("slice-points", text, f"slice_param.slice_point[{len(points) - 1}]", at)
         elif points:
-            ends = [*points, whole]
-            if points[-1] >= whole:
-                message = f"the last slice point of layer '{layer.name}' must be under {whole}, the size of axis {axis}"
-                layer.fail(
-                    "slice-points", message, f"slice_param.slice_point[{len(points) - 1}]", "blob.cpp:32"
-                )
-            else:
-                sizes = [after - before for before, after in zip([0, *points], ends, strict=True)]
+            sizes = [after - before for before, after in zip([0, *points], [*points, whole], strict=True)]
         elif whole % tops:
-            message = f"layer '{layer.name}' cannot part axis {axis} of '{layer.bottoms[0].name}' ({describe(shape)}) into {tops} equal tops"
-            layer.fail("slice-uneven", message, "top", "slice_layer.cpp:61")
+            text = f"axis {found} of {layer.shown()} cannot be parted into {tops} equal tops"
+            layer.fail("slice-uneven", text, "top", ":61")
         else:
             sizes = [whole // tops] * tops
-    return [(*shape[:axis], size, *shape[axis + 1 :]) for size in sizes]
+    return [(*shape[:found], size, *shape[found + 1 :]) for size in sizes]
 
 
-@layer_type("Split", tops=(1, None), in_place=IN_PLACE_FATAL, shares_memory=True)
+@layer_type("Split", "split_layer.cpp", tops=(1, None), in_place=IN_PLACE_FATAL, shares_memory=True)
 def split(layer: Layer) -> Sequence[Shape]:
-    """Source: split_layer.cpp."""
-    if layer.in_place:
-        not_in_place(layer, "split_layer.cpp:17")
+    """Its bottom several times."""
+    not_in_place(layer, "")
     return (layer.bottoms[0].shape,) * len(layer.tops)
 
 
@@ -273,167 +229,125 @@ def _eltwise_reads_top(layer: Layer) -> bool:
     return bool(param["operation"] == "PROD" and not param["stable_prod_grad"])
 
 
-@layer_type("Eltwise", bottoms=(2, None), in_place=_eltwise_in_place, reads_top=_eltwise_reads_top)
+@layer_type(
+    "Eltwise",
+    "eltwise_layer.cpp",
+    bottoms=(2, None),
+    in_place=_eltwise_in_place,
+    reads_top=_eltwise_reads_top,
+)
 def eltwise(layer: Layer) -> Sequence[Shape]:
-    """Source: eltwise_layer.cpp."""
+    """Sum, product or largest of its bottoms, element by element."""
     entries = layer.message.entries
     if "eltwise_param" in entries:
         param: Message = entries["eltwise_param"][0][0]
-        coefficients = param.entries.get("coeff")
+        coefficients = len(param.entries.get("coeff", ()))
         if coefficients:
-            if len(coefficients) != len(layer.bottoms):
-                message = (
-                    f"layer '{layer.name}' has {len(coefficients)} coeff for {len(layer.bottoms)} bottoms"
-                )
-                layer.fail("eltwise-coeff", message, "eltwise_param.coeff[0]", "eltwise_layer.cpp:12")
+            if coefficients != len(layer.bottoms):
+                text = f"it has {coefficients} coeff for {len(layer.bottoms)} bottoms"
+                layer.fail("eltwise-coeff", text, "eltwise_param.coeff[0]", ":12")
             if param["operation"] == "PROD":
-                message = f"layer '{layer.name}' multiplies: PROD takes no coeff"
-                layer.fail("eltwise-coeff", message, "eltwise_param.coeff[0]", "eltwise_layer.cpp:15")
-    bottoms = layer.bottoms
-    top = bottoms[0].shape
-    for i in range(1, len(bottoms)):
-        other = bottoms[i].shape
-        if other == top:
+                layer.fail("eltwise-coeff", "a product takes no coeff", "eltwise_param.coeff[0]", ":15")
+    top = layer.bottoms[0].shape
+    for i, bottom in enumerate(layer.bottoms):
+        if bottom.shape == top:
             continue
-        if shapes_differ(top, other):
-            sizes = f"'{bottoms[0].name}' is {describe(bottoms[0].shape)}, '{bottoms[i].name}' is {describe(other)}"
-            layer.fail(
-                "bottom-shapes",
-                f"all bottoms of layer '{layer.name}' must have one shape: {sizes}",
-                f"bottom[{i}]",
-                "eltwise_layer.cpp:34",
-            )
-            return (
-                ()
-                if top is None or other is None or len(top) != len(other)
-                else (tuple(a if a == b else None for a, b in zip(top, other, strict=True)),)
-            )
-        if top is None:
-            top = other
-        elif other is not None:
-            top = tuple(b if a is None else a for a, b in zip(top, other, strict=True))
+        if shapes_differ(top, bottom.shape):
+            text = f"its bottoms must have one shape: {layer.shown()}, {layer.shown(i)}"
+            layer.fail("bottom-shapes", text, f"bottom[{i}]", ":34")
+            return ()
+        top = merge(top, bottom.shape)
     return (top,)
 
 
-@layer_type("Axpy", bottoms=(3, 3))
+@layer_type("Axpy", "axpy_layer.cpp", bottoms=(3, 3))
 def axpy(layer: Layer) -> Sequence[Shape]:
-    """A factor for each channel, times the second bottom, plus the third (axpy_layer.cpp of SENet)."""
+    """SENet's: a factor for each channel, times the second bottom, plus the third."""
     factor, shape, summand = (bottom.shape for bottom in layer.bottoms)
     if factor is not None and shape is not None and len(factor) > 1 and len(shape) > 1:
-        if differ(factor[0], shape[0]) or differ(factor[1], shape[1]):
-            sizes = f"'{layer.bottoms[0].name}' is {describe(factor)}, '{layer.bottoms[1].name}' is {describe(shape)}"
-            layer.fail(
-                "bottom-shapes",
-                f"layer '{layer.name}' wants one factor for each channel: {sizes}",
-                "bottom[0]",
-                "axpy_layer.cpp",
-            )
-        if len(factor) == 4 and (differ(factor[2], 1) or differ(factor[3], 1)):
-            message = f"'{layer.bottoms[0].name}' must be 1 x 1 in its last axes for layer '{layer.name}', it is {describe(factor)}"
-            layer.fail("bottom-shapes", message, "bottom[0]", "axpy_layer.cpp")
+        wrong = differ(factor[0], shape[0]) or differ(factor[1], shape[1])
+        if wrong or (len(factor) == 4 and (differ(factor[2], 1) or differ(factor[3], 1))):
+            text = f"it wants one factor for each channel: {layer.shown()}, {layer.shown(1)}"
+            layer.fail("bottom-shapes", text, "bottom[0]")
     if shapes_differ(shape, summand):
-        sizes = f"'{layer.bottoms[1].name}' is {describe(shape)}, '{layer.bottoms[2].name}' is {describe(summand)}"
-        layer.fail(
-            "bottom-shapes",
-            f"layer '{layer.name}' adds blobs of one shape: {sizes}",
-            "bottom[2]",
-            "axpy_layer.cpp",
-        )
+        text = f"it adds blobs of one shape: {layer.shown(1)}, {layer.shown(2)}"
+        layer.fail("bottom-shapes", text, "bottom[2]")
     return (shape,)
 
 
 # -- changing the shape -----------------------------------------------------------------------------------------
 
 
-@layer_type("Reshape", in_place=IN_PLACE_FATAL, shares_memory=True)
+@layer_type("Reshape", "reshape_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)
 def reshape(layer: Layer) -> Sequence[Shape]:
-    """Source: reshape_layer.cpp."""
-    not_in_place(layer, "reshape_layer.cpp:10")
+    """The same elements under another shape: 0 keeps a dimension, -1 takes what is left."""
+    not_in_place(layer, ":10")
     param = layer.message["reshape_param"]
     dims = param["shape"]["dim"]
+    path = "reshape_param.shape"
     if dims.count(-1) > 1:
-        message = f"layer '{layer.name}' infers more than one dimension: -1 may stand once"
-        layer.fail("reshape-infer", message, "reshape_param.shape", "reshape_layer.cpp:22")
+        layer.fail("reshape-infer", "it infers more than one dimension: -1 may stand once", path, ":22")
         return ()
     shape = layer.bottoms[0].shape
     if shape is None:
         whole = param["axis"] == 0 and param["num_axes"] == -1
         return (tuple(dim if dim > 0 else None for dim in dims),) if whole else ()
-    axes = len(shape)
-    written, num_axes = param["axis"], param["num_axes"]
-    start = written if written >= 0 else axes + written + 1
-    if not 0 <= start <= axes:
-        message = f"layer '{layer.name}' has axis {written}: '{layer.bottoms[0].name}' is {describe(shape)}"
-        layer.fail(
-            "axis",
-            message,
-            "reshape_param.axis",
-            "reshape_layer.cpp:37" if start < 0 else "reshape_layer.cpp:38",
-        )
+    replaced = _replaced_axes(layer, param, len(shape))
+    if replaced is None:
         return ()
-    if num_axes < -1:
-        layer.fail(
-            "num-axes",
-            f"num_axes of layer '{layer.name}' must be -1 or more",
-            "reshape_param.num_axes",
-            "reshape_layer.cpp",
-        )
-        return ()
-    end = axes if num_axes == -1 else start + num_axes
-    if end > axes:
-        message = f"layer '{layer.name}' replaces {num_axes} axes from axis {start} on: '{layer.bottoms[0].name}' is {describe(shape)}"
-        layer.fail("num-axes", message, "reshape_param.num_axes", "reshape_layer.cpp:44")
-        return ()
+    start, end = replaced
     middle: list[int | None] = []
-    inferred: int | None = None
     for i, dim in enumerate(dims):
-        if dim == 0:
-            if start + i >= axes:
-                message = f"layer '{layer.name}' copies axis {start + i} of '{layer.bottoms[0].name}', which is {describe(shape)}"
-                layer.fail("reshape-copy", message, f"reshape_param.shape.dim[{i}]", "reshape_layer.cpp:64")
-                return ()
-            middle.append(shape[start + i])
-        elif dim == -1:
-            inferred = i
-            middle.append(None)
-        else:
-            middle.append(dim)
+        if dim == 0 and start + i >= len(shape):
+            text = f"it keeps axis {start + i}, which {layer.shown()} has not"
+            layer.fail("reshape-copy", text, f"{path}.dim[{i}]", ":64")
+            return ()
+        middle.append(shape[start + i] if dim == 0 else None if dim == -1 else dim)
     top: list[int | None] = [*shape[:start], *middle, *shape[end:]]
     total = count(shape)
-    if inferred is not None:
-        # The axes that only copy their bottom's cancel out, known or not.
-        copied = {start + i for i, dim in enumerate(dims) if dim == 0 and start + i < end}
-        rest = count(
-            tuple(size for axis, size in enumerate(shape) if start <= axis < end and axis not in copied)
-        )
-        known = count(
-            tuple(
-                dim
-                for i, dim in enumerate(middle)
-                if i != inferred and not (dims[i] == 0 and start + i < end)
-            )
-        )
-        if rest is not None and known is not None:
-            if known == 0 or rest % known:
-                message = f"layer '{layer.name}' cannot infer a dimension: '{layer.bottoms[0].name}' is {describe(shape)}, {rest} is no multiple of {known}"
-                layer.fail("reshape-count", message, "reshape_param.shape", "reshape_layer.cpp:80")
-                return ()
-            top[start + inferred] = rest // known
-    elif total is not None and differ(count(tuple(top)), total):
-        sizes = f"'{layer.bottoms[0].name}' is {describe(shape)}, {total} elements; {describe(tuple(top))} has {count(tuple(top))}"
-        layer.fail(
-            "reshape-count",
-            f"layer '{layer.name}' must keep the number of elements: {sizes}",
-            "reshape_param.shape",
-            "reshape_layer.cpp:87",
-        )
+    if -1 not in dims:
+        made = count(tuple(top))
+        if differ(made, total):
+            text = f"it must keep the number of elements: {layer.shown()} has {total}, {describe(tuple(top))} {made}"
+            layer.fail("reshape-count", text, path, ":87")
+        return (tuple(top),)
+    # Dimensions that are kept cancel out, known or not.
+    inferred = dims.index(-1)
+    kept = {start + i for i, dim in enumerate(dims) if dim == 0 and start + i < end}
+    left = count(tuple(shape[axis] for axis in range(start, end) if axis not in kept))
+    known = count(tuple(size for i, size in enumerate(middle) if i != inferred and start + i not in kept))
+    if left is not None and known is not None:
+        if known == 0 or left % known:
+            text = f"it cannot infer a dimension of {layer.shown()}: {left} is no multiple of {known}"
+            layer.fail("reshape-count", text, path, ":80")
+            return ()
+        top[start + inferred] = left // known
     return (tuple(top),)
 
 
-@layer_type("Flatten", in_place=IN_PLACE_FATAL, shares_memory=True)
+def _replaced_axes(layer: Layer, param: Message, axes: int) -> tuple[int, int] | None:
+    """The first of the replaced axes and the one behind the last."""
+    written, number = param["axis"], param["num_axes"]
+    start = written if written >= 0 else axes + written + 1
+    if not 0 <= start <= axes:
+        text = f"axis {written} is not there: its bottom is {layer.shown()}"
+        layer.fail("axis", text, "reshape_param.axis", ":37" if start < 0 else ":38")
+        return None
+    if number < -1:
+        layer.fail("num-axes", "num_axes must be -1 or more", "reshape_param.num_axes")
+        return None
+    end = axes if number == -1 else start + number
+    if end > axes:
+        text = f"it replaces {number} axes from axis {start} on, more than {layer.shown()} has"
+        layer.fail("num-axes", text, "reshape_param.num_axes", ":44")
+        return None
+    return start, end
+
+
+@layer_type("Flatten", "flatten_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)
 def flatten(layer: Layer) -> Sequence[Shape]:
-    """Source: flatten_layer.cpp."""
-    not_in_place(layer, "flatten_layer.cpp:10")
+    """Several axes as one."""
+    not_in_place(layer, "")
     shape = layer.bottoms[0].shape
     if shape is None:
         return ()
@@ -443,80 +357,70 @@ def flatten(layer: Layer) -> Sequence[Shape]:
     if start is None or end is None:
         return ()
     if start > end + 1:
-        message = f"layer '{layer.name}' flattens from axis {start} to axis {end}"
-        layer.fail("flatten-axes", message, "flatten_param.end_axis", "blob.hpp")
+        layer.fail(
+            "flatten-axes",
+            f"it flattens from axis {start} to axis {end}",
+            "flatten_param.end_axis",
+            "blob.hpp",
+        )
         return ()
     return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)
 
 
-@layer_type("Permute")
+@layer_type("Permute", "permute_layer.cpp")
 def permute(layer: Layer) -> Sequence[Shape]:
-    """Source: permute_layer.cpp of SSD."""
+    """SSD's: its bottom with the axes in another order; those not named come last."""
     shape = layer.bottoms[0].shape
     order = layer.message["permute_param"]["order"]
+    path = "permute_param.order[0]"
     if len(set(order)) != len(order):
-        layer.fail(
-            "permute-order",
-            f"layer '{layer.name}' names an axis twice: {order}",
-            "permute_param.order[0]",
-            "permute_layer.cpp",
-        )
+        layer.fail("permute-order", f"it names an axis twice: {order}", path)
         return ()
     if shape is None:
         return ()
     if any(axis >= len(shape) for axis in order):
-        message = (
-            f"layer '{layer.name}' moves axis {max(order)}: '{layer.bottoms[0].name}' is {describe(shape)}"
-        )
-        layer.fail("axis", message, "permute_param.order[0]", "permute_layer.cpp")
+        layer.fail("axis", f"axis {max(order)} is not there: its bottom is {layer.shown()}", path)
         return ()
     return (tuple(shape[axis] for axis in [*order, *(i for i in range(len(shape)) if i not in order)]),)
 
 
-@layer_type("Transpose")
+@layer_type("Transpose", "transpose_layer.cpp")
 def transpose(layer: Layer) -> Sequence[Shape]:
-    """Moves axes as `transpose_param.dim` says (transpose_layer.cpp)."""
+    """Its bottom with the axes in the order of `transpose_param.dim`."""
     shape = layer.bottoms[0].shape
-    fields = layer.message.type.fields
-    order = layer.message["transpose_param"].get("dim", []) if "transpose_param" in fields else []
-    if shape is None or sorted(order) != list(range(len(shape))):
+    if shape is None or "transpose_param" not in layer.message.type.fields:
         return ()
-    return (tuple(shape[axis] for axis in order),)
+    order = layer.message["transpose_param"].get("dim", [])
+    return (tuple(shape[axis] for axis in order),) if sorted(order) == list(range(len(shape))) else ()
 
 
-layer_type("Reverse")(same_shape)
-layer_type("Flip")(same_shape)
+layer_type("Reverse", "reverse_layer.cpp")(same_shape)
+layer_type("Flip", "flip_layer.cpp")(same_shape)
 
 
-@layer_type("ShuffleChannel", bottoms=(0, None), tops=(0, None))
+@layer_type("ShuffleChannel", "shuffle_channel_layer.cpp", bottoms=(0, None), tops=(0, None))
 def shuffle_channel(layer: Layer) -> Sequence[Shape]:
-    """Source: shuffle_channel_layer.cpp of ShuffleNet."""
-    shape = layer.bottoms[0].shape if layer.bottoms else None
+    """ShuffleNet's: mixes the channels of groups."""
+    if not layer.bottoms:
+        return ()
+    shape = layer.bottoms[0].shape
     group = layer.message["shuffle_channel_param"].get("group", 1)
+    path = "shuffle_channel_param.group"
     if group == 0:
-        layer.fail(
-            "group-zero",
-            f"group of layer '{layer.name}' must be over 0",
-            "shuffle_channel_param.group",
-            "shuffle_channel_layer.cpp",
-        )
+        layer.fail("group-zero", "group must be over 0", path)
     elif shape is not None and len(shape) > 1 and shape[1] is not None and shape[1] % group:
-        message = f"layer '{layer.name}' cannot part the {shape[1]} channels of '{layer.bottoms[0].name}' into {group} groups"
-        layer.fail(
-            "group", message, "shuffle_channel_param.group", "shuffle_channel_layer.cpp", when="forward"
-        )
+        text = f"the {shape[1]} channels of '{layer.bottoms[0].name}' cannot be parted into {group} groups"
+        layer.fail("group", text, path, when="forward")
     return (shape,)
 
 
-@layer_type("Tile", in_place=IN_PLACE_RIGHT)
+@layer_type("Tile", "tile_layer.cpp", in_place=IN_PLACE_RIGHT)
 def tile(layer: Layer) -> Sequence[Shape]:
-    """Source: tile_layer.cpp."""
+    """Its bottom several times along an axis."""
     param = layer.message["tile_param"]
-    tiles = param["tiles"]
-    if "tiles" not in param.entries or tiles <= 0:
-        layer.fail(
-            "tiles", f"layer '{layer.name}' needs tiles over 0", "tile_param.tiles", "tile_layer.cpp:13"
-        )
+    tiles: int | None = param["tiles"]
+    if tiles is not None and tiles <= 0:
+        layer.fail("tiles", "it needs tiles over 0", "tile_param.tiles", ":13")
         tiles = None
     shape = layer.bottoms[0].shape
     if shape is None:
@@ -528,9 +432,9 @@ def tile(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], None if size is None or tiles is None else size * tiles, *shape[axis + 1 :]),)
 
 
-@layer_type("Reduction", in_place=IN_PLACE_WRONG_VALUES)
+@layer_type("Reduction", "reduction_layer.cpp", in_place=IN_PLACE_WRONG_VALUES)
 def reduction(layer: Layer) -> Sequence[Shape]:
-    """Source: reduction_layer.cpp."""
+    """Sum or mean over the last axes."""
     axis = layer.message["reduction_param"]["axis"]
     shape = layer.bottoms[0].shape
     if shape is None:
@@ -542,142 +446,124 @@ def reduction(layer: Layer) -> Sequence[Shape]:
 # -- choosing ---------------------------------------------------------------------------------------------------
 
 
-@layer_type("Softmax", in_place=IN_PLACE_RIGHT, reads_top=True, bounded=True, nonlinear=True)
+@layer_type(
+    "Softmax", "softmax_layer.cpp", in_place=IN_PLACE_RIGHT, reads_top=True, bounded=True, nonlinear=True
+)
 def softmax(layer: Layer) -> Sequence[Shape]:
-    """Source: softmax_layer.cpp."""
+    """Probabilities along an axis."""
     shape = layer.bottoms[0].shape
     if shape is not None:
         find_axis(layer, layer.message["softmax_param"]["axis"], shape, "softmax_param.axis")
     return (shape,)
 
 
-@layer_type("ArgMax", has_backward=False)
+@layer_type("ArgMax", "argmax_layer.cpp", has_backward=False, refuses_at="argmax_layer.hpp:67")
 def arg_max(layer: Layer) -> Sequence[Shape]:
-    """Source: argmax_layer.cpp."""
+    """Where the largest values are."""
     param = layer.message["argmax_param"]
     top_k = param["top_k"]
     shape = layer.bottoms[0].shape
     if top_k < 1:
-        layer.fail(
-            "top-k",
-            f"top_k of layer '{layer.name}' must be 1 or more",
-            "argmax_param.top_k",
-            "argmax_layer.cpp",
-        )
-    if "axis" in param.entries:
-        if shape is None:
-            return ()
+        layer.fail("top-k", "top_k must be 1 or more", "argmax_param.top_k")
+    axis: int | None = None
+    if "axis" in param.entries and shape is not None:
         axis = find_axis(layer, param["axis"], shape, "argmax_param.axis")
         if axis is None:
             return ()
-        size = shape[axis]
-        _check_top_k(layer, top_k, size)
-        return ((*shape[:axis], top_k, *shape[axis + 1 :]),)
-    _check_top_k(layer, top_k, count(shape, 1))
     if shape is None:
         return ()
+    among = count(shape, 1) if axis is None else shape[axis]
+    if among is not None and top_k > among:
+        layer.fail("top-k", f"it looks for the best {top_k} of {among}", "argmax_param.top_k")
+    if axis is not None:
+        return ((*shape[:axis], top_k, *shape[axis + 1 :]),)
     values = 2 if param["out_max_val"] else 1
-    axes = max(3, len(shape))
-    return ((shape[0] if shape else None, values, top_k, *(1,) * (axes - 3)),)
+    return ((shape[0] if shape else None, values, top_k, *(1,) * (len(shape) - 3)),)
 
 
-def _check_top_k(layer: Layer, top_k: int, size: int | None) -> None:
-    if size is not None and top_k > size:
-        message = f"layer '{layer.name}' takes the best {top_k} of {size}"
-        layer.fail("top-k", message, "argmax_param.top_k", "argmax_layer.cpp")
-
-
-@layer_type("Accuracy", bottoms=(2, 2), tops=(1, 2), has_backward=False, refuses_gradient=ALL)
+@layer_type(
+    "Accuracy",
+    "accuracy_layer.cpp",
+    bottoms=(2, 2),
+    tops=(1, 2),
+    has_backward=False,
+    refuses_gradient=ALL,
+    refuses_at="accuracy_layer.hpp:79",
+)
 def accuracy(layer: Layer) -> Sequence[Shape]:
-    """Source: accuracy_layer.cpp."""
+    """The share of items whose label is among the best scores; the second top has it for each class."""
     param = layer.message["accuracy_param"]
-    scores, labels = layer.bottoms[0].shape, layer.bottoms[1].shape
-    top_k = param["top_k"]
-    predictions, given = count(scores), count(labels)
-    if predictions is not None and given and top_k > predictions // given:
-        message = f"layer '{layer.name}' looks into the best {top_k}, '{layer.bottoms[0].name}' ({describe(scores)}) has {predictions // given} for each label"
-        layer.fail("top-k", message, "accuracy_param.top_k", "accuracy_layer.cpp:25")
+    scores = layer.bottoms[0].shape
+    given, labels = layer.bottoms[0].count, layer.bottoms[1].count
+    if given is not None and labels and param["top_k"] > given // labels:
+        text = f"it looks among the best {param['top_k']} of {given // labels} scores for each label"
+        layer.fail("top-k", f"{text}: {layer.shown()}, {layer.shown(1)}", "accuracy_param.top_k", ":25")
     if scores is None:
         return ((),)
     axis = find_axis(layer, param["axis"], scores, "accuracy_param.axis")
     if axis is None:
         return ((),)
-    check_labels(layer, scores, axis, "accuracy_layer.cpp:32")
+    check_labels(layer, scores, axis)
     return ((), (scores[axis],))
 
 
-def check_labels(layer: Layer, scores: Dims, axis: int, source: str) -> None:
+def check_labels(layer: Layer, scores: Dims, axis: int, at: str = "") -> None:
     """Reports a label blob that has not one element for each place of the scores."""
     wanted = count((*scores[:axis], *scores[axis + 1 :]))
-    given = layer.bottoms[1].count
-    if differ(wanted, given):
-        sizes = f"'{layer.bottoms[0].name}' ({describe(scores)}) has {wanted} places, '{layer.bottoms[1].name}' ({describe(layer.bottoms[1].shape)}) {given}"
-        layer.fail(
-            "label-count",
-            f"layer '{layer.name}' wants one label for each place: {sizes}",
-            "bottom[1]",
-            source,
-        )
+    labels = layer.bottoms[1]
+    if differ(wanted, labels.count):
+        text = f"{layer.shown()} needs {wanted} labels, {layer.shown(1)} has {labels.count}"
+        layer.fail("label-count", text, "bottom[1]", at, subject=labels.name)
 
 
-@layer_type("Silence", bottoms=(1, None), tops=(0, 0))
+@layer_type("Silence", "silence_layer.cpp", bottoms=(1, None), tops=(0, 0))
 def silence(layer: Layer) -> Sequence[Shape]:
-    """Source: silence_layer.cpp."""
+    """Reads blobs so that they are no outputs."""
     return ()
 
 
-@layer_type("Filter", bottoms=(2, None), tops=(1, None), refuses_gradient=(-1,))
+@layer_type("Filter", "filter_layer.cpp", bottoms=(2, None), tops=(1, None), refuses_gradient=(-1,))
 def filter_(layer: Layer) -> Sequence[Shape]:
-    """Source: filter_layer.cpp. How many items pass depends on the data; at setup all do."""
-    if len(layer.tops) != len(layer.bottoms) - 1:
-        message = f"Filter makes one top for each bottom but the last: '{layer.name}' has {len(layer.bottoms)} and {len(layer.tops)}"
-        layer.fail("top-count", message, "top", "filter_layer.cpp")
-    selector = layer.bottoms[-1].shape
+    """The items whose selector, the last bottom, is not 0: at setup all of them, later as the data has it."""
+    last = len(layer.bottoms) - 1
+    if len(layer.tops) != last:
+        text = f"it makes one top for each bottom but the last: it has {last + 1} bottoms, {len(layer.tops)} tops"
+        layer.fail("top-count", text, "top")
+    selector = layer.bottoms[last].shape
     if selector is not None and any(differ(dim, 1) for dim in selector[1:]):
-        message = f"the selector '{layer.bottoms[-1].name}' of layer '{layer.name}' must be a list, it is {describe(selector)}"
-        layer.fail("bottom-shapes", message, f"bottom[{len(layer.bottoms) - 1}]", "filter_layer.cpp")
+        layer.fail(
+            "bottom-shapes", f"its selector must be a list, not {layer.shown(last)}", f"bottom[{last}]"
+        )
     for i, bottom in enumerate(layer.bottoms[:-1]):
         if selector and bottom.shape and differ(selector[0], bottom.shape[0]):
-            sizes = f"'{bottom.name}' is {describe(bottom.shape)}, '{layer.bottoms[-1].name}' is {describe(selector)}"
-            layer.fail(
-                "bottom-shapes",
-                f"layer '{layer.name}' selects from as many items as it has: {sizes}",
-                f"bottom[{i}]",
-                "filter_layer.cpp",
-            )
+            text = f"it selects from as many items as its selector has: {layer.shown(i)}, {layer.shown(last)}"
+            layer.fail("bottom-shapes", text, f"bottom[{i}]")
     return [bottom.shape for bottom in layer.bottoms[:-1]]
 
 
-@layer_type("BatchReindex", bottoms=(2, 2), refuses_gradient=(1,))
+@layer_type("BatchReindex", "batch_reindex_layer.cpp", bottoms=(2, 2), refuses_gradient=(1,))
 def batch_reindex(layer: Layer) -> Sequence[Shape]:
-    """Source: batch_reindex_layer.cpp."""
+    """The items that the second bottom names."""
     shape, indices = layer.bottoms[0].shape, layer.bottoms[1].shape
     if indices is not None and len(indices) != 1:
-        message = f"'{layer.bottoms[1].name}' of layer '{layer.name}' must be a list of indices, it is {describe(indices)}"
-        layer.fail("axes", message, "bottom[1]", "batch_reindex_layer.cpp")
+        layer.fail("axes", f"its second bottom must be a list of indices, not {layer.shown(1)}", "bottom[1]")
         return ()
-    if shape is None:
-        return ()
-    return ((indices[0] if indices else None, *shape[1:]),)
+    return () if shape is None else ((indices[0] if indices else None, *shape[1:]),)
 
 
-@layer_type("Python", bottoms=(0, None), tops=(0, None), open_params=True, is_data=True)
+@layer_type("Python", "python_layer.hpp", bottoms=(0, None), tops=(0, None), is_data=True, open_params=True)
 def python(layer: Layer) -> Sequence[Shape]:
-    """Whatever its class does (python_layer.hpp)."""
+    """Whatever its class does."""
     param = layer.message["python_param"]
     for name in ("module", "layer"):
         if not param[name]:
-            layer.fail(
-                "python-class-missing",
-                f"layer '{layer.name}' does not say its {name}",
-                "python_param",
-                "python_layer.hpp",
-            )
+            layer.fail("python-class-missing", f"it does not name its {name}", f"python_param.{name}")
     return ()
 
 
-layer_type("DenseCRF", bottoms=(2, None), open_params=True)(same_shape)
-layer_type("DomainTransform", bottoms=(1, None), open_params=True)(same_shape)
-layer_type("SpatialProduct", bottoms=(2, 2), open_params=True)(same_shape)
-layer_type("MatWrite", bottoms=(1, None), tops=(0, None))(unknown_shapes)
-layer_type("ContinuationIndicator", bottoms=(0, None))(unknown_shapes)
+_OPEN = {"bottoms": (1, None), "open_params": True}
+layer_type("DenseCRF", "dense_crf_layer.cpp", **_OPEN)(same_shape)
+layer_type("DomainTransform", "domain_transform_layer.cpp", **_OPEN)(same_shape)
+layer_type("SpatialProduct", "spatial_product_layer.cpp", **_OPEN)(same_shape)
+layer_type("MatWrite", "mat_write_layer.cpp", bottoms=(1, None), tops=(0, None))(unknown_shapes)
+layer_type("ContinuationIndicator", "continuation_indicator_layer.cpp", bottoms=(0, None))(unknown_shapes)

@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..shapes import Shape, describe, differ
+from ..shapes import Shape, differ
 from .layer_type import ALL, layer_type, unknown_shapes
+from .loss import LOSS_PARAM
 
 if TYPE_CHECKING:
-    from ..net import Layer
+    from ..graph import Layer
+    from ..proto.binder import Message
+
+_FORWARD_ONLY: dict[str, Any] = {"has_backward": False, "refuses_gradient": ALL}
 
 
-@layer_type("PriorBox", bottoms=(0, None), has_backward=False, refuses_gradient=ALL)
+@layer_type("PriorBox", "prior_box_layer.cpp", bottoms=(0, None), **_FORWARD_ONLY)
 def prior_box(layer: Layer) -> Sequence[Shape]:
-    """Source: prior_box_layer.cpp of SSD."""
+    """SSD's: boxes of several sizes and aspect ratios around each place of a plane."""
     param = layer.message["prior_box_param"]
-    source = "prior_box_layer.cpp"
-    smallest, largest = param["min_size"], param["max_size"]
-    smallest = smallest if isinstance(smallest, list) else [smallest]
-    largest = largest if isinstance(largest, list) else [largest] if "max_size" in param.entries else []
+    smallest, largest = _list(param, "min_size"), _list(param, "max_size")
+    path = "prior_box_param.max_size[0]"
     if not smallest:
-        layer.fail("prior-size", f"layer '{layer.name}' has no min_size", "prior_box_param.min_size", source)
+        layer.fail("prior-size", "it has no min_size", "prior_box_param.min_size")
     elif min(smallest) <= 0:
-        layer.fail(
-            "prior-size",
-            f"min_size of layer '{layer.name}' must be over 0",
-            "prior_box_param.min_size[0]",
-            source,
-        )
+        layer.fail("prior-size", "min_size must be over 0", "prior_box_param.min_size[0]")
     if largest and len(largest) != len(smallest):
-        message = f"layer '{layer.name}' has {len(smallest)} min_size and {len(largest)} max_size: Caffe wants as many"
-        layer.fail("prior-size", message, "prior_box_param.max_size[0]", source)
+        text = f"it has {len(smallest)} min_size and {len(largest)} max_size: Caffe wants as many"
+        layer.fail("prior-size", text, path)
     elif any(big <= small for small, big in zip(smallest, largest, strict=False)):
-        message = f"each max_size of layer '{layer.name}' must be over its min_size"
-        layer.fail("prior-size", message, "prior_box_param.max_size[0]", source)
+        layer.fail("prior-size", "each max_size must be over its min_size", path)
     variances = param["variance"]
     if len(variances) not in (0, 1, 4) or any(value <= 0 for value in variances):
-        message = f"layer '{layer.name}' takes no variance, 1 or 4, over 0: {variances}"
-        layer.fail("prior-variance", message, "prior_box_param.variance[0]", source)
-    priors = _ratios(param["aspect_ratio"], param["flip"]) * len(smallest) + len(largest)
+        text = f"it takes no variance, 1 or 4, all over 0, not {variances}"
+        layer.fail("prior-variance", text, "prior_box_param.variance[0]")
+    priors = _number_of_ratios(param["aspect_ratio"], param["flip"]) * len(smallest) + len(largest)
     plane = layer.bottoms[0].shape if layer.bottoms else None
     boxes: int | None = None
     if plane is not None and len(plane) == 4 and plane[2] is not None and plane[3] is not None:
@@ -47,112 +43,118 @@ def prior_box(layer: Layer) -> Sequence[Shape]:
     return ((1, 2, boxes),)
 
 
-def _ratios(written: Sequence[float], flip: bool) -> int:
+def _list(param: Message, name: str) -> list[float]:
+    """The written values; in some forks only one may be written."""
+    return [value for value, _, _ in param.entries.get(name, ())]
+
+
+def _number_of_ratios(written: Sequence[float], flip: bool) -> int:
     ratios = [1.0]
     for ratio in written:
-        if any(abs(ratio - known) < 1e-6 for known in ratios):
-            continue
-        ratios.append(ratio)
-        if flip and ratio:
-            ratios.append(1.0 / ratio)
+        if all(abs(ratio - known) >= 1e-6 for known in ratios):
+            ratios.append(ratio)
+            if flip and ratio:
+                ratios.append(1.0 / ratio)
     return len(ratios)
 
 
-def _classes(layer: Layer, name: str, source: str) -> int | None:
-    param = layer.message[name]
-    classes: int = param["num_classes"]
+def _classes(layer: Layer, name: str) -> int | None:
+    classes: int = layer.message[name]["num_classes"]
     if classes < 1:
-        layer.fail("num-classes", f"layer '{layer.name}' needs a num_classes", f"{name}.num_classes", source)
+        layer.fail("num-classes", "it needs a num_classes", f"{name}.num_classes")
         return None
     return classes
 
 
-def _check_boxes(layer: Layer, name: str, location: int, confidence: int, prior: int, source: str) -> None:
-    """Whether locations and confidences are as many as the prior boxes ask for."""
-    param = layer.message[name]
-    classes = _classes(layer, name, source)
-    priors = layer.bottoms[prior].shape
+def _check_boxes(layer: Layer, name: str) -> None:
+    """Whether locations and confidences, bottoms 0 and 1, are as many as the prior boxes ask for."""
+    classes = _classes(layer, name)
+    priors = layer.bottoms[2].shape
     if classes is None or priors is None or len(priors) < 3 or priors[2] is None:
         return
     boxes = priors[2] // 4
-    sides = 4 if param["share_location"] else 4 * classes
-    for index, wanted in ((location, boxes * sides), (confidence, boxes * classes)):
-        bottom = layer.bottoms[index]
-        if bottom.shape is not None and len(bottom.shape) > 1 and differ(bottom.shape[1], wanted):
-            message = f"'{bottom.name}' of layer '{layer.name}' must have {wanted} values for {boxes} prior boxes, it is {describe(bottom.shape)}"
-            layer.fail("prior-count", message, f"bottom[{index}]", source)
+    sides = 4 if layer.message[name]["share_location"] else 4 * classes
+    for i, wanted in enumerate((boxes * sides, boxes * classes)):
+        shape = layer.bottoms[i].shape
+        if shape is not None and len(shape) > 1 and differ(shape[1], wanted):
+            text = f"{boxes} prior boxes need {wanted} values of each item, not {layer.shown(i)}"
+            layer.fail("prior-count", text, f"bottom[{i}]", subject=layer.bottoms[i].name)
 
 
 @layer_type(
-    "MultiBoxLoss", bottoms=(4, 4), is_loss=True, auto_top=True, loss_weight=1.0, refuses_gradient=(2, 3), not_forced=(1,),
-    normalization="loss-param",
-)  # fmt: skip
+    "MultiBoxLoss",
+    "multibox_loss_layer.cpp",
+    bottoms=(4, 4),
+    is_loss=True,
+    auto_top=True,
+    loss_weight=1.0,
+    normalization=LOSS_PARAM,
+    refuses_gradient=(2, 3),
+    not_forced=(1,),
+)
 def multi_box_loss(layer: Layer) -> Sequence[Shape]:
-    """Source: multibox_loss_layer.cpp of SSD."""
-    _check_boxes(layer, "multibox_loss_param", 0, 1, 2, "multibox_loss_layer.cpp")
+    """SSD's: the loss of locations and confidences of the prior boxes that match."""
+    _check_boxes(layer, "multibox_loss_param")
     return ((),)
 
 
-@layer_type("DetectionOutput", bottoms=(3, 4), has_backward=False, refuses_gradient=ALL)
+@layer_type("DetectionOutput", "detection_output_layer.cpp", bottoms=(3, 4), **_FORWARD_ONLY)
 def detection_output(layer: Layer) -> Sequence[Shape]:
-    """Source: detection_output_layer.cpp of SSD; how many boxes come out depends on the data."""
+    """SSD's: the boxes that are left; how many depends on the data."""
     if len(layer.bottoms) == 3:
-        _check_boxes(layer, "detection_output_param", 0, 1, 2, "detection_output_layer.cpp")
+        _check_boxes(layer, "detection_output_param")
     return ((1, 1, None, 7),)
 
 
-@layer_type("DetectionEvaluate", bottoms=(0, None), has_backward=False, refuses_gradient=ALL)
+@layer_type("DetectionEvaluate", "detection_evaluate_layer.cpp", bottoms=(0, None), **_FORWARD_ONLY)
 def detection_evaluate(layer: Layer) -> Sequence[Shape]:
-    """Source: detection_evaluate_layer.cpp of SSD."""
-    _classes(layer, "detection_evaluate_param", "detection_evaluate_layer.cpp")
+    """SSD's: which boxes are right."""
+    _classes(layer, "detection_evaluate_param")
     return ((1, 1, None, 5),)
 
 
-@layer_type("ROIPooling", bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type("ROIPooling", "roi_pooling_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,))
 def roi_pooling(layer: Layer) -> Sequence[Shape]:
-    """Source: roi_pooling_layer.cpp of Fast R-CNN."""
+    """Fast R-CNN's: every region at one size."""
     param = layer.message["roi_pooling_param"]
     height, width = param["pooled_h"], param["pooled_w"]
     if not height or not width:
-        layer.fail(
-            "roi-size",
-            f"layer '{layer.name}' needs pooled_h and pooled_w over 0",
-            "roi_pooling_param",
-            "roi_pooling_layer.cpp",
-        )
-    return (_of_regions(layer, (height or None, width or None)),)
-
-
-def _of_regions(layer: Layer, size: tuple[int | None, int | None]) -> Shape:
+        layer.fail("roi-size", "it needs pooled_h and pooled_w over 0", "roi_pooling_param")
     plane, regions = layer.bottoms[0].shape, layer.bottoms[1].shape
     channels = plane[1] if plane is not None and len(plane) == 4 else None
-    return (regions[0] if regions else None, channels, *size)
+    return ((regions[0] if regions else None, channels, height or None, width or None),)
 
 
-@layer_type("PSROIPooling", bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type("PSROIPooling", "psroi_pooling_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,))
 def psroi_pooling(layer: Layer) -> Sequence[Shape]:
-    """Source: psroi_pooling_layer.cpp of R-FCN."""
+    """R-FCN's: every part of a region from channels of its own."""
     param = layer.message["psroi_pooling_param"]
     outputs, side = param.get("output_dim"), param.get("group_size")
     plane, regions = layer.bottoms[0].shape, layer.bottoms[1].shape
-    if plane is not None and len(plane) == 4 and isinstance(outputs, int) and isinstance(side, int):
-        if differ(plane[1], outputs * side * side):
-            message = f"'{layer.bottoms[0].name}' of layer '{layer.name}' must have {outputs} x {side} x {side} channels, it is {describe(plane)}"
-            layer.fail("psroi-channels", message, "bottom[0]", "psroi_pooling_layer.cpp")
+    if isinstance(outputs, int) and isinstance(side, int) and plane is not None and len(plane) == 4:
+        wanted = outputs * side * side
+        if differ(plane[1], wanted):
+            layer.fail("psroi-channels", f"it needs {wanted} channels, not {layer.shown()}", "bottom[0]")
     return ((regions[0] if regions else None, outputs, side, side),)
 
 
-@layer_type("BoxAnnotatorOHEM", bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL)
+@layer_type(
+    "BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL
+)
 def box_annotator_ohem(layer: Layer) -> Sequence[Shape]:
-    """Source: box_annotator_ohem_layer.cpp of R-FCN."""
+    """R-FCN's: labels and weights of the hardest boxes."""
     return (layer.bottoms[2].shape, layer.bottoms[3].shape)
 
 
-@layer_type("Proposal", bottoms=(0, None), tops=(0, None), ignores_gradient=ALL)
+@layer_type("Proposal", "proposal_layer.cpp", bottoms=(0, None), tops=(0, None), ignores_gradient=ALL)
 def proposal(layer: Layer) -> Sequence[Shape]:
-    """Regions from a region proposal network, in C++; how many depends on the data."""
+    """Regions from a region proposal network; how many depends on the data."""
     return ((None, 5), (None,))
 
 
-for _name in ("YoloDetectionOutput", "Yolov3DetectionOutput", "PredictBox"):
-    layer_type(_name, bottoms=(1, None), has_backward=False)(unknown_shapes)
+for _name, _source in (
+    ("YoloDetectionOutput", "yolo_detection_output_layer.cpp"),
+    ("Yolov3DetectionOutput", "yolov3_detection_output_layer.cpp"),
+    ("PredictBox", "predict_box_layer.cpp"),
+):
+    layer_type(_name, _source, bottoms=(1, None), has_backward=False)(unknown_shapes)

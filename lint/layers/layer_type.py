@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..shapes import Shape
 
 if TYPE_CHECKING:
-    from ..net import Layer
+    from ..graph import Layer
 
-Count = tuple[int, Union[int, None]]  # least and most; None: no limit
+Count = tuple[int, int | None]  # least and most; None: no limit
 Infer = Callable[["Layer"], Sequence[Shape]]
 
 # What a layer does when its top is its bottom (facts measured on BVLC's CPU code).
@@ -33,6 +33,7 @@ class LayerType(NamedTuple):
 
     name: str
     infer: Infer
+    source: str = ""  # Caffe's file that has it
     bottoms: Count = (1, 1)
     tops: Count = (1, 1)
     counts: Callable[[Layer], tuple[Count, Count]] | None = None
@@ -51,6 +52,7 @@ class LayerType(NamedTuple):
     refuses_gradient: tuple[int, ...] = ()  # Caffe stops when one of these bottoms is to get a gradient
     ignores_gradient: tuple[int, ...] = ()  # these get none, silently
     has_backward: bool = True  # False: Caffe stops when the layer is to run backward at all
+    refuses_at: str = ""  # the check that stops it
     not_forced: tuple[int, ...] = ()  # AllowForceBackward is false
 
     # memory
@@ -75,11 +77,11 @@ class LayerType(NamedTuple):
 TYPES: dict[str, list[LayerType]] = {}
 
 
-def layer_type(name: str, **facts: Any) -> Callable[[Infer], Infer]:
-    """Enters the type described by `facts` (fields of LayerType), with the decorated function to infer its shapes."""
+def layer_type(name: str, source: str = "", **facts: Any) -> Callable[[Infer], Infer]:
+    """Enters a type with the decorated function, which infers its shapes; `facts` are fields of LayerType."""
 
     def enter(infer: Infer) -> Infer:
-        TYPES.setdefault(name, []).append(LayerType(name, infer, **facts))
+        TYPES.setdefault(name, []).append(LayerType(name, infer, source, **facts))
         return infer
 
     return enter

@@ -1,0 +1,152 @@
+"""Layers that crop or enlarge images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..shapes import Shape, axis_index, truncated
+from .layer_type import layer_type
+
+if TYPE_CHECKING:
+    from ..graph import Layer
+
+
+@layer_type("Crop", "crop_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,))
+def crop(layer: Layer) -> Sequence[Shape]:
+    """Cuts the first bottom to the size of the second."""
+    param = layer.message["crop_param"]
+    shape, like = layer.bottoms[0].shape, layer.bottoms[1].shape
+    if shape is None:
+        return ()
+    axis = axis_index(param["axis"], len(shape))
+    if axis is None:
+        text = f"axis {param['axis']} is not there: its bottom is {layer.shown()}"
+        layer.fail("axis", text, "crop_param.axis", "blob.hpp:122")
+        return ()
+    offsets = param["offset"]
+    cropped = len(shape) - axis
+    wrong = len(offsets) > 1 and len(offsets) != cropped
+    if wrong:
+        text = f"it has {len(offsets)} offset for {cropped} cropped axes: Caffe wants 1 or {cropped}"
+        layer.fail("crop-offsets", text, "crop_param.offset[0]", ":29")
+    if like is None:
+        return ((*shape[:axis], *(None,) * cropped),)
+    top = list(shape)
+    for i in range(axis, len(shape)):
+        if i >= len(like):
+            text = f"{layer.shown(1)} has no axis {i} to crop {layer.shown()} to"
+            layer.fail("axes", text, "bottom[1]", "blob.hpp:122")
+            return ()
+        offset = 0 if not offsets or wrong else offsets[0] if len(offsets) == 1 else offsets[i - axis]
+        whole, part = shape[i], like[i]
+        if not wrong and whole is not None and part is not None and whole - offset < part:
+            text = f"it cannot cut axis {i} of {layer.shown()} from {offset} on to that of {layer.shown(1)}"
+            layer.fail("crop-size", text, "", ":63")
+        top[i] = part
+    return (tuple(top),)
+
+
+@layer_type("Upsample", "upsample_layer.cpp", bottoms=(2, 2), upsampling=True, ignores_gradient=(1,))
+def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
+    """SegNet's: puts each value back to the place that a pooling's mask names."""
+    param = layer.message["upsample_param"]
+    shape = layer.bottoms[0].shape
+    entries = param.entries
+    if shape is None or len(shape) != 4:
+        return ()
+    if "upsample_h" in entries and "upsample_w" in entries:
+        return ((shape[0], shape[1], param["upsample_h"], param["upsample_w"]),)
+    sizes: list[int | None] = []
+    for size, side in zip(shape[2:], "hw", strict=True):
+        scale = param["scale"] if "scale" in entries else param.get(f"scale_{side}")
+        pad = 1 if param.get(f"pad_out_{side}", False) else 0
+        sizes.append(size * scale - pad if size is not None and isinstance(scale, int) else None)
+    return ((shape[0], shape[1], *sizes),)
+
+
+_REPEATING = frozenset({"mobilenet-yolo", "yolov3-windows", "brocolli", "ssd-chuanqi305", "ncnn", "x2paddle"})
+
+
+@layer_type(
+    "Upsample", "upsample_layer.cpp", dialects=_REPEATING, bottoms=(0, None), tops=(0, None), upsampling=True
+)
+def upsample(layer: Layer) -> Sequence[Shape]:
+    """YOLO's: repeats every pixel."""
+    shape = layer.bottoms[0].shape if layer.bottoms else None
+    scale = layer.message["upsample_param"].get("scale")
+    if shape is None or not isinstance(scale, int):
+        return ()
+    return ((*shape[:-2], *(None if size is None else size * scale for size in shape[-2:])),)
+
+
+@layer_type("Unpooling", "unpooling_layer.cpp", bottoms=(1, 2), upsampling=True, ignores_gradient=(1,))
+def unpooling(layer: Layer) -> Sequence[Shape]:
+    """DeconvNet's, to a size that is written."""
+    param = layer.message["unpooling_param"]
+    shape = layer.bottoms[0].shape
+    if shape is None or len(shape) != 4:
+        return ()
+    size = param.get("unpool_size")
+    return ((shape[0], shape[1], size or param.get("unpool_h"), size or param.get("unpool_w")),)
+
+
+@layer_type(
+    "MaxUnPool",
+    "max_unpool_layer.cpp",
+    bottoms=(0, None),
+    tops=(0, None),
+    upsampling=True,
+    ignores_gradient=(1,),
+)
+def max_unpool(layer: Layer) -> Sequence[Shape]:
+    """Brocolli's, to a size that is written."""
+    shape = layer.bottoms[0].shape if layer.bottoms else None
+    if shape is None or len(shape) != 4:
+        return ()
+    param = layer.message["max_unpool_param"]
+    return ((shape[0], shape[1], param.get("dst_h"), param.get("dst_w")),)
+
+
+@layer_type("Interp", "interp_layer.cpp", upsampling=True)
+def interp(layer: Layer) -> Sequence[Shape]:
+    """Bilinear resizing, of DeepLab v2 and PSPNet: by one factor, to a size, or by two factors, in that order."""
+    param = layer.message["interp_param"]
+    shape = layer.bottoms[0].shape
+    if shape is None or len(shape) != 4:
+        return ()
+    entries = param.entries
+    shrink, zoom = param.get("shrink_factor"), param.get("zoom_factor")
+    if (shrink is None) == (zoom is None) and "height" in entries and "width" in entries:
+        return ((shape[0], shape[1], param["height"], param["width"]),)
+    if (shrink is None and zoom is None) or 0 in (shrink, zoom):
+        return ((shape[0], shape[1], None, None),)
+    padding = param.get("pad_beg", 0) + param.get("pad_end", 0)
+    sizes: list[int | None] = []
+    for size in shape[2:]:
+        if size is None:
+            sizes.append(None)
+            continue
+        size += padding
+        if shrink is not None:
+            size = truncated(size - 1, shrink) + 1
+        if zoom is not None:
+            size += (size - 1) * (zoom - 1)
+        sizes.append(size)
+    return ((shape[0], shape[1], *sizes),)
+
+
+@layer_type("Reorg", "reorg_layer.cpp")
+def reorg(layer: Layer) -> Sequence[Shape]:
+    """Moves blocks of pixels into channels, or back; of the YOLO forks."""
+    shape = layer.bottoms[0].shape
+    if shape is None or len(shape) != 4 or "reorg_param" not in layer.message.type.fields:
+        return ()
+    param = layer.message["reorg_param"]
+    stride = param.get("stride") or param.get("up_scale")
+    channels, height, width = shape[1:]
+    if not isinstance(stride, int) or channels is None or height is None or width is None:
+        return ((shape[0], None, None, None),)
+    if param.get("reverse", False):
+        return ((shape[0], channels // (stride * stride), height * stride, width * stride),)
+    return ((shape[0], channels * stride * stride, height // stride, width // stride),)
