@@ -1,0 +1,154 @@
+"""Repairs of what cannot be read as it stands, and what each changes in the meaning of its file.
+
+A `Problem` of the parser or the binder says how the text is to be repaired. What that does to the message is
+found by reading the repaired fields on their own: the rest of the file must stay as it was.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..proto.binder import Bound, Message, bind, plain
+from ..proto.parser import parse
+from ..proto.schema import Schema
+from ..proto.tree import Block, Field, Problem, Tree
+from .apply import edited
+from .edit import Change, Edit, Fix
+
+
+class Text(NamedTuple):
+    """A file as it was read: `dialect` is the one asked for, None where it was to be found out."""
+
+    path: str
+    tree: Tree
+    message: Message
+    schema: Schema
+    dialect: str | None
+
+
+def repairs(text: Text, problems: Sequence[Problem]) -> list[Fix | None]:
+    """The fix of each problem, None where it names no repair, or one that would only make another problem.
+
+    Problems with fields of the same name in one message have one fix together, as it takes them all to say
+    what the field will hold.
+    """
+    groups: dict[object, list[Problem]] = {}
+    keys: list[object] = []
+    for problem in problems:
+        key: object = problem
+        if problem.repair:
+            message, fields = _owners(text, _edits([problem]))
+            if fields:
+                key = id(message.block), fields[0].name
+            groups.setdefault(key, []).append(problem)
+        keys.append(key)
+    fixes = {key: _repair(text, group) for key, group in groups.items()}
+    return [fixes.get(key) for key in keys]
+
+
+def _repair(text: Text, problems: list[Problem]) -> Fix | None:
+    edits = _edits(problems)
+    message, fields = _owners(text, edits)
+    changes = _changes(text, message, fields, edits) if fields else ()
+    if changes is None:
+        return None
+    titles = {problem.repair_title for problem in problems}
+    title = titles.pop() if len(titles) == 1 else f"repair the values of '{fields[0].name}'"
+    return Fix(text.path, title, edits, changes, all(problem.safe for problem in problems))
+
+
+def _edits(problems: list[Problem]) -> tuple[Edit, ...]:
+    edits = {Edit(start, end, new) for problem in problems for start, end, new in problem.repair or ()}
+    return tuple(sorted(edits))
+
+
+def _owners(text: Text, edits: tuple[Edit, ...]) -> tuple[Message, list[Field]]:
+    """The innermost message that holds all edits, and its fields whose name or value they touch.
+
+    No fields if an edit touches the punctuation between them: what the parser has made of that is what its
+    repair says, so nothing changes with it.
+    """
+    message = message_at(text.message, edits[0].start, max(edit.end for edit in edits))
+    fields = message.block.fields
+    owners: dict[int, Field] = {}
+    for edit in edits:
+        index = bisect_right(fields, edit.start, key=lambda field: field.start) - 1
+        owner = next(
+            (field for field in fields[max(index - 1, 0) : index + 1] if _is_inside(field, edit)), None
+        )
+        if owner is None:
+            return message, []
+        owners[owner.start] = owner
+    return message, list(owners.values())
+
+
+def _is_inside(field: Field, edit: Edit) -> bool:
+    value = field.value
+    if field.start <= edit.start and edit.end <= field.name_end:
+        return True
+    return (
+        value is not None
+        and not isinstance(value, Block)
+        and value.start <= edit.start
+        and edit.end <= value.end
+    )
+
+
+def message_at(message: Message, start: int, end: int) -> Message:
+    """The innermost message inside which a span of bytes lies; at least `message` itself."""
+    inner: Message | None = message
+    while inner is not None:
+        message = inner
+        inner = _next_message(message, start, end)
+    return message
+
+
+def _next_message(message: Message, start: int, end: int) -> Message | None:
+    for entries in message.entries.values():
+        if not isinstance(entries[0][0], Message):
+            continue
+        index = bisect_right(entries, start, key=lambda entry: entry[1].start) - 1
+        if index >= 0:
+            inner: Message = entries[index][0]
+            if inner.block.open_end <= start and end <= inner.block.close:
+                return inner
+    return None
+
+
+def _changes(
+    text: Text, message: Message, fields: list[Field], edits: tuple[Edit, ...]
+) -> tuple[Change, ...] | None:
+    """What edits of some fields change in a message, None if the fields would not be better off for them."""
+    source = text.tree.source
+    repaired = {field.start: _edited(source, field, edits) for field in fields}
+    names = {field.name for field in fields}
+    for piece in repaired.values():
+        names.update(field.name for field in parse(piece).root.fields)
+    alike = [field for field in message.block.fields if field.name in names]
+    old = _read(text, message, [source[field.start : field.end] for field in alike])
+    new = _read(
+        text, message, [repaired.get(field.start, source[field.start : field.end]) for field in alike]
+    )
+    if len(new.problems) >= len(old.problems):
+        return None
+    old_values, new_values = plain(message), plain(new.message)
+    return tuple(
+        Change(message.block, key, tuple(new_values.get(key, ())))
+        for key in sorted({*names, *("?" + name for name in names)})
+        if new_values.get(key) != old_values.get(key)
+    )
+
+
+def _edited(source: bytes, field: Field, edits: tuple[Edit, ...]) -> bytes:
+    own = [edit for edit in edits if _is_inside(field, edit)]
+    shifted = (Edit(edit.start - field.start, edit.end - field.start, edit.text) for edit in own)
+    return edited(source[field.start : field.end], shifted)
+
+
+def _read(text: Text, message: Message, pieces: list[bytes]) -> Bound:
+    tree = parse(b"\n".join(pieces))
+    bound = bind(tree, text.schema, message.type.name, text.dialect)
+    bound.problems = [*tree.problems, *bound.problems]
+    return bound

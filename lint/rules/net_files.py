@@ -1,0 +1,282 @@
+"""Family E, second half: nets that are not where a solver says, and old nets that Caffe cannot lift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings import Hit
+from ..job import Job, NetInPhase
+from ..rule import rule
+from ..sources import NetReference
+
+
+@rule("E117", "layer-forms-mixed", subject="net", severity="error")
+def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
+    """A net with both `layer` and `layers`.
+
+    ## What it finds
+
+    Layers of today's form (`layer`, types in quotes) and of the V1 form (`layers`, types as names) in one
+    file, mostly because layers were copied from another net.
+
+    ## Why it hurts
+
+    Caffe stops: `Refusing to upgrade inconsistent NetParameter input; the definition includes both 'layer' and
+    'layers' fields.`
+
+    ## Example
+
+        layers {
+          name: "data"
+          type: DATA
+          top: "data"
+          data_param { source: "train" batch_size: 32 }
+        }
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "data"
+          top: "data"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          data_param { source: "train" batch_size: 32 }
+        }
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "data"
+          top: "data"
+        }
+
+    There is no fix yet: rewrite the V1 layers.
+
+    ## Sources
+
+    upgrade_proto.cpp, UpgradeV1Net. Tried with the real Caffe.
+    """
+    return _upgrade_problems(net, mixed=True, fatal=True)
+
+
+@rule("E118", "upgrade-refused", subject="net", severity="error")
+def upgrade_refused(net: NetInPhase) -> Iterator[Hit]:
+    """An old net that Caffe cannot lift to today's form.
+
+    ## What it finds
+
+    In V0 nets: types that there are not, and padding layers in front of something that has no `pad`. In
+    nets with `input`: fewer shapes than inputs.
+
+    ## Why it hurts
+
+    Caffe stops, or reads past the end of a list: with three `input_dim` the last dimension came out as 0,
+    with an `input_shape` too few it crashed.
+
+    ## Example
+
+        name: "deploy"
+        input: "data"
+        input_dim: 1
+        input_dim: 3
+        input_dim: 224
+
+    ## Use instead
+
+        name: "deploy"
+        input: "data"
+        input_dim: 1
+        input_dim: 3
+        input_dim: 224
+        input_dim: 224
+
+    There is no fix: only you know the number.
+
+    ## Sources
+
+    upgrade_proto.cpp: UpgradeV0PaddingLayers, UpgradeV0LayerParameter, UpgradeNetInput. The last two were
+    tried with the real Caffe.
+    """
+    return _upgrade_problems(net, mixed=False, fatal=True)
+
+
+@rule("E119", "upgrade-loses", subject="net", severity="warning")
+def upgrade_loses(net: NetInPhase) -> Iterator[Hit]:
+    """Something in an old net that Caffe drops when it lifts the net to today's form.
+
+    ## What it finds
+
+    Fields of V0 layers that do not go with their type, fields of V0 nets that have no successor, `scale` of a
+    window data layer, `input_dim` beside `input_shape` or more of them than are read, inputs without a shape.
+
+    ## Why it hurts
+
+    Caffe goes on without it, for most of these without a word, so the net is not the one in the file.
+
+    ## Example
+
+        input: "data"
+        input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }
+        input_dim: 10
+        input_dim: 3
+        input_dim: 224
+        input_dim: 224
+
+    ## Use instead
+
+        input: "data"
+        input_shape { dim: 10 dim: 3 dim: 224 dim: 224 }
+
+    ## Sources
+
+    upgrade_proto.cpp: UpgradeV0LayerParameter, UpgradeNetDataTransformation, UpgradeNetInput.
+    """
+    return _upgrade_problems(net, mixed=False, fatal=False)
+
+
+def _upgrade_problems(net: NetInPhase, *, mixed: bool, fatal: bool) -> Iterator[Hit]:
+    for problem in net.net.upgraded.problems:
+        if problem.fatal == fatal and (problem.kind == "layer-forms-mixed") == mixed:
+            yield Hit(net.file, (problem.start, problem.end), problem.message)
+
+
+@rule("E121", "net-not-found", subject="job", severity="warning")
+def net_not_found(job: Job) -> Iterator[Hit]:
+    """The net that a solver names is not there.
+
+    ## What it finds
+
+    A `net`, `train_net` or `test_net` that is found neither from the working directory, nor from the
+    solver's folder or one above it up to the root of the repository, nor anywhere below that root by the
+    last parts of its path.
+
+    ## Why it hurts
+
+    Caffe stops: `File not found`. It resolves the path from the working directory alone. As long as the net
+    is not found, it cannot be checked, and rules that judge the solver by its net keep silent.
+
+    ## When to ignore it
+
+    The net is made by a script before the training starts.
+
+    ## Sources
+
+    io.cpp, ReadProtoFromTextFile.
+    """
+    for reference in job.references:
+        if reference.how == "missing":
+            yield Hit(
+                job.solver.file,
+                _span(job, reference),
+                f"'{reference.written}' is not found",
+                "It is not there from the working directory, the solver's folder or one above it in the"
+                " repository, and no file elsewhere in the repository shares the end of its path.",
+            )
+
+
+@rule("E122", "net-ambiguous", subject="job", severity="warning")
+def net_ambiguous(job: Job) -> Iterator[Hit]:
+    """The net that a solver names is not there, but several files could be meant.
+
+    ## What it finds
+
+    A path that leads nowhere, mostly one of another machine, where several files of the repository share the
+    longest end of it.
+
+    ## Why it hurts
+
+    Caffe stops: `File not found`. Which of the files is meant is not to be known, so none is checked with the
+    solver.
+
+    ## Fix
+
+    None: write the path of the one that is meant, from the folder that `caffe` is run in.
+
+    ## Sources
+
+    io.cpp, ReadProtoFromTextFile.
+    """
+    for reference in job.references:
+        if reference.how == "ambiguous":
+            shown = ", ".join(reference.others[:5])
+            more = f" and {len(reference.others) - 5} more" if len(reference.others) > 5 else ""
+            yield Hit(
+                job.solver.file,
+                _span(job, reference),
+                f"'{reference.written}' is not found, and {len(reference.others)} files could be meant",
+                f"They are {shown}{more}. None of them is checked with this solver.",
+            )
+
+
+@rule("E123", "net-is-no-net", subject="job", severity="error")
+def net_is_no_net(job: Job) -> Iterator[Hit]:
+    """What a solver names as its net is a file, but no net.
+
+    ## What it finds
+
+    A `net` that leads to a solver (the solver itself, most often), to a file without layers, or to one that
+    is not text: a `.caffemodel`, for example.
+
+    ## Why it hurts
+
+    Caffe stops: `Message type "caffe.NetParameter" has no field named "net"`. A net without layers is read
+    and stops at the first iteration: `Check failed: end < layers_.size()`.
+
+    ## Fix
+
+    None: name the file that holds the net.
+
+    ## Sources
+
+    Tried with the real Caffe. net.cpp, Net::ForwardFromTo.
+    """
+    nets = {file.path for file in job.files}
+    for reference in job.references:
+        if reference.path is not None and reference.path not in nets:
+            yield Hit(job.solver.file, _span(job, reference), f"'{reference.path}' holds no net")
+
+
+@rule("P101", "net-found-elsewhere", subject="job", severity="advice")
+def net_found_elsewhere(job: Job) -> Iterator[Hit]:
+    """The net that a solver names was found under another path.
+
+    ## What it finds
+
+    A path that leads nowhere, where just one file of the repository shares the longest end of it. That file
+    is checked as the solver's net. Many public solvers hold a path of the machine they were written on.
+
+    ## Why it hurts
+
+    Here, Caffe would stop: `File not found`. There, it may be right.
+
+    ## Example
+
+    In `models/solver.prototxt`, beside `models/train_val.prototxt`:
+
+        net: "/home/someone/caffe/models/train_val.prototxt"
+
+    ## Use instead
+
+        net: "models/train_val.prototxt"
+
+    run from the folder above. There is no fix: it depends on where `caffe` is run.
+
+    ## Sources
+
+    io.cpp, ReadProtoFromTextFile.
+    """
+    for reference in job.references:
+        if reference.how == "elsewhere":
+            yield Hit(
+                job.solver.file,
+                _span(job, reference),
+                f"'{reference.written}' is not there; taken for it: {reference.path}",
+            )
+
+
+def _span(job: Job, reference: NetReference) -> tuple[int, int]:
+    return job.solver.message.span(reference.field, reference.number)
