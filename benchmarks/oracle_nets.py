@@ -66,8 +66,7 @@ class Reading:
         name = re.search(r'(?:value of|field named) "(\w+)"', message)
         return any(
             self.tree.line_of(problem.start) <= line <= self.tree.line_of(problem.end)
-            or (name and f"'{name[1]}'" in problem.message)
-            or (name and name[1] in problem.message.split())
+            or (name and re.search(rf"\b{name[1]}\b", problem.message))
             for problem in self.syntax
         )
 

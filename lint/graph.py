@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .gradients import Backward, backward, backward_problems
 from .proto.binder import Entry, Message
+from .proto.tree import Field
 from .proto.upgrade import Upgraded
 from .shapes import Shape, count, describe
 from .splits import loss_split
@@ -227,9 +228,11 @@ class Layer:
     ) -> None:
         """Records that Caffe would stop at this layer.
 
-        `path` is the field it is about, empty for the layer itself. `at` is the check in Caffe: a file and line, a
-        line in the file of the layer's type (`:42`), or empty for just that file.
+        `path` is the field it is about, also one that is missing, or empty for the layer itself. `at` is the check
+        in Caffe: a file and line, a line in the file of the layer's type (`:42`), or empty for just that file.
         """
+        if path and is_unreadable(self.message, path):
+            return
         source = at if at and at[0] != ":" else (self.kind.source if self.kind else "") + at
         place = self.message.at(path) if path else self.place()
         self.report(kind, text, place, source, subject=subject, when=when, how=how)
@@ -329,6 +332,25 @@ class Net:
             elif not blob.consumers and not is_automatic(blob):
                 names.add(blob.name)
         return sorted(names)
+
+
+def is_unreadable(message: Message, path: str) -> bool:
+    """Whether a field may be missing only because what is written cannot be read, which is reported elsewhere."""
+    for step in path.split("."):
+        name, _, index = step.partition("[")
+        entries = message.entries.get(name, [])
+        if len(entries) <= (int(index[:-1]) if index else 0):
+            return bool(message.unknown) or any(True for _ in unreadable(message, name))
+        if not isinstance(entries[0][0], Message):
+            break
+        message = entries[0][0]
+    return False
+
+
+def unreadable(message: Message, name: str) -> Iterator[Field]:
+    """The fields of that name whose value could not be read."""
+    read = {id(field) for _, _, field in message.entries.get(name, ())}
+    return (field for field in message.block.fields if field.name == name and id(field) not in read)
 
 
 def is_automatic(blob: Blob) -> bool:

@@ -18,7 +18,7 @@ from .graph import Loss as Loss
 from .graph import Net as Net
 from .graph import NetProblem as NetProblem
 from .graph import Param as Param
-from .graph import Place
+from .graph import Place, unreadable
 from .layers.layer_type import Count, LayerType, find_type, same_shape
 from .phases import NetState as NetState
 from .phases import file_state as file_state
@@ -26,6 +26,7 @@ from .phases import kept_layers
 from .phases import phases_of as phases_of
 from .phases import solver_state as solver_state
 from .proto.binder import Entry, Message
+from .proto.tree import Scalar
 from .proto.upgrade import Upgraded
 from .shapes import INT_MAX, MAX_AXES, Dims, Shape, describe, differ, shapes_differ
 
@@ -56,6 +57,7 @@ class _Builder:
         self.owners: dict[str, Param] = {}
         self.weighted: list[Layer] = []
         self.shapeless: list[Layer] = []
+        self.unread: frozenset[str] | None = None
 
     def build(self) -> None:
         net = self.net
@@ -67,7 +69,9 @@ class _Builder:
                     f"layer '{name}' has both include and exclude rules: Caffe takes one kind or the other"
                 )
                 place = entry[0].span("exclude")
-                net.problems.append(NetProblem("include-and-exclude", None, place[0], place[1], message, "net.cpp:269"))
+                net.problems.append(
+                    NetProblem("include-and-exclude", None, place[0], place[1], message, "net.cpp:269")
+                )
             if keep:
                 self.layer(entry)
             else:
@@ -109,7 +113,7 @@ class _Builder:
             text = f"{has}: Caffe wants one for each or none"
             layer.fail("propagate-down-count", text, "propagate_down[0]", "net.cpp:79")
         if not type_name:
-            layer.fail("layer-type-missing", "it has no type", "", "layer_factory.hpp:81")
+            layer.fail("layer-type-missing", "it has no type", "type", "layer_factory.hpp:81")
         tops = layer.tops
         for i, (top_name, node, _) in enumerate(entries.get("top", ())):
             if i < len(bottoms) and bottoms[i].name == top_name:
@@ -148,6 +152,8 @@ class _Builder:
         blob = self.unknown.get(name)
         if blob is None:
             blob = self.unknown[name] = Blob(name, None, 0)
+        if name in self.unreadable_names():
+            return blob
         related: list[tuple[Place, str]] = []
         for (other, _, _), keep in kept_layers(self.net.message, self.net.state):
             for top_name, node, _ in other.entries.get("top", ()):
@@ -159,6 +165,17 @@ class _Builder:
         text = f"no layer before it makes its bottom '{name}'"
         layer.report("unknown-bottom", text, place, "insert_splits.cpp:29", subject=name, related=related[:4])
         return blob
+
+    def unreadable_names(self) -> frozenset[str]:
+        """Words in fields that cannot be read: there may be tops among them."""
+        if self.unread is None:
+            words = set()
+            for layer, _, _ in self.net.message.entries.get("layer", ()):
+                for field in [*unreadable(layer, "top"), *layer.unknown]:
+                    if isinstance(field.value, Scalar):
+                        words.add(field.value.text.strip(b"\"'").decode("utf-8", "surrogateescape"))
+            self.unread = frozenset(words)
+        return self.unread
 
     def shared_in_place(self, layer: Layer, below: Blob, place: Place) -> None:
         """Source: InsertSplits renames the bottom, so that Net::AppendTop no longer sees that it is the top."""
@@ -337,6 +354,8 @@ def _wrong_count(layer: Layer, word: str, has: int, wanted: Count, fixed: bool) 
         takes, line = f"{least} or more", low
     else:
         takes, line = f"{most} at most", high
+    if has < least and (layer.message.unknown or any(True for _ in unreadable(layer.message, word))):
+        return
     text = f"it takes {takes} {word}{'' if takes == '1' else 's'}, but has {has}"
     layer.fail(f"{word}-count", text, word, f"layer.hpp:{line}")
 
@@ -363,7 +382,7 @@ def _check_shape(layer: Layer, shape: Dims, name: str) -> None:
 def _with_given(told: Shape, given: Sequence[int]) -> Shape:
     """What a file tells of a shape, completed from outside; a 0 from outside tells nothing."""
     if not told or len(told) != len(given):
-        return tuple(size or None for size in given) if not told else told
+        return told or tuple(size or None for size in given)
     return tuple(size or None if dim is None else dim for dim, size in zip(told, given, strict=True))
 
 

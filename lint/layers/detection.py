@@ -119,7 +119,8 @@ def roi_pooling(layer: Layer) -> Sequence[Shape]:
     param = layer.message["roi_pooling_param"]
     height, width = param["pooled_h"], param["pooled_w"]
     if not height or not width:
-        layer.fail("roi-size", "it needs pooled_h and pooled_w over 0", "roi_pooling_param")
+        name = "pooled_w" if height else "pooled_h"
+        layer.fail("roi-size", "it needs pooled_h and pooled_w over 0", f"roi_pooling_param.{name}")
     plane, regions = layer.bottoms[0].shape, layer.bottoms[1].shape
     channels = plane[1] if plane is not None and len(plane) == 4 else None
     return ((regions[0] if regions else None, channels, height or None, width or None),)

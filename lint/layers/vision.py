@@ -71,7 +71,7 @@ class Geometry:
             if otherwise is not None:
                 return None if axes is None else (otherwise,) * axes
             if axes != 0:
-                fail("kernel-missing", "it has no kernel_size", "convolution_param", "base_conv_layer.cpp:35")
+                fail("kernel-missing", "it has no kernel_size", self.path("kernel"), "base_conv_layer.cpp:35")
             return None
         if axes is None:
             return None
@@ -88,7 +88,7 @@ class Geometry:
         for name in (f"{stem}_size", stem, f"{stem}_h", f"{stem}_w"):
             if name in self.param.entries:
                 return f"convolution_param.{name}"
-        return "convolution_param"
+        return f"convolution_param.{stem if stem != 'kernel' else 'kernel_size'}"
 
     def top_sizes(self, shape: Dims, transposed: bool = False) -> Dims | None:
         """The spatial dimensions of the output."""
@@ -170,7 +170,7 @@ def num_output(layer: Layer, param: Message, path: str, at: str) -> int | None:
             "num-output-missing", f"num_output must be over 0, it is {outputs}", f"{path}.num_output", at
         )
     else:
-        layer.fail("num-output-missing", "it has no num_output", path, at)
+        layer.fail("num-output-missing", "it has no num_output", f"{path}.num_output", at)
     return None
 
 
@@ -318,7 +318,7 @@ def _pooling_window(layer: Layer, param: Message) -> tuple[Pair, Pair, Pair] | N
         layer.fail("pooling-kernel", "it has both kernel_size and kernel_h and kernel_w", path, ":22")
         return None
     elif not size and not (kernel_h and kernel_w):
-        layer.fail("pooling-kernel", "it has no kernel_size", "pooling_param")
+        layer.fail("pooling-kernel", "it has no kernel_size", path)
         return None
     pad = _pair(layer, param, "pad", 0)
     stride = _pair(layer, param, "stride", 1)
@@ -364,7 +364,7 @@ def _written(param: Message, stem: str) -> str:
     for name in (stem, f"{stem}_size", f"{stem}_h", f"{stem}_w"):
         if name in param.entries:
             return f"pooling_param.{name}"
-    return "pooling_param"
+    return f"pooling_param.{stem if stem != 'kernel' else 'kernel_size'}"
 
 
 def _pooled_sizes(layer: Layer, param: Message, window: tuple[Pair, Pair, Pair], shape: Dims) -> Dims:
