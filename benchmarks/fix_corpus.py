@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 from grpc_tools import protoc
 
-from caffe_lint.cli import main as caffe_lint
+from caffe_lint.main import main as caffe_lint
 from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.sources import SUFFIXES, SourceFile
