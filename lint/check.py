@@ -42,6 +42,7 @@ class Options(NamedTuple):
     dialect: str | None = None
     caffe_version: str | None = None
     proto: str | None = None
+    input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
     config: str | None = None
     isolated: bool = False
     jobs: int = 1
@@ -59,7 +60,7 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         raise Trouble("--fix writes and --diff only shows: one of the two")
     trouble: list[str] = []
     try:
-        settings = _SettingsOfPaths(options, _schema(options.proto))
+        settings = _SettingsOfPaths(options, read_schema(options.proto))
         files = Files(settings.schema, settings.of(paths[0]).dialect)
         paths = tuple(_standard_input(path, files, options) for path in paths)
         units = find_units(paths, files, trouble, settings.exclude)
@@ -154,12 +155,13 @@ class _SettingsOfPaths:
             fail_on=options.fail_on or settings.fail_on,
             dialect=options.dialect or settings.dialect,
             caffe_version=options.caffe_version or settings.caffe_version,
+            input_shapes={**settings.input_shapes, **dict(options.input_shape)},
         )
         settings.check(self.schema)
         return settings
 
 
-def _schema(proto: str | None) -> Schema:
+def read_schema(proto: str | None) -> Schema:
     """The schema to read by: ours, or one compiled from the user's caffe.proto."""
     if proto is None:
         from .proto.schema import caffe_schema

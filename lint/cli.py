@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
 
-from .config import ConfigError, check_selectors
+from .config import ConfigError, check_selectors, input_shape
 from .findings import SEVERITIES
 from .report import FORMATS
+
+
+_ELSEWHERE = {"net": ".net_command"}  # commands with a module of their own, which is loaded when they are called
 
 
 class _CheckByDefault(click.Group):
@@ -17,9 +21,17 @@ class _CheckByDefault(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args:
             args = ["check", "--help"]
-        elif args[0] not in self.commands and args[0] != "--version":
+        elif args[0] not in self.list_commands(ctx) and args[0] != "--version":
             args = ["check", *args]
         return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*self.commands, *_ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in _ELSEWHERE:
+            return getattr(import_module(_ELSEWHERE[name], __package__), name)  # type: ignore[no-any-return]
+        return super().get_command(ctx, name)
 
 
 @click.group(cls=_CheckByDefault, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,8 +66,23 @@ class _Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
             raise click.UsageError(str(error)) from None
 
 
+class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`TOP=N,C,H,W`: what the data of a top looks like."""
+
+    name = "TOP=N,C,H,W"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        try:
+            return input_shape(str(value))
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+
+
 @cli.command(
-    epilog="Other commands: `caffe-lint rules` lists the rules, `caffe-lint explain CODE` prints the page of one."
+    epilog="Other commands: `caffe-lint rules` lists the rules, `caffe-lint explain CODE` prints the page of one,"
+    " `caffe-lint net FILE` prints a net with its shapes."
     " Exit status: 0 nothing to report at the level that counts (--fail-on), 1 findings, 2 could not do its work."
 )
 @click.argument("paths", nargs=-1, metavar="FILE|FOLDER|-…")
@@ -74,6 +101,7 @@ class _Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
 @click.option("--dialect", metavar="NAME", help="The Caffe that will read the files (bvlc, ssd, nvcaffe, …); found out by default.")
 @click.option("--caffe-version", metavar="VERSION", help="The release of Caffe, such as 1.0 or 1.0-rc5.")
 @click.option("--proto", metavar="FILE", help="A caffe.proto of your own to read the files by (needs caffe-lint[proto]).")
+@click.option("--input-shape", type=InputShape(), multiple=True, help="The data's shape where the file leaves it open; 0: as it says, *: any.")
 @click.option("--config", metavar="FILE", help="The configuration to use, instead of the nearest upwards from each file.")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
 @click.option("--jobs", "-j", type=click.IntRange(min=0), default=1, show_default=True, help="Processes; 0: one for each core.")

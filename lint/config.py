@@ -11,11 +11,13 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import plugins
 from .findings import SEVERITIES
 from .proto.binder import nearest_name
 from .rule import all_rules, matching
 
 if TYPE_CHECKING:
+    from .layers.custom import Description
     from .proto.schema import Schema
 
 FILE_NAMES = ("caffe-lint.toml", "pyproject.toml")
@@ -28,7 +30,8 @@ class ConfigError(Exception):
 class Settings(NamedTuple):
     """All that a run can be told. `options` holds what is set for single rules, by code.
 
-    An empty `select` means the rules that are on by default.
+    An empty `select` means the rules that are on by default. `input_shapes` are those that `net.build` takes;
+    `layers` are the layer types that the configuration describes, by name.
     """
 
     select: tuple[str, ...] = ()
@@ -38,14 +41,22 @@ class Settings(NamedTuple):
     dialect: str | None = None
     caffe_version: str | None = None
     exclude: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
     options: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - never changed, only replaced
+    input_shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012
+    layers: dict[str, Description] = {}  # noqa: RUF012
 
     def codes(self) -> frozenset[str]:
         """The codes of the rules that are on."""
         chosen = {code for selector in (*self.select, *self.extend_select) for code in matching(selector)}
         if not self.select:
             chosen |= {code for code, rule in all_rules().items() if rule.default}
-        return frozenset(chosen - {code for selector in self.ignore for code in matching(selector)})
+        ignored = {code for selector in self.ignore for code in matching(selector)}
+        return frozenset(chosen - ignored - plugins.codes_of_others(self.plugins))
+
+    def layer_types(self) -> frozenset[str]:
+        """The names of the layer types that the configuration describes or a plugin brings."""
+        return plugins.types_of(self.plugins).union(self.layers)
 
     def check(self, schema: Schema) -> None:
         """Raises ConfigError for a dialect or a version of Caffe that there is not."""
@@ -64,7 +75,8 @@ class Settings(NamedTuple):
 
 _TYPES: dict[str, str] = {
     "select": "selectors", "extend-select": "selectors", "ignore": "selectors", "fail-on": "severity",
-    "dialect": "text", "caffe-version": "text", "exclude": "texts", "rules": "table",
+    "dialect": "text", "caffe-version": "text", "exclude": "texts", "plugins": "texts", "rules": "table",
+    "input-shapes": "table", "layers": "table",
 }  # fmt: skip
 
 
@@ -88,14 +100,24 @@ def load(path: str) -> Settings:
     if table is None:
         raise ConfigError(f"{path}: no table [tool.caffe-lint]")
     values: dict[str, Any] = {}
+    if "plugins" in table:
+        # First, since the other keys may speak of what plugins bring.
+        try:
+            plugins.load(_checked(path, "plugins", table["plugins"], "texts"))
+        except plugins.PluginError as error:
+            raise ConfigError(f"{path}: {error}") from None
     for key, value in table.items():
         expected = _TYPES.get(key)
         if expected is None:
             raise ConfigError(f"{path}: unknown key '{key}'{_did_you_mean(key, list(_TYPES))}")
         if key == "rules":
             values["options"] = _rule_options(path, value)
-            continue
-        values[key.replace("-", "_")] = _checked(path, key, value, expected)
+        elif key == "input-shapes":
+            values["input_shapes"] = _input_shapes(path, value)
+        elif key == "layers":
+            values["layers"] = _layers(path, value)
+        else:
+            values[key.replace("-", "_")] = _checked(path, key, value, expected)
     return Settings(**values)
 
 
@@ -106,6 +128,15 @@ def check_selectors(where: str, selectors: tuple[str, ...]) -> tuple[str, ...]:
             names = [name for code, rule in all_rules().items() for name in (code, rule.name)]
             raise ConfigError(f"{where}: no rule is called '{selector}'{_did_you_mean(selector, names)}")
     return selectors
+
+
+def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """What `TOP=N,C,H,W` says: a top and its dimensions. Raises ConfigError for anything else."""
+    top, equals, dims = text.rpartition("=")
+    sizes = [size.strip() for size in dims.split(",")]
+    if not top or not equals or not all(size.isascii() and size.isdigit() and len(size) < 11 for size in sizes):
+        raise ConfigError(f"an input shape looks like data=64,3,224,224 (0: as the file says), not '{text}'")
+    return top.strip(), tuple(map(int, sizes))
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
@@ -148,6 +179,28 @@ def _rule_options(path: str, tables: Any) -> dict[str, dict[str, Any]]:
                 )
             found.setdefault(code, {})[key] = float(value) if number else value
     return found
+
+
+def _input_shapes(path: str, table: Any) -> dict[str, tuple[int, ...]]:
+    """`[input-shapes] data = [64, 3, 224, 224]`, by name of the top."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: 'input-shapes' is a table, one line for a top")
+    for top, dims in table.items():
+        if not isinstance(dims, list) or not dims or not all(type(dim) is int and dim >= 0 for dim in dims):
+            raise ConfigError(f"{path}: input shapes are lists such as [64, 3, 224, 224]; '{top}' is {dims!r}")
+    return {top: tuple(dims) for top, dims in table.items()}
+
+
+def _layers(path: str, tables: Any) -> dict[str, Description]:
+    """`[layers.MyLayer] bottoms = 1`, by layer type."""
+    from .layers.custom import read_description
+
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{path}: 'layers' holds tables, one for a layer type")
+    try:
+        return {name: read_description(name, table) for name, table in tables.items()}
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _table(path: str) -> dict[str, Any] | None:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from . import plugins
 from .config import Settings
 from .findings import Finding, Hit, place_of
 from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
 from .job import Nets, SolverFile
+from .layers.custom import schema_with
 from .proto.schema import Schema, caffe_schema
 from .rule import Rule, all_rules
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
@@ -86,15 +88,15 @@ class Files:
         """Drops the tree of a file; it is read again when asked for."""
         self._files.pop(path, None)
 
-    def release(self, paths: Iterable[str]) -> Files:
+    def release(self, paths: Iterable[str], settings: Settings) -> Files:
         """These files, and whatever they lead to, for a check of their own; their trees leave this store."""
-        files = Files(self.schema, self.dialect)
+        files = Files(schema_with(self.schema, settings.layer_types()), settings.dialect)
         for path in self.given:
             files.add(path, self.sources[path])
         for path in paths:
             files.sources[path] = self.sources[path]
             if path in self._files:
-                files._files[path] = self._files.pop(path)
+                files._files[path] = self._files.pop(path).read_as(files.schema, files.dialect)
         return files
 
 
@@ -188,7 +190,13 @@ def _finding(hit: Hit, rule: Rule) -> Finding:
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
     """What the rules of a unit look at, each once: its files, solvers, nets in their phases, jobs."""
-    nets = Nets(files.get, settings.caffe_version, files.given)
+    nets = Nets(
+        files.get,
+        settings.caffe_version,
+        files.given,
+        input_shapes=settings.input_shapes,
+        layers=settings.layers.values(),
+    )
     seen: set[int] = set()
     for path in unit.paths:
         file = files.get(path)
@@ -275,13 +283,13 @@ def _apply(files: Files, path: str, fixes: list[Fix]) -> None:
 def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
     """Checks units, in several processes if asked for, and patches them in memory if `patch` is `safe` or `unsafe`."""
     if jobs < 2 or len(work) < 2:
-        return [_run_unit(unit, settings, files.release(unit.paths), patch) for unit, settings in work]
+        return [_run_unit(unit, settings, files.release(unit.paths, settings), patch) for unit, settings in work]
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(jobs) as pool:
         runs = []
         for unit, settings in work:
-            own = files.release(unit.paths)
+            own = files.release(unit.paths, settings)
             for path in unit.paths:
                 own.forget(path)  # trees are larger than the text they are read from
             runs.append(pool.submit(_run_apart, unit, settings, own, patch))
@@ -296,6 +304,7 @@ def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitR
 
 def _run_apart(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:
     """The same in another process: what goes back holds no trees."""
+    plugins.load(settings.plugins)
     result = _run_unit(unit, settings, files, patch)
     findings = [
         finding._replace(fix=finding.fix._replace(changes=())) if finding.fix is not None else finding

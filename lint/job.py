@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import cached_property, partial
 from typing import NamedTuple
 
+from .layers.custom import Description, described_types
 from .net import Net, build
 from .phases import NetState, file_state, phases_of, solver_state
 from .proto.binder import Message
@@ -73,14 +74,30 @@ class _NetSource(NamedTuple):
 
 
 class Nets:
-    """The nets of a run of checks, each built once for each state, however many solvers use it."""
+    """The nets of a run of checks, each built once for each state, however many solvers use it.
+
+    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes. `level` and
+    `stages` are those of `caffe train`'s command line.
+    """
 
     def __init__(
-        self, open_file: Callable[[str], SourceFile], caffe_version: str | None, given: Container[str] = ()
+        self,
+        open_file: Callable[[str], SourceFile],
+        caffe_version: str | None,
+        given: Container[str] = (),
+        *,
+        input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+        layers: Iterable[Description] = (),
+        level: int = 0,
+        stages: tuple[str, ...] = (),
     ) -> None:
         self._open = open_file
         self._given = given
         self._caffe_version = caffe_version
+        self._input_shapes = input_shapes
+        self._described = described_types(layers)
+        self._level = level
+        self._stages = stages
         self._lifted: dict[int, Upgraded] = {}
         self._built: dict[tuple[int, NetState], NetInPhase] = {}
 
@@ -105,19 +122,19 @@ class Nets:
         shared = [*inline["net_param"], *named["net"]]
         training = [*shared, *inline["train_net_param"], *named["train_net"]]
         if len(training) == 1 and training[0] is not None:
-            job.train = self._net(training[0], partial(solver_state, message))
+            job.train = self._net(training[0], partial(solver_state, message, level=self._level, stages=self._stages))
         testing = [*inline["test_net_param"], *named["test_net"]]
         generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
         for index, source in enumerate(testing + shared[:1] * generic):
             if source is not None:
-                job.tests.append(self._net(source, partial(solver_state, message, test=index)))
+                job.tests.append(self._net(source, partial(solver_state, message, test=index, level=self._level, stages=self._stages)))
         return job
 
-    def alone(self, file: SourceFile) -> list[NetInPhase]:
-        """A net that no solver is known for, in each of the phases that its file is made for."""
+    def alone(self, file: SourceFile, phases: Iterable[str] = ()) -> list[NetInPhase]:
+        """A net that no solver is known for, in some phases: if none are given, those that its file is made for."""
         source = _NetSource(file, file.message, inline=False)
-        phases = phases_of(self._lift(source).message)
-        return [self._net(source, partial(file_state, phase=phase)) for phase in phases]
+        phases = phases or phases_of(self._lift(source).message)
+        return [self._net(source, partial(file_state, phase=phase, level=self._level, stages=self._stages)) for phase in phases]
 
     def _net_file(self, reference: NetReference) -> SourceFile | None:
         if reference.path is None:
@@ -142,6 +159,12 @@ class Nets:
         state = state_of(lifted.message)
         key = (id(source.message), state)
         if key not in self._built:
-            net = build(lifted, state, dialect=source.file.bound.dialect)
+            net = build(
+                lifted,
+                state,
+                dialect=source.file.bound.dialect,
+                input_shapes=self._input_shapes,
+                described=self._described,
+            )
             self._built[key] = NetInPhase(source.file, net, self._caffe_version)
         return self._built[key]

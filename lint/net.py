@@ -19,12 +19,14 @@ from .graph import Net as Net
 from .graph import NetProblem as NetProblem
 from .graph import Param as Param
 from .graph import Place, unreadable
+from .layers.custom import described_type
 from .layers.layer_type import Count, LayerType, find_type, same_shape
 from .phases import NetState as NetState
 from .phases import file_state as file_state
 from .phases import kept_layers
 from .phases import phases_of as phases_of
 from .phases import solver_state as solver_state
+from .phases import states_of as states_of
 from .proto.binder import Entry, Message
 from .proto.tree import Scalar
 from .proto.upgrade import Upgraded
@@ -37,22 +39,27 @@ def build(
     *,
     dialect: str = "bvlc",
     input_shapes: Mapping[str, Sequence[int]] | None = None,
+    described: Mapping[str, LayerType] | None = None,
 ) -> Net:
     """The net in a state.
 
     `input_shapes` tells what the data layers' tops look like where the file leaves it open: for a top's name, or
     `*` for the first top of every data layer, a list of dimensions, 0 for "as the file says". Where the layer
-    crops, its `crop_size` stands instead of the last two.
+    crops, its `crop_size` stands instead of the last two. `described` are layer types that go before those known
+    here; see `layers.custom`.
     """
     net = Net(upgraded, state, dialect)
-    _Builder(net, input_shapes or {}).build()
+    _Builder(net, input_shapes or {}, described or {}).build()
     return net
 
 
 class _Builder:
-    def __init__(self, net: Net, input_shapes: Mapping[str, Sequence[int]]) -> None:
+    def __init__(
+        self, net: Net, input_shapes: Mapping[str, Sequence[int]], described: Mapping[str, LayerType]
+    ) -> None:
         self.net = net
         self.input_shapes = input_shapes
+        self.described = described
         self.unknown: dict[str, Blob] = {}
         self.owners: dict[str, Param] = {}
         self.weighted: list[Layer] = []
@@ -97,7 +104,9 @@ class _Builder:
         name = entries["name"][0][0] if "name" in entries else ""
         type_name = entries["type"][0][0] if "type" in entries else ""
         phase = entries["phase"][0][0] if "phase" in entries else net.state.phase
-        kind = find_type(type_name, net.dialect)
+        kind = described_type(self.described, entry[0], type_name) if self.described else None
+        if kind is None:
+            kind = find_type(type_name, net.dialect, len(entries.get("bottom", ())))
         layer = Layer(net, entry, name, type_name, kind, phase)
         net.layers.append(layer)
         latest = net.latest
@@ -137,7 +146,7 @@ class _Builder:
         fits = self.counts_fit(layer, kind)
         if fits:
             self.infer(layer, kind)
-        self.params(layer, fits and not kind.open_params)
+        self.params(layer, fits and not kind.has_open_params(layer))
         if "loss_weight" in entries:
             self.weighted.append(layer)
         elif kind.loss_weight and tops:
@@ -209,6 +218,8 @@ class _Builder:
     def counts_fit(self, layer: Layer, kind: LayerType) -> bool:
         """Whether there are bottoms and tops enough to go on with (layer.hpp, Layer::CheckBlobCounts)."""
         bottoms, tops = kind.counts(layer) if kind.counts else (kind.bottoms, kind.tops)
+        if self.net.dialect != "bvlc":
+            bottoms, tops = kind.fork_bottoms or bottoms, kind.fork_tops or tops
         has_bottoms, has_tops = len(layer.bottoms), len(layer.tops)
         fits = True
         if has_bottoms < bottoms[0] or (bottoms[1] is not None and has_bottoms > bottoms[1]):
@@ -228,7 +239,11 @@ class _Builder:
             if tops:
                 tops[0].shape = layer.bottoms[0].shape
             return
+        found = len(self.net.problems)
         shapes: Sequence[Shape] = kind.infer(layer)
+        if self.net.dialect != "bvlc" and kind.has_foreign_fields(layer):
+            del self.net.problems[found:]
+            return
         if kind.is_data:
             shapes = self.data_shapes(layer, shapes)
         for blob, shape in zip(tops, shapes):  # noqa: B905  (a layer may have tops too few or too many)

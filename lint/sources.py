@@ -36,6 +36,15 @@ class SourceFile:
         self.schema = schema
         self._dialect = dialect
 
+    def read_as(self, schema: Schema, dialect: str | None) -> SourceFile:
+        """The same file, with the tree if there is one, read by that schema and dialect."""
+        if schema is self.schema and dialect == self._dialect:
+            return self
+        other = SourceFile(self.path, self.source, schema, dialect)
+        if "tree" in self.__dict__:
+            other.__dict__["tree"] = self.tree
+        return other
+
     @cached_property
     def tree(self) -> Tree:
         """The lossless tree."""

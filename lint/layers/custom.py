@@ -1,0 +1,299 @@
+"""Layer types that the configuration describes: Python layers, and those of a Caffe that nobody else has.
+
+    [layers.SpatialMask]             # a type, or for a Python layer "module.Class"
+    bottoms = 2                      # how many: 2, "1+" or "1-3"
+    tops = 1
+    shape = "same as bottom 0"       # of every top; see below
+    params = [[64, "bottom 0 axis 1"]]
+    loss = true                      # its first top is a loss
+    in-place = true                  # its top may be its bottom
+    like = "Scale"                   # a known type: whatever is not said here is as there
+
+All keys may be left out; what is not said is not known. `shape` is `"same as bottom N"` (or `"like bottom
+N"`), `"scalar"`, `"unknown"`, or a list of dimensions: a number, 0 for that of bottom 0 on the same axis,
+`"?"`, or `"bottom N axis M"`. A list of such rules goes to the tops one by one. `params` has the dimensions of
+each learnable blob, or just says how many there are.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..proto.binder import Message, nearest_name
+from ..proto.schema import Schema
+from ..shapes import INT_MAX, Shape, axis_index
+from .layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES, TYPES, Count, LayerType
+
+if TYPE_CHECKING:
+    from ..net import Layer
+
+KEYS = ("bottoms", "tops", "shape", "params", "loss", "in-place", "like")
+
+_SAME = re.compile(r"(?:same as|like) bottom (\d+)").fullmatch
+_AXIS = re.compile(r"bottom (\d+) axis (-?\d+)").fullmatch
+_COUNT = re.compile(r"(\d+)(?:(\+)|-(\d+))").fullmatch
+
+
+class SameAs(NamedTuple):
+    """A shape: that of a bottom."""
+
+    bottom: int
+
+
+class AxisOf(NamedTuple):
+    """A dimension: that of a bottom on one axis."""
+
+    bottom: int
+    axis: int
+
+
+Dim = int | AxisOf | None
+ShapeRule = SameAs | tuple[Dim, ...] | None  # None: unknown
+
+
+class Description(NamedTuple):
+    """A layer type as the configuration describes it; None for what it does not say.
+
+    `shapes` are the rules for the tops, in their order; with `one_shape` there is one, for all of them.
+    """
+
+    name: str
+    bottoms: Count | None = None
+    tops: Count | None = None
+    shapes: tuple[ShapeRule, ...] | None = None
+    one_shape: bool = False
+    params: tuple[ShapeRule, ...] | None = None
+    loss: bool | None = None
+    in_place: bool | None = None
+    like: str | None = None
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it is a Python layer's, called by module and class."""
+        return "." in self.name
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read_description(name: str, table: Any) -> Description:
+    """The description in a table of the configuration. Raises ValueError, saying what was expected."""
+    where = f"layer type '{name}'"
+    if not isinstance(table, dict):
+        raise ValueError(f"{where} takes a table of {', '.join(KEYS)}, not {table!r}")
+    for key in table:
+        if key not in KEYS:
+            nearest = nearest_name(key, list(KEYS))
+            hint = f"did you mean '{nearest}'?" if nearest else f"known are {', '.join(KEYS)}"
+            if isinstance(table[key], dict):
+                hint = f'a Python layer\'s name stands in quotes: [layers."{name}.{key}"]'
+            raise ValueError(f"{where} has no key '{key}'; {hint}")
+    values: dict[str, Any] = {}
+    for key in ("bottoms", "tops"):
+        if key in table:
+            values[key] = _count(where, key, table[key])
+    for key in ("loss", "in-place"):
+        if key in table:
+            if not isinstance(table[key], bool):
+                raise ValueError(f"{where}: '{key}' is true or false, not {table[key]!r}")
+            values[key.replace("-", "_")] = table[key]
+    if "like" in table:
+        values["like"] = _known_type(where, table["like"])
+    if "params" in table:
+        values["params"] = _params(where, table["params"])
+    if "shape" in table:
+        shape = table["shape"]
+        if isinstance(shape, list) and not all(_is_dim(item) for item in shape):
+            values["shapes"] = tuple(_shape(where, item) for item in shape)
+        else:
+            values["shapes"] = (_shape(where, shape),)
+            values["one_shape"] = True
+    description = Description(name, **values)
+    _check_numbers(where, description)
+    return description
+
+
+def _count(where: str, key: str, value: Any) -> Count:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INT_MAX:
+        return (value, value)
+    if isinstance(value, str) and (match := _COUNT(value)):
+        least, most = int(match[1]), None if match[2] else int(match[3])
+        if most is None or least <= most:
+            return (least, most)
+    raise ValueError(f'{where}: \'{key}\' is a number such as 2, "1+" or "1-3", not {value!r}')
+
+
+def _known_type(where: str, value: Any) -> str:
+    if isinstance(value, str) and value in TYPES:
+        return value
+    nearest = nearest_name(value, list(TYPES)) if isinstance(value, str) else None
+    hint = f"; did you mean '{nearest}'?" if nearest else ""
+    raise ValueError(f"{where}: 'like' names a layer type that is known here, not {value!r}{hint}")
+
+
+def _is_dim(value: Any) -> bool:
+    return _is_size(value) or (isinstance(value, str) and (value == "?" or _AXIS(value) is not None))
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _dims(where: str, key: str, value: list[Any], zero: bool) -> tuple[Dim, ...]:
+    dims: list[Dim] = []
+    for axis, item in enumerate(value):
+        if isinstance(item, str) and (match := _AXIS(item)):
+            dims.append(AxisOf(int(match[1]), int(match[2])))
+        elif item == "?":
+            dims.append(None)
+        elif _is_size(item) and 0 < item <= INT_MAX:
+            dims.append(item)
+        elif zero and _is_size(item) and item == 0:
+            dims.append(AxisOf(0, axis))
+        else:
+            sizes = "a number, 0 for that of bottom 0" if zero else "a number over 0"
+            known = f'{sizes}, "?" or "bottom N axis M"'
+            raise ValueError(f"{where}: a dimension of '{key}' is {known}, not {item!r}")
+    return tuple(dims)
+
+
+def _shape(where: str, value: Any) -> ShapeRule:
+    if isinstance(value, list):
+        return _dims(where, "shape", value, zero=True)
+    if value == "scalar":
+        return ()
+    if value == "unknown":
+        return None
+    if isinstance(value, str) and (match := _SAME(value)):
+        return SameAs(int(match[1]))
+    known = '"same as bottom N", "scalar", "unknown" or a list of dimensions'
+    raise ValueError(f"{where}: 'shape' is {known}, not {value!r}")
+
+
+def _params(where: str, value: Any) -> tuple[ShapeRule, ...]:
+    if _is_size(value) and 0 <= value <= 1000:
+        return (None,) * int(value)
+    if isinstance(value, list) and all(isinstance(item, list) for item in value):
+        return tuple(_dims(where, "params", item, zero=False) for item in value)
+    known = "a number of blobs or a list with the dimensions of each"
+    raise ValueError(f"{where}: 'params' is {known}, not {value!r}")
+
+
+def _check_numbers(where: str, description: Description) -> None:
+    """Whether there can be the bottoms and tops that the rules are about."""
+    bottoms, tops, shapes = description.bottoms, description.tops, description.shapes
+    if description.like is not None and (bottoms is not None or tops is not None):
+        raise ValueError(
+            f"{where}: 'like' brings the numbers of bottoms and tops with it: give one or the other"
+        )
+    rules = [*(shapes or ()), *(description.params or ())]
+    if bottoms is not None and bottoms[1] is not None:
+        for bottom in _bottoms_of(rules):
+            if bottom >= bottoms[1]:
+                has = f"{bottoms[1]} at most, counted from 0"
+                raise ValueError(f"{where} speaks of bottom {bottom}, and has {has}")
+    if tops is not None and tops[1] is not None and shapes is not None and len(shapes) > tops[1] > 0:
+        raise ValueError(f"{where} has {len(shapes)} shapes for {tops[1]} tops at most")
+
+
+def _bottoms_of(rules: Iterable[ShapeRule]) -> Iterable[int]:
+    for rule in rules:
+        if isinstance(rule, SameAs):
+            yield rule.bottom
+        elif rule is not None:
+            yield from (dim.bottom for dim in rule if isinstance(dim, AxisOf))
+
+
+# -- using -----------------------------------------------------------------------------------------
+
+
+def described_types(descriptions: Iterable[Description]) -> dict[str, LayerType]:
+    """The layer types of descriptions, by name: what `net.build` takes as `described`."""
+    return {description.name: _layer_type(description) for description in descriptions}
+
+
+def described_type(types: Mapping[str, LayerType], layer: Message, type_name: str) -> LayerType | None:
+    """What stands in `types` for a layer's message; a Python layer goes by module and class first."""
+    if type_name == "Python" and "python_param" in layer.type.fields:
+        param = layer["python_param"]
+        found = types.get(f"{param['module']}.{param['layer']}")
+        if found is not None:
+            return found
+    return types.get(type_name)
+
+
+def schema_with(schema: Schema, names: Iterable[str]) -> Schema:
+    """A schema that takes the layer types of these names for known, whatever Caffe the file is for."""
+    added = [name for name in names if "." not in name]
+    if schema.layer_types is None or not added:
+        return schema
+    wider = copy.copy(schema)
+    wider.layer_types = {**schema.layer_types, **dict.fromkeys(added, frozenset())}
+    return wider
+
+
+def _layer_type(description: Description) -> LayerType:
+    loss = bool(description.loss)
+    own: dict[str, Any] = {"name": description.name, "infer": _infer(description)}
+    if description.bottoms is not None:
+        own["bottoms"] = description.bottoms
+        own["is_data"] = description.bottoms == (0, 0)
+    if description.tops is not None:
+        own["tops"] = description.tops
+    elif description.shapes is not None and not description.one_shape and description.like is None:
+        own["tops"] = (len(description.shapes), len(description.shapes))
+    if description.loss is not None:
+        own["is_loss"] = loss
+        # LossLayer makes its top and weighs it with 1; a Python layer has the loss_weight that is written.
+        own["auto_top"] = loss and not description.is_python
+        own["loss_weight"] = 1.0 if own["auto_top"] else 0.0
+    if description.in_place is not None:
+        own["in_place"] = IN_PLACE_RIGHT if description.in_place else IN_PLACE_WRONG_VALUES
+    if description.params is not None:
+        own["open_params"] = False
+    if description.like is not None:
+        return TYPES[description.like][0]._replace(**own)
+    defaults: dict[str, Any] = {
+        "bottoms": (0, None),
+        "tops": (1, 1) if own.get("auto_top") else (0, None),
+        "open_params": True,
+    }
+    return LayerType(**{**defaults, **own})
+
+
+def _infer(description: Description) -> Any:
+    like = TYPES[description.like][0].infer if description.like is not None else None
+    shapes, params = description.shapes, description.params
+    if shapes is None and description.loss and like is None:
+        shapes = ((),)
+
+    def infer(layer: Layer) -> Sequence[Shape]:
+        inferred = like(layer) if like is not None else ()
+        if params is not None:
+            layer.params.clear()
+            for i, rule in enumerate(params):
+                layer.add_param(f"blob {i}", _evaluated(rule, layer))
+        if shapes is None:
+            return inferred
+        evaluated = [_evaluated(rule, layer) for rule in shapes]
+        return evaluated * len(layer.tops) if description.one_shape else evaluated
+
+    return infer
+
+
+def _evaluated(rule: ShapeRule, layer: Layer) -> Shape:
+    """The shape that a rule gives a layer, as far as its bottoms are there and known."""
+    if rule is None:
+        return None
+    if isinstance(rule, SameAs):
+        return layer.bottoms[rule.bottom].shape if rule.bottom < len(layer.bottoms) else None
+    return tuple(_axis_of(dim, layer) if isinstance(dim, AxisOf) else dim for dim in rule)
+
+
+def _axis_of(dim: AxisOf, layer: Layer) -> int | None:
+    shape = layer.bottoms[dim.bottom].shape if dim.bottom < len(layer.bottoms) else None
+    axis = axis_index(dim.axis, len(shape)) if shape is not None else None
+    return shape[axis] if shape is not None and axis is not None else None

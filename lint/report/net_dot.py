@@ -1,0 +1,79 @@
+"""A net as a graph for graphviz: a node for a layer, an edge for a blob that one makes and another reads.
+
+    caffe-lint net train_val.prototxt --format dot | dot -Tsvg -o net.svg
+
+Layers that work in place stand in the chain of those that write the same blob, drawn with a dashed border.
+"""
+
+from __future__ import annotations
+
+from ..costs import IN_PLACE
+from ..job import NetInPhase
+from ..shapes import describe
+from .net_rows import Row, Top, rows_of
+
+_COLOURS = {"data": "#d5e8d4", "loss": "#f8cecc", "split": "#eeeeee", "unknown": "#ffffff", "": "#fff2cc"}
+_WITH_PARAMS = "#dae8fc"
+
+
+def render(nets: list[NetInPhase], *, splits: bool) -> str:
+    """One digraph for each net."""
+    return "\n".join(_graph(net, splits) for net in nets)
+
+
+def _graph(built: NetInPhase, splits: bool) -> str:
+    net = built.net
+    title = f"{net.name or built.file.path}, {net.phase}"
+    lines = [
+        "digraph {",
+        f"  graph [label={_quoted(title)}, labelloc=t, fontname=Helvetica];",
+        "  node [shape=box, style=filled, fontname=Helvetica, fontsize=11];",
+        "  edge [fontname=Helvetica, fontsize=9];",
+    ]
+    makers: dict[str, tuple[str, Row, Top]] = {}
+    unread: dict[str, tuple[str, Top]] = {}
+    nobodys: dict[str, str] = {}
+    for index, row in enumerate(rows_of(net, splits=splits)):
+        node = f"layer{index}"
+        lines.append(f"  {node} [{_layer(row)}];")
+        for bottom in row.bottoms:
+            made = makers.get(bottom)
+            unread.pop(bottom, None)
+            if made is None:
+                if bottom not in nobodys:
+                    nobodys[bottom] = f"missing{len(nobodys)}"
+                    lines.append(f"  {nobodys[bottom]} [shape=ellipse, color=red, label={_quoted(bottom)}];")
+                lines.append(f"  {nobodys[bottom]} -> {node} [color=red];")
+            else:
+                lines.append(f"  {made[0]} -> {node} [label={_quoted(_edge(made[1], made[2]))}];")
+        for top in row.tops:
+            makers[top.name] = (node, row, top)
+            unread[top.name] = (node, top)
+    for index, (node, top) in enumerate(unread.values()):
+        label = _quoted(f"{top.name}\n{describe(top.shape)}")
+        lines.append(f"  output{index} [shape=ellipse, label={label}];")
+        lines.append(f"  {node} -> output{index};")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _layer(row: Row) -> str:
+    label = [row.name, row.type]
+    label += [describe(param.shape) for param in row.params[:1]]
+    colour = _WITH_PARAMS if row.params and row.kind == "" else _COLOURS[row.kind]
+    style = ', style="filled,rounded,dashed"' if any(top.memory == IN_PLACE for top in row.tops) else ""
+    return f'label={_quoted(chr(10).join(label))}, fillcolor="{colour}"{style}'
+
+
+def _edge(row: Row, top: Top) -> str:
+    """What stands at an edge: the shape, and the blob's name where the layer that makes it does not tell."""
+    shape = describe(top.shape)
+    return shape if len(row.tops) == 1 and top.name == row.name else f"{top.name}\n{shape}"
+
+
+def _quoted(text: str) -> str:
+    """A string of the DOT language: backslashes, quotes and ampersands (HTML entities) mean themselves."""
+    clean = text.encode("utf-8", "replace").decode()
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in clean)
+    for letter, escaped in (("\\", "\\\\"), ('"', '\\"'), ("&", "&amp;"), ("\n", "\\n")):
+        shown = shown.replace(letter, escaped)
+    return f'"{shown}"'

@@ -1,0 +1,77 @@
+"""A net as JSON.
+
+One object for one net, a list of them for several. A dimension that the files do not tell is null; so is a
+shape, or a parameter's, of which not even the number of axes is known. The layout: {"path", "name", "phase",
+"level", "stages", "dialect", "blobs": {name: [dims]}, "layers": [{"name", "type", "bottoms", "tops",
+"params": [[dims]], "multiply_adds", "memory"}], "losses": [{"layer", "top", "weight"}], "outputs",
+"learnable"}. "multiply_adds" are of one forward pass, "memory" the bytes of the tops' values where they have
+memory of their own, "learnable" the number of values in all parameters, shared ones counted once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..costs import BYTES, OWN, total
+from ..job import NetInPhase
+from ..shapes import Shape, count
+from .net_rows import Row, rows_of
+
+
+def render(nets: list[NetInPhase], *, splits: bool) -> str:
+    """The nets."""
+    objects = [_laid_out(_net(net, splits)) for net in nets]
+    return objects[0] + "\n" if len(objects) == 1 else "[\n" + ",\n".join(objects) + "\n]\n"
+
+
+def _laid_out(net: dict[str, Any]) -> str:
+    """An object with a line for each blob, layer and loss."""
+    lines = []
+    for key, value in net.items():
+        if isinstance(value, dict) and value:
+            inner = [f"{json.dumps(name)}: {json.dumps(item)}" for name, item in value.items()]
+            text = "{\n    " + ",\n    ".join(inner) + "\n  }"
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            text = "[\n    " + ",\n    ".join(json.dumps(item) for item in value) + "\n  ]"
+        else:
+            text = json.dumps(value)
+        lines.append(f"  {json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _net(built: NetInPhase, splits: bool) -> dict[str, Any]:
+    net = built.net
+    rows = rows_of(net, splits=splits)
+    return {
+        "path": built.file.path,
+        "name": net.name,
+        "phase": net.phase,
+        "level": net.state.level,
+        "stages": list(net.state.stages),
+        "dialect": net.dialect,
+        "blobs": {top.name: _dims(top.shape) for row in rows for top in row.tops},
+        "layers": [_layer(row) for row in rows],
+        "losses": [
+            {"layer": loss.layer.name, "top": loss.blob.name, "weight": loss.weight} for loss in net.losses
+        ],
+        "outputs": net.outputs,
+        "learnable": net.learnable,
+    }
+
+
+def _layer(row: Row) -> dict[str, Any]:
+    sizes = (count(top.shape) for top in row.tops if top.memory == OWN)
+    return {
+        "name": row.name,
+        "type": row.type,
+        "bottoms": row.bottoms,
+        "tops": [top.name for top in row.tops],
+        "params": [_dims(param.shape) for param in row.params],
+        "multiply_adds": row.multiply_adds,
+        "memory": total(BYTES * size if size is not None else None for size in sizes),
+    }
+
+
+def _dims(shape: Shape) -> list[int | None] | None:
+    return None if shape is None else list(shape)

@@ -1,0 +1,67 @@
+"""A net layer by layer, as the table, JSON and the graph show it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..costs import SHARED, multiply_adds, whose_memory
+from ..net import Net, Param
+from ..shapes import Shape
+from ..splits import with_splits
+
+
+class Top(NamedTuple):
+    """A top of a row. `memory` says whose it lies in: see `costs.whose_memory`."""
+
+    name: str
+    shape: Shape
+    memory: str
+
+
+class Row(NamedTuple):
+    """A layer, or a Split that Caffe inserts."""
+
+    name: str
+    type: str
+    bottoms: list[str]
+    tops: list[Top]
+    params: list[Param]
+    multiply_adds: int | None
+    kind: str  # "data", "loss", "split", "unknown" or nothing
+
+
+def rows_of(net: Net, *, splits: bool) -> list[Row]:
+    """The layers of a net in order; with `splits`, as Caffe has them after inserting its Split layers."""
+    if not splits:
+        return [
+            Row(
+                layer.name,
+                layer.type,
+                [blob.name for blob in layer.bottoms],
+                [Top(blob.name, blob.shape, whose_memory(blob)) for blob in layer.tops],
+                layer.params,
+                multiply_adds(layer),
+                _kind(net, layer.index),
+            )
+            for layer in net.layers
+        ]
+    layers, shapes = with_splits(net)
+    rows = []
+    for name, type_name, bottoms, tops, layer in layers:
+        if layer is None:
+            split_tops = [Top(top, shapes[top], SHARED) for top in tops]
+            rows.append(Row(name, type_name, bottoms, split_tops, [], 0, "split"))
+        else:
+            own_tops = [Top(blob.name, blob.shape, whose_memory(blob)) for blob in layer.tops]
+            kind = _kind(net, layer.index)
+            rows.append(Row(name, type_name, bottoms, own_tops, layer.params, multiply_adds(layer), kind))
+    return rows
+
+
+def _kind(net: Net, index: int) -> str:
+    layer = net.layers[index]
+    if layer.kind is None:
+        return "unknown"
+    if layer.kind.is_loss or any(layer.loss_weights):
+        return "loss"
+    return "data" if not layer.bottoms else ""

@@ -1,0 +1,198 @@
+"""A net as a table for a terminal: a line for a layer, more where it has several bottoms or tops, and totals.
+
+Most tops are called like their layer, and say nothing new: these are shown as `=`, and those that are written
+over the layer's bottom as `in place`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from ..costs import BYTES, IN_PLACE, OWN, batch, total
+from ..job import NetInPhase
+from ..net import Net, Param
+from ..shapes import Shape, count, describe
+from .net_rows import Row, Top, rows_of
+
+WIDTH = 120
+LEAST_NAME = 12  # columns of a name, however narrow the table
+MOST_TYPE = 22
+MOST_LINES = 12  # of one layer; what does not fit is counted
+
+_HEADS = ("layer", "type", "bottoms", "tops", "shape", "params", "mult-adds", "memory")
+_NAMES = (0, 2, 3)  # columns that may be shortened
+_NUMBERS = (5, 6, 7)
+
+
+def render(nets: list[NetInPhase], *, splits: bool, width: int = WIDTH) -> str:
+    """The nets, each with its totals."""
+    return "\n\n".join(_net(net, splits, width) for net in nets) + "\n"
+
+
+def _net(built: NetInPhase, splits: bool, width: int) -> str:
+    net = built.net
+    rows = rows_of(net, splits=splits)
+    lines = [line for row in rows for line in _lines(row)]
+    widths = _widths(lines, width)
+    text = [_title(built, rows), "", _joined(_HEADS, widths), "  ".join("-" * width for width in widths)]
+    text += [_joined(line, widths) for line in lines]
+    return "\n".join([*text, "", *_totals(net, rows)])
+
+
+def _title(built: NetInPhase, rows: list[Row]) -> str:
+    net = built.net
+    state = f"{net.phase}, level {net.state.level}" if net.state.level else net.phase
+    if net.state.stages:
+        state += f", stage{'s' if len(net.state.stages) > 1 else ''} {', '.join(net.state.stages)}"
+    name = f"'{_printable(net.name)}'" if net.name else "net"
+    return f"{_printable(built.file.path)}: {name} in {state}, {len(rows)} layers"
+
+
+def _lines(row: Row) -> list[Sequence[str]]:
+    """The cells of a layer: bottoms below each other, and tops."""
+    lines: list[Sequence[str]] = []
+    height = max(1, len(row.bottoms), len(row.tops))
+    shown = height if height <= MOST_LINES else MOST_LINES - 1
+    for i, (bottom, top) in enumerate(zip_longest(row.bottoms[:shown], row.tops[:shown])):
+        first = (row.name, row.type) if i == 0 else ("", "")
+        cells = (_top(row, top), _dims(top.shape)) if top is not None else ("", "")
+        numbers = (_params(row.params), _multiply_adds(row.multiply_adds)) if i == 0 else ("", "")
+        lines.append((*first, bottom or "", *cells, *numbers, _memory(top)))
+    if not lines:
+        lines.append(
+            (row.name, row.type, "", "", "", _params(row.params), _multiply_adds(row.multiply_adds), "")
+        )
+    if shown < height:
+        left = [
+            f"… {size - shown} more" if size > shown else "" for size in (len(row.bottoms), len(row.tops))
+        ]
+        lines.append(("", "", *left, "", "", "", ""))
+    return [tuple(_printable(cell) for cell in line) for line in lines]
+
+
+def _top(row: Row, top: Top) -> str:
+    return IN_PLACE if top.memory == IN_PLACE else "=" if top.name == row.name else top.name
+
+
+def _params(params: list[Param]) -> str:
+    """The number of values; in brackets if all of them are shared with an earlier layer."""
+    if not params:
+        return ""
+    number = quantity(total(param.count for param in params))
+    return f"({number})" if all(param.owner is not param for param in params) else number
+
+
+def _multiply_adds(number: int | None) -> str:
+    return "" if number == 0 else quantity(number)
+
+
+def _memory(top: Top | None) -> str:
+    if top is None:
+        return ""
+    if top.memory != OWN:
+        return "" if top.memory == IN_PLACE else top.memory
+    size = count(top.shape)
+    return quantity(size and size * BYTES, "B")
+
+
+def _dims(shape: Shape) -> str:
+    return describe(shape).replace(" ", "")
+
+
+def _totals(net: Net, rows: list[Row]) -> list[str]:
+    learned = [param.count for param in net.params() if param.owner is param]
+    values = _sum(learned)
+    products = _sum([row.multiply_adds for row in rows])
+    sizes = [count(top.shape) for row in rows for top in row.tops if top.memory == OWN]
+    lines = [
+        ("learnable", f"{values.shown()} values in {len(learned)} blob{'' if len(learned) == 1 else 's'}, {values.bytes()}"),
+        ("mult-adds", f"{products.shown()} in one forward pass{_each(net, products)}"),
+        ("memory", f"{_sum(sizes).bytes()} for the blobs' values; training keeps their gradients as well"),
+    ]
+    if net.losses:
+        losses = ", ".join(f"{loss.blob.name} x {loss.weight:g}" for loss in net.losses)
+        lines.append(("losses", losses))
+    lines.append(("outputs", ", ".join(net.outputs) or "none"))
+    return [f"{head:9}  {_printable(text)}" for head, text in lines]
+
+
+class _Sum:
+    """A sum of numbers some of which may be unknown."""
+
+    def __init__(self, parts: Sequence[int | None]) -> None:
+        self.known = sum(part for part in parts if part is not None)
+        self.unknown = sum(part is None for part in parts)
+
+    def shown(self) -> str:
+        """The known part, and that there is more."""
+        return self._with_rest(quantity(self.known))
+
+    def bytes(self) -> str:
+        """The memory of so many values."""
+        return self._with_rest(quantity(self.known * BYTES, "B"))
+
+    def _with_rest(self, known: str) -> str:
+        if not self.unknown:
+            return known
+        return f"{known} + ?" if self.known else "?"
+
+
+def _sum(parts: Sequence[int | None]) -> _Sum:
+    return _Sum(parts)
+
+
+def _each(net: Net, products: _Sum) -> str:
+    items = batch(net)
+    if not items or items == 1 or products.unknown or not products.known:
+        return ""
+    return f", {quantity(round(products.known / items))} for each of {items} items"
+
+
+def quantity(number: int | None, unit: str = "") -> str:
+    """A number in three digits, such as `1.23 M` or `45.6 kB`; `?` for one that is not known."""
+    if number is None:
+        return "?"
+    value = float(number)
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if abs(value) < 999.5 or prefix == "P":
+            break
+        value /= 1000
+    digits = 0 if prefix == "" or abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+    return f"{value:.{digits}f} {prefix}{unit}".rstrip()
+
+
+# -- laying out ------------------------------------------------------------------------------------
+
+
+def _widths(lines: list[Sequence[str]], width: int) -> list[int]:
+    """The widths of the columns: what is in them, with the names shortened alike until the table fits."""
+    widths = [max([len(head), *(len(line[i]) for line in lines)]) for i, head in enumerate(_HEADS)]
+    widths[1] = min(widths[1], MOST_TYPE)
+    room = width - 2 * (len(widths) - 1) - sum(size for i, size in enumerate(widths) if i not in _NAMES)
+    wanted = sorted(_NAMES, key=lambda i: widths[i])
+    for position, i in enumerate(wanted):
+        share = max(LEAST_NAME, room // (len(wanted) - position))
+        widths[i] = min(widths[i], share)
+        room -= widths[i]
+    return widths
+
+
+def _joined(cells: Sequence[str], widths: list[int]) -> str:
+    parts = [
+        cell.rjust(width) if i in _NUMBERS else _shortened(cell, width).ljust(width)
+        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def _shortened(text: str, width: int) -> str:
+    """The text with its middle left out where it is too long: names differ at their ends."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
