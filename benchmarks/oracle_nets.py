@@ -38,7 +38,7 @@ REPLACED = {
 }
 TYPE_PROBLEMS = ("foreign-layer-type", "unknown-layer-type")
 # What the machine of the oracle lacked: nothing that a file could tell.
-ENVIRONMENT = re.compile(r"ModuleNotFoundError|File not found")
+ENVIRONMENT = re.compile(r"ModuleNotFoundError|File not found|^db_|^hdf5\.cpp|Failed to open")
 
 
 class Reading:
@@ -63,7 +63,7 @@ class Reading:
         """
         where = re.search(r"NetParameter: (\d+):", message)
         line = int(where[1]) if where else 0
-        name = re.search(r'(?:value of|field named) "(\w+)"', message)
+        name = re.search(r'(?:value of|field named|field) "(\w+)"', message)
         return any(
             self.tree.line_of(problem.start) <= line <= self.tree.line_of(problem.end)
             or (name and re.search(rf"\b{name[1]}\b", problem.message))
@@ -275,6 +275,41 @@ def judge_probes(facts: Path, show: Any) -> Counter[str]:
     return outcomes
 
 
+def judge_broken(folder: Path, show: Any) -> Counter[str]:
+    """Outcomes over files with a mistake each, and over files with one that Caffe does not see."""
+    outcomes: Counter[str] = Counter()
+    for path in sorted([*folder.glob("*.prototxt"), *folder.glob("accepted/*.prototxt")]):
+        words = path.with_suffix(".txt")
+        if not words.is_file():
+            continue
+        reading = Reading(path.read_bytes())
+        for line in words.read_text(encoding="utf-8", errors="replace").splitlines():
+            phase, _, message = line.partition(": ")
+            if phase not in ("TRAIN", "TEST"):
+                continue
+            net = build(reading.upgraded, file_state(reading.upgraded.message, phase), dialect="bvlc")
+            where = f"{path.name} {phase}"
+            found = [
+                *reading.syntax,
+                *reading.types_in(net),
+                *(p for p in reading.upgraded.problems if p.fatal),
+            ]
+            found += [problem for problem in net.problems if problem.when == "setup"]
+            if message == "ACCEPTED":
+                outcomes["broken, built, refused by us" if found else "broken, built, built by us"] += 1
+                if found:
+                    show(f"BROKEN REFUSED BY US {where}: {found[0].message}")
+            elif ENVIRONMENT.search(message):
+                outcomes["broken, refused for what no file tells"] += 1
+            else:
+                verdict = refusal(reading, net, message)
+                outcomes[f"broken, refused, {verdict}"] += 1
+                if verdict != "cause":
+                    mine = [f"{getattr(problem, 'source', '')} {problem.message}" for problem in found]
+                    show(f"BROKEN {verdict} {where}: {message!r} ours: {mine}")
+    return outcomes
+
+
 def probe_shapes(net: Net, row: dict[str, Any]) -> Iterator[tuple[Shape, list[int]]]:
     """Pairs of our shape and Caffe's for every top that the probe's log names."""
     for layer in net.layers:
@@ -313,12 +348,12 @@ def main() -> int:
     show = print if options.verbose else lambda text: None
     start = time.perf_counter()
     outcomes, shapes, params = judge_nets(options.oracle, options.corpus, show)
-    probes = judge_probes(options.facts, show)
+    probes = judge_probes(options.facts, show) + judge_broken(options.oracle / "broken", show)
     for title, counter in (
         ("nets", outcomes),
         ("blob shapes", shapes),
         ("parameters", params),
-        ("probes", probes),
+        ("small nets", probes),
     ):
         print(title)
         for name, number in sorted(counter.items()):

@@ -30,7 +30,7 @@ def backward(net: Net) -> Backward:
         needs = needs or any((param.spec["lr_mult"] if param.spec else 1.0) != 0 for param in layer.params)
         bottoms.append(computed)
         runs.append(needs)
-        if needs:
+        if needs and not (layer.kind and layer.kind.stops_gradient):
             needing.update(layer.tops)
     under_loss: set[Blob] = set()
     wanted: set[Blob] = set()  # whose gradient a reader computes

@@ -5,7 +5,7 @@ Source: net.cpp, Net::FilterNet and Net::StateMeetsRule; solver.cpp, InitTrainNe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .proto.binder import Entry, Message
@@ -89,65 +89,67 @@ def rule_is_met(rule: Message, state: NetState) -> bool:
     )
 
 
-def phases_of(net: Message) -> tuple[str, ...]:
-    """The phases that an upgraded net's file is made for, when no solver says it.
+def states_of(net: Message) -> tuple[NetState, ...]:
+    """The states that an upgraded net's file is made for, when no solver says it.
 
     Public nets come as one file for both phases, as a pair of files for one phase each, and as deploy files. A file
-    is for both phases if its rules tell them apart; a file with a loss only for TRAIN if what that loss reads is
-    there in TRAIN only; one without a loss, or with nothing but declared inputs, for TEST.
+    is made for the phases and stages in which it hangs together: every bottom is made before, no top twice. If both
+    phases are as good, they are both meant when rules tell them apart; else TRAIN where there is a loss to learn
+    from, TEST where there is none.
     """
-    entries = net.entries.get("layer", ())
-    if "state" in net.entries and "phase" in net["state"].entries:
-        return (net["state"]["phase"],)
-    if not entries:
-        return (TEST,)
-    named = {rule["phase"] for rule in _rules(entry[0] for entry in entries) if "phase" in rule.entries}
-    whole = {phase for phase in (TRAIN, TEST) if _hangs_together(net, phase)}
-    if named:
-        # A rule for one phase alone often only guards an Accuracy: the other phase is meant too, if it can be.
-        if len(named) == 2 or whole >= {TRAIN, TEST}:
-            return (TRAIN, TEST) if len(named) == 2 else _by_content(net, whole)
-        return tuple(phase for phase in (TRAIN, TEST) if phase in whole) or tuple(sorted(named, reverse=True))
-    return _by_content(net, whole)
+    written = net["state"]
+    phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
+    named = {stage for rule in _rules(net) for name in ("stage", "not_stage") for stage in rule[name]}
+    choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named))]
+    faults = {
+        (phase, stages): _faults(net, file_state(net, phase, stages=stages))
+        for phase in phases
+        for stages in choices
+    }
+    least = min(faults.values())
+    best = [(phase, stages) for (phase, stages), number in faults.items() if number == least]
+    if any(not stages for _, stages in best):
+        best = [(phase, stages) for phase, stages in best if not stages]
+    if len({phase for phase, _ in best}) == 2 and not any("phase" in rule.entries for rule in _rules(net)):
+        meant = TRAIN if _learns(net) else TEST
+        best = [(phase, stages) for phase, stages in best if phase == meant]
+    return tuple(file_state(net, phase, stages=stages) for phase, stages in best)
 
 
-def _by_content(net: Message, whole: set[str]) -> tuple[str, ...]:
-    layers = [entry[0] for entry in net.entries["layer"]]
-    types = {layer["type"] for layer in layers}
-    has_loss = any(_is_loss(layer) for layer in layers)
-    if not has_loss or (types & {"Input"} and not types & _DATA_TYPES):
-        return (TEST,)
-    if whole == {TEST}:
-        return (TEST,)
-    return (TRAIN,) if not _rules(layers) else (TRAIN, TEST)
+def phases_of(net: Message) -> tuple[str, ...]:
+    """The phases of `states_of`."""
+    return tuple(dict.fromkeys(state.phase for state in states_of(net)))
 
 
-_DATA_TYPES = {
-    "Data",
-    "ImageData",
-    "WindowData",
-    "HDF5Data",
-    "MemoryData",
-    "DummyData",
-    "AnnotatedData",
-    "Python",
-}
+def _rules(net: Message) -> list[Message]:
+    layers = [entry[0] for entry in net.entries.get("layer", ())]
+    return [
+        rule
+        for layer in layers
+        for name in ("include", "exclude")
+        for rule, _, _ in layer.entries.get(name, ())
+    ]
 
 
-def _is_loss(layer: Message) -> bool:
-    return "Loss" in layer["type"] or any(weight for weight in layer["loss_weight"])
+def _learns(net: Message) -> bool:
+    """Whether a layer is a loss, by its type or a loss_weight."""
+    for layer, _, _ in net.entries.get("layer", ()):
+        if "Loss" in layer["type"] or any(weight for weight in layer["loss_weight"]):
+            return True
+    return False
 
 
-def _rules(layers: Iterable[Message]) -> list[Message]:
-    return [rule for layer in layers for name in ("include", "exclude") for rule in layer[name]]
-
-
-def _hangs_together(net: Message, phase: str) -> bool:
-    """Whether every bottom is made by an earlier layer of that phase."""
+def _faults(net: Message, state: NetState) -> int:
+    """The number of bottoms that no earlier layer makes and of tops made twice; an empty net is all faults."""
     made: set[str] = set()
-    for (layer, _, _), keep in kept_layers(net, file_state(net, phase)):
-        if keep:
-            if any(name not in made for name in layer["bottom"]):
-                return False
-            made.update(layer["top"])
-    return True
+    number = layers = 0
+    for (layer, _, _), keep in kept_layers(net, state):
+        if not keep:
+            continue
+        layers += 1
+        bottoms = layer["bottom"]
+        tops = layer["top"]
+        number += sum(1 for name in bottoms if name not in made)
+        number += sum(1 for i, name in enumerate(tops) if name in made and name not in bottoms[i : i + 1])
+        made.update(tops)
+    return number if layers else len(net.entries.get("layer", ())) + 1

@@ -46,6 +46,9 @@ def _inner_product_multiply_adds(layer: Layer) -> int | None:
 @layer_type(
     "InnerProduct",
     "inner_product_layer.cpp",
+    fork_bottoms=(1, None),
+    fork_tops=(1, None),
+    fork_fields=frozenset({"normalize"}),
     in_place=IN_PLACE_WRONG_VALUES,
     multiply_adds=_inner_product_multiply_adds,
 )
@@ -194,17 +197,18 @@ def slice_(layer: Layer) -> Sequence[Shape]:
         return ()
     whole = shape[found]
     sizes: list[int | None] = [None] * tops
-    if whole is not None and right:
-        if points and tops > whole:
+    if whole is not None and points and right:
+        if tops > whole:
             text = f"axis {found} of {layer.shown()} cannot be parted into {tops} tops"
             layer.fail("slice-tops", text, "top", ":44")
-        elif points and points[-1] >= whole:
+        elif points[-1] >= whole:
             text = f"its last slice point must be under {whole}, the size of axis {found} of {layer.shown()}"
             at = "blob.cpp:133" if points[-1] == whole else "blob.cpp:32"
             layer.fail("slice-points", text, f"slice_param.slice_point[{len(points) - 1}]", at)
-        elif points:
+        if points[-1] <= whole:
             sizes = [after - before for before, after in zip([0, *points], [*points, whole], strict=True)]
-        elif whole % tops:
+    elif whole is not None and not points:
+        if whole % tops:
             text = f"axis {found} of {layer.shown()} cannot be parted into {tops} equal tops"
             layer.fail("slice-uneven", text, "top", ":61")
         else:
@@ -232,6 +236,7 @@ def _eltwise_reads_top(layer: Layer) -> bool:
 @layer_type(
     "Eltwise",
     "eltwise_layer.cpp",
+    fork_bottoms=(1, None),
     bottoms=(2, None),
     in_place=_eltwise_in_place,
     reads_top=_eltwise_reads_top,
@@ -484,6 +489,8 @@ def arg_max(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Accuracy",
     "accuracy_layer.cpp",
+    fork_bottoms=(2, 3),
+    fork_tops=(1, None),
     bottoms=(2, 2),
     tops=(1, 2),
     has_backward=False,
@@ -566,4 +573,6 @@ layer_type("DenseCRF", "dense_crf_layer.cpp", **_OPEN)(same_shape)
 layer_type("DomainTransform", "domain_transform_layer.cpp", **_OPEN)(same_shape)
 layer_type("SpatialProduct", "spatial_product_layer.cpp", **_OPEN)(same_shape)
 layer_type("MatWrite", "mat_write_layer.cpp", bottoms=(1, None), tops=(0, None))(unknown_shapes)
-layer_type("ContinuationIndicator", "continuation_indicator_layer.cpp", bottoms=(0, None))(unknown_shapes)
+layer_type(
+    "ContinuationIndicator", "continuation_indicator_layer.cpp", bottoms=(0, None), stops_gradient=True
+)(unknown_shapes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..shapes import Dims, Shape
 from .layer_type import ALL, layer_type
@@ -71,7 +71,7 @@ def _check_prefetch(layer: Layer) -> None:
         layer.fail("prefetch", text, "data_param.prefetch", "base_data_layer.cpp", when="forward", how="hang")
 
 
-_SOURCE = {"bottoms": (0, 0), "is_data": True}
+_SOURCE: dict[str, Any] = {"bottoms": (0, 0), "fork_tops": (1, None), "is_data": True, "fork_fields": None}
 
 
 @layer_type("Data", "data_layer.cpp", tops=(1, 2), **_SOURCE)

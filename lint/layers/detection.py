@@ -84,7 +84,7 @@ def _check_boxes(layer: Layer, name: str) -> None:
 @layer_type(
     "MultiBoxLoss",
     "multibox_loss_layer.cpp",
-    bottoms=(4, 4),
+    bottoms=(4, None),  # RefineDet's takes those of its first stage too
     is_loss=True,
     auto_top=True,
     loss_weight=1.0,
@@ -94,11 +94,12 @@ def _check_boxes(layer: Layer, name: str) -> None:
 )
 def multi_box_loss(layer: Layer) -> Sequence[Shape]:
     """SSD's: the loss of locations and confidences of the prior boxes that match."""
-    _check_boxes(layer, "multibox_loss_param")
+    if len(layer.bottoms) == 4:
+        _check_boxes(layer, "multibox_loss_param")
     return ((),)
 
 
-@layer_type("DetectionOutput", "detection_output_layer.cpp", bottoms=(3, 4), **_FORWARD_ONLY)
+@layer_type("DetectionOutput", "detection_output_layer.cpp", bottoms=(3, 5), tops=(0, 2), **_FORWARD_ONLY)
 def detection_output(layer: Layer) -> Sequence[Shape]:
     """SSD's: the boxes that are left; how many depends on the data."""
     if len(layer.bottoms) == 3:

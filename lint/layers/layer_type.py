@@ -36,6 +36,8 @@ class LayerType(NamedTuple):
     source: str = ""  # Caffe's file that has it
     bottoms: Count = (1, 1)
     tops: Count = (1, 1)
+    fork_bottoms: Count | None = None  # what some forks take instead
+    fork_tops: Count | None = None
     counts: Callable[[Layer], tuple[Count, Count]] | None = None
     same_count: bool = False  # EqualNumBottomTopBlobs
     dialects: frozenset[str] = (
@@ -52,6 +54,7 @@ class LayerType(NamedTuple):
     refuses_gradient: tuple[int, ...] = ()  # Caffe stops when one of these bottoms is to get a gradient
     ignores_gradient: tuple[int, ...] = ()  # these get none, silently
     has_backward: bool = True  # False: Caffe stops when the layer is to run backward at all
+    stops_gradient: bool = False  # its tops need none, whatever its bottoms do
     refuses_at: str = ""  # the check that stops it
     not_forced: tuple[int, ...] = ()  # AllowForceBackward is false
 
@@ -64,7 +67,8 @@ class LayerType(NamedTuple):
 
     # what the rules ask for
     is_data: bool = False  # the shape of its tops may come from the data
-    open_params: bool = False  # it may have parameters we do not know
+    open_params: bool | Callable[[Layer], bool] = False  # it may have parameters we do not know
+    fork_fields: frozenset[str] | None = frozenset()  # known not to change shapes, or heeded; None: all
     normalises: bool = False  # brings its values to a fixed size whatever comes in
     bounded: bool = False  # its values lie in a fixed range
     nonlinear: bool = False  # applies a nonlinearity to each element
@@ -73,6 +77,28 @@ class LayerType(NamedTuple):
     multiply_adds: Callable[[Layer], int | None] | None = None  # of one forward pass
     signal: Callable[..., Any] | None = None  # how it passes on mean and variance
 
+    def has_open_params(self, layer: Layer) -> bool:
+        """Whether the layer may have parameters we do not know."""
+        return self.open_params(layer) if callable(self.open_params) else self.open_params
+
+    def has_foreign_fields(self, layer: Layer) -> bool:
+        """Whether the layer has a fork's field of which we do not know what it does to shapes."""
+        if self.fork_fields is None:
+            return False
+        for name, entries in layer.message.entries.items():
+            param = entries[0][0]
+            if name in _WITHOUT_SHAPES or isinstance(param, (str, float, int)):
+                continue
+            fields = param.type.fields
+            if layer.message.type.fields[name].dialects:
+                continue  # the type is a fork's own
+            if any(fields[written].dialects and written not in self.fork_fields for written in param.entries):
+                return True
+        return False
+
+
+# Sub-messages that say nothing about the shapes of a layer that computes.
+_WITHOUT_SHAPES = frozenset({"param", "include", "exclude", "blobs", "loss_param", "transform_param"})
 
 TYPES: dict[str, list[LayerType]] = {}
 
@@ -87,16 +113,21 @@ def layer_type(name: str, source: str = "", **facts: Any) -> Callable[[Infer], I
     return enter
 
 
-def find_type(name: str, dialect: str) -> LayerType | None:
-    """The layer type of that name as the dialect has it, None if nobody described it."""
+def find_type(name: str, dialect: str, bottoms: int) -> LayerType | None:
+    """The layer type of that name as the dialect has it, None if nobody described it.
+
+    Of several meanings, one that takes that many bottoms is preferred: a file's dialect is only a guess.
+    """
     known = TYPES.get(name)
     if known is None:
         return None
-    if len(known) > 1:
-        for candidate in known:
-            if dialect in candidate.dialects:
-                return candidate
-    return known[0]
+    if len(known) == 1:
+        return known[0]
+    chosen = next((kind for kind in known if dialect in kind.dialects), known[0])
+    for kind in (chosen, *known):
+        if kind.bottoms[0] <= bottoms and (kind.bottoms[1] is None or bottoms <= kind.bottoms[1]):
+            return kind
+    return chosen
 
 
 def same_shape(layer: Layer) -> Sequence[Shape]:

@@ -17,7 +17,10 @@ BATCH = "batch"  # the first dimension
 TWICE_BATCH = "twice-batch"  # twice that
 LOSS_PARAM = "loss-param"  # as loss_param says: see `loss_normalization`
 
-_LOSS: dict[str, Any] = {"bottoms": (2, 2), "is_loss": True, "auto_top": True, "loss_weight": 1.0}
+_LOSS: dict[str, Any] = {
+    "bottoms": (2, 2), "fork_bottoms": (2, 4), "fork_tops": (1, 3), "is_loss": True, "auto_top": True, "loss_weight": 1.0,
+    "fork_fields": None,
+}  # fmt: skip
 _LABELLED = {**_LOSS, "refuses_gradient": (1,), "not_forced": (1,)}
 
 
@@ -183,7 +186,14 @@ def _smooth_l1_loss(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
-_SMOOTH = {"is_loss": True, "auto_top": True, "normalization": BATCH, "ignores_gradient": (2, 3)}
+_SMOOTH: dict[str, Any] = {
+    "fork_bottoms": (2, 4),
+    "fork_tops": (1, 2),
+    "is_loss": True,
+    "auto_top": True,
+    "normalization": BATCH,
+    "ignores_gradient": (2, 3),
+}
 # The layer set-up of R-CNN's does not call that of the losses, so it has no weight unless one is written.
 _RCNN = frozenset({
     "faster-rcnn", "fast-rcnn", "faster-rcnn-upstream", "pvanet", "pvanet-master", "ctpn", "frcnn", "happynear",

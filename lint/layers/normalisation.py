@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from ..graph import Layer
 
 
-@layer_type("BatchNorm", "batch_norm_layer.cpp", in_place=IN_PLACE_RIGHT, normalises=True)
+def _is_of_fork(layer: Layer) -> bool:
+    return layer.net.dialect != "bvlc"
+
+
+@layer_type(
+    "BatchNorm",
+    "batch_norm_layer.cpp",
+    in_place=IN_PLACE_RIGHT,
+    normalises=True,
+    open_params=_is_of_fork,
+    fork_fields=None,
+)
 def batch_norm(layer: Layer) -> Sequence[Shape]:
     """Mean 0 and variance 1 for each channel. Its three blobs are statistics, which the solver must not learn."""
     shape = layer.bottoms[0].shape
@@ -100,7 +111,14 @@ def normalize(layer: Layer) -> Sequence[Shape]:
 
 
 _WITHOUT_SCALE = frozenset({"happynear", "yjxiong-mem", "yjxiong-interp", "yjxiong-action-recog"})
-layer_type("Normalize", "normalize_layer.cpp", dialects=_WITHOUT_SCALE, normalises=True)(same_shape)
+layer_type(
+    "Normalize",
+    "normalize_layer.cpp",
+    dialects=_WITHOUT_SCALE,
+    fork_tops=(1, 2),
+    fork_fields=None,
+    normalises=True,
+)(same_shape)
 
 
 @layer_type("BN", "bn_layer.cpp", tops=(1, 3), in_place=IN_PLACE_RIGHT, normalises=True)

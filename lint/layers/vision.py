@@ -282,7 +282,13 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
     return (1, 1), (1, 2 if method == "MAX" else 1)
 
 
-@layer_type("Pooling", "pooling_layer.cpp", tops=(1, 2), counts=_pooling_counts)
+@layer_type(
+    "Pooling",
+    "pooling_layer.cpp",
+    tops=(1, 2),
+    counts=_pooling_counts,
+    fork_fields=frozenset({"ceil_mode", "engine"}),
+)
 def pooling(layer: Layer) -> Sequence[Shape]:
     """The largest or mean value of a window; the second top holds where the largest was."""
     param = layer.message["pooling_param"]
@@ -293,7 +299,8 @@ def pooling(layer: Layer) -> Sequence[Shape]:
     if shape is None:
         return ()
     if len(shape) != 4:
-        layer.fail("axes", f"it needs 4 axes, not {layer.shown()}", "bottom", ":82")
+        if layer.net.dialect != "opencl":  # which pools along any number of axes
+            layer.fail("axes", f"it needs 4 axes, not {layer.shown()}", "bottom", ":82")
         return ()
     if param["global_pooling"]:
         top: Dims = (*shape[:2], 1, 1)
