@@ -20,7 +20,7 @@ def multiply_adds(layer: Layer) -> int | None:
         return None
     if kind.multiply_adds is not None:
         return kind.multiply_adds(layer)
-    return None if layer.params or kind.open_params else 0
+    return None if layer.params or kind.has_open_params(layer) else 0
 
 
 def whose_memory(top: Blob) -> str:

@@ -64,4 +64,5 @@ def _load(name: str) -> Brought:
         offered[name].load()
     except Exception as error:  # whatever a stranger's module does when it is imported
         raise PluginError(f"plugin '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
+    all_rules.cache_clear()
     return Brought(frozenset(RULES) - codes, frozenset(TYPES) - types)

@@ -237,7 +237,7 @@ def schema_with(schema: Schema, names: Iterable[str]) -> Schema:
 
 def _layer_type(description: Description) -> LayerType:
     loss = bool(description.loss)
-    own: dict[str, Any] = {"name": description.name, "infer": _infer(description)}
+    own: dict[str, Any] = {"name": description.name, "infer": _infer(description), "fork_fields": None}
     if description.bottoms is not None:
         own["bottoms"] = description.bottoms
         own["is_data"] = description.bottoms == (0, 0)

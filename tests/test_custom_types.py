@@ -1,0 +1,364 @@
+"""Layer types that a configuration describes, and those that plugins bring."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import check
+
+from caffe_lint.config import ConfigError, Settings, load
+from caffe_lint.layers.custom import Description, described_types, read_description
+from caffe_lint.net import Net, build, file_state
+from caffe_lint.proto.binder import bind
+from caffe_lint.proto.parser import parse
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.proto.upgrade import upgrade
+
+INPUTS = """\
+layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 9 } } }
+layer { name: "b" type: "Input" top: "b" input_param { shape { dim: 2 dim: 5 } } }
+"""
+
+
+def described(**tables: dict[str, Any]) -> dict[str, Description]:
+    """Descriptions from tables as TOML gives them."""
+    return {name: read_description(name, table) for name, table in tables.items()}
+
+
+def built(text: str, descriptions: dict[str, Description], phase: str = "TRAIN") -> Net:
+    """The net of a text."""
+    bound = bind(parse(text.encode()), caffe_schema(), "NetParameter")
+    lifted = upgrade(bound.message, caffe_schema())
+    types = described_types(descriptions.values())
+    return build(lifted, file_state(lifted.message, phase), dialect=bound.dialect, described=types)
+
+
+def shape_of(table: dict[str, Any], blob: str = "t") -> Any:
+    """The shape of a top of a layer of a described type with two bottoms."""
+    text = INPUTS + 'layer { name: "l" type: "Mine" bottom: "a" bottom: "b" top: "t" }'
+    found = built(text, described(Mine=table)).blob(blob)
+    assert found is not None
+    return found.shape
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("same as bottom 0", (2, 3, 8, 9)),
+        ("like bottom 1", (2, 5)),
+        ("like bottom 7", None),
+        ("scalar", ()),
+        ([], ()),
+        ("unknown", None),
+        ([7, 1], (7, 1)),
+        ([0, 64, 0, 0], (2, 64, 8, 9)),
+        ([0, "?", 1], (2, None, 1)),
+        (["bottom 1 axis 1", "bottom 0 axis -1"], (5, 9)),
+        ([0, 0, 0, 0, 0], (2, 3, 8, 9, None)),
+    ],
+)
+def test_the_shape_follows_its_rule(shape: Any, expected: Any) -> None:
+    assert shape_of({"shape": shape}) == expected
+
+
+def test_nothing_is_known_of_a_type_that_nothing_is_said_of() -> None:
+    assert shape_of({}) is None
+
+
+def test_each_top_may_have_a_rule_of_its_own() -> None:
+    text = INPUTS + 'layer { name: "l" type: "Mine" bottom: "a" top: "t" top: "u" top: "v" }'
+    net = built(text, described(Mine={"shape": ["like bottom 0", [4], "scalar"]}))
+    assert [blob.shape for blob in net.layers[2].tops] == [(2, 3, 8, 9), (4,), ()]
+    assert net.problems == []
+    one_rule = built(text, described(Mine={"shape": [4]}))
+    assert [blob.shape for blob in one_rule.layers[2].tops] == [(4,), (4,), (4,)]
+
+
+def test_what_comes_behind_is_checked_again() -> None:
+    text = INPUTS + (
+        'layer { name: "l" type: "Mine" bottom: "a" top: "t" }'
+        'layer { name: "sum" type: "Eltwise" bottom: "t" bottom: "b" top: "sum" }'
+    )
+    assert built(text, {}).problems == []
+    (problem,) = built(text, described(Mine={"shape": "like bottom 0"})).problems
+    assert problem.layer is not None
+    assert problem.layer.name == "sum"
+
+
+# -- counts, parameters, losses --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bottoms", "fits"), [(2, True), (1, False), ("1+", True), ("3+", False), ("1-2", True), ("0-1", False)]
+)
+def test_the_number_of_bottoms_is_checked(bottoms: Any, fits: bool) -> None:
+    text = INPUTS + 'layer { name: "l" type: "Mine" bottom: "a" bottom: "b" top: "t" }'
+    kinds = [problem.kind for problem in built(text, described(Mine={"bottoms": bottoms})).problems]
+    assert kinds == ([] if fits else ["bottom-count"])
+
+
+def test_parameters_have_shapes_and_none_may_be_too_many() -> None:
+    text = (
+        INPUTS
+        + 'layer { name: "l" type: "Mine" bottom: "a" top: "t" param { lr_mult: 2 } param { } param { } }'
+    )
+    net = built(text, described(Mine={"params": [[64, "bottom 0 axis 1"], [64]]}))
+    assert [param.shape for param in net.layers[2].params] == [(64, 3), (64,)]
+    assert (net.layers[2].params[0].lr_mult, net.learnable) == (2, 64 * 3 + 64)
+    assert [problem.kind for problem in net.problems] == ["too-many-params"]
+    counted = built(text, described(Mine={"params": 3}))
+    assert [param.shape for param in counted.layers[2].params] == [None, None, None]
+    assert (counted.problems, counted.learnable) == ([], None)
+    assert built(text, described(Mine={})).problems == []
+
+
+def test_a_loss_makes_its_top_and_weighs_it_with_1() -> None:
+    text = INPUTS + 'layer { name: "l" type: "MyLoss" bottom: "a" bottom: "b" }'
+    net = built(text, described(MyLoss={"loss": True}))
+    assert [(loss.layer.name, loss.weight, loss.blob.shape) for loss in net.losses] == [("l", 1.0, ())]
+    assert built(text, {}).losses == []
+
+
+def test_a_python_loss_has_the_weight_that_is_written() -> None:
+    layer = (
+        'layer {{ name: "l" type: "Python" bottom: "a" top: "l" {0}'
+        ' python_param {{ module: "losses" layer: "Focal" }} }}'
+    )
+    mine = {"losses.Focal": read_description("losses.Focal", {"loss": True, "bottoms": 1})}
+    unweighted = built(INPUTS + layer.format(""), mine)
+    kind = unweighted.layers[2].kind
+    assert unweighted.losses == []
+    assert kind is not None
+    assert kind.is_loss
+    weighted = built(INPUTS + layer.format("loss_weight: 2"), mine)
+    assert [loss.weight for loss in weighted.losses] == [2]
+    assert weighted.losses[0].blob.shape == ()
+
+
+def test_python_layers_are_told_apart_by_module_and_class() -> None:
+    layer = (
+        'layer {{ name: "{1}" type: "Python" bottom: "a" top: "{1}"'
+        ' python_param {{ module: "{0}" layer: "{1}" }} }}'
+    )
+    names = ["one.A", "pkg.two.A", "one.B"]
+    text = INPUTS + "".join(layer.format(*name.rsplit(".", 1)) for name in names)
+    descriptions = {
+        name: read_description(name, {"shape": [size]})
+        for name, size in (("one.A", 1), ("pkg.two.A", 2), ("Python", 3))
+    }
+    assert [made.tops[0].shape for made in built(text, descriptions).layers[2:]] == [(1,), (2,), (3,)]
+
+
+def test_a_described_data_layer_takes_input_shapes() -> None:
+    bound = bind(
+        parse(b'layer { name: "d" type: "MyData" top: "d" top: "l" }'), caffe_schema(), "NetParameter"
+    )
+    lifted = upgrade(bound.message, caffe_schema())
+    types = described_types(described(MyData={"bottoms": 0, "tops": 2}).values())
+    state = file_state(lifted.message, "TRAIN")
+    net = build(lifted, state, input_shapes={"*": (8, 3), "l": (8,)}, described=types)
+    assert [blob.shape for blob in net.blobs()] == [(8, 3), (8,)]
+
+
+def test_a_type_may_be_like_a_known_one() -> None:
+    text = INPUTS + (
+        'layer { name: "l" type: "MyConv" bottom: "a" top: "t"'
+        " convolution_param { num_output: 7 kernel_size: 3 } }"
+    )
+    net = built(text, described(MyConv={"like": "Convolution"}))
+    assert net.layers[2].tops[0].shape == (2, 7, 6, 7)
+    assert [param.shape for param in net.layers[2].params] == [(7, 3, 3, 3), (7,)]
+    other = built(text, described(MyConv={"like": "Convolution", "shape": "like bottom 0", "params": [[1]]}))
+    assert other.layers[2].tops[0].shape == (2, 3, 8, 9)
+    assert [param.shape for param in other.layers[2].params] == [(1,)]
+
+
+def test_a_description_goes_before_what_is_known_here() -> None:
+    text = INPUTS + 'layer { name: "l" type: "Sigmoid" bottom: "a" top: "t" }'
+    assert built(text, described(Sigmoid={"shape": [9]})).layers[2].tops[0].shape == (9,)
+
+
+# -- the configuration -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("3", "layer type 'Mine' takes a table of bottoms, tops,"),
+        ("{ bottom = 1 }", "has no key 'bottom'; did you mean 'bottoms'?"),
+        (
+            "{ colour = 1 }",
+            "has no key 'colour'; known are bottoms, tops, shape, params, loss, in-place, like",
+        ),
+        ("{ Cls = { } }", 'a Python layer\'s name stands in quotes: [layers."Mine.Cls"]'),
+        ('{ bottoms = "many" }', "'bottoms' is a number such as 2, \"1+\" or \"1-3\", not 'many'"),
+        ("{ tops = -1 }", "'tops' is a number"),
+        ("{ tops = true }", "'tops' is a number"),
+        ('{ tops = "3-1" }', "'tops' is a number"),
+        ('{ shape = "same" }', '\'shape\' is "same as bottom N", "scalar", "unknown" or a list'),
+        ("{ shape = [1, -1] }", "a dimension of 'shape' is a number, 0 for that of bottom 0, "),
+        ("{ shape = 3 }", "'shape' is"),
+        ('{ bottoms = 1, shape = "like bottom 1" }', "speaks of bottom 1, and has 1 at most, counted from 0"),
+        ('{ tops = 1, shape = ["scalar", "scalar"] }', "has 2 shapes for 1 tops at most"),
+        ("{ params = [0] }", "'params' is a number of blobs or a list"),
+        ("{ params = [[0]] }", "a dimension of 'params' is a number over 0"),
+        ('{ loss = "yes" }', "'loss' is true or false, not 'yes'"),
+        ("{ in-place = 1 }", "'in-place' is true or false, not 1"),
+        ('{ like = "Convolutoin" }', "not 'Convolutoin'; did you mean 'Convolution'?"),
+        ('{ like = "ReLU", tops = 1 }', "'like' brings the numbers of bottoms and tops with it"),
+    ],
+)
+def test_a_wrong_description_is_explained(tmp_path: Path, table: str, words: str) -> None:
+    config = tmp_path / "caffe-lint.toml"
+    config.write_text(f"[layers]\nMine = {table}\n")
+    with pytest.raises(ConfigError) as error:
+        load(str(config))
+    assert words in str(error.value)
+    assert str(config) in str(error.value)
+
+
+def test_the_configuration_of_the_module_is_right(tmp_path: Path) -> None:
+    from caffe_lint.layers import custom
+
+    lines = (custom.__doc__ or "").split("\n\n")[1].splitlines()
+    (tmp_path / "caffe-lint.toml").write_text("\n".join(line for line in lines if "like =" not in line))
+    (description,) = load(str(tmp_path / "caffe-lint.toml")).layers.values()
+    assert description.name == "SpatialMask"
+    assert (description.bottoms, description.tops) == ((2, 2), (1, 1))
+    assert (description.loss, description.in_place) == (True, True)
+
+
+def test_a_described_type_is_not_unknown() -> None:
+    text = INPUTS + (
+        'layer { name: "l" type: "Mine" bottom: "a" top: "t" }'
+        'layer { name: "m" type: "Other" bottom: "t" top: "u" }'
+    )
+
+    def unknown(**tables: dict[str, Any]) -> list[str]:
+        return [found.message for found in check(text, layers=described(**tables)) if found.code == "E116"]
+
+    assert len(unknown()) == 2
+    (message,) = unknown(Mine={})
+    assert "'Other'" in message
+    assert unknown(Mine={}, Other={}) == []
+
+
+def test_a_described_type_says_nothing_of_the_dialect() -> None:
+    text = INPUTS + 'layer { name: "l" type: "Permute" bottom: "a" top: "t" }'
+    assert [finding.code for finding in check(text, dialect="bvlc")] == ["E115"]
+    assert check(text, dialect="bvlc", layers=described(Permute={"shape": "like bottom 0"})) == []
+
+
+# -- plugins ---------------------------------------------------------------------------------------
+
+PLUGIN = '''\
+from caffe_lint.findings import Hit
+from caffe_lint.layers.layer_type import layer_type, same_shape
+from caffe_lint.rule import rule
+
+layer_type("HouseLayer", bottoms=(1, 1), tops=(1, 1))(same_shape)
+
+
+@rule("N900", "house-style", subject="net", severity="warning")
+def house_style(net):
+    """A net without a name."""
+    if not net.net.name:
+        yield Hit(net.file, (0, 0), "this net has no name")
+'''
+HOUSE_NET = INPUTS + 'layer { name: "l" type: "HouseLayer" bottom: "a" top: "t" }\n'
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A folder with a net, and a plugin that is as good as installed."""
+    site = tmp_path / "site"
+    for name, module, content in (
+        ("house", "house_plugin", PLUGIN),
+        ("broken", "broken_plugin", "import nothing_of_this_name\n"),
+        ("clash", "clash_plugin", PLUGIN.replace("N900", "E101")),
+    ):
+        site.mkdir(exist_ok=True)
+        (site / f"{module}.py").write_text(content)
+        info = site / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[caffe_lint.plugins]\n{name} = {module}\n")
+    (tmp_path / "net.prototxt").write_text(HOUSE_NET)
+    return tmp_path
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe_lint", *arguments],
+        cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def codes(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [finding["code"] for finding in json.loads(done.stdout)["findings"]]
+
+
+def test_a_plugin_that_is_not_asked_for_changes_nothing(house: Path) -> None:
+    (house / "caffe-lint.toml").write_text("")
+    assert codes(run(house, "net.prototxt", "--output-format", "json")) == ["E116"]
+
+
+def test_a_plugin_brings_types_and_rules(house: Path) -> None:
+    (house / "caffe-lint.toml").write_text('plugins = ["house"]\n')
+    assert codes(run(house, "net.prototxt", "--output-format", "json")) == ["N900"]
+    net = json.loads(run(house, "net", "net.prototxt", "--format", "json").stdout)
+    assert net["blobs"]["t"] == [2, 3, 8, 9]
+    (house / "caffe-lint.toml").write_text('plugins = ["house"]\nignore = ["house-style"]\n')
+    assert codes(run(house, "net.prototxt", "--output-format", "json")) == []
+
+
+def test_a_plugin_works_in_several_processes_and_only_where_it_is_asked_for(house: Path) -> None:
+    for name, config in (
+        ("with", 'plugins = ["house"]\n'),
+        ("also", 'plugins = ["house"]\n'),
+        ("without", ""),
+    ):
+        (house / name).mkdir()
+        (house / name / "caffe-lint.toml").write_text(config)
+        (house / name / "net.prototxt").write_text(HOUSE_NET)
+    for jobs in ("1", "2"):
+        done = run(house, "with", "also", "without", "--jobs", jobs, "--output-format", "json")
+        assert codes(done) == ["N900", "N900", "E116"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hous", "no plugin 'hous' is installed; did you mean 'house'?"),
+        ("something", "no plugin 'something' is installed; installed are: broken, clash, house"),
+        (
+            "broken",
+            "plugin 'broken' cannot be loaded: ModuleNotFoundError: No module named 'nothing_of_this_name'",
+        ),
+        ("clash", "plugin 'clash' cannot be loaded: ValueError: rule E101 house-style is registered twice"),
+    ],
+)
+def test_a_plugin_that_cannot_be_had_is_explained(house: Path, name: str, words: str) -> None:
+    (house / "caffe-lint.toml").write_text(f'plugins = ["{name}"]\n')
+    done = run(house, "net.prototxt")
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_settings_without_plugins_do_not_look_for_any() -> None:
+    code = "import caffe_lint.engine, caffe_lint.config, sys; print('importlib.metadata' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert Settings().layer_types() == frozenset()
