@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..proto.binder import Message, plain, plain_value
-from .edit import Change, Edit, Fix, Insertion
+from .edit import Change, Edit, Fix, Insertion, Replacement
 
 
 class FixRejected(Exception):
@@ -17,16 +17,20 @@ def select(fixes: Iterable[Fix]) -> list[Fix]:
     """Those fixes of one file that can be applied together, in the order of their places.
 
     Of two that touch the same text, or the same field of a message, the first goes now and the other waits for the
-    next round, where it is found again if it is still needed. Equal fixes count once.
+    next round, where it is found again if it is still needed. A fix that is a `Replacement` goes alone.
+    Equal fixes count once.
     """
     chosen: list[Fix] = []
     end = -1
     taken: set[tuple[int, str]] = set()
     for fix in sorted(fixes, key=lambda fix: (fix.start, fix.edits)):
         fields = {(id(change.block), change.field) for change in fix.changes if isinstance(change, Change)}
-        if fields & taken or fix.start <= end:
+        whole = any(isinstance(change, Replacement) for change in fix.changes)
+        if fields & taken or fix.start <= end or (whole and chosen):
             continue
         chosen.append(fix)
+        if whole:
+            break
         taken |= fields
         end = max(end, *(edit.end for edit in fix.edits))
     return chosen
@@ -49,13 +53,16 @@ def verify(old: Message, new: Message, fixes: Iterable[Fix]) -> None:
     """Raises FixRejected unless `new` is `old` with exactly the changes that the fixes name."""
     changes: dict[int, list[Change]] = {}
     insertions: dict[int, list[Insertion]] = {}
+    whole: Replacement | None = None
     for fix in fixes:
         for change in fix.changes:
             if isinstance(change, Change):
                 changes.setdefault(id(change.block), []).append(change)
-            else:
+            elif isinstance(change, Insertion):
                 insertions.setdefault(id(change.block), []).append(change)
-    expected = _plain_after(old, changes, insertions)
+            else:
+                whole = change
+    expected = whole.value if whole is not None else _plain_after(old, changes, insertions)
     found = plain(new)
     if expected != found:
         raise FixRejected("the patched text would differ elsewhere too: " + _first_difference(expected, found))

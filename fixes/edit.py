@@ -36,6 +36,12 @@ class Insertion(NamedTuple):
     value: dict[str, list[Any]]
 
 
+class Replacement(NamedTuple):
+    """What a fix does that concerns the whole file: after it, the file means exactly `value`, as `binder.plain` gives it."""
+
+    value: dict[str, list[Any]]
+
+
 class Fix(NamedTuple):
     """A repair of one file.
 
@@ -46,7 +52,7 @@ class Fix(NamedTuple):
     path: str
     title: str
     edits: tuple[Edit, ...]
-    changes: tuple[Change | Insertion, ...]
+    changes: tuple[Change | Insertion | Replacement, ...]
     safe: bool = True
 
     @property

@@ -88,6 +88,7 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.argument("paths", nargs=-1, metavar="FILE|FOLDER|-…")
 @click.option("--fix", is_flag=True, help="Patch the files.")
 @click.option("--unsafe-fixes", is_flag=True, help="Also fixes that change the architecture or rest on a guess.")
+@click.option("--upgrade", is_flag=True, help="--fix for nothing but older forms: write them in today's (rules P201 to P205).")
 @click.option("--diff", is_flag=True, help="Show the patch that --fix would make, write nothing.")
 @click.option("--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals.")
 @click.option("--select", type=_Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL).")
@@ -117,7 +118,20 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
 
     for name in ("select", "extend_select", "ignore"):
         options[name] = tuple(selector for group in options[name] for selector in group)
+    if options.pop("upgrade"):
+        options.update(_only_upgrades(options))
     return run_check(paths, Options(**options))
+
+
+def _only_upgrades(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that `--upgrade` stands for."""
+    from .rule import all_rules
+    from .rules.legacy import UPGRADES
+
+    if options["select"] or options["extend_select"]:
+        raise click.UsageError("--upgrade selects its rules itself: not together with --select or --extend-select")
+    others = tuple(code for code in all_rules() if code not in UPGRADES)  # a configuration may ask for them
+    return {"select": UPGRADES, "ignore": options["ignore"] + others, "fix": not options["diff"]}
 
 
 @cli.command()

@@ -3,7 +3,7 @@
 from importlib import import_module
 from importlib.util import find_spec
 
-MODULES = ("reading", "solver", "clipping", "learning_rate", "loss_weight", "widening", "infogain")
+MODULES = ("reading", "solver", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy")
 
 
 def load() -> None:

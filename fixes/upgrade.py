@@ -1,0 +1,517 @@
+"""The upgrade of nets and solvers of older forms, written into the file.
+
+What the file is to mean is what `proto.upgrade` makes of it in memory. Here its text is changed to say so:
+fields keep their text and their comments wherever they go, and what the upgrade does not concern keeps its
+bytes. Source: src/caffe/util/upgrade_proto.cpp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ..proto.binder import Entry, Message, float_value, plain, unescape
+from ..proto.schema import Schema
+from ..proto.tree import Block, Field, Scalar, Tree
+from ..proto.upgrade import SOLVER_TYPES, Upgraded
+from .edit import Change, Edit, Fix, Insertion, Replacement
+from .fields import indent_at, number_text, rename_text, separator
+from .moving import (
+    NO_COMMENTS,
+    Comments,
+    Element,
+    Style,
+    all_comments,
+    carries,
+    comments_inside,
+    put,
+    put_before,
+    put_behind,
+    starts_line,
+    style_of,
+    take,
+    text_behind_name,
+)
+
+# The lists of a V1 layer that become `param` blocks.
+_V1_LISTS = ("param", "blobs_lr", "weight_decay", "blob_share_mode")
+_V1_DATA_PARAMS = ("data_param", "image_data_param", "window_data_param")
+_INPUT_FIELDS = ("input", "input_shape", "input_dim")
+# What stands in front in a layer or a `param` that is written anew.
+_FIELDS_IN_FRONT = ("name", "type", "bottom", "top", "param", "lr_mult", "decay_mult", "share_mode")
+
+
+class Obstacle(NamedTuple):
+    """Why a net cannot be written in today's form, and where that stands."""
+
+    start: int
+    end: int
+    message: str
+
+
+class Source(NamedTuple):
+    """A file to be upgraded: `message` as written, `lifted` as `proto.upgrade` makes it."""
+
+    path: str
+    tree: Tree
+    message: Message
+    lifted: Upgraded
+    schema: Schema
+
+
+def layers_upgrade(source: Source) -> Fix:
+    """The whole upgrade of a net with V0 or V1 layers: its steps build on each other.
+
+    Unsafe where it makes a net of a file that Caffe refuses, or rests on a guess about the name of a fork's
+    layer.
+    """
+    old = source.message
+    writer = _Writer(source)
+    edits = [*(writer.v0_layers() if "v0" in source.lifted.steps else writer.v1_layers())]
+    if "inputs" in source.lifted.steps:
+        edits += writer.inputs()
+    for layer in _batch_norms_of_three(old):
+        edits += writer.frozen_params(layer)
+    sure = not source.lifted.problems or all(not problem.fatal for problem in source.lifted.problems)
+    known = source.schema.layer_types
+    guessed = known is not None and any(name not in known for name in source.lifted.enum_types)
+    change = Replacement(plain(source.lifted.message))
+    return Fix(
+        source.path, "write the net in today's form", _in_order(edits), (change,), sure and not guessed
+    )
+
+
+def inputs_upgrade(source: Source) -> Fix:
+    """An Input layer for the inputs of a net whose layers are in today's form."""
+    block = source.message.block
+    changes: list[Change | Insertion] = [
+        Change(block, name, ()) for name in _INPUT_FIELDS if name in source.message.entries
+    ]
+    layers = source.lifted.message.entries.get("layer", [])
+    added = layers[: len(layers) - len(source.message.entries.get("layer", ()))]
+    if "layer" in source.message.entries:
+        changes += [Insertion(block, "layer", None, plain(layer)) for layer, _, _ in added]
+    elif added:
+        changes.append(Change(block, "layer", tuple(plain(layer) for layer, _, _ in added)))
+    title = "write an Input layer" if added else "remove inputs that have no shape"
+    return Fix(source.path, title, _in_order(_Writer(source).inputs()), tuple(changes))
+
+
+def batch_norm_upgrade(source: Source) -> Fix:
+    """The `param` blocks of BatchNorm layers as Caffe takes them, in a net whose layers are in today's form."""
+    writer = _Writer(source)
+    edits: list[Edit] = []
+    changes: list[Change] = []
+    for layer in thawed_batch_norms(source.message):
+        edits += writer.frozen_params(layer)
+        for param, _, _ in layer.entries["param"]:
+            changes += [Change(param.block, name, (0.0,)) for name in ("lr_mult", "decay_mult")]
+    return Fix(source.path, "write lr_mult 0 and decay_mult 0", _in_order(edits), tuple(changes))
+
+
+def solver_type_upgrade(source: Source) -> Fix:
+    """`type` instead of `solver_type`; unsafe where a fork's value is taken to be called the same."""
+    value, node, field = source.message.entries["solver_type"][0]
+    name = source.lifted.message["type"]
+    block = source.message.block
+    edits = (rename_text(field, "type"), Edit(node.start, node.end, f'"{name}"'.encode()))
+    changes = (Change(block, "solver_type", ()), Change(block, "type", (name,)))
+    return Fix(source.path, f'write type: "{name}"', edits, changes, value in SOLVER_TYPES)
+
+
+def moving_transforms(source: Source) -> list[Field]:
+    """The fields of V1 data layers that the upgrade moves to `transform_param`."""
+    upgraded = _by_node(source.lifted.message)
+    return [
+        field
+        for layer, node, _ in source.message.entries["layers"]
+        for name in _V1_DATA_PARAMS
+        if name in layer.entries
+        for field in _moving(layer, upgraded[id(node)], name)
+    ]
+
+
+def thawed_batch_norms(net: Message) -> list[Message]:
+    """BatchNorm layers of today's form with three `param`, not all of which say lr_mult 0 and decay_mult 0."""
+    return [
+        layer
+        for layer in _batch_norms_of_three(net)
+        if any(param[name] != 0 for param in layer["param"] for name in ("lr_mult", "decay_mult"))
+    ]
+
+
+def obstacle(source: Source) -> Obstacle | None:
+    """The first thing for which the file cannot be written in today's form, None if it can."""
+    if source.tree.problems:
+        problem = source.tree.problems[0]
+        return Obstacle(problem.start, problem.end, f"the syntax has to be repaired first: {problem.message}")
+    for found in source.lifted.problems:
+        if found.fatal and found.kind != "layer-forms-mixed":
+            return Obstacle(found.start, found.end, found.message)
+    return next(_obstacles(source), None)
+
+
+def _obstacles(source: Source) -> Iterator[Obstacle]:
+    net = source.message
+    if "inputs" in source.lifted.steps:
+        yield from _unread(net, _INPUT_FIELDS)
+        made = {top for layer, _, _ in net.entries.get("layer", ()) for top in layer["top"]}
+        if "input_shape" not in net.entries and "input_dim" not in net.entries:
+            for name, node, _ in net.entries["input"]:
+                if name not in made:
+                    yield Obstacle(
+                        node.start, node.end, f"input '{name}' has no shape: write its input_shape"
+                    )
+    is_v0 = "v0" in source.lifted.steps
+    for layer, node, field in net.entries.get("layers", ()):
+        if is_v0 and node is not field.value:
+            yield Obstacle(field.start, field.name_end, "V0 layers in a list in brackets")
+        else:
+            yield from _obstacles_of_v0(layer) if is_v0 else _obstacles_of_v1(layer, source.schema)
+
+
+def _obstacles_of_v0(layer: Message) -> Iterator[Obstacle]:
+    block = layer.block
+    if "layer" not in layer.entries:
+        yield Obstacle(block.start, block.open_end, "Caffe loses all that a V1 layer among V0 layers says")
+        return
+    for field in block.fields:
+        if field.name not in ("layer", "bottom", "top"):
+            yield Obstacle(
+                field.start, field.name_end, f"Caffe loses '{field.name}' of a V0 layer where this stands"
+            )
+    yield from _unread(layer, ("layer", "bottom", "top"))
+    inner: Message = layer["layer"]
+    yield from _unread(inner, tuple({field.name for field in inner.block.fields}))
+
+
+def _obstacles_of_v1(layer: Message, schema: Schema) -> Iterator[Obstacle]:
+    today = schema.message("LayerParameter").fields
+    yield from _unread(layer, ("type", *_V1_LISTS))
+    for field in layer.unknown:
+        if field.name in today:
+            yield Obstacle(field.start, field.name_end, f"a V1 layer has no '{field.name}'")
+    for name, entries in layer.entries.items():
+        if name in ("type", *_V1_LISTS):
+            continue
+        if name not in today or today[name].type_name != layer.type.fields[name].type_name:
+            field = entries[0][2]
+            yield Obstacle(field.start, field.name_end, f"layers of today's form have no such '{name}'")
+    for name in _V1_DATA_PARAMS:
+        if name in layer.entries:
+            yield from _unread(layer[name], ("scale", "mean_file", "crop_size", "mirror"))
+
+
+def _unread(message: Message, names: tuple[str, ...]) -> Iterator[Obstacle]:
+    """Fields of these names that the binder could not take: unknown, of the wrong type, or one too many."""
+    read = {id(entry[2]) for name in names for entry in message.entries.get(name, ())}
+    for field in message.block.fields:
+        if field.name in names and id(field) not in read:
+            wrong = f"this '{field.name}' means nothing in a {message.type.name}"
+            if field.name == "type" and isinstance(field.value, Scalar):
+                wrong = f"no known Caffe has a layer type {field.value.text.decode('utf-8', 'replace')} in the V1 form"
+            yield Obstacle(field.start, field.end, wrong)
+
+
+def _by_node(net: Message) -> dict[int, Message]:
+    """The layers of a net in today's form, by the identity of the node that they were written at."""
+    return {id(node): layer for layer, node, _ in net.entries.get("layer", ())}
+
+
+def _moving(old: Message, new: Message, name: str) -> list[Field]:
+    """The fields of one data parameter that the upgrade moves to `transform_param`."""
+    left: Message = new[name]
+    return [entries[0][2] for inner, entries in old[name].entries.items() if inner not in left.entries]
+
+
+def _batch_norms_of_three(net: Message) -> list[Message]:
+    return [layer for layer in net["layer"] if len(layer["param"]) == 3 and layer["type"] == "BatchNorm"]
+
+
+def _in_order(edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    return tuple(sorted(edit for edit in edits if edit.text or edit.start != edit.end))
+
+
+class _Writer:
+    """The edits for each part of a net, in the style of its file."""
+
+    def __init__(self, source: Source) -> None:
+        self.net = source.message
+        self.lifted = source.lifted.message
+        self.tree = source.tree
+        self.style: Style = style_of(source.tree)
+
+    # -- layers ---------------------------------------------------------------------------------------------
+
+    def v1_layers(self) -> Iterator[Edit]:
+        """Every `layers` written as `layer`, and what is in it as today."""
+        upgraded = _by_node(self.lifted)
+        fields = {id(field): field for _, _, field in self.net.entries["layers"]}
+        yield from (rename_text(field, "layer") for field in fields.values())
+        for layer, node, _ in self.net.entries["layers"]:
+            yield from self.v1_layer(layer, upgraded[id(node)])
+
+    def v1_layer(self, old: Message, new: Message) -> Iterator[Edit]:
+        """The parts of a V1 layer that are written otherwise today."""
+        if "type" in old.entries:
+            node = old.entries["type"][0][1]
+            yield Edit(node.start, node.end, self.quoted(new["type"], old))
+        listed = {
+            id(entry[2]): entry[2] for name in _V1_LISTS for entry in old.entries.get(name, ())
+        }.values()
+        if listed:
+            taken = take(self.tree, old.block, listed)
+            share_lines = len({self.tree.line_of(field.start) for field in listed}) < len(listed)
+            params = [
+                Element(
+                    "param",
+                    self.elements(param, taken.comments, (old.block,)),
+                    compact=self.style.one_line or share_lines,
+                )
+                for param, _, _ in new.entries["param"]
+            ]
+            yield from put(self.tree, self.style, taken, params)
+        for name in _V1_DATA_PARAMS:
+            fields = _moving(old, new, name) if name in old.entries else []
+            if fields:
+                yield from self.transform(old, new, name, fields)
+
+    def transform(self, old: Message, new: Message, name: str, fields: list[Field]) -> Iterator[Edit]:
+        """The fields that move from `data_param` or its likes to `transform_param`."""
+        param, _, param_field = old.entries[name][0]
+        transform: Message = new["transform_param"]
+        moved = [field.name for field in fields]
+        if "transform_param" not in old.entries:
+            taken = take(self.tree, param.block, fields, carry=carries(self.tree, old.block, param_field))
+            compact = b"\n" not in self.tree.source[param.block.start : param.block.end]
+            inside = self.elements(transform, taken.comments, (transform.block,))
+            made = Element("transform_param", inside, compact=compact)
+            yield from taken.edits
+            yield put_behind(self.tree, self.style, old.block, param_field, [made])
+            return
+        block: Block = old.entries["transform_param"][0][0].block
+        overwritten = [field for field in block.fields if field.name in moved]
+        if overwritten:
+            place = take(self.tree, block, overwritten)
+            carry = place.lines
+        else:
+            anchor = block.fields[-1] if block.fields else None
+            carry = carries(self.tree, block, anchor)
+        taken = take(self.tree, param.block, fields, carry=carry)
+        elements = [
+            self.element(transform, inner, transform.entries[inner][0], taken.comments, ()) for inner in moved
+        ]
+        yield from taken.edits
+        if overwritten:
+            elements[0] = _with_comments(
+                elements[0],
+                [comment for field in overwritten for comment in self.left_over(field, place.comments)],
+            )
+            yield from put(self.tree, self.style, place, elements)
+        else:
+            yield put_behind(self.tree, self.style, block, anchor, elements)
+
+    def v0_layers(self) -> Iterator[Edit]:
+        """Every V0 layer written anew, and padding layers taken out."""
+        upgraded = _by_node(self.lifted)
+        comments: dict[int, Comments] = {}
+        for layer, _, _ in self.net.entries["layers"]:
+            comments |= comments_inside(self.tree, layer.block).fields
+            comments |= comments_inside(self.tree, layer["layer"].block).fields
+        padding: dict[int, Message] = {}
+        for layer, node, field in self.net.entries["layers"]:
+            if id(node) in upgraded:
+                yield self.v0_layer(layer, upgraded[id(node)], field, comments)
+            else:
+                padding[id(field)] = layer
+        yield from self.removed(
+            [layer_field for _, _, layer_field in self.net.entries["layers"] if id(layer_field) in padding],
+            {key: self.comments_of_padding(layer, comments) for key, layer in padding.items()},
+        )
+        lost = {id(entry[2]): entry[2] for name in self.dropped() for entry in self.net.entries[name]}
+        yield from self.removed(
+            list(lost.values()),
+            {
+                key: all_comments(self.tree, field.value)
+                for key, field in lost.items()
+                if isinstance(field.value, Block)
+            },
+        )
+
+    def dropped(self) -> list[str]:
+        """Fields of a V0 net that the upgrade drops."""
+        kept = {*self.lifted.entries, *_INPUT_FIELDS, "layers"}
+        return [name for name in self.net.entries if name not in kept]
+
+    def removed(self, fields: list[Field], inside: dict[int, list[bytes]]) -> list[Edit]:
+        """Fields of the net taken out, all their comments left where they stand."""
+        return take(self.tree, self.net.block, fields, carry=False, inside=inside).edits if fields else []
+
+    def v0_layer(self, old: Message, new: Message, field: Field, comments: dict[int, Comments]) -> Edit:
+        """A V0 layer written anew, on one line if it stands on one."""
+        inner: Message = old["layer"]
+        blocks = (old.block, inner.block)
+        outside, inside = (comments_inside(self.tree, block) for block in blocks)
+        head, *rest = self.elements(new, comments, blocks)
+        above = (*outside.opening, *self.left_over(old.entries["layer"][0][2], comments), *inside.opening)
+        below = (*self.left_over_inside(blocks, comments), *inside.below, *outside.below)
+        compact = b"\n" not in self.tree.source[old.block.start : old.block.end]
+        layer = Element("layer", (_with_comments(head, above), *rest), compact=compact, below=below)
+        indent = indent_at(self.tree, field.start)
+        text = self.style.block_text([layer], indent)
+        return Edit(field.start, old.block.end, text[len(indent) : -len(self.style.end)])
+
+    def comments_of_padding(self, layer: Message, comments: dict[int, Comments]) -> list[bytes]:
+        """The comments of a padding layer but for those that went with its `pad`."""
+        blocks = (layer.block, layer["layer"].block)
+        found = self.left_over(layer.entries["layer"][0][2], comments)
+        for block in blocks:
+            inside = comments_inside(self.tree, block)
+            found += [*inside.opening, *inside.below]
+        return found + self.left_over_inside(blocks, comments)
+
+    def left_over_inside(self, blocks: tuple[Block, ...], comments: dict[int, Comments]) -> list[bytes]:
+        """The comments of those fields of a V0 layer that were not written."""
+        return [
+            comment
+            for block in blocks
+            for field in block.fields
+            if id(field) in comments
+            for comment in (
+                *self.left_over(field, comments),
+                *(all_comments(self.tree, field.value) if isinstance(field.value, Block) else ()),
+            )
+        ]
+
+    def left_over(self, field: Field, comments: dict[int, Comments]) -> list[bytes]:
+        """The comments of a field if no other text has got them yet."""
+        found = comments.pop(id(field), NO_COMMENTS)
+        return [*found.above, *([found.behind.strip()] if found.behind else ())]
+
+    # -- the parts of a layer -------------------------------------------------------------------------------
+
+    def elements(
+        self, message: Message, comments: dict[int, Comments], frames: tuple[Block, ...]
+    ) -> tuple[Element, ...]:
+        """What a message of today's form is written as.
+
+        Its fields keep their text. Messages that stand at one of the `frames`, which the old form does
+        without, are written anew, too. `comments` are handed out once, to the text of their field.
+        """
+
+        def rank(name: str) -> tuple[int, bool, int]:
+            place = message.entries[name][0][1].start
+            first = _FIELDS_IN_FRONT.index(name) if name in _FIELDS_IN_FRONT else len(_FIELDS_IN_FRONT)
+            return first, not message.block.start <= place < message.block.end, place
+
+        return tuple(
+            self.element(message, name, entry, comments, frames)
+            for name in sorted(message.entries, key=rank)
+            for entry in message.entries[name]
+        )
+
+    def element(
+        self,
+        message: Message,
+        name: str,
+        entry: Entry,
+        comments: dict[int, Comments],
+        frames: tuple[Block, ...],
+    ) -> Element:
+        """One value of a message of today's form."""
+        value, node, field = entry
+        if isinstance(value, Message) and any(value.block is frame for frame in frames):
+            compact = name == "param" and self.style.one_line
+            return Element(name, self.elements(value, comments, frames), compact=compact)
+        if isinstance(value, Message) or _says(node, value, message.type.fields[name].kind):
+            text = text_behind_name(self.tree, self.style, field, node)
+        elif isinstance(value, str):
+            text = self.style.colon + self.quoted(value, message)
+        else:
+            text = self.style.colon + number_text(value).encode()
+        return Element(name, text, comments.pop(id(field), NO_COMMENTS))
+
+    def quoted(self, text: str, layer: Message) -> bytes:
+        """A string in the quotes that the layer has around its names."""
+        quote = b'"'
+        for name in ("name", "bottom", "top"):
+            for _, node, _ in layer.entries.get(name, ()):
+                if isinstance(node, Scalar) and node.text.startswith(b"'"):
+                    quote = b"'"
+        return quote + text.encode("utf-8", "surrogateescape") + quote
+
+    # -- inputs and BatchNorm -------------------------------------------------------------------------------
+
+    def inputs(self) -> Iterator[Edit]:
+        """The inputs of the net taken out, and an Input layer in front of the others if they have shapes."""
+        root = self.net.block
+        fields = {
+            id(entry[2]): entry[2] for name in _INPUT_FIELDS for entry in self.net.entries.get(name, ())
+        }.values()
+        written = [entry for name in ("layer", "layers") for entry in self.net.entries.get(name, ())]
+        nodes = {id(node) for _, node, _ in written}
+        made = [layer for layer, node, _ in self.lifted.entries.get("layer", ()) if id(node) not in nodes]
+        first = min((field for _, _, field in written), key=lambda field: field.start, default=None)
+        if not made:
+            yield from take(self.tree, root, fields, carry=False).edits
+        elif first is None or min(field.start for field in fields) < first.start:
+            taken = take(self.tree, root, fields)
+            yield from put(self.tree, self.style, taken, [self.input_layer(made[0], fields, taken.comments)])
+        else:
+            taken = take(self.tree, root, fields, carry=starts_line(self.tree, first))
+            layer = self.input_layer(made[0], fields, taken.comments)
+            yield from taken.edits
+            yield put_before(self.tree, self.style, first, [layer])
+
+    def input_layer(self, layer: Message, fields: Iterable[Field], comments: dict[int, Comments]) -> Element:
+        """An Input layer, written as Caffe's own nets have it: a shape in one line."""
+        frames = (self.net.block,)
+        tops = [self.element(layer, "top", entry, comments, frames) for entry in layer.entries["top"]]
+        shapes = []
+        for entry in layer["input_param"].entries["shape"]:
+            shape = self.element(layer["input_param"], "shape", entry, comments, frames)
+            if isinstance(shape.value, tuple):
+                colon = "" if b":" in self.style.opening else ":"
+                shape = Element("shape" + colon, shape.value, compact=True)
+            shapes.append(shape)
+        param = Element("input_param", tuple(shapes), compact=len(shapes) == 1)
+        name, kind = (
+            Element(key, self.style.colon + self.quoted(layer[key], layer)) for key in ("name", "type")
+        )
+        left = tuple(comment for field in fields for comment in self.left_over(field, comments))
+        return Element("layer", (name, kind, *tops, param), Comments(left))
+
+    def frozen_params(self, layer: Message) -> Iterator[Edit]:
+        """lr_mult 0 and decay_mult 0 in every `param` of a layer."""
+        for param, _, _ in layer.entries["param"]:
+            missing = []
+            for name in ("lr_mult", "decay_mult"):
+                if name not in param.entries:
+                    colon = separator(self.tree, param.block)
+                    missing.append(Element(name, f"{colon}0".encode()))
+                elif param[name] != 0:
+                    node = param.entries[name][0][1]
+                    yield Edit(node.start, node.end, b"0")
+            if missing:
+                fields = param.block.fields
+                anchor = param.field("lr_mult") or (fields[-1] if fields else None)
+                yield put_behind(self.tree, self.style, param.block, anchor, missing)
+
+
+def _says(node: Scalar | Block, value: Any, kind: str) -> bool:
+    """Whether a value is what its node says: the upgrade gives some of them another value."""
+    if not isinstance(node, Scalar):
+        return False
+    if kind == "string":
+        return (
+            node.text[:1] in (b"'", b'"') and unescape(node.text).decode("utf-8", "surrogateescape") == value
+        )
+    if kind in ("float", "double"):
+        return bool(value != value or float_value(node.text) == value)
+    return True
+
+
+def _with_comments(element: Element, above: Iterable[bytes]) -> Element:
+    """An element with more comments above it."""
+    comments = Comments((*above, *element.comments.above), element.comments.behind)
+    return Element(element.name, element.value, comments, element.compact, element.below)
