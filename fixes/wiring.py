@@ -1,0 +1,93 @@
+"""Repairs of how layers are joined: bottoms and tops under other names, and messages of a layer taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..proto.binder import Message, plain_value
+from ..proto.tree import Block, Field, Tree
+from .edit import Change, Edit
+from .fields import Patch, remove_text, value_text
+
+Use = tuple[Message, str, int]  # a layer, `bottom` or `top`, and which of them
+
+
+def rename_blob(uses: Iterable[Use], name: str) -> Patch:
+    """Writes another name at these bottoms and tops, in quotes of the kind that stands there."""
+    places: dict[tuple[int, str], tuple[Message, list[int]]] = {}
+    for layer, field, index in uses:
+        places.setdefault((id(layer.block), field), (layer, []))[1].append(index)
+    edits = []
+    changes = []
+    for (_, field), (layer, indices) in places.items():
+        entries = layer.entries[field]
+        values = [plain_value(entry[0]) for entry in entries]
+        for index in indices:
+            node = entries[index][1]
+            values[index] = name
+            text = value_text(name)
+            if not isinstance(node, Block) and node.text.startswith(b"'") and "'" not in name:
+                text = f"'{text[1:-1]}'"
+            edits.append(Edit(node.start, node.end, text.encode()))
+        changes.append(Change(layer.block, field, tuple(values)))
+    return Patch(tuple(edits), tuple(changes))
+
+
+def write_elsewhere(net: Message, layer: Message, index: int) -> tuple[Patch, str] | None:
+    """Lets a layer that works in place write a new blob, which all layers behind it read; with its name.
+
+    None where it cannot be told who is to read what: the layer is there in some phases only, or a layer
+    behind it makes a blob of the same name.
+    """
+    if "include" in layer.entries or "exclude" in layer.entries:
+        return None
+    old = layer["top"][index]
+    uses: list[Use] = [(layer, "top", index)]
+    behind = False
+    for other, _, _ in net.entries.get("layer", ()):
+        if other.block is layer.block:
+            behind = True
+            continue
+        if not behind:
+            continue
+        bottoms = other["bottom"]
+        uses += [(other, "bottom", i) for i, name in enumerate(bottoms) if name == old]
+        for i, name in enumerate(other["top"]):
+            if name == old:
+                if i >= len(bottoms) or bottoms[i] != old:
+                    return None
+                uses.append((other, "top", i))
+    name = free_blob(net, layer["name"] or old)
+    return rename_blob(uses, name), name
+
+
+def free_blob(net: Message, wanted: str) -> str:
+    """`wanted`, with a number behind it if a blob of the net is called so in any phase."""
+    taken = {
+        name
+        for layer, _, _ in net.entries.get("layer", ())
+        for field in ("bottom", "top")
+        for name in layer[field]
+    }
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
+
+
+def remove_messages(tree: Tree, parent: Message, field: str, first: int) -> Patch | None:
+    """Takes the messages of a repeated field out, from the one of that index on.
+
+    None where they do not stand as fields of their own, as in a bracketed list or in the old form of a layer.
+    """
+    entries = parent.entries[field]
+    fields: list[Field] = []
+    for _, node, written in entries[first:]:
+        if not isinstance(node, Block) or written.value is not node or written.name != field:
+            return None
+        fields.append(written)
+    left = tuple(plain_value(entry[0]) for entry in entries[:first])
+    return Patch(
+        tuple(remove_text(tree, written) for written in fields), (Change(parent.block, field, left),)
+    )
