@@ -3,7 +3,10 @@
 from importlib import import_module
 from importlib.util import find_spec
 
-MODULES = ("reading", "solver", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy")
+MODULES = (
+    "reading", "solver", "clipping", "learning_rate", "loss_weight", "widening", "infogain",
+    "legacy", "structure", "layer_settings",
+)
 
 
 def load() -> None:
