@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..shapes import Shape
-from .layer_type import IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, layer_type, same_shape
+from .layer_type import (
+    IN_PLACE_FATAL,
+    IN_PLACE_RIGHT,
+    IN_PLACE_WRONG_GRADIENT,
+    layer_type,
+    one_per_value,
+    same_shape,
+)
 
 if TYPE_CHECKING:
     from ..graph import Layer
@@ -95,7 +102,9 @@ def _base(layer: Layer, param: str, at: str) -> bool:
     return False
 
 
-@layer_type("PReLU", "prelu_layer.cpp", in_place=IN_PLACE_RIGHT, nonlinear=True)
+@layer_type(
+    "PReLU", "prelu_layer.cpp", in_place=IN_PLACE_RIGHT, nonlinear=True, multiply_adds=one_per_value
+)
 def prelu(layer: Layer) -> Sequence[Shape]:
     """A learned slope for the negative side, of each channel or of all."""
     shape = layer.bottoms[0].shape

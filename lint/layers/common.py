@@ -15,6 +15,7 @@ from .layer_type import (
     IN_PLACE_WRONG_GRADIENT,
     IN_PLACE_WRONG_VALUES,
     layer_type,
+    no_products,
     same_shape,
     unknown_shapes,
 )
@@ -79,7 +80,7 @@ def inner_product(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], outputs),)
 
 
-@layer_type("Embed", "embed_layer.cpp", refuses_gradient=(0,))
+@layer_type("Embed", "embed_layer.cpp", refuses_gradient=(0,), multiply_adds=no_products)
 def embed(layer: Layer) -> Sequence[Shape]:
     """A vector for each index."""
     param = layer.message["embed_param"]
@@ -95,7 +96,7 @@ def embed(layer: Layer) -> Sequence[Shape]:
     return () if shape is None else ((*shape, outputs),)
 
 
-@layer_type("Parameter", "parameter_layer.hpp", bottoms=(0, 0))
+@layer_type("Parameter", "parameter_layer.hpp", bottoms=(0, 0), multiply_adds=no_products)
 def parameter(layer: Layer) -> Sequence[Shape]:
     """A parameter as a blob."""
     shape: Dims = tuple(layer.message["parameter_param"]["shape"]["dim"])

@@ -145,6 +145,16 @@ def scalar(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
+def one_per_value(layer: Layer) -> int | None:
+    """The multiply-adds of a layer that multiplies each value once."""
+    return layer.tops[0].count if layer.tops else 0
+
+
+def no_products(layer: Layer) -> int:
+    """The multiply-adds of a layer whose parameters are only looked up or added."""
+    return 0
+
+
 def is_in(index: int, bottoms: tuple[int, ...], total: int) -> bool:
     """Whether a bottom is one of a LayerType's list of bottoms."""
     return bottoms == ALL or index in bottoms or (index - total) in bottoms

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from ..proto.binder import Message
 from ..shapes import Shape, axis_index, shapes_differ
-from .layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES, layer_type, same_shape
+from .layer_type import (
+    IN_PLACE_RIGHT,
+    IN_PLACE_WRONG_GRADIENT,
+    IN_PLACE_WRONG_VALUES,
+    layer_type,
+    no_products,
+    one_per_value,
+    same_shape,
+)
 
 if TYPE_CHECKING:
     from ..graph import Layer
@@ -22,6 +30,7 @@ def _is_of_fork(layer: Layer) -> bool:
     "batch_norm_layer.cpp",
     in_place=IN_PLACE_RIGHT,
     normalises=True,
+    multiply_adds=one_per_value,
     open_params=_is_of_fork,
     fork_fields=None,
 )
@@ -94,7 +103,7 @@ def mvn(layer: Layer) -> Sequence[Shape]:
     return ((*shape, *(1,) * (4 - len(shape))),)
 
 
-@layer_type("Normalize", "normalize_layer.cpp", normalises=True)
+@layer_type("Normalize", "normalize_layer.cpp", normalises=True, multiply_adds=one_per_value)
 def normalize(layer: Layer) -> Sequence[Shape]:
     """SSD's: length 1, times a learned scale for each channel."""
     shape = layer.bottoms[0].shape
@@ -121,7 +130,9 @@ layer_type(
 )(same_shape)
 
 
-@layer_type("BN", "bn_layer.cpp", tops=(1, 3), in_place=IN_PLACE_RIGHT, normalises=True)
+@layer_type(
+    "BN", "bn_layer.cpp", tops=(1, 3), in_place=IN_PLACE_RIGHT, normalises=True, multiply_adds=one_per_value
+)
 def bn_segnet(layer: Layer) -> Sequence[Shape]:
     """SegNet's and ENet's, without running statistics."""
     param = layer.message["bn_param"]
@@ -136,7 +147,14 @@ _RUNNING = frozenset({
 })  # fmt: skip
 
 
-@layer_type("BN", "bn_layer.cpp", dialects=_RUNNING, in_place=IN_PLACE_RIGHT, normalises=True)
+@layer_type(
+    "BN",
+    "bn_layer.cpp",
+    dialects=_RUNNING,
+    in_place=IN_PLACE_RIGHT,
+    normalises=True,
+    multiply_adds=one_per_value,
+)
 def bn_running(layer: Layer) -> Sequence[Shape]:
     """PSPNet's, with running statistics."""
     param = layer.message["bn_param"]
@@ -158,10 +176,12 @@ def _channels(layer: Layer) -> int | None:
 layer_type("GRN", "grn_layer.cpp", normalises=True, open_params=True)(same_shape)
 
 
-# -- Scale and Bias ---------------------------------------------------------------------------------------------
+# -- Scale and Bias --------------------------------------------------------------------------------------
 
 
-@layer_type("Scale", "scale_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT)
+@layer_type(
+    "Scale", "scale_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT, multiply_adds=one_per_value
+)
 def scale(layer: Layer) -> Sequence[Shape]:
     """Times a factor, learned or the second bottom, plus a learned summand."""
     entries = layer.message.entries
@@ -176,7 +196,7 @@ def scale(layer: Layer) -> Sequence[Shape]:
     return (layer.bottoms[0].shape,)
 
 
-@layer_type("Bias", "bias_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT)
+@layer_type("Bias", "bias_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT, multiply_adds=no_products)
 def bias(layer: Layer) -> Sequence[Shape]:
     """Plus a summand, learned or the second bottom."""
     param = layer.message["bias_param"]

@@ -70,7 +70,26 @@ def _steps_and_streams(layer: Layer) -> tuple[int | None, int | None]:
     return steps, streams
 
 
-_STEPPING = {"refuses_gradient": (1,), "not_forced": (1,), "recurrent": True, "counts": _counts}
+def _multiply_adds(layer: Layer) -> int | None:
+    """Each weight once for every step of every stream; those of a still input once for the sequence."""
+    total = 0
+    shape = layer.bottoms[0].shape
+    for param in layer.params:
+        if param.role.endswith("weight"):
+            weights, times = param.count, count(shape, 1 if param.role.startswith("still") else 0, 2)
+            if weights is None or times is None:
+                return None
+            total += weights * times
+    return total
+
+
+_STEPPING = {
+    "refuses_gradient": (1,),
+    "not_forced": (1,),
+    "recurrent": True,
+    "counts": _counts,
+    "multiply_adds": _multiply_adds,
+}
 layer_type("LSTM", "lstm_layer.cpp", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
 layer_type("RNN", "rnn_layer.cpp", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
 
