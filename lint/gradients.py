@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Backward(NamedTuple):
-    """For each layer, by index: whether it runs backward, and for which of its bottoms it computes gradients."""
+    """For each layer, by index: whether it runs backward, and which bottoms' gradients it computes."""
 
     runs: list[bool]
     bottoms: list[list[bool]]

@@ -27,10 +27,11 @@ Place = tuple[int, int]  # first byte, and the one behind the last
 class NetProblem(NamedTuple):
     """Something that Caffe would stop at.
 
-    `when` says how far Caffe comes: `setup` (it refuses to build the net), `forward` or `backward` (it stops in the
-    first pass); `cpu` is refused at set-up, but only by a Caffe built without GPU. `how` is `fatal` (with a
-    message), `crash` (without one) or `hang`. `source` is Caffe's file and, if known, line. `subject` is the blob or
-    parameter that it is about; `related` are other places with what is there.
+    `when` says how far Caffe comes: `setup` (it refuses to build the net), `forward` or `backward` (it
+    stops in the first pass); `cpu` is refused at set-up, but only by a Caffe built without GPU. `how` is
+    `fatal` (with a message), `crash` (without one) or `hang`. `source` is Caffe's file and, if known,
+    line. `subject` is the blob or parameter that it is about; `related` are other places with what is
+    there.
     """
 
     kind: str
@@ -48,8 +49,9 @@ class NetProblem(NamedTuple):
 class Blob:
     """One version of a blob: what one layer wrote under a name.
 
-    A layer that works in place makes a new version, whose `below` is the one that it overwrites. `producer` is
-    None for a bottom that no layer makes. A layer that reads the blob twice is twice among the consumers.
+    A layer that works in place makes a new version, whose `below` is the one that it overwrites.
+    `producer` is None for a bottom that no layer makes. A layer that reads the blob twice is twice among
+    the consumers.
     """
 
     __slots__ = ("below", "consumers", "name", "producer", "shape", "top_index")
@@ -75,12 +77,13 @@ class Param:
     """A learnable or stored blob of a layer. `role` is what it is to the layer, such as `weight` or `bias`.
 
     `filler` is the FillerParameter as written, else None: then the blob starts with the value `constant`.
-    `owner` is the parameter it is shared with, itself if it is not shared. `spec` is its ParamSpec, if written.
+    `owner` is the parameter it is shared with, itself if it is not shared. `spec` is its ParamSpec, if
+    written.
     """
 
     __slots__ = (
-        "constant", "decay_mult", "filler", "filler_name", "index", "layer", "lr_mult", "name", "owner", "role",
-        "shape", "spec",
+        "constant", "decay_mult", "filler", "filler_name", "index", "layer", "lr_mult", "name", "owner",
+        "role", "shape", "spec",
     )  # fmt: skip
 
     def __init__(
@@ -109,7 +112,7 @@ class Param:
 
 
 class Loss(NamedTuple):
-    """A top whose sum, times `weight`, is part of the loss. `entry` is its loss_weight as written, if it is."""
+    """A top whose sum, times `weight`, is part of the loss. `entry` is its loss_weight, if written."""
 
     layer: Layer
     top_index: int
@@ -125,8 +128,8 @@ class Layer:
     """
 
     __slots__ = (
-        "bottoms", "entry", "index", "kind", "loss_weights", "message", "name", "net", "params", "phase", "tops",
-        "type",
+        "bottoms", "entry", "index", "kind", "loss_weights", "message", "name", "net", "params", "phase",
+        "tops", "type",
     )  # fmt: skip
 
     def __init__(
@@ -209,7 +212,7 @@ class Layer:
         filler_name: str = "",
         constant: float = 0.0,
     ) -> Param:
-        """Adds a parameter, whose filler is the field `filler_name` of the sub-message `owner`, if it is written."""
+        """Adds a parameter, whose filler is the field `filler_name` of `owner`, a sub-message, if written."""
         written = owner.entries.get(filler_name) if owner is not None else None
         param = Param(self, role, shape, written[0][0] if written else None, filler_name, constant)
         self.params.append(param)
@@ -228,8 +231,9 @@ class Layer:
     ) -> None:
         """Records that Caffe would stop at this layer.
 
-        `path` is the field it is about, also one that is missing, or empty for the layer itself. `at` is the check
-        in Caffe: a file and line, a line in the file of the layer's type (`:42`), or empty for just that file.
+        `path` is the field it is about, also one that is missing, or empty for the layer itself. `at` is
+        the check in Caffe: a file and line, a line in the file of the layer's type (`:42`), or empty for
+        just that file.
         """
         if path and is_unreadable(self.message, path):
             return
@@ -259,7 +263,7 @@ class Layer:
 
 
 class Net:
-    """A net in one state. `message` is its NetParameter in today's form, `dropped` are layers filtered out."""
+    """A net in one state. `message` is its NetParameter in today's form, `dropped` those filtered out."""
 
     def __init__(self, upgraded: Upgraded, state: NetState, dialect: str) -> None:
         self.upgraded = upgraded
@@ -335,7 +339,7 @@ class Net:
 
 
 def is_unreadable(message: Message, path: str) -> bool:
-    """Whether a field may be missing only because what is written cannot be read, which is reported elsewhere."""
+    """Whether a field may be missing only because what is written cannot be read, which others report."""
     for step in path.split("."):
         name, _, index = step.partition("[")
         entries = message.entries.get(name, [])

@@ -1,7 +1,7 @@
 """Building a net as Caffe would, for one phase, level and set of stages.
 
-Building never stops: all that Caffe would stop at is recorded, in order, and what cannot be known because of it is
-unknown from there on.
+Building never stops: all that Caffe would stop at is recorded, in order, and what cannot be known because
+of it is unknown from there on.
 Source: net.cpp, Net::Init; util/insert_splits.cpp; layer.hpp, Layer::SetUp.
 """
 
@@ -43,10 +43,10 @@ def build(
 ) -> Net:
     """The net in a state.
 
-    `input_shapes` tells what the data layers' tops look like where the file leaves it open: for a top's name, or
-    `*` for the first top of every data layer, a list of dimensions, 0 for "as the file says". Where the layer
-    crops, its `crop_size` stands instead of the last two. `described` are layer types that go before those known
-    here; see `layers.custom`.
+    `input_shapes` tells what the data layers' tops look like where the file leaves it open: for a top's
+    name, or `*` for the first top of every data layer, a list of dimensions, 0 for "as the file says".
+    Where the layer crops, its `crop_size` stands instead of the last two. `described` are layer types
+    that go before those known here; see `layers.custom`.
     """
     net = Net(upgraded, state, dialect)
     _Builder(net, input_shapes or {}, described or {}).build()
@@ -187,7 +187,7 @@ class _Builder:
         return self.unread
 
     def shared_in_place(self, layer: Layer, below: Blob, place: Place) -> None:
-        """Source: InsertSplits renames the bottom, so that Net::AppendTop no longer sees that it is the top."""
+        """InsertSplits renames the bottom, so that Net::AppendTop no longer sees that it is the top."""
         readers = [reader for reader in below.consumers if reader is not layer]
         if readers:
             why = f"layer '{readers[0].name}' reads it too"
@@ -313,8 +313,9 @@ class _Builder:
     def written_losses(self, layer: Layer) -> None:
         """The losses of a layer with loss_weight, once it is known which of its tops are read.
 
-        A top that has a weight and is read as well is split: the weight moves to the split, and all weights of the
-        layer are erased, so that a loss layer adds its own again (insert_splits.cpp, InsertSplits).
+        A top that has a weight and is read as well is split: the weight moves to the split, and all
+        weights of the layer are erased, so that a loss layer adds its own again (insert_splits.cpp,
+        InsertSplits).
         """
         entries = layer.message.entries["loss_weight"]
         tops = layer.tops

@@ -1,4 +1,4 @@
-"""Which layers a net keeps in a phase, at a level, with stages; and in which phases a file is meant to be used.
+"""Which layers a net keeps in a phase, at a level, with stages; and in which of these a file is to be used.
 
 Source: net.cpp, Net::FilterNet and Net::StateMeetsRule; solver.cpp, InitTrainNet and InitTestNets.
 """
@@ -32,7 +32,7 @@ class NetState:
 
 
 def file_state(net: Message, phase: str, level: int = 0, stages: tuple[str, ...] = ()) -> NetState:
-    """The state when a net's file is loaded for a phase, as pycaffe and the tools do (Net::Net with a file name).
+    """The state when a net's file is loaded for a phase, as pycaffe and the tools do.
 
     Phase and level win over the file's own state, the stages are appended to it.
     """
@@ -44,8 +44,8 @@ def solver_state(
 ) -> NetState:
     """The state of a solver's training net, or of its test net of index `test`, under `caffe train`.
 
-    A `state` in the net's file wins over the phase, the solver's `train_state` or `test_state` over both; `caffe
-    train` overwrites the level of these with that of its command line, and appends its stages.
+    A `state` in the net's file wins over the phase, the solver's `train_state` or `test_state` over both;
+    `caffe train` overwrites the level of these with that of its command line, and appends its stages.
     """
     if test is None:
         state = NetState(TRAIN).merged(net["state"]).merged(solver["train_state"])
@@ -74,7 +74,7 @@ def kept_layers(net: Message, state: NetState) -> Iterator[tuple[Entry, bool]]:
 
 
 def rule_is_met(rule: Message, state: NetState) -> bool:
-    """Whether an include or exclude rule is met: all that is written in it must hold (Net::StateMeetsRule)."""
+    """Whether an include or exclude rule is met: all that it says must hold (Net::StateMeetsRule)."""
     entries = rule.entries
     if not entries:
         return True
@@ -92,10 +92,10 @@ def rule_is_met(rule: Message, state: NetState) -> bool:
 def states_of(net: Message) -> tuple[NetState, ...]:
     """The states that an upgraded net's file is made for, when no solver says it.
 
-    Public nets come as one file for both phases, as a pair of files for one phase each, and as deploy files. A file
-    is made for the phases and stages in which it hangs together: every bottom is made before, no top twice. If both
-    phases are as good, they are both meant when rules tell them apart; else TRAIN where there is a loss to learn
-    from, TEST where there is none.
+    Public nets come as one file for both phases, as a pair of files for one phase each, and as deploy
+    files. A file is made for the phases and stages in which it hangs together: every bottom is made
+    before, no top twice. If both phases are as good, they are both meant when rules tell them apart; else
+    TRAIN where there is a loss to learn from, TEST where there is none.
     """
     written = net["state"]
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
@@ -140,7 +140,7 @@ def _learns(net: Message) -> bool:
 
 
 def _faults(net: Message, state: NetState) -> int:
-    """The number of bottoms that no earlier layer makes and of tops made twice; an empty net is all faults."""
+    """How many bottoms no earlier layer makes and tops are made twice; an empty net is all faults."""
     made: set[str] = set()
     number = layers = 0
     for (layer, _, _), keep in kept_layers(net, state):

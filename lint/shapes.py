@@ -26,7 +26,7 @@ def count(shape: Shape, start: int = 0, end: int | None = None) -> int | None:
 
 
 def axis_index(axis: int, axes: int) -> int | None:
-    """The axis counted from the front, None if there is none: -axes to axes - 1 (Blob::CanonicalAxisIndex)."""
+    """The axis from the front, None if it is not in -axes to axes - 1 (Blob::CanonicalAxisIndex)."""
     if axis < 0:
         axis += axes
     return axis if 0 <= axis < axes else None

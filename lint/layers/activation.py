@@ -102,9 +102,7 @@ def _base(layer: Layer, param: str, at: str) -> bool:
     return False
 
 
-@layer_type(
-    "PReLU", "prelu_layer.cpp", in_place=IN_PLACE_RIGHT, nonlinear=True, multiply_adds=one_per_value
-)
+@layer_type("PReLU", "prelu_layer.cpp", in_place=IN_PLACE_RIGHT, nonlinear=True, multiply_adds=one_per_value)
 def prelu(layer: Layer) -> Sequence[Shape]:
     """A learned slope for the negative side, of each channel or of all."""
     shape = layer.bottoms[0].shape

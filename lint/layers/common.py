@@ -34,7 +34,7 @@ def find_axis(layer: Layer, axis: int, shape: Dims, path: str) -> int | None:
     return found
 
 
-# -- weights ----------------------------------------------------------------------------------------------------
+# -- weights ---------------------------------------------------------------------------------------------
 
 
 def _inner_product_multiply_adds(layer: Layer) -> int | None:
@@ -104,7 +104,7 @@ def parameter(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
-# -- joining and parting ----------------------------------------------------------------------------------------
+# -- joining and parting ---------------------------------------------------------------------------------
 
 
 def _one_bottom(layer: Layer) -> bool:
@@ -281,7 +281,7 @@ def axpy(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
-# -- changing the shape -----------------------------------------------------------------------------------------
+# -- changing the shape ----------------------------------------------------------------------------------
 
 
 @layer_type("Reshape", "reshape_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)
@@ -314,7 +314,7 @@ def reshape(layer: Layer) -> Sequence[Shape]:
     if -1 not in dims:
         made = count(tuple(top))
         if differ(made, total):
-            text = f"it must keep the number of elements: {layer.shown()} has {total}, {describe(tuple(top))} {made}"
+            text = f"it must keep the {total} elements of {layer.shown()}, not {made}: {describe(tuple(top))}"
             layer.fail("reshape-count", text, path, ":87")
         return (tuple(top),)
     # Dimensions that are kept cancel out, known or not.
@@ -449,7 +449,7 @@ def reduction(layer: Layer) -> Sequence[Shape]:
     return () if found is None else (shape[:found],)
 
 
-# -- choosing ---------------------------------------------------------------------------------------------------
+# -- choosing --------------------------------------------------------------------------------------------
 
 
 @layer_type(
@@ -535,7 +535,7 @@ def filter_(layer: Layer) -> Sequence[Shape]:
     """The items whose selector, the last bottom, is not 0: at setup all of them, later as the data has it."""
     last = len(layer.bottoms) - 1
     if len(layer.tops) != last:
-        text = f"it makes one top for each bottom but the last: it has {last + 1} bottoms, {len(layer.tops)} tops"
+        text = f"it makes a top for each bottom but the last, so {last} and not {len(layer.tops)}"
         layer.fail("top-count", text, "top")
     selector = layer.bottoms[last].shape
     if selector is not None and any(differ(dim, 1) for dim in selector[1:]):

@@ -178,7 +178,7 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
 
 @layer_type("Input", "input_layer.cpp", tops=(1, None), **_SOURCE)
 def input_(layer: Layer) -> Sequence[Shape]:
-    """Tops that a program fills. Without any shape, a top has no axes and no elements until it is given some."""
+    """Tops that a program fills. Without a shape, one has no axes and no elements until it is given some."""
     shapes = layer.message["input_param"]["shape"]
     tops = len(layer.tops)
     if not shapes:
@@ -190,7 +190,7 @@ def input_(layer: Layer) -> Sequence[Shape]:
     return [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
 
 
-# -- data layers of forks ---------------------------------------------------------------------------------------
+# -- data layers of forks --------------------------------------------------------------------------------
 
 
 @layer_type("AnnotatedData", "annotated_data_layer.cpp", tops=(1, None), **_SOURCE)

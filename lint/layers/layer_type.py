@@ -1,4 +1,4 @@
-"""What is to be known of a layer type, and the table of all types, filled by the other files of this folder."""
+"""What is to be known of a layer type, and the table of all types, which the other files here fill."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ ALL = (-9,)  # in place of bottom indices: every bottom
 class LayerType(NamedTuple):
     """A layer type, described once. Lists of bottoms are indices, -1 the last, `ALL` every one.
 
-    `infer` gives the shape of each top and adds the layer's parameters; it reports what Caffe's LayerSetUp and
-    Reshape would refuse. `counts` gives the numbers of bottoms and tops where they depend on the layer's fields.
+    `infer` gives the shape of each top and adds the layer's parameters; it reports what Caffe's
+    LayerSetUp and Reshape would refuse. `counts` gives the numbers of bottoms and tops where they depend
+    on the layer's fields.
     """
 
     name: str

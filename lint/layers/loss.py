@@ -18,8 +18,8 @@ TWICE_BATCH = "twice-batch"  # twice that
 LOSS_PARAM = "loss-param"  # as loss_param says: see `loss_normalization`
 
 _LOSS: dict[str, Any] = {
-    "bottoms": (2, 2), "fork_bottoms": (2, 4), "fork_tops": (1, 3), "is_loss": True, "auto_top": True, "loss_weight": 1.0,
-    "fork_fields": None,
+    "bottoms": (2, 2), "fork_bottoms": (2, 4), "fork_tops": (1, 3), "fork_fields": None,
+    "is_loss": True, "auto_top": True, "loss_weight": 1.0,
 }  # fmt: skip
 _LABELLED = {**_LOSS, "refuses_gradient": (1,), "not_forced": (1,)}
 
@@ -79,7 +79,7 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     },
 )
 def infogain_loss(layer: Layer) -> Sequence[Shape]:
-    """The logarithms of all probabilities, weighted by the label's row of a matrix; as it is since Caffe 1.0."""
+    """The logarithms of all probabilities, weighted by the label's row of a matrix; as since Caffe 1.0."""
     message = layer.message
     param = message["infogain_loss_param"]
     if "normalize" in message["loss_param"].entries and layer.net.dialect == "bvlc":
@@ -175,7 +175,7 @@ def contrastive_loss(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
-# -- losses of forks --------------------------------------------------------------------------------------------
+# -- losses of forks -------------------------------------------------------------------------------------
 
 
 def _smooth_l1_loss(layer: Layer) -> Sequence[Shape]:
@@ -196,8 +196,8 @@ _SMOOTH: dict[str, Any] = {
 }
 # The layer set-up of R-CNN's does not call that of the losses, so it has no weight unless one is written.
 _RCNN = frozenset({
-    "faster-rcnn", "fast-rcnn", "faster-rcnn-upstream", "pvanet", "pvanet-master", "ctpn", "frcnn", "happynear",
-    "brocolli",
+    "faster-rcnn", "fast-rcnn", "faster-rcnn-upstream", "pvanet", "pvanet-master", "ctpn", "frcnn",
+    "happynear", "brocolli",
 })  # fmt: skip
 layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", bottoms=(2, 3), loss_weight=1.0, **_SMOOTH)(
     _smooth_l1_loss

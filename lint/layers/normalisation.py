@@ -35,7 +35,7 @@ def _is_of_fork(layer: Layer) -> bool:
     fork_fields=None,
 )
 def batch_norm(layer: Layer) -> Sequence[Shape]:
-    """Mean 0 and variance 1 for each channel. Its three blobs are statistics, which the solver must not learn."""
+    """Mean 0 and variance 1 for each channel. Its blobs are statistics, which the solver must not learn."""
     shape = layer.bottoms[0].shape
     channels: int | None = None
     if shape is not None:
@@ -143,7 +143,8 @@ def bn_segnet(layer: Layer) -> Sequence[Shape]:
 
 
 _RUNNING = frozenset({
-    "pspnet", "yjxiong-mem", "yjxiong-interp", "yjxiong-action-recog", "happynear", "brocolli", "cambricon", "ncnn",
+    "pspnet", "yjxiong-mem", "yjxiong-interp", "yjxiong-action-recog", "happynear", "brocolli", "cambricon",
+    "ncnn",
 })  # fmt: skip
 
 
@@ -179,9 +180,7 @@ layer_type("GRN", "grn_layer.cpp", normalises=True, open_params=True)(same_shape
 # -- Scale and Bias --------------------------------------------------------------------------------------
 
 
-@layer_type(
-    "Scale", "scale_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT, multiply_adds=one_per_value
-)
+@layer_type("Scale", "scale_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT, multiply_adds=one_per_value)
 def scale(layer: Layer) -> Sequence[Shape]:
     """Times a factor, learned or the second bottom, plus a learned summand."""
     entries = layer.message.entries

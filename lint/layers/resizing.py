@@ -110,7 +110,7 @@ def max_unpool(layer: Layer) -> Sequence[Shape]:
 
 @layer_type("Interp", "interp_layer.cpp", upsampling=True)
 def interp(layer: Layer) -> Sequence[Shape]:
-    """Bilinear resizing, of DeepLab v2 and PSPNet: by one factor, to a size, or by two factors, in that order."""
+    """Bilinear resizing, of DeepLab v2 and PSPNet: by one factor, to a size, or by two factors."""
     param = layer.message["interp_param"]
     shape = layer.bottoms[0].shape
     if shape is None or len(shape) != 4:

@@ -12,7 +12,7 @@ from .layer_type import Count, layer_type
 if TYPE_CHECKING:
     from ..graph import Layer
 
-# -- Convolution and its kin: base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp -----------------------------
+# -- Convolution and its kin: base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp ----------------------
 
 
 class Geometry:
@@ -51,7 +51,7 @@ class Geometry:
             self.stride = None
 
     def sizes_of(self, name: str, stem: str, otherwise: int | None) -> Sequence[int] | None:
-        """One of kernel_size, stride, pad, dilation for each spatial axis. `stem` is that of its _h and _w forms."""
+        """One of kernel_size, stride, pad, dilation for each spatial axis; `stem` is that of _h and _w."""
         entries = self.param.entries
         written = entries.get(name)
         axes = self.axes
@@ -271,7 +271,7 @@ def im2col(layer: Layer) -> Sequence[Shape]:
     return ((*shape[: geometry.axis], channels, *sizes),)
 
 
-# -- Pooling: pooling_layer.cpp ---------------------------------------------------------------------------------
+# -- Pooling: pooling_layer.cpp --------------------------------------------------------------------------
 
 Pair = tuple[int, int]
 
