@@ -6,6 +6,7 @@ found by reading the repaired fields on their own: the rest of the file must sta
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +17,9 @@ from ..proto.schema import Schema
 from ..proto.tree import Block, Field, Problem, Tree
 from .apply import edited
 from .edit import Change, Edit, Fix
+
+_IN_WORD = re.compile(rb"[A-Za-z0-9_]").match
+_QUOTE_FOLLOWS = re.compile(rb"\s*(?:#[^\n]*\n\s*)*[\"']").match
 
 
 class Text(NamedTuple):
@@ -39,7 +43,7 @@ def repairs(text: Text, problems: Sequence[Problem]) -> list[Fix | None]:
     for problem in problems:
         key: object = problem
         if problem.repair:
-            message, fields = _owners(text, _edits([problem]))
+            message, fields = _owners(text, _edits(text, [problem]))
             if fields:
                 key = id(message.block), fields[0].name
             groups.setdefault(key, []).append(problem)
@@ -49,7 +53,7 @@ def repairs(text: Text, problems: Sequence[Problem]) -> list[Fix | None]:
 
 
 def _repair(text: Text, problems: list[Problem]) -> Fix | None:
-    edits = _edits(problems)
+    edits = _edits(text, problems)
     message, fields = _owners(text, edits)
     changes = _changes(text, message, fields, edits) if fields else ()
     if changes is None:
@@ -59,9 +63,22 @@ def _repair(text: Text, problems: list[Problem]) -> Fix | None:
     return Fix(text.path, title, edits, changes, all(problem.safe for problem in problems))
 
 
-def _edits(problems: list[Problem]) -> tuple[Edit, ...]:
+def _edits(text: Text, problems: list[Problem]) -> tuple[Edit, ...]:
     edits = {Edit(start, end, new) for problem in problems for start, end, new in problem.repair or ()}
-    return tuple(sorted(edits))
+    return tuple(sorted(_apart(text.tree.source, edit) for edit in edits))
+
+
+def _apart(source: bytes, edit: Edit) -> Edit:
+    """The edit with a space where it would join two words that something else stood between."""
+    new = edit.text
+    behind = source[edit.end : edit.end + 1]
+    before = source[max(edit.start - 1, 0) : edit.start]
+    if edit.start < edit.end and _IN_WORD(behind):
+        if not new and _IN_WORD(before):
+            new = b" "
+        elif _IN_WORD(new[-1:]) and not _IN_WORD(source[edit.end - 1 : edit.end]):
+            new += b" "
+    return edit._replace(text=new)
 
 
 def _owners(text: Text, edits: tuple[Edit, ...]) -> tuple[Message, list[Field]]:
@@ -107,12 +124,10 @@ def message_at(message: Message, start: int, end: int) -> Message:
 
 def _next_message(message: Message, start: int, end: int) -> Message | None:
     for entries in message.entries.values():
-        if not isinstance(entries[0][0], Message):
-            continue
         index = bisect_right(entries, start, key=lambda entry: entry[1].start) - 1
         if index >= 0:
-            inner: Message = entries[index][0]
-            if inner.block.open_end <= start and end <= inner.block.close:
+            inner = entries[index][0]
+            if isinstance(inner, Message) and inner.block.open_end <= start and end <= inner.block.close:
                 return inner
     return None
 
@@ -122,6 +137,8 @@ def _changes(
 ) -> tuple[Change, ...] | None:
     """What edits of some fields change in a message, None if the fields would not be better off for them."""
     source = text.tree.source
+    if any(_QUOTE_FOLLOWS(source, field.end) for field in fields):  # it would be joined to the repaired value
+        return None
     repaired = {field.start: _edited(source, field, edits) for field in fields}
     names = {field.name for field in fields}
     for piece in repaired.values():

@@ -560,7 +560,7 @@ def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
     """
     message = solver.message
     length = message["max_iter"]
-    if length <= 0 or message["gamma"] == 1:  # a step of 1 is no step: written so on purpose
+    if length <= 0 or "gamma" not in message or message["gamma"] == 1:  # 1: no step, on purpose
         return
     if message["lr_policy"] == "step" and message["stepsize"] >= length:
         rate = number_text(learning_rate(message, length - 1) or 0)

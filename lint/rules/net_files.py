@@ -21,8 +21,8 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
 
     ## Why it hurts
 
-    Caffe stops: `Refusing to upgrade inconsistent NetParameter input; the definition includes both 'layer' and
-    'layers' fields.`
+    Caffe stops: `Refusing to upgrade inconsistent NetParameter input; the definition includes both 'layer'
+    and 'layers' fields.`
 
     ## Example
 

@@ -63,13 +63,13 @@ def syntax_error(file: SourceFile) -> Iterator[Hit]:
     ## Example
 
         net: "train.prototxt"
-        base_lr = 0.01
+        base_lr=0.01
         lr_policy: "fixed";;
 
     ## Use instead
 
         net: "train.prototxt"
-        base_lr: 0.01
+        base_lr:0.01
         lr_policy: "fixed";
 
     The fix is safe, and offered where only one reading is possible.
@@ -725,6 +725,8 @@ def _once(found: Iterable[tuple[Hit, Problem]]) -> Iterator[Hit]:
 
 def _is_typo(file: SourceFile, problem: Problem) -> bool:
     """Whether a field that no Caffe has is a known one misspelt, not a field of a Caffe that is not known."""
+    if _in_wreckage(file, problem):
+        return False
     written, meant = _words(file, problem)
     if _fold(written) == _fold(meant):
         return True
@@ -734,6 +736,14 @@ def _is_typo(file: SourceFile, problem: Problem) -> bool:
         return True
     type_name = _type_of(message_at(file.message, problem.start, problem.end))
     return _fold(type_name) != _fold(written.removesuffix("_param"))
+
+
+def _in_wreckage(file: SourceFile, problem: Problem) -> bool:
+    """Whether the parser lost its way before this on the same line, so that it need not be a field."""
+    line_start = file.source.rfind(b"\n", 0, problem.start) + 1
+    return any(
+        other.kind == "syntax" and line_start <= other.start < problem.start for other in file.tree.problems
+    )
 
 
 def _is_near_value(file: SourceFile, problem: Problem) -> bool:

@@ -339,10 +339,13 @@ def update_out_of_range(solver: SolverFile) -> Iterator[Hit]:
         ("delta", _judged_delta),
     ):
         if name in known.reads and name in message:
-            verdict = judge(message["type"], message[name])
+            value = message[name]
+            verdict = (
+                judge(message["type"], value) if value == value else ("error", "Every weight becomes NaN.")
+            )
             if verdict:
                 severity, reason = verdict
-                shown = f"{name} is {number_text(message[name])}"
+                shown = f"{name} is {number_text(value)}"
                 yield Hit(solver.file, message.span(name), shown, reason, severity)
 
 
@@ -570,10 +573,14 @@ def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
         )
         return
     momentum = message["momentum"]
-    limits = {"SGD": 2 * (1 + momentum), "Nesterov": 2 * (1 + momentum) / (1 + 2 * momentum)}
-    limit = limits.get(message["type"])
     rate = largest_rate(message)
-    if limit is None or rate is None or not 0 <= momentum < 1 or message["regularization_type"] != "L2":
+    if rate is None or not 0 <= momentum < 1 or message["regularization_type"] != "L2":
+        return
+    if message["type"] == "SGD":
+        limit = 2 * (1 + momentum)
+    elif message["type"] == "Nesterov":
+        limit = 2 * (1 + momentum) / (1 + 2 * momentum)
+    else:
         return
     if rate.value * decay >= limit:
         yield Hit(

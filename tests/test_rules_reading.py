@@ -1,0 +1,259 @@
+"""Family E: what cannot be read is found at its place, and repaired where only one meaning is possible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import check, check_files, fix, places
+
+SOLVER = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 100\n'
+LAYER = 'layer {\n  name: "a"\n  type: "ReLU"\n  bottom: "data"\n  top: "a"\n}\n'
+
+
+def errors(
+    text: str | bytes, name: str = "solver.prototxt", **settings: object
+) -> list[tuple[str, int, int]]:
+    """Code, line and column of each finding of family E, but for the net that is not there."""
+    found = check(text, name, select=("E1",), ignore=("E121",), **settings)
+    return [(finding.code, finding.place.line, finding.place.column) for finding in found]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "column", "repaired"),
+    [
+        ("base_lr = 0.01", "E101", 9, "base_lr : 0.01"),
+        ("base_lr: 0.01;;", "E101", 15, "base_lr: 0.01;"),
+        ("base_lr: +0.01", "E101", 10, "base_lr: 0.01"),
+        ("base_lr: 0.01 // slow", "E103", 15, "base_lr: 0.01 # slow"),
+        ("base_lr: 0.01 /* slow */", "E103", 15, "base_lr: 0.01 # slow "),
+        ("lr_policy: “fixed”", "E104", 12, 'lr_policy: "fixed"'),
+        ("base_lr:\N{NO-BREAK SPACE}0.01", "E104", 9, "base_lr: 0.01"),
+        ("snapshot_prefix: models/lenet", "E106", 18, 'snapshot_prefix: "models/lenet"'),
+        ('snapshot_prefix: "lenet', "E106", 18, 'snapshot_prefix: "lenet"'),
+        (r'snapshot_prefix: "C:\models\lenet"', "E107", 21, r'snapshot_prefix: "C:\\models\\lenet"'),
+        ("base_lr 0.01", "E108", 9, "base_lr: 0.01"),
+        ("weigth_decay: 0.1", "E110", 1, "weight_decay: 0.1"),
+        ("lr_policy: fixed", "E111", 12, 'lr_policy: "fixed"'),
+        ('base_lr: "0.01"', "E111", 10, "base_lr: 0.01"),
+        ("max_iter: 1e4", "E111", 11, "max_iter: 10000"),
+        ("debug_info: TRUE", "E111", 13, "debug_info: true"),
+        ('solver_mode: "GPU"', "E111", 14, "solver_mode: GPU"),
+        ("solver_mode: gpu", "E112", 14, "solver_mode: GPU"),
+    ],
+)
+def test_one_mistake_is_one_finding_and_one_repair(line: str, code: str, column: int, repaired: str) -> None:
+    frame = 'net: "net.prototxt"\n{}\ngamma: 0.1\n'
+    assert errors(frame.format(line)) == [(code, 2, column)]
+    assert fix(frame.format(line), "solver.prototxt", select=("E1",)) == frame.format(repaired)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "column"),
+    [
+        ("base_lr:", "E109", 1),
+        ("learning_rate: 0.01", "E110", 1),
+        ("base_lr { }", "E111", 9),
+        ("max_iter: 1.5", "E111", 11),
+        ("random_seed: RANDOM_SEED", "E111", 14),
+        ("snapshot_format: TXT", "E112", 18),
+        ('net: "other.prototxt"', "E113", 1),
+    ],
+)
+def test_what_has_several_meanings_is_found_and_left(line: str, code: str, column: int) -> None:
+    text = f'net: "net.prototxt"\n{line}\ngamma: 0.1\n'
+    assert errors(text) == [(code, 2, column)]
+    assert fix(text, "solver.prototxt", select=("E1",)) == text
+
+
+def test_a_clean_file_has_no_finding() -> None:
+    assert errors(SOLVER) == []
+    assert errors(LAYER, "net.prototxt") == []
+
+
+def test_every_mistake_of_a_file_is_found_in_one_pass_and_all_are_repaired() -> None:
+    text = "net: “net.prototxt”\nbase_lr = 0.01\nlr_policy: fixed // so\nmax_iter: 1e4\nweigth_decay: 1\n"
+    assert [code for code, _, _ in errors(text)] == ["E104", "E101", "E111", "E103", "E111", "E110"]
+    repaired = (
+        'net: "net.prototxt"\nbase_lr : 0.01\nlr_policy: "fixed" # so\nmax_iter: 10000\nweight_decay: 1\n'
+    )
+    assert fix(text, "solver.prototxt", select=("E1",)) == repaired
+
+
+def test_a_byte_order_mark_is_taken_out_and_nothing_else() -> None:
+    assert errors("\ufeff" + SOLVER) == [("E105", 1, 1)]
+    assert fix("\ufeff" + SOLVER, "solver.prototxt", select=("E1",)) == SOLVER
+
+
+def test_a_missing_brace_is_inserted_only_by_an_unsafe_fix() -> None:
+    text = LAYER.replace("}\n", "") + LAYER.replace('"a"', '"b"')
+    assert errors(text, "net.prototxt") == [("E102", 6, 1)]
+    assert fix(text, select=("E1",)) == text
+    assert fix(text, unsafe=True, select=("E1",)) == LAYER + LAYER.replace('"a"', '"b"')
+
+
+def test_values_of_one_repeated_field_are_repaired_together() -> None:
+    text = SOLVER + 'stepvalue: "100"\nstepvalue: 200\nstepvalue: 3e2\n'
+    assert [line for _, line, _ in errors(text)] == [5, 7]
+    repaired = fix(text, "solver.prototxt", select=("E1",))
+    assert repaired == SOLVER + "stepvalue: 100\nstepvalue: 200\nstepvalue: 300\n"
+
+
+def test_a_name_misspelt_several_times_is_repaired_everywhere() -> None:
+    text = SOLVER + "stepvalues: 1\nstepvalues: 2\nstepvalue: 3\n"
+    assert (
+        fix(text, "solver.prototxt", select=("E1",)) == SOLVER + "stepvalue: 1\nstepvalue: 2\nstepvalue: 3\n"
+    )
+
+
+def test_a_rename_that_would_write_a_field_twice_is_not_offered() -> None:
+    text = SOLVER + "base_lrr: 0.1\n"
+    assert errors(text) == [("E110", 5, 1)]
+    assert fix(text, "solver.prototxt", select=("E1",)) == text
+
+
+def test_a_repair_does_not_join_words() -> None:
+    text = SOLVER.replace("max_iter: 100\n", "max_iter: 100 a.b;gamma: 0.1\n")
+    assert ";" not in fix(text, "solver.prototxt", select=("E1",))
+    assert "bgamma" not in fix(text, "solver.prototxt", select=("E1",))
+    text = SOLVER + 'display: "10"gamma: 0.1\n'
+    assert fix(text, "solver.prototxt", select=("E1",)) == SOLVER + "display: 10 gamma: 0.1\n"
+
+
+def test_a_value_is_not_repaired_in_front_of_another_string() -> None:
+    text = SOLVER + 'snapshot_prefix: x "y"\n'
+    assert fix(text, "solver.prototxt", select=("E1",)) == text
+
+
+def test_words_in_a_line_that_is_no_field_are_not_renamed() -> None:
+    text = SOLVER + "momentum: a=b.c;Gamma=0.99\n"
+    assert "gamma" not in fix(text, "solver.prototxt", select=("E1",))
+
+
+def test_a_block_is_renamed_with_all_that_is_in_it() -> None:
+    text = LAYER.replace("}\n", "  relu_parm { negative_slope: 0.1 }\n}\n")
+    assert fix(text, select=("E1",)) == text.replace("relu_parm", "relu_param")
+
+
+@pytest.mark.parametrize(
+    ("type_name", "field"),
+    [
+        ("GRN", "grn_param"),  # not lrn_param
+        ("Squeeze", "squeeze_param"),  # not unsqueeze_param
+        ("NLLLoss", "nll_loss_param"),  # not l1_loss_param
+        ("Data", "transform_param_x"),  # not transform_param
+    ],
+)
+def test_a_field_of_somebody_elses_layer_is_not_renamed(type_name: str, field: str) -> None:
+    text = LAYER.replace("ReLU", type_name).replace("}\n", f"  {field} {{ scale: 1 }}\n}}\n")
+    assert "E110" in [code for code, _, _ in errors(text, "net.prototxt")]
+    assert fix(text, unsafe=True, select=("E1",)) == text
+
+
+def test_what_no_caffe_knows_is_reported_once_with_its_number() -> None:
+    text = "".join(LAYER.replace("}\n", "  pad_left: 1\n}\n") for _ in range(3))
+    (finding,) = check(text, select=("E1",))
+    assert (finding.code, finding.place.line) == ("E110", 6)
+    assert "3 times" in finding.reason
+
+
+def test_a_misspelt_layer_type_is_an_error_and_repaired() -> None:
+    text = (
+        LAYER.replace("ReLU", "Relu") + LAYER.replace("ReLU", "Convoluton") + LAYER.replace("ReLU", "SOFTMAX")
+    )
+    assert [code for code, _, _ in errors(text, "net.prototxt")] == ["E116"] * 3
+    assert {finding.severity for finding in check(text, select=("E1",))} == {"error"}
+    repaired = LAYER + LAYER.replace("ReLU", "Convolution") + LAYER.replace("ReLU", "Softmax")
+    assert fix(text, select=("E1",)) == repaired
+
+
+@pytest.mark.parametrize("type_name", ["UnPooling", "DocData", "GRN", "MyLayer", "CTCLoss"])
+def test_a_layer_type_like_no_other_is_advice_once(type_name: str) -> None:
+    text = LAYER.replace("ReLU", type_name) * 3
+    (finding,) = check(text, select=("E1",))
+    assert (finding.code, finding.severity, finding.fix) == ("E116", "advice", None)
+
+
+FORK_NET = """\
+layer {
+  name: "norm"
+  type: "Normalize"
+  bottom: "data"
+  top: "norm"
+  norm_param { across_spatial: false }
+}
+"""
+
+
+def test_a_file_of_one_fork_has_no_finding_unless_another_caffe_is_asked_for() -> None:
+    assert check(FORK_NET, select=("E1",)) == []
+    assert check(FORK_NET, select=("E1",), dialect="ssd") == []
+    found = check(FORK_NET, select=("E1",), dialect="bvlc")
+    assert places(found) == [("E115", 3), ("E115", 6)]
+    assert {finding.severity for finding in found} == {"error"}
+    assert "ssd" in found[0].message
+
+
+def test_a_file_that_fits_no_single_caffe_is_a_warning() -> None:
+    fields = ("dense_image_data_param { batch_size: 4 }", "detectnet_groundtruth_param { stride: 16 }")
+    text = "".join(LAYER.replace("}\n", f"  {field}\n}}\n") for field in fields)
+    (finding,) = check(text, select=("E1",))
+    assert (finding.code, finding.severity) == ("E115", "warning")
+
+
+def test_a_repeated_field_points_at_the_first() -> None:
+    (finding,) = check(SOLVER + "base_lr: 0.1\n", "solver.prototxt", select=("E113",))
+    assert [place.line for place in finding.related] == [2]
+
+
+def test_both_forms_of_layers_are_refused() -> None:
+    text = 'layers {\n  name: "a"\n  type: RELU\n  bottom: "x"\n  top: "x"\n}\n' + LAYER
+    assert places(check(text, select=("E1",))) == [("E117", 7)]
+
+
+def test_a_v0_net_tells_what_is_refused_and_what_is_lost() -> None:
+    text = (
+        'layers {\n  layer { name: "a" type: "relu" pad: 1 }\n  bottom: "x"\n  top: "x"\n}\n'
+        'layers {\n  layer { name: "b" type: "swish" }\n  bottom: "x"\n  top: "x"\n}\n'
+    )
+    found = check(text, select=("E1",))
+    assert [(finding.code, finding.place.line, finding.severity) for finding in found] == [
+        ("E119", 2, "warning"),
+        ("E118", 7, "error"),
+    ]
+
+
+def test_a_net_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (finding,) = check(SOLVER, "solver.prototxt", select=("E1",))
+    assert (finding.code, finding.severity, finding.place.line) == ("E121", "warning", 1)
+
+
+def test_a_net_found_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "caffe-lint.toml").write_text("")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "net.prototxt").write_text(LAYER)
+    text = SOLVER.replace("net.prototxt", "/home/someone/models/net.prototxt")
+    (finding,) = check(text, "solver.prototxt", select=("E1", "P1"))
+    assert (finding.code, finding.severity) == ("P101", "advice")
+    assert str(Path("models") / "net.prototxt") in finding.message
+
+
+def test_several_nets_that_could_be_meant_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "caffe-lint.toml").write_text("")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "net.prototxt").write_text(LAYER)
+    text = SOLVER.replace("net.prototxt", "/home/someone/net.prototxt")
+    (finding,) = check(text, "solver.prototxt", select=("E1", "P1"))
+    assert (finding.code, finding.severity) == ("E122", "warning")
+    assert str(Path("a") / "net.prototxt") in finding.reason
+
+
+def test_a_solver_is_no_net() -> None:
+    found = check_files(
+        {"solver.prototxt": SOLVER.replace("net.prototxt", "other.prototxt"), "other.prototxt": SOLVER}
+    )
+    assert [(f.code, f.place.path) for f in found if f.code == "E123"] == [("E123", "solver.prototxt")]

@@ -1,0 +1,383 @@
+"""Family S: what Caffe refuses in a solver, and what it takes and learns nothing with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from harness import check, check_files, fix
+
+from caffe_lint.findings import Finding
+
+GOOD = """\
+net: "net.prototxt"
+test_iter: 10
+test_interval: 100
+type: "SGD"
+base_lr: 0.01
+momentum: 0.9
+weight_decay: 0.0005
+lr_policy: "step"
+gamma: 0.1
+stepsize: 100
+max_iter: 300
+snapshot_prefix: "lenet"
+"""
+
+
+def solver(**fields: str | None) -> str:
+    """The good solver with some fields written otherwise, added, or (None) left out."""
+    lines = GOOD.splitlines()
+    for name, value in fields.items():
+        written = f"{name}: {value}"
+        old = [line for line in lines if line.startswith(f"{name}:")]
+        if value is None:
+            lines = [line for line in lines if line not in old]
+        elif old:
+            lines[lines.index(old[0])] = written
+        else:
+            lines.append(written)
+    return "\n".join(lines) + "\n"
+
+
+def found(text: str, **settings: object) -> list[Finding]:
+    return check(text, "solver.prototxt", select=("S1",), **settings)
+
+
+def verdicts(text: str, **settings: object) -> list[tuple[str, str]]:
+    return [(finding.code, finding.severity) for finding in found(text, **settings)]
+
+
+def fixed(text: str, *, unsafe: bool = False) -> str:
+    return fix(text, "solver.prototxt", unsafe=unsafe, select=("S1",))
+
+
+def test_a_good_solver_has_no_finding() -> None:
+    assert verdicts(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "severity"),
+    [
+        ({"net": None}, "S101", "error"),
+        ({"train_net": '"net.prototxt"'}, "S101", "error"),
+        ({"net": None, "train_net": '"net.prototxt"'}, "S102", "error"),
+        ({"test_net": '"a"', "test_iter": None}, "S102", "error"),
+        ({"test_state": '{ stage: "a" }\ntest_state: { stage: "b" }'}, "S103", "error"),
+        ({"test_interval": None}, "S104", "error"),
+        ({"test_interval": "0"}, "S104", "error"),
+        ({"test_iter": None}, "S105", "advice"),
+        ({"test_iter": "0"}, "S105", "advice"),
+        ({"max_iter": None}, "S106", "error"),
+        ({"max_iter": None, "snapshot": "0"}, "S106", "advice"),
+        ({"max_iter": "0"}, "S106", "advice"),
+        ({"max_iter": "0", "test_iter": None, "test_interval": None}, "S106", "error"),
+        ({"iter_size": "0"}, "S107", "error"),
+        ({"iter_size": "-2"}, "S107", "error"),
+        ({"average_loss": "0"}, "S108", "error"),
+        ({"debug_info": "true"}, "S109", "advice"),
+        ({"snapshot_prefix": None}, "S110", "advice"),
+        ({"lr_policy": '"Step"'}, "S121", "error"),
+        ({"lr_policy": '"adaptive"'}, "S121", "error"),
+        ({"lr_policy": None}, "S121", "error"),
+        ({"gamma": None}, "S122", "warning"),
+        ({"gamma": None, "stepsize": "300"}, "S122", "advice"),
+        ({"stepsize": None}, "S122", "error"),
+        ({"lr_policy": '"exp"', "gamma": None, "stepsize": None}, "S122", "error"),
+        ({"lr_policy": '"inv"', "gamma": None, "stepsize": None}, "S122", "warning"),
+        ({"lr_policy": '"poly"', "gamma": None, "stepsize": None}, "S122", "warning"),
+        ({"lr_policy": '"multistep"', "stepsize": None}, "S122", "warning"),
+        ({"lr_policy": '"multistep"'}, "S122", "warning"),
+        ({"lr_policy": '"sigmoid"', "gamma": None}, "S122", "warning"),
+        ({"stepsize": "0"}, "S123", "error"),
+        ({"stepsize": "-1"}, "S123", "error"),
+        ({"gamma": "-0.1"}, "S123", "error"),
+        ({"lr_policy": '"multistep"', "gamma": "-1", "stepsize": None, "stepvalue": "9"}, "S123", "warning"),
+        ({"lr_policy": '"fixed"', "gamma": None}, "S124", "advice"),
+        ({"stepvalue": "100"}, "S124", "advice"),
+        ({"power": "1"}, "S124", "advice"),
+        ({"base_lr": None}, "S125", "error"),
+        ({"base_lr": "0"}, "S125", "error"),
+        ({"base_lr": "-0.01"}, "S125", "error"),
+        ({"base_lr": "nan"}, "S125", "error"),
+        (
+            {"lr_policy": '"multistep"', "stepsize": None, "stepvalue": "200\nstepvalue: 100"},
+            "S126",
+            "warning",
+        ),
+        ({"stepsize": "300"}, "S127", "advice"),
+        ({"lr_policy": '"multistep"', "stepsize": None, "stepvalue": "300"}, "S127", "advice"),
+        ({"type": '"sgd"'}, "S131", "error"),
+        ({"type": '"AdamW"'}, "S131", "error"),
+        ({"solver_type": "SGD"}, "S132", "error"),
+        ({"momentum2": "0.99"}, "S133", "advice"),
+        ({"delta": "1e-4"}, "S133", "advice"),
+        ({"type": '"AdaGrad"'}, "S134", "error"),
+        ({"type": '"RMSProp"', "momentum": None, "rms_decay": "1"}, "S134", "error"),
+        ({"momentum": "1"}, "S135", "error"),
+        ({"momentum": "1.5"}, "S135", "error"),
+        ({"momentum": "-0.5"}, "S135", "warning"),
+        ({"type": '"Adam"', "momentum": "1"}, "S135", "error"),
+        ({"type": '"Adam"', "momentum2": "1"}, "S135", "error"),
+        ({"type": '"Adam"', "delta": "0"}, "S135", "error"),
+        ({"type": '"RMSProp"', "momentum": None, "delta": "0"}, "S135", "warning"),
+        ({"type": '"AdaDelta"', "momentum": "1"}, "S135", "warning"),
+        ({"type": '"Adam"', "momentum": None}, "S136", "advice"),
+        ({"type": '"AdaDelta"', "momentum": None}, "S136", "warning"),
+        ({"regularization_type": '"L3"'}, "S137", "error"),
+        ({"regularization_type": '"L3"', "weight_decay": None}, "S137", "advice"),
+        ({"weight_decay": "-0.1"}, "S138", "warning"),
+        ({"weight_decay": "1000"}, "S138", "error"),
+        ({"weight_decay": "200", "type": '"Nesterov"'}, "S138", "error"),
+    ],
+)
+def test_one_mistake_is_one_finding(fields: dict[str, str | None], code: str, severity: str) -> None:
+    assert verdicts(solver(**fields)) == [(code, severity)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"test_iter": "10\ntest_iter: 10", "test_net": '"other.prototxt"'},
+        {"net": None, "train_net": '"net.prototxt"', "test_iter": None, "test_interval": None},
+        {"test_state": '{ stage: "a" }'},
+        {"snapshot_prefix": None, "snapshot_after_train": "false"},
+        {"debug_info": "true", "display": "10"},
+        {"lr_policy": '"multistep"', "stepsize": None, "stepvalue": "100\nstepvalue: 300"},
+        {"gamma": "1", "stepsize": "1000"},
+        {"type": '"AdaGrad"', "momentum": "0"},
+        {"type": '"RMSProp"', "momentum": None, "rms_decay": "0"},
+        {"type": None, "solver_type": "NESTEROV"},
+        {"regularization_type": '"L1"'},
+        {"weight_decay": "5"},  # stuck, but not growing
+        {"momentum": None},
+    ],
+)
+def test_what_works_is_left_alone(fields: dict[str, str | None]) -> None:
+    assert verdicts(solver(**fields)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "lr_policy: step",  # no quotes
+        'lr_polcy: "step"',
+        "lr_policy:",
+    ],
+)
+def test_a_field_that_cannot_be_read_is_not_missing(line: str) -> None:
+    text = GOOD.replace('lr_policy: "step"', line)
+    assert [code for code, _ in verdicts(text)] == []
+
+
+def test_a_decimal_comma_is_not_a_rate_of_zero() -> None:
+    assert verdicts(GOOD.replace("0.01", "0,01")) == []
+
+
+def test_the_consequence_is_told_in_numbers() -> None:
+    (finding,) = found(solver(gamma=None))
+    assert finding.place.line == 8
+    assert "from iteration 100 on the rate is 0" in finding.reason
+    (finding,) = found(solver(lr_policy='"multistep"', stepsize=None, stepvalue="200\nstepvalue: 100"))
+    assert "falls at iterations 200, 201" in finding.reason
+    (finding,) = found(solver(stepsize="300"))
+    assert "0.01 to the end" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "written"),
+    [
+        ({"lr_policy": '"Step"'}, "lr_policy", '"step"'),
+        ({"lr_policy": '"steps"'}, "lr_policy", '"step"'),
+        ({"type": '"sgd"'}, "type", '"SGD"'),
+        ({"type": '"ADAM"'}, "type", '"Adam"'),
+        ({"type": '"RMSprop"', "momentum": None}, "type", '"RMSProp"'),
+        ({"regularization_type": '"l1"'}, "regularization_type", '"L1"'),
+        ({"average_loss": "0"}, "average_loss", "1"),
+        ({"type": '"AdaGrad"'}, "momentum", None),
+        ({"solver_type": "SGD"}, "solver_type", None),
+    ],
+)
+def test_a_safe_fix_changes_that_field_only(
+    fields: dict[str, str | None], field: str, written: str | None
+) -> None:
+    assert fixed(solver(**fields)) == solver(**{**fields, field: written})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"lr_policy": '"adaptive"'},
+        {"type": '"AdamW"'},
+        {"type": '"Adam"', "solver_type": "SGD"},
+        {"average_loss": "-1"},
+        {"regularization_type": '"L3"'},
+    ],
+)
+def test_what_has_several_repairs_is_left(fields: dict[str, str | None]) -> None:
+    text = solver(**fields)
+    assert fixed(text, unsafe=True) == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "policy"),
+    [
+        ({}, "step"),
+        ({"stepsize": None, "stepvalue": "100"}, "multistep"),
+        ({"stepsize": None, "power": "0.75"}, "inv"),
+        ({"stepsize": None, "gamma": None, "power": "1"}, "poly"),
+        ({"stepsize": None, "gamma": None}, "fixed"),
+    ],
+)
+def test_a_missing_policy_is_inserted_as_the_other_fields_suggest(
+    fields: dict[str, str | None], policy: str
+) -> None:
+    text = solver(lr_policy=None, **fields)
+    assert fixed(text) == text
+    patched = fixed(text, unsafe=True)
+    assert f'base_lr: 0.01\nlr_policy: "{policy}"\n' in patched
+    assert verdicts(patched) == []
+
+
+def test_stepvalues_are_sorted_by_an_unsafe_fix() -> None:
+    text = solver(lr_policy='"multistep"', stepsize=None, stepvalue="200 # late\nstepvalue: 100 # early")
+    assert fixed(text) == text
+    assert fixed(text, unsafe=True).endswith("stepvalue: 100 # late\nstepvalue: 200 # early\n")
+
+
+def test_a_missing_momentum_is_inserted_by_an_unsafe_fix() -> None:
+    text = solver(type='"Adam"', momentum=None)
+    assert fixed(text) == text
+    assert fixed(text, unsafe=True) == text.replace("base_lr: 0.01\n", "base_lr: 0.01\nmomentum: 0.9\n")
+
+
+# -- forks and versions -----------------------------------------------------------------------------------
+
+PLATEAU = solver(lr_policy='"plateau"', stepsize=None, plateau_winsize="1000")
+
+
+def test_a_forks_policy_is_fine_in_its_dialect() -> None:
+    assert verdicts(PLATEAU) == []
+    assert verdicts(PLATEAU, dialect="ssd") == []
+    assert ("S121", "error") in verdicts(PLATEAU, dialect="bvlc")
+
+
+def test_a_forks_policy_with_another_forks_field_is_a_warning() -> None:
+    text = solver(lr_policy='"plateau"', stepsize=None, clip_weights="1")
+    assert ("S121", "warning") in verdicts(text)
+
+
+def test_policies_that_do_not_need_base_lr() -> None:
+    text = solver(
+        base_lr=None, lr_policy='"multifixed"', gamma=None, stepsize=None, stagelr="0.1", stageiter="300"
+    )
+    assert verdicts(text) == []
+    assert verdicts(text + "stagelr: 0.01\n") == [("S123", "error")]
+
+
+def test_nvidias_lowest_rate() -> None:
+    text = solver(lr_policy='"poly"', power="2", gamma=None, stepsize=None, min_lr="0.1", rampup_lr="0.2")
+    assert verdicts(text) == [("S123", "error")]
+
+
+def test_releases_of_caffe_stop_without_a_snapshot_prefix() -> None:
+    assert verdicts(solver(snapshot_prefix=None), caffe_version="1.0") == [("S110", "error")]
+
+
+def test_a_type_of_a_fork_is_known_by_its_dialect() -> None:
+    assert verdicts(solver(type='"SAG"')) == []
+    assert verdicts(solver(type='"SAG"'), dialect="bvlc") == [("S131", "error")]
+
+
+def test_nets_inside_a_solver_are_not_lifted() -> None:
+    text = solver(net=None) + 'net_param { layers { name: "a" type: RELU bottom: "x" top: "x" } }\n'
+    assert verdicts(text) == [("S111", "error")]
+
+
+# -- what the real Caffe said -----------------------------------------------------------------------------
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+# Accepted by Caffe, which then learns nothing or computes NaN.
+LOST = {
+    "adam_momentum_1",
+    "base_lr_0",
+    "exp_no_gamma",
+    "max_iter_0",
+    "momentum_ge_1",
+    "no_base_lr",
+    "no_max_iter",
+    "poly_no_max_iter",
+}  # fmt: skip
+
+# Refused for what stands in another file, or on the disk.
+NOT_THE_SOLVER = {
+    "empty_net",
+    "net_is_directory",
+    "net_missing_file",
+    "net_relative_missing",
+    "rt_accuracy_loss_weight",
+    "rt_concat_inplace",
+    "rt_label_learnable",
+    "snapshot_bad_dir_after_train",
+    "test_phase_broken",
+    "weights_missing",
+}
+
+
+def broken_solvers() -> list[Path]:
+    folder = SHARED / "oracle" / "broken" / "solvers"
+    return sorted(path for path in folder.glob("*.prototxt") if path.with_suffix(".txt").exists())
+
+
+@pytest.mark.skipif(not broken_solvers(), reason="needs ../shared/oracle, what the real Caffe said")
+def test_a_solver_has_an_error_just_where_caffe_stops_or_learns_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(SHARED / "oracle")
+    wrong = []
+    for path in broken_solvers():
+        refused = path.with_suffix(".txt").read_text(encoding="utf-8").startswith("FATAL")
+        expected = (refused and path.stem not in NOT_THE_SOLVER) or path.stem in LOST
+        relative = str(path.relative_to(SHARED / "oracle"))
+        findings = check(path.read_bytes(), relative, select=("E1", "S1"), dialect="bvlc")
+        if any(finding.severity == "error" for finding in findings) != expected:
+            wrong.append((path.stem, [(finding.code, finding.severity) for finding in findings]))
+    assert wrong == []
+
+
+# As above, by the place in Caffe's source where it stopped, or by a word of the solver.
+PROBES_NOT_THE_SOLVER = (
+    "solver.cpp:448",
+    "common.cpp:66",
+    "insert_splits.cpp:29",
+    "io.cpp:35",
+    "net.cpp:794",
+)
+PROBES_LOST = ("iter_size:0", 'lr_policy:"exp"', "momentum:1")
+
+
+@pytest.mark.skipif(not (SHARED / "facts").exists(), reason="needs ../shared/facts, probes of the real Caffe")
+def test_probes_of_the_real_caffe() -> None:
+    wrong = []
+    number = 0
+    for line in (SHARED / "facts" / "probes.jsonl").read_text(encoding="utf-8").splitlines():
+        probe = json.loads(line)
+        if probe["mode"] != "train":
+            continue
+        number += 1
+        text = probe["prototxt"]
+        inline = "net_param" in text
+        refused = probe["outcome"] == "fatal" and (inline or probe["at"] not in PROBES_NOT_THE_SOLVER)
+        lost = any(word in text for word in PROBES_LOST) or "base_lr" not in text or "max_iter" not in text
+        files = {"solver.prototxt": text, **probe.get("aux_files", {})}
+        findings = [
+            finding
+            for finding in check_files(files, select=("E1", "S1"), dialect="bvlc")
+            if finding.place.path == "solver.prototxt"
+        ]
+        if any(finding.severity == "error" for finding in findings) != (refused or lost):
+            wrong.append((text, probe["at"], [(finding.code, finding.severity) for finding in findings]))
+    assert number > 50
+    assert wrong == []
