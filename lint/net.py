@@ -136,6 +136,9 @@ class _Builder:
             latest[top_name] = blob
             tops.append(blob)
         if kind is None:
+            if not bottoms and self.input_shapes:
+                for blob, shape in zip(tops, self.data_shapes(layer, ()), strict=True):
+                    blob.shape = shape
             self.params(layer, False)
             if "loss_weight" in entries:
                 self.weighted.append(layer)

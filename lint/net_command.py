@@ -161,7 +161,7 @@ def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> N
         blob.name: blob
         for each in built
         for layer in each.net.layers
-        if layer.kind is not None and not layer.bottoms
+        if not layer.bottoms
         for blob in layer.tops
     }
     for top, dims in input_shapes:

@@ -241,6 +241,15 @@ def test_an_input_shape_for_a_top_that_is_not_there_is_refused(shown: Shown) -> 
         shown("net.prototxt", "--input-shape", "dta=1,2")
 
 
+def test_an_input_shape_helps_where_the_type_is_unknown(shown: Shown) -> None:
+    Path("net.prototxt").write_text(
+        'layer { name: "d" type: "HouseData" top: "d" top: "l" }'
+        'layer { name: "s" type: "Sigmoid" bottom: "d" top: "s" }'
+    )
+    net = shown.json("net.prototxt", "--input-shape", "*=4,3,8,8", "--input-shape", "l=4")
+    assert net["blobs"] == {"d": [4, 3, 8, 8], "l": [4], "s": [4, 3, 8, 8]}
+
+
 def test_it_is_said_when_the_file_goes_before_an_input_shape(shown: Shown) -> None:
     Path("net.prototxt").write_text(
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 } } }'
