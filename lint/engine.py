@@ -16,7 +16,6 @@ from .findings import Finding, Hit, place_of
 from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
 from .job import Nets, SolverFile
-from .layers.custom import schema_with
 from .proto.schema import Schema, caffe_schema
 from .rule import Rule, all_rules
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
@@ -90,7 +89,12 @@ class Files:
 
     def release(self, paths: Iterable[str], settings: Settings) -> Files:
         """These files, and whatever they lead to, for a check of their own; their trees leave this store."""
-        files = Files(schema_with(self.schema, settings.layer_types()), settings.dialect)
+        schema = self.schema
+        if settings.layer_types():
+            from .layers.custom import schema_with
+
+            schema = schema_with(schema, settings.layer_types())
+        files = Files(schema, settings.dialect)
         for path in self.given:
             files.add(path, self.sources[path])
         for path in paths:

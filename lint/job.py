@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .layers.custom import Description, described_types
 from .net import Net, build
 from .phases import NetState, file_state, phases_of, solver_state
 from .proto.binder import Message
 from .proto.upgrade import Upgraded, upgrade, upgrade_solver
 from .sources import NetReference, SourceFile, Unreadable, net_references
+
+if TYPE_CHECKING:
+    from .layers.custom import Description
+    from .layers.layer_type import LayerType
 
 
 class NetInPhase(NamedTuple):
@@ -87,7 +90,7 @@ class Nets:
         given: Container[str] = (),
         *,
         input_shapes: Mapping[str, tuple[int, ...]] | None = None,
-        layers: Iterable[Description] = (),
+        layers: Collection[Description] = (),
         level: int = 0,
         stages: tuple[str, ...] = (),
     ) -> None:
@@ -95,7 +98,7 @@ class Nets:
         self._given = given
         self._caffe_version = caffe_version
         self._input_shapes = input_shapes
-        self._described = described_types(layers)
+        self._described = _described(layers)
         self._level = level
         self._stages = stages
         self._lifted: dict[int, Upgraded] = {}
@@ -168,3 +171,11 @@ class Nets:
             )
             self._built[key] = NetInPhase(source.file, net, self._caffe_version)
         return self._built[key]
+
+
+def _described(layers: Collection[Description]) -> dict[str, LayerType]:
+    if not layers:
+        return {}  # as in most runs, which then need not load what reads descriptions
+    from .layers.custom import described_types
+
+    return described_types(layers)

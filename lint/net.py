@@ -19,7 +19,6 @@ from .graph import Net as Net
 from .graph import NetProblem as NetProblem
 from .graph import Param as Param
 from .graph import Place, unreadable
-from .layers.custom import described_type
 from .layers.layer_type import Count, LayerType, find_type, same_shape
 from .phases import NetState as NetState
 from .phases import file_state as file_state
@@ -104,7 +103,11 @@ class _Builder:
         name = entries["name"][0][0] if "name" in entries else ""
         type_name = entries["type"][0][0] if "type" in entries else ""
         phase = entries["phase"][0][0] if "phase" in entries else net.state.phase
-        kind = described_type(self.described, entry[0], type_name) if self.described else None
+        kind = None
+        if self.described:
+            from .layers.custom import described_type
+
+            kind = described_type(self.described, entry[0], type_name)
         if kind is None:
             kind = find_type(type_name, net.dialect, len(entries.get("bottom", ())))
         layer = Layer(net, entry, name, type_name, kind, phase)
