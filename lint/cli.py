@@ -11,8 +11,8 @@ from .config import ConfigError, check_selectors, input_shape
 from .findings import SEVERITIES
 from .report import FORMATS
 
-
-_ELSEWHERE = {"net": ".net_command"}  # commands with a module of their own, which is loaded when they are called
+# Commands that stand in a module of their own, which is loaded when they are called.
+_ELSEWHERE = {"net": ".net_command"}
 
 
 class _CheckByDefault(click.Group):
@@ -102,7 +102,12 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option("--dialect", metavar="NAME", help="The Caffe that will read the files (bvlc, ssd, nvcaffe, …); found out by default.")
 @click.option("--caffe-version", metavar="VERSION", help="The release of Caffe, such as 1.0 or 1.0-rc5.")
 @click.option("--proto", metavar="FILE", help="A caffe.proto of your own to read the files by (needs caffe-lint[proto]).")
-@click.option("--input-shape", type=InputShape(), multiple=True, help="The data's shape where the file leaves it open; 0: as it says, *: any.")
+@click.option(
+    "--input-shape",
+    type=InputShape(),
+    multiple=True,
+    help="The data's shape where the file leaves it open; 0: as it says, *: any.",
+)
 @click.option("--config", metavar="FILE", help="The configuration to use, instead of the nearest upwards from each file.")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
 @click.option("--jobs", "-j", type=click.IntRange(min=0), default=1, show_default=True, help="Processes; 0: one for each core.")

@@ -250,6 +250,17 @@ def test_an_input_shape_helps_where_the_type_is_unknown(shown: Shown) -> None:
     assert net["blobs"] == {"d": [4, 3, 8, 8], "l": [4], "s": [4, 3, 8, 8]}
 
 
+def test_the_check_takes_input_shapes_as_well(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("net.prototxt").write_text(
+        SMALL + 'layer { name: "fit" type: "Reshape" bottom: "data" top: "fit"'
+        " reshape_param { shape { dim: 0 dim: 4 dim: 64 } } }"
+    )
+    options = ("check", "net.prototxt", "--select", "E205", "--output-format", "concise")
+    assert run([*options]) == 0
+    assert run([*options, "--input-shape", "data=0,3,0,0"]) == 1
+    assert "'fit'" in capfd.readouterr().out
+
+
 def test_it_is_said_when_the_file_goes_before_an_input_shape(shown: Shown) -> None:
     Path("net.prototxt").write_text(
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 } } }'
