@@ -1,0 +1,158 @@
+"""Learning rates that a training is not likely to bear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ..findings import Hit, Related
+from ..fixes.edit import Fix
+from ..fixes.fields import set_field
+from ..job import Job
+from ..losses import DOMINANT, SizedLoss, dominant_losses, one_digit, sized_losses
+from ..rate_limit import Judgement, judge_rate
+from ..rule import Option, rule
+from .loss_weight import loss_weight_fix
+
+
+@rule(
+    "G102",
+    "base-lr-high",
+    subject="job",
+    severity="warning",
+    fixes="safe",
+    options={"times": Option(1.0, "how many times over its limit a rate may be")},
+)
+def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
+    """The learning rate is higher than this training is likely to bear.
+
+    ## What it finds
+
+    The largest rate of the whole run, as the policy makes it (a warm-up, gamma over 1, `sigmoid`, `stagelr`
+    and the like included), held against a limit for this job. There is no limit for all: public trainings
+    use from 1e-14 to 0.2 and are right.
+
+    For SGD and Nesterov the limit starts from 0.25, what a plain classifier bears: inputs around 1, softmax,
+    momentum 0.9, batches of 64, no clipping. It is multiplied by
+
+    | what | times |
+    |---|---|
+    | momentum m | (1 - m) / 0.1 |
+    | batches of n (`batch_size` times `iter_size`) | root of n / 64 |
+    | pixels up to 255 as input, no normalising layers | 1/10; 1/30 if no mean is taken off |
+    | inputs of which the files tell nothing (HDF5, Python ...) | 3 |
+    | BatchNorm, MVN and their kin | 3; the size of the input is then of no account |
+    | weight w of the only loss, or the largest of several over 1 | 1/w, or 1 / root of w |
+    | a loss that sums n terms where others take the mean | 1/n |
+    | EuclideanLoss; on pixels up to 255 | 1/10; 1/100 |
+    | clip_gradients | 30 |
+    | first weights of standard deviation 0.05 or more; 0.001 or less; one constant | 1/3; 3; 10 |
+    | lr_mult of the layers with weights (median) | 1/lr_mult |
+
+    (3 is short for the root of ten, 30 for 10 times that.) For Adam and RMSProp, whose steps are about the
+    rate itself, the limit is 0.08, for AdaGrad 0.5, over `lr_mult`. AdaDelta is not judged.
+
+    ## Why it hurts
+
+    Steps that overshoot make larger gradients, and these larger steps: the loss sits at 87.3365 (the
+    logarithm of the smallest float) or grows by decades, and is NaN after 3 to 30 iterations.
+
+    On 360 trainings with the real Caffe, of nine families of nets, the limit finds 79 % of those that
+    exploded with SGD or Nesterov, and 83 % of what it finds did explode. Of those with Adam, RMSProp or
+    AdaGrad it finds, few are ever NaN, but next to none ended better than chance. Of 552 public solvers
+    whose nets are at hand, 1.4 % are found.
+
+    ## Example
+
+    For images of 0 to 255 in batches of 32, a softmax, no BatchNorm:
+
+        base_lr: 0.1
+        lr_policy: "fixed"
+        momentum: 0.9
+
+    ## Fix
+
+        base_lr: 0.01
+        lr_policy: "fixed"
+        momentum: 0.9
+
+    The fix divides `base_lr` by ten until it is under the limit. Where the largest rate does not come from
+    `base_lr` (`stagelr`, `max_lr`, the start of a warm-up), there is none. Where one loss outweighs the
+    others, it is that loss's weight that is to be lowered, which G103 does; and where the only loss has a
+    weight over 1, the fix lowers that first, as it is the same as a rate.
+
+    ## When to ignore it
+
+    The training is known to run with that rate.
+
+    ## Options
+
+    `times`: 1. With 3, the rule speaks up only at three times the limit.
+
+    ## Sources
+
+    sgd_solver.cpp, SGDSolver::GetLearningRate. Numbers: `python benchmarks/thresholds.py rate`.
+    Goyal et al.: Accurate, Large Minibatch SGD, 2017. Smith et al.: Don't Decay the Learning Rate, Increase
+    the Batch Size, 2018.
+    """
+    judgement = judge_rate(job)
+    if judgement is None or judgement.excess <= times:
+        return
+    cause, fix = _cause_and_fix(job, judgement, times)
+    solver, rate = job.solver.message, judgement.rate
+    related: tuple[Related, ...] = ()
+    if cause is not None and job.train is not None:
+        related = (Related(job.train.file, cause.layer.place(), f"the loss '{cause.layer.name}'"),)
+    yield Hit(
+        job.solver.file,
+        solver.span(rate.field, rate.position),
+        _message(judgement),
+        _reason(job, judgement, cause),
+        related=related,
+        fix=fix,
+    )
+
+
+def _cause_and_fix(job: Job, judgement: Judgement, times: float) -> tuple[SizedLoss | None, Fix | None]:
+    """The loss that makes the rate high, if it is one, and the fix for it or for the rate."""
+    if job.train is not None:
+        dominant = dominant_losses(job.train.net, DOMINANT)
+        if dominant:
+            return dominant[0].loss, None
+        losses = sized_losses(job.train.net)
+        if len(losses) == 1 and abs(losses[0].loss.weight) > 1:
+            lower = max(1.0, _lowered(abs(losses[0].loss.weight), judgement.excess / times))
+            weight = math.copysign(lower, losses[0].loss.weight)
+            return losses[0], loss_weight_fix(job.train, losses[0].loss, weight)
+    rate = judgement.rate
+    if rate.field != "base_lr" or not math.isfinite(rate.value):
+        return None, None
+    base_lr = job.solver.message["base_lr"]
+    lower = _lowered(base_lr, judgement.excess / times)
+    patch = set_field(job.solver.file.tree, job.solver.message, "base_lr", lower)
+    return None, patch.fix(job.solver.file.path, f"lower base_lr from {base_lr:g} to {lower:g}")
+
+
+def _lowered(value: float, excess: float) -> float:
+    """A value divided by ten until it has made up for the excess."""
+    return float(f"{value / 10 ** math.ceil(math.log10(excess) - 1e-9):.12g}")
+
+
+def _message(judgement: Judgement) -> str:
+    rate = judgement.rate
+    when = f" in iteration {rate.iteration}" if rate.iteration and rate.field == "base_lr" else ""
+    limit = one_digit(judgement.limit)
+    return f"a learning rate of {rate.value:g}{when} is high for this job: it is likely to bear {limit:g}"
+
+
+def _reason(job: Job, judgement: Judgement, cause: SizedLoss | None) -> str:
+    solver = job.solver.message["type"]
+    counted = ", ".join(factor.why for factor in judgement.factors)
+    reason = (
+        f"Counted: {counted}."
+        if counted
+        else f"{solver} takes steps of about that size, whatever the gradients."
+    )
+    if cause is not None:
+        reason += f" Much of it is loss '{cause.layer.name}': lower its loss_weight, not base_lr."
+    return reason

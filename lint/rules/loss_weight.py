@@ -1,0 +1,169 @@
+"""Losses that outweigh the others of their net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings import Hit, Related
+from ..fixes.edit import Fix
+from ..fixes.fields import value_text
+from ..fixes.layers import set_loss_weights
+from ..graph import Loss
+from ..job import NetInPhase
+from ..losses import DOMINANT, Dominance, SizedLoss, dominant_losses, sized_losses
+from ..rule import Option, rule
+
+
+@rule(
+    "G103",
+    "loss-weight-high",
+    subject="net",
+    severity="warning",
+    fixes="safe",
+    options={
+        "times": Option(DOMINANT, "how many times another loss of the net a loss must be, at least"),
+        "alone": Option(100.0, "the weight from which the only loss of a net is worth an advice"),
+    },
+)
+def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:
+    """One loss outweighs the others, by its `loss_weight` or because it is a sum where others are means.
+
+    ## What it finds
+
+    In nets for training with several losses: one whose part of the first iteration's loss is 10 times
+    another's or more, because of a weight over 1, or because it adds up all positions or elements
+    (`normalization: NONE`, `BATCH_SIZE` over an image, EuclideanLoss on many outputs). Losses are sized by
+    what the files say: ln K for a softmax over K classes, ln 2 for a sigmoid, half the mean square of the
+    targets for a Euclidean loss (0.1 for targets between 0 and 1, or what the pixels of a data layer give),
+    times the number of terms. Losses of one type and divisor are held against each other by their weights
+    alone. Where a size is not known, nothing is said.
+
+    A loss that is merely accompanied by small ones, such as a centre loss of weight 0.008 or auxiliary
+    classifiers of weight 0.3, is no finding.
+
+    Of a net with just one loss, a weight of 100 or more is an advice: it is as good as a learning rate that
+    many times higher, so what counts is the product (G102 knows it).
+
+    ## Why it hurts
+
+    The layers that both losses share follow the larger one, whatever the learning rate: what suits the one
+    throws the other far off or starves it. With an auxiliary loss of weight 1000 a small net was NaN in
+    iteration 5; with a thousandth of the learning rate it stayed finite, but the main loss rose (2.31 to
+    2.34); with the weight brought to 1, both learnt. Weights of 1 and 3 were fine, 10 was NaN in iteration
+    13.
+
+    ## Example
+
+        layer {
+          name: "aux_loss"
+          type: "SoftmaxWithLoss"
+          bottom: "aux_score"
+          bottom: "label"
+          top: "aux_loss"
+          loss_weight: 1000
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Fix
+
+        layer {
+          name: "aux_loss"
+          type: "SoftmaxWithLoss"
+          bottom: "aux_score"
+          bottom: "label"
+          top: "aux_loss"
+          loss_weight: 1
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix writes the weight that makes the two equal in the first iteration, rounded to one digit. It is
+    the same for nets of the old form (`layers`).
+
+    ## When to ignore it
+
+    The weight makes up for targets that are much smaller than 1, or the one loss is meant to lead.
+
+    ## Options
+
+    `times`: 10. `alone`: 100.
+
+    ## Sources
+
+    layer.hpp, Layer::SetLossWeights; softmax_loss_layer.cpp, get_normalizer; euclidean_loss_layer.cpp. The
+    trainings were made with the real Caffe: LeNet with an auxiliary loss, momentum 0.9, a rate of 0.01.
+    `python benchmarks/thresholds.py losses` shows the findings on 360 more, beside what became of them.
+    """
+    if net.phase != "TRAIN":
+        return
+    for found in dominant_losses(net.net, times):
+        yield Hit(
+            net.file,
+            _place(found.loss),
+            _message(found),
+            _reason(found),
+            related=(Related(net.file, found.other.layer.place(), f"the loss '{found.other.layer.name}'"),),
+            fix=loss_weight_fix(net, found.loss.loss, found.balanced),
+        )
+    losses = sized_losses(net.net)
+    if len(losses) == 1 and abs(losses[0].loss.weight) >= alone:
+        weight = losses[0].loss.weight
+        yield Hit(
+            net.file,
+            _place(losses[0]),
+            f"the only loss, '{losses[0].layer.name}', has a weight of {weight:g}",
+            f"It makes every gradient {abs(weight):g} times as large, like a learning rate that much higher.",
+            severity="advice",
+        )
+
+
+def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float) -> Fix | None:
+    """The fix that gives a loss another weight, None where the layer's text has no place for it.
+
+    That is so for V0 nets, which have no weights, and where the weights that are written do not go with the
+    tops.
+    """
+    layer = loss.layer
+    written = layer.message["loss_weight"]
+    if "v0" in net.net.upgraded.steps or loss.blob.consumers or (written and len(written) != len(layer.tops)):
+        return None
+    weights = [layer.loss_weight(index) for index in range(len(layer.tops))]
+    weights[loss.top_index] = weight
+    patch = set_loss_weights(net.file.tree, layer.message, tuple(weights))
+    return patch.fix(net.file.path, f"write loss_weight: {value_text(weight)} for '{layer.name}'")
+
+
+def _place(loss: SizedLoss) -> tuple[int, int]:
+    node = loss.loss.entry[1] if loss.loss.entry is not None else None
+    return (node.start, node.end) if node is not None else loss.layer.place()
+
+
+def _message(found: Dominance) -> str:
+    this, other = found.loss, found.other
+    sizes = ""
+    if this.weighted is not None and other.weighted is not None:
+        sizes = f" ({this.weighted:.2g} against {other.weighted:.2g} in the first iteration)"
+    return f"loss '{this.layer.name}' is {found.times:.2g} times '{other.layer.name}'{sizes}"
+
+
+def _reason(found: Dominance) -> str:
+    loss = found.loss
+    causes = []
+    if abs(loss.loss.weight) > 1:
+        causes.append(f"its weight is {loss.loss.weight:g}")
+    if loss.unnormalised:
+        causes.append(f"it is a sum over {loss.terms:g} terms")
+    return (
+        f"Because {' and '.join(causes)}, the layers that they share follow it alone, at any learning rate."
+    )

@@ -1,0 +1,215 @@
+"""Blocks that widen a net without normalisation, and the normalisation to put behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings import Hit, Related
+from ..fixes.edit import Fix
+from ..fixes.fields import Patch
+from ..fixes.layers import Fields, free_name, insert_layers, state_rules
+from ..graph import Layer
+from ..job import NetInPhase
+from ..proto.binder import Entry
+from ..rule import Option, rule
+from ..shapes import Shape, describe
+from ..widening import WideningBlock, widening_blocks
+
+# In these Caffes `BatchNorm` is not what it is elsewhere, or is not there: they have `BN`.
+_OTHER_NORMALISATION = frozenset({"BN"})
+
+
+@rule(
+    "G104",
+    "widening-block",
+    subject="net",
+    severity="advice",
+    fixes="unsafe",
+    options={"times": Option(2.0, "how many times wider a block makes its input, at least")},
+)
+def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
+    """A block makes the net wider, or multiplies branches, and nothing normalises what comes out.
+
+    ## What it finds
+
+    In nets for training, without BatchNorm, MVN or the like before the next layer with weights has used it:
+
+    - upsampling (Deconvolution, Upsample, Interp and their kin) to twice the elements or more, such as from
+      256 x 10 x 10 to 256 x 20 x 20, that is concatenated or convolved on. A Deconvolution that does not
+      learn, and steps of upsampling one behind the other, as scores for each pixel take them, are left out
+    - Concat along the channels that gives twice the channels, or more, of anything that its branches are or
+      come from in the last three layers, such as 256 to 512
+    - Eltwise PROD of factors of which none is bounded: no Sigmoid, TanH or Softmax, no normalisation, no
+      data. A gate (squeeze-and-excitation, attention) is fine
+
+    One finding for each block, with the shapes as far as they are known.
+
+    ## Why it hurts
+
+    The gradient of the weights before a block adds up over all that is made from them, and in a product the
+    gradient of one factor is the value of the other: what grows on one side makes the other grow. Layers
+    behind normalisation see values of one size, whatever comes.
+
+    How much, the trainings say, is a matter of the learning rate: of 16 with such a block 1 exploded, of
+    344 without 74 did, and a Concat that doubled its channels twice (128 to 512 at 10 x 10) learnt up to a
+    rate of 0.1 and was NaN at 1. So this is an advice. G101 counts it as a risk.
+
+    ## Example
+
+        layer {
+          name: "up"
+          type: "Deconvolution"
+          bottom: "conv3"
+          top: "up"
+          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 }
+        }
+        layer { name: "join" type: "Concat" bottom: "up" bottom: "conv2" top: "join" }
+
+    ## Fix
+
+        layer {
+          name: "up"
+          type: "Deconvolution"
+          bottom: "conv3"
+          top: "up"
+          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 }
+        }
+        layer {
+          name: "bn_up"
+          type: "BatchNorm"
+          bottom: "up"
+          top: "up"
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+        }
+        layer {
+          name: "scale_up"
+          type: "Scale"
+          bottom: "up"
+          top: "up"
+          scale_param { bias_term: true }
+        }
+        layer { name: "join" type: "Concat" bottom: "up" bottom: "conv2" top: "join" }
+
+    The fix is unsafe, as it changes the architecture: weights trained before do not fit the new layers, and
+    deploy files and test nets in files of their own need the same layers. They work in place, so whatever
+    read the block now reads the normalised blob; where the file has the block once more for another phase,
+    it is put behind that too, under the same include rules. There is no fix for V1 nets, which have no
+    BatchNorm (lift them with Caffe's `upgrade_net_proto_text`), nor for Caffes that have `BN` instead.
+
+    ## When to ignore it
+
+    The net trains; the layers were normalised once and BatchNorm has been merged into them.
+
+    ## Options
+
+    `times`: 2. How many times wider a block must make its input.
+
+    ## Sources
+
+    Numbers: `python benchmarks/thresholds.py widening`. batch_norm_layer.cpp, scale_layer.cpp,
+    eltwise_layer.cpp. Ioffe and Szegedy: Batch Normalization, 2015.
+    """
+    if net.phase != "TRAIN":
+        return
+    for block in widening_blocks(net.net, times):
+        joined = tuple(
+            Related(net.file, blob.producer.place(), f"'{blob.name}' is {describe_item(blob.shape)}")
+            for blob in block.joined
+            if blob.producer is not None
+        )
+        yield Hit(
+            net.file,
+            block.layer.place(),
+            _message(block),
+            _reason(block),
+            related=joined if len(joined) > 1 else (),
+            fix=_fix(net, block),
+        )
+
+
+def describe_item(shape: Shape) -> str:
+    """The shape of one item of a batch."""
+    return describe(shape[1:]) if shape is not None and len(shape) > 1 else describe(None)
+
+
+def _message(block: WideningBlock) -> str:
+    layer = block.layer
+    names = " and ".join(f"'{blob.name}'" for blob in block.joined)
+    if block.kind == "product":
+        return f"product '{layer.name}' of {names}, none of which is bounded or normalised"
+    after = describe_item(layer.tops[0].shape)
+    if block.kind == "concat":
+        channels = f"{block.before} channels become {block.after} ({after})"
+        return f"Concat '{layer.name}' joins {names}: {channels}, not normalised"
+    before = describe_item(layer.bottoms[0].shape)
+    known = "?" not in before + after
+    sizes = f"{before} becomes {after}" if known else f"{block.times:g} times the elements"
+    concat = block.into is not None and block.into.type == "Concat"
+    into = f", and '{block.into.name}' joins it" if block.into is not None and concat else ""
+    return f"{layer.type} '{layer.name}' upsamples '{layer.bottoms[0].name}' ({sizes}), not normalised{into}"
+
+
+def _reason(block: WideningBlock) -> str:
+    reader = f"'{block.into.name}' uses it as it is" if block.into is not None else "it is used as it is"
+    if block.kind == "product":
+        return f"The gradient of one factor is the value of the other, so they drive each other; {reader}."
+    return f"Gradients into the block add up over {block.times:.3g} times as much; {reader}."
+
+
+def _fix(net: NetInPhase, block: WideningBlock) -> Fix | None:
+    """BatchNorm and Scale in place behind the block, and behind its like for other phases."""
+    layer = block.layer
+    whole = net.net.message
+    types = {entry[0].get("type") for entry in whole.entries.get("layer", ())}
+    top = layer.tops[0].name
+    lifted = {"v0", "v1"} & set(net.net.upgraded.steps)
+    if lifted or types & _OTHER_NORMALISATION or not top or len(layer.tops) > 1:
+        return None
+    normalise, scale = free_name(whole, f"bn_{top}"), free_name(whole, f"scale_{top}")
+    patch = Patch()
+    for entry in _variants(layer, whole.entries["layer"]):
+        rules = state_rules(entry[0])
+        added = insert_layers(net.file.tree, whole, entry, _normalisation(normalise, scale, top, rules))
+        if added is None:
+            return None
+        patch += added
+    return patch.fix(net.file.path, f"put BatchNorm and Scale behind '{layer.name}'", safe=False)
+
+
+def _variants(layer: Layer, entries: list[Entry]) -> list[Entry]:
+    """The layer, and those that stand for it in other phases: of its type, with its top, not in its net."""
+    top = layer.tops[0].name
+    present = {id(each.entry[1]) for each in layer.net.layers}
+    return [
+        entry
+        for entry in entries
+        if entry[1] is layer.entry[1]
+        or (id(entry[1]) not in present and entry[0].get("type") == layer.type and top in entry[0]["top"])
+    ]
+
+
+def _normalisation(normalise: str, scale: str, top: str, rules: Fields) -> tuple[Fields, Fields]:
+    """The three `param` are for Caffe before September 2016, which would else learn the statistics."""
+    frozen = ("param", (("lr_mult", 0),))
+    return (
+        (
+            ("name", normalise),
+            ("type", "BatchNorm"),
+            ("bottom", top),
+            ("top", top),
+            *rules,
+            frozen,
+            frozen,
+            frozen,
+        ),
+        (
+            ("name", scale),
+            ("type", "Scale"),
+            ("bottom", top),
+            ("top", top),
+            *rules,
+            ("scale_param", (("bias_term", True),)),
+        ),
+    )
