@@ -367,7 +367,7 @@ def flatten(layer: Layer) -> Sequence[Shape]:
             "flatten-axes",
             f"it flattens from axis {start} to axis {end}",
             "flatten_param.end_axis",
-            "blob.hpp",
+            "blob.hpp:86",
         )
         return ()
     return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)

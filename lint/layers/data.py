@@ -27,16 +27,11 @@ def cropped(
             transform.get(name) if name in transform.type.fields else None for name in ("crop_h", "crop_w")
         )
         return (batch, channels, crop_h or height, crop_w or width)
-    for size, side in ((height, "height"), (width, "width")):
-        if size is not None and crop > size:
-            text = f"it crops {crop} from images of {side} {size}"
-            layer.fail(
-                "crop-too-large",
-                text,
-                "transform_param.crop_size",
-                "data_transformer.cpp:498",
-                when="forward",
-            )
+    sides = [side for side in (height, width) if side is not None and crop > side]
+    if sides:
+        text = f"it crops {crop} from images of side {min(sides)}"
+        path = "transform_param.crop_size"
+        layer.fail("crop-too-large", text, path, "data_transformer.cpp:498", when="forward")
     return (batch, channels, crop, crop)
 
 

@@ -43,6 +43,7 @@ def crop(layer: Layer) -> Sequence[Shape]:
         if not wrong and whole is not None and part is not None and whole - offset < part:
             text = f"it cannot cut axis {i} of {layer.shown()} from {offset} on to that of {layer.shown(1)}"
             layer.fail("crop-size", text, "", ":63")
+            wrong = True
         top[i] = part
     return (tuple(top),)
 

@@ -333,11 +333,11 @@ def _pooling_window(layer: Layer, param: Message) -> tuple[Pair, Pair, Pair] | N
         for name, pair, neutral in (("pad", pad, (0, 0)), ("stride", stride, (1, 1))):
             if pair is not None and pair != neutral:
                 text = f"it pools the whole plane and so takes no {name}"
-                layer.fail("pooling-global", text, _written(param, name))
+                layer.fail("pooling-global", text, _written(param, name), ":65")
         return None
     kernel = (param["kernel_size"],) * 2 if size else (param["kernel_h"], param["kernel_w"])
     if 0 in kernel:
-        layer.fail("kernel-zero", "the kernel must not be 0", path, ":65")
+        layer.fail("kernel-zero", "the kernel must not be 0", path)
         return None
     if pad is None or stride is None:
         return None
@@ -377,13 +377,12 @@ def _written(param: Message, stem: str) -> str:
 def _pooled_sizes(layer: Layer, param: Message, window: tuple[Pair, Pair, Pair], shape: Dims) -> Dims:
     kernel, pad, stride = window
     round_down = _rounds_down(param)
+    if 0 in stride:
+        layer.fail("stride-zero", "the stride must not be 0", _written(param, "stride"), "blob.cpp:32")
+        return (None, None)
     sizes: list[int | None] = []
     for i, size in enumerate(shape[2:]):
         if size is None:
-            sizes.append(None)
-            continue
-        if stride[i] == 0:
-            layer.fail("stride-zero", "the stride must not be 0", _written(param, "stride"), "blob.cpp:32")
             sizes.append(None)
             continue
         room = size + 2 * pad[i] - kernel[i]

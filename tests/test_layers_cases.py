@@ -1,0 +1,40 @@
+"""Every layer type makes the shapes that Caffe makes, and is refused what Caffe refuses."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from layer_cases import MADE, REFUSED, Made, Refused
+from nets import kinds, layer_of, shape
+
+from caffe_lint.layers.layer_type import TYPES
+from caffe_lint.shapes import Shape
+
+
+def words(dims: Shape) -> str:
+    return "?" if dims is None else " ".join("?" if dim is None else str(dim) for dim in dims)
+
+
+@pytest.mark.parametrize("case", MADE, ids=lambda case: case.layer[:90])
+def test_makes(case: Made) -> None:
+    net = layer_of(case.layer, case.inputs, dialect=case.dialect)
+    assert kinds(net) == []
+    assert {name: shape(net, name) for name in case.tops} == case.tops
+    if case.params is not None:
+        assert [words(param.shape) for param in net.layers[-1].params] == case.params
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case.kind}: {case.layer[:80]}")
+def test_refuses(case: Refused) -> None:
+    net = layer_of(case.layer, case.inputs, dialect=case.dialect)
+    found = [problem for problem in net.problems if problem.kind == case.kind]
+    assert [(problem.when, problem.how) for problem in found] == [(case.when, case.how)]
+    assert found[0].layer is net.layers[-1]
+    assert found[0].message.startswith(f"{net.layers[-1].type} layer 'it': ")
+    assert [problem.kind for problem in net.problems] == [case.kind]
+
+
+def test_every_layer_type_has_a_case() -> None:
+    shown = {match[1] for case in MADE if (match := re.match(r'type: "(\w+)"', case.layer))}
+    assert sorted(set(TYPES) - shown) == []
