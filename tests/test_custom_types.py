@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -224,6 +225,16 @@ def test_a_wrong_description_is_explained(tmp_path: Path, table: str, words: str
         load(str(config))
     assert words in str(error.value)
     assert str(config) in str(error.value)
+
+
+def test_the_configuration_in_the_documentation_is_right(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[1] / "docs" / "nets.md"
+    inputs, layers, _ = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "caffe-lint.toml").write_text(inputs + layers)
+    settings = load(str(tmp_path / "caffe-lint.toml"))
+    assert settings.input_shapes == {"data": (0, 3, 224, 224)}
+    assert "losses.FocalLoss" in settings.layers
+    assert settings.layers["ChannelGate"].in_place is True
 
 
 def test_the_configuration_of_the_module_is_right(tmp_path: Path) -> None:
