@@ -113,19 +113,26 @@ def find_units(
     named.
     """
     roots: dict[str, str | None] = {}
+    seen: set[str] = set()
     kept = 0
     for path in paths:
         if os.path.isdir(path):
             for found in find_files(os.path.normpath(path)):
-                if excluded(found):
+                real = os.path.realpath(found)
+                if real in seen or excluded(found):
                     continue
                 with suppress(Unreadable):
                     if files.get(found).kind != "other":
-                        roots.setdefault(found, os.path.abspath(path))
+                        roots[found] = os.path.abspath(path)
+                        seen.add(real)
                     kept += len(files.sources[found])
                     if kept > TREES_KEPT:
                         files.forget(found)
             continue
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
+        seen.add(real)
         try:
             kind = files.get(path).kind
         except Unreadable as error:
@@ -134,13 +141,9 @@ def find_units(
         if kind == "other":
             what = "is empty" if not files.get(path).source.strip() else "is neither a solver nor a net of Caffe"
             trouble.append(f"{path}: {what}")
-        elif not any(_same_file(path, known) for known in roots):
+        else:
             roots[path] = None
     return _units(roots, files)
-
-
-def _same_file(path: str, other: str) -> bool:
-    return os.path.basename(path) == os.path.basename(other) and os.path.realpath(path) == os.path.realpath(other)
 
 
 def _units(roots: dict[str, str | None], files: Files) -> list[Unit]:

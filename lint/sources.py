@@ -115,17 +115,18 @@ def find_files(folder: str) -> Iterator[str]:
     ignores: dict[str, pathspec.GitIgnoreSpec] = {}
 
     def ignored(path: str, is_folder: bool) -> bool:
-        parent = os.path.dirname(path)
-        while True:
+        parent = path
+        while parent != folder:
+            parent = os.path.dirname(parent) or "."
             spec = ignores.get(parent)
             relative = os.path.relpath(path, parent) + ("/" if is_folder else "")
             if spec is not None and spec.match_file(relative):
                 return True
-            if parent == folder or not parent.startswith(folder):
-                return False
-            parent = os.path.dirname(parent)
+        return False
 
+    folder = os.path.normpath(folder)
     for current, folders, names in os.walk(folder):
+        current = os.path.normpath(current)
         if ".gitignore" in names:
             with open(os.path.join(current, ".gitignore"), encoding="utf-8", errors="replace") as file:
                 ignores[current] = pathspec.GitIgnoreSpec.from_lines(file)
@@ -133,11 +134,11 @@ def find_files(folder: str) -> Iterator[str]:
             name
             for name in folders
             if name not in (".git", ".hg", ".svn", "node_modules")
-            and not (ignores and ignored(os.path.join(current, name), True))
+            and not (ignores and ignored(os.path.normpath(os.path.join(current, name)), True))
         )
         for name in sorted(names):
             if name.endswith(SUFFIXES):
-                path = os.path.join(current, name)
+                path = os.path.normpath(os.path.join(current, name))
                 if os.path.isfile(path) and not (ignores and ignored(path, False)):
                     yield path
 

@@ -225,7 +225,7 @@ def test_the_nearest_configuration_holds(folder: Path) -> None:
 def test_what_the_configuration_excludes_is_passed_over_in_folders(folder: Path) -> None:
     (folder / "caffe-lint.toml").write_text('exclude = ["old/"]\n')
     (folder / "old").mkdir()
-    (folder / "old" / "net.prototxt").write_text("layer { nmae: 1 }\n")
+    (folder / "old" / "net.prototxt").write_text("layer { name: 1 }\n")
     assert "2 files checked" in run(folder, ".").stdout
     assert run(folder, "old/net.prototxt").returncode == 1
 

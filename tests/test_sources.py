@@ -106,10 +106,12 @@ def test_a_suffix_that_fits_twice_is_ambiguous(repository: Path) -> None:
     assert (reference.how, len(reference.others)) == ("ambiguous", 2)
 
 
-def test_folders_are_searched_without_what_git_ignores(tmp_path: Path) -> None:
+def test_folders_are_searched_without_what_git_ignores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.prototxt", "b/c.pbtxt", "b/d.prototxt.txt", "build/e.prototxt", "b/skip.prototxt", "notes.txt"):
         write(tmp_path / name)
     write(tmp_path / ".gitignore", "build/\n")
     write(tmp_path / "b" / ".gitignore", "skip.*\n!keep.prototxt\n")
     names = [os.path.relpath(path, tmp_path) for path in find_files(str(tmp_path))]
     assert names == ["a.prototxt", "b/c.pbtxt", "b/d.prototxt.txt"]
+    monkeypatch.chdir(tmp_path)
+    assert list(find_files(".")) == names
