@@ -12,7 +12,7 @@ from ..proto.binder import nearest_name
 from ..proto.upgrade import SOLVER_TYPES as TYPE_OF_ENUM
 from ..rule import rule
 from ..schedule import largest_rate
-from ..written import is_absent, place_beside
+from ..written import is_absent, is_whole, place_beside
 
 
 class SolverType(NamedTuple):
@@ -164,7 +164,7 @@ def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
         message = solver.file.message
         old, new = message["solver_type"], message["type"]
         fix = None
-        if TYPE_OF_ENUM.get(old) == new:
+        if TYPE_OF_ENUM.get(old) == new and is_whole(message, "solver_type"):
             patch = remove_field(solver.file.tree, message, "solver_type")
             fix = patch.fix(solver.file.path, "remove solver_type, which says the same as type")
         shown = f'both type "{new}" and solver_type {old} are written'
@@ -262,13 +262,16 @@ def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
     message = solver.message
     name = message["type"]
     if name in ("AdaGrad", "RMSProp") and message["momentum"] != 0:
-        patch = remove_field(solver.file.tree, solver.file.message, "momentum")
+        fix = None
+        if is_whole(message, "momentum"):
+            patch = remove_field(solver.file.tree, solver.file.message, "momentum")
+            fix = patch.fix(solver.file.path, f"remove momentum, which {name} cannot have")
         yield Hit(
             solver.file,
             message.span("momentum"),
             f"type {name} takes no momentum, this is {number_text(message['momentum'])}",
             f"Caffe stops: Momentum cannot be used with {name}.",
-            fix=patch.fix(solver.file.path, f"remove momentum, which {name} cannot have"),
+            fix=fix,
         )
     if name == "RMSProp" and not 0 <= message["rms_decay"] < 1:
         shown = f"rms_decay is {number_text(message['rms_decay'])}, RMSProp takes 0 up to, but not, 1"
