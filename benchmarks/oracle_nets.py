@@ -2,9 +2,10 @@
 
     python benchmarks/oracle_nets.py [--verbose] [--oracle FOLDER] [--facts FOLDER] [--corpus FOLDER]
 
-`nets.jsonl` has one line a file with the outcome for each phase. The data layers had been replaced by inputs of
-[batch, 3, 224, 224] (crop_size instead of 224; further tops [batch], for HDF5Data [batch, 1]), as is done here.
-`probes.jsonl` has small nets that were run with `caffe time`, which runs every layer backward.
+`nets.jsonl` has one line a file with the outcome for each phase. The data layers had been replaced by
+inputs of [batch, 3, 224, 224] (crop_size instead of 224; other tops [batch], for HDF5Data [batch, 1]); so
+it is done here. `broken/` holds nets with a mistake each and Caffe's words, `probes.jsonl` small nets
+that were run with `caffe time`, which runs every layer backward.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from caffe_lint.net import Net, NetProblem, build, file_state
 from caffe_lint.proto.binder import Entry, Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.proto.tree import Problem, Tree
+from caffe_lint.proto.tree import Problem
 from caffe_lint.proto.upgrade import Upgraded, upgrade
 from caffe_lint.shapes import Shape
 from caffe_lint.splits import with_splits
@@ -37,38 +38,79 @@ REPLACED = {
     "MemoryData": "memory_data_param",
 }
 TYPE_PROBLEMS = ("foreign-layer-type", "unknown-layer-type")
-# What the machine of the oracle lacked: nothing that a file could tell.
-ENVIRONMENT = re.compile(r"ModuleNotFoundError|File not found|^db_|^hdf5\.cpp|Failed to open")
+# Refusals for something that no net's file tells: a Python module, a file of data, its contents.
+ELSEWHERE = re.compile(
+    r".*ModuleNotFoundError|.*File not found|.*Failed to open|db_|hdf5\.cpp|data_transformer\.cpp:498"
+    r"|memory_data_layer\.cpp:110"
+)
+
+Show = Callable[[str], None]
 
 
 class Reading:
-    """A file read as BVLC's Caffe does, with everything that stops it before a net is built."""
+    """A file read as BVLC's Caffe does, with all that stops it before a net is built."""
 
     def __init__(self, source: bytes) -> None:
-        self.tree: Tree = parse(source)
+        self.tree = parse(source)
         bound = bind(self.tree, caffe_schema(), "NetParameter", "bvlc")
         self.syntax = [*self.tree.problems, *(p for p in bound.problems if p.kind not in TYPE_PROBLEMS)]
         self.types = [p for p in bound.problems if p.kind in TYPE_PROBLEMS]
         self.upgraded = upgrade(bound.message, caffe_schema())
+        self.lifting = [problem for problem in self.upgraded.problems if problem.fatal]
 
     def types_in(self, net: Net) -> list[Problem]:
         """The problems with types of layers that the net keeps."""
         kept = {layer.place() for layer in net.layers}
         return [problem for problem in self.types if (problem.start, problem.end) in kept]
 
-    def syntax_is(self, message: str) -> bool:
+    def stops(self, net: Net) -> list[str]:
+        """All that we say Caffe stops at before the first pass."""
+        said = [problem.message for problem in [*self.syntax, *self.types_in(net)]]
+        said += [problem.message for problem in self.lifting]
+        return said + [f"{p.source} {p.message}" for p in net.problems if p.when == "setup"]
+
+    def account(self, net: Net, words: str) -> str:
+        """How we account for a refusal: `cause`, `other` (refused for something else) or `missed`."""
+        if words.startswith("protobuf"):
+            right = self.is_syntax(words)
+        elif words.startswith("layer_factory.hpp"):
+            name = words.partition("Unknown layer type: ")[2].split(" ")[0]  # not told of a probe
+            right = any(name in problem.message for problem in self.types_in(net))
+        elif self.lifting and (words.startswith("upgrade_proto") or self.upgraded.undefined_inputs):
+            right = True
+        else:
+            right = False
+        if right or any(is_cause(problem, words) for problem in net.problems):
+            return "cause"
+        return "other" if self.stops(net) else "missed"
+
+    def is_syntax(self, words: str) -> bool:
         """Whether a problem of syntax is what protobuf's words are about: the same line, or the same name.
 
-        protobuf tells the place of the token behind an enum value or a field's name, maybe on a later line.
+        protobuf gives the place of the token behind an enum's value or a field's name, maybe on a later
+        line, and of a brace too few it sees only that the next thing has no place there.
         """
-        where = re.search(r"NetParameter: (\d+):", message)
+        where = re.search(r"NetParameter: (\d+):", words)
         line = int(where[1]) if where else 0
-        name = re.search(r'(?:value of|field named|field) "(\w+)"', message)
+        name = re.search(r'(?:value of|field|field named) "(\w+)"', words)
         return any(
-            self.tree.line_of(problem.start) <= line <= self.tree.line_of(problem.end)
-            or (name and re.search(rf"\b{name[1]}\b", problem.message))
+            problem.kind == "unclosed"
+            or self.tree.line_of(problem.start) <= line <= self.tree.line_of(problem.end)
+            or (name is not None and re.search(rf"\b{name[1]}\b", problem.message) is not None)
             for problem in self.syntax
         )
+
+
+def is_cause(problem: NetProblem, words: str) -> bool:
+    """Whether a problem is what Caffe's words are about: the same check, the same layer if they name one."""
+    named = re.search(r"\(layer '(.*?)'|with layer '(.*?)'", words)
+    if named and (problem.layer is None or problem.layer.name != (named[1] or named[2])):
+        return False
+    where = re.match(r"([\w.]+):(\d+)", words)
+    if not where:
+        return not words and problem.how != "fatal"  # it died without a word
+    file, _, line = problem.source.partition(":")
+    return file == where[1] and (not line or line == where[2])
 
 
 def with_inputs(upgraded: Upgraded) -> Upgraded:
@@ -90,11 +132,9 @@ def as_input(entry: Entry) -> Entry:
     crop = layer["transform_param"]["crop_size"] or 224
     schema = caffe_schema()
     made = Message(layer.type, layer.block)
-    made.entries = {
-        name: layer.entries[name]
-        for name in ("name", "top", "include", "exclude", "phase")
-        if name in layer.entries
-    }
+    for name in ("name", "top", "include", "exclude", "phase"):
+        if name in layer.entries:
+            made.entries[name] = layer.entries[name]
     made.entries["type"] = [("Input", node, field)]
     param = Message(schema.message("InputParameter"), layer.block)
     param.entries["shape"] = []
@@ -107,49 +147,10 @@ def as_input(entry: Entry) -> Entry:
     return made, node, field
 
 
-# -- comparing --------------------------------------------------------------------------------------------------
+# -- comparing -------------------------------------------------------------------------------------------
 
 
-def compare_shape(ours: Shape, theirs: list[int]) -> str:
-    """`equal`, `unknown` where we know less, or `different`."""
-    if ours is None:
-        return "unknown"
-    if len(ours) != len(theirs) or any(a is not None and a != b for a, b in zip(ours, theirs, strict=True)):
-        return "different"
-    return "unknown" if None in ours else "equal"
-
-
-def same_cause(problem: NetProblem, message: str) -> bool:
-    """Whether a problem is what Caffe's words are about: the same check, and the same layer where they name one."""
-    named = re.search(r"\(layer '(.*?)'|with layer '(.*?)'", message)
-    layer = named and (named[1] or named[2])
-    if layer and (problem.layer is None or problem.layer.name != layer):
-        return False
-    where = re.match(r"([\w.]+):(\d+)", message)
-    if not where:
-        return False
-    file, _, line = problem.source.partition(":")
-    return file == where[1] and (not line or line == where[2])
-
-
-def refusal(reading: Reading, net: Net, message: str) -> str:
-    """How we account for a refusal: `cause`, `other` (refused for something else) or `missed`."""
-    types = reading.types_in(net)
-    if message.startswith("protobuf"):
-        return "cause" if reading.syntax_is(message) else "other" if reading.syntax else "missed"
-    if "Unknown layer type" in message:
-        name = re.search(r"Unknown layer type: (\S*)", message)
-        if name and any(f"'{name[1]}'" in problem.message for problem in types):
-            return "cause"
-    fatal = [problem for problem in reading.upgraded.problems if problem.fatal]
-    if message.startswith("upgrade_proto") and fatal:
-        return "cause"
-    if any(same_cause(problem, message) for problem in net.problems):
-        return "cause"
-    return "other" if types or fatal or net.problems else "missed"
-
-
-def judge_nets(oracle: Path, corpus: Path, show: Any) -> tuple[Counter[str], Counter[str], Counter[str]]:
+def judge_nets(oracle: Path, corpus: Path, show: Show) -> tuple[Counter[str], Counter[str], Counter[str]]:
     """Outcomes, shapes and parameters over all files and phases."""
     outcomes: Counter[str] = Counter()
     shapes: Counter[str] = Counter()
@@ -159,155 +160,89 @@ def judge_nets(oracle: Path, corpus: Path, show: Any) -> tuple[Counter[str], Cou
         upgraded = with_inputs(reading.upgraded)
         for phase in ("TRAIN", "TEST"):
             said = row[phase]
-            net = build(upgraded, file_state(upgraded.message, phase), dialect="bvlc")
             where = f"{row['path']} {phase}"
+            net = build(upgraded, file_state(upgraded.message, phase), dialect="bvlc")
+            outcomes[judge(reading, net, "" if said["ok"] else said["message"], said["ok"], where, show)] += 1
             if said["ok"]:
-                refused = [problem.message for problem in [*reading.syntax, *reading.types_in(net)]]
-                refused += [problem.message for problem in reading.upgraded.problems if problem.fatal]
-                refused += [f"{p.kind}: {p.message}" for p in net.problems if p.when == "setup"]
-                outcomes["built, refused by us" if refused else "built, built by us"] += 1
-                if refused:
-                    show(f"REFUSED BY US {where}: {refused[0]}")
-                compare_net(net, said, shapes, params, where, show)
-            elif ENVIRONMENT.search(said["message"]):
-                outcomes["refused for what no file tells"] += 1
-            else:
-                outcome = refusal(reading, net, said["message"])
-                outcomes[f"refused, {outcome}"] += 1
-                if outcome != "cause":
-                    first = [p.message for p in [*reading.syntax, *reading.types]][:1] + [
-                        p.message for p in net.problems
-                    ][:1]
-                    show(f"{outcome.upper()} {where}: {said['message'][:300]!r} ours: {first}")
+                compare_blobs(net, said["blobs"], shapes, where, show)
+                compare_params(net, said, params, where, show)
     return outcomes, shapes, params
 
 
-def compare_net(
-    net: Net, said: dict[str, Any], shapes: Counter[str], params: Counter[str], where: str, show: Any
+def judge(reading: Reading, net: Net, words: str, built: bool, where: str, show: Show) -> str:
+    """The outcome for one net."""
+    stops = reading.stops(net)
+    if built:
+        if stops:
+            show(f"REFUSED BY US {where}: {stops[0]}")
+        return "built, refused by us" if stops else "built, built by us"
+    if ELSEWHERE.match(words):
+        return "refused for what no file tells"
+    verdict = reading.account(net, words)
+    if verdict != "cause":
+        show(f"{verdict.upper()} {where}: {words[:300]!r} ours: {stops[:2]}")
+    return f"refused, {verdict}"
+
+
+def compare_blobs(
+    net: Net, theirs: dict[str, list[int]], shapes: Counter[str], where: str, show: Show
 ) -> None:
-    """Blobs, parameters, outputs and the number of learnable values of a net that Caffe built."""
+    """Every blob of a net that Caffe built, Caffe's splits too."""
     _, ours = with_splits(net)
-    for name, theirs in said["blobs"].items():
+    for name in [*theirs, *(set(ours) - set(theirs))]:
         if name == "(automatic)":
             continue
-        verdict = compare_shape(ours[name], theirs) if name in ours else "missing"
+        both = name in ours and name in theirs
+        verdict = compare(ours[name], theirs[name]) if both else "different"
         shapes[verdict] += 1
         if verdict != "equal":
-            show(f"SHAPE {verdict} {where}: {name} ours {ours.get(name)} Caffe's {theirs}")
-    extra = set(ours) - set(said["blobs"]) - {"(automatic)"}
-    shapes["not there"] += len(extra)
-    if extra:
-        show(f"SHAPE not there {where}: {sorted(extra)[:5]}")
+            show(f"BLOB {where}: {name} is {ours.get(name)} here, {theirs.get(name)} in Caffe")
+
+
+def compare_params(net: Net, said: dict[str, Any], params: Counter[str], where: str, show: Show) -> None:
+    """Parameters, outputs and the number of learnable values of a net that Caffe built."""
     have = [
-        (layer.name, layer.type, [param.shape for param in layer.params])
-        for layer in net.layers
-        if layer.params
+        [layer.name, layer.type, *(p.shape for p in layer.params)] for layer in net.layers if layer.params
     ]
-    for mine, other in zip(have, said["layers"], strict=False):
-        fits = mine[:2] == tuple(other[:2]) and len(mine[2]) == len(other[2])
-        verdicts = (
-            [compare_shape(a, b) for a, b in zip(mine[2], other[2], strict=False)] if fits else ["different"]
-        )
-        params.update(verdicts)
-        if set(verdicts) != {"equal"}:
-            show(f"PARAM {where}: ours {mine} Caffe's {other}")
-    if len(have) != len(said["layers"]):
-        params["different"] += 1
-        show(f"PARAM {where}: {len(have)} layers with parameters, Caffe has {len(said['layers'])}")
-    for what, mine, theirs in (
-        ("outputs", net.outputs, said["outputs"]),
-        ("learnable", net.learnable, said["learnable"]),
+    theirs = [[name, kind, *(tuple(shape) for shape in shapes)] for name, kind, shapes in said["layers"]]
+    for kind, mine, other in (
+        ("layers with parameters", have, theirs),
+        ("outputs", sorted(net.outputs), sorted(said["outputs"])),
+        ("learnable values", net.learnable, said["learnable"]),
     ):
-        same = sorted(mine) == sorted(theirs) if isinstance(mine, list) else mine == theirs
-        verdict = "equal" if same else "unknown" if mine is None else "different"
-        params[f"{what} {verdict}"] += 1
-        if not same:
-            show(f"{what.upper()} {where}: ours {mine} Caffe's {theirs}")
+        verdict = "equal" if mine == other else "different"
+        params[f"{kind}: {verdict}"] += 1
+        if mine != other:
+            show(f"{kind.upper()} {where}: {mine} here, {other} in Caffe")
 
 
-def judge_probes(facts: Path, show: Any) -> Counter[str]:
-    """Outcomes over the small nets."""
+def judge_probes(facts: Path, show: Show) -> tuple[Counter[str], Counter[str]]:
+    """Outcomes and shapes over the small nets."""
     outcomes: Counter[str] = Counter()
+    shapes: Counter[str] = Counter()
     for number, row in enumerate(rows(facts / "probes.jsonl")):
         if row["mode"] != "time":
             continue
         reading = Reading(row["prototxt"].encode())
         net = build(reading.upgraded, file_state(reading.upgraded.message, row["phase"]), dialect="bvlc")
-        found = [
-            *reading.syntax,
-            *reading.types,
-            *(p for p in reading.upgraded.problems if p.fatal),
-            *net.problems,
-        ]
-        found += net.backward_problems(every_layer=True)
-        for top_name, theirs in probe_shapes(net, row):
-            verdict = compare_shape(top_name, theirs)
-            outcomes[f"probe shapes {verdict}"] += 1
+        # The probes ran the net, and on a Caffe without GPU.
+        passes = [problem for problem in net.problems if problem.when != "setup"]
+        passes += net.backward_problems(every_layer=True)
+        words = f"protobuf: {row['at']}" if row["parse_error"] else row["at"]
+        where = f"probe {number} {row['prototxt']!r}"
+        if row["outcome"] == "ok" and passes:
+            show(f"REFUSED BY US {where}: {passes[0].message}")
+            outcomes["built, refused by us"] += 1
+        elif (row["parse_error"] and reading.syntax) or any(is_cause(problem, words) for problem in passes):
+            outcomes["refused, cause"] += 1
+        else:
+            outcomes[judge(reading, net, words, row["outcome"] == "ok", where, show)] += 1
+        for mine, theirs in probe_shapes(net, row):
+            verdict = compare(mine, theirs)
+            shapes[verdict] += 1
             if verdict != "equal":
-                show(
-                    f"PROBE SHAPE {number} {verdict}: ours {top_name} Caffe's {theirs} in {row['prototxt']!r}"
-                )
-        if row["outcome"] == "ok":
-            outcomes["probes run, refused by us" if found else "probes run, taken by us"] += 1
-            if found:
-                show(f"PROBE REFUSED BY US {number}: {found[0].message} in {row['prototxt']!r}")
-            continue
-        if ENVIRONMENT.search(row["at"]) or row["aux_files"] if "aux_files" in row else False:
-            outcomes["probes stopped by files"] += 1
-            continue
-        right = (
-            bool(reading.syntax)
-            if row["parse_error"]
-            else any(probe_cause(p, row["at"]) for p in net.problems)
-            or any(probe_cause(p, row["at"]) for p in net.backward_problems(every_layer=True))
-        )
-        right = right or (
-            row["at"].startswith("upgrade_proto") and any(p.fatal for p in reading.upgraded.problems)
-        )
-        right = right or (row["at"].startswith("layer_factory.hpp") and bool(reading.types))
-        verdict = "cause" if right else "other" if found else "missed"
-        outcomes[f"probes stopped, {verdict}"] += 1
-        if not right:
-            names = [getattr(p, "source", "") + " " + p.message for p in found]
-            show(
-                f"PROBE {verdict} {number} {row['outcome']} at {row['at']}: ours {names} in {row['prototxt']!r}"
-            )
-    return outcomes
-
-
-def judge_broken(folder: Path, show: Any) -> Counter[str]:
-    """Outcomes over files with a mistake each, and over files with one that Caffe does not see."""
-    outcomes: Counter[str] = Counter()
-    for path in sorted([*folder.glob("*.prototxt"), *folder.glob("accepted/*.prototxt")]):
-        words = path.with_suffix(".txt")
-        if not words.is_file():
-            continue
-        reading = Reading(path.read_bytes())
-        for line in words.read_text(encoding="utf-8", errors="replace").splitlines():
-            phase, _, message = line.partition(": ")
-            if phase not in ("TRAIN", "TEST"):
-                continue
-            net = build(reading.upgraded, file_state(reading.upgraded.message, phase), dialect="bvlc")
-            where = f"{path.name} {phase}"
-            found = [
-                *reading.syntax,
-                *reading.types_in(net),
-                *(p for p in reading.upgraded.problems if p.fatal),
-            ]
-            found += [problem for problem in net.problems if problem.when == "setup"]
-            if message == "ACCEPTED":
-                outcomes["broken, built, refused by us" if found else "broken, built, built by us"] += 1
-                if found:
-                    show(f"BROKEN REFUSED BY US {where}: {found[0].message}")
-            elif ENVIRONMENT.search(message):
-                outcomes["broken, refused for what no file tells"] += 1
-            else:
-                verdict = refusal(reading, net, message)
-                outcomes[f"broken, refused, {verdict}"] += 1
-                if verdict != "cause":
-                    mine = [f"{getattr(problem, 'source', '')} {problem.message}" for problem in found]
-                    show(f"BROKEN {verdict} {where}: {message!r} ours: {mine}")
-    return outcomes
+                show(f"BLOB {where}: {mine} here, {theirs} in Caffe")
+    return outcomes, shapes
 
 
 def probe_shapes(net: Net, row: dict[str, Any]) -> Iterator[tuple[Shape, list[int]]]:
@@ -317,12 +252,29 @@ def probe_shapes(net: Net, row: dict[str, Any]) -> Iterator[tuple[Shape, list[in
             yield blob.shape, [int(word) for word in words.split()]
 
 
-def probe_cause(problem: NetProblem, at: str) -> bool:
-    """Whether a problem is the check at which a probe ended; crashes and hangs have no place."""
-    if not at:
-        return problem.how != "fatal"
-    file, _, line = problem.source.partition(":")
-    return file == at.partition(":")[0] and (not line or line == at.partition(":")[2])
+def judge_broken(folder: Path, show: Show) -> Counter[str]:
+    """Outcomes over files with a mistake each, and over files with one that Caffe does not see."""
+    outcomes: Counter[str] = Counter()
+    for path in sorted([*folder.glob("*.prototxt"), *folder.glob("accepted/*.prototxt")]):
+        if not path.with_suffix(".txt").is_file():
+            continue
+        reading = Reading(path.read_bytes())
+        upgraded = reading.upgraded
+        for line in path.with_suffix(".txt").read_text(encoding="utf-8", errors="replace").splitlines():
+            phase, _, words = line.partition(": ")
+            if phase in ("TRAIN", "TEST"):
+                net = build(upgraded, file_state(upgraded.message, phase), dialect="bvlc")
+                outcomes[judge(reading, net, words, words == "ACCEPTED", f"{path.name} {phase}", show)] += 1
+    return outcomes
+
+
+def compare(ours: Shape, theirs: list[int]) -> str:
+    """`equal`, `unknown` where we know less, or `different`."""
+    if ours is None:
+        return "unknown"
+    if len(ours) != len(theirs) or any(a is not None and a != b for a, b in zip(ours, theirs, strict=True)):
+        return "different"
+    return "unknown" if None in ours else "equal"
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -345,25 +297,34 @@ def main() -> int:
     if not (options.oracle / "nets.jsonl").is_file():
         print(f"{options.oracle / 'nets.jsonl'}: not there; name its folder with --oracle", file=sys.stderr)
         return 2
-    show = print if options.verbose else lambda text: None
+
+    def show(text: str) -> None:
+        if options.verbose:
+            print(text)
+
     start = time.perf_counter()
     outcomes, shapes, params = judge_nets(options.oracle, options.corpus, show)
-    probes = judge_probes(options.facts, show) + judge_broken(options.oracle / "broken", show)
+    broken = judge_broken(options.oracle / "broken", show)
+    probes, probe_blobs = judge_probes(options.facts, show)
     for title, counter in (
-        ("nets", outcomes),
-        ("blob shapes", shapes),
-        ("parameters", params),
-        ("small nets", probes),
+        ("real nets, in each phase", outcomes),
+        ("their blobs", shapes),
+        ("their parameters", params),
+        ("broken nets", broken),
+        ("probes", probes),
+        ("tops of probes", probe_blobs),
     ):
         print(title)
         for name, number in sorted(counter.items()):
             print(f"  {number:8d}  {name}")
-    refused = sum(number for name, number in outcomes.items() if name.startswith("refused, "))
-    found = outcomes["refused, cause"]
-    print(f"refusals with the right cause: {found} of {refused} ({found / max(1, refused):.2%})")
+    total = outcomes + broken + probes
+    refused = sum(number for name, number in total.items() if name.startswith("refused, "))
+    found = total["refused, cause"]
+    print(f"refusals found with the right cause: {found} of {refused} ({found / max(1, refused):.2%})")
     print(f"{time.perf_counter() - start:.1f} s")
-    wrong = outcomes["built, refused by us"] + shapes["different"] + params["different"]
-    return int(wrong > 0 or found < 0.99 * refused)
+    different = shapes["different"] + probe_blobs["different"]
+    different += sum(number for name, number in params.items() if name.endswith("different"))
+    return int(total["built, refused by us"] > 0 or different > 0 or found < 0.99 * refused)
 
 
 if __name__ == "__main__":

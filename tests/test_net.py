@@ -376,9 +376,9 @@ def test_building_costs_less_than_reading_however_large_the_net(kind: str) -> No
         bottoms = " ".join(f'bottom: "w{i}"' for i in range(size))
         return f'{start}{ways}layer {{ name: "c" type: "Concat" {bottoms} top: "c" }}'
 
-    small, large = cost(text(500)), cost(text(6000))
+    small, large = cost(text(400)), cost(text(8000))
     assert large < 1
-    assert large < 4 * small
+    assert large < 6 * small
 
 
 # -- the real Caffe --------------------------------------------------------------------------------------
