@@ -1,12 +1,13 @@
 """What `--upgrade` does to real files, held against the upgrade in memory and against Caffe's own tool.
 
-    python benchmarks/upgrade_corpus.py [--only REPOSITORY] [--corpus ../shared/corpus] [--oracle ../shared/oracle]
+    python benchmarks/upgrade_corpus.py [--only REPOSITORY] [--corpus ../shared/corpus] [--oracle
+    ../shared/oracle]
 
-Every net and solver of the corpus that is written in an older form is upgraded. Then: the patched file means what the
-upgrade in memory makes of the old one; protoc reads it if it could read the old one; every comment is still there; a
-second upgrade changes no byte. Files for which `upgrade/index.tsv` of the oracle names what Caffe's tool wrote mean
-the same as that. Each miss is printed, and each file that was left as it is, with the reason; the exit status is 1 if
-there is a miss. Needs grpcio-tools, which brings protoc.
+Every net and solver of the corpus that is written in an older form is upgraded. Then: the patched file means
+what the upgrade in memory makes of the old one; protoc reads it if it could read the old one; every comment
+is still there; a second upgrade changes no byte. Files for which `upgrade/index.tsv` of the oracle names what
+Caffe's tool wrote mean the same as that. Each miss is printed, and each file that was left as it is, with the
+reason; the exit status is 1 if there is a miss. Needs grpcio-tools, which brings protoc.
 """
 
 from __future__ import annotations
@@ -108,7 +109,10 @@ def judge(path: str, source: bytes, oracle: bytes | None, counts: Counts) -> Ite
             if encoded(old.kind, text) is None:
                 yield "refused by protoc", ""
         if comments(source) != comments(text):
-            yield "comments differ", f"{comments(source) - comments(text)} {comments(text) - comments(source)}"
+            yield (
+                "comments differ",
+                f"{comments(source) - comments(text)} {comments(text) - comments(source)}",
+            )
         if path in patched(path, text, "unsafe").patched:
             yield "a second upgrade changes it", ""
     if oracle is not None:

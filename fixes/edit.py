@@ -37,7 +37,7 @@ class Insertion(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """What a fix does that concerns the whole file: after it, the file means exactly `value`, as `binder.plain` gives it."""
+    """What a fix makes of a whole file: it means exactly `value` then, as `binder.plain` gives it."""
 
     value: dict[str, list[Any]]
 

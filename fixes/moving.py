@@ -8,7 +8,7 @@ line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -163,11 +163,11 @@ def take(
     """Takes fields out of a block.
 
     Without `carry` something is to be `put` where the first of them stood, and comments go along if that is
-    whole lines. Else `carry` says whether they go along. `inside` are comments in the values of fields, by
-    the identity of the field, that must stay.
+    whole lines. Else `carry` says whether they go along. `inside` are comments in values that are not to be
+    written anew, by the identity of the field.
     """
-    wanted = {id(field) for field in fields}
-    runs = [run for run in _runs(tree, block) if any(id(field) in wanted for field in run)]
+    own = {id(field): (*_held(tree, field), *(inside or {}).get(id(field), ())) for field in fields}
+    runs = [run for run in _runs(tree, block) if any(id(field) in own for field in run)]
     edits: list[Edit] = []
     comments: dict[int, Comments] = {}
     lines = False
@@ -175,27 +175,23 @@ def take(
     for run in runs:
         at_place = run is runs[0] and carry is None
         start, end = _lines_of(tree, run)
-        alone = all(id(field) in wanted for field in run) and _is_free(tree.source, start, end, run)
+        alone = all(id(field) in own for field in run) and _is_free(tree.source, start, end, run)
         if at_place:
             lines = carry = alone
         if not alone:
-            cuts = list(_cuts(tree, run, wanted, inside or {}))
+            cuts = list(_cuts(tree, run, own))
             if at_place:  # the spaces around it stay, too
-                stretch = next(_stretches(run, wanted))
+                stretch = next(_stretches(run, own))
                 cuts[0] = Edit(stretch[0].start, stretch[-1].end, b"")
-                left = tuple(comment for field in stretch for comment in _held(tree, field))
+                left = tuple(comment for field in stretch for comment in own[id(field)])
             edits += cuts
         elif carry:
             if not at_place:
                 start = _with_comments_above(tree.source, start)
-            comments |= _comments_of_run(tree, run, start)
+            comments |= _comments_of_run(tree, run, start, own)
             edits.append(Edit(start, end, b""))
         else:
-            staying = [
-                comment
-                for field in run
-                for comment in (*_held(tree, field), *(inside or {}).get(id(field), ()))
-            ]
+            staying = [comment for field in run for comment in own[id(field)]]
             staying += _COMMENT.findall(tree.source, run[-1].end, end)
             indent = indent_at(tree, run[0].start)
             edits.append(Edit(start, end, b"".join(indent + comment + eol(tree) for comment in staying)))
@@ -274,7 +270,7 @@ def text_behind_name(tree: Tree, style: Style, field: Field, node: Scalar | Bloc
 
 
 class Inside(NamedTuple):
-    """Every comment directly inside a block: behind its opening, of its fields, and below the last of these."""
+    """The comments of a block: behind its opening, of its fields, and below the last of these."""
 
     opening: tuple[bytes, ...]
     fields: dict[int, Comments]
@@ -339,9 +335,11 @@ def _is_free(source: bytes, start: int, end: int, run: list[Field]) -> bool:
     return not source[start : run[0].start].strip() and (not tail or tail.startswith(b"#"))
 
 
-def _comments_of_run(tree: Tree, run: list[Field], start: int) -> dict[int, Comments]:
-    """The comments of fields on lines of their own: from `start` on those above the first, and those of each."""
-    found = {id(field): Comments(tuple(_held(tree, field))) for field in run}
+def _comments_of_run(
+    tree: Tree, run: list[Field], start: int, own: Mapping[int, tuple[bytes, ...]]
+) -> dict[int, Comments]:
+    """The comments of fields on lines of their own: those above the first, from `start` on, and of each."""
+    found = {id(field): Comments(own[id(field)]) for field in run}
     first, last = id(run[0]), id(run[-1])
     line_start, _ = _lines_of(tree, run)
     above = _COMMENT.findall(tree.source, start, line_start)
@@ -373,7 +371,7 @@ def _held(tree: Tree, field: Field) -> list[bytes]:
     return found + _COMMENT.findall(tree.source, position, field.end)
 
 
-def _stretches(run: list[Field], wanted: set[int]) -> Iterator[list[Field]]:
+def _stretches(run: list[Field], wanted: Container[int]) -> Iterator[list[Field]]:
     stretch: list[Field] = []
     for field in run:
         if id(field) in wanted:
@@ -385,14 +383,12 @@ def _stretches(run: list[Field], wanted: set[int]) -> Iterator[list[Field]]:
         yield stretch
 
 
-def _cuts(
-    tree: Tree, run: list[Field], wanted: set[int], inside: Mapping[int, Sequence[bytes]]
-) -> Iterator[Edit]:
-    """The edits that cut fields out of lines that they share with others."""
+def _cuts(tree: Tree, run: list[Field], own: Mapping[int, tuple[bytes, ...]]) -> Iterator[Edit]:
+    """The edits that cut fields out of lines that they share with others; `own` are the comments in each."""
     source = tree.source
-    for stretch in _stretches(run, wanted):
+    for stretch in _stretches(run, own):
         start, end = stretch[0].start, stretch[-1].end
-        left = [comment for field in stretch for comment in (*_held(tree, field), *inside.get(id(field), ()))]
+        left = [comment for field in stretch for comment in own[id(field)]]
         if left:
             yield Edit(start, end, b"".join(comment + eol(tree) for comment in left))
         elif rest := re.compile(rb"[ \t]+(?=[^ \t\r\n])").match(source, end):

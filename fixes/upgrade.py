@@ -7,7 +7,7 @@ bytes. Source: src/caffe/util/upgrade_proto.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..proto.binder import Entry, Message, float_value, plain, unescape
@@ -75,7 +75,7 @@ def layers_upgrade(source: Source) -> Fix:
     sure = not source.lifted.problems or all(not problem.fatal for problem in source.lifted.problems)
     known = source.schema.layer_types
     guessed = known is not None and any(name not in known for name in source.lifted.enum_types)
-    change = Replacement(plain(source.lifted.message))
+    change = Replacement({name: values for name, values in plain(source.lifted.message).items() if values})
     return Fix(
         source.path, "write the net in today's form", _in_order(edits), (change,), sure and not guessed
     )
@@ -98,7 +98,7 @@ def inputs_upgrade(source: Source) -> Fix:
 
 
 def batch_norm_upgrade(source: Source) -> Fix:
-    """The `param` blocks of BatchNorm layers as Caffe takes them, in a net whose layers are in today's form."""
+    """The `param` of BatchNorm layers as Caffe takes them, in a net whose layers are in today's form."""
     writer = _Writer(source)
     edits: list[Edit] = []
     changes: list[Change] = []
@@ -132,7 +132,7 @@ def moving_transforms(source: Source) -> list[Field]:
 
 
 def thawed_batch_norms(net: Message) -> list[Message]:
-    """BatchNorm layers of today's form with three `param`, not all of which say lr_mult 0 and decay_mult 0."""
+    """BatchNorm layers of today's form with three `param`, not all with lr_mult 0 and decay_mult 0."""
     return [
         layer
         for layer in _batch_norms_of_three(net)
@@ -155,13 +155,14 @@ def _obstacles(source: Source) -> Iterator[Obstacle]:
     net = source.message
     if "inputs" in source.lifted.steps:
         yield from _unread(net, _INPUT_FIELDS)
-        made = {top for layer, _, _ in net.entries.get("layer", ()) for top in layer["top"]}
-        if "input_shape" not in net.entries and "input_dim" not in net.entries:
-            for name, node, _ in net.entries["input"]:
-                if name not in made:
-                    yield Obstacle(
-                        node.start, node.end, f"input '{name}' has no shape: write its input_shape"
-                    )
+        made = {top for layer in source.lifted.message["layer"] for top in layer["top"]}
+        shapeless = {
+            problem.start for problem in source.lifted.problems if problem.kind == "input-without-shape"
+        }
+        for name, node, _ in net.entries["input"]:
+            if node.start in shapeless and name not in made:
+                wrong = f"input '{name}' has no shape: write its input_shape"
+                yield Obstacle(node.start, node.end, wrong)
     is_v0 = "v0" in source.lifted.steps
     for layer, node, field in net.entries.get("layers", ()):
         if is_v0 and node is not field.value:
@@ -209,7 +210,8 @@ def _unread(message: Message, names: tuple[str, ...]) -> Iterator[Obstacle]:
         if field.name in names and id(field) not in read:
             wrong = f"this '{field.name}' means nothing in a {message.type.name}"
             if field.name == "type" and isinstance(field.value, Scalar):
-                wrong = f"no known Caffe has a layer type {field.value.text.decode('utf-8', 'replace')} in the V1 form"
+                written = field.value.text.decode("utf-8", "replace")
+                wrong = f"no known Caffe has a layer type {written} in the V1 form"
             yield Obstacle(field.start, field.end, wrong)
 
 
@@ -229,7 +231,14 @@ def _batch_norms_of_three(net: Message) -> list[Message]:
 
 
 def _in_order(edits: Iterable[Edit]) -> tuple[Edit, ...]:
-    return tuple(sorted(edit for edit in edits if edit.text or edit.start != edit.end))
+    """Edits in the order of their places. Two cuts side by side may both have taken the space between."""
+    ordered: list[Edit] = []
+    for edit in sorted(edits):
+        if ordered and not edit.text and edit.start < ordered[-1].end:
+            edit = edit._replace(start=ordered[-1].end)
+        if edit.text or edit.start != edit.end:
+            ordered.append(edit)
+    return tuple(ordered)
 
 
 class _Writer:
@@ -325,12 +334,12 @@ class _Writer:
             else:
                 padding[id(field)] = layer
         yield from self.removed(
-            [layer_field for _, _, layer_field in self.net.entries["layers"] if id(layer_field) in padding],
+            [field for _, _, field in self.net.entries["layers"] if id(field) in padding],
             {key: self.comments_of_padding(layer, comments) for key, layer in padding.items()},
         )
-        lost = {id(entry[2]): entry[2] for name in self.dropped() for entry in self.net.entries[name]}
+        lost = {id(field): field for field in self.dropped()}
         yield from self.removed(
-            list(lost.values()),
+            lost.values(),
             {
                 key: all_comments(self.tree, field.value)
                 for key, field in lost.items()
@@ -338,12 +347,14 @@ class _Writer:
             },
         )
 
-    def dropped(self) -> list[str]:
-        """Fields of a V0 net that the upgrade drops."""
-        kept = {*self.lifted.entries, *_INPUT_FIELDS, "layers"}
-        return [name for name in self.net.entries if name not in kept]
+    def dropped(self) -> Iterator[Field]:
+        """Fields of a V0 net that the upgrade drops, but for those that are taken out with the inputs."""
+        inputs = _INPUT_FIELDS if "input" in self.net.entries else ()
+        for name, entries in self.net.entries.items():
+            if name not in self.lifted.entries and name != "layers" and name not in inputs:
+                yield from (field for _, _, field in entries)
 
-    def removed(self, fields: list[Field], inside: dict[int, list[bytes]]) -> list[Edit]:
+    def removed(self, fields: Collection[Field], inside: dict[int, list[bytes]]) -> list[Edit]:
         """Fields of the net taken out, all their comments left where they stand."""
         return take(self.tree, self.net.block, fields, carry=False, inside=inside).edits if fields else []
 
@@ -452,13 +463,18 @@ class _Writer:
         nodes = {id(node) for _, node, _ in written}
         made = [layer for layer, node, _ in self.lifted.entries.get("layer", ()) if id(node) not in nodes]
         first = min((field for _, _, field in written), key=lambda field: field.start, default=None)
+        kept = {id(node) for layer in made for _, node, _ in layer["input_param"].entries["shape"]}
+        inside: dict[int, list[bytes]] = {}
+        for shape, node, field in self.net.entries.get("input_shape", ()):
+            if id(node) not in kept:
+                inside.setdefault(id(field), []).extend(all_comments(self.tree, shape.block))
         if not made:
-            yield from take(self.tree, root, fields, carry=False).edits
+            yield from take(self.tree, root, fields, carry=False, inside=inside).edits
         elif first is None or min(field.start for field in fields) < first.start:
-            taken = take(self.tree, root, fields)
+            taken = take(self.tree, root, fields, inside=inside)
             yield from put(self.tree, self.style, taken, [self.input_layer(made[0], fields, taken.comments)])
         else:
-            taken = take(self.tree, root, fields, carry=starts_line(self.tree, first))
+            taken = take(self.tree, root, fields, carry=starts_line(self.tree, first), inside=inside)
             layer = self.input_layer(made[0], fields, taken.comments)
             yield from taken.edits
             yield put_before(self.tree, self.style, first, [layer])

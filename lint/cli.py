@@ -88,7 +88,7 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.argument("paths", nargs=-1, metavar="FILE|FOLDER|-…")
 @click.option("--fix", is_flag=True, help="Patch the files.")
 @click.option("--unsafe-fixes", is_flag=True, help="Also fixes that change the architecture or rest on a guess.")
-@click.option("--upgrade", is_flag=True, help="--fix for nothing but older forms: write them in today's (rules P201 to P205).")
+@click.option("--upgrade", is_flag=True, help="Write older forms in today's (--fix for P201 to P205 alone).")
 @click.option("--diff", is_flag=True, help="Show the patch that --fix would make, write nothing.")
 @click.option("--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals.")
 @click.option("--select", type=_Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL).")

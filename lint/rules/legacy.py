@@ -300,7 +300,7 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
         field = layers[0].entries["param"][0][2]
         number = f"{len(layers)} BatchNorm layers have" if len(layers) > 1 else "a BatchNorm layer has"
         message = f"{number} three 'param' that are not all written with lr_mult 0 and decay_mult 0"
-        yield _hit(file, source, field, message, "batch-norm")
+        yield _hit(file, source, field, message, "batch-norm", "Caffe takes them as 0, whatever is written.")
 
 
 @rule("P205", "solver-type-enum", subject="file", severity="advice", fixes="safe, unsafe", default=False)
@@ -347,22 +347,24 @@ def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
     yield _hit(file, source, field, f"the method is written as an enum, solver_type: {value}", "solver-type")
 
 
-def _hit(file: SourceFile, source: Source, field: Field, message: str, step: str = "") -> Hit:
+def _hit(
+    file: SourceFile, source: Source, field: Field, message: str, step: str = "", reason: str = _LIFTED
+) -> Hit:
     """The finding of a form, at the first field that is written in it."""
     from ..fixes.upgrade import obstacle
 
+    span = field.start, field.name_end
     hindrance = obstacle(source)
     if hindrance is not None:
         reason = f"It cannot be written in today's form: {hindrance.message}."
         place = Related(file, (hindrance.start, hindrance.end), hindrance.message)
-        return Hit(file, (field.start, field.name_end), message, reason, related=(place,))
+        return Hit(file, span, message, reason, related=(place,))
+    problems = source.lifted.problems
+    if any(problem.fatal for problem in problems):
+        reason = "Caffe refuses the file as it is. The fix makes one net of it, in the order of the layers."
+    related = tuple(Related(file, (problem.start, problem.end), problem.message) for problem in problems)
     fix = _fix(file, "" if "layers" in source.message.entries else step)
-    refused = [problem.message for problem in source.lifted.problems if problem.fatal]
-    reason = f"{refused[0]}. The fix merges them." if refused else _LIFTED
-    related = tuple(
-        Related(file, (problem.start, problem.end), problem.message) for problem in source.lifted.problems
-    )
-    return Hit(file, (field.start, field.name_end), message, reason, related=related, fix=fix)
+    return Hit(file, span, message, reason, related=related, fix=fix)
 
 
 @lru_cache(maxsize=1)
