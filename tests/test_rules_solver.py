@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -381,3 +382,32 @@ def test_probes_of_the_real_caffe() -> None:
             wrong.append((text, probe["at"], [(finding.code, finding.severity) for finding in findings]))
     assert number > 50
     assert wrong == []
+
+
+CORPUS = SHARED / "corpus"
+
+# Public solvers that Caffe would refuse as they stand, or train nothing with, by repository.
+NOT_FINE = {
+    "MyCaffe__MyCaffe",  # for a program that puts the net in, and has methods of its own
+    "mhauskn__dqn-hfo",  # likewise
+    "NimSed__nima-python-datalayer-parallel",  # base_lr 0: times a data layer
+    "ctensmeyer__binarization_2017",  # no lr_policy
+    "ftian1__CaffeDeepSpeech2",  # step without stepsize
+}
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="needs ../shared/corpus, real files")
+def test_solvers_that_people_trained_with_have_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong = {}
+    with open(CORPUS / "index.tsv", encoding="utf-8", newline="") as index:
+        paths = [row["local"] for row in csv.DictReader(index, delimiter="\t") if row["kind"] == "solver"]
+    for path in paths:
+        text = (CORPUS / path).read_text("utf-8", "replace")
+        errors = [finding.message for finding in found(text) if finding.severity == "error"]
+        if errors and path.split("/")[1] not in NOT_FINE:
+            wrong[path] = errors
+    assert len(paths) > 600
+    assert wrong == {}
