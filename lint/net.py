@@ -19,7 +19,7 @@ from .graph import Net as Net
 from .graph import NetProblem as NetProblem
 from .graph import Param as Param
 from .graph import Place, unreadable
-from .layers.layer_type import Count, LayerType, find_type, same_shape
+from .layers.layer_type import IN_PLACE_CRASH, Count, LayerType, find_type, same_shape
 from .phases import NetState as NetState
 from .phases import file_state as file_state
 from .phases import kept_layers
@@ -259,6 +259,12 @@ class _Builder:
         for param in layer.params:
             if param.shape is not None:
                 _check_shape(layer, param.shape, param.role)
+        below = tops[0].below if tops else None
+        if below is None or kind.in_place_effect(layer) != IN_PLACE_CRASH:
+            return
+        if shapes_differ(below.shape, tops[0].shape):
+            text = f"it writes '{tops[0].name}' in place, over what it still reads"
+            layer.fail("in-place", text, "top", subject=tops[0].name, when="forward", how="crash")
 
     def data_shapes(self, layer: Layer, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes of a data layer's tops, with what is known of the data from outside."""

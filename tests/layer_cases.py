@@ -530,6 +530,15 @@ REFUSED = [
         {"x": "2 3 8 8", "z": "2 3 5 6"},
     ),
     Refused(two("Crop"), "axes", {"x": "2 3 8 8", "z": "5 6"}),
+    Refused(
+        'type: "Im2col" bottom: "x" top: "x" convolution_param { kernel_size: 3 }',
+        "in-place",
+        X,
+        "forward",
+        "crash",
+    ),
+    Refused('type: "Concat" bottom: "x" bottom: "z" top: "x"', "in-place", XZ, "forward", "crash"),
+    Refused('type: "Tile" bottom: "x" top: "x" tile_param { tiles: 2 }', "in-place", X, "forward", "crash"),
     # activations
     Refused('type: "AbsVal" bottom: "x" top: "x"', "in-place"),
     Refused(one("Exp", "exp_param { base: 0 }"), "base"),

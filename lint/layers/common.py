@@ -10,6 +10,7 @@ from ..shapes import Dims, Shape, axis_index, count, describe, differ, merge, sh
 from .activation import not_in_place
 from .layer_type import (
     ALL,
+    IN_PLACE_CRASH,
     IN_PLACE_FATAL,
     IN_PLACE_RIGHT,
     IN_PLACE_WRONG_GRADIENT,
@@ -116,7 +117,7 @@ def _one_top(layer: Layer) -> bool:
 
 
 def _concat_in_place(layer: Layer) -> str:
-    return IN_PLACE_RIGHT if len(layer.bottoms) == 1 else IN_PLACE_FATAL
+    return IN_PLACE_RIGHT if len(layer.bottoms) == 1 else IN_PLACE_CRASH
 
 
 @layer_type(
@@ -175,7 +176,11 @@ def _axis_or_dim(layer: Layer, param: Message, path: str, old: str, at: str) -> 
     return f"{path}.{old}", entries[old][0][0]
 
 
-@layer_type("Slice", "slice_layer.cpp", tops=(1, None), in_place=IN_PLACE_RIGHT, shares_memory=_one_top)
+def _slice_in_place(layer: Layer) -> str:
+    return IN_PLACE_RIGHT if len(layer.tops) == 1 else IN_PLACE_WRONG_VALUES
+
+
+@layer_type("Slice", "slice_layer.cpp", tops=(1, None), in_place=_slice_in_place, shares_memory=_one_top)
 def slice_(layer: Layer) -> Sequence[Shape]:
     """Parts of its bottom along an axis, between points or of equal size."""
     param = layer.message["slice_param"]
@@ -420,7 +425,11 @@ def shuffle_channel(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
-@layer_type("Tile", "tile_layer.cpp", in_place=IN_PLACE_RIGHT)
+def _tile_in_place(layer: Layer) -> str:
+    return IN_PLACE_RIGHT if layer.message["tile_param"]["tiles"] == 1 else IN_PLACE_CRASH
+
+
+@layer_type("Tile", "tile_layer.cpp", in_place=_tile_in_place)
 def tile(layer: Layer) -> Sequence[Shape]:
     """Its bottom several times along an axis."""
     param = layer.message["tile_param"]

@@ -16,6 +16,7 @@ Infer = Callable[["Layer"], Sequence[Shape]]
 # What a layer does when its top is its bottom (facts measured on BVLC's CPU code).
 IN_PLACE_RIGHT = "right"
 IN_PLACE_FATAL = "fatal"
+IN_PLACE_CRASH = "crash"  # in the first pass, without a message
 IN_PLACE_WRONG_GRADIENT = "wrong-gradient"
 IN_PLACE_WRONG_VALUES = "wrong-values"
 IN_PLACE_UNKNOWN = "unknown"
@@ -77,6 +78,18 @@ class LayerType(NamedTuple):
     upsampling: bool = False
     multiply_adds: Callable[[Layer], int | None] | None = None  # of one forward pass
     signal: Callable[..., Any] | None = None  # how it passes on mean and variance
+
+    def in_place_effect(self, layer: Layer) -> str:
+        """What happens if the layer works in place, one of the IN_PLACE constants."""
+        return self.in_place(layer) if callable(self.in_place) else self.in_place
+
+    def needs_its_top(self, layer: Layer) -> bool:
+        """Whether the layer's backward pass reads its top: a layer in place on that spoils the gradient."""
+        return self.reads_top(layer) if callable(self.reads_top) else self.reads_top
+
+    def is_alias(self, layer: Layer) -> bool:
+        """Whether the layer's top is its bottom's memory under another name."""
+        return self.shares_memory(layer) if callable(self.shares_memory) else self.shares_memory
 
     def has_open_params(self, layer: Layer) -> bool:
         """Whether the layer may have parameters we do not know."""

@@ -74,7 +74,6 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
         "bottoms": (2, 3),
         "tops": (1, 2),
         "refuses_gradient": (1, 2),
-        "not_forced": (1, 2),
         "normalization": LOSS_PARAM,
     },
 )

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..shapes import Shape, axis_index, truncated
-from .layer_type import layer_type
+from .layer_type import IN_PLACE_WRONG_GRADIENT, layer_type
 
 if TYPE_CHECKING:
     from ..graph import Layer
 
 
-@layer_type("Crop", "crop_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type("Crop", "crop_layer.cpp", bottoms=(2, 2), in_place=IN_PLACE_WRONG_GRADIENT, ignores_gradient=(1,))
 def crop(layer: Layer) -> Sequence[Shape]:
     """Cuts the first bottom to the size of the second."""
     param = layer.message["crop_param"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..proto.binder import Message
 from ..shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
-from .layer_type import Count, layer_type
+from .layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, Count, layer_type
 
 if TYPE_CHECKING:
     from ..graph import Layer
@@ -209,7 +209,7 @@ def _deconvolution_multiply_adds(layer: Layer) -> int | None:
     return None if weights is None or inputs is None else weights * inputs
 
 
-_EACH = {"bottoms": (1, None), "tops": (1, None), "same_count": True}
+_EACH = {"in_place": IN_PLACE_WRONG_VALUES, "bottoms": (1, None), "tops": (1, None), "same_count": True}
 
 
 @layer_type("Convolution", "conv_layer.cpp", multiply_adds=_convolution_multiply_adds, **_EACH)
@@ -251,7 +251,7 @@ def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     return () if shape is None or sizes is None else ((shape[0], channels, *sizes),)
 
 
-@layer_type("Im2col", "im2col_layer.cpp")
+@layer_type("Im2col", "im2col_layer.cpp", in_place=IN_PLACE_CRASH)
 def im2col(layer: Layer) -> Sequence[Shape]:
     """The windows of a convolution, side by side as channels."""
     shape = layer.bottoms[0].shape
@@ -288,6 +288,7 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
     tops=(1, 2),
     counts=_pooling_counts,
     fork_fields=frozenset({"ceil_mode", "engine"}),
+    in_place=IN_PLACE_WRONG_VALUES,
 )
 def pooling(layer: Layer) -> Sequence[Shape]:
     """The largest or mean value of a window; the second top holds where the largest was."""
