@@ -99,7 +99,8 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     """
     written = net["state"]
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
-    named = {stage for rule in _rules(net) for name in ("stage", "not_stage") for stage in rule[name]}
+    rules = _rules(net)
+    named = {stage for rule in rules for name in ("stage", "not_stage") for stage in rule[name]}
     choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named))]
     faults = {
         (phase, stages): _faults(net, file_state(net, phase, stages=stages))
@@ -110,7 +111,7 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     best = [(phase, stages) for (phase, stages), number in faults.items() if number == least]
     if any(not stages for _, stages in best):
         best = [(phase, stages) for phase, stages in best if not stages]
-    if len({phase for phase, _ in best}) == 2 and not any("phase" in rule.entries for rule in _rules(net)):
+    if len({phase for phase, _ in best}) == 2 and not any("phase" in rule.entries for rule in rules):
         meant = TRAIN if _learns(net) else TEST
         best = [(phase, stages) for phase, stages in best if phase == meant]
     return tuple(file_state(net, phase, stages=stages) for phase, stages in best)
@@ -122,12 +123,12 @@ def phases_of(net: Message) -> tuple[str, ...]:
 
 
 def _rules(net: Message) -> list[Message]:
-    layers = [entry[0] for entry in net.entries.get("layer", ())]
     return [
         rule
-        for layer in layers
+        for layer, _, _ in net.entries.get("layer", ())
         for name in ("include", "exclude")
-        for rule, _, _ in layer.entries.get(name, ())
+        if name in layer.entries
+        for rule, _, _ in layer.entries[name]
     ]
 
 
@@ -147,9 +148,14 @@ def _faults(net: Message, state: NetState) -> int:
         if not keep:
             continue
         layers += 1
-        bottoms = layer["bottom"]
-        tops = layer["top"]
-        number += sum(1 for name in bottoms if name not in made)
-        number += sum(1 for i, name in enumerate(tops) if name in made and name not in bottoms[i : i + 1])
-        made.update(tops)
+        entries = layer.entries
+        bottoms = [name for name, _, _ in entries.get("bottom", ())]
+        for name in bottoms:
+            if name not in made:
+                number += 1
+        for i, (name, _, _) in enumerate(entries.get("top", ())):
+            if name not in made:
+                made.add(name)
+            elif i >= len(bottoms) or bottoms[i] != name:
+                number += 1
     return number if layers else len(net.entries.get("layer", ())) + 1
