@@ -100,6 +100,9 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     written = net["state"]
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
     rules = _rules(net)
+    if not rules:
+        phase = phases[0] if len(phases) == 1 else TRAIN if _learns(net) else TEST
+        return (file_state(net, phase),)
     named = {stage for rule in rules for name in ("stage", "not_stage") for stage in rule[name]}
     choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named))]
     faults = {
