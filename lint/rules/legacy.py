@@ -23,11 +23,11 @@ _LIFTED = "Caffe lifts it to today's form each time it reads the file, so it wor
 
 @rule("P201", "v1-layers", subject="file", severity="advice", fixes="safe, unsafe", default=False)
 def v1_layers(file: SourceFile) -> Iterator[Hit]:
-    """Layers are written in the form of Caffe before its first release: `layers`, with types in capitals.
+    """Layers are written in one of the two older forms: `layers`, with types in capitals or nested `layer`.
 
     ## What it finds
 
-    Nets in the V1 form (2014: `layers`, `type: CONVOLUTION`, `blobs_lr`) and in the V0 form (2013: `layers {
+    Nets in the V1 form (`layers`, `type: CONVOLUTION`, `blobs_lr`) and in the V0 form before it (`layers {
     layer { … } }`, `type: "conv"`, layers of type `padding`). One finding for a net.
 
     ## Why it hurts
@@ -88,7 +88,7 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
 
     ## When to ignore it
 
-    When a Caffe of 2014 has to read the file.
+    When a Caffe that has only the older form has to read the file.
 
     ## Sources
 
@@ -163,7 +163,7 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
 
     ## When to ignore it
 
-    When a Caffe from before 2016, which has no Input layer, has to read the file; or a program that sets
+    When a Caffe that has no Input layer yet has to read the file; or a program that sets
     `input_dim` in the text.
 
     ## Sources
@@ -256,9 +256,9 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
     ## Why it hurts
 
     The three blobs of BatchNorm are running sums, which the solver must not touch. Caffe takes both
-    multipliers of all three as 0, whatever is written: the file says something that does not happen. Before
-    September 2016 Caffe did as it was told, and decayed these sums where only `lr_mult: 0` stands. This rule
-    is off unless it is selected, by its code or by `--upgrade`.
+    multipliers of all three as 0, whatever is written: the file says something that does not happen. A Caffe
+    from before September 2016 (1.0 rc4) goes by what is written, and needs the zeros. This rule is off unless
+    it is selected, by its code or by `--upgrade`.
 
     ## Example
 
@@ -334,7 +334,7 @@ def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
 
     ## When to ignore it
 
-    When a Caffe from before 2015 has to read the file.
+    When a Caffe that has no `type` in solvers yet has to read the file.
 
     ## Sources
 
