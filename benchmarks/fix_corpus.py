@@ -41,7 +41,8 @@ MESSAGES = {"solver": "SolverParameter", "net": "NetParameter"}
 # What the fixes of a rule may change in a message that protoc can read. A fix of any other rule may change
 # nothing there. A layer put in or taken out shows as `layer`, one that reads another blob as `layer.bottom`.
 FIELDS: dict[str, tuple[str, ...]] = {
-    "E116": ("layer.type",),
+    "E116": ("layer.type",),  # misspelt
+    "E203": ("layer.bottom", "layer.top", "layers.bottom", "layers.top"),  # in place or not
     "G101": ("clip_gradients",),
     "G102": ("base_lr",),
     "G103": ("layer.loss_weight", "layers.loss_weight"),

@@ -3,7 +3,8 @@
     python benchmarks/speed.py [--corpus ../shared/corpus] [--sample 200] [--part a --part b --part c]
 
 All numbers are ratios of two things measured in turns in one run, so they carry over to other machines.
-What else runs on the machine makes times longer, never shorter: of several the least is taken.
+Times are the processor's, the least of several: what else runs on the machine makes them longer, not shorter.
+For whole processes the clock's times are shown as well; both are medians there.
 """
 
 from __future__ import annotations
@@ -57,14 +58,14 @@ solver_mode: GPU
 
 
 def least_times(*works: Callable[[], object], repeats: int) -> list[float]:
-    """The least seconds that each work takes, done in turns, with garbage collected in between."""
+    """The least seconds of the processor that each work takes, done in turns, garbage collected in between."""
     best = [math.inf] * len(works)
     for _ in range(repeats):
         for index, work in enumerate(works):
             gc.collect()
-            start = time.perf_counter()
+            start = time.process_time()
             work()
-            best[index] = min(best[index], time.perf_counter() - start)
+            best[index] = min(best[index], time.process_time() - start)
     return best
 
 

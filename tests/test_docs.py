@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from harness import check_files, fix_files
 
 from caffe_lint.rule import all_rules
 
@@ -50,3 +51,26 @@ def test_links_and_named_files_exist(page: Path) -> None:
         name for name in named if not (CHECKOUT / name).exists() and not (page.parent / name).exists()
     }
     assert not missing
+
+
+@pytest.mark.parametrize(
+    ("folder", "codes"),
+    [
+        ("digits", set()),
+        ("faces", {"G101", "G102", "G103"}),
+        ("streets", {"G101", "G102", "G104", "G105"}),
+        ("letters", {"E111", "G101", "G103", "S121"}),
+    ],
+)
+def test_the_examples_show_what_their_page_says(folder: str, codes: set[str]) -> None:
+    texts = {path.name: path.read_bytes() for path in (CHECKOUT / "examples" / folder).glob("*.prototxt")}
+    assert {finding.code for finding in check_files(texts)} == codes
+
+
+def test_fixed_examples_have_nothing_left_to_fix() -> None:
+    for folder in (CHECKOUT / "examples").iterdir():
+        texts = (
+            {path.name: path.read_bytes() for path in folder.glob("*.prototxt")} if folder.is_dir() else {}
+        )
+        fixed = fix_files(texts, unsafe=True)
+        assert not [finding for finding in check_files(fixed) if finding.fix is not None]
