@@ -28,17 +28,20 @@ class Unreadable(Exception):
 
 
 class SourceFile:
-    """A file of text format: its bytes, tree, kind (`solver`, `net` or `other`) and message."""
+    """A file of text format: its bytes, tree, kind (`solver`, `net` or `other`) and message.
+
+    `asked_dialect` is the one that the user holds it to, None where it is to be found out.
+    """
 
     def __init__(self, path: str, source: bytes, schema: Schema, dialect: str | None) -> None:
         self.path = path
         self.source = source
         self.schema = schema
-        self._dialect = dialect
+        self.asked_dialect = dialect
 
     def read_as(self, schema: Schema, dialect: str | None) -> SourceFile:
         """The same file, with the tree if there is one, read by that schema and dialect."""
-        if schema is self.schema and dialect == self._dialect:
+        if schema is self.schema and dialect == self.asked_dialect:
             return self
         other = SourceFile(self.path, self.source, schema, dialect)
         if "tree" in self.__dict__:
@@ -59,7 +62,7 @@ class SourceFile:
     def bound(self) -> Bound:
         """The file as a `SolverParameter` or a `NetParameter`, with all that is wrong with its fields."""
         type_name = "SolverParameter" if self.kind == "solver" else "NetParameter"
-        return bind(self.tree, self.schema, type_name, self._dialect)
+        return bind(self.tree, self.schema, type_name, self.asked_dialect)
 
     @property
     def message(self) -> Message:

@@ -119,7 +119,7 @@ def _nearest_policy(name: str) -> str | None:
 
 
 def _foreign_policy(solver: SolverFile, policy: Policy) -> Iterator[Hit]:
-    asked = solver.file._dialect
+    asked = solver.file.asked_dialect
     uses = solver.file.bound.uses
     if asked is not None:
         fits = asked in policy.dialects

@@ -15,7 +15,6 @@ from ..proto.binder import Message, edit_distance
 from ..proto.tree import Problem, Scalar
 from ..rule import rule
 from ..sources import SourceFile
-from . import net_files  # noqa: F401 - the rest of the family
 
 # The rule that reports each kind of problem. What is not listed goes to E101.
 _RULE_OF = {
@@ -618,7 +617,7 @@ def fork_only(file: SourceFile) -> Iterator[Hit]:
     The forks' own caffe.proto and layers: `proto/caffe.proto` says for each field who has it,
     `proto/layer_types.tsv` for each layer type.
     """
-    asked = file._dialect is not None
+    asked = file.asked_dialect is not None
     reason = "" if asked else "No single known Caffe has all that this file uses."
     for hit in _once(_hits(file, "E115")):
         yield hit._replace(severity="error") if asked else hit._replace(severity="warning", reason=reason)
@@ -697,7 +696,7 @@ def _hits(file: SourceFile, code: str) -> list[_Found]:
     ]
     if not problems:
         return []
-    text = Text(file.path, file.tree, file.message, file.schema, file._dialect)
+    text = Text(file.path, file.tree, file.message, file.schema, file.asked_dialect)
     reason = f"Caffe stops here: Failed to parse {file.message.type.name} file."
     if code == "E116":
         reason = "Caffe stops: Unknown layer type."
@@ -759,7 +758,7 @@ def _is_near_type(file: SourceFile, problem: Problem) -> bool:
     """Whether a layer type is surely a known one, in another spelling or with one letter wrong."""
     written, meant = _words(file, problem)
     dialects = (file.schema.layer_types or {}).get(meant)
-    if dialects and file._dialect not in dialects:  # forks spell the same layer in several ways
+    if dialects and file.asked_dialect not in dialects:  # forks spell the same layer in several ways
         return False
     return _fold(written) == _fold(meant) or (len(written) >= 5 and edit_distance(written, meant, 1) <= 1)
 

@@ -13,7 +13,6 @@ from ..job import SolverFile
 from ..proto.binder import Message
 from ..rule import rule
 from ..written import is_absent, is_whole, place_beside
-from . import lr_policy, solver_type  # noqa: F401 - the rest of the family
 
 _TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 

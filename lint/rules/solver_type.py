@@ -82,7 +82,7 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
     message = solver.message
     name = message["type"]
     known = SOLVER_TYPES.get(name)
-    asked = solver.file._dialect
+    asked = solver.file.asked_dialect
     if known is not None and (not known.dialects or asked is None or asked in known.dialects):
         return
     reason = "Caffe stops: Unknown solver type."
