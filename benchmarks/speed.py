@@ -58,7 +58,7 @@ solver_mode: GPU
 
 
 def least_times(*works: Callable[[], object], repeats: int) -> list[float]:
-    """The least seconds of the processor that each work takes, done in turns, garbage collected in between."""
+    """The least seconds of the processor that each work takes; done in turns, garbage collected before."""
     best = [math.inf] * len(works)
     for _ in range(repeats):
         for index, work in enumerate(works):
