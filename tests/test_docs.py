@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from harness import check_files, fix_files
 
+from caffe_lint.config import load
 from caffe_lint.rule import all_rules
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -39,6 +40,20 @@ def test_the_readme_lists_every_rule_and_no_other() -> None:
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| ([A-Z]\d{3}) \| ([a-z0-9-]+) \|", text, re.MULTILINE))
     assert rows == {code: rule.name for code, rule in all_rules().items()}
+
+
+def test_the_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    config = tmp_path / "caffe-lint.toml"
+    config.write_text(block, encoding="utf-8")
+    assert load(str(config)).dialect == "ssd"
+
+
+def test_every_benchmark_is_explained() -> None:
+    text = (CHECKOUT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    programs = {path.name for path in (CHECKOUT / "benchmarks").glob("*.py")}
+    assert set(re.findall(r"^\| `(\w+\.py)` \|", text, re.MULTILINE)) == programs
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
