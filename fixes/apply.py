@@ -65,7 +65,9 @@ def verify(old: Message, new: Message, fixes: Iterable[Fix]) -> None:
     expected = whole.value if whole is not None else _plain_after(old, changes, insertions)
     found = plain(new)
     if expected != found:
-        raise FixRejected("the patched text would differ elsewhere too: " + _first_difference(expected, found))
+        raise FixRejected(
+            "the patched text would differ elsewhere too: " + _first_difference(expected, found)
+        )
 
 
 def _plain_after(
@@ -74,12 +76,16 @@ def _plain_after(
     values: dict[str, list[Any]] = {}
     added = insertions.get(id(message.block), [])
     for name, entries in message.entries.items():
-        inside: list[Any] = [insertion.value for insertion in added if insertion.field == name and insertion.after is None]
+        inside: list[Any] = [
+            insertion.value for insertion in added if insertion.field == name and insertion.after is None
+        ]
         for value, node, _ in entries:
             inside.append(
                 _plain_after(value, changes, insertions) if isinstance(value, Message) else plain_value(value)
             )
-            inside += [insertion.value for insertion in added if insertion.field == name and insertion.after is node]
+            inside += [
+                insertion.value for insertion in added if insertion.field == name and insertion.after is node
+            ]
         values[name] = inside
     for field in message.unknown:
         values.setdefault("?" + field.name, []).append(True)
@@ -95,11 +101,13 @@ def _first_difference(expected: Any, found: Any, path: str = "") -> str:
     if isinstance(expected, dict) and isinstance(found, dict):
         for name in [*expected, *found]:
             if expected.get(name) != found.get(name):
-                return _first_difference(expected.get(name, []), found.get(name, []), f"{path}.{name}" if path else name)
+                return _first_difference(
+                    expected.get(name, []), found.get(name, []), f"{path}.{name}" if path else name
+                )
     if isinstance(expected, list) and isinstance(found, list):
         if len(expected) != len(found):
             return f"{path} would stand {len(found)} times, not {len(expected)}"
-        for index, (a, b) in enumerate(zip(expected, found)):
+        for index, (a, b) in enumerate(zip(expected, found, strict=True)):
             if a != b:
                 return _first_difference(a, b, f"{path}[{index}]" if len(expected) > 1 else path)
     return f"{path} would be {found!r}, not {expected!r}"

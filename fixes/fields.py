@@ -44,7 +44,9 @@ def value_text(value: Any) -> str:
     return f'"{escaped}"'
 
 
-def set_field(tree: Tree, message: Message, name: str, value: Any, *, beside: tuple[str, ...] = (), text: str = "") -> Patch:
+def set_field(
+    tree: Tree, message: Message, name: str, value: Any, *, beside: tuple[str, ...] = (), text: str = ""
+) -> Patch:
     """Writes `name: value` into a message: in place of what stands there, else as a new field.
 
     A new field goes behind the last of the fields named by `beside` that is written, else behind the last field.
@@ -67,7 +69,8 @@ def append_field(tree: Tree, message: Message, name: str, value: Any) -> Patch:
     values = (*(plain_value(entry[0]) for entry in entries), plain_value(value))
     anchor = entries[-1][2] if entries else None
     return Patch(
-        (insert_text(tree, message.block, name, value_text(value), anchor),), (Change(message.block, name, values),)
+        (insert_text(tree, message.block, name, value_text(value), anchor),),
+        (Change(message.block, name, values),),
     )
 
 
@@ -75,7 +78,9 @@ def remove_field(tree: Tree, message: Message, name: str) -> Patch:
     """Takes a field out, with its line where it has one for itself; comments stay."""
     entries = message.entries[name]
     fields = {id(entry[2]): entry[2] for entry in entries}
-    return Patch(tuple(remove_text(tree, field) for field in fields.values()), (Change(message.block, name, ()),))
+    return Patch(
+        tuple(remove_text(tree, field) for field in fields.values()), (Change(message.block, name, ()),)
+    )
 
 
 def insert_text(tree: Tree, block: Block, name: str, value: str, anchor: Field | None = None) -> Edit:

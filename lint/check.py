@@ -224,7 +224,11 @@ def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: boo
 
 
 def _write(
-    patched: dict[str, bytes], sources: dict[str, bytes], output_dir: str | None, piped: str | None, trouble: list[str]
+    patched: dict[str, bytes],
+    sources: dict[str, bytes],
+    output_dir: str | None,
+    piped: str | None,
+    trouble: list[str],
 ) -> None:
     """Writes the patched files; standard input goes to standard output. What fails is added to `trouble`."""
     from .fixes.write import write_atomically, write_copy

@@ -58,7 +58,9 @@ class _Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
 
     name = "CODES"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
         selectors = tuple(part.strip() for part in str(value).split(",") if part.strip())
         try:
             return check_selectors(param.opts[-1] if param else "", selectors)
@@ -87,32 +89,67 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @click.argument("paths", nargs=-1, metavar="FILE|FOLDER|-…")
 @click.option("--fix", is_flag=True, help="Patch the files.")
-@click.option("--unsafe-fixes", is_flag=True, help="Also fixes that change the architecture or rest on a guess.")
+@click.option(
+    "--unsafe-fixes", is_flag=True, help="Also fixes that change the architecture or rest on a guess."
+)
 @click.option("--upgrade", is_flag=True, help="Write older forms in today's (--fix for P201 to P205 alone).")
 @click.option("--diff", is_flag=True, help="Show the patch that --fix would make, write nothing.")
-@click.option("--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals.")
-@click.option("--select", type=_Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL).")
+@click.option(
+    "--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals."
+)
+@click.option(
+    "--select", type=_Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL)."
+)
 @click.option("--extend-select", type=_Codes(), multiple=True, help="These rules as well.")
 @click.option("--ignore", type=_Codes(), multiple=True, help="Not these rules.")
-@click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True, help="How findings are shown.")
+@click.option(
+    "--output-format",
+    type=click.Choice(FORMATS),
+    default="full",
+    show_default=True,
+    help="How findings are shown.",
+)
 @click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1. [warning]")
+@click.option(
+    "--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1. [warning]"
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule instead of listing them.")
-@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files (bvlc, ssd, nvcaffe, …); found out by default.")
+@click.option(
+    "--dialect",
+    metavar="NAME",
+    help="The Caffe that will read the files (bvlc, ssd, nvcaffe, …); found out by default.",
+)
 @click.option("--caffe-version", metavar="VERSION", help="The release of Caffe, such as 1.0 or 1.0-rc5.")
-@click.option("--proto", metavar="FILE", help="A caffe.proto of your own to read the files by (needs caffe-lint[proto]).")
+@click.option(
+    "--proto",
+    metavar="FILE",
+    help="A caffe.proto of your own to read the files by (needs caffe-lint[proto]).",
+)
 @click.option(
     "--input-shape",
     type=InputShape(),
     multiple=True,
     help="The data's shape where the file leaves it open; 0: as it says, *: any.",
 )
-@click.option("--config", metavar="FILE", help="The configuration to use, instead of the nearest upwards from each file.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="The configuration to use, instead of the nearest upwards from each file.",
+)
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
-@click.option("--jobs", "-j", type=click.IntRange(min=0), default=1, show_default=True, help="Processes; 0: one for each core.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Processes; 0: one for each core.",
+)
 @click.option("--stdin-filename", metavar="PATH", help="The path that standard input (-) stands for.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]"
+)
 def check(paths: tuple[str, ...], **options: Any) -> int:
     """Check solvers and nets: what Caffe would refuse, and what will make gradients explode or vanish.
 
@@ -134,13 +171,17 @@ def _only_upgrades(options: dict[str, Any]) -> dict[str, Any]:
     from .rules.legacy import UPGRADES
 
     if options["select"] or options["extend_select"]:
-        raise click.UsageError("--upgrade selects its rules itself: not together with --select or --extend-select")
+        raise click.UsageError(
+            "--upgrade selects its rules itself: not together with --select or --extend-select"
+        )
     others = tuple(code for code in all_rules() if code not in UPGRADES)  # a configuration may ask for them
     return {"select": UPGRADES, "ignore": options["ignore"] + others, "fix": not options["diff"]}
 
 
 @cli.command()
-@click.option("--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", help="[text]")
+@click.option(
+    "--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", help="[text]"
+)
 def rules(output_format: str) -> None:
     """List the rules."""
     from .check import print_text

@@ -64,8 +64,12 @@ class Settings(NamedTuple):
         if self.dialect is not None and self.dialect not in dialects:
             known = _did_you_mean(self.dialect, dialects) or "; known are " + ", ".join(dialects)
             raise ConfigError(f"no dialect is called '{self.dialect}'{known}")
-        if self.caffe_version is not None and not re.fullmatch(r"(\d+(\.\d+)*)?(-?rc\d*)?", self.caffe_version):
-            raise ConfigError(f"'{self.caffe_version}' is no version of Caffe, which look like 1.0, 1.0-rc5 or rc3")
+        if self.caffe_version is not None and not re.fullmatch(
+            r"(\d+(\.\d+)*)?(-?rc\d*)?", self.caffe_version
+        ):
+            raise ConfigError(
+                f"'{self.caffe_version}' is no version of Caffe, which look like 1.0, 1.0-rc5 or rc3"
+            )
 
     def options_of(self, code: str) -> dict[str, Any]:
         """Every option of a rule, set or default."""
@@ -95,7 +99,7 @@ def find_config(start: str) -> str | None:
 
 
 def load(path: str) -> Settings:
-    """The settings of a configuration file. Raises ConfigError for anything in it that is not known or not of its type."""
+    """The settings of a configuration file. Raises ConfigError for what is not known or not of its type."""
     table = _table(path)
     if table is None:
         raise ConfigError(f"{path}: no table [tool.caffe-lint]")
@@ -134,14 +138,24 @@ def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """What `TOP=N,C,H,W` says: a top and its dimensions. Raises ConfigError for anything else."""
     top, equals, dims = text.rpartition("=")
     sizes = [size.strip() for size in dims.split(",")]
-    if not top or not equals or not all(size.isascii() and size.isdigit() and len(size) < 11 for size in sizes):
+    if (
+        not top
+        or not equals
+        or not all(size.isascii() and size.isdigit() and len(size) < 11 for size in sizes)
+    ):
         raise ConfigError(f"an input shape looks like data=64,3,224,224 (0: as the file says), not '{text}'")
     return top.strip(), tuple(map(int, sizes))
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
     nearest = nearest_name(word, known)
-    return f"; did you mean '{nearest}'?" if nearest else f"; known are {', '.join(known)}" if len(known) < 20 else ""
+    return (
+        f"; did you mean '{nearest}'?"
+        if nearest
+        else f"; known are {', '.join(known)}"
+        if len(known) < 20
+        else ""
+    )
 
 
 def _checked(path: str, key: str, value: Any, expected: str) -> Any:
@@ -154,7 +168,9 @@ def _checked(path: str, key: str, value: Any, expected: str) -> Any:
         raise ConfigError(f"{path}: '{key}' is one of {', '.join(SEVERITIES)}, not {value!r}")
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
         return check_selectors(path, tuple(value)) if expected == "selectors" else tuple(value)
-    raise ConfigError(f"{path}: '{key}' takes {'text' if expected == 'text' else 'a list of texts'}, not {value!r}")
+    raise ConfigError(
+        f"{path}: '{key}' takes {'text' if expected == 'text' else 'a list of texts'}, not {value!r}"
+    )
 
 
 def _rule_options(path: str, tables: Any) -> dict[str, dict[str, Any]]:
@@ -170,7 +186,9 @@ def _rule_options(path: str, tables: Any) -> dict[str, dict[str, Any]]:
         known = all_rules()[code].options
         for key, value in table.items() if isinstance(table, dict) else ():
             if key not in known:
-                raise ConfigError(f"{path}: rule {selector} has no option '{key}'{_did_you_mean(key, list(known))}")
+                raise ConfigError(
+                    f"{path}: rule {selector} has no option '{key}'{_did_you_mean(key, list(known))}"
+                )
             default = known[key].default
             number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
             if type(value) is not type(default) and not number:
@@ -187,7 +205,9 @@ def _input_shapes(path: str, table: Any) -> dict[str, tuple[int, ...]]:
         raise ConfigError(f"{path}: 'input-shapes' is a table, one line for a top")
     for top, dims in table.items():
         if not isinstance(dims, list) or not dims or not all(type(dim) is int and dim >= 0 for dim in dims):
-            raise ConfigError(f"{path}: input shapes are lists such as [64, 3, 224, 224]; '{top}' is {dims!r}")
+            raise ConfigError(
+                f"{path}: input shapes are lists such as [64, 3, 224, 224]; '{top}' is {dims!r}"
+            )
     return {top: tuple(dims) for top, dims in table.items()}
 
 

@@ -16,7 +16,7 @@ from .findings import Finding, Hit, place_of
 from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
 from .job import Nets, SolverFile
-from .proto.schema import Schema, caffe_schema
+from .proto.schema import Schema
 from .rule import Rule, all_rules
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
 
@@ -105,7 +105,10 @@ class Files:
 
 
 def find_units(
-    paths: Iterable[str], files: Files, trouble: list[str], excluded: Callable[[str], bool] = lambda path: False
+    paths: Iterable[str],
+    files: Files,
+    trouble: list[str],
+    excluded: Callable[[str], bool] = lambda path: False,
 ) -> list[Unit]:
     """The units of what the user named: files, and folders in which solvers and nets are looked for.
 
@@ -139,7 +142,9 @@ def find_units(
             trouble.append(str(error))
             continue
         if kind == "other":
-            what = "is empty" if not files.get(path).source.strip() else "is neither a solver nor a net of Caffe"
+            what = (
+                "is empty" if not files.get(path).source.strip() else "is neither a solver nor a net of Caffe"
+            )
             trouble.append(f"{path}: {what}")
         else:
             roots[path] = None
@@ -163,7 +168,10 @@ def _units(roots: dict[str, str | None], files: Files) -> list[Unit]:
                     together[key] = unit
             together[net] = unit
         together[os.path.realpath(path)] = unit
-    units = [Unit(tuple(paths), roots[paths[0]]) for paths in {id(unit): unit for unit in together.values()}.values()]
+    units = [
+        Unit(tuple(paths), roots[paths[0]])
+        for paths in {id(unit): unit for unit in together.values()}.values()
+    ]
     units += [
         Unit((path,), root)
         for path, root in roots.items()
@@ -192,7 +200,9 @@ def _finding(hit: Hit, rule: Rule) -> Finding:
     line_text = hit.file.tree.line_text(place.line).decode("utf-8", "replace")
     related = tuple(place_of(other.file, other.span, other.message) for other in hit.related)
     severity = hit.severity or rule.severity
-    return Finding(place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix)
+    return Finding(
+        place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix
+    )
 
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
@@ -258,7 +268,9 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
                 trouble.append(f"{path}: not fixed ({chosen[0].title}): {error}")
         findings = check_unit(unit, files, settings)
     else:
-        trouble.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
+        trouble.append(
+            f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other"
+        )
     return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble)
 
 
@@ -280,7 +292,9 @@ def _apply(files: Files, path: str, fixes: list[Fix]) -> None:
     source = edited(old.source, (edit for fix in fixes for edit in fix.edits))
     new = SourceFile(path, source, files.schema, files.dialect)
     if len(new.tree.problems) > len(old.tree.problems):
-        raise FixRejected(f"the patched text would have a new error of syntax: {new.tree.problems[0].message}")
+        raise FixRejected(
+            f"the patched text would have a new error of syntax: {new.tree.problems[0].message}"
+        )
     if new.kind != old.kind:
         raise FixRejected(f"the patched text would no longer be a {old.kind}")
     verify(old.message, new.message, fixes)
@@ -290,7 +304,9 @@ def _apply(files: Files, path: str, fixes: list[Fix]) -> None:
 def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
     """Checks units, in several processes if asked for, and patches them in memory if `patch` is `safe` or `unsafe`."""
     if jobs < 2 or len(work) < 2:
-        return [_run_unit(unit, settings, files.release(unit.paths, settings), patch) for unit, settings in work]
+        return [
+            _run_unit(unit, settings, files.release(unit.paths, settings), patch) for unit, settings in work
+        ]
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(jobs) as pool:

@@ -117,7 +117,9 @@ class Nets:
             file = self._net_file(reference)
             if file is not None and file not in job.files:
                 job.files.append(file)
-            named[reference.field].append(_NetSource(file, file.message, inline=False) if file is not None else None)
+            named[reference.field].append(
+                _NetSource(file, file.message, inline=False) if file is not None else None
+            )
         inline: dict[str, list[_NetSource | None]] = {
             name: [_NetSource(solver.file, entry[0], inline=True) for entry in message.entries.get(name, ())]
             for name in ("net_param", "train_net_param", "test_net_param")
@@ -125,19 +127,29 @@ class Nets:
         shared = [*inline["net_param"], *named["net"]]
         training = [*shared, *inline["train_net_param"], *named["train_net"]]
         if len(training) == 1 and training[0] is not None:
-            job.train = self._net(training[0], partial(solver_state, message, level=self._level, stages=self._stages))
+            job.train = self._net(
+                training[0], partial(solver_state, message, level=self._level, stages=self._stages)
+            )
         testing = [*inline["test_net_param"], *named["test_net"]]
         generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
         for index, source in enumerate(testing + shared[:1] * generic):
             if source is not None:
-                job.tests.append(self._net(source, partial(solver_state, message, test=index, level=self._level, stages=self._stages)))
+                job.tests.append(
+                    self._net(
+                        source,
+                        partial(solver_state, message, test=index, level=self._level, stages=self._stages),
+                    )
+                )
         return job
 
     def alone(self, file: SourceFile, phases: Iterable[str] = ()) -> list[NetInPhase]:
         """A net that no solver is known for, in some phases: if none are given, those that its file is made for."""
         source = _NetSource(file, file.message, inline=False)
         phases = phases or phases_of(self._lift(source).message)
-        return [self._net(source, partial(file_state, phase=phase, level=self._level, stages=self._stages)) for phase in phases]
+        return [
+            self._net(source, partial(file_state, phase=phase, level=self._level, stages=self._stages))
+            for phase in phases
+        ]
 
     def _net_file(self, reference: NetReference) -> SourceFile | None:
         if reference.path is None:

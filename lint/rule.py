@@ -103,4 +103,8 @@ def matching(selector: str) -> list[str]:
     known = all_rules()
     if selector.upper() == "ALL":
         return list(known)
-    return [code for code, rule in known.items() if code.startswith(selector.upper()) or rule.name == selector.lower()]
+    return [
+        code
+        for code, rule in known.items()
+        if code.startswith(selector.upper()) or rule.name == selector.lower()
+    ]

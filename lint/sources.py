@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from .proto.binder import Bound, Message, bind
@@ -185,14 +185,15 @@ def find_net(
     """
     folder = os.path.dirname(os.path.abspath(solver_path))
     top = root or repository_root(folder)
-    bases = [os.getcwd(), *_parents(folder, top)]
+    bases = [os.getcwd(), *_parents(folder, top or folder)]
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
         if os.path.isfile(candidate) or _shown(candidate) in given:
             return NetReference(field, number, written, _shown(candidate), "found")
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts:
-        same_name = [path for path in _by_name(top).get(parts[-1], ()) if path != os.path.abspath(solver_path)]
+        below = _by_name(top) if top else _by_name(folder, deep=False)
+        same_name = [path for path in below.get(parts[-1], ()) if path != os.path.abspath(solver_path)]
         for length in range(len(parts), 0, -1):
             suffix = "/" + "/".join(parts[-length:])
             fitting = [path for path in same_name if path.replace(os.sep, "/").endswith(suffix)]
@@ -202,16 +203,18 @@ def find_net(
                 beside = [path for path in fitting if os.path.dirname(path) == folder]
                 if length == 1 and len(beside) == 1:
                     return NetReference(field, number, written, _shown(beside[0]), "elsewhere")
-                return NetReference(field, number, written, None, "ambiguous", tuple(map(_shown, sorted(fitting))))
+                return NetReference(
+                    field, number, written, None, "ambiguous", tuple(map(_shown, sorted(fitting)))
+                )
     return NetReference(field, number, written, None, "missing")
 
 
-def repository_root(folder: str) -> str:
-    """The nearest folder upwards that is the root of a repository; the folder itself if there is none."""
+def repository_root(folder: str) -> str | None:
+    """The nearest folder upwards that is the root of a repository, None if there is none."""
     for parent in _parents(folder, os.path.abspath(os.sep)):
         if any(os.path.exists(os.path.join(parent, marker)) for marker in ROOT_MARKERS):
             return parent
-    return folder
+    return None
 
 
 def _parents(folder: str, top: str) -> Iterable[str]:
@@ -223,20 +226,18 @@ def _parents(folder: str, top: str) -> Iterable[str]:
         folder = parent
 
 
-_names_below: dict[str, dict[str, list[str]]] = {}
-
-
-def _by_name(root: str) -> dict[str, list[str]]:
-    """The prototxt files below a root, by their names; walked once in a run."""
-    if root not in _names_below:
-        found: dict[str, list[str]] = {}
-        for current, folders, names in os.walk(root):
-            folders[:] = [name for name in folders if not name.startswith(".") and name != "node_modules"]
-            for name in names:
-                if name.endswith(SUFFIXES):
-                    found.setdefault(name, []).append(os.path.join(current, name))
-        _names_below[root] = found
-    return _names_below[root]
+@cache
+def _by_name(root: str, *, deep: bool = True) -> dict[str, list[str]]:
+    """The prototxt files in a folder, or also below it, by their names; looked for once in a run."""
+    found: dict[str, list[str]] = {}
+    for current, folders, names in os.walk(root):
+        folders[:] = (
+            [name for name in folders if not name.startswith(".") and name != "node_modules"] if deep else []
+        )
+        for name in names:
+            if name.endswith(SUFFIXES):
+                found.setdefault(name, []).append(os.path.join(current, name))
+    return found
 
 
 def _shown(path: str) -> str:

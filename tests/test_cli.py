@@ -62,11 +62,18 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "caffe_lint", *arguments], cwd=folder, input=stdin, capture_output=True, check=False
+        [sys.executable, "-m", "caffe_lint", *arguments],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        check=False,
     )
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+        done.args,
+        done.returncode,
+        done.stdout.decode("utf-8", "replace"),
+        done.stderr.decode("utf-8", "replace"),
     )
 
 
@@ -147,7 +154,9 @@ def test_standard_input_is_checked_and_patched_to_standard_output(folder: Path) 
 
 def test_a_file_named_twice_is_checked_once(folder: Path) -> None:
     break_solver(folder)
-    done = run(folder, "solver.prototxt", "./solver.prototxt", "net.prototxt", ".", "--output-format", "concise")
+    done = run(
+        folder, "solver.prototxt", "./solver.prototxt", "net.prototxt", ".", "--output-format", "concise"
+    )
     assert "1 finding in 1 file" in done.stdout
 
 

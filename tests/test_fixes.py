@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from caffe_lint.fixes.apply import FixRejected, edited, select, verify
 from caffe_lint.fixes.edit import Change, Edit, Fix
 from caffe_lint.fixes.fields import append_field, number_text, remove_field, set_field
@@ -102,7 +103,13 @@ def test_removing_a_field_takes_its_line_and_leaves_comments(before: str, after:
 
 
 def test_numbers_are_written_as_people_write_them() -> None:
-    assert [number_text(n) for n in (35, 0.001, 1e-10, 0.1 + 0.2, 1e6)] == ["35", "0.001", "1e-10", "0.3", "1000000"]
+    assert [number_text(n) for n in (35, 0.001, 1e-10, 0.1 + 0.2, 1e6)] == [
+        "35",
+        "0.001",
+        "1e-10",
+        "0.3",
+        "1000000",
+    ]
 
 
 def test_a_fix_that_changes_more_than_it_says_is_rejected() -> None:

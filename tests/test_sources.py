@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from caffe_lint.proto.parser import parse
 from caffe_lint.sources import Unreadable, find_files, find_net, kind_of, read_source
 
@@ -106,8 +107,17 @@ def test_a_suffix_that_fits_twice_is_ambiguous(repository: Path) -> None:
     assert (reference.how, len(reference.others)) == ("ambiguous", 2)
 
 
-def test_folders_are_searched_without_what_git_ignores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a.prototxt", "b/c.pbtxt", "b/d.prototxt.txt", "build/e.prototxt", "b/skip.prototxt", "notes.txt"):
+def test_folders_are_searched_without_what_git_ignores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "a.prototxt",
+        "b/c.pbtxt",
+        "b/d.prototxt.txt",
+        "build/e.prototxt",
+        "b/skip.prototxt",
+        "notes.txt",
+    ):
         write(tmp_path / name)
     write(tmp_path / ".gitignore", "build/\n")
     write(tmp_path / "b" / ".gitignore", "skip.*\n!keep.prototxt\n")

@@ -28,4 +28,6 @@ def render(path: str, old: bytes, new: bytes, *, colour: bool = False) -> str:
 def _lines(source: bytes) -> list[str]:
     """The lines with their ends. Only a line feed ends a line, as for `patch`."""
     text = source.decode("utf-8", "surrogateescape")
-    return [line + "\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.rpartition("\n")[2]) else [])
+    return [line + "\n" for line in text.split("\n")[:-1]] + (
+        [last] if (last := text.rpartition("\n")[2]) else []
+    )

@@ -35,9 +35,13 @@ def _finding(finding: Finding, colour: bool) -> str:
         lines.append(f"{margin} {bar} {' ' * before}{paint('^' * width, finding.severity, colour)}")
     for other in finding.related:
         where = "" if other.path == place.path else f"{other.path}:"
-        lines.append(f"{margin} {paint('=', 'frame', colour)} {where}{other.line}:{other.column}: {other.message}")
+        lines.append(
+            f"{margin} {paint('=', 'frame', colour)} {where}{other.line}:{other.column}: {other.message}"
+        )
     if finding.reason:
-        lines += _wrapped(f"{margin} {paint('=', 'frame', colour)} ", "why: " + finding.reason, len(margin) + 3)
+        lines += _wrapped(
+            f"{margin} {paint('=', 'frame', colour)} ", "why: " + finding.reason, len(margin) + 3
+        )
     if finding.fix is not None:
         how = "--fix" if finding.fix.safe else "--fix --unsafe-fixes"
         where = "" if finding.fix.path == place.path else f" in {finding.fix.path}"
@@ -71,7 +75,11 @@ def _window(line: str, place: Place) -> tuple[str, int, int]:
 def _printable(text: str) -> str:
     """Tabs as spaces, and a visible sign for every character that a terminal would obey."""
     return "".join(
-        " " * TAB if character == "\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in ("Cc", "Cf") else character
+        " " * TAB
+        if character == "\t"
+        else "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(character) in ("Cc", "Cf")
+        else character
         for character in text
     )
 

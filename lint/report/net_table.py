@@ -106,7 +106,10 @@ def _totals(net: Net, rows: list[Row]) -> list[str]:
     products = _sum([row.multiply_adds for row in rows])
     sizes = [count(top.shape) for row in rows for top in row.tops if top.memory == OWN]
     lines = [
-        ("learnable", f"{values.shown()} values in {len(learned)} blob{'' if len(learned) == 1 else 's'}, {values.bytes()}"),
+        (
+            "learnable",
+            f"{values.shown()} values in {len(learned)} blob{'' if len(learned) == 1 else 's'}, {values.bytes()}",
+        ),
         ("mult-adds", f"{products.shown()} in one forward pass{_each(net, products)}"),
         ("memory", f"{_sum(sizes).bytes()} for the blobs' values; training keeps their gradients as well"),
     ]

@@ -14,9 +14,13 @@ def render(format: str) -> str:
         return json.dumps([_as_dict(rule) for rule in known], indent=2) + "\n"
     if format == "markdown":
         rows = [
-            f"| {rule.code} | {rule.name} | {rule.severity} | {rule.fixes or '–'} | {rule.summary} |" for rule in known
+            f"| {rule.code} | {rule.name} | {rule.severity} | {rule.fixes or 'none'} | {rule.summary} |"
+            for rule in known
         ]
-        return "\n".join(["| code | name | severity | fix | what it finds |", "|---|---|---|---|---|", *rows]) + "\n"
+        return (
+            "\n".join(["| code | name | severity | fix | what it finds |", "|---|---|---|---|---|", *rows])
+            + "\n"
+        )
     lines = []
     for letter, meaning in FAMILIES.items():
         family = [rule for rule in known if rule.code[0] == letter]
@@ -30,7 +34,8 @@ def page(rule: Rule) -> str:
     """The page of a rule, with its metadata on top and its options below."""
     head = f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}. Fix: {rule.fixes or 'none'}.\n\n"
     options = "".join(
-        f"- `{name}` (default `{option.default!r}`): {option.meaning}\n" for name, option in rule.options.items()
+        f"- `{name}` (default `{option.default!r}`): {option.meaning}\n"
+        for name, option in rule.options.items()
     )
     return head + rule.page + "\n" + (f"\n## Options\n\n{options}" if options else "")
 
