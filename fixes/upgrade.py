@@ -72,13 +72,12 @@ def layers_upgrade(source: Source) -> Fix:
         edits += writer.inputs()
     for layer in _batch_norms_of_three(old):
         edits += writer.frozen_params(layer)
-    sure = not source.lifted.problems or all(not problem.fatal for problem in source.lifted.problems)
+    refused = any(problem.fatal for problem in source.lifted.problems)
     known = source.schema.layer_types
     guessed = known is not None and any(name not in known for name in source.lifted.enum_types)
     change = Replacement({name: values for name, values in plain(source.lifted.message).items() if values})
-    return Fix(
-        source.path, "write the net in today's form", _in_order(edits), (change,), sure and not guessed
-    )
+    title = "write the net in today's form"
+    return Fix(source.path, title, _in_order(edits), (change,), safe=not refused and not guessed)
 
 
 def inputs_upgrade(source: Source) -> Fix:
