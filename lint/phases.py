@@ -6,7 +6,7 @@ Source: net.cpp, Net::FilterNet and Net::StateMeetsRule; solver.cpp, InitTrainNe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .proto.binder import Entry, Message
 
@@ -14,8 +14,7 @@ TRAIN = "TRAIN"
 TEST = "TEST"
 
 
-@dataclass(frozen=True)
-class NetState:
+class NetState(NamedTuple):
     """The phase, level and stages that a net is built for (NetState of caffe.proto)."""
 
     phase: str = TEST

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from .losses import REGRESSIONS, SizedLoss, pixel_range, sized_losses
@@ -221,7 +220,8 @@ def _spread(param: Param) -> float | None:
 def _lr_mult(training: _Training) -> Factor | None:
     if not training.weights:
         return None
-    multiplier = median(param.lr_mult for param in training.weights)
+    multipliers = sorted(param.lr_mult for param in training.weights)
+    multiplier = multipliers[len(multipliers) // 2]
     return Factor(1 / multiplier, f"lr_mult {multiplier:g}") if multiplier != 1 else None
 
 

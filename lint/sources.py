@@ -20,6 +20,7 @@ _SOLVER_FIELDS = frozenset(
     "net train_net test_net net_param train_net_param test_net_param base_lr lr_policy max_iter test_iter test_interval"
     " solver_mode solver_type snapshot_prefix stepsize stepvalue weight_decay clip_gradients iter_size".split()
 )
+_CONTROLS = bytes([*range(9), *range(14, 32)])
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
 
 
@@ -106,7 +107,7 @@ def not_text(source: bytes) -> str:
     if source.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "this is UTF-16; Caffe reads ASCII or UTF-8 (save it as UTF-8 without byte-order mark)"
     head = source[:4096]
-    if head.count(b"\0") > 1 or sum(byte < 9 or 13 < byte < 32 for byte in head) > len(head) // 20 + 1:
+    if head.count(b"\0") > 1 or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 20 + 1:
         return "this is a binary file, not a prototxt in text format"
     return ""
 
