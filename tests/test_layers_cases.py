@@ -38,3 +38,22 @@ def test_refuses(case: Refused) -> None:
 def test_every_layer_type_has_a_case() -> None:
     shown = {match[1] for case in MADE if (match := re.match(r'type: "(\w+)"', case.layer))}
     assert sorted(set(TYPES) - shown) == []
+
+
+@pytest.mark.parametrize("name", sorted(TYPES))
+def test_a_layer_without_anything_can_be_asked_everything(name: str) -> None:
+    net = layer_of(f'type: "{name}"', {}, dialect="ssd")
+    kind = net.layers[0].kind
+    assert kind is not None
+    assert kind.in_place_effect(net.layers[0]) in (
+        "right",
+        "fatal",
+        "crash",
+        "wrong-gradient",
+        "wrong-values",
+        "unknown",
+    )
+    assert isinstance(kind.needs_its_top(net.layers[0]), bool)
+    assert isinstance(kind.is_alias(net.layers[0]), bool)
+    if kind.multiply_adds is not None:
+        assert kind.multiply_adds(net.layers[0]) in (None, 0)

@@ -72,6 +72,8 @@ def _steps_and_streams(layer: Layer) -> tuple[int | None, int | None]:
 
 def _multiply_adds(layer: Layer) -> int | None:
     """Each weight once for every step of every stream; those of a still input once for the sequence."""
+    if not layer.params:
+        return None  # it could not be set up
     total = 0
     shape = layer.bottoms[0].shape
     for param in layer.params:
