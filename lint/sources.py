@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .proto.binder import Bound, Message, bind
 from .proto.parser import parse
 from .proto.schema import Schema
-from .proto.tree import Block, Scalar, Tree
+from .proto.tree import Block, ListValue, Scalar, Tree
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
 ROOT_MARKERS = (".git", ".hg", ".svn", "caffe-lint.toml")
@@ -75,8 +75,9 @@ def kind_of(tree: Tree) -> str:
     """Whether a file is a `solver`, a `net`, or `other` (label maps, detection parameters, other text protos)."""
     names = [field.name for field in tree.root.fields]
     for field in tree.root.fields:
-        if field.name in ("layer", "layers") and isinstance(field.value, Block):
-            inside = {inner.name for inner in field.value.fields}
+        if field.name in ("layer", "layers"):
+            blocks = field.value.items if isinstance(field.value, ListValue) else [field.value]
+            inside = {inner.name for block in blocks if isinstance(block, Block) for inner in block.fields}
             if inside & _LAYER_FIELDS or not inside:
                 return "net"
     solver_names = _SOLVER_FIELDS.intersection(names)

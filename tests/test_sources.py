@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
@@ -22,6 +23,7 @@ NET = 'layer { name: "a" type: "Input" top: "a" }\n'
         ('net_param { layer { type: "Input" } }\nbase_lr: 1\n', "solver"),
         (NET, "net"),
         ('name: "x"\nlayers { name: "a" type: DATA }\n', "net"),
+        ('layers [ { name: "a" type: DATA } ]\n', "net"),
         ('layers { layer { name: "a" type: "data" } top: "a" }\n', "net"),
         ('name: "only inputs"\ninput: "data"\ninput_dim: 1\n', "net"),
         ('item { name: "cat" label: 1 display_name: "cat" }\n', "other"),
@@ -125,3 +127,17 @@ def test_folders_are_searched_without_what_git_ignores(
     assert names == ["a.prototxt", "b/c.pbtxt", "b/d.prototxt.txt"]
     monkeypatch.chdir(tmp_path)
     assert list(find_files(".")) == names
+
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus of real files beside the checkout")
+def test_every_real_solver_and_net_is_known_as_one() -> None:
+    csv.field_size_limit(10**9)
+    with open(CORPUS / "index.tsv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["kind"] != "template"]
+    assert len(rows) > 2000
+    for row in rows:
+        expected = "net" if row["kind"].startswith("net") else row["kind"]
+        assert (kind_of(parse((CORPUS / row["local"]).read_bytes())), row["local"]) == (expected, row["local"])
