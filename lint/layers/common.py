@@ -1,4 +1,4 @@
-"""Layers that join, part, reshape, multiply or select blobs."""
+"""Layers that multiply, join, part or select blobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.binder import Message
-from ..shapes import Dims, Shape, axis_index, count, describe, differ, merge, shapes_differ
+from ..shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
 from .activation import not_in_place
 from .layer_type import (
     ALL,
@@ -74,9 +74,7 @@ def inner_product(layer: Layer) -> Sequence[Shape]:
     if shape is None or axis is None:
         return ()
     if layer.in_place and differ(inputs, outputs):
-        text = (
-            f"it works in place and changes {inputs} inputs to {outputs}: in the second pass they do not fit"
-        )
+        text = f"it works in place and changes {inputs} inputs to {outputs}: in the second pass they do not fit"
         layer.fail("in-place", text, "top", ":64", when="forward")
     return ((*shape[:axis], outputs),)
 
@@ -120,9 +118,7 @@ def _concat_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if len(layer.bottoms) == 1 else IN_PLACE_CRASH
 
 
-@layer_type(
-    "Concat", "concat_layer.cpp", bottoms=(1, None), in_place=_concat_in_place, shares_memory=_one_bottom
-)
+@layer_type("Concat", "concat_layer.cpp", bottoms=(1, None), in_place=_concat_in_place, shares_memory=_one_bottom)
 def concat(layer: Layer) -> Sequence[Shape]:
     """Its bottoms behind each other along an axis."""
     param = layer.message["concat_param"]
@@ -286,184 +282,10 @@ def axpy(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
-# -- changing the shape ----------------------------------------------------------------------------------
-
-
-@layer_type("Reshape", "reshape_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)
-def reshape(layer: Layer) -> Sequence[Shape]:
-    """The same elements under another shape: 0 keeps a dimension, -1 takes what is left."""
-    not_in_place(layer, ":10")
-    param = layer.message["reshape_param"]
-    dims = param["shape"]["dim"]
-    path = "reshape_param.shape"
-    if dims.count(-1) > 1:
-        layer.fail("reshape-infer", "it infers more than one dimension: -1 may stand once", path, ":22")
-        return ()
-    shape = layer.bottoms[0].shape
-    if shape is None:
-        whole = param["axis"] == 0 and param["num_axes"] == -1
-        return (tuple(dim if dim > 0 else None for dim in dims),) if whole else ()
-    replaced = _replaced_axes(layer, param, len(shape))
-    if replaced is None:
-        return ()
-    start, end = replaced
-    middle: list[int | None] = []
-    for i, dim in enumerate(dims):
-        if dim == 0 and start + i >= len(shape):
-            text = f"it keeps axis {start + i}, which {layer.shown()} has not"
-            layer.fail("reshape-copy", text, f"{path}.dim[{i}]", ":64")
-            return ()
-        middle.append(shape[start + i] if dim == 0 else None if dim == -1 else dim)
-    top: list[int | None] = [*shape[:start], *middle, *shape[end:]]
-    total = count(shape)
-    if -1 not in dims:
-        made = count(tuple(top))
-        if differ(made, total):
-            text = f"it must keep the {total} elements of {layer.shown()}, not {made}: {describe(tuple(top))}"
-            layer.fail("reshape-count", text, path, ":87")
-        return (tuple(top),)
-    # Dimensions that are kept cancel out, known or not.
-    inferred = dims.index(-1)
-    kept = {start + i for i, dim in enumerate(dims) if dim == 0 and start + i < end}
-    left = count(tuple(shape[axis] for axis in range(start, end) if axis not in kept))
-    known = count(tuple(size for i, size in enumerate(middle) if i != inferred and start + i not in kept))
-    if left is not None and known is not None:
-        if known == 0 or left % known:
-            text = f"it cannot infer a dimension of {layer.shown()}: {left} is no multiple of {known}"
-            layer.fail("reshape-count", text, path, ":80")
-            return ()
-        top[start + inferred] = left // known
-    return (tuple(top),)
-
-
-def _replaced_axes(layer: Layer, param: Message, axes: int) -> tuple[int, int] | None:
-    """The first of the replaced axes and the one behind the last."""
-    written, number = param["axis"], param["num_axes"]
-    start = written if written >= 0 else axes + written + 1
-    if not 0 <= start <= axes:
-        text = f"axis {written} is not there: its bottom is {layer.shown()}"
-        layer.fail("axis", text, "reshape_param.axis", ":37" if start < 0 else ":38")
-        return None
-    if number < -1:
-        layer.fail("num-axes", "num_axes must be -1 or more", "reshape_param.num_axes")
-        return None
-    end = axes if number == -1 else start + number
-    if end > axes:
-        text = f"it replaces {number} axes from axis {start} on, more than {layer.shown()} has"
-        layer.fail("num-axes", text, "reshape_param.num_axes", ":44")
-        return None
-    return start, end
-
-
-@layer_type("Flatten", "flatten_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)
-def flatten(layer: Layer) -> Sequence[Shape]:
-    """Several axes as one."""
-    not_in_place(layer, "")
-    shape = layer.bottoms[0].shape
-    if shape is None:
-        return ()
-    param = layer.message["flatten_param"]
-    start = find_axis(layer, param["axis"], shape, "flatten_param.axis")
-    end = find_axis(layer, param["end_axis"], shape, "flatten_param.end_axis")
-    if start is None or end is None:
-        return ()
-    if start > end + 1:
-        layer.fail(
-            "flatten-axes",
-            f"it flattens from axis {start} to axis {end}",
-            "flatten_param.end_axis",
-            "blob.hpp:86",
-        )
-        return ()
-    return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)
-
-
-@layer_type("Permute", "permute_layer.cpp")
-def permute(layer: Layer) -> Sequence[Shape]:
-    """SSD's: its bottom with the axes in another order; those not named come last."""
-    shape = layer.bottoms[0].shape
-    order = layer.message["permute_param"]["order"]
-    path = "permute_param.order[0]"
-    if len(set(order)) != len(order):
-        layer.fail("permute-order", f"it names an axis twice: {order}", path)
-        return ()
-    if shape is None:
-        return ()
-    if any(axis >= len(shape) for axis in order):
-        layer.fail("axis", f"axis {max(order)} is not there: its bottom is {layer.shown()}", path)
-        return ()
-    return (tuple(shape[axis] for axis in [*order, *(i for i in range(len(shape)) if i not in order)]),)
-
-
-@layer_type("Transpose", "transpose_layer.cpp")
-def transpose(layer: Layer) -> Sequence[Shape]:
-    """Its bottom with the axes in the order of `transpose_param.dim`."""
-    shape = layer.bottoms[0].shape
-    if shape is None or "transpose_param" not in layer.message.type.fields:
-        return ()
-    order = layer.message["transpose_param"].get("dim", [])
-    return (tuple(shape[axis] for axis in order),) if sorted(order) == list(range(len(shape))) else ()
-
-
-layer_type("Reverse", "reverse_layer.cpp")(same_shape)
-layer_type("Flip", "flip_layer.cpp")(same_shape)
-
-
-@layer_type("ShuffleChannel", "shuffle_channel_layer.cpp", bottoms=(0, None), tops=(0, None))
-def shuffle_channel(layer: Layer) -> Sequence[Shape]:
-    """ShuffleNet's: mixes the channels of groups."""
-    if not layer.bottoms:
-        return ()
-    shape = layer.bottoms[0].shape
-    group = layer.message["shuffle_channel_param"].get("group", 1)
-    path = "shuffle_channel_param.group"
-    if group == 0:
-        layer.fail("group-zero", "group must be over 0", path)
-    elif shape is not None and len(shape) > 1 and shape[1] is not None and shape[1] % group:
-        text = f"the {shape[1]} channels of '{layer.bottoms[0].name}' cannot be parted into {group} groups"
-        layer.fail("group", text, path, when="forward")
-    return (shape,)
-
-
-def _tile_in_place(layer: Layer) -> str:
-    return IN_PLACE_RIGHT if layer.message["tile_param"]["tiles"] == 1 else IN_PLACE_CRASH
-
-
-@layer_type("Tile", "tile_layer.cpp", in_place=_tile_in_place)
-def tile(layer: Layer) -> Sequence[Shape]:
-    """Its bottom several times along an axis."""
-    param = layer.message["tile_param"]
-    tiles: int | None = param["tiles"]
-    if tiles is not None and tiles <= 0:
-        layer.fail("tiles", "it needs tiles over 0", "tile_param.tiles", ":13")
-        tiles = None
-    shape = layer.bottoms[0].shape
-    if shape is None:
-        return ()
-    axis = find_axis(layer, param["axis"], shape, "tile_param.axis")
-    if axis is None:
-        return ()
-    size = shape[axis]
-    return ((*shape[:axis], None if size is None or tiles is None else size * tiles, *shape[axis + 1 :]),)
-
-
-@layer_type("Reduction", "reduction_layer.cpp", in_place=IN_PLACE_WRONG_VALUES)
-def reduction(layer: Layer) -> Sequence[Shape]:
-    """Sum or mean over the last axes."""
-    axis = layer.message["reduction_param"]["axis"]
-    shape = layer.bottoms[0].shape
-    if shape is None:
-        return ((),) if axis == 0 else ()
-    found = find_axis(layer, axis, shape, "reduction_param.axis")
-    return () if found is None else (shape[:found],)
-
-
 # -- choosing --------------------------------------------------------------------------------------------
 
 
-@layer_type(
-    "Softmax", "softmax_layer.cpp", in_place=IN_PLACE_RIGHT, reads_top=True, bounded=True, nonlinear=True
-)
+@layer_type("Softmax", "softmax_layer.cpp", in_place=IN_PLACE_RIGHT, reads_top=True, bounded=True, nonlinear=True)
 def softmax(layer: Layer) -> Sequence[Shape]:
     """Probabilities along an axis."""
     shape = layer.bottoms[0].shape
@@ -548,9 +370,7 @@ def filter_(layer: Layer) -> Sequence[Shape]:
         layer.fail("top-count", text, "top")
     selector = layer.bottoms[last].shape
     if selector is not None and any(differ(dim, 1) for dim in selector[1:]):
-        layer.fail(
-            "bottom-shapes", f"its selector must be a list, not {layer.shown(last)}", f"bottom[{last}]"
-        )
+        layer.fail("bottom-shapes", f"its selector must be a list, not {layer.shown(last)}", f"bottom[{last}]")
     for i, bottom in enumerate(layer.bottoms[:-1]):
         if selector and bottom.shape and differ(selector[0], bottom.shape[0]):
             text = f"it selects from as many items as its selector has: {layer.shown(i)}, {layer.shown(last)}"
@@ -583,6 +403,6 @@ layer_type("DenseCRF", "dense_crf_layer.cpp", **_OPEN)(same_shape)
 layer_type("DomainTransform", "domain_transform_layer.cpp", **_OPEN)(same_shape)
 layer_type("SpatialProduct", "spatial_product_layer.cpp", **_OPEN)(same_shape)
 layer_type("MatWrite", "mat_write_layer.cpp", bottoms=(1, None), tops=(0, None))(unknown_shapes)
-layer_type(
-    "ContinuationIndicator", "continuation_indicator_layer.cpp", bottoms=(0, None), stops_gradient=True
-)(unknown_shapes)
+layer_type("ContinuationIndicator", "continuation_indicator_layer.cpp", bottoms=(0, None), stops_gradient=True)(
+    unknown_shapes
+)
