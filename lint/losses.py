@@ -81,7 +81,7 @@ def terms(layer: Layer) -> float | None:
     """How many terms of a loss's sum come on one unit of its divisor: see `SizedLoss`.
 
     Source: LossLayer's children, `get_normalizer`: FULL and VALID divide by the terms, BATCH_SIZE by the
-    items, NONE by 1. Euclidean, smooth L1 and hinge losses divide by the items.
+    items, NONE by 1. Euclidean and smooth L1 losses divide by the items.
     """
     kind = layer.kind
     if kind is None or not layer.bottoms or not kind.normalization:
@@ -102,6 +102,8 @@ def terms(layer: Layer) -> float | None:
         return total / shape[0] if shape and shape[0] else None
     if layer.type in _SCORES:
         return 1.0
+    if layer.type == "HingeLoss":
+        return 1.0
     if layer.type in REGRESSIONS and len(layer.bottoms) > 2:  # weights choose which elements count
         return None
     return count(shape, 1) if shape is not None else None
@@ -110,7 +112,7 @@ def terms(layer: Layer) -> float | None:
 def first_value(layer: Layer) -> float | None:
     """The value of a loss in the first iteration, before its weight: see `SizedLoss`.
 
-    With scores near 0 a softmax over K classes gives ln K for each term, a sigmoid ln 2, a hinge 1, and a
+    With scores near 0 a softmax over K classes gives ln K for each term, a sigmoid ln 2, a hinge K, and a
     Euclidean loss half the mean square of its targets: for targets between 0 and 1 some 0.1.
     """
     number = terms(layer)
@@ -119,15 +121,15 @@ def first_value(layer: Layer) -> float | None:
     if layer.type in REGRESSIONS:
         pixels = pixel_range(layer.bottoms[1]) if len(layer.bottoms) > 1 else None
         return number * (0.1 if pixels is None else 0.1 * max(1.0, pixels * pixels))
-    if layer.type in _SCORES:
-        shape = known_shape(layer.bottoms[0])
-        classes = shape[_class_axis(layer, len(shape))] if shape is not None and len(shape) > 1 else None
-        return number * math.log(classes) if classes and classes > 1 else None
     if layer.type == "SigmoidCrossEntropyLoss":
         return number * _LN_2
-    if layer.type == "HingeLoss":
-        return number
-    return None
+    if layer.type not in _SCORES and layer.type != "HingeLoss":
+        return None
+    shape = known_shape(layer.bottoms[0])
+    classes = shape[_class_axis(layer, len(shape))] if shape is not None and len(shape) > 1 else None
+    if not classes or classes < 2:
+        return None
+    return number * (classes if layer.type == "HingeLoss" else math.log(classes))
 
 
 def _class_axis(layer: Layer, axes: int) -> int:

@@ -21,6 +21,7 @@ _PASSING = frozenset({
     "Scale", "Bias", "Power", "Tile", "Reverse", "BNLL", "AbsVal",
 })  # fmt: skip
 _STEPS = 3  # layers with weights that are looked back over for the width that a Concat started from
+_REACH = 64  # blobs that are looked at, from a block on, for what reads it
 
 
 class WideningBlock(NamedTuple):
@@ -36,7 +37,7 @@ class WideningBlock(NamedTuple):
     before: int | None
     after: int | None
     times: float | None
-    into: Layer | None
+    into: Layer
 
 
 def widening_blocks(net: Net, times: float = 2.0) -> Iterator[WideningBlock]:
@@ -56,7 +57,7 @@ def widening_blocks(net: Net, times: float = 2.0) -> Iterator[WideningBlock]:
         elif layer.type == "Eltwise":
             block = _product(layer)
         if block is not None:
-            if block.into is not None and block.into.type == "Concat":
+            if block.into.type == "Concat":
                 covered.add(block.into.index)
             yield block
 
@@ -154,46 +155,48 @@ def _is_settled(blob: Blob) -> bool:
 
 
 def _used_raw(blob: Blob) -> Layer | None:
-    """The first layer that joins a blob or multiplies it by weights without any normalisation, None if none
-    does.
+    """The first layer that joins a blob or multiplies it by weights without any normalisation.
 
     A layer whose own result is normalised, as most are in nets with normalisation, does not count, and nor
     does more upsampling: scores for each pixel are brought to the size of the image in such steps.
     """
-    for consumer in blob.consumers:
-        kind = consumer.kind
-        if (
-            kind is None
-            or kind.normalises
-            or kind.is_loss
-            or kind.bounded
-            or kind.upsampling
-            or not consumer.tops
-        ):
-            continue
-        if consumer.type in WEIGHTED or consumer.type == "Concat":
-            if not _is_normalised_next(consumer.tops[0]):
-                return consumer
-        elif consumer.type in _PASSING or consumer.type == "Eltwise":
-            found = _used_raw(consumer.tops[0])
-            if found is not None:
-                return found
+    reached = [blob]
+    for number, each in enumerate(reached):
+        if number == _REACH:
+            break
+        for consumer in each.consumers:
+            kind = consumer.kind
+            if kind is None or not consumer.tops or _settles(consumer) or kind.is_loss or kind.upsampling:
+                continue
+            top = consumer.tops[0]
+            if consumer.type in WEIGHTED or consumer.type == "Concat":
+                if not _is_normalised_next(top):
+                    return consumer
+            elif (consumer.type in _PASSING or consumer.type == "Eltwise") and top not in reached:
+                reached.append(top)
     return None
 
 
+def _settles(layer: Layer) -> bool:
+    """Whether what a layer makes lies in a range whatever comes in."""
+    return layer.kind is not None and (layer.kind.normalises or layer.kind.bounded)
+
+
 def _is_normalised_next(blob: Blob) -> bool:
-    """Whether what reads a blob normalises it, or it alone first passes an activation or the like."""
-    consumers = blob.consumers
-    if not consumers:
-        return False
-    return all(
-        consumer.kind is not None
-        and (
-            consumer.kind.normalises
-            or (consumer.type in _PASSING and bool(consumer.tops) and _is_normalised_next(consumer.tops[0]))
-        )
-        for consumer in consumers
-    )
+    """Whether all that reads a blob normalises it, or else passes it on to what does."""
+    reached = [blob]
+    for number, each in enumerate(reached):
+        if number == _REACH:
+            break
+        if not each.consumers:
+            return False
+        for consumer in each.consumers:
+            if consumer.kind is not None and consumer.kind.normalises:
+                continue
+            if consumer.type not in _PASSING or not consumer.tops:
+                return False
+            reached.append(consumer.tops[0])
+    return True
 
 
 def _channels(shape: Shape) -> int | None:

@@ -131,7 +131,7 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
     )
     risks = clipping_risks(job)
     if risks:
-        reason = f"Their gradients can grow without bound here: {'; '.join(risks)}."
+        reason = f"Gradients can grow without bound here: {'; '.join(risks)}."
     else:
         reason = (
             "Nothing bounds the gradients when a batch or a rate makes them large; most trainings do without."

@@ -9,7 +9,7 @@ from ..findings import Hit, Related
 from ..fixes.edit import Fix
 from ..fixes.fields import set_field
 from ..job import Job
-from ..losses import DOMINANT, SizedLoss, dominant_losses, one_digit, sized_losses
+from ..losses import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ..rate_limit import Judgement, judge_rate
 from ..rule import Option, rule
 from .loss_weight import loss_weight_fix
@@ -141,8 +141,9 @@ def _lowered(value: float, excess: float) -> float:
 def _message(judgement: Judgement) -> str:
     rate = judgement.rate
     when = f" in iteration {rate.iteration}" if rate.iteration and rate.field == "base_lr" else ""
-    limit = one_digit(judgement.limit)
-    return f"a learning rate of {rate.value:g}{when} is high for this job: it is likely to bear {limit:g}"
+    return (
+        f"a learning rate of {rate.value:g}{when} is high: this job is likely to bear {judgement.limit:.2g}"
+    )
 
 
 def _reason(job: Job, judgement: Judgement, cause: SizedLoss | None) -> str:

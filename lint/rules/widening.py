@@ -145,17 +145,20 @@ def _message(block: WideningBlock) -> str:
         return f"Concat '{layer.name}' joins {names}: {channels}, not normalised"
     before = describe_item(layer.bottoms[0].shape)
     known = "?" not in before + after
-    sizes = f"{before} becomes {after}" if known else f"{block.times:g} times the elements"
-    concat = block.into is not None and block.into.type == "Concat"
-    into = f", and '{block.into.name}' joins it" if block.into is not None and concat else ""
+    sizes = f"{before} becomes {after}" if known else f"{block.times:.3g} times the elements"
+    into = f", and {_shown(block.into)} joins it" if block.into.type == "Concat" else ""
     return f"{layer.type} '{layer.name}' upsamples '{layer.bottoms[0].name}' ({sizes}), not normalised{into}"
 
 
+def _shown(layer: Layer) -> str:
+    return f"'{layer.name}'" if layer.name else f"a {layer.type}"
+
+
 def _reason(block: WideningBlock) -> str:
-    reader = f"'{block.into.name}' uses it as it is" if block.into is not None else "it is used as it is"
+    reader = f"{_shown(block.into)} uses it as it is"
     if block.kind == "product":
         return f"The gradient of one factor is the value of the other, so they drive each other; {reader}."
-    return f"Gradients into the block add up over {block.times:.3g} times as much; {reader}."
+    return f"The gradients of its weights add up over {block.times:.3g} times as much; {reader}."
 
 
 def _fix(net: NetInPhase, block: WideningBlock) -> Fix | None:
