@@ -73,7 +73,7 @@ def lint(path: str, source: bytes) -> None:
     """All that `caffe-lint path` does between reading the file and printing."""
     files = Files(caffe_schema(), None)
     files.add(path, source)
-    for unit in find_units([path], files, []):
+    for unit in find_units([path], files, [], []):
         check_unit(unit, files, Settings())
 
 

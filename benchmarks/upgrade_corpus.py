@@ -65,7 +65,7 @@ def patched(path: str, source: bytes, patch: str) -> UnitResult:
     """One file after an upgrade."""
     files = Files(caffe_schema(), None)
     files.add(path, source)
-    (unit,) = find_units([path], files, [])
+    (unit,) = find_units([path], files, [], [])
     return run_units([(unit, Settings(select=UPGRADES))], files, patch, 1)[0]
 
 

@@ -59,11 +59,12 @@ def check(paths: tuple[str, ...], options: Options) -> int:
     if options.fix and options.diff:
         raise Trouble("--fix writes and --diff only shows: one of the two")
     trouble: list[str] = []
+    notes: list[str] = []
     try:
         settings = _SettingsOfPaths(options, read_schema(options.proto))
         files = Files(settings.schema, settings.of(paths[0]).dialect)
         paths = tuple(_standard_input(path, files, options) for path in paths)
-        units = find_units(paths, files, trouble, settings.exclude)
+        units = find_units(paths, files, trouble, notes, settings.exclude)
         results = _run(units, files, settings, options)
         findings = _all_findings(results)
         failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
@@ -83,9 +84,9 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         _show(findings, summary, options, to_stderr=bool(piped and options.fix))
     for result in results:
         trouble += result.trouble
-    if not units and not trouble:
-        complain("no solver or net of Caffe found there")
-    for sentence in dict.fromkeys(trouble):
+    if not units and not trouble and not notes:
+        notes.append("no solver or net of Caffe found there")
+    for sentence in dict.fromkeys(notes + trouble):
         complain(sentence)
     if trouble:
         return EXIT_TROUBLE

@@ -108,12 +108,13 @@ def find_units(
     paths: Iterable[str],
     files: Files,
     trouble: list[str],
+    notes: list[str],
     excluded: Callable[[str], bool] = lambda path: False,
 ) -> list[Unit]:
     """The units of what the user named: files, and folders in which solvers and nets are looked for.
 
-    A file that is neither is passed over in a folder, as is one that is `excluded`, and a sentence in `trouble` when
-    named.
+    A file that is neither is passed over in a folder, as is one that is `excluded`, and a sentence in `notes` when
+    named. What cannot be read is a sentence in `trouble`.
     """
     roots: dict[str, str | None] = {}
     seen: set[str] = set()
@@ -141,13 +142,12 @@ def find_units(
         except Unreadable as error:
             trouble.append(str(error))
             continue
-        if kind == "other":
-            what = (
-                "is empty" if not files.get(path).source.strip() else "is neither a solver nor a net of Caffe"
-            )
-            trouble.append(f"{path}: {what}")
-        else:
+        if kind != "other":
             roots[path] = None
+        elif files.get(path).source.strip():
+            notes.append(f"{path}: neither a solver nor a net of Caffe, not checked")
+        else:
+            trouble.append(f"{path}: is empty")
     return _units(roots, files)
 
 

@@ -49,6 +49,6 @@ def _run(texts: dict[str, Any], patch: str, values: dict[str, Any]) -> list[Unit
     for name, text in texts.items():
         files.add(name, _bytes(text))
     trouble: list[str] = []
-    units = find_units(list(texts), files, trouble)
+    units = find_units(list(texts), files, trouble, trouble)
     assert not trouble, trouble
     return run_units([(unit, settings) for unit in units], files, patch, 1)

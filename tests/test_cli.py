@@ -173,7 +173,6 @@ def test_a_folder_is_searched_and_other_files_are_passed_over(folder: Path) -> N
     [
         ("gone.prototxt", None, "No such file"),
         ("weights.prototxt", bytes(range(256)) * 20, "binary"),
-        ("labelmap.prototxt", b'item { name: "cat" label: 1 }\n', "neither a solver nor a net"),
         ("empty.prototxt", b"", "is empty"),
     ],
 )
@@ -186,6 +185,12 @@ def test_what_cannot_be_checked_is_said_and_exits_with_2(
     assert done.returncode == 2
     assert name in done.stderr
     assert words in done.stderr
+
+
+def test_a_named_file_that_is_neither_solver_nor_net_is_said_and_does_not_fail(folder: Path) -> None:
+    (folder / "labelmap.prototxt").write_text('item { name: "cat" label: 1 }\n')
+    done = run(folder, "labelmap.prototxt", "solver.prototxt")
+    assert (done.returncode, done.stderr.count("labelmap.prototxt: neither a solver nor a net")) == (0, 1)
 
 
 @pytest.mark.parametrize(
