@@ -8,6 +8,7 @@ from .findings import Hit, Related
 from .graph import Layer, NetProblem
 from .job import NetInPhase
 from .proto.tree import Problem, Tree
+from .sources import SourceFile
 
 # The kinds of problems of each rule. A kind that dies without a message is N101's, whatever stands here.
 KINDS: dict[str, str] = {
@@ -134,20 +135,29 @@ def index_of(problem: NetProblem, field: str) -> int:
 def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
     """Whether the Caffe that the file is for would stop: what we know of a layer type may not hold in a fork.
 
-    A file that has something that no known Caffe has is for a Caffe that we know nothing of. In one for a
-    known fork BVLC's layer types are as in BVLC's Caffe, unless a fork's field or layer type stands in or
-    before them.
+    In a file for a known fork BVLC's layer types are as in BVLC's Caffe, unless a fork's field or layer type
+    stands in or before them.
     """
     file, code, layer = subject.file, code_of(problem), problem.layer
     if code in _OF_THE_NET or layer is None:
         return True
-    if any(_is_of_unknown_caffe(file.tree, found) for found in file.bound.problems):
+    if is_for_unknown_caffe(file):
         return False
     if file.bound.dialect == "bvlc":
         return True
     return code not in _OFTEN_CHANGED and not any(
         _is_of_fork(subject, other) for other in (layer, *layer.upstream())
     )
+
+
+def is_for_bvlc(file: SourceFile) -> bool:
+    """Whether BVLC's Caffe has all that stands in a file, misspelt words aside."""
+    return file.bound.dialect == "bvlc" and not is_for_unknown_caffe(file)
+
+
+def is_for_unknown_caffe(file: SourceFile) -> bool:
+    """Whether a file has something that no known Caffe has, so that it is for one that we know nothing of."""
+    return any(_is_of_unknown_caffe(file.tree, found) for found in file.bound.problems)
 
 
 def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:

@@ -3,8 +3,8 @@
 from importlib import import_module
 
 MODULES = (
-    "reading", "net_files", "structure", "layer_settings", "solver", "lr_policy", "solver_type",
-    "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy",
+    "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "across",
+    "solver", "lr_policy", "solver_type", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy",
 )  # fmt: skip
 
 

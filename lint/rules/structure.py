@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ..findings import Hit
@@ -11,6 +10,7 @@ from ..fixes.fields import Patch, set_field
 from ..fixes.wiring import remove_messages, rename_blob, write_elsewhere
 from ..graph import Layer, Net, NetProblem
 from ..job import NetInPhase
+from ..names import same_numbers
 from ..phases import NetState, kept_layers
 from ..proto.binder import Message, nearest_name
 from ..refusals import hit_of, hits, index_of, problems_of
@@ -619,7 +619,7 @@ def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     name = nearest_name(written, list({blob.name for other in before for blob in other.tops}))
     if name is None:
         return None
-    safe = _digits(name) == _digits(written)
+    safe = same_numbers(name, written)
     uses = [(layer.message, "bottom", index)]
     if index < len(layer.tops) and layer.tops[index].name == written:
         # Misspelt twice, the layer was to work in place, unless somebody wants what it writes.
@@ -635,10 +635,6 @@ def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
 def _is_in_file(subject: NetInPhase, layer: Layer) -> bool:
     """Whether the layer's bottoms are the file's own: V0 nets have padding layers, which are gone here."""
     return "v0" not in subject.net.upgraded.steps and "bottom" in layer.message.entries
-
-
-def _digits(name: str) -> list[str]:
-    return re.findall(r"\d+", name)
 
 
 def _twice(net: Net) -> list[NetProblem]:

@@ -1,0 +1,299 @@
+"""What stands in a net without effect, or under a name that is not its own: Caffe takes it without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings import Hit, Related
+from ..graph import Layer, is_automatic
+from ..job import NetInPhase
+from ..layers.settings import is_read, readers
+from ..names import named
+from ..proto.binder import Message
+from ..refusals import is_for_bvlc
+from ..rule import rule
+
+# Problems that leave blobs without the reader that was meant.
+_DISJOINT = ("unknown-bottom", "top-made-twice")
+
+
+@rule("N301", "duplicate-layer-name", subject="net", severity="warning")
+def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
+    """Two layers of a net have the same name.
+
+    ## What it finds
+
+    Names that stand twice in the same phase. A warning if one of the layers has parameters, else an
+    advice, once in a net.
+
+    ## Why it hurts
+
+    Weights are saved, loaded and handed to the test net by the names of layers, and the first layer of a name
+    is taken: the other keeps what its fillers gave it, or Caffe stops since the number of parameters differs.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 4 }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 }
+        }
+
+    ## Fix
+
+    None: trained weights know a layer by its name.
+
+    ## Sources
+
+    net.cpp, Net::CopyTrainedLayersFrom, Net::ShareTrainedLayersWith.
+    """
+    twice = {problem.layer for problem in subject.net.problems if problem.kind == "top-made-twice"}
+    harmless: list[Hit] = []
+    first: dict[str, Layer] = {}
+    for layer in subject.net.layers:
+        other = first.setdefault(layer.name, layer)
+        if other is layer or not layer.name or layer in twice:
+            continue
+        message = f"{named(layer)}: {other.type} layer has that name as well"
+        if other.type == layer.type:
+            message = f"{named(layer)}: another layer has that name as well"
+        loses = bool(layer.params or other.params)
+        reason = (
+            "Weights are saved and loaded by name: the second layer does not get its own."
+            if loses
+            else "Neither has parameters, so that only logs are harder to read."
+        )
+        related = (Related(subject.file, _name_of(other), "the first of them"),)
+        hit = Hit(subject.file, _name_of(layer), message, reason, "" if loses else "advice", related)
+        if loses:
+            yield hit
+        else:
+            harmless.append(hit)
+    for hit in harmless[:1]:
+        more = f" So it is for {len(harmless)} layers of this net." if len(harmless) > 1 else ""
+        yield hit._replace(reason=hit.reason + more)
+
+
+@rule("N302", "rule-never-met", subject="net", severity="warning")
+def rule_never_met(subject: NetInPhase) -> Iterator[Hit]:
+    """An include or exclude rule that no state can meet.
+
+    ## What it finds
+
+    Rules with min_level over max_level, or with the same name in stage and not_stage.
+
+    ## Why it hurts
+
+    A layer with such an `include` is never there, one with such an `exclude` always. Caffe logs one line
+    about it.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "data"
+          top: "relu"
+          include { min_level: 2 max_level: 1 }
+        }
+
+    ## Fix
+
+    None: only you know the state that is meant.
+
+    ## Sources
+
+    net.cpp, Net::StateMeetsRule.
+    """
+    for entry in subject.net.message.entries.get("layer", ()):
+        layer: Message = entry[0]
+        for field in ("include", "exclude"):
+            for rule_, _, _ in layer.entries.get(field, ()):
+                why = _contradiction(rule_)
+                if why:
+                    what = (
+                        "the layer is never there" if field == "include" else "it leaves the layer in always"
+                    )
+                    message = (
+                        f"{layer['type']} layer '{layer['name']}': no state can meet this {field}: {why}"
+                    )
+                    place = (rule_.block.start, rule_.block.end)
+                    yield Hit(subject.file, place, message, f"So {what}, without a word.")
+
+
+@rule("N303", "unused-top", subject="net", severity="advice")
+def unused_top(subject: NetInPhase) -> Iterator[Hit]:
+    """A net for training makes blobs that nobody reads.
+
+    ## What it finds
+
+    In nets for training with a loss: tops that no layer reads, other than losses and measures such as
+    Accuracy. One finding in a net, at the first of them.
+
+    ## Why it hurts
+
+    Caffe takes what nobody reads for an output of the net, and prints every element of it each time it
+    displays. Most often a layer is left over, or reads the wrong blob.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          top: "weight"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "data"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          top: "weight"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "data"
+          bottom: "label"
+          top: "loss"
+        }
+        layer {
+          name: "quiet"
+          type: "Silence"
+          bottom: "weight"
+        }
+
+    ## Sources
+
+    net.cpp, Net::Init (net_output_blobs_); solver.cpp, Solver::Step.
+    """
+    net = subject.net
+    if net.phase != "TRAIN" or not net.losses or any(problem.kind in _DISJOINT for problem in net.problems):
+        return
+    found = []
+    for layer in net.layers:
+        kind = layer.kind
+        if kind is None or kind.is_loss or layer.type in ("Accuracy", "Python") or not kind.has_backward:
+            continue
+        for index, top in enumerate(layer.tops):
+            if (
+                not top.consumers
+                and not layer.loss_weight(index)
+                and not is_automatic(top)
+                and top.count != 1
+            ):
+                found.append((layer, index))
+    if found:
+        layer, index = found[0]
+        size = layer.tops[index].count
+        message = f"{named(layer)}: nobody reads its top '{layer.tops[index].name}'"
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        elements = f"its {size} elements" if size is not None else "all its elements"
+        reason = f"Caffe takes it for an output of the net{more}, and prints {elements} whenever it displays."
+        yield Hit(subject.file, layer.message.span("top", index), message, reason)
+
+
+@rule("N304", "settings-not-read", subject="net", severity="warning")
+def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
+    """A layer has the settings of another layer type, which it does not read.
+
+    ## What it finds
+
+    Sub-messages such as pooling_param in a layer of another of BVLC's types. It is an advice where the layer
+    has its own settings as well, or where nothing is written in them.
+
+    ## Why it hurts
+
+    Caffe ignores them: the layer works with the defaults of its own settings.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "norm"
+          type: "LRN"
+          bottom: "data"
+          top: "norm"
+          pooling_param { kernel_size: 3 }
+        }
+
+    ## Fix
+
+    None: either the type or the settings are wrong.
+
+    ## Sources
+
+    The LayerSetUp function of each layer in src/caffe/layers.
+    """
+    if not is_for_bvlc(subject.file):
+        return
+    for layer in subject.net.layers:
+        ignored = [name for name in layer.message.entries if not is_read(name, layer.type)]
+        if not ignored:
+            continue
+        own = any(
+            name.endswith("_param") and name != "transform_param" and is_read(name, layer.type)
+            for name in layer.message.entries
+        )
+        for name in ignored:
+            settings: Message = layer.message[name]
+            types = " or ".join(readers(name)[:3])
+            message = f"{named(layer)}: it does not read {name}, which is for {types}"
+            field = layer.message.field(name)
+            assert field is not None
+            severity = "advice" if own or not settings.entries else ""
+            yield Hit(subject.file, (field.start, field.name_end), message, "Caffe ignores it.", severity)
+
+
+def _name_of(layer: Layer) -> tuple[int, int]:
+    return layer.message.span("name") if "name" in layer.message else layer.place()
+
+
+def _contradiction(rule_: Message) -> str:
+    """Why no state meets an include or exclude rule; empty if one may."""
+    low, high = rule_.get("min_level"), rule_.get("max_level")
+    if low is not None and high is not None and low > high:
+        return f"min_level {low} is over max_level {high}"
+    for stage in rule_["stage"]:
+        if stage in rule_["not_stage"]:
+            return f"'{stage}' is in stage and in not_stage"
+    return ""

@@ -1,0 +1,201 @@
+"""The rules for what does not fit between a solver's training net and its test nets."""
+
+from __future__ import annotations
+
+from harness import check, check_files, fix, fix_files, places
+
+SOLVER = 'train_net: "train.prototxt"\ntest_net: "test.prototxt"\ntest_iter: 10\ntest_interval: 100\n'
+DATA = """\
+layer {
+  name: "data"
+  type: "Data"
+  top: "data"
+  top: "label"
+  transform_param { scale: 0.0039 mean_value: 128 crop_size: 24 }
+  data_param { source: "train_lmdb" batch_size: 8 backend: LMDB }
+}
+"""
+NET = """\
+layer {
+  name: "ip1"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "ip1"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "loss"
+  type: "SoftmaxWithLoss"
+  bottom: "ip1"
+  bottom: "label"
+  top: "loss"
+}
+"""
+TRAIN = DATA + NET
+TEST = TRAIN.replace("train_lmdb", "test_lmdb")
+
+
+def found(
+    test: str, train: str = TRAIN, select: tuple[str, ...] = ("E221", "N4")
+) -> list[tuple[str, str, int]]:
+    files = {"solver.prototxt": SOLVER, "train.prototxt": train, "test.prototxt": test}
+    findings = check_files(files, select=select)
+    return [(finding.code, finding.place.path, finding.place.line) for finding in findings]
+
+
+def test_nets_that_fit() -> None:
+    assert found(TEST) == []
+
+
+def test_parameters_of_other_shapes() -> None:
+    assert found(TEST.replace("num_output: 10", "num_output: 11")) == [("E221", "test.prototxt", 11)]
+    assert found(TEST.replace("num_output: 10", "num_output: 10 bias_term: false")) == [
+        ("E221", "test.prototxt", 11)
+    ]
+
+
+def test_another_image_makes_another_inner_product() -> None:
+    one = DATA.replace('  top: "label"\n', '  top: "label"\n  include { phase: TRAIN }\n')
+    other = one.replace("TRAIN", "TEST").replace("crop_size: 24", "crop_size: 28").replace("train_", "test_")
+    solver = 'net: "net.prototxt"\ntest_iter: 10\ntest_interval: 100\n'
+    channels = one.replace("mean_value: 128", "mean_value: 1 mean_value: 2 mean_value: 3")
+    files = {"solver.prototxt": solver, "net.prototxt": channels + other + NET}
+    assert check_files(files, select=("E221",)) == []  # the number of channels is not known
+    convolution = (
+        'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+        "convolution_param { num_output: 2 kernel_size: 3 } }\n"
+    )
+    files["net.prototxt"] = one + other + convolution + NET.replace('"data"', '"c"')
+    findings = check_files(files, select=("E221",))
+    assert places(findings) == [("E221", 22)]
+    assert "different sizes in the two phases" in findings[0].message
+
+
+def test_what_a_fork_of_ones_own_does_is_no_error() -> None:
+    files = {
+        "solver.prototxt": SOLVER,
+        "train.prototxt": TRAIN,
+        "test.prototxt": TEST.replace("num_output: 10", "num_output: 11 some_field: 1"),
+    }
+    assert [finding.severity for finding in check_files(files, select=("E221",))] == ["warning"]
+
+
+def test_a_layer_that_was_renamed_in_one_of_the_files() -> None:
+    test = TEST.replace('name: "ip1"', 'name: "ip_1"')
+    assert found(test) == [("N401", "test.prototxt", 10)]
+    files = {"solver.prototxt": SOLVER, "train.prototxt": TRAIN, "test.prototxt": test}
+    assert fix_files(files, select=("N4",))["test.prototxt"] == test
+    assert fix_files(files, unsafe=True, select=("N4",))["test.prototxt"] == TEST
+
+
+def test_a_layer_of_other_number_is_not_taken_for_a_slip() -> None:
+    test = TEST.replace('name: "ip1"', 'name: "ip2"')
+    files = {"solver.prototxt": SOLVER, "train.prototxt": TRAIN, "test.prototxt": test}
+    assert [finding.fix for finding in check_files(files, select=("N401",))] == [None]
+
+
+def test_a_layer_of_fixed_weights_needs_no_training() -> None:
+    fixed = (
+        'layer { name: "up" type: "Deconvolution" bottom: "data" top: "up" param { lr_mult: 0 } '
+        "convolution_param { num_output: 1 kernel_size: 4 stride: 2 bias_term: false "
+        'weight_filler { type: "bilinear" } } }\n'
+    )
+    assert found(TEST + fixed, select=("N401",)) == []
+    assert found(TEST + fixed.replace("param { lr_mult: 0 } ", ""), select=("N401",)) != []
+
+
+def test_data_of_another_size() -> None:
+    assert found(TEST.replace("scale: 0.0039 ", "")) == [("N402", "test.prototxt", 3)]
+    assert found(TEST.replace("scale: 0.0039 ", "scale: 1 ")) == [("N402", "test.prototxt", 6)]
+    assert found(TEST.replace("mean_value: 128 ", "")) == [("N402", "test.prototxt", 3)]
+    assert found(TEST.replace("mean_value: 128 ", "mean_value: 1 ")) == [("N402", "test.prototxt", 6)]
+    assert found(TEST, TRAIN.replace("mean_value: 128 ", "")) == [("N402", "test.prototxt", 6)]
+
+
+def test_one_file_for_the_mean_and_one_number_may_be_the_same() -> None:
+    assert found(TEST.replace("mean_value: 128", 'mean_file: "mean.binaryproto"')) == []
+
+
+def test_another_mean_file_and_a_missing_crop_are_advice() -> None:
+    files = {
+        "solver.prototxt": SOLVER,
+        "train.prototxt": TRAIN.replace("mean_value: 128", 'mean_file: "a.binaryproto"'),
+        "test.prototxt": TEST.replace("mean_value: 128", 'mean_file: "b.binaryproto"').replace(
+            " crop_size: 24", ""
+        ),
+    }
+    findings = check_files(files, select=("N402",))
+    assert [finding.severity for finding in findings] == ["advice", "advice"]
+    assert findings[0].related[0].path == "train.prototxt"
+
+
+def test_a_test_on_the_training_data() -> None:
+    assert found(TRAIN) == [("N403", "test.prototxt", 7)]
+
+
+def test_a_test_on_both_is_meant() -> None:
+    solver = SOLVER + 'test_net: "both.prototxt"\ntest_iter: 10\n'
+    files = {
+        "solver.prototxt": solver,
+        "train.prototxt": TRAIN,
+        "test.prototxt": TEST,
+        "both.prototxt": TRAIN,
+    }
+    assert check_files(files, select=("N403",)) == []
+
+
+NORM = """\
+layer {
+  name: "bn"
+  type: "BatchNorm"
+  bottom: "data"
+  top: "bn"
+  batch_norm_param { use_global_stats: true }
+}
+"""
+
+
+def test_statistics_that_are_never_computed() -> None:
+    train = DATA + NORM + NET.replace('"data"', '"bn"')
+    files = {
+        "solver.prototxt": SOLVER,
+        "train.prototxt": train,
+        "test.prototxt": train.replace("train_", "test_"),
+    }
+    findings = check_files(files, select=("N404", "N405"))
+    assert [(finding.code, finding.place.path, finding.place.line) for finding in findings] == [
+        ("N405", "train.prototxt", 14)
+    ]
+    files["solver.prototxt"] = SOLVER + 'weights: "trained.caffemodel"\n'
+    assert check_files(files, select=("N405",)) == []
+    files["solver.prototxt"] = SOLVER
+    files["train.prototxt"] = train.replace(' weight_filler { type: "xavier" }', "")  # to be fine-tuned
+    assert check_files(files, select=("N405",)) == []
+
+
+def test_statistics_of_the_batch_where_a_net_is_used() -> None:
+    deploy = 'input: "data"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 8\ninput_dim: 8\n'
+    deploy += NORM.replace("true", "false")
+    findings = check(deploy, select=("N404",))
+    assert [(finding.place.line, finding.severity) for finding in findings] == [(11, "warning")]
+    assert fix(deploy, unsafe=True, select=("N404",)) == deploy.replace(
+        "use_global_stats: false", ""
+    ).replace("{  }", "{ }")
+
+
+def test_a_stage_that_is_misspelt() -> None:
+    net = TRAIN + 'layer { name: "x" type: "ReLU" bottom: "ip1" top: "x" include { stage: "pretrain" } }\n'
+    solver = 'net: "net.prototxt"\ntrain_state { stage: "pre_train" }\n'
+    files = {"solver.prototxt": solver, "net.prototxt": net}
+    findings = check_files(files, select=("N406",))
+    assert places(findings) == [("N406", 2)]
+    assert fix_files(files, unsafe=True, select=("N406",))["solver.prototxt"] == solver.replace(
+        "pre_train", "pretrain"
+    )
+    files["solver.prototxt"] = solver.replace("pre_train", "something")
+    assert check_files(files, select=("N406",)) == []
+
+
+def test_without_the_training_net_nothing_is_said() -> None:
+    files = {"solver.prototxt": SOLVER.replace("train.prototxt", "gone.prototxt"), "test.prototxt": TRAIN}
+    assert check_files(files, select=("E221", "N4")) == []

@@ -1,0 +1,379 @@
+"""The rules for nets that Caffe takes without a word: in place, losses, weights, names, unread settings."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from harness import check, fix, places
+
+DATA = """\
+layer {
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param {
+    shape { dim: 8 dim: 6 }
+    shape { dim: 8 }
+  }
+}
+"""
+IP = """\
+layer {
+  name: "ip"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "ip"
+  inner_product_param { num_output: 6 weight_filler { type: "xavier" } }
+}
+"""
+LOSS = """\
+layer {
+  name: "loss"
+  type: "SoftmaxWithLoss"
+  bottom: "ip"
+  bottom: "label"
+  top: "loss"
+}
+"""
+NET = DATA + IP + LOSS
+
+
+def found(text: str, select: str = "N") -> list[tuple[str, int]]:
+    return places(check(text, select=(select,)))
+
+
+def layer(kind: str, bottom: str, top: str, more: str = "") -> str:
+    return f'layer {{ name: "{kind.lower()}" type: "{kind}" bottom: "{bottom}" top: "{top}" {more}}}\n'
+
+
+def test_a_sound_net_has_no_finding() -> None:
+    assert found(NET) == []
+
+
+# -- in place -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("ReLU", ""),
+        ("ReLU", "relu_param { negative_slope: 0.1 } "),
+        ("PReLU", ""),
+        ("ELU", ""),
+        ("Sigmoid", ""),
+        ("TanH", ""),
+        ("Swish", ""),
+        ("Exp", ""),
+        ("Dropout", ""),
+        ("BatchNorm", ""),
+        ("Scale", ""),
+        ("Bias", ""),
+        ("Softmax", ""),
+        ("MVN", "mvn_param { normalize_variance: false } "),
+    ],
+)
+def test_these_layers_may_work_in_place(kind: str, more: str) -> None:
+    assert found(DATA + IP + layer(kind, "ip", "ip", more) + LOSS, "N1") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("Power", "power_param { scale: 2 } "),
+        ("Log", "log_param { shift: 9 } "),
+        ("BNLL", ""),
+        ("Clip", "clip_param { min: -1 max: 1 } "),
+        ("ReLU", "relu_param { negative_slope: -0.3 } "),
+        ("MVN", ""),
+    ],
+)
+def test_these_layers_spoil_their_gradient_in_place(kind: str, more: str) -> None:
+    text = DATA + IP + layer(kind, "ip", "ip", more) + LOSS
+    assert found(text, "N1") == [("N112", 18)]
+    name = kind.lower()
+    expected = DATA + IP + layer(kind, "ip", name, more) + LOSS.replace('"ip"', f'"{name}"')
+    assert fix(text, select=("N1",)) == expected
+
+
+def test_where_nothing_learns_below_there_is_no_gradient_to_spoil() -> None:
+    assert found(DATA + layer("Power", "data", "data", "power_param { scale: 2 } ") + IP + LOSS, "N1") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "spoils"),
+    [
+        ("Sigmoid", "Dropout", True),
+        ("TanH", "ReLU", True),
+        ("ELU", "Dropout", True),
+        ("Softmax", "Dropout", True),
+        ("Sigmoid", "ReLU", False),  # leaves positive values as they are
+        ("ReLU", "Dropout", False),
+        ("BatchNorm", "ReLU", False),
+        ("PReLU", "Dropout", False),
+    ],
+)
+def test_a_layer_in_place_may_overwrite_what_the_one_before_needs(
+    first: str, second: str, spoils: bool
+) -> None:
+    text = DATA + IP + layer(first, "ip", "ip") + layer(second, "ip", "ip") + LOSS
+    findings = check(text, select=("N1",))
+    assert places(findings) == ([("N112", 19)] if spoils else [])
+    if spoils:
+        assert found(fix(text, select=("N1",)), "N1") == []
+
+
+def test_a_flatten_in_between_changes_nothing_about_that() -> None:
+    text = DATA + IP + layer("TanH", "ip", "tanh") + layer("Flatten", "tanh", "flat")
+    text += layer("Dropout", "flat", "flat") + LOSS.replace('"ip"', '"flat"')
+    assert found(text, "N1") == [("N112", 20)]
+
+
+def test_values_that_come_out_wrong() -> None:
+    image = DATA.replace("dim: 8 dim: 6 }", "dim: 8 dim: 6 dim: 4 dim: 4 }")
+    convolution = (
+        'layer { name: "conv" type: "Convolution" bottom: "data" top: "data" '
+        'convolution_param { num_output: 6 kernel_size: 1 weight_filler { type: "xavier" } } }\n'
+    )
+    assert found(image + convolution + IP + LOSS, "N1") == [("N111", 11)]
+    assert 'top: "conv"' in fix(image + convolution + IP + LOSS, select=("N1",))
+    pooling = layer("Pooling", "data", "data", "pooling_param { kernel_size: 2 stride: 2 } ")
+    assert found(image + pooling + IP + LOSS, "N1") == [("N111", 11)]
+    assert found(image + layer("LRN", "data", "data") + IP + LOSS, "N1") == [("N111", 11)]
+    twice = 'layer { name: "sum" type: "Eltwise" bottom: "ip" bottom: "data" top: "ip" }\n'
+    assert found(DATA + IP + twice + LOSS, "N1") == [("N111", 18)]
+
+
+def test_memory_under_two_names() -> None:
+    text = DATA + IP + layer("Flatten", "ip", "flat") + layer("ReLU", "flat", "flat") + LOSS
+    assert found(text + layer("Silence", "flat", "x").replace('top: "x" ', ""), "N1") == [("N113", 19)]
+    before = layer("Power", "ip", "power")
+    text = DATA + IP + before + layer("Flatten", "ip", "flat") + layer("ReLU", "flat", "flat")
+    assert found(text + LOSS.replace('"ip"', '"flat"'), "N1") == []
+
+
+# -- losses -------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_with_a_weight_that_is_read_counts_twice() -> None:
+    text = (
+        DATA + IP + LOSS.replace('top: "loss"', 'top: "loss"\n  loss_weight: 2') + layer("Power", "loss", "x")
+    )
+    findings = check(text, select=("N2",))
+    assert places(findings) == [("N201", 24)]
+    assert "counts 3, not the 2" in findings[0].message
+
+
+def test_a_loss_without_a_written_weight_loses_its_gradient_to_its_reader() -> None:
+    second = layer("Power", "loss", "root", "power_param { power: 0.5 } loss_weight: 1 ")
+    assert found(NET + second, "N2") == [("N201", 23)]
+    silent = 'layer { name: "quiet" type: "Silence" bottom: "loss" }\n'
+    assert found(NET + silent, "N2") == []
+
+
+def test_a_loss_of_python_weighs_nothing_by_itself() -> None:
+    solver_net = DATA.replace('top: "label"\n', 'top: "label"\n  include { phase: TRAIN }\n') + IP
+    loss = layer("Python", "ip", "loss", 'python_param { module: "losses" layer: "HuberLoss" } ')
+    text = solver_net + loss
+    assert found(text, "N2") == [("N202", 19)]
+    assert fix(text, select=("N202",)) == text
+    assert "loss_weight: 1" in fix(text, unsafe=True, select=("N202",))
+    assert found(text.replace("HuberLoss", "Sampler"), "N202") == []
+
+
+def test_a_net_for_training_without_a_loss() -> None:
+    text = DATA.replace('top: "label"\n', 'top: "label"\n  include { phase: TRAIN }\n') + IP
+    assert found(text, "N2") == [("N203", 14)]
+    assert found(text + layer("MyLayer", "ip", "x"), "N2") == []
+
+
+def test_a_net_of_which_nothing_learns() -> None:
+    frozen = IP.replace("  inner", "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n  inner")
+    assert found(DATA + frozen + LOSS, "N2") == [("N204", 22)]
+    half = IP.replace("  inner", "  param { lr_mult: 0 }\n  inner")
+    assert found(DATA + half + LOSS, "N2") == []
+    cut = LOSS.replace('  top: "loss"', '  top: "loss"\n  propagate_down: false\n  propagate_down: false')
+    findings = check(DATA + IP + cut, select=("N2",))
+    assert places(findings) == [("N204", 20)]
+    assert "no gradient reaches" in findings[0].message
+
+
+def test_a_net_that_is_not_joined_is_not_judged_by_what_it_lacks() -> None:
+    assert found(DATA + IP + LOSS.replace('"ip"', '"other"'), "N") == []
+
+
+HIDDEN = """\
+layer {
+  name: "hidden"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "hidden"
+  inner_product_param { num_output: 6 }
+}
+"""
+
+
+def test_weights_that_start_at_zero() -> None:
+    text = DATA + HIDDEN + IP.replace('"data"', '"hidden"') + LOSS
+    findings = check(text, select=("N2",))
+    assert [(finding.code, finding.place.line, finding.severity) for finding in findings] == [
+        ("N205", 13, "advice")
+    ]
+    zero = HIDDEN.replace("num_output: 6", 'num_output: 6 weight_filler { type: "constant" }')
+    assert found(DATA + zero + IP.replace('"data"', '"hidden"') + LOSS, "N2") == [("N205", 16)]
+    half = HIDDEN.replace("num_output: 6", 'num_output: 6 weight_filler { type: "constant" value: 0.5 }')
+    assert found(DATA + half + IP.replace('"data"', '"hidden"') + LOSS, "N2") == []
+
+
+def test_a_last_layer_of_zeros_learns() -> None:
+    assert found(DATA + IP.replace(' weight_filler { type: "xavier" }', "") + LOSS, "N2") == []
+
+
+def test_one_layer_of_zeros_among_many_is_a_slip() -> None:
+    names = ["data", "a", "b", "c", "d", "hidden"]
+    text = DATA
+    for below, name in pairwise(names):
+        text += (
+            (HIDDEN if name == "hidden" else IP).replace('"data"', f'"{below}"').replace('"ip"', f'"{name}"')
+        )
+    text += IP.replace('"data"', '"hidden"') + LOSS
+    assert [(finding.code, finding.severity) for finding in check(text, select=("N205",))] == [
+        ("N205", "warning")
+    ]
+
+
+def test_a_dropout_of_everything() -> None:
+    drop = layer("Dropout", "ip", "ip", "dropout_param { dropout_ratio: 1 } ")
+    assert found(DATA + IP + drop + LOSS, "N2") == [("N206", 18)]
+    assert found(DATA + IP + drop.replace(": 1 }", ": 0.9 }") + LOSS, "N2") == []
+
+
+def test_a_softmax_before_a_loss_that_has_one() -> None:
+    text = DATA + IP + layer("Softmax", "ip", "prob") + LOSS.replace('"ip"', '"prob"')
+    assert found(text, "N2") == [("N207", 22)]
+    assert fix(text, unsafe=True, select=("N207",)) == DATA + IP + layer("Softmax", "ip", "prob") + LOSS
+
+
+def test_a_softmax_beside_the_loss_is_fine() -> None:
+    assert found(NET + layer("Softmax", "ip", "prob"), "N2") == []
+
+
+def test_a_softmax_in_place_cannot_be_passed_by() -> None:
+    text = DATA + IP + layer("Softmax", "ip", "ip") + LOSS
+    assert found(text, "N2") == [("N207", 22)]
+    assert fix(text, unsafe=True, select=("N207",)) == text
+
+
+def test_a_sigmoid_before_a_loss_that_has_one() -> None:
+    loss = LOSS.replace("SoftmaxWithLoss", "SigmoidCrossEntropyLoss").replace('"ip"', '"sigmoid"')
+    text = (
+        DATA.replace("shape { dim: 8 }", "shape { dim: 8 dim: 6 }")
+        + IP
+        + layer("Sigmoid", "ip", "sigmoid")
+        + loss
+    )
+    assert found(text, "N2") == [("N207", 22)]
+
+
+def test_scores_cut_at_zero() -> None:
+    assert found(DATA + IP + layer("ReLU", "ip", "ip") + LOSS, "N2") == [("N208", 22)]
+    leaky = layer("ReLU", "ip", "ip", "relu_param { negative_slope: 0.1 } ")
+    assert found(DATA + IP + leaky + LOSS, "N2") == []
+
+
+def test_scores_where_probabilities_are_wanted() -> None:
+    loss = LOSS.replace("SoftmaxWithLoss", "MultinomialLogisticLoss")
+    assert found(DATA + IP + loss, "N2") == [("N209", 20)]
+    assert fix(DATA + IP + loss, unsafe=True, select=("N209",)) == NET
+    assert found(DATA + IP + layer("Softmax", "ip", "prob") + loss.replace('"ip"', '"prob"'), "N2") == []
+
+
+def test_a_loss_weight_on_features() -> None:
+    text = DATA + IP.replace('top: "ip"', 'top: "ip"\n  loss_weight: 0.5') + LOSS
+    assert found(text, "N2") == [("N210", 16)]
+    assert found(text.replace("loss_weight: 0.5", "loss_weight: 0"), "N2") == []
+    penalty = layer("Reduction", "ip", "penalty", "reduction_param { operation: SUMSQ } loss_weight: 0.1 ")
+    assert found(NET + penalty, "N2") == []
+
+
+def test_rates_that_climb() -> None:
+    climbing = IP.replace("  inner", "  param { lr_mult: -1 }\n  param { decay_mult: -1 }\n  inner")
+    assert found(DATA + climbing + LOSS, "N2") == [("N211", 16), ("N211", 17)]
+    endless = IP.replace("  inner", "  param { lr_mult: inf }\n  inner")
+    assert found(DATA + endless + LOSS, "N2") == [("N211", 16)]
+
+
+# -- loose ends ---------------------------------------------------------------------------------------------
+
+
+def test_two_layers_of_one_name() -> None:
+    second = IP.replace('bottom: "data"', 'bottom: "ip"').replace('top: "ip"', 'top: "ip2"')
+    text = DATA + IP + second + LOSS.replace('"ip"', '"ip2"')
+    findings = check(text, select=("N3",))
+    assert [(finding.code, finding.place.line, finding.severity) for finding in findings] == [
+        ("N301", 19, "warning")
+    ]
+    assert findings[0].related[0].line == 12
+    two = layer("ReLU", "ip", "ip") + layer("ReLU", "ip", "ip")
+    findings = check(DATA + IP + two + LOSS, select=("N3",))
+    assert [(finding.code, finding.severity) for finding in findings] == [("N301", "advice")]
+
+
+def test_layers_of_two_phases_may_have_one_name() -> None:
+    train = DATA.replace('  top: "data"\n', '  top: "data"\n  include { phase: TRAIN }\n')
+    assert found(train + train.replace("TRAIN", "TEST") + IP + LOSS, "N3") == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "min_level: 2 max_level: 1",
+        'stage: "a" not_stage: "a"',
+        'phase: TRAIN stage: "x" stage: "y" not_stage: "y"',
+    ],
+)
+def test_rules_that_nothing_meets(rule: str) -> None:
+    never = layer("ReLU", "ip", "relu", f"include {{ {rule} }} ")
+    assert found(NET + never, "N302") == [("N302", 25)]
+    assert found(NET + layer("ReLU", "ip", "relu", 'include { min_level: 1 stage: "a" } '), "N302") == []
+
+
+def test_a_top_that_nobody_reads() -> None:
+    text = NET + layer("ReLU", "ip", "left")
+    assert found(text, "N3") == [("N303", 25)]
+    assert found(text + 'layer { name: "quiet" type: "Silence" bottom: "left" }\n', "N3") == []
+    accuracy = 'layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" }\n'
+    assert found(NET + accuracy, "N3") == []
+
+
+def test_settings_of_another_type() -> None:
+    wrong = layer("LRN", "data", "norm", "pooling_param { kernel_size: 3 } ")
+    findings = check(DATA + wrong + IP.replace('"data"', '"norm"') + LOSS, select=("N304",))
+    assert [(finding.code, finding.place.line, finding.severity) for finding in findings] == [
+        ("N304", 11, "warning")
+    ]
+    both = wrong.replace("pooling_param", "lrn_param { local_size: 3 } pooling_param")
+    findings = check(DATA + both + IP.replace('"data"', '"norm"') + LOSS, select=("N304",))
+    assert [finding.severity for finding in findings] == ["advice"]
+
+
+def test_settings_of_a_fork_are_not_judged() -> None:
+    wrong = layer("LRN", "data", "norm", "pooling_param { kernel_size: 3 some_field: 1 } ")
+    assert found(DATA + wrong + IP.replace('"data"', '"norm"') + LOSS, "N304") == []
+
+
+def test_the_form_of_2013_is_judged_as_well() -> None:
+    text = """\
+layers { name: "data" type: DUMMY_DATA top: "data" top: "label"
+  dummy_data_param { num: 8 num: 8 channels: 6 channels: 1 height: 1 height: 1 width: 1 width: 1 } }
+layers { name: "ip" type: INNER_PRODUCT bottom: "data" top: "ip"
+  inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+layers { name: "power" type: POWER bottom: "ip" top: "ip" power_param { scale: 2 } }
+layers { name: "loss" type: SOFTMAX_LOSS bottom: "ip" bottom: "label" }
+"""
+    assert found(text) == [("N112", 5)]
+    mended = fix(text, select=("N1",))
+    assert mended == text.replace('top: "ip" power', 'top: "power" power').replace(
+        'SOFTMAX_LOSS bottom: "ip"', 'SOFTMAX_LOSS bottom: "power"'
+    )
