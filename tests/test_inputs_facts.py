@@ -1,0 +1,84 @@
+"""The file of facts about data: read, written, found, and used for the tops of data layers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from nets import net_of
+
+from caffe_lint.data_facts import FactsError, find_facts, input_shapes, read_facts, tops_facts, write_facts
+
+FACTS = {
+    "data/train": {
+        "kind": "lmdb", "items": 50, "shape": [3, 8, 9], "min": 0.0, "max": 255.0, "mean": 100.5, "mean_abs": 100.5,
+        "std": 80.25, "labels": [0, 9], "looked_at": 50,
+    },
+    "data/train.txt": {"kind": "hdf5", "items": 7, "x": {"shape": [10], "min": -1.0, "max": 1.0}, "y": {"shape": []}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "caffe-lint.data.json"
+    path.write_text(json.dumps(FACTS))
+    return path
+
+
+def test_what_is_read_is_written_again(path: Path, tmp_path: Path) -> None:
+    facts = read_facts(str(path))
+    write_facts(str(tmp_path / "copy.json"), facts)
+    assert json.loads((tmp_path / "copy.json").read_text()) == FACTS
+
+
+def test_facts_of_other_sources_stay(path: Path) -> None:
+    facts = read_facts(str(path))
+    write_facts(str(path), {"new": facts["data/train"]._replace(items=3)})
+    again = read_facts(str(path))
+    assert set(again) == {"data/train", "data/train.txt", "new"}
+    assert again["new"].items == 3
+
+
+def test_the_nearest_file_upwards_holds(path: Path) -> None:
+    below = path.parent / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_facts(str(below / "net.prototxt")) == str(path)
+
+
+def test_tops_of_a_database_are_data_and_label(path: Path) -> None:
+    net = net_of(
+        'layer { name: "d" type: "Data" top: "data" top: "label" data_param { source: "data/train" batch_size: 4 } }'
+    )
+    data, label = tops_facts(net.layers[0], read_facts(str(path)))
+    assert data is not None
+    assert (data.shape, data.mean) == ((3, 8, 9), 100.5)
+    assert label is not None
+    assert (label.minimum, label.maximum) == (0, 9)
+    assert input_shapes(net.layers[0], read_facts(str(path))) == [(0, 3, 8, 9), (0,)]
+
+
+def test_tops_of_hdf5_go_by_name(path: Path) -> None:
+    net = net_of(
+        'layer { name: "d" type: "HDF5Data" top: "y" top: "x" top: "z"'
+        ' hdf5_data_param { source: "data/train.txt" batch_size: 4 } }'
+    )
+    assert input_shapes(net.layers[0], read_facts(str(path))) == [(0,), (0, 10), None]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", "expected an object"),
+        ('{"a": 1}', "an object with a 'kind'"),
+        ('{"a": {"kind": "lmdb", "items": -1}}', "'items' is a number"),
+        ('{"a": {"kind": "lmdb", "shape": [1, "x"]}}', "'shape' is a list"),
+        ('{"a": {"kind": "lmdb", "shape": [1], "mean": "x"}}', "'mean' is a number"),
+        ('{"a": {"kind": "lmdb", "labels": [1]}}', "'labels' are"),
+    ],
+)
+def test_a_broken_file_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "f.json").write_text(text)
+    with pytest.raises(FactsError, match=words):
+        read_facts(str(tmp_path / "f.json"))
