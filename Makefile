@@ -55,7 +55,6 @@ test: .venv/installed-for-development
 
 check: .venv/installed-for-development
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
 	$(BIN)/mypy --package caffe_lint
 	$(BIN)/caffe-lint examples/digits
 
