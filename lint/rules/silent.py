@@ -448,7 +448,7 @@ def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it finds
 
-    `dropout_ratio: 1` in a layer that drops (phase TRAIN). Over 1 Caffe stops, which is E209.
+    `dropout_ratio: 1`; an advice in phase TEST, where nothing is dropped. Over 1 Caffe stops, which is E209.
 
     ## Why it hurts
 
@@ -488,12 +488,13 @@ def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
     dropout_layer.cpp, LayerSetUp.
     """
     for layer in subject.net.layers:
-        if layer.type == "Dropout" and layer.phase == "TRAIN":
+        if layer.type == "Dropout":
             param = layer.message["dropout_param"]
             if param["dropout_ratio"] == 1:
                 message = f"{named(layer)}: dropout_ratio is 1, so everything is dropped"
-                reason = "What is left is scaled by 1 / (1 - 1): every value becomes NaN."
-                yield Hit(subject.file, param.span("dropout_ratio"), message, reason)
+                reason = "What is left is scaled by 1 / (1 - 1): in training every value becomes NaN."
+                severity = "" if layer.phase == "TRAIN" else "advice"
+                yield Hit(subject.file, param.span("dropout_ratio"), message, reason, severity)
 
 
 @rule("N207", "squashed-twice", subject="net", severity="warning", fixes="unsafe")
