@@ -155,9 +155,7 @@ def _lines_edit(tree: Tree, anchor: Field, lines: list[str], indent: str) -> Edi
     end = eol(tree).decode()
     line_end = tree.source.find(b"\n", anchor.end)
     if line_end < 0:  # no final newline: it stays so
-        return Edit(
-            len(tree.source), len(tree.source), "".join(end + indent + line for line in lines).encode()
-        )
+        return Edit(len(tree.source), len(tree.source), "".join(end + indent + line for line in lines).encode())
     return Edit(line_end + 1, line_end + 1, "".join(indent + line + end for line in lines).encode())
 
 
@@ -172,7 +170,7 @@ def _layer_edit(tree: Tree, net: Block, anchor: Field, block: Block, fields: Fie
         lines = [f"{opening} {inside} {source[block.close : block.end].decode()}"]
     else:
         step = indent_unit(tree).decode()
-        inner = _in_lines(fields, colon, step, step, _nests_in_one_line(tree))
+        inner = _in_lines(fields, colon, step, step, _nests_in_one_line(tree, net))
         lines = [*map(str.strip, opening.splitlines()), *inner, source[block.close : block.end].decode()]
     indent = indent_at(tree, anchor.start).decode()
     if shares_line(tree, net, anchor):
@@ -198,9 +196,9 @@ def _in_lines(fields: Fields, colon: str, indent: str, step: str, nests_in_one_l
     return lines
 
 
-def _nests_in_one_line(tree: Tree) -> bool:
-    """Whether the first message within a layer of the file, of one or two scalars, stands in one line."""
-    for outer in tree.root.fields:
+def _nests_in_one_line(tree: Tree, net: Block) -> bool:
+    """Whether the first message within a layer of the net, of one or two scalars, stands in one line."""
+    for outer in net.fields:
         for field in outer.value.fields if isinstance(outer.value, Block) else ():
             block = field.value
             if not isinstance(block, Block) or not 1 <= len(block.fields) <= 2:

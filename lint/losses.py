@@ -154,16 +154,12 @@ def dominant_losses(net: Net, times: float) -> list[Dominance]:
     if len(known) < 2:
         return []
     ordinary = [each for each in known if _is_ordinary(each, alike)]
-    other = (
-        max(ordinary, key=lambda each: known[each]) if ordinary else min(known, key=lambda each: known[each])
-    )
+    other = max(ordinary, key=lambda each: known[each]) if ordinary else min(known, key=lambda each: known[each])
     found = []
     for each, size in known.items():
         if each not in ordinary and size >= times * known[other]:
             balanced = one_digit(abs(each.loss.weight) * known[other] / size)
-            found.append(
-                Dominance(each, other, size / known[other], math.copysign(balanced, each.loss.weight))
-            )
+            found.append(Dominance(each, other, size / known[other], math.copysign(balanced, each.loss.weight)))
     return found
 
 
@@ -171,9 +167,7 @@ def _is_ordinary(loss: SizedLoss, alike: bool) -> bool:
     return abs(loss.loss.weight) <= 1 and (alike or not loss.unnormalised)
 
 
-_SAME_SHAPE = frozenset(
-    {"ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "Dropout", "Scale", "Bias", "BatchNorm", "Power"}
-)
+_SAME_SHAPE = frozenset({"ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "Dropout", "Scale", "Bias", "BatchNorm", "Power"})
 
 
 def known_shape(blob: Blob) -> Shape:
@@ -203,11 +197,7 @@ def pixel_range(blob: Blob) -> float | None:
     while producer is not None:
         kind = producer.kind
         if producer.type in _IMAGES:
-            return (
-                255 * scale * abs(producer.message["transform_param"]["scale"])
-                if blob.top_index == 0
-                else None
-            )
+            return 255 * scale * abs(producer.message["transform_param"]["scale"]) if blob.top_index == 0 else None
         if producer.type == "Power" and producer.message["power_param"]["power"] == 1:
             scale *= abs(producer.message["power_param"]["scale"])
         elif producer.type not in _SAME_VALUES or kind is None:

@@ -146,9 +146,7 @@ def _input(training: _Training) -> Factor | None:
 
 
 def _is_centred(param: Param) -> bool:
-    layer = next(
-        (each for each in param.layer.upstream() if each.kind is not None and each.kind.is_data), None
-    )
+    layer = next((each for each in param.layer.upstream() if each.kind is not None and each.kind.is_data), None)
     transform = layer.message["transform_param"] if layer is not None else None
     return transform is not None and bool(transform["mean_value"] or transform["mean_file"])
 

@@ -62,6 +62,11 @@ def _step(solver: Message, iteration: int) -> float | None:
     return solver["base_lr"] * _power(solver["gamma"], iteration // size) if size > 0 else None
 
 
+def _last_step(solver: Message) -> Iterable[int]:
+    size, last = solver["stepsize"], solver["max_iter"] - 1
+    return (last // size * size,) if size > 0 else ()
+
+
 def _exp(solver: Message, iteration: int) -> float:
     return float(solver["base_lr"] * _power(solver["gamma"], iteration))
 
@@ -172,7 +177,7 @@ POLICIES = {
     policy.name: policy
     for policy in (
         Policy("fixed", _fixed),
-        Policy("step", _step, ("gamma", "stepsize")),
+        Policy("step", _step, ("gamma", "stepsize"), (), _last_step),
         Policy("exp", _exp, ("gamma",)),
         Policy("inv", _inv, ("gamma", "power")),
         Policy("multistep", _multistep, ("gamma", "stepvalue"), (), fired_steps),

@@ -12,9 +12,7 @@ from typing import NamedTuple
 from .graph import Blob, Layer, Net
 from .shapes import Shape
 
-WEIGHTED = frozenset(
-    {"Convolution", "InnerProduct", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"}
-)
+WEIGHTED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"})
 # Layers behind which values are of the same size as before, for what matters here.
 _PASSING = frozenset({
     "ReLU", "PReLU", "ELU", "Dropout", "Crop", "Flatten", "Reshape", "Slice", "Split", "Permute", "Pooling",
@@ -131,9 +129,7 @@ def _widest_before(layer: Layer) -> int | None:
 
 def _product(layer: Layer) -> WideningBlock | None:
     """A product of factors of which none is bounded: the gradient of one is the value of the others."""
-    if layer.message["eltwise_param"]["operation"] != "PROD" or any(
-        _is_settled(blob) for blob in layer.bottoms
-    ):
+    if layer.message["eltwise_param"]["operation"] != "PROD" or any(_is_settled(blob) for blob in layer.bottoms):
         return None
     into = _used_raw(layer.tops[0])
     if into is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema

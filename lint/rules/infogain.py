@@ -118,18 +118,14 @@ def _matrix(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
     """Whether H is there and can be one. Its absence and size are what Caffe checks when it builds a net."""
     labels = _labels_as_matrix(layer)
     if labels:
-        message = (
-            f"the third bottom of '{layer.name}' must be the matrix H, '{layer.bottoms[2].name}' is {labels}"
-        )
+        message = f"the third bottom of '{layer.name}' must be the matrix H, '{layer.bottoms[2].name}' is {labels}"
         reason = "Caffe checks only the number of its elements, and reads them as weights of the classes."
         yield Hit(net.file, layer.message.span("bottom", 2), message, reason, severity="error")
         return
     for problem in net.net.problems:
         if problem.kind == "infogain-matrix" and problem.layer is layer:
             span = problem.start, problem.end
-            yield Hit(
-                net.file, span, problem.message, "Caffe stops when it builds the net.", severity="error"
-            )
+            yield Hit(net.file, span, problem.message, "Caffe stops when it builds the net.", severity="error")
 
 
 def _labels_as_matrix(layer: Layer) -> str:
@@ -263,9 +259,7 @@ def _bypass(net: NetInPhase, layer: Layer, softmax: Layer) -> Fix | None:
         patch = rewired if others else remove_layer(net.file.tree, written, softmax.entry, rewired)
     if patch is None:
         return None
-    return patch.fix(
-        net.file.path, f"let '{layer.name}' read '{scores.name}', without the Softmax", safe=False
-    )
+    return patch.fix(net.file.path, f"let '{layer.name}' read '{scores.name}', without the Softmax", safe=False)
 
 
 def _other_readers(net: NetInPhase, name: str, softmax: Layer, layer: Layer) -> bool:

@@ -164,6 +164,4 @@ def _reason(found: Dominance) -> str:
         causes.append(f"its weight is {loss.loss.weight:g}")
     if loss.unnormalised:
         causes.append(f"it is a sum over {loss.terms:g} terms")
-    return (
-        f"Because {' and '.join(causes)}, the layers that they share follow it alone, at any learning rate."
-    )
+    return f"Because {' and '.join(causes)}, the layers that they share follow it alone, at any learning rate."

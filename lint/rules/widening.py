@@ -96,7 +96,7 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     deploy files and test nets in files of their own need the same layers. They work in place, so whatever
     read the block now reads the normalised blob; where the file has the block once more for another phase,
     it is put behind that too, under the same include rules. There is no fix for V1 nets, which have no
-    BatchNorm (lift them with Caffe's `upgrade_net_proto_text`), nor for Caffes that have `BN` instead.
+    BatchNorm (P201 lifts them, when selected), nor for Caffes that have `BN` instead.
 
     ## When to ignore it
 
@@ -123,7 +123,7 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
             net.file,
             block.layer.place(),
             _message(block),
-            _reason(block),
+            _reason(net, block),
             related=joined if len(joined) > 1 else (),
             fix=_fix(net, block),
         )
@@ -154,11 +154,17 @@ def _shown(layer: Layer) -> str:
     return f"'{layer.name}'" if layer.name else f"a {layer.type}"
 
 
-def _reason(block: WideningBlock) -> str:
+def _reason(net: NetInPhase, block: WideningBlock) -> str:
     reader = f"{_shown(block.into)} uses it as it is"
+    first = " There is a fix for nets of today's form: lift it first (P201)." if _is_lifted(net) else ""
     if block.kind == "product":
-        return f"The gradient of one factor is the value of the other, so they drive each other; {reader}."
-    return f"The gradients of its weights add up over {block.times:.3g} times as much; {reader}."
+        return f"The gradient of one factor is the value of the other, so they drive each other; {reader}.{first}"
+    return f"The gradients of its weights add up over {block.times:.3g} times as much; {reader}.{first}"
+
+
+def _is_lifted(net: NetInPhase) -> bool:
+    """Whether the file is V0 or V1: no such net has BatchNorm."""
+    return not {"v0", "v1"}.isdisjoint(net.net.upgraded.steps)
 
 
 def _fix(net: NetInPhase, block: WideningBlock) -> Fix | None:
@@ -167,8 +173,7 @@ def _fix(net: NetInPhase, block: WideningBlock) -> Fix | None:
     whole = net.net.message
     types = {entry[0].get("type") for entry in whole.entries.get("layer", ())}
     top = layer.tops[0].name
-    lifted = {"v0", "v1"} & set(net.net.upgraded.steps)
-    if lifted or types & _OTHER_NORMALISATION or not top or len(layer.tops) > 1:
+    if _is_lifted(net) or types & _OTHER_NORMALISATION or not top or len(layer.tops) > 1:
         return None
     normalise, scale = free_name(whole, f"bn_{top}"), free_name(whole, f"scale_{top}")
     patch = Patch()

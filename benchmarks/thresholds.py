@@ -1,0 +1,284 @@
+"""What the thresholds of family G are worth: on trainings whose end is known, and on public solvers.
+
+    python benchmarks/thresholds.py [rate] [clipping] [losses] [widening] [--divergence FOLDER] [--corpus
+    FOLDER]
+
+The trainings are 360 set-ups of nine families of nets, run with the real Caffe for 150 iterations each
+(`../shared/divergence`): `explodes` means NaN, or a last loss over three times the first. The rules see the
+files only. Public solvers (`../shared/corpus`) are taken to train as they are, so what is found there is
+held for wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from caffe_lint.graph import Net
+from caffe_lint.job import Job, Nets, SolverFile
+from caffe_lint.losses import DOMINANT, dominant_losses, sized_losses
+from caffe_lint.net import build
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.rate_limit import ADAPTIVE_LIMITS, judge_rate
+from caffe_lint.sources import SUFFIXES, SourceFile, Unreadable, read_source
+from caffe_lint.widening import widening_blocks
+
+BOUNDS = (0.1, 1, 5, 10, 35, 100)
+
+
+class Setup:
+    """A training of known end: its job, and what the real Caffe said of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.family = folder.name.split("-")[0]
+        self.truth = json.loads((folder / "truth.json").read_text())
+        self.job = job_of(folder / "solver.prototxt", folder)
+
+    @property
+    def explodes(self) -> bool:
+        """Whether it ended as NaN, or far above where it began."""
+        return self.truth["label"] in ("nan", "exploded")
+
+    @property
+    def solver(self) -> Any:
+        """The solver's message."""
+        return self.job.solver.message
+
+    @property
+    def net(self) -> Net:
+        """The training net."""
+        assert self.job.train is not None
+        return self.job.train.net
+
+    @cached_property
+    def excess(self) -> float:
+        """How many times over its limit the rate is; 0 where it is not judged."""
+        judgement = judge_rate(self.job)
+        return judgement.excess if judgement is not None else 0.0
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether its solver's steps do not grow with the gradients."""
+        return self.solver["type"] in ADAPTIVE_LIMITS
+
+
+def job_of(solver: Path, root: Path) -> Job:
+    """A solver's job."""
+    files: dict[str, SourceFile] = {}
+
+    def open_file(path: str) -> SourceFile:
+        if path not in files:
+            files[path] = SourceFile(path, read_source(path), caffe_schema(), None)
+        return files[path]
+
+    return Nets(open_file, None).job(SolverFile(open_file(str(solver))), str(root))
+
+
+def public_jobs(corpus: Path) -> Iterator[tuple[str, Job]]:
+    """The jobs of all public solvers, each with its repository."""
+    for repository in sorted((corpus / "files").iterdir()):
+        for path in sorted(repository.rglob("*")):
+            if not path.name.endswith(SUFFIXES) or not path.is_file():
+                continue
+            try:
+                source = SourceFile(str(path), read_source(str(path)), caffe_schema(), None)
+            except Unreadable:
+                continue
+            if source.kind == "solver":
+                yield repository.name, job_of(path, repository)
+
+
+def precision_and_recall(setups: Iterable[Setup], found: Callable[[Setup], bool]) -> str:
+    """How many are found, how many of these explode, and how many of those that explode are found."""
+    setups = list(setups)
+    positive = [setup for setup in setups if found(setup)]
+    right = sum(setup.explodes for setup in positive)
+    explode = sum(setup.explodes for setup in setups)
+    precision = f"{right / len(positive):.2f}" if positive else "   -"
+    recall = f"{right / explode:.2f}" if explode else "   -"
+    return (
+        f"{len(setups):4} set-ups {explode:3} explode {len(positive):3} found  precision {precision}  recall {recall}"
+    )
+
+
+def area(setups: list[Setup]) -> float:
+    """The area under the curve of `excess` for `explodes`: how often one that explodes ranks over one that does not."""
+    explode = [setup.excess for setup in setups if setup.explodes]
+    rest = [setup.excess for setup in setups if not setup.explodes]
+    wins = sum((a > b) + 0.5 * (a == b) for a in explode for b in rest)
+    return wins / (len(explode) * len(rest)) if explode and rest else math.nan
+
+
+def rate(setups: list[Setup], corpus: Path) -> None:
+    """G102: `excess` over the limit, by family and solver, and on public solvers."""
+    print("G102 base-lr-high: the largest rate against its limit")
+    steps = [setup for setup in setups if not setup.is_adaptive]
+    adaptive = [setup for setup in setups if setup.is_adaptive]
+    for times in (0.3, 0.5, 1.0, 1.5, 3.0):
+        print(f"  over {times:3g} x limit  {precision_and_recall(setups, lambda each: each.excess > times)}")  # noqa: B023
+    print(f"  area under the curve: all {area(setups):.3f}, SGD and Nesterov {area(steps):.3f}")
+    print(f"  SGD, Nesterov     {precision_and_recall(steps, lambda each: each.excess > 1)}")
+    print(f"  Adam and its kin  {precision_and_recall(adaptive, lambda each: each.excess > 1)}")
+    found = [setup for setup in adaptive if setup.excess > 1]
+    classes = [setup for setup in found if not any("Euclidean" in loss.layer.type for loss in sized_losses(setup.net))]
+    chance = sum(not (setup.truth["last"] or math.inf) < 2.25 for setup in classes)
+    print(f"      of the {len(classes)} classifiers among those found, {chance} end no better than chance or explode")
+    families = sorted({setup.family for setup in setups})
+    for family in families:
+        own = [setup for setup in setups if setup.family == family]
+        print(f"  {family:16}  {precision_and_recall(own, lambda each: each.excess > 1)}  area {area(own):.2f}")
+    print("  with the limit moved to where it is best (F1) on the other families:")
+    for family in families:
+        others = [setup for setup in setups if setup.family != family]
+        best = max((10 ** (step / 10) for step in range(-10, 11)), key=lambda times: f1(others, times))
+        own = [setup for setup in setups if setup.family == family]
+        print(f"  {family:16}  {precision_and_recall(own, lambda each: each.excess > best)}  at {best:.2g}")  # noqa: B023
+    if (corpus / "files").is_dir():
+        public(corpus)
+
+
+def f1(setups: list[Setup], times: float) -> float:
+    """The harmonic mean of precision and recall."""
+    found = [setup for setup in setups if setup.excess > times]
+    right = sum(setup.explodes for setup in found)
+    return 2 * right / max(1, len(found) + sum(setup.explodes for setup in setups))
+
+
+def public(corpus: Path) -> None:
+    """The share of public solvers, with nets at hand, that G102 finds."""
+    judged = Counter[str]()
+    found: dict[str, list[str]] = defaultdict(list)
+    for repository, job in public_jobs(corpus):
+        if job.train is not None:
+            judged[repository] += 1
+            judgement = judge_rate(job)
+            if judgement is not None and judgement.excess > 1:
+                found[repository].append(f"{Path(job.solver.file.path).name}, {judgement.excess:.2g} x limit")
+    total = sum(judged.values())
+    hits = sum(map(len, found.values()))
+    print(f"  public: {hits} of {total} solvers with nets ({hits / total:.1%})")
+    print(f"      in {len(found)} of {len(judged)} repositories:")
+    for repository, names in found.items():
+        print(f"    {repository}: {'; '.join(names)}")
+
+
+def clipping(setups: list[Setup], data: dict[str, Any], rescues: Path) -> None:
+    """G101: the norm of all gradients in the first iteration, and what clipping made of trainings that exploded."""
+    print("G101 clip-gradients-missing")
+    norms: dict[str, list[float]] = defaultdict(list)
+    healthy = []
+    for setup in setups:
+        norm = first_norm(setup, data)
+        norms[setup.truth["label"]].append(norm)
+        if setup.truth["label"] == "learns" and is_plain_classifier(setup):
+            healthy.append(norm)
+    print("  share whose gradients have an L2 norm in iteration 0 of up to " + "  ".join(f"{b:>5g}" for b in BOUNDS))
+    for name, values in (*norms.items(), ("learns: softmax, inputs around 1", healthy)):
+        shares = "  ".join(f"{sum(value <= bound for value in values) / len(values):5.0%}" for bound in BOUNDS)
+        print(f"    {name:34} {len(values):4}                  {shares}")
+    rows = [line.split("\t") for line in rescues.read_text().splitlines()]
+    for column, name in enumerate(rows[0][2:], 2):
+        results = Counter(row[column].partition(":")[0] for row in rows[1:] if row[column] != "n/a")
+        print(f"  exploded, then with {name:12}: " + ", ".join(f"{n} {label}" for label, n in results.most_common()))
+    for bound in (-1.0, 0.1, 1.0, 10.0, 35.0):
+        own = Counter(setup.truth["label"] for setup in setups if setup.solver["clip_gradients"] == bound)
+        print(f"  written clip_gradients {bound:4g}: " + ", ".join(f"{n} {label}" for label, n in own.most_common()))
+
+
+def is_plain_classifier(setup: Setup) -> bool:
+    """Whether its inputs are scaled and its losses are softmaxes of weight 1 at most."""
+    losses = sized_losses(setup.net)
+    scaled = any(
+        0 < layer.message["transform_param"]["scale"] < 1 for layer in setup.net.layers if layer.type == "Data"
+    )
+    return scaled and all(loss.layer.type == "SoftmaxWithLoss" and loss.loss.weight <= 1 for loss in losses)
+
+
+def first_norm(setup: Setup, data: dict[str, Any]) -> float:
+    """The L2 norm of all gradients in iteration 0, from the mean absolute values that Caffe printed.
+
+    They are taken to be normally distributed: the mean square is pi / 2 times the square of the mean.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in setup.net.layers:
+        for name in ("data_param", "hdf5_data_param"):
+            if layer.kind is not None and layer.kind.is_data and name in layer.message:
+                facts, size = data[layer.message[name]["source"]], layer.message[name]["batch_size"]
+                tops = {layer.tops[0].name: facts} if "shape" in facts else facts
+                shapes |= {top: (size, *fact["shape"]) for top, fact in tops.items() if isinstance(fact, dict)}
+    net = build(setup.net.upgraded, setup.net.state, dialect=setup.net.dialect, input_shapes=shapes)
+    sizes = {(param.layer.name, str(param.index)): param.count for param in net.params()}
+    total = 0.0
+    for direction, layer_name, what, index, _, mean in setup.truth["init"]:
+        if direction == "B" and what == "param":
+            size = sizes[layer_name, index]
+            assert size is not None
+            total += size * (math.inf if mean is None else mean * mean) * math.pi / 2
+    return math.sqrt(total)
+
+
+def losses(setups: list[Setup]) -> None:
+    """G103: the losses that dominate, beside what became of it; and the first loss, as expected and as it was."""
+    print("G103 loss-weight-high")
+    ratios = []
+    for setup in setups:
+        sizes = [loss.weighted for loss in sized_losses(setup.net)]
+        if len(sizes) > 1 and all(sizes) and setup.truth["first"]:
+            ratios.append(setup.truth["first"] / sum(size for size in sizes if size))
+        for found in dominant_losses(setup.net, DOMINANT):
+            change = f"{found.loss.loss.weight:g} -> {found.balanced:g}"
+            what = f"'{found.loss.layer.name}' {found.times:.2g} x '{found.other.layer.name}', weight {change}"
+            print(f"  {setup.folder.name:16} {setup.truth['label']:9} {what}")
+    near = sum(0.1 <= ratio <= 10 for ratio in ratios)
+    print(
+        f"  {len(ratios)} sums of losses: real / expected has median {median(ratios):.2g}, {near} lie within 0.1 and 10"
+    )
+
+
+def widening(setups: list[Setup]) -> None:
+    """G104: whether trainings with a block that widens explode more often."""
+    print("G104 widening-block")
+    counts = Counter(
+        (next((block.kind for block in widening_blocks(setup.net)), "none"), setup.explodes) for setup in setups
+    )
+    for kind in sorted({kind for kind, _ in counts}):
+        total = counts[kind, True] + counts[kind, False]
+        print(f"  {kind:10} {total:4} set-ups, {counts[kind, True]:3} explode ({counts[kind, True] / total:.0%})")
+
+
+def main() -> int:
+    """Prints the sections asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("section", nargs="*", help="rate, clipping, losses, widening; all by default")
+    parser.add_argument("--divergence", type=Path, default=Path("../shared/divergence"))
+    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
+    options = parser.parse_args()
+    folder = options.divergence.resolve()
+    if not (folder / "dev").is_dir():
+        print(f"{folder} is not there: name it with --divergence", file=sys.stderr)
+        return 2
+    setups = [Setup(path) for path in sorted((folder / "dev").iterdir()) if (path / "truth.json").is_file()]
+    sections: dict[str, Callable[[], None]] = {
+        "rate": lambda: rate(setups, options.corpus.resolve()),
+        "clipping": lambda: clipping(setups, json.loads((folder / "data.json").read_text()), folder / "rescues.tsv"),
+        "losses": lambda: losses(setups),
+        "widening": lambda: widening(setups),
+    }
+    for name in options.section or sections:
+        if name not in sections:
+            parser.error(f"no section {name}: there are {', '.join(sections)}")
+        sections[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""G101: solvers without gradient clipping, and what in their jobs makes that a risk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import check, check_files, fix, fix_files, places
+
+from caffe_lint.findings import Finding
+
+SOLVER = """\
+net: "net.prototxt"
+base_lr: 0.001
+lr_policy: "fixed"
+momentum: 0.9
+weight_decay: 0.0005
+max_iter: 1000
+"""
+
+NET = """\
+layer {
+  name: "data"
+  type: "Data"
+  top: "data"
+  top: "label"
+  transform_param { scale: 0.0039 }
+  data_param { source: "train" batch_size: 64 }
+}
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 10 } }
+"""
+SOFTMAX = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
+
+
+def findings(solver: str, net: str | None = None, **settings: Any) -> list[Finding]:
+    files = {"solver.prototxt": solver} if net is None else {"solver.prototxt": solver, "net.prototxt": net}
+    return [finding for finding in check_files(files, **settings) if finding.code == "G101"]
+
+
+def test_a_solver_without_clipping_is_an_advice_where_its_values_would_go() -> None:
+    (finding,) = findings(SOLVER, NET + SOFTMAX)
+    assert (finding.severity, finding.place.line) == ("advice", 4)
+
+
+def test_the_fix_stands_beside_momentum_and_weight_decay() -> None:
+    assert fix(SOLVER, "solver.prototxt", select=("G101",)) == SOLVER.replace(
+        "weight_decay: 0.0005\n", "weight_decay: 0.0005\nclip_gradients: 10\n"
+    )
+
+
+def test_the_fix_keeps_the_style_of_the_file() -> None:
+    text = "base_lr:0.1\r\nmomentum:0.9 # heavy\r\n"
+    assert fix(text, "solver.prototxt", select=("G101",)) == text + "clip_gradients:10\r\n"
+
+
+def test_the_bound_grows_with_iter_size_as_caffe_clips_the_sum() -> None:
+    assert "clip_gradients: 40\n" in fix(SOLVER + "iter_size: 4\n", "solver.prototxt", select=("G101",))
+
+
+def test_the_bound_can_be_set() -> None:
+    options = {"G101": {"value": 2.5}}
+    assert "clip_gradients: 2.5\n" in fix(SOLVER, "solver.prototxt", select=("G101",), options=options)
+
+
+def test_a_negative_bound_is_none() -> None:
+    text = SOLVER + "clip_gradients: -1\n"
+    (finding,) = findings(text)
+    assert (finding.severity, finding.place.line) == ("advice", 7)
+    assert fix(text, "solver.prototxt", select=("G101",)) == SOLVER + "clip_gradients: 10\n"
+
+
+def test_a_bound_of_zero_is_an_error() -> None:
+    text = SOLVER + "clip_gradients: 0\n"
+    (finding,) = findings(text, NET + SOFTMAX)
+    assert (finding.severity, finding.place.line) == ("error", 7)
+    assert fix(text, "solver.prototxt", select=("G101",)) == SOLVER + "clip_gradients: 10\n"
+
+
+@pytest.mark.parametrize("written", ["clip_gradients: 5", "clip_gradients: 0.1", "clip_gradient: 5"])
+def test_a_solver_with_clipping_is_clean_also_where_the_field_is_misspelt(written: str) -> None:
+    assert findings(SOLVER + written + "\n", NET + SOFTMAX) == []
+
+
+EUCLIDEAN = 'layer { name: "loss" type: "EuclideanLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
+SECOND = 'layer { name: "loss2" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss2" loss_weight: 0.3 }\n'
+HEAVY = SOFTMAX.replace('top: "loss" }', 'top: "loss" loss_weight: 20 }')
+SUM = SOFTMAX.replace('top: "loss" }', 'top: "loss" loss_param { normalization: NONE } }')
+LSTM = """\
+layer {
+  name: "lstm"
+  type: "LSTM"
+  bottom: "data"
+  bottom: "label"
+  top: "lstm"
+  recurrent_param { num_output: 4 }
+}
+"""
+PRODUCT = """\
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: 10 } }
+layer { name: "ab" type: "Eltwise" bottom: "a" bottom: "fc" top: "ab" eltwise_param { operation: PROD } }
+layer { name: "fc2" type: "InnerProduct" bottom: "ab" top: "fc2" inner_product_param { num_output: 10 } }
+"""
+ONE_MORE = 'layer { name: "fc1" type: "InnerProduct" bottom: "fc" top: "fc1" inner_product_param { num_output: 2 } }\n'
+DEEP = "".join(ONE_MORE.replace("fc1", f"fc{index}") for index in range(1, 16))
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (SOFTMAX + SECOND, "2 losses"),
+        (HEAVY, "a loss weight of 20 ('loss')"),
+        (EUCLIDEAN, "EuclideanLoss 'loss'"),
+        (SUM, "a sum over 64 terms"),
+        (LSTM + SOFTMAX, "LSTM 'lstm' is recurrent"),
+        (PRODUCT + SOFTMAX, "Eltwise 'ab' widens"),
+        (DEEP + SOFTMAX, "16 layers with weights"),
+    ],
+)
+def test_a_job_that_carries_a_risk_is_a_warning_that_says_which(layers: str, said: str) -> None:
+    (finding,) = findings(SOLVER, NET + layers)
+    assert finding.severity == "warning"
+    assert said in finding.message
+    assert said in finding.reason
+
+
+def test_a_high_learning_rate_is_a_risk() -> None:
+    (finding,) = findings(SOLVER.replace("0.001", "10"), NET + SOFTMAX)
+    assert (finding.severity, "10 is high (G102)" in finding.message) == ("warning", True)
+
+
+def test_with_adam_only_recurrent_layers_are_a_risk() -> None:
+    solver = SOLVER + 'type: "Adam"\n'
+    assert [finding.severity for finding in findings(solver, NET + EUCLIDEAN)] == ["advice"]
+    assert [finding.severity for finding in findings(solver, NET + LSTM + SOFTMAX)] == ["warning"]
+
+
+def test_a_net_that_is_not_found_is_no_risk() -> None:
+    assert [finding.severity for finding in findings(SOLVER)] == ["advice"]
+
+
+def test_a_net_within_the_solver_is_looked_at() -> None:
+    solver = SOLVER.replace('net: "net.prototxt"\n', f"net_param {{\n{NET}{EUCLIDEAN}}}\n")
+    assert [finding.severity for finding in findings(solver)] == ["warning"]
+
+
+def test_a_second_run_of_the_fix_changes_nothing() -> None:
+    files = {"solver.prototxt": SOLVER, "net.prototxt": NET + EUCLIDEAN}
+    once = fix_files(files, select=("G",))
+    assert fix_files(once, select=("G",)) == once
+    assert places(check_files(once, select=("G101",))) == []
+
+
+def test_a_net_alone_has_no_solver_to_judge() -> None:
+    assert places(check(NET + EUCLIDEAN, select=("G101",))) == []
