@@ -7,7 +7,7 @@ from typing import Any
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
-from ..fixes.fields import remove_field, set_field
+from ..fixes.fields import Patch, remove_field, set_field
 from ..graph import Layer, Net
 from ..job import Job, NetInPhase
 from ..names import meant_name, named
@@ -285,7 +285,7 @@ def batch_statistics_in_test(subject: NetInPhase) -> Iterator[Hit]:
           batch_norm_param { eps: 1e-5 }
         }
 
-    The fix takes the field out. It is unsafe: the net gives other values in a test.
+    The fix takes the field out of all of them. It is unsafe: the net gives other values in a test.
 
     ## Sources
 
@@ -314,7 +314,8 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
 
     ## Fix
 
-    The fix takes the field out. It is unsafe: in a net that is fine-tuned, frozen statistics are often meant.
+    The fix takes the field out of all of them. It is unsafe: in a net that is fine-tuned, frozen statistics
+    are often meant.
 
     ## When to ignore it
 
@@ -471,6 +472,8 @@ def _global_stats(subject: NetInPhase, phase: str, value: bool) -> Iterator[Hit]
         reason = f"use_global_stats is {'true' if value else 'false'} there."
         if len(layers) > 1:
             reason += f" So it is for {len(layers)} layers of this net."
-        patch = remove_field(subject.file.tree, param, "use_global_stats")
+        patch = Patch()
+        for other in layers:
+            patch += remove_field(subject.file.tree, other.message["batch_norm_param"], "use_global_stats")
         fix = patch.fix(subject.file.path, "take out use_global_stats", safe=False)
         yield Hit(subject.file, param.span("use_global_stats"), message, reason, fix=fix)
