@@ -1,0 +1,1 @@
+"""Looking into the data that nets name: one file for a kind of source, reading only."""

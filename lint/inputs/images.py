@@ -1,0 +1,68 @@
+"""Encoded images: their size and channels, whether they can be decoded, and how their values are spread."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, NamedTuple
+
+from .libraries import library
+
+# Magic bytes of what OpenCV reads and people train with.
+_KINDS = (
+    (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
+    (b"RIFF", "WebP"), (b"P5", "PGM"), (b"P6", "PPM"),
+)  # fmt: skip
+
+
+class Image(NamedTuple):
+    """An image: channels as it is stored (4 with transparency), and its histogram, 256 counts over all channels.
+
+    `fault` is `unreadable` (no image at all), `truncated` or empty; `detail` says more.
+    """
+
+    channels: int
+    height: int
+    width: int
+    histogram: list[int]
+    fault: str
+    detail: str
+
+
+def look_at(content: bytes) -> Image:
+    """What an encoded image is; decodes it whole. Raises MissingLibrary."""
+    pillow = library("PIL.Image", "looking into encoded images")
+    pillow.MAX_IMAGE_PIXELS = None
+    if not content:
+        return Image(0, 0, 0, [], "unreadable", "it is empty")
+    try:
+        image = pillow.open(io.BytesIO(content))
+    except Exception as error:
+        return Image(0, 0, 0, [], "unreadable", _words(error, content))
+    channels = _channels(image)
+    width, height = image.size
+    try:
+        image.load()
+    except Exception as error:
+        return Image(channels, height, width, [], "truncated", _words(error, content))
+    histogram = [0] * 256
+    if image.mode in ("L", "RGB", "RGBA", "P", "CMYK"):
+        whole = image.convert("RGB").histogram() if image.mode in ("P", "CMYK") else image.histogram()
+        for value in range(256):
+            histogram[value] = sum(whole[value::256][:3])
+    return Image(channels, height, width, histogram, "", "")
+
+
+def kind_of(content: bytes) -> str:
+    """The kind of image that the first bytes announce, empty for none known."""
+    return next((kind for magic, kind in _KINDS if content.startswith(magic)), "")
+
+
+def _channels(image: Any) -> int:
+    return {"L": 1, "1": 1, "I": 1, "I;16": 1, "F": 1, "LA": 1, "RGBA": 4}.get(image.mode, 3)
+
+
+def _words(error: Exception, content: bytes) -> str:
+    kind = kind_of(content)
+    if "truncated" in str(error).lower() or "unexpected end" in str(error).lower():
+        return f"{kind or 'the image'} breaks off".strip()
+    return f"a damaged {kind}" if kind else "it is no image"

@@ -1,0 +1,69 @@
+"""Mean files: a BlobProto, from which Caffe takes an image to subtract. Source: data_transformer.cpp, constructor."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from .datum import BrokenDatum, fields
+
+
+class Mean(NamedTuple):
+    """A mean image: channels, height, width; `faulty` says what is wrong with its values."""
+
+    shape: tuple[int, int, int]
+    faulty: str
+
+
+class BrokenMean(Exception):
+    """A file that is no BlobProto with an image; says why."""
+
+
+def read(path: str) -> Mean:
+    """The mean image of a file. Raises OSError, BrokenMean."""
+    with open(path, "rb") as file:
+        content = file.read()
+    sizes = {1: 0, 2: 0, 3: 0, 4: 0}
+    dims: list[int] = []
+    values = 0
+    faulty = ""
+    try:
+        for number, wire, start, end in fields(content):
+            if number in sizes and wire == 0:
+                sizes[number] = start
+            elif number == 5:
+                values += (end - start) // 4
+                if faulty == "" and not _finite(content[start:end]):
+                    faulty = "it holds NaN or infinity"
+            elif number == 7 and wire == 2:
+                for inner, kind, a, b in fields(content, start, end):
+                    if inner == 1 and kind == 0:
+                        dims.append(a)
+                    elif inner == 1 and kind == 2:
+                        dims += _varints(content, a, b)
+    except BrokenDatum as error:
+        raise BrokenMean(str(error)) from None
+    shape = dims or [sizes[1], sizes[2], sizes[3], sizes[4]]
+    count = 1
+    for dim in shape:
+        count *= dim
+    if not values or count != values:
+        raise BrokenMean(f"it is no BlobProto of an image: {values} values for {' x '.join(map(str, shape))}")
+    shape = [1] * (3 - len(shape)) + shape
+    return Mean((shape[-3], shape[-2], shape[-1]), faulty)
+
+
+def _varints(content: bytes, at: int, end: int) -> list[int]:
+    from .datum import read_varint
+
+    found = []
+    while at < end:
+        number, at = read_varint(content, at)
+        found.append(number)
+    return found
+
+
+def _finite(raw: bytes) -> bool:
+    return all(byte & 0x7F != 0x7F or second < 0x80 for byte, second in zip(raw[3::4], raw[2::4], strict=False)) or (
+        all(value - value == 0 for (value,) in struct.iter_unpack("<f", raw[: len(raw) // 4 * 4]))
+    )

@@ -1,0 +1,244 @@
+"""What was seen of one source: numbers, shapes, labels, and the items with something wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+EXAMPLES = 5  # items named for each fault
+DISTINCT = 100_000  # labels or shapes that are told apart; what comes after is counted, but not kept
+SKETCH = 1 << 16  # contents kept to find the same items elsewhere
+
+
+class Numbers:
+    """Range and moments of an array, in one pass, and how large the items' greatest values are."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total = 0.0
+        self.absolute = 0.0
+        self.squares = 0.0
+        self.low = math.inf
+        self.high = -math.inf
+        self.exponents: dict[int, int] = {}  # of the greatest magnitude in an item: how many items
+        self.largest: list[tuple[float, str]] = []  # the few items with the greatest values
+
+    def add_counts(self, counts: Any) -> None:
+        """Adds bytes, of which `counts` tells how often each of the 256 values occurs."""
+        occurring = [(value, int(number)) for value, number in enumerate(counts) if number]
+        if not occurring:
+            return
+        total = float(sum(value * number for value, number in occurring))
+        self.count += sum(number for _, number in occurring)
+        self.total += total
+        self.absolute += total
+        self.squares += float(sum(value * value * number for value, number in occurring))
+        self.low = min(self.low, occurring[0][0])
+        self.high = max(self.high, occurring[-1][0])
+
+    def add_array(self, array: Any, where: Any) -> tuple[list[int], list[int]]:
+        """Adds items, one on each row of a numpy array; `where(row)` names one.
+
+        Gives the rows that hold NaN, and those that hold an infinity and no NaN.
+        """
+        import numpy
+
+        rows = numpy.asarray(array, dtype=numpy.float64).reshape(len(array), -1)
+        if not rows.size:
+            return [], []
+        good = numpy.isfinite(rows)
+        bad = ~good.all(axis=1)
+        nan_rows: list[int] = []
+        inf_rows: list[int] = []
+        if bad.any():
+            for row in numpy.flatnonzero(bad).tolist():
+                (nan_rows if numpy.isnan(rows[row]).any() else inf_rows).append(row)
+            rows = numpy.where(good, rows, 0.0)
+        sizes = numpy.abs(rows)
+        self.count += int(good.sum())
+        self.total += float(rows.sum())
+        self.absolute += float(sizes.sum())
+        self.squares += float((rows * rows).sum())
+        if good.any():
+            self.low = min(self.low, float(rows[good].min()))
+            self.high = max(self.high, float(rows[good].max()))
+        greatest = sizes.max(axis=1)
+        exponents, numbers = numpy.unique(numpy.frexp(greatest[greatest > 0])[1], return_counts=True)
+        for exponent, number in zip(exponents.tolist(), numbers.tolist(), strict=True):
+            self.exponents[exponent] = self.exponents.get(exponent, 0) + number
+        least = self.largest[-1][0] if len(self.largest) == EXAMPLES else 0.0
+        best = numpy.argsort(greatest)[-EXAMPLES:]
+        found = [(float(greatest[row]), where(int(row))) for row in best if greatest[row] > least]
+        self.largest = sorted(self.largest + found, key=lambda one: -one[0])[:EXAMPLES]
+        return nan_rows, inf_rows
+
+    def merge(self, other: Numbers) -> None:
+        """Adds what another part of the same source has."""
+        for name in ("count", "total", "absolute", "squares"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        for exponent, number in other.exponents.items():
+            self.exponents[exponent] = self.exponents.get(exponent, 0) + number
+        self.largest = sorted(self.largest + other.largest, key=lambda one: -one[0])[:EXAMPLES]
+
+    @property
+    def mean(self) -> float:
+        """The mean of all finite values."""
+        return self.total / self.count
+
+    @property
+    def mean_abs(self) -> float:
+        """The mean of their magnitudes, which is what Caffe prints with debug_info."""
+        return self.absolute / self.count
+
+    @property
+    def std(self) -> float:
+        """Their standard deviation."""
+        return math.sqrt(max(0.0, self.squares / self.count - self.mean**2))
+
+    def out_of_proportion(self, factor: float) -> int:
+        """How many items have a value `factor` times as large as the greatest of the item in the middle."""
+        items = sum(self.exponents.values())
+        half = 0
+        for exponent in sorted(self.exponents):
+            half += self.exponents[exponent]
+            if half * 2 >= items:
+                limit = exponent + math.log2(factor)
+                return sum(number for other, number in self.exponents.items() if other >= limit)
+        return 0
+
+
+class Fault:
+    """A kind of fault: how many items have it, and a few of them, each with what is wrong there."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.examples: list[str] = []
+
+    def add(self, example: str, number: int = 1) -> None:
+        """Notes an item."""
+        self.count += number
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(example)
+
+    def shown(self, most: int = 3) -> str:
+        """The examples in a row."""
+        more = self.count - min(most, len(self.examples))
+        return "; ".join(self.examples[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+class SourceReport:
+    """What was seen of a source.
+
+    `kind` is that of `data_facts.SourceFacts`. `items` is how many it has, None if it cannot be opened (then `trouble`
+    says why); `looked_at` how many of them were read; `complete` is False where the look was broken off.
+    `shapes` counts the shapes of items, `labels` has for each label how often it occurs and where first.
+    `contents` samples the contents of items, with where each stands; items that are the same elsewhere are in the
+    sample of both.
+    """
+
+    def __init__(self, kind: str, path: str) -> None:
+        self.kind = kind
+        self.path = path
+        self.items: int | None = None
+        self.looked_at = 0
+        self.complete = True
+        self.trouble = ""
+        self.trouble_kind = ""  # "missing", "backend" or "unreadable"
+        self.data: dict[str, Numbers] = {}
+        self.array_shapes: dict[str, tuple[int, ...]] = {}  # of HDF5 datasets, without the axis of items
+        self.shapes: dict[tuple[int, ...], list[Any]] = {}  # (channels, height, width): how many, where first
+        self.labels: dict[float, list[Any]] = {}
+        self.faults: dict[str, Fault] = {}
+        self.encoded = 0
+        self.contents: dict[int, str] = {}
+        self.threshold = 1 << 64
+
+    def numbers(self, name: str) -> Numbers:
+        """The numbers of an array, begun where there are none."""
+        return self.data.setdefault(name, Numbers())
+
+    def fault(self, kind: str, example: str, number: int = 1) -> None:
+        """Notes an item with a fault."""
+        self.faults.setdefault(kind, Fault()).add(example, number)
+
+    def label(self, value: float, where: str, number: int = 1) -> None:
+        """Counts a label."""
+        _count(self.labels, value, where, number)
+
+    def shape(self, shape: tuple[int, ...], where: str, number: int = 1) -> None:
+        """Counts the shape of an item."""
+        _count(self.shapes, shape, where, number)
+
+    def content(self, digest: int, where: str) -> None:
+        """Keeps a 64-bit digest of an item's content if it falls into the sample, which is thinned out when full."""
+        if digest < self.threshold:
+            self.contents.setdefault(digest, where)
+            if len(self.contents) > SKETCH:
+                self._thin_out()
+
+    def _thin_out(self) -> None:
+        while len(self.contents) > SKETCH:
+            self.threshold //= 2
+            self.contents = {digest: where for digest, where in self.contents.items() if digest < self.threshold}
+
+    def merge(self, other: SourceReport) -> None:
+        """Adds what another part of the same source has. `items` is that of the whole in each."""
+        self.looked_at += other.looked_at
+        self.complete = self.complete and other.complete
+        self.encoded += other.encoded
+        self.trouble = self.trouble or other.trouble
+        self.trouble_kind = self.trouble_kind or other.trouble_kind
+        for name, numbers in other.data.items():
+            self.numbers(name).merge(numbers)
+        self.array_shapes = {**other.array_shapes, **self.array_shapes}
+        for shape, (number, where) in other.shapes.items():
+            self.shape(shape, where, number)
+        for value, (number, where) in other.labels.items():
+            self.label(value, where, number)
+        for kind, fault in other.faults.items():
+            mine = self.faults.setdefault(kind, Fault())
+            mine.count += fault.count
+            mine.examples = (mine.examples + fault.examples)[:EXAMPLES]
+        self.threshold = min(self.threshold, other.threshold)
+        both = {**other.contents, **self.contents}
+        self.contents = {digest: where for digest, where in both.items() if digest < self.threshold}
+        self._thin_out()
+
+    def same_contents(self, other: SourceReport) -> tuple[int, int, list[tuple[str, str]]]:
+        """Of how many sampled items that both could share how many they do, and where some of these stand."""
+        limit = min(self.threshold, other.threshold)
+        mine = {digest for digest in self.contents if digest < limit}
+        shared = sorted(mine & other.contents.keys())
+        total = len(mine) or 1
+        return len(shared), total, [(self.contents[one], other.contents[one]) for one in shared[:EXAMPLES]]
+
+    @property
+    def main_shape(self) -> tuple[int, ...] | None:
+        """The shape that most items have."""
+        return max(self.shapes, key=lambda shape: self.shapes[shape][0]) if self.shapes else None
+
+
+def _count(table: dict[Any, list[Any]], key: Any, where: str, number: int) -> None:
+    known = table.get(key)
+    if known is not None:
+        known[0] += number
+    elif len(table) < DISTINCT:
+        table[key] = [number, where]
+
+
+class Watch:
+    """Tells how far a look has come, and whether it is to go on."""
+
+    def seen(self, number: int) -> bool:
+        """Notes that so many more items were looked at; False if the look is to stop."""
+        return True
+
+
+def chosen(items: int, sample: int | None) -> Iterator[int]:
+    """The indices of a sample spread evenly over the items; all of them without one."""
+    if sample is None or sample >= items:
+        yield from range(items)
+    else:
+        yield from (index * items // sample for index in range(sample))

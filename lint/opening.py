@@ -1,0 +1,79 @@
+"""Opening one file that a command is given: its settings, and the nets that Caffe would build from it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .check import Trouble, read_schema
+from .config import ConfigError, Settings, find_config, load
+from .engine import Files
+from .job import Job, NetInPhase, Nets, SolverFile
+from .layers.custom import schema_with
+from .sources import SourceFile, Unreadable
+
+
+class Opened(NamedTuple):
+    """A file with its nets, the training net first. `job` is None for a net; `missing` are sentences for people."""
+
+    file: SourceFile
+    job: Job | None
+    nets: list[NetInPhase]
+    files: Files
+    settings: Settings
+    missing: list[str]
+
+
+def open_nets(
+    path: str,
+    *,
+    dialect: str | None = None,
+    proto: str | None = None,
+    config: str | None = None,
+    isolated: bool = False,
+) -> Opened:
+    """What a solver or a net, or standard input for `-`, would build. Raises Trouble if that is nothing."""
+    schema = read_schema(proto)
+    try:
+        found = None if isolated else config or find_config(path)
+        settings = load(found) if found else Settings()
+        settings = settings._replace(dialect=dialect or settings.dialect)
+        settings.check(schema)
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+    files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
+    if path == "-":
+        files.add(path, sys.stdin.buffer.read())
+    try:
+        file = files.get(path)
+        kind = file.kind
+    except Unreadable as error:
+        raise Trouble(str(error)) from None
+    if kind == "other":
+        what = "is empty" if not file.source.strip() else "is neither a solver nor a net of Caffe"
+        raise Trouble(f"{path}: {what}")
+    nets = Nets(
+        files.get,
+        settings.caffe_version,
+        files.given,
+        input_shapes=settings.input_shapes,
+        layers=settings.layers.values(),
+    )
+    if kind == "net":
+        return Opened(file, None, nets.alone(file), files, settings, [])
+    job = nets.job(SolverFile(file, settings.caffe_version), None)
+    missing = list(_missing(job))
+    if not job.nets:
+        why = "; ".join(missing) or "it names none, or several for training"
+        raise Trouble(f"{path}: the solver builds no net that could be read: {why}")
+    return Opened(file, job, job.nets, files, settings, missing)
+
+
+def _missing(job: Job) -> Iterator[str]:
+    """A sentence for each net that the solver names and that cannot be read."""
+    for reference in job.references:
+        if reference.path is None:
+            yield f"there is no net '{reference.written}', or it is not clear which is meant"
+        elif reference.path not in {known.path for known in job.files}:
+            yield f"'{reference.written}' is no net that could be read"
