@@ -22,8 +22,9 @@ FAMILIES = {
     "T": "findings from training logs",
 }
 
-# What a rule may look at, and what it is called with: a `SourceFile`, a `SolverFile`, a `NetInPhase`, a `Job`.
-SUBJECTS = ("file", "solver", "net", "job")
+# What a rule may look at, and what it is called with: a `SourceFile`, a `SolverFile`, a `NetInPhase`, a `Job`,
+# and for training logs an `Evidence`, which yields causes instead of hits.
+SUBJECTS = ("file", "solver", "net", "job", "log")
 
 
 class Option(NamedTuple):

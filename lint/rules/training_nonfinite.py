@@ -1,0 +1,352 @@
+"""What is NaN or infinite without having grown so: data, labels, a layer out of its domain, a broken update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ..rule import rule
+from ..training_log.causes import Cause, Shown, norms_line, shown, step_line, value_line
+from ..training_log.course import grew
+from ..training_log.evidence import Evidence
+from ..training_log.run import Value
+
+# What makes each type of layer give NaN or infinity from finite inputs, with finite weights.
+DOMAINS = {
+    "Log": ("log-of-nonpositive", "Log has no value where shift + scale * x is 0 or less; add a shift, or clip its input"),
+    "Power": ("power-out-of-domain", "Power has no value for a negative base with a fractional power, and none for 0 with a negative one"),
+    "Exp": ("exp-overflow", "Exp overflows above about 88.7; scale its input down"),
+    "BatchNorm": ("batch-norm-zero-variance", "BatchNorm divides by sqrt(variance + eps): with eps 0 and no variance (a batch of one) that is 0/0; and use_global_stats without trained statistics divides by next to nothing"),
+    "BN": ("batch-norm-zero-variance", "the variance, a difference of two sums, came out negative or 0"),
+    "Scale": ("scale-of-not-finite", "what it multiplies is at the edge of what a float holds: look at the BatchNorm before it, whose statistics may be blank"),
+    "Dropout": ("dropout-ratio-1", "Dropout multiplies by 1/(1 - dropout_ratio): with a ratio of 1 that is 0 * inf"),
+    "Pooling": ("pooling-in-place", "MAX pooling in place overwrites what it still has to read"),
+    "LRN": ("lrn-zero-base", "LRN has no value where k + alpha/n * sum is 0 or less: k must be over 0"),
+    "MVN": ("mvn-zero-variance", "MVN divides by the deviation of its input"),
+    "Normalize": ("normalize-zero-vector", "Normalize divides by the length of a vector that may be 0"),
+    "Eltwise": ("product-overflow", "a product of its inputs overflows"),
+    "AbsVal": ("abs-gradient", "AbsVal's gradient is the sign of its input"),
+    "InfogainLoss": ("infogain-matrix-not-finite", "the infogain matrix holds a value that is not finite, or the scores are"),
+    "EuclideanLoss": ("loss-overflow", "the square of the difference overflows: the targets or predictions are beyond 1e19"),
+    "ContrastiveLoss": ("contrastive-distance", "it divides by the distance of a pair, which may be 0"),
+    "SoftmaxWithLoss": ("softmax-of-not-finite", "its scores are not finite, or all of a row are -inf"),
+    "MultinomialLogisticLoss": ("loss-out-of-domain", "it wants probabilities: feed it a Softmax, or use SoftmaxWithLoss"),
+}  # fmt: skip
+
+
+@rule("T101", "input-not-finite", subject="log", severity="error")
+def input_not_finite(log: Evidence) -> Iterator[Cause]:
+    """The data or the labels are NaN or infinite: the first bad value of the log is the top of a data layer.
+
+    ## What it finds
+
+    The first value of debug_info that is NaN or infinite, in the order of the log, where it is a data layer's
+    top: `[Forward] Layer data, top blob data data: nan`. What stands before it is sound. It says whether it is
+    the data or what the losses compare with.
+
+    Where only every so many iterations are displayed, the guilty batch may lie between two of them. Then the
+    first bad value is that of the first layer with weights, which are NaN already, while the data of that
+    iteration are clean; and neither loss nor gradients had grown. That is said with less confidence.
+
+    ## Why it hurts
+
+    One NaN in one picture makes every weight NaN in that iteration, for good, whatever comes after. Clipping,
+    a lower rate or another loss weight cannot help: NaN compares with nothing, so the clipping test is false.
+    An infinite value may leave the loss of its iteration finite, as MAX pooling drops NaN.
+
+    ## Fix
+
+    None in the prototxts: find the entry (batch_size times the iteration tells where, if nothing is shuffled)
+    with `caffe-lint inputs`, and repair or remove it.
+
+    ## Sources
+
+    net.cpp, ForwardDebugInfo; pooling_layer.cpp; sgd_solver.cpp, ClipGradients. `python benchmarks/log_judge.py`
+    prints how it does on real logs.
+    """
+    bad = log.first_bad
+    if bad is not None and bad.key.direction == "Forward" and log.is_data(bad.key.layer):
+        kind = "inf" if math.isinf(bad.value) else "nan"
+        what = "label" if log.is_label(bad.key.layer, bad.key.blob) else "data"
+        assert log.bad_pass is not None
+        batch = f" It is batch {log.bad_pass.iteration} from 0" if log.bad_pass.iteration is not None else ""
+        entries = f", entries {log.batch * log.bad_pass.iteration} to {log.batch * (log.bad_pass.iteration + 1) - 1} if nothing is shuffled" if batch and log.batch else ""
+        yield Cause(
+            f"{kind}-in-{what}",
+            f"the {what} itself is {'infinite' if kind == 'inf' else 'NaN'}: top '{bad.key.blob}' of data layer '{bad.key.layer}'",
+            f"Everything before it is finite, and no solver setting can rescue a training from such a value.{batch}{entries}.",
+            0.98,
+            bad.key.layer,
+            bad.key.blob,
+            log.bad_pass.iteration,
+            bad.line,
+            shown((step_line(step) for step in log.healthy[-2:]), _norms_before(log), value_line(bad)),
+        )
+        return
+    step = log.first_bad_step
+    if step is None or grew(log) or len(log.healthy) < 2:
+        return
+    if not _hidden(log, step.iteration):
+        return
+    before = log.healthy[-1]
+    yield Cause(
+        "nan-in-data",
+        f"a batch between iterations {before.iteration} and {step.iteration} is likely NaN or infinite itself",
+        f"At iteration {before.iteration} loss and gradients were sound and had not grown; at {step.iteration} all is NaN. "
+        "With `display: 1` and `debug_info: true` the log would show the data layer first.",
+        0.6,
+        bad.key.layer if bad is not None else None,
+        bad.key.blob if bad is not None else None,
+        step.iteration,
+        bad.line if bad is not None else step.line,
+        shown((step_line(each) for each in log.healthy[-3:]), step_line(step), value_line(bad) if bad else None),
+    )
+
+
+def _hidden(log: Evidence, iteration: int) -> bool:
+    """Whether what happened lies in iterations that were not displayed, or that have no debug_info."""
+    bad = log.first_bad
+    if bad is None:
+        return True
+    if log.healthy and iteration - log.healthy[-1].iteration <= 1:
+        return False
+    return weights_bad(log, bad)
+
+
+def weights_bad(log: Evidence, bad: Value) -> bool:
+    """Whether the layer's weights are not finite either, so that the fault lies before this pass."""
+    assert log.bad_pass is not None
+    if bad.key.role == "param" and bad.key.direction == "Forward":
+        return True
+    return any(
+        not value.finite
+        for value in log.bad_pass
+        if value.key.layer == bad.key.layer and value.key.direction == "Forward" and value.key.role == "param"
+    )
+
+
+def _norms_before(log: Evidence) -> Shown | None:
+    before = log.pass_before_bad
+    return norms_line(before) if before is not None else None
+
+
+@rule("T102", "layer-out-of-domain", subject="log", severity="error")
+def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
+    """A layer makes NaN or infinity out of finite inputs, with finite weights.
+
+    ## What it finds
+
+    The first value that is not finite is a layer's top, its inputs and weights in the same pass are finite, and
+    nothing had grown before: the layer was asked for what has no value. Which that is follows from its type:
+    the logarithm of 0, a root of a negative number, 0/0 in BatchNorm with `eps: 0`, a Dropout of ratio 1, an
+    infogain matrix with an infinity, a loss out of its domain.
+
+    ## Why it hurts
+
+    It is a matter of that layer, not of the solver: no rate is low enough.
+
+    ## When to ignore it
+
+    Never: the training is lost from that iteration on.
+
+    ## Sources
+
+    The layers' Forward_cpu: log_layer.cpp, power_layer.cpp, batch_norm_layer.cpp, infogain_loss_layer.cpp.
+    """
+    bad = log.first_bad
+    if bad is None or bad.key.direction != "Forward" or bad.key.role != "top" or log.is_data(bad.key.layer):
+        return
+    if weights_bad(log, bad) or (grew(log) and not _at_once(log)):
+        return
+    assert log.bad_pass is not None
+    bottoms = log.bottoms_of(log.bad_pass, bad.key.layer)
+    if any(not bottom.finite for bottom in bottoms):
+        return
+    kind = log.type_of(bad.key.layer)
+    loss = "Loss" in kind or kind == ""
+    cause, why = DOMAINS.get(kind, ("loss-out-of-domain" if loss else "layer-out-of-domain", "its inputs are finite, so it was asked for what has no value"))
+    blank = _blank_statistics(log, bad)
+    if blank:
+        cause, why = "batch-norm-blank-statistics", (
+            "the statistics of the BatchNorm below are all 0 (blobs 0 to 2), so it divides by sqrt(eps): "
+            "use_global_stats needs trained statistics"
+        )
+    yield Cause(
+        cause,
+        f"layer '{bad.key.layer}'{f' ({kind})' if kind else ''} makes {bad.value:g} out of finite inputs",
+        f"Its bottoms and weights are finite in the same pass: {why}.",
+        0.93 if bottoms or blank else 0.7,
+        bad.key.layer,
+        bad.key.blob,
+        log.bad_pass.iteration,
+        bad.line,
+        shown((value_line(value) for value in (*blank, *bottoms)), value_line(bad), (step_line(s) for s in log.healthy[-1:])),
+    )
+
+
+def _at_once(log: Evidence) -> bool:
+    return log.first_bad_iteration is not None and not log.healthy
+
+
+def _blank_statistics(log: Evidence, bad: Value) -> list[Value]:
+    """Three blobs of zeros just before: a BatchNorm whose statistics were never trained."""
+    assert log.bad_pass is not None
+    before = [value for value in log.bad_pass if value.line < bad.line][-3:]
+    if len(before) == 3 and all(value.key.role == "param" and value.value == 0 for value in before):
+        return before
+    return []
+
+
+@rule("T103", "gradient-not-finite", subject="log", severity="error")
+def gradient_not_finite(log: Evidence) -> Iterator[Cause]:
+    """The forward pass is finite, but a layer's gradient is NaN or infinite, and nothing had grown.
+
+    ## What it finds
+
+    The first value that is not finite is a diff: `[Backward] Layer L, bottom blob B diff: nan`. What lies above
+    that layer is finite, so it is this layer's gradient that has no value: a root at 0, a division by a
+    distance of 0, a layer of one's own. Where it is the loss's own gradient, the loss is out of its domain.
+
+    ## Why it hurts
+
+    The next update makes every weight below NaN.
+
+    ## Sources
+
+    net.cpp, BackwardDebugInfo; power_layer.cpp, Backward_cpu; multinomial_logistic_loss_layer.cpp.
+    """
+    bad = log.first_bad
+    if bad is None or bad.key.direction != "Backward" or grew(log):
+        return
+    assert log.bad_pass is not None
+    kind = log.type_of(bad.key.layer)
+    first = next((value for value in log.bad_pass if value.key.direction == "Backward"), bad)
+    is_loss = "loss" in bad.key.layer.lower() or "Loss" in kind or first.key.layer == bad.key.layer
+    forward = any(value.key.direction == "Forward" for value in log.bad_pass)
+    loss = log.first_bad_step
+    unknown = not forward and loss is None
+    after = [value for value in log.bad_pass if value.line > bad.line]
+    stops = next((value for value in after if value.finite and value.value == 0 and value.key.role == "bottom"), None)
+    yield Cause(
+        "loss-gradient-not-finite" if is_loss else "gradient-not-finite",
+        f"the gradient that layer '{bad.key.layer}'{f' ({kind})' if kind else ''} passes down is {bad.value:g}",
+        ("It is the first of the backward pass: the loss or its scores are out of their domain."
+         if is_loss else "The gradients above it are finite, so this layer's own has no value.")
+        + (" The excerpt has no forward pass, so what fed it cannot be told: with `debug_info: true` and `display: 1` it can." if unknown else "")
+        + (f" Below '{stops.key.layer}' the gradients are exactly 0: its units are dead, or NaN was compared and lost." if stops else ""),
+        0.85 if not unknown else 0.6,
+        bad.key.layer,
+        bad.key.blob,
+        log.bad_pass.iteration,
+        bad.line,
+        shown(value_line(bad), (value_line(value) for value in after[:2]), value_line(stops) if stops else None),
+    )  # fmt: skip
+
+
+@rule("T104", "update-not-finite", subject="log", severity="error")
+def update_not_finite(log: Evidence) -> Iterator[Cause]:
+    """Weights are NaN or infinite though the gradients before were finite and small: the update itself broke.
+
+    ## What it finds
+
+    In two displayed iterations in a row: in the first everything is finite, the gradients too, and none had
+    grown; in the second the weights are not. What lies between is the solver's own arithmetic. With a rate that is
+    NaN or infinite in the log, it says so.
+
+    ## Why it hurts
+
+    Adam with `momentum: 1` divides by 0 in its first step; `delta: 0` divides by 0 wherever a gradient is 0; a
+    rate that overflows makes every weight infinite.
+
+    ## Sources
+
+    adam_solver.cpp, adagrad_solver.cpp, ComputeUpdateValue; sgd_solver.cpp, GetLearningRate.
+    """
+    for step in log.steps:
+        if step.rate is not None and not math.isfinite(step.rate):
+            yield Cause(
+                "learning-rate-not-finite",
+                f"the learning rate is {step.rate:g} in iteration {step.iteration}",
+                "base_lr, gamma and power are to blame: every update is NaN from here on.",
+                0.99,
+                iteration=step.iteration,
+                line=step.rate_line,
+                evidence=(Shown(step.rate_line, f"Iteration {step.iteration}, lr = {step.rate:g}"),),
+            )
+            return
+    bad, before = log.first_bad, log.pass_before_bad
+    if bad is None or before is None or log.bad_pass is None or not weights_bad(log, bad) or grew(log):
+        return
+    if before.iteration is None or log.bad_pass.iteration != before.iteration + 1:
+        return
+    if before.norms is not None and not all(math.isfinite(norm) for norm in before.norms):
+        return
+    culprits = [
+        text
+        for wrong, text in (
+            (log.setting("momentum") >= 1, f"momentum is {log.setting('momentum'):g}"),
+            (log.solver is not None and "delta" in log.solver and log.setting("delta") == 0, "delta is 0"),
+        )
+        if wrong
+    ]
+    settings = "; ".join(culprits) or f"look at the settings of the solver ({log.solver_type})"
+    yield Cause(
+        "update-not-finite",
+        f"the update after iteration {before.iteration} made the weights of '{bad.key.layer}' {bad.value:g}",
+        f"All gradients of iteration {before.iteration} were finite and ordinary, so the solver's own arithmetic broke: {settings}.",
+        0.9,
+        bad.key.layer,
+        bad.key.blob,
+        log.bad_pass.iteration,
+        bad.line,
+        shown(norms_line(before), value_line(bad)),
+    )
+
+
+@rule("T105", "test-not-finite", subject="log", severity="warning")
+def test_not_finite(log: Evidence) -> Iterator[Cause]:
+    """A test net's output is NaN or infinite while the training is sound.
+
+    ## What it finds
+
+    `Test net output` lines that are not finite before anything of the training is. With debug_info, which test
+    nets print always, it names the first blob.
+
+    ## Why it hurts
+
+    The weights are sound, so it is the test's own data, or what differs in the phase TEST: BatchNorm uses its
+    stored statistics there, which are blank before the first training iteration, and data come from another
+    source with another transform.
+
+    ## Sources
+
+    solver.cpp, Solver::Test; batch_norm_layer.cpp.
+    """
+    for test in log.tests:
+        limit = log.first_bad_iteration
+        if limit is not None and test.iteration is not None and test.iteration >= limit:
+            return
+        wrong = [out for out in test.outputs if not math.isfinite(out.value)]
+        if not wrong:
+            continue
+        passed = log.run.test_bad
+        bad = next((value for value in passed if not value.finite), None) if passed is not None else None
+        first = bad.key if bad is not None else None
+        in_data = first is not None and first == next(iter(passed or ())).key
+        yield Cause(
+            "nan-in-test-data" if in_data else "nan-in-test",
+            f"test net #{test.net} gives {wrong[0].name} = {wrong[0].value:g} at iteration {test.iteration} while the training is finite",
+            "The weights are sound, so look at the test's own data and transform, and at BatchNorm's stored statistics."
+            + (f" The first value that is not finite is '{first.blob}' of layer '{first.layer}'." if first else ""),
+            0.9,
+            first.layer if first else None,
+            first.blob if first else wrong[0].name,
+            test.iteration,
+            bad.line if bad else test.line,
+            shown(
+                value_line(bad) if bad else None,
+                Shown(test.line, f"Iteration {test.iteration}, Testing net (#{test.net}): {wrong[0].name} = {wrong[0].value:g}"),
+                (step_line(step) for step in log.healthy[-1:]),
+            ),
+        )
+        return

@@ -1,0 +1,88 @@
+"""What a diagnosis says: a cause with its evidence, how sure it is, and the places in the files that it points to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from .run import Pass, Step, Value
+
+if TYPE_CHECKING:
+    from ..findings import Related
+
+EVIDENCE_LINES = 6
+
+
+class Shown(NamedTuple):
+    """A line of the log, shortened to what it says."""
+
+    line: int
+    text: str
+
+
+class Cause(NamedTuple):
+    """A cause of what went wrong, named by `cause` within its rule.
+
+    `layer`, `blob`, `iteration` and `line` (of the log) say where it is seen; those that do not apply are None.
+    `confidence` is between 0 and 1 and gives the order of several causes. `places` are in the prototxts.
+    """
+
+    cause: str
+    message: str
+    reason: str
+    confidence: float
+    layer: str | None = None
+    blob: str | None = None
+    iteration: int | None = None
+    line: int | None = None
+    evidence: tuple[Shown, ...] = ()
+    severity: str = ""
+    places: tuple[Related, ...] = ()
+
+
+class Diagnosed(NamedTuple):
+    """A cause with the rule that found it and the run it was found in."""
+
+    code: str
+    name: str
+    severity: str
+    run: int
+    cause: Cause
+
+
+def shown(*parts: Shown | Iterable[Shown] | None) -> tuple[Shown, ...]:
+    """Lines of evidence, each once, in the order of the log, not more than a person reads."""
+    lines: dict[int, Shown] = {}
+    for part in parts:
+        if part is None:
+            continue
+        for each in (part,) if isinstance(part, Shown) else part:
+            if len(lines) < EVIDENCE_LINES:
+                lines.setdefault(each.line, each)
+    return tuple(lines[line] for line in sorted(lines))
+
+
+def value_line(value: Value) -> Shown:
+    """A value of debug_info as evidence."""
+    key = value.key
+    role = {"top": "top blob", "bottom": "bottom blob", "param": "param blob"}[key.role]
+    return Shown(value.line, f"[{key.direction}] Layer {key.layer}, {role} {key.blob} {key.what}: {value.value:g}")
+
+
+def step_line(step: Step) -> Shown:
+    """A displayed iteration as evidence."""
+    return Shown(step.line, f"Iteration {step.iteration}, loss = {step.loss:g}")
+
+
+def rate_line(step: Step) -> Shown | None:
+    """The rate of a displayed iteration as evidence."""
+    return Shown(step.rate_line, f"Iteration {step.iteration}, lr = {step.rate:g}") if step.rate is not None else None
+
+
+def norms_line(passed: Pass | Step) -> Shown | None:
+    """The norms at the end of a pass as evidence."""
+    if passed.norms is None:
+        return None
+    norms = passed.norms
+    text = f"All net params (data, diff): L2 norm = ({norms.l2_data:g}, {norms.l2_diff:g})"
+    return Shown(passed.norms_line, text if passed.iteration is None else f"iteration {passed.iteration}: {text}")

@@ -1,0 +1,147 @@
+"""How a training went: whether its loss fell, whether gradients or loss blew up, and from where on."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from .evidence import SOFTMAX_LOSSES, Evidence
+from .run import Step
+
+FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
+LEARNT = 0.95  # of the first loss, and of chance: what ends below has learnt something
+STUCK = 0.985  # what ends above has not
+PEAK = 3.0  # times the first loss
+LARGE_START = 3.0  # times chance
+GRADIENT_GROWTH = 20.0  # times what it was
+
+
+class Course(NamedTuple):
+    """A loss over a training, without what is not finite: means of the first and last tenth, and extremes."""
+
+    first: float
+    start: float
+    end: float
+    largest: float
+    smallest: float
+    steps: int
+
+
+class Explosion(NamedTuple):
+    """Where it began: the first step that stands out, and those from there to the end that is not finite."""
+
+    begin: Step
+    path: tuple[Step, ...]
+    finite: bool
+    at_start: float  # how many times chance the first loss is; 0 where chance is not known
+
+
+def course(found: Evidence) -> Course | None:
+    """How the loss went, with the loss weight divided out; None where no iteration was finite."""
+    losses = [found.raw_loss(step) for step in found.healthy]
+    if not losses:
+        return None
+    tenth = max(1, len(losses) // 10)
+    start, end = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+    return Course(losses[0], start, end, max(losses), min(losses), len(losses))
+
+
+def learnt(found: Evidence) -> bool:
+    """Whether the loss ended clearly below where it began, and below chance."""
+    how = course(found)
+    if how is None:
+        return False
+    bar = how.start if how.start > 0 else -math.inf
+    if found.chance is not None and found.single_loss is not None and found.single_loss.type in SOFTMAX_LOSSES:
+        bar = min(bar, _chance(found))
+    return how.end < LEARNT * bar
+
+
+def _chance(found: Evidence) -> float:
+    """Chance as this loss counts it: a sum over a batch, where it is not normalised, is that many times ln K."""
+    assert found.chance is not None
+    how = course(found)
+    first = how.first if how is not None else 0.0
+    batch = found.batch or 1
+    scale = batch if batch > 1 and 0.8 < first / (found.chance * batch) < 1.3 else 1
+    return found.chance * scale
+
+
+def grew(found: Evidence) -> list[Step]:
+    """The displayed iterations over which gradients or loss grew until something was not finite; empty if none did."""
+    steps = found.healthy
+    if not steps:
+        return []
+    norms = {step.iteration: step.norms.l2_diff for step in steps if step.norms is not None}
+    norms.update({step.iteration: step.clipping.norm for step in steps if step.clipping is not None})
+    tail = steps[-6:]
+    if norms:
+        usual = _usual([norms[step.iteration] for step in steps if step.iteration in norms])
+        last = [norms[step.iteration] for step in tail[-2:] if step.iteration in norms]
+        if last and (not math.isfinite(max(last)) or max(last) > GRADIENT_GROWTH * max(usual, 1e-12)):
+            return tail
+    losses = [abs(found.raw_loss(step)) for step in steps]
+    if max(losses[-2:]) > 5 * max(_usual(losses), 1e-6) or (_saturating(found) and max(losses[-2:]) > 30):
+        return tail
+    if math.isfinite(max(losses)) and found.norms and found.norms[0][1] > 1e3:
+        return tail
+    return []
+
+
+def _usual(values: list[float]) -> float:
+    """What a series is like before its last values, which may be those that blow up."""
+    before = sorted(value for value in values[: max(1, len(values) * 2 // 3)] if math.isfinite(value))
+    return before[len(before) // 2 if len(values) > 6 else 0] if before else 0.0
+
+
+def _saturating(found: Evidence) -> bool:
+    return found.single_loss is None or found.single_loss.type in ("", *SOFTMAX_LOSSES)
+
+
+def explosion(found: Evidence) -> Explosion | None:
+    """The explosion of a run: into what is not finite, or to a loss from which it did not come back."""
+    steps = found.healthy
+    how = course(found)
+    if how is None or not steps:
+        return None
+    at_start = _at_start(found, how)
+    if found.first_bad_iteration is not None:
+        if path := grew(found):
+            return Explosion(_begin(found, steps), tuple(path), False, at_start)
+        return None
+    if how.steps < FEW or learnt(found):
+        return None
+    first = max(abs(how.first), found.chance or 0.0)
+    if how.largest > PEAK * first > 0 and how.end > LEARNT * min(abs(how.first), found.chance or math.inf):
+        begin = _begin(found, steps)
+        return Explosion(begin, tuple(step for step in steps if step.iteration >= begin.iteration)[:6], True, at_start)
+    if at_start > LARGE_START:
+        return Explosion(steps[0], tuple(steps[:4]), True, at_start)
+    if how.smallest < -1e3 * max(abs(how.first), 1.0):
+        return Explosion(steps[0], tuple(steps[-4:]), True, at_start)
+    return None
+
+
+def _at_start(found: Evidence, how: Course) -> float:
+    if found.run.resumed or found.chance is None or not found.chance or found.steps[0].iteration > 0:
+        return 0.0
+    softmax = [out for out in found.outputs if out.type in SOFTMAX_LOSSES]
+    if not softmax:
+        return 0.0
+    return max(abs(out.first) for out in softmax if math.isfinite(out.first)) / found.chance if softmax else 0.0
+
+
+def _begin(found: Evidence, steps: list[Step]) -> Step:
+    """The first displayed iteration whose loss or gradient stands out from those before."""
+    norms = [step.norms.l2_diff if step.norms else step.clipping.norm if step.clipping else None for step in steps]
+    base_norm = next((norm for norm in norms if norm), None)
+    base_loss = abs(found.raw_loss(steps[0]))
+    lowest = base_loss
+    for step, norm in zip(steps[1:], norms[1:], strict=True):
+        loss = abs(found.raw_loss(step))
+        if norm is not None and base_norm and norm > 10 * base_norm:
+            return step
+        if loss > 2 * max(base_loss, 1e-6):
+            return step
+        lowest = min(lowest, loss)
+    return steps[0]

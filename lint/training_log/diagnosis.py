@@ -1,0 +1,66 @@
+"""The diagnosis of a log: every rule of family T on every run, the likeliest cause first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..rule import all_rules
+from .causes import Diagnosed
+from .evidence import Evidence
+from .run import Run
+
+if TYPE_CHECKING:
+    from ..job import Job
+
+# A cause that explains another's symptoms: where the first is found, the others are left out.
+_EXPLAINS = {
+    "T101": ("T104", "T405"),
+    "T102": ("T103", "T104"),
+    "T206": ("T201", "T203"),
+    "T205": ("T201",),
+    "T404": ("T502",),
+    "T303": ("T201", "T304", "T305"),
+    "T308": ("T201", "T203"),
+}
+_SURE = 0.9  # from when a cause explains others away
+
+
+def diagnose(
+    runs: Iterable[Run], job: Job | None = None, *, codes: Iterable[str] | None = None, options: dict[str, dict[str, Any]] | None = None
+) -> list[Diagnosed]:
+    """The causes found in a log's runs: the likeliest first, those of the last run before those of earlier ones.
+
+    `codes` are the rules to use, all of subject `log` by default; `options` their settings by code.
+    """
+    rules = [rule for rule in all_rules().values() if rule.subject == "log" and (codes is None or rule.code in codes)]
+    found: list[Diagnosed] = []
+    for run in runs:
+        evidence = Evidence(run, job)
+        mine = []
+        for rule in rules:
+            defaults = {name: option.default for name, option in rule.options.items()}
+            for cause in rule.check(evidence, **{**defaults, **(options or {}).get(rule.code, {})}):
+                mine.append(Diagnosed(rule.code, rule.name, cause.severity or rule.severity, run.number, cause))  # type: ignore[attr-defined,arg-type]
+        found += _explained(mine)
+    found.sort(key=lambda each: (-each.run, -each.cause.confidence, each.code))
+    return _once(found)
+
+
+def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
+    gone = {
+        code
+        for each in found
+        if each.cause.confidence >= _SURE
+        for code in _EXPLAINS.get(each.code, ())
+    }
+    return [each for each in found if each.code not in gone]
+
+
+def _once(found: list[Diagnosed]) -> list[Diagnosed]:
+    """Ranks of one training say the same: each cause once."""
+    seen: dict[tuple[Any, ...], Diagnosed] = {}
+    for each in found:
+        cause = each.cause
+        seen.setdefault((each.code, cause.cause, cause.layer, cause.blob, cause.iteration), each)
+    return list(seen.values())

@@ -1,0 +1,378 @@
+"""What a run shows, as facts that a diagnosis asks for: where values first broke, how gradients grew, what the net is.
+
+Nothing is judged here. The solver and net are those given, or else what Caffe itself wrote at the log's beginning.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from .run import Pass, Run, Step, Test, Value
+
+if TYPE_CHECKING:
+    from ..graph import Layer, Net
+    from ..job import Job, NetInPhase
+    from ..proto.binder import Message
+
+LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
+LARGEST_LOG_TERM = 46.0517  # -ln 1e-20, kLOG_THRESHOLD of InfogainLoss and MultinomialLogisticLoss
+SOFTMAX_LOSSES = frozenset({"SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss"})
+REGRESSION_LOSSES = frozenset({"EuclideanLoss", "SmoothL1Loss", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"})
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle value (the upper of two). The library's own brings fractions and decimals with it."""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
+
+
+class Output(NamedTuple):
+    """An output of the training net as a loss: its layer, its weight, and its values before the weight."""
+
+    name: str
+    layer: str
+    type: str
+    weight: float
+    first: float
+    values: tuple[tuple[int, float], ...]  # iteration, value
+
+    @property
+    def weighted(self) -> float:
+        """Its part of the first displayed loss."""
+        return self.weight * self.first
+
+
+class LayerView(NamedTuple):
+    """A layer in one pass: its tops' data, its params' data and diffs, and its bottoms' diffs."""
+
+    name: str
+    tops: tuple[Value, ...]
+    params: tuple[Value, ...]
+    bottom_diffs: tuple[Value, ...]
+    param_diffs: tuple[Value, ...]
+
+
+class Evidence:
+    """A run with the facts drawn from it. `job` is the solver and nets that the user gave, if any."""
+
+    def __init__(self, run: Run, job: Job | None = None) -> None:
+        self.run = run
+        self.job = job
+
+    # -- the files ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def solver(self) -> Message | None:
+        """The solver's message: as given, else as the log begins with."""
+        if self.job is not None:
+            return self.job.solver.message
+        if not self.run.solver_text.strip():
+            return None
+        from ..proto.schema import caffe_schema
+        from ..proto.upgrade import upgrade_solver
+        from ..sources import SourceFile
+
+        file = SourceFile("solver", self.run.solver_text, caffe_schema(), None)
+        return upgrade_solver(file.message).message if file.kind == "solver" else None
+
+    @cached_property
+    def net_in_phase(self) -> NetInPhase | None:
+        """The training net: as given, else as the log begins with."""
+        if self.job is not None and self.job.train is not None:
+            return self.job.train
+        if not self.run.net_texts:
+            return None
+        from ..job import Nets
+        from ..proto.schema import caffe_schema
+        from ..sources import SourceFile
+
+        file = SourceFile("net", self.run.net_texts[0], caffe_schema(), None)
+        if file.kind != "net":
+            return None
+        return Nets(lambda path: file, None).alone(file, ("TRAIN",))[0]
+
+    @property
+    def net(self) -> Net | None:
+        """The training net as built."""
+        return self.net_in_phase.net if self.net_in_phase is not None else None
+
+    @cached_property
+    def layers(self) -> dict[str, Layer]:
+        """The training net's layers by name; empty where no net is known."""
+        return {layer.name: layer for layer in self.net.layers} if self.net is not None else {}
+
+    def type_of(self, layer: str | None) -> str:
+        """A layer's type, empty where it is not known."""
+        found = self.layers.get(layer or "")
+        return found.type if found is not None else "Split" if layer and layer.endswith("_split") else ""
+
+    def setting(self, name: str) -> float:
+        """A number of the solver; 0 where it is not known, as Caffe reads what is not written."""
+        if self.solver is None:
+            return 0.0
+        value = self.solver.get(name, 0)
+        return float(value) if isinstance(value, (int, float)) else 0.0
+
+    @property
+    def solver_type(self) -> str:
+        """The solver's type; SGD where it is not known."""
+        return str(self.solver.get("type", "SGD")) if self.solver is not None else "SGD"
+
+    def is_data(self, layer: str | None) -> bool:
+        """Whether a layer only brings data in."""
+        found = self.layers.get(layer or "")
+        if found is not None:
+            return not found.bottoms
+        return not self.layers and layer is not None and layer in self._first_layers
+
+    @cached_property
+    def _first_layers(self) -> set[str]:
+        """Without a net: the layers before the first that has params, in the order of a forward pass."""
+        found: set[str] = set()
+        for passed in self.passes[:1]:
+            if not passed.values or "data" not in passed.values[0].key.layer.lower():
+                return set()
+            first = passed.values[0].key.layer
+            found = {first}
+        return found
+
+    def is_label(self, layer: str | None, blob: str) -> bool:
+        """Whether a data layer's top is what the losses compare with, by who reads it or else by its name."""
+        found = self.layers.get(layer or "")
+        if found is not None:
+            readers = [
+                reader for top in found.tops if top.name == blob for reader in self._readers(top.name)
+            ]
+            if readers:
+                return all(self._judges(reader) for reader in readers)
+        return any(word in blob.lower() for word in ("label", "target", "gt"))
+
+    def _readers(self, blob: str) -> list[Layer]:
+        return [layer for layer in self.layers.values() if any(bottom.name == blob for bottom in layer.bottoms)]
+
+    @staticmethod
+    def _judges(layer: Layer) -> bool:
+        return "Loss" in layer.type or layer.type in ("Accuracy", "Silence")
+
+    # -- steps ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The displayed iterations that are kept."""
+        return list(self.run.steps)
+
+    @cached_property
+    def tests(self) -> list[Test]:
+        """The tests that are kept."""
+        return list(self.run.tests)
+
+    @cached_property
+    def first_bad_step(self) -> Step | None:
+        """The first displayed iteration whose loss, or one of whose outputs that are losses, is not finite."""
+        for step in self.steps:
+            if not math.isfinite(step.loss):
+                return step
+            if any(not math.isfinite(out.value) for out in step.outputs):
+                return step
+        return None
+
+    @cached_property
+    def healthy(self) -> list[Step]:
+        """The displayed iterations before anything was not finite."""
+        limit = self.first_bad_iteration
+        return [step for step in self.steps if (limit is None or step.iteration < limit) and math.isfinite(step.loss)]
+
+    @cached_property
+    def first_bad_iteration(self) -> int | None:
+        """The first displayed iteration in which anything was not finite."""
+        candidates = [self.bad_pass.iteration] if self.bad_pass is not None else []
+        if self.first_bad_step is not None:
+            candidates.append(self.first_bad_step.iteration)
+        known = [iteration for iteration in candidates if iteration is not None]
+        return min(known) if known else None
+
+    @cached_property
+    def outputs(self) -> list[Output]:
+        """The outputs of the training net that count in its loss."""
+        found = []
+        for step in self.steps[:1]:
+            for out in step.outputs:
+                if out.weight is None:
+                    continue
+                layer = self._layer_of_top(out.name)
+                values = tuple(
+                    (each.iteration, other.value)
+                    for each in self.steps
+                    for other in each.outputs
+                    if other.index == out.index and other.name == out.name
+                )
+                found.append(Output(out.name, layer or out.name, self.type_of(layer), out.weight, out.value, values))
+        return found
+
+    def _layer_of_top(self, top: str) -> str | None:
+        for layer in reversed(self.layers.values()):
+            if any(blob.name == top for blob in layer.tops):
+                return layer.name
+        return None
+
+    @property
+    def single_loss(self) -> Output | None:
+        """The only loss, where there is just one."""
+        return self.outputs[0] if len(self.outputs) == 1 else None
+
+    # -- sizes ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def classes(self) -> int | None:
+        """The number of classes that the first softmax loss tells apart, None where it is not known."""
+        for layer in self.layers.values():
+            if layer.type in SOFTMAX_LOSSES and layer.bottoms:
+                return self.classes_of(layer)
+        return None
+
+    def classes_of(self, layer: Layer) -> int | None:
+        """The number of classes of a softmax loss."""
+        from ..losses import known_shape
+
+        if not layer.bottoms:
+            return None
+        shape = known_shape(layer.bottoms[0])
+        number = shape[1] if shape is not None and len(shape) > 1 else None
+        if number is None:
+            producer = layer.bottoms[0].producer
+            told = self.run.shapes.get(producer.name) if producer is not None else None
+            number = told[0][1] if told and len(told[0]) > 1 else None
+        return number if number and number > 1 else None
+
+    @cached_property
+    def chance(self) -> float | None:
+        """ln K: the loss of a softmax that tells nothing apart; of the only loss, else of the first."""
+        return math.log(self.classes) if self.classes else None
+
+    @cached_property
+    def batch(self) -> int | None:
+        """How many items a batch has, as the log tells of the first data layer's first top."""
+        for name, layer in self.layers.items():
+            if not layer.bottoms and (told := self.run.shapes.get(name)):
+                return told[0][0]
+        return None
+
+    @cached_property
+    def loss_scale(self) -> float:
+        """What divides a displayed loss into terms of 1: the weight of the only loss, else 1."""
+        only = self.single_loss
+        return abs(only.weight) if only is not None and only.weight else 1.0
+
+    def raw_loss(self, step: Step) -> float:
+        """A displayed loss with the loss weight divided out, where there is only one loss."""
+        return step.loss / self.loss_scale
+
+    @cached_property
+    def norms(self) -> list[tuple[Step, float]]:
+        """The L2 norms of the gradient, from debug_info or else from clipping lines, where they are known."""
+        found = []
+        for step in self.steps:
+            if step.norms is not None:
+                found.append((step, step.norms.l2_diff))
+            elif step.clipping is not None:
+                found.append((step, step.clipping.norm))
+        return found
+
+    # -- debug_info -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def passes(self) -> list[Pass]:
+        """The passes of debug_info that are kept, in the order of the log."""
+        return self.run.passes.kept()
+
+    @property
+    def bad_pass(self) -> Pass | None:
+        """The first pass with a value that is not finite."""
+        return self.run.passes.bad
+
+    @cached_property
+    def first_bad(self) -> Value | None:
+        """The first value of debug_info that is NaN or infinite, in the order of the log."""
+        return next((value for value in self.bad_pass if not value.finite), None) if self.bad_pass else None
+
+    @cached_property
+    def pass_before_bad(self) -> Pass | None:
+        """The last pass before the first that is not finite."""
+        if self.bad_pass is None:
+            return None
+        before = [each for each in self.passes if each.line < self.bad_pass.line]
+        return before[-1] if before else None
+
+    @cached_property
+    def first_pass(self) -> Pass | None:
+        """The first pass of the run."""
+        return self.run.passes.first[0] if self.run.passes.first else None
+
+    @cached_property
+    def last_pass(self) -> Pass | None:
+        """The last pass of the run whose values are all finite."""
+        finite = [each for each in self.passes if self.bad_pass is None or each.line < self.bad_pass.line]
+        return finite[-1] if finite else None
+
+    def views(self, passed: Pass) -> list[LayerView]:
+        """The layers of a pass in forward order, without Split layers."""
+        tops: dict[str, list[Value]] = {}
+        params: dict[str, list[Value]] = {}
+        bottoms: dict[str, list[Value]] = {}
+        diffs: dict[str, list[Value]] = {}
+        order: dict[str, None] = {}
+        backward: list[str] = []
+        for value in passed:
+            key = value.key
+            if key.direction == "Forward":
+                order.setdefault(key.layer)
+                (tops if key.role == "top" else params).setdefault(key.layer, []).append(value)
+            else:
+                if key.layer not in backward:
+                    backward.append(key.layer)
+                if key.role == "param" and key.what == "diff":
+                    diffs.setdefault(key.layer, []).append(value)
+                elif key.role == "bottom":
+                    bottoms.setdefault(key.layer, []).append(value)
+        for name in reversed(backward):
+            order.setdefault(name)
+        return [
+            LayerView(
+                name,
+                tuple(tops.get(name, ())),
+                tuple(params.get(name, ())),
+                tuple(bottoms.get(name, ())),
+                tuple(diffs.get(name, ())),
+            )
+            for name in order
+            if not name.endswith("_split") and self.type_of(name) != "Split"
+        ]
+
+    def weights(self, passed: Pass) -> Iterator[tuple[LayerView, Value, Value | None]]:
+        """The layers that learn a weight: with its data and its diff, in forward order. BatchNorm's are sums."""
+        for view in self.views(passed):
+            if view.param_diffs and self.type_of(view.name) not in ("BatchNorm", "BN", "Scale", "Bias", "PReLU"):
+                if view.params:
+                    yield view, view.params[0], view.param_diffs[0]
+
+    def bottoms_of(self, passed: Pass, layer: str) -> list[Value]:
+        """The data of a layer's bottoms, as the tops of the layers before it; empty where no net is known."""
+        found = self.layers.get(layer)
+        if found is None:
+            return []
+        wanted = {blob.name for blob in found.bottoms}
+        latest: dict[str, Value] = {}
+        for value in passed:
+            if value.key.direction == "Forward" and value.key.layer == layer:
+                break
+            if value.key.direction == "Forward" and value.key.role == "top" and value.key.blob in wanted:
+                latest[value.key.blob] = value
+        return list(latest.values())
+
+    def typical(self, values: list[float]) -> float:
+        """The median of what is finite; 0 for nothing."""
+        finite = [value for value in values if math.isfinite(value)]
+        return median(finite) if finite else 0.0

@@ -1,0 +1,267 @@
+"""The lines of Caffe's log: what each says, in the forms of BVLC and its forks since 2013.
+
+A log may have been wrapped by `tee`, MPI or Windows: prefixes before glog's own, CRLF, cut lines.
+Source: solver.cpp, Solver::Step, TestAll; net.cpp, ForwardDebugInfo, BackwardDebugInfo, UpdateDebugInfo;
+sgd_solver.cpp, ClipGradients, ApplyUpdate.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+# What glog writes before a message, after whatever wrapped it: severity, date, time, thread, file and line.
+_GLOG = re.compile(
+    rb"([IWEF])(\d{4}|\d{8}) +\d\d:\d\d:\d\d\.\d+ +(\d+) +([\w.+-]+\.\w+:\d+)\] ?(.*)", re.DOTALL
+)
+_VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
+_DEBUG = re.compile(
+    rb" *(?:\[debug_info\] )?\[(Forward|Backward|Update)\] Layer (.+), (top|bottom|param)(?: blob)? (.*?)"
+    rb"(?: (data|diff))?: " + _VALUE + rb"(?: \(.*\)|; diff: " + _VALUE + rb")?\s*$",
+    re.IGNORECASE,
+)
+_NORMS = re.compile(
+    rb" *\[Backward\] All net params \(data, diff\): L1 norm = \("
+    + _VALUE + rb", " + _VALUE + rb"\); L2 norm = \(" + _VALUE + rb", " + _VALUE + rb"\)",
+    re.IGNORECASE,
+)  # fmt: skip
+_LOSS = re.compile(rb"(?:\[\d+\] )?Iteration (\d+)(?: \([^)]*\))?, (?:[\w ]*, )?loss = " + _VALUE, re.IGNORECASE)
+_RATE = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), lr = " + _VALUE, re.IGNORECASE)
+_TESTING = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), Testing net \(#(\d+)\)")
+_OUTPUT = re.compile(
+    rb" *(?:\[\d+\] +)?(Train|Test) net output #(\d+): (.*?) = " + _VALUE
+    + rb"(?: \(\* " + _VALUE + rb" = " + _VALUE + rb" loss\))?\s*$",
+    re.IGNORECASE,
+)  # fmt: skip
+_SCORE = re.compile(rb"Test (?:score #(\d+)|loss): " + _VALUE, re.IGNORECASE)
+_CLIPPING = re.compile(
+    rb"Gradient clipping: scaling down gradients \(L2 norm " + _VALUE + rb" > " + _VALUE + rb"\) by scale factor "
+    + _VALUE,
+    re.IGNORECASE,
+)  # fmt: skip
+_NO_BACKWARD = re.compile(rb"(\S+) does not need backward computation\.")
+_TOP_SHAPE = re.compile(rb"Top shape: ([\d ]+) \(\d+\)")
+_SETTING_UP = re.compile(rb"Setting up (\S+)$")
+_CREATING = re.compile(rb"(?:Creating layer|Creating Layer) (\S+)$")
+_SOLVER_HEAD = b"Initializing solver from parameters"
+_NET_HEAD = b"Initializing net from parameters"
+
+
+class Message(NamedTuple):
+    """A line without its prefixes: the stream it belongs to (MPI rank, thread), its severity and source."""
+
+    stream: bytes
+    severity: str  # I, W, E, F; empty where the line has no prefix of glog's
+    source: str  # file.cpp:123
+    text: bytes
+
+
+class Debug(NamedTuple):
+    """A value of debug_info: the mean of |x| over a blob's data or diff."""
+
+    direction: str  # Forward, Backward, Update
+    layer: str
+    role: str  # top, bottom, param
+    blob: str
+    what: str  # data, diff
+    value: float
+
+
+class Norms(NamedTuple):
+    """The last line of a backward pass: sums of |x| and Euclidean norms over all learnable parameters."""
+
+    l1_data: float
+    l1_diff: float
+    l2_data: float
+    l2_diff: float
+
+
+class Loss(NamedTuple):
+    """`Iteration N, loss = v`."""
+
+    iteration: int
+    value: float
+
+
+class Rate(NamedTuple):
+    """`Iteration N, lr = v`."""
+
+    iteration: int
+    value: float
+
+
+class Testing(NamedTuple):
+    """`Iteration N, Testing net (#i)`."""
+
+    iteration: int
+    net: int
+
+
+class Output(NamedTuple):
+    """An output of the net, with its loss weight if it has one."""
+
+    phase: str  # Train, Test
+    index: int
+    name: str
+    value: float
+    weight: float | None
+
+
+class Clipping(NamedTuple):
+    """Gradients scaled down: their L2 norm, and the bound it was over."""
+
+    norm: float
+    bound: float
+
+
+class NoBackward(NamedTuple):
+    """A layer without a backward pass."""
+
+    layer: str
+
+
+class Solver(NamedTuple):
+    """The solver's parameters follow, as text format."""
+
+
+class NetText(NamedTuple):
+    """The net's parameters follow, as text format."""
+
+
+class SettingUp(NamedTuple):
+    """The shapes of this layer's tops follow."""
+
+    layer: str
+
+
+class Creating(NamedTuple):
+    """Caffe begins with this layer."""
+
+    layer: str
+
+
+class TopShape(NamedTuple):
+    """The shape of a top."""
+
+    shape: tuple[int, ...]
+
+
+class Note(NamedTuple):
+    """Something that happened: `done`, `stopped`, `resumed`, `finetuned`, `fatal`, `crashed`, `start`."""
+
+    kind: str
+    text: str
+
+
+Event = (
+    Debug | Norms | Loss | Rate | Testing | Output | Clipping | NoBackward | Solver | NetText | SettingUp
+    | Creating | TopShape | Note
+)  # fmt: skip
+
+_NOTES = (
+    (b"Optimization Done.", "done"),
+    (b"Optimization stopped early.", "stopped"),
+    (b"Restoring previous solver status from", "resumed"),
+    (b"Resuming from", "resumed"),
+    (b"Finetuning from", "finetuned"),
+    (b"Starting Optimization", "start"),
+)
+_CRASHES = (
+    b"*** Aborted at", b"Segmentation fault", b"terminate called", b"malloc():", b"double free or corruption",
+    b"free(): invalid", b"corrupted size", b"Killed", b"std::bad_alloc", b"out of memory",
+)  # fmt: skip
+
+
+def number(text: bytes) -> float:
+    """A number as C++ prints it: also `nan`, `-nan`, `inf`, and Windows' `1.#INF`, `-1.#IND`, `1.#QNAN`."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    lower = text.lower()
+    if b"#inf" in lower or b"#j" in lower:
+        return -math.inf if lower.startswith(b"-") else math.inf
+    return math.nan
+
+
+def message(line: bytes) -> Message:
+    """A line taken apart: what wraps it, glog's prefix, and what was said."""
+    match = _GLOG.search(line)
+    if match is None:
+        return Message(b"", "", "", line)
+    wrapping = line[: match.start()].strip()
+    return Message(wrapping + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5])
+
+
+def event(said: Message) -> Event | None:
+    """What a line says, None for what is of no use here (or a line that was cut)."""
+    text = said.text
+    found: re.Match[bytes] | None
+    if b"] Layer " in text or b"] All net params" in text:
+        return debug(text)
+    if b"Iteration " in text:
+        if (found := _LOSS.search(text)) is not None:
+            return Loss(int(found[1]), number(found[2]))
+        if (found := _RATE.search(text)) is not None:
+            return Rate(int(found[1]), number(found[2]))
+        if (found := _TESTING.search(text)) is not None:
+            return Testing(int(found[1]), int(found[2]))
+    elif b" net output #" in text:
+        if (found := _OUTPUT.search(text)) is not None:
+            weight = number(found[5]) if found[5] else None
+            phase = found[1].decode().capitalize()
+            return Output(phase, int(found[2]), text_of(found[3]), number(found[4]), weight)
+    elif b"Test " in text and (found := _SCORE.match(text)) is not None:
+        name = f"score {int(found[1])}" if found[1] else "loss"
+        return Output("Test", int(found[1] or 0), name, number(found[2]), None)
+    if said.severity == "F":
+        return Note("fatal", text_of(text))
+    if said.severity or text.startswith(b"Gradient clipping"):
+        return _of_glog(text)
+    for sign in _CRASHES:
+        if sign in text:
+            return Note("crashed", text_of(text.strip()))
+    return None
+
+
+def _of_glog(text: bytes) -> Event | None:
+    found: re.Match[bytes] | None
+    if (found := _CLIPPING.match(text)) is not None:
+        return Clipping(number(found[1]), number(found[2]))
+    if (found := _SETTING_UP.match(text)) is not None:
+        return SettingUp(text_of(found[1]))
+    if (found := _CREATING.match(text)) is not None:
+        return Creating(text_of(found[1]))
+    if (found := _TOP_SHAPE.match(text)) is not None:
+        return TopShape(tuple(int(word) for word in found[1].split()))
+    if (found := _NO_BACKWARD.match(text)) is not None:
+        return NoBackward(text_of(found[1]))
+    if text.startswith(_SOLVER_HEAD):
+        return Solver()
+    if text.startswith(_NET_HEAD):
+        return NetText()
+    for sign, kind in _NOTES:
+        if sign in text:
+            return Note(kind, text_of(text))
+    return None
+
+
+def debug(text: bytes) -> Debug | Norms | None:
+    """A line of debug_info, or the norms that end a backward pass. An [Update] line gives its diff."""
+    found = _DEBUG.match(text)
+    if found is not None:
+        direction = found[1].decode().capitalize()
+        value, what = found[6], (found[5] or b"data").decode().lower()
+        if direction == "Update" and found[7]:
+            value, what = found[7], "diff"
+        return Debug(direction, text_of(found[2]), found[3].decode().lower(), text_of(found[4]), what, number(value))
+    found = _NORMS.match(text)
+    if found is not None:
+        return Norms(number(found[1]), number(found[2]), number(found[3]), number(found[4]))
+    return None
+
+
+def text_of(text: bytes) -> str:
+    """Bytes of a log as text, whatever they are."""
+    return text.decode("utf-8", "replace")
