@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from .findings import Hit
@@ -63,6 +63,7 @@ class Rule(NamedTuple):
 
 
 RULES: dict[str, Rule] = {}
+Check = TypeVar("Check", bound=Callable[..., Iterable[Any]])
 
 
 def rule(
@@ -74,10 +75,10 @@ def rule(
     options: dict[str, Option] | None = None,
     fixes: str = "",
     default: bool = True,
-) -> Callable[[Callable[..., Iterable[Hit]]], Callable[..., Iterable[Hit]]]:
+) -> Callable[[Check], Check]:
     """Registers a check as a rule. Raises ValueError for a code or name that is taken, or a check without a page."""
 
-    def register(check: Callable[..., Iterable[Hit]]) -> Callable[..., Iterable[Hit]]:
+    def register(check: Check) -> Check:
         if code in RULES or any(other.name == name for other in RULES.values()):
             raise ValueError(f"rule {code} {name} is registered twice")
         if not check.__doc__:

@@ -15,21 +15,29 @@ _ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
 
 
 @rule(
-    "T401", "overfitting", subject="log", severity="warning",
+    "T401",
+    "overfitting",
+    subject="log",
+    severity="warning",
     options={"rise": Option(1.25, "how many times its lowest the test loss must be at the end")},
-)  # fmt: skip
+)
 def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
     """The test loss rises while the training loss still falls.
 
     ## What it finds
 
-    At least 4 tests of a net with a loss, whose lowest loss lies before the last quarter of them, which at the
-    end is 1.25 times that or more, and above the training loss, which is lower at the end than it was then. Where
-    the test loss has only stopped falling over the last half of the tests, nothing is said: that may be the rate.
+    At least 4 tests of a net with a loss, whose lowest loss lies before the last quarter of them, which at
+    the
+    end is 1.25 times that or more, and above the training loss, which is lower at the end than it was then.
+    Where there is an accuracy, it must not have
+    gained meanwhile. Where
+    the test loss has only stopped falling over the last half of the tests, nothing is said: that may be the
+    rate.
 
     ## Why it hurts
 
-    What is learnt from then on is the training set. The snapshot nearest to the lowest test loss is the one to
+    What is learnt from then on is the training set. The snapshot nearest to the lowest test loss is the one
+    to
     use.
 
     ## Fix
@@ -47,8 +55,13 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
     if log.first_bad_iteration is not None or explosion(log) is not None:
         return
     for net in sorted({test.net for test in log.tests}):
-        curve = [(test, out.value) for test in log.tests if test.net == net for out in test.outputs[:8]
-                 if out.weight and out.weight > 0 and math.isfinite(out.value)]  # fmt: skip
+        curve = [
+            (test, out.value)
+            for test in log.tests
+            if test.net == net
+            for out in test.outputs[:8]
+            if out.weight and out.weight > 0 and math.isfinite(out.value)
+        ]
         if len({test.line for test, _ in curve}) < 4:
             continue
         names = [out.name for out in curve[0][0].outputs if out.weight]
@@ -59,17 +72,33 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
         at, best = curve[lowest]
         if lowest >= len(curve) * 0.75 or end < rise * best or end - best < 0.02:
             continue
-        train_then = [s.loss for s in log.steps if at.iteration is not None and s.iteration <= at.iteration][-5:]
+        train_then = [s.loss for s in log.steps if at.iteration is not None and s.iteration <= at.iteration][
+            -5:
+        ]
         train_now = [s.loss for s in log.steps][-5:]
         if not train_then or median(train_now) > median(train_then) or median(train_now) > end:
             continue
         last = curve[-1][0]
+        scored = [(_accuracy(test), test) for test, _ in curve]
+        reached = _accuracy(at)
+        if reached is not None and (scored[-1][0] or 0.0) >= reached:
+            continue  # its guesses are better, if bolder
         yield Cause(
             "overfitting",
-            f"the test loss rose from {best:.4g} (iteration {at.iteration}) to {end:.4g} while the training loss fell to {median(train_now):.4g}",
-            f"From iteration {at.iteration} on the training set is learnt by heart.", 0.85,
-            None, names[0], at.iteration, at.line, shown(_test_line(at, best), _test_line(last, end), step_line(log.steps[-1])),
-        )  # fmt: skip
+            f"the test loss rose from {best:.4g} (iteration {at.iteration}) to {end:.4g} while the "
+            f"training loss fell to {median(train_now):.4g}",
+            f"From iteration {at.iteration} on the training set is learnt by heart.",
+            0.85,
+            None,
+            names[0],
+            at.iteration,
+            at.line,
+            shown(_test_line(at, best), _test_line(last, end), step_line(log.steps[-1])),
+        )
+
+
+def _accuracy(test: Test) -> float | None:
+    return next((out.value for out in test.outputs if "acc" in out.name.lower()), None)
 
 
 def _test_line(test: Test, value: float) -> Shown:
@@ -82,13 +111,16 @@ def test_at_chance(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    A softmax training that has learnt, and at least 3 tests whose accuracy is within a tenth of 1/K, or whose loss is at
-    or over ln K, to the end. Also an accuracy of exactly 1 while the loss is NaN: comparisons with NaN are false,
+    A softmax training that has learnt, and at least 3 tests whose accuracy is within a tenth of 1/K, or
+    whose loss is at
+    or over ln K, to the end. Also an accuracy of exactly 1 while the loss is NaN: comparisons with NaN are
+    false,
     so Accuracy counts every item.
 
     ## Why it hurts
 
-    The test net sees other data (another transform, mean or label order), or BatchNorm's stored statistics are not
+    The test net sees other data (another transform, mean or label order), or BatchNorm's stored statistics
+    are not
     those of the training.
 
     ## Sources
@@ -100,10 +132,16 @@ def test_at_chance(log: Evidence) -> Iterator[Cause]:
         broken = [out for out in test.outputs if not math.isfinite(out.value) or 87.3 < out.value < 87.37]
         if perfect and broken:
             yield Cause(
-                "accuracy-of-nan", f"accuracy is 1 while {broken[0].name} = {broken[0].value:g}: the scores are NaN",
-                "Comparisons with NaN are false, so Accuracy counts every item as right.", 0.4,
-                None, perfect[0].name, test.iteration, test.line, (_test_line(test, broken[0].value),),
-            )  # fmt: skip
+                "accuracy-of-nan",
+                f"accuracy is 1 while {broken[0].name} = {broken[0].value:g}: the scores are NaN",
+                "Comparisons with NaN are false, so Accuracy counts every item as right.",
+                0.4,
+                None,
+                perfect[0].name,
+                test.iteration,
+                test.line,
+                (_test_line(test, broken[0].value),),
+            )
             break
     if log.classes is None or log.classes < 3 or log.first_bad_iteration is not None or not learnt(log):
         return
@@ -113,36 +151,63 @@ def test_at_chance(log: Evidence) -> Iterator[Cause]:
     last = log.tests[-3:]
     if len(last) < 3 or (log.tests[-1].iteration or 0) == 0:
         return
-    values = [out.value for test in last for out in test.outputs if any(word in out.name.lower() for word in _ACCURACIES)]
+    values = [
+        out.value
+        for test in last
+        for out in test.outputs
+        if any(word in out.name.lower() for word in _ACCURACIES)
+    ]
     if not values or any(abs(value - 1 / log.classes) > 0.1 / log.classes for value in values):
         return
     yield Cause(
-        "test-at-chance", f"the test accuracy stays at {values[-1]:.4g}, which is 1/{log.classes}, while the training loss fell to {log.steps[-1].loss:.4g}",
-        "Training and test do not see the same: compare transform_param, mean and label order, and BatchNorm's use_global_stats.", 0.8,
-        None, None, log.tests[-1].iteration, log.tests[-1].line,
-        shown((Shown(t.line, f"Iteration {t.iteration}: " + ", ".join(f"{o.name} = {o.value:g}" for o in t.outputs[:3])) for t in last), step_line(log.steps[-1])),
-    )  # fmt: skip
+        "test-at-chance",
+        f"the test accuracy stays at {values[-1]:.4g}, which is 1/{log.classes}, while "
+        f"the training loss fell to {log.steps[-1].loss:.4g}",
+        "Training and test do not see the same: compare transform_param, mean and label order, and "
+        "BatchNorm's use_global_stats.",
+        0.8,
+        None,
+        None,
+        log.tests[-1].iteration,
+        log.tests[-1].line,
+        shown(
+            (
+                Shown(
+                    t.line,
+                    f"Iteration {t.iteration}: "
+                    + ", ".join(f"{o.name} = {o.value:g}" for o in t.outputs[:3]),
+                )
+                for t in last
+            ),
+            step_line(log.steps[-1]),
+        ),
+    )
 
 
 @rule("T403", "clipping-always", subject="log", severity="warning")
 def clipping_always(log: Evidence) -> Iterator[Cause]:
-    """Gradients are clipped in every iteration, far below their usual size: the bound is a learning rate in disguise.
+    """Gradients are clipped in every iteration, far below their usual size: the bound is a learning rate in
+    disguise.
 
     ## What it finds
 
     `Gradient clipping: scaling down gradients (L2 norm A > B)` in every iteration with a median norm of 10
-    times the bound or more, in logs with at least 4 such lines and a loss that did not learn, or with nothing else
-    to judge by (an excerpt). Recurrent nets that clip always and learn are healthy and not reported. One or two
+    times the bound or more, in logs with at least 4 such lines and a loss that did not learn, or with
+    nothing else
+    to judge by (an excerpt). Recurrent nets that clip always and learn are healthy and not reported. One or
+    two
     lines are no finding, as clipping is there to act now and then.
 
     ## Why it hurts
 
-    Every step has the same length, whatever the gradient; what the rate says no longer counts, and the norm tells
+    Every step has the same length, whatever the gradient; what the rate says no longer counts, and the norm
+    tells
     that something is large by its making: a loss that is a sum, targets that are not scaled.
 
     ## Fix
 
-    Look for what makes the norm so large. `--fix` writes the 90th percentile of the norms, as half of the steps
+    Look for what makes the norm so large. `--fix` writes the 90th percentile of the norms, as half of the
+    steps
     would be cut by the median, and the largest would let through what clipping is for.
 
     ## Sources
@@ -159,11 +224,21 @@ def clipping_always(log: Evidence) -> Iterator[Cause]:
     if not always or times < 10 or learnt(log) or explosion(log) is not None:
         return
     yield Cause(
-        "clipping-always", f"gradients are clipped in every iteration: a norm of {median(norms):.3g} against a bound of {clipped[-1].bound:g}",
-        f"Each step is cut to 1/{times:.0f}: the bound, not the rate, sets its length. Norms that large come of a loss that is a sum, or of targets that are not scaled.",
-        0.75, None, None, clipped[0].iteration, clipped[0].line,
-        shown(Shown(each.line, f"Gradient clipping: L2 norm {each.norm:g} > {each.bound:g}") for each in clipped[:3]),
-    )  # fmt: skip
+        "clipping-always",
+        f"gradients are clipped in every iteration: a norm of {median(norms):.3g} "
+        f"against a bound of {clipped[-1].bound:g}",
+        f"Each step is cut to 1/{times:.0f}: the bound, not the rate, sets its length. Norms that large "
+        f"come of a loss that is a sum, or of targets that are not scaled.",
+        0.75,
+        None,
+        None,
+        clipped[0].iteration,
+        clipped[0].line,
+        shown(
+            Shown(each.line, f"Gradient clipping: L2 norm {each.norm:g} > {each.bound:g}")
+            for each in clipped[:3]
+        ),
+    )
 
 
 @rule("T404", "label-out-of-range", subject="log", severity="error")
@@ -172,8 +247,10 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    In debug_info: a top of a data layer that a softmax loss over K classes takes as its labels, with a mean |x|
-    over K - 1, where the loss ignores no label. Labels that are merely shifted by one have a mean below that, and
+    In debug_info: a top of a data layer that a softmax loss over K classes takes as its labels, with a mean
+    |x|
+    over K - 1, where the loss ignores no label. Labels that are merely shifted by one have a mean below
+    that, and
     leave no trace in the log.
 
     ## Why it hurts
@@ -197,15 +274,25 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
         if "loss_param" in layer.message and "ignore_label" in layer.message["loss_param"]:
             continue
         for passed in (*log.run.passes.sample, *log.passes):
-            label = next((v for v in log.bottoms_of(passed, out.layer) if v.key.blob == layer.bottoms[1].name), None)
+            label = next(
+                (v for v in log.bottoms_of(passed, out.layer) if v.key.blob == layer.bottoms[1].name), None
+            )
             if label is None or not label.finite or label.value <= classes - 1:
                 continue
             step = next((s for s in log.steps if s.iteration == passed.iteration), log.steps[-1])
             yield Cause(
-                "label-out-of-range", f"labels are out of range: the mean of '{label.key.blob}' is {label.value:.6g}, for {classes} classes",
-                f"The largest label that '{out.layer}' can take is {classes - 1}; a release build reads memory beside the scores instead of complaining.",
-                0.97, label.key.layer, label.key.blob, passed.iteration, label.line, shown(value_line(label), step_line(step)),
-            )  # fmt: skip
+                "label-out-of-range",
+                f"labels are out of range: the mean of '{label.key.blob}' is "
+                f"{label.value:.6g}, for {classes} classes",
+                f"The largest label that '{out.layer}' can take is {classes - 1}; a release build reads "
+                f"memory beside the scores instead of complaining.",
+                0.97,
+                label.key.layer,
+                label.key.blob,
+                passed.iteration,
+                label.line,
+                shown(value_line(label), step_line(step)),
+            )
             return
 
 
@@ -223,7 +310,8 @@ def need_debug_info(log: Evidence) -> Iterator[Cause]:
 
     ## Fix
 
-    `--fix` writes `debug_info: true` and `display: 1`. Run it again for as many iterations as it took to break.
+    `--fix` writes `debug_info: true` and `display: 1`. Run it again for as many iterations as it took to
+    break.
 
     ## Sources
 
@@ -235,9 +323,13 @@ def need_debug_info(log: Evidence) -> Iterator[Cause]:
     sound = len(log.healthy)
     yield Cause(
         "need-debug-info" if sound else "nan-from-the-start",
-        f"the loss is {step.loss:g} at iteration {step.iteration}, and the log has no debug_info to tell which layer went first",
+        f"the loss is {step.loss:g} at iteration {step.iteration}, and the log has no debug_info to tell "
+        f"which layer went first",
         f"Set debug_info: true and display: 1, and run it again for {step.iteration + 1} iterations.",
-        0.2 if sound > 1 else 0.5, None, None, step.iteration, step.line, shown((step_line(s) for s in log.healthy[-2:]), step_line(step)),
-    )  # fmt: skip
-
-
+        0.2 if sound > 1 else 0.5,
+        None,
+        None,
+        step.iteration,
+        step.line,
+        shown((step_line(s) for s in log.healthy[-2:]), step_line(step)),
+    )

@@ -1,4 +1,6 @@
-"""Why gradients and loss blew up: the rate, a loss's weight or scale, a start that is too large, the solver's numbers."""
+"""Why gradients and loss blew up: the rate, a loss's weight or scale, a start that is too large, the
+solver's numbers.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,15 @@ import math
 from collections.abc import Iterator
 
 from ..rule import Option, rule
-from ..training_log.causes import Cause, norms_line, rate_line, shown, step_line, value_line
+from ..training_log.causes import Cause, Shown, norms_line, rate_line, shown, step_line, value_line
 from ..training_log.course import Explosion, course, explosion
-from ..training_log.evidence import REGRESSION_LOSSES, SOFTMAX_LOSSES, Evidence, Output
+from ..training_log.evidence import LARGEST_SOFTMAX_TERM, REGRESSION_LOSSES, SOFTMAX_LOSSES, Evidence, Output
 from ..training_log.run import Step, Value
 
 _ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta", "AMSGrad"})
 
 
-def _path(log: Evidence, blown: Explosion) -> tuple[object, ...]:
+def _path(log: Evidence, blown: Explosion) -> tuple[Shown | None, ...]:
     steps = [log.steps[0], *blown.path[:3]]
     return tuple(line for step in steps for line in (step_line(step), norms_line(step)) if line is not None)
 
@@ -22,29 +24,60 @@ def _path(log: Evidence, blown: Explosion) -> tuple[object, ...]:
 def _told(log: Evidence, blown: Explosion) -> str:
     """The explosion in a sentence: where it began, how far it went, how it ended."""
     steps = blown.path
-    words = f"The loss went from {log.steps[0].loss:.4g} to {max((abs(s.loss) for s in steps), default=0):.4g}"
+    words = (
+        f"The loss went from {log.steps[0].loss:.4g} to {max((abs(s.loss) for s in steps), default=0):.4g}"
+    )
     norms = [step.norms.l2_diff for step in (log.steps[0], *steps) if step.norms is not None]
     if norms:
         words += f", the gradient's L2 norm from {norms[0]:.3g} to {max(norms):.3g}"
     if blown.finite:
         how = course(log)
         return words + (f"; it ended at {how.end * log.loss_scale:.4g}." if how else ".")
-    where = f" in '{log.first_bad.key.layer}' ({log.first_bad.key.role} '{log.first_bad.key.blob}')" if log.first_bad else ""
+    where = (
+        f" in '{log.first_bad.key.layer}' ({log.first_bad.key.role} '{log.first_bad.key.blob}')"
+        if log.first_bad
+        else ""
+    )
     overflow = "" if not where else ", which overflowed first for being the largest, not for being to blame"
-    return words + f"; the first value that is not finite is at iteration {log.first_bad_iteration}{where}{overflow}."
+    return (
+        words
+        + f"; the first value that is not finite is at iteration {log.first_bad_iteration}{where}{overflow}."
+    )
 
 
 def _cause(
-    log: Evidence, blown: Explosion, cause: str, message: str, reason: str, confidence: float,
-    *, layer: str | None = None, blob: str | None = None, extra: tuple[object, ...] = (), severity: str = "",
-) -> Cause:  # fmt: skip
+    log: Evidence,
+    blown: Explosion,
+    cause: str,
+    message: str,
+    reason: str,
+    confidence: float,
+    *,
+    layer: str | None = None,
+    blob: str | None = None,
+    extra: tuple[Shown | None, ...] = (),
+    severity: str = "",
+) -> Cause:
     bad = log.first_bad
     iteration = log.first_bad_iteration if log.first_bad_iteration is not None else blown.begin.iteration
-    line = bad.line if bad is not None else log.first_bad_step.line if log.first_bad_step else blown.begin.line
+    line = (
+        bad.line if bad is not None else log.first_bad_step.line if log.first_bad_step else blown.begin.line
+    )
     if layer is None and bad is not None:
         layer, blob = bad.key.layer, bad.key.blob
-    evidence = shown(*extra, *_path(log, blown), value_line(bad) if bad else None)  # type: ignore[arg-type]
-    return Cause(cause, message, f"{reason} {_told(log, blown)}", confidence, layer, blob, iteration, line, evidence, severity)
+    evidence = shown(*extra, *_path(log, blown), value_line(bad) if bad else None)
+    return Cause(
+        cause,
+        message,
+        f"{reason} {_told(log, blown)}",
+        confidence,
+        layer,
+        blob,
+        iteration,
+        line,
+        evidence,
+        severity,
+    )
 
 
 @rule("T201", "learning-rate-explosion", subject="log", severity="error")
@@ -53,8 +86,10 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    A run that began sound - a first loss like chance, gradients of ordinary size - and in which the gradient's
-    norm or the loss then grew by decades within a few iterations, into NaN or infinity, or to a loss from which
+    A run that began sound - a first loss like chance, gradients of ordinary size - and in which the
+    gradient's
+    norm or the loss then grew by decades within a few iterations, into NaN or infinity, or to a loss from
+    which
     it did not come back. A softmax loss sits at k/N of 87.3365 (-ln FLT_MIN: probabilities that are 0) on the
     way, MultinomialLogisticLoss and InfogainLoss at 46.05 (-ln 1e-20).
 
@@ -66,13 +101,16 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     ## Why it hurts
 
     A step that overshoots makes the next gradient larger than the last; with momentum it takes a handful of
-    iterations from the first sign to NaN. Values of debug_info towards 1e8 are never reasonable. Note that these
+    iterations from the first sign to NaN. Values of debug_info towards 1e8 are never reasonable. Note that
+    these
     are means of |x|, not norms; only the line "All net params" has norms.
 
     ## Fix
 
-    `--fix` divides `base_lr` by 10, or by 100 where it took less than 10 iterations, and writes `clip_gradients`
-    from the norms of the sound part. Of 48 runs that went NaN, a tenth of the rate made 17 finite, a hundredth
+    `--fix` divides `base_lr` by 10, or by 100 where it took less than 10 iterations, and writes
+    `clip_gradients`
+    from the norms of the sound part. Of 48 runs that went NaN, a tenth of the rate made 17 finite, a
+    hundredth
     29, clipping at 1 made 44 finite; but 11, 16 and 23 of them learnt.
 
     ## When to ignore it
@@ -91,42 +129,74 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     negative = next((step for step in log.steps if step.rate is not None and step.rate < 0), None)
     if negative is not None:
         yield _cause(
-            log, blown, "learning-rate-negative", f"the learning rate is negative: {negative.rate:g}",
-            "Every step goes uphill.", 0.99, extra=(rate_line(negative),),
-        )  # fmt: skip
+            log,
+            blown,
+            "learning-rate-negative",
+            f"the learning rate is negative: {negative.rate:g}",
+            "Every step goes uphill.",
+            0.99,
+            extra=(rate_line(negative),),
+        )
         return
     rose = _rose(log, begin)
     if rose is not None:
         before, after = rose
         yield _cause(
-            log, blown, "learning-rate-step",
-            f"the learning rate rose from {before.rate:g} to {after.rate:g} at iteration {after.iteration}, and gradients blew up after it",
-            "The training was sound at the lower rate.", 0.95, extra=(rate_line(before), rate_line(after)),
-        )  # fmt: skip
+            log,
+            blown,
+            "learning-rate-step",
+            f"the learning rate rose from {before.rate:g} to {after.rate:g} at iteration "
+            f"{after.iteration}, and gradients blew up after it",
+            "The training was sound at the lower rate.",
+            0.95,
+            extra=(rate_line(before), rate_line(after)),
+        )
         return
-    if blown.finite and blown.at_start > 3 and max(abs(log.raw_loss(step)) for step in log.healthy) < 1.5 * abs(log.raw_loss(log.steps[0])):
+    if (
+        blown.finite
+        and blown.at_start > 3
+        and max(abs(log.raw_loss(step)) for step in log.healthy) < 1.5 * abs(log.raw_loss(log.steps[0]))
+    ):
         return  # it was as large from the start: T204
     rate = next((step.rate for step in log.steps if step.rate), None)
     leader = _leader(log)
     led = f" The gradient of '{leader.key.layer}' grew most." if leader is not None else ""
     shared = log.setting("iter_size") > 1
     sure = 0.8 if blown.at_start < 2.5 else 0.65 if blown.at_start < 6 else 0.45
-    if any(out.weight > 1 for out in log.outputs) or any(out.type in REGRESSION_LOSSES for out in log.outputs):
+    if any(out.weight > 1 for out in log.outputs) or any(
+        out.type in REGRESSION_LOSSES for out in log.outputs
+    ):
         sure = min(sure, 0.7)
     how = "diverged" if blown.finite else "exploded"
     told = f" of {rate:g}" if rate else ""
     kind = log.solver_type
-    adaptive = f" {kind}'s steps do not depend on the size of gradients, so clipping does not help; only the rate does." if kind in _ADAPTIVE else ""
+    adaptive = (
+        f" {kind}'s steps do not depend on the size of gradients, so clipping does not help; only the "
+        f"rate does."
+        if kind in _ADAPTIVE
+        else ""
+    )
     yield _cause(
-        log, blown, "learning-rate-too-high", f"the training {how}: a learning rate{told} is too high for it",
-        f"It began to grow at iteration {begin.iteration}.{led}{adaptive}" + (" The gradients of iter_size passes are divided by their number." if shared else ""),
-        sure, extra=(rate_line(log.steps[0]),),
-    )  # fmt: skip
+        log,
+        blown,
+        "learning-rate-too-high",
+        f"the training {how}: a learning rate{told} is too high for it",
+        f"It began to grow at iteration {begin.iteration}.{led}{adaptive}"
+        + (" The gradients of iter_size passes are divided by their number." if shared else ""),
+        sure,
+        extra=(rate_line(log.steps[0]),),
+    )
 
 
 def _rose(log: Evidence, begin: Step) -> tuple[Step, Step] | None:
-    """The last two displayed rates of which the second is at least twice the first, before the explosion began."""
-    rates = [step for step in log.steps if step.rate is not None and step.rate > 0 and step.iteration <= begin.iteration]
+    """The last two displayed rates of which the second is at least twice the first, before the explosion
+    began.
+    """
+    rates = [
+        step
+        for step in log.steps
+        if step.rate is not None and step.rate > 0 and step.iteration <= begin.iteration
+    ]
     for before, after in zip(rates[::-1][1:], rates[::-1], strict=False):
         assert before.rate is not None
         assert after.rate is not None
@@ -144,27 +214,36 @@ def _leader(log: Evidence) -> Value | None:
     grown = [
         (value.value / start[value.key], value)
         for value in last
-        if value.key.what == "diff" and value.key.role == "param" and start.get(value.key, 0) > 0 and value.finite
+        if value.key.what == "diff"
+        and value.key.role == "param"
+        and start.get(value.key, 0) > 0
+        and value.finite
     ]
     return max(grown, key=lambda each: each[0])[1] if grown else None
 
 
 @rule(
-    "T202", "loss-weight-explosion", subject="log", severity="error",
+    "T202",
+    "loss-weight-explosion",
+    subject="log",
+    severity="error",
     options={"share": Option(0.75, "which part of the first loss makes a loss the leading one")},
-)  # fmt: skip
+)
 def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
     """Gradients blew up, and one loss with a weight over 1 made nearly all of them.
 
     ## What it finds
 
-    In a run that blew up: an output with a weight (`aux_loss = 2.37 (* 1000 = 2367 loss)`) over 1 that makes 75 %
-    of the first displayed loss or more, or the only loss with a weight of 10 or more. A negative weight is named
+    In a run that blew up: an output with a weight (`aux_loss = 2.37 (* 1000 = 2367 loss)`) over 1 that makes
+    75 %
+    of the first displayed loss or more, or the only loss with a weight of 10 or more. A negative weight is
+    named
     too: the training then climbs.
 
     ## Why it hurts
 
-    A weight is a factor on that loss's gradients: what the layers below feel is rate times weight. In a small net
+    A weight is a factor on that loss's gradients: what the layers below feel is rate times weight. In a
+    small net
     weights of 1 and 3 were fine, 10 was NaN in iteration 13, 1000 in 5. Lowering the rate instead starves the
     other losses.
 
@@ -186,20 +265,31 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
     for out in log.outputs:
         if out.weight < 0:
             yield _cause(
-                log, blown, "loss-weight-negative", f"loss '{out.layer}' has a weight of {out.weight:g}: the training climbs it",
-                "Caffe takes a negative weight without a word.", 0.98, layer=out.layer, blob=out.name,
-            )  # fmt: skip
+                log,
+                blown,
+                "loss-weight-negative",
+                f"loss '{out.layer}' has a weight of {out.weight:g}: the training climbs it",
+                "Caffe takes a negative weight without a word.",
+                0.98,
+                layer=out.layer,
+                blob=out.name,
+            )
     total = sum(abs(out.weighted) for out in log.outputs if math.isfinite(out.weighted))
     for out in log.outputs:
         part = abs(out.weighted) / total if total else 0.0
         several = len(log.outputs) > 1 and out.weight > 1 and part >= share
         if several or (len(log.outputs) == 1 and out.weight >= 10):
             yield _cause(
-                log, blown, "loss-weight-too-high",
+                log,
+                blown,
+                "loss-weight-too-high",
                 f"loss '{out.layer}' has a weight of {out.weight:g} and makes {part:.0%} of the first loss",
-                f"Of {out.first:.4g} it makes {out.weighted:.4g}; every gradient below it is {out.weight:g} times as large.{_diff_share(log)}",
-                0.93 if several or out.weight >= 30 else 0.75, layer=out.layer, blob=out.name,
-            )  # fmt: skip
+                f"Of {out.first:.4g} it makes {out.weighted:.4g}; every gradient below it is "
+                f"{out.weight:g} times as large.{_diff_share(log)}",
+                0.93 if several or out.weight >= 30 else 0.75,
+                layer=out.layer,
+                blob=out.name,
+            )
 
 
 def _diff_share(log: Evidence) -> str:
@@ -217,15 +307,18 @@ def _diff_share(log: Evidence) -> str:
 
 @rule("T203", "loss-scale-explosion", subject="log", severity="error")
 def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
-    """Gradients blew up because the loss is a large number by its making: a sum, or targets that are not scaled.
+    """Gradients blew up because the loss is a large number by its making: a sum, or targets that are not
+    scaled.
 
     ## What it finds
 
     In a run that blew up:
 
-    - EuclideanLoss and its kin on targets whose mean |x| is 3 or more (pixels, coordinates, class numbers), or
+    - EuclideanLoss and its kin on targets whose mean |x| is 3 or more (pixels, coordinates, class numbers),
+    or
       that adds up 32 or more outputs for each item, as it divides by the number of items only
-    - a softmax or sigmoid loss that is a multiple of ln K (ln 2) at the start though its scores are small: the sum
+    - a softmax or sigmoid loss that is a multiple of ln K (ln 2) at the start though its scores are small:
+    the sum
       over a batch or picture (`normalization: NONE`, `BATCH_SIZE`), or an infogain matrix with large entries
     - MultinomialLogisticLoss on scores that are no probabilities: a first loss near 46.05 times their share
 
@@ -257,27 +350,49 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
     first = log.first_pass
     target = None
     if first is not None and len(layer.bottoms) > 1:
-        target = next((value for value in log.bottoms_of(first, out.layer) if value.key.blob == layer.bottoms[1].name), None)
+        target = next(
+            (value for value in log.bottoms_of(first, out.layer) if value.key.blob == layer.bottoms[1].name),
+            None,
+        )
     items = _elements(log, out.layer)
     if target is not None and target.value >= 3 and target.finite:
         yield _cause(
-            log, blown, "targets-not-scaled",
-            f"the targets of '{out.layer}' are large: mean |x| of '{target.key.blob}' is {target.value:.4g}, the first loss {out.first:.4g}",
+            log,
+            blown,
+            "targets-not-scaled",
+            f"the targets of '{out.layer}' are large: mean |x| of '{target.key.blob}' is "
+            f"{target.value:.4g}, the first loss {out.first:.4g}",
             "The gradient of a squared difference grows with the target. Scale the targets to about 1.",
-            0.93 if target.value >= 10 else 0.85, layer=out.layer, blob=target.key.blob, extra=(value_line(target),),
-        )  # fmt: skip
+            0.93 if target.value >= 10 else 0.85,
+            layer=out.layer,
+            blob=target.key.blob,
+            extra=(value_line(target),),
+        )
     elif items is not None and items >= 32:
         yield _cause(
-            log, blown, "loss-not-normalised", f"'{out.layer}' adds up {items} outputs for each item: its first value is {out.first:.4g}",
-            f"{out.type} divides by the number of items only, so its gradient is {items} times that of a mean: it wants a rate that much lower, or a loss_weight of {1 / items:.1g}.",
-            0.82, layer=out.layer, blob=out.name,
-        )  # fmt: skip
+            log,
+            blown,
+            "loss-not-normalised",
+            f"'{out.layer}' adds up {items} outputs for each item: its first value is {out.first:.4g}",
+            f"{out.type} divides by the number of items only, so its gradient is {items} times that of a "
+            f"mean: it wants a rate that much lower, or a loss_weight of {1 / items:.1g}.",
+            0.82,
+            layer=out.layer,
+            blob=out.name,
+        )
     elif target is None and out.first >= 10:
         yield _cause(
-            log, blown, "targets-not-scaled", f"the first value of '{out.layer}' is {out.first:.4g}: its targets are not near 1, or it adds up many",
-            f"{out.type} divides by the number of items only. With `debug_info: true` the log would show the targets.",
-            0.8, layer=out.layer, blob=out.name,
-        )  # fmt: skip
+            log,
+            blown,
+            "targets-not-scaled",
+            f"the first value of '{out.layer}' is {out.first:.4g}: its "
+            f"targets are not near 1, or it adds up many",
+            f"{out.type} divides by the number of items only. With `debug_info: true` the log would show "
+            f"the targets.",
+            0.8,
+            layer=out.layer,
+            blob=out.name,
+        )
 
 
 def _elements(log: Evidence, loss: str) -> int | None:
@@ -307,43 +422,85 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
     times = out.first / math.log(classes)
     scores = None
     if first is not None and layer.bottoms:
-        scores = next((v for v in log.bottoms_of(first, out.layer) if v.key.blob == layer.bottoms[0].name), None)
+        scores = next(
+            (v for v in log.bottoms_of(first, out.layer) if v.key.blob == layer.bottoms[0].name), None
+        )
     how = str(layer.message["loss_param"]["normalization"]) if "loss_param" in layer.message else ""
-    summed = "normalization" in layer.message["loss_param"] and how in ("NONE", "0", "BATCH_SIZE", "3", "2") if "loss_param" in layer.message else False
+    summed = (
+        "normalization" in layer.message["loss_param"] and how in ("NONE", "0", "BATCH_SIZE", "3", "2")
+        if "loss_param" in layer.message
+        else False
+    )
     if times <= 3:
         return
     if summed:
         yield _cause(
-            log, blown, "loss-not-normalised", f"'{out.layer}' is a sum (normalization: {how}): {out.first:.4g} at the start, {times:.3g} times ln {classes}",
-            f"Its gradient is {times:.3g} times that of a mean, like a rate that much higher.", 0.95, layer=out.layer, blob=out.name,
-        )  # fmt: skip
+            log,
+            blown,
+            "loss-not-normalised",
+            f"'{out.layer}' is a sum (normalization: {how}): "
+            f"{out.first:.4g} at the start, {times:.3g} times ln {classes}",
+            f"Its gradient is {times:.3g} times that of a mean, like a rate that much higher.",
+            0.95,
+            layer=out.layer,
+            blob=out.name,
+        )
         return
     if out.type == "MultinomialLogisticLoss":
         yield _cause(
-            log, blown, "loss-wants-probabilities",
-            f"'{out.layer}' (MultinomialLogisticLoss) gets what is no probability: it starts at {out.first:.4g}, of 46.05 at most",
-            "It has no softmax inside, and its gradient divides by what it takes for a probability, floored at 1e-20. Use SoftmaxWithLoss.",
-            0.95, layer=out.layer, blob=out.name,
-        )  # fmt: skip
+            log,
+            blown,
+            "loss-wants-probabilities",
+            f"'{out.layer}' (MultinomialLogisticLoss) gets what is no probability: it starts at "
+            f"{out.first:.4g}, of 46.05 at most",
+            "It has no softmax inside, and its gradient divides by what it takes for a probability, "
+            "floored at 1e-20. Use SoftmaxWithLoss.",
+            0.95,
+            layer=out.layer,
+            blob=out.name,
+        )
         return
+    if scores is None and out.first > LARGEST_SOFTMAX_TERM + 1:
+        yield _cause(
+            log,
+            blown,
+            "loss-not-normalised",
+            f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}: it is a sum",
+            "A mean over terms of at most 87.34 cannot be that large.",
+            0.9,
+            layer=out.layer,
+            blob=out.name,
+        )
     if scores is not None and scores.value < 3:
         matrix = out.type == "InfogainLoss"
         yield _cause(
-            log, blown, "infogain-matrix-scale" if matrix else "loss-not-normalised",
-            f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}, though its scores are small (mean |x| {scores.value:.3g})",
-            ("The entries of its infogain matrix are that large." if matrix else "It is a sum over that many terms.")
+            log,
+            blown,
+            "infogain-matrix-scale" if matrix else "loss-not-normalised",
+            f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}, though its scores "
+            f"are small (mean |x| {scores.value:.3g})",
+            (
+                "The entries of its infogain matrix are that large."
+                if matrix
+                else "It is a sum over that many terms."
+            )
             + " Its gradient grows with them, like a rate that much higher.",
-            0.94, layer=out.layer, blob=out.name, extra=(value_line(scores),),
-        )  # fmt: skip
+            0.94,
+            layer=out.layer,
+            blob=out.name,
+            extra=(value_line(scores),),
+        )
 
 
 @rule("T204", "start-too-large", subject="log", severity="error")
 def start_too_large(log: Evidence) -> Iterator[Cause]:
-    """The first iteration is already far off: activations are large from the start, and the training is lost by it.
+    """The first iteration is already far off: activations are large from the start, and the training is lost
+    by it.
 
     ## What it finds
 
-    A run that blew up, or never got below chance, whose first softmax loss is 3 times ln K or more because its
+    A run that blew up, or never got below chance, whose first softmax loss is 3 times ln K or more because
+    its
     scores are large. What made them so, by the means of |x| of the first pass:
 
     - the input: a data layer's top with a mean |x| of 10 or more (pixels from 0 to 255)
@@ -353,7 +510,8 @@ def start_too_large(log: Evidence) -> Iterator[Cause]:
 
     ## Why it hurts
 
-    The loss is saturated: probabilities are 0 (87.3365 each), gradients are as large as they get, and the first
+    The loss is saturated: probabilities are 0 (87.3365 each), gradients are as large as they get, and the
+    first
     steps throw the weights about.
 
     ## Fix
@@ -363,7 +521,8 @@ def start_too_large(log: Evidence) -> Iterator[Cause]:
 
     ## Sources
 
-    softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python benchmarks/log_judge.py`.
+    softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python
+    benchmarks/log_judge.py`.
     """
     blown = explosion(log)
     if blown is None or blown.at_start < 3 or log.run.resumed:
@@ -372,10 +531,14 @@ def start_too_large(log: Evidence) -> Iterator[Cause]:
     first = log.first_pass
     if first is None:
         yield _cause(
-            log, blown, "start-too-large", f"the first loss is {blown.at_start:.3g} times chance (ln {log.classes})",
-            "Inputs or weights are too large, or the loss is a sum. With `debug_info: true` and `display: 1` the log would tell which.",
+            log,
+            blown,
+            "start-too-large",
+            f"the first loss is {blown.at_start:.3g} times chance (ln {log.classes})",
+            "Inputs or weights are too large, or the loss is a sum. With `debug_info: true` and "
+            "`display: 1` the log would tell which.",
             sure - 0.1,
-        )  # fmt: skip
+        )
         return
     scores = _scores(log)
     if scores is not None and scores.value < 3:
@@ -404,8 +567,16 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
         if log.is_data(view.name):
             for value in view.tops:
                 if value.value >= 10 and value.finite and not log.is_label(view.name, value.key.blob):
-                    factors.append((value.value / 0.5, "input-not-scaled", f"the input '{value.key.blob}' is not scaled: its mean |x| is {value.value:.4g}",
-                                    "Inputs around 1 are what fillers are made for.", value, ()))  # fmt: skip
+                    factors.append(  # noqa: PERF401  (too long for an expression)
+                        (
+                            value.value / 0.5,
+                            "input-not-scaled",
+                            f"the input '{value.key.blob}' is not scaled: its mean |x| is {value.value:.4g}",
+                            "Inputs around 1 are what fillers are made for.",
+                            value,
+                            (),
+                        )
+                    )
             continue
         bottoms = log.bottoms_of(log.first_pass, view.name)
         below = max((value.value for value in bottoms if value.finite), default=0.0)
@@ -414,52 +585,119 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
         gain = top.value / below
         evidence = tuple(bottoms[:1])
         if kind == "BatchNorm" and gain > 30:
-            factors.append((1e6 * gain, "batch-norm-blank-statistics", f"BatchNorm '{view.name}' multiplies by {gain:.3g}: its statistics are blank",
-                            "With use_global_stats it reads stored statistics, which are 0 without training: x / sqrt(eps).", top, evidence))  # fmt: skip
+            factors.append(
+                (
+                    1e6 * gain,
+                    "batch-norm-blank-statistics",
+                    f"BatchNorm '{view.name}' multiplies by {gain:.3g}: its statistics are blank",
+                    "With use_global_stats it reads stored statistics, which are 0 without "
+                    "training: x / sqrt(eps).",
+                    top,
+                    evidence,
+                )
+            )
         elif view.params and gain >= 3 and kind not in ("Scale", "Bias", "BatchNorm"):
-            factors.append((gain, "weights-too-large", f"the weights of '{view.name}' are too large: its output is {gain:.3g} times its input",
-                            f"The mean |x| of its weights is {view.params[0].value:.3g}: see its weight_filler (a gaussian without std has 1).", top, (*evidence, view.params[0])))  # fmt: skip
+            factors.append(
+                (
+                    gain,
+                    "weights-too-large",
+                    f"the weights of '{view.name}' are too large: its output is {gain:.3g} times its input",
+                    f"The mean |x| of its weights is {view.params[0].value:.3g}: see its "
+                    f"weight_filler (a gaussian without std has "
+                    f"1).",
+                    top,
+                    (*evidence, view.params[0]),
+                )
+            )
         elif kind == "Eltwise":
             sums.append((gain, top))
             if gain >= 10:
-                factors.append((gain, "layer-amplifies", f"Eltwise '{view.name}' makes its output {gain:.3g} times its inputs", "A product of values over 1, or a division, does that.", top, evidence))
+                factors.append(
+                    (
+                        gain,
+                        "layer-amplifies",
+                        f"Eltwise '{view.name}' makes its output {gain:.3g} times its inputs",
+                        "A product of values over 1, or a division, does that.",
+                        top,
+                        evidence,
+                    )
+                )
         elif gain >= 10 and kind not in ("Pooling",):
-            factors.append((gain, "layer-amplifies", f"layer '{view.name}' ({kind or 'type not known'}) makes its output {gain:.3g} times its input",
-                            "It is asked for what is near a point where it grows without bound.", top, evidence))  # fmt: skip
+            factors.append(
+                (
+                    gain,
+                    "layer-amplifies",
+                    f"layer '{view.name}' ({kind or 'type not known'}) "
+                    f"makes its output {gain:.3g} times its input",
+                    "It is asked for what is near a point where it grows without bound.",
+                    top,
+                    evidence,
+                )
+            )
     growth = math.prod(gain for gain, _ in sums)
-    if len(sums) >= 3 and growth >= 4 and not any(factor[1] == "batch-norm-blank-statistics" for factor in factors):
+    if (
+        len(sums) >= 3
+        and growth >= 4
+        and not any(factor[1] == "batch-norm-blank-statistics" for factor in factors)
+    ):
         last = sums[-1][1]
-        factors.append((growth, "residual-growth", f"{len(sums)} Eltwise sums without normalisation make the signal grow {growth:.3g} times: '{last.key.blob}' has a mean |x| of {last.value:.4g}",
-                        "Each sum adds the variance of its branch: put BatchNorm and Scale into the branches, or start their last weights at 0.", last, (sums[0][1],)))  # fmt: skip
+        factors.append(
+            (
+                growth,
+                "residual-growth",
+                f"{len(sums)} Eltwise sums without normalisation make "
+                f"the signal grow {growth:.3g} times: '{last.key.blob}' has a mean |x| of {last.value:.4g}",
+                "Each sum adds the variance of its branch: put BatchNorm and Scale into the "
+                "branches, or start their last weights at 0.",
+                last,
+                (sums[0][1],),
+            )
+        )
     factors.sort(key=lambda factor: -factor[0])
     leading = {factor[1]: factor for factor in reversed(factors)}  # of each kind the largest
-    for position, (_, cause, message, reason, value, evidence) in enumerate(sorted(leading.values(), key=lambda each: -each[0])):
+    for position, (_, cause, message, reason, value, evidence) in enumerate(
+        sorted(leading.values(), key=lambda each: -each[0])
+    ):
         others = [factor[4].key.layer for factor in factors if factor[1] == cause and factor[4] is not value]
         if others:
             reason += f" Likewise {', '.join(others[:4])}."
         yield _cause(
-            log, blown, cause, message, f"The first loss is {blown.at_start:.3g} times ln {log.classes}. {reason}",
-            sure - 0.04 * position, layer=value.key.layer, blob=value.key.blob,
+            log,
+            blown,
+            cause,
+            message,
+            f"The first loss is {blown.at_start:.3g} times ln {log.classes}. {reason}",
+            sure - 0.04 * position,
+            layer=value.key.layer,
+            blob=value.key.blob,
             extra=(*(value_line(each) for each in evidence), value_line(value)),
-        )  # fmt: skip
+        )
     if not factors:
         scores = _scores(log)
         yield _cause(
-            log, blown, "start-too-large", f"the first loss is {blown.at_start:.3g} times chance: the scores are too large",
-            f"Their mean |x| is {scores.value:.3g}." if scores else "", sure - 0.1,
-            layer=scores.key.layer if scores else None, blob=scores.key.blob if scores else None,
+            log,
+            blown,
+            "start-too-large",
+            f"the first loss is {blown.at_start:.3g} times chance: the scores are too large",
+            f"Their mean |x| is {scores.value:.3g}." if scores else "",
+            sure - 0.1,
+            layer=scores.key.layer if scores else None,
+            blob=scores.key.blob if scores else None,
             extra=(value_line(scores),) if scores else (),
-        )  # fmt: skip
+        )
 
 
 @rule("T205", "solver-explosion", subject="log", severity="error")
 def solver_explosion(log: Evidence) -> Iterator[Cause]:
-    """Gradients or weights blew up by a number of the solver that Caffe takes without a word: momentum, weight decay.
+    """Gradients or weights blew up by a number of the solver that Caffe takes without a word: momentum,
+    weight decay.
 
     ## What it finds
 
-    A run that blew up whose solver (given, or printed at the log's beginning) has a `momentum` of 1 or more or
-    below 0, or a weight decay that by itself makes weights grow: rate times decay over 2 (1 + momentum). Also a
+    A run that blew up whose solver (given, or printed at the log's beginning) has a `momentum` of 1 or more
+    or
+    below 0, or a weight decay that by itself makes weights grow: rate times decay over 2 (1 + momentum).
+    Also a
     negative weight decay.
 
     ## Why it hurts
@@ -482,14 +720,23 @@ def solver_explosion(log: Evidence) -> Iterator[Cause]:
     rate = next((step.rate for step in log.steps if step.rate is not None), log.setting("base_lr"))
     if momentum >= 1 or momentum < 0:
         yield _cause(
-            log, blown, "momentum-too-high", f"momentum is {momentum:g}",
-            "It has to be below 1: at 1 no step is ever forgotten, and the weights run away.", 0.97,
-        )  # fmt: skip
+            log,
+            blown,
+            "momentum-too-high",
+            f"momentum is {momentum:g}",
+            "It has to be below 1: at 1 no step is ever forgotten, and the weights run away.",
+            0.97,
+        )
     if rate * decay > 2 * (1 + max(momentum, 0.0)) or decay < 0:
         yield _cause(
-            log, blown, "weight-decay-too-high", f"weight_decay is {decay:g}: each step multiplies weights by {1 - rate * decay:.3g}",
-            "Decay alone makes the weights grow with alternating sign; clipping comes before it and cannot help.", 0.97,
-        )  # fmt: skip
+            log,
+            blown,
+            "weight-decay-too-high",
+            f"weight_decay is {decay:g}: each step multiplies weights by {1 - rate * decay:.3g}",
+            "Decay alone makes the weights grow with alternating sign; clipping comes before it and "
+            "cannot help.",
+            0.97,
+        )
 
 
 @rule("T206", "loss-unbounded", subject="log", severity="error")
@@ -498,7 +745,8 @@ def loss_unbounded(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    A displayed loss below 0 from a loss layer that cannot go there with sound inputs: SigmoidCrossEntropyLoss with
+    A displayed loss below 0 from a loss layer that cannot go there with sound inputs:
+    SigmoidCrossEntropyLoss with
     targets outside 0 to 1 (a class number, 255), InfogainLoss with negative entries, a softmax loss with a
     negative weight (T202), a layer that is no loss but has a loss_weight.
 
@@ -510,7 +758,13 @@ def loss_unbounded(log: Evidence) -> Iterator[Cause]:
 
     sigmoid_cross_entropy_loss_layer.cpp; infogain_loss_layer.cpp. Checked by running Caffe.
     """
-    known = {"SigmoidCrossEntropyLoss", "InfogainLoss", "MultinomialLogisticLoss", "SoftmaxWithLoss", "EuclideanLoss"}
+    known = {
+        "SigmoidCrossEntropyLoss",
+        "InfogainLoss",
+        "MultinomialLogisticLoss",
+        "SoftmaxWithLoss",
+        "EuclideanLoss",
+    }
     for out in log.outputs:
         if out.type not in known or out.weight < 0:
             continue
@@ -523,22 +777,35 @@ def loss_unbounded(log: Evidence) -> Iterator[Cause]:
         cause, why = {
             "SigmoidCrossEntropyLoss": ("targets-out-of-range", "its targets must be between 0 and 1"),
             "InfogainLoss": ("infogain-matrix-negative", "its infogain matrix has negative entries"),
-        }.get(out.type, ("loss-negative", "its labels or its code are out of order: this loss cannot be below 0"))
+        }.get(
+            out.type,
+            ("loss-negative", "its labels or its code are out of order: this loss cannot be below 0"),
+        )
         told = f" The mean |x| of '{target.key.blob}' is {target.value:.4g}." if target is not None else ""
         bad = log.first_bad
         yield Cause(
             cause,
             f"loss '{out.layer}' ({out.type}) fell below 0: {value:.4g} at iteration {iteration}",
             f"It then has no minimum: {why}.{told}",
-            0.96, out.layer, target.key.blob if target is not None else out.name,
+            0.96,
+            out.layer,
+            target.key.blob if target is not None else out.name,
             log.first_bad_iteration if log.first_bad_iteration is not None else iteration,
             bad.line if bad is not None else step.line,
-            shown(value_line(target) if target else None, step_line(log.steps[0]), step_line(step), (step_line(s) for s in log.healthy[-2:]), value_line(bad) if bad else None),
-        )  # fmt: skip
+            shown(
+                value_line(target) if target else None,
+                step_line(log.steps[0]),
+                step_line(step),
+                (step_line(s) for s in log.healthy[-2:]),
+                value_line(bad) if bad else None,
+            ),
+        )
 
 
 def _target(log: Evidence, out: Output) -> Value | None:
     layer = log.layers.get(out.layer)
     if layer is None or log.first_pass is None or len(layer.bottoms) < 2:
         return None
-    return next((v for v in log.bottoms_of(log.first_pass, out.layer) if v.key.blob == layer.bottoms[1].name), None)
+    return next(
+        (v for v in log.bottoms_of(log.first_pass, out.layer) if v.key.blob == layer.bottoms[1].name), None
+    )

@@ -1,4 +1,6 @@
-"""What is NaN or infinite without having grown so: data, labels, a layer out of its domain, a broken update."""
+"""What is NaN or infinite without having grown so: data, labels, a layer out of its domain, a broken
+update.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +15,52 @@ from ..training_log.run import Value
 
 # What makes each type of layer give NaN or infinity from finite inputs, with finite weights.
 DOMAINS = {
-    "Log": ("log-of-nonpositive", "Log has no value where shift + scale * x is 0 or less; add a shift, or clip its input"),
-    "Power": ("power-out-of-domain", "Power has no value for a negative base with a fractional power, and none for 0 with a negative one"),
+    "Log": (
+        "log-of-nonpositive",
+        "Log has no value where shift + scale * x is 0 or less; add a shift, or clip its input",
+    ),
+    "Power": (
+        "power-out-of-domain",
+        "Power has no value for a negative base with a fractional power, and none for 0 with a negative one",
+    ),
     "Exp": ("exp-overflow", "Exp overflows above about 88.7; scale its input down"),
-    "BatchNorm": ("batch-norm-zero-variance", "BatchNorm divides by sqrt(variance + eps): with eps 0 and no variance (a batch of one) that is 0/0; and use_global_stats without trained statistics divides by next to nothing"),
+    "BatchNorm": (
+        "batch-norm-zero-variance",
+        "BatchNorm divides by sqrt(variance + eps): with eps 0 and "
+        "no variance (a batch of one) that is 0/0; and use_global_stats without trained statistics divides "
+        "by next to nothing",
+    ),
     "BN": ("batch-norm-zero-variance", "the variance, a difference of two sums, came out negative or 0"),
-    "Scale": ("scale-of-not-finite", "what it multiplies is at the edge of what a float holds: look at the BatchNorm before it, whose statistics may be blank"),
-    "Dropout": ("dropout-ratio-1", "Dropout multiplies by 1/(1 - dropout_ratio): with a ratio of 1 that is 0 * inf"),
+    "Scale": (
+        "scale-of-not-finite",
+        "what it multiplies is at the edge of what a float holds: look at "
+        "the BatchNorm before it, whose statistics may be blank",
+    ),
+    "Dropout": (
+        "dropout-ratio-1",
+        "Dropout multiplies by 1/(1 - dropout_ratio): with a ratio of 1 that is 0 * inf",
+    ),
     "Pooling": ("pooling-in-place", "MAX pooling in place overwrites what it still has to read"),
     "LRN": ("lrn-zero-base", "LRN has no value where k + alpha/n * sum is 0 or less: k must be over 0"),
     "MVN": ("mvn-zero-variance", "MVN divides by the deviation of its input"),
     "Normalize": ("normalize-zero-vector", "Normalize divides by the length of a vector that may be 0"),
     "Eltwise": ("product-overflow", "a product of its inputs overflows"),
     "AbsVal": ("abs-gradient", "AbsVal's gradient is the sign of its input"),
-    "InfogainLoss": ("infogain-matrix-not-finite", "the infogain matrix holds a value that is not finite, or the scores are"),
-    "EuclideanLoss": ("loss-overflow", "the square of the difference overflows: the targets or predictions are beyond 1e19"),
+    "InfogainLoss": (
+        "infogain-matrix-not-finite",
+        "the infogain matrix holds a value that is not finite, or the scores are",
+    ),
+    "EuclideanLoss": (
+        "loss-overflow",
+        "the square of the difference overflows: the targets or predictions are beyond 1e19",
+    ),
     "ContrastiveLoss": ("contrastive-distance", "it divides by the distance of a pair, which may be 0"),
     "SoftmaxWithLoss": ("softmax-of-not-finite", "its scores are not finite, or all of a row are -inf"),
-    "MultinomialLogisticLoss": ("loss-out-of-domain", "it wants probabilities: feed it a Softmax, or use SoftmaxWithLoss"),
-}  # fmt: skip
+    "MultinomialLogisticLoss": (
+        "loss-out-of-domain",
+        "it wants probabilities: feed it a Softmax, or use SoftmaxWithLoss",
+    ),
+}
 
 
 @rule("T101", "input-not-finite", subject="log", severity="error")
@@ -41,7 +70,8 @@ def input_not_finite(log: Evidence) -> Iterator[Cause]:
     ## What it finds
 
     The first value of debug_info that is NaN or infinite, in the order of the log, where it is a data layer's
-    top: `[Forward] Layer data, top blob data data: nan`. What stands before it is sound. It says whether it is
+    top: `[Forward] Layer data, top blob data data: nan`. What stands before it is sound. It says whether it
+    is
     the data or what the losses compare with.
 
     Where only every so many iterations are displayed, the guilty batch may lie between two of them. Then the
@@ -61,7 +91,8 @@ def input_not_finite(log: Evidence) -> Iterator[Cause]:
 
     ## Sources
 
-    net.cpp, ForwardDebugInfo; pooling_layer.cpp; sgd_solver.cpp, ClipGradients. `python benchmarks/log_judge.py`
+    net.cpp, ForwardDebugInfo; pooling_layer.cpp; sgd_solver.cpp, ClipGradients. `python
+    benchmarks/log_judge.py`
     prints how it does on real logs.
     """
     bad = log.first_bad
@@ -69,12 +100,16 @@ def input_not_finite(log: Evidence) -> Iterator[Cause]:
         kind = "inf" if math.isinf(bad.value) else "nan"
         what = "label" if log.is_label(bad.key.layer, bad.key.blob) else "data"
         assert log.bad_pass is not None
-        batch = f" It is batch {log.bad_pass.iteration} from 0" if log.bad_pass.iteration is not None else ""
-        entries = f", entries {log.batch * log.bad_pass.iteration} to {log.batch * (log.bad_pass.iteration + 1) - 1} if nothing is shuffled" if batch and log.batch else ""
+        number, size = log.bad_pass.iteration, log.batch
+        batch = f" It is batch {number}, counted from 0" if number is not None else ""
+        if number is not None and size:
+            batch += f": entries {size * number} to {size * (number + 1) - 1} if nothing is shuffled"
         yield Cause(
             f"{kind}-in-{what}",
-            f"the {what} itself is {'infinite' if kind == 'inf' else 'NaN'}: top '{bad.key.blob}' of data layer '{bad.key.layer}'",
-            f"Everything before it is finite, and no solver setting can rescue a training from such a value.{batch}{entries}.",
+            f"the {what} itself is {'infinite' if kind == 'inf' else 'NaN'}: top '{bad.key.blob}' of "
+            f"data layer '{bad.key.layer}'",
+            f"Everything before it is finite, and no solver setting can rescue a training from such a "
+            f"value.{batch}.",
             0.98,
             bad.key.layer,
             bad.key.blob,
@@ -91,15 +126,19 @@ def input_not_finite(log: Evidence) -> Iterator[Cause]:
     before = log.healthy[-1]
     yield Cause(
         "nan-in-data",
-        f"a batch between iterations {before.iteration} and {step.iteration} is likely NaN or infinite itself",
-        f"At iteration {before.iteration} loss and gradients were sound and had not grown; at {step.iteration} all is NaN. "
+        f"a batch between iterations {before.iteration} and {step.iteration} is likely NaN or infinite "
+        f"itself",
+        f"At iteration {before.iteration} loss and gradients were sound and had not grown; at "
+        f"{step.iteration} all is NaN. "
         "With `display: 1` and `debug_info: true` the log would show the data layer first.",
         0.6,
         bad.key.layer if bad is not None else None,
         bad.key.blob if bad is not None else None,
         step.iteration,
         bad.line if bad is not None else step.line,
-        shown((step_line(each) for each in log.healthy[-3:]), step_line(step), value_line(bad) if bad else None),
+        shown(
+            (step_line(each) for each in log.healthy[-3:]), step_line(step), value_line(bad) if bad else None
+        ),
     )
 
 
@@ -136,7 +175,8 @@ def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    The first value that is not finite is a layer's top, its inputs and weights in the same pass are finite, and
+    The first value that is not finite is a layer's top, its inputs and weights in the same pass are finite,
+    and
     nothing had grown before: the layer was asked for what has no value. Which that is follows from its type:
     the logarithm of 0, a root of a negative number, 0/0 in BatchNorm with `eps: 0`, a Dropout of ratio 1, an
     infogain matrix with an infinity, a loss out of its domain.
@@ -164,12 +204,21 @@ def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
         return
     kind = log.type_of(bad.key.layer)
     loss = "Loss" in kind or kind == ""
-    cause, why = DOMAINS.get(kind, ("loss-out-of-domain" if loss else "layer-out-of-domain", "its inputs are finite, so it was asked for what has no value"))
+    cause, why = DOMAINS.get(
+        kind,
+        (
+            "loss-out-of-domain" if loss else "layer-out-of-domain",
+            "its inputs are finite, so it was asked for what has no value",
+        ),
+    )
     blank = _blank_statistics(log, bad)
     if blank:
-        cause, why = "batch-norm-blank-statistics", (
-            "the statistics of the BatchNorm below are all 0 (blobs 0 to 2), so it divides by sqrt(eps): "
-            "use_global_stats needs trained statistics"
+        cause, why = (
+            "batch-norm-blank-statistics",
+            (
+                "the statistics of the BatchNorm below are all 0 (blobs 0 to 2), so it divides by sqrt(eps): "
+                "use_global_stats needs trained statistics"
+            ),
         )
     yield Cause(
         cause,
@@ -180,7 +229,11 @@ def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
         bad.key.blob,
         log.bad_pass.iteration,
         bad.line,
-        shown((value_line(value) for value in (*blank, *bottoms)), value_line(bad), (step_line(s) for s in log.healthy[-1:])),
+        shown(
+            (value_line(value) for value in (*blank, *bottoms)),
+            value_line(bad),
+            (step_line(s) for s in log.healthy[-1:]),
+        ),
     )
 
 
@@ -203,7 +256,8 @@ def gradient_not_finite(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    The first value that is not finite is a diff: `[Backward] Layer L, bottom blob B diff: nan`. What lies above
+    The first value that is not finite is a diff: `[Backward] Layer L, bottom blob B diff: nan`. What lies
+    above
     that layer is finite, so it is this layer's gradient that has no value: a root at 0, a division by a
     distance of 0, a layer of one's own. Where it is the loss's own gradient, the loss is out of its domain.
 
@@ -220,27 +274,62 @@ def gradient_not_finite(log: Evidence) -> Iterator[Cause]:
         return
     assert log.bad_pass is not None
     kind = log.type_of(bad.key.layer)
-    first = next((value for value in log.bad_pass if value.key.direction == "Backward"), bad)
-    is_loss = "loss" in bad.key.layer.lower() or "Loss" in kind or first.key.layer == bad.key.layer
+    is_loss = "Loss" in kind or (not kind and "loss" in bad.key.layer.lower())
     forward = any(value.key.direction == "Forward" for value in log.bad_pass)
-    loss = log.first_bad_step
-    unknown = not forward and loss is None
     after = [value for value in log.bad_pass if value.line > bad.line]
-    stops = next((value for value in after if value.finite and value.value == 0 and value.key.role == "bottom"), None)
+    above = [value for value in log.bad_pass if value.line < bad.line and value.key.direction == "Backward"]
+    stops = next(
+        (value for value in after if value.finite and value.value == 0 and value.key.role == "bottom"), None
+    )
+    absolute = kind == "AbsVal" or (not kind and "abs" in bad.key.layer.lower())
+    cause, reason = (
+        "gradient-not-finite",
+        "The gradients above it are finite, so this layer's own has no value.",
+    )
+    if bad.key.role == "param" and above and above[-1].value == 0 and not forward:
+        # A param's diff is its input times the diff above: 0 * NaN. Its bottom's diff is weights times the
+        # same 0.
+        cause, reason = (
+            "forward-not-finite",
+            (
+                "The gradients beside it are exactly 0, and 0 times a finite input would be 0: the "
+                "layer's input is NaN or infinite, "
+                "so the forward pass broke before. Weights or data are bad from the start, or the "
+                "statistics of a BatchNorm are blank."
+            ),
+        )
+    elif is_loss:
+        cause, reason = (
+            "loss-gradient-not-finite",
+            "It is the loss's own: its scores are NaN or infinite, or it is out of its domain.",
+        )
+    elif absolute:
+        cause, reason = (
+            "abs-gradient",
+            "Caffe of before 2014-10 divided x by |x| for the sign, which is 0/0 where x is 0 "
+            "(BVLC/caffe#1326 repaired it).",
+        )
+    if not forward and cause != "abs-gradient":
+        reason += " The excerpt has no forward pass to tell more: `debug_info: true` with `display: 1` would."
+    if stops is not None and cause != "forward-not-finite":
+        reason += f" Below '{stops.key.layer}' the gradients are exactly 0."
     yield Cause(
-        "loss-gradient-not-finite" if is_loss else "gradient-not-finite",
-        f"the gradient that layer '{bad.key.layer}'{f' ({kind})' if kind else ''} passes down is {bad.value:g}",
-        ("It is the first of the backward pass: the loss or its scores are out of their domain."
-         if is_loss else "The gradients above it are finite, so this layer's own has no value.")
-        + (" The excerpt has no forward pass, so what fed it cannot be told: with `debug_info: true` and `display: 1` it can." if unknown else "")
-        + (f" Below '{stops.key.layer}' the gradients are exactly 0: its units are dead, or NaN was compared and lost." if stops else ""),
-        0.85 if not unknown else 0.6,
+        cause,
+        f"the gradient of layer '{bad.key.layer}'{f' ({kind})' if kind else ''} is {bad.value:g}: "
+        f"{bad.key.role} '{bad.key.blob}'",
+        reason,
+        0.85 if forward else 0.7,
         bad.key.layer,
         bad.key.blob,
         log.bad_pass.iteration,
         bad.line,
-        shown(value_line(bad), (value_line(value) for value in after[:2]), value_line(stops) if stops else None),
-    )  # fmt: skip
+        shown(
+            (above[-1:] and value_line(above[-1])) or None,
+            value_line(bad),
+            (value_line(value) for value in after[:2]),
+            value_line(stops) if stops else None,
+        ),
+    )
 
 
 @rule("T104", "update-not-finite", subject="log", severity="error")
@@ -250,12 +339,14 @@ def update_not_finite(log: Evidence) -> Iterator[Cause]:
     ## What it finds
 
     In two displayed iterations in a row: in the first everything is finite, the gradients too, and none had
-    grown; in the second the weights are not. What lies between is the solver's own arithmetic. With a rate that is
+    grown; in the second the weights are not. What lies between is the solver's own arithmetic. With a rate
+    that is
     NaN or infinite in the log, it says so.
 
     ## Why it hurts
 
-    Adam with `momentum: 1` divides by 0 in its first step; `delta: 0` divides by 0 wherever a gradient is 0; a
+    Adam with `momentum: 1` divides by 0 in its first step; `delta: 0` divides by 0 wherever a gradient is 0;
+    a
     rate that overflows makes every weight infinite.
 
     ## Sources
@@ -293,7 +384,8 @@ def update_not_finite(log: Evidence) -> Iterator[Cause]:
     yield Cause(
         "update-not-finite",
         f"the update after iteration {before.iteration} made the weights of '{bad.key.layer}' {bad.value:g}",
-        f"All gradients of iteration {before.iteration} were finite and ordinary, so the solver's own arithmetic broke: {settings}.",
+        f"All gradients of iteration {before.iteration} were finite and ordinary, so the solver's own "
+        f"arithmetic broke: {settings}.",
         0.9,
         bad.key.layer,
         bad.key.blob,
@@ -309,7 +401,8 @@ def test_not_finite(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    `Test net output` lines that are not finite before anything of the training is. With debug_info, which test
+    `Test net output` lines that are not finite before anything of the training is. With debug_info, which
+    test
     nets print always, it names the first blob.
 
     ## Why it hurts
@@ -335,9 +428,15 @@ def test_not_finite(log: Evidence) -> Iterator[Cause]:
         in_data = first is not None and first == next(iter(passed or ())).key
         yield Cause(
             "nan-in-test-data" if in_data else "nan-in-test",
-            f"test net #{test.net} gives {wrong[0].name} = {wrong[0].value:g} at iteration {test.iteration} while the training is finite",
-            "The weights are sound, so look at the test's own data and transform, and at BatchNorm's stored statistics."
-            + (f" The first value that is not finite is '{first.blob}' of layer '{first.layer}'." if first else ""),
+            f"test net #{test.net} gives {wrong[0].name} = {wrong[0].value:g} at iteration "
+            f"{test.iteration} while the training is finite",
+            "The weights are sound, so look at the test's own data and transform, and at BatchNorm's "
+            "stored statistics."
+            + (
+                f" The first value that is not finite is '{first.blob}' of layer '{first.layer}'."
+                if first
+                else ""
+            ),
             0.9,
             first.layer if first else None,
             first.blob if first else wrong[0].name,
@@ -345,7 +444,11 @@ def test_not_finite(log: Evidence) -> Iterator[Cause]:
             bad.line if bad else test.line,
             shown(
                 value_line(bad) if bad else None,
-                Shown(test.line, f"Iteration {test.iteration}, Testing net (#{test.net}): {wrong[0].name} = {wrong[0].value:g}"),
+                Shown(
+                    test.line,
+                    f"Iteration {test.iteration}, Testing net (#{test.net}): {wrong[0].name} = "
+                    f"{wrong[0].value:g}",
+                ),
                 (step_line(step) for step in log.healthy[-1:]),
             ),
         )

@@ -1,15 +1,21 @@
-"""Why a finite training does not learn: a rate of 0, no gradients, dead or saturated layers, gradients that fade."""
+"""Why a finite training does not learn: a rate of 0, no gradients, dead or saturated layers, gradients that
+fade.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..rule import Option, rule
 from ..training_log.causes import Cause, norms_line, rate_line, shown, step_line, value_line
 from ..training_log.course import FEW, STUCK, course, explosion, learnt
 from ..training_log.evidence import SOFTMAX_LOSSES, Evidence, LayerView
 from ..training_log.run import Pass, Value
+
+if TYPE_CHECKING:
+    from ..graph import Layer
 
 _RECTIFIERS = frozenset({"ReLU"})
 _SQUASHING = {"Sigmoid": 0.5, "TanH": 0.0}
@@ -27,9 +33,11 @@ def stuck(log: Evidence) -> bool:
 def _at_chance(log: Evidence, end: float) -> bool:
     only = log.single_loss
     return (
-        log.chance is not None and only is not None and only.type in SOFTMAX_LOSSES
+        log.chance is not None
+        and only is not None
+        and only.type in SOFTMAX_LOSSES
         and abs(end - log.chance) < 0.02 * log.chance
-    )  # fmt: skip
+    )
 
 
 @rule("T301", "learning-rate-zero", subject="log", severity="error")
@@ -38,7 +46,8 @@ def learning_rate_zero(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    A displayed rate of exactly 0, before the last hundredth of the training: base_lr or gamma is missing or 0 (a
+    A displayed rate of exactly 0, before the last hundredth of the training: base_lr or gamma is missing or
+    0 (a
     step policy without gamma falls to 0 at its first step), or it underflowed.
 
     ## Why it hurts
@@ -64,11 +73,16 @@ def learning_rate_zero(log: Evidence) -> Iterator[Cause]:
     if zero.iteration >= 0.98 * total and zero.iteration > 0:
         return
     earlier = [step for step in log.steps if step.rate and step.iteration < zero.iteration]
-    how = f"it was {earlier[-1].rate:g} before" if earlier else "it is 0 from the start: base_lr is 0 or missing"
+    how = (
+        f"it was {earlier[-1].rate:g} before"
+        if earlier
+        else "it is 0 from the start: base_lr is 0 or missing"
+    )
     yield Cause(
         "learning-rate-zero",
         f"the learning rate is 0 from iteration {zero.iteration} on",
-        f"No weight changes any more; {how}." + (" A policy without gamma falls to 0 at its first step." if earlier else ""),
+        f"No weight changes any more; {how}."
+        + (" A policy without gamma falls to 0 at its first step." if earlier else ""),
         0.99,
         iteration=zero.iteration,
         line=zero.rate_line,
@@ -78,13 +92,17 @@ def learning_rate_zero(log: Evidence) -> Iterator[Cause]:
 
 @rule("T302", "gradients-zero", subject="log", severity="error")
 def no_gradient(log: Evidence) -> Iterator[Cause]:
-    """No gradient reaches any weight: the diffs of all parameters are exactly 0, or there is no backward pass.
+    """No gradient reaches any weight: the diffs of all parameters are exactly 0, or there is no backward
+    pass.
 
     ## What it finds
 
-    `All net params (data, diff): L1 norm = (X, 0)` in pass after pass. Without a single [Backward] line of a layer,
-    nothing is to be learnt: every lr_mult is 0, or `propagate_down: false` or a loss_weight of 0 cuts the way.
-    With such lines and a loss of 0, the loss counts nothing: all labels are those to be ignored, or the infogain
+    `All net params (data, diff): L1 norm = (X, 0)` in pass after pass. Without a single [Backward] line of a
+    layer,
+    nothing is to be learnt: every lr_mult is 0, or `propagate_down: false` or a loss_weight of 0 cuts the
+    way.
+    With such lines and a loss of 0, the loss counts nothing: all labels are those to be ignored, or the
+    infogain
     matrix is 0. A loss of exactly 0 from the start is reported without debug_info as well.
 
     ## Why it hurts
@@ -99,38 +117,60 @@ def no_gradient(log: Evidence) -> Iterator[Cause]:
         return
     first = log.first_pass
     with_norms = [each for each in log.passes if each.norms is not None]  # the last pass is a forward only
-    all_zero = bool(with_norms) and all(each.norms is not None and each.norms.l1_diff == 0 for each in with_norms)
+    all_zero = bool(with_norms) and all(
+        each.norms is not None and each.norms.l1_diff == 0 for each in with_norms
+    )
     losses = [step.loss for step in log.steps]
     zero_loss = len(losses) >= 3 and all(loss == 0 for loss in losses)
     if not all_zero and not zero_loss:
         return
     backward = first is not None and any(value.key.direction == "Backward" for value in first)
     step = log.steps[0] if log.steps else None
-    evidence = shown(step_line(step) if step else None, (line for each in log.passes[:2] if (line := norms_line(each))))
+    evidence = shown(step_line(step) if step else None, (norms_line(each) for each in with_norms[:2]))
     iteration = step.iteration if step else None
-    line = step.line if step else first.line if first else None
+    at = step.line if step else first.line if first else None
     if zero_loss:
         out = log.outputs[0] if log.outputs else None
         why, label = _why_zero(log)
         yield Cause(
-            "loss-always-zero", "the loss is exactly 0 in every iteration" + (" and so is every gradient" if all_zero else ""),
-            f"Nothing is counted: {why}.", 0.97, out.layer if out else None, label.key.blob if label else (out.name if out else None),
-            iteration, line, shown(evidence, value_line(label) if label else None),
-        )  # fmt: skip
+            "loss-always-zero",
+            "the loss is exactly 0 in every iteration" + (" and so is every gradient" if all_zero else ""),
+            f"Nothing is counted: {why}.",
+            0.97,
+            out.layer if out else None,
+            label.key.blob if label else (out.name if out else None),
+            iteration,
+            at,
+            shown(evidence, value_line(label) if label else None),
+        )
         return
     if backward:
         views = [view for view in log.views(first) if view.bottom_diffs] if first else []
         cut = views[-1].name if views else None
         yield Cause(
-            "gradient-zero", "every gradient of every parameter is exactly 0", "The loss passes nothing down.",
-            0.9, cut, None, iteration, line, evidence,
-        )  # fmt: skip
+            "gradient-zero",
+            "every gradient of every parameter is exactly 0",
+            "The loss passes nothing down.",
+            0.9,
+            cut,
+            None,
+            iteration,
+            at,
+            evidence,
+        )
         return
     cause, why, layer = _why_frozen(log)
     yield Cause(
-        cause, "no layer runs backward: nothing is learnt", f"There is no [Backward] line of any layer. {why}",
-        0.97, layer, None, iteration, line, evidence,
-    )  # fmt: skip
+        cause,
+        "no layer runs backward: nothing is learnt",
+        f"There is no [Backward] line of any layer. {why}",
+        0.97,
+        layer,
+        None,
+        iteration,
+        at,
+        evidence,
+    )
 
 
 def _why_zero(log: Evidence) -> tuple[str, Value | None]:
@@ -138,7 +178,10 @@ def _why_zero(log: Evidence) -> tuple[str, Value | None]:
         layer = log.layers.get(out.layer)
         if layer is None or log.first_pass is None or len(layer.bottoms) < 2:
             continue
-        label = next((v for v in log.bottoms_of(log.first_pass, out.layer) if v.key.blob == layer.bottoms[1].name), None)
+        label = next(
+            (v for v in log.bottoms_of(log.first_pass, out.layer) if v.key.blob == layer.bottoms[1].name),
+            None,
+        )
         if "loss_param" in layer.message and "ignore_label" in layer.message["loss_param"]:
             ignored = layer.message["loss_param"]["ignore_label"]
             return f"all labels are {ignored}, which are ignored (ignore_label)", label
@@ -152,25 +195,34 @@ def _why_zero(log: Evidence) -> tuple[str, Value | None]:
 def _why_frozen(log: Evidence) -> tuple[str, str, str | None]:
     for layer in log.layers.values():
         if "propagate_down" in layer.message and not any(layer.message["propagate_down"]):
-            return "propagate-down-false", f"propagate_down: false of '{layer.name}' cuts the way down.", layer.name
+            return (
+                "propagate-down-false",
+                f"propagate_down: false of '{layer.name}' cuts the way down.",
+                layer.name,
+            )
     learning = [layer for layer in log.layers.values() if layer.params]
     frozen = [layer for layer in learning if _frozen(layer)]
     if frozen and len(frozen) == len(learning):
         return "all-frozen", "lr_mult is 0 for every parameter.", frozen[0].name
-    zero = [layer for layer in log.layers.values() if "loss_weight" in layer.message and not any(layer.message["loss_weight"])]
+    zero = [
+        layer
+        for layer in log.layers.values()
+        if "loss_weight" in layer.message and not any(layer.message["loss_weight"])
+    ]
     if zero:
         return "loss-weight-zero", f"loss_weight is 0 for '{zero[0].name}'.", zero[0].name
     return "all-frozen", "lr_mult is 0 everywhere, or propagate_down or loss_weight cuts the way.", None
 
 
-def _frozen(layer: object) -> bool:
-    params = layer.message["param"]  # type: ignore[attr-defined]
+def _frozen(layer: Layer) -> bool:
+    params = layer.message["param"]
     return bool(params) and all(param["lr_mult"] == 0 for param in params)
 
 
 @rule("T303", "dead-units", subject="log", severity="error")
 def dead_units(log: Evidence) -> Iterator[Cause]:
-    """A layer gives exactly 0 for every input, or its weights are all 0 or all equal: nothing below it learns.
+    """A layer gives exactly 0 for every input, or its weights are all 0 or all equal: nothing below it
+    learns.
 
     ## What it finds
 
@@ -182,12 +234,14 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
 
     ## Why it hurts
 
-    The gradient below is exactly 0. Only the biases above still move, to the frequencies of the labels, and the
+    The gradient below is exactly 0. Only the biases above still move, to the frequencies of the labels, and
+    the
     loss stays at ln K.
 
     ## Fix
 
-    A weight_filler (msra before ReLU, xavier else); a lower rate or bias where ReLUs died in the course. Weights
+    A weight_filler (msra before ReLU, xavier else); a lower rate or bias where ReLUs died in the course.
+    Weights
     are not made by `--fix`.
 
     ## Sources
@@ -206,14 +260,27 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
     for passed in dict.fromkeys((first, last)):
         views = log.views(passed)
         for position, view in enumerate(views):
-            found = _zero_weights(log, views, position) or _dead_rectifier(log, views, position, passed is first)
+            found = _zero_weights(log, views, position) or _dead_rectifier(
+                log, views, position, passed is first
+            )
             if found is not None:
                 cause, message, reason, value, more = found
                 sure = 0.95 if passed is first else 0.85 if explosion(log) is None else 0.6
                 yield Cause(
-                    cause, message, reason, sure, view.name, value.key.blob, passed.iteration, value.line,
-                    shown(value_line(value), (value_line(each) for each in more), step_line(log.steps[-1]) if log.steps else None),
-                )  # fmt: skip
+                    cause,
+                    message,
+                    reason,
+                    sure,
+                    view.name,
+                    value.key.blob,
+                    passed.iteration,
+                    value.line,
+                    shown(
+                        value_line(value),
+                        (value_line(each) for each in more),
+                        step_line(log.steps[-1]) if log.steps else None,
+                    ),
+                )
                 return
 
 
@@ -225,30 +292,44 @@ def _zero_weights(log: Evidence, views: list[LayerView], position: int) -> _Foun
     kind = log.type_of(view.name)
     if not view.params or not view.tops or kind in ("BatchNorm", "BN", "Scale", "Bias", "PReLU"):
         return None
-    if view.params[0].value != 0 or not view.param_diffs and not log.layers:
+    if view.params[0].value != 0 or (not view.param_diffs and not log.layers):
         return None
     above = [v.tops[0] for v in views[position + 1 :] if v.tops and v.tops[0].value == 0]
     if view.tops[0].value == 0 and len([v for v in views if v.params]) > 1:
         return (
-            "zero-weights", f"the weights of '{view.name}' are all 0, and so is what it gives",
-            "Without a weight_filler weights are 0 (constant): the gradients below are 0 for ever.", view.params[0], (view.tops[0], *above[:1]),
-        )  # fmt: skip
+            "zero-weights",
+            f"the weights of '{view.name}' are all 0, and so is what it gives",
+            "Without a weight_filler weights are 0 (constant): the gradients below are 0 for ever.",
+            view.params[0],
+            (view.tops[0], *above[:1]),
+        )
     return None
 
 
 def _dead_rectifier(log: Evidence, views: list[LayerView], position: int, at_first: bool) -> _Found | None:
     view = views[position]
     kind = log.type_of(view.name)
-    if not view.tops or view.tops[0].value != 0 or (kind not in _RECTIFIERS and (kind or "relu" not in view.name.lower())):
+    if (
+        not view.tops
+        or view.tops[0].value != 0
+        or (kind not in _RECTIFIERS and (kind or "relu" not in view.name.lower()))
+    ):
         return None
     below = views[position - 1] if position else None
     if below is not None and below.tops and below.tops[0].value == 0:
         return None
-    when = "from the start: its inputs are all below 0 (see the bias_filler below it)" if at_first else "since the rate threw its weights off"
+    when = (
+        "from the start: its inputs are all below 0 (see the bias_filler below it)"
+        if at_first
+        else "since the rate threw its weights off"
+    )
     return (
-        "dead-relu", f"ReLU '{view.name}' is dead: all it gives is 0",
-        f"Every gradient below it is exactly 0, {when}.", view.tops[0], (below.tops[0],) if below is not None and below.tops else (),
-    )  # fmt: skip
+        "dead-relu",
+        f"ReLU '{view.name}' is dead: all it gives is 0",
+        f"Every gradient below it is exactly 0, {when}.",
+        view.tops[0],
+        (below.tops[0],) if below is not None and below.tops else (),
+    )
 
 
 def _constant(log: Evidence, first: Pass) -> Iterator[Cause]:
@@ -257,38 +338,56 @@ def _constant(log: Evidence, first: Pass) -> Iterator[Cause]:
         if layer is None:
             continue
         for name in ("convolution_param", "inner_product_param"):
-            param = layer.message[name] if name in layer.message else None
+            param = layer.message[name] if name in layer.message else None  # noqa: SIM401  (get gives defaults)
             filler = param["weight_filler"] if param is not None and "weight_filler" in param else None
-            if filler is not None and filler["type"] == "constant" and filler["value"] and not log.run.resumed:
+            if (
+                filler is not None
+                and filler["type"] == "constant"
+                and filler["value"]
+                and not log.run.resumed
+            ):
                 yield Cause(
-                    "constant-weights", f"all weights of '{view.name}' are {filler['value']:g}: its units cannot be told apart",
-                    "A constant weight_filler makes every unit of a layer compute, and learn, the same.", 0.93,
-                    view.name, weight.key.blob, first.iteration, weight.line,
+                    "constant-weights",
+                    f"all weights of '{view.name}' are {filler['value']:g}: its units cannot be told apart",
+                    "A constant weight_filler makes every unit of a layer compute, and learn, the same.",
+                    0.93,
+                    view.name,
+                    weight.key.blob,
+                    first.iteration,
+                    weight.line,
                     shown(value_line(weight), step_line(log.steps[-1]) if log.steps else None),
-                )  # fmt: skip
+                )
                 return
 
 
 @rule(
-    "T304", "vanishing-gradient", subject="log", severity="warning",
-    options={"ratio": Option(1e-4, "first over last gradient of the weights, below which gradients have vanished")},
-)  # fmt: skip
+    "T304",
+    "vanishing-gradient",
+    subject="log",
+    severity="warning",
+    options={
+        "ratio": Option(1e-4, "first over last gradient of the weights, below which gradients have vanished")
+    },
+)
 def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
-    """Gradients or signals fade layer by layer until the first layers do not learn, and the loss does not fall.
+    """Gradients or signals fade layer by layer until the first layers do not learn, and the loss does not
+    fall.
 
     ## What it finds
 
     A training that does not learn in whose debug_info
 
     - the mean |diff| of the first weights is less than 1e-4 of the last ones', or
-    - all weights' diffs are less than 1e-4 of their data, because the signal itself fades on its way up: the tops
+    - all weights' diffs are less than 1e-4 of their data, because the signal itself fades on its way up: the
+    tops
       shrink layer by layer (weights too small), so that only the last bias learns
 
     It names the first layer that is out of reach and what the values are there.
 
     ## Why it hurts
 
-    A sigmoid passes on a quarter of a gradient at most: after 8 of them 1e-5 is left. Weights with a std of 0.01 in
+    A sigmoid passes on a quarter of a gradient at most: after 8 of them 1e-5 is left. Weights with a std of
+    0.01 in
     12 layers leave 1e-14.
 
     ## Fix
@@ -301,7 +400,8 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
 
     ## Sources
 
-    net.cpp, BackwardDebugInfo: means of |x|, not norms. Measured on the runs of `python benchmarks/log_judge.py`.
+    net.cpp, BackwardDebugInfo: means of |x|, not norms. Measured on the runs of `python
+    benchmarks/log_judge.py`.
     """
     passed = log.first_pass
     if passed is None or not stuck(log) or log.run.resumed:
@@ -314,14 +414,33 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
     assert last[2] is not None
     step = log.steps[0]
     if last[2].value > 0 and first[2].value / last[2].value < ratio and first[2].value < 1e-6:
-        fading = next((each for each in reversed(weights) if each[2] is not None and each[2].value / last[2].value < ratio), first)
+        fading = next(
+            (
+                each
+                for each in reversed(weights)
+                if each[2] is not None and each[2].value / last[2].value < ratio
+            ),
+            first,
+        )
         yield Cause(
             "vanishing-gradient",
-            f"gradients fade on their way down: {first[2].value:.2g} at '{first[0].name}' against {last[2].value:.2g} at '{last[0].name}'",
-            f"From '{fading[0].name}' down they are less than {ratio:g} of the last layer's, and the loss stays at {log.steps[-1].loss:.4g}.",
-            0.9, first[0].name, first[2].key.blob, passed.iteration, first[2].line,
-            shown(value_line(last[2]), value_line(fading[2]) if fading[2] else None, value_line(first[2]), step_line(step), step_line(log.steps[-1])),
-        )  # fmt: skip
+            f"gradients fade on their way down: {first[2].value:.2g} at '{first[0].name}' against "
+            f"{last[2].value:.2g} at '{last[0].name}'",
+            f"From '{fading[0].name}' down they are less than {ratio:g} of the last layer's, and the "
+            f"loss stays at {log.steps[-1].loss:.4g}.",
+            0.9,
+            first[0].name,
+            first[2].key.blob,
+            passed.iteration,
+            first[2].line,
+            shown(
+                value_line(last[2]),
+                value_line(fading[2]) if fading[2] else None,
+                value_line(first[2]),
+                step_line(step),
+                step_line(log.steps[-1]),
+            ),
+        )
         return
     tops = _signal(log, passed)
     if len(tops) < 4:
@@ -334,12 +453,24 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
         low = min(tops[1:], key=lambda value: value.value)
         yield Cause(
             "vanishing-signal",
-            f"the signal fades on its way up: mean |x| {begin.value:.2g} at '{begin.key.layer}', {low.value:.2g} at '{low.key.layer}'",
-            f"So the weights' gradients are {steps:.1g} of the weights at most, only the last bias learns, and the loss stays at {log.steps[-1].loss:.4g}: "
+            f"the signal fades on its way up: mean |x| {begin.value:.2g} at '{begin.key.layer}', "
+            f"{low.value:.2g} at '{low.key.layer}'",
+            f"So the weights' gradients are {steps:.1g} of the weights at most, only the last bias "
+            f"learns, and the loss stays at {log.steps[-1].loss:.4g}: "
             "weights too small, or products of small values.",
-            0.88, low.key.layer, low.key.blob, passed.iteration, low.line,
-            shown(value_line(begin), value_line(low), value_line(first[2]), value_line(last[2]), step_line(log.steps[-1])),
-        )  # fmt: skip
+            0.88,
+            low.key.layer,
+            low.key.blob,
+            passed.iteration,
+            low.line,
+            shown(
+                value_line(begin),
+                value_line(low),
+                value_line(first[2]),
+                value_line(last[2]),
+                step_line(log.steps[-1]),
+            ),
+        )
 
 
 def _signal(log: Evidence, passed: Pass) -> list[Value]:
@@ -347,7 +478,12 @@ def _signal(log: Evidence, passed: Pass) -> list[Value]:
     found = []
     for view in log.views(passed):
         kind = log.type_of(view.name)
-        if not view.tops or "Loss" in kind or kind in ("Accuracy", "Softmax", "ArgMax", "Silence") or "loss" in view.name.lower():
+        if (
+            not view.tops
+            or "Loss" in kind
+            or kind in ("Accuracy", "Softmax", "ArgMax", "Silence")
+            or "loss" in view.name.lower()
+        ):
             continue
         if log.is_data(view.name):
             found += [top for top in view.tops if not log.is_label(view.name, top.key.blob)][:1]
@@ -362,7 +498,8 @@ def saturated_activation(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    In a training that did not learn: a TanH whose top has a mean |x| over 0.9, or a Sigmoid over 0.97 or under
+    In a training that did not learn: a TanH whose top has a mean |x| over 0.9, or a Sigmoid over 0.97 or
+    under
     0.03 - the mean of |x| of what lies between -1 and 1, or 0 and 1.
 
     ## Why it hurts
@@ -389,20 +526,27 @@ def saturated_activation(log: Evidence) -> Iterator[Cause]:
     early = log.first_pass
     yield Cause(
         "saturated-activation",
-        f"{len(full)} {kind} layer{'s are' if len(full) > 1 else ' is'} saturated, '{view.name}' first: mean |x| {top.value:.3g}",
-        "Their slope is next to nothing there: weights or inputs are too large, and gradients do not get through.",
+        f"{len(full)} {kind} layer{'s are' if len(full) > 1 else ' is'} saturated, '{view.name}' first: "
+        f"mean |x| {top.value:.3g}",
+        "Their slope is next to nothing there: weights or inputs are too large, and gradients do not get "
+        "through.",
         0.86 if early is not None and _saturated_early(log, early) else 0.7,
-        view.name, top.key.blob, passed.iteration, top.line,
-        shown((value_line(value) for _, value, _ in full[:3]), step_line(log.steps[0]), step_line(log.steps[-1])),
-    )  # fmt: skip
+        view.name,
+        top.key.blob,
+        passed.iteration,
+        top.line,
+        shown(
+            (value_line(value) for _, value, _ in full[:3]), step_line(log.steps[0]), step_line(log.steps[-1])
+        ),
+    )
 
 
 def _saturated_early(log: Evidence, passed: Pass) -> bool:
     return any(
-        view.tops and log.type_of(view.name) == "TanH" and view.tops[0].value > 0.9
-        or view.tops and log.type_of(view.name) == "Sigmoid" and not 0.03 < view.tops[0].value < 0.97
+        (view.tops and log.type_of(view.name) == "TanH" and view.tops[0].value > 0.9)
+        or (view.tops and log.type_of(view.name) == "Sigmoid" and not 0.03 < view.tops[0].value < 0.97)
         for view in log.views(passed)
-    )  # fmt: skip
+    )
 
 
 @rule("T306", "double-activation-loss", subject="log", severity="warning")
@@ -411,12 +555,14 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    From the net (given, or printed at the log's beginning): a Softmax below SoftmaxWithLoss or InfogainLoss, a
+    From the net (given, or printed at the log's beginning): a Softmax below SoftmaxWithLoss or InfogainLoss,
+    a
     Sigmoid below SigmoidCrossEntropyLoss; where the loss stays over the floor that this gives.
 
     ## Why it hurts
 
-    Scores between 0 and 1 can hardly be told apart by a second softmax: for 10 classes the loss cannot go below
+    Scores between 0 and 1 can hardly be told apart by a second softmax: for 10 classes the loss cannot go
+    below
     ln((e + 9) / e) = 1.46, and gradients are a tenth.
 
     ## Fix
@@ -425,7 +571,8 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
 
     ## Sources
 
-    softmax_loss_layer.cpp, infogain_loss_layer.cpp (since 2017-04; before, InfogainLoss wanted probabilities).
+    softmax_loss_layer.cpp, infogain_loss_layer.cpp (since 2017-04; before, InfogainLoss wanted
+    probabilities).
     """
     pairs = {"SoftmaxWithLoss": "Softmax", "InfogainLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
     how = course(log)
@@ -442,11 +589,20 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
             continue  # an InfogainLoss of before 2017: it wants probabilities
         what = "softmax" if wanted == "Softmax" else "sigmoid"
         yield Cause(
-            f"double-{what}", f"'{layer.name}' ({layer.type}) applies a {what} to what '{producer.name}' has already made",
-            f"It learns slowly, and cannot go below {floor:.4g}." if floor is not None else "It learns slowly, down to a floor.",
-            0.93, layer.name, layer.bottoms[0].name, log.steps[-1].iteration, log.steps[-1].line,
-            shown(step_line(log.steps[0]), step_line(log.steps[len(log.steps) // 2]), step_line(log.steps[-1])),
-        )  # fmt: skip
+            f"double-{what}",
+            f"'{layer.name}' ({layer.type}) applies a {what} to what '{producer.name}' has already made",
+            f"It learns slowly, and cannot go below {floor:.4g}."
+            if floor is not None
+            else "It learns slowly, down to a floor.",
+            0.93,
+            layer.name,
+            layer.bottoms[0].name,
+            log.steps[-1].iteration,
+            log.steps[-1].line,
+            shown(
+                step_line(log.steps[0]), step_line(log.steps[len(log.steps) // 2]), step_line(log.steps[-1])
+            ),
+        )
 
 
 @rule("T307", "weights-decay-away", subject="log", severity="warning")
@@ -455,7 +611,8 @@ def weights_decay_away(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    A training that does not learn in which the norm of all parameters (`All net params (data, …)`) fell below a
+    A training that does not learn in which the norm of all parameters (`All net params (data, …)`) fell
+    below a
     half of what it was, or in which rate times weight_decay is 1e-3 or more.
 
     ## Why it hurts
@@ -476,17 +633,35 @@ def weights_decay_away(log: Evidence) -> Iterator[Cause]:
     decay = log.setting("weight_decay")
     rate = next((step.rate for step in log.steps if step.rate), log.setting("base_lr")) or 0.0
     norms = [step for step in log.steps if step.norms is not None]
-    shrank = len(norms) > 1 and norms[0].norms and norms[-1].norms and norms[-1].norms.l2_data < 0.5 * norms[0].norms.l2_data
-    if decay <= 0 or rate * decay * max(log.steps[-1].iteration, 1) < 0.5 or not (shrank or rate * decay >= 1e-3):
+    shrank = (
+        len(norms) > 1
+        and norms[0].norms
+        and norms[-1].norms
+        and norms[-1].norms.l2_data < 0.5 * norms[0].norms.l2_data
+    )
+    if (
+        decay <= 0
+        or rate * decay * max(log.steps[-1].iteration, 1) < 0.5
+        or not (shrank or rate * decay >= 1e-3)
+    ):
         return
     before, after = (norms[0], norms[-1]) if shrank else (log.steps[0], log.steps[-1])
-    told = f": the L2 norm of all parameters fell from {before.norms.l2_data:.3g} to {after.norms.l2_data:.3g}" if before.norms and after.norms else ""
+    told = (
+        f": the L2 norm of all parameters fell from {before.norms.l2_data:.3g} to {after.norms.l2_data:.3g}"
+        if before.norms and after.norms
+        else ""
+    )
     yield Cause(
-        "weight-decay-too-high", f"weight_decay {decay:g} shrinks the weights away{told}",
-        f"With a rate of {rate:g} a weight is forgotten within {1 / (rate * decay):.0f} steps.", 0.93,
-        iteration=after.iteration, line=after.norms_line or after.line,
-        evidence=shown(norms_line(before), norms_line(after), step_line(log.steps[0]), step_line(log.steps[-1])),
-    )  # fmt: skip
+        "weight-decay-too-high",
+        f"weight_decay {decay:g} shrinks the weights away{told}",
+        f"With a rate of {rate:g} a weight is forgotten within {1 / (rate * decay):.0f} steps.",
+        0.93,
+        iteration=after.iteration,
+        line=after.norms_line or after.line,
+        evidence=shown(
+            norms_line(before), norms_line(after), step_line(log.steps[0]), step_line(log.steps[-1])
+        ),
+    )
 
 
 @rule("T308", "infogain-matrix-useless", subject="log", severity="warning")
@@ -495,7 +670,8 @@ def infogain_matrix_useless(log: Evidence) -> Iterator[Cause]:
 
     ## What it finds
 
-    An InfogainLoss whose first value is near K times ln K and which does not fall: rows that are all ones, so that
+    An InfogainLoss whose first value is near K times ln K and which does not fall: rows that are all ones,
+    so that
     the best it can do is to give every class the same probability. A matrix of the wrong shape with the right
     number of entries does that too.
 
@@ -515,11 +691,17 @@ def infogain_matrix_useless(log: Evidence) -> Iterator[Cause]:
         if classes is None or not 0.9 < out.first / (classes * math.log(classes)) < 1.15:
             continue
         yield Cause(
-            "infogain-matrix-uniform", f"'{out.layer}' starts at {out.first:.4g}, which is {classes} ln {classes}, and stays there",
-            "Its matrix rewards all classes alike (rows of ones, or a matrix of another shape): the uniform guess is its best.",
-            0.93, out.layer, out.name, log.steps[0].iteration, log.steps[0].line,
+            "infogain-matrix-uniform",
+            f"'{out.layer}' starts at {out.first:.4g}, which is {classes} ln {classes}, and stays there",
+            "Its matrix rewards all classes alike (rows of ones, or a matrix of another shape): the "
+            "uniform guess is its best.",
+            0.93,
+            out.layer,
+            out.name,
+            log.steps[0].iteration,
+            log.steps[0].line,
             shown(step_line(log.steps[0]), step_line(log.steps[-1])),
-        )  # fmt: skip
+        )
 
 
 @rule("T309", "loss-not-decreasing", subject="log", severity="warning")
@@ -529,13 +711,15 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
     ## What it finds
 
     From 8 displayed iterations on: the mean of the last tenth of the losses is more than 98.5 % of the first
-    tenth's, or it sits within 2 % of ln K, where a softmax tells nothing apart (0.6931 for 2 classes, 2.3026 for
+    tenth's, or it sits within 2 % of ln K, where a softmax tells nothing apart (0.6931 for 2 classes, 2.3026
+    for
     10, 6.9078 for 1000). Reported only where no cause of this family explains it. With debug_info it says how
     large updates are against the weights: about 1e-3 is usual, 1e-6 does nothing within a day.
 
     ## Why it hurts
 
-    Nothing is learnt. The usual reasons: labels that do not belong to the data, a rate far too low, weights of a
+    Nothing is learnt. The usual reasons: labels that do not belong to the data, a rate far too low, weights
+    of a
     net for another input, or too few iterations to tell.
 
     ## When to ignore it
@@ -553,12 +737,23 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
     chance = log.chance is not None and abs(how.end - log.chance) < 0.04 * log.chance
     if log.run.resumed and not chance:
         return
-    others = (learning_rate_zero, no_gradient, dead_units, vanishing_gradient_default, saturated_activation,
-              double_activation_loss, weights_decay_away, infogain_matrix_useless)  # fmt: skip
+    others = (
+        learning_rate_zero,
+        no_gradient,
+        dead_units,
+        vanishing_gradient_default,
+        saturated_activation,
+        double_activation_loss,
+        weights_decay_away,
+        infogain_matrix_useless,
+    )
     if any(True for other in others for _ in other(log)):
         return
     ratio = update_ratio(log)
-    words = f"The mean of the first tenth is {how.start * log.loss_scale:.4g}, of the last {how.end * log.loss_scale:.4g}"
+    words = (
+        f"The mean of the first tenth is {how.start * log.loss_scale:.4g}, of the last "
+        f"{how.end * log.loss_scale:.4g}"
+    )
     if log.chance is not None:
         words += f"; ln {log.classes} = {log.chance:.4g} is what guessing gives"
     if ratio is not None:
@@ -567,10 +762,17 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
     high = how.end > 1.05 * how.start and chance is False
     yield Cause(
         "update-too-small" if small else "learning-rate-too-high" if high else "loss-not-decreasing",
-        "the loss rises: the learning rate is too high" if high else "the loss does not fall" + (": it is at chance" if chance else ""),
-        words + ".", 0.5 if not high else 0.6, None, None, log.steps[-1].iteration, log.steps[-1].line,
+        "the loss rises: the learning rate is too high"
+        if high
+        else "the loss does not fall" + (": it is at chance" if chance else ""),
+        words + ".",
+        0.5 if not high else 0.6,
+        None,
+        None,
+        log.steps[-1].iteration,
+        log.steps[-1].line,
         shown(step_line(log.steps[0]), step_line(log.steps[len(log.steps) // 2]), step_line(log.steps[-1])),
-    )  # fmt: skip
+    )
 
 
 def vanishing_gradient_default(log: Evidence) -> Iterator[Cause]:
@@ -579,10 +781,14 @@ def vanishing_gradient_default(log: Evidence) -> Iterator[Cause]:
 
 
 def update_ratio(log: Evidence) -> float | None:
-    """The median over layers of rate * mean |diff| / mean |weight| in the first pass, with momentum's factor."""
+    """The median over layers of rate * mean |diff| / mean |weight| in the first pass, with momentum's
+    factor.
+    """
     rate = next((step.rate for step in log.steps if step.rate), None)
     if log.first_pass is None or rate is None or log.solver_type not in ("SGD", "Nesterov"):
         return None
     gain = rate / (1 - log.setting("momentum")) if 0 <= log.setting("momentum") < 1 else rate
-    ratios = [gain * diff.value / data.value for _, data, diff in log.weights(log.first_pass) if diff and data.value]
+    ratios = [
+        gain * diff.value / data.value for _, data, diff in log.weights(log.first_pass) if diff and data.value
+    ]
     return log.typical(ratios) if ratios else None

@@ -1,4 +1,6 @@
-"""What a diagnosis says: a cause with its evidence, how sure it is, and the places in the files that it points to."""
+"""What a diagnosis says: a cause with its evidence, how sure it is, and the places in the files that it
+points to.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class Shown(NamedTuple):
 class Cause(NamedTuple):
     """A cause of what went wrong, named by `cause` within its rule.
 
-    `layer`, `blob`, `iteration` and `line` (of the log) say where it is seen; those that do not apply are None.
+    `layer`, `blob`, `iteration` and `line` (of the log) say where it is seen; those that do not apply are
+    None.
     `confidence` is between 0 and 1 and gives the order of several causes. `places` are in the prototxts.
     """
 
@@ -50,14 +53,14 @@ class Diagnosed(NamedTuple):
     cause: Cause
 
 
-def shown(*parts: Shown | Iterable[Shown] | None) -> tuple[Shown, ...]:
+def shown(*parts: Shown | Iterable[Shown | None] | None) -> tuple[Shown, ...]:
     """Lines of evidence, each once, in the order of the log, not more than a person reads."""
     lines: dict[int, Shown] = {}
     for part in parts:
         if part is None:
             continue
         for each in (part,) if isinstance(part, Shown) else part:
-            if len(lines) < EVIDENCE_LINES:
+            if each is not None and len(lines) < EVIDENCE_LINES:
                 lines.setdefault(each.line, each)
     return tuple(lines[line] for line in sorted(lines))
 
@@ -66,7 +69,9 @@ def value_line(value: Value) -> Shown:
     """A value of debug_info as evidence."""
     key = value.key
     role = {"top": "top blob", "bottom": "bottom blob", "param": "param blob"}[key.role]
-    return Shown(value.line, f"[{key.direction}] Layer {key.layer}, {role} {key.blob} {key.what}: {value.value:g}")
+    return Shown(
+        value.line, f"[{key.direction}] Layer {key.layer}, {role} {key.blob} {key.what}: {value.value:g}"
+    )
 
 
 def step_line(step: Step) -> Shown:
@@ -76,7 +81,11 @@ def step_line(step: Step) -> Shown:
 
 def rate_line(step: Step) -> Shown | None:
     """The rate of a displayed iteration as evidence."""
-    return Shown(step.rate_line, f"Iteration {step.iteration}, lr = {step.rate:g}") if step.rate is not None else None
+    return (
+        Shown(step.rate_line, f"Iteration {step.iteration}, lr = {step.rate:g}")
+        if step.rate is not None
+        else None
+    )
 
 
 def norms_line(passed: Pass | Step) -> Shown | None:
@@ -85,4 +94,6 @@ def norms_line(passed: Pass | Step) -> Shown | None:
         return None
     norms = passed.norms
     text = f"All net params (data, diff): L2 norm = ({norms.l2_data:g}, {norms.l2_diff:g})"
-    return Shown(passed.norms_line, text if passed.iteration is None else f"iteration {passed.iteration}: {text}")
+    return Shown(
+        passed.norms_line, text if passed.iteration is None else f"iteration {passed.iteration}: {text}"
+    )

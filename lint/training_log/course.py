@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from .evidence import SOFTMAX_LOSSES, Evidence
+from .evidence import LARGEST_SOFTMAX_TERM, SOFTMAX_LOSSES, Evidence
 from .run import Step
 
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
@@ -52,23 +52,17 @@ def learnt(found: Evidence) -> bool:
     if how is None:
         return False
     bar = how.start if how.start > 0 else -math.inf
-    if found.chance is not None and found.single_loss is not None and found.single_loss.type in SOFTMAX_LOSSES:
-        bar = min(bar, _chance(found))
+    only = found.single_loss
+    a_mean = how.first < LARGEST_SOFTMAX_TERM + 1  # beyond, it is a sum of which chance is not known
+    if found.chance is not None and only is not None and only.type in SOFTMAX_LOSSES and a_mean:
+        bar = min(bar, found.chance)
     return how.end < LEARNT * bar
 
 
-def _chance(found: Evidence) -> float:
-    """Chance as this loss counts it: a sum over a batch, where it is not normalised, is that many times ln K."""
-    assert found.chance is not None
-    how = course(found)
-    first = how.first if how is not None else 0.0
-    batch = found.batch or 1
-    scale = batch if batch > 1 and 0.8 < first / (found.chance * batch) < 1.3 else 1
-    return found.chance * scale
-
-
 def grew(found: Evidence) -> list[Step]:
-    """The displayed iterations over which gradients or loss grew until something was not finite; empty if none did."""
+    """The displayed iterations over which gradients or loss grew until something was not finite; empty if
+    none did.
+    """
     steps = found.healthy
     if not steps:
         return []
@@ -114,7 +108,9 @@ def explosion(found: Evidence) -> Explosion | None:
     first = max(abs(how.first), found.chance or 0.0)
     if how.largest > PEAK * first > 0 and how.end > LEARNT * min(abs(how.first), found.chance or math.inf):
         begin = _begin(found, steps)
-        return Explosion(begin, tuple(step for step in steps if step.iteration >= begin.iteration)[:6], True, at_start)
+        return Explosion(
+            begin, tuple(step for step in steps if step.iteration >= begin.iteration)[:6], True, at_start
+        )
     if at_start > LARGE_START:
         return Explosion(steps[0], tuple(steps[:4]), True, at_start)
     if how.smallest < -1e3 * max(abs(how.first), 1.0):
@@ -128,12 +124,15 @@ def _at_start(found: Evidence, how: Course) -> float:
     softmax = [out for out in found.outputs if out.type in SOFTMAX_LOSSES]
     if not softmax:
         return 0.0
-    return max(abs(out.first) for out in softmax if math.isfinite(out.first)) / found.chance if softmax else 0.0
+    firsts = [abs(out.first) for out in softmax if abs(out.first) < LARGEST_SOFTMAX_TERM + 1]
+    return max(firsts, default=0.0) / found.chance
 
 
 def _begin(found: Evidence, steps: list[Step]) -> Step:
     """The first displayed iteration whose loss or gradient stands out from those before."""
-    norms = [step.norms.l2_diff if step.norms else step.clipping.norm if step.clipping else None for step in steps]
+    norms = [
+        step.norms.l2_diff if step.norms else step.clipping.norm if step.clipping else None for step in steps
+    ]
     base_norm = next((norm for norm in norms if norm), None)
     base_loss = abs(found.raw_loss(steps[0]))
     lowest = base_loss

@@ -27,33 +27,40 @@ _SURE = 0.9  # from when a cause explains others away
 
 
 def diagnose(
-    runs: Iterable[Run], job: Job | None = None, *, codes: Iterable[str] | None = None, options: dict[str, dict[str, Any]] | None = None
+    runs: Iterable[Run],
+    job: Job | None = None,
+    *,
+    codes: Iterable[str] | None = None,
+    options: dict[str, dict[str, Any]] | None = None,
 ) -> list[Diagnosed]:
-    """The causes found in a log's runs: the likeliest first, those of the last run before those of earlier ones.
+    """The causes found in a log's runs: the likeliest first, those of the last run before those of earlier
+    ones.
 
     `codes` are the rules to use, all of subject `log` by default; `options` their settings by code.
     """
-    rules = [rule for rule in all_rules().values() if rule.subject == "log" and (codes is None or rule.code in codes)]
+    rules = [
+        rule
+        for rule in all_rules().values()
+        if rule.subject == "log" and (codes is None or rule.code in codes)
+    ]
     found: list[Diagnosed] = []
     for run in runs:
         evidence = Evidence(run, job)
         mine = []
         for rule in rules:
             defaults = {name: option.default for name, option in rule.options.items()}
-            for cause in rule.check(evidence, **{**defaults, **(options or {}).get(rule.code, {})}):
-                mine.append(Diagnosed(rule.code, rule.name, cause.severity or rule.severity, run.number, cause))  # type: ignore[attr-defined,arg-type]
+            causes: Iterable[Any] = rule.check(evidence, **{**defaults, **(options or {}).get(rule.code, {})})
+            mine += [
+                Diagnosed(rule.code, rule.name, cause.severity or rule.severity, run.number, cause)
+                for cause in causes
+            ]
         found += _explained(mine)
     found.sort(key=lambda each: (-each.run, -each.cause.confidence, each.code))
     return _once(found)
 
 
 def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
-    gone = {
-        code
-        for each in found
-        if each.cause.confidence >= _SURE
-        for code in _EXPLAINS.get(each.code, ())
-    }
+    gone = {code for each in found if each.cause.confidence >= _SURE for code in _EXPLAINS.get(each.code, ())}
     return [each for each in found if each.code not in gone]
 
 

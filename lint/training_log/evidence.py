@@ -1,6 +1,8 @@
-"""What a run shows, as facts that a diagnosis asks for: where values first broke, how gradients grew, what the net is.
+"""What a run shows, as facts that a diagnosis asks for: where values first broke, how gradients grew, what
+the net is.
 
-Nothing is judged here. The solver and net are those given, or else what Caffe itself wrote at the log's beginning.
+Nothing is judged here. The solver and net are those given, or else what Caffe itself wrote at the log's
+beginning.
 """
 
 from __future__ import annotations
@@ -17,10 +19,15 @@ if TYPE_CHECKING:
     from ..job import Job, NetInPhase
     from ..proto.binder import Message
 
-LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
+LARGEST_SOFTMAX_TERM = (
+    87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
+)
 LARGEST_LOG_TERM = 46.0517  # -ln 1e-20, kLOG_THRESHOLD of InfogainLoss and MultinomialLogisticLoss
+_NOT_WEIGHTS = frozenset({"BatchNorm", "BN", "Scale", "Bias", "PReLU"})
 SOFTMAX_LOSSES = frozenset({"SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss"})
-REGRESSION_LOSSES = frozenset({"EuclideanLoss", "SmoothL1Loss", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"})
+REGRESSION_LOSSES = frozenset(
+    {"EuclideanLoss", "SmoothL1Loss", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"}
+)
 
 
 def median(values: Iterable[float]) -> float:
@@ -143,15 +150,15 @@ class Evidence:
         """Whether a data layer's top is what the losses compare with, by who reads it or else by its name."""
         found = self.layers.get(layer or "")
         if found is not None:
-            readers = [
-                reader for top in found.tops if top.name == blob for reader in self._readers(top.name)
-            ]
+            readers = [reader for top in found.tops if top.name == blob for reader in self._readers(top.name)]
             if readers:
                 return all(self._judges(reader) for reader in readers)
         return any(word in blob.lower() for word in ("label", "target", "gt"))
 
     def _readers(self, blob: str) -> list[Layer]:
-        return [layer for layer in self.layers.values() if any(bottom.name == blob for bottom in layer.bottoms)]
+        return [
+            layer for layer in self.layers.values() if any(bottom.name == blob for bottom in layer.bottoms)
+        ]
 
     @staticmethod
     def _judges(layer: Layer) -> bool:
@@ -171,7 +178,9 @@ class Evidence:
 
     @cached_property
     def first_bad_step(self) -> Step | None:
-        """The first displayed iteration whose loss, or one of whose outputs that are losses, is not finite."""
+        """The first displayed iteration whose loss, or one of whose outputs that are losses, is not
+        finite.
+        """
         for step in self.steps:
             if not math.isfinite(step.loss):
                 return step
@@ -183,7 +192,11 @@ class Evidence:
     def healthy(self) -> list[Step]:
         """The displayed iterations before anything was not finite."""
         limit = self.first_bad_iteration
-        return [step for step in self.steps if (limit is None or step.iteration < limit) and math.isfinite(step.loss)]
+        return [
+            step
+            for step in self.steps
+            if (limit is None or step.iteration < limit) and math.isfinite(step.loss)
+        ]
 
     @cached_property
     def first_bad_iteration(self) -> int | None:
@@ -207,9 +220,11 @@ class Evidence:
                     (each.iteration, other.value)
                     for each in self.steps
                     for other in each.outputs
-                    if other.index == out.index and other.name == out.name
+                    if other.position == out.position and other.name == out.name
                 )
-                found.append(Output(out.name, layer or out.name, self.type_of(layer), out.weight, out.value, values))
+                found.append(
+                    Output(out.name, layer or out.name, self.type_of(layer), out.weight, out.value, values)
+                )
         return found
 
     def _layer_of_top(self, top: str) -> str | None:
@@ -352,11 +367,12 @@ class Evidence:
         ]
 
     def weights(self, passed: Pass) -> Iterator[tuple[LayerView, Value, Value | None]]:
-        """The layers that learn a weight: with its data and its diff, in forward order. BatchNorm's are sums."""
+        """The layers that learn a weight: with its data and its diff, in forward order. BatchNorm's are
+        sums.
+        """
         for view in self.views(passed):
-            if view.param_diffs and self.type_of(view.name) not in ("BatchNorm", "BN", "Scale", "Bias", "PReLU"):
-                if view.params:
-                    yield view, view.params[0], view.param_diffs[0]
+            if view.params and view.param_diffs and self.type_of(view.name) not in _NOT_WEIGHTS:
+                yield view, view.params[0], view.param_diffs[0]
 
     def bottoms_of(self, passed: Pass, layer: str) -> list[Value]:
         """The data of a layer's bottoms, as the tops of the layers before it; empty where no net is known."""

@@ -18,7 +18,7 @@ _GLOG = re.compile(
 _VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
 _DEBUG = re.compile(
     rb" *(?:\[debug_info\] )?\[(Forward|Backward|Update)\] Layer (.+), (top|bottom|param)(?: blob)? (.*?)"
-    rb"(?: (data|diff))?: " + _VALUE + rb"(?: \(.*\)|; diff: " + _VALUE + rb")?\s*$",
+    rb"(?: (data|diff))?: " + _VALUE + rb"(?: \(" + _VALUE + rb"\)|; diff: " + _VALUE + rb")?\s*$",
     re.IGNORECASE,
 )
 _NORMS = re.compile(
@@ -26,7 +26,9 @@ _NORMS = re.compile(
     + _VALUE + rb", " + _VALUE + rb"\); L2 norm = \(" + _VALUE + rb", " + _VALUE + rb"\)",
     re.IGNORECASE,
 )  # fmt: skip
-_LOSS = re.compile(rb"(?:\[\d+\] )?Iteration (\d+)(?: \([^)]*\))?, (?:[\w ]*, )?loss = " + _VALUE, re.IGNORECASE)
+_LOSS = re.compile(
+    rb"(?:\[\d+\] )?Iteration (\d+)(?: \([^)]*\))?, (?:[\w ]*, )?loss = " + _VALUE, re.IGNORECASE
+)
 _RATE = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), lr = " + _VALUE, re.IGNORECASE)
 _TESTING = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), Testing net \(#(\d+)\)")
 _OUTPUT = re.compile(
@@ -36,7 +38,8 @@ _OUTPUT = re.compile(
 )  # fmt: skip
 _SCORE = re.compile(rb"Test (?:score #(\d+)|loss): " + _VALUE, re.IGNORECASE)
 _CLIPPING = re.compile(
-    rb"Gradient clipping: scaling down gradients \(L2 norm " + _VALUE + rb" > " + _VALUE + rb"\) by scale factor "
+    rb"Gradient clipping: scaling down gradients \(L2 norm " + _VALUE + rb" > " + _VALUE + rb"\) by "
+    rb"scale factor "
     + _VALUE,
     re.IGNORECASE,
 )  # fmt: skip
@@ -102,7 +105,7 @@ class Output(NamedTuple):
     """An output of the net, with its loss weight if it has one."""
 
     phase: str  # Train, Test
-    index: int
+    position: int
     name: str
     value: float
     weight: float | None
@@ -191,7 +194,9 @@ def message(line: bytes) -> Message:
     if match is None:
         return Message(b"", "", "", line)
     wrapping = line[: match.start()].strip()
-    return Message(wrapping + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5])
+    return Message(
+        wrapping + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5]
+    )
 
 
 def event(said: Message) -> Event | None:
@@ -252,10 +257,13 @@ def debug(text: bytes) -> Debug | Norms | None:
     found = _DEBUG.match(text)
     if found is not None:
         direction = found[1].decode().capitalize()
-        value, what = found[6], (found[5] or b"data").decode().lower()
-        if direction == "Update" and found[7]:
-            value, what = found[7], "diff"
-        return Debug(direction, text_of(found[2]), found[3].decode().lower(), text_of(found[4]), what, number(value))
+        # The first form, of 2014 (BVLC/caffe#796), gave the sum of |x| and the mean in parentheses.
+        value, what = found[7] or found[6], (found[5] or b"data").decode().lower()
+        if direction == "Update" and found[8]:
+            value, what = found[8], "diff"
+        return Debug(
+            direction, text_of(found[2]), found[3].decode().lower(), text_of(found[4]), what, number(value)
+        )
     found = _NORMS.match(text)
     if found is not None:
         return Norms(number(found[1]), number(found[2]), number(found[3]), number(found[4]))

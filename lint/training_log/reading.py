@@ -1,14 +1,16 @@
 """Reading a log, however large and from wherever it comes, into runs.
 
-Debug_info makes nearly all of a large log. A stretch of it is recognised by counting - as many line feeds as marks
-of debug_info - and kept as it is; only what a diagnosis asks for is parsed. Other lines are parsed one by one.
+Debug_info makes nearly all of a large log. A stretch of it is recognised by counting - as many line feeds as
+marks
+of debug_info - and kept as it is; only what a diagnosis asks for is parsed. Other lines are parsed one by
+one.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from . import lines
 from .lines import Message, Norms, Note, Output
@@ -78,11 +80,22 @@ def _unix(block: bytes) -> bytes:
     return block.replace(b"\r\n", b"\n") if b"\r\n" in block else block
 
 
+class Observer(Protocol):
+    """Sees every step and every pass of debug_info as it is complete; a run keeps only some."""
+
+    def step(self, run: Run, step: Step) -> None:
+        """A displayed iteration, with all that the log told of it."""
+
+    def passed(self, run: Run, passed: Pass) -> None:
+        """A pass whose iteration is known."""
+
+
 class LogReader:
     """Takes blocks of whole lines and sorts them into runs: by process, where several wrote into one log."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None = None) -> None:
         self.line = 1  # the number of the next line
+        self._observer = observer
         self._streams: dict[bytes, _Stream] = {}
         self._current: _Stream | None = None
 
@@ -103,12 +116,16 @@ class LogReader:
             self.line += 1
 
     def finish(self) -> list[Run]:
-        """The runs, in the order of the log. What tells nothing of a training is left out, if anything does."""
+        """The runs, in the order of the log. What tells nothing of a training is left out, if anything
+        does.
+        """
         for stream in self._streams.values():
             stream.close()
         runs = [run for stream in self._streams.values() for run in stream.runs]
         runs.sort(key=lambda run: run.first_line)
-        telling = [run for run in runs if not run.empty or any(n.kind in ("fatal", "crashed") for n in run.notes)]
+        telling = [
+            run for run in runs if not run.empty or any(n.kind in ("fatal", "crashed") for n in run.notes)
+        ]
         runs = telling or runs[-1:]
         for number, run in enumerate(runs, 1):
             run.number = number
@@ -134,7 +151,7 @@ class LogReader:
 
     def _stream(self, key: bytes) -> _Stream:
         if key not in self._streams:
-            self._streams[key] = _Stream(key, self.line)
+            self._streams[key] = _Stream(key, self.line, self._observer)
         return self._streams[key]
 
     def _debug(self, text: bytes, count: int) -> None:
@@ -193,8 +210,9 @@ def _by_line(block: bytes, position: int, stop: int, count: int) -> tuple[int, i
 class _Stream:
     """What one process writes: its runs, one after the other, the last of which is being read."""
 
-    def __init__(self, key: bytes, line: int) -> None:
+    def __init__(self, key: bytes, line: int, observer: Observer | None) -> None:
         self.key = key
+        self._observer = observer
         self.run = Run(line, key)
         self.runs = [self.run]
         self._pieces: list[bytes] = []  # debug_info of a pass that is not complete
@@ -210,7 +228,6 @@ class _Stream:
         self._header_prefix = b""
         self._header_is_net = False
         self._setting_up = ""
-        self._done = False
 
     # -- lines ----------------------------------------------------------------------------------------------
 
@@ -289,9 +306,8 @@ class _Stream:
             self._next_run(number)
         norms, norms_line = None, 0
         for passed, bad in self._waiting:
-            passed.iteration = event.iteration
             norms, norms_line = passed.norms, passed.norms_line
-            self.run.passes.append(passed, bad=bad)
+            self._keep(passed, event.iteration, bad)
         self._waiting.clear()
         rate, rate_line = None, 0
         if self._rate is not None and self._rate[0] == event.iteration:
@@ -299,7 +315,10 @@ class _Stream:
         last = self.run.steps.last
         if last is not None and last.iteration == event.iteration and not last.outputs and not norms:
             return  # the closing line of a run, or another rank's
-        self.run.steps.append(Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line))
+        self._told()
+        self.run.steps.append(
+            Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line)
+        )
 
     def _set_rate(self, event: lines.Rate, number: int) -> None:
         self._rate = (event.iteration, event.value, number)
@@ -335,8 +354,6 @@ class _Stream:
             iteration, net = self._testing or (None, 0)
             self.run.tests.append(Test(iteration, self._outputs_line, net, tuple(self._outputs)))
             self._outputs = []
-        if self._testing is not None:
-            self._last_tested = self._testing[0]
         self._testing = None
 
     # -- passes ---------------------------------------------------------------------------------------------
@@ -383,7 +400,8 @@ class _Stream:
         bad = run.passes.bad is None and not any(bad for _, bad in self._waiting) and not_finite(text)
         self._waiting.append((passed, bad))
         if len(self._waiting) > UNNUMBERED:
-            run.passes.append(*self._waiting.pop(0)[:1], bad=False)
+            passed, bad = self._waiting.pop(0)
+            self._keep(passed, None, bad)
 
     # -- runs -----------------------------------------------------------------------------------------------
 
@@ -407,9 +425,21 @@ class _Stream:
         if last is not None:
             following = last.iteration + _display(self.run)
         for passed, bad in self._waiting:
-            passed.iteration = following
-            self.run.passes.append(passed, bad=bad)
+            self._keep(passed, following, bad)
         self._waiting = []
+        self._told()
+
+    def _keep(self, passed: Pass, iteration: int | None, bad: bool) -> None:
+        passed.iteration = iteration
+        self.run.passes.append(passed, bad=bad)
+        if self._observer is not None:
+            self._observer.passed(self.run, passed)
+
+    def _told(self) -> None:
+        """All of the last step has been told."""
+        last = self.run.steps.last
+        if self._observer is not None and last is not None:
+            self._observer.step(self.run, last)
 
 
 def _display(run: Run) -> int:
@@ -420,4 +450,6 @@ def _display(run: Run) -> int:
 
 def not_finite(text: bytes) -> bool:
     """Whether a stretch of debug_info has a value that is NaN or infinite."""
-    return b"nan\n" in text or b"inf\n" in text or b": nan" in text[-40:] or b".#" in text or b": nan (" in text
+    return (
+        b"nan\n" in text or b"inf\n" in text or b": nan" in text[-40:] or b".#" in text or b": nan (" in text
+    )

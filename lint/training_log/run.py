@@ -22,7 +22,9 @@ RECENT_BYTES = SAMPLE_BYTES = 24_000_000  # of passes that are kept as text: the
 
 
 class Key(NamedTuple):
-    """Which value of debug_info: `Forward`, `Backward` or `Update`; `top`, `bottom` or `param`; `data` or `diff`."""
+    """Which value of debug_info: `Forward`, `Backward` or `Update`; `top`, `bottom` or `param`; `data` or
+    `diff`.
+    """
 
     direction: str
     layer: str
@@ -67,7 +69,11 @@ class Pass:
 
 
 def _values(text: bytes, line: int) -> Iterator[Value]:
-    from .lines import Debug, debug, message  # the rules load this file on every check, and need no lines for it
+    from .lines import (
+        Debug,
+        debug,
+        message,
+    )  # the rules load this file on every check, and need no lines for it
 
     seen: dict[Key, Value] = {}
     for number, written in enumerate(text.split(b"\n"), line):
@@ -122,7 +128,9 @@ class Noted(NamedTuple):
 
 
 class Thinned(Generic[Item]):
-    """A list that keeps its first and last items and, of those between, every second once there are too many."""
+    """A list that keeps its first and last items and, of those between, every second once there are too
+    many.
+    """
 
     def __init__(self, head: int = HEAD, tail: int = TAIL, middle: int = MIDDLE) -> None:
         self.count = 0
@@ -179,7 +187,9 @@ class Passes:
         self.count = 0
         self.first: list[Pass] = []
         self.recent: deque[Pass] = deque()
-        self.around_bad: list[Pass] = []  # those before the first that is not finite, that one, and some after
+        self.around_bad: list[
+            Pass
+        ] = []  # those before the first that is not finite, that one, and some after
         self.bad: Pass | None = None
         self.sample: list[Pass] = []  # evenly over the run
         self._sampled_bytes = 0

@@ -1,0 +1,208 @@
+"""Watching a training: the log passes through unchanged, and the first sign of trouble is told at once."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .reading import LogReader
+from .run import Run, Step
+
+WARN_GROWTH = 20.0  # times the usual gradient norm, in two displayed iterations in a row
+LOSS_GROWTH = 5.0  # times the usual loss, in two in a row
+USUAL = 20  # displayed iterations that say what is usual
+LEAST = 3
+_WIDTH = 100
+_POLL = 0.5
+
+
+class Sign(NamedTuple):
+    """A first sign: `diverged` tells that it is certain, else it is a trend."""
+
+    diverged: bool
+    text: str
+
+
+class Watcher:
+    """Watches the steps of a training for the first sign of divergence. Gives each sort of sign once."""
+
+    def __init__(self) -> None:
+        self._norms: list[float] = []
+        self._losses: list[float] = []
+        self._warned = False
+        self._diverged = False
+        self.last: Step | None = None
+
+    def step(self, step: Step) -> Sign | None:
+        """What a displayed iteration shows."""
+        self.last = step
+        sign = self._judge(step)
+        self._losses.append(abs(step.loss))
+        norm = step.norms.l2_diff if step.norms is not None else step.clipping.norm if step.clipping else None
+        if norm is not None:
+            self._norms.append(norm)
+        del self._losses[:-USUAL], self._norms[:-USUAL]
+        if sign is None or self._diverged or (self._warned and not sign.diverged):
+            return None
+        self._warned, self._diverged = True, sign.diverged
+        return sign
+
+    def _judge(self, step: Step) -> Sign | None:
+        at = f"iteration {step.iteration}"
+        if not math.isfinite(step.loss):
+            return Sign(True, f"{at}: the loss is {step.loss:g}")
+        if step.rate is not None and not math.isfinite(step.rate):
+            return Sign(True, f"{at}: the learning rate is {step.rate:g}")
+        norm = step.norms.l2_diff if step.norms is not None else step.clipping.norm if step.clipping else None
+        if norm is not None and not math.isfinite(norm):
+            return Sign(True, f"{at}: the gradient's L2 norm is {norm:g}")
+        usual_norm, usual_loss = _usual(self._norms), _usual(self._losses)
+        if norm is not None and usual_norm and len(self._norms) >= 2:
+            if norm > 1e6 * usual_norm:
+                return Sign(True, f"{at}: the gradient's L2 norm is {norm:.3g}, usual was {usual_norm:.3g}")
+            if min(norm, self._norms[-1]) > WARN_GROWTH * usual_norm and norm > 2 * self._norms[-1]:
+                return Sign(
+                    False,
+                    f"{at}: the gradient's L2 norm grows, {self._norms[-1]:.3g} to {norm:.3g}, usual was "
+                    f"{usual_norm:.3g}",
+                )
+        loss = abs(step.loss)
+        if (
+            usual_loss
+            and len(self._losses) >= LEAST
+            and min(loss, self._losses[-1]) > LOSS_GROWTH * usual_loss
+        ):
+            return Sign(False, f"{at}: the loss is {step.loss:.4g}, usual was {usual_loss:.4g}")
+        return None
+
+
+def _usual(values: list[float]) -> float:
+    """The median without the last value, which may be the first that stands out."""
+    before = sorted(values[:-1])
+    return before[len(before) // 2] if before else 0.0
+
+
+class Follower:
+    """Takes the bytes of a live log, in whatever pieces they come, and tells of steps as they are
+    complete.
+    """
+
+    def __init__(self, told: Callable[[Sign], None], progress: Callable[[str], None] | None) -> None:
+        self.reader = LogReader(self)
+        self._watcher = Watcher()
+        self._told = told
+        self._progress = progress
+        self._rest = b""
+        self._started: tuple[float, int] | None = None
+        self._seen: tuple[int, int] = (0, -1)
+
+    def feed(self, piece: bytes) -> None:
+        """Some bytes, not necessarily whole lines."""
+        piece = self._rest + piece
+        end = piece.rfind(b"\n") + 1
+        self._rest = piece[end:]
+        if end:
+            self.reader.feed(piece[:end].replace(b"\r\n", b"\n"))
+            self._look()
+
+    def finish(self) -> list[Run]:
+        """The log has ended; a last line may lack its end."""
+        if self._rest:
+            self.reader.feed(self._rest)
+            self._rest = b""
+        return self.reader.finish()
+
+    def _look(self) -> None:
+        """The last step may not be complete, but a loss that is not finite, or the norms, are told before
+        it.
+        """
+        run = self.reader.current
+        last = run.steps.last if run is not None else None
+        if run is None or last is None or (id(run), last.iteration) == self._seen:
+            return
+        self._judge(run, last)
+
+    def step(self, run: Run, step: Step) -> None:
+        """A step is complete."""
+        if (id(run), step.iteration) != self._seen:
+            self._judge(run, step)
+
+    def passed(self, run: Run, passed: object) -> None:
+        """Passes are judged by their norms, with their step."""
+
+    def _judge(self, run: Run, step: Step) -> None:
+        self._seen = (id(run), step.iteration)
+        if self._progress is not None:
+            self._progress(self._line(run, step))
+        sign = self._watcher.step(step)
+        if sign is not None:
+            self._told(sign)
+
+    def _line(self, run: Run, step: Step) -> str:
+        now = time.monotonic()
+        if self._started is None:
+            self._started = (now, step.iteration)
+        total = _max_iter(run)
+        text = f"iteration {step.iteration}" + (f" of {total}" if total else "") + f", loss {step.loss:.4g}"
+        if step.rate is not None:
+            text += f", lr {step.rate:g}"
+        began, first = self._started
+        if total and step.iteration > first and now > began:
+            left = (total - step.iteration) * (now - began) / (step.iteration - first)
+            text += f", {int(left // 3600)}:{int(left // 60) % 60:02}:{int(left) % 60:02} left"
+        return text[:_WIDTH]
+
+
+def _max_iter(run: Run) -> int:
+    for line in run.solver_text.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name.strip() == b"max_iter" and value.strip().isdigit():
+            return int(value)
+    return 0
+
+
+def follow(
+    path: str, told: Callable[[Sign], None], *, pass_through: bool, stop: Callable[[], bool]
+) -> list[Run]:
+    """Follows standard input (`-`) or a growing file until it ends, or `stop` says so; gives the runs.
+
+    A file ends when Caffe says that it is done, or by Ctrl-C. Raises OSError.
+    """
+    terminal = sys.stderr.isatty()
+    follower = Follower(told, _progress if terminal else None)
+    descriptor = 0 if path == "-" else os.open(path, os.O_RDONLY)
+    out = sys.stdout.buffer
+    try:
+        while not stop():
+            piece = os.read(descriptor, 1 << 16)
+            if piece:
+                if pass_through:
+                    out.write(piece)
+                    out.flush()
+                follower.feed(piece)
+            elif path == "-" or _ended(follower):
+                break
+            else:
+                time.sleep(_POLL)
+    except KeyboardInterrupt:
+        pass  # the person has seen enough: what was seen is reported
+    finally:
+        if path != "-":
+            os.close(descriptor)
+        if terminal:
+            sys.stderr.write("\r\x1b[K")
+    return follower.finish()
+
+
+def _ended(follower: Follower) -> bool:
+    run = follower.reader.current
+    return run is not None and any(note.kind in ("done", "stopped", "fatal", "crashed") for note in run.notes)
+
+
+def _progress(text: str) -> None:
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()
