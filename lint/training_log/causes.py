@@ -69,9 +69,7 @@ def value_line(value: Value) -> Shown:
     """A value of debug_info as evidence."""
     key = value.key
     role = {"top": "top blob", "bottom": "bottom blob", "param": "param blob"}[key.role]
-    return Shown(
-        value.line, f"[{key.direction}] Layer {key.layer}, {role} {key.blob} {key.what}: {value.value:g}"
-    )
+    return Shown(value.line, f"[{key.direction}] Layer {key.layer}, {role} {key.blob} {key.what}: {value.value:g}")
 
 
 def step_line(step: Step) -> Shown:
@@ -81,11 +79,7 @@ def step_line(step: Step) -> Shown:
 
 def rate_line(step: Step) -> Shown | None:
     """The rate of a displayed iteration as evidence."""
-    return (
-        Shown(step.rate_line, f"Iteration {step.iteration}, lr = {step.rate:g}")
-        if step.rate is not None
-        else None
-    )
+    return Shown(step.rate_line, f"Iteration {step.iteration}, lr = {step.rate:g}") if step.rate is not None else None
 
 
 def norms_line(passed: Pass | Step) -> Shown | None:
@@ -94,6 +88,4 @@ def norms_line(passed: Pass | Step) -> Shown | None:
         return None
     norms = passed.norms
     text = f"All net params (data, diff): L2 norm = ({norms.l2_data:g}, {norms.l2_diff:g})"
-    return Shown(
-        passed.norms_line, text if passed.iteration is None else f"iteration {passed.iteration}: {text}"
-    )
+    return Shown(passed.norms_line, text if passed.iteration is None else f"iteration {passed.iteration}: {text}")

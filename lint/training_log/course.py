@@ -108,9 +108,7 @@ def explosion(found: Evidence) -> Explosion | None:
     first = max(abs(how.first), found.chance or 0.0)
     if how.largest > PEAK * first > 0 and how.end > LEARNT * min(abs(how.first), found.chance or math.inf):
         begin = _begin(found, steps)
-        return Explosion(
-            begin, tuple(step for step in steps if step.iteration >= begin.iteration)[:6], True, at_start
-        )
+        return Explosion(begin, tuple(step for step in steps if step.iteration >= begin.iteration)[:6], True, at_start)
     if at_start > LARGE_START:
         return Explosion(steps[0], tuple(steps[:4]), True, at_start)
     if how.smallest < -1e3 * max(abs(how.first), 1.0):
@@ -130,9 +128,7 @@ def _at_start(found: Evidence, how: Course) -> float:
 
 def _begin(found: Evidence, steps: list[Step]) -> Step:
     """The first displayed iteration whose loss or gradient stands out from those before."""
-    norms = [
-        step.norms.l2_diff if step.norms else step.clipping.norm if step.clipping else None for step in steps
-    ]
+    norms = [step.norms.l2_diff if step.norms else step.clipping.norm if step.clipping else None for step in steps]
     base_norm = next((norm for norm in norms if norm), None)
     base_loss = abs(found.raw_loss(steps[0]))
     lowest = base_loss

@@ -38,11 +38,7 @@ def diagnose(
 
     `codes` are the rules to use, all of subject `log` by default; `options` their settings by code.
     """
-    rules = [
-        rule
-        for rule in all_rules().values()
-        if rule.subject == "log" and (codes is None or rule.code in codes)
-    ]
+    rules = [rule for rule in all_rules().values() if rule.subject == "log" and (codes is None or rule.code in codes)]
     found: list[Diagnosed] = []
     for run in runs:
         evidence = Evidence(run, job)
@@ -51,8 +47,7 @@ def diagnose(
             defaults = {name: option.default for name, option in rule.options.items()}
             causes: Iterable[Any] = rule.check(evidence, **{**defaults, **(options or {}).get(rule.code, {})})
             mine += [
-                Diagnosed(rule.code, rule.name, cause.severity or rule.severity, run.number, cause)
-                for cause in causes
+                Diagnosed(rule.code, rule.name, cause.severity or rule.severity, run.number, cause) for cause in causes
             ]
         found += _explained(mine)
     found.sort(key=lambda each: (-each.run, -each.cause.confidence, each.code))

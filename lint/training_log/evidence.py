@@ -19,15 +19,11 @@ if TYPE_CHECKING:
     from ..job import Job, NetInPhase
     from ..proto.binder import Message
 
-LARGEST_SOFTMAX_TERM = (
-    87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
-)
+LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
 LARGEST_LOG_TERM = 46.0517  # -ln 1e-20, kLOG_THRESHOLD of InfogainLoss and MultinomialLogisticLoss
 _NOT_WEIGHTS = frozenset({"BatchNorm", "BN", "Scale", "Bias", "PReLU"})
 SOFTMAX_LOSSES = frozenset({"SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss"})
-REGRESSION_LOSSES = frozenset(
-    {"EuclideanLoss", "SmoothL1Loss", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"}
-)
+REGRESSION_LOSSES = frozenset({"EuclideanLoss", "SmoothL1Loss", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"})
 
 
 def median(values: Iterable[float]) -> float:
@@ -156,9 +152,7 @@ class Evidence:
         return any(word in blob.lower() for word in ("label", "target", "gt"))
 
     def _readers(self, blob: str) -> list[Layer]:
-        return [
-            layer for layer in self.layers.values() if any(bottom.name == blob for bottom in layer.bottoms)
-        ]
+        return [layer for layer in self.layers.values() if any(bottom.name == blob for bottom in layer.bottoms)]
 
     @staticmethod
     def _judges(layer: Layer) -> bool:
@@ -192,11 +186,7 @@ class Evidence:
     def healthy(self) -> list[Step]:
         """The displayed iterations before anything was not finite."""
         limit = self.first_bad_iteration
-        return [
-            step
-            for step in self.steps
-            if (limit is None or step.iteration < limit) and math.isfinite(step.loss)
-        ]
+        return [step for step in self.steps if (limit is None or step.iteration < limit) and math.isfinite(step.loss)]
 
     @cached_property
     def first_bad_iteration(self) -> int | None:
@@ -222,9 +212,7 @@ class Evidence:
                     for other in each.outputs
                     if other.position == out.position and other.name == out.name
                 )
-                found.append(
-                    Output(out.name, layer or out.name, self.type_of(layer), out.weight, out.value, values)
-                )
+                found.append(Output(out.name, layer or out.name, self.type_of(layer), out.weight, out.value, values))
         return found
 
     def _layer_of_top(self, top: str) -> str | None:

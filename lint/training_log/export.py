@@ -115,9 +115,7 @@ def _json(path: str, names: tuple[str, ...]) -> Table:
     state = {"first": True}
 
     def write(row: tuple[Any, ...]) -> None:
-        values = (
-            str(value) if isinstance(value, float) and not math.isfinite(value) else value for value in row
-        )
+        values = (str(value) if isinstance(value, float) and not math.isfinite(value) else value for value in row)
         entry = dict(zip(names, values, strict=True))
         if "outputs" in entry:
             entry["outputs"] = json.loads(entry["outputs"])
@@ -143,11 +141,7 @@ def _parquet(path: str, names: tuple[str, ...]) -> Table:
         [
             (
                 name,
-                pyarrow.int64()
-                if name in integers
-                else pyarrow.string()
-                if name in texts
-                else pyarrow.float64(),
+                pyarrow.int64() if name in integers else pyarrow.string() if name in texts else pyarrow.float64(),
             )
             for name in names
         ]
@@ -158,8 +152,7 @@ def _parquet(path: str, names: tuple[str, ...]) -> Table:
     def flush() -> None:
         if rows:
             columns = [
-                pyarrow.array(column, field.type)
-                for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+                pyarrow.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)
             ]
             writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
             rows.clear()

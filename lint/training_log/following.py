@@ -71,11 +71,7 @@ class Watcher:
                     f"{usual_norm:.3g}",
                 )
         loss = abs(step.loss)
-        if (
-            usual_loss
-            and len(self._losses) >= LEAST
-            and min(loss, self._losses[-1]) > LOSS_GROWTH * usual_loss
-        ):
+        if usual_loss and len(self._losses) >= LEAST and min(loss, self._losses[-1]) > LOSS_GROWTH * usual_loss:
             return Sign(False, f"{at}: the loss is {step.loss:.4g}, usual was {usual_loss:.4g}")
         return None
 
@@ -165,9 +161,7 @@ def _max_iter(run: Run) -> int:
     return 0
 
 
-def follow(
-    path: str, told: Callable[[Sign], None], *, pass_through: bool, stop: Callable[[], bool]
-) -> list[Run]:
+def follow(path: str, told: Callable[[Sign], None], *, pass_through: bool, stop: Callable[[], bool]) -> list[Run]:
     """Follows standard input (`-`) or a growing file until it ends, or `stop` says so; gives the runs.
 
     A file ends when Caffe says that it is done, or by Ctrl-C. Raises OSError.

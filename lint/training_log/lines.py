@@ -12,9 +12,7 @@ import re
 from typing import NamedTuple
 
 # What glog writes before a message, after whatever wrapped it: severity, date, time, thread, file and line.
-_GLOG = re.compile(
-    rb"([IWEF])(\d{4}|\d{8}) +\d\d:\d\d:\d\d\.\d+ +(\d+) +([\w.+-]+\.\w+:\d+)\] ?(.*)", re.DOTALL
-)
+_GLOG = re.compile(rb"([IWEF])(\d{4}|\d{8}) +\d\d:\d\d:\d\d\.\d+ +(\d+) +([\w.+-]+\.\w+:\d+)\] ?(.*)", re.DOTALL)
 _VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
 _DEBUG = re.compile(
     rb" *(?:\[debug_info\] )?\[(Forward|Backward|Update)\] Layer (.+), (top|bottom|param)(?: blob)? (.*?)"
@@ -26,9 +24,7 @@ _NORMS = re.compile(
     + _VALUE + rb", " + _VALUE + rb"\); L2 norm = \(" + _VALUE + rb", " + _VALUE + rb"\)",
     re.IGNORECASE,
 )  # fmt: skip
-_LOSS = re.compile(
-    rb"(?:\[\d+\] )?Iteration (\d+)(?: \([^)]*\))?, (?:[\w ]*, )?loss = " + _VALUE, re.IGNORECASE
-)
+_LOSS = re.compile(rb"(?:\[\d+\] )?Iteration (\d+)(?: \([^)]*\))?, (?:[\w ]*, )?loss = " + _VALUE, re.IGNORECASE)
 _RATE = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), lr = " + _VALUE, re.IGNORECASE)
 _TESTING = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), Testing net \(#(\d+)\)")
 _OUTPUT = re.compile(
@@ -194,9 +190,7 @@ def message(line: bytes) -> Message:
     if match is None:
         return Message(b"", "", "", line)
     wrapping = line[: match.start()].strip()
-    return Message(
-        wrapping + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5]
-    )
+    return Message(wrapping + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5])
 
 
 def event(said: Message) -> Event | None:
@@ -261,9 +255,7 @@ def debug(text: bytes) -> Debug | Norms | None:
         value, what = found[7] or found[6], (found[5] or b"data").decode().lower()
         if direction == "Update" and found[8]:
             value, what = found[8], "diff"
-        return Debug(
-            direction, text_of(found[2]), found[3].decode().lower(), text_of(found[4]), what, number(value)
-        )
+        return Debug(direction, text_of(found[2]), found[3].decode().lower(), text_of(found[4]), what, number(value))
     found = _NORMS.match(text)
     if found is not None:
         return Norms(number(found[1]), number(found[2]), number(found[3]), number(found[4]))

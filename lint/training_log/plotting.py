@@ -47,7 +47,8 @@ def plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
 
 
 def _figure(figure_type: Any, log: Evidence, found: list[Diagnosed]) -> Any:
-    passes = log.run.passes.sample
+    end = _interesting_end(log)
+    passes = [each for each in log.run.passes.sample if each.iteration is None or each.iteration <= end]
     heat = [("Forward", "data", "top", "data of tops"), ("Backward", "diff", "param", "diffs of params")]
     tables = [(title, *_table(log, passes, direction, what, role)) for direction, what, role, title in heat]
     tables = [table for table in tables if table[2]]
@@ -63,6 +64,13 @@ def _figure(figure_type: Any, log: Evidence, found: list[Diagnosed]) -> Any:
     return figure
 
 
+def _interesting_end(log: Evidence) -> float:
+    """The last iteration that is drawn: what comes long after the first NaN is nothing but NaN."""
+    if log.first_bad_iteration is None:
+        return math.inf
+    return max(log.first_bad_iteration * 1.3, log.first_bad_iteration + 5)
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 120 else text[:119] + "…"
 
@@ -71,15 +79,15 @@ def _curves(axis: Any, log: Evidence) -> None:
     def positive(value: float | None) -> float:
         return value if value is not None and math.isfinite(value) and value > 0 else math.nan
 
-    iterations = [step.iteration for step in log.steps]
-    below = any(math.isfinite(step.loss) and step.loss < 0 for step in log.steps)
-    losses = [step.loss if math.isfinite(step.loss) else math.nan for step in log.steps]
+    end = _interesting_end(log)
+    steps = [step for step in log.steps if step.iteration <= end]
+    iterations = [step.iteration for step in steps]
+    below = any(math.isfinite(step.loss) and step.loss < 0 for step in steps)
+    losses = [step.loss if math.isfinite(step.loss) else math.nan for step in steps]
     axis.plot(iterations, losses, color="tab:blue", linewidth=1.2, label="loss")
     for index, out in enumerate(log.outputs if len(log.outputs) > 1 else []):
         color = f"C{index + 4}"
-        axis.plot(
-            *zip(*out.values, strict=True), color=color, linewidth=0.8, label=f"{out.name} (before weight)"
-        )
+        axis.plot(*zip(*out.values, strict=True), color=color, linewidth=0.8, label=f"{out.name} (before weight)")
     tests = [
         (test.iteration, out.value)
         for test in log.tests
@@ -95,16 +103,15 @@ def _curves(axis: Any, log: Evidence) -> None:
     other = axis.twinx()
     other.plot(
         iterations,
-        [positive(s.rate) for s in log.steps],
+        [positive(s.rate) for s in steps],
         color="tab:green",
         linewidth=0.9,
         label="learning rate",
     )
-    norms = [positive(norm) for _, norm in log.norms]
-    if any(not math.isnan(norm) for norm in norms):
+    known = [(step.iteration, positive(norm)) for step, norm in log.norms if step.iteration <= end]
+    if any(not math.isnan(norm) for _, norm in known):
         other.plot(
-            [step.iteration for step, _ in log.norms],
-            norms,
+            *zip(*known, strict=True),
             color="tab:red",
             linewidth=0.9,
             label="gradient L2 norm",
@@ -113,7 +120,7 @@ def _curves(axis: Any, log: Evidence) -> None:
     other.set_ylabel("rate, norm")
     _mark(axis, log)
     handles = [*axis.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
-    axis.legend(handles=handles, fontsize=7, loc="upper left", ncols=3)
+    axis.legend(handles=handles, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False)
 
 
 def _mark(axis: Any, log: Evidence) -> None:
@@ -180,9 +187,7 @@ def _heat_map(
     axis.set_title(f"mean |x|, {title} (log10; red: NaN or infinite)", fontsize=8, loc="left")
     figure.colorbar(image, ax=axis, pad=0.01)
     if log.first_bad_iteration in iterations:
-        axis.axvline(
-            iterations.index(log.first_bad_iteration) - 0.5, color="white", linestyle="--", linewidth=1
-        )
+        axis.axvline(iterations.index(log.first_bad_iteration) - 0.5, color="white", linestyle="--", linewidth=1)
     bad = log.first_bad
     if bad is None or log.bad_pass is None or log.bad_pass.iteration not in iterations:
         return
@@ -192,9 +197,7 @@ def _heat_map(
         ):
             column = iterations.index(log.bad_pass.iteration)
             axis.plot(column, row, marker="x", color="white", markersize=7, markeredgewidth=1.6)
-            axis.annotate(
-                "first", (column, row), color="white", fontsize=7, xytext=(5, -3), textcoords="offset points"
-            )
+            axis.annotate("first", (column, row), color="white", fontsize=7, xytext=(5, -3), textcoords="offset points")
 
 
 def _decade(value: float) -> float:

@@ -123,9 +123,7 @@ class LogReader:
             stream.close()
         runs = [run for stream in self._streams.values() for run in stream.runs]
         runs.sort(key=lambda run: run.first_line)
-        telling = [
-            run for run in runs if not run.empty or any(n.kind in ("fatal", "crashed") for n in run.notes)
-        ]
+        telling = [run for run in runs if not run.empty or any(n.kind in ("fatal", "crashed") for n in run.notes)]
         runs = telling or runs[-1:]
         for number, run in enumerate(runs, 1):
             run.number = number
@@ -316,9 +314,7 @@ class _Stream:
         if last is not None and last.iteration == event.iteration and not last.outputs and not norms:
             return  # the closing line of a run, or another rank's
         self._told()
-        self.run.steps.append(
-            Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line)
-        )
+        self.run.steps.append(Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line))
 
     def _set_rate(self, event: lines.Rate, number: int) -> None:
         self._rate = (event.iteration, event.value, number)
@@ -450,6 +446,4 @@ def _display(run: Run) -> int:
 
 def not_finite(text: bytes) -> bool:
     """Whether a stretch of debug_info has a value that is NaN or infinite."""
-    return (
-        b"nan\n" in text or b"inf\n" in text or b": nan" in text[-40:] or b".#" in text or b": nan (" in text
-    )
+    return b"nan\n" in text or b"inf\n" in text or b": nan" in text[-40:] or b".#" in text or b": nan (" in text

@@ -34,9 +34,7 @@ def healthy_norms(log: Evidence) -> list[float]:
     norms = [
         norm
         for step, norm in log.norms
-        if math.isfinite(norm)
-        and norm > 0
-        and (limit is None or step.iteration < limit or step is log.steps[0])
+        if math.isfinite(norm) and norm > 0 and (limit is None or step.iteration < limit or step is log.steps[0])
     ]
     return sorted(norms)
 
@@ -96,9 +94,7 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
     ):
         weights, scale = _loss_weight(log, first, job)
         patches += weights
-    if cause in ("need-debug-info", "nan-from-the-start") or (
-        first.code == "T101" and first.cause.confidence < 0.9
-    ):
+    if cause in ("need-debug-info", "nan-from-the-start") or (first.code == "T101" and first.cause.confidence < 0.9):
         write("debug_info", True, "to see which layer goes first")
         write("display", 1, "every iteration")
     elif first.code in _EXPLOSIONS or cause == "clipping-always":
@@ -115,9 +111,7 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
             write(
                 "clip_gradients",
                 value,
-                f"the 90th percentile of {count} healthy norms"
-                if count >= ENOUGH_NORMS
-                else "by the healthy norms",
+                f"the 90th percentile of {count} healthy norms" if count >= ENOUGH_NORMS else "by the healthy norms",
             )
     return patches
 
@@ -129,10 +123,7 @@ def next_step(found: list[Diagnosed]) -> str:
         or (found[0].code == "T101" and found[0].cause.confidence < 0.9)
     ):
         iteration = found[0].cause.iteration or 0
-        return (
-            f"run the training again, {iteration + 1} iterations at most, and give the new log to "
-            f"`caffe-lint log`"
-        )
+        return f"run the training again, {iteration + 1} iterations at most, and give the new log to `caffe-lint log`"
     return ""
 
 
@@ -202,6 +193,4 @@ def select_all(fixes: list[Fix]) -> list[Fix]:
     own.
     """
     chosen = select(fixes)
-    return chosen + [
-        fix for fix in fixes if fix not in chosen and all(edit.start == edit.end for edit in fix.edits)
-    ]
+    return chosen + [fix for fix in fixes if fix not in chosen and all(edit.start == edit.end for edit in fix.edits)]

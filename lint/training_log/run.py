@@ -187,9 +187,7 @@ class Passes:
         self.count = 0
         self.first: list[Pass] = []
         self.recent: deque[Pass] = deque()
-        self.around_bad: list[
-            Pass
-        ] = []  # those before the first that is not finite, that one, and some after
+        self.around_bad: list[Pass] = []  # those before the first that is not finite, that one, and some after
         self.bad: Pass | None = None
         self.sample: list[Pass] = []  # evenly over the run
         self._sampled_bytes = 0
