@@ -24,7 +24,7 @@ from caffe_lint.proto.schema import caffe_schema
 def findings_of(repository: Path, settings: Settings) -> Iterator[Finding]:
     """The findings on all solvers and nets of a repository."""
     files = Files(caffe_schema(), settings.dialect)
-    units = find_units([str(repository)], files, [])
+    units = find_units([str(repository)], files, [], [])
     for result in run_units([(unit, settings) for unit in units], files, "", 1):
         yield from result.findings
 
@@ -46,9 +46,7 @@ def main() -> int:
     files: dict[tuple[str, str], set[str]] = defaultdict(set)
     repositories: dict[tuple[str, str], set[str]] = defaultdict(set)
     total: Counter[str] = Counter()
-    for repository in sorted(
-        path for path in folder.iterdir() if path.is_dir() and options.only in path.name
-    ):
+    for repository in sorted(path for path in folder.iterdir() if path.is_dir() and options.only in path.name):
         total["repositories"] += 1
         shown: set[tuple[str, str]] = set()
         for finding in findings_of(repository.resolve(), settings):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 REGRESSIONS = frozenset(
     {"EuclideanLoss", "SmoothL1Loss", "SmoothL1LossOHEM", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"}
 )
-_SCORES = frozenset({"SoftmaxWithLoss", "SoftmaxWithLossOHEM", "InfogainLoss", "MultinomialLogisticLoss"})
+_CLASSIFIERS = frozenset({
+    "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "InfogainLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss",
+    "HingeLoss",
+})  # fmt: skip
 _LN_2 = math.log(2)
 DOMINANT = 10.0  # from how many times another a loss outweighs it
 
@@ -80,8 +83,9 @@ def sized_losses(net: Net) -> list[SizedLoss]:
 def terms(layer: Layer) -> float | None:
     """How many terms of a loss's sum come on one unit of its divisor: see `SizedLoss`.
 
-    Source: LossLayer's children, `get_normalizer`: FULL and VALID divide by the terms, BATCH_SIZE by the
-    items, NONE by 1. Euclidean and smooth L1 losses divide by the items.
+    For classifiers a term is a position, whatever the number of classes. Source: LossLayer's children,
+    `get_normalizer`: FULL and VALID divide by the positions, BATCH_SIZE by the items, NONE by 1. Euclidean and
+    smooth L1 losses divide by the items.
     """
     kind = layer.kind
     if kind is None or not layer.bottoms or not kind.normalization:
@@ -91,18 +95,11 @@ def terms(layer: Layer) -> float | None:
         how = loss_normalization(layer)
         if how not in ("BATCH_SIZE", "NONE"):
             return 1.0
-        if shape is None:
+        if shape is None or layer.type not in _CLASSIFIERS:
             return None
-        total = count(shape)
-        if layer.type in _SCORES:  # one term for each position, whatever the number of classes
-            classes = shape[_class_axis(layer, len(shape))] if len(shape) > 1 else 1
-            total = None if total is None or not classes else total // classes
-        if how == "NONE" or total is None:
-            return total
-        return total / shape[0] if shape and shape[0] else None
-    if layer.type in _SCORES:
-        return 1.0
-    if layer.type == "HingeLoss":
+        axis = _class_axis(layer, len(shape))
+        return count(shape[how == "BATCH_SIZE" : axis] + shape[axis + 1 :])
+    if layer.type in _CLASSIFIERS:
         return 1.0
     if layer.type in REGRESSIONS and len(layer.bottoms) > 2:  # weights choose which elements count
         return None
@@ -112,8 +109,9 @@ def terms(layer: Layer) -> float | None:
 def first_value(layer: Layer) -> float | None:
     """The value of a loss in the first iteration, before its weight: see `SizedLoss`.
 
-    With scores near 0 a softmax over K classes gives ln K for each term, a sigmoid ln 2, a hinge K, and a
-    Euclidean loss half the mean square of its targets: for targets between 0 and 1 some 0.1.
+    With scores near 0 a softmax over K classes gives ln K for each term, a hinge K, K sigmoids K ln 2, or ln 2 where
+    the divisor counts them, and a Euclidean loss half the mean square of its targets: for targets between 0 and 1
+    some 0.1.
     """
     number = terms(layer)
     if number is None:
@@ -121,15 +119,15 @@ def first_value(layer: Layer) -> float | None:
     if layer.type in REGRESSIONS:
         pixels = pixel_range(layer.bottoms[1]) if len(layer.bottoms) > 1 else None
         return number * (0.1 if pixels is None else 0.1 * max(1.0, pixels * pixels))
-    if layer.type == "SigmoidCrossEntropyLoss":
-        return number * _LN_2
-    if layer.type not in _SCORES and layer.type != "HingeLoss":
-        return None
+    if layer.type == "SigmoidCrossEntropyLoss" and loss_normalization(layer) not in ("BATCH_SIZE", "NONE"):
+        return _LN_2
     shape = known_shape(layer.bottoms[0])
     classes = shape[_class_axis(layer, len(shape))] if shape is not None and len(shape) > 1 else None
-    if not classes or classes < 2:
+    if not classes or layer.type not in _CLASSIFIERS:
         return None
-    return number * (classes if layer.type == "HingeLoss" else math.log(classes))
+    if layer.type == "HingeLoss":
+        return number * classes
+    return number * (classes * _LN_2 if layer.type == "SigmoidCrossEntropyLoss" else math.log(classes)) or None
 
 
 def _class_axis(layer: Layer, axes: int) -> int:
@@ -179,10 +177,27 @@ def known_shape(blob: Blob) -> Shape:
     if blob.shape is None and producer is not None and producer.type == "InnerProduct":
         param = producer.message["inner_product_param"]
         if param["axis"] == 1 and param["num_output"]:
-            return (None, param["num_output"])
+            return (batch_size(producer.net), param["num_output"])
     return blob.shape
 
 
+def batch_size(net: Net) -> int | None:
+    """The number of items in a batch of the first data layer, as its shape or else its settings tell it."""
+    for layer in net.layers:
+        if layer.kind is not None and layer.kind.is_data and layer.tops:
+            shape = layer.tops[0].shape
+            if shape and shape[0]:
+                return shape[0]
+            for name in _DATA_PARAMS:
+                param = layer.message.get(name)
+                if param is not None and param["batch_size"]:
+                    size: int = param["batch_size"]
+                    return size
+            return None
+    return None
+
+
+_DATA_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
 _SAME_VALUES = frozenset({"Flatten", "Reshape", "Slice", "Split", "Crop", "Pooling", "Permute", "Silence"})
 _IMAGES = frozenset({"Data", "ImageData", "AnnotatedData", "DenseImageData", "VideoData", "WindowData"})
 

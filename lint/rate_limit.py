@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .losses import REGRESSIONS, SizedLoss, pixel_range, sized_losses
+from .losses import REGRESSIONS, SizedLoss, batch_size, pixel_range, sized_losses
 from .schedule import Rate, largest_rate
 
 if TYPE_CHECKING:
@@ -110,14 +110,7 @@ def _momentum(training: _Training) -> Factor | None:
 
 def _batch(training: _Training) -> Factor | None:
     """The noise of a gradient falls with the root of the number of items that it is the mean of."""
-    size = next(
-        (
-            layer.tops[0].shape[0]
-            for layer in training.net.layers
-            if layer.kind is not None and layer.kind.is_data and layer.tops and layer.tops[0].shape
-        ),
-        None,
-    )
+    size = batch_size(training.net)
     if not size:
         return None
     items = size * max(1, training.solver["iter_size"])
@@ -136,13 +129,18 @@ def _input(training: _Training) -> Factor | None:
         if pixels is not None:
             ranges.append(pixels)
             centred = centred and _is_centred(param)
-    if not ranges:
-        return Factor(10**0.5, "inputs of a size that the files do not tell")
-    if max(ranges) < 100:
+    if not ranges or max(ranges) < 100:
         return None
     if centred:
         return Factor(0.1, f"pixels up to {max(ranges):g}")
     return Factor(10**-1.5, f"pixels up to {max(ranges):g} without a mean taken off")
+
+
+def _shared_weights(training: _Training) -> Factor | None:
+    """The gradient of a convolution's weights adds up over all positions; without any it is smaller."""
+    if any(param.layer.type != "InnerProduct" for param in training.weights) or not training.weights:
+        return None
+    return Factor(10**0.5, "no convolutions")
 
 
 def _is_centred(param: Param) -> bool:
@@ -227,6 +225,7 @@ FACTORS: tuple[Callable[[_Training], Factor | None], ...] = (
     _momentum,
     _batch,
     _input,
+    _shared_weights,
     _normalisation,
     _loss_weight,
     _regression,
