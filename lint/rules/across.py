@@ -85,13 +85,7 @@ def test_net_does_not_fit(job: Job) -> Iterator[Hit]:
             target = targets.get(source.name)
             if target is None or not source.name or _is_open(source) or _is_open(target):
                 continue
-            what = ""
-            if len(source.params) != len(target.params):
-                what = f"it has {len(target.params)} parameters, {len(source.params)} in the training net"
-            for here, there in zip(target.params, source.params):  # noqa: B905  (the numbers may differ)
-                if not what and shapes_differ(here.shape, there.shape):
-                    shapes = f"{describe(here.shape)}, {describe(there.shape)} in the training net"
-                    what = f"its {here.role} is {shapes}"
+            what = _difference(target, source)
             if not what:
                 continue
             related: tuple[Related, ...] = (
@@ -138,20 +132,7 @@ def untrained_in_test(job: Job) -> Iterator[Hit]:
         for layer in test.net.layers:
             if layer.name in trained or _is_open(layer) or not _needs_training(layer, trained):
                 continue
-            missed = [
-                name for name, other in trained.items() if name not in here and other.type == layer.type
-            ]
-            meant = meant_name(layer.name, missed)
-            message = f"{named(layer)}: the training net has no layer of that name"
-            fix: Fix | None = None
-            if meant is not None:
-                message += f"; did you mean '{meant}'?"
-                if "name" in layer.message and not test.net.upgraded.steps:
-                    patch = set_field(test.file.tree, layer.message, "name", meant)
-                    fix = patch.fix(test.file.path, f"write '{meant}'", safe=False)
-            place = layer.message.span("name") if "name" in layer.message else layer.place()
-            reason = "Weights go by names: in the test it keeps what its fillers give it."
-            yield Hit(test.file, place, message, reason, fix=fix)
+            yield _untrained(test, layer, trained, here)
 
 
 @rule("N402", "transform-differs", subject="job", severity="warning")
@@ -386,6 +367,32 @@ def _by_name(net: Net) -> dict[str, Layer]:
     for layer in net.layers:
         layers.setdefault(layer.name, layer)
     return layers
+
+
+def _difference(here: Layer, there: Layer) -> str:
+    """How the parameters of a layer differ from those of the training net's layer; empty if they do not."""
+    if len(here.params) != len(there.params):
+        return f"it has {len(here.params)} parameters, {len(there.params)} in the training net"
+    for own, other in zip(here.params, there.params, strict=True):
+        if shapes_differ(own.shape, other.shape):
+            return f"its {own.role} is {describe(own.shape)}, {describe(other.shape)} in the training net"
+    return ""
+
+
+def _untrained(net: NetInPhase, layer: Layer, trained: dict[str, Layer], here: dict[str, Layer]) -> Hit:
+    """The finding for a layer whose name the training net does not have, with the name that may be meant."""
+    missed = [name for name, other in trained.items() if name not in here and other.type == layer.type]
+    meant = meant_name(layer.name, missed)
+    message = f"{named(layer)}: the training net has no layer of that name"
+    fix: Fix | None = None
+    if meant is not None:
+        message += f"; did you mean '{meant}'?"
+        if "name" in layer.message and "v0" not in net.net.upgraded.steps:
+            patch = set_field(net.file.tree, layer.message, "name", meant)
+            fix = patch.fix(net.file.path, f"write '{meant}'", safe=False)
+    place = layer.message.span("name") if "name" in layer.message else layer.place()
+    reason = "Weights go by names: this layer keeps what its fillers give it."
+    return Hit(net.file, place, message, reason, fix=fix)
 
 
 def _is_open(layer: Layer) -> bool:

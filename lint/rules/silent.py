@@ -189,7 +189,7 @@ def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
         message = f"{named(layer)}: it has no loss_weight, and so nothing learns from it"
         reason = f"Caffe gives its own losses a weight of 1, {layer.type} gets 0."
         fix: Fix | None = None
-        if len(layer.message["top"]) == 1 and not subject.net.upgraded.steps:
+        if len(layer.message["top"]) == 1 and "v0" not in subject.net.upgraded.steps:
             fix = append_field(subject.file.tree, layer.message, "loss_weight", 1).fix(
                 subject.file.path, "write loss_weight: 1", safe=False
             )
@@ -737,7 +737,7 @@ def log_of_scores(subject: NetInPhase) -> Iterator[Hit]:
         message = f"{named(layer)}: it wants probabilities and gets the scores of {named(maker)}"
         reason = "It takes their logarithm: a score under 0 gives a gradient of 1e20."
         fix: Fix | None = None
-        if "type" in layer.message and not subject.net.upgraded.steps:
+        if "type" in layer.message and not {"v0", "v1"} & set(subject.net.upgraded.steps):
             patch = set_field(subject.file.tree, layer.message, "type", "SoftmaxWithLoss")
             fix = patch.fix(subject.file.path, 'write "SoftmaxWithLoss"', safe=False)
         yield Hit(subject.file, layer.place(), message, reason, fix=fix)
