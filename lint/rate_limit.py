@@ -71,12 +71,13 @@ def judge_rate(job: Job) -> Judgement | None:
     if rate is None or not rate.value > 0 or solver.get("larc", False):
         return None
     training = _training(job)
-    if solver["type"] in ADAPTIVE_LIMITS:
-        limit = ADAPTIVE_LIMITS[solver["type"]]
+    kind = solver.get("type", "SGD")
+    if kind in ADAPTIVE_LIMITS:
+        limit = ADAPTIVE_LIMITS[kind]
         factors: tuple[Factor, ...]
         multiplier = _lr_mult(training) if training else None
         factors = (multiplier,) if multiplier else ()
-    elif solver["type"] in MOMENTUM_SOLVERS and training is not None and 0 <= solver["momentum"] < 1:
+    elif kind in MOMENTUM_SOLVERS and training is not None and 0 <= solver["momentum"] < 1:
         limit = BASE
         factors = tuple(found for factor in FACTORS if (found := factor(training)) is not None)
     else:
@@ -113,7 +114,7 @@ def _batch(training: _Training) -> Factor | None:
     size = batch_size(training.net)
     if not size:
         return None
-    items = size * max(1, training.solver["iter_size"])
+    items = size * max(1, training.solver.get("iter_size", 1))
     return Factor(math.sqrt(items / BATCH), f"batches of {items}") if items != BATCH else None
 
 
@@ -182,7 +183,7 @@ def _sum(training: _Training) -> Factor | None:
 
 
 def _clipping(training: _Training) -> Factor | None:
-    clip = training.solver["clip_gradients"]
+    clip = training.solver.get("clip_gradients", -1.0)
     return Factor(10**1.5, f"clip_gradients {clip:g}") if clip > 0 else None
 
 

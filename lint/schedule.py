@@ -88,6 +88,10 @@ def fired_steps(solver: Message) -> list[int]:
     return fires
 
 
+def _last_fired(solver: Message) -> Iterable[int]:
+    return [fires for fires in fired_steps(solver) if fires < solver["max_iter"]][-1:]
+
+
 def _poly(solver: Message, iteration: int) -> float | None:
     length = solver["max_iter"]
     if length <= 0:
@@ -180,7 +184,7 @@ POLICIES = {
         Policy("step", _step, ("gamma", "stepsize"), (), _last_step),
         Policy("exp", _exp, ("gamma",)),
         Policy("inv", _inv, ("gamma", "power")),
-        Policy("multistep", _multistep, ("gamma", "stepvalue"), (), fired_steps),
+        Policy("multistep", _multistep, ("gamma", "stepvalue"), (), _last_fired),
         Policy("poly", _poly, ("power",), ("min_lr",)),
         Policy("sigmoid", _sigmoid, ("gamma", "stepsize"), (), lambda solver: (solver["stepsize"],)),
         Policy("plateau", _plateau, ("gamma", "plateau_winsize"), ("average_loss",), dialects=_PLATEAU),

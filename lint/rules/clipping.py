@@ -101,6 +101,8 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
     clipping`. Pascanu, Mikolov, Bengio: On the difficulty of training recurrent neural networks, 2013.
     """
     solver = job.solver.message
+    if "clip_gradients" not in solver.type.fields:  # by a caffe.proto from before October 2014
+        return
     written = solver["clip_gradients"]
     if written > 0 or (written < 0 and "clip_gradients" not in solver and not is_absent(solver, "clip_gradients")):
         return
@@ -135,7 +137,7 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
 
 def clip_value(job: Job, value: float) -> float:
     """The bound to write for a job: `value` for one pass, times the passes added up before clipping."""
-    passes: int = job.solver.message["iter_size"]
+    passes: int = job.solver.message.get("iter_size", 1)
     return value * max(1, passes)
 
 
@@ -146,7 +148,7 @@ def clipping_risks(job: Job) -> list[str]:
     net = job.train.net
     recurrent = next((layer for layer in net.layers if layer.kind is not None and layer.kind.recurrent), None)
     risks = [f"{recurrent.type} '{recurrent.name}' is recurrent"] if recurrent is not None else []
-    if job.solver.message["type"] in ADAPTIVE_LIMITS:
+    if job.solver.message.get("type", "SGD") in ADAPTIVE_LIMITS:
         return risks
     judgement = judge_rate(job)
     if judgement is not None and judgement.excess > 1:

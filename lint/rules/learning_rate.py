@@ -146,7 +146,7 @@ def _message(judgement: Judgement) -> str:
 
 
 def _reason(job: Job, judgement: Judgement, cause: SizedLoss | None) -> str:
-    solver = job.solver.message["type"]
+    solver = job.solver.message.get("type", "SGD")
     counted = ", ".join(factor.why for factor in judgement.factors)
     reason = f"Counted: {counted}." if counted else f"{solver} takes steps of about that size, whatever the gradients."
     if cause is not None:
