@@ -19,6 +19,13 @@ _AXIS_OF = {
 _PASSING = frozenset({"Split", "Reshape", "Flatten", "Slice", "Concat", "Crop"})
 
 
+# Layers that make scores, with the field that has their number; and those that leave the number of channels.
+_SCORING = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}
+_KEEPING_CHANNELS = frozenset(
+    {"ReLU", "PReLU", "Dropout", "BatchNorm", "Scale", "Softmax", "Sigmoid", "Pooling", "Split"}
+)
+
+
 class LabelUse(NamedTuple):
     """A top of a data layer that `reader` takes for labels.
 
@@ -38,9 +45,9 @@ class LabelUse(NamedTuple):
         blob: Blob | None = self.reader.bottoms[0]
         while blob is not None and blob.producer is not None:
             layer = blob.producer
-            if layer.type in ("InnerProduct", "Convolution"):
+            if layer.type in _SCORING:
                 return layer
-            if not layer.bottoms or len(layer.bottoms) > 1:
+            if layer.type not in _KEEPING_CHANNELS or not layer.bottoms:
                 return None
             blob = layer.bottoms[0]
         return None
@@ -52,7 +59,8 @@ def label_uses(net: Net) -> Iterator[LabelUse]:
         if layer.type not in _AXIS_OF or len(layer.bottoms) < 2:
             continue
         for top, whole in _sources(layer.bottoms[1], True):
-            yield LabelUse(top, layer, _classes(layer), _ignored(layer), whole)
+            use = LabelUse(top, layer, _classes(layer), _ignored(layer), whole)
+            yield use._replace(classes=_num_output(use)) if use.classes is None else use
 
 
 def _sources(blob: Blob, whole: bool) -> Iterator[tuple[Blob, bool]]:
@@ -75,6 +83,17 @@ def _classes(layer: Layer) -> int | None:
     if layer.type in ("MultinomialLogisticLoss", "HingeLoss") and any(dim != 1 for dim in shape[2:]):
         return None  # they take all that belongs to an item for scores
     return shape[axis] if -len(shape) <= axis < len(shape) else None
+
+
+def _num_output(use: LabelUse) -> int | None:
+    """The classes where shapes are not known: the outputs of the layer that makes the scores."""
+    scores = use.scores_of
+    name = _AXIS_OF[use.reader.type]
+    if scores is None or (name and use.reader.message[name].get("axis", 1) != 1):
+        return None
+    param = scores.message[_SCORING[scores.type]]
+    number = param.get("num_output")
+    return number if isinstance(number, int) and number and param.get("axis", 1) == 1 else None
 
 
 def _ignored(layer: Layer) -> int | None:

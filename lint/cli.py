@@ -12,7 +12,12 @@ from .findings import SEVERITIES
 from .report import FORMATS
 
 # Commands that stand in a module of their own, which is loaded when they are called.
-_ELSEWHERE = {"log": ".log_command", "net": ".net_command", "probe": ".probe_command"}
+_ELSEWHERE = {
+    "inputs": ".inputs_command",
+    "log": ".log_command",
+    "net": ".net_command",
+    "probe": ".probe_command",
+}
 
 
 class _CheckByDefault(click.Group):

@@ -190,12 +190,13 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     for subject_kind, subject in _subjects(unit, files, settings):
         for rule, options in rules.get(subject_kind, ()):
             for hit in rule.check(subject, **options):
-                finding = _finding(hit, rule)
+                finding = finding_of(hit, rule)
                 found.setdefault((finding.place, finding.code, finding.message), finding)
     return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
 
 
-def _finding(hit: Hit, rule: Rule) -> Finding:
+def finding_of(hit: Hit, rule: Rule) -> Finding:
+    """A hit of a rule, as it is reported."""
     place = place_of(hit.file, hit.span)
     line_text = hit.file.tree.line_text(place.line).decode("utf-8", "replace")
     related = tuple(place_of(other.file, other.span, other.message) for other in hit.related)
@@ -261,7 +262,7 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
                 applied += len(chosen)
                 continue
             try:
-                _apply(files, path, chosen)
+                apply_fixes(files, path, chosen)
                 applied += 1
             except FixRejected as error:
                 refused.add(_key(chosen[0]))
@@ -280,13 +281,13 @@ def _key(fix: Fix) -> tuple[Any, ...]:
 
 def _try(files: Files, path: str, fixes: list[Fix]) -> bool:
     try:
-        _apply(files, path, fixes)
+        apply_fixes(files, path, fixes)
     except FixRejected:
         return False
     return True
 
 
-def _apply(files: Files, path: str, fixes: list[Fix]) -> None:
+def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
     """Applies fixes to a file in memory. Raises FixRejected, with nothing changed, if they do not verify."""
     old = files.get(path)
     source = edited(old.source, (edit for fix in fixes for edit in fix.edits))

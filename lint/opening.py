@@ -45,6 +45,11 @@ def open_nets(
     files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
+    return nets_of(path, files, settings)
+
+
+def nets_of(path: str, files: Files, settings: Settings) -> Opened:
+    """The same, of a file among `files`. Raises Trouble."""
     try:
         file = files.get(path)
         kind = file.kind

@@ -23,8 +23,8 @@ FAMILIES = {
 }
 
 # What a rule may look at, and what it is called with: a `SourceFile`, a `SolverFile`, a `NetInPhase`, a `Job`,
-# and for training logs an `Evidence`, which yields causes instead of hits.
-SUBJECTS = ("file", "solver", "net", "job", "log")
+# for training logs an `Evidence`, which yields causes instead of hits, and for data a `LayerData`.
+SUBJECTS = ("file", "solver", "net", "job", "log", "inputs")
 
 
 class Option(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -237,8 +239,13 @@ class Watch:
 
 
 def chosen(items: int, sample: int | None) -> Iterator[int]:
-    """The indices of a sample spread evenly over the items; all of them without one."""
+    """The indices of a sample over the items, one at random from each of as many stretches; all without one.
+
+    At random, since labels often take turns; the same in every run and process.
+    """
     if sample is None or sample >= items:
         yield from range(items)
     else:
-        yield from (index * items // sample for index in range(sample))
+        pick = random.Random(items)
+        ends = [index * items // sample for index in range(sample + 1)]
+        yield from (pick.randrange(start, end) for start, end in itertools.pairwise(ends))

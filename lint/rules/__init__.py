@@ -5,7 +5,7 @@ from importlib import import_module
 MODULES = (
     "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "across",
     "solver", "lr_policy", "solver_type", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy",
-    "training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal",
+    "training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal", "inputs",
 )  # fmt: skip
 
 

@@ -1,0 +1,133 @@
+"""What is judged: a data layer in a net, with what was seen of its source; and the facts that come of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..classes import LabelUse, label_uses
+from ..data_facts import BlobFacts, DataFacts, SourceFacts
+from ..graph import Layer
+from ..job import Job, NetInPhase
+from ..opening import Opened
+from ..probe import batch_size, data_layers
+from ..proto.binder import Message
+from .counting import DATABASE, HDF5
+from .looking import Source, source_in
+from .report import Numbers, SourceReport
+
+
+class LayerData(NamedTuple):
+    """A data layer of a net and what was seen of its source. `test` is the index of the test net, None for none."""
+
+    net: NetInPhase
+    layer: Layer
+    source: Source
+    report: SourceReport
+    job: Job | None
+    test: int | None
+    others: tuple[LayerData, ...]
+
+    @property
+    def param(self) -> Message:
+        """The field that names the source."""
+        param: Message = self.layer.message[self.source.field]
+        return param
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the source is named."""
+        return self.param.span("source")
+
+    @property
+    def batch(self) -> int | None:
+        """The batch size."""
+        return batch_size(self.layer)
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"'{self.source.written}'"
+
+    @property
+    def label_uses(self) -> list[LabelUse]:
+        """Which layers compare its tops with scores; of a database or a list, only the second top has labels."""
+        return [use for use in label_uses(self.net.net) if use.top.producer is self.layer]
+
+    @property
+    def shapes(self) -> dict[tuple[int, ...], list[Any]]:
+        """The shapes of items as the layer reads them, images in as many channels as it asks for."""
+        channels = self._forced_channels()
+        if channels is None:
+            return self.report.shapes
+        found: dict[tuple[int, ...], list[Any]] = {}
+        for (_, height, width), (number, where) in self.report.shapes.items():
+            entry = found.setdefault((channels, height, width), [0, where])
+            entry[0] += number
+        return found
+
+    def _forced_channels(self) -> int | None:
+        if self.source.field == HDF5:
+            return None
+        if self.source.field != DATABASE:
+            return 3 if self.source.field == "window_data_param" or self.param["is_color"] else 1
+        if not self.report.encoded:
+            return None
+        transform = self.layer.message["transform_param"]
+        if transform["force_color"] or self.param["force_encoded_color"]:
+            return 3
+        return 1 if transform["force_gray"] else None
+
+
+def sources_of(opened: Opened, base: str) -> list[tuple[NetInPhase, Layer, Source]]:
+    """Every data layer with a source that can be looked at."""
+    return [
+        (net, layer, source)
+        for net in opened.nets
+        for layer in data_layers(net)
+        if (source := source_in(net, layer, base)) is not None
+    ]
+
+
+def subjects(opened: Opened, base: str, reports: dict[Source, SourceReport]) -> list[LayerData]:
+    """What the rules look at."""
+    tests = [id(net) for net in opened.job.tests] if opened.job else []
+    found: list[LayerData] = []
+    for net, layer, source in sources_of(opened, base):
+        if source in reports:
+            test = tests.index(id(net)) if id(net) in tests else None
+            found.append(LayerData(net, layer, source, reports[source], opened.job, test, ()))
+    return [subject._replace(others=tuple(found)) for subject in found]
+
+
+def facts_of(subjects: list[LayerData], date: str) -> DataFacts:
+    """The facts of all sources that could be read."""
+    facts: DataFacts = {}
+    for subject in subjects:
+        report = subject.report
+        if report.trouble or not report.looked_at:
+            continue
+        more: dict[str, Any] = {"looked_at": report.looked_at, "date": date}
+        data: dict[str, BlobFacts] = {}
+        if report.kind == "hdf5":
+            data = {name: _blob(numbers, report.array_shapes.get(name)) for name, numbers in report.data.items()}
+        else:
+            shapes = subject.shapes
+            main = max(shapes, key=lambda shape: shapes[shape][0]) if shapes else None
+            if len(shapes) > 1 and main is not None:
+                more["mixed_shapes"] = len(shapes)
+                main = tuple(
+                    size if all(shape[axis] == size for shape in shapes) else 0 for axis, size in enumerate(main)
+                )
+            data["data"] = _blob(report.data.get("data", Numbers()), main)
+        labels = (min(report.labels), max(report.labels)) if report.labels and report.kind != "hdf5" else None
+        if labels is not None and len(report.labels) <= 1000:
+            more["label_counts"] = {f"{label:g}": number for label, (number, _) in sorted(report.labels.items())}
+        labels = (int(labels[0]), int(labels[1])) if labels is not None else None
+        facts[subject.source.written] = SourceFacts(report.kind, report.items, data, labels, more)
+    return facts
+
+
+def _blob(numbers: Numbers, shape: tuple[int, ...] | None) -> BlobFacts:
+    if not numbers.count:
+        return BlobFacts(shape)
+    return BlobFacts(shape, numbers.low, numbers.high, numbers.mean, numbers.mean_abs, numbers.std)

@@ -1,0 +1,433 @@
+"""`caffe-lint inputs`: real data of every kind, each fault planted in it, is found at its item; clean data is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from caffe_lint.check import Trouble
+from caffe_lint.cli import run
+
+pytest.importorskip("lmdb")
+pytest.importorskip("h5py")
+pytest.importorskip("PIL.Image")
+from data_sources import datum, encoded_datum, float_datum, hdf5_at, image, leveldb_at, lmdb_at
+
+HEAD = """\
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+CLEAN = [datum(index % 4, seed=index) for index in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def found(folder: Path, capfd: pytest.CaptureFixture[str]) -> Any:
+    """Writes a net, looks into its data, and gives codes and messages."""
+
+    def look(net: str, *options: str, solver: str = "", head: str = HEAD) -> list[tuple[str, str]]:
+        (folder / "net.prototxt").write_text(net + head)
+        (folder / "solver.prototxt").write_text('net: "net.prototxt"\nbase_lr: 0.1\n' + solver)
+        path = "solver.prototxt" if solver else "net.prototxt"
+        run(["inputs", path, "--output-format", "json", "-j", "1", *options])
+        report = json.loads(capfd.readouterr().out)
+        return [(finding["code"], finding["message"]) for finding in report["findings"]]
+
+    return look
+
+
+def data(source: str = "db", backend: str = "backend: LMDB", more: str = "", phase: str = "", batch: int = 8) -> str:
+    include = f"include {{ phase: {phase} }}" if phase else ""
+    return (
+        f'layer {{ name: "data" type: "Data" top: "data" top: "label" {include} {more}\n'
+        f'  data_param {{ source: "{source}" batch_size: {batch} {backend} }} }}\n'
+    )
+
+
+def only(findings: list[tuple[str, str]]) -> tuple[str, str]:
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+# -- databases -------------------------------------------------------------------------------------------------
+
+
+def test_a_clean_lmdb_has_no_findings_and_is_not_touched(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", CLEAN)
+    (folder / "db" / "lock.mdb").unlink()
+    before = (folder / "db" / "data.mdb").read_bytes()
+    assert found(data()) == []
+    assert [path.name for path in (folder / "db").iterdir()] == ["data.mdb"]
+    assert (folder / "db" / "data.mdb").read_bytes() == before
+
+
+def test_labels_that_no_class_has(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [*CLEAN, datum(4), datum(-1)])
+    code, message = only(found(data()))
+    assert code == "D107"
+    assert "2 labels are not among the 4 classes of SoftmaxWithLoss 'loss' ('ip')" in message
+    assert "-1 (key '00000041'); 4 (key '00000040')" in message
+
+
+def test_an_ignored_label_is_let_through(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [*CLEAN, datum(255)])
+    ignoring = HEAD.replace('top: "loss"', 'top: "loss" loss_param { ignore_label: 255 }')
+    assert found(data(), head=ignoring) == []
+    assert only(found(data()))[0] == "D107"
+
+
+def test_labels_that_count_from_1(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [datum(1 + index % 4, seed=index) for index in range(40)])
+    findings = found(data())
+    assert [code for code, _ in findings] == ["D107", "D109"]
+    assert "they seem to count from 1" in findings[0][1]
+
+
+def test_classes_that_never_occur_and_imbalance(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [datum(0, seed=index) for index in range(250)] + [datum(1), datum(3)])
+    findings = found(data())
+    assert [code for code, _ in findings] == ["D109", "D109"]
+    assert "1 of the 4 classes of 'loss' never occur: 2" in findings[0][1]
+    assert "class 0 occurs 250 times, class 1 1 times" in findings[1][1]
+
+
+def test_broken_records(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [*CLEAN, CLEAN[1][:50], b"\xff\xff", datum(1, data=b""), datum(1, data=b"\1" * 7)])
+    findings = found(data())
+    assert [code for code, _ in findings] == ["D104"] * 3
+    text = " ".join(message for _, message in findings)
+    assert "2 of 44 items are broken: key '00000040': it breaks off: 192 bytes are announced" in text
+    assert "1 of 44 items are empty: key '00000042'" in text
+    assert "key '00000043': 7 bytes for 3 x 8 x 8 = 192" in text
+
+
+def test_nan_infinity_and_values_out_of_proportion_in_float_data(folder: Path, found: Any) -> None:
+    records = [float_datum(numpy.random.default_rng(index).normal(size=4), index % 4) for index in range(200)]
+    lmdb_at(folder / "db", records)
+    assert found(data()) == []
+    lmdb_at(folder / "bad", [*records, float_datum([1, float("nan"), 0, 0]), float_datum([float("inf"), 0, 0, 0], 1),
+                             float_datum([1e6, 0, 0, 0], 2)])  # fmt: skip
+    findings = found(data("bad"))
+    assert [code for code, _ in findings] == ["D103", "D103", "D105"]
+    assert "1 of 203 items hold NaN: key '00000200'" in findings[0][1]
+    assert "1 of 203 items hold infinity: key '00000201'" in findings[1][1]
+    assert "key '00000202': 1e+06" in findings[2][1]
+
+
+def test_encoded_images_of_a_database(folder: Path, found: Any) -> None:
+    good = [encoded_datum(image(seed=index), index % 4) for index in range(20)]
+    lmdb_at(folder / "db", good)
+    assert found(data()) == []
+    jpeg = image((64, 64), kind="JPEG")
+    lmdb_at(folder / "bad", [*good, encoded_datum(b"no image"), encoded_datum(b""), encoded_datum(image(mode="L"))])
+    findings = found(data("bad"))
+    assert [code for code, _ in findings] == ["D104", "D104", "D110"]
+    assert "1 items have not 3 channels as most have: key '00000022' has 1" in findings[2][1]
+    lmdb_at(folder / "cut", [encoded_datum(jpeg[: len(jpeg) // 2], index % 4) for index in range(4)])
+    assert "4 of 4 images break off: key '00000000': JPEG breaks off" in only(found(data("cut")))[1]
+
+
+def test_grey_among_colour_is_mended_by_force_color(folder: Path, found: Any) -> None:
+    records = [encoded_datum(image(seed=index), index % 4) for index in range(8)]
+    lmdb_at(folder / "db", [*records, encoded_datum(image(mode="L", seed=9))])
+    assert only(found(data(more="transform_param { mirror: true }")))[0] == "D110"
+    assert found(data(more="transform_param { mirror: true }"), "--fix") == []
+    assert "transform_param { mirror: true force_color: true }" in (folder / "net.prototxt").read_text()
+
+
+def test_crops_larger_than_items_and_mixed_sizes(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [*CLEAN, datum(1, (3, 6, 9))])
+    assert (
+        "1 items are smaller than crop_size 7: key '00000040' is 6 x 9"
+        in only(found(data(more="transform_param { crop_size: 7 }")))[1]
+    )
+    assert found(data(more="transform_param { crop_size: 6 }")) == []
+    assert "items have 2 sizes and are not cropped" in only(found(data()))[1]
+
+
+def test_the_mean_must_fit(folder: Path, found: Any) -> None:
+    from caffe_lint.proto import caffe_pb2
+
+    lmdb_at(folder / "db", CLEAN)
+    assert found(data(more="transform_param { mean_value: 1 mean_value: 2 mean_value: 3 }")) == []
+    two = "transform_param { mean_value: 7 mean_value: 7 }"
+    assert only(found(data(more=two))) == ("D111", "there are 2 mean_value, but 'db' has 3 channels")
+    assert found(data(more=two), "--fix") == []
+    assert (folder / "net.prototxt").read_text().count("mean_value: 7") == 1
+    for name, shape in (("good", (3, 8, 8)), ("bad", (3, 9, 8))):
+        count = shape[0] * shape[1] * shape[2]
+        blob = caffe_pb2.BlobProto(num=1, channels=shape[0], height=shape[1], width=shape[2], data=[1.5] * count)
+        (folder / name).write_bytes(blob.SerializeToString())
+    (folder / "none").write_bytes(b"text")
+    with_file = 'transform_param { mean_file: "%s" }'
+    assert found(data(more=with_file % "good")) == []
+    assert "is 3 x 9 x 8, the items of 'db' are 3 x 8 x 8" in only(found(data(more=with_file % "bad")))[1]
+    assert only(found(data(more=with_file % "none")))[0] == "D111"
+    assert "No such file" in only(found(data(more=with_file % "missing")))[1]
+
+
+def test_the_backend_is_what_the_folder_is(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", CLEAN)
+    assert only(found(data(backend="")))[1] == "'db' is an LMDB, but no backend is written, which means LEVELDB"
+    assert found(data(backend=""), "--fix") == []
+    assert "batch_size: 8 backend: LMDB" in (folder / "net.prototxt").read_text()
+
+
+def test_a_leveldb_is_read_without_being_touched(folder: Path, found: Any) -> None:
+    pytest.importorskip("plyvel")
+    leveldb_at(folder / "db", [*CLEAN, datum(9)], write_buffer_size=4096, block_size=512)
+    before = {path.name: path.read_bytes() for path in (folder / "db").iterdir()}
+    code, message = only(found(data(backend="")))
+    assert code == "D107"
+    assert "1 labels are not among the 4 classes" in message
+    assert "9 (key '00000040')" in message
+    assert {path.name: path.read_bytes() for path in (folder / "db").iterdir()} == before
+    assert ("D102", "'db' is a LEVELDB, but backend is LMDB") in found(data())
+
+
+def test_sources_that_are_missing_or_no_database(folder: Path, found: Any) -> None:
+    assert only(found(data("nowhere"))) == ("D101", "there is no 'nowhere'")
+    (folder / "empty").mkdir()
+    assert only(found(data("empty"))) == ("D101", "'empty' is neither an LMDB nor a LevelDB")
+    (folder / "torn").mkdir()
+    (folder / "torn" / "data.mdb").write_bytes(b"x" * 5000)
+    assert "'torn' is no LMDB that could be read" in only(found(data("torn")))[1]
+
+
+def test_test_iter_goes_through_the_data_once(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "a", CLEAN)
+    lmdb_at(folder / "b", [datum(index % 4, seed=1000 + index) for index in range(40)])
+    net = data("a", phase="TRAIN") + data("b", phase="TEST", batch=10)
+    assert found(net, solver="test_iter: 4\n") == []
+    code, message = only(found(net, solver="test_iter: 9\n"))
+    assert (code, message) == ("D114", "test_iter 9 x batch 10 = 90, but 'b' has 40 items")
+    assert found(net, "--fix", solver="test_iter: 9\n") == []
+    assert "test_iter: 4\n" in (folder / "solver.prototxt").read_text()
+
+
+def test_items_of_the_test_among_those_of_the_training(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "a", CLEAN)
+    lmdb_at(folder / "b", [*[datum(index % 4, seed=1000 + index) for index in range(39)], CLEAN[7]])
+    net = data("a", phase="TRAIN") + data("b", phase="TEST", batch=10)
+    code, message = only(found(net, solver="test_iter: 4\n"))
+    assert code == "D115"
+    assert message == "1 of 40 items of 'b' are in 'a' as well: key '00000039' is key '00000007' there"
+    net = data("a", phase="TRAIN") + data("a", phase="TEST", batch=10)
+    assert "the test reads 'a', which the training reads too" in only(found(net, solver="test_iter: 4\n"))[1]
+
+
+def test_a_net_that_does_not_fit_its_data(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", CLEAN)
+    grouped = (
+        'layer { name: "c" type: "Convolution" bottom: "data" top: "c"'
+        " convolution_param { num_output: 4 kernel_size: 3 group: 2 } }\n"
+    )
+    code, message = only(found(data() + grouped))
+    assert code == "D113"
+    assert "group" in message
+
+
+def test_a_sample_is_looked_at_where_asked_for(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lmdb_at(folder / "db", CLEAN)
+    (folder / "net.prototxt").write_text(data() + HEAD)
+    assert run(["inputs", "net.prototxt", "--sample", "10"]) == 0
+    assert "db: lmdb, 40 items, looked at 10, labels 0 to 3" in capfd.readouterr().out
+
+
+def test_facts_are_written_and_agree_with_the_data(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", CLEAN)
+    found(data(), "--write-facts", "facts.json")
+    facts = json.loads((folder / "facts.json").read_text())["db"]
+    values = numpy.concatenate([numpy.random.default_rng(i).integers(0, 256, 192, "uint8") for i in range(40)])
+    assert (facts["kind"], facts["items"], facts["shape"], facts["labels"]) == ("lmdb", 40, [3, 8, 8], [0, 3])
+    assert facts["mean"] == pytest.approx(values.mean(), rel=1e-5)
+    assert facts["std"] == pytest.approx(values.std(), rel=1e-5)
+    assert (facts["min"], facts["max"], facts["looked_at"]) == (0, 255, 40)
+
+
+def test_several_processes_find_the_same(folder: Path, found: Any) -> None:
+    bad = [encoded_datum(b"no image" if index == 299 else image((4, 4), seed=index), index % 4) for index in range(300)]
+    lmdb_at(folder / "db", bad)
+    one, several = found(data()), found(data(), "-j", "2")
+    assert one == several
+    assert "1 of 300 images cannot be decoded: key '00000299'" in only(one)[1]
+
+
+# -- HDF5 ------------------------------------------------------------------------------------------------------
+
+HDF5 = """\
+layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "l.txt" batch_size: 10 } }
+"""
+
+
+def hdf5(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    (folder / "l.txt").write_text("".join(f"{name}\n" for name in files))
+    for name, datasets in files.items():
+        hdf5_at(folder / name, datasets)
+
+
+def arrays(items: int = 20, seed: int = 0) -> dict[str, Any]:
+    values = numpy.random.default_rng(seed).normal(size=(items, 5)).astype("f4")
+    return {"data": values, "label": (numpy.arange(items) % 4).astype("f4")}
+
+
+def test_clean_hdf5(folder: Path, found: Any) -> None:
+    hdf5(folder, {"a.h5": arrays(), "b.h5": arrays(seed=1)})
+    assert found(HDF5) == []
+
+
+def test_bad_values_and_labels_in_hdf5(folder: Path, found: Any) -> None:
+    bad = arrays()
+    bad["data"][3, 2] = numpy.nan
+    bad["data"][5, 1] = -numpy.inf
+    bad["label"][7] = 4
+    bad["label"][8] = 0.5
+    hdf5(folder, {"a.h5": arrays(), "b.h5": bad})
+    findings = found(HDF5)
+    assert [code for code, _ in findings] == ["D103", "D103", "D107", "D108"]
+    text = " ".join(message for _, message in findings)
+    for words in (
+        "b.h5, 'data' item 3",
+        "b.h5, 'data' item 5",
+        "4 (b.h5, 'label' item 7)",
+        "0.5 (b.h5, 'label' item 8)",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ({"label": None}, "D112", "b.h5: no 'label', but data"),
+        ({"label": numpy.zeros(19, "f4")}, "D112", "b.h5: 'data' 20, 'label' 19"),
+        ({"data": numpy.zeros((20, 6), "f4")}, "D112", "b.h5: 'data' has items of 6, in the files before 5"),
+        ({"data": numpy.array([b"x"] * 20)}, "D112", "b.h5: 'data' holds |S1"),
+    ],
+)
+def test_hdf5_files_that_do_not_hold_what_is_wanted(
+    folder: Path, found: Any, change: dict[str, Any], code: str, words: str
+) -> None:
+    second = {name: values for name, values in {**arrays(), **change}.items() if values is not None}
+    hdf5(folder, {"a.h5": arrays(), "b.h5": second})
+    findings = [one for one in found(HDF5) if one[0] != "D113"]
+    assert only(findings)[0] == code
+    assert words in only(findings)[1]
+
+
+def test_missing_and_broken_hdf5_files(folder: Path, found: Any) -> None:
+    hdf5(folder, {"a.h5": arrays()})
+    (folder / "l.txt").write_text("a.h5\ngone.h5\ntext.h5\n")
+    (folder / "text.h5").write_text("text")
+    assert sorted(code for code, _ in found(HDF5)) == ["D101", "D104"]
+
+
+def test_a_batch_that_does_not_divide_the_items_is_an_advice(folder: Path, found: Any) -> None:
+    hdf5(folder, {"a.h5": arrays(24)})
+    assert "24 items, which 10 do not divide" in only(found(HDF5))[1]
+
+
+# -- lists -----------------------------------------------------------------------------------------------------
+
+
+def images(more: str = "", transform: str = "") -> str:
+    return (
+        f'layer {{ name: "data" type: "ImageData" top: "data" top: "label" {transform}'
+        f' image_data_param {{ source: "l.txt" batch_size: 4 root_folder: "i/" {more} }} }}\n'
+    )
+
+
+def image_files(folder: Path, sizes: list[tuple[int, int]]) -> list[str]:
+    (folder / "i").mkdir()
+    for index, size in enumerate(sizes):
+        (folder / "i" / f"{index}.png").write_bytes(image(size, seed=index))
+    return [f"{index}.png {index % 4}" for index in range(len(sizes))]
+
+
+def test_a_clean_list(folder: Path, found: Any) -> None:
+    (folder / "l.txt").write_text("\n".join(image_files(folder, [(8, 8)] * 8)) + "\n")
+    assert found(images()) == []
+
+
+def test_bad_lines_and_images(folder: Path, found: Any) -> None:
+    lines = image_files(folder, [(8, 8)] * 8)
+    (folder / "i" / "a b.png").write_bytes(image(seed=50))
+    (folder / "i" / "none.png").write_bytes(b"")
+    (folder / "i" / "cut.png").write_bytes(image((40, 40))[:900])
+    lines += [
+        "gone.png 1",
+        "a b.png 1",
+        "0.png\t1",
+        "0.png",
+        "0.png 1.5",
+        "0.png cat",
+        "none.png 2",
+        "cut.png 2",
+        "1.png 7",
+    ]
+    (folder / "l.txt").write_text("\n".join(lines) + "\n")
+    findings = dict.fromkeys(found(images("new_height: 8 new_width: 8")))
+    text = "\n".join(f"{code} {message}" for code, message in findings)
+    for words in (
+        "D101 'l.txt': 1 of 17 files are missing: line 9: gone.png",
+        "D104 'l.txt': 1 of 17 items are empty: line 15: none.png",
+        "D104 'l.txt': 1 of 17 images break off: line 16: cut.png",
+        "D106 'l.txt': 2 of 17 lines are not 'path label': line 11: no space",
+        "line 10: 'a b.png'",
+        "D108 'l.txt': 2 of 17 labels are no integers: line 13: 1.5, read as 1; line 14: 'cat' is no number, read as 0",
+        "7 (line 17)",
+    ):
+        assert words in text, text
+    assert len(findings) == 7
+
+
+def test_images_of_several_sizes_want_a_size(folder: Path, found: Any) -> None:
+    (folder / "l.txt").write_text("\n".join(image_files(folder, [(8, 6)] * 7 + [(9, 9)])) + "\n")
+    assert "items have 2 sizes and are not cropped" in only(found(images()))[1]
+    assert found(images(), "--fix", "--unsafe-fixes") == []
+    assert "new_height: 6 new_width: 8" in (folder / "net.prototxt").read_text()
+
+
+WINDOWS = """\
+layer {
+  name: "data" type: "WindowData" top: "data" top: "label" transform_param { crop_size: 4 }
+  window_data_param { source: "w.txt" batch_size: 4 root_folder: "i/" }
+}
+"""
+
+
+def test_window_files(folder: Path, found: Any) -> None:
+    image_files(folder, [(8, 6)])
+    good = "# 0\n0.png\n3 6 8\n5\n" + "".join(f"{index} 0.9 0 0 5 5\n" for index in (1, 2, 3)) + "0 0.1 1 1 4 4\n" * 2
+    (folder / "w.txt").write_text(good)
+    assert found(WINDOWS) == []
+    (folder / "w.txt").write_text(good.replace("1 0.9 0 0 5 5", "0 0.9 0 0 15 5").replace("3 0.9", "4 0.9"))
+    assert {code for code, _ in found(WINDOWS)} == {"D104", "D106", "D107", "D109"}
+    (folder / "w.txt").write_text(good[:30])
+    assert "it ends where" in only(found(WINDOWS))[1]
+
+
+# -- the command -----------------------------------------------------------------------------------------------
+
+
+def test_a_net_without_data_says_so(folder: Path) -> None:
+    (folder / "net.prototxt").write_text('layer { name: "d" type: "Input" top: "d" }')
+    with pytest.raises(Trouble, match="no layer names data"):
+        run(["inputs", "net.prototxt"])
+
+
+def test_the_status_tells_of_errors_only_by_default(folder: Path) -> None:
+    lmdb_at(folder / "db", CLEAN)
+    (folder / "net.prototxt").write_text(data() + HEAD)
+    assert run(["inputs", "net.prototxt"]) == 0
+    lmdb_at(folder / "db", [*CLEAN, datum(8)])
+    assert run(["inputs", "net.prototxt"]) == 1
