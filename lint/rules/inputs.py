@@ -200,7 +200,7 @@ def data_list_format(data: LayerData) -> Iterator[Hit]:
         yield from _seen(data, "dims", "images have another size", "Windows are cut from the wrong place.", "warning")
 
 
-@rule("D107", "label-out-of-range", subject="inputs", severity="error")
+@rule("D107", "label-without-class", subject="inputs", severity="error")
 def label_out_of_range(data: LayerData) -> Iterator[Hit]:
     """Labels are negative, or not below the number of classes that a loss or an accuracy compares them with.
 
