@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import lru_cache
 
 from .findings import Hit, Related
-from .graph import Layer, NetProblem
+from .graph import NetProblem
 from .job import NetInPhase
 from .proto.tree import Problem, Tree
 from .sources import SourceFile
@@ -145,9 +147,7 @@ def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
         return False
     if file.bound.dialect == "bvlc":
         return True
-    return code not in _OFTEN_CHANGED and not any(
-        _is_of_fork(subject, other) for other in (layer, *layer.upstream())
-    )
+    return code not in _OFTEN_CHANGED and layer.index not in _under_forks(subject)
 
 
 def is_for_bvlc(file: SourceFile) -> bool:
@@ -155,6 +155,7 @@ def is_for_bvlc(file: SourceFile) -> bool:
     return file.bound.dialect == "bvlc" and not is_for_unknown_caffe(file)
 
 
+@lru_cache(maxsize=4)
 def is_for_unknown_caffe(file: SourceFile) -> bool:
     """Whether a file has something that no known Caffe has, so that it is for one that we know nothing of."""
     return any(_is_of_unknown_caffe(file.tree, found) for found in file.bound.problems)
@@ -167,9 +168,17 @@ def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
     return tree.source[problem.start : problem.end].startswith(problem.repair[0][2] + b"_")
 
 
-def _is_of_fork(subject: NetInPhase, layer: Layer) -> bool:
+@lru_cache(maxsize=4)
+def _under_forks(subject: NetInPhase) -> frozenset[int]:
+    """The layers that have a fork's type or field, or get values from one that has, by their indices."""
     known = subject.file.schema.layer_types
-    if known is not None and known.get(layer.type) != frozenset():
-        return True
-    node = layer.entry[1]
-    return any(node.start <= use.start < node.end for use in subject.file.bound.uses)
+    uses = sorted(use.start for use in subject.file.bound.uses)
+    found: set[int] = set()
+    for layer in subject.net.layers:
+        node = layer.entry[1]
+        makers = [blob.producer.index for blob in layer.bottoms if blob.producer is not None]
+        foreign = known is not None and known.get(layer.type) != frozenset()
+        foreign = foreign or bisect_left(uses, node.start) < bisect_left(uses, node.end)
+        if foreign or not found.isdisjoint(makers):
+            found.add(layer.index)
+    return frozenset(found)

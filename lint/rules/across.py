@@ -16,6 +16,9 @@ from ..refusals import is_for_unknown_caffe
 from ..rule import rule
 from ..shapes import describe, shapes_differ
 
+# So many layers may a test net miss and still be the same net, with some names misspelt.
+_MISSED = 50
+
 
 @rule("E221", "test-net-does-not-fit", subject="job", severity="error")
 def test_net_does_not_fit(job: Job) -> Iterator[Hit]:
@@ -129,10 +132,11 @@ def untrained_in_test(job: Job) -> Iterator[Hit]:
     trained = _by_name(train.net)
     for test in job.tests:
         here = _by_name(test.net)
+        missed = [layer for name, layer in trained.items() if name not in here and layer.params]
         for layer in test.net.layers:
             if layer.name in trained or _is_open(layer) or not _needs_training(layer, trained):
                 continue
-            yield _untrained(test, layer, trained, here)
+            yield _untrained(test, layer, missed)
 
 
 @rule("N402", "transform-differs", subject="job", severity="warning")
@@ -379,10 +383,13 @@ def _difference(here: Layer, there: Layer) -> str:
     return ""
 
 
-def _untrained(net: NetInPhase, layer: Layer, trained: dict[str, Layer], here: dict[str, Layer]) -> Hit:
-    """The finding for a layer whose name the training net does not have, with the name that may be meant."""
-    missed = [name for name, other in trained.items() if name not in here and other.type == layer.type]
-    meant = meant_name(layer.name, missed)
+def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer]) -> Hit:
+    """The finding for a layer whose name the training net does not have, and which of those missed it may be.
+
+    A net that misses many is another net, in which no name is looked for.
+    """
+    alike = [other.name for other in missed if other.type == layer.type]
+    meant = meant_name(layer.name, alike) if len(alike) <= _MISSED else None
     message = f"{named(layer)}: the training net has no layer of that name"
     fix: Fix | None = None
     if meant is not None:

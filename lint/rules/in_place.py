@@ -296,11 +296,11 @@ def overwrites_shared_memory(subject: NetInPhase) -> Iterator[Hit]:
 def _in_place(subject: NetInPhase, verdict: str) -> Iterator[tuple[Layer, int]]:
     """The layers of which it is known that in place they do this, with the index of that top."""
     for layer in subject.net.layers:
-        kind = layer.kind
-        if kind is None or not layer.in_place:
-            continue
-        if kind.in_place_effect(layer) == verdict:
-            yield layer, next(i for i, top in enumerate(layer.tops) if top.below is not None)
+        for index, top in enumerate(layer.tops):
+            if top.below is not None and layer.kind is not None:
+                if layer.kind.in_place_effect(layer) == verdict:
+                    yield layer, index
+                break
 
 
 def _hit(subject: NetInPhase, layer: Layer, index: int, message: str, reason: str) -> Hit:

@@ -16,6 +16,9 @@ from ..proto.binder import Message, nearest_name
 from ..refusals import hit_of, hits, index_of, problems_of
 from ..rule import rule
 
+# So many unknown bottoms of a net are looked up among its blobs; more of them are no slips of the pen.
+_SEARCHES = 50
+
 
 @rule("E201", "unknown-bottom", subject="net", severity="error", fixes="safe, unsafe")
 def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
@@ -70,13 +73,13 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
 
     insert_splits.cpp, InsertSplits; net.cpp, Net::AppendBottom.
     """
-    for problem in problems_of(subject, "E201"):
+    for number, problem in enumerate(problems_of(subject, "E201")):
         layer = problem.layer
         assert layer is not None
         if any(map(_is_half_read, _makers(subject.net, layer, problem.subject, kept=False))):
             continue
         message, severity = problem.message, ""
-        fix = _spelling_fix(subject, problem)
+        fix = _spelling_fix(subject, problem) if number < _SEARCHES else None
         if fix is not None:
             message += f"; did you mean {fix.title.removeprefix('write ')}?"
         elif _makers(subject.net, layer, problem.subject, kept=False):
