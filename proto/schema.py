@@ -6,10 +6,15 @@ needs it, because importing protobuf and building 2,400 descriptors costs more t
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from pathlib import Path
+
+from .values import INT_RANGES, KNOWN, NOTHING, Known, int_value
 
 NO_DIALECTS: frozenset[str] = frozenset()
+
+LayerTypes = Mapping[str, frozenset[str]]
 
 
 @lru_cache(maxsize=None)
@@ -18,9 +23,9 @@ def _dialects(text: str) -> frozenset[str]:
 
 
 class EnumType:
-    """An enum: `values` name to number; `dialects` of a value are empty when BVLC has it."""
+    """An enum: `values` name to number; `dialects_of` a value is not there when BVLC has it."""
 
-    __slots__ = ("by_number", "dialects_of", "name", "values")
+    __slots__ = ("by_number", "dialects_of", "known", "name", "values")
 
     def __init__(self, name: str, lines: list[str]) -> None:
         self.name = name
@@ -33,51 +38,112 @@ class EnumType:
             self.by_number.setdefault(int(number), value)
             if dialects:
                 self.dialects_of[value] = _dialects(dialects)
+        self.known = Known(self._common_value)
+
+    def read(self, text: bytes) -> str | None:
+        """The name of the value that a text gives by name or number, None if the enum has no such value."""
+        name = text.decode("utf-8", "replace")
+        if name in self.values:
+            return name
+        number = int_value(text)
+        return None if number is None else self.by_number.get(number)
+
+    def _common_value(self, text: bytes) -> str | None:
+        """The same for the values that every Caffe has."""
+        name = self.read(text)
+        return None if name in self.dialects_of else name
 
 
 class FieldType:
     """A field of a message: `kind` as in descriptor.proto, lower case (`float`, `message`, …).
 
-    `variants` lists every form that the Caffes give a field of this name, BVLC's first. `common` fields have only one,
-    which every Caffe has.
+    `variants` lists every form that the Caffes give a field of this name, BVLC's first; `common` fields have only one,
+    which every Caffe has. `known` reads the values that every Caffe takes. Made of a line of the table, which is
+    taken apart when something of the field is first asked for.
     """
 
-    __slots__ = ("_schema", "common", "default", "dialects", "kind", "name", "number", "packed", "repeated", "required", "type_name", "variants")
+    __slots__ = (
+        *("_line", "_schema", "common", "default", "dialects", "enum", "inner", "kind", "known", "message"),
+        *("name", "number", "packed", "repeated", "required", "type_name", "variants"),
+    )
 
-    def __init__(self, schema: Schema, columns: list[str]) -> None:
-        _, self.name, number, label, self.kind, self.type_name, default, dialects, _ = columns
+    name: str
+    number: int
+    kind: str
+    type_name: str
+    repeated: bool
+    packed: bool
+    required: bool
+    dialects: frozenset[str]
+    common: bool
+    variants: tuple[FieldType, ...]
+    known: Known
+    inner: MessageType | None  # what a block in a common message field is
+    message: MessageType  # the type of a message field
+    enum: EnumType  # the type of an enum field
+    default: object  # the declared default, or what C++ reads from a field that is not set and declares none
+
+    def __init__(self, schema: Schema, name: str, line: str) -> None:
         self._schema = schema
-        self.number = int(number)
-        self.repeated = label in "rp"
-        self.packed = label == "p"
-        self.required = label == "q"
-        self.dialects = _dialects(dialects)
-        self.default = self._default(default)
-        self.variants: tuple[FieldType, ...] = (self,)
-        self.common = not self.dialects
+        self.name = name
+        self._line = line
+        self.variants = (self,)
 
-    @property
-    def message(self) -> MessageType:
-        """The type of a message field."""
-        return self._schema.message(self.type_name)
+    def __getattr__(self, name: str) -> object:
+        if name == "default":
+            self.default = self._default()
+        elif name == "message":
+            self.message = self._schema.message(self.type_name)
+        elif name == "enum":
+            self.enum = self._schema.enum(self.type_name)
+        elif name == "inner":
+            self.inner = self.message if self.common and self.kind == "message" else None
+        elif name == "known":
+            self.known = self._known()
+        elif name in FieldType.__slots__:
+            _, _, number, label, self.kind, self.type_name, _, dialects, _ = self._line.split("\t")
+            self.number = int(number)
+            self.repeated = label in "rp"
+            self.packed = label == "p"
+            self.required = label == "q"
+            self.dialects = _dialects(dialects)
+            self.common = not self.dialects and len(self.variants) == 1
+        else:
+            raise AttributeError(name)
+        return getattr(self, name)
 
-    @property
-    def enum(self) -> EnumType:
-        """The type of an enum field."""
-        return self._schema.enum(self.type_name)
+    def is_in(self, dialect: str) -> bool:
+        """Whether a dialect has the field in this form; what BVLC has, all have."""
+        return not self.dialects or dialect in self.dialects
 
-    def _default(self, text: str) -> object:
-        """The declared default, or what C++ reads from a field that is not set and declares none."""
+    def in_dialect(self, dialect: str) -> FieldType:
+        """The form that the field has in a dialect: its own, or else BVLC's."""
+        for variant in self.variants:
+            if dialect in variant.dialects:
+                return variant
+        return self
+
+    def read(self, text: bytes) -> object:
+        """What a text stands for in this field, None if it takes no such text."""
+        return self.enum.read(text) if self.kind == "enum" else KNOWN.get(self.kind, NOTHING)[text]
+
+    def _known(self) -> Known:
+        if self.dialects or len({_size_class(form.kind) for form in self.variants}) > 1:
+            return NOTHING
+        return self.enum.known if self.kind == "enum" else KNOWN.get(self.kind, NOTHING)
+
+    def _default(self) -> object:
         kind = self.kind
         if kind == "message":
             return None
+        text = self._line.split("\t")[6]
         declared = text[1:] if text != "-" else None
         if kind == "string":
             return (declared or "").replace("\\t", "\t").replace("\\n", "\n").replace("\\\\", "\\")
         if kind == "bool":
             return declared == "true"
         if kind == "enum":
-            return declared if declared is not None else self.enum.by_number[next(iter(self.enum.values.values()))]
+            return declared if declared is not None else next(iter(self.enum.values))
         if kind == "bytes":
             return b""
         if kind in ("float", "double"):
@@ -85,67 +151,43 @@ class FieldType:
         return int(declared or 0)
 
 
+def _size_class(kind: str) -> str:
+    return "int" if kind in INT_RANGES else kind
+
+
 class MessageType:
-    """A message: its fields by name."""
+    """A message: its fields by name; of a field with variants the first, which is BVLC's if BVLC has it."""
 
-    __slots__ = ("by_number", "fields", "name", "required")
+    __slots__ = ("_by_dialect", "_schema", "fields", "name", "required")
 
-    def __init__(self, name: str, fields: dict[str, FieldType]) -> None:
+    def __init__(self, schema: Schema, name: str, lines: list[str]) -> None:
+        self._schema = schema
         self.name = name
-        self.fields = fields
-        self.by_number = sorted(fields.values(), key=lambda field: field.number)
-        self.required = [field for field in fields.values() if field.required]
+        self.fields: dict[str, FieldType] = {}
+        self._by_dialect: dict[str, dict[str, FieldType]] = {}
+        required = []
+        for line in lines:
+            field_name = line.split("\t", 2)[1]
+            field = FieldType(schema, field_name, line)
+            first = self.fields.setdefault(field_name, field)
+            if first is not field:
+                variants = (*first.variants, field)
+                for variant in variants:
+                    variant.variants = variants
+            if "\tq\t" in line:
+                required.append(field)
+        self.required = [field for field in required if field.required]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Schema.message, (self._schema, self.name)
 
-class Schema:
-    """All messages and enums of one table, built when first asked for.
-
-    `layer_types` maps a layer type to the dialects that have it (empty: BVLC). It is None for a user's own schema,
-    of whose layer types nothing is known.
-    """
-
-    def __init__(self, table: str, layer_types: dict[str, frozenset[str]] | None, dialects: tuple[Dialect, ...]) -> None:
-        self._table = "\n" + table
-        self._messages: dict[str, MessageType] = {}
-        self._enums: dict[str, EnumType] = {}
-        self.layer_types = layer_types
-        self.dialects = dialects
-
-    def message(self, name: str) -> MessageType:
-        """The message of that full name, such as `FillerParameter`. Raises KeyError if there is none."""
-        found = self._messages.get(name)
+    def fields_in(self, dialect: str) -> dict[str, FieldType]:
+        """Its fields by name, each in the form that it has in a dialect."""
+        found = self._by_dialect.get(dialect)
         if found is None:
-            fields: dict[str, FieldType] = {}
-            for line in self._section("M", name):
-                field = FieldType(self, line.split("\t"))
-                first = fields.setdefault(field.name, field)
-                if first is not field:
-                    variants = (*first.variants, field)
-                    for variant in variants:
-                        variant.variants = variants
-                        variant.common = False
-            found = self._messages[name] = MessageType(name, fields)
+            found = {name: field.in_dialect(dialect) for name, field in self.fields.items()}
+            self._by_dialect[dialect] = found
         return found
-
-    def enum(self, name: str) -> EnumType:
-        """The enum of that full name, such as `PoolingParameter.PoolMethod`. Raises KeyError if there is none."""
-        found = self._enums.get(name)
-        if found is None:
-            found = self._enums[name] = EnumType(name, self._section("E", name))
-        return found
-
-    def message_names(self) -> list[str]:
-        """The full names of all messages."""
-        return [line.split("\t", 2)[1] for line in self._table.split("\n") if line.startswith("M\t")]
-
-    def _section(self, letter: str, name: str) -> list[str]:
-        start = self._table.find(f"\n{letter}\t{name}\t")
-        if start < 0:
-            raise KeyError(name)
-        start = self._table.find("\n", start + 1)
-        ends = [self._table.find("\nM\t", start), self._table.find("\nE\t", start)]
-        end = min((end for end in ends if end >= 0), default=len(self._table))
-        return [line for line in self._table[start:end].split("\n") if line]
 
 
 class Dialect:
@@ -163,19 +205,101 @@ class Dialect:
         self.lists_types = lists_types
 
 
+class Schema:
+    """All messages and enums of one table, built when first asked for.
+
+    `layer_types` maps a layer type to the dialects that have it (empty: BVLC). It is None for a user's own schema,
+    of whose layer types nothing is known. It and the dialects are given as functions, as few files need them.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        layer_types: Callable[[], LayerTypes] | LayerTypes | None = None,
+        dialects: Callable[[], tuple[Dialect, ...]] | tuple[()] = (),
+    ) -> None:
+        self._messages: dict[str, MessageType] = {}
+        self._enums: dict[str, EnumType] = {}
+        self._layer_types = layer_types
+        self._dialects = dialects
+        # The text of each message and enum by its full name: the lines that follow its own.
+        self._message_texts: dict[str, str] = {}
+        self._enum_texts: dict[str, str] = {}
+        for number, section in enumerate(("\n" + table).split("\nM\t")):
+            message, *enums = section.split("\nE\t")
+            if number:
+                self._message_texts[message[: message.index("\t")]] = message
+            for enum in enums:
+                self._enum_texts[enum[: enum.index("\t")]] = enum
+
+    @property
+    def layer_types(self) -> LayerTypes | None:
+        """The dialects that have a layer type, for every type; None if they are not known."""
+        return self._layer_types() if callable(self._layer_types) else self._layer_types
+
+    @layer_types.setter
+    def layer_types(self, types: LayerTypes) -> None:
+        self._layer_types = types
+
+    @property
+    def dialects(self) -> tuple[Dialect, ...]:
+        """All dialects, in the order of preference."""
+        return self._dialects() if self._dialects else ()
+
+    def message(self, name: str) -> MessageType:
+        """The message of that full name, such as `FillerParameter`. Raises KeyError if there is none."""
+        found = self._messages.get(name)
+        if found is None:
+            lines = self._message_texts[name].rstrip("\n").split("\n")[1:]
+            found = self._messages[name] = MessageType(self, name, lines)
+        return found
+
+    def enum(self, name: str) -> EnumType:
+        """The enum of that full name, such as `PoolingParameter.PoolMethod`. Raises KeyError if there is none."""
+        found = self._enums.get(name)
+        if found is None:
+            lines = self._enum_texts[name].rstrip("\n").split("\n")[1:]
+            found = self._enums[name] = EnumType(name, lines)
+        return found
+
+    def __getstate__(self) -> dict[str, object]:
+        # Another process builds its own messages and enums when it needs them.
+        return {**self.__dict__, "_messages": {}, "_enums": {}}
+
+    def message_names(self) -> list[str]:
+        """The full names of all messages."""
+        return list(self._message_texts)
+
+
+def _read(name: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
+        return file.read()
+
+
 def _rows(name: str) -> list[list[str]]:
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
+    return [line.split("\t") for line in _read(name).splitlines() if line and not line.startswith("#")]
+
+
+@lru_cache(maxsize=None)
+def _caffe_layer_types() -> dict[str, frozenset[str]]:
+    return {row[0]: _dialects(row[1] if len(row) > 1 else "") for row in _rows("layer_types.tsv")}
+
+
+@lru_cache(maxsize=None)
+def _caffe_dialects() -> tuple[Dialect, ...]:
+    listed = NO_DIALECTS.union(*_caffe_layer_types().values())
+    return tuple(
+        Dialect(name, repository, description, name in listed or name == "bvlc")
+        for name, repository, description in _rows("dialects.tsv")
+    )
+
+
+def last_seen(message_or_enum: str, name: str) -> str:
+    """The month, such as 2014-03, in which BVLC's Caffe last had a field or value that it has dropped; empty if not known."""
+    return next((row[2] for row in _rows("dropped.tsv") if row[:2] == [message_or_enum, name]), "")
 
 
 @lru_cache(maxsize=None)
 def caffe_schema() -> Schema:
     """The schema of BVLC's Caffe and its forks."""
-    table = Path(__file__).with_name("caffe.schema").read_text(encoding="utf-8")
-    layer_types = {row[0]: _dialects(row[1] if len(row) > 1 else "") for row in _rows("layer_types.tsv")}
-    listed = frozenset().union(*layer_types.values())
-    dialects = tuple(
-        Dialect(name, repository, description, name in listed or name == "bvlc")
-        for name, repository, description in _rows("dialects.tsv")
-    )
-    return Schema(table, layer_types, dialects)
+    return Schema(_read("caffe.schema"), _caffe_layer_types, _caffe_dialects)

@@ -13,8 +13,9 @@ from typing import NamedTuple, Union
 class Problem(NamedTuple):
     """Something in the text that Caffe's parser (protobuf's C++ `TextFormat::Parse`) would not take.
 
-    `repair` holds replacements (start, end, new bytes) where only one meaning is possible, else None.
-    `safe` is False where the repair rests on more than the characters themselves (a missing brace).
+    `repair` holds replacements (start, end, new bytes) where only one meaning is likely, else None: they make the
+    text say what was read in its place. `safe` is False where that rests on more than the characters themselves
+    (a missing brace).
     """
 
     kind: str
@@ -30,7 +31,8 @@ class Scalar:
     """A number, identifier or string as written: `text` is its token, with a detached minus joined on.
 
     For adjacent strings, which the format concatenates, `text` holds the tokens with nothing between
-    and the span reaches from the first quote to the last.
+    and the span reaches from the first quote to the last. What is no token at all (a path without quotes, a string
+    that is not closed) is a Scalar as well; the tree lists it as malformed.
     """
 
     __slots__ = ("end", "start", "text")
@@ -74,7 +76,8 @@ Value = Union[Scalar, Block, ListValue]
 class Field:
     """`name: value` or `name { ... }`, up to and with the separator (`;` or `,`) if there is one.
 
-    `value` is None where the text breaks off. `colon` is its position, or -1 without one.
+    `value` is None where the text breaks off. `colon` is its position, or -1 without one. `name` is what stands
+    there, which in a broken file need not be an identifier; it is empty for what has no name.
     """
 
     __slots__ = ("colon", "end", "name", "start", "value")
@@ -93,15 +96,30 @@ class Field:
 
 
 class Tree:
-    """A parsed file: its bytes, the outermost message, and every problem of its syntax."""
+    """A parsed file: its bytes, the outermost message, and what is wrong with its structure.
 
-    __slots__ = ("_line_starts", "problems", "root", "source")
+    `malformed` are the scalars that are no tokens and the fields without a proper name or colon: what they should be
+    depends on the type of the field, so `binder.bind` reports them. `uncertain` are the spans in which a missing or
+    surplus brace leaves open what belongs to which block.
+    """
 
-    def __init__(self, source: bytes, root: Block, problems: list[Problem]) -> None:
+    __slots__ = ("_last", "_line_starts", "malformed", "problems", "root", "source", "uncertain")
+
+    def __init__(
+        self,
+        source: bytes,
+        root: Block,
+        problems: list[Problem],
+        malformed: list[Scalar | Field] | None = None,
+        uncertain: list[tuple[int, int]] | None = None,
+    ) -> None:
         self.source = source
         self.root = root
         self.problems = problems
+        self.malformed = malformed if malformed is not None else []
+        self.uncertain = uncertain if uncertain is not None else []
         self._line_starts: list[int] | None = None
+        self._last = (0, 0, 0)
 
     @property
     def line_starts(self) -> list[int]:
@@ -126,10 +144,16 @@ class Tree:
         A byte-order mark at the start of the file is no character to an editor.
         """
         line = self.line_of(offset)
-        before = self.source[self.line_starts[line - 1] : offset]
-        if line == 1 and before.startswith(b"\xef\xbb\xbf"):
-            before = before[3:]
-        return line, len(before.decode("utf-8", "replace")) + 1
+        start = self.line_starts[line - 1]
+        if line == 1 and self.source.startswith(b"\xef\xbb\xbf"):
+            start = min(3, offset)
+        column = 0
+        last_line, last_offset, last_column = self._last
+        if line == last_line and start <= last_offset <= offset:  # a long line is counted once, not for each place
+            start, column = last_offset, last_column
+        column += len(self.source[start:offset].decode("utf-8", "replace"))
+        self._last = line, offset, column
+        return line, column + 1
 
     def line_text(self, line: int) -> bytes:
         """The bytes of a line (from 1) without its end-of-line."""

@@ -1,0 +1,182 @@
+"""Characters that are not what they look like, and files that are no text at all.
+
+Word processors, web pages and input methods leave typographic quotes, no-break spaces and full-width punctuation where
+text format knows ASCII only. A *view* is the source with such characters replaced by what they look like, filled up with
+spaces to the same length, so that every place in it is a place in the source.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .tree import Block, Field, ListValue, Problem, Scalar, Tree
+
+_QUOTES = dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02", '"') | dict.fromkeys(
+    "\u2018\u2019\u201a\u201b\u2032\uff07\u00b4", "'"
+)
+_SPACES = frozenset("\u0085\u00a0\u1680\u180e\u202f\u205f\u2028\u2029\u3000") | {chr(code) for code in range(0x2000, 0x200B)}
+_INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
+_PUNCTUATION = {chr(ord(character) + 0xFEE0): character for character in ":,;{}<>[]=#-/.+"} | {
+    "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
+    "\u3001": ",", "\u201a": ",", "\u2236": ":",
+}  # fmt: skip
+
+# Comments and strings, in which every character may stand, or a run of bytes that are not ASCII.
+_PIECE = re.compile(rb"#[^\n]*|\"(?:[^\"\\\n]|\\[^\n])*\"|'(?:[^'\\\n]|\\[^\n])*'|([\x80-\xff]+)")
+
+
+def not_text(source: bytes) -> Problem | None:
+    """The one problem of bytes that nobody meant as text format: another encoding, a binary file, a web page."""
+    head = source[:4096]
+    what = ""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        what = "this is UTF-16, and Caffe reads ASCII or UTF-8: save it as UTF-8 without byte-order mark"
+    elif (
+        source.count(b"\0") > 1 and (b"\0" in head or source.count(b"\0") > len(source) // 20)
+    ) or sum(byte < 9 or 13 < byte < 32 for byte in head) > len(head) // 20 + 1:
+        what = "this is a binary file, not text format (weights, such as a .caffemodel, are binary)"
+    elif re.match(rb"(?i)\s*<(?:!doctype|html|\?xml)\b", head):
+        what = "this is a web page, not text format: download the file itself (on GitHub behind 'Raw')"
+    elif head.startswith(b"version https://git-lfs.github.com/spec"):
+        what = "this is the pointer of Git LFS, not the file itself: fetch it with 'git lfs pull'"
+    return Problem("syntax", 0, 0, what) if what else None
+
+
+def without_lookalikes(source: bytes) -> tuple[bytes, list[Problem]]:
+    """The view of a source, and a problem for each of its lines and kinds of character that were replaced."""
+    if source.isascii():
+        return source, []
+    view = bytearray(source)
+    found: dict[tuple[int, str], list[tuple[int, int, bytes]]] = {}
+    names: dict[tuple[int, str], list[str]] = {}
+    line = 0
+    counted = 0
+    for match in _PIECE.finditer(source):
+        if match[1] is None:
+            continue
+        position = match.start()
+        line += source.count(b"\n", counted, position)
+        counted = position
+        for character, size in _characters(match[1]):
+            kind, new, padded = _replacement(character, size, position, source)
+            if kind:
+                view[position : position + size] = padded
+                found.setdefault((line, kind), []).append((position, position + size, new))
+                names.setdefault((line, kind), []).append(character)
+            position += size
+    problems = [
+        Problem(kind, edits[0][0], edits[-1][1], _message(kind, names[line, kind]), tuple(edits), _TITLES[kind])
+        for (line, kind), edits in found.items()
+    ]
+    return bytes(view), problems
+
+
+_TITLES = {
+    "byte-order-mark": "remove the byte-order mark",
+    "smart-quotes": "write ASCII quotes",
+    "unicode-space": "replace it by a space",
+    "syntax": "write it in ASCII",
+}
+
+
+def _characters(run: bytes) -> list[tuple[str, int]]:
+    """The characters of a run with their sizes; what is no UTF-8 is taken as Windows-1252."""
+    try:
+        return [(character, len(character.encode())) for character in run.decode()]
+    except UnicodeDecodeError:
+        return [(character, 1) for character in run.decode("cp1252", "replace")]
+
+
+def _replacement(character: str, size: int, position: int, source: bytes) -> tuple[str, bytes, bytes]:
+    """The kind of problem that a character is (none: empty), what is to be written for it, and that padded to its size."""
+    if character == "\ufeff" and position == 0:
+        return "byte-order-mark", b"", b" " * size
+    if character in _QUOTES:
+        new = _QUOTES[character].encode()
+        # A quote that follows a value closes it, one that follows a colon or space opens it.
+        opens = position == 0 or source[position - 1 : position] in (b" ", b"\t", b"\n", b":", b",", b"[", b"{")
+        return "smart-quotes", new, new.rjust(size) if opens else new.ljust(size)
+    if character in _PUNCTUATION:
+        new = _PUNCTUATION[character].encode()
+        return "syntax", new, new.ljust(size)
+    if character in _SPACES:
+        return "unicode-space", b" ", b" " * size
+    if character in _INVISIBLE:
+        # A word that it parts is read as two, and stays so.
+        within_word = source[position - 1 : position].isalnum() and source[position + size : position + size + 1].isalnum()
+        return "unicode-space", b" " if within_word else b"", b" " * size
+    return "", b"", b""
+
+
+def _message(kind: str, characters: list[str]) -> str:
+    character = characters[0]
+    code = f"U+{ord(character):04X}"
+    if kind == "byte-order-mark":
+        return "byte-order mark at the start of the file: Caffe's parser stops at it"
+    if kind == "smart-quotes":
+        return f"typographic quotes ({' '.join(dict.fromkeys(characters))}): text format takes \" and ' only"
+    if kind == "unicode-space":
+        look = "is invisible" if character in _INVISIBLE else "looks like a space"
+        return f"{code} {look}, but Caffe's parser stops at it: between tokens it knows only ASCII"
+    return f"'{character}' ({code}) is not '{_PUNCTUATION[character]}': between tokens Caffe's parser knows only ASCII"
+
+
+def back_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
+    """Makes a tree that was read from a view one of its source, with the problems of the view among its own.
+
+    Scalars get the whole of the characters at their ends. A replaced character inside one that is no token is left to
+    whoever says what the token should have been.
+    """
+    edits = {edit[0]: edit for problem in problems for edit in problem.repair or ()}
+    malformed = {id(item) for item in tree.malformed}
+    settled: set[int] = set()
+    tree.source = source
+    todo: list[tuple[Field | None, Scalar | Block | ListValue | None]] = [(None, tree.root)]
+    while todo:
+        field, value = todo.pop()
+        if isinstance(value, Block):
+            todo += ((inner, inner.value) for inner in value.fields)
+        elif isinstance(value, ListValue):
+            todo += ((None, item) for item in value.items)
+        elif value is not None:
+            end = value.end
+            _widen(value, source)
+            if field is not None and field.end == end:
+                field.end = value.end
+            if id(value) in malformed:
+                settled |= _unpad(value, source, edits)
+    for number, problem in enumerate(tree.problems):
+        if problem.repair:
+            widened = tuple((start, _end_of_character(source, start, end), new) for start, end, new in problem.repair)
+            tree.problems[number] = problem._replace(repair=widened)
+            settled.update(place for start, end, _ in widened for place in range(start, end) if place in edits)
+    for problem in problems:
+        left = tuple(edit for edit in problem.repair or () if edit[0] not in settled)
+        if left:
+            tree.problems.append(problem._replace(repair=left, start=left[0][0], end=left[-1][1]))
+
+
+def _widen(scalar: Scalar, source: bytes) -> None:
+    while scalar.start > 0 and source[scalar.start] & 0xC0 == 0x80:
+        scalar.start -= 1
+    while scalar.end < len(source) and source[scalar.end] & 0xC0 == 0x80:
+        scalar.end += 1
+
+
+def _end_of_character(source: bytes, start: int, end: int) -> int:
+    while start < end < len(source) and source[end] & 0xC0 == 0x80:
+        end += 1
+    return end
+
+
+def _unpad(scalar: Scalar, source: bytes, edits: dict[int, tuple[int, int, bytes]]) -> set[int]:
+    """Gives a scalar its text with replaced characters of the right size; the places of those in it."""
+    inside = [edits[place] for place in range(scalar.start, scalar.end) if place in edits]
+    if inside:
+        pieces: list[bytes] = []
+        position = scalar.start
+        for start, end, new in inside:
+            pieces += (source[position:start], new)
+            position = end
+        scalar.text = b"".join((*pieces, source[position : scalar.end]))
+    return {start for start, _, _ in inside}

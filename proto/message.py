@@ -1,0 +1,99 @@
+"""A message as a file writes it: values with the schema's defaults, and the place of each in the text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .schema import MessageType
+from .tree import Block, Field, Scalar
+
+Entry = tuple[Any, "Scalar | Block", Field]
+
+
+class Message:
+    """The values of one block.
+
+    `message[name]` is the value (a list for a repeated field; the schema's default where nothing is written),
+    `name in message` says whether it is written. Enum values are their names. A sub-message that is not written
+    is an empty Message that stands at the block of its parent.
+    """
+
+    __slots__ = ("block", "entries", "type", "unknown", "written")
+
+    def __init__(self, type: MessageType, block: Block, written: bool = True) -> None:
+        self.type = type
+        self.block = block
+        self.written = written
+        self.entries: dict[str, list[Entry]] = {}
+        self.unknown: list[Field] = []
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.entries
+
+    def __getitem__(self, name: str) -> Any:
+        """Raises KeyError for a name that the message type does not have."""
+        entries = self.entries.get(name)
+        spec = self.type.fields[name]
+        if spec.repeated:
+            return [entry[0] for entry in entries] if entries else []
+        if entries:
+            return entries[0][0]
+        if spec.kind == "message":
+            return Message(spec.message, self.block, written=False)
+        return spec.default
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value as written, else `default`; also for names that the message type may not have."""
+        return self[name] if name in self.entries else default
+
+    def field(self, name: str, index: int = 0) -> Field | None:
+        """The tree's field that holds the value (of that index), None if it is not written."""
+        entries = self.entries.get(name)
+        return entries[index][2] if entries and index < len(entries) else None
+
+    def span(self, name: str, index: int = 0) -> tuple[int, int]:
+        """Where the value stands; for one that is not written, the message that would hold it."""
+        entries = self.entries.get(name)
+        if entries and index < len(entries):
+            node = entries[index][1]
+            return node.start, node.end
+        return self.block.start, self.block.end
+
+    def at(self, path: str) -> tuple[int, int]:
+        """The span of a path such as `convolution_param.kernel_size[0]`, or of the nearest message that is written.
+
+        Raises KeyError for a name that the message type does not have.
+        """
+        message = self
+        steps = path.split(".")
+        for number, step in enumerate(steps):
+            name, _, index = step.partition("[")
+            spec = message.type.fields[name]
+            position = int(index.rstrip("]")) if index else 0
+            entries = message.entries.get(name)
+            if not entries or position >= len(entries):
+                return message.block.start, message.block.end
+            if number == len(steps) - 1 or spec.kind != "message":
+                return message.span(name, position)
+            message = entries[position][0]
+        return message.block.start, message.block.end
+
+
+def plain(message: Message) -> dict[str, list[Any]]:
+    """The message as nested dicts and lists, to compare two files by: written values only, unknown fields by name.
+
+    NaN stands as text, so that a message equals itself.
+    """
+    values: dict[str, list[Any]] = {}
+    for name, entries in message.entries.items():
+        values[name] = [plain_value(entry[0]) for entry in entries]
+    for field in message.unknown:
+        values.setdefault("?" + field.name, []).append(True)
+    return values
+
+
+def plain_value(value: Any) -> Any:
+    """One value of `plain`."""
+    if isinstance(value, Message):
+        return plain(value)
+    return "nan" if value != value else value

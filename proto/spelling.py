@@ -1,0 +1,50 @@
+"""Which known name was meant by one that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def fold(name: str) -> str:
+    """A name without what people vary: case, underscores and dashes."""
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name within edit distance 2 (1 for names of up to four letters), if there is just one nearest.
+
+    A name that differs in case and underscores only is nearer than any other.
+    """
+    known = list(known)
+    folded = fold(name)
+    same = [candidate for candidate in known if fold(candidate) == folded]
+    if same:
+        return same[0] if len(same) == 1 else None
+    limit = 1 if len(name) <= 4 else 2
+    best: list[str] = []
+    for candidate in known:
+        if abs(len(candidate) - len(name)) > limit:
+            continue
+        distance = edit_distance(name, candidate, limit)
+        if distance < limit:
+            best = [candidate]
+            limit = distance
+        elif distance == limit:
+            best.append(candidate)
+    return best[0] if len(best) == 1 else None
+
+
+def edit_distance(a: str, b: str, limit: int) -> int:
+    """Levenshtein distance with swapped neighbours counting once, or `limit + 1` if it is over `limit`."""
+    previous: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, previous, row = previous, row, [i]
+        for j, y in enumerate(b, 1):
+            cost = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+    return row[-1] if row[-1] <= limit else limit + 1
