@@ -164,19 +164,22 @@ class _SettingsOfPaths:
 
 def read_schema(proto: str | None) -> Schema:
     """The schema to read by: ours, or one compiled from the user's caffe.proto."""
-    if proto is None:
-        from .proto.schema import caffe_schema
+    from .proto.schema import Schema, caffe_schema
 
+    if proto is None:
         return caffe_schema()
     from pathlib import Path
 
     from .proto.compile import CompileError, compile_proto, schema_table
-    from .proto.schema import Schema
 
     try:
-        return Schema(schema_table(compile_proto(Path(proto))), None, ())
+        schema = Schema(schema_table(compile_proto(Path(proto))), base=caffe_schema())
     except CompileError as error:
         raise Trouble(f"--proto {proto}: {error}") from None
+    for name in ("NetParameter", "SolverParameter"):
+        if not schema.has(name):
+            raise Trouble(f"--proto {proto}: it has no message {name}, so it is no caffe.proto")
+    return schema
 
 
 def _standard_input(path: str, files: Files, options: Options) -> str:

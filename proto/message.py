@@ -33,7 +33,7 @@ class Message:
     def __getitem__(self, name: str) -> Any:
         """Raises KeyError for a name that the message type does not have."""
         entries = self.entries.get(name)
-        spec = self.type.fields[name]
+        spec = self.type.readable[name]
         if spec.repeated:
             return [entry[0] for entry in entries] if entries else []
         if entries:
@@ -68,7 +68,7 @@ class Message:
         steps = path.split(".")
         for number, step in enumerate(steps):
             name, _, index = step.partition("[")
-            spec = message.type.fields[name]
+            spec = message.type.readable[name]
             position = int(index.rstrip("]")) if index else 0
             entries = message.entries.get(name)
             if not entries or position >= len(entries):

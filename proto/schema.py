@@ -156,9 +156,13 @@ def _size_class(kind: str) -> str:
 
 
 class MessageType:
-    """A message: its fields by name; of a field with variants the first, which is BVLC's if BVLC has it."""
+    """A message: its fields by name; of a field with variants the first, which is BVLC's if BVLC has it.
 
-    __slots__ = ("_by_dialect", "_schema", "fields", "name", "required")
+    `readable` are the fields that may be asked for. In a user's own schema these are also those of ours which it
+    lacks, as not written, and in the form that ours has.
+    """
+
+    __slots__ = ("_by_dialect", "_schema", "fields", "name", "readable", "required")
 
     def __init__(self, schema: Schema, name: str, lines: list[str]) -> None:
         self._schema = schema
@@ -177,6 +181,9 @@ class MessageType:
             if "\tq\t" in line:
                 required.append(field)
         self.required = [field for field in required if field.required]
+        self.readable = self.fields
+        if schema.base is not None and schema.base.has(name):
+            self.readable = {**self.fields, **schema.base.message(name).fields}
 
     def __reduce__(self) -> tuple[object, ...]:
         return Schema.message, (self._schema, self.name)
@@ -209,7 +216,8 @@ class Schema:
     """All messages and enums of one table, built when first asked for.
 
     `layer_types` maps a layer type to the dialects that have it (empty: BVLC). It is None for a user's own schema,
-    of whose layer types nothing is known. It and the dialects are given as functions, as few files need them.
+    of whose layer types nothing is known; `base` is then ours, for what the program asks for and that one lacks.
+    Layer types and dialects are given as functions, as few files need them.
     """
 
     def __init__(
@@ -217,7 +225,9 @@ class Schema:
         table: str,
         layer_types: Callable[[], LayerTypes] | LayerTypes | None = None,
         dialects: Callable[[], tuple[Dialect, ...]] | tuple[()] = (),
+        base: Schema | None = None,
     ) -> None:
+        self.base = base
         self._messages: dict[str, MessageType] = {}
         self._enums: dict[str, EnumType] = {}
         self._layer_types = layer_types
@@ -249,10 +259,16 @@ class Schema:
     def message(self, name: str) -> MessageType:
         """The message of that full name, such as `FillerParameter`. Raises KeyError if there is none."""
         found = self._messages.get(name)
+        if found is None and self.base is not None and not self.has(name):
+            return self.base.message(name)
         if found is None:
             lines = self._message_texts[name].rstrip("\n").split("\n")[1:]
             found = self._messages[name] = MessageType(self, name, lines)
         return found
+
+    def has(self, name: str) -> bool:
+        """Whether the table has a message of that full name."""
+        return name in self._message_texts
 
     def enum(self, name: str) -> EnumType:
         """The enum of that full name, such as `PoolingParameter.PoolMethod`. Raises KeyError if there is none."""
