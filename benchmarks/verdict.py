@@ -1,0 +1,190 @@
+"""How good the verdict is: every family of set-ups judged by what was learned from the others.
+
+Run: python benchmarks/verdict.py [--write] [-v] [../shared/divergence]
+
+Prints, for "explodes" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
+family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--write`
+fits the coefficients on all families and writes them into lint/signal/verdict_table.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from caffe_lint.data_facts import read_facts
+from caffe_lint.engine import Files
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.signal.features import Signal, signal_of
+from caffe_lint.signal.setup import set_up
+from caffe_lint.signal.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance
+
+RIDGE = 1.0
+ROUNDS = 30
+TABLE = Path(__file__).parent.parent / "lint" / "signal" / "verdict_table.py"
+
+
+def signals(root: Path) -> list[tuple[str, str, Signal]]:
+    """Name, label and signal of every set-up."""
+    facts = read_facts(str(root / "data.json"))
+    found = []
+    for path in sorted((root / "dev").glob("*/truth.json")):
+        files = Files(caffe_schema(), "bvlc")
+        setup = set_up(files.get(str(path.parent / "solver.prototxt")), files.get, facts)
+        assert setup is not None, path
+        found.append((path.parent.name, json.loads(path.read_text())["label"], signal_of(setup)))
+    return found
+
+
+def area(chances: Sequence[float], outcomes: Sequence[bool]) -> float:
+    """The area under the ROC curve: how often one that did ranks above one that did not."""
+    ranked = sorted(zip(chances, outcomes, strict=True))
+    ones = sum(outcomes)
+    zeros = len(outcomes) - ones
+    total, i = 0.0, 0
+    while i < len(ranked):
+        j = i
+        while j < len(ranked) and ranked[j][0] == ranked[i][0]:
+            j += 1
+        total += sum(outcome for _, outcome in ranked[i:j]) * (i + 1 + j) / 2
+        i = j
+    return (total - ones * (ones + 1) / 2) / (ones * zeros) if ones and zeros else math.nan
+
+
+def scores(name: str, chances: Sequence[float], outcomes: Sequence[bool]) -> None:
+    """Prints one line of figures."""
+    said = [chance >= 0.5 for chance in chances]
+    right = sum(a == b for a, b in zip(said, outcomes, strict=True))
+    both = sum(a and b for a, b in zip(said, outcomes, strict=True))
+    print(
+        f"{name:24s} accuracy {right / len(said):.3f}  precision {both / max(1, sum(said)):.3f}"
+        f"  recall {both / max(1, sum(outcomes)):.3f}  AUC {area(chances, outcomes):.3f}"
+    )
+
+
+def threshold(rates: Sequence[float], outcomes: Sequence[bool]) -> float:
+    """The rate above which saying yes is right most often."""
+    return max([*rates, math.inf], key=lambda t: sum((r >= t) == o for r, o in zip(rates, outcomes, strict=True)))
+
+
+def fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], signs: Mapping[str, int]) -> dict[str, float]:
+    """Coefficients of a logistic regression on the features in `signs`; those that come out with the wrong sign (not 0) are left out."""
+    names = list(signs)
+    while True:
+        found = _fit(rows, outcomes, names)
+        wrong = [name for name in names if signs[name] and found[name] * signs[name] < 0]
+        if not wrong:
+            return found
+        names.remove(min(wrong, key=lambda name: found[name] * signs[name]))
+
+
+def _fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], names: Sequence[str]) -> dict[str, float]:
+    """Newton's method on standardised features with a ridge."""
+    number = len(rows)
+    means = [sum(row[name] for row in rows) / number for name in names]
+    spreads = [
+        math.sqrt(sum((row[name] - mean) ** 2 for row in rows) / number) or 1.0
+        for name, mean in zip(names, means, strict=True)
+    ]
+    table = [
+        [1.0, *((row[name] - mean) / spread for name, mean, spread in zip(names, means, spreads, strict=True))]
+        for row in rows
+    ]
+    size = len(names) + 1
+    weights = [0.0] * size
+    for _ in range(ROUNDS):
+        slope = [0.0] + [-RIDGE * w for w in weights[1:]]
+        curve = [[RIDGE if i == j and i else 0.0 for j in range(size)] for i in range(size)]
+        for row, outcome in zip(table, outcomes, strict=True):
+            x = sum(w * value for w, value in zip(weights, row, strict=True))
+            p = 1 / (1 + math.exp(-x)) if x > -500 else 0.0
+            q = max(p * (1 - p), 1e-9)
+            for i, a in enumerate(row):
+                slope[i] += (outcome - p) * a
+                line = curve[i]
+                for j in range(i + 1):
+                    line[j] += q * a * row[j]
+        for i in range(size):
+            for j in range(i):
+                curve[j][i] = curve[i][j]
+        step = _solved(curve, slope)
+        weights = [w + s for w, s in zip(weights, step, strict=True)]
+        if max(abs(s) for s in step) < 1e-8:
+            break
+    found = {name: w / spread for name, w, spread in zip(names, weights[1:], spreads, strict=True)}
+    found[""] = weights[0] - sum(found[name] * mean for name, mean in zip(names, means, strict=True))
+    return found
+
+
+def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
+    """The solution of linear equations, by Gauss."""
+    size = len(right)
+    rows = [[*matrix[i], right[i]] for i in range(size)]
+    for i in range(size):
+        pivot = max(range(i, size), key=lambda k: abs(rows[k][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        for k in range(i + 1, size):
+            factor = rows[k][i] / rows[i][i]
+            for j in range(i, size + 1):
+                rows[k][j] -= factor * rows[i][j]
+    found = [0.0] * size
+    for i in reversed(range(size)):
+        rest = sum(rows[i][j] * found[j] for j in range(i + 1, size))
+        found[i] = (rows[i][size] - rest) / rows[i][i]
+    return found
+
+
+def main() -> None:
+    """Prints the figures; with --write also writes the coefficients."""
+    arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
+    rows = signals(Path(arguments[0] if arguments else "../shared/divergence"))
+    families = sorted({name.rsplit("-", 1)[0] for name, _, _ in rows})
+    of = [name.rsplit("-", 1)[0] for name, _, _ in rows]
+    table: dict[str, dict[str, float]] = {}
+    for title, labels, signs in (
+        ("EXPLODES", {"nan", "exploded"}, EXPLODES_SIGNS),
+        ("STALLS", {"stalled"}, STALLS_SIGNS),
+    ):
+        outcomes = [label in labels for _, label, _ in rows]
+        features = [signal.features for _, _, signal in rows]
+        rates = [signal.solving.rate for _, _, signal in rows]
+        chances, by_rate = [0.0] * len(rows), [0.0] * len(rows)
+        for family in families:
+            inside = [i for i, each in enumerate(of) if each == family]
+            others = [i for i, each in enumerate(of) if each != family]
+            coefficients = fit([features[i] for i in others], [outcomes[i] for i in others], signs)
+            limit = threshold([rates[i] for i in others], [outcomes[i] for i in others])
+            for i in inside:
+                chances[i] = chance(coefficients, features[i])
+                by_rate[i] = float(rates[i] >= limit)
+        print(f"{title.lower()}, each family judged by the others ({sum(outcomes)} of {len(rows)}):")
+        scores("  this verdict", chances, outcomes)
+        scores("  majority", [0.0] * len(rows), outcomes)
+        scores("  threshold on base_lr", by_rate, outcomes)
+        print(f"{'  ranked by base_lr':24s} {'':47s}  AUC {area(rates, outcomes):.3f}")
+        for family in families:
+            inside = [i for i, each in enumerate(of) if each == family]
+            scores(f"    {family}", [chances[i] for i in inside], [outcomes[i] for i in inside])
+        if "-v" in sys.argv:
+            for i, (name, label, signal) in enumerate(rows):
+                if (chances[i] >= 0.5) != outcomes[i]:
+                    shown = " ".join(f"{key} {value:.1f}" for key, value in signal.features.items())
+                    print(f"    {name} {label} {chances[i]:.2f} {shown}")
+        table[title] = fit(features, outcomes, signs)
+    if "--write" in sys.argv:
+        lines = [
+            '"""The coefficients of the verdict. Made by `python benchmarks/verdict.py --write`; not by hand."""',
+            "",
+        ]
+        for title, coefficients in table.items():
+            lines.append(f"{title}: dict[str, float] = {{")
+            lines += [f'    "{name}": {value:.4f},' for name, value in coefficients.items()]
+            lines.append("}")
+        TABLE.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

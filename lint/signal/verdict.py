@@ -1,0 +1,45 @@
+"""The verdict on a training: whether it explodes, stalls or learns, and how likely that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .features import Signal
+from .verdict_table import EXPLODES, STALLS
+
+# What each number must do to the chance that a training explodes, or stalls: 1 raise it, -1 lower it, 0 either.
+EXPLODES_SIGNS = {
+    "gradients_grow": 1, "weights_grow": 1, "breaks": 1, "ends_higher": 1, "update": 1, "sharpness": 1, "clips": -1,
+    "adaptive": -1, "scores": 0,
+}  # fmt: skip
+STALLS_SIGNS = {"progress": -1, "learning": -1, "gradient": -1, "rises_but_holds": 1}
+
+
+class Verdict(NamedTuple):
+    """`explodes`, `stalls` or `learns`, with the chances of the first two."""
+
+    word: str
+    p_explodes: float
+    p_stalls: float
+
+
+def verdict_of(signal: Signal) -> Verdict:
+    """The verdict that the numbers of a training amount to."""
+    explodes = chance(EXPLODES, signal.features)
+    stalls = chance(STALLS, signal.features)
+    return Verdict(word_for(explodes, stalls), explodes, stalls)
+
+
+def word_for(explodes: float, stalls: float) -> str:
+    """The verdict for two chances."""
+    if explodes >= 0.5 and explodes >= stalls:
+        return "explodes"
+    return "stalls" if stalls >= 0.5 else "learns"
+
+
+def chance(coefficients: Mapping[str, float], features: Mapping[str, float]) -> float:
+    """The probability that a table of coefficients gives; the coefficient of '' stands for 1."""
+    x = sum(value * (features[name] if name else 1.0) for name, value in coefficients.items())
+    return 1 / (1 + math.exp(-x)) if x > -500 else 0.0

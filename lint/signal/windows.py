@@ -1,0 +1,147 @@
+"""Pooling: the largest or the mean value of a window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from .carriers import Carrier, Gradient, Step, carries, shape_of, size_of
+from .statistics import Diffs, Values, below, gaussian, near, rectified, root
+
+# The mean and the variance of the largest of so many independent standard Gaussians (order statistics).
+_LARGEST = (
+    (1, 0.0, 1.0), (2, 0.5642, 0.6817), (3, 0.8463, 0.5595), (4, 1.0294, 0.4917), (6, 1.2672, 0.4159),
+    (9, 1.4850, 0.3574), (16, 1.7660, 0.2951), (25, 1.9653, 0.2585), (49, 2.2415, 0.2168), (100, 2.5076, 0.1843),
+    (1000, 3.2414, 0.1239), (100000, 4.3, 0.08),
+)  # fmt: skip
+
+
+def largest(number: float) -> tuple[float, float]:
+    """Mean and variance of the largest of some Gaussians, between the numbers in the table."""
+    for (a, mean_a, var_a), (b, mean_b, var_b) in zip(_LARGEST, _LARGEST[1:], strict=False):
+        if number <= b:
+            part = math.log(max(number, 1) / a) / math.log(b / a)
+            return mean_a + part * (mean_b - mean_a), var_a + part * (var_b - var_a)
+    return _LARGEST[-1][1:]
+
+
+def window_of(step: Step) -> tuple[float, float]:
+    """The values in a window, and the stride."""
+    param = step.layer.message["pooling_param"]
+    shape = shape_of(step.layer.bottoms[0])
+    if param["global_pooling"]:
+        return float(max(1, math.prod(shape[2:]))), float(max(1, shape[-1]))
+    height = param["kernel_h"] or param["kernel_size"] or 1
+    width = param["kernel_w"] or param["kernel_size"] or 1
+    stride = param["stride_w"] if "stride_w" in param.entries else param["stride"]
+    height = min(height, shape[2]) if len(shape) > 2 else height
+    width = min(width, shape[3]) if len(shape) > 3 else width
+    return float(height * width), float(max(1, stride))
+
+
+def _neighbours(values: Values, window: float) -> float:
+    """The mean second moment of two different values in a window."""
+    return near(values, max(1.0, math.sqrt(window) * 0.52))
+
+
+def maximum(values: Values, window: float, stride: float) -> Values:
+    """The largest of a window of Gaussian values that partly go together."""
+    if window <= 1 or values.square == 0:
+        return values._replace(reach=values.reach / stride)
+    if values.low == values.high:
+        return values
+    if values.latent is not None:
+        return rectified(maximum(values.latent, window, stride))
+    m2 = values.mean * values.mean
+    together = max(m2, min(_neighbours(values, window), values.square))
+    own = root(values.square - together)
+    shift, kept = largest(window)
+    mean = values.mean + own * shift
+    variance = together - m2 + own * own * kept
+    mean = min(mean, values.high)
+    square = mean * mean + variance
+    part = variance / max(values.variance, 1e-300)
+    level, shared, cross = (
+        min(square, mean * mean + max(0.0, moment - m2) * part)
+        for moment in (values.level, values.shared, values.cross)
+    )
+    reach = (values.reach + (math.sqrt(window) - stride) / 2) / stride
+    top = gaussian(mean, square, level, shared, cross, reach, values.drift)
+    if values.low >= 0:
+        top = top._replace(size=mean)
+    elif values.size < top.size:
+        top = top._replace(
+            size=min(
+                top.size, values.size * top.size / max(gaussian(values.mean, values.square, 0, 0, 0, 1).size, 1e-300)
+            )
+        )
+    return top._replace(low=values.low, high=values.high)
+
+
+def average(values: Values, window: float, stride: float) -> Values:
+    """The mean of a window."""
+    if window <= 1:
+        return values
+    square = (values.square + (window - 1) * _neighbours(values, window)) / window
+    square = max(square, values.mean * values.mean)
+    shared = (values.shared + (window - 1) * values.cross) / window
+    level, cross = min(values.level, square), min(values.cross, square)
+    reach = (values.reach + (math.sqrt(window) - stride) / 2) / stride
+    top = gaussian(values.mean, square, level, shared, cross, reach, values.drift)
+    if values.low >= 0:
+        top = top._replace(size=values.mean)
+    return top._replace(low=values.low, high=values.high)
+
+
+@carries("Pooling")
+class Pooling(Carrier):
+    """MAX, AVE and STOCHASTIC (pooling_layer.cpp)."""
+
+    def method(self, step: Step) -> str:
+        """The way of pooling by its name."""
+        written = step.layer.message["pooling_param"]["pool"]
+        return {0: "MAX", 1: "AVE", 2: "STOCHASTIC"}.get(written, written)
+
+    def forward(self, step: Step) -> list[Values]:
+        window, stride = window_of(step)
+        values = step.bottoms[0]
+        top = maximum(values, window, stride) if self.method(step) == "MAX" else average(values, window, stride)
+        return [_alone(step, top)] * len(step.layer.tops)
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        window, _ = window_of(step)
+        diff, values = diffs[0], step.bottoms[0]
+        ratio = size_of(step.layer.tops[0]) / size_of(step.layer.bottoms[0])
+        r2 = ratio * ratio
+        if self.method(step) == "MAX":
+            alive = None
+            before = values.latent
+            if before is not None:
+                top = maximum(before, window, 1.0)
+                deviation = root(top.variance)
+                alive = below(top.mean / deviation) if deviation > 0 else float(top.mean > 0)
+            # Where windows overlap, one large value is chosen by several.
+            heavy = max(1.0, ratio * window * 0.35) if ratio * window > 1.5 else 1.0
+            return [
+                Diffs(
+                    diff.square * ratio * heavy, diff.size * ratio, diff.level * r2, diff.shared * r2 * 1.5,
+                    diff.cross * r2, alive, diff.drift * ratio, diff.echo * ratio,
+                )
+            ], []  # fmt: skip
+        # Each value gets its part of every window that it lies in, 1 on average.
+        uses = max(1.0, ratio * window)
+        together = min(1.0, (diff.level / diff.square) if diff.square else 0.0)
+        square = diff.square * (uses / window) ** 2 * (1 / uses + (1 - 1 / uses) * together)
+        if ratio * window < 1:
+            square *= ratio * window
+        size = diff.size * ratio * (1.0 if uses <= 1.01 else math.sqrt(1 / uses + (1 - 1 / uses) * together))
+        same = min(square, diff.square * ratio / window)  # two positions of one window get the same
+        in_window = min(1.0, window / max(1, math.prod(shape_of(step.layer.bottoms[0])[2:])))
+        level = diff.level * r2 * (1 - in_window) + same * in_window
+        return [Diffs(square, size, level, diff.shared * ratio / window, diff.cross * r2, None, diff.drift * ratio)], []
+
+
+def _alone(step: Step, values: Values) -> Values:
+    if math.prod(shape_of(step.layer.tops[0])[2:]) == 1:
+        return values._replace(level=values.square, cross=values.shared)
+    return values
