@@ -71,7 +71,7 @@ def threshold(rates: Sequence[float], outcomes: Sequence[bool]) -> float:
 
 
 def fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], signs: Mapping[str, int]) -> dict[str, float]:
-    """Coefficients of a logistic regression on the features in `signs`; those that come out with the wrong sign (not 0) are left out."""
+    """The coefficients of a logistic regression on some features; those of the wrong sign are left out."""
     names = list(signs)
     while True:
         found = _fit(rows, outcomes, names)

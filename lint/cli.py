@@ -17,6 +17,7 @@ _ELSEWHERE = {
     "log": ".log_command",
     "net": ".net_command",
     "probe": ".probe_command",
+    "signal": ".signal_command",
 }
 
 

@@ -64,11 +64,10 @@ class ReLU(Carrier):
         if slope:
             rest = gated(diff._replace(alive=None), 1 - part, correlations, slope)
             below = Diffs(
-                *(a + b for a, b in zip(below[:5], rest[:5], strict=True)),
-                None,
-                below.drift + rest.drift,
+                below.square + rest.square, below.size + rest.size, below.level + rest.level,
+                below.shared + rest.shared, below.cross + rest.cross, None, below.drift + rest.drift,
                 diff.echo * part,
-            )
+            )  # fmt: skip
         gradients = []
         if step.layer.params:
             square = diff.square * values.square / 2

@@ -29,6 +29,7 @@ class Signal(NamedTuple):
     l2: float
     updates: Mapping[Param, Update]
     curvatures: Mapping[Layer, float]
+    pulls: Mapping[Layer, float]  # the L2 norm of the gradients of each loss alone, where there are several
     rehearsal: Rehearsal
     features: dict[str, float]
 
@@ -42,9 +43,10 @@ def signal_of(setup: Setup, tried: Solving | None = None) -> Signal:
     l2 = back.l2
     losses = [layer for layer, _, weight, _ in forward.loss_terms() if weight and layer.runs_backward]
     curvatures = {layer: _sharpness(solver, back, Back(forward, only=layer, probe=True)) for layer in losses}
+    pulls = {layer: Back(forward, only=layer).l2 for layer in losses} if len(losses) > 1 else {}
     updates = first_updates(solver, back.gradients, weights, l2)
     rehearsal = rehearse(setup.net, setup.solver, solver, weights, setup.around)
-    found = Signal(setup, solver, weights, forward, back, l2, updates, curvatures, rehearsal, {})
+    found = Signal(setup, solver, weights, forward, back, l2, updates, curvatures, pulls, rehearsal, {})
     found.features.update(_features(found))
     return found
 
@@ -96,13 +98,15 @@ def _features(signal: Signal) -> dict[str, float]:
     first = max(abs(losses[0]), 1e-9) if losses and math.isfinite(losses[0]) else 1.0
     peak = max((abs(x) for x in losses if x == x), default=first)
     finite = rehearsal.finite
+    grown = max(norms) / max(norms[0], 1e-12) if norms and norms[0] > 0 else 1.0
+    risen = decades(peak / first, 0, 1.5)
     return {
         # from the rehearsal
-        "gradients_grow": decades(max(norms) / max(norms[0], 1e-12), -1, 12) if finite and norms and norms[0] > 0 else (0.0 if finite else 12.0),
+        "gradients_grow": decades(grown, -1, 12) if finite else 12.0,
         "weights_grow": decades(growth, -1, 8),
         "breaks": 0.0 if finite else 1.0,
         "ends_higher": decades(abs(losses[-1]) / first, -1, 2) if finite else 2.0,
-        "rises_but_holds": min(max(math.log10(max(peak / first, 1e-9)), 0.0), 1.5) if finite and not normalised else 0.0,
+        "rises_but_holds": risen if finite and not normalised else 0.0,
         # of the first iteration
         "update": decades(max(ratios, default=0.0) * solver.gain, -8, 4),
         "sharpness": decades(sharpness * solver.gain * clip, -6, 6),

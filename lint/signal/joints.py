@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .carriers import PASS, Carrier, Gradient, Step, carries, items_of, shape_of, size_of
 from .fillers import dims
-from .linear import NONE, ONE, Taps, bias_gradient, product, through_weights, total, weight_gradient, weighted
+from .linear import NONE, Taps, bias_gradient, product, through_weights, total, weight_gradient, weighted
 from .statistics import NO_DIFFS, Diffs, Values, constant, gaussian, mixture, root, scaled, times
 from .windows import largest
 
@@ -31,9 +31,15 @@ class Slice(Carrier):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         sizes = [size_of(blob) for blob in step.layer.tops]
         whole = sum(sizes)
-        fields = [sum(size * diff[i] for size, diff in zip(sizes, diffs, strict=True)) / whole for i in range(5)]
-        drift = sum(size * diff.drift for size, diff in zip(sizes, diffs, strict=True)) / whole
-        return [Diffs(*fields, None, drift)], []
+
+        def mean(of: Callable[[Diffs], float]) -> float:
+            return sum(size * of(diff) for size, diff in zip(sizes, diffs, strict=True)) / whole
+
+        below = Diffs(
+            mean(lambda d: d.square), mean(lambda d: d.size), mean(lambda d: d.level), mean(lambda d: d.shared),
+            mean(lambda d: d.cross), None, mean(lambda d: d.drift),
+        )  # fmt: skip
+        return [below], []
 
 
 @carries("Eltwise", "Axpy")
@@ -45,7 +51,7 @@ class Eltwise(Carrier):
         if step.layer.type != "Eltwise":
             return "SUM"
         written = step.layer.message["eltwise_param"]["operation"]
-        return {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, written)
+        return {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, str(written))
 
     def coefficients(self, step: Step) -> list[float]:
         """The factors of a sum."""
@@ -61,10 +67,8 @@ class Eltwise(Carrier):
             parts = [scaled(v, c) for v, c in zip(step.bottoms, self.coefficients(step), strict=True)]
             top = parts[0]
             for i, part in enumerate(parts[1:], 1):
-                if step.layer.bottoms[i] in step.layer.bottoms[:i]:
-                    top = scaled(top, 2.0)
-                else:
-                    top = total(top, part)
+                again = step.layer.bottoms[i] in step.layer.bottoms[:i]
+                top = scaled(top, 2.0) if again else total(top, part)
             return [top]
         top = step.bottoms[0]
         for part in step.bottoms[1:]:

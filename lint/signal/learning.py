@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .fillers import Weights, dims
@@ -18,6 +19,20 @@ from .solving import Solving, clip_factor, step_size
 if TYPE_CHECKING:
     from ..graph import Param
     from ..proto.binder import Message
+
+
+class _Gain:
+    """A layer as the flow sees it: the norm of its first gradient, and its gain then and now."""
+
+    __slots__ = ("first", "norm", "now", "number", "param")
+
+    def __init__(self, param: Param, norm: float, gain: float) -> None:
+        self.param = param
+        self.norm = norm
+        self.number = param.count or 1
+        self.first = gain
+        self.now = gain
+
 
 _STRIDES = 40
 _ENOUGH = 10.0
@@ -30,7 +45,7 @@ def total_rate(solver: Message, solving: Solving) -> list[float]:
     last = max(1, solving.max_iter)
     edges = [last * i // _STRIDES for i in range(_STRIDES + 1)]
     found = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         if end > start:
             rate = solving.rate_at(solver, (start + end) // 2)
             found.append((end - start) * (rate / solving.rate if solving.rate else 0.0))
@@ -41,7 +56,7 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
     """The part of the first loss that the training would take off, up to 10; without regard to instability."""
     loss = abs(forward.loss)
     clip = clip_factor(solving, back.l2)
-    layers = []
+    layers: list[_Gain] = []
     normalised = any(layer.kind is not None and layer.kind.normalises for layer in forward.net.layers)
     for param, gradient in back.gradients.items():
         number = param.count or 1
@@ -55,31 +70,30 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
         shape = dims(param)
         fan = number / shape[0] if shape and len(shape) > 1 else 1.0
         gain = math.sqrt(weight.square * fan) if param.role not in BIASES else 0.0
-        layers.append([param, each * math.sqrt(number), number, gain, gain])
+        layers.append(_Gain(param, each * math.sqrt(number), gain))
     if not layers or not loss or not math.isfinite(loss):
         return 0.0
     drop = 0.0
     seen = 0.0
     for stride in total_rate(solver, solving):
-        ratios = [now / first if first else 1.0 for _, _, _, first, now in layers]
+        ratios = [layer.now / layer.first if layer.first else 1.0 for layer in layers]
         together = math.prod(min(ratio, 1e6) for ratio in ratios) if not normalised else 1.0
         for layer, ratio in zip(layers, ratios, strict=True):
-            param, norm, number, first, now = layer
-            norm = min(norm * (together / ratio if not normalised and ratio else 1.0), 1e15)
-            each = norm / math.sqrt(number)
-            local = solving.rate * abs(param.lr_mult)
+            norm = min(layer.norm * (together / ratio if not normalised and ratio else 1.0), 1e15)
+            each = norm / math.sqrt(layer.number)
+            local = solving.rate * abs(layer.param.lr_mult)
             step = step_size(solving, each * clip, local) * solving.gain
             if solving.type == "AdaGrad":
                 step *= math.sqrt(seen + stride) - math.sqrt(seen)
             else:
                 step *= stride
-            moved = step * math.sqrt(number)
+            moved = step * math.sqrt(layer.number)
             drop += moved * norm
-            if first:
+            if layer.first:
                 decay = (
-                    solving.decay * param.decay_mult * local * solving.gain * stride if not solving.adaptive else 0.0
+                    0.0 if solving.adaptive else solving.decay * layer.param.decay_mult * local * solving.gain * stride
                 )
-                layer[4] = min(now * math.exp(-min(decay, 50.0)) + moved, now * _FASTEST)
+                layer.now = min(layer.now * math.exp(-min(decay, 50.0)) + moved, layer.now * _FASTEST)
         seen += stride
         if drop > _ENOUGH * loss:
             return _ENOUGH

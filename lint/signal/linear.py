@@ -163,7 +163,8 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
     if echo:
         e2 = echo * echo
         square, level, shared, cross = (
-            square + e2 * values.square, level + e2 * values.level, shared + e2 * values.shared, cross + e2 * values.cross
+            square + e2 * values.square, level + e2 * values.level, shared + e2 * values.shared,
+            cross + e2 * values.cross,
         )  # fmt: skip
     return Diffs(square, GAUSSIAN_SIZE * root(square), level, shared, cross, None, drift, echo)
 
@@ -314,8 +315,8 @@ class Scale(Carrier):
             gradients.append(bias_gradient(diff, items, positions))
         f = root(factor.square)
         below = Diffs(
-            diff.square * f * f, diff.size * max(factor.size, abs(factor.pull)), diff.level * f * f, diff.shared * f * f,
-            diff.cross * f * f, diff.alive, diff.drift * f,
+            diff.square * f * f, diff.size * max(factor.size, abs(factor.pull)), diff.level * f * f,
+            diff.shared * f * f, diff.cross * f * f, diff.alive, diff.drift * f,
         )  # fmt: skip
         return [below] * len(layer.bottoms), gradients
 
@@ -342,8 +343,8 @@ def total(a: Values, b: Values) -> Values:
     size = abs(mean) if low >= 0 or high <= 0 else gaussian(mean, square, 0, 0, 0, 1).size
     extra += 2 * a.drift * b.drift
     return Values(
-        mean, square, size, a.level + b.level + extra, a.shared + b.shared + extra, a.cross + b.cross + extra, low, high,
-        min(a.reach, b.reach), None, a.drift + b.drift,
+        mean, square, size, a.level + b.level + extra, a.shared + b.shared + extra, a.cross + b.cross + extra, low,
+        high, min(a.reach, b.reach), None, a.drift + b.drift,
     )  # fmt: skip
 
 

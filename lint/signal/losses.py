@@ -169,7 +169,7 @@ class SoftmaxWithLoss(Scores):
         return softmax_slope(self, values, classes, positions, by)
 
     def curvature(self, step: Step) -> float:
-        return 1 / self.places(step)[1]
+        return 1.0 / self.places(step)[1]
 
 
 def softmax_loss(values: Values, classes: int, largest: float) -> float:
@@ -403,7 +403,7 @@ class HingeLoss(Scores):
 
     def squared(self, step: Step) -> bool:
         """Whether its norm is L2."""
-        return step.layer.message["hinge_loss_param"]["norm"] in ("L2", 2)
+        return bool(step.layer.message["hinge_loss_param"]["norm"] in ("L2", 2))
 
     def value(self, step: Step) -> float:
         values = step.bottoms[0]
@@ -416,7 +416,8 @@ class HingeLoss(Scores):
         _, classes, _ = self.places(step)
         by = self.divisor(step)
         deviation = max(root(values.variance), 1e-9)
-        active = part_over(values._replace(mean=values.mean + 1, square=deviation**2 + (values.mean + 1) ** 2, low=-math.inf, latent=None))  # fmt: skip
+        mean = values.mean + 1
+        active = part_over(values._replace(mean=mean, square=deviation**2 + mean**2, low=-math.inf, latent=None))
         each = active if not self.squared(step) else 4 * (1 + values.square) * active
         common = (1 - 2 / classes) ** 2 * each
         size = active if not self.squared(step) else 2 * root(1 + values.square) * active
@@ -439,7 +440,7 @@ class ContrastiveLoss(Loss):
         return outputs * max(0.0, a.square + b.square - 2 * a.shared)
 
     def value(self, step: Step) -> float:
-        margin = step.layer.message["contrastive_loss_param"]["margin"]
+        margin: float = step.layer.message["contrastive_loss_param"]["margin"]
         far = self.distance(step)
         return (0.5 * far + 0.5 * max(0.0, margin - root(far)) ** 2) / 2
 

@@ -107,8 +107,8 @@ def times_values(values: Values, factor: float) -> Values:
     """Values times a factor, as Gaussians."""
     f2 = factor * factor
     return gaussian(
-        values.mean * factor, values.square * f2, values.level * f2, values.shared * f2, values.cross * f2, values.reach,
-        values.drift * factor,
+        values.mean * factor, values.square * f2, values.level * f2, values.shared * f2, values.cross * f2,
+        values.reach, values.drift * factor,
     )._replace(size=values.size * factor)  # fmt: skip
 
 

@@ -97,6 +97,8 @@ class Back:
                 for param in layer.params:
                     own.setdefault(param.owner, Gradient(0.0, 0.0))
                 continue
+            bottoms: Sequence[Diffs]
+            gradients: Sequence[Gradient]
             try:
                 if isinstance(carrier, Loss):
                     weight = weighted[0] if weighted and is_loss else diffs[0].size

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..schedule import learning_rate, largest_rate
+from ..schedule import largest_rate, learning_rate
 from .carriers import Gradient
 from .fillers import Weights
 

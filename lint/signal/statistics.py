@@ -12,7 +12,7 @@ add up instead of cancelling, which decides how large the gradients of weights a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 INFINITE = math.inf
@@ -306,14 +306,23 @@ def mixture(parts: Sequence[Values], sizes: Sequence[float], keep: bool = False)
     whole = sum(sizes)
     shares = [size / whole for size in sizes]
 
-    def mean(name: int) -> float:
-        return sum(share * part[name] for share, part in zip(shares, parts, strict=True))
+    def mean(of: Callable[[Values], float]) -> float:
+        return sum(share * of(part) for share, part in zip(shares, parts, strict=True))
 
     latent = None
     if all(part.latent is not None for part in parts):
         latent = mixture([part.latent for part in parts if part.latent is not None], sizes)
     return Values(
-        mean(0), mean(1), mean(2), mean(3), mean(4), mean(5), min(part.low for part in parts),
-        max(part.high for part in parts), min(part.reach for part in parts), latent, mean(10),
+        mean(lambda v: v.mean),
+        mean(lambda v: v.square),
+        mean(lambda v: v.size),
+        mean(lambda v: v.level),
+        mean(lambda v: v.shared),
+        mean(lambda v: v.cross),
+        min(part.low for part in parts),
+        max(part.high for part in parts),
+        min(part.reach for part in parts),
+        latent,
+        mean(lambda v: v.drift),
         tuple(zip(shares, parts, strict=True)) if keep else (),
-    )  # fmt: skip
+    )

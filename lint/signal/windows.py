@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from .carriers import Carrier, Gradient, Step, carries, shape_of, size_of
 from .statistics import Diffs, Values, below, gaussian, near, rectified, root
@@ -18,7 +19,7 @@ _LARGEST = (
 
 def largest(number: float) -> tuple[float, float]:
     """Mean and variance of the largest of some Gaussians, between the numbers in the table."""
-    for (a, mean_a, var_a), (b, mean_b, var_b) in zip(_LARGEST, _LARGEST[1:], strict=False):
+    for (a, mean_a, var_a), (b, mean_b, var_b) in pairwise(_LARGEST):
         if number <= b:
             part = math.log(max(number, 1) / a) / math.log(b / a)
             return mean_a + part * (mean_b - mean_a), var_a + part * (var_b - var_a)
@@ -100,7 +101,7 @@ class Pooling(Carrier):
     def method(self, step: Step) -> str:
         """The way of pooling by its name."""
         written = step.layer.message["pooling_param"]["pool"]
-        return {0: "MAX", 1: "AVE", 2: "STOCHASTIC"}.get(written, written)
+        return {0: "MAX", 1: "AVE", 2: "STOCHASTIC"}.get(written, str(written))
 
     def forward(self, step: Step) -> list[Values]:
         window, stride = window_of(step)

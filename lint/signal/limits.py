@@ -1,0 +1,94 @@
+"""The sizes of repairs: how large the rate, clip_gradients or a loss weight may be for a training to be safe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from .features import Signal, signal_of
+from .reasons import guilty_loss
+from .setup import Setup
+from .verdict import chance
+from .verdict_table import EXPLODES
+
+if TYPE_CHECKING:
+    from ..graph import Layer
+
+SAFE = 0.25  # the largest chance to explode that counts as safe
+_LEAST = 1e-6
+_HEALTHY = 10.0  # clipping so many times over the first gradient does not bite in a healthy run
+
+
+class Limits(NamedTuple):
+    """The largest safe values, each with all else as it is; None where no value would do, or none is needed."""
+
+    base_lr: float | None
+    clip_gradients: float | None
+    loss_weight: dict[str, float]
+
+
+def risk(setup: Setup, signal: Signal, scale: float = 1.0, clip: float | None = None) -> float:
+    """The chance to explode with all rates times a factor, and another clip_gradients."""
+    return chance(EXPLODES, signal_of(setup, signal.solving.tried(scale, clip)).features)
+
+
+def limits(signal: Signal) -> Limits:
+    """The limits of a training."""
+    setup = signal.setup
+    if chance(EXPLODES, signal.features) <= SAFE:
+        clip = _round_up(signal.l2 * _HEALTHY) if math.isfinite(signal.l2) and signal.l2 > 0 else None
+        return Limits(signal.solving.rate or None, clip, {})
+    scale = _largest(lambda factor: risk(setup, signal, factor))
+    rate = None if scale is None else one_digit_below(signal.solving.rate * scale)
+    return Limits(rate, _clip(signal), _weights(signal))
+
+
+def _clip(signal: Signal) -> float | None:
+    """The largest of the usual values that will do."""
+    for clip in (100.0, 35.0, 10.0, 5.0, 1.0, 0.1):
+        if (signal.solving.clip < 0 or clip < signal.solving.clip) and risk(signal.setup, signal, 1.0, clip) <= SAFE:
+            return clip
+    return None
+
+
+def _weights(signal: Signal) -> dict[str, float]:
+    name = guilty_loss(signal)
+    if name is None:
+        return {}
+    layer = next(layer for layer in signal.curvatures if layer.name == name)
+    weight = next(weight for each, _, weight, _ in signal.forward.loss_terms() if each is layer)
+    factor = _largest(lambda part: _with_weight(signal, layer, weight * part))
+    return {} if factor is None else {name: math.copysign(one_digit_below(abs(weight) * factor), weight)}
+
+
+def _with_weight(signal: Signal, layer: Layer, weight: float) -> float:
+    around = signal.setup.around._replace(loss_weights={layer: weight}, assumed=[])
+    return chance(EXPLODES, signal_of(signal.setup._replace(around=around), signal.solving).features)
+
+
+def _largest(risk_of: Callable[[float], float]) -> float | None:
+    """The largest factor below 1 with which the risk is a safe one: by halving, on a logarithmic scale."""
+    low, high = _LEAST, 1.0
+    if risk_of(low) > SAFE:
+        return None
+    for _ in range(6):
+        middle = math.sqrt(low * high)
+        if risk_of(middle) <= SAFE:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def one_digit_below(value: float) -> float:
+    """A number cut after its first digit."""
+    if value <= 0 or not math.isfinite(value):
+        return value
+    power = 10.0 ** math.floor(math.log10(value))
+    return float(f"{math.floor(value / power + 1e-9) * power:.0e}")
+
+
+def _round_up(value: float) -> float:
+    power = 10.0 ** math.floor(math.log10(value))
+    return float(f"{math.ceil(value / power - 1e-9) * power:.0e}")

@@ -1,0 +1,121 @@
+"""`caffe-lint signal`: what it prints of a solver, and what it says of the training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from caffe_lint.check import Trouble
+from caffe_lint.cli import cli
+
+NET = """
+layer {{
+  name: "data" type: "HDF5Data" top: "data" top: "label"
+  hdf5_data_param {{ source: "train.txt" batch_size: 32 }}
+}}
+layer {{
+  name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1"
+  inner_product_param {{ num_output: 64 {filler} }}
+}}
+layer {{ name: "relu1" type: "ReLU" bottom: "ip1" top: "ip1" }}
+layer {{
+  name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
+  inner_product_param {{ num_output: 10 {filler} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }}
+"""
+FACTS = {
+    "train.txt": {
+        "kind": "hdf5",
+        "items": 1000,
+        "data": {"shape": [64], "min": 0.0, "max": 1.0, "mean": 0.3, "mean_abs": 0.3, "std": 0.37},
+        "label": {"shape": [1], "min": 0.0, "max": 9.0, "mean": 4.5, "mean_abs": 4.5, "std": 2.9},
+    }
+}
+MSRA = 'weight_filler { type: "msra" }'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with facts of the data."""
+    (tmp_path / "caffe-lint.data.json").write_text(json.dumps(FACTS))
+    return tmp_path
+
+
+def written(folder: Path, solver: str, filler: str = MSRA) -> str:
+    """The path of a solver with a net of two layers."""
+    (folder / "net.prototxt").write_text(NET.format(filler=filler))
+    path = folder / "solver.prototxt"
+    path.write_text(f'net: "net.prototxt" lr_policy: "fixed" max_iter: 1000 {solver}')
+    return str(path)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit status and the output of a call."""
+    result = CliRunner().invoke(cli, ["signal", *arguments], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    status: int = result.return_value
+    return status, result.stdout
+
+
+def computed(path: str) -> dict[str, object]:
+    """What the command prints as JSON."""
+    content: dict[str, object] = json.loads(run(path, "--format", "json")[1])
+    return content
+
+
+def test_a_sound_training_learns(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    assert run(path)[0] == 0
+    found = computed(path)
+    assert found["verdict"] == "learns"
+    assert found["reasons"] == []
+    assert found["loss"] == pytest.approx(2.5, rel=0.25)
+
+
+def test_too_large_a_rate_explodes_and_the_limits_are_lower(folder: Path) -> None:
+    path = written(folder, "base_lr: 50 momentum: 0.9")
+    assert run(path)[0] == 1
+    found = computed(path)
+    assert found["verdict"] == "explodes"
+    limits = found["limits"]
+    assert isinstance(limits, dict)
+    assert limits["base_lr"] < 5
+    again = computed(written(folder, f"base_lr: {limits['base_lr']} momentum: 0.9"))
+    assert again["verdict"] != "explodes"
+
+
+def test_weights_of_zero_stall(folder: Path) -> None:
+    found = computed(written(folder, "base_lr: 0.01", filler=""))
+    assert found["verdict"] == "stalls"
+    reasons = found["reasons"]
+    assert isinstance(reasons, list)
+    assert "filler" in {reason["factor"] for reason in reasons}
+    backward = found["backward"]
+    assert isinstance(backward, list)
+    weights = {row["layer"]: row["mean_abs"] for row in backward if row["param"] == 0}
+    assert weights == {"ip1": 0.0, "ip2": 0.0}
+
+
+def test_the_table_has_the_lines_of_debug_info(folder: Path) -> None:
+    lines = run(written(folder, "base_lr: 0.05 momentum: 0.9"))[1].splitlines()
+    assert lines[0] == "[Forward] Layer data, top blob data data: 0.3"
+    assert any(line.startswith("[Backward] Layer ip2, bottom blob ip1 diff: ") for line in lines)
+    assert any(line.startswith("[Backward] All net params diff: L2 norm = ") for line in lines)
+
+
+def test_a_net_is_no_solver(folder: Path) -> None:
+    written(folder, "base_lr: 0.05")
+    with pytest.raises(Trouble, match="no solver"):
+        run(str(folder / "net.prototxt"))
+
+
+def test_facts_that_are_no_json(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05")
+    (folder / "facts.json").write_text("{")
+    with pytest.raises(Trouble, match="no JSON"):
+        run(path, "--data-facts", str(folder / "facts.json"))
