@@ -43,15 +43,11 @@ EXIT_STOPPED = 3
     help="Patch the solver and its nets for the likeliest cause (needs --solver).",
 )
 @click.option("--diff", is_flag=True, help="Show that patch, write nothing.")
-@click.option(
-    "--output-dir", metavar="DIR", help="With --fix: write the patched files there, leave the originals."
-)
+@click.option("--output-dir", metavar="DIR", help="With --fix: write the patched files there, leave the originals.")
 @click.option(
     "--follow", is_flag=True, help="Watch a training that runs: pass the log through, warn at the first sign."
 )
-@click.option(
-    "--stop-on", type=click.Choice(["divergence"]), help="With --follow: end with 3 when that happens."
-)
+@click.option("--stop-on", type=click.Choice(["divergence"]), help="With --follow: end with 3 when that happens.")
 @click.option(
     "--output-format",
     type=click.Choice(["full", "json"]),
@@ -67,12 +63,8 @@ EXIT_STOPPED = 3
 )
 @click.option("--json", "json", metavar="FILE", help="The same as JSON.")
 @click.option("--parquet", metavar="FILE", help="The same as Parquet (needs caffe-lint[parquet]).")
-@click.option(
-    "--plot", metavar="FILE", help="Draw curves and heat maps: .png, .svg or .html (needs caffe-lint[plot])."
-)
-@click.option(
-    "--select", multiple=True, metavar="CODES", help="Only these rules of family T (codes, prefixes, names)."
-)
+@click.option("--plot", metavar="FILE", help="Draw curves and heat maps: .png, .svg or .html (needs caffe-lint[plot]).")
+@click.option("--select", multiple=True, metavar="CODES", help="Only these rules of family T (codes, prefixes, names).")
 @click.option("--ignore", multiple=True, metavar="CODES", help="Not these rules.")
 @click.option(
     "--fail-on",
@@ -82,9 +74,7 @@ EXIT_STOPPED = 3
     help="Least severity that makes the exit status 1.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are causes.")
-@click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]"
-)
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
 def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: Any) -> int:
     """Read Caffe's log: where a training went wrong, why, and what to change.
 
@@ -228,9 +218,7 @@ def _report(
             from .report.diff import render as render_diff
 
             for name in sorted(patched):
-                print_text(
-                    render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following
-                )
+                print_text(render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following)
     for sentence in trouble:
         complain(sentence)
     if trouble:
@@ -244,7 +232,7 @@ def _write(patched: dict[str, bytes], files: Files, output_dir: str | None) -> l
 
     trouble = []
     for path, source in sorted(patched.items()):
-        try:  # noqa: PERF203  (each file for itself)
+        try:
             if output_dir:
                 write_copy(path, os.path.join(output_dir, os.path.basename(path)), source)
             else:

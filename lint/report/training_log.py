@@ -54,18 +54,12 @@ def _text(report: Report, colour: bool) -> str:
         lines.append(f"  {paint('-->', 'frame', colour)} {where}{run}{iteration}")
         width = len(str(max((shown.line for shown in cause.evidence), default=0)))
         lines += [
-            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {_plain(shown.text)}"
-            for shown in cause.evidence
+            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {_plain(shown.text)}" for shown in cause.evidence
         ]
         for place in report.places.get(position, ()):
-            lines.append(
-                f"  {paint('=', 'frame', colour)} {place.path}:{place.line}:{place.column}: {place.message}"
-            )
+            lines.append(f"  {paint('=', 'frame', colour)} {place.path}:{place.line}:{place.column}: {place.message}")
         why = textwrap.wrap(f"why: {cause.reason}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
-        lines += [
-            f"  {paint('=', 'frame', colour) if not number else ' '} {line}"
-            for number, line in enumerate(why)
-        ]
+        lines += [f"  {paint('=', 'frame', colour) if not number else ' '} {line}" for number, line in enumerate(why)]
         blocks.append("\n".join(lines))
     for title in report.fixes:
         how = "fixed" if report.fixed else "fix (--fix)"
@@ -77,9 +71,7 @@ def _text(report: Report, colour: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _summary(report: Report) -> str:

@@ -1,163 +1,18 @@
-"""Where Caffe itself stopped: what its FATAL lines mean, and crashes without one."""
+"""Where Caffe itself stopped: what its FATAL lines mean, and crashes without one.
+
+The pages; what they describe is judged in `training_log.fatal`, which only a log needs loaded.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from ..rule import rule
-from ..training_log.causes import Cause, Shown
-from ..training_log.evidence import Evidence
-from ..training_log.run import Noted
 
-
-class Meaning(NamedTuple):
-    """What a FATAL line means: a pattern of its text, a name, and what to do."""
-
-    pattern: str
-    cause: str
-    meaning: str
-
-
-# The first that fits counts. Sources: the files of BVLC/caffe that the messages name.
-MEANINGS = (
-    Meaning(
-        r"(Unknown|unknown) layer type:? ?(?P<name>\S*)",
-        "unknown-layer-type",
-        "this build of Caffe "
-        "does not have that layer type: it belongs to a fork, is misspelt, or was not compiled in",
-    ),
-    Meaning(
-        r"Unknown bottom blob '(?P<blob>[^']*)' \(layer '(?P<layer>[^']*)'",
-        "unknown-bottom",
-        "no layer before it makes that blob in this phase: a misspelt name, or a layer that is included "
-        "in the other phase only",
-    ),
-    Meaning(
-        r"Top blob '(?P<blob>[^']*)' produced by multiple sources",
-        "duplicate-top",
-        "two layers make the same blob, or an in-place layer works on a blob that another reads as well",
-    ),
-    Meaning(
-        r"Cannot copy param (?P<blob>\d+) weights from layer '(?P<layer>[^']*)'",
-        "weights-do-not-fit",
-        "the caffemodel has a layer of that name with another shape: rename the layer, so that it starts "
-        "afresh",
-    ),
-    Meaning(
-        r"Cannot share param",
-        "shared-params-do-not-fit",
-        "layers that share a param by name differ in its shape: share_mode PERMISSIVE, or the same sizes",
-    ),
-    Meaning(
-        r"Number of labels must match number of predictions",
-        "label-count",
-        "scores and labels do "
-        "not belong together: the loss's bottoms are swapped, its axis is wrong, or the scores have another "
-        "size than the labels",
-    ),
-    Meaning(
-        r"(infogain|Infogain).*source must be specified|has_source\(\)",
-        "infogain-source-missing",
-        "InfogainLoss needs infogain_loss_param { source } or a third bottom",
-    ),
-    Meaning(
-        r"infogain->count\(\) == num_labels_",
-        "infogain-matrix-size",
-        "the infogain matrix must have K * K entries for K classes",
-    ),
-    Meaning(
-        r"normalize is deprecated", "infogain-normalize", "InfogainLoss takes normalization, not normalize"
-    ),
-    Meaning(
-        r"axis \d+ out of range|CanonicalAxisIndex|axis_index < num_axes",
-        "axis-out-of-range",
-        "a layer's axis is beyond its bottom's shape: the bottoms are swapped, or an axis is wrong",
-    ),
-    Meaning(
-        r"[Oo]ut of memory|cudaErrorMemoryAllocation|== cudaSuccess \(2 vs|std::bad_alloc",
-        "out-of-memory",
-        "the GPU's memory does not hold the net: a smaller batch_size with a larger iter_size gives the "
-        "same gradients",
-    ),
-    Meaning(
-        r"cudaSuccess \((?P<name>\d+) vs|CUDNN_STATUS|CUBLAS_STATUS|cudnnStatus",
-        "cuda-error",
-        "CUDA failed: build and driver do not fit, or a layer read beyond its memory - labels out of "
-        "range do that",
-    ),
-    Meaning(
-        r"Cannot use GPU in CPU-only Caffe", "cpu-only-build", "solver_mode GPU with a build without CUDA"
-    ),
-    Meaning(
-        r"Failed to parse (Net|Solver)Parameter|Error parsing text-format|ReadProtoFromTextFile",
-        "file-not-read",
-        "the file is no valid prototxt: `caffe-lint` on it says where",
-    ),
-    Meaning(
-        r"File not found: (?P<name>\S+)|fd != -1.*File not found|No such file|Failed to "
-        r"open|mdb_status == 0|Could not open|could not open",
-        "file-missing",
-        "a file named in the prototxt is not there (paths are taken from where caffe is run)",
-    ),
-    Meaning(
-        r"Unknown (learning rate|lr) policy|Unknown learning rate policy",
-        "lr-policy",
-        "lr_policy is not one that this Caffe knows, or is missing",
-    ),
-    Meaning(
-        r"test_iter|Test(ing)? net.*specified|test_interval",
-        "test-settings",
-        "test_iter, test_interval and test nets do not go together",
-    ),
-    Meaning(
-        r"All inputs must have the same shape, except at concat_axis",
-        "concat-shapes",
-        "Concat's "
-        "bottoms differ elsewhere than along its axis: sizes after odd down- and upsampling often do",
-    ),
-    Meaning(
-        r"in-place computation", "in-place", "this layer type cannot have the same blob as bottom and top"
-    ),
-    Meaning(
-        r"momentum.*(AdaGrad|RMSProp)|Momentum cannot be used with",
-        "momentum-with-adaptive",
-        "AdaGrad and RMSProp take no momentum: 0, or another solver type",
-    ),
-    Meaning(
-        r"Snapshot|snapshot_prefix|Cannot write to snapshot",
-        "snapshot-prefix",
-        "the folder of snapshot_prefix is missing or not writable",
-    ),
-    Meaning(
-        r"label_value|label < |Label.*range",
-        "label-out-of-range",
-        "a label is not below the number of classes",
-    ),
-    Meaning(
-        r"Not Implemented Yet",
-        "not-implemented",
-        "the layer has no backward pass: nothing that needs a gradient may lie below it",
-    ),
-    Meaning(
-        r"(bottom|top)_(size|blobs)|(Min|Max|Exact)Num(Bottom|Top)",
-        "blob-count",
-        "the layer has too many or too few bottoms or tops",
-    ),
-    Meaning(r"unknown engine", "engine", "the engine is not in this build (CUDNN without cuDNN)"),
-    Meaning(
-        r"crop_size|mean_(value|file)|data_transformer",
-        "transform",
-        "transform_param does not fit "
-        "the data: crop larger than the picture, a mean of another size, mean_value and mean_file together",
-    ),
-    Meaning(
-        r"Check failed: .*shape|(height|width|channels|num)\(\)",
-        "shapes-differ",
-        "two blobs must have the same shape and have not: `caffe-lint net` shows all shapes",
-    ),
-)
+if TYPE_CHECKING:
+    from ..training_log.causes import Cause
+    from ..training_log.evidence import Evidence
 
 
 @rule("T501", "caffe-stopped", subject="log", severity="error")
@@ -182,46 +37,9 @@ def caffe_stopped(log: Evidence) -> Iterator[Cause]:
 
     The source file that the line itself names.
     """
-    fatal = next((note for note in log.run.notes if note.kind == "fatal"), None)
-    if fatal is None:
-        return
-    cause, meaning, layer, blob = explain(fatal)
-    layer = layer or _under_construction(log) or _by_source(log, fatal)
-    text = fatal.text.strip()
-    yield Cause(
-        cause,
-        f"Caffe stopped at {fatal.source}: {text}",
-        (meaning[:1].upper() + meaning[1:] if meaning else "The check that failed stands in the line itself")
-        + ".",
-        0.99,
-        layer,
-        blob,
-        log.steps[-1].iteration if log.steps else None,
-        fatal.line,
-        (Shown(fatal.line, f"{fatal.source}] {text}"),),
-    )
+    from ..training_log.fatal import caffe_stopped as judged
 
-
-def explain(fatal: Noted) -> tuple[str, str, str | None, str | None]:
-    """What a FATAL line means: a name, a sentence, and the layer and blob that it names."""
-    for meaning in MEANINGS:
-        found = re.search(meaning.pattern, f"{fatal.source} {fatal.text}")
-        if found is not None:
-            groups = found.groupdict()
-            return meaning.cause, meaning.meaning, groups.get("layer"), groups.get("blob")
-    return "caffe-stopped", "", None, None
-
-
-def _under_construction(log: Evidence) -> str | None:
-    """The layer that Caffe said last that it creates, while no training had begun."""
-    return log.run.creating if not log.steps else None
-
-
-def _by_source(log: Evidence, fatal: Noted) -> str | None:
-    """The only layer whose type's source file stopped: infogain_loss_layer.cpp is InfogainLoss."""
-    stem = fatal.source.partition(".")[0].removesuffix("_layer").replace("_", "")
-    names = [layer.name for layer in log.layers.values() if layer.type.lower() == stem]
-    return names[0] if len(names) == 1 else None
+    yield from judged(log)
 
 
 @rule("T502", "crashed", subject="log", severity="error")
@@ -244,21 +62,6 @@ def crashed(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp (checks that are compiled out). Checked by running Caffe with labels of 1e9.
     """
-    note = next((note for note in log.run.notes if note.kind == "crashed"), None)
-    if note is None or any(other.kind in ("fatal", "done", "stopped") for other in log.run.notes):
-        return
-    memory = any(word in note.text for word in ("bad_alloc", "Killed", "out of memory"))
-    yield Cause(
-        "out-of-memory" if memory else "crashed",
-        f"the process died: {note.text}",
-        "For want of memory: a smaller batch_size."
-        if memory
-        else "Without a word from Caffe: labels "
-        "out of range do that, as a release build does not check them.",
-        0.9,
-        None,
-        None,
-        log.steps[-1].iteration if log.steps else None,
-        note.line,
-        (Shown(note.line, note.text),),
-    )
+    from ..training_log.fatal import crashed as judged
+
+    yield from judged(log)

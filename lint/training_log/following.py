@@ -33,6 +33,7 @@ class Watcher:
     def __init__(self) -> None:
         self._norms: list[float] = []
         self._losses: list[float] = []
+        self._first: tuple[float, float] | None = None  # loss and norm of the first step
         self._warned = False
         self._diverged = False
         self.last: Step | None = None
@@ -42,7 +43,9 @@ class Watcher:
         self.last = step
         sign = self._judge(step)
         self._losses.append(abs(step.loss))
-        norm = step.norms.l2_diff if step.norms is not None else step.clipping.norm if step.clipping else None
+        norm = _norm(step)
+        if self._first is None:
+            self._first = (abs(step.loss), norm or 0.0)
         if norm is not None:
             self._norms.append(norm)
         del self._losses[:-USUAL], self._norms[:-USUAL]
@@ -57,10 +60,13 @@ class Watcher:
             return Sign(True, f"{at}: the loss is {step.loss:g}")
         if step.rate is not None and not math.isfinite(step.rate):
             return Sign(True, f"{at}: the learning rate is {step.rate:g}")
-        norm = step.norms.l2_diff if step.norms is not None else step.clipping.norm if step.clipping else None
+        norm = _norm(step)
         if norm is not None and not math.isfinite(norm):
             return Sign(True, f"{at}: the gradient's L2 norm is {norm:g}")
-        usual_norm, usual_loss = _usual(self._norms), _usual(self._losses)
+        first_loss, first_norm = self._first or (0.0, 0.0)
+        # What has fallen far may well double now and then: it has to leave behind where it began, too.
+        usual_norm = max(_usual(self._norms), first_norm) if len(self._norms) > 1 else 0.0
+        usual_loss = max(_usual(self._losses), first_loss / LOSS_GROWTH)
         if norm is not None and usual_norm and len(self._norms) >= 2:
             if norm > 1e6 * usual_norm:
                 return Sign(True, f"{at}: the gradient's L2 norm is {norm:.3g}, usual was {usual_norm:.3g}")
@@ -74,6 +80,11 @@ class Watcher:
         if usual_loss and len(self._losses) >= LEAST and min(loss, self._losses[-1]) > LOSS_GROWTH * usual_loss:
             return Sign(False, f"{at}: the loss is {step.loss:.4g}, usual was {usual_loss:.4g}")
         return None
+
+
+def _norm(step: Step) -> float | None:
+    """The gradient's L2 norm, from debug_info or from clipping."""
+    return step.norms.l2_diff if step.norms is not None else step.clipping.norm if step.clipping else None
 
 
 def _usual(values: list[float]) -> float:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-if TYPE_CHECKING:
-    from .lines import Clipping, Norms, Output
+from .lines import Clipping, Debug, Norms, Output, debug, message
 
 Item = TypeVar("Item")
 

@@ -1,0 +1,199 @@
+"""Judges the diagnosis of logs by real trainings: cause, layer and iteration, and silence on what is healthy.
+
+    python benchmarks/log_judge.py [--misses]
+
+Reads `../shared/oracle/runs`, trainings with the real Caffe whose `verdict.md` says what became of them, and
+`../shared/logs`, logs that people published and excerpts of threads. Prints how many are named right.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from caffe_lint.training_log.causes import Diagnosed
+from caffe_lint.training_log.diagnosis import diagnose
+from caffe_lint.training_log.evidence import Evidence
+from caffe_lint.training_log.following import Watcher
+from caffe_lint.training_log.reading import read_log
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+# What truly happened in the runs of each family, as their verdicts tell: the first that fits the name counts.
+# Several words where the verdict leaves more than one open; an empty set where the log has no sign of it.
+TRUTH: tuple[tuple[str, set[str]], ...] = (
+    (r"b_|c_|o_(Adam|RMSProp|Nesterov|AdaDelta)|l_mll_softmax_lr|m_bn_high_lr", {"learning-rate-too-high"}),
+    (r"d_main_lw_negative", {"loss-weight-negative"}),
+    (r"d_aux", {"loss-weight-too-high"}),
+    (r"e_infogain_(20x5|all_ones)", {"infogain-matrix-uniform"}),
+    (r"[el]_(infogain_after|double)_?softmax", {"double-softmax"}),
+    (r"l_sce_presigmoid", {"double-sigmoid"}),
+    (r"e_infogain_axis0", {"label-count"}),
+    (r"e_infogain_(bottomH_9x9|size)", {"infogain-matrix-size"}),
+    (r"e_infogain_bottomH_zero|k_allignored", {"loss-always-zero"}),
+    (r"e_infogain_ident_x1e4", {"infogain-matrix-scale"}),
+    (r"e_infogain_label255|k_label_huge", {"label-out-of-range"}),
+    (r"e_infogain_missing_file", {"file-missing"}),
+    (r"e_infogain_neg", {"infogain-matrix-negative"}),
+    (r"e_infogain_no_source", {"infogain-source-missing"}),
+    (r".*_norm_NONE", {"loss-not-normalised"}),
+    (r"e_infogain_normalize", {"infogain-normalize"}),
+    (r"e_infogain_one_inf", {"infogain-matrix-not-finite"}),
+    (r"e_infogain_swapped", {"axis-out-of-range", "label-count"}),
+    (r"f_inf_data", {"inf-in-data"}),
+    (r"f_nan_data", {"nan-in-data"}),
+    (r"f_nan_target", {"nan-in-label"}),
+    (r"f_raw255|o_sat_.*raw255", {"input-not-scaled"}),
+    (r"g_explode|o_gauss_default", {"weights-too-large", "saturated-activation"}),
+    (r"g_vanish", {"vanishing-gradient", "vanishing-signal"}),
+    (r"h_const", {"constant-weights"}),
+    (r"h_dead_relu", {"dead-relu"}),
+    (r"h_lr0", {"learning-rate-zero"}),
+    (r"h_lr_mult0_all", {"all-frozen"}),
+    (r"h_momentum", {"momentum-too-high"}),
+    (r"h_negative_lr", {"learning-rate-negative"}),
+    (r"h_propagate", {"propagate-down-false"}),
+    (r"h_weight_decay", {"weight-decay-too-high"}),
+    (r"h_zero_weights", {"zero-weights"}),
+    (r"i_eucl_recon|j_deconv", {"loss-not-normalised", "learning-rate-too-high"}),
+    (r"i_|l_eucl_on_labels", {"targets-not-scaled"}),
+    (r"j_SUM_bn|j_expand|j_.*_msra_lr1$", {"learning-rate-too-high", "residual-growth"}),
+    (r"j_SUM", {"residual-growth", "learning-rate-too-high", "loss-not-decreasing"}),
+    (
+        r"j_(PROD|concat|plain)",
+        {"vanishing-signal", "vanishing-gradient", "loss-not-decreasing", "dead-relu", "learning-rate-too-high"},
+    ),
+    (r"l_eltwise_div", {"layer-amplifies"}),
+    (r"l_sce_target", {"targets-out-of-range"}),
+    (r"m_bn_eps0_batch1", {"batch-norm-zero-variance"}),
+    (r"m_bn_global", {"batch-norm-blank-statistics"}),
+    (r"o_overfit", {"overfitting"}),
+    (r"o_step", {"learning-rate-step"}),
+    (r"o_test_net", {"nan-in-test", "nan-in-test-data"}),
+)
+# These learnt, and yet something is wrong that the log shows.
+WRONG_ALL_THE_SAME = r"e_infogain_label255|o_overfit|o_test_net"
+
+# The answers of the threads that the excerpts come from, by file; empty: nothing is wrong in what is shown.
+THREADS = {
+    "BVLC_caffe_1230.log": {"abs-gradient"},
+    "BVLC_caffe_PR796.log": set(),
+    "Russell91_nlpcaffe_4.log": set(),
+    "VisionLearningGroup_AAA_1.log": set(),
+    "VisionU_HF-FCN_6.log": {"clipping-always"},
+    "intel_caffe_209.log": set(),
+    "lippman1125_caffe_s3fd_2.log": {"batch-norm-blank-statistics"},
+    "shicai_MobileNet-Caffe_75.log": {"forward-not-finite"},
+    "wy1iu_sphereface_75.log": {"loss-gradient-not-finite"},
+}
+
+
+class Tally:
+    """Right and all, with the misses by name."""
+
+    def __init__(self) -> None:
+        self.all = 0
+        self.misses: list[str] = []
+
+    def count(self, right: bool, name: str) -> None:
+        self.all += 1
+        if not right:
+            self.misses.append(name)
+
+    def __str__(self) -> str:
+        return f"{self.all - len(self.misses)} of {self.all}"
+
+
+def judge_runs(tallies: dict[str, Tally], codes: dict[str, int]) -> None:
+    """Every run of the oracle against its verdict."""
+    for folder in sorted((SHARED / "oracle" / "runs").iterdir()):
+        verdict = (folder / "verdict.md").read_text(encoding="utf-8")
+        outcome = re.search(r"outcome: (\S+)", verdict)
+        log = next(folder.glob("log.txt*"), None)
+        if outcome is None or log is None:
+            continue
+        runs = read_log(str(log))
+        found = diagnose(runs)
+        for each in found[:1]:
+            codes[each.code] = codes.get(each.code, 0) + 1
+        name = folder.name
+        healthy = outcome[1] == "LEARNS" and not re.match(WRONG_ALL_THE_SAME, name)
+        if healthy:
+            tallies["silent on healthy runs"].count(not found, f"{name}: {_said(found)}")
+            tallies["no early warning on healthy runs"].count(not _warned(runs)[0], name)
+            continue
+        truth = next((words for pattern, words in TRUTH if re.match(pattern, name)), set())
+        if outcome[1] == "SLOW" and not found and not any(word.startswith("double") for word in truth):
+            tallies["silent on runs that learn slowly"].count(True, name)
+            continue
+        tallies["likeliest cause right"].count(bool(found) and found[0].cause.cause in truth, f"{name}: {_said(found)}")
+        tallies["cause among those named"].count(any(f.cause.cause in truth for f in found), f"{name}: {_said(found)}")
+        place = re.search(r"first bad debug line: it (\d+) \[\w+\] Layer (.+?), \w+ blob (\S+)", verdict)
+        nan = re.search(r"NAN loss from iter (\d+)", verdict)
+        if place and found:
+            bad = Evidence(next(run for run in runs if run.number == found[0].run)).first_bad_iteration
+            value = Evidence(next(run for run in runs if run.number == found[0].run)).first_bad
+            tallies["iteration right"].count(found[0].cause.iteration == int(place[1]) == bad, name)
+            tallies["layer and blob right"].count(
+                value is not None and (value.key.layer, value.key.blob) == (place[2], place[3]), name
+            )
+        elif nan and found:
+            tallies["iteration right"].count(found[0].cause.iteration == int(nan[1]), name)
+        if nan and int(nan[1]) > 4:
+            tallies["warned before the NaN"].count(_warned(runs)[1], name)
+
+
+def _warned(runs: list[object]) -> tuple[bool, bool]:
+    """Whether the watcher warned at all, and whether it did before the loss was NaN."""
+    watcher = Watcher()
+    for step in runs[-1].steps:  # type: ignore[attr-defined]
+        sign = watcher.step(step)
+        if sign is not None:
+            return True, step.loss == step.loss
+    return False, False
+
+
+def _said(found: list[Diagnosed]) -> str:
+    return ", ".join(each.cause.cause for each in found) or "nothing"
+
+
+def judge_published(tallies: dict[str, Tally]) -> None:
+    """Logs that people published: what is not an excerpt of a thread went well, or is stopped by Caffe itself."""
+    for path in sorted((SHARED / "logs").rglob("*")):
+        if not path.is_file() or path.suffix in (".tsv", ".md"):
+            continue
+        found = diagnose(read_log(str(path)))
+        if path.parent.name == "issues":
+            truth = THREADS.get(path.name)
+            if truth is not None:
+                said = {each.cause.cause for each in found[:1]}
+                tallies["answers of threads"].count(said == truth, f"{path.name}: {_said(found)}")
+            continue
+        wrong = [each for each in found if each.code not in ("T501", "T502")]
+        tallies["silent on published logs"].count(not wrong, f"{path.relative_to(SHARED)}: {_said(wrong)}")
+
+
+def main() -> None:
+    """Prints the numbers."""
+    if not SHARED.exists():
+        sys.exit("this needs ../shared beside the checkout")
+    names = (
+        "likeliest cause right", "cause among those named", "iteration right", "layer and blob right",
+        "silent on healthy runs", "silent on runs that learn slowly", "warned before the NaN",
+        "no early warning on healthy runs", "answers of threads", "silent on published logs",
+    )  # fmt: skip
+    tallies = {name: Tally() for name in names}
+    codes: dict[str, int] = {}
+    judge_runs(tallies, codes)
+    judge_published(tallies)
+    for name, tally in tallies.items():
+        print(f"{name:36}{tally}")
+        if "--misses" in sys.argv:
+            for miss in tally.misses:
+                print(f"    {miss}")
+    print("first causes by rule: " + ", ".join(f"{code} {number}" for code, number in sorted(codes.items())))
+
+
+if __name__ == "__main__":
+    main()
