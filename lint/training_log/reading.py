@@ -20,7 +20,10 @@ BLOCK = 1 << 22
 MARK = b"]     ["  # between glog's prefix and every line of debug_info
 _END_OF_PASS = b"All net params"
 _FIRST_WINDOW = 1 << 13
+_LONGEST_PASS = 1 << 20  # within which the end of a pass is looked for
+_STREAMS_CHECKED = 16  # every so many stretches: whether several processes wrote it
 HEADER_BYTES = 16_000_000  # of a net's text in the log
+_HEAD_OF_PASS = 1 << 14
 UNNUMBERED = 64  # passes that wait for the line that tells their iteration (iter_size)
 LONGEST_LINE = 1 << 24
 
@@ -77,7 +80,7 @@ def whole_lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _unix(block: bytes) -> bytes:
-    return block.replace(b"\r\n", b"\n") if b"\r\n" in block else block
+    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
 
 
 class Observer(Protocol):
@@ -97,6 +100,8 @@ class LogReader:
         self.line = 1  # the number of the next line
         self._observer = observer
         self._streams: dict[bytes, _Stream] = {}
+        self._stretches = 0
+        self._mixed = False
         self._current: _Stream | None = None
 
     def feed(self, block: bytes) -> None:
@@ -156,7 +161,11 @@ class LogReader:
         """A stretch of debug_info, of one process or several that wrote in between each other."""
         first = lines.message(text[: text.find(b"\n") if b"\n" in text else len(text)]).stream
         thread = b" " + first.rpartition(b"/")[2] + b" "
-        if text.count(thread) >= count and not first.startswith(b"["):
+        self._stretches += 1
+        check = self._mixed or self._stretches % _STREAMS_CHECKED == 1
+        if check and (first.startswith(b"[") or text.count(thread) < count):
+            self._mixed = True
+        else:
             stream = self._current = self._stream(first)
             stream.debug(text, self.line, count)
             return
@@ -169,9 +178,16 @@ class LogReader:
 def debug_stretch(block: bytes, start: int) -> tuple[int, int]:
     """Where the debug_info that begins at `start` ends, and how many lines it has.
 
-    In windows that double, as long as they have as many marks as lines; then by halves.
+    Usually with the next end of a pass. Where other lines come before that: in windows that double, as long as
+    they have as many marks as lines; then by halves.
     """
     end = len(block)
+    found = block.find(_END_OF_PASS, start, start + _LONGEST_PASS)
+    if found >= 0:
+        stop = block.find(b"\n", found) + 1 or end
+        number = block.count(b"\n", start, stop) + (block[stop - 1] != 10)
+        if block.count(MARK, start, stop) >= number:
+            return stop, number
     position, count, size = start, 0, _FIRST_WINDOW
     while position < end:
         stop = block.find(b"\n", min(position + size, end - 1)) + 1 or end
@@ -365,21 +381,23 @@ class _Stream:
             if found < 0:
                 break
             stop = text.find(b"\n", found) + 1 or len(text)
-            number = line + text.count(b"\n", position, stop) - 1
+            whole = position == 0 and stop == len(text)
+            lines_here = count if whole else text.count(b"\n", position, stop)
+            number = line + lines_here - 1
             norms = lines.debug(lines.message(text[text.rfind(b"\n", 0, found) + 1 : stop]).text)
-            self._add(text[position:stop], line)
+            self._add(text[position:stop], line, lines_here)
             self._end_pass(norms if isinstance(norms, Norms) else None, number)
             line, position = number + 1, stop
         if position < len(text):
-            self._add(text[position:], line)
+            self._add(text[position:], line, count if position == 0 else text.count(b"\n", position))
 
-    def _add(self, text: bytes, line: int) -> None:
+    def _add(self, text: bytes, line: int, count: int) -> None:
         if not self._pieces:
             self._pieces_line = line
         elif line != self._pieces_end:  # other lines came between: keep the numbers right
             self._pieces.append(b"\n" * (line - self._pieces_end))
         self._pieces.append(text)
-        self._pieces_end = line + text.count(b"\n")
+        self._pieces_end = line + count
 
     def _end_pass(self, norms: Norms | None, norms_line: int) -> None:
         if not self._pieces:
@@ -446,4 +464,11 @@ def _display(run: Run) -> int:
 
 def not_finite(text: bytes) -> bool:
     """Whether a stretch of debug_info has a value that is NaN or infinite."""
-    return b"nan\n" in text or b"inf\n" in text or b": nan" in text[-40:] or b".#" in text or b": nan (" in text
+    if b"nan\n" in text or b"inf\n" in text:
+        return True
+    # Windows writes 1.#INF, Caffe of 2014 a second value in parentheses, and the last line may lack its end. A log
+    # is of one kind: its first values tell.
+    head = text[:_HEAD_OF_PASS]
+    if b"[debug_info]" in head and (b"nan)" in text or b"inf)" in text):
+        return True
+    return b".#" in text[-_HEAD_OF_PASS:] or b".#" in head or text.endswith((b"nan", b"inf"))

@@ -1,0 +1,177 @@
+"""Logs are read whatever wrapped, cut or mixed them, and whatever their size."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from pathlib import Path
+
+import pytest
+
+from caffe_lint.training_log import lines
+from caffe_lint.training_log.reading import LogReader, Unreadable, read_log
+from caffe_lint.training_log.run import MIDDLE, Run, Thinned
+
+PREFIX = "I1122 06:57:08.794001 27293 "
+
+
+def glog(text: str, source: str = "solver.cpp:239", thread: int = 27293, severity: str = "I") -> str:
+    return f"{severity}1122 06:57:08.794001 {thread} {source}] {text}\n"
+
+
+def iteration(number: int, loss: str = "2.3", thread: int = 27293, diff: str = "0.01") -> str:
+    """What Caffe writes with debug_info for one iteration of a tiny net."""
+    return "".join(
+        glog(text, source, thread)
+        for source, text in (
+            ("net.cpp:593", "    [Forward] Layer data, top blob data data: 0.5"),
+            ("net.cpp:593", f"    [Forward] Layer ip, top blob ip data: {loss}"),
+            ("net.cpp:605", "    [Forward] Layer ip, param blob 0 data: 0.1"),
+            ("net.cpp:619", f"    [Backward] Layer loss, bottom blob ip diff: {diff}"),
+            ("net.cpp:630", f"    [Backward] Layer ip, param blob 0 diff: {diff}"),
+            ("net.cpp:650", f"    [Backward] All net params (data, diff): L1 norm = (1, {diff}); L2 norm = (2, {diff})"),
+            ("solver.cpp:239", f"Iteration {number} (-5.66405e-42 iter/s, 0.024s/1 iters), loss = {loss}"),
+            ("solver.cpp:258", f"    Train net output #0: loss = {loss} (* 1 = {loss} loss)"),
+            ("sgd_solver.cpp:112", f"Iteration {number}, lr = 0.01"),
+        )
+    )
+
+
+def read(text: str | bytes, tmp_path: Path) -> list[Run]:
+    path = tmp_path / "train.log"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_log(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"2.5", 2.5), (b"-5.6e-42", -5.6e-42), (b"inf", math.inf), (b"-inf", -math.inf), (b"1.#INF", math.inf),
+        (b"-1.#INF00", -math.inf),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_as_cpp_prints_them(text: bytes, value: float) -> None:
+    assert lines.number(text) == value
+
+
+@pytest.mark.parametrize("text", [b"nan", b"-nan", b"-1.#IND", b"1.#QNAN", b"-nan(ind)"])
+def test_every_spelling_of_nan_is_nan(text: bytes) -> None:
+    assert math.isnan(lines.number(text))
+
+
+@pytest.mark.parametrize(
+    ("said", "event"),
+    [
+        ("Iteration 80 (7.03 iter/s, 2.84s/20 iters), loss = 316154", lines.Loss(80, 316154)),
+        ("Iteration 360, loss = 0.535408", lines.Loss(360, 0.535408)),
+        ("Iteration 380, lr = 0.001", lines.Rate(380, 0.001)),
+        ("Iteration 2100, Testing net (#1)", lines.Testing(2100, 1)),
+        ("    Test net output #1: loss = 2.3 (* 1 = 2.3 loss)", lines.Output("Test", 1, "loss", 2.3, 1)),
+        ("    Train net output #1: output11 = 828.255", lines.Output("Train", 1, "output11", 828.255, None)),
+        ("Test score #0: 0.067", lines.Output("Test", 0, "score 0", 0.067, None)),
+        ("Optimization Done.", lines.Note("done", "Optimization Done.")),
+        ("conv1 does not need backward computation.", lines.NoBackward("conv1")),
+        (
+            "    [debug_info] [Forward] Layer mnist, top blob data data: 7065.09 (0.140806)",
+            lines.Debug("Forward", "mnist", "top", "data", "data", 0.140806),
+        ),
+        (
+            "    [Update] Layer conv1, param 0 data: 0.1; diff: 0.002",
+            lines.Debug("Update", "conv1", "param", "0", "diff", 0.002),
+        ),
+        (
+            "Gradient clipping: scaling down gradients (L2 norm 14.7 > 10) by scale factor 0.68",
+            lines.Clipping(14.7, 10),
+        ),
+    ],
+)
+def test_the_forms_of_forks_and_years(said: str, event: lines.Event) -> None:
+    assert lines.event(lines.message(glog(said).rstrip().encode())) == event
+
+
+def test_values_and_lines_of_a_pass(tmp_path: Path) -> None:
+    (run,) = read(iteration(0) + iteration(1, "nan"), tmp_path)
+    assert [step.iteration for step in run.steps] == [0, 1]
+    assert [(step.rate, step.outputs[0].name, step.line) for step in run.steps][0] == (0.01, "loss", 7)
+    bad = run.passes.bad
+    assert bad is not None
+    assert bad.iteration == 1
+    value = next(value for value in bad if not value.finite)
+    assert (value.key.layer, value.key.blob, value.line) == ("ip", "ip", 11)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("wrapping", ["", "[1,0]<stderr>:", "train> "])
+def test_wrappings_and_line_ends_do_not_matter(newline: str, wrapping: str, tmp_path: Path) -> None:
+    text = "".join(wrapping + line + newline for line in (iteration(0) + iteration(1, "-nan")).splitlines())
+    (run,) = read(text, tmp_path)
+    assert len(run.steps) == 2
+    assert run.passes.bad is not None
+    assert run.passes.bad.iteration == 1
+
+
+def test_a_log_that_is_cut_anywhere_is_read(tmp_path: Path) -> None:
+    text = iteration(0) + iteration(1)
+    for end in range(0, len(text), 37):
+        for run in read(text[:end], tmp_path):
+            assert [step.iteration for step in run.steps] in ([], [0], [0, 1])
+
+
+def test_bytes_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
+    (run,) = read(iteration(0).encode() + b"\xff\xfe\x00 Layer \x80\n" + iteration(1).encode(), tmp_path)
+    assert len(run.steps) == 2
+
+
+def test_runs_one_after_the_other_are_told_apart(tmp_path: Path) -> None:
+    runs = read(iteration(0) + iteration(1) + iteration(0) + iteration(1) + iteration(2), tmp_path)
+    assert [(run.number, len(run.steps)) for run in runs] == [(1, 2), (2, 3)]
+
+
+def test_ranks_that_write_in_between_each_other_are_told_apart(tmp_path: Path) -> None:
+    pairs = zip(
+        (iteration(0) + iteration(1)).splitlines(),
+        (iteration(0, "9", 31) + iteration(1, "9", 31)).splitlines(),
+        strict=True,
+    )
+    runs = read("".join(f"{first}\n{second}\n" for first, second in pairs), tmp_path)
+    assert [[step.loss for step in run.steps] for run in runs] == [[2.3, 2.3], [9, 9]]
+    assert [run.passes.count for run in runs] == [2, 2]
+
+
+def test_the_header_gives_solver_and_net(tmp_path: Path) -> None:
+    text = (
+        glog("Initializing solver from parameters: ") + "base_lr: 0.5\nmax_iter: 60\n"
+        + glog("Initializing net from parameters: ") + 'layer { name: "data" type: "Input" top: "data" }\n' + iteration(0)
+    )  # fmt: skip
+    (run,) = read(text, tmp_path)
+    assert run.solver_text == b"base_lr: 0.5\nmax_iter: 60\n"
+    assert run.net_texts == [b'layer { name: "data" type: "Input" top: "data" }\n']
+
+
+def test_gzip_is_read_and_a_broken_one_is_told(tmp_path: Path) -> None:
+    (run,) = read(gzip.compress(iteration(0).encode()), tmp_path)
+    assert len(run.steps) == 1
+    with pytest.raises(Unreadable, match="train.log"):
+        read(gzip.compress(iteration(0).encode() * 50)[:-20], tmp_path)
+
+
+def test_it_does_not_matter_how_a_log_is_split_into_blocks(tmp_path: Path) -> None:
+    rows = "".join(iteration(number) for number in range(20)).splitlines(keepends=True)
+    reader = LogReader()
+    for row in rows:
+        reader.feed(row.encode())
+    (one,), (other,) = reader.finish(), read("".join(rows), tmp_path)
+    assert list(one.steps) == list(other.steps)
+    assert one.passes.count == other.passes.count == 20
+
+
+def test_memory_does_not_grow_with_the_iterations() -> None:
+    kept: Thinned[int] = Thinned(4, 4, MIDDLE)
+    for number in range(5 * MIDDLE):
+        kept.append(number)
+    assert kept.count == 5 * MIDDLE
+    assert len(kept) <= MIDDLE + 9
+    numbers = list(kept)
+    assert numbers == sorted(numbers)
+    assert numbers[:4] == [0, 1, 2, 3]
+    assert numbers[-1] == 5 * MIDDLE - 1
