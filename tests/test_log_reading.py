@@ -29,7 +29,10 @@ def iteration(number: int, loss: str = "2.3", thread: int = 27293, diff: str = "
             ("net.cpp:605", "    [Forward] Layer ip, param blob 0 data: 0.1"),
             ("net.cpp:619", f"    [Backward] Layer loss, bottom blob ip diff: {diff}"),
             ("net.cpp:630", f"    [Backward] Layer ip, param blob 0 diff: {diff}"),
-            ("net.cpp:650", f"    [Backward] All net params (data, diff): L1 norm = (1, {diff}); L2 norm = (2, {diff})"),
+            (
+                "net.cpp:650",
+                f"    [Backward] All net params (data, diff): L1 norm = (1, {diff}); L2 norm = (2, {diff})",
+            ),
             ("solver.cpp:239", f"Iteration {number} (-5.66405e-42 iter/s, 0.024s/1 iters), loss = {loss}"),
             ("solver.cpp:258", f"    Train net output #0: loss = {loss} (* 1 = {loss} loss)"),
             ("sgd_solver.cpp:112", f"Iteration {number}, lr = 0.01"),
@@ -92,7 +95,8 @@ def test_the_forms_of_forks_and_years(said: str, event: lines.Event) -> None:
 def test_values_and_lines_of_a_pass(tmp_path: Path) -> None:
     (run,) = read(iteration(0) + iteration(1, "nan"), tmp_path)
     assert [step.iteration for step in run.steps] == [0, 1]
-    assert [(step.rate, step.outputs[0].name, step.line) for step in run.steps][0] == (0.01, "loss", 7)
+    first = next(iter(run.steps))
+    assert (first.rate, first.outputs[0].name, first.line) == (0.01, "loss", 7)
     bad = run.passes.bad
     assert bad is not None
     assert bad.iteration == 1
@@ -141,7 +145,8 @@ def test_ranks_that_write_in_between_each_other_are_told_apart(tmp_path: Path) -
 def test_the_header_gives_solver_and_net(tmp_path: Path) -> None:
     text = (
         glog("Initializing solver from parameters: ") + "base_lr: 0.5\nmax_iter: 60\n"
-        + glog("Initializing net from parameters: ") + 'layer { name: "data" type: "Input" top: "data" }\n' + iteration(0)
+        + glog("Initializing net from parameters: ") + 'layer { name: "data" type: "Input" top: "data" '
+        '}\n' + iteration(0)
     )  # fmt: skip
     (run,) = read(text, tmp_path)
     assert run.solver_text == b"base_lr: 0.5\nmax_iter: 60\n"
@@ -151,7 +156,7 @@ def test_the_header_gives_solver_and_net(tmp_path: Path) -> None:
 def test_gzip_is_read_and_a_broken_one_is_told(tmp_path: Path) -> None:
     (run,) = read(gzip.compress(iteration(0).encode()), tmp_path)
     assert len(run.steps) == 1
-    with pytest.raises(Unreadable, match="train.log"):
+    with pytest.raises(Unreadable, match=r"train\.log"):
         read(gzip.compress(iteration(0).encode() * 50)[:-20], tmp_path)
 
 
