@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from . import plugins
 from .findings import SEVERITIES
 from .proto.binder import nearest_name
-from .rule import all_rules, matching
+from .rule import RULES, all_rules, matching, rules_of_files
 
 if TYPE_CHECKING:
     from .layers.custom import Description
@@ -46,6 +46,13 @@ class Settings(NamedTuple):
     input_shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012
     layers: dict[str, Description] = {}  # noqa: RUF012
 
+    def codes_of_files(self) -> frozenset[str]:
+        """The codes of the rules that are on and look at solvers and nets."""
+        if self.select or self.extend_select or self.ignore:
+            return self.codes() & frozenset(rules_of_files())
+        default = frozenset(code for code, rule in rules_of_files().items() if rule.default)
+        return default - plugins.codes_of_others(self.plugins)
+
     def codes(self) -> frozenset[str]:
         """The codes of the rules that are on."""
         chosen = {code for selector in (*self.select, *self.extend_select) for code in matching(selector)}
@@ -73,7 +80,7 @@ class Settings(NamedTuple):
 
     def options_of(self, code: str) -> dict[str, Any]:
         """Every option of a rule, set or default."""
-        defaults = {name: option.default for name, option in all_rules()[code].options.items()}
+        defaults = {name: option.default for name, option in RULES[code].options.items()}
         return {**defaults, **self.options.get(code, {})}
 
 

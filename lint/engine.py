@@ -17,7 +17,7 @@ from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
 from .job import Nets, SolverFile
 from .proto.schema import Schema
-from .rule import Rule, all_rules
+from .rule import Rule, rules_of_files
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
 
 # Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
@@ -184,8 +184,8 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     """The findings of one unit, each once, in the order of path, line, column and code."""
     found: dict[tuple[Any, ...], Finding] = {}
     rules: dict[str, list[tuple[Rule, dict[str, Any]]]] = {}
-    for code in settings.codes():
-        rule = all_rules()[code]
+    for code in settings.codes_of_files():
+        rule = rules_of_files()[code]
         rules.setdefault(rule.subject, []).append((rule, settings.options_of(code)))
     for subject_kind, subject in _subjects(unit, files, settings):
         for rule, options in rules.get(subject_kind, ()):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .proto.binder import nearest_name
-from .rule import RULES, all_rules
+from .rule import RULES, all_rules, rules_of_files
 
 GROUP = "caffe_lint.plugins"
 
@@ -65,4 +65,5 @@ def _load(name: str) -> Brought:
     except Exception as error:  # whatever a stranger's module does when it is imported
         raise PluginError(f"plugin '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
     all_rules.cache_clear()
+    rules_of_files.cache_clear()
     return Brought(frozenset(RULES) - codes, frozenset(TYPES) - types)

@@ -100,6 +100,15 @@ def all_rules() -> dict[str, Rule]:
     return dict(sorted(RULES.items()))
 
 
+@cache
+def rules_of_files() -> dict[str, Rule]:
+    """The rules that look at solvers and nets; those for logs and data are not loaded for them."""
+    from . import rules
+
+    rules.load(rules.OF_FILES)
+    return {code: rule for code, rule in sorted(RULES.items()) if rule.subject in ("file", "solver", "net", "job")}
+
+
 def matching(selector: str) -> list[str]:
     """The codes that a selector means: a code, the beginning of codes, a name, or ALL. Empty if it means none."""
     known = all_rules()

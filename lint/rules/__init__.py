@@ -2,14 +2,16 @@
 
 from importlib import import_module
 
-MODULES = (
+OF_FILES = (
     "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "across",
     "solver", "lr_policy", "solver_type", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy",
+)  # fmt: skip
+OF_LOGS_AND_DATA = (
     "training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal", "inputs",
 )  # fmt: skip
 
 
-def load() -> None:
-    """Imports every file of rules, which registers them."""
-    for name in MODULES:
+def load(modules: tuple[str, ...] = OF_FILES + OF_LOGS_AND_DATA) -> None:
+    """Imports files of rules, which registers them."""
+    for name in modules:
         import_module(f"{__name__}.{name}")
