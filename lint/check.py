@@ -9,12 +9,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from .config import ConfigError, Settings, find_config, load
+from .config import ConfigError, Settings, find_config, find_facts, load
 from .engine import Files, Unit, UnitResult, find_units, run_units
 from .findings import Finding
 from .report import Summary, render
 
 if TYPE_CHECKING:
+    from .data_facts import DataFacts
     from .proto.schema import Schema
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE = 0, 1, 2
@@ -118,7 +119,8 @@ class _SettingsOfPaths:
     def __init__(self, options: Options, schema: Schema) -> None:
         self.schema = schema
         self._options = options
-        self._by_config: dict[str | None, Settings] = {}
+        self._by_files: dict[tuple[str | None, str | None], Settings] = {}
+        self._facts_of: dict[str, str | None] = {}
         self._config_of: dict[str, str | None] = {}
 
     def exclude(self, path: str) -> bool:
@@ -133,10 +135,19 @@ class _SettingsOfPaths:
 
     def of(self, path: str) -> Settings:
         """The settings for a path. Raises ConfigError."""
-        config = self._config(path)
-        if config not in self._by_config:
-            self._by_config[config] = self._with_options(load(config) if config else Settings())
-        return self._by_config[config]
+        config, facts = self._config(path), self._facts(path)
+        if (config, facts) not in self._by_files:
+            settings = load(config) if config else Settings()
+            self._by_files[config, facts] = self._with_options(settings._replace(facts=read_data_facts(facts)))
+        return self._by_files[config, facts]
+
+    def _facts(self, path: str) -> str | None:
+        if self._options.isolated:
+            return None
+        folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
+        if folder not in self._facts_of:
+            self._facts_of[folder] = find_facts(folder)
+        return self._facts_of[folder]
 
     def _config(self, path: str) -> str | None:
         config = self._options.config
@@ -180,6 +191,18 @@ def read_schema(proto: str | None) -> Schema:
         if not schema.has(name):
             raise Trouble(f"--proto {proto}: it has no message {name}, so it is no caffe.proto")
     return schema
+
+
+def read_data_facts(path: str | None) -> DataFacts:
+    """The facts about the data in a file, none without one. Raises Trouble."""
+    if path is None:
+        return {}
+    from .data_facts import FactsError, read_facts
+
+    try:
+        return read_facts(path)
+    except FactsError as error:
+        raise Trouble(str(error)) from None
 
 
 def _standard_input(path: str, files: Files, options: Options) -> str:

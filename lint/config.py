@@ -17,10 +17,12 @@ from .proto.binder import nearest_name
 from .rule import RULES, all_rules, matching, rules_of_files
 
 if TYPE_CHECKING:
+    from .data_facts import SourceFacts
     from .layers.custom import Description
     from .proto.schema import Schema
 
 FILE_NAMES = ("caffe-lint.toml", "pyproject.toml")
+FACTS_NAME = "caffe-lint.data.json"
 
 
 class ConfigError(Exception):
@@ -31,7 +33,7 @@ class Settings(NamedTuple):
     """All that a run can be told. `options` holds what is set for single rules, by code.
 
     An empty `select` means the rules that are on by default. `input_shapes` are those that `net.build` takes;
-    `layers` are the layer types that the configuration describes, by name.
+    `layers` are the layer types that the configuration describes, by name; `facts` are what is known of the data.
     """
 
     select: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ class Settings(NamedTuple):
     options: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - never changed, only replaced
     input_shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012
     layers: dict[str, Description] = {}  # noqa: RUF012
+    facts: dict[str, SourceFacts] = {}  # noqa: RUF012
 
     def codes_of_files(self) -> frozenset[str]:
         """The codes of the rules that are on and look at solvers and nets."""
@@ -99,6 +102,19 @@ def find_config(start: str) -> str | None:
             path = os.path.join(folder, name)
             if os.path.isfile(path) and (name != "pyproject.toml" or _table(path) is not None):
                 return path
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def find_facts(start: str) -> str | None:
+    """The file of facts about the data (see `data_facts`) that holds for a file or folder: the nearest upwards."""
+    folder = os.path.abspath(start if os.path.isdir(start) else os.path.dirname(start) or ".")
+    while True:
+        path = os.path.join(folder, FACTS_NAME)
+        if os.path.isfile(path):
+            return path
         parent = os.path.dirname(folder)
         if parent == folder:
             return None

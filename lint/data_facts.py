@@ -12,7 +12,6 @@ stand beside: `looked_at` (how many items the numbers rest on), `date`, `label_c
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     from .graph import Layer
     from .proto.binder import Message
-
-FILE_NAME = "caffe-lint.data.json"
 
 # The field of each data layer that says where its data are. Forks' data layers use one of the same fields.
 SOURCE_FIELDS = (
@@ -70,24 +67,14 @@ class SourceFacts(NamedTuple):
 DataFacts = dict[str, SourceFacts]
 
 _NUMBERS = {"min": "minimum", "max": "maximum", "mean": "mean", "mean_abs": "mean_abs", "std": "std"}
+_HDF5 = "hdf5_data_param"
 _DATA = "data"  # the name of the items' data where a source has one array only
-
-
-def find_facts(start: str) -> str | None:
-    """The file of facts that holds for a file or folder: the nearest upwards, None if there is none."""
-    folder = os.path.abspath(start if os.path.isdir(start) else os.path.dirname(start) or ".")
-    while True:
-        path = os.path.join(folder, FILE_NAME)
-        if os.path.isfile(path):
-            return path
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return None
-        folder = parent
 
 
 def read_facts(path: str) -> DataFacts:
     """The facts of a file. Raises FactsError for what is not of the layout."""
+    import json
+
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
@@ -108,6 +95,8 @@ def write_facts(path: str, facts: DataFacts) -> None:
 
     Raises FactsError.
     """
+    import json
+
     from .fixes.write import write_atomically
 
     known: DataFacts = read_facts(path) if os.path.exists(path) else {}
@@ -154,9 +143,14 @@ def tops_facts(layer: Layer, facts: DataFacts) -> list[BlobFacts | None]:
 
 
 def input_shapes(layer: Layer, facts: DataFacts) -> list[tuple[int, ...] | None]:
-    """The shape of each top of a data layer as `net.build` takes it: 0 for the batch and what is not known."""
+    """The shape of each top of a data layer as `net.build` takes it: 0 for what is not known.
+
+    The batch stands in the layer, of which only HDF5Data does not tell it by itself.
+    """
+    name, param = source_param(layer.message) or ("", None)
+    batch = (param.get("batch_size", 0) or 0) if param is not None and name == _HDF5 else 0
     return [
-        (0, *known.shape) if known is not None and known.shape is not None else None
+        (batch, *known.shape) if known is not None and known.shape is not None else None
         for known in tops_facts(layer, facts)
     ]
 

@@ -214,6 +214,7 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
         files.given,
         input_shapes=settings.input_shapes,
         layers=settings.layers.values(),
+        facts=settings.facts,
     )
     seen: set[int] = set()
     for path in unit.paths:

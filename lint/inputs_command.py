@@ -11,8 +11,8 @@ import click
 
 from . import data_facts
 from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, print_text
-from .config import ConfigError
-from .data_facts import FILE_NAME, FactsError
+from .config import FACTS_NAME, ConfigError
+from .data_facts import FactsError
 from .engine import MAX_ROUNDS, apply_fixes, finding_of
 from .findings import SEVERITIES, Finding
 from .fixes.apply import FixRejected, select
@@ -32,7 +32,7 @@ BAR = 30  # characters
 @click.command()
 @click.argument("path", metavar="SOLVER|NET")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Look at N items of each source. [all]")
-@click.option("--write-facts", metavar="FILE", help=f"Write what is known of each source ({FILE_NAME}).")
+@click.option("--write-facts", metavar="FILE", help=f"Write what is known of each source ({FACTS_NAME}).")
 @click.option("--fix", is_flag=True, help="Patch the net and the solver where the data decide.")
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix: also what changes what the net sees.")
 @click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True)

@@ -13,6 +13,7 @@ from .proto.upgrade import Upgraded, upgrade, upgrade_solver
 from .sources import NetReference, SourceFile, Unreadable, net_references
 
 if TYPE_CHECKING:
+    from .data_facts import DataFacts
     from .layers.custom import Description
     from .layers.layer_type import LayerType
 
@@ -79,8 +80,8 @@ class _NetSource(NamedTuple):
 class Nets:
     """The nets of a run of checks, each built once for each state, however many solvers use it.
 
-    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes. `level` and
-    `stages` are those of `caffe train`'s command line.
+    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `facts` what
+    is known of the data. `level` and `stages` are those of `caffe train`'s command line.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Nets:
         *,
         input_shapes: Mapping[str, tuple[int, ...]] | None = None,
         layers: Collection[Description] = (),
+        facts: DataFacts | None = None,
         level: int = 0,
         stages: tuple[str, ...] = (),
     ) -> None:
@@ -99,6 +101,7 @@ class Nets:
         self._caffe_version = caffe_version
         self._input_shapes = input_shapes
         self._described = _described(layers)
+        self._facts = facts
         self._level = level
         self._stages = stages
         self._lifted: dict[int, Upgraded] = {}
@@ -180,6 +183,7 @@ class Nets:
                 dialect=source.file.bound.dialect,
                 input_shapes=self._input_shapes,
                 described=self._described,
+                facts=self._facts,
             )
             self._built[key] = NetInPhase(source.file, net, self._caffe_version)
         return self._built[key]

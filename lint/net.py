@@ -8,6 +8,7 @@ Source: net.cpp, Net::Init; util/insert_splits.cpp; layer.hpp, Layer::SetUp.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from . import layers as _layers  # noqa: F401  (fills the table of layer types)
 from .fillers import check_filler
@@ -31,6 +32,9 @@ from .proto.tree import Scalar
 from .proto.upgrade import Upgraded
 from .shapes import INT_MAX, MAX_AXES, Dims, Shape, describe, differ, shapes_differ
 
+if TYPE_CHECKING:
+    from .data_facts import DataFacts
+
 
 def build(
     upgraded: Upgraded,
@@ -39,26 +43,33 @@ def build(
     dialect: str = "bvlc",
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     described: Mapping[str, LayerType] | None = None,
+    facts: DataFacts | None = None,
 ) -> Net:
     """The net in a state.
 
     `input_shapes` tells what the data layers' tops look like where the file leaves it open: for a top's
     name, or `*` for the first top of every data layer, a list of dimensions, 0 for "as the file says".
     Where the layer crops, its `crop_size` stands instead of the last two. `described` are layer types
-    that go before those known here; see `layers.custom`.
+    that go before those known here; see `layers.custom`. `facts` are what is known of the sources that data
+    layers name; `input_shapes` go before them.
     """
     net = Net(upgraded, state, dialect)
-    _Builder(net, input_shapes or {}, described or {}).build()
+    _Builder(net, input_shapes or {}, described or {}, facts or {}).build()
     return net
 
 
 class _Builder:
     def __init__(
-        self, net: Net, input_shapes: Mapping[str, Sequence[int]], described: Mapping[str, LayerType]
+        self,
+        net: Net,
+        input_shapes: Mapping[str, Sequence[int]],
+        described: Mapping[str, LayerType],
+        facts: DataFacts,
     ) -> None:
         self.net = net
         self.input_shapes = input_shapes
         self.described = described
+        self.facts = facts
         self.unknown: dict[str, Blob] = {}
         self.owners: dict[str, Param] = {}
         self.weighted: list[Layer] = []
@@ -139,7 +150,7 @@ class _Builder:
             latest[top_name] = blob
             tops.append(blob)
         if kind is None:
-            if not bottoms and self.input_shapes:
+            if not bottoms and (self.input_shapes or self.facts):
                 for blob, shape in zip(tops, self.data_shapes(layer, ()), strict=True):
                     blob.shape = shape
             self.params(layer, False)
@@ -269,12 +280,18 @@ class _Builder:
     def data_shapes(self, layer: Layer, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes of a data layer's tops, with what is known of the data from outside."""
         told = [*shapes, *[None] * (len(layer.tops) - len(shapes))]
+        known: Sequence[Sequence[int] | None] = ()
+        if self.facts:
+            from .data_facts import input_shapes
+
+            known = input_shapes(layer, self.facts)
         for i, blob in enumerate(layer.tops):
             if blob.name in self.net.upgraded.undefined_inputs:
                 told[i] = None
             elif layer.type == "Input" and told[i] == () and not layer.message["input_param"]["shape"]:
                 self.shapeless.append(layer)
             given = self.input_shapes.get(blob.name) or (self.input_shapes.get("*") if i == 0 else None)
+            given = given or (known[i] if known else None)
             if given:
                 told[i] = _with_given(told[i], given)
         return told

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import click
 
-from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
+from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_data_facts, read_schema
 from .cli import InputShape
-from .config import ConfigError, Settings, find_config, load
+from .config import ConfigError, Settings, find_config, find_facts, load
 from .engine import Files
 from .findings import place_of
 from .job import Job, NetInPhase, Nets, SolverFile
@@ -85,6 +85,7 @@ def net(
     try:
         found = None if isolated else config or find_config(path)
         settings = load(found) if found else Settings()
+        settings = settings._replace(facts=read_data_facts(None if isolated else find_facts(path)))
         settings = settings._replace(
             dialect=dialect or settings.dialect, input_shapes={**settings.input_shapes, **dict(input_shapes)}
         )
@@ -100,6 +101,7 @@ def net(
         files.given,
         input_shapes=settings.input_shapes,
         layers=settings.layers.values(),
+        facts=settings.facts,
         level=level,
         stages=stages,
     )

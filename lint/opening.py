@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from .check import Trouble, read_schema
 from .config import ConfigError, Settings, find_config, load
+from .data_facts import DataFacts
 from .engine import Files
 from .job import Job, NetInPhase, Nets, SolverFile
 from .layers.custom import schema_with
@@ -32,13 +33,14 @@ def open_nets(
     proto: str | None = None,
     config: str | None = None,
     isolated: bool = False,
+    facts: DataFacts | None = None,
 ) -> Opened:
     """What a solver or a net, or standard input for `-`, would build. Raises Trouble if that is nothing."""
     schema = read_schema(proto)
     try:
         found = None if isolated else config or find_config(path)
         settings = load(found) if found else Settings()
-        settings = settings._replace(dialect=dialect or settings.dialect)
+        settings = settings._replace(dialect=dialect or settings.dialect, facts=facts or {})
         settings.check(schema)
     except ConfigError as error:
         raise Trouble(str(error)) from None
@@ -64,6 +66,7 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
         files.given,
         input_shapes=settings.input_shapes,
         layers=settings.layers.values(),
+        facts=settings.facts,
     )
     if kind == "net":
         return Opened(file, None, nets.alone(file), files, settings, [])

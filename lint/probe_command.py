@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from .check import EXIT_CLEAN, Trouble, complain, print_text
-from .data_facts import FactsError, find_facts, read_facts, source_of
+from .check import EXIT_CLEAN, Trouble, complain, print_text, read_data_facts
+from .config import find_facts
+from .data_facts import source_of
 from .graph import Layer
 from .inputs.counting import count_items
 from .inputs.places import base_folder, shown
@@ -33,14 +34,10 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
     values and NaN for all others; labels that no class has make it NaN too. Nothing is learnt, nothing is saved.
     Run `DIR/run.sh`.
     """
-    opened = open_nets(path, **options)
+    facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
+    opened = open_nets(path, facts=facts, **options)
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")
-    try:
-        facts_path = data_facts or find_facts(path)
-        facts = read_facts(facts_path) if facts_path else {}
-    except FactsError as error:
-        raise Trouble(str(error)) from None
     layers = [layer for net in opened.nets for layer in data_layers(net)]
     base = base_folder([source for layer in layers if (source := source_of(layer))], path)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from nets import net_of
 
-from caffe_lint.data_facts import FactsError, find_facts, input_shapes, read_facts, tops_facts, write_facts
+from caffe_lint.check import Trouble
+from caffe_lint.cli import run
+from caffe_lint.config import find_facts
+from caffe_lint.data_facts import FactsError, input_shapes, read_facts, tops_facts, write_facts
 
 FACTS = {
     "data/train": {
@@ -63,7 +66,7 @@ def test_tops_of_hdf5_go_by_name(path: Path) -> None:
         'layer { name: "d" type: "HDF5Data" top: "y" top: "x" top: "z"'
         ' hdf5_data_param { source: "data/train.txt" batch_size: 4 } }'
     )
-    assert input_shapes(net.layers[0], read_facts(str(path))) == [(0,), (0, 10), None]
+    assert input_shapes(net.layers[0], read_facts(str(path))) == [(4,), (4, 10), None]
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,39 @@ def test_a_broken_file_is_refused_in_words(tmp_path: Path, text: str, words: str
     (tmp_path / "f.json").write_text(text)
     with pytest.raises(FactsError, match=words):
         read_facts(str(tmp_path / "f.json"))
+
+
+NET = """\
+layer {
+  name: "d" type: "Data" top: "data" top: "label"
+  data_param { source: "data/train" batch_size: 4 backend: LMDB }
+}
+layer {
+  name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 4 kernel_size: 3 group: 2 }
+}
+layer { name: "s" type: "Silence" bottom: "c" bottom: "label" }
+"""
+
+
+def test_the_check_reads_the_facts_it_finds(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    net = path.parent / "net.prototxt"
+    net.write_text(NET)
+    assert run(["check", str(net), "--select", "E"]) == 1
+    assert "group" in capfd.readouterr().out  # 3 channels, which the net does not say
+    assert run(["check", str(net), "--select", "E", "--isolated"]) == 0
+
+
+def test_a_net_is_shown_with_the_shapes_of_the_facts(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    net = path.parent / "net.prototxt"
+    net.write_text(NET.replace(" group: 2", ""))
+    assert run(["net", str(net), "--format", "json"]) == 0
+    layers = json.loads(capfd.readouterr().out)
+    assert "4 x 3 x 8 x 9" in str(layers) or "[4, 3, 8, 9]" in str(layers)
+
+
+def test_facts_that_are_broken_end_the_check(path: Path) -> None:
+    path.write_text("{")
+    (path.parent / "net.prototxt").write_text(NET)
+    with pytest.raises(Trouble, match="no JSON"):
+        run(["check", str(path.parent / "net.prototxt")])
