@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -431,3 +437,92 @@ def test_the_status_tells_of_errors_only_by_default(folder: Path) -> None:
     assert run(["inputs", "net.prototxt"]) == 0
     lmdb_at(folder / "db", [*CLEAN, datum(8)])
     assert run(["inputs", "net.prototxt"]) == 1
+
+
+def annotated(content: bytes, boxes: list[tuple[int, float, float, float, float]]) -> bytes:
+    """An AnnotatedDatum on the wire, by the numbers that the SSD fork gives its fields."""
+
+    def field(number: int, payload: bytes) -> bytes:
+        size = len(payload)
+        return (
+            bytes([number << 3 | 2]) + (bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])) + payload
+        )
+
+    record = field(1, encoded_datum(content)) + b"\x10\x00"
+    for label, *corners in boxes:
+        box = b"".join(bytes([n << 3 | 5]) + struct.pack("<f", edge) for n, edge in enumerate(corners, 1))
+        record += field(3, bytes([0x08, label]) + field(2, b"\x08\x00" + field(2, box)))
+    return record
+
+
+def test_boxes_of_a_forks_database(folder: Path, found: Any) -> None:
+    net = data().replace('"Data"', '"AnnotatedData"')
+    picture = image()
+    good = annotated(picture, [(1, 0.1, 0.2, 0.5, 0.6), (3, 0.0, 0.0, 1.0, 1.0)])
+    lmdb_at(folder / "db", [good] * 4)
+    assert found(net, head="") == []
+    lmdb_at(folder / "bad", [good, annotated(picture, [(2, 0.5, 0.2, 0.4, 0.6)]), b"\x12\x00"])
+    findings = found(net.replace('"db"', '"bad"'), head="")
+    assert [code for code, _ in findings] == ["D104", "D104"]
+    assert "key '00000001': 0.5, 0.2 to 0.4, 0.6" in findings[0][1]
+    assert "key '00000002': it holds no Datum" in findings[1][1]
+
+
+def test_what_stops_every_hdf5_layer_is_told(folder: Path, found: Any) -> None:
+    hdf5(folder, {"a.h5": arrays()})
+    code, message = only(found(HDF5.replace('top: "label"', 'top: "label" transform_param { scale: 2 }')))
+    assert (code, message) == ("D112", "'l.txt': HDF5Data transforms nothing, but there is a transform_param")
+
+
+def test_bytes_that_are_no_datum_never_end_the_look(folder: Path, found: Any) -> None:
+    pick = random.Random(3)
+    records = [pick.randbytes(pick.randrange(1, 60)) for _ in range(300)]
+    for good in (CLEAN[0], float_datum([1, 2, 3, 4]), encoded_datum(image())):
+        for _ in range(100):
+            torn = bytearray(good)
+            torn[pick.randrange(min(12, len(torn)))] = pick.randrange(256)
+            records.append(bytes(torn[: pick.randrange(1, len(torn) + 1)]))
+    lmdb_at(folder / "db", records)
+    assert "D104" in {code for code, _ in found(data())}
+    assert "D104" in {code for code, _ in found(data().replace('"Data"', '"AnnotatedData"'))}
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_a_report_of_what_was_seen(folder: Path, jobs: str) -> None:
+    content = image((300, 300))
+    broken = [encoded_datum(b"no image")]
+    lmdb_at(folder / "db", broken + [encoded_datum(content, index % 4) for index in range(700)])
+    (folder / "net.prototxt").write_text(data(batch=8) + HEAD)
+    (folder / "slow.py").write_text(SLOW)
+    command = [sys.executable, "slow.py", "inputs", "net.prototxt", "--output-format", "concise", "-j", jobs]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(4)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "key '00000000': it is no image" in out
+    assert "broken off: this is what was seen so far" in err
+    assert "Traceback" not in err
+
+
+# The same program on a machine that takes a tenth of a second for an image.
+SLOW = """\
+import time
+from caffe_lint.inputs import records
+
+def slowly(content, look_at=records.look_at):
+    time.sleep(0.1)
+    return look_at(content)
+
+records.look_at = slowly
+records.CHUNK = 5
+from caffe_lint.main import main
+main()
+"""
+
+
+def test_a_library_that_is_missing_is_named(folder: Path, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lmdb_at(folder / "db", CLEAN)
+    monkeypatch.setitem(sys.modules, "lmdb", None)
+    with pytest.raises(Trouble, match=r"reading LMDB needs lmdb: pip install 'caffe-lint\[data\]'"):
+        found(data())

@@ -465,7 +465,8 @@ def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
     ## What it finds
 
     No dataset that is called like a top; datasets that hold neither floats nor integers; datasets of one file with
-    different numbers of items; files whose items have different dimensions; a last batch that begins anew.
+    different numbers of items; files whose items have different dimensions; a transform_param (E210 finds it in a
+    check); as an advice, a last batch that begins anew.
 
     ## Why it hurts
 
@@ -482,6 +483,10 @@ def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
     yield from _seen(data, "type", "datasets hold neither floats nor integers", stops)
     yield from _seen(data, "dims", "datasets have other dimensions", stops)
     yield from _seen(data, "lengths", "files have datasets of different lengths", stops)
+    if "transform_param" in data.layer.message:
+        span = data.layer.message.span("transform_param")
+        message = f"{data.name}: HDF5Data transforms nothing, but there is a transform_param"
+        yield Hit(data.net.file, span, message, "Caffe stops when it builds the net.")
     items, batch = data.report.items or 0, data.batch
     if batch and items and items % batch and not data.report.faults:
         message = (
