@@ -15,6 +15,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .config import find_facts as find_facts
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
