@@ -220,6 +220,8 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
     if blown is None or log.run.resumed:
         return
     for out in log.outputs:
+        if out.layer not in log.layers:
+            continue  # of a net whose text was cut
         if out.type in REGRESSION_LOSSES:
             yield from _regression(log, blown, out)
         elif out.type in SOFTMAX_LOSSES:

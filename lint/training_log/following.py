@@ -178,7 +178,8 @@ def follow(path: str, told: Callable[[Sign], None], *, pass_through: bool, stop:
     A file ends when Caffe says that it is done, or by Ctrl-C. Raises OSError.
     """
     terminal = sys.stderr.isatty()
-    follower = Follower(told, _progress if terminal else None)
+    shown = _Progress(beside_log=pass_through and sys.stdout.isatty())
+    follower = Follower(told, shown.show if terminal else None)
     descriptor = 0 if path == "-" else os.open(path, os.O_RDONLY)
     out = sys.stdout.buffer
     try:
@@ -186,8 +187,10 @@ def follow(path: str, told: Callable[[Sign], None], *, pass_through: bool, stop:
             piece = os.read(descriptor, 1 << 16)
             if piece:
                 if pass_through:
+                    shown.clear()
                     out.write(piece)
                     out.flush()
+                    shown.at_line_start = piece.endswith(b"\n")
                 follower.feed(piece)
             elif path == "-" or _ended(follower):
                 break
@@ -198,8 +201,7 @@ def follow(path: str, told: Callable[[Sign], None], *, pass_through: bool, stop:
     finally:
         if path != "-":
             os.close(descriptor)
-        if terminal:
-            sys.stderr.write("\r\x1b[K")
+        shown.clear()
     return follower.finish()
 
 
@@ -208,6 +210,26 @@ def _ended(follower: Follower) -> bool:
     return run is not None and any(note.kind in ("done", "stopped", "fatal", "crashed") for note in run.notes)
 
 
-def _progress(text: str) -> None:
-    sys.stderr.write(f"\r\x1b[K{text}")
-    sys.stderr.flush()
+class _Progress:
+    """A line on a terminal that is written over. Beside a log on the same terminal it waits for the end of a
+    line.
+    """
+
+    def __init__(self, *, beside_log: bool) -> None:
+        self.at_line_start = True
+        self._beside_log = beside_log
+        self._visible = False
+
+    def show(self, text: str) -> None:
+        """Writes the line anew."""
+        if self.at_line_start or not self._beside_log:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+            self._visible = True
+
+    def clear(self) -> None:
+        """Takes the line away."""
+        if self._visible:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._visible = False

@@ -150,7 +150,10 @@ def _table(
             if len(row) < len(iterations):
                 row += [math.nan] * (len(iterations) - 1 - len(row))
                 row.append(value.value)
-    names = list(rows) if direction == "Forward" else list(reversed(rows))
+    names = list(rows)
+    if direction == "Backward":  # from the loss down, a layer's own blobs in order: turned over by layers
+        order = {layer: index for index, layer in enumerate(dict.fromkeys(name.split(" ")[0] for name in names))}
+        names.sort(key=lambda name: -order[name.split(" ")[0]])
     step = max(1, -(-len(names) // ROWS))
     names = names[::step]
     return (

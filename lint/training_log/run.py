@@ -68,12 +68,6 @@ class Pass:
 
 
 def _values(text: bytes, line: int) -> Iterator[Value]:
-    from .lines import (
-        Debug,
-        debug,
-        message,
-    )  # the rules load this file on every check, and need no lines for it
-
     seen: dict[Key, Value] = {}
     for number, written in enumerate(text.split(b"\n"), line):
         found = debug(message(written).text)
