@@ -122,14 +122,19 @@ def state_rules(layer: Message) -> Fields:
     return tuple(rules)
 
 
-def free_name(net: Message, wanted: str) -> str:
-    """`wanted`, with a number behind it if a layer or blob of the net, in any phase, is called so already."""
-    taken = {entry[0] for entry in net.entries.get("input", ())}
+def names_in(net: Message) -> set[str]:
+    """What the layers and blobs of a net are called, in any phase."""
+    names = {entry[0] for entry in net.entries.get("input", ())}
     for layer, _, _ in (*net.entries.get("layer", ()), *net.entries.get("layers", ())):
-        for name in ("name", "bottom", "top"):
-            taken.update(entry[0] for entry in layer.entries.get(name, ()))
+        for field in ("name", "bottom", "top"):
+            names.update(entry[0] for entry in layer.entries.get(field, ()))
+    return names
+
+
+def free_name(names: set[str], wanted: str) -> str:
+    """`wanted`, with a number behind it if something of the net is called so already."""
     name, number = wanted, 1
-    while name in taken:
+    while name in names:
         number += 1
         name = f"{wanted}_{number}"
     return name

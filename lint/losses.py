@@ -155,7 +155,7 @@ def dominant_losses(net: Net, times: float) -> list[Dominance]:
     other = max(ordinary, key=lambda each: known[each]) if ordinary else min(known, key=lambda each: known[each])
     found = []
     for each, size in known.items():
-        if each not in ordinary and size >= times * known[other]:
+        if not _is_ordinary(each, alike) and size >= times * known[other]:
             balanced = one_digit(abs(each.loss.weight) * known[other] / size)
             found.append(Dominance(each, other, size / known[other], math.copysign(balanced, each.loss.weight)))
     return found

@@ -19,7 +19,7 @@ _PASSING = frozenset({
     "Scale", "Bias", "Power", "Tile", "Reverse", "BNLL", "AbsVal",
 })  # fmt: skip
 _STEPS = 3  # layers with weights that are looked back over for the width that a Concat started from
-_REACH = 64  # blobs that are looked at, from a block on, for what reads it
+_REACH = 64  # blobs that are looked at around a block, so that no net takes long
 
 
 class WideningBlock(NamedTuple):
@@ -117,6 +117,8 @@ def _widest_before(layer: Layer) -> int | None:
     for blob, steps in level:
         if blob in seen:
             continue
+        if len(seen) == _REACH:
+            break
         seen.add(blob)
         widest = max(widest, _channels(blob.shape) or 0)
         producer = blob.producer

@@ -13,6 +13,7 @@ from caffe_lint.fixes.layers import (
     Word,
     free_name,
     insert_layers,
+    names_in,
     remove_layer,
     set_loss_weights,
     set_value,
@@ -164,7 +165,7 @@ def test_rules_of_a_layer_can_be_given_to_another() -> None:
 
 def test_a_free_name_is_no_layers_and_no_blobs() -> None:
     _, net = read('input: "in" layer { name: "a" bottom: "in" top: "x" } layers { name: "b" top: "y" }')
-    names = [free_name(net, wanted) for wanted in ("in", "a", "x", "b", "y", "z")]
+    names = [free_name(names_in(net), wanted) for wanted in ("in", "a", "x", "b", "y", "z")]
     assert names == ["in_2", "a_2", "x_2", "b_2", "y_2", "z"]
 
 

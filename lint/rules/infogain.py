@@ -7,7 +7,16 @@ from typing import NamedTuple
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
-from ..fixes.layers import Word, free_name, insert_layers, remove_layer, set_value, state_rules, written_net
+from ..fixes.layers import (
+    Word,
+    free_name,
+    insert_layers,
+    names_in,
+    remove_layer,
+    set_value,
+    state_rules,
+    written_net,
+)
 from ..graph import Blob, Layer
 from ..job import NetInPhase
 from ..rule import rule
@@ -225,7 +234,7 @@ def _softmax_before(net: NetInPhase, layer: Layer) -> Fix | None:
         return None
     old_form = "v1" in net.net.upgraded.steps
     scores = layer.bottoms[0].name
-    top = free_name(whole, f"{scores}_prob")
+    top = free_name(names_in(whole), f"{scores}_prob")
     softmax = (
         ("name", top),
         ("type", Word("SOFTMAX") if old_form else "Softmax"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
 from ..fixes.fields import Patch
-from ..fixes.layers import Fields, free_name, insert_layers, state_rules
+from ..fixes.layers import Fields, free_name, insert_layers, names_in, state_rules
 from ..graph import Layer
 from ..job import NetInPhase
 from ..proto.binder import Entry
@@ -113,7 +113,9 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     """
     if net.phase != "TRAIN":
         return
-    for block in widening_blocks(net.net, times):
+    blocks = list(widening_blocks(net.net, times))
+    names = names_in(net.net.message) if blocks and _has_batch_norm(net) else None
+    for block in blocks:
         joined = tuple(
             Related(net.file, blob.producer.place(), f"'{blob.name}' is {describe_item(blob.shape)}")
             for blob in block.joined
@@ -125,7 +127,7 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
             _message(block),
             _reason(net, block),
             related=joined if len(joined) > 1 else (),
-            fix=_fix(net, block),
+            fix=_fix(net, block, names) if names is not None else None,
         )
 
 
@@ -167,35 +169,35 @@ def _is_lifted(net: NetInPhase) -> bool:
     return not {"v0", "v1"}.isdisjoint(net.net.upgraded.steps)
 
 
-def _fix(net: NetInPhase, block: WideningBlock) -> Fix | None:
+def _has_batch_norm(net: NetInPhase) -> bool:
+    """Whether the Caffe that the net is for has BatchNorm as others do."""
+    return not _is_lifted(net) and not any(layer.type in _OTHER_NORMALISATION for layer in net.net.layers)
+
+
+def _fix(net: NetInPhase, block: WideningBlock, names: set[str]) -> Fix | None:
     """BatchNorm and Scale in place behind the block, and behind its like for other phases."""
     layer = block.layer
-    whole = net.net.message
-    types = {entry[0].get("type") for entry in whole.entries.get("layer", ())}
     top = layer.tops[0].name
-    if _is_lifted(net) or types & _OTHER_NORMALISATION or not top or len(layer.tops) > 1:
+    if not top or len(layer.tops) > 1:
         return None
-    normalise, scale = free_name(whole, f"bn_{top}"), free_name(whole, f"scale_{top}")
+    normalise, scale = free_name(names, f"bn_{top}"), free_name(names, f"scale_{top}")
     patch = Patch()
-    for entry in _variants(layer, whole.entries["layer"]):
+    for entry in (layer.entry, *_variants(layer)):
         rules = state_rules(entry[0])
-        added = insert_layers(net.file.tree, whole, entry, _normalisation(normalise, scale, top, rules))
+        layers = _normalisation(normalise, scale, top, rules)
+        added = insert_layers(net.file.tree, net.net.message, entry, layers)
         if added is None:
             return None
         patch += added
     return patch.fix(net.file.path, f"put BatchNorm and Scale behind '{layer.name}'", safe=False)
 
 
-def _variants(layer: Layer, entries: list[Entry]) -> list[Entry]:
-    """The layer, and those that stand for it in other phases: of its type, with its top, not in its net."""
+def _variants(layer: Layer) -> Iterator[Entry]:
+    """The layers that stand for this one in other phases: of its type, with its top, not in its net."""
     top = layer.tops[0].name
-    present = {id(each.entry[1]) for each in layer.net.layers}
-    return [
-        entry
-        for entry in entries
-        if entry[1] is layer.entry[1]
-        or (id(entry[1]) not in present and entry[0].get("type") == layer.type and top in entry[0]["top"])
-    ]
+    for entry in layer.net.dropped:
+        if entry[0].get("type") == layer.type and top in entry[0]["top"]:
+            yield entry
 
 
 def _normalisation(normalise: str, scale: str, top: str, rules: Fields) -> tuple[Fields, Fields]:
