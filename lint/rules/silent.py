@@ -448,7 +448,8 @@ def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it finds
 
-    `dropout_ratio: 1`; an advice in phase TEST, where nothing is dropped. Over 1 Caffe stops, which is E209.
+    `dropout_ratio: 1`; an advice, once in a net, in phase TEST, where nothing is dropped. Over 1 Caffe stops,
+    which is E209.
 
     ## Why it hurts
 
@@ -495,6 +496,8 @@ def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
                 reason = "What is left is scaled by 1 / (1 - 1): in training every value becomes NaN."
                 severity = "" if layer.phase == "TRAIN" else "advice"
                 yield Hit(subject.file, param.span("dropout_ratio"), message, reason, severity)
+                if severity:
+                    return  # once is enough where it does no harm
 
 
 @rule("N207", "squashed-twice", subject="net", severity="warning", fixes="unsafe")
