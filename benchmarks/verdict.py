@@ -1,10 +1,12 @@
 """How good the verdict is: every family of set-ups judged by what was learned from the others.
 
 Run: python benchmarks/verdict.py [--write] [-v] [../shared/divergence]
+     python benchmarks/verdict.py --corpus [../shared/corpus/files]
 
 Prints, for "explodes" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--write`
-fits the coefficients on all families and writes them into lint/signal/verdict_table.py.
+fits the coefficients on all families and writes them into lint/signal/verdict_table.py. `--corpus` judges public
+solvers instead, which trained: it prints the share that is called exploding, and which.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from caffe_lint.engine import Files
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.signal.features import Signal, signal_of
 from caffe_lint.signal.setup import set_up
-from caffe_lint.signal.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance
+from caffe_lint.signal.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance, judge
+from caffe_lint.sources import Unreadable
 
 RIDGE = 1.0
 ROUNDS = 30
@@ -137,9 +140,34 @@ def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
     return found
 
 
+def corpus(root: Path) -> None:
+    """Prints the share of public solvers that the verdict calls exploding."""
+    total, called = 0, []
+    for path in sorted(root.rglob("*")):
+        if not (path.is_file() and "solver" in path.name.lower()):
+            continue
+        files = Files(caffe_schema(), None)
+        try:
+            file = files.get(str(path))
+            setup = set_up(file, files.get, {}) if file.kind == "solver" else None
+        except Unreadable:
+            continue
+        if setup is None or setup.net.problems or not setup.net.losses:
+            continue
+        _, verdict = judge(setup)
+        total += 1
+        if verdict.word == "explodes":
+            called.append(f"  {verdict.p_explodes:.2f} {path.relative_to(root)}")
+    print(f"{len(called)} of {total} public solvers are called exploding: {len(called) / max(1, total):.1%}")
+    print("\n".join(called))
+
+
 def main() -> None:
     """Prints the figures; with --write also writes the coefficients."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if "--corpus" in sys.argv:
+        corpus(Path(arguments[0] if arguments else "../shared/corpus/files"))
+        return
     rows = signals(Path(arguments[0] if arguments else "../shared/divergence"))
     families = sorted({name.rsplit("-", 1)[0] for name, _, _ in rows})
     of = [name.rsplit("-", 1)[0] for name, _, _ in rows]

@@ -41,12 +41,11 @@ def signal(
 
     Nothing is run: all is computed from the files. The exit status is 1 if the training is judged not to learn.
     """
-    from .signal.features import signal_of
     from .signal.limits import limits
     from .signal.reasons import reasons
     from .signal.report import as_json, as_table
     from .signal.setup import set_up
-    from .signal.verdict import verdict_of
+    from .signal.verdict import judge
 
     files = Files(read_schema(None), dialect)
     try:
@@ -60,8 +59,7 @@ def signal(
         raise Trouble(str(error)) from None
     if setup is None or not setup.net.layers:
         raise Trouble(f"{path}: the solver names no training net that could be read")
-    found = signal_of(setup)
-    verdict = verdict_of(found)
+    found, verdict = judge(setup)
     render = as_json if format_ == "json" else as_table
     print_text(render(found, verdict, reasons(found, verdict), limits(found)))
     return EXIT_CLEAN if verdict.word == "learns" else EXIT_FINDINGS

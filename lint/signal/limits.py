@@ -15,7 +15,7 @@ from .verdict_table import EXPLODES
 if TYPE_CHECKING:
     from ..graph import Layer
 
-SAFE = 0.25  # the largest chance to explode that counts as safe
+SAFE = 0.1  # the largest chance to explode that counts as safe
 _LEAST = 1e-6
 _HEALTHY = 10.0  # clipping so many times over the first gradient does not bite in a healthy run
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..data_facts import tops_facts
+from ..losses import REGRESSIONS
 from .carriers import Carrier, Step, carries
 from .statistics import NOTHING, Values, constant, gaussian, scaled
 
@@ -28,6 +29,7 @@ class Surroundings(NamedTuple):
 
     facts: Mapping[str, SourceFacts]
     assumed: list[str]
+    unit: bool = False  # data of which nothing is known are taken to be of size 1
     loss_weights: Mapping[Layer, float] = MappingProxyType({})  # other weights than the net's, to try them
 
     def weights_of(self, layer: Layer) -> list[float]:
@@ -93,6 +95,7 @@ class Source(Carrier):
         found = []
         for i, top in enumerate(layer.tops):
             known = facts[i]
+            unknown = known is None or known.mean is None
             if known is not None and known.mean is not None and known.std is not None:
                 low = -math.inf if known.minimum is None else known.minimum
                 high = math.inf if known.maximum is None else known.maximum
@@ -105,21 +108,25 @@ class Source(Carrier):
                     values = values._replace(level=values.square, shared=common, cross=common, reach=math.inf)
                     if shape[1:] in ((), (1,)):
                         values = values._replace(shared=m2, cross=m2)
+            elif i and step.around.unit and any(reader.type in REGRESSIONS for reader in top.consumers):
+                values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
             elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
                 low, high = 0.0, float(_classes(layer) - 1)
                 if known is not None and known.minimum is not None and known.maximum is not None:
                     low, high = known.minimum, known.maximum
                 values = labels(low, high)
             elif layer.type == "HDF5Data" or (i and layer.type in ("Input", "Python")):
-                step.around.assumed.append(f"'{top.name}': values of mean 0 and variance 1")
+                _assume(step, f"'{top.name}': values of mean 0 and variance 1")
                 values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
             elif "label" in top.name:
                 values = labels(0.0, float(_classes(layer) - 1))
             else:
-                step.around.assumed.append(f"'{top.name}': 8-bit pixels of photographs")
+                _assume(step, f"'{top.name}': " + ("values of size 1" if step.around.unit else "8-bit pixels"))
                 values = pixels()
             if i == 0 and "transform_param" in layer.message.entries:
                 values = transformed(values, layer.message["transform_param"])
+            if i == 0 and unknown and step.around.unit and values.square > 1:
+                values = scaled(values, 1 / math.sqrt(values.square))
             found.append(values)
         return found
 
@@ -133,6 +140,11 @@ def _classes(layer: Layer) -> int:
                 if shape is not None and len(shape) > 1 and shape[1]:
                     return max(2, shape[1])
     return 10
+
+
+def _assume(step: Step, what: str) -> None:
+    if what not in step.around.assumed:
+        step.around.assumed.append(what)
 
 
 @carries("DummyData")

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .features import Signal
+from .features import Signal, signal_of
+from .setup import Setup
 from .verdict_table import EXPLODES, STALLS
 
 # What each number must do to the chance that a training explodes, or stalls: 1 raise it, -1 lower it, 0 either.
@@ -15,6 +16,9 @@ EXPLODES_SIGNS = {
     "adaptive": -1, "scores": 0,
 }  # fmt: skip
 STALLS_SIGNS = {"progress": -1, "learning": -1, "gradient": -1, "rises_but_holds": 1}
+
+
+SURE = 0.7  # the chance to explode that is called so where the data had to be assumed
 
 
 class Verdict(NamedTuple):
@@ -30,6 +34,24 @@ def verdict_of(signal: Signal) -> Verdict:
     explodes = chance(EXPLODES, signal.features)
     stalls = chance(STALLS, signal.features)
     return Verdict(word_for(explodes, stalls), explodes, stalls)
+
+
+def judge(setup: Setup) -> tuple[Signal, Verdict]:
+    """The signal of a training and its verdict.
+
+    Where the data are not known, a training is called exploding only if it is with data of size 1 as well,
+    and with more certainty: people scale their data when they make them, and nothing in the files tells.
+    """
+    signal = signal_of(setup)
+    verdict = verdict_of(signal)
+    if verdict.word == "explodes" and setup.around.assumed:
+        gentler = signal_of(setup._replace(around=setup.around._replace(assumed=[], unit=True)))
+        other = verdict_of(gentler)
+        if other.p_explodes < verdict.p_explodes:
+            signal, verdict = gentler, other
+        if verdict.p_explodes < SURE:
+            verdict = verdict._replace(word="learns" if verdict.p_stalls < 0.5 else "stalls")
+    return signal, verdict
 
 
 def word_for(explodes: float, stalls: float) -> str:
