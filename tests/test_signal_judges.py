@@ -22,7 +22,7 @@ def printed(name: str) -> str:
 
 
 def test_the_first_iteration() -> None:
-    rows = {line.split()[1]: line for line in printed("signal.py").splitlines() if line.startswith("all ")}
+    rows = {line.split()[1]: line for line in printed("signal_judge.py").splitlines() if line.startswith("all ")}
     within = {way: [float(x) for x in re.findall(r"([\d.]+)%", line)] for way, line in rows.items()}
     assert within["forward"][0] >= 95
     assert within["forward"][1] >= 99

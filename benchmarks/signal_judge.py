@@ -1,6 +1,6 @@
 """How near the predicted signal of iteration 0 comes to what the real Caffe printed.
 
-Run: python benchmarks/signal.py [-v] [../shared/divergence]
+Run: python benchmarks/signal_judge.py [-v] [../shared/divergence]
 
 For each set-up of `divergence/dev` the lines of `truth.json` are held against ours: the share within a factor
 of 2 and of 10, where Caffe's are finite and not 0, and the share of exact zeros that are predicted as zeros.
