@@ -46,7 +46,7 @@ def fixed(text: str) -> str:
 def test_a_heavy_loss_is_a_warning_at_its_weight() -> None:
     (finding,) = findings(HEAD + loss("a", rest="loss_weight: 50") + loss("b"))
     assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 17, 16)
-    assert finding.message == "loss 'a' is 50 times 'b' (2.3e+02 against 4.6 in the first iteration)"
+    assert finding.message == "loss 'a' is 50 times 'b' (230 against 4.61 in the first iteration)"
     assert [place.line for place in finding.related] == [21]
 
 
@@ -61,7 +61,7 @@ def test_losses_are_held_against_each_other_by_what_they_are_at_first() -> None:
     assert findings(HEAD + points("10") + loss("b")) == []
     text = HEAD + points("100") + loss("b")
     (finding,) = findings(text)
-    assert "(1e+02 against 4.6 in the first iteration)" in finding.message
+    assert "(100 against 4.61 in the first iteration)" in finding.message
     assert fixed(text) == text.replace("loss_weight: 100", "loss_weight: 5")
 
 
@@ -81,7 +81,7 @@ layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }
 """
     text = net + loss("a", type="EuclideanLoss", scores="out", target="flat") + loss("b", scores="fc")
     (finding,) = findings(text)
-    assert finding.message.startswith("loss 'a' is 8.5e+04 times 'b'")
+    assert finding.message.startswith("loss 'a' is 8.47e+04 times 'b'")
     assert findings(text.replace("data_param", "transform_param { scale: 0.0039 } data_param")) == []
 
 

@@ -153,8 +153,8 @@ def _message(found: Dominance) -> str:
     this, other = found.loss, found.other
     sizes = ""
     if this.weighted is not None and other.weighted is not None:
-        sizes = f" ({this.weighted:.2g} against {other.weighted:.2g} in the first iteration)"
-    return f"loss '{this.layer.name}' is {found.times:.2g} times '{other.layer.name}'{sizes}"
+        sizes = f" ({this.weighted:.3g} against {other.weighted:.3g} in the first iteration)"
+    return f"loss '{this.layer.name}' is {found.times:.3g} times '{other.layer.name}'{sizes}"
 
 
 def _reason(found: Dominance) -> str:
