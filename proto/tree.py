@@ -180,10 +180,10 @@ def render(tree: Tree) -> bytes:
             pieces.append(source[node.start : node.end])
             position = node.end
         elif isinstance(node, Field):
-            if node.start < position or source[node.start : node.name_end].decode() != node.name:
-                raise ValueError(f"field {node.name!r} is not at byte {node.start}")
-            pieces.append(source[position : node.name_end])
-            position = node.name_end
+            if node.start < position:
+                raise ValueError(f"spans overlap at byte {node.start}")
+            pieces.append(source[position : node.start])
+            position = node.start
             if node.value is not None:
                 stack.append(node.value)
         elif isinstance(node, Block):
