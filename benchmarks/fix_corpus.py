@@ -51,7 +51,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "E211": ("layer.param.lr_mult", "layer.param"),
     "E213": ("layer.*_filler.type",),
     "G101": ("clip_gradients",),
-    "G102": ("base_lr",),
+    "G102": ("base_lr", "layer.loss_weight"),
     "G103": ("layer.loss_weight",),
     "G104": ("layer", "layer.bottom"),
     "G105": ("layer", "layer.bottom"),

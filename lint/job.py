@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from .deploy import deploy_beside
 from .net import Net, build
-from .phases import NetState, file_state, phases_of, solver_state
+from .phases import TEST, NetState, file_state, phases_of, solver_state
 from .proto.binder import Message
 from .proto.upgrade import Upgraded, upgrade, upgrade_solver
 from .sources import NetReference, SourceFile, Unreadable, net_references
@@ -53,7 +54,8 @@ class Job:
     """A solver with the nets that it would build: one for training, any number for testing.
 
     `references` say how its paths were understood; `files` are the nets' files. `train` is None where the net is
-    not found, or where the solver names several and Caffe would stop.
+    not found, or where the solver names several and Caffe would stop. `deploy` is the net beside it that is
+    made to be used with its weights, of which the solver knows nothing.
     """
 
     def __init__(self, solver: SolverFile) -> None:
@@ -62,6 +64,7 @@ class Job:
         self.files: list[SourceFile] = []
         self.train: NetInPhase | None = None
         self.tests: list[NetInPhase] = []
+        self.deploy: NetInPhase | None = None
 
     @property
     def nets(self) -> list[NetInPhase]:
@@ -133,6 +136,8 @@ class Nets:
             job.train = self._net(
                 training[0], partial(solver_state, message, level=self._level, stages=self._stages)
             )
+            if not training[0].inline:
+                job.deploy = self._deploy(training[0].file)
         testing = [*inline["test_net_param"], *named["test_net"]]
         generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
         for index, source in enumerate(testing + shared[:1] * generic):
@@ -153,6 +158,19 @@ class Nets:
             self._net(source, partial(file_state, phase=phase, level=self._level, stages=self._stages))
             for phase in phases
         ]
+
+    def _deploy(self, train: SourceFile) -> NetInPhase | None:
+        """The deploy net beside a training net, if there is one."""
+        path = deploy_beside(train.path, self._given)
+        if path is None:
+            return None
+        try:
+            file = self._open(path)
+        except Unreadable:
+            return None
+        if file.kind != "net":
+            return None
+        return self._net(_NetSource(file, file.message, inline=False), partial(file_state, phase=TEST))
 
     def _net_file(self, reference: NetReference) -> SourceFile | None:
         if reference.path is None:

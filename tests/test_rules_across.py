@@ -196,6 +196,28 @@ def test_a_stage_that_is_misspelt() -> None:
     assert check_files(files, select=("N406",)) == []
 
 
+DEPLOY = 'input: "data"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 24\ninput_dim: 24\n'
+HEAD, LOSS = NET.split('layer {\n  name: "loss"')
+SECOND = HEAD.replace("ip1", "ip2").replace('bottom: "data"', 'bottom: "ip1"')
+THIRD = HEAD.replace("ip1", "ip3").replace('bottom: "data"', 'bottom: "ip2"')
+
+
+def test_a_deploy_net_beside_the_training_net() -> None:
+    used = DEPLOY + HEAD + SECOND + THIRD
+    train = DATA + HEAD + SECOND + THIRD + 'layer {\n  name: "loss"' + LOSS.replace("ip1", "ip3")
+    files = {"solver.prototxt": 'net: "net.prototxt"\n', "net.prototxt": train, "deploy.prototxt": used}
+    assert check_files(files, select=("N407",)) == []
+    files["deploy.prototxt"] = used.replace('name: "ip2"', 'name: "ip_2"')
+    findings = check_files(files, select=("N407",))
+    assert [(finding.place.path, finding.place.line) for finding in findings] == [("deploy.prototxt", 14)]
+    assert fix_files(files, unsafe=True, select=("N407",))["deploy.prototxt"] == used
+    files["deploy.prototxt"] = DEPLOY + HEAD + SECOND + THIRD.replace("num_output: 10", "num_output: 11")
+    findings = check_files(files, select=("N407",))
+    assert "11 x 10, 10 x 10 in the training net" in findings[0].message
+    files["deploy.prototxt"] = used.replace("num_output: 10", "num_output: 11")  # another model
+    assert check_files(files, select=("N407",)) == []
+
+
 def test_without_the_training_net_nothing_is_said() -> None:
     files = {"solver.prototxt": SOLVER.replace("train.prototxt", "gone.prototxt"), "test.prototxt": TRAIN}
     assert check_files(files, select=("E221", "N4")) == []

@@ -139,6 +139,61 @@ def untrained_in_test(job: Job) -> Iterator[Hit]:
             yield _untrained(test, layer, missed)
 
 
+@rule("N407", "deploy-net-does-not-fit", subject="job", severity="warning", fixes="unsafe")
+def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
+    """A deploy net beside the training net has other parameters than that learns.
+
+    ## What it finds
+
+    A net in the same folder, of the same name with `deploy` for `train_val` or the like, or called
+    `deploy.prototxt`: layers of the same name with parameters of other shapes, and layers with parameters of
+    a name that the training net does not have. Nothing is said of a net of which not even half the layers
+    fit: it is another model's.
+
+    ## Why it hurts
+
+    Trained weights go by the names of layers. Where shapes differ Caffe stops: `Cannot copy param 0 weights
+    from layer 'fc8'; shape mismatch.` A layer without weights keeps what its fillers give it, without a word.
+
+    ## Fix
+
+    Where one layer of the training net has a name within two letters and the same numbers in it, is of that
+    type and is missed in the deploy net, its name is written. Unsafe: it may be another layer.
+
+    ## When to ignore it
+
+    The deploy net is for weights that were changed after training, such as BatchNorm folded into
+    convolutions.
+
+    ## Sources
+
+    net.cpp, Net::CopyTrainedLayersFrom.
+    """
+    train, deploy = job.train, job.deploy
+    if train is None or deploy is None:
+        return
+    if is_for_unknown_caffe(train.file) or is_for_unknown_caffe(deploy.file):
+        return
+    if any(map(_is_open, (*train.net.layers, *deploy.net.layers))):
+        return
+    trained, here = _by_name(train.net), _by_name(deploy.net)
+    weighted = [layer for layer in deploy.net.layers if layer.params]
+    differences = {
+        layer.name: _difference(layer, trained[layer.name]) for layer in weighted if layer.name in trained
+    }
+    if 2 * list(differences.values()).count("") < len(weighted):
+        return
+    missed = [layer for name, layer in trained.items() if name not in here and layer.params]
+    for layer in weighted:
+        what = differences.get(layer.name)
+        if what is None and _needs_training(layer, trained):
+            yield _untrained(deploy, layer, missed)
+        elif what:
+            related = (Related(train.file, trained[layer.name].place(), "the layer of the training net"),)
+            reason = "The trained weights do not fit: Caffe stops when it loads them."
+            yield Hit(deploy.file, layer.place(), f"{named(layer)}: {what}", reason, related=related)
+
+
 @rule("N402", "transform-differs", subject="job", severity="warning")
 def transform_differs(job: Job) -> Iterator[Hit]:
     """The data of a test net are scaled, or freed of their mean, otherwise than those of the training net.

@@ -351,18 +351,18 @@ def filler_refused(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=_filler_fix(subject, problem))
 
 
-@rule("E217", "infogain-matrix", subject="net", severity="error")
-def infogain_matrix(subject: NetInPhase) -> Iterator[Hit]:
-    """An InfogainLoss has no matrix, one of another size, or a setting that it refuses.
+@rule("E217", "infogain-normalize", subject="net", severity="error")
+def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
+    """An InfogainLoss has `loss_param.normalize`, which it refuses even as `false`.
 
     ## What it finds
 
-    Neither a third bottom nor `infogain_loss_param.source`, a third bottom that has not classes x classes
-    values, and `loss_param.normalize`, which this layer refuses even as `false`.
+    The old switch `normalize` where this layer knows only `normalization`. What it is fed with, and its matrix, are
+    G105's.
 
     ## Why it hurts
 
-    Caffe stops: `Infogain matrix source must be specified.`
+    Caffe stops: `normalize is deprecated. use "normalization"`.
 
     ## Example
 
@@ -379,15 +379,17 @@ def infogain_matrix(subject: NetInPhase) -> Iterator[Hit]:
           bottom: "data"
           bottom: "label"
           top: "loss"
+          infogain_loss_param { source: "H.binaryproto" }
+          loss_param { normalize: false }
         }
 
     ## Fix
 
-    None: only you have the matrix.
+    None: write `normalization` in its place, `BATCH_SIZE` for what `false` meant elsewhere.
 
     ## Sources
 
-    infogain_loss_layer.cpp:36, :41, :72.
+    infogain_loss_layer.cpp:36.
     """
     return hits(subject, "E217")
 
