@@ -26,7 +26,12 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+)
 from google.protobuf.descriptor_pb2 import FileDescriptorSet as DescriptorSet
 from grpc_tools import protoc
 
@@ -37,7 +42,7 @@ from caffe_lint.proto.tree import Problem, Tree
 from caffe_lint.proto.wire import encode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import mutate  # noqa: E402
+import mutate
 
 NOT_PROTOCS_BUSINESS = frozenset(("unknown-layer-type", "foreign-layer-type", "missing-required"))
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
@@ -87,7 +92,9 @@ class Protoc:
             try:
                 for number, file in enumerate(files):
                     os.dup2(file, number)
-                status = protoc.main(["protoc", f"--descriptor_set_in={schema_path}", f"--encode=judge.{_flat(type_name)}"])
+                status = protoc.main(
+                    ["protoc", f"--descriptor_set_in={schema_path}", f"--encode=judge.{_flat(type_name)}"]
+                )
             finally:
                 for number, file in enumerate(saved):
                     os.dup2(file, number)
@@ -267,7 +274,7 @@ def main() -> int:
     outcomes: Counter[str] = Counter()
     start = time.perf_counter()
     sources = [path.read_bytes() for path in paths]
-    for path, source in zip(paths, sources):
+    for path, source in zip(paths, sources, strict=False):
         verdict = compare(judge, source, type_of(source))
         outcomes[verdict.outcome] += 1
         if verdict.outcome not in ("same", "refused"):
@@ -282,7 +289,8 @@ def main() -> int:
         share = [arguments.mutations // arguments.jobs] * arguments.jobs
         with ProcessPoolExecutor(arguments.jobs) as pool:
             works = [
-                pool.submit(judge_mutants, small, count, arguments.seed * 1000 + number) for number, count in enumerate(share)
+                pool.submit(judge_mutants, small, count, arguments.seed * 1000 + number)
+                for number, count in enumerate(share)
             ]
             for work in works:
                 counts, differing = work.result()

@@ -17,7 +17,6 @@ from .schema import Dialect, FieldType, MessageType, Schema, last_seen
 from .spelling import edit_distance, fold, nearest_name
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree, Value
 from .values import float_value, unescape
-from .wire import encode, to_protobuf
 
 __all__ = [
     "Bound",
@@ -27,12 +26,10 @@ __all__ = [
     "bind",
     "choose_dialect",
     "edit_distance",
-    "encode",
     "float_value",
     "nearest_name",
     "plain",
     "plain_value",
-    "to_protobuf",
     "unescape",
 ]
 
@@ -89,9 +86,7 @@ def bind(tree: Tree, schema: Schema, type_name: str, dialect: str | None = None)
     return Bound(message, binder.dialect, binder.all_problems(), binder.uses)
 
 
-def choose_dialect(
-    schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[FieldType, FieldType]] = ()
-) -> str:
+def choose_dialect(schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[FieldType, FieldType]] = ()) -> str:
     """The first dialect, in the schema's order of preference, that has the most of `uses` (all, if any has).
 
     `forms` are fields together with the form in which the file has them.
@@ -219,9 +214,7 @@ class _Binder:
 
     # -- values ---------------------------------------------------------------------------------------------
 
-    def value(
-        self, node: Value, of: str, spec: FieldType, field: Field, written: list[Entry], depth: int
-    ) -> None:
+    def value(self, node: Value, of: str, spec: FieldType, field: Field, written: list[Entry], depth: int) -> None:
         """Appends what stands in a field of the message type `of` to `written`, or what was meant by it."""
         if isinstance(node, Scalar):
             value = spec.read(node.text)
@@ -261,9 +254,9 @@ class _Binder:
         found = _corrections().correction(node.text, spec, of, self.schema, self.dialect)
         repair = None
         if found.text is not None:
-            repair = ((node.start, node.end, found.text),)
-            for text in found.many or (found.text,):
-                written.append((spec.read(text), node, field))
+            glued = self.tree.source[node.end : node.end + 1].isalnum() and found.text[-1:].isalnum()
+            repair = ((node.start, node.end, found.text + b" " * glued),)
+            written.extend((spec.read(text), node, field) for text in found.many or (found.text,))
         start = node.start + found.at if node.end - node.start == len(node.text) else node.start
         self.complain(found.kind, start, node.end, found.message, repair, found.title)
 
@@ -293,6 +286,9 @@ class _Binder:
 
     def repeated_field(self, message: Message, field: Field, spec: FieldType, depth: int) -> None:
         """A field that may stand once stands again. Where it says the same, one of the two can go."""
+        self.reported.add(id(field))
+        if len(self.problems) >= MAX_PROBLEMS:
+            return
         repair = None
         problems, again = self.trial(field, spec, depth)
         if not problems:
@@ -323,7 +319,9 @@ class _Binder:
             message.entries.setdefault(spec.name, []).extend(written)
             repair = ((field.start, field.name_end, spec.name.encode()),)
             title = f"rename it to '{spec.name}'"
-            self.complain("unknown-field", field.start, field.name_end, f"{said}; did you mean '{spec.name}'?", repair, title)
+            self.complain(
+                "unknown-field", field.start, field.name_end, f"{said}; did you mean '{spec.name}'?", repair, title
+            )
             return
         message.unknown.append(field)
         hint = f"; did you mean '{nearest}'?" if nearest else self.right_place(message, field)
@@ -339,7 +337,9 @@ class _Binder:
             fields = type.fields
             here = [known for known, spec in fields.items() if spec.in_dialect(self.dialect).is_in(self.dialect)]
             elsewhere = [] if self.asked else [known for known, spec in fields.items() if spec.dialects != {HISTORY}]
-            self.suggestions[key] = None if name in fields else nearest_name(name, here) or nearest_name(name, elsewhere)
+            self.suggestions[key] = (
+                None if name in fields else nearest_name(name, here) or nearest_name(name, elsewhere)
+            )
         nearest = self.suggestions[key]
         if nearest is None or fold(nearest) == fold(name):
             return nearest
@@ -347,8 +347,15 @@ class _Binder:
         if name.startswith(nearest + "_") or name.endswith("_" + nearest):
             return None
         if name.endswith("_param") and "type" in message.type.fields:
-            types = [field.value.text for field in message.block.fields if field.name == "type" and isinstance(field.value, Scalar)]
-            if any(fold(text.decode("utf-8", "replace").strip("\"'")) == fold(name.removesuffix("_param")) for text in types):
+            types = [
+                field.value.text
+                for field in message.block.fields
+                if field.name == "type" and isinstance(field.value, Scalar)
+            ]
+            if any(
+                fold(text.decode("utf-8", "replace").strip("\"'")) == fold(name.removesuffix("_param"))
+                for text in types
+            ):
                 return None
         return nearest
 
@@ -391,7 +398,9 @@ class _Binder:
             self.suggestions[key] = nearest_name(name, here) or nearest_name(name, known)
         nearest = self.suggestions.get(key)
         repair = None
-        if nearest is not None and (fold(nearest) == fold(name) or (len(name) >= 5 and edit_distance(name, nearest, 1) <= 1)):
+        if nearest is not None and (
+            fold(nearest) == fold(name) or (len(name) >= 5 and edit_distance(name, nearest, 1) <= 1)
+        ):
             repair = ((node.start, node.end, b'"' + nearest.encode() + b'"'),)
         hint = f"; did you mean '{nearest}'?" if nearest else ""
         said = f"no known Caffe has a layer type '{name}'{hint}"
@@ -423,7 +432,9 @@ class _Binder:
         if uncertain:
             # What a lost brace puts into the wrong block is no mistake of its own.
             self.problems = [
-                problem for problem in self.problems if not any(start <= problem.start < end for start, end in uncertain)
+                problem
+                for problem in self.problems
+                if not any(start <= problem.start < end for start, end in uncertain)
             ]
         if self.tree.problems:
             self.problems = [self.without_overlaps(problem) for problem in self.problems]

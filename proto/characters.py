@@ -14,7 +14,9 @@ from .tree import Block, Field, ListValue, Problem, Scalar, Tree
 _QUOTES = dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02", '"') | dict.fromkeys(
     "\u2018\u2019\u201a\u201b\u2032\uff07\u00b4", "'"
 )
-_SPACES = frozenset("\u0085\u00a0\u1680\u180e\u202f\u205f\u2028\u2029\u3000") | {chr(code) for code in range(0x2000, 0x200B)}
+_SPACES = frozenset("\u0085\u00a0\u1680\u180e\u202f\u205f\u2028\u2029\u3000") | {
+    chr(code) for code in range(0x2000, 0x200B)
+}
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
 _PUNCTUATION = {chr(ord(character) + 0xFEE0): character for character in ":,;{}<>[]=#-/.+"} | {
     "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
@@ -31,9 +33,9 @@ def not_text(source: bytes) -> Problem | None:
     what = ""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         what = "this is UTF-16, and Caffe reads ASCII or UTF-8: save it as UTF-8 without byte-order mark"
-    elif (
-        source.count(b"\0") > 1 and (b"\0" in head or source.count(b"\0") > len(source) // 20)
-    ) or sum(byte < 9 or 13 < byte < 32 for byte in head) > len(head) // 20 + 1:
+    elif (source.count(b"\0") > 1 and (b"\0" in head or source.count(b"\0") > len(source) // 20)) or sum(
+        byte < 9 or 13 < byte < 32 for byte in head
+    ) > len(head) // 20 + 1:
         what = "this is a binary file, not text format (weights, such as a .caffemodel, are binary)"
     elif re.match(rb"(?i)\s*<(?:!doctype|html|\?xml)\b", head):
         what = "this is a web page, not text format: download the file itself (on GitHub behind 'Raw')"
@@ -103,7 +105,9 @@ def _replacement(character: str, size: int, position: int, source: bytes) -> tup
         return "unicode-space", b" ", b" " * size
     if character in _INVISIBLE:
         # A word that it parts is read as two, and stays so.
-        within_word = source[position - 1 : position].isalnum() and source[position + size : position + size + 1].isalnum()
+        within_word = (
+            source[position - 1 : position].isalnum() and source[position + size : position + size + 1].isalnum()
+        )
         return "unicode-space", b" " if within_word else b"", b" " * size
     return "", b"", b""
 
@@ -128,6 +132,7 @@ def back_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
     whoever says what the token should have been.
     """
     edits = {edit[0]: edit for problem in problems for edit in problem.repair or ()}
+    inside = {place: edit for edit in edits.values() for place in range(edit[0] + 1, edit[1])}
     malformed = {id(item) for item in tree.malformed}
     settled: set[int] = set()
     tree.source = source
@@ -140,33 +145,29 @@ def back_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
             todo += ((None, item) for item in value.items)
         elif value is not None:
             end = value.end
-            _widen(value, source)
+            value.start, value.end = _whole_characters(value.start, end, inside)
             if field is not None and field.end == end:
                 field.end = value.end
             if id(value) in malformed:
                 settled |= _unpad(value, source, edits)
     for number, problem in enumerate(tree.problems):
         if problem.repair:
-            widened = tuple((start, _end_of_character(source, start, end), new) for start, end, new in problem.repair)
-            tree.problems[number] = problem._replace(repair=widened)
-            settled.update(place for start, end, _ in widened for place in range(start, end) if place in edits)
+            repair = tuple((*_whole_characters(start, end, inside), new) for start, end, new in problem.repair)
+            tree.problems[number] = problem._replace(repair=repair)
+            for start, end, _ in repair:
+                settled.update(place for place in range(start, max(end, start + 1)) if place in edits)
     for problem in problems:
         left = tuple(edit for edit in problem.repair or () if edit[0] not in settled)
         if left:
             tree.problems.append(problem._replace(repair=left, start=left[0][0], end=left[-1][1]))
 
 
-def _widen(scalar: Scalar, source: bytes) -> None:
-    while scalar.start > 0 and source[scalar.start] & 0xC0 == 0x80:
-        scalar.start -= 1
-    while scalar.end < len(source) and source[scalar.end] & 0xC0 == 0x80:
-        scalar.end += 1
-
-
-def _end_of_character(source: bytes, start: int, end: int) -> int:
-    while start < end < len(source) and source[end] & 0xC0 == 0x80:
-        end += 1
-    return end
+def _whole_characters(start: int, end: int, inside: dict[int, tuple[int, int, bytes]]) -> tuple[int, int]:
+    """A span of a view without ends within a character; `inside` are the places within those that were replaced."""
+    whole_start = inside[start][0] if start in inside else start
+    if start == end:
+        return whole_start, whole_start
+    return whole_start, inside[end][1] if end in inside else end
 
 
 def _unpad(scalar: Scalar, source: bytes, edits: dict[int, tuple[int, int, bytes]]) -> set[int]:

@@ -77,7 +77,9 @@ def _string(text: bytes, spec: FieldType, message_name: str, schema: Schema) -> 
     quote = text[:1] if text[:1] in (b'"', b"'") else b""
     closing = text[-1:] if text[-1:] in (b'"', b"'") and len(text) > 1 else b""
     if b"\0" in text:
-        return Correction("syntax", "NUL byte in a string: Caffe's parser stops here", text.replace(b"\0", b""), "remove it")
+        return Correction(
+            "syntax", "NUL byte in a string: Caffe's parser stops here", text.replace(b"\0", b""), "remove it"
+        )
     if quote and closing == quote and (where := bad_escape(text[1:-1])) is not None:
         return _backslashes(text[1:-1], where, quote)
     if quote or closing:

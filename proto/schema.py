@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
 
 from .values import INT_RANGES, KNOWN, NOTHING, Known, int_value
 
@@ -17,7 +17,7 @@ NO_DIALECTS: frozenset[str] = frozenset()
 LayerTypes = Mapping[str, frozenset[str]]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _dialects(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -296,12 +296,12 @@ def _rows(name: str) -> list[list[str]]:
     return [line.split("\t") for line in _read(name).splitlines() if line and not line.startswith("#")]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _caffe_layer_types() -> dict[str, frozenset[str]]:
     return {row[0]: _dialects(row[1] if len(row) > 1 else "") for row in _rows("layer_types.tsv")}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _caffe_dialects() -> tuple[Dialect, ...]:
     listed = NO_DIALECTS.union(*_caffe_layer_types().values())
     return tuple(
@@ -315,7 +315,7 @@ def last_seen(message_or_enum: str, name: str) -> str:
     return next((row[2] for row in _rows("dropped.tsv") if row[:2] == [message_or_enum, name]), "")
 
 
-@lru_cache(maxsize=None)
+@cache
 def caffe_schema() -> Schema:
     """The schema of BVLC's Caffe and its forks."""
     return Schema(_read("caffe.schema"), _caffe_layer_types, _caffe_dialects)

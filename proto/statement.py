@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import deque
 
 from .parser import SPACE
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree
@@ -34,6 +35,7 @@ _word_and_name = re.compile(rb"((?:[tT]rue|[fF]alse)|[A-Z][A-Z0-9_]+)([a-z][A-Za
 _field_start = re.compile(rb"(?![A-Za-z]:[\\/])[A-Za-z_][A-Za-z0-9_]*[ \t]*[:{]").match
 _odd_name = re.compile(rb"([^\s:=(){}<>#;,\"'\[\]\0-\x1f\x7f-\xff]+)[ \t]*[:{]").match
 _quoted_name = re.compile(rb"[\"']([A-Za-z_][A-Za-z0-9_]*)[\"'][ \t]*[:{]").match
+_glued_word = re.compile(rb"[;,][^\s{}<>#;,\"'\[\]\0-\x1f]+").match
 _bare_word = re.compile(rb"[^\s{}<>#;,\"'\[\]\0-\x1f]+").match
 _word = re.compile(rb"[^\s{}#;,]+|,(?=[ \t]*[-+.0-9\"'])").match
 _string_with_nul = re.compile(rb"\"(?:[^\"\\\n]|\\[^\n])*\"|'(?:[^'\\\n]|\\[^\n])*'").match
@@ -73,7 +75,7 @@ class Indentation:
         self.flat: set[int] = set()  # the starts of blocks whose fields are not indented
         self.missing = 0
         self.since = len(tree.source)
-        self.surplus: list[list[int]] = []  # from, to, number of braces
+        self.surplus: deque[list[int]] = deque()  # from, to, number of braces
         for problem in braces:
             if problem.kind == "unclosed":
                 self.since = problem.start
@@ -85,10 +87,11 @@ class Indentation:
                 self.surplus.append([start, problem.end, count])
 
     def surplus_at(self, position: int) -> list[int] | None:
-        """The stretch around a position in which braces are too many."""
-        for stretch in self.surplus:
-            if stretch[0] <= position < stretch[1] and stretch[2]:
-                return stretch
+        """The stretch around a position, which only ever grows, in which braces are too many."""
+        while self.surplus and self.surplus[0][1] <= position:
+            self.surplus.popleft()
+        if self.surplus and self.surplus[0][0] <= position and self.surplus[0][2]:
+            return self.surplus[0]
         return None
 
 
@@ -101,7 +104,7 @@ def closed_early(tree: Tree, brace: int) -> int:
     index = bisect_right(fields, brace, key=lambda field: field.start) - 1
     indent = _indent(tree, brace)
     nearest = -1
-    for number in range(index, max(-1, index - 1000), -1):
+    for number in range(index, max(-1, index - MAX_PROBLEMS), -1):
         if isinstance(fields[number].value, Block):
             nearest = max(nearest, number)
             if _indent(tree, fields[number].start) <= indent:
@@ -152,7 +155,8 @@ class Reader:
         self._indentation = indentation
         self._transparent: set[int] = set()  # starts of braces that open nothing
         self._opened_by: dict[int, int] = {}  # start of a block: the problem about its opening bracket
-        self._line_starts: list[int] | None = None
+        self._tree = Tree(source, stack[0], self.problems)
+        self._edits: dict[int, list[tuple[int, int, bytes]]] = {}  # of the repairs that grow
         self._indents: dict[int, int] = {}  # line: where its text begins
         self._absent: set[bytes] = set()  # what was searched for and does not come any more
         self._conflict = (-1, -1)  # the second side of the last merge conflict
@@ -161,7 +165,14 @@ class Reader:
     # -- places ---------------------------------------------------------------------------------------------
 
     def problem(
-        self, kind: str, start: int, end: int, message: str, repair: Edits | None = None, title: str = "", safe: bool = True
+        self,
+        kind: str,
+        start: int,
+        end: int,
+        message: str,
+        repair: Edits | None = None,
+        title: str = "",
+        safe: bool = True,
     ) -> int:
         """Reports a problem and gives its number, -1 if there are too many already."""
         if len(self.problems) >= MAX_PROBLEMS:
@@ -172,8 +183,14 @@ class Reader:
     def also_repair(self, number: int, *edits: tuple[int, int, bytes]) -> None:
         """Adds edits to the repair of a problem that has been reported."""
         if number >= 0:
-            problem = self.problems[number]
-            self.problems[number] = problem._replace(repair=(*(problem.repair or ()), *edits))
+            if number not in self._edits:
+                self._edits[number] = list(self.problems[number].repair or ())
+            self._edits[number] += edits
+
+    def finish(self) -> None:
+        """Writes the repairs that grew into their problems."""
+        for number, edits in self._edits.items():
+            self.problems[number] = self.problems[number]._replace(repair=tuple(edits))
 
     def bad(self, scalar: Scalar) -> Scalar:
         """Marks a scalar as none that the tokenizer would cut."""
@@ -185,20 +202,15 @@ class Reader:
 
     def line_of(self, position: int) -> int:
         """Line of a position, from 1."""
-        if self._line_starts is None:
-            self._line_starts = Tree(self.source, self.stack[0], []).line_starts
-        return bisect_right(self._line_starts, position)
+        return self._tree.line_of(position)
 
     def line_start(self, position: int) -> int:
-        line = self.line_of(position)
-        assert self._line_starts is not None
-        return self._line_starts[line - 1]
+        return self._tree.line_starts[self.line_of(position) - 1]
 
     def line_end(self, position: int) -> int:
         """Where the line ends that holds a position: its line feed, or the end of the file."""
-        line = self.line_of(position)
-        assert self._line_starts is not None
-        return self._line_starts[line] - 1 if line < len(self._line_starts) else len(self.source)
+        line, starts = self.line_of(position), self._tree.line_starts
+        return starts[line] - 1 if line < len(starts) else len(self.source)
 
     def text_start(self, position: int) -> int:
         """Where the text of a line begins, behind its indentation."""
@@ -331,6 +343,7 @@ class Reader:
             return self.list_piece(top, position)
         if position >= len(source):
             self.close_at_end()
+            self.finish()
             return -1
         character = source[position]
         if character in b"<=>|" and source[position : position + 7] in _CONFLICT_MARKS and self.begins_line(position):
@@ -388,7 +401,11 @@ class Reader:
     def join(self, value: Scalar, text: bytes, end: int) -> None:
         value.text += text
         value.end = end
-        if b"\\" in text and bad_escape(text[1:-1]) is not None and not (self.malformed and self.malformed[-1] is value):
+        if (
+            b"\\" in text
+            and bad_escape(text[1:-1]) is not None
+            and not (self.malformed and self.malformed[-1] is value)
+        ):
             self.bad(value)
 
     def separator(self, position: int) -> int:
@@ -422,9 +439,12 @@ class Reader:
         if self.source[after : after + 1] == b":":
             field.colon = after
             after = self.skip(after + 1)
-        if after < len(self.source) and (field.colon >= 0 or self.source[after] in b"{<["):
-            if self.source[after] not in b"}>;,":
-                return self.value(field, after)
+        if (
+            after < len(self.source)
+            and (field.colon >= 0 or self.source[after] in b"{<[")
+            and self.source[after] not in b"}>;,"
+        ):
+            return self.value(field, after)
         return after
 
     def nameless_brace(self, position: int) -> int:
@@ -473,7 +493,13 @@ class Reader:
         found = self.quote(position, end)
         if not self.ends_line(end):
             self.problem(
-                "syntax", position, end, f"expected a field name, found {found}", ((position, end, b""),), "remove it", safe=False
+                "syntax",
+                position,
+                end,
+                f"expected a field name, found {found}",
+                ((position, end, b""),),
+                "remove it",
+                safe=False,
             )
             return end
         number, before = self._prose
@@ -518,7 +544,7 @@ class Reader:
         if value.end != position or value.text[0] not in _QUOTES or self.source[position] not in _NAME_START:
             return -1
         lost = _lost_quote(value.text, 1)
-        if lost is None or not value.text[lost.end() :].strip(b" \t") == value.text[:1]:
+        if lost is None or value.text[lost.end():].strip(b" \t") != value.text[:1]:
             return -1
         if len(value.text) != value.end - value.start:
             return -1
@@ -552,7 +578,12 @@ class Reader:
         if stray:
             end = stray.end(1)
             self.problem(
-                "syntax", after, end, f"expected '{{' after '{name}', found '{self.quote(after, end)}'", ((after, end, b""),), "remove it"
+                "syntax",
+                after,
+                end,
+                f"expected '{{' after '{name}', found '{self.quote(after, end)}'",
+                ((after, end, b""),),
+                "remove it",
             )
             self.stack[-1].fields.append(field)
             return self.value(field, stray.end() - 1)
@@ -603,7 +634,11 @@ class Reader:
         plain = _skip(source, end)
         assert plain is not None
         after = plain.end()
-        if not (source[after : after + 2] == b"//" and source[after + 2 : after + 3].isalnum() and self.same_line(end, after)):
+        if not (
+            source[after : after + 2] == b"//"
+            and source[after + 2 : after + 3].isalnum()
+            and self.same_line(end, after)
+        ):
             after = self.skip(after)
         if after >= len(source):
             return self.missing_value(field, after, "the end of the file")
@@ -624,7 +659,9 @@ class Reader:
         if not fields or fields[-1] is not field:
             fields.append(field)
         if field.colon >= 0:
-            self.problem("missing-value", field.start, field.end, f"expected a value after '{field.name}:', found {found}")
+            self.problem(
+                "missing-value", field.start, field.end, f"expected a value after '{field.name}:', found {found}"
+            )
         else:
             self.problem(
                 "missing-value", field.start, field.name_end,
@@ -672,7 +709,12 @@ class Reader:
                 return self.junk(field.start)
         if source[after : after + 1] == b"}" and self.opens_wrong_way(field, after):
             self.problem(
-                "syntax", after, after + 1, f"expected '{{' after '{field.name}', found '}}'", ((after, after + 1, b"{"),), "write '{'"
+                "syntax",
+                after,
+                after + 1,
+                f"expected '{{' after '{field.name}', found '}}'",
+                ((after, after + 1, b"{"),),
+                "write '{'",
             )
             fields.append(field)
             return self.open(field, Block(after, after + 1))
@@ -811,6 +853,8 @@ class Reader:
         if word is None:
             return position + 1
         end = word.end()
+        while b"=" in word[0] and (more := _glued_word(source, end)):  # a=b;c=d
+            end = more.end()
         closing = end + 1
         if source[end:closing] in (b'"', b"'") and (closing == len(source) or source[closing] in _AFTER_WORD):
             return closing
@@ -841,12 +885,19 @@ class Reader:
         """The next of the things a list is made of, up to its end."""
         source = self.source
         values = top.values
-        if position >= len(source) or source[position] in b"}>)" or (
-            source[position] in _NAME_START and _field_start(source, position)
+        if (
+            position >= len(source)
+            or source[position] in b"}>)"
+            or (source[position] in _NAME_START and _field_start(source, position))
         ):
             end = values.items[-1].end if values.items else values.start + 1
             self.problem(
-                "syntax", values.start, values.start + 1, "the list is not closed: expected ']'", ((end, end, b"]"),), "insert ']'"
+                "syntax",
+                values.start,
+                values.start + 1,
+                "the list is not closed: expected ']'",
+                ((end, end, b"]"),),
+                "insert ']'",
             )
             self.close_list(end)
             return position
@@ -870,9 +921,7 @@ class Reader:
                 )  # fmt: skip
             return position + 1
         if character in b";:":
-            self.problem(
-                "syntax", position, position + 1, f"expected a value in the list, found '{chr(character)}'"
-            )
+            self.problem("syntax", position, position + 1, f"expected a value in the list, found '{chr(character)}'")
             return position + 1
         if top.needs_comma:
             last = values.items[-1]
@@ -961,6 +1010,8 @@ class Reader:
 
     def closes_nothing(self, position: int) -> int:
         """A brace when no block is open, together with those that follow it directly."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            return position + 1
         last = self.problems[-1] if self.problems else None
         if last and last.kind == "extra-brace" and not self.source[last.end : position].strip():
             self.problems[-1] = last._replace(end=position + 1)
@@ -968,7 +1019,7 @@ class Reader:
                 self.also_repair(len(self.problems) - 1, (position, position + 1, b""))
             return position + 1
         fields = self.stack[0].fields
-        index = closed_early(Tree(self.source, self.stack[0], []), position)
+        index = closed_early(self._tree, position)
         # Fields between the block before and its brace: it was closed too early, and not by this brace.
         early = index < len(fields) - 1
         if early:
@@ -986,9 +1037,7 @@ class Reader:
         parent = self.stack[-1]
         if self.source[block.start : block.open_end] in (b"<", b"(", b"["):
             self.special -= 1
-        if block.start in self._transparent:
-            self.special -= 1
-        elif isinstance(parent, _OpenList):
+        if block.start in self._transparent or isinstance(parent, _OpenList):
             self.special -= 1
         else:
             parent.fields[-1].end = end
@@ -1036,7 +1085,7 @@ class Reader:
         if len(named) <= 8 and not in_list and not self.holds_itself(named):
             eol = b"\r\n" if source[self.line_start(outermost.start) - 2 :][:2] == b"\r\n" else b"\n"
             text = b"" if source.endswith(b"\n") else eol
-            for closer, (_, depth) in zip(closers, reversed(named)):
+            for closer, (_, depth) in zip(closers, reversed(named), strict=False):
                 opened = self.stack[depth].start
                 text += source[self.line_start(opened) : self.text_start(opened)] + closer + eol
             repair = ((size, size, text),)
@@ -1151,10 +1200,10 @@ class Reader:
         holder = self.holder(len(self.stack) - 1)
         assert holder is not None
         last_end = block.fields[-1].end if block.fields else block.open_end
-        line_end = source.find(b"\n", last_end, position)
-        where = line_end + 1 if line_end >= 0 else self.line_start(position)
+        where = min(self.line_end(last_end) + 1, self.line_start(position))
         closer = self.closer(block)
-        text = source[self.line_start(holder.start) : self.text_start(holder.start)] + closer + self.eol(where)
+        indent = source[self.line_start(holder.start) : self.text_start(holder.start)]
+        text = indent + closer + self.eol(where)
         self.problem(
             "missing-brace", position, position,
             f"expected '{closer.decode()}' before this line: '{holder.name}' opened on line {self.line_of(block.start)}"

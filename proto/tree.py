@@ -7,7 +7,7 @@ The bytes of the file are the truth. A node holds no text of its own but positio
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 
 class Problem(NamedTuple):
@@ -70,7 +70,7 @@ class ListValue:
         self.items: list[Scalar | Block] = []
 
 
-Value = Union[Scalar, Block, ListValue]
+Value = Scalar | Block | ListValue
 
 
 class Field:

@@ -60,7 +60,7 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
     normalised = any(layer.kind is not None and layer.kind.normalises for layer in forward.net.layers)
     for param, gradient in back.gradients.items():
         number = param.count or 1
-        if param.role in BIASES:
+        if param.role in BIASES:  # noqa: SIM108
             each = abs(gradient.drift)
         else:
             each = math.sqrt(gradient.square) if gradient.square > 0 else 0.0
