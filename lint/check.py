@@ -42,6 +42,7 @@ class Options(NamedTuple):
     statistics: bool = False
     dialect: str | None = None
     caffe_version: str | None = None
+    deploy: str | None = None
     proto: str | None = None
     input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
     config: str | None = None
@@ -57,6 +58,8 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         raise Trouble("no file or folder given")
     if options.output_dir and not options.fix:
         raise Trouble("--output-dir goes with --fix")
+    if options.deploy and not os.path.isfile(options.deploy):
+        raise Trouble(f"--deploy {options.deploy}: no such file")
     if options.fix and options.diff:
         raise Trouble("--fix writes and --diff only shows: one of the two")
     trouble: list[str] = []
@@ -167,6 +170,7 @@ class _SettingsOfPaths:
             fail_on=options.fail_on or settings.fail_on,
             dialect=options.dialect or settings.dialect,
             caffe_version=options.caffe_version or settings.caffe_version,
+            deploy=options.deploy,
             input_shapes={**settings.input_shapes, **dict(options.input_shape)},
         )
         settings.check(self.schema)

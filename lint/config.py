@@ -42,6 +42,7 @@ class Settings(NamedTuple):
     fail_on: str = "warning"
     dialect: str | None = None
     caffe_version: str | None = None
+    deploy: str | None = None
     exclude: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
     options: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - never changed, only replaced

@@ -212,6 +212,7 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
         files.get,
         settings.caffe_version,
         files.given,
+        deploy=settings.deploy,
         input_shapes=settings.input_shapes,
         layers=settings.layers.values(),
         facts=settings.facts,

@@ -84,7 +84,7 @@ class Nets:
     """The nets of a run of checks, each built once for each state, however many solvers use it.
 
     `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `facts` what
-    is known of the data. `level` and `stages` are those of `caffe train`'s command line.
+    is known of the data, `deploy` the path of the deploy net. `level` and `stages` are those of `caffe train`'s command line.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Nets:
         given: Container[str] = (),
         *,
         input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+        deploy: str | None = None,
         layers: Collection[Description] = (),
         facts: DataFacts | None = None,
         level: int = 0,
@@ -102,6 +103,7 @@ class Nets:
         self._open = open_file
         self._given = given
         self._caffe_version = caffe_version
+        self._deploy_path = deploy
         self._input_shapes = input_shapes
         self._described = _described(layers)
         self._facts = facts
@@ -160,8 +162,8 @@ class Nets:
         ]
 
     def _deploy(self, train: SourceFile) -> NetInPhase | None:
-        """The deploy net beside a training net, if there is one."""
-        path = deploy_beside(train.path, self._given)
+        """The deploy net that was named, or else the one beside a training net, if there is one."""
+        path = self._deploy_path or deploy_beside(train.path, self._given)
         if path is None:
             return None
         try:

@@ -218,6 +218,15 @@ def test_a_deploy_net_beside_the_training_net() -> None:
     assert check_files(files, select=("N407",)) == []
 
 
+def test_a_deploy_net_that_is_named() -> None:
+    train = DATA + HEAD + SECOND + THIRD + 'layer {\n  name: "loss"' + LOSS.replace("ip1", "ip3")
+    used = (DEPLOY + HEAD + SECOND + THIRD).replace('name: "ip2"', 'name: "ip_2"')
+    files = {"solver.prototxt": 'net: "net.prototxt"\n', "net.prototxt": train, "other/used.prototxt": used}
+    assert check_files(files, select=("N407",)) == []
+    findings = check_files(files, select=("N407",), deploy="other/used.prototxt")
+    assert [(finding.place.path, finding.place.line) for finding in findings] == [("other/used.prototxt", 14)]
+
+
 def test_without_the_training_net_nothing_is_said() -> None:
     files = {"solver.prototxt": SOLVER.replace("train.prototxt", "gone.prototxt"), "test.prototxt": TRAIN}
     assert check_files(files, select=("E221", "N4")) == []
