@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -280,7 +281,12 @@ def test_a_pipe_that_is_closed_early_is_no_error(folder: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX systems")
 def test_ctrl_c_ends_it_without_a_traceback(folder: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "caffe_lint", "-"], cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "caffe_lint", "-"],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # What runs in the background may have been told to ignore the signal, and its children with it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(1)
     process.send_signal(signal.SIGINT)
