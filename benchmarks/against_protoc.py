@@ -2,9 +2,9 @@
 
     python benchmarks/against_protoc.py [--corpus ../shared/corpus] [--mutations 100000] [--seed 1] [--jobs 2]
 
-Every file of the corpus, and mutated pieces of them, are read by both: each has to be accepted by both, with equal bytes
-on the wire, or refused by both. Accepted by us is what has no problem but those that protoc does not look for: layer
-types, which it does not know, and required fields, which `--encode` lets pass.
+Every file of the corpus, and mutated pieces of them, are read by both: each has to be accepted by both, with equal
+bytes on the wire, or refused by both. Accepted by us is what has no problem but those that protoc does not look for:
+layer types, which it does not know, and required fields, which `--encode` lets pass.
 
 protoc gets the schema of the very Caffe that the file was found to be for: its fields and enum values in its own forms.
 """
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib import resources
 from pathlib import Path
@@ -75,13 +75,15 @@ class Protoc:
         file = next(file for file in DescriptorSet.FromString(descriptors).file if file.package == "caffe_lint")
         self._take_apart("", file.message_type, file.enum_type)
 
-    def _take_apart(self, scope: str, messages: list[DescriptorProto], enums: list[EnumDescriptorProto]) -> None:
+    def _take_apart(
+        self, scope: str, messages: Iterable[DescriptorProto], enums: Iterable[EnumDescriptorProto]
+    ) -> None:
         for enum in enums:
             self._enums[scope + enum.name] = enum
         for message in messages:
             for field in message.field:
                 self._fields[scope + message.name, field.number] = field
-            self._take_apart(f"{scope}{message.name}.", list(message.nested_type), list(message.enum_type))
+            self._take_apart(f"{scope}{message.name}.", message.nested_type, message.enum_type)
 
     def encode(self, source: bytes, type_name: str, dialect: str) -> tuple[bytes | None, str]:
         """The bytes of a text on the wire, None if it is refused, and what protoc says."""
@@ -217,7 +219,7 @@ def corpus_files(corpus: Path) -> list[Path]:
 def pieces(sources: list[bytes], seed: int) -> list[tuple[bytes, str]]:
     """Small pieces of files, some of each, with what they are read as."""
     chance = random.Random(seed)
-    found = []
+    found: list[tuple[bytes, str]] = []
     for source in sources:
         type_name = type_of(source)
         found += ((piece, type_name) for piece in mutate.cuts(source, chance, (40, 100, 100, 300, 300, 1000)))

@@ -175,6 +175,9 @@ class _Binder:
             return
         entries = message.entries
         name = spec.name
+        if name == "layers" and isinstance(node, Block) and _is_of_todays_form(node) and "layer" in message.type.fields:
+            self.misnamed_layer(message, field, node, depth)
+            return
         if len(spec.variants) > 1 and not self.settled:
             form = self.form(spec, field, name in entries, depth)
             self.forms.add((spec, form))
@@ -242,7 +245,8 @@ class _Binder:
         """A value that BVLC's enum does not have."""
         enum = spec.enum
         if dialects == {HISTORY} and self.dialect != HISTORY:
-            said = f"{enum.name} has no value {name} in any known Caffe of today: BVLC's had it until {last_seen(enum.name, name)}"
+            until = last_seen(enum.name, name)
+            said = f"{enum.name} has no value {name} in any known Caffe of today: BVLC's had it until {until}"
             self.complain("unknown-value", node.start, node.end, said)
         else:
             self.uses.append(Use(dialects, "value", name, enum.name, node.start, node.end))
@@ -256,7 +260,7 @@ class _Binder:
         if found.text is not None:
             glued = self.tree.source[node.end : node.end + 1].isalnum() and found.text[-1:].isalnum()
             repair = ((node.start, node.end, found.text + b" " * glued),)
-            written.extend((spec.read(text), node, field) for text in found.many or (found.text,))
+            written += [(spec.read(text), node, field) for text in found.many or (found.text,)]
         start = node.start + found.at if node.end - node.start == len(node.text) else node.start
         self.complain(found.kind, start, node.end, found.message, repair, found.title)
 
@@ -300,6 +304,14 @@ class _Binder:
         said = f"'{field.name}' is written twice in one {message.type.name}, which takes it once{says}"
         title = "remove the second one" if repair else ""
         self.complain("repeated-field", field.start, field.name_end, said, repair, title)
+
+    def misnamed_layer(self, message: Message, field: Field, node: Block, depth: int) -> None:
+        """A layer of today's form in the field of the old one."""
+        type = message.type.fields["layer"].message
+        message.entries.setdefault("layer", []).append((self.block(node, type, depth + 1), node, field))
+        said = "'layers' takes layers of the old form, with a type such as CONVOLUTION; today's stand in 'layer'"
+        repair = ((field.start, field.name_end, b"layer"),)
+        self.complain("wrong-type", field.start, field.name_end, said, repair, "write 'layer'")
 
     def unknown_field(self, message: Message, field: Field, depth: int) -> None:
         self.reported.add(id(field))
@@ -477,6 +489,17 @@ def _corrections() -> Any:
     from . import corrections
 
     return corrections
+
+
+def _is_of_todays_form(layer: Block) -> bool:
+    """Whether a layer has its type in quotes, and nothing that only layers of the old form have."""
+    quoted = False
+    for field in layer.fields:
+        if field.name in ("blobs_lr", "weight_decay", "layer"):
+            return False
+        value = field.value
+        quoted = quoted or (field.name == "type" and isinstance(value, Scalar) and value.text[0] in b"\"'")
+    return quoted
 
 
 def _removable(source: bytes, field: Field) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """Characters that are not what they look like, and files that are no text at all.
 
-Word processors, web pages and input methods leave typographic quotes, no-break spaces and full-width punctuation where
-text format knows ASCII only. A *view* is the source with such characters replaced by what they look like, filled up with
-spaces to the same length, so that every place in it is a place in the source.
+Word processors, web pages and input methods leave typographic quotes, no-break spaces and full-width punctuation
+where text format knows ASCII only. A *view* is the source with such characters replaced by what they look like, filled
+up with spaces to the same length, so that every place in it is a place in the source.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _characters(run: bytes) -> list[tuple[str, int]]:
 
 
 def _replacement(character: str, size: int, position: int, source: bytes) -> tuple[str, bytes, bytes]:
-    """The kind of problem that a character is (none: empty), what is to be written for it, and that padded to its size."""
+    """The kind of problem that a character is (none: empty), what to write for it, and that padded to its size."""
     if character == "\ufeff" and position == 0:
         return "byte-order-mark", b"", b" " * size
     if character in _QUOTES:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from .tree import Block, Field, Scalar, Tree
 
 if TYPE_CHECKING:
-    from .statement import Indentation, Reader
+    from .braces import Indentation
+    from .statement import Reader
 
 SPACE = rb"[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n[ \t\n\v\f\r]*|\Z))*"
 
@@ -57,7 +58,7 @@ def parse(source: bytes) -> Tree:
 def _parse_again(tree: Tree) -> Tree:
     """The tree of a file that is no proper text format, read in the way that leaves least to complain about."""
     from . import characters
-    from .statement import Indentation, brace_problems
+    from .braces import Indentation, brace_problems
 
     source = tree.source
     strange = characters.not_text(source)

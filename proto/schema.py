@@ -78,7 +78,7 @@ class FieldType:
     common: bool
     variants: tuple[FieldType, ...]
     known: Known
-    inner: MessageType | None  # what a block in a common message field is
+    inner: MessageType | None  # what a block in a common message field is, if it can be nothing else
     message: MessageType  # the type of a message field
     enum: EnumType  # the type of an enum field
     default: object  # the declared default, or what C++ reads from a field that is not set and declares none
@@ -97,7 +97,9 @@ class FieldType:
         elif name == "enum":
             self.enum = self._schema.enum(self.type_name)
         elif name == "inner":
-            self.inner = self.message if self.common and self.kind == "message" else None
+            # Layers of the old form may turn out to be of today's; the binder looks at them one by one.
+            plain = self.common and self.kind == "message" and self.type_name != "V1LayerParameter"
+            self.inner = self.message if plain else None
         elif name == "known":
             self.known = self._known()
         elif name in FieldType.__slots__:
@@ -311,7 +313,7 @@ def _caffe_dialects() -> tuple[Dialect, ...]:
 
 
 def last_seen(message_or_enum: str, name: str) -> str:
-    """The month, such as 2014-03, in which BVLC's Caffe last had a field or value that it has dropped; empty if not known."""
+    """The month, such as 2014-03, in which BVLC's Caffe last had what it has dropped; empty if that is not known."""
     return next((row[2] for row in _rows("dropped.tsv") if row[:2] == [message_or_enum, name]), "")
 
 

@@ -6,8 +6,9 @@ The bytes of the file are the truth. A node holds no text of its own but positio
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import NamedTuple
+
+from .lines import Lines
 
 
 class Problem(NamedTuple):
@@ -103,7 +104,7 @@ class Tree:
     surplus brace leaves open what belongs to which block.
     """
 
-    __slots__ = ("_last", "_line_starts", "malformed", "problems", "root", "source", "uncertain")
+    __slots__ = ("_last", "_lines", "malformed", "problems", "root", "source", "uncertain")
 
     def __init__(
         self,
@@ -118,25 +119,24 @@ class Tree:
         self.problems = problems
         self.malformed = malformed if malformed is not None else []
         self.uncertain = uncertain if uncertain is not None else []
-        self._line_starts: list[int] | None = None
+        self._lines: Lines | None = None
         self._last = (0, 0, 0)
+
+    @property
+    def lines(self) -> Lines:
+        """The lines of the file."""
+        if self._lines is None or self._lines.source is not self.source:
+            self._lines = Lines(self.source)
+        return self._lines
 
     @property
     def line_starts(self) -> list[int]:
         """Byte offset of the first byte of every line, in order."""
-        if self._line_starts is None:
-            starts = [0]
-            find = self.source.find
-            position = find(b"\n")
-            while position >= 0:
-                starts.append(position + 1)
-                position = find(b"\n", position + 1)
-            self._line_starts = starts
-        return self._line_starts
+        return self.lines.starts
 
     def line_of(self, offset: int) -> int:
         """Line of a byte offset, from 1."""
-        return bisect_right(self.line_starts, offset)
+        return self.lines.number(offset)
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Line and column of a byte offset, both from 1, the column in characters as editors count them.

@@ -58,7 +58,8 @@ class Known(dict[bytes, Any]):
 
 def string_value(text: bytes) -> str | None:
     """One or several adjacent strings in quotes; bytes that are no UTF-8 become surrogates."""
-    if text[0] == 0x22 and text.find(b'"', 1) == len(text) - 1 > 0 and b"\\" not in text:
+    plain = text[0] == 0x22 and text.find(b'"', 1) == len(text) - 1 > 0
+    if plain and not (b"\\" in text or b"\0" in text or b"\n" in text):
         return text[1:-1].decode("utf-8", "surrogateescape")
     value = bytes_value(text)
     return None if value is None else value.decode("utf-8", "surrogateescape")
@@ -115,7 +116,8 @@ def _unescaped(escape: re.Match[bytes]) -> bytes:
     if single:
         return bytes([_SIMPLE_ESCAPES[single]])
     code = int(short or long, 16)
-    return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else escape[0]
+    # What is no character comes out as an escape again.
+    return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b"\\U%08x" % code
 
 
 def bool_value(text: bytes) -> bool | None:

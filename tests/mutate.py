@@ -26,7 +26,12 @@ WORDS = (
     b"true false True False TRUE t f T F 1 0 yes MAX AVE TRAIN TEST train LEVELDB CONVOLUTION nan inf layer layers name "
     b"type top bottom param lr_mult reserved _ a A"
 ).split(b" ")
-ESCAPES = [*rb"\n \t \\ \' \" \? \a \b \f \r \v \0 \8 \1 \12 \123 \1234 \400 \777 \x \x4 \x41 \xg \X41 \u12 \u1234 \ud83d " rb"\ud83d\ude00 \U00012345 \U0010FFFF \U00110000 \U12345678 \q \d \M \e \U0001".split(b" "), b"\\", b"\\\n"]
+ESCAPES = [
+    *rb"\n \t \\ \' \" \? \a \b \f \r \v \0 \8 \1 \12 \123 \1234 \400 \777 \x \x4 \x41 \xg \X41 \u12 \u1234 \ud83d "
+    rb"\ud83d\ude00 \U00012345 \U0010FFFF \U00110000 \U12345678 \q \d \M \e \U0001".split(b" "),
+    b"\\",
+    b"\\\n",
+]
 STRANGE = [
     b"\0", b"\x01", b"\x07", b"\x0b", b"\x0c", b"\x1a", b"\x1b", b"\x7f", b"\x80", b"\xa0", b"\xff", b"\xc2\xa0", b"\xe2\x80\x8b",
     b"\xe2\x80\x9c", b"\xe2\x80\x9d", b"\xe2\x80\x99", b"\xef\xbb\xbf", b"\xe3\x80\x80", b"\xef\xbc\x9a", b"\xe2\x88\x92", b"\xc3\xa4",

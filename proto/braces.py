@@ -1,0 +1,168 @@
+"""Braces that are missing or too many, and what the indentation says about them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+
+from .lines import Lines
+from .tree import Block, Field, ListValue, Problem, Tree
+
+# How far back the block is looked for that was closed too early.
+_FIELDS_BACK = 1000
+
+
+class OpenList(Block):
+    """A list among the open blocks. `comma` is where the last one stands while no value has followed it, else -1."""
+
+    __slots__ = ("comma", "lacks_comma", "needs_comma", "values")
+
+    def __init__(self, values: ListValue) -> None:
+        super().__init__(values.start, values.start + 1)
+        self.values = values
+        self.comma = -1
+        self.needs_comma = False
+        self.lacks_comma = -1  # the problem that lists the missing commas
+
+
+def holder_of(open_blocks: Sequence[Block], depth: int) -> Field | None:
+    """The field whose value is the open block at a depth; None for an item of a list."""
+    parent = open_blocks[depth - 1]
+    return None if isinstance(parent, OpenList) or not parent.fields else parent.fields[-1]
+
+
+def brace_problems(tree: Tree) -> list[Problem]:
+    """The problems of a tree that say that its braces do not add up."""
+    return [problem for problem in tree.problems if problem.kind in ("unclosed", "missing-brace", "extra-brace")]
+
+
+def open_at_end(tree: Tree) -> list[Field]:
+    """The fields whose blocks the end of the file finds open, from the outermost to the innermost."""
+    found = []
+    block = tree.root
+    while block.fields:
+        last = block.fields[-1]
+        if not isinstance(last.value, Block) or last.value.close < len(tree.source):
+            break
+        found.append(last)
+        block = last.value
+    return found
+
+
+def closed_early(fields: Sequence[Field], lines: Lines, brace: int) -> int:
+    """The last of the outermost fields that may have lost its end to a brace that closes nothing; -1 for none.
+
+    That is the last block no further in than the brace.
+    """
+    index = bisect_right(fields, brace, key=lambda field: field.start) - 1
+    indent = lines.indent(brace)
+    nearest = -1
+    for number in range(index, max(-1, index - _FIELDS_BACK), -1):
+        if isinstance(fields[number].value, Block):
+            nearest = max(nearest, number)
+            if lines.indent(fields[number].start) <= indent:
+                return number
+    return nearest
+
+
+class Indentation:
+    """What the indentation says about the braces of a file in which they do not add up.
+
+    It is asked from the block on that is never closed, and before each brace that closes nothing, back to the start of
+    the block that was closed before it; and for no more braces than are wrong. A question that is answered with yes
+    counts as a brace found. Questions go forward through the file.
+    """
+
+    def __init__(self, tree: Tree, braces: Sequence[Problem]) -> None:
+        self.lines = tree.lines
+        self._missing = 0
+        self._since = len(tree.source)
+        self._surplus: deque[list[int]] = deque()  # from, to, number of braces
+        self._flat: set[int] = set()  # the starts of blocks whose fields are not indented
+        for problem in braces:
+            if problem.kind == "unclosed":
+                self._since = problem.start
+                self._missing = len(open_at_end(tree))
+            else:
+                index = closed_early(tree.root.fields, tree.lines, problem.start)
+                start = tree.root.fields[index].start if index >= 0 else 0
+                self._surplus.append([start, problem.end, tree.source.count(b"}", problem.start, problem.end)])
+
+    def _asks(self, position: int) -> bool:
+        return position > self._since and self._missing > 0 and self.lines.begins_at(position)
+
+    def repeats_start(self, open_blocks: Sequence[Block], position: int, name: str) -> bool:
+        """Whether the line of `position` opens the very block that the line before has opened."""
+        block, holder = open_blocks[-1], holder_of(open_blocks, len(open_blocks) - 1)
+        if not self._asks(position) or holder is None or block.fields or holder.name != name:
+            return False
+        if self.lines.indent(position) > self.lines.indent(holder.start):
+            return False
+        between = self.lines.source[block.open_end : position]
+        repeats = between.isspace() and b"\n" in between
+        self._missing -= repeats
+        return repeats
+
+    def lost_before_field(self, open_blocks: Sequence[Block], position: int, name: str, *, opens: bool) -> bool:
+        """Whether the innermost block lost its brace before the line on which the field `name` begins.
+
+        A line no deeper than the one that opened the block shows that; in a block whose fields are not indented, the
+        start of a block of a name that is already open.
+        """
+        holder = holder_of(open_blocks, len(open_blocks) - 1)
+        if not self._asks(position) or holder is None or self.lines.same(holder.start, position):
+            return False
+        block = open_blocks[-1]
+        lost = self.lines.indent(position) <= self.lines.indent(holder.start)
+        if lost and not block.fields:
+            self._flat.add(block.start)
+        if block.start in self._flat:
+            outer = range(max(1, len(open_blocks) - self._missing), len(open_blocks))
+            holders = (holder_of(open_blocks, depth) for depth in outer)
+            lost = opens and any(holder is not None and holder.name == name for holder in holders)
+        self._missing -= lost
+        return lost
+
+    def lost_before_brace(self, open_blocks: Sequence[Block], position: int) -> bool:
+        """Whether the innermost block lost its brace before a brace that belongs to the block around it."""
+        if len(open_blocks) < 3 or not self._asks(position) or open_blocks[-1].start in self._flat:
+            return False
+        inner = holder_of(open_blocks, len(open_blocks) - 1)
+        outer = holder_of(open_blocks, len(open_blocks) - 2)
+        if inner is None or outer is None:
+            return False
+        lost = self.lines.indent(outer.start) >= self.lines.indent(position) < self.lines.indent(inner.start)
+        self._missing -= lost
+        return lost
+
+    def turned(self, open_blocks: Sequence[Block], position: int) -> bool:
+        """Whether a `{` without a name stands where the brace should that closes the innermost block."""
+        holder = holder_of(open_blocks, len(open_blocks) - 1)
+        turned = (
+            holder is not None
+            and self._asks(position)
+            and self.lines.ends_at(position + 1)
+            and self.lines.indent(position) == self.lines.indent(holder.start)
+        )
+        self._missing -= turned
+        return turned
+
+    def surplus(self, open_blocks: Sequence[Block], position: int) -> bool:
+        """Whether a brace does not stand where the one should that closes the innermost block."""
+        while self._surplus and self._surplus[0][1] <= position:
+            self._surplus.popleft()
+        holder = holder_of(open_blocks, len(open_blocks) - 1)
+        if not self._surplus or self._surplus[0][0] > position or not self._surplus[0][2] or holder is None:
+            return False
+        lines = self.lines
+        if lines.same(holder.start, position):
+            return False
+        if lines.begins_at(position):
+            surplus = lines.indent(position) > lines.indent(holder.start) and open_blocks[-1].start not in self._flat
+        else:
+            # Behind another brace on this line, while its own block began on a line of its own.
+            before = lines.source[lines.text_start(position) : position]
+            surplus = lines.begins_at(holder.start) and (b"{" in before or b"}" in before)
+        self._surplus[0][2] -= surplus
+        return surplus

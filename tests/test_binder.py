@@ -1,0 +1,314 @@
+"""A file as a message: values with their types and places, the dialect it is in, and what each mistake was meant as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from caffe_lint.fixes.apply import edited
+from caffe_lint.fixes.edit import Edit
+from caffe_lint.proto.binder import Bound, bind, nearest_name, plain
+from caffe_lint.proto.parser import parse
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.proto.values import bool_value, float_value, int_value, string_value
+from caffe_lint.proto.wire import to_protobuf
+
+CONVOLUTION = """\
+layer {
+  name: "conv1"
+  type: "Convolution"
+  bottom: "data"
+  top: "conv1"
+  convolution_param { num_output: 8 kernel_size: 3 kernel_size: 5 weight_filler { type: "msra" } }
+}
+"""
+
+
+def net(text: str | bytes, dialect: str | None = None) -> Bound:
+    return read(text, "NetParameter", dialect)
+
+
+def solver(text: str | bytes, dialect: str | None = None) -> Bound:
+    return read(text, "SolverParameter", dialect)
+
+
+def read(text: str | bytes, type_name: str, dialect: str | None = None) -> Bound:
+    tree = parse(text.encode() if isinstance(text, str) else text)
+    assert tree.problems == []
+    return bind(tree, caffe_schema(), type_name, dialect)
+
+
+def kinds(bound: Bound) -> list[str]:
+    return [problem.kind for problem in bound.problems]
+
+
+def repaired(text: str, type_name: str) -> str:
+    """A text after all repairs."""
+    bound = read(text, type_name)
+    edits = {Edit(*edit) for problem in bound.problems for edit in problem.repair or ()}
+    return edited(text.encode(), edits).decode()
+
+
+# -- values and their places --------------------------------------------------------------------------------------
+
+
+def test_a_message_gives_values_defaults_and_what_is_written() -> None:
+    (layer,) = net(CONVOLUTION).message["layer"]
+    param = layer["convolution_param"]
+    assert (layer["name"], layer["bottom"], param["num_output"]) == ("conv1", ["data"], 8)
+    assert param["kernel_size"] == [3, 5]
+    assert (param["bias_term"], param["group"], param["engine"]) == (True, 1, "DEFAULT")
+    assert (layer["pooling_param"]["pool"], layer["loss_weight"], layer["phase"]) == ("MAX", [], "TRAIN")
+    assert "num_output" in param
+    assert "group" not in param
+    assert (param.get("group"), param.get("group", 2), param.get("num_output")) == (None, 2, 8)
+    with pytest.raises(KeyError):
+        layer["colour"]
+
+
+def test_a_value_is_found_in_the_text_and_so_is_what_would_hold_it() -> None:
+    bound = net(CONVOLUTION)
+    (layer,) = bound.message["layer"]
+
+    def text(span: tuple[int, int]) -> str:
+        return CONVOLUTION[span[0] : span[1]]
+
+    assert text(layer.span("name")) == '"conv1"'
+    assert text(layer.at("convolution_param.kernel_size[1]")) == "5"
+    assert text(layer.at("convolution_param.weight_filler.type")) == '"msra"'
+    assert text(layer.at("convolution_param.weight_filler.std")) == '{ type: "msra" }'
+    assert text(layer.at("convolution_param.bias_filler.value")).startswith("{ num_output")
+    assert text(layer.at("pooling_param.pool")).startswith("{\n  name")
+    assert text(layer["pooling_param"].span("pool")).startswith("{\n  name")
+    assert layer.field("bottom", 1) is None
+    with pytest.raises(KeyError):
+        layer.at("convolution_param.colour")
+
+
+def test_lists_and_single_values_of_a_repeated_field_are_one_list_in_their_order() -> None:
+    assert solver("stepvalue: 1 stepvalue: [2, 3] stepvalue: 4").message["stepvalue"] == [1, 2, 3, 4]
+    assert [layer["name"] for layer in net('layer [{ name: "a" }, < name: "b" >]').message["layer"]] == ["a", "b"]
+
+
+def test_enum_values_are_names_also_when_written_as_numbers() -> None:
+    assert solver("solver_mode: 0").message["solver_mode"] == "CPU"
+
+
+def test_text_is_read_with_its_escapes() -> None:
+    assert solver(rb'net: "a\tb\x41\101\u00e4" "c" ' + b"'d'").message["net"] == "a\tbAA\u00e4cd"
+
+
+def test_the_message_is_the_one_that_protobuf_has() -> None:
+    real: Any = to_protobuf(net(CONVOLUTION).message)
+    assert real.layer[0].convolution_param.kernel_size == [3, 5]
+
+
+@pytest.mark.parametrize("depth", [99, 101, 5000])
+def test_nesting_has_a_bound(depth: int) -> None:
+    # No message of Caffe's holds itself, so below a few levels all is unknown.
+    bound = net("layer {" * depth + "}" * depth)
+    assert kinds(bound) == ["unknown-field"]
+
+
+# -- what a text stands for ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"0", 0), (b"-7", -7), (b"0x1F", 31), (b"-0x1f", -31), (b"017", 15), (b"00", 0),
+        (b"08", None), (b"1.0", None), (b"1e3", None), (b"1_0", None), (b"+1", None), (b"0o7", None), (b"0b1", None), (b"", None),
+        (b"- 1", None), (b"9" * 5000, None),
+    ],
+)  # fmt: skip
+def test_whole_numbers(text: bytes, value: int | None) -> None:
+    assert int_value(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"1", 1.0), (b".5", 0.5), (b"-1.", -1.0), (b"1.5e-3F", 0.0015), (b"0f", 0.0), (b"inf", float("inf")),
+        (b"-Infinity", float("-inf")), (b"1e999", float("inf")), (b"9" * 400, float("inf")),
+        (b"0x10", None), (b"010", None), (b"00.5", None), (b"1_0", None), (b"+1", None), (b"inff", None), (b"1ff", None), (b".", None),
+        (b"--1", None), (b"e5", None),
+    ],
+)  # fmt: skip
+def test_numbers(text: bytes, value: float | None) -> None:
+    assert float_value(text) == value
+
+
+def test_truth_values() -> None:
+    texts = [b"true", b"True", b"t", b"1", b"0x1", b"false", b"False", b"f", b"0", b"TRUE", b"yes", b"2", b"-1", b"1.0"]
+    assert [bool_value(text) for text in texts] == [True] * 5 + [False] * 4 + [None] * 5
+
+
+@pytest.mark.parametrize("text", [b'"a', b"a", b'"a\\q"', b'"a" b', b'"a\nb"', b"'a\"", b'"\\U00200000"', b'"\\x"'])
+def test_what_is_no_string(text: bytes) -> None:
+    assert string_value(text) is None
+
+
+# -- mistakes with values -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "after"),
+    [
+        ("net: a.prototxt", "missing-quotes", 'net: "a.prototxt"'),
+        ("lr_policy: step", "wrong-type", 'lr_policy: "step"'),
+        ('net: "a', "unclosed-string", 'net: "a"'),
+        ('net: a"', "unclosed-string", 'net: "a"'),
+        ("net: \"a'", "unclosed-string", 'net: "a"'),
+        ("net: my net.prototxt", "missing-quotes", 'net: "my net.prototxt"'),
+        (r"net: C:\nets\train.txt", "missing-quotes", r'net: "C:\\nets\\train.txt"'),
+        (r'net: "C:\data\train.txt"', "bad-escape", r'net: "C:\\data\\train.txt"'),
+        (r'net: "a\d+"', "bad-escape", r'net: "a\\d+"'),
+        (r'snapshot_prefix: "C:\data\"', "bad-escape", r'snapshot_prefix: "C:\\data\\"'),
+        ("base_lr: 0,01", "wrong-type", "base_lr: 0.01"),
+        ("base_lr: 1/4", "wrong-type", "base_lr: 0.25"),
+        ('base_lr: "0.1"', "wrong-type", "base_lr: 0.1"),
+        ("base_lr: +0.1", "syntax", "base_lr: 0.1"),
+        ("base_lr: 00.1", "wrong-type", "base_lr: 0.1"),
+        ("base_lr: 0x10", "wrong-type", "base_lr: 16"),
+        ("base_lr: ten", "wrong-type", None),
+        ("base_lr: 1,000", "wrong-type", None),
+        ("base_lr: [0.1]", "wrong-type", "base_lr: 0.1"),
+        ("base_lr: [0.1, 0.2]", "wrong-type", None),
+        ("base_lr { }", "wrong-type", None),
+        ("max_iter: 1e4", "wrong-type", "max_iter: 10000"),
+        ("max_iter: 450,000", "wrong-type", "max_iter: 450000"),
+        ("max_iter: 1.5", "wrong-type", None),
+        ("max_iter: 3000000000", "wrong-type", None),
+        ("stepvalue: 1, 2, 3", "syntax", "stepvalue: [1, 2, 3]"),
+        ("debug_info: TRUE", "wrong-type", "debug_info: true"),
+        ('debug_info: "off"', "wrong-type", "debug_info: false"),
+        ("solver_mode: gpu", "unknown-value", "solver_mode: GPU"),
+        ("solver_mode: GPUU", "unknown-value", "solver_mode: GPU"),
+        ('solver_mode: "CPU"', "quoted-enum", "solver_mode: CPU"),
+        ("solver_mode: TPU", "unknown-value", None),
+        ("max_iter 5", "missing-colon", "max_iter: 5"),
+        ("net_param: 5", "wrong-type", None),
+        ("base-lr: 1", "unknown-field", "base_lr: 1"),
+        ("Base_LR: 1", "unknown-field", "base_lr: 1"),
+        ("bse_lr: 1", "unknown-field", "base_lr: 1"),
+        ("learning_rate: 1", "unknown-field", None),
+        ("base_lr: 1\nbase_lr: 1\n", "repeated-field", "base_lr: 1\n"),
+        ("base_lr: 1\nbase_lr: 1 # so", "repeated-field", "base_lr: 1\n # so"),
+        ("base_lr: 1\nbase_lr: 2", "repeated-field", None),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_once_and_the_message_holds_what_was_meant(text: str, kind: str, after: str | None) -> None:
+    bound = solver(text)
+    assert kinds(bound) == [kind]
+    assert repaired(text, "SolverParameter") == (after or text)
+    if after is not None:
+        assert kinds(solver(after)) == []
+        assert plain(solver(after).message) == plain(bound.message)
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("layer { type: ReLU }", 'layer { type: "ReLU" }'),
+        ("layer { type: INNER_PRODUCT }", 'layer { type: "InnerProduct" }'),
+        ('layers { type: "InnerProduct" blobs_lr: 1 }', "layers { type: INNER_PRODUCT blobs_lr: 1 }"),
+        ('layers { type: "RELU" blobs_lr: 1 }', "layers { type: RELU blobs_lr: 1 }"),
+        ('layers { type: "ReLU" param { lr_mult: 1 } }', 'layer { type: "ReLU" param { lr_mult: 1 } }'),
+        ('layer { type: "ReLU" relu_parm { negative_slope: 1 } }', 'layer { type: "ReLU" relu_param { negative_slope: 1 } }'),
+    ],
+)  # fmt: skip
+def test_types_of_layers_are_known_in_both_forms(text: str, after: str) -> None:
+    bound = net(text)
+    assert len(bound.problems) == 1
+    assert repaired(text, "NetParameter") == after
+    assert kinds(net(after)) == []
+    assert plain(net(after).message) == plain(bound.message)
+
+
+def test_all_mistakes_are_told_in_the_order_of_their_places() -> None:
+    bound = net('layer { nam: "a" type: "Relu" pooling_param { pool: max stride: 1.5 } top: x }')
+    assert kinds(bound) == ["unknown-field", "unknown-layer-type", "unknown-value", "wrong-type", "wrong-type"]
+
+
+def test_a_layer_type_stays_as_it_is_written() -> None:
+    bound = net('layer { type: "Relu" }')
+    assert [problem.repair for problem in bound.problems] == [((14, 20, b'"ReLU"'),)]
+    assert bound.message["layer"][0]["type"] == "Relu"
+
+
+def test_a_required_field_is_missed() -> None:
+    assert kinds(net("layer { window_data_param { } }")) == []
+    assert kinds(read("short_name: 1", "NetParameter")) == ["unknown-field"]
+
+
+def test_what_a_lost_brace_moves_is_no_mistake_of_its_own() -> None:
+    tree = parse(b'layer {\nname: "a"\n}\ntype: "ReLU"\n}\n')
+    assert [problem.kind for problem in tree.problems] == ["extra-brace"]
+    assert bind(tree, caffe_schema(), "NetParameter").problems == []
+
+
+def test_a_value_in_an_unknown_field_is_still_one() -> None:
+    bound = solver('custom { source: C:\\data path: "\\q" }')
+    assert kinds(bound) == ["unknown-field", "missing-quotes", "bad-escape"]
+
+
+# -- dialects -------------------------------------------------------------------------------------------------------
+
+
+def test_a_net_of_bvlc_is_in_its_dialect() -> None:
+    assert (net(CONVOLUTION).dialect, net(CONVOLUTION).problems) == ("bvlc", [])
+
+
+def test_the_dialect_is_the_one_that_has_all_that_is_used() -> None:
+    text = 'layer { type: "Normalize" norm_param { across_spatial: false } }'
+    assert (net(text).dialect, kinds(net(text))) == ("ssd", [])
+    assert (net(text, "bvlc").dialect, kinds(net(text, "bvlc"))) == ("bvlc", ["foreign-layer-type", "foreign-field"])
+    assert "ssd" in net(text, "bvlc").problems[1].message
+
+
+def test_a_field_with_another_form_in_some_dialect_is_read_in_the_form_that_fits() -> None:
+    text = 'layer { type: "Pooling" pooling_param { kernel_size: 3 kernel_size: 2 } }'
+    bound = net(text)
+    assert (bound.dialect, kinds(bound)) == ("opencl", [])
+    assert kinds(net(text, "bvlc")) == ["repeated-field"]
+    once = net('layer { type: "Pooling" pooling_param { kernel_size: 3 } }')
+    assert (once.dialect, kinds(once)) == ("bvlc", [])
+
+
+def test_what_fits_no_dialect_together_is_told_against_the_one_that_has_most_of_it() -> None:
+    text = "layer { dense_image_data_param { } detectnet_groundtruth_param { } detectnet_augmentation_param { } }"
+    bound = net(text)
+    assert (bound.dialect.startswith("nvcaffe"), kinds(bound)) == (True, ["foreign-field"])
+
+
+def test_a_dialect_whose_form_does_not_fit_is_not_chosen() -> None:
+    text = 'layer { type: "ROIPooling" roi_pooling_param { } convolution_param { kernel_size: 3 kernel_size: 3 } }'
+    bound = net(text)
+    assert kinds(bound) == []
+    assert bound.dialect not in ("faster-rcnn", "fast-rcnn")
+
+
+def test_what_bvlc_dropped_is_said_to_be_gone_and_since_when() -> None:
+    (problem,) = net("layer { blobs_lr: 1 }").problems
+    assert problem.kind == "unknown-field"
+    assert "until 2015-02" in problem.message
+    (problem,) = net('layer { convolution_param { num_output: 8 } weight_filler { type: "xavier" } }').problems
+    assert "it belongs into 'convolution_param'" in problem.message
+    assert net("layer { blobs_lr: 1 }").dialect == "bvlc"
+    assert kinds(net("layer { blobs_lr: 1 }", "bvlc-history")) == []
+
+
+def test_names_of_the_files_own_dialect_are_nearer_than_others() -> None:
+    assert nearest_name("kernal_size", ["kernel_size", "kernel_sizes"]) == "kernel_size"
+    assert nearest_name("padd", ["pad", "pads"]) is None
+    assert nearest_name("Pad_H", ["pad_h", "pad_w"]) == "pad_h"
+
+
+# -- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_problems_are_enough() -> None:
+    text = "".join(f"no_such_field_{number}: 1\n" for number in range(20_000))
+    assert len(solver(text).problems) == 1000
+    assert len(solver("base_lr: x\n" * 20_000).problems) == 1000
