@@ -138,9 +138,7 @@ def _print_ratios(what: str, results: list[Timed]) -> None:
     ours, stock = sum(result.ours for result in results), sum(result.stock for result in results)
     line = f"    {what:20} {ours / stock:.2f}  ({ours * 1e3:.1f} ms / {stock * 1e3:.1f} ms)"
     if len(results) > 1:
-        line += (
-            f"   by file: median {statistics.median(ratios):.2f}, p90 {ratios[int(0.9 * len(ratios))]:.2f}"
-        )
+        line += f"   by file: median {statistics.median(ratios):.2f}, p90 {ratios[int(0.9 * len(ratios))]:.2f}"
         line += f", at most 1.0 in {sum(ratio <= 1 for ratio in ratios) / len(ratios):.0%}"
     print(line, flush=True)
 
@@ -170,8 +168,7 @@ def processes(rounds: int) -> None:
                 if number >= 2:  # the first rounds compile
                     times[name].append(taken)
     medians = {
-        name: tuple(statistics.median(column) for column in zip(*taken, strict=True))
-        for name, taken in times.items()
+        name: tuple(statistics.median(column) for column in zip(*taken, strict=True)) for name, taken in times.items()
     }
     for name, (wall, cpu) in medians.items():
         print(f"    {name:46} {wall * 1e3:6.1f} ms  {cpu * 1e3:6.1f} ms")
@@ -217,9 +214,7 @@ def exponent(points: list[tuple[int, float]]) -> float:
     """The slope of the line through the logarithms, by least squares."""
     xs, ys = ([math.log(point[axis]) for point in points] for axis in (0, 1))
     x_mean, y_mean = statistics.fmean(xs), statistics.fmean(ys)
-    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)) / sum(
-        (x - x_mean) ** 2 for x in xs
-    )
+    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)) / sum((x - x_mean) ** 2 for x in xs)
 
 
 DATA_LAYER = """\
@@ -297,9 +292,7 @@ def residual_net(layers: int) -> str:
     for number in _blocks(layers, 9):
         first, second, top = f"block{number}/a", f"block{number}/b", f"block{number}"
         pieces += [_convolution(first, blob), _convolution(second, first)]
-        pieces.append(
-            f'layer {{ name: "{top}" type: "Eltwise" bottom: "{blob}" bottom: "{second}" top: "{top}" }}\n'
-        )
+        pieces.append(f'layer {{ name: "{top}" type: "Eltwise" bottom: "{blob}" bottom: "{second}" top: "{top}" }}\n')
         blob = top
     return "".join(pieces) + HEAD.format(blob=blob)
 
@@ -320,9 +313,7 @@ def _blocks(layers: int, layers_of_a_block: int) -> Iterator[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     root = Path(__file__).resolve().parent.parent
-    parser.add_argument(
-        "--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files"
-    )
+    parser.add_argument("--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files")
     parser.add_argument("--sample", type=int, help="take so many files of the corpus, not all")
     parser.add_argument("--repeats", type=int, default=3, help="times each work is done")
     parser.add_argument("--rounds", type=int, default=30, help="times each process is started")

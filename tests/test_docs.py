@@ -62,9 +62,7 @@ def test_links_and_named_files_exist(page: Path) -> None:
     links = [link for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) if "://" not in link]
     named = re.findall(r"`((?:lint|proto|fixes|tests|docs|examples|benchmarks)/[\w./-]*)`", text)
     missing = {link for link in links if not (page.parent / link).exists()}
-    missing |= {
-        name for name in named if not (CHECKOUT / name).exists() and not (page.parent / name).exists()
-    }
+    missing |= {name for name in named if not (CHECKOUT / name).exists() and not (page.parent / name).exists()}
     assert not missing
 
 
@@ -84,8 +82,6 @@ def test_the_examples_show_what_their_page_says(folder: str, codes: set[str]) ->
 
 def test_fixed_examples_have_nothing_left_to_fix() -> None:
     for folder in (CHECKOUT / "examples").iterdir():
-        texts = (
-            {path.name: path.read_bytes() for path in folder.glob("*.prototxt")} if folder.is_dir() else {}
-        )
+        texts = {path.name: path.read_bytes() for path in folder.glob("*.prototxt")} if folder.is_dir() else {}
         fixed = fix_files(texts, unsafe=True)
         assert not [finding for finding in check_files(fixed) if finding.fix is not None]

@@ -44,9 +44,7 @@ def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(command: list[str], cwd: Path | None = None) -> str:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -91,9 +89,7 @@ def test_the_sdist_holds_all_that_is_needed_to_build_and_test(built: Path, check
 
 
 @pytest.mark.parametrize("way", ["wheel", "sdist", "editable", "strict editable"])
-def test_it_runs_from_anywhere_however_it_was_installed(
-    way: str, built: Path, checkout: Path, tmp_path: Path
-) -> None:
+def test_it_runs_from_anywhere_however_it_was_installed(way: str, built: Path, checkout: Path, tmp_path: Path) -> None:
     what = {
         "wheel": [str(path) for path in built.glob("*.whl")],
         "sdist": [str(path) for path in built.glob("*.tar.gz")],
