@@ -15,7 +15,7 @@ AFTER_WORD = frozenset(b" \t\n\v\f\r}>;,]#")
 field_start = re.compile(rb"(?![A-Za-z]:[\\/])[A-Za-z_][A-Za-z0-9_]*[ \t]*[:{]").match
 bare_word = re.compile(rb"[^\s{}<>#;,\"'\[\]\0-\x1f]+").match
 blanks = re.compile(rb"[ \t]*").match
-_glued_word = re.compile(rb"[;,][^\s{}<>#;,\"'\[\]\0-\x1f]+").match
+_glued_word = re.compile(rb"[;,]+[^\s{}<>#;,\"'\[\]\0-\x1f]+").match
 _junk_word = re.compile(rb"[^\s{}#;,]+|,(?=[ \t]*[-+.0-9\"'])").match
 _quote = re.compile(rb"[\"']").search
 _comment = re.compile(rb"[ \t]#").search

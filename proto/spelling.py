@@ -22,8 +22,10 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
         return same[0] if len(same) == 1 else None
     limit = 1 if len(name) <= 4 else 2
     best: list[str] = []
+    letters = set(name)
     for candidate in known:
-        if abs(len(candidate) - len(name)) > limit:
+        # A change of one letter makes for two letters at most that only one of the names has.
+        if abs(len(candidate) - len(name)) > limit or len(letters.symmetric_difference(candidate)) > 2 * limit:
             continue
         distance = edit_distance(name, candidate, limit)
         if distance < limit:

@@ -253,6 +253,12 @@ def test_a_value_in_an_unknown_field_is_still_one() -> None:
     assert kinds(bound) == ["unknown-field", "missing-quotes", "bad-escape"]
 
 
+def test_settings_run_together_are_one_value() -> None:
+    bound = solver("custom: Type=C51;Gamma=0.99;;Path=C:\\a\\b;\nmax_iter: 5")
+    assert kinds(bound) == ["unknown-field", "missing-quotes"]
+    assert bound.message["max_iter"] == 5
+
+
 # -- dialects -------------------------------------------------------------------------------------------------------
 
 
