@@ -181,7 +181,11 @@ def _units(roots: dict[str, str | None], files: Files) -> list[Unit]:
 
 
 def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
-    """The findings of one unit, each once, in the order of path, line, column and code."""
+    """The findings of one unit, each once, in the order of path, line, column and code.
+
+    What a rule says of one place in several phases of a net is one mistake, also where the numbers differ, as batch
+    sizes do: the worst of them stands for all, of equals the first.
+    """
     found: dict[tuple[Any, ...], Finding] = {}
     rules: dict[str, list[tuple[Rule, dict[str, Any]]]] = {}
     for code in settings.codes_of_files():
@@ -189,9 +193,15 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
         rules.setdefault(rule.subject, []).append((rule, settings.options_of(code)))
     for subject_kind, subject in _subjects(unit, files, settings):
         for rule, options in rules.get(subject_kind, ()):
+            here: dict[tuple[Any, ...], int] = {}  # how many findings of this subject stand at a place
             for hit in rule.check(subject, **options):
                 finding = finding_of(hit, rule)
-                found.setdefault((finding.place, finding.code, finding.message), finding)
+                key: tuple[Any, ...] = (finding.place, finding.code, finding.message)
+                if subject_kind == "net":
+                    number = here[key[:2]] = here.get(key[:2], -1) + 1
+                    key = (*key[:2], number)
+                if key not in found or not found[key].reaches(finding.severity):
+                    found[key] = finding
     return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
 
 

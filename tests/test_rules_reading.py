@@ -256,3 +256,10 @@ def test_a_solver_is_no_net() -> None:
         {"solver.prototxt": SOLVER.replace("net.prototxt", "other.prototxt"), "other.prototxt": SOLVER}
     )
     assert [(f.code, f.place.path) for f in found if f.code == "E123"] == [("E123", "solver.prototxt")]
+
+
+def test_a_field_of_a_private_fork_is_told_how_to_make_itself_known() -> None:
+    (finding,) = check('base_lr: 0.1\nwarp_speed: 9\nnet: "a"\n', "solver.prototxt", select=("E110",))
+    assert "--proto" in finding.reason
+    (finding,) = check('base_lr: 0.1\nweigth_decay: 9\nnet: "a"\n', "solver.prototxt", select=("E110",))
+    assert "--proto" not in finding.reason

@@ -363,6 +363,27 @@ def test_the_same_mistake_in_two_phases_is_one_finding() -> None:
     assert places(check_files(texts, select=("E2",))) == [("E208", 16)]
 
 
+def test_batches_of_other_sizes_in_two_phases_do_not_make_two_of_a_mistake() -> None:
+    train = DATA.replace("  dummy", "  include { phase: TRAIN }\n  dummy")
+    test = train.replace("TRAIN", "TEST").replace("dim: 8", "dim: 2")
+    wrong = LOSS.replace('"SoftmaxWithLoss"', '"EuclideanLoss"')
+    texts = {
+        "solver.prototxt": 'net: "net.prototxt"\ntest_iter: 1\ntest_interval: 10\n',
+        "net.prototxt": train + test + CONV + wrong,
+    }
+    findings = check_files(texts, select=("E2",))
+    assert places(findings) == [("E205", 48)]
+    assert "8 x 10" in findings[0].message
+
+
+def test_two_mistakes_at_one_place_of_a_net_stay_two() -> None:
+    texts = {
+        "solver.prototxt": 'net: "net.prototxt"\ntest_iter: 1\ntest_interval: 10\n',
+        "net.prototxt": DATA + CONV.replace("    num_output: 4\n    kernel_size: 3\n", "") + LOSS,
+    }
+    assert places(check_files(texts, select=("E208",))) == [("E208", 16), ("E208", 16)]
+
+
 # -- forks ---------------------------------------------------------------------------------------------------
 
 

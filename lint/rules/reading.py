@@ -395,10 +395,14 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 
     protobuf: text_format.cc, ConsumeField. The known forks: `proto/dialects.tsv`.
     """
-    return _once(
-        (hit if _is_typo(file, problem) else hit._replace(fix=None), problem)
-        for hit, problem in _hits(file, "E110")
-    )
+    found = [
+        (hit if _is_typo(file, problem) else hit._replace(fix=None), problem) for hit, problem in _hits(file, "E110")
+    ]
+    for hit in _once(found):
+        if hit.fix is None and file.schema.base is None:  # there is a base where --proto was given
+            yield hit._replace(reason=f"{hit.reason} If your own Caffe has it, name its caffe.proto with --proto.")
+        else:
+            yield hit
 
 
 @rule("E111", "wrong-type", subject="file", severity="error", fixes="safe")
