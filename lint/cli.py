@@ -13,6 +13,7 @@ from .report import FORMATS
 
 # Commands that stand in a module of their own, which is loaded when they are called.
 _ELSEWHERE = {
+    "explain": ".explain_command",
     "inputs": ".inputs_command",
     "log": ".log_command",
     "net": ".net_command",
@@ -195,20 +196,3 @@ def rules(output_format: str) -> None:
     from .report.rules import render as render_rules
 
     print_text(render_rules(output_format))
-
-
-@cli.command()
-@click.argument("selector", metavar="CODE|NAME")
-def explain(selector: str) -> None:
-    """Print the page of a rule: what it finds, why it hurts, an example, and what the fix does."""
-    from .check import print_text
-    from .report.rules import page
-    from .rule import all_rules, matching
-
-    codes = matching(selector)
-    if not codes:
-        try:
-            check_selectors("explain", (selector,))
-        except ConfigError as error:
-            raise click.ClickException(str(error)) from None
-    print_text("\n".join(page(all_rules()[code]) for code in codes))

@@ -1,67 +1,158 @@
-"""A rule's page shows a bad example that is found, and a good one that is clean and what a fix makes."""
+"""Every rule has a page: a bad example that gives its finding, and a good one that is clean and what its fix makes."""
 
 from __future__ import annotations
 
+import json
 import re
-import textwrap
 
 import pytest
-from harness import check, fix
 
-from caffe_lint.proto.parser import parse
-from caffe_lint.rule import RULES, all_rules
-from caffe_lint.sources import kind_of
+from caffe_lint.page_examples import Ran, run_example
+from caffe_lint.pages import fault_of, read_page
+from caffe_lint.rule import Rule, all_rules
 
-SECTIONS = ("What it finds", "Why it hurts", "Example", "Use instead", "Fix", "When to ignore it", "Sources")
-
-# The rules whose pages are held to this, and of these the ones that no single file shows.
-FAMILIES = ("E1", "S1")
-NEED_MORE_THAN_A_FILE = {"E105", "E121", "E122", "E123"}
-CODES = [code for code in all_rules() if code[:2] in FAMILIES and code not in NEED_MORE_THAN_A_FILE]
-
-
-def sections(page: str) -> dict[str, str]:
-    parts = re.split(r"^## (.+)$", page, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def example(section: str) -> str:
-    """The first indented block of a section."""
-    match = re.search(r"(?:^(?:    .*)?\n)*^    .*\n?", section, re.MULTILINE)
-    assert match, "no example"
-    return textwrap.dedent(match[0]).strip("\n") + "\n"
+# Rules whose page is not yet of this form.
+NOT_YET = set(
+    """
+    D101 D102 D103 D104 D105 D106 D107 D108 D109 D110 D111 D112 D113 D114 D115 E101 E102 E103 E104 E105 E106
+    E107 E108 E109 E110 E111 E112 E113 E114 E115 E116 E117 E118 E119 E121 E122 E123 E201 E202 E203 E204 E205
+    E206 E207 E208 E209 E210 E211 E212 E213 E214 E215 E216 E217 E218 E219 E221 G101 G102 G103 G104 G105 N101
+    N111 N112 N113 N201 N202 N203 N204 N206 N207 N208 N209 N210 N211 N301 N302 N303 N304 N401 N402 N403 N404
+    N405 N406 N407 P101 P201 P203 P204 P205 S101 S102 S103 S104 S105 S106 S107 S108 S109 S110 S111 S121 S122
+    S123 S124 S125 S126 S127 S131 S132 S133 S134 S135 S136 S137 S138 T101 T102 T103 T104 T105 T201 T202 T203
+    T204 T205 T206 T301 T302 T303 T304 T305 T306 T307 T308 T309 T401 T402 T403 T404 T405 T501 T502
+    """.split()
+)
+RULES = [rule for code, rule in all_rules().items() if code not in NOT_YET]
+OF_FILES = [rule for rule in RULES if rule.subject not in ("log", "inputs")]
 
 
-def name_of(text: str) -> str:
-    return "solver.prototxt" if kind_of(parse(text.encode())) == "solver" else "net.prototxt"
+def found(rule: Rule, files: dict[str, str]) -> dict[str, set[bool]]:
+    """The codes that the recommended rules and this one find, each with the kinds of fix (safe or not) it offers."""
+    report = json.loads(run_example(rule, files, "--output-format", "json").output)
+    kinds: dict[str, set[bool]] = {finding["code"]: set() for finding in report["findings"]}
+    for finding in report["findings"]:
+        if finding["fix"]:
+            kinds[finding["code"]].add(finding["fix"]["safe"])
+    return kinds
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_a_page_has_the_sections_a_reader_looks_for(code: str) -> None:
-    found = list(sections(RULES[code].page))
-    assert set(found) <= set(SECTIONS)
-    assert found == sorted(found, key=SECTIONS.index)
-    assert {"What it finds", "Why it hurts", "Sources"} <= set(found)
+def fixed(rule: Rule, files: dict[str, str]) -> Ran:
+    return run_example(rule, files, "--fix", "--unsafe-fixes", "--select", rule.code)
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_the_example_is_found(code: str) -> None:
-    text = example(sections(RULES[code].page)["Example"])
-    assert code in {finding.code for finding in check(text, name_of(text), select=(code,))}
+def ids(rule: Rule) -> str:
+    return rule.code
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if "Use instead" in sections(RULES[code].page)])
-def test_what_to_use_instead_is_clean_and_is_what_a_fix_makes(code: str) -> None:
-    page = sections(RULES[code].page)
-    bad, good = example(page["Example"]), example(page["Use instead"])
-    assert check(good, name_of(good), select=(code,)) == []
-    if any(finding.fix for finding in check(bad, name_of(bad), select=(code,))):
-        assert fix(bad, name_of(bad), unsafe=True, select=(code,)) == good
+@pytest.mark.parametrize("rule", RULES, ids=ids)
+def test_a_page_has_its_sections_in_order_and_two_examples(rule: Rule) -> None:
+    assert fault_of(rule.page, fixes=bool(rule.fixes), options=bool(rule.options)) == ""
+    assert read_page(rule.page).summary.endswith(".")
+    assert all(read_page(rule.page).sections.values())
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_a_rule_offers_the_fixes_it_declares(code: str) -> None:
-    text = example(sections(RULES[code].page)["Example"])
-    offered = {finding.fix.safe for finding in check(text, name_of(text), select=(code,)) if finding.fix}
+@pytest.mark.parametrize("rule", RULES, ids=ids)
+def test_a_page_names_the_options_of_its_rule(rule: Rule) -> None:
+    text = read_page(rule.page).sections.get("Options", "")
+    assert [name for name in rule.options if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("rule", OF_FILES, ids=ids)
+def test_the_bad_example_gives_this_finding_and_no_other(rule: Rule) -> None:
+    page = read_page(rule.page)
+    kinds = found(rule, page.bad)
+    assert set(kinds) == {rule.code, *page.comes_with}
     declared = {"safe": True, "unsafe": False}
-    assert offered <= {declared[word] for word in RULES[code].fixes.split(", ") if word}
+    assert kinds[rule.code] <= {declared[word] for word in rule.fixes.split(", ") if word}
+
+
+@pytest.mark.parametrize("rule", OF_FILES, ids=ids)
+def test_the_good_example_is_clean(rule: Rule) -> None:
+    assert found(rule, read_page(rule.page).good) == {}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in OF_FILES if rule.fixes], ids=ids)
+def test_the_fix_makes_the_good_example_of_the_bad_one(rule: Rule) -> None:
+    page = read_page(rule.page)
+    ran = fixed(rule, page.bad)
+    assert ran.files == page.good, ran.output
+
+
+PAGE = """\
+A thing is wrong.
+
+## What it finds
+
+Things.
+
+## Why it hurts
+
+They do.
+
+## Example
+
+`a.prototxt`:
+
+    name: "a"
+
+`b/c.prototxt`:
+
+    name: "c"
+
+    input: "d"
+Comes with: N203.
+
+## Use instead
+
+`b/c.prototxt`:
+
+    name: "e"
+
+It is safe.
+
+## When to ignore it
+
+Never.
+
+## Sources
+
+net.cpp.
+"""
+
+
+def test_the_good_example_is_the_bad_one_with_other_files() -> None:
+    page = read_page(PAGE)
+    assert page.bad == {"a.prototxt": 'name: "a"\n', "b/c.prototxt": 'name: "c"\n\ninput: "d"\n'}
+    assert page.good == {"a.prototxt": 'name: "a"\n', "b/c.prototxt": 'name: "e"\n'}
+    assert page.comes_with == ("N203",)
+
+
+def test_a_file_without_a_name_is_named_by_what_it_is() -> None:
+    page = read_page(PAGE.replace('`a.prototxt`:\n\n    name: "a"', '    base_lr: 1\n    net: "n"'))
+    assert list(page.bad) == ["solver.prototxt", "b/c.prototxt"]
+
+
+@pytest.mark.parametrize("section", ["What it finds", "Why it hurts", "Example", "Use instead", "Sources"])
+def test_a_page_without_one_of_its_sections_is_refused(section: str) -> None:
+    assert fault_of(PAGE, fixes=True, options=False) == ""
+    assert f"'{section}'" in fault_of(PAGE.replace(f"## {section}\n", ""), fixes=True, options=False)
+
+
+def test_sections_out_of_order_are_refused() -> None:
+    head, tail = PAGE.split("## Sources\n")
+    assert "'Sources'" in fault_of(f"## Sources\n{tail}{head}", fixes=False, options=False)
+
+
+def test_a_page_without_code_is_refused() -> None:
+    assert "below 'Example'" in fault_of(PAGE.replace("    name", "name").replace("    in", "in"), fixes=False, options=False)
+
+
+def test_a_fix_without_an_example_is_refused() -> None:
+    good_is_bad = re.sub(r"(?s)(## Example\n(.*?)## Use instead\n).*?(?=## When)", r"\1\2", PAGE)
+    assert "shows no fix" in fault_of(good_is_bad, fixes=True, options=False)
+    assert fault_of(good_is_bad, fixes=False, options=False) == ""
+
+
+def test_options_need_a_section() -> None:
+    assert "'Options'" in fault_of(PAGE, fixes=False, options=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from harness import check_files, fix_files
-from test_rule_pages import example, sections
 
+from caffe_lint.pages import blocks, read_page
 from caffe_lint.rule import RULES, all_rules
 
 LABELS = """\
@@ -45,7 +45,7 @@ SOLVER = 'net: "net.prototxt"\nmax_iter: 1000\n'
 
 def files(code: str, section: str) -> dict[str, str]:
     """The files of a page's example, complete."""
-    text = example(sections(RULES[code].page)[section])
+    text = next(block for is_code, block in blocks(read_page(RULES[code].page).sections[section]) if is_code)
     if code in AROUND:
         return {"net.prototxt": AROUND[code][0] + text + AROUND[code][1]}
     net = LABELS + SCORE.replace("inner_product_param { num_output: 10", FILLED) + LOSS
@@ -63,5 +63,5 @@ def test_the_example_is_found_and_fixed_as_the_page_says(code: str) -> None:
 
 @pytest.mark.parametrize("code", [code for code in all_rules() if code[0] == "G"])
 def test_a_page_names_its_options(code: str) -> None:
-    text = sections(RULES[code].page).get("Options", "")
+    text = read_page(RULES[code].page).sections.get("Options", "")
     assert all(f"`{name}`" in text for name in RULES[code].options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _CODES = {
     "error": "31;1", "warning": "33;1", "advice": "36;1", "path": "1", "frame": "34;1", "fix": "32", "dim": "2",
-    "added": "32", "removed": "31", "hunk": "36",
+    "added": "32", "removed": "31", "hunk": "36", "code": "33",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The rules themselves: as a list, as a table for the documentation, and each with its page."""
+"""The rules themselves: as a list, and as a table for the documentation."""
 
 from __future__ import annotations
 
@@ -28,16 +28,6 @@ def render(format: str) -> str:
             lines.append(f"{letter}  {meaning}")
             lines += [f"  {rule.code}  {rule.severity:8} {rule.name:28} {rule.summary}" for rule in family]
     return "\n".join(lines) + "\n"
-
-
-def page(rule: Rule) -> str:
-    """The page of a rule, with its metadata on top and its options below."""
-    head = f"# {rule.code} {rule.name}\n\nSeverity: {rule.severity}. Fix: {rule.fixes or 'none'}.\n\n"
-    options = "".join(
-        f"- `{name}` (default `{option.default!r}`): {option.meaning}\n"
-        for name, option in rule.options.items()
-    )
-    return head + rule.page + "\n" + (f"\n## Options\n\n{options}" if options else "")
 
 
 def _as_dict(rule: Rule) -> dict[str, object]:
