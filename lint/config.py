@@ -51,10 +51,11 @@ class Settings(NamedTuple):
     facts: dict[str, SourceFacts] = {}  # noqa: RUF012
 
     def codes_of_files(self) -> frozenset[str]:
-        """The codes of the rules that are on and look at solvers and nets."""
+        """The codes of the rules that are on and look at solvers and nets, or at the facts about their data."""
+        rules = rules_of_files(with_data=bool(self.facts))
         if self.select or self.extend_select or self.ignore:
-            return self.codes() & frozenset(rules_of_files())
-        default = frozenset(code for code, rule in rules_of_files().items() if rule.default)
+            return self.codes() & frozenset(rules)
+        default = frozenset(code for code, rule in rules.items() if rule.default)
         return default - plugins.codes_of_others(self.plugins)
 
     def codes(self) -> frozenset[str]:

@@ -173,6 +173,10 @@ def _source(value: Any) -> SourceFacts:
     labels = value.get("labels")
     if labels is not None and not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_number, labels))):
         raise _Wrong(f"'labels' are the least and the greatest, not {labels!r}")
+    looked_at = value.get("looked_at", 0)
+    if type(looked_at) is not int or looked_at < 0:
+        raise _Wrong(f"'looked_at' is a number of items, not {looked_at!r}")
+    _check_counts(value.get("label_counts", {}))
     data = {}
     if value["kind"] == "hdf5":
         data = {name: _blob(one) for name, one in value.items() if isinstance(one, dict) and "shape" in one}
@@ -181,6 +185,16 @@ def _source(value: Any) -> SourceFacts:
     used = {"kind", "items", "labels", *data, *(("shape", *_NUMBERS) if _DATA in data else ())}
     more = {name: one for name, one in value.items() if name not in used}
     return SourceFacts(value["kind"], items, data, (labels[0], labels[1]) if labels else None, more)
+
+
+def _check_counts(counts: Any) -> None:
+    if not isinstance(counts, dict) or not all(type(number) is int for number in counts.values()):
+        raise _Wrong(f"'label_counts' has a number of items for each label, not {counts!r}")
+    for label in counts:
+        try:
+            float(label)
+        except ValueError:
+            raise _Wrong(f"'label_counts' goes by labels, which are numbers, not {label!r}") from None
 
 
 def _blob(value: dict[str, Any]) -> BlobFacts:

@@ -15,9 +15,9 @@ from .config import Settings
 from .findings import Finding, Hit, place_of
 from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
-from .job import Nets, SolverFile
+from .job import Job, NetInPhase, Nets, SolverFile
 from .proto.schema import Schema
-from .rule import Rule, rules_of_files
+from .rule import RULES, Rule
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
 
 # Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
@@ -189,7 +189,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     found: dict[tuple[Any, ...], Finding] = {}
     rules: dict[str, list[tuple[Rule, dict[str, Any]]]] = {}
     for code in settings.codes_of_files():
-        rule = rules_of_files()[code]
+        rule = RULES[code]
         rules.setdefault(rule.subject, []).append((rule, settings.options_of(code)))
     for subject_kind, subject in _subjects(unit, files, settings):
         for rule, options in rules.get(subject_kind, ()):
@@ -232,8 +232,10 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
         file = files.get(path)
         yield "file", file
         if file.kind != "solver":
-            for net in nets.alone(file):
+            alone = nets.alone(file)
+            for net in alone:
                 yield "net", net
+            yield from _data_subjects(alone, None, settings)
             return
         job = nets.job(SolverFile(file, settings.caffe_version), unit.root)
         for net_file in job.files:
@@ -246,6 +248,16 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
                 seen.add(id(net))
                 yield "net", net
         yield "job", job
+        yield from _data_subjects(job.nets, job, settings)
+
+
+def _data_subjects(nets: list[NetInPhase], job: Job | None, settings: Settings) -> Iterator[tuple[str, Any]]:
+    """The data layers of nets whose sources are known from a file of facts."""
+    if settings.facts:
+        from .inputs.judging import subjects_of_facts
+
+        for data in subjects_of_facts(nets, job, settings.facts):
+            yield "inputs", data
 
 
 def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> UnitResult:

@@ -102,12 +102,13 @@ def all_rules() -> dict[str, Rule]:
 
 
 @cache
-def rules_of_files() -> dict[str, Rule]:
-    """The rules that look at solvers and nets; those for logs and data are not loaded for them."""
+def rules_of_files(*, with_data: bool = False) -> dict[str, Rule]:
+    """The rules that look at solvers and nets, `with_data` also those for data; the others are not loaded."""
     from . import rules
 
-    rules.load(rules.OF_FILES)
-    return {code: rule for code, rule in sorted(RULES.items()) if rule.subject in ("file", "solver", "net", "job")}
+    rules.load(rules.OF_FILES + (rules.OF_DATA if with_data else ()))
+    subjects = ("file", "solver", "net", "job", *(("inputs",) if with_data else ()))
+    return {code: rule for code, rule in sorted(RULES.items()) if rule.subject in subjects}
 
 
 def matching(selector: str) -> list[str]:

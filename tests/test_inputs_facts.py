@@ -121,3 +121,70 @@ def test_facts_that_are_broken_end_the_check(path: Path) -> None:
     (path.parent / "net.prototxt").write_text(NET)
     with pytest.raises(Trouble, match="no JSON"):
         run(["check", str(path.parent / "net.prototxt")])
+
+
+SOLVER = """\
+net: "net.prototxt"
+test_iter: 3
+test_interval: 10
+base_lr: 0.01
+lr_policy: "fixed"
+max_iter: 100
+snapshot_prefix: "s"
+clip_gradients: 10
+"""
+JOB_NET = """\
+layer {
+  name: "d" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { crop_size: 9 mean_value: 1 mean_value: 2 }
+  data_param { source: "data/train" batch_size: 4 }
+}
+layer {
+  name: "t" type: "Data" top: "data" top: "label" include { phase: TEST }
+  data_param { source: "data/test" batch_size: 5 backend: LMDB }
+}
+layer {
+  name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+def test_the_check_judges_what_the_facts_say(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    facts = {
+        "data/train": {"kind": "lmdb", "items": 50, "shape": [3, 8, 9], "labels": [1, 10]},
+        "data/test": {"kind": "lmdb", "items": 20, "shape": [3, 8, 9], "labels": [0, 9], "label_counts": {"0": 1, "9": 19}},
+    }
+    path.write_text(json.dumps(facts))
+    (path.parent / "net.prototxt").write_text(JOB_NET)
+    (path.parent / "solver.prototxt").write_text(SOLVER)
+    assert run(["check", str(path.parent / "solver.prototxt"), "--select", "D", "--output-format", "json"]) == 1
+    found = json.loads(capfd.readouterr().out)
+    said = {one["code"]: one["message"] for one in found["findings"] if one["code"][0] == "D"}
+    assert said == {
+        "D102": "'data/train' is an LMDB, but no backend is written, which means LEVELDB",
+        "D107": "'data/train': labels are not among the 10 classes of SoftmaxWithLoss 'loss' ('ip'): 10;"
+        " they seem to count from 1",
+        "D110": "'data/train': 50 items are smaller than crop_size 9: 8 x 9",
+        "D111": "there are 2 mean_value, but 'data/train' has 3 channels",
+        "D114": "test_iter 3 x batch 5 = 15, but 'data/test' has 20 items",
+    }
+
+
+def test_what_the_facts_allow_is_not_spoken_of(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    facts = {
+        "data/train": {"kind": "leveldb", "items": 50, "shape": [2, 9, 9], "labels": [0, 9]},
+        "data/test": {"kind": "lmdb", "items": 15, "shape": [2, 9, 9], "labels": [0, 9]},
+    }
+    path.write_text(json.dumps(facts))
+    (path.parent / "net.prototxt").write_text(JOB_NET)
+    (path.parent / "solver.prototxt").write_text(SOLVER)
+    assert run(["check", str(path.parent / "solver.prototxt"), "--select", "D"]) == 0
+    assert "D1" not in capfd.readouterr().out
+
+
+def test_label_counts_that_are_no_counts_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "f.json").write_text('{"a": {"kind": "lmdb", "label_counts": {"x": 1}}}')
+    with pytest.raises(FactsError, match="labels, which are numbers"):
+        read_facts(str(tmp_path / "f.json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..classes import LabelUse, label_uses
@@ -17,7 +18,10 @@ from .report import Numbers, SourceReport
 
 
 class LayerData(NamedTuple):
-    """A data layer of a net and what was seen of its source. `test` is the index of the test net, None for none."""
+    """A data layer of a net and what was seen of its source. `test` is the index of the test net, None for none.
+
+    `from_facts`: the source was not looked at now, but what a file of facts says of it is taken.
+    """
 
     net: NetInPhase
     layer: Layer
@@ -26,6 +30,7 @@ class LayerData(NamedTuple):
     job: Job | None
     test: int | None
     others: tuple[LayerData, ...]
+    from_facts: bool = False
 
     @property
     def param(self) -> Message:
@@ -89,14 +94,51 @@ def sources_of(opened: Opened, base: str) -> list[tuple[NetInPhase, Layer, Sourc
 
 
 def subjects(opened: Opened, base: str, reports: dict[Source, SourceReport]) -> list[LayerData]:
-    """What the rules look at."""
-    tests = [id(net) for net in opened.job.tests] if opened.job else []
-    found: list[LayerData] = []
-    for net, layer, source in sources_of(opened, base):
-        if source in reports:
-            test = tests.index(id(net)) if id(net) in tests else None
-            found.append(LayerData(net, layer, source, reports[source], opened.job, test, ()))
+    """What the rules look at after a look into the data."""
+    found = [
+        LayerData(net, layer, source, reports[source], opened.job, _index_of_test(net, opened.job), ())
+        for net, layer, source in sources_of(opened, base)
+        if source in reports
+    ]
     return [subject._replace(others=tuple(found)) for subject in found]
+
+
+def subjects_of_facts(nets: Iterable[NetInPhase], job: Job | None, facts: DataFacts) -> list[LayerData]:
+    """What the rules look at where only facts about the data are there."""
+    return [
+        LayerData(net, layer, source, report_of(facts[source.written], source.labels), job, _index_of_test(net, job), (), True)
+        for net in nets
+        for layer in data_layers(net)
+        if (source := source_in(net, layer, "")) is not None and source.written in facts
+    ]
+
+
+def _index_of_test(net: NetInPhase, job: Job | None) -> int | None:
+    return next((index for index, test in enumerate(job.tests) if test is net), None) if job else None
+
+
+def report_of(facts: SourceFacts, label_tops: tuple[str, ...] = ()) -> SourceReport:
+    """The facts about a source as a look into it would have reported them, but for where each item stands.
+
+    `label_tops` are the datasets of HDF5 that hold labels. A label of which only the range is known counts 0 times.
+    """
+    report = SourceReport(facts.kind, "")
+    report.items = facts.items
+    report.looked_at = facts.more.get("looked_at", facts.items) or 0
+    for label, number in facts.more.get("label_counts", {}).items():
+        report.label(float(label), "", number)
+    for label in facts.labels or ():
+        report.label(label, "", 0)
+    for name, blob in facts.data.items():
+        if facts.kind == "hdf5":
+            if blob.shape is not None:
+                report.array_shapes[name] = blob.shape
+            for limit in (blob.minimum, blob.maximum) if name in label_tops else ():
+                if limit is not None:
+                    report.label(limit, "", 0)
+        elif blob.shape is not None and len(blob.shape) == 3 and all(blob.shape):
+            report.shape(blob.shape, "", facts.items or 0)
+    return report
 
 
 def facts_of(subjects: list[LayerData], date: str) -> DataFacts:

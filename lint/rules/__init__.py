@@ -6,12 +6,11 @@ OF_FILES = (
     "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "across",
     "solver", "lr_policy", "solver_type", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy",
 )  # fmt: skip
-OF_LOGS_AND_DATA = (
-    "training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal", "inputs",
-)  # fmt: skip
+OF_DATA = ("inputs",)
+OF_LOGS = ("training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal")
 
 
-def load(modules: tuple[str, ...] = OF_FILES + OF_LOGS_AND_DATA) -> None:
+def load(modules: tuple[str, ...] = OF_FILES + OF_DATA + OF_LOGS) -> None:
     """Imports files of rules, which registers them."""
     for name in modules:
         import_module(f"{__name__}.{name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..findings import Hit
 from ..fixes.edit import Fix
@@ -15,6 +15,17 @@ if TYPE_CHECKING:  # a check, which loads all rules, does not look into data
     from ..inputs.judging import LayerData
 
 _DATABASE = "data_param"
+
+
+def _named(values: dict[float, list[Any]]) -> str:
+    """Some labels, each with where it was seen; facts do not tell where."""
+    return "; ".join(f"{label:g} ({seen[1]})" if seen[1] else f"{label:g}" for label, seen in sorted(values.items())[:3])
+
+
+def _number(values: dict[float, list[Any]]) -> str:
+    """How many labels they are; facts may tell the range alone."""
+    number = sum(seen[0] for seen in values.values())
+    return f"{number} labels" if number else "labels"
 
 
 def _seen(data: LayerData, kind: str, what: str, reason: str, severity: str = "") -> Iterator[Hit]:
@@ -227,13 +238,11 @@ def label_out_of_range(data: LayerData) -> Iterator[Hit]:
         }
         if not bad:
             continue
-        number = sum(seen[0] for seen in bad.values())
-        shown = "; ".join(f"{label:g} ({seen[1]})" for label, seen in sorted(bad.items())[:3])
         scores = use.scores_of
         where = f" ('{scores.name}')" if scores is not None else ""
         message = (
-            f"{data.name}: {number} labels are not among the {use.classes} classes"
-            f" of {use.reader.type} '{use.reader.name}'{where}: {shown}"
+            f"{data.name}: {_number(bad)} are not among the {use.classes} classes"
+            f" of {use.reader.type} '{use.reader.name}'{where}: {_named(bad)}"
         )
         least, most = min(data.report.labels), max(data.report.labels)
         if least == 1 and most == use.classes and len(bad) == 1:
@@ -261,9 +270,7 @@ def label_not_integer(data: LayerData) -> Iterator[Hit]:
     yield from _seen(data, "label", "labels are no integers", "Caffe reads the digits they begin with, else 0.")
     broken = {label: seen for label, seen in data.report.labels.items() if label != int(label)}
     if broken and data.label_uses:
-        number = sum(seen[0] for seen in broken.values())
-        shown = "; ".join(f"{label:g} ({seen[1]})" for label, seen in list(broken.items())[:3])
-        message = f"{data.name}: {number} labels are no integers: {shown}"
+        message = f"{data.name}: {_number(broken)} are no integers: {_named(broken)}"
         yield Hit(data.net.file, data.place, message, "Caffe cuts off the fraction.")
 
 
@@ -297,6 +304,8 @@ def label_distribution(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     report = data.report
     if data.net.phase != "TRAIN" or not report.complete or report.looked_at < (report.items or 0):
         return
+    if not all(number for number, _ in report.labels.values()):
+        return  # only the range is known
     for use in data.label_uses[:1]:
         if use.classes is None or not use.whole or (report.kind != "hdf5" and use.top.top_index != 1):
             continue
@@ -373,7 +382,8 @@ def data_sizes(data: LayerData) -> Iterator[Hit]:
             number = sum(seen[0] for seen in small.values())
             shape, seen = min(small.items(), key=lambda one: min(one[0][1:]))
             message = (
-                f"{data.name}: {number} items are smaller than crop_size {crop}: {seen[1]} is {shape[1]} x {shape[2]}"
+                f"{data.name}: {number} items are smaller than crop_size {crop}:"
+                f" {seen[1] + ' is ' if seen[1] else ''}{shape[1]} x {shape[2]}"
             )
             fix = _resize(data, max(crop, main[1]), max(crop, main[2])) if images else None
             yield Hit(data.net.file, transform.span("crop_size"), message, stops, fix=fix)
@@ -435,7 +445,7 @@ def mean_does_not_fit(data: LayerData) -> Iterator[Hit]:
         reason = "Caffe stops at the first item: it wants one, or one for each channel."
         yield Hit(data.net.file, transform.span("mean_value"), message, reason, fix=fix)
     written = transform.get("mean_file")
-    if not written:
+    if not written or data.from_facts:
         return
     span = transform.span("mean_file")
     stops = "Caffe stops when it builds the net."
@@ -483,7 +493,7 @@ def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
     yield from _seen(data, "type", "datasets hold neither floats nor integers", stops)
     yield from _seen(data, "dims", "datasets have other dimensions", stops)
     yield from _seen(data, "lengths", "files have datasets of different lengths", stops)
-    if "transform_param" in data.layer.message:
+    if "transform_param" in data.layer.message and not data.from_facts:
         span = data.layer.message.span("transform_param")
         message = f"{data.name}: HDF5Data transforms nothing, but there is a transform_param"
         yield Hit(data.net.file, span, message, "Caffe stops when it builds the net.")
@@ -514,6 +524,8 @@ def data_does_not_fit_net(data: LayerData) -> Iterator[Hit]:
 
     As for E205 to E209.
     """
+    if data.from_facts:
+        return  # the check has built the net with these shapes
     from ..inputs.fitting import new_problems
 
     for problem in new_problems(data):
