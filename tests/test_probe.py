@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
+import sys
 from pathlib import Path
 
+import h5py
+import numpy
 import pytest
 
 from caffe_lint.check import Trouble
@@ -16,6 +20,7 @@ from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
 
+RUNNER = Path(__file__).parent / "probe_runner.py"
 ORACLE = Path(__file__).resolve().parents[2] / "shared" / "oracle" / "runs"
 
 SOLVER = 'net: "net.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 9\nsolver_mode: GPU\ndevice_id: 2\n'
@@ -156,6 +161,59 @@ def test_the_script_is_one_and_finds_the_bad_line(folder: Path) -> None:
         ["sh", "probe/run.sh"], env={"CAFFE": str(caffe), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "every value of the pass was finite\n")
+
+
+HDF5_JOB = """\
+layer {
+  name: "d" type: "HDF5Data" top: "data" top: "label" include { phase: TRAIN }
+  hdf5_data_param { source: "train.txt" batch_size: 32 }
+}
+layer {
+  name: "t" type: "HDF5Data" top: "data" top: "label" include { phase: TEST }
+  hdf5_data_param { source: "train.txt" batch_size: 50 }
+}
+"""
+
+
+def run_on_hdf5(folder: Path, faults: dict[tuple[str, int], float]) -> tuple[int, str]:
+    """Status and output of a probe's script on 200 items, of which some values are replaced, by dataset and row."""
+    arrays = {"data": numpy.full((200, 4), 0.5, "f4"), "label": numpy.arange(200).astype("f4") % 10}
+    for (name, row), value in faults.items():
+        arrays[name].reshape(200, -1)[row, 0] = value
+    with h5py.File(folder / "a.h5", "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    (folder / "train.txt").write_text("a.h5\n")
+    (folder / "solver.prototxt").write_text(SOLVER + "test_iter: 4\ntest_interval: 100\n")
+    written(folder, HDF5_JOB + HEAD)
+    caffe = folder / "caffe"
+    caffe.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{RUNNER}" "$@"\n')
+    caffe.chmod(0o755)
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["sh", "probe/run.sh"], env={"CAFFE": str(caffe), "PATH": path}, capture_output=True, text=True
+    )
+    return done.returncode, " ".join(done.stdout.split()) + done.stderr
+
+
+def test_the_log_of_a_probe_names_every_bad_batch(folder: Path) -> None:
+    status, said = run_on_hdf5(
+        folder, {("data", 130): math.nan, ("data", 190): math.inf, ("label", 40): 10, ("label", 170): -1}
+    )
+    assert status == 1
+    assert "nan-in-data: NaN in top 'data' of data layer 'd' in 2 batches" in said
+    assert "Batches 4, 5 of 'train.txt', counted from 0: items 128 to 159, 160 to 191" in said
+    assert "labels 'label' that no class has of data layer 'd' in 2 batches" in said
+    assert "Batches 1, 5 of 'train.txt'" in said
+    assert "of data layer 't' of test net #0 in 2 batches" in said
+    assert "Batches 2, 3 of 'train.txt', counted from 0: items 100 to 149, 150 to 199" in said
+    assert "4 causes" in said
+
+
+def test_a_probe_of_good_data_has_nothing_wrong(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_on_hdf5(folder, {}) == (0, "every value of the pass was finite")
+    assert run(["log", "probe/probe.log"]) == 0
+    assert run(["log", "probe/probe.log", "--solver", "probe/solver.prototxt"]) == 0
 
 
 def test_files_that_are_there_are_not_written_over(folder: Path) -> None:

@@ -31,6 +31,9 @@ def input_not_finite(log: Evidence) -> Iterator[Cause]:
     first bad value is that of the first layer with weights, which are NaN already, while the data of that
     iteration are clean; and neither loss nor gradients had grown. That is said with less confidence.
 
+    In the log of a probe (`caffe-lint probe`) every batch with such a value is named, and every one with a label
+    that no class has.
+
     ## Why it hurts
 
     One NaN in one picture makes every weight NaN in that iteration, for good, whatever comes after. Clipping,

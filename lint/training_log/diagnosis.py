@@ -23,6 +23,8 @@ _EXPLAINS = {
     "T303": ("T201", "T304", "T305"),
     "T308": ("T201", "T203"),
 }
+# A probe does not learn: what it shows is bad input, or that Caffe stopped.
+_OF_PROBES = ("T101", "T501", "T502")
 _SURE = 0.9  # from when a cause explains others away
 
 
@@ -41,9 +43,13 @@ def diagnose(
     rules = [rule for rule in all_rules().values() if rule.subject == "log" and (codes is None or rule.code in codes)]
     found: list[Diagnosed] = []
     for run in runs:
-        evidence = Evidence(run, job)
+        evidence = Evidence(run)
+        if job is not None and not evidence.is_probe:
+            evidence = Evidence(run, job)
         mine = []
         for rule in rules:
+            if evidence.is_probe and rule.code not in _OF_PROBES:
+                continue
             defaults = {name: option.default for name, option in rule.options.items()}
             causes: Iterable[Any] = rule.check(evidence, **{**defaults, **(options or {}).get(rule.code, {})})
             mine += [

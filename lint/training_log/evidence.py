@@ -86,16 +86,34 @@ class Evidence:
         """The training net: as given, else as the log begins with."""
         if self.job is not None and self.job.train is not None:
             return self.job.train
-        if not self.run.net_texts:
+        return self._told(0, "TRAIN")
+
+    def _told(self, index: int, phase: str) -> NetInPhase | None:
+        """A net as Caffe wrote it at the log's beginning."""
+        if len(self.run.net_texts) <= index:
             return None
         from ..job import Nets
         from ..proto.schema import caffe_schema
         from ..sources import SourceFile
 
-        file = SourceFile("net", self.run.net_texts[0], caffe_schema(), None)
+        file = SourceFile("net", self.run.net_texts[index], caffe_schema(), None)
         if file.kind != "net":
             return None
-        return Nets(lambda path: file, None).alone(file, ("TRAIN",))[0]
+        return Nets(lambda path: file, None).alone(file, (phase,))[0]
+
+    def test_net(self, number: int) -> Net | None:
+        """A test net: as given, else as the log tells of the first."""
+        if self.job is not None:
+            return self.job.tests[number].net if number < len(self.job.tests) else None
+        found = self._told(1, "TEST") if number == 0 else None
+        return found.net if found is not None else None
+
+    @cached_property
+    def is_probe(self) -> bool:
+        """Whether the run is that of a probe (`probing.is_probe`)."""
+        from .probing import is_probe
+
+        return is_probe(self)
 
     @property
     def net(self) -> Net | None:
@@ -175,12 +193,7 @@ class Evidence:
         """The first displayed iteration whose loss, or one of whose outputs that are losses, is not
         finite.
         """
-        for step in self.steps:
-            if not math.isfinite(step.loss):
-                return step
-            if any(not math.isfinite(out.value) for out in step.outputs):
-                return step
-        return None
+        return next((step for step in self.steps if not step.finite), None)
 
     @cached_property
     def healthy(self) -> list[Step]:

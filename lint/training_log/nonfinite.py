@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from .causes import Cause, Shown, norms_line, shown, step_line, value_line
 from .course import grew
 from .evidence import Evidence
+from .probing import bad_batches
 from .run import Value
 
 # What makes each type of layer give NaN or infinity from finite inputs, with finite weights.
@@ -64,6 +65,9 @@ DOMAINS = {
 
 def input_not_finite(log: Evidence) -> Iterator[Cause]:
     """The causes that rule T101 finds: see its page."""
+    if log.is_probe:
+        yield from bad_batches(log)
+        return
     bad = log.first_bad
     if bad is not None and bad.key.direction == "Forward" and log.is_data(bad.key.layer):
         kind = "inf" if math.isinf(bad.value) else "nan"

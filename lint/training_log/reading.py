@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol
 
 from . import lines
 from .lines import Message, Norms, Note, Output
-from .run import Clipped, Noted, Pass, Run, Step, Test
+from .run import BAD_STEPS, BAD_TESTS, Clipped, Noted, Pass, Run, Step, Test
 
 BLOCK = 1 << 22
 MARK = b"]     ["  # between glog's prefix and every line of debug_info
@@ -407,9 +407,9 @@ class _Stream:
         self._pieces = []
         run = self.run
         if self._testing is not None and norms is None and b"[Backward]" not in text:
-            if run.test_bad is None and not_finite(text):
+            if len(run.tests_bad) < BAD_TESTS and not_finite(text):
                 passed.iteration = self._testing[0]
-                run.test_bad = passed
+                run.tests_bad.append((self._testing[1], passed))
             return
         bad = run.passes.bad is None and not any(bad for _, bad in self._waiting) and not_finite(text)
         self._waiting.append((passed, bad))
@@ -452,6 +452,9 @@ class _Stream:
     def _told(self) -> None:
         """All of the last step has been told."""
         last = self.run.steps.last
+        bad = self.run.bad_steps
+        if last is not None and len(bad) < BAD_STEPS and not last.finite and last not in bad[-1:]:
+            bad.append(last)
         if self._observer is not None and last is not None:
             self._observer.step(self.run, last)
 

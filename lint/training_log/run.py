@@ -17,6 +17,7 @@ Item = TypeVar("Item")
 
 HEAD, TAIL, MIDDLE = 512, 1024, 4096  # steps and tests kept of a run: first, last, and evenly between
 FIRST_PASSES, RECENT_PASSES, AFTER_BAD, SAMPLE = 3, 12, 2, 160
+BAD_STEPS, BAD_TESTS = 1000, 16
 RECENT_BYTES = SAMPLE_BYTES = 24_000_000  # of passes that are kept as text: the latest, and a sample
 
 
@@ -60,23 +61,29 @@ class Pass:
     def values(self) -> list[Value]:
         """Its values. Of several forward sweeps in one pass (a test that was not told apart) the last."""
         if self._values is None:
-            self._values = list(_values(self.text, self.line))
+            *_, self._values = _sweeps(self.text, self.line)
         return self._values
+
+    def sweeps(self) -> Iterator[list[Value]]:
+        """The values of each forward sweep: a test net's iterations, one after the other."""
+        return _sweeps(self.text, self.line)
 
     def __iter__(self) -> Iterator[Value]:
         return iter(self.values)
 
 
-def _values(text: bytes, line: int) -> Iterator[Value]:
+def _sweeps(text: bytes, line: int) -> Iterator[list[Value]]:
+    """The values of debug_info, apart for each time that it begins anew with a forward pass."""
     seen: dict[Key, Value] = {}
     for number, written in enumerate(text.split(b"\n"), line):
         found = debug(message(written).text)
         if isinstance(found, Debug):
             key = Key(*found[:5])
             if key in seen and key.direction == "Forward":
+                yield list(seen.values())
                 seen.clear()
             seen[key] = Value(key, found.value, number)
-    yield from seen.values()
+    yield list(seen.values())
 
 
 class Step(NamedTuple):
@@ -91,6 +98,11 @@ class Step(NamedTuple):
     norms: Norms | None = None
     norms_line: int = 0
     clipping: Clipping | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether its loss and all its outputs are neither NaN nor infinite."""
+        return math.isfinite(self.loss) and all(math.isfinite(out.value) for out in self.outputs)
 
 
 class Test(NamedTuple):
@@ -231,9 +243,15 @@ class Run:
         self.steps: Thinned[Step] = Thinned()
         self.passes = Passes()
         self.tests: Thinned[Test] = Thinned()
-        self.test_bad: Pass | None = None
+        self.bad_steps: list[Step] = []  # the first that are not finite
+        self.tests_bad: list[tuple[int, Pass]] = []  # the first tests with a value that is not finite, by net
         self.clipped: Thinned[Clipped] = Thinned()
         self.notes: list[Noted] = []
+
+    @property
+    def test_bad(self) -> Pass | None:
+        """The first test with a value of debug_info that is not finite."""
+        return self.tests_bad[0][1] if self.tests_bad else None
 
     @property
     def resumed(self) -> bool:

@@ -1,0 +1,156 @@
+"""What the log of a probe tells: every batch whose values are not finite, or whose labels have no class.
+
+A probe (`caffe-lint probe`) learns nothing, so what is wrong with one batch does not spread to the next, and each
+bad one shows. That its rate is 0 and that no gradient flows is how it is made, and no cause of anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..data_facts import source_param
+from ..probe import batch_size
+from .causes import Cause, shown, step_line, value_line
+from .evidence import Evidence
+from .run import Pass, Step, Value
+
+if TYPE_CHECKING:
+    from ..graph import Blob, Layer, Net
+
+_NO_CLASS = "label-out-of-range"
+_SHOWN = 5  # batches that a sentence names
+
+
+class _Bad(NamedTuple):
+    """Batches of one top that are bad in one way, counted from 0; `tests` is the index of the test net, else None."""
+
+    cause: str
+    layer: Layer
+    top: str
+    test: int | None
+    batches: list[int]
+    value: Value | None
+    step: Step | None
+
+
+def is_probe(log: Evidence) -> bool:
+    """Whether the run is that of a probe: every loss compares a blob with itself, and the rate is 0."""
+    net = log.net
+    if net is None or not net.losses or log.setting("base_lr") != 0:
+        return False
+    return all(loss.layer.type == "EuclideanLoss" and _itself(loss.layer) for loss in net.losses)
+
+
+def bad_batches(log: Evidence) -> Iterator[Cause]:
+    """The causes that rule T101 finds in the log of a probe: one for each top and kind of fault."""
+    for bad in [*_of_training(log), *_of_tests(log)]:
+        iteration, batch = bad.batches[0], batch_size(bad.layer)
+        source = source_param(bad.layer.message)
+        where = f" of '{source[1]['source']}'" if source is not None else ""
+        many = len(bad.batches)
+        named = ", ".join(map(str, bad.batches[:_SHOWN])) + (f" and {many - _SHOWN} more" if many > _SHOWN else "")
+        test = f" of test net #{bad.test}" if bad.test is not None else ""
+        reason = f"{f'Batch {named}' if many == 1 else f'Batches {named}'}{where}, counted from 0"
+        if batch:
+            spans = [f"{batch * number} to {batch * (number + 1) - 1}" for number in bad.batches[:_SHOWN]]
+            reason += f": items {', '.join(spans)}{', …' if many > _SHOWN else ''}, if nothing is shuffled"
+        line = bad.value.line if bad.value is not None else bad.step.line if bad.step is not None else None
+        yield Cause(
+            bad.cause,
+            f"{_WORDS[bad.cause].format(top=bad.top)} of data layer '{bad.layer.name}'{test} in"
+            f" {many} {'batch' if many == 1 else 'batches'}",
+            f"{reason}. `caffe-lint inputs` names the items, where the data are.",
+            0.98,
+            bad.layer.name,
+            bad.top,
+            iteration if bad.test is None else 0,
+            line,
+            shown(value_line(bad.value) if bad.value else None, step_line(bad.step) if bad.step else None),
+        )
+
+
+_WORDS = {
+    "nan-in-data": "NaN in top '{top}'",
+    "inf-in-data": "infinity in top '{top}'",
+    "nan-in-label": "NaN in the labels '{top}'",
+    "inf-in-label": "infinity in the labels '{top}'",
+    _NO_CLASS: "labels '{top}' that no class has",
+}
+
+
+def _of_training(log: Evidence) -> list[_Bad]:
+    """The bad tops of the training net, by the outputs of every iteration that is not finite."""
+    assert log.net is not None
+    found: dict[tuple[str, bool], _Bad] = {}
+    passes = {passed.iteration: passed for passed in log.passes}
+    for step in log.run.bad_steps:
+        values = passes.get(step.iteration)
+        names = {out.name for out in step.outputs if not math.isfinite(out.value)}
+        for cause, layer, top in _faults(log.net, names, values):
+            value = next((each for each in values or () if each.key.blob == top and not each.finite), None)
+            entry = found.setdefault((top, cause == _NO_CLASS), _Bad(cause, layer, top, None, [], value, step))
+            entry.batches.append(step.iteration)
+    return list(found.values())
+
+
+def _of_tests(log: Evidence) -> list[_Bad]:
+    """The bad tops of the test nets, by the debug_info of every iteration of a test."""
+    found: list[_Bad] = []
+    for number, passed in log.run.tests_bad:
+        net = log.test_net(number)
+        if net is None:
+            continue
+        mine: dict[tuple[str, bool], _Bad] = {}
+        for batch, values in enumerate(passed.sweeps()):
+            names = {value.key.blob for value in values if not value.finite}
+            for cause, layer, top in _faults(net, names, values):
+                value = next((each for each in values if each.key.blob in (top, *names) and not each.finite), None)
+                entry = mine.setdefault((top, cause == _NO_CLASS), _Bad(cause, layer, top, number, [], value, None))
+                entry.batches.append(batch)
+        found += mine.values()
+    return found
+
+
+def _faults(
+    net: Net, outputs: set[str], values: list[Value] | Pass | None
+) -> Iterator[tuple[str, Layer, str]]:
+    """What is wrong where some of a probe's losses are not finite: the cause, the data layer and its top.
+
+    Labels that are not finite themselves have no class either, which goes without saying.
+    """
+    itself: set[str] = set()
+    for loss in net.losses:
+        if loss.blob.name not in outputs:
+            continue
+        top, through_log = _origin(loss.layer.bottoms[0])
+        if top is None or top.producer is None or (through_log and top.name in itself):
+            continue
+        if through_log:
+            itself.add(top.name)
+            yield _NO_CLASS, top.producer, top.name
+            continue
+        itself.add(top.name)
+        what = "label" if _is_label(net, top) else "data"
+        is_infinite = any(math.isinf(each.value) for each in values or () if each.key.blob == top.name)
+        yield f"{'inf' if is_infinite else 'nan'}-in-{what}", top.producer, top.name
+
+
+def _itself(loss: Layer) -> bool:
+    return len(loss.bottoms) == 2 and _origin(loss.bottoms[0]) == _origin(loss.bottoms[1])
+
+
+def _origin(blob: Blob) -> tuple[Blob | None, bool]:
+    """The data layer's top that a blob is made of, and whether it went through another layer on the way."""
+    changed = False
+    found: Blob | None = blob
+    while found is not None and found.producer is not None and found.producer.bottoms:
+        changed = changed or found.producer.type != "Split"
+        found = found.producer.bottoms[0]
+    return found, changed
+
+
+def _is_label(net: Net, top: Blob) -> bool:
+    """Whether a probe takes a top for labels: it goes through logarithms, too."""
+    return any(_origin(loss.layer.bottoms[0]) == (top, True) for loss in net.losses)
