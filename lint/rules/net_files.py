@@ -30,7 +30,7 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
           name: "data"
           type: DATA
           top: "data"
-          data_param { source: "train" batch_size: 32 }
+          data_param { source: "train_lmdb" batch_size: 32 }
         }
         layer {
           name: "relu1"
@@ -45,7 +45,7 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
           name: "data"
           type: "Data"
           top: "data"
-          data_param { source: "train" batch_size: 32 }
+          data_param { source: "train_lmdb" batch_size: 32 }
         }
         layer {
           name: "relu1"
@@ -54,7 +54,11 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
           top: "data"
         }
 
-    There is no fix yet: rewrite the V1 layers.
+    This rule has no fix; `--upgrade --unsafe-fixes` writes all layers in today's form, in their order.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -84,6 +88,12 @@ def upgrade_refused(net: NetInPhase) -> Iterator[Hit]:
         input_dim: 1
         input_dim: 3
         input_dim: 224
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "data"
+          top: "data"
+        }
 
     ## Use instead
 
@@ -93,8 +103,18 @@ def upgrade_refused(net: NetInPhase) -> Iterator[Hit]:
         input_dim: 3
         input_dim: 224
         input_dim: 224
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "data"
+          top: "data"
+        }
 
     There is no fix: only you know the number.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net, or crashes.
 
     ## Sources
 
@@ -125,11 +145,29 @@ def upgrade_loses(net: NetInPhase) -> Iterator[Hit]:
         input_dim: 3
         input_dim: 224
         input_dim: 224
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "data"
+          top: "data"
+        }
 
     ## Use instead
 
         input: "data"
         input_shape { dim: 10 dim: 3 dim: 224 dim: 224 }
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "data"
+          top: "data"
+        }
+
+    There is no fix: only you know which of them is meant.
+
+    ## When to ignore it
+
+    What is dropped was written for another program than Caffe, and the net is right without it.
 
     ## Sources
 
@@ -158,6 +196,28 @@ def net_not_found(job: Job) -> Iterator[Hit]:
 
     Caffe stops: `File not found`. It resolves the path from the working directory alone. As long as the net
     is not found, it cannot be checked, and rules that judge the solver by its net keep silent.
+
+    ## Example
+
+        net: "trian_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: the path may be right on another machine.
 
     ## When to ignore it
 
@@ -192,9 +252,53 @@ def net_ambiguous(job: Job) -> Iterator[Hit]:
     Caffe stops: `File not found`. Which of the files is meant is not to be known, so none is checked with the
     solver.
 
-    ## Fix
+    ## Example
 
-    None: write the path of the one that is meant, from the folder that `caffe` is run in.
+    `solver.prototxt`:
+
+        net: "/home/someone/lenet.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `small/lenet.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+
+    `large/lenet.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+
+    ## Use instead
+
+    `solver.prototxt`:
+
+        net: "small/lenet.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: write the path of the one that is meant, from the folder that `caffe` is run in.
+
+    ## When to ignore it
+
+    The path is right on the machine that trains, and you check the solver on another one.
 
     ## Sources
 
@@ -226,9 +330,31 @@ def net_is_no_net(job: Job) -> Iterator[Hit]:
     Caffe stops: `Message type "caffe.NetParameter" has no field named "net"`. A net without layers is read
     and stops at the first iteration: `Check failed: end < layers_.size()`.
 
-    ## Fix
+    ## Example
 
-    None: name the file that holds the net.
+        net: "solver.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: name the file that holds the net.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -255,15 +381,42 @@ def net_found_elsewhere(job: Job) -> Iterator[Hit]:
 
     ## Example
 
-    In `models/solver.prototxt`, beside `models/train_val.prototxt`:
+    `models/solver.prototxt`:
 
-        net: "/home/someone/caffe/models/train_val.prototxt"
+        net: "/home/someone/caffe/models/lenet.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `models/lenet.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
 
     ## Use instead
 
-        net: "models/train_val.prototxt"
+    `models/solver.prototxt`:
 
-    run from the folder above. There is no fix: it depends on where `caffe` is run.
+        net: "models/lenet.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    and run `caffe` from the folder above. There is no fix: it depends on where `caffe` is run.
+
+    ## When to ignore it
+
+    The path is right on the machine that trains.
 
     ## Sources
 

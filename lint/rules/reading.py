@@ -61,17 +61,29 @@ def syntax_error(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr=0.01
         lr_policy: "fixed";;
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr:0.01
         lr_policy: "fixed";
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe, and offered where only one reading is possible.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -98,34 +110,52 @@ def unbalanced_braces(file: SourceFile) -> Iterator[Hit]:
     ## Example
 
         layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
           name: "relu1"
           type: "ReLU"
-          bottom: "conv1"
-          top: "conv1"
+          bottom: "data"
+          top: "data"
         layer {
           name: "pool1"
           type: "Pooling"
-          bottom: "conv1"
+          bottom: "data"
           top: "pool1"
+          pooling_param { kernel_size: 2 stride: 2 }
         }
 
     ## Use instead
 
         layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
           name: "relu1"
           type: "ReLU"
-          bottom: "conv1"
-          top: "conv1"
+          bottom: "data"
+          top: "data"
         }
         layer {
           name: "pool1"
           type: "Pooling"
-          bottom: "conv1"
+          bottom: "data"
           top: "pool1"
+          pooling_param { kernel_size: 2 stride: 2 }
         }
 
     The fix inserts the brace where the indentation puts it. It is unsafe: the braces could be right and the
     indentation wrong.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file. But look where the fix puts the brace.
 
     ## Sources
 
@@ -148,15 +178,29 @@ def foreign_comment(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
+        net: "train_val.prototxt"
         base_lr: 0.01  // was 0.1
-        net: "train.prototxt"
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
+        net: "train_val.prototxt"
         base_lr: 0.01  # was 0.1
-        net: "train.prototxt"
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe. A `/* */` with something behind it on its last line is not repaired.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -182,15 +226,29 @@ def typographic_characters(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: “train.prototxt”
+        net: “train_val.prototxt”
+        base_lr: 0.01
         lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
+        base_lr: 0.01
         lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe: it writes `"` and ASCII spaces.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -212,9 +270,31 @@ def byte_order_mark(file: SourceFile) -> Iterator[Hit]:
     Neither protobuf's C++ parser nor its Python parser skips them: Caffe stops at line 1, column 1, where
     nothing is to be seen.
 
-    ## Fix
+    ## Example
 
-    Safe: takes the three bytes out.
+        \ufeffnet: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The first line begins with the three bytes, which are shown here as one sign. The fix is safe: it takes them out.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -238,17 +318,29 @@ def missing_quotes(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: models/train.prototxt
-        lr_policy: "fixed
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: snapshots/lenet-1
 
     ## Use instead
 
-        net: "models/train.prototxt"
-        lr_policy: "fixed"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "snapshots/lenet-1"
 
     The fix is safe and adds the quotes, where the text ends with its line.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -273,16 +365,30 @@ def bad_escape(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: "C:\models\train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "C:\models\lenet"
 
     ## Use instead
 
-        net: "C:\\models\\train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "C:\\models\\lenet"
 
     or `/`, which Windows takes as well. The fix is safe: it doubles the backslashes of a path that can only
     be one of Windows.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -305,15 +411,29 @@ def missing_colon(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -337,17 +457,29 @@ def missing_value(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr:
         lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
         lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -372,15 +504,25 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
         weigth_decay: 0.0005
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
         weight_decay: 0.0005
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe. It renames the field if just one known name is within two letters, and if that makes
     sense: not where the name goes with the layer's own type (`grn_param` in a layer of type `GRN`), or
@@ -421,21 +563,33 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: "0.01"
+        lr_policy: "fixed"
         max_iter: 1e4
+        momentum: 0.9
         solver_mode: "GPU"
-        debug_info: TRUE
+        test_initialization: FALSE
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
         max_iter: 10000
+        momentum: 0.9
         solver_mode: GPU
-        debug_info: true
+        test_initialization: false
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe, and offered where the value can be written in the right type without loss.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -460,21 +614,33 @@ def unknown_value(file: SourceFile) -> Iterator[Hit]:
     ## Example
 
         layer {
-          name: "pool1"
-          type: "Pooling"
-          bottom: "data"
-          top: "pool1"
-          pooling_param { pool: max kernel_size: 2 }
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
         }
-
-    ## Use instead
-
         layer {
           name: "pool1"
           type: "Pooling"
           bottom: "data"
           top: "pool1"
-          pooling_param { pool: MAX kernel_size: 2 }
+          pooling_param { pool: max kernel_size: 2 stride: 2 }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "pool1"
+          type: "Pooling"
+          bottom: "data"
+          top: "pool1"
+          pooling_param { pool: MAX kernel_size: 2 stride: 2 }
         }
 
     The fix is safe, and offered if just one value of the enum is near. Types of V1 layers, of which every
@@ -509,16 +675,30 @@ def repeated_field(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
-        base_lr: 0.1
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+        momentum: 0.9
 
     ## Use instead
 
-        net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     Fixed where it makes no difference which of them goes; otherwise only you know which one was meant.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -550,6 +730,13 @@ def missing_required(file: SourceFile) -> Iterator[Hit]:
     ## Example
 
         layer {
+          name: "data"
+          type: "Input"
+          top: "maps"
+          top: "rois"
+          input_param { shape { dim: 1 dim: 1029 dim: 14 dim: 14 } shape { dim: 1 dim: 5 } }
+        }
+        layer {
           name: "scores"
           type: "PSROIPooling"
           bottom: "maps"
@@ -561,6 +748,13 @@ def missing_required(file: SourceFile) -> Iterator[Hit]:
     ## Use instead
 
         layer {
+          name: "data"
+          type: "Input"
+          top: "maps"
+          top: "rois"
+          input_param { shape { dim: 1 dim: 1029 dim: 14 dim: 14 } shape { dim: 1 dim: 5 } }
+        }
+        layer {
           name: "scores"
           type: "PSROIPooling"
           bottom: "maps"
@@ -570,6 +764,10 @@ def missing_required(file: SourceFile) -> Iterator[Hit]:
         }
 
     There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: Caffe does not read the file.
 
     ## Sources
 
@@ -609,8 +807,21 @@ def fork_only(file: SourceFile) -> Iterator[Hit]:
           bottom: "data"
           bottom: "label"
           top: "boxes"
+          top: "coverage"
           detectnet_groundtruth_param { stride: 16 }
         }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DenseImageData"
+          top: "data"
+          top: "label"
+          dense_image_data_param { source: "train.txt" batch_size: 4 }
+        }
+
+    and train the other layer with the Caffe that has it. There is no fix: only you know which Caffe is yours.
 
     ## When to ignore it
 
@@ -643,6 +854,12 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     ## Example
 
         layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
           name: "relu1"
           type: "Relu"
           bottom: "data"
@@ -651,6 +868,12 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
 
     ## Use instead
 
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
         layer {
           name: "relu1"
           type: "ReLU"
