@@ -66,6 +66,16 @@ class Settings(NamedTuple):
         ignored = {code for selector in self.ignore for code in matching(selector)}
         return frozenset(chosen - ignored - plugins.codes_of_others(self.plugins))
 
+    def codes_by_name(self) -> frozenset[str]:
+        """The codes of the rules that are selected by their code or name, not by ALL or the beginning of codes."""
+        chosen = {*self.select, *self.extend_select}
+        return frozenset(
+            code
+            for selector in chosen
+            for code in matching(selector)
+            if selector.upper() == code or selector.lower() == all_rules()[code].name
+        )
+
     def layer_types(self) -> frozenset[str]:
         """The names of the layer types that the configuration describes or a plugin brings."""
         return plugins.types_of(self.plugins).union(self.layers)

@@ -191,10 +191,13 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     for code in settings.codes_of_files():
         rule = RULES[code]
         rules.setdefault(rule.subject, []).append((rule, settings.options_of(code)))
+    by_name = settings.codes_by_name()
     for subject_kind, subject in _subjects(unit, files, settings):
         for rule, options in rules.get(subject_kind, ()):
             here: dict[tuple[Any, ...], int] = {}  # how many findings of this subject stand at a place
             for hit in rule.check(subject, **options):
+                if rule.by_name and rule.code not in by_name:
+                    hit = hit._replace(fix=None)
                 finding = finding_of(hit, rule)
                 key: tuple[Any, ...] = (finding.place, finding.code, finding.message)
                 if subject_kind == "net":

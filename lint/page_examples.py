@@ -44,6 +44,9 @@ def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
     return Ran(f"caffe-lint {shown}", output[0], status, after)
 
 
+# Characters that a docstring cannot show, as pages show them.
+_SHOWN = {"␍": "\r", "␉": "\t"}
+
 # Options that make a run independent of where it is run, and are of no interest to readers.
 _HIDDEN = ("--isolated", "--jobs=1")
 
@@ -66,7 +69,7 @@ def _write(files: dict[str, str]) -> None:
     for name, text in files.items():
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         with open(name, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.write(text.translate(str.maketrans(_SHOWN)))
     for name, text in files.items():
         if name.endswith(".py"):
             try:
@@ -77,7 +80,7 @@ def _write(files: dict[str, str]) -> None:
 
 def _text(name: str) -> str:
     with open(name, encoding="utf-8", newline="") as file:
-        return file.read()
+        return file.read().translate(str.maketrans({character: shown for shown, character in _SHOWN.items()}))
 
 
 @contextmanager

@@ -38,7 +38,9 @@ class Option(NamedTuple):
 class Rule(NamedTuple):
     """A rule: its check is called with one subject and the rule's options, and yields hits.
 
-    `fixes` says which fixes it may offer. A rule that is not `default` runs only when selected.
+    `fixes` says which fixes it may offer; where they are `by_name`, only to who selects the rule by its code or name,
+    not by the beginning of codes: what they change works as it is. A rule that is not `default` runs only when
+    selected.
     """
 
     code: str
@@ -49,6 +51,7 @@ class Rule(NamedTuple):
     options: dict[str, Option]
     fixes: str  # "", "safe", "unsafe" or "safe, unsafe"
     default: bool
+    by_name: bool = False
 
     @property
     def page(self) -> str:
@@ -76,6 +79,7 @@ def rule(
     options: dict[str, Option] | None = None,
     fixes: str = "",
     default: bool = True,
+    by_name: bool = False,
 ) -> Callable[[Check], Check]:
     """Registers a check as a rule. Raises ValueError for a code or name that is taken, or a check without a page."""
 
@@ -86,7 +90,7 @@ def rule(
             raise ValueError(f"rule {code} has no page")
         if code[0] not in FAMILIES or subject not in SUBJECTS:
             raise ValueError(f"rule {code}: no such family or subject")
-        RULES[code] = Rule(code, name, subject, severity, check, options or {}, fixes, default)
+        RULES[code] = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name)
         return check
 
     return register

@@ -51,6 +51,7 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "family": FAMILIES[rule.code[0]],
         "severity": rule.severity,
         "fix": rule.fixes,
+        "fix_by_name": rule.by_name,
         "default": rule.default,
         "summary": rule.summary,
         "options": {
@@ -95,7 +96,8 @@ def _text(rule: Rule, colour: bool, width: int) -> str:
 def _facts(rule: Rule) -> str:
     fixes = {"": "no fix", "safe": "safe fix", "unsafe": "unsafe fix", "safe, unsafe": "safe and unsafe fixes"}
     off = "" if rule.default else ", off unless selected"
-    return f"{rule.severity}, {fixes[rule.fixes]}{off} · {FAMILIES[rule.code[0]]}"
+    named = " when selected by code or name" if rule.by_name else ""
+    return f"{rule.severity}, {fixes[rule.fixes]}{named}{off} · {FAMILIES[rule.code[0]]}"
 
 
 def _option(name: str, option: Option) -> str:

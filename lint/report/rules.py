@@ -14,7 +14,7 @@ def render(format: str) -> str:
         return json.dumps([_as_dict(rule) for rule in known], indent=2) + "\n"
     if format == "markdown":
         rows = [
-            f"| {rule.code} | {rule.name} | {rule.severity} | {rule.fixes or 'none'} | {rule.summary} |"
+            f"| {rule.code} | {rule.name} | {rule.severity} | {fixes_of(rule)} | {rule.summary} |"
             for rule in known
         ]
         return (
@@ -30,12 +30,18 @@ def render(format: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def fixes_of(rule: Rule) -> str:
+    """The kinds of fixes of a rule, for people; `by name`: for who selects it by its code or name."""
+    return (rule.fixes or "none") + (" (by name)" if rule.by_name else "")
+
+
 def _as_dict(rule: Rule) -> dict[str, object]:
     return {
         "code": rule.code,
         "name": rule.name,
         "severity": rule.severity,
         "fix": rule.fixes,
+        "fix_by_name": rule.by_name,
         "default": rule.default,
         "summary": rule.summary,
         "options": {name: option.default for name, option in rule.options.items()},

@@ -21,7 +21,7 @@ UPGRADES = ("P201", "P202", "P203", "P204", "P205")
 _LIFTED = "Caffe lifts it to today's form each time it reads the file, so it works as it is."
 
 
-@rule("P201", "v1-layers", subject="file", severity="advice", fixes="safe, unsafe", default=False)
+@rule("P201", "v1-layers", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
 def v1_layers(file: SourceFile) -> Iterator[Hit]:
     """Layers are written in one of the two older forms: `layers`, with types in capitals or nested `layer`.
 
@@ -105,7 +105,7 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
     yield _hit(file, source, layers[0][2], f"{number} in the {form}")
 
 
-@rule("P202", "net-level-input", subject="file", severity="advice", fixes="safe, unsafe", default=False)
+@rule("P202", "net-level-input", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
 def net_level_input(file: SourceFile) -> Iterator[Hit]:
     """The net's inputs are written as fields of the net instead of an Input layer.
 
@@ -178,7 +178,7 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
     yield _hit(file, source, inputs[0][2], f"{subject} written as fields of the net", "inputs")
 
 
-@rule("P203", "v1-data-transform", subject="file", severity="advice", fixes="safe, unsafe", default=False)
+@rule("P203", "v1-data-transform", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
 def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
     """A V1 data layer has `scale`, `mean_file`, `crop_size` or `mirror` outside of `transform_param`.
 
@@ -243,7 +243,13 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
 
 
 @rule(
-    "P204", "batch-norm-three-params", subject="file", severity="advice", fixes="safe, unsafe", default=False
+    "P204",
+    "batch-norm-three-params",
+    subject="file",
+    severity="advice",
+    fixes="safe, unsafe",
+    default=False,
+    by_name=True,
 )
 def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
     """A BatchNorm layer has three `param` that do not say what Caffe reads them as: both multipliers 0.
@@ -303,7 +309,7 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
         yield _hit(file, source, field, message, "batch-norm", "Caffe takes them as 0, whatever is written.")
 
 
-@rule("P205", "solver-type-enum", subject="file", severity="advice", fixes="safe, unsafe", default=False)
+@rule("P205", "solver-type-enum", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
 def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
     """The solver's method is written as `solver_type`, a value in capitals, instead of `type`.
 
