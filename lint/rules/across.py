@@ -37,42 +37,98 @@ def test_net_does_not_fit(job: Job) -> Iterator[Hit]:
 
     ## Example
 
+    `solver.prototxt`:
+
+        train_net: "train.prototxt"
+        test_net: "test.prototxt"
         test_iter: 10
         test_interval: 100
-        train_net_param {
-          layer {
-            name: "data"
-            type: "DummyData"
-            top: "data"
-            dummy_data_param { shape { dim: 8 dim: 3 } }
-          }
-          layer {
-            name: "ip"
-            type: "InnerProduct"
-            bottom: "data"
-            top: "ip"
-            inner_product_param { num_output: 10 }
-          }
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
         }
-        test_net_param {
-          layer {
-            name: "data"
-            type: "DummyData"
-            top: "data"
-            dummy_data_param { shape { dim: 8 dim: 3 } }
-          }
-          layer {
-            name: "ip"
-            type: "InnerProduct"
-            bottom: "data"
-            top: "ip"
-            inner_product_param { num_output: 100 }
-          }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
         }
 
-    ## Fix
+    `test.prototxt`:
 
-    None: only you know which of the two is meant.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 100 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "accuracy"
+          type: "Accuracy"
+          bottom: "ip"
+          bottom: "label"
+          top: "accuracy"
+        }
+
+    ## Use instead
+
+    `test.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "accuracy"
+          type: "Accuracy"
+          bottom: "ip"
+          bottom: "label"
+          top: "accuracy"
+        }
+
+    There is no fix: only you know which of the two is meant.
+
+    ## When to ignore it
+
+    Never: Caffe stops at the first test.
 
     ## Sources
 
@@ -117,10 +173,102 @@ def untrained_in_test(job: Job) -> Iterator[Hit]:
     Weights go by the names of layers. This one keeps what its fillers give it, and Caffe says nothing: the
     net tests as if it had not learnt.
 
-    ## Fix
+    ## Example
 
-    Where one layer of the training net has a name within two letters, is of that type and is missed in the
-    test net, its name is written. Unsafe: it may be another layer.
+    `solver.prototxt`:
+
+        train_net: "train.prototxt"
+        test_net: "test.prototxt"
+        test_iter: 10
+        test_interval: 100
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `test.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "scores"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "accuracy"
+          type: "Accuracy"
+          bottom: "ip"
+          bottom: "label"
+          top: "accuracy"
+        }
+
+    ## Use instead
+
+    `test.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "accuracy"
+          type: "Accuracy"
+          bottom: "ip"
+          bottom: "label"
+          top: "accuracy"
+        }
+
+    Where one layer of the training net has a name within two letters, is of that type and is missed in the test net, its
+    name is written. The fix is unsafe: it may be another layer.
+
+    ## When to ignore it
+
+    The layer is to test with what its fillers give it: fixed kernels, for example. Written as lr_mult 0 in the test net
+    too, it is not reported.
 
     ## Sources
 
@@ -155,10 +303,117 @@ def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
     Trained weights go by the names of layers. Where shapes differ Caffe stops: `Cannot copy param 0 weights
     from layer 'fc8'; shape mismatch.` A layer without weights keeps what its fillers give it, without a word.
 
-    ## Fix
+    ## Example
 
-    Where one layer of the training net has a name within two letters and the same numbers in it, is of that
-    type and is missed in the deploy net, its name is written. Unsafe: it may be another layer.
+    `solver.prototxt`:
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `train_val.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "ip1"
+          top: "ip1"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `deploy.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 50 }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "ip1"
+          top: "ip1"
+        }
+        layer {
+          name: "scores"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip"
+          inner_product_param { num_output: 10 }
+        }
+
+    ## Use instead
+
+    `deploy.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 50 }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "ip1"
+          top: "ip1"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip"
+          inner_product_param { num_output: 10 }
+        }
+
+    Where one layer of the training net has a name within two letters and the same numbers in it, is of that type and is
+    missed in the deploy net, its name is written. The fix is unsafe: it may be another layer.
 
     ## When to ignore it
 
@@ -208,9 +463,97 @@ def transform_differs(job: Job) -> Iterator[Hit]:
     The net is tested on numbers of another size than it learnt from; it looks bad, and gets worse as it
     learns.
 
-    ## Fix
+    ## Example
 
-    None: only you know which of the two is right.
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 100
+        test_interval: 500
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { crop_size: 28 }
+          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: only you know which of the two is right.
+
+    ## When to ignore it
+
+    The sources differ by just that: the test data were scaled when they were written.
 
     ## Sources
 
@@ -247,6 +590,94 @@ def tests_on_training_data(job: Job) -> Iterator[Hit]:
     ## Why it hurts
 
     The test shows how well the net knows its training data, and never that it has learnt them by heart.
+
+    ## Example
+
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 100
+        test_interval: 500
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 100 backend: LMDB }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: only you know the other data.
 
     ## When to ignore it
 
@@ -327,6 +758,11 @@ def batch_statistics_in_test(subject: NetInPhase) -> Iterator[Hit]:
 
     The fix takes the field out of all of them. It is unsafe: the net gives other values in a test.
 
+    ## When to ignore it
+
+    Statistics are wanted of the batch: styles that go by the image, or nets that were trained with batches so small that
+    their statistics are no use.
+
     ## Sources
 
     batch_norm_layer.cpp, LayerSetUp: use_global_stats is true in phase TEST if it is not written.
@@ -352,10 +788,107 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     eps: values grow 316 times at every BatchNorm. Trained so, a net had a loss of 79 in iteration 0, and NaN
     in iteration 2.
 
-    ## Fix
+    ## Example
 
-    The fix takes the field out of all of them. It is unsafe: in a net that is fine-tuned, frozen statistics
-    are often meant.
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 100
+        test_interval: 500
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
+        }
+        layer {
+          name: "bn"
+          type: "BatchNorm"
+          bottom: "data"
+          top: "bn"
+          batch_norm_param { use_global_stats: true eps: 1e-5 }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "bn"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
+        }
+        layer {
+          name: "bn"
+          type: "BatchNorm"
+          bottom: "data"
+          top: "bn"
+          batch_norm_param { eps: 1e-5 }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "bn"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix takes the field out of all of them. It is unsafe: in a net that is fine-tuned, frozen statistics are often meant.
 
     ## When to ignore it
 
@@ -387,9 +920,83 @@ def stage_misspelt(job: Job) -> Iterator[Hit]:
 
     The layers that wait for the stage are not there. Caffe logs one line about each.
 
-    ## Fix
+    ## Example
 
-    Writes the stage of the rule into the solver. Unsafe: the rule may be the one that is misspelt.
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 100
+        test_interval: 500
+        train_state { stage: "finetun" }
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { scale: 0.00390625 crop_size: 28 }
+          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
+        }
+        layer {
+          name: "drop"
+          type: "Dropout"
+          bottom: "data"
+          top: "data"
+          include { phase: TRAIN stage: "finetune" }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 100
+        test_interval: 500
+        train_state { stage: "finetune" }
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix writes the stage of the rule into the solver. It is unsafe: the rule may be the one that is misspelt.
+
+    ## When to ignore it
+
+    The layers of that stage are left out on purpose.
 
     ## Sources
 

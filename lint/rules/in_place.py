@@ -76,6 +76,10 @@ def in_place_wrong_values(subject: NetInPhase) -> Iterator[Hit]:
     The fix gives the layer a top of its own, which every layer behind it reads: safe, nothing else can be
     meant. None is offered where the layer is there in some phases only.
 
+    ## When to ignore it
+
+    Never: the values are wrong.
+
     ## Sources
 
     Measured with BVLC's Caffe on the CPU: losses of the same net in place and with a top of its own.
@@ -167,6 +171,10 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
 
     The fix gives the layer a top of its own, which every layer behind it reads: safe, no value going forward
     changes. None is offered where the layer is there in some phases only.
+
+    ## When to ignore it
+
+    The weights below are not to learn from this: then write lr_mult 0 for them, and the finding goes.
 
     ## Sources
 
@@ -270,6 +278,10 @@ def overwrites_shared_memory(subject: NetInPhase) -> Iterator[Hit]:
         }
 
     The fix gives the layer a top of its own, which every layer behind it reads.
+
+    ## When to ignore it
+
+    Never: who reads the other blob gets something else than its name says.
 
     ## Sources
 

@@ -42,9 +42,27 @@ def blob_count(subject: NetInPhase) -> Iterator[Hit]:
           top: "sum"
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know which blob is missing, or too many.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 8 } }
+        }
+        layer {
+          name: "sum"
+          type: "Eltwise"
+          bottom: "data"
+          bottom: "data"
+          top: "sum"
+        }
+
+    There is no fix: only you know which blob is missing, or too many.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -85,9 +103,28 @@ def shapes_do_not_fit(subject: NetInPhase) -> Iterator[Hit]:
           top: "sum"
         }
 
-    ## Fix
+    ## Use instead
 
-    None: it is a decision of the architecture.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          top: "more"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "sum"
+          type: "Eltwise"
+          bottom: "data"
+          bottom: "more"
+          top: "sum"
+        }
+
+    There is no fix: it is a decision of the architecture.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -125,9 +162,27 @@ def no_such_axis(subject: NetInPhase) -> Iterator[Hit]:
           pooling_param { kernel_size: 2 stride: 2 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: it is a decision of the architecture.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 8 dim: 4 dim: 4 } }
+        }
+        layer {
+          name: "pool"
+          type: "Pooling"
+          bottom: "data"
+          top: "pool"
+          pooling_param { kernel_size: 2 stride: 2 }
+        }
+
+    There is no fix: it is a decision of the architecture.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -166,9 +221,27 @@ def nothing_left(subject: NetInPhase) -> Iterator[Hit]:
           convolution_param { num_output: 8 kernel_size: 5 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: it is a decision of the architecture.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } }
+        }
+        layer {
+          name: "conv"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv"
+          convolution_param { num_output: 8 kernel_size: 3 }
+        }
+
+    or a larger image, or a `pad`. There is no fix: it is a decision of the architecture.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -207,9 +280,27 @@ def setting_missing(subject: NetInPhase) -> Iterator[Hit]:
           convolution_param { kernel_size: 3 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know the value.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "conv"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv"
+          convolution_param { num_output: 8 kernel_size: 3 }
+        }
+
+    There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -248,9 +339,27 @@ def setting_refused(subject: NetInPhase) -> Iterator[Hit]:
           lrn_param { local_size: 4 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: more than one value would do.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "norm"
+          type: "LRN"
+          bottom: "data"
+          top: "norm"
+          lrn_param { local_size: 5 }
+        }
+
+    There is no fix: more than one value would do.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -285,9 +394,22 @@ def data_settings(subject: NetInPhase) -> Iterator[Hit]:
           dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know what the data look like.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          top: "weight"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } shape { dim: 8 } }
+        }
+
+    There is no fix: only you know what the data look like.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -343,6 +465,10 @@ def filler_refused(subject: NetInPhase) -> Iterator[Hit]:
 
     The fix is safe: it is offered where one filler's name is within two letters of what stands there.
 
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
+
     ## Sources
 
     filler.hpp; math_functions.cpp, caffe_rng_gaussian and caffe_rng_uniform.
@@ -383,9 +509,30 @@ def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
           loss_param { normalize: false }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: write `normalization` in its place, `BATCH_SIZE` for what `false` meant elsewhere.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "loss"
+          type: "InfogainLoss"
+          bottom: "data"
+          bottom: "label"
+          top: "loss"
+          infogain_loss_param { source: "H.binaryproto" }
+          loss_param { normalization: BATCH_SIZE }
+        }
+
+    There is no fix: `BATCH_SIZE` is what `false` means elsewhere, but was it meant?
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -440,6 +587,10 @@ def needs_gpu(subject: NetInPhase) -> Iterator[Hit]:
 
     Without `engine` Caffe takes cuDNN where it has it.
 
+    ## When to ignore it
+
+    The Caffe that reads the file has cuDNN.
+
     ## Sources
 
     layer_factory.cpp, GetConvolutionLayer and its like.
@@ -481,9 +632,27 @@ def dies_without_message(subject: NetInPhase) -> Iterator[Hit]:
           convolution_param { num_output: 8 kernel_size: 3 group: 0 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know the value.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "conv"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv"
+          convolution_param { num_output: 8 kernel_size: 3 group: 1 }
+        }
+
+    There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: Caffe crashes or waits for ever.
 
     ## Sources
 

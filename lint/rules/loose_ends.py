@@ -54,9 +54,34 @@ def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
           inner_product_param { num_output: 4 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: trained weights know a layer by its name.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 4 }
+        }
+        layer {
+          name: "ip2"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 }
+        }
+
+    There is no fix: trained weights know a layer by its name.
+
+    ## When to ignore it
+
+    The two never meet: trained weights are neither saved nor loaded.
 
     ## Sources
 
@@ -118,9 +143,27 @@ def rule_never_met(subject: NetInPhase) -> Iterator[Hit]:
           include { min_level: 2 max_level: 1 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know the state that is meant.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "data"
+          top: "relu"
+          include { min_level: 1 max_level: 2 }
+        }
+
+    There is no fix: only you know the state that is meant.
+
+    ## When to ignore it
+
+    The layer is switched off on purpose; a comment does it better.
 
     ## Sources
 
@@ -197,6 +240,10 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
           bottom: "weight"
         }
 
+    ## When to ignore it
+
+    The blob is to be printed, or is read by a program.
+
     ## Sources
 
     net.cpp, Net::Init (net_output_blobs_); solver.cpp, Solver::Step.
@@ -256,9 +303,27 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
           pooling_param { kernel_size: 3 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: either the type or the settings are wrong.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "norm"
+          type: "LRN"
+          bottom: "data"
+          top: "norm"
+          lrn_param { local_size: 3 }
+        }
+
+    or another type. There is no fix: either the type or the settings are wrong.
+
+    ## When to ignore it
+
+    Your Caffe reads them there: give its name with `--dialect`.
 
     ## Sources
 

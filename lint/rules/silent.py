@@ -69,9 +69,29 @@ def loss_counted_twice(subject: NetInPhase) -> Iterator[Hit]:
           power_param { power: 0.5 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None. Read the loss from a log, not in the net.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "data"
+          bottom: "label"
+          top: "loss"
+          loss_weight: 0.5
+        }
+
+    Read the loss from a log, not in the net. There is no fix: only you know why it is read.
+
+    ## When to ignore it
+
+    The net was made with the Split in mind, and its weights are what you want.
 
     ## Sources
 
@@ -127,7 +147,7 @@ def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
           top: "data"
           top: "label"
           include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
         }
         layer {
           name: "ip"
@@ -153,7 +173,7 @@ def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
           top: "data"
           top: "label"
           include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
         }
         layer {
           name: "ip"
@@ -168,12 +188,16 @@ def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
           bottom: "ip"
           bottom: "label"
           top: "loss"
-          loss_weight: 1
           python_param { module: "losses" layer: "HuberLossLayer" }
+          loss_weight: 1
         }
 
     The fix writes `loss_weight: 1` where the layer has one top. It is unsafe: a loss may be there only to be
     looked at.
+
+    ## When to ignore it
+
+    The loss is there to be looked at, and something else is trained.
 
     ## Sources
 
@@ -228,9 +252,32 @@ def no_loss(subject: NetInPhase) -> Iterator[Hit]:
           inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know the loss.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: only you know the loss.
 
     ## When to ignore it
 
@@ -294,9 +341,37 @@ def nothing_learns(subject: NetInPhase) -> Iterator[Hit]:
           top: "loss"
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know which layers are to learn.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          param { lr_mult: 1 }
+          param { lr_mult: 2 }
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: only you know which layers are to learn.
+
+    ## When to ignore it
+
+    A net that is trained to see its loss alone: to measure speed, or to test data.
 
     ## Sources
 
@@ -480,9 +555,35 @@ def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
           top: "loss"
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know the ratio. It is the share that is dropped, not the one that is kept.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "drop"
+          type: "Dropout"
+          bottom: "data"
+          top: "drop"
+          dropout_param { dropout_ratio: 0.5 }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "drop"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: only you know the ratio. It is the share that is dropped, not the one that is kept.
+
+    ## When to ignore it
+
+    Never in training. In a net for tests it does no harm.
 
     ## Sources
 
@@ -537,6 +638,13 @@ def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
           top: "prob"
         }
         layer {
+          name: "accuracy"
+          type: "Accuracy"
+          bottom: "prob"
+          bottom: "label"
+          top: "accuracy"
+        }
+        layer {
           name: "loss"
           type: "SoftmaxWithLoss"
           bottom: "prob"
@@ -567,6 +675,13 @@ def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
           top: "prob"
         }
         layer {
+          name: "accuracy"
+          type: "Accuracy"
+          bottom: "prob"
+          bottom: "label"
+          top: "accuracy"
+        }
+        layer {
           name: "loss"
           type: "SoftmaxWithLoss"
           bottom: "ip"
@@ -576,6 +691,10 @@ def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
 
     The fix lets the loss read what the Softmax reads. It is unsafe, since what it learns changes, and is
     offered where the two layers follow each other and the first does not work in place.
+
+    ## When to ignore it
+
+    A second Softmax is meant, to soften the scores, and its floor is accepted.
 
     ## Sources
 
@@ -642,9 +761,35 @@ def scores_cut_at_zero(subject: NetInPhase) -> Iterator[Hit]:
           top: "loss"
         }
 
-    ## Fix
+    ## Use instead
 
-    None: take the ReLU out, if weights that were trained with it are not to be kept.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: weights that were trained with the ReLU go with it.
+
+    ## When to ignore it
+
+    The ReLU was there when the weights were trained, and they are to be kept.
 
     ## Sources
 
@@ -727,6 +872,10 @@ def log_of_scores(subject: NetInPhase) -> Iterator[Hit]:
     The fix changes the type to SoftmaxWithLoss. It is unsafe: a Softmax before this loss does the same, but
     worse.
 
+    ## When to ignore it
+
+    Never: the gradient is 1e20 where a score is under 0.
+
     ## Sources
 
     multinomial_logistic_loss_layer.cpp; the training with BVLC's Caffe on the CPU.
@@ -765,7 +914,8 @@ def features_as_loss(subject: NetInPhase) -> Iterator[Hit]:
           name: "data"
           type: "DummyData"
           top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 } }
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
         }
         layer {
           name: "ip"
@@ -775,10 +925,43 @@ def features_as_loss(subject: NetInPhase) -> Iterator[Hit]:
           loss_weight: 1
           inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
         }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
 
-    ## Fix
+    ## Use instead
 
-    None. It belongs to the layer of the loss.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The weight belongs to the layer of the loss. There is no fix: only you know which that is.
+
+    ## When to ignore it
+
+    The sum is meant: a Reduction says so plainly, and is not reported.
 
     ## Sources
 
@@ -813,7 +996,8 @@ def lr_mult_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
           name: "data"
           type: "DummyData"
           top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 } }
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
         }
         layer {
           name: "ip"
@@ -823,10 +1007,44 @@ def lr_mult_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
           param { lr_mult: -1 }
           inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
         }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know the value.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip"
+          param { lr_mult: 1 }
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    A gradient is turned around on purpose, to learn what confuses a second net (adversarial training).
 
     ## Sources
 

@@ -69,6 +69,10 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     missing. A blob whose layer waits for a stage is a warning where none is given: `caffe train --stage` can
     give it.
 
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
+
     ## Sources
 
     insert_splits.cpp, InsertSplits; net.cpp, Net::AppendBottom.
@@ -140,6 +144,8 @@ def top_made_twice(subject: NetInPhase) -> Iterator[Hit]:
           top: "sum"
         }
 
+    Comes with: E201.
+
     ## Use instead
 
         layer {
@@ -172,6 +178,10 @@ def top_made_twice(subject: NetInPhase) -> Iterator[Hit]:
 
     The fix is offered where a layer further down reads a blob of the second layer's name, which nothing
     makes: then it is safe. Otherwise only you know which of the two is meant.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -262,6 +272,10 @@ def in_place_refused(subject: NetInPhase) -> Iterator[Hit]:
     The fix gives the layer a top of its own, which every layer behind it reads: safe, since that is the order
     in which the file says who reads what. None is offered where the layer is there in some phases only.
 
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
+
     ## Sources
 
     insert_splits.cpp, InsertSplits; net.cpp, Net::AppendTop; absval_layer.cpp, flatten_layer.cpp,
@@ -325,6 +339,10 @@ def param_refused(subject: NetInPhase) -> Iterator[Hit]:
     Both fixes are safe: they take out what there is no parameter for, and write `lr_mult: 0` for BatchNorm,
     which is what Caffe itself does with three.
 
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
+
     ## Sources
 
     net.cpp:143, Net::Init; batch_norm_layer.cpp:44; upgrade_proto.cpp, UpgradeNetBatchNorm.
@@ -373,9 +391,36 @@ def shared_param(subject: NetInPhase) -> Iterator[Hit]:
           inner_product_param { num_output: 4 }
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know which of the two is meant.
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 8 } }
+        }
+        layer {
+          name: "left"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "left"
+          param { name: "w" lr_mult: 1 }
+          inner_product_param { num_output: 4 }
+        }
+        layer {
+          name: "right"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "right"
+          param { name: "w" lr_mult: 1 }
+          inner_product_param { num_output: 4 }
+        }
+
+    There is no fix: only you know which of the two is meant.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -417,9 +462,29 @@ def one_for_each(subject: NetInPhase) -> Iterator[Hit]:
           loss_weight: 0
         }
 
-    ## Fix
+    ## Use instead
 
-    None: only you know which of them is meant.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "data"
+          bottom: "label"
+          top: "loss"
+          loss_weight: 1
+        }
+
+    There is no fix: only you know which of them is meant.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -451,9 +516,21 @@ def include_and_exclude(subject: NetInPhase) -> Iterator[Hit]:
           dummy_data_param { shape { dim: 8 dim: 3 } }
         }
 
-    ## Fix
+    ## Use instead
 
-    None. Several `include` in a layer are fine: one that is met is enough.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          include { phase: TRAIN }
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+
+    There is no fix: only you know which of them is meant. Several `include` in a layer are fine: one that is met is enough.
+
+    ## When to ignore it
+
+    Never: Caffe does not build such a net.
 
     ## Sources
 
@@ -483,8 +560,7 @@ def no_gradient(subject: NetInPhase) -> Iterator[Hit]:
           name: "data"
           type: "DummyData"
           top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+          dummy_data_param { shape { dim: 8 dim: 3 } }
         }
         layer {
           name: "scores"
@@ -507,9 +583,42 @@ def no_gradient(subject: NetInPhase) -> Iterator[Hit]:
           top: "loss"
         }
 
-    ## Fix
+    ## Use instead
 
-    None. `propagate_down: false` for that bottom, or lr_mult 0 below it, stops the gradient.
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "scores"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "scores"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "best"
+          type: "ArgMax"
+          bottom: "scores"
+          top: "best"
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "scores"
+          bottom: "label"
+          top: "loss"
+        }
+
+    or `propagate_down: false` for that bottom, or lr_mult 0 below it, which stop the gradient. There is no fix: only
+    you know what is to learn.
+
+    ## When to ignore it
+
+    Never: Caffe stops in iteration 0.
 
     ## Sources
 
@@ -532,17 +641,43 @@ def empty_net(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Example
 
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
         layer {
           name: "data"
           type: "DummyData"
           top: "data"
-          include { phase: TRAIN stage: "pretrain" not_stage: "pretrain" }
+          include { phase: TEST }
           dummy_data_param { shape { dim: 8 dim: 3 } }
         }
 
-    ## Fix
+    ## Use instead
 
-    None.
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          include { phase: TRAIN }
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+
+    There is no fix: only you know when the layers are to be there.
+
+    ## When to ignore it
+
+    Never: Caffe stops when it runs such a net.
 
     ## Sources
 
