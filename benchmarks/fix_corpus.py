@@ -65,6 +65,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "N404": ("layer.batch_norm_param.use_global_stats", "layer.batch_norm_param"),
     "N405": ("layer.batch_norm_param.use_global_stats", "layer.batch_norm_param"),
     "N406": ("train_state.stage", "test_state.stage"),
+    "N501": ("layer",),
+    "N502": ("layer.param", "layer.*_param.bias_term", "layer.*_param.bias_filler"),
     "S108": ("average_loss",),
     "S121": ("lr_policy",),
     "S126": ("stepvalue",),

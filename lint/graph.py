@@ -191,6 +191,13 @@ class Layer:
                         queue.append(consumer)
                         yield consumer
 
+    def variants(self) -> Iterator[Entry]:
+        """The layers that stand for this one in other phases: of its type, with its first top, not in its net."""
+        top = self.tops[0].name
+        for entry in self.net.dropped:
+            if entry[0].get("type") == self.type and top in entry[0]["top"]:
+                yield entry
+
     def place(self) -> Place:
         """Where the layer says what it is: its `type`, its `name`, or the layer as a whole."""
         for name in ("type", "name"):

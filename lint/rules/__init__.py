@@ -3,7 +3,7 @@
 from importlib import import_module
 
 OF_FILES = (
-    "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "across",
+    "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "batch_norm", "across",
     "solver", "lr_policy", "solver_type", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy",
     "portability",
 )  # fmt: skip

@@ -10,7 +10,6 @@ from ..fixes.fields import Patch
 from ..fixes.layers import Fields, free_name, insert_layers, names_in, state_rules
 from ..graph import Layer
 from ..job import NetInPhase
-from ..proto.binder import Entry
 from ..rule import Option, rule
 from ..shapes import Shape, describe
 from ..widening import WideningBlock, widening_blocks
@@ -182,7 +181,7 @@ def _fix(net: NetInPhase, block: WideningBlock, names: set[str]) -> Fix | None:
         return None
     normalise, scale = free_name(names, f"bn_{top}"), free_name(names, f"scale_{top}")
     patch = Patch()
-    for entry in (layer.entry, *_variants(layer)):
+    for entry in (layer.entry, *layer.variants()):
         rules = state_rules(entry[0])
         layers = _normalisation(normalise, scale, top, rules)
         added = insert_layers(net.file.tree, net.net.message, entry, layers)
@@ -190,14 +189,6 @@ def _fix(net: NetInPhase, block: WideningBlock, names: set[str]) -> Fix | None:
             return None
         patch += added
     return patch.fix(net.file.path, f"put BatchNorm and Scale behind '{layer.name}'", safe=False)
-
-
-def _variants(layer: Layer) -> Iterator[Entry]:
-    """The layers that stand for this one in other phases: of its type, with its top, not in its net."""
-    top = layer.tops[0].name
-    for entry in layer.net.dropped:
-        if entry[0].get("type") == layer.type and top in entry[0]["top"]:
-            yield entry
 
 
 def _normalisation(normalise: str, scale: str, top: str, rules: Fields) -> tuple[Fields, Fields]:
