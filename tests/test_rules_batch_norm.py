@@ -41,9 +41,7 @@ layer {
   type: "Scale"
   bottom: "bn"
   top: "bn"
-  scale_param {
-    bias_term: true
-  }
+  scale_param { bias_term: true }
 }
 """
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "bn" top: "bn" }\n'
