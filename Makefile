@@ -40,7 +40,7 @@ $(BIN)/python:
 	@touch $@
 
 .venv/installed-for-development: $(SOURCES) | $(BIN)/python
-	$(BIN)/python $(INSTALL) --editable '.[dev,proto,test]' $(STRICT)
+	$(BIN)/python $(INSTALL) --editable '.[dev,parquet,plot,proto,test]' $(STRICT)
 	@touch .venv/installed $@
 
 # The linter leaves with 1 when it has findings, or a patch to show. Here that is what it is there for.

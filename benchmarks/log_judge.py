@@ -8,15 +8,19 @@ Reads `../shared/oracle/runs`, trainings with the real Caffe whose `verdict.md` 
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+from caffe_lint.opening import Opened, nets_of, open_nets
 from caffe_lint.training_log.causes import Diagnosed
 from caffe_lint.training_log.diagnosis import diagnose
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.following import Watcher
 from caffe_lint.training_log.reading import read_log
+from caffe_lint.training_log.repair import apply_fixes, fixes_for
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -140,8 +144,79 @@ def judge_runs(tallies: dict[str, Tally], codes: dict[str, int]) -> None:
             )
         elif nan and found:
             tallies["iteration right"].count(found[0].cause.iteration == int(nan[1]), name)
+        judge_repair(folder, verdict, tallies)
         if nan and int(nan[1]) > 4:
             tallies["warned before the NaN"].count(_warned(runs)[1], name)
+
+
+class Strength(NamedTuple):
+    """How strong a repair is: what it divides the rate and the guilty loss's weight by, and its bound on the norm."""
+
+    rate: float
+    weight: float
+    clip: float
+
+    @property
+    def divisor(self) -> float:
+        """What steps are divided by where nothing is clipped."""
+        return self.rate * self.weight
+
+    def step(self, base_lr: float) -> float:
+        """The longest step."""
+        return self.clip * base_lr / self.rate
+
+
+def judge_repair(folder: Path, verdict: str, tallies: dict[str, Tally]) -> None:
+    """Whether `--fix` is as strong as a change that made the real Caffe learn, and not 100 times stronger."""
+    learns = re.search(r"learns[^:]*with: (.+)", verdict)
+    if learns is None or learns[1].strip() == "none":
+        return
+    recipes = [_recipe(name) for name in learns[1].split(", ")]
+    opened = open_nets(str(folder / "solver.prototxt"))
+    assert opened.job is not None
+    runs = read_log(str(next(folder.glob("log.txt*"))))
+    found = diagnose(runs, opened.job)
+    fixes = fixes_for(Evidence(runs[-1], opened.job), found, opened.job) if found else []
+    patched, trouble = apply_fixes(fixes, {each.path: each for each in (opened.job.solver.file, *opened.job.files)})
+    for path, source in patched.items():
+        opened.files.replace(path, source)
+    after = nets_of(opened.file.path, opened.files, opened.settings)
+    assert after.job is not None
+    assert not trouble
+    base_lr = float(opened.job.solver.message["base_lr"])
+    guilty = found[0].cause.layer if found else None
+    mine = Strength(
+        base_lr / float(after.job.solver.message["base_lr"]),
+        _weight(opened, guilty) / _weight(after, guilty) if guilty else 1.0,
+        float(after.job.solver.message["clip_gradients"]),
+    )
+    mine = mine._replace(clip=mine.clip if mine.clip > 0 else math.inf)
+    strong = any(_at_least(mine, recipe, base_lr) for recipe in recipes)
+    gentle = any(
+        mine.divisor <= 100 * recipe.divisor
+        and (recipe.clip == math.inf or 100 * mine.step(base_lr) >= recipe.step(base_lr))
+        for recipe in recipes
+    )
+    name = f"{folder.name}: {mine} beside {learns[1]}"
+    tallies["repair as strong as one that learnt"].count(strong, name)
+    tallies["and not 100 times stronger"].count(gentle, name)
+
+
+def _recipe(name: str) -> Strength:
+    """A change by its name in the verdicts: clip10_lr_div100."""
+    numbers = {kind: float(number) for kind, number in re.findall(r"(clip|lr_div|lw_div)(\d+)", name)}
+    return Strength(numbers.get("lr_div", 1.0), numbers.get("lw_div", 1.0), numbers.get("clip", math.inf))
+
+
+def _at_least(one: Strength, other: Strength, base_lr: float) -> bool:
+    """Whether a repair is as strong as another in each way in which that acts (a clip may be half as large again)."""
+    clips = other.clip < math.inf and one.step(base_lr) <= 1.5 * other.step(base_lr)
+    return clips or (other.clip == math.inf and one.divisor >= 0.99 * other.divisor)
+
+
+def _weight(opened: Opened, layer: str) -> float:
+    """The weight of a loss; 1 for a layer that is none."""
+    return next((loss.weight for loss in opened.nets[0].net.losses if loss.layer.name == layer), 1.0) or 1.0
 
 
 def _warned(runs: list[object]) -> tuple[bool, bool]:
@@ -181,7 +256,7 @@ def main() -> None:
     names = (
         "likeliest cause right", "cause among those named", "iteration right", "layer and blob right",
         "silent on healthy runs", "silent on runs that learn slowly", "warned before the NaN",
-        "no early warning on healthy runs", "answers of threads", "silent on published logs",
+        "no early warning on healthy runs", "repair as strong as one that learnt", "and not 100 times stronger", "answers of threads", "silent on published logs",
     )  # fmt: skip
     tallies = {name: Tally() for name in names}
     codes: dict[str, int] = {}

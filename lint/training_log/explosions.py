@@ -61,7 +61,7 @@ def _cause(
     return Cause(
         cause,
         message,
-        f"{reason} {_told(log, blown)}",
+        f"{reason} {_told(log, blown)}{_clipping(log)}",
         confidence,
         layer,
         blob,
@@ -70,6 +70,17 @@ def _cause(
         evidence,
         severity,
     )
+
+
+def _clipping(log: Evidence) -> str:
+    """What clipping did, where the solver has it: a bound that is too loose never acts."""
+    bound = log.setting("clip_gradients")
+    if bound <= 0:
+        return ""
+    acted = next((each for each in log.run.clipped if each.iteration is not None), None)
+    if acted is None:
+        return f" clip_gradients is {bound:g} and never acted: no norm was over it, and NaN is over nothing."
+    return f" clip_gradients {bound:g} acted from iteration {acted.iteration} on, and was not enough."
 
 
 def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:

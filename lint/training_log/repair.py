@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PERCENTILE = 0.9
 ENOUGH_NORMS = 5
+STEP = 0.04  # of the weights' norm: what trainings bore that had blown up from the first iteration on
 FAST = 10  # iterations; what explodes sooner is more than ten times too fast
 _BESIDE = ("momentum", "weight_decay", "regularization_type")
 _EXPLOSIONS = frozenset({"T201", "T202", "T203", "T204"})
@@ -39,18 +40,34 @@ def healthy_norms(log: Evidence) -> list[float]:
     return sorted(norms)
 
 
-def clip_value(log: Evidence) -> float | None:
+def clip_value(log: Evidence, rate: float, scale: float = 1.0) -> float | None:
     """A bound for `clip_gradients` by the norms of the healthy part: their 90th percentile, in two digits.
 
-    With fewer than 5 norms the first of them, as the next may have grown already. 1 at least in that case.
-    None where the log has no norms.
+    With fewer than 5 norms there is no healthy part to go by, as the second may have grown already: then the first,
+    or 1 where that is less. Never more than `longest_step` allows at a learning rate of `rate`: in trainings that
+    are far off from the start no norm that they show is of use as a bound. None where the log has no norms. `scale`
+    is what the repair of a loss weight makes of the gradients.
     """
     norms = healthy_norms(log)
     if not norms:
         return None
-    if len(norms) < ENOUGH_NORMS:
-        return max(1.0, float(f"{log.norms[0][1]:.1e}"))
-    return float(f"{norms[min(len(norms) - 1, int(PERCENTILE * len(norms)))]:.1e}")
+    if len(norms) >= ENOUGH_NORMS:
+        bound = norms[min(len(norms) - 1, int(PERCENTILE * len(norms)))] * scale
+    else:
+        bound = max(1.0, log.norms[0][1] * scale)
+    return float(f"{min(bound, longest_step(log, rate) or bound):.1e}")
+
+
+def longest_step(log: Evidence, rate: float) -> float | None:
+    """The gradient's norm at which momentum carries the weights on by `STEP` of their own norm in each iteration.
+
+    None where the log does not tell the weights' norm.
+    """
+    first = next((step.norms for step in log.steps if step.norms is not None), None)
+    momentum = log.setting("momentum")
+    if first is None or not math.isfinite(first.l2_data) or rate <= 0 or not 0 <= momentum < 1:
+        return None
+    return STEP * (1 - momentum) * first.l2_data / rate
 
 
 def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
@@ -98,9 +115,8 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
         write("debug_info", True, "to see which layer goes first")
         write("display", 1, "every iteration")
     elif first.code in _EXPLOSIONS or cause == "clipping-always":
-        value = clip_value(log) if cause != "clipping-always" else _usual_clip(log)
-        if value is not None and scale != 1.0:
-            value = max(1.0, float(f"{value * scale:.1e}"))
+        rate = float(solver.message["base_lr"]) / (_divisor(log) if cause == "learning-rate-too-high" else 1)
+        value = clip_value(log, rate, scale) if cause != "clipping-always" else _usual_clip(log)
         bound = float(solver.message["clip_gradients"])
         if (
             value is not None
