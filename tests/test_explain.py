@@ -80,3 +80,9 @@ def test_without_docstrings_it_says_so(monkeypatch: Any) -> None:
 
 def test_what_cannot_be_seen_is_shown_by_a_sign() -> None:
     assert page._visible("\ufeffnet") == "\N{REPLACEMENT CHARACTER}net"
+
+
+def test_a_table_is_shown_in_columns() -> None:
+    lines = explained("S122").splitlines()
+    assert "  step       gamma           the rate is 0 from iteration `stepsize` on" in lines
+    assert not [line for line in lines if line.strip().startswith("|--")]

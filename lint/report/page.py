@@ -117,10 +117,13 @@ def _printed(rule: Rule) -> str:
 
 
 def _pieces(prose: str) -> Iterator[str]:
-    """The paragraphs and items of lists of a stretch of prose, each on one line; an empty one between paragraphs."""
+    """Paragraphs, items of lists and rows of tables of a stretch of prose, each on one line; "" between paragraphs."""
     for number, paragraph in enumerate(prose.strip("\n").split("\n\n")):
         if number:
             yield ""
+        if paragraph.startswith("|"):
+            yield from _table(paragraph)
+            continue
         piece = ""
         for line in paragraph.split("\n"):
             if piece and _ITEM.match(line):
@@ -129,6 +132,15 @@ def _pieces(prose: str) -> Iterator[str]:
             else:
                 piece = f"{piece} {line.strip()}".strip()
         yield piece
+
+
+def _table(text: str) -> Iterator[str]:
+    """The rows of a table of Markdown with their columns one below the other, without the line below its head."""
+    rows = [[cell.strip() for cell in row.strip("| ").split("|")] for row in text.split("\n")]
+    del rows[1]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _wrapped(piece: str, width: int) -> list[str]:

@@ -40,6 +40,17 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
     ## Example
 
         layers {
+          name: "data"
+          type: DUMMY_DATA
+          top: "data"
+          dummy_data_param {
+            num: 1
+            channels: 3
+            height: 28
+            width: 28
+          }
+        }
+        layers {
           name: "conv1"
           type: CONVOLUTION
           bottom: "data"
@@ -56,6 +67,17 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
 
     ## Use instead
 
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          dummy_data_param {
+            num: 1
+            channels: 3
+            height: 28
+            width: 28
+          }
+        }
         layer {
           name: "conv1"
           type: "Convolution"
@@ -228,6 +250,10 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
 
     The fix is that of P201, the whole upgrade.
 
+    ## When to ignore it
+
+    When a Caffe that has only the older form has to read the file.
+
     ## Sources
 
     src/caffe/util/upgrade_proto.cpp, UpgradeNetDataTransformation.
@@ -269,9 +295,15 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
     ## Example
 
         layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 28 dim: 28 } }
+        }
+        layer {
           name: "bn1"
           type: "BatchNorm"
-          bottom: "conv1"
+          bottom: "data"
           top: "bn1"
           param { lr_mult: 0 }
           param { lr_mult: 0 }
@@ -281,9 +313,15 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
     ## Use instead
 
         layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 28 dim: 28 } }
+        }
+        layer {
           name: "bn1"
           type: "BatchNorm"
-          bottom: "conv1"
+          bottom: "data"
           top: "bn1"
           param { lr_mult: 0 decay_mult: 0 }
           param { lr_mult: 0 decay_mult: 0 }
@@ -291,6 +329,10 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
         }
 
     In a net with V1 layers the fix is that of P201.
+
+    ## When to ignore it
+
+    When a Caffe that has only the older form has to read the file.
 
     ## Sources
 
@@ -328,6 +370,10 @@ def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
         solver_type: ADAM
         base_lr: 0.001
         lr_policy: "fixed"
+        momentum: 0.9
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -335,6 +381,10 @@ def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
         type: "Adam"
         base_lr: 0.001
         lr_policy: "fixed"
+        momentum: 0.9
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is unsafe for a value that only a fork has: the name of its type is a guess.
 

@@ -51,6 +51,8 @@ def unknown_lr_policy(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 10000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -60,10 +62,16 @@ def unknown_lr_policy(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 10000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe where one known policy is near. A missing policy is inserted by an unsafe fix, as the
     fields of the solver suggest it: `stepvalue` multistep, `stepsize` step, `gamma` and `power` inv,
     `power` poly, else fixed.
+
+    ## When to ignore it
+
+    Never: Caffe stops.
 
     ## Sources
 
@@ -181,6 +189,8 @@ def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
         lr_policy: "step"
         stepsize: 10000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -190,8 +200,14 @@ def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 10000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    The rate is to stay, or fall to 0 at once, as the policy does without that field; `fixed` says the first more plainly.
 
     ## Sources
 
@@ -282,6 +298,8 @@ def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
         gamma: -0.001
         stepsize: 5000
         max_iter: 10000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -290,9 +308,15 @@ def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
         lr_policy: "exp"
         gamma: 0.9995
         max_iter: 10000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     A sigmoid of falling rates needs the negative `gamma` that Caffe refuses since 2017-12: take another
     policy.
+
+    ## When to ignore it
+
+    Never: Caffe stops.
 
     ## Sources
 
@@ -352,6 +376,8 @@ def schedule_field_ignored(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 10000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -361,8 +387,14 @@ def schedule_field_ignored(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 10000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     or take the fields out. There is no fix, as there are these two ways.
+
+    ## When to ignore it
+
+    The field is kept for the day when the policy is changed back.
 
     ## Sources
 
@@ -403,6 +435,8 @@ def base_lr_zero(solver: SolverFile) -> Iterator[Hit]:
         net: "train_val.prototxt"
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -410,6 +444,8 @@ def base_lr_zero(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know the value.
 
@@ -473,6 +509,8 @@ def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
         stepvalue: 30000
         stepvalue: 20000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -483,8 +521,14 @@ def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
         stepvalue: 20000
         stepvalue: 30000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix sorts the values. It is unsafe: one of them may be a slip of the pen. Equal values are not fixed.
+
+    ## When to ignore it
+
+    Never: Caffe waits for the values in the order in which they are written.
 
     ## Sources
 
@@ -542,6 +586,8 @@ def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 100000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -551,8 +597,14 @@ def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 10000
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    The training is to be taken up again with a larger `max_iter`.
 
     ## Sources
 

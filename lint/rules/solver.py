@@ -33,17 +33,21 @@ def train_net_count(solver: SolverFile) -> Iterator[Hit]:
     ## Example
 
         net: "train_val.prototxt"
-        train_net: "train.prototxt"
+        train_net: "train_val.prototxt"
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        train_net: "train.prototxt"
+        net: "train_val.prototxt"
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know which net is meant.
 
@@ -84,24 +88,32 @@ def test_iter_count(solver: SolverFile) -> Iterator[Hit]:
 
     ## Example
 
-        train_net: "train.prototxt"
-        test_net: "test.prototxt"
+        train_net: "train_val.prototxt"
+        test_net: "train_val.prototxt"
         test_interval: 1000
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
-        train_net: "train.prototxt"
-        test_net: "test.prototxt"
+        train_net: "train_val.prototxt"
+        test_net: "train_val.prototxt"
         test_iter: 100
         test_interval: 1000
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know how many batches the test has.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -147,6 +159,8 @@ def test_state_count(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -159,8 +173,14 @@ def test_state_count(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: either a state or a test is missing.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -198,6 +218,8 @@ def test_interval_missing(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -207,8 +229,14 @@ def test_interval_missing(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know how often to test.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -248,6 +276,8 @@ def never_tests(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -257,8 +287,14 @@ def never_tests(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     or no `test_interval`, if there is nothing to test. There is no fix, as there are these two ways.
+
+    ## When to ignore it
+
+    The net is never tested on purpose, and the field is left over from another solver.
 
     ## Sources
 
@@ -297,6 +333,8 @@ def max_iter_zero(solver: SolverFile) -> Iterator[Hit]:
         net: "train_val.prototxt"
         base_lr: 0.01
         lr_policy: "fixed"
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -304,8 +342,14 @@ def max_iter_zero(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    The solver is read by a program that counts the iterations itself (`solver.step(n)` in Python).
 
     ## Sources
 
@@ -355,6 +399,8 @@ def iter_size_zero(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -363,8 +409,14 @@ def iter_size_zero(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know over how many batches the gradient was to be summed.
+
+    ## When to ignore it
+
+    Never: every gradient is divided by it.
 
     ## Sources
 
@@ -395,6 +447,8 @@ def average_loss(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -403,9 +457,15 @@ def average_loss(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe: it writes 1 for 0, which can only mean that nothing is to be averaged. It changes what is
     displayed and nothing else.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -442,6 +502,8 @@ def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -451,6 +513,12 @@ def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## When to ignore it
+
+    The solver is read by a program that has `display` set.
 
     ## Sources
 
@@ -483,6 +551,7 @@ def snapshot_prefix_missing(solver: SolverFile) -> Iterator[Hit]:
         lr_policy: "fixed"
         max_iter: 40000
         snapshot: 10000
+        clip_gradients: 10
 
     ## Use instead
 
@@ -491,9 +560,14 @@ def snapshot_prefix_missing(solver: SolverFile) -> Iterator[Hit]:
         lr_policy: "fixed"
         max_iter: 40000
         snapshot: 10000
+        clip_gradients: 10
         snapshot_prefix: "snapshots/lenet"
 
     There is no fix: where the snapshots go is yours to say.
+
+    ## When to ignore it
+
+    The training is not to be kept, or your Caffe is one from 2018-02 on, which takes the solver's own name.
 
     ## Sources
 
@@ -540,6 +614,10 @@ def inline_net_old_form(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    Comes with: E201.
 
     ## Use instead
 
@@ -555,8 +633,14 @@ def inline_net_old_form(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: put the net into a file of its own, or rewrite it.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 

@@ -62,6 +62,8 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
         momentum: 0.9
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -71,9 +73,15 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
         momentum: 0.9
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe where one known type is near. It is not offered for methods of their own that Caffe
     lacks, such as AdamW.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -144,6 +152,8 @@ def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
         momentum: 0.9
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -153,8 +163,14 @@ def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
         momentum: 0.9
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe: it takes `solver_type` out if it says the same. If not, only you know which is right.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -194,6 +210,8 @@ def update_field_ignored(solver: SolverFile) -> Iterator[Hit]:
         momentum2: 0.999
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -203,8 +221,14 @@ def update_field_ignored(solver: SolverFile) -> Iterator[Hit]:
         momentum: 0.9
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     or `type: "Adam"`. There is no fix, as there are these two ways.
+
+    ## When to ignore it
+
+    The field is kept for the day when the type is changed back.
 
     ## Sources
 
@@ -242,6 +266,8 @@ def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
         rms_decay: 0.98
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -251,8 +277,14 @@ def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
         rms_decay: 0.98
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe: it takes out the momentum, which this type cannot have. `rms_decay` is not fixed.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -315,6 +347,8 @@ def update_out_of_range(solver: SolverFile) -> Iterator[Hit]:
         momentum: 1.0
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -324,8 +358,14 @@ def update_out_of_range(solver: SolverFile) -> Iterator[Hit]:
         momentum: 0.9
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: the update divides by 0, or grows without end.
 
     ## Sources
 
@@ -432,6 +472,8 @@ def momentum_missing(solver: SolverFile) -> Iterator[Hit]:
         base_lr: 1
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -441,9 +483,15 @@ def momentum_missing(solver: SolverFile) -> Iterator[Hit]:
         momentum: 0.95
         lr_policy: "fixed"
         max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix inserts the value of the method's paper: 0.9 for Adam, 0.95 for AdaDelta. It is unsafe, as it
     changes the training.
+
+    ## When to ignore it
+
+    Momentum is meant to be 0.
 
     ## Sources
 
@@ -489,6 +537,8 @@ def regularization_type(solver: SolverFile) -> Iterator[Hit]:
         max_iter: 40000
         weight_decay: 0.0005
         regularization_type: "l2"
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -498,8 +548,14 @@ def regularization_type(solver: SolverFile) -> Iterator[Hit]:
         max_iter: 40000
         weight_decay: 0.0005
         regularization_type: "L2"
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     The fix is safe: it writes the upper case. Nothing else is fixed.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
 
     ## Sources
 
@@ -546,6 +602,8 @@ def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
         lr_policy: "fixed"
         max_iter: 40000
         weight_decay: 500
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     ## Use instead
 
@@ -555,8 +613,14 @@ def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
         lr_policy: "fixed"
         max_iter: 40000
         weight_decay: 0.0005
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
 
     There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: every update turns the weights around, and makes them larger.
 
     ## Sources
 
