@@ -77,17 +77,22 @@ def check(paths: tuple[str, ...], options: Options) -> int:
     patched = {path: source for result in results for path, source in result.patched.items()}
     sources = {path: source for result in results for path, source in result.sources.items()}
     piped = next(iter(files.given), None)
+    for result in results:
+        trouble += result.trouble
     if options.diff:
         _show_diff(patched, sources, _colour(options))
         failed = bool(patched)
     else:
         if options.fix:
             _write(patched, sources, options.output_dir, piped, trouble)
-        fixed = sum(result.applied for result in results)
-        summary = Summary(len(sources), fixed, len(patched))
+        summary = Summary(
+            {**sources, **patched},
+            sum(result.applied for result in results),
+            len(patched),
+            tuple(dict.fromkeys(trouble)),
+            {path: settings.of(path).fail_on for path in {finding.place.path for finding in findings}},
+        )
         _show(findings, summary, options, to_stderr=bool(piped and options.fix))
-    for result in results:
-        trouble += result.trouble
     if not units and not trouble and not notes:
         notes.append("no solver or net of Caffe found there")
     for sentence in dict.fromkeys(notes + trouble):

@@ -76,11 +76,18 @@ def inputs(
         raise Trouble(str(error)) from None
     if opened.files.patched:
         _write(opened)
-    summary = Summary(len(opened.files.sources), applied, len(opened.files.patched))
+    level = fail_on or opened.settings.fail_on
+    summary = Summary(
+        {**opened.files.sources, **opened.files.patched},
+        applied,
+        len(opened.files.patched),
+        tuple(f"{path}: {sentence}" for sentence in opened.missing),
+        {finding.place.path: level for finding in findings},
+    )
     print_text(render(output_format, findings, summary, colour=sys.stdout.isatty()))
     if output_format == "full":
         print_text("".join(_seen(source, report) for source, report in reports.items()))
-    status = _status(findings, fail_on or opened.settings.fail_on, opened.missing)
+    status = _status(findings, level, opened.missing)
     if not all(report.complete for report in reports.values()):
         complain("broken off: this is what was seen so far")
         status = EXIT_INTERRUPTED

@@ -6,15 +6,26 @@ from typing import NamedTuple
 
 from ..findings import Finding
 
-FORMATS = ("full", "concise", "json")
+FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
 
 
 class Summary(NamedTuple):
-    """What a run did beside its findings."""
+    """What a run did beside its findings.
 
-    files: int
-    applied: int
-    patched: int
+    `texts` are the files that were checked, by path, as the findings speak of them: after the fixes. `applied` is how
+    many findings were settled by fixes in how many `patched` files; `trouble` are sentences on what could not be
+    done. `fail_on` says, by path, which severity makes the run fail at least; `warning` where it says nothing.
+    """
+
+    texts: dict[str, bytes]
+    applied: int = 0
+    patched: int = 0
+    trouble: tuple[str, ...] = ()
+    fail_on: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+    def fails(self, finding: Finding) -> bool:
+        """Whether a finding is at the level that counts."""
+        return finding.reaches(self.fail_on.get(finding.place.path, "warning"))
 
 
 def render(format: str, findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
@@ -27,6 +38,26 @@ def render(format: str, findings: list[Finding], summary: Summary, *, colour: bo
         from . import concise
 
         return concise.render(findings, summary, colour=colour)
+    if format == "sarif":
+        from . import sarif
+
+        return sarif.render(findings, summary)
+    if format == "github":
+        from . import github
+
+        return github.render(findings)
+    if format == "gitlab":
+        from . import gitlab
+
+        return gitlab.render(findings)
+    if format == "junit":
+        from . import junit
+
+        return junit.render(findings, summary)
+    if format == "html":
+        from . import html
+
+        return html.render(findings, summary)
     from . import full
 
     return full.render(findings, summary, colour=colour)
@@ -38,7 +69,7 @@ def summary_line(findings: list[Finding], summary: Summary) -> str:
     if summary.applied:
         fixed = f"Fixed {_count(summary.applied, 'finding')} in {_count(summary.patched, 'file')}. "
     if not findings:
-        checked = f"{_count(summary.files, 'file')} checked"
+        checked = f"{_count(len(summary.texts), 'file')} checked"
         return f"{fixed}Nothing left to report, {checked}." if fixed else f"No findings, {checked}."
     files = len({finding.place.path for finding in findings})
     by_severity = [

@@ -67,12 +67,12 @@ def _window(line: str, place: Place) -> tuple[str, int, int]:
     if len(line) > SHOWN:
         left = max(0, min(start - SHOWN // 3, len(line) - SHOWN))
     shown = line[left : left + SHOWN]
-    text = ("…" if left else "") + _printable(shown) + ("…" if left + SHOWN < len(line) else "")
-    before = _width(_printable(line[left:start])) + bool(left)
-    return text, before, max(1, _width(_printable(line[start : min(end, left + SHOWN)])))
+    text = ("…" if left else "") + printable(shown) + ("…" if left + SHOWN < len(line) else "")
+    before = _width(printable(line[left:start])) + bool(left)
+    return text, before, max(1, _width(printable(line[start : min(end, left + SHOWN)])))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Tabs as spaces, and a visible sign for every character that a terminal would obey."""
     return "".join(
         " " * TAB

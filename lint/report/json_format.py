@@ -30,7 +30,7 @@ def render(findings: list[Finding], summary: Summary) -> str:
         "version": VERSION,
         "findings": [_finding(finding) for finding in findings],
         "summary": {
-            "files": summary.files,
+            "files": len(summary.texts),
             **counts,
             "fixable": sum(fix.safe for fix in fixes),
             "unsafe_fixable": sum(not fix.safe for fix in fixes),

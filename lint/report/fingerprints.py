@@ -1,0 +1,29 @@
+"""Fingerprints: by these, services tell findings that they know from new ones, also where lines have moved."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from hashlib import sha256
+
+from ..findings import Finding
+from .repository import named
+
+_NUMBERS = re.compile(r"('[^']*')|\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def fingerprints(findings: list[Finding], base: str) -> list[str]:
+    """One for each finding, all different.
+
+    It holds the rule, the path from `base`, the text of the line, and the message without its numbers, which change
+    with other parts of the net; names keep theirs. Of findings that are alike in all this, the position counts.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
+    prints = []
+    for finding in findings:
+        message = _NUMBERS.sub(lambda match: match[1] or "#", finding.message)
+        parts = (finding.code, named(base, finding.place.path), finding.line_text.strip(), message)
+        text = "\0".join((*parts, str(seen[parts])))
+        seen[parts] += 1
+        prints.append(sha256(text.encode("utf-8", "surrogateescape")).hexdigest())
+    return prints

@@ -1,0 +1,44 @@
+"""GitHub's workflow commands: each finding becomes an annotation at its line of the pull request.
+
+One line a finding, `::warning title=…,file=…,line=…,endLine=…,col=…,endColumn=…::…`; advice is a `notice`. Paths are
+from the root of the repository. What GitHub would read as the end of a value is escaped.
+"""
+
+from __future__ import annotations
+
+from ..findings import Finding
+from .repository import named, root
+
+_COMMANDS = {"error": "error", "warning": "warning", "advice": "notice"}
+
+
+def render(findings: list[Finding]) -> str:
+    """The report; empty without findings."""
+    base = root()
+    return "".join(_command(finding, base) + "\n" for finding in findings)
+
+
+def _command(finding: Finding, base: str) -> str:
+    place = finding.place
+    values = {
+        "title": f"{finding.code} {finding.name}",
+        "file": named(base, place.path),
+        "line": place.line,
+        "endLine": place.end_line,
+        "col": place.column,
+        "endColumn": place.end_column,
+    }
+    properties = ",".join(f"{name}={_escaped(str(value), ':,')}" for name, value in values.items())
+    # The log shows the text alone, so the place stands there as well.
+    text = f"{place.path}:{place.line}:{place.column}: {finding.code} {finding.message}"
+    if finding.reason:
+        text += f"\n{finding.reason}"
+    if finding.fix is not None:
+        text += f"\nFix: {finding.fix.title} ({'--fix' if finding.fix.safe else '--fix --unsafe-fixes'})"
+    return f"::{_COMMANDS[finding.severity]} {properties}::{_escaped(text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    for character in "%\r\n" + more:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text

@@ -1,0 +1,34 @@
+"""GitLab's Code Quality report: a JSON list of what it shows in merge requests.
+
+Paths are from the root of the repository. An error is `critical`, a warning `major`, advice `info`.
+"""
+
+from __future__ import annotations
+
+import json
+
+from ..findings import Finding
+from .fingerprints import fingerprints
+from .repository import named, plain_text, root
+
+_SEVERITIES = {"error": "critical", "warning": "major", "advice": "info"}
+
+
+def render(findings: list[Finding]) -> str:
+    """The report."""
+    base = root()
+    issues = [
+        {
+            "description": plain_text(f"{finding.code}: {finding.message}"),
+            "check_name": finding.name,
+            "fingerprint": fingerprint,
+            "severity": _SEVERITIES[finding.severity],
+            "content": {"body": plain_text(finding.reason)},
+            "location": {
+                "path": named(base, finding.place.path),
+                "lines": {"begin": finding.place.line, "end": finding.place.end_line},
+            },
+        }
+        for finding, fingerprint in zip(findings, fingerprints(findings, base), strict=True)
+    ]
+    return json.dumps(issues, indent=2) + "\n"

@@ -1,0 +1,91 @@
+"""One page for a browser, with all it needs inside: findings by file, in their text, with reasons and patches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..findings import Finding
+from ..fixes.apply import edited
+from ..proto.lines import Lines
+from ..rule import all_rules
+from . import Summary, diff, summary_line
+from .full import printable
+from .repository import plain_text
+
+AROUND = 2  # lines shown before and after the one of a finding
+LONGEST = 240  # characters of a line before the place that are shown, and behind it
+
+
+def render(findings: list[Finding], summary: Summary) -> str:
+    """The report."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("caffe_lint.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    lines = {path: Lines(text) for path, text in summary.texts.items()}
+    by_path: dict[str, list[dict[str, Any]]] = {}
+    for number, finding in enumerate(findings, 1):
+        shown = _shown(finding, lines.get(finding.place.path), summary, number)
+        by_path.setdefault(finding.place.path, []).append(shown)
+    page = environment.get_template("report.html.j2").render(
+        summary=summary_line(findings, summary),
+        trouble=summary.trouble,
+        counts={
+            severity: sum(finding.severity == severity for finding in findings)
+            for severity in ("error", "warning", "advice")
+        },
+        by_path=by_path,
+        clean=sorted(set(summary.texts) - set(by_path)),
+        rules=[all_rules()[code] for code in sorted({finding.code for finding in findings})],
+    )
+    return plain_text(page)
+
+
+def _shown(finding: Finding, lines: Lines | None, summary: Summary, number: int) -> dict[str, Any]:
+    """What the template shows of a finding."""
+    fix = finding.fix
+    patch = ""
+    if fix is not None and fix.path in summary.texts:
+        old = summary.texts[fix.path]
+        patch = diff.render(fix.path, old, edited(old, fix.edits))
+    return {
+        "number": number,
+        "finding": finding,
+        "before": _texts(lines, finding.place.line - AROUND, finding.place.line) if lines else [],
+        "line": _marked(finding),
+        "after": _texts(lines, finding.place.line + 1, finding.place.line + 1 + AROUND) if lines else [],
+        "patch": [(_MEANINGS.get(line[:1], ""), printable(line)) for line in patch.splitlines()[2:]],
+    }
+
+
+_MEANINGS = {"+": "added", "-": "removed", "@": "hunk"}
+
+
+def _texts(lines: Lines, first: int, end: int) -> list[tuple[int, str]]:
+    """The lines from `first` on and before `end`, as far as there are any, with their numbers."""
+    found = []
+    for number in range(max(first, 1), min(end, len(lines.starts) + 1)):
+        start = lines.starts[number - 1]
+        text = lines.source[start : lines.end(start)].decode("utf-8", "replace").rstrip("\r")
+        if number < len(lines.starts) or text:
+            found.append((number, printable(text[:LONGEST])))
+    return found
+
+
+def _marked(finding: Finding) -> tuple[str, str, str]:
+    """The line of a finding: what stands before the place, the place, and what stands behind it."""
+    place = finding.place
+    text = finding.line_text.removeprefix("\ufeff") if place.line == 1 else finding.line_text
+    start, end = place.column - 1, place.end_column - 1
+    before, behind = text[:start], text[end:]
+    if len(before) > LONGEST:
+        before = "…" + before[-LONGEST:]
+    if len(behind) > LONGEST:
+        behind = behind[:LONGEST] + "…"
+    return printable(before), printable(text[start:end]) or " ", printable(behind)

@@ -1,0 +1,200 @@
+"""SARIF 2.1.0, which code-scanning services and editors read: findings with their rules' pages and their fixes.
+
+Columns count UTF-16 code units, as SARIF's readers expect; a byte-order mark counts nothing. Paths are relative to
+`%SRCROOT%`, the root of the repository; what lies elsewhere has a URI of its own. An edit of text that is no UTF-8 is
+given in bytes, since a column would mean something else to every reader.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any
+
+from ..findings import Finding, Place
+from ..fixes.edit import Edit, Fix
+from ..proto.lines import Lines
+from ..rule import FAMILIES, Rule, all_rules
+from . import Summary
+from .fingerprints import fingerprints
+from .repository import file_uri, path_from, plain_text, root, uri
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {"error": "error", "warning": "warning", "advice": "note"}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def render(findings: list[Finding], summary: Summary) -> str:
+    """The report."""
+    log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_Run(findings, summary).as_dict()]}
+    return json.dumps(log, indent=2) + "\n"
+
+
+class _Run:
+    """A run of the program, with the files and rules that its results point to by number."""
+
+    def __init__(self, findings: list[Finding], summary: Summary) -> None:
+        self.findings = findings
+        self.summary = summary
+        self.base = root()
+        others = (place.path for finding in findings for place in (finding.place, *finding.related))
+        self.paths = {path: number for number, path in enumerate(sorted({*summary.texts, *others}))}
+        self.codes = {code: number for number, code in enumerate(sorted({finding.code for finding in findings}))}
+
+    def as_dict(self) -> dict[str, Any]:
+        results = zip(self.findings, fingerprints(self.findings, self.base), strict=True)
+        return {
+            "tool": {
+                "driver": {
+                    "name": "caffe-lint",
+                    "semanticVersion": version("caffe-lint"),
+                    "rules": [_rule(all_rules()[code]) for code in self.codes],
+                }
+            },
+            "invocations": [
+                {
+                    "executionSuccessful": not self.summary.trouble,
+                    "toolExecutionNotifications": [
+                        {"level": "error", "message": _message(sentence)} for sentence in self.summary.trouble
+                    ],
+                }
+            ],
+            "originalUriBaseIds": {
+                "%SRCROOT%": {
+                    "uri": file_uri(self.base).rstrip("/") + "/",
+                    "description": _message("The root of the repository."),
+                }
+            },
+            "artifacts": [self._artifact(path) for path in self.paths],
+            "columnKind": "utf16CodeUnits",
+            "results": [self._result(finding, fingerprint) for finding, fingerprint in results],
+        }
+
+    def _artifact(self, path: str) -> dict[str, Any]:
+        artifact: dict[str, Any] = {"location": self._location_of(path)}
+        text = self.summary.texts.get(path)
+        if text is not None:
+            artifact["length"] = len(text)
+            if _is_utf8(text):
+                artifact["encoding"] = "utf-8"
+        return artifact
+
+    def _location_of(self, path: str) -> dict[str, Any]:
+        relative = path_from(self.base, path)
+        if relative is None:
+            return {"uri": file_uri(path)}
+        return {"uri": uri(relative), "uriBaseId": "%SRCROOT%"}
+
+    def _result(self, finding: Finding, fingerprint: str) -> dict[str, Any]:
+        result: dict[str, Any] = {
+            "ruleId": finding.code,
+            "ruleIndex": self.codes[finding.code],
+            "level": _LEVELS[finding.severity],
+            "message": _message(f"{finding.message}\n{finding.reason}".rstrip()),
+            "locations": [self._location(finding.place, finding.line_text)],
+            "partialFingerprints": {"caffeLint/v1": fingerprint},
+        }
+        if finding.related:
+            result["relatedLocations"] = [
+                {"id": number, "message": _message(place.message), **self._location(place, self._line(place))}
+                for number, place in enumerate(finding.related, 1)
+            ]
+        if finding.fix is not None and finding.fix.path in self.summary.texts:
+            result["fixes"] = [self._fix(finding.fix, self.summary.texts[finding.fix.path])]
+        return result
+
+    def _location(self, place: Place, line: str | None) -> dict[str, Any]:
+        artifact = {**self._location_of(place.path), "index": self.paths[place.path]}
+        region = {
+            "startLine": place.line,
+            "startColumn": _utf16_column(place.column, place.line, line),
+            "endLine": place.end_line,
+            "endColumn": _utf16_column(place.end_column, place.line, line),
+        }
+        return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
+
+    def _line(self, place: Place) -> str | None:
+        text = self.summary.texts.get(place.path)
+        if text is None:
+            return None
+        starts = _lines(text).starts
+        end = starts[place.line] if place.line < len(starts) else len(text)
+        return text[starts[place.line - 1] : end].decode("utf-8", "replace")
+
+    def _fix(self, fix: Fix, text: bytes) -> dict[str, Any]:
+        return {
+            "description": _message(fix.title),
+            "artifactChanges": [
+                {
+                    "artifactLocation": {**self._location_of(fix.path), "index": self.paths[fix.path]},
+                    "replacements": [_replacement(edit, text) for edit in fix.edits],
+                }
+            ],
+            "properties": {"applicability": "safe" if fix.safe else "unsafe"},
+        }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": _message(rule.summary),
+        "help": {"text": rule.page, "markdown": rule.page},
+        "defaultConfiguration": {"enabled": rule.default, "level": _LEVELS[rule.severity]},
+        "properties": {"tags": [FAMILIES[rule.code[0]]]},
+    }
+
+
+def _replacement(edit: Edit, text: bytes) -> dict[str, Any]:
+    lines = _lines(text)
+    first, last = lines.start(edit.start), lines.end(edit.end)
+    if not (_is_utf8(text[first:last]) and _is_utf8(edit.text)):
+        return {
+            "deletedRegion": {"byteOffset": edit.start, "byteLength": edit.end - edit.start},
+            "insertedContent": {"binary": b64encode(edit.text).decode("ascii")},
+        }
+    replacement: dict[str, Any] = {
+        "deletedRegion": {
+            "startLine": lines.number(edit.start),
+            "startColumn": _utf16_width(text, first, edit.start) + 1,
+            "endLine": lines.number(edit.end),
+            "endColumn": _utf16_width(text, lines.start(edit.end), edit.end) + 1,
+        }
+    }
+    if edit.text:
+        replacement["insertedContent"] = {"text": edit.text.decode("utf-8")}
+    return replacement
+
+
+@lru_cache(maxsize=8)
+def _lines(text: bytes) -> Lines:
+    return Lines(text)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _utf16_width(text: bytes, start: int, end: int) -> int:
+    """The code units from the start of a line; a byte-order mark at the start of the file is none."""
+    width = len(text[start:end].decode("utf-8").encode("utf-16-le")) // 2
+    return width - 1 if start == 0 and text[:end].startswith(_BYTE_ORDER_MARK) else width
+
+
+def _utf16_column(column: int, number: int, line: str | None) -> int:
+    """A column in characters as one in code units; as it is where the text of the line is not known."""
+    if line is None:
+        return column
+    if number == 1:
+        line = line.removeprefix("\ufeff")
+    return column + sum(character > "\uffff" for character in line[: column - 1])
+
+
+def _message(text: str) -> dict[str, str]:
+    return {"text": plain_text(text)}
