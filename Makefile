@@ -17,7 +17,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test check format test-protobuf test-pre-commit benchmark fix-corpus readme build clean
+.PHONY: help demo test check format test-protobuf test-pre-commit sarif-schema benchmark fix-corpus readme build clean
 
 help:
 	@echo 'make demo             the linter on examples/: findings, then patches'
@@ -26,6 +26,7 @@ help:
 	@echo 'make format           let ruff lay the code out and repair what it can'
 	@echo 'make test-protobuf    tests on the oldest and the newest protobuf, and on the one in pure Python'
 	@echo 'make test-pre-commit  both pre-commit hooks on a scratch repository'
+	@echo 'make sarif-schema     fetch the JSON schema of SARIF, which tests hold our report against'
 	@echo 'make benchmark        speed, as ratios'
 	@echo 'make fix-corpus       every fix on every real file of ../shared/corpus'
 	@echo 'make readme           sessions and table of rules in README.md'
@@ -77,6 +78,15 @@ test-protobuf: .venvs/protobuf-4.25/installed .venvs/protobuf-newest/installed
 
 test-pre-commit: .venv/installed-for-development
 	$(BIN)/python -m pytest tests/test_pre_commit.py $(ARGS)
+
+# The schema comes with the validator that SARIF's authors publish for npm; no package for Python has it.
+sarif-schema: .venvs/sarif-2.1.0.json
+
+.venvs/sarif-2.1.0.json:
+	mkdir -p .venvs/sarif
+	cd .venvs/sarif && npm pack --silent @microsoft/sarif-multitool-linux@5
+	tar xzf .venvs/sarif/*.tgz -C .venvs package/sarif-2.1.0.json --strip-components=1
+	rm -rf .venvs/sarif
 
 # Measured as users have it: a wheel, installed.
 benchmark: .venvs/benchmark/installed

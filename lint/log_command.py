@@ -12,6 +12,7 @@ from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, p
 from .engine import Files
 from .findings import SEVERITIES, Place, place_of
 from .job import Job, Nets, SolverFile
+from .report import FORMATS, Summary
 from .report.training_log import Report, render
 from .rule import all_rules, matching
 from .sources import Unreadable
@@ -50,7 +51,7 @@ EXIT_STOPPED = 3
 @click.option("--stop-on", type=click.Choice(["divergence"]), help="With --follow: end with 3 when that happens.")
 @click.option(
     "--output-format",
-    type=click.Choice(["full", "json"]),
+    type=click.Choice(FORMATS),
     default="full",
     show_default=True,
     help="How causes are shown.",
@@ -208,6 +209,11 @@ def _report(
         [f"{each.title} in {each.path}" for each in fixes],
         fix and not trouble,
         next_step(found),
+        Summary(
+            {path: b"", **(files.sources if files is not None else {})},
+            trouble=tuple(trouble),
+            fail_on=dict.fromkeys([path, *(files.sources if files is not None else ())], options["fail_on"]),
+        ),
     )
     if not diff:
         print_text(render(options["output_format"], report, colour=colour), to_stderr=following)

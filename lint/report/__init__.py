@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
-from ..findings import Finding
+from ..findings import Finding, Place
+from ..proto.lines import Lines
 
 FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
 
@@ -12,9 +14,10 @@ FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "htm
 class Summary(NamedTuple):
     """What a run did beside its findings.
 
-    `texts` are the files that were checked, by path, as the findings speak of them: after the fixes. `applied` is how
-    many findings were settled by fixes in how many `patched` files; `trouble` are sentences on what could not be
-    done. `fail_on` says, by path, which severity makes the run fail at least; `warning` where it says nothing.
+    `texts` are the files that were checked, by path, as the findings speak of them: after the fixes; a log, which may
+    be large, is there without its text. `applied` is how many findings were settled by fixes in how many `patched`
+    files; `trouble` are sentences on what could not be done. `fail_on` says, by path, which severity makes the run
+    fail at least; `warning` where it says nothing.
     """
 
     texts: dict[str, bytes]
@@ -23,9 +26,23 @@ class Summary(NamedTuple):
     trouble: tuple[str, ...] = ()
     fail_on: dict[str, str] = {}  # noqa: RUF012 - never changed
 
+    def line_text(self, place: Place) -> str:
+        """The line of a place, empty where the text is not at hand."""
+        lines = lines_of(self.texts.get(place.path, b""))
+        if place.line > len(lines.starts):
+            return ""
+        start = lines.starts[place.line - 1]
+        return lines.source[start : lines.end(start)].rstrip(b"\r").decode("utf-8", "replace")
+
     def fails(self, finding: Finding) -> bool:
         """Whether a finding is at the level that counts."""
         return finding.reaches(self.fail_on.get(finding.place.path, "warning"))
+
+
+@lru_cache(maxsize=64)
+def lines_of(text: bytes) -> Lines:
+    """The lines of a file, found once for all its findings."""
+    return Lines(text)
 
 
 def render(format: str, findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:

@@ -6,14 +6,16 @@ from typing import Any
 
 from ..findings import Finding
 from ..fixes.apply import edited
+from ..pages import blocks, read_page
 from ..proto.lines import Lines
-from ..rule import all_rules
-from . import Summary, diff, summary_line
+from ..rule import Rule, all_rules
+from . import Summary, diff, lines_of, summary_line
 from .full import printable
 from .repository import plain_text
 
 AROUND = 2  # lines shown before and after the one of a finding
 LONGEST = 240  # characters of a line before the place that are shown, and behind it
+LONGEST_IN_PATCH = 1000
 
 
 def render(findings: list[Finding], summary: Summary) -> str:
@@ -28,10 +30,9 @@ def render(findings: list[Finding], summary: Summary) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    lines = {path: Lines(text) for path, text in summary.texts.items()}
     by_path: dict[str, list[dict[str, Any]]] = {}
     for number, finding in enumerate(findings, 1):
-        shown = _shown(finding, lines.get(finding.place.path), summary, number)
+        shown = _shown(finding, summary, number)
         by_path.setdefault(finding.place.path, []).append(shown)
     page = environment.get_template("report.html.j2").render(
         summary=summary_line(findings, summary),
@@ -42,14 +43,15 @@ def render(findings: list[Finding], summary: Summary) -> str:
         },
         by_path=by_path,
         clean=sorted(set(summary.texts) - set(by_path)),
-        rules=[all_rules()[code] for code in sorted({finding.code for finding in findings})],
+        rules=[_page(all_rules()[code]) for code in sorted({finding.code for finding in findings})],
     )
     return plain_text(page)
 
 
-def _shown(finding: Finding, lines: Lines | None, summary: Summary, number: int) -> dict[str, Any]:
+def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:
     """What the template shows of a finding."""
     fix = finding.fix
+    lines = lines_of(summary.texts.get(finding.place.path, b""))
     patch = ""
     if fix is not None and fix.path in summary.texts:
         old = summary.texts[fix.path]
@@ -57,11 +59,17 @@ def _shown(finding: Finding, lines: Lines | None, summary: Summary, number: int)
     return {
         "number": number,
         "finding": finding,
-        "before": _texts(lines, finding.place.line - AROUND, finding.place.line) if lines else [],
+        "before": _texts(lines, finding.place.line - AROUND, finding.place.line),
         "line": _marked(finding),
-        "after": _texts(lines, finding.place.line + 1, finding.place.line + 1 + AROUND) if lines else [],
-        "patch": [(_MEANINGS.get(line[:1], ""), printable(line)) for line in patch.splitlines()[2:]],
+        "after": _texts(lines, finding.place.line + 1, finding.place.line + 1 + AROUND),
+        "patch": [(_MEANINGS.get(line[:1], ""), printable(line[:LONGEST_IN_PATCH])) for line in patch.splitlines()[2:]],
     }
+
+
+def _page(rule: Rule) -> dict[str, Any]:
+    """What the template shows of a rule: each section as stretches of prose and code."""
+    sections = {name: blocks(text) for name, text in read_page(rule.page).sections.items()}
+    return {"rule": rule, "sections": sections}
 
 
 _MEANINGS = {"+": "added", "-": "removed", "@": "hunk"}

@@ -1,23 +1,22 @@
 """SARIF 2.1.0, which code-scanning services and editors read: findings with their rules' pages and their fixes.
 
 Columns count UTF-16 code units, as SARIF's readers expect; a byte-order mark counts nothing. Paths are relative to
-`%SRCROOT%`, the root of the repository; what lies elsewhere has a URI of its own. An edit of text that is no UTF-8 is
-given in bytes, since a column would mean something else to every reader.
+`%SRCROOT%`, the root of the repository; what lies elsewhere has a URI of its own. An edit of text that is no UTF-8
+is given in bytes, since a column would mean something else to every reader, and so is one of a byte-order mark.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
 from ..findings import Finding, Place
 from ..fixes.edit import Edit, Fix
-from ..proto.lines import Lines
+from ..pages import read_page
 from ..rule import FAMILIES, Rule, all_rules
-from . import Summary
+from . import Summary, lines_of
 from .fingerprints import fingerprints
 from .repository import file_uri, path_from, plain_text, root, uri
 
@@ -75,10 +74,8 @@ class _Run:
     def _artifact(self, path: str) -> dict[str, Any]:
         artifact: dict[str, Any] = {"location": self._location_of(path)}
         text = self.summary.texts.get(path)
-        if text is not None:
-            artifact["length"] = len(text)
-            if _is_utf8(text):
-                artifact["encoding"] = "utf-8"
+        if text and _is_utf8(text):
+            artifact["encoding"] = "utf-8"
         return artifact
 
     def _location_of(self, path: str) -> dict[str, Any]:
@@ -98,30 +95,27 @@ class _Run:
         }
         if finding.related:
             result["relatedLocations"] = [
-                {"id": number, "message": _message(place.message), **self._location(place, self._line(place))}
+                {"id": number, "message": _message(place.message), **self._location(place, self.summary.line_text(place))}
                 for number, place in enumerate(finding.related, 1)
             ]
         if finding.fix is not None and finding.fix.path in self.summary.texts:
             result["fixes"] = [self._fix(finding.fix, self.summary.texts[finding.fix.path])]
         return result
 
-    def _location(self, place: Place, line: str | None) -> dict[str, Any]:
+    def _location(self, place: Place, line: str) -> dict[str, Any]:
         artifact = {**self._location_of(place.path), "index": self.paths[place.path]}
-        region = {
+        region: dict[str, Any] = {
             "startLine": place.line,
             "startColumn": _utf16_column(place.column, place.line, line),
             "endLine": place.end_line,
             "endColumn": _utf16_column(place.end_column, place.line, line),
         }
-        return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
-
-    def _line(self, place: Place) -> str | None:
-        text = self.summary.texts.get(place.path)
-        if text is None:
-            return None
-        starts = _lines(text).starts
-        end = starts[place.line] if place.line < len(starts) else len(text)
-        return text[starts[place.line - 1] : end].decode("utf-8", "replace")
+        physical = {"artifactLocation": artifact, "region": region}
+        if line:
+            shown = line.removeprefix("\ufeff") if place.line == 1 else line
+            region["snippet"] = _message(shown[place.column - 1 : place.end_column - 1])
+            physical["contextRegion"] = {"startLine": place.line, "snippet": _message(shown)}
+        return {"physicalLocation": physical}
 
     def _fix(self, fix: Fix, text: bytes) -> dict[str, Any]:
         return {
@@ -141,6 +135,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "id": rule.code,
         "name": rule.name,
         "shortDescription": _message(rule.summary),
+        "fullDescription": _message(read_page(rule.page).sections.get("What it finds", rule.summary)),
         "help": {"text": rule.page, "markdown": rule.page},
         "defaultConfiguration": {"enabled": rule.default, "level": _LEVELS[rule.severity]},
         "properties": {"tags": [FAMILIES[rule.code[0]]]},
@@ -148,9 +143,10 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _replacement(edit: Edit, text: bytes) -> dict[str, Any]:
-    lines = _lines(text)
+    lines = lines_of(text)
     first, last = lines.start(edit.start), lines.end(edit.end)
-    if not (_is_utf8(text[first:last]) and _is_utf8(edit.text)):
+    in_mark = edit.start < len(_BYTE_ORDER_MARK) and text.startswith(_BYTE_ORDER_MARK)
+    if in_mark or not (_is_utf8(text[first:last]) and _is_utf8(edit.text)):
         return {
             "deletedRegion": {"byteOffset": edit.start, "byteLength": edit.end - edit.start},
             "insertedContent": {"binary": b64encode(edit.text).decode("ascii")},
@@ -168,11 +164,6 @@ def _replacement(edit: Edit, text: bytes) -> dict[str, Any]:
     return replacement
 
 
-@lru_cache(maxsize=8)
-def _lines(text: bytes) -> Lines:
-    return Lines(text)
-
-
 def _is_utf8(text: bytes) -> bool:
     try:
         text.decode("utf-8")
@@ -187,10 +178,8 @@ def _utf16_width(text: bytes, start: int, end: int) -> int:
     return width - 1 if start == 0 and text[:end].startswith(_BYTE_ORDER_MARK) else width
 
 
-def _utf16_column(column: int, number: int, line: str | None) -> int:
-    """A column in characters as one in code units; as it is where the text of the line is not known."""
-    if line is None:
-        return column
+def _utf16_column(column: int, number: int, line: str) -> int:
+    """A column in characters as one in code units; as it is where the text of the line is not known (empty)."""
     if number == 1:
         line = line.removeprefix("\ufeff")
     return column + sum(character > "\uffff" for character in line[: column - 1])

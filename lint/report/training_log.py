@@ -15,10 +15,12 @@ import json
 import textwrap
 from typing import Any, NamedTuple
 
-from ..findings import Place
+from ..findings import Finding, Place
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.run import Run
+from . import Summary
+from . import render as render_findings
 from .colours import paint
 
 VERSION = 1
@@ -35,11 +37,42 @@ class Report(NamedTuple):
     fixes: list[str]
     fixed: bool
     next_step: str
+    files: Summary
 
 
 def render(format: str, report: Report, *, colour: bool = False) -> str:
-    """The report as `json` or as text."""
-    return _json(report) if format == "json" else _text(report, colour)
+    """The report in one of `report.FORMATS`: `json` and `full` of its own kind, the others as findings."""
+    if format == "json":
+        return _json(report)
+    if format == "full":
+        return _text(report, colour)
+    return render_findings(format, _findings(report), report.files, colour=colour)
+
+
+def _findings(report: Report) -> list[Finding]:
+    """The causes as findings: in the prototxt where a place there is known, else in the log, with the evidence."""
+    findings = []
+    for position, each in enumerate(report.found):
+        cause = each.cause
+        places = report.places.get(position, ())
+        evidence = [
+            Place(report.path, shown.line, 1, shown.line, 1, _plain(shown.text)) for shown in cause.evidence
+        ]
+        place, *others = places or (Place(report.path, cause.line or 1, 1, cause.line or 1, 1),)
+        findings.append(
+            Finding(
+                place._replace(message=""),
+                each.code,
+                each.name,
+                each.severity,
+                cause.message,
+                cause.reason,
+                report.files.line_text(place),
+                (*others, *evidence),
+                None,
+            )
+        )
+    return findings
 
 
 def _text(report: Report, colour: bool) -> str:
