@@ -256,7 +256,8 @@ def main() -> None:
     names = (
         "likeliest cause right", "cause among those named", "iteration right", "layer and blob right",
         "silent on healthy runs", "silent on runs that learn slowly", "warned before the NaN",
-        "no early warning on healthy runs", "repair as strong as one that learnt", "and not 100 times stronger", "answers of threads", "silent on published logs",
+        "no early warning on healthy runs", "repair as strong as one that learnt", "and not 100 times stronger",
+        "answers of threads", "silent on published logs",
     )  # fmt: skip
     tallies = {name: Tally() for name in names}
     codes: dict[str, int] = {}
