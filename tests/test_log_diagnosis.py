@@ -208,3 +208,26 @@ def test_the_watcher_warns_before_the_nan_and_then_is_certain() -> None:
     signs = [watcher.step(Step(number, number, loss)) for number, loss in enumerate(losses)]
     told = [(number, sign.diverged) for number, sign in enumerate(signs) if sign is not None]
     assert told == [(6, False), (8, True)]
+
+
+@pytest.mark.parametrize("before", [0, 1, 12])
+@pytest.mark.parametrize("name", [name for name in values() if name not in ("lr", "norm")])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_is_never_passed_over(causes: Read, name: str, value: float, before: int) -> None:
+    found = causes(log_of([*falling(before), values(**{name: value})]))
+    assert found
+    assert {each.severity for each in found} & {"error", "warning"}
+
+
+def test_an_explosion_shows_in_the_diffs_where_the_norms_are_missing(causes: Read) -> None:
+    large = {name: 1e17 for name in values() if name.startswith("d_")}
+    lines = log_of([values(loss=16.4, **large), values(**NAN)]).splitlines()
+    text = "\n".join(line for line in lines if "All net params" not in line) + "\n"
+    raw = NET.replace("SoftmaxWithLoss", "MultinomialLogisticLoss")
+    assert causes(text.replace(NET.strip(), raw.strip()))[0].cause.cause == "loss-wants-probabilities"
+
+
+def test_clipping_that_never_acted_is_told(causes: Read) -> None:
+    bad = {**NAN, "ip1": 1e30, "ip1_w": 1e9, "relu1": 1e30, "ip2": math.inf, "ip2_w": 1e9}
+    text = log_of([*falling(6), *rising(3, 6), values(**bad)], solver=SOLVER + "clip_gradients: 1e30\n")
+    assert "clip_gradients is 1e+30 and never acted" in causes(text)[0].cause.reason

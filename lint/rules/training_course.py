@@ -150,13 +150,14 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T405", "need-debug-info", subject="log", severity="advice")
+@rule("T405", "need-debug-info", subject="log", severity="error")
 def need_debug_info(log: Evidence) -> Iterator[Cause]:
     """The training broke, and the log lacks the lines that would say where.
 
     ## What it finds
 
-    A loss that is NaN or infinite in a log without debug_info, or without any sound iteration before.
+    A loss that is NaN or infinite in a log without debug_info, or without any sound iteration before; and, where no
+    other rule finds a cause, the first value of debug_info that is not finite.
 
     ## Why it hurts
 

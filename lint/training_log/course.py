@@ -11,6 +11,7 @@ from .run import Step
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
 LEARNT = 0.95  # of the first loss, and of chance: what ends below has learnt something
 STUCK = 0.985  # what ends above has not
+LARGE_DIFF = 1e3  # of a blob's mean |x|; those of healthy trainings are below 1
 PEAK = 3.0  # times the first loss
 LARGE_START = 3.0  # times chance
 GRADIENT_GROWTH = 20.0  # times what it was
@@ -78,6 +79,9 @@ def grew(found: Evidence) -> list[Step]:
     if max(losses[-2:]) > 5 * max(_usual(losses), 1e-6) or (_saturating(found) and max(losses[-2:]) > 30):
         return tail
     if math.isfinite(max(losses)) and found.norms and found.norms[0][1] > 1e3:
+        return tail
+    before = found.pass_before_bad
+    if not norms and before is not None and any(v.key.what == "diff" and v.value > LARGE_DIFF for v in before):
         return tail
     return []
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..rule import all_rules
 from .causes import Diagnosed
 from .evidence import Evidence
+from .progress import UNEXPLAINED
 from .run import Run
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def diagnose(
 
 def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
     gone = {code for each in found if each.cause.confidence >= _SURE for code in _EXPLAINS.get(each.code, ())}
+    if len(found) > 1:
+        found = [each for each in found if each.cause.cause != UNEXPLAINED]
     return [each for each in found if each.code not in gone]
 
 

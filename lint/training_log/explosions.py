@@ -23,10 +23,10 @@ def _path(log: Evidence, blown: Explosion) -> tuple[Shown | None, ...]:
 def _told(log: Evidence, blown: Explosion) -> str:
     """The explosion in a sentence: where it began, how far it went, how it ended."""
     steps = blown.path
-    words = f"The loss went from {log.steps[0].loss:.4g} to {max((abs(s.loss) for s in steps), default=0):.4g}"
+    words = "The loss " + _went(log.steps[0].loss, max((abs(step.loss) for step in steps), default=0.0))
     norms = [step.norms.l2_diff for step in (log.steps[0], *steps) if step.norms is not None]
     if norms:
-        words += f", the gradient's L2 norm from {norms[0]:.3g} to {max(norms):.3g}"
+        words += f", the gradient's L2 norm {_went(norms[0], max(norms))}"
     if blown.finite:
         how = course(log)
         return words + (f"; it ended at {how.end * log.loss_scale:.4g}." if how else ".")
@@ -37,6 +37,10 @@ def _told(log: Evidence, blown: Explosion) -> str:
     )
     overflow = "" if not where else ", which overflowed first for being the largest, not for being to blame"
     return words + f"; the first value that is not finite is at iteration {log.first_bad_iteration}{where}{overflow}."
+
+
+def _went(first: float, largest: float) -> str:
+    return f"was {first:.4g}" if largest <= first else f"went from {first:.4g} to {largest:.4g}"
 
 
 def _cause(

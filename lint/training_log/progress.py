@@ -176,10 +176,29 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
             return
 
 
+UNEXPLAINED = "not-finite"  # said where no rule knows more
+
+
 def need_debug_info(log: Evidence) -> Iterator[Cause]:
     """The causes that rule T405 finds: see its page."""
+    bad = log.first_bad
+    if bad is not None:
+        iteration = log.bad_pass.iteration if log.bad_pass is not None else None
+        yield Cause(
+            UNEXPLAINED,
+            f"values are not finite from iteration {iteration} on: the first is {bad.key.role} '{bad.key.blob}' of layer"
+            f" '{bad.key.layer}'",
+            "Nothing in the log tells why: neither loss nor gradients had grown before.",
+            0.1,
+            bad.key.layer,
+            bad.key.blob,
+            iteration,
+            bad.line,
+            shown((step_line(each) for each in log.healthy[-2:]), value_line(bad)),
+        )
+        return
     step = log.first_bad_step
-    if step is None or log.bad_pass is not None:
+    if step is None:
         return
     sound = len(log.healthy)
     yield Cause(
