@@ -18,6 +18,7 @@ _ELSEWHERE = {
     "log": ".log_command",
     "net": ".net_command",
     "probe": ".probe_command",
+    "schedule": ".schedule_command",
     "signal": ".signal_command",
 }
 

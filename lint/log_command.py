@@ -166,7 +166,8 @@ def _export(path: str, target: str, form: str) -> None:
 
 
 def _plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
-    from .training_log.plotting import Missing, plot
+    from .pictures import Missing
+    from .training_log.plotting import plot
 
     try:
         plot(target, runs, found)

@@ -45,7 +45,7 @@ def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
 
 
 # Characters that a docstring cannot show, as pages show them.
-_SHOWN = {"␍": "\r", "␉": "\t"}
+_SHOWN = (("␍", "\r"), ("␉", "\t"))
 
 # Options that make a run independent of where it is run, and are of no interest to readers.
 _HIDDEN = ("--isolated", "--jobs=1")
@@ -69,7 +69,9 @@ def _write(files: dict[str, str]) -> None:
     for name, text in files.items():
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         with open(name, "w", encoding="utf-8", newline="") as file:
-            file.write(text.translate(str.maketrans(_SHOWN)))
+            for shown, character in _SHOWN:
+                text = text.replace(shown, character)
+            file.write(text)
     for name, text in files.items():
         if name.endswith(".py"):
             try:
@@ -80,7 +82,10 @@ def _write(files: dict[str, str]) -> None:
 
 def _text(name: str) -> str:
     with open(name, encoding="utf-8", newline="") as file:
-        return file.read().translate(str.maketrans({character: shown for shown, character in _SHOWN.items()}))
+        text = file.read()
+    for shown, character in _SHOWN:
+        text = text.replace(character, shown)
+    return text
 
 
 @contextmanager

@@ -7,7 +7,7 @@ the forks. A number that is not written reads as 0, as none of these fields decl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .proto.binder import Message
@@ -18,8 +18,8 @@ class Policy(NamedTuple):
 
     `needs` are the fields without which it does not do what it is for, `reads` what it reads besides them;
     every other field of a schedule is ignored. `rate` gives the rate at an iteration, None where the files do
-    not tell it; `turns` the iterations at which it may stop rising, or start to; `scales_with` the field that
-    holds the largest rates.
+    not tell it; `turns` the iterations at which it may stop rising, or start to; `steps` those at which it changes,
+    in a run of some length, None if it changes all the time; `scales_with` the field that holds the largest rates.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Policy(NamedTuple):
     turns: Callable[[Message], Iterable[int]] = lambda solver: ()
     scales_with: str = "base_lr"
     dialects: tuple[str, ...] = ()
+    steps: Callable[[Message, int], Sequence[int]] | None = None
 
 
 class Rate(NamedTuple):
@@ -62,6 +63,11 @@ def _step(solver: Message, iteration: int) -> float | None:
     return solver["base_lr"] * _power(solver["gamma"], iteration // size) if size > 0 else None
 
 
+def _steps(solver: Message, length: int) -> Sequence[int]:
+    size = solver["stepsize"]
+    return range(size, length, size) if size > 0 else ()
+
+
 def _last_step(solver: Message) -> Iterable[int]:
     size, last = solver["stepsize"], solver["max_iter"] - 1
     return (last // size * size,) if size > 0 else ()
@@ -92,6 +98,10 @@ def _last_fired(solver: Message) -> Iterable[int]:
     return [fires for fires in fired_steps(solver) if fires < solver["max_iter"]][-1:]
 
 
+def _fired_within(solver: Message, length: int) -> Sequence[int]:
+    return [fires for fires in fired_steps(solver) if fires < length]
+
+
 def _poly(solver: Message, iteration: int) -> float | None:
     length = solver["max_iter"]
     if length <= 0:
@@ -115,6 +125,11 @@ def _multifixed(solver: Message, iteration: int) -> float | None:
     if not rates or len(rates) != len(ends):
         return None
     return float(rates[_stage(ends, iteration)])
+
+
+def _stages_within(solver: Message, length: int) -> Sequence[int]:
+    ends = solver.get("stageiter", [])
+    return [end + 1 for end in ends[:-1] if end + 1 < length]
 
 
 def _stage(ends: list[int], iteration: int) -> int:
@@ -180,11 +195,11 @@ _PLATEAU = (
 POLICIES = {
     policy.name: policy
     for policy in (
-        Policy("fixed", _fixed),
-        Policy("step", _step, ("gamma", "stepsize"), (), _last_step),
+        Policy("fixed", _fixed, steps=lambda solver, length: ()),
+        Policy("step", _step, ("gamma", "stepsize"), (), _last_step, steps=_steps),
         Policy("exp", _exp, ("gamma",)),
         Policy("inv", _inv, ("gamma", "power")),
-        Policy("multistep", _multistep, ("gamma", "stepvalue"), (), _last_fired),
+        Policy("multistep", _multistep, ("gamma", "stepvalue"), (), _last_fired, steps=_fired_within),
         Policy("poly", _poly, ("power",), ("min_lr",)),
         Policy("sigmoid", _sigmoid, ("gamma", "stepsize"), (), lambda solver: (solver["stepsize"],)),
         Policy("plateau", _plateau, ("gamma", "plateau_winsize"), ("average_loss",), dialects=_PLATEAU),
@@ -196,6 +211,7 @@ POLICIES = {
             lambda solver: (end + 1 for end in solver.get("stageiter", [])),
             "stagelr",
             ("intel", "mobilenet-yolo", "yolov3-windows"),
+            _stages_within,
         ),
         Policy("cosine", _cosine, dialects=("frcnn",)),
         Policy(
@@ -252,6 +268,12 @@ def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:
         }
         return base * factors.get(_of_fork(solver, "warm_up_method"), 1.0), "base_lr"
     return None
+
+
+def warm_up_length(solver: Message) -> int:
+    """How many iterations at the start have a rate of their own, before the policy is asked."""
+    lengths = (_of_fork(solver, "warmup_iter"), _of_fork(solver, "rampup_interval"), _frcnn_warm_up(solver))
+    return max(0, *(int(length) for length in lengths))
 
 
 def learning_rate(solver: Message, iteration: int) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ..findings import SEVERITIES, Hit
@@ -228,9 +229,15 @@ def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
         solver.file,
         message.span("lr_policy"),
         f"policy '{policy.name}' needs {' and '.join(missing)}, not written here{_sibling(message, policy)}",
-        " ".join(reasons),
+        " ".join((*reasons, *([_curve(solver)] if severity != "error" else ()))),
         severity,
     )
+
+
+def _curve(solver: SolverFile) -> str:
+    """Where the rates of the whole run can be seen."""
+    path = "FILE" if solver.file.path == "-" else shlex.quote(solver.file.path)
+    return f"`caffe-lint schedule {path}` shows the rates."
 
 
 # What people write for each other.
@@ -546,6 +553,7 @@ def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
         shown = f"stepvalue {values[index]} stands behind {values[index - 1]}"
     reason = (
         f"Caffe takes the steps in this order: the rate falls at iterations {', '.join(map(str, fires))}."
+        f" {_curve(solver)}"
     )
     fix = None
     if len(set(values)) == len(values):
@@ -617,7 +625,7 @@ def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
     if message["lr_policy"] == "step" and message["stepsize"] >= length:
         rate = number_text(learning_rate(message, length - 1) or 0)
         shown = f"stepsize {message['stepsize']} is not reached in {length} iterations"
-        yield Hit(solver.file, message.span("stepsize"), shown, f"The rate is {rate} to the end.")
+        yield Hit(solver.file, message.span("stepsize"), shown, f"The rate is {rate} to the end. {_curve(solver)}")
     if message["lr_policy"] == "multistep":
         values = message["stepvalue"]
         fires = fired_steps(message)
@@ -625,5 +633,5 @@ def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
             if value > length or (value == length and fires[0] >= length):
                 rate = number_text(learning_rate(message, length - 1) or 0)
                 shown = f"stepvalue {value} is not reached in {length} iterations"
-                yield Hit(solver.file, message.span("stepvalue", index), shown, f"The last rate is {rate}.")
+                yield Hit(solver.file, message.span("stepvalue", index), shown, f"The last rate is {rate}. {_curve(solver)}")
                 return

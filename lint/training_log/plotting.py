@@ -2,58 +2,38 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import math
-import os
 from typing import TYPE_CHECKING, Any
 
+from ..pictures import figure_type, write
 from .evidence import Evidence
 from .run import Pass, Run
 
 if TYPE_CHECKING:
     from .causes import Diagnosed
 
-FORMATS = (".png", ".svg", ".html")
 ROWS = 60  # layers of a heat map; of more, an even choice
 _LOWEST, _HIGHEST = -12.0, 8.0  # decades of the colours
 
 
-class Missing(Exception):
-    """A library is not installed, or a format is not known; says what to do."""
-
-
 def plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
-    """Draws the run that was diagnosed first, else the last one. Raises Missing, OSError."""
-    suffix = os.path.splitext(target)[1].lower()
-    if suffix not in FORMATS:
-        raise Missing(f"--plot {target}: the name has to end in {', '.join(FORMATS)}")
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise Missing("--plot needs matplotlib: pip install 'caffe-lint[plot]'") from None
+    """Draws the run that was diagnosed first, else the last one. Raises pictures.Missing, OSError."""
+    kind = figure_type(target)
     number = found[0].run if found else runs[-1].number
     log = Evidence(next(run for run in runs if run.number == number))
-    figure = _figure(Figure, log, found)
-    if suffix == ".html":
-        with open(target, "w", encoding="utf-8") as file:
-            file.write(_page(figure, found))
-    else:
-        figure.savefig(target, dpi=110)
+    described = "curves and heat maps"
+    write(_figure(kind, log, found), target, title="caffe-lint log", described=described, text=_causes(found))
 
 
-def _figure(figure_type: Any, log: Evidence, found: list[Diagnosed]) -> Any:
+def _figure(kind: Any, log: Evidence, found: list[Diagnosed]) -> Any:
     end = _interesting_end(log)
     passes = [each for each in log.run.passes.sample if each.iteration is None or each.iteration <= end]
     heat = [("Forward", "data", "top", "data of tops"), ("Backward", "diff", "param", "diffs of params")]
     tables = [(title, *_table(log, passes, direction, what, role)) for direction, what, role, title in heat]
     tables = [table for table in tables if table[2]]
     heights = [2.4, *(max(1.6, 0.19 * len(table[2]) + 0.5) for table in tables)]
-    figure = figure_type(figsize=(11, sum(heights) + 0.9), layout="constrained")
+    figure = kind(figsize=(11, sum(heights) + 0.9), layout="constrained")
     axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     _curves(axes[0], log)
     for axis, (title, iterations, names, values) in zip(axes[1:], tables, strict=True):
@@ -209,20 +189,11 @@ def _decade(value: float) -> float:
     return max(_LOWEST, math.log10(value)) if value > 0 else _LOWEST
 
 
-def _page(figure: Any, found: list[Diagnosed]) -> str:
-    """A page that stands for itself: the picture, and the causes as text."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="svg")
-    data = base64.b64encode(picture.getvalue()).decode("ascii")
+def _causes(found: list[Diagnosed]) -> str:
+    """The causes as a list in HTML."""
     causes = "".join(
         f"<li><b>{html.escape(f'{each.code} {each.cause.cause}')}</b> {html.escape(each.cause.message)}. "
         f"{html.escape(each.cause.reason)}</li>"
         for each in found
     )
-    return (
-        '<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>caffe-lint log</title>\n'
-        "<body style='font: 14px sans-serif; max-width: 1150px; margin: 1em auto'>\n"
-        f"<ol>{causes or '<li>Nothing wrong in this log.</li>'}</ol>\n"
-        f'<img style="width: 100%" alt="curves and heat maps" '
-        f'src="data:image/svg+xml;base64,{data}">\n</body></html>\n'
-    )
+    return f"<ol>{causes or '<li>Nothing wrong in this log.</li>'}</ol>\n"

@@ -1,0 +1,50 @@
+"""Pictures by matplotlib, if it is installed: which formats there are, and writing a figure as one of them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+from typing import Any
+
+FORMATS = (".png", ".svg", ".html")
+
+
+class Missing(Exception):
+    """A library is not installed, or a format is not known; says what to do."""
+
+
+def figure_type(target: str) -> Any:
+    """matplotlib's Figure, for a picture that is to be written to `target`. Raises Missing."""
+    if os.path.splitext(target)[1].lower() not in FORMATS:
+        raise Missing(f"--plot {target}: the name has to end in {', '.join(FORMATS)}")
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise Missing("--plot needs matplotlib: pip install 'caffe-lint[plot]'") from None
+    return Figure
+
+
+def write(figure: Any, target: str, *, title: str, described: str, text: str = "") -> None:
+    """Writes a figure in the format of the file's name. Raises OSError.
+
+    `title`, `described` (what the picture shows, in words) and `text` (in HTML) are those of a page.
+    """
+    if os.path.splitext(target)[1].lower() != ".html":
+        figure.savefig(target, dpi=110)
+        return
+    picture = io.BytesIO()
+    figure.savefig(picture, format="svg")
+    data = base64.b64encode(picture.getvalue()).decode("ascii")
+    page = (
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
+        f"<body style='font: 14px sans-serif; max-width: 1150px; margin: 1em auto'>\n{text}"
+        f'<img style="width: 100%" alt="{html.escape(described)}" src="data:image/svg+xml;base64,{data}">\n'
+        "</body></html>\n"
+    )
+    with open(target, "w", encoding="utf-8") as file:
+        file.write(page)
