@@ -10,7 +10,8 @@ import os
 import sys
 
 EXIT_INTERRUPTED = 130
-COMMANDS = frozenset({"check", "explain", "inputs", "log", "net", "probe", "rules", "signal"})  # as cli.py has them
+# As cli.py has them.
+COMMANDS = frozenset({"check", "explain", "inputs", "log", "net", "probe", "rules", "schedule", "signal"})
 
 
 def main() -> None:
