@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import plugins
 from .config import Settings
@@ -19,6 +19,9 @@ from .job import Job, NetInPhase, Nets, SolverFile
 from .proto.schema import Schema
 from .rule import RULES, Rule
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
+
+if TYPE_CHECKING:
+    from .suppressions import Selector
 
 # Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
 MAX_ROUNDS = 100
@@ -168,10 +171,7 @@ def _units(roots: dict[str, str | None], files: Files) -> list[Unit]:
                     together[key] = unit
             together[net] = unit
         together[os.path.realpath(path)] = unit
-    units = [
-        Unit(tuple(paths), roots[paths[0]])
-        for paths in {id(unit): unit for unit in together.values()}.values()
-    ]
+    units = [Unit(tuple(paths), roots[paths[0]]) for paths in {id(unit): unit for unit in together.values()}.values()]
     units += [
         Unit((path,), root)
         for path, root in roots.items()
@@ -192,10 +192,16 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
         rule = RULES[code]
         rules.setdefault(rule.subject, []).append((rule, settings.options_of(code)))
     by_name = settings.codes_by_name()
-    for subject_kind, subject in _subjects(unit, files, settings):
+    used: dict[str, set[Selector]] = {}  # what suppressed something, by the path of its file
+    subjects = list(_subjects(unit, files, settings))
+    for subject_kind, subject in subjects:
         for rule, options in rules.get(subject_kind, ()):
             here: dict[tuple[Any, ...], int] = {}  # how many findings of this subject stand at a place
             for hit in rule.check(subject, **options):
+                suppressing = set(hit.file.suppressing(rule.code, hit.span[0]))
+                if suppressing:
+                    used.setdefault(hit.file.path, set()).update(suppressing)
+                    continue
                 if rule.by_name and rule.code not in by_name:
                     hit = hit._replace(fix=None)
                 finding = finding_of(hit, rule)
@@ -205,6 +211,15 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
                     key = (*key[:2], number)
                 if key not in found or not found[key].reaches(finding.severity):
                     found[key] = finding
+    if any(kind == "file" and file.suppressions is not None for kind, file in subjects):
+        from .unused import outcomes
+
+        for rule, options in rules.get("suppressions", ()):
+            for outcome in outcomes(subjects, settings, used):
+                for hit in rule.check(outcome, **options):
+                    if not any(hit.file.suppressing(rule.code, hit.span[0])):
+                        finding = finding_of(hit, rule)
+                        found[finding.place, finding.code, finding.message] = finding
     return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
 
 
@@ -214,9 +229,7 @@ def finding_of(hit: Hit, rule: Rule) -> Finding:
     line_text = hit.file.tree.line_text(place.line).decode("utf-8", "replace")
     related = tuple(place_of(other.file, other.span, other.message) for other in hit.related)
     severity = hit.severity or rule.severity
-    return Finding(
-        place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix
-    )
+    return Finding(place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix)
 
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
@@ -296,9 +309,7 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
                 trouble.append(f"{path}: not fixed ({chosen[0].title}): {error}")
         findings = check_unit(unit, files, settings)
     else:
-        trouble.append(
-            f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other"
-        )
+        trouble.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
     return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble)
 
 
@@ -320,9 +331,7 @@ def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
     source = edited(old.source, (edit for fix in fixes for edit in fix.edits))
     new = SourceFile(path, source, files.schema, files.dialect)
     if len(new.tree.problems) > len(old.tree.problems):
-        raise FixRejected(
-            f"the patched text would have a new error of syntax: {new.tree.problems[0].message}"
-        )
+        raise FixRejected(f"the patched text would have a new error of syntax: {new.tree.problems[0].message}")
     if new.kind != old.kind:
         raise FixRejected(f"the patched text would no longer be a {old.kind}")
     verify(old.message, new.message, fixes)
@@ -332,9 +341,7 @@ def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
 def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
     """Checks units, in several processes if asked for, and patches them in memory if `patch` is `safe` or `unsafe`."""
     if jobs < 2 or len(work) < 2:
-        return [
-            _run_unit(unit, settings, files.release(unit.paths, settings), patch) for unit, settings in work
-        ]
+        return [_run_unit(unit, settings, files.release(unit.paths, settings), patch) for unit, settings in work]
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(jobs) as pool:

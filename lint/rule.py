@@ -24,8 +24,10 @@ FAMILIES = {
 }
 
 # What a rule may look at, and what it is called with: a `SourceFile`, a `SolverFile`, a `NetInPhase`, a `Job`,
-# for training logs an `Evidence`, which yields causes instead of hits, and for data a `LayerData`.
-SUBJECTS = ("file", "solver", "net", "job", "log", "inputs")
+# for training logs an `Evidence`, which yields causes instead of hits, for data a `LayerData`, and for suppressions,
+# when all others have looked at a file, an `Outcome`.
+SUBJECTS = ("file", "solver", "net", "job", "log", "inputs", "suppressions")
+_OF_FILES = frozenset({"file", "solver", "net", "job", "suppressions"})
 
 
 class Option(NamedTuple):
@@ -111,7 +113,7 @@ def rules_of_files(*, with_data: bool = False) -> dict[str, Rule]:
     from . import rules
 
     rules.load(rules.OF_FILES + (rules.OF_DATA if with_data else ()))
-    subjects = ("file", "solver", "net", "job", *(("inputs",) if with_data else ()))
+    subjects = _OF_FILES | ({"inputs"} if with_data else set())
     return {code: rule for code, rule in sorted(RULES.items()) if rule.subject in subjects}
 
 

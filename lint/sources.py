@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterable, Iterator
 from functools import cache, cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .proto.binder import Bound, Message, bind
 from .proto.parser import parse
 from .proto.schema import Schema
 from .proto.tree import Block, ListValue, Scalar, Tree
+
+if TYPE_CHECKING:
+    from .suppressions import Selector, Suppressions
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
 ROOT_MARKERS = (".git", ".hg", ".svn", "caffe-lint.toml")
@@ -22,6 +25,7 @@ _SOLVER_FIELDS = frozenset(
 )
 _CONTROLS = bytes([*range(9), *range(14, 32)])
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
+_SUPPRESSION = b"caffe-lint:"  # what every suppression has in it
 
 
 class Unreadable(Exception):
@@ -69,6 +73,19 @@ class SourceFile:
     def message(self) -> Message:
         """The message of `bound`."""
         return self.bound.message
+
+    @cached_property
+    def suppressions(self) -> Suppressions | None:
+        """The suppressions in its comments, None where there is nothing like one."""
+        if _SUPPRESSION not in self.source:
+            return None
+        from .suppressions import read_suppressions
+
+        return read_suppressions(self.tree)
+
+    def suppressing(self, code: str, position: int) -> Iterable[Selector]:
+        """What suppresses a finding of a rule that begins at a byte."""
+        return () if self.suppressions is None else self.suppressions.covering(code, position)
 
 
 def kind_of(tree: Tree) -> str:

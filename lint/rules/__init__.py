@@ -5,7 +5,7 @@ from importlib import import_module
 OF_FILES = (
     "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "batch_norm", "across",
     "solver", "lr_policy", "solver_type", "clipping", "learning_rate", "loss_weight", "widening", "infogain", "legacy",
-    "portability",
+    "portability", "suppressing",
 )  # fmt: skip
 OF_DATA = ("inputs",)
 OF_LOGS = ("training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal")

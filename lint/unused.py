@@ -1,0 +1,88 @@
+"""Which suppressions were needed: what there is to know of those of a unit's files when its rules have run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .rule import RULES
+
+if TYPE_CHECKING:
+    from .config import Settings
+    from .sources import SourceFile
+    from .suppressions import Selector, Suppression
+
+
+class Outcome(NamedTuple):
+    """What became of the suppressions of a file: which were used, and the rules that have looked at all of it."""
+
+    file: SourceFile
+    used: Set[Selector]
+    codes: frozenset[str]
+
+    def unused(self) -> Iterator[tuple[Suppression, list[Selector]]]:
+        """The suppressions that name rules in vain, with those names. Of rules that did not run nothing is known."""
+        suppressions = self.file.suppressions
+        for suppression in suppressions.all if suppressions else ():
+            idle = [each for each in suppression.selectors if each not in self.used and each.codes <= self.codes]
+            if idle:
+                yield suppression, idle
+
+
+def outcomes(
+    subjects: list[tuple[str, Any]], settings: Settings, used: dict[str, set[Selector]]
+) -> Iterator[Outcome]:
+    """What became of the suppressions of each file that rules have looked at.
+
+    `subjects` are what they looked at, with its kind, `used` what has suppressed something, by the file's path. Who
+    selects the rule for unused suppressions by name, to clean up, need not select all that they name: those run here.
+    """
+    of_kind: dict[str, list[Any]] = {}
+    for kind, subject in subjects:
+        of_kind.setdefault(kind, []).append(subject)
+    if any(file.tree.problems for file in of_kind["file"]):  # behind them anything may hide
+        return
+    codes = settings.codes_of_files()
+    if "P901" in settings.codes_by_name():
+        others = settings._replace(select=(), extend_select=()).codes_of_files() - codes
+        codes |= others
+        used = _used_by(others, subjects, settings, used)
+    for file in of_kind["file"]:
+        if file.suppressions is not None:
+            kinds = _kinds_that_saw_all(file, of_kind)
+            yield Outcome(
+                file, used.get(file.path, set()), frozenset(code for code in codes if RULES[code].subject in kinds)
+            )
+
+
+def _used_by(
+    codes: Set[str], subjects: list[tuple[str, Any]], settings: Settings, used: dict[str, set[Selector]]
+) -> dict[str, set[Selector]]:
+    """`used`, with what suppresses something that more rules find."""
+    more = {path: set(selectors) for path, selectors in used.items()}
+    for kind, subject in subjects:
+        for rule in (RULES[code] for code in codes):
+            if rule.subject == kind:
+                for hit in rule.check(subject, **settings.options_of(rule.code)):
+                    more.setdefault(hit.file.path, set()).update(hit.file.suppressing(rule.code, hit.span[0]))
+    return more
+
+
+def _kinds_that_saw_all(file: SourceFile, subjects: dict[str, list[Any]]) -> Set[str]:
+    """The subjects of rules that would have found in a file what there is to find.
+
+    Those of a net would not where it has layers that no net here was built with (a stage, or a phase that the solver
+    does not run), those of a job not where a net is not found.
+    """
+    kinds = {"file"}
+    jobs = subjects.get("job", [])
+    whole = bool(jobs) and all(job.train is not None for job in jobs)
+    if jobs:
+        kinds.add("solver")
+    if whole:
+        kinds.add("job")
+    layers = [entry[0] for name in ("layer", "layers") for entry in file.message.entries.get(name, ())]
+    built = {id(layer.message.block) for net in subjects.get("net", ()) for layer in net.net.layers}
+    if {id(layer.block) for layer in layers} <= built if layers else whole:
+        kinds.add("net")
+    return kinds

@@ -1,0 +1,276 @@
+"""Suppressions: what they hide, what they leave, and what is said of those that mean nothing."""
+
+from __future__ import annotations
+
+import pytest
+from harness import check, check_files, fix, fix_files, places
+
+from caffe_lint.proto.parser import parse
+from caffe_lint.suppressions import read_suppressions
+
+# Two findings of one rule, a finding of another within the first layer.
+NET = """\
+name: "small"
+layer {
+  name: "data"
+  type: "Input"
+  top: "data"
+  input_param { shape { dim: 2 dim: 8 } }
+}
+layer {
+  name: "ip1"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "ip1"
+  inner_product_param { num_output: 4 axis: 7 }
+}
+layer {
+  name: "ip2"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "ip2"
+  inner_product_param { num_output: 0 }
+}
+"""
+SOLVER = """\
+net: "net.prototxt"
+base_lr: 0.01
+lr_policy: "Fixed"
+momentum: 0.9
+max_iter: 100
+snapshot_prefix: "snapshots/small"
+"""
+AXIS, OUTPUT = "E206", "E208"
+
+
+def codes(text: str | bytes, name: str = "net.prototxt", **settings: object) -> list[str]:
+    return [finding.code for finding in check(text, name, **settings)]
+
+
+def with_line(text: str, before: str, comment: str) -> str:
+    """The text with a comment at the end of the line that has `before` in it."""
+    return "".join(
+        line.rstrip("\n") + f"  {comment}\n" if before in line else line for line in text.splitlines(keepends=True)
+    )
+
+
+def test_the_net_has_the_two_findings_that_the_tests_are_about() -> None:
+    assert codes(NET) == [AXIS, OUTPUT]
+
+
+@pytest.mark.parametrize(
+    "selector", [AXIS, AXIS.lower(), "E2", "E", "ALL", "no-such-axis", f"N1, {AXIS}", f"{AXIS},N1"]
+)
+def test_at_the_end_of_a_line_codes_prefixes_and_names_suppress(selector: str) -> None:
+    text = with_line(NET, "axis: 7", f"# caffe-lint: ignore[{selector}]")
+    assert AXIS not in codes(text)
+    assert OUTPUT in codes(text)
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "#caffe-lint:ignore[E206]",
+        "## caffe-lint:  ignore [ E206 ]",
+        "# four of them  # caffe-lint: ignore[E206]",
+        '# caffe-lint: ignore[E206] the data come with 8 axes: see "README"',
+        "# caffe-lint: ignore[E101, E206] # caffe-lint: ignore[E102]",
+    ],
+)
+def test_it_may_follow_another_comment_and_have_a_reason(comment: str) -> None:
+    assert AXIS not in codes(with_line(NET, "axis: 7", comment))
+
+
+def test_on_a_line_of_its_own_it_holds_for_the_next_field_and_no_other() -> None:
+    above = NET.replace('layer {\n  name: "ip1"', '# caffe-lint: ignore[E2]\n\n# the first\nlayer {\n  name: "ip1"')
+    assert codes(above) == [OUTPUT]
+    inside = NET.replace('  name: "ip1"', '  # caffe-lint: ignore[E2]\n  name: "ip1"')
+    assert codes(inside, ignore=("P901",)) == [AXIS, OUTPUT]
+
+
+def test_at_the_closing_brace_it_holds_for_the_message_that_ends_there() -> None:
+    text = NET.replace("axis: 7 }\n}", "axis: 7 }\n}  # caffe-lint: ignore[E206]")
+    assert codes(text) == [OUTPUT]
+
+
+def test_at_the_opening_brace_it_holds_for_that_line_alone() -> None:
+    text = NET.replace('layer {\n  name: "ip1"', 'layer {  # caffe-lint: ignore[E206]\n  name: "ip1"')
+    assert codes(text) == ["P901", AXIS, OUTPUT]
+
+
+def test_a_value_over_several_lines_takes_it_on_the_first_and_on_the_last() -> None:
+    text = 'layer { name: "a" type: "Input" top: "a" include { phase:\n  %s TRIAN } %s\n}\n'
+    assert "E112" in codes(text % ("", ""))
+    assert "E112" not in codes(text % ("", "# caffe-lint: ignore[E112]\n"))
+
+
+def test_for_the_whole_file() -> None:
+    for text in (f"# caffe-lint: file-ignore[E2]\n{NET}", f"{NET}# caffe-lint: file-ignore[{AXIS}, {OUTPUT}]"):
+        assert codes(text) == []
+
+
+def test_two_rules_on_one_line() -> None:
+    one_line = NET.replace("\n  ", " ").replace("\n}", " }").replace("axis: 7", "axis: 7 num_putout: 3")
+    assert codes(one_line) == [AXIS, "E110", OUTPUT]
+    assert codes(with_line(one_line, "axis: 7", "# caffe-lint: ignore[E110, E206]")) == [OUTPUT]
+    assert codes(with_line(one_line, "axis: 7", "# caffe-lint: ignore[E110]")) == [AXIS, OUTPUT]
+
+
+def test_crlf_and_a_last_line_without_line_feed() -> None:
+    text = with_line(NET, "axis: 7", "# caffe-lint: ignore[E206]").replace("\n", "\r\n").encode()
+    assert codes(text) == [OUTPUT]
+    assert codes(NET.rstrip() + "  # caffe-lint: ignore[E208]") == [AXIS]
+
+
+def test_a_v1_net() -> None:
+    text = 'layers {\n  name: "a"\n  type: INNER_PRODUCT\n  bottom: "gone"  # caffe-lint: ignore[E201]\n  top: "b"\n}\n'
+    assert "E201" not in codes(text)
+    assert "E201" in codes(text.replace("caffe-lint: ", ""))
+
+
+def test_in_a_string_it_is_none() -> None:
+    text = NET.replace('name: "small"', 'name: "small # caffe-lint: file-ignore[E2]"')
+    assert codes(text) == [AXIS, OUTPUT]
+
+
+def test_findings_of_syntax_are_suppressed_too() -> None:
+    text = NET.replace(" axis: 7", "").replace("num_output: 0", "num_output: 4  // four\n")
+    assert codes(text) == ["E103"]
+    assert codes(text.replace("// four", "// four # caffe-lint: ignore[E103]")) == []
+
+
+def test_a_finding_in_the_solver_about_its_net_is_suppressed_in_the_solver() -> None:
+    job = {"solver.prototxt": with_line(SOLVER, "momentum", "# caffe-lint: ignore[G101]"), "net.prototxt": NET}
+    assert "G101" not in {finding.code for finding in check_files(job)}
+    other = {"solver.prototxt": SOLVER, "net.prototxt": f"# caffe-lint: file-ignore[G101]\n{NET}"}
+    found = {finding.code: finding.place.path for finding in check_files(other)}
+    assert found["G101"] == "solver.prototxt"
+    assert found["P901"] == "net.prototxt"
+
+
+# -- those that suppress nothing -------------------------------------------------------------------------------------
+
+
+def test_what_suppresses_nothing_is_found_at_its_name_and_taken_out() -> None:
+    text = with_line(NET, "axis: 7", "# as it was  # caffe-lint: ignore[E101, E206, N302] later")
+    found = [finding for finding in check(text) if finding.code == "P901"]
+    assert [finding.message for finding in found] == ["E101, N302 suppress nothing here"]
+    assert fix(text) == with_line(NET, "axis: 7", "# as it was  # caffe-lint: ignore[E206] later")
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        ("{}# caffe-lint: file-ignore[E101]\n", "{}"),
+        ("# caffe-lint: file-ignore[E101] once\r\n{}", "{}"),
+        ("# of 2015 ## caffe-lint: file-ignore[E101]\n{}", "# of 2015\n{}"),
+        ("# caffe-lint: ignore[E101]  # caffe-lint: ignore[E102]\n{}", "{}"),
+    ],
+)
+def test_the_fix_leaves_nothing_behind(text: str, fixed: str) -> None:
+    assert fix(text.format(NET)) == fixed.format(NET)
+
+
+def test_the_last_line_without_line_feed_goes_with_its_comment() -> None:
+    clean = NET.replace(" axis: 7", "").replace("num_output: 0", "num_output: 4").rstrip("\n")
+    assert fix(f"{clean}\n# caffe-lint: ignore[E101]") == clean
+
+
+def test_of_rules_that_did_not_run_nothing_is_said() -> None:
+    text = f"# caffe-lint: file-ignore[E206, S121, G102, T101, D101, P201]\n{NET}"
+    assert codes(text) == [OUTPUT]
+    assert codes(with_line(text, "num_output: 0", "# caffe-lint: ignore[E101]"), select=("P901", OUTPUT)) == [OUTPUT]
+    # With its solver, the rules about jobs have run.
+    job = {"solver.prototxt": SOLVER, "net.prototxt": text}
+    assert [finding.message for finding in check_files(job) if finding.code == "P901"] == [
+        "S121, G102 suppress nothing here"
+    ]
+
+
+def test_a_prefix_is_unused_when_all_its_rules_are() -> None:
+    assert "P901" not in codes(f"# caffe-lint: file-ignore[N3]\n{NET}", ignore=("N301",))
+    assert codes(f"# caffe-lint: file-ignore[N3]\n{NET}") == ["P901", AXIS, OUTPUT]
+
+
+def test_layers_that_are_kept_with_a_stage_only_are_not_judged() -> None:
+    text = with_line(NET, "num_output: 0", "# caffe-lint: ignore[E206]")
+    assert "P901" in codes(text)
+    staged = text.replace('type: "InnerProduct"\n  bottom', 'type: "InnerProduct"\n  include { %s }\n  bottom')
+    assert "P901" not in codes(staged % ('stage: "a" stage: "b"', ""))
+
+
+def test_nothing_is_judged_behind_an_error_of_syntax() -> None:
+    text = with_line(NET, 'name: "data"', "# caffe-lint: ignore[E202]")
+    assert "P901" in codes(text)
+    assert "P901" not in codes(text.replace("num_output: 0 }", "num_output: 0"))
+
+
+def test_both_phases_and_several_solvers_use_one_suppression() -> None:
+    net = NET.replace("num_output: 0", "num_output: 4").replace("axis: 7", "axis: 7  # caffe-lint: ignore[E206]\n ")
+    job = {
+        "a_solver.prototxt": SOLVER + "test_iter: 1\ntest_interval: 5\n",
+        "b_solver.prototxt": SOLVER,
+        "net.prototxt": net,
+    }
+    assert not {"P901", AXIS} & {finding.code for finding in check_files(job)}
+
+
+def test_unused_is_hidden_by_its_own_name_only() -> None:
+    text = with_line(NET, "axis: 7", "# caffe-lint: ignore[E206, E101, {}]")
+    assert codes(text.replace("{}", "P901")) == [OUTPUT]
+    assert codes(text.replace("{}", "unused-suppression")) == [OUTPUT]
+    assert codes(text.replace("{}", "P9")) == ["P901", OUTPUT]
+
+
+# -- those that mean nothing -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("comment", "words"),
+    [
+        ("# caffe-lint: ignore", "no codes in brackets"),
+        ("# caffe-lint: ignore E206", "no codes in brackets"),
+        ("# caffe-lint: ignore[]", "names no rule"),
+        ("# caffe-lint: ignore[ , ]", "names no rule"),
+        ("# caffe-lint: ignore[E206", "no closing ]"),
+        ("# caffe-lint: ignroe[E206]", "did you mean 'ignore'?"),
+        ("# caffe-lint: disable=E206", "write ignore[CODE]"),
+        ("# caffe-lint:", "without a word"),
+        ("# caffe-lint: ignore[X999]", "no rule is called 'X999'"),
+        ("# caffe-lint: ignore[no-such-axes]", "did you mean 'no-such-axis'?"),
+        ("# caffe-lint: ignore[E206;E208]", "no rule is called 'E206;E208'"),
+        ("# caffe-lint: ignore[\udcff]", "no rule is called"),
+    ],
+)
+def test_what_means_nothing_is_said_and_suppresses_nothing(comment: str, words: str) -> None:
+    text = with_line(NET, "axis: 7", comment).encode("utf-8", "surrogateescape")
+    found = check(text)
+    assert places(found)[:2] in ([("P902", 13), (AXIS, 13)], [(AXIS, 13), ("P902", 13)])
+    assert words in next(finding.message for finding in found if finding.code == "P902")
+
+
+def test_a_known_code_beside_an_unknown_one_holds() -> None:
+    assert codes(with_line(NET, "axis: 7", "# caffe-lint: ignore[X1, E206]")) == ["P902", OUTPUT]
+
+
+def test_a_word_about_the_linter_within_a_comment_is_no_suppression() -> None:
+    assert codes(with_line(NET, "axis: 7", "# checked by caffe-lint: fine")) == [AXIS, OUTPUT]
+
+
+def test_in_a_string_that_is_not_closed_a_comment_is_seen() -> None:
+    text = NET.replace('name: "small"', 'name: "small')
+    assert codes(text)[0] == "E106"
+    assert codes(text.replace('"small', '"small  # caffe-lint: ignore[E106]')) == [AXIS, OUTPUT]
+
+
+@pytest.mark.parametrize("filling", ['"\\', "#", "# ", "'", "[", "# caffe-lint: ignore[", "{ ", " "])
+def test_any_line_is_read(filling: str) -> None:
+    source = (filling * 100_000 + "# caffe-lint: ignore[E1]\n").encode()
+    found = read_suppressions(parse(source))
+    assert len(found.all) + len(found.mistakes) in (0, 1, 100_001)
+
+
+def test_fixing_twice_changes_nothing() -> None:
+    text = with_line(NET, "axis: 7", "# caffe-lint: ignore[E101, N302]")
+    once = fix_files({"net.prototxt": text})["net.prototxt"]
+    assert fix(once) == once == NET
