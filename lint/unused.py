@@ -29,9 +29,7 @@ class Outcome(NamedTuple):
                 yield suppression, idle
 
 
-def outcomes(
-    subjects: list[tuple[str, Any]], settings: Settings, used: dict[str, set[Selector]]
-) -> Iterator[Outcome]:
+def outcomes(subjects: list[tuple[str, Any]], settings: Settings, used: dict[str, set[Selector]]) -> Iterator[Outcome]:
     """What became of the suppressions of each file that rules have looked at.
 
     `subjects` are what they looked at, with its kind, `used` what has suppressed something, by the file's path. Who
