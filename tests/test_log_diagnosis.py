@@ -211,7 +211,7 @@ def test_the_watcher_warns_before_the_nan_and_then_is_certain() -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1, 12])
-@pytest.mark.parametrize("name", [name for name in values() if name not in ("lr", "norm")])
+@pytest.mark.parametrize("name", [name for name in values() if name != "lr"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_not_finite_is_never_passed_over(causes: Read, name: str, value: float, before: int) -> None:
     found = causes(log_of([*falling(before), values(**{name: value})]))
@@ -231,3 +231,8 @@ def test_clipping_that_never_acted_is_told(causes: Read) -> None:
     bad = {**NAN, "ip1": 1e30, "ip1_w": 1e9, "relu1": 1e30, "ip2": math.inf, "ip2_w": 1e9}
     text = log_of([*falling(6), *rising(3, 6), values(**bad)], solver=SOLVER + "clip_gradients: 1e30\n")
     assert "clip_gradients is 1e+30 and never acted" in causes(text)[0].cause.reason
+
+
+def test_a_run_that_is_stopped_while_it_blows_up_has_a_cause(causes: Read) -> None:
+    found = causes(log_of([values(), values(loss=20, norm=90), values(loss=79, norm=1e8, d_ip2_w=1e5)]))
+    assert (found[0].code, found[0].cause.cause) == ("T201", "learning-rate-too-high")

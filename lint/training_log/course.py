@@ -11,6 +11,7 @@ from .run import Step
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
 LEARNT = 0.95  # of the first loss, and of chance: what ends below has learnt something
 STUCK = 0.985  # what ends above has not
+CERTAIN_GROWTH = 1e6  # times what it was
 LARGE_DIFF = 1e3  # of a blob's mean |x|; those of healthy trainings are below 1
 PEAK = 3.0  # times the first loss
 LARGE_START = 3.0  # times chance
@@ -107,6 +108,8 @@ def explosion(found: Evidence) -> Explosion | None:
         if path := grew(found):
             return Explosion(_begin(found, steps), tuple(path), False, at_start)
         return None
+    if _breaking(steps):
+        return Explosion(_begin(found, steps), tuple(steps[-4:]), True, at_start)
     if how.steps < FEW or learnt(found):
         return None
     first = max(abs(how.first), found.chance or 0.0)
@@ -118,6 +121,14 @@ def explosion(found: Evidence) -> Explosion | None:
     if how.smallest < -1e3 * max(abs(how.first), 1.0):
         return Explosion(steps[0], tuple(steps[-4:]), True, at_start)
     return None
+
+
+def _breaking(steps: list[Step]) -> bool:
+    """Whether the log ends while gradients blow up: as `following.Watcher` tells for certain, which may stop a run."""
+    norms = [step.norms.l2_diff for step in steps if step.norms is not None]
+    if len(norms) < 2:
+        return bool(norms) and not math.isfinite(norms[0])
+    return not norms[-1] <= CERTAIN_GROWTH * max(norms[0], _usual(norms))
 
 
 def _at_start(found: Evidence, how: Course) -> float:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .course import CERTAIN_GROWTH
 from .reading import LogReader
 from .run import Run, Step
 
@@ -68,7 +69,7 @@ class Watcher:
         usual_norm = max(_usual(self._norms), first_norm) if len(self._norms) > 1 else 0.0
         usual_loss = max(_usual(self._losses), first_loss / LOSS_GROWTH)
         if norm is not None and usual_norm and len(self._norms) >= 2:
-            if norm > 1e6 * usual_norm:
+            if norm > CERTAIN_GROWTH * usual_norm:
                 return Sign(True, f"{at}: the gradient's L2 norm is {norm:.3g}, usual was {usual_norm:.3g}")
             if min(norm, self._norms[-1]) > WARN_GROWTH * usual_norm and norm > 2 * self._norms[-1]:
                 return Sign(
