@@ -17,7 +17,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test check format test-protobuf test-pre-commit sarif-schema benchmark fix-corpus readme build clean
+.PHONY: help demo test check format test-protobuf test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
 
 help:
 	@echo 'make demo             the linter on examples/: findings, then patches'
@@ -30,6 +30,7 @@ help:
 	@echo 'make benchmark        speed, as ratios'
 	@echo 'make fix-corpus       every fix on every real file of ../shared/corpus'
 	@echo 'make readme           sessions and table of rules in README.md'
+	@echo 'make docs             the site of the documentation, into build/docs/site/'
 	@echo 'make build            sdist and wheel into dist/'
 	@echo 'make clean            remove all that was built or installed here'
 
@@ -106,6 +107,16 @@ fix-corpus: .venvs/benchmark/installed
 
 readme: .venv/installed
 	$(BIN)/python docs/update_readme.py
+
+docs: .venv/installed-for-docs
+	$(BIN)/python docs/site/build.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file build/docs/mkdocs.yml
+	@echo 'build/docs/site/index.html'
+
+# With what makes the data of examples, too.
+.venv/installed-for-docs: $(SOURCES) | $(BIN)/python
+	$(BIN)/python $(INSTALL) --editable '.[data,docs]' $(STRICT)
+	@touch .venv/installed $@
 
 build: .venv/installed-for-development
 	rm -rf dist

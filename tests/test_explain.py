@@ -79,7 +79,7 @@ def test_without_docstrings_it_says_so(monkeypatch: Any) -> None:
 
 
 def test_what_cannot_be_seen_is_shown_by_a_sign() -> None:
-    assert page._visible("\ufeffnet") == "\N{REPLACEMENT CHARACTER}net"
+    assert page.fenced("\ufeffnet\n") == "```text\n\N{REPLACEMENT CHARACTER}net\n```"
 
 
 def test_a_table_is_shown_in_columns() -> None:

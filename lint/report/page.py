@@ -18,9 +18,6 @@ FORMATS = ("text", "markdown", "json")
 PRINTED = "What it prints"
 
 _INDENT = "  "
-_ITEM = re.compile(r"^(- |\d+\. )")
-
-
 def render(format: str, rules: list[Rule], *, colour: bool = False, width: int = 100) -> str:
     """Pages in one of FORMATS."""
     if format == "json":
@@ -31,12 +28,13 @@ def render(format: str, rules: list[Rule], *, colour: bool = False, width: int =
 
 
 def sections(rule: Rule) -> dict[str, str]:
-    """The sections of a rule's page, with what is printed for the bad example behind it, and with every option."""
+    """The sections of a rule's page, with what is printed for the bad example behind it, and a table of its options."""
     parts: dict[str, str] = {}
     for name, text in read_page(rule.page).sections.items():
         parts[name] = text
         if name == OPTIONS:
-            parts[name] += "\n\n" + "\n".join(_option(key, option) for key, option in rule.options.items())
+            rows = [_option(key, option) for key, option in rule.options.items()]
+            parts[name] += "\n\n" + "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
         if name == BAD:
             parts[PRINTED] = _printed(rule)
     return parts
@@ -67,15 +65,19 @@ def markdown(rule: Rule) -> str:
     """A page as Markdown."""
     lines = [f"# {rule.code} {rule.name}", "", _facts(rule), "", rule.summary]
     for name, text in sections(rule).items():
-        lines += ["", f"## {name}", ""]
+        lines += ["", f"## {name}"]
         for is_code, block in blocks(text):
-            if is_code:
-                fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", block)), 0)
-                lines += [f"{fence}text", _visible(block).rstrip("\n"), fence, ""]
-            else:
-                lines += [block.rstrip("\n"), ""]
-        del lines[-1]
+            lines += ["", fenced(block) if is_code else block.rstrip("\n")]
     return "\n".join(lines) + "\n"
+
+
+def fenced(code: str, attributes: str = "") -> str:
+    """Code between fences that are longer than any in it, with a sign for characters that nobody would see."""
+    fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`{3,}", code))])
+    shown = "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) == "Cf" else character for character in code
+    )
+    return f"{fence}text{attributes}\n{shown.rstrip()}\n{fence}"
 
 
 def _text(rule: Rule, colour: bool, width: int) -> str:
@@ -85,9 +87,10 @@ def _text(rule: Rule, colour: bool, width: int) -> str:
         lines += ["", paint(name, "frame", colour)]
         for is_code, block in blocks(text):
             if is_code:
-                lines += [paint(f"{_INDENT * 2}{line}".rstrip(), "code", colour) for line in _visible(block).splitlines()]
+                shown = fenced(block).splitlines()[1:-1]
+                lines += [paint(f"{_INDENT * 2}{line}".rstrip(), "code", colour) for line in shown]
             else:
-                lines += [line for piece in _pieces(block) for line in _wrapped(piece, width)]
+                lines += _prose(block, width)
             lines.append("")
         del lines[-1]
     return "\n".join(lines) + "\n"
@@ -101,7 +104,7 @@ def _facts(rule: Rule) -> str:
 
 
 def _option(name: str, option: Option) -> str:
-    return f"- `{name}` ({type(option.default).__name__}, default {json.dumps(option.default)}): {option.meaning}"
+    return f"| `{name}` | {type(option.default).__name__} | `{json.dumps(option.default)}` | {option.meaning} |"
 
 
 def _printed(rule: Rule) -> str:
@@ -116,43 +119,35 @@ def _printed(rule: Rule) -> str:
     return shown
 
 
-def _pieces(prose: str) -> Iterator[str]:
-    """Paragraphs, items of lists and rows of tables of a stretch of prose, each on one line; "" between paragraphs."""
-    for number, paragraph in enumerate(prose.strip("\n").split("\n\n")):
+def _prose(text: str, width: int) -> Iterator[str]:
+    """Paragraphs, lists and tables, wrapped."""
+    for number, paragraph in enumerate(text.strip("\n").split("\n\n")):
         if number:
             yield ""
         if paragraph.startswith("|"):
-            yield from _table(paragraph)
+            yield from _table(paragraph, width)
             continue
-        piece = ""
-        for line in paragraph.split("\n"):
-            if piece and _ITEM.match(line):
-                yield piece
-                piece = line
-            else:
-                piece = f"{piece} {line.strip()}".strip()
-        yield piece
+        for piece in re.split(r"\n(?=- |\d+\. )", paragraph):
+            item = re.match(r"- |\d+\. |", piece)
+            yield from _wrapped(" ".join(piece.split()), width, len(item[0]) if item else 0)
 
 
-def _table(text: str) -> Iterator[str]:
+def _table(text: str, width: int) -> Iterator[str]:
     """The rows of a table of Markdown with their columns one below the other, without the line below its head."""
-    rows = [[cell.strip() for cell in row.strip("| ").split("|")] for row in text.split("\n")]
+    rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in text.split("\n")]
     del rows[1]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        padded = "".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True))
+        yield from _wrapped(padded.rstrip(), width, sum(widths[:-1]))
 
 
-def _wrapped(piece: str, width: int) -> list[str]:
-    item = _ITEM.match(piece)
-    indent = _INDENT + " " * (len(item[0]) if item else 0)
+def _wrapped(text: str, width: int, hang: int) -> list[str]:
     return textwrap.wrap(
-        piece, width, initial_indent=_INDENT, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ) or [""]
-
-
-def _visible(code: str) -> str:
-    """Code with a sign for characters that nobody would see, such as a byte-order mark."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) == "Cf" else character for character in code
+        text,
+        width,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT + " " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
     )

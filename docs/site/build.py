@@ -1,0 +1,167 @@
+"""Lays out the site of the documentation: the repository's own pages, and a page for each rule.
+
+    python docs/site/build.py build/docs
+    mkdocs build --strict --config-file build/docs/mkdocs.yml
+
+`make docs` does both. A rule's page is its docstring, with what the linter prints for its example.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from caffe_lint.pages import BAD, GOOD, blocks, read_page
+from caffe_lint.report.page import fenced, sections
+from caffe_lint.rule import FAMILIES, Rule, all_rules
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+
+# The pages that are there already, with their names in the navigation.
+GUIDES = {
+    "README.md": "caffe-lint",
+    "examples/README.md": "Examples",
+    "docs/nets.md": "Nets and layer types",
+    "docs/signal.md": "The signal",
+    "docs/log.md": "Logs of trainings",
+    "docs/inputs.md": "Data and the probe",
+}
+FOR_CONTRIBUTORS = {
+    "docs/README.md": "How it is built",
+    "benchmarks/README.md": "Benchmarks",
+    "CHANGELOG.md": "Changelog",
+}
+RULES = "rules"
+
+_FIXES = {"": "none", "safe": "safe", "unsafe": "unsafe", "safe, unsafe": "safe or unsafe, by the case"}
+_CODE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\))|\b([A-Z]\d{3})\b")
+_NAME = re.compile(r"`([\w./-]+)`:\n")
+
+
+def pages() -> dict[str, str]:
+    """Every page of the site: its path, and its text in Markdown."""
+    texts = {}
+    others = [str(path.relative_to(CHECKOUT)) for path in sorted((CHECKOUT / "docs").glob("*.md"))]
+    for path in dict.fromkeys([*GUIDES, *FOR_CONTRIBUTORS, *others]):
+        texts[path] = (CHECKOUT / path).read_text(encoding="utf-8")
+    texts["README.md"] = re.sub(r"(?m)^\| ([A-Z]\d{3}) \|", rf"| [\1]({RULES}/\1.md) |", texts["README.md"])
+    texts[f"{RULES}/index.md"] = index()
+    for code, rule in all_rules().items():
+        texts[f"{RULES}/{code}.md"] = rule_page(rule)
+    return texts
+
+
+def rule_page(rule: Rule) -> str:
+    """The page of a rule."""
+    letter = rule.code[0]
+    lines = [
+        f"# {rule.code} {rule.name}",
+        "",
+        _linked(rule.summary, rule.code),
+        "",
+        "| severity | fix | by default | family |",
+        "|---|---|---|---|",
+        f"| {rule.severity} | {_FIXES[rule.fixes]} | {'on' if rule.default else 'off, unless selected'} "
+        f"| [{letter}: {FAMILIES[letter]}](index.md#{letter.lower()}) |",
+    ]
+    for name, text in sections(rule).items():
+        lines += ["", f"## {name}"]
+        block_name = ""
+        for is_code, block in blocks(text):
+            if is_code:
+                lines += ["", _block(rule, name, block_name, block)]
+            else:
+                named = _NAME.search(block + "\n") if name in (BAD, GOOD) else None
+                block_name = named[1] if named else ""
+                prose = block[: named.start()] if named else block
+                lines += ["", _linked(prose.rstrip("\n"), rule.code)] if prose.strip() else []
+    return "\n".join(lines) + "\n"
+
+
+def index() -> str:
+    """All rules, a table for each family; rules.js adds the filters."""
+    lines = ["# Rules", "", '<div id="rule-filters"></div>']
+    for letter, meaning in FAMILIES.items():
+        family = [rule for code, rule in all_rules().items() if code[0] == letter]
+        lines += ["", f"## {letter}: {meaning} {{ #{letter.lower()} }}", ""]
+        lines += ["| code | name | severity | fix | default | what it finds |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| [{rule.code}]({rule.code}.md) | [{rule.name}]({rule.code}.md) | {rule.severity} "
+            f"| {rule.fixes or 'none'} | {'on' if rule.default else 'off'} | {rule.summary} |"
+            for rule in family
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def configuration(paths: Iterable[str]) -> str:
+    """The configuration of mkdocs for a site of these pages: the one that is written, with the navigation."""
+    by_family = [
+        {f"{letter}: {meaning}": [{f"{code} {rule.name}": f"{RULES}/{code}.md"} for code, rule in rules]}
+        for letter, meaning in FAMILIES.items()
+        if (rules := [item for item in all_rules().items() if item[0][0] == letter])
+    ]
+    listed = {*GUIDES, *FOR_CONTRIBUTORS}
+    others = [path for path in paths if path not in listed and not path.startswith(f"{RULES}/")]
+    guides = [{name: path} for path, name in GUIDES.items()]
+    nav = [
+        {"Guide": [*guides, *others]},
+        {"Rules": [{"All rules": f"{RULES}/index.md"}, *by_family]},
+        {"Contributing": [{name: path} for path, name in FOR_CONTRIBUTORS.items()]},
+    ]
+    return f"INHERIT: {HERE / 'mkdocs.yml'}\ndocs_dir: source\nsite_dir: site\nnav: {json.dumps(nav)}\n"
+
+
+def build(target: Path) -> None:
+    """Writes the sources of the site and its configuration into a folder, which is emptied before."""
+    shutil.rmtree(target, ignore_errors=True)
+    texts = pages()
+    for path, text in texts.items():
+        file = target / "source" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assets = target / "source" / "assets"
+    assets.mkdir()
+    for name in ("rules.js", "rules.css"):
+        shutil.copyfile(HERE / name, assets / name)
+    (target / "mkdocs.yml").write_text(configuration(texts), encoding="utf-8")
+
+
+def _block(rule: Rule, section: str, name: str, text: str) -> str:
+    """A block of code, with its name, and in the good example the lines marked that the bad one does not have."""
+    page = read_page(rule.page)
+    if section not in (BAD, GOOD):
+        return fenced(text)
+    if not name:
+        name = next((path for path, file in (page.bad if section == BAD else page.good).items() if file == text), "")
+    attributes = f' title="{name}"' if name else ""
+    other = page.bad.get(name)
+    if section == GOOD and other is not None:
+        matcher = difflib.SequenceMatcher(None, other.splitlines(), text.splitlines(), autojunk=False)
+        changed = [
+            str(number + 1)
+            for tag, _, _, start, end in matcher.get_opcodes()
+            if tag != "equal"
+            for number in range(start, end)
+        ]
+        attributes += f' hl_lines="{" ".join(changed)}"' if changed else ""
+    return fenced(text, attributes)
+
+
+def _linked(prose: str, own: str) -> str:
+    """Prose in which the codes of other rules lead to their pages."""
+
+    def link(match: re.Match[str]) -> str:
+        code = match[2]
+        return f"[{code}]({code}.md)" if code and code != own and code in all_rules() else match[0]
+
+    return _CODE.sub(link, prose)
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1]))

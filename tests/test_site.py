@@ -1,0 +1,97 @@
+"""The site of the documentation: a page for each rule, and links that lead somewhere. mkdocs is not needed for this."""
+
+from __future__ import annotations
+
+import importlib.util
+import posixpath
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from caffe_lint.rule import all_rules
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+if not (CHECKOUT / "docs" / "site").exists():
+    pytest.skip("there is no checkout to look at", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def site() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("site_build", CHECKOUT / "docs" / "site" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def pages(site: ModuleType) -> dict[str, str]:
+    found = site.pages()
+    assert isinstance(found, dict)
+    return found
+
+
+def test_every_rule_has_a_page_and_a_row(pages: dict[str, str]) -> None:
+    paths = {path for path in pages if re.fullmatch(r"rules/[A-Z]\d{3}\.md", path)}
+    assert paths == {f"rules/{code}.md" for code in all_rules()}
+    rows = re.findall(r"^\| \[([A-Z]\d{3})\]\(\1\.md\) \|", pages["rules/index.md"], re.MULTILINE)
+    assert sorted(rows) == list(all_rules())
+
+
+def test_every_link_leads_to_a_page(pages: dict[str, str]) -> None:
+    missing = [
+        (path, link)
+        for path, text in pages.items()
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"(?ms)^```.*?^```", "", text))
+        if "://" not in link and posixpath.normpath(posixpath.join(posixpath.dirname(path), link)) not in pages
+    ]
+    assert missing == []
+
+
+def test_a_page_shows_example_output_and_repair_with_the_changed_lines_marked(pages: dict[str, str]) -> None:
+    page = pages["rules/E103.md"]
+    example, rest = page.split("## What it prints")
+    output, repair = rest.split("## Use instead")
+    assert '```text title="solver.prototxt"\n' in example
+    assert "error[E103] foreign-comment" in output
+    assert '```text title="solver.prototxt" hl_lines="2"\n' in repair
+
+
+def test_a_page_says_what_kind_of_rule_it_is(pages: dict[str, str]) -> None:
+    assert "| error | safe or unsafe, by the case | on | [E:" in pages["rules/E201.md"]
+    assert "| advice | safe or unsafe, by the case | off, unless selected | [P:" in pages["rules/P201.md"]
+    assert "| option | type | default | meaning |\n|---|---|---|---|\n| `value` | float | `10.0` |" in pages["rules/G101.md"]
+
+
+def test_codes_lead_to_their_pages_but_not_in_code(site: ModuleType) -> None:
+    linked = site._linked("See G102, `G103` and [G104](x.md); G101 is here, X999 nowhere.", "G101")
+    assert linked == "See [G102](G102.md), `G103` and [G104](x.md); G101 is here, X999 nowhere."
+
+
+def test_a_file_of_several_has_its_name_above_it(pages: dict[str, str]) -> None:
+    page = pages["rules/N402.md"]
+    assert '```text title="solver.prototxt"\n' in page
+    assert '```text title="net.prototxt"\n' in page
+    assert "`net.prototxt`:" not in page
+
+
+def test_the_navigation_names_every_page(site: ModuleType, pages: dict[str, str]) -> None:
+    configuration = site.configuration(pages)
+    assert [path for path in pages if f'"{path}"' not in configuration] == []
+
+
+def test_the_site_asks_no_other_host(site: ModuleType) -> None:
+    for name in ("rules.js", "rules.css", "mkdocs.yml"):
+        assert "//" not in re.sub(r"(?m)^\s*(//|#).*$", "", (site.HERE / name).read_text(encoding="utf-8"))
+
+
+def test_what_is_built_replaces_what_was_there(site: ModuleType, pages: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "old.md").write_text("old")
+    site.build(tmp_path / "docs")
+    assert not (tmp_path / "docs" / "old.md").exists()
+    assert {str(path.relative_to(tmp_path / "docs" / "source")) for path in (tmp_path / "docs").rglob("*.md")} == set(pages)
+    assert (tmp_path / "docs" / "source" / "assets" / "rules.js").exists()
