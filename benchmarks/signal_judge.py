@@ -36,7 +36,7 @@ def setup_of(folder: Path, facts: DataFacts) -> Setup:
 def predicted(setup: Setup) -> dict[Key, float]:
     """Our lines, by what Caffe's say they are about."""
     weights = initial_weights(setup.net)
-    forward = Pass(setup.net, weights, setup.around)
+    forward = Pass(setup.circuit, weights)
     back = Back(forward)
     lines: dict[Key, float] = {}
     for direction, rows, kind in (

@@ -5,7 +5,7 @@ A net is made by `net.build` and not changed afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from .gradients import Backward, backward, backward_problems
@@ -16,6 +16,7 @@ from .shapes import Shape, count, describe
 from .splits import loss_split
 
 if TYPE_CHECKING:
+    from .data_facts import DataFacts
     from .layers.layer_type import LayerType
     from .phases import NetState
 
@@ -269,11 +270,20 @@ class Layer:
         return f"<{self.type} {self.name!r}>"
 
 
+class BuiltWith(NamedTuple):
+    """What was told of a net beside its file; see `net.build`."""
+
+    input_shapes: Mapping[str, Sequence[int]]
+    described: Mapping[str, LayerType]
+    facts: DataFacts
+
+
 class Net:
     """A net in one state. `message` is its NetParameter in today's form, `dropped` those filtered out."""
 
-    def __init__(self, upgraded: Upgraded, state: NetState, dialect: str) -> None:
+    def __init__(self, upgraded: Upgraded, state: NetState, dialect: str, built_with: BuiltWith) -> None:
         self.upgraded = upgraded
+        self.built_with = built_with
         self.message = upgraded.message
         self.state = state
         self.dialect = dialect

@@ -14,12 +14,12 @@ from . import layers as _layers  # noqa: F401  (fills the table of layer types)
 from .fillers import check_filler
 from .graph import AUTOMATIC as AUTOMATIC
 from .graph import Blob as Blob
+from .graph import BuiltWith, Place, unreadable
 from .graph import Layer as Layer
 from .graph import Loss as Loss
 from .graph import Net as Net
 from .graph import NetProblem as NetProblem
 from .graph import Param as Param
-from .graph import Place, unreadable
 from .layers.layer_type import IN_PLACE_CRASH, Count, LayerType, find_type, same_shape
 from .phases import NetState as NetState
 from .phases import file_state as file_state
@@ -53,9 +53,18 @@ def build(
     that go before those known here; see `layers.custom`. `facts` are what is known of the sources that data
     layers name; `input_shapes` go before them.
     """
-    net = Net(upgraded, state, dialect)
-    _Builder(net, input_shapes or {}, described or {}, facts or {}).build()
+    net = Net(upgraded, state, dialect, BuiltWith(input_shapes or {}, described or {}, facts or {}))
+    _Builder(net, *net.built_with).build()
     return net
+
+
+def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
+    """The same net, where more is told of the shapes of its data; what was told before goes before it."""
+    shapes, described, facts = net.built_with
+    told = {**input_shapes, **shapes}
+    return build(
+        net.upgraded, net.state, dialect=net.dialect, input_shapes=told, described=described, facts=facts
+    )
 
 
 class _Builder:

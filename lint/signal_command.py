@@ -57,8 +57,8 @@ def signal(
         setup = set_up(file, files.get, facts, input_shapes=dict(input_shapes))
     except (Unreadable, FactsError) as error:
         raise Trouble(str(error)) from None
-    if setup is None or not setup.net.layers:
-        raise Trouble(f"{path}: the solver names no training net that could be read")
+    if setup is None:
+        raise Trouble(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
     found, verdict = judge(setup)
     render = as_json if format_ == "json" else as_table
     print_text(render(found, verdict, reasons(found, verdict), limits(found)))

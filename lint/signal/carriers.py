@@ -1,6 +1,7 @@
 """The table of layer types: how each carries values forward and gradients backward. The other files fill it.
 
-A type is described by one class with `forward` and, unless gradients end there, `backward`. What nobody
+A type is described by one class with `forward` and, unless gradients end there, `backward`; each layer of a net
+gets an object of it. What nobody
 described passes its first bottom on as it is, which is right for all that only moves values.
 """
 
@@ -26,26 +27,30 @@ class Gradient(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A layer in one pass: its bottoms' values, its tops' (empty before forward), and its parameters."""
+    """What a layer saw in one pass: its bottoms' values, its tops', and its parameters."""
 
-    layer: Layer
     bottoms: Sequence[Values]
     tops: Sequence[Values]
     weights: Sequence[Weights]
-    around: Surroundings
 
 
 class Carrier:
-    """How a layer type carries the signal; this one passes it on."""
+    """How a layer carries the signal; this one passes it on.
 
-    def forward(self, step: Step) -> list[Values]:
+    It is made once for a layer and reads then what the files say of it, as there are many passes.
+    """
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        self.layer = layer
+        self.no_gradients = [Gradient(0.0, 0.0)] * len(layer.params)
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         """The values of the tops."""
-        value = step.bottoms[0] if step.bottoms else NOTHING
-        return [value] * len(step.layer.tops)
+        return [bottoms[0] if bottoms else NOTHING] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         """The gradients of the bottoms and of the parameters, from those of the tops."""
-        layer = step.layer
+        layer = self.layer
         passed = diffs[0] if diffs else NO_DIFFS
         factor = size_of(layer.tops[0]) / size_of(layer.bottoms[0]) if layer.tops and layer.bottoms else 1.0
         if factor < 1:  # only some elements were read
@@ -53,11 +58,10 @@ class Carrier:
                 passed.square * factor, passed.size * factor, passed.level * factor * factor,
                 passed.shared * factor, passed.cross * factor * factor, None, passed.drift * factor,
             )  # fmt: skip
-        return [passed] * len(layer.bottoms), [Gradient(0.0, 0.0)] * len(layer.params)
+        return [passed] * len(layer.bottoms), self.no_gradients
 
 
-CARRIERS: dict[str, Carrier] = {}
-PASS = Carrier()
+CARRIERS: dict[str, type[Carrier]] = {}
 
 
 def carries(*types: str) -> Callable[[type[Carrier]], type[Carrier]]:
@@ -65,7 +69,7 @@ def carries(*types: str) -> Callable[[type[Carrier]], type[Carrier]]:
 
     def enter(carrier: type[Carrier]) -> type[Carrier]:
         for name in types:
-            CARRIERS[name] = carrier()
+            CARRIERS[name] = carrier
         return carrier
 
     return enter

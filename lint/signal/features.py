@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from .fillers import Weights
 from .learning import progress
-from .passes import Back, Pass, initial_weights
+from .passes import Back, Circuit, Pass, initial_weights
 from .rehearsal import Rehearsal, rehearse
 from .setup import Setup
 from .solving import Solving, Update, clip_factor, first_updates, solving, step_size
@@ -26,27 +27,63 @@ class Signal(NamedTuple):
     weights: Mapping[Param, Weights]
     forward: Pass
     back: Back
+    probe: Back
     l2: float
     updates: Mapping[Param, Update]
-    curvatures: Mapping[Layer, float]
-    pulls: Mapping[Layer, float]  # the L2 norm of the gradients of each loss alone, where there are several
+    losses: Sequence[Layer]
+    sharpness: float
     rehearsal: Rehearsal
     features: dict[str, float]
 
 
-def signal_of(setup: Setup, tried: Solving | None = None) -> Signal:
-    """The signal of a training; `tried` is another solver to look at."""
-    solver = tried or solving(setup.solver)
+class Trial(NamedTuple):
+    """What is tried in place of what the files say.
+
+    `rate` is a factor for every rate, `clip` another clip_gradients (negative: none), `loss_weights` are those of
+    some layers, `fillers` what some parameters start as (see `fillers.filled_as`), `inputs` factors for the data of
+    some data layers.
+    """
+
+    rate: float = 1.0
+    clip: float | None = None
+    loss_weights: Mapping[Layer, float] = MappingProxyType({})
+    fillers: Mapping[Param, Weights] = MappingProxyType({})
+    inputs: Mapping[Layer, float] = MappingProxyType({})
+
+
+AS_WRITTEN = Trial()
+
+
+def signal_of(setup: Setup) -> Signal:
+    """The signal of a training."""
     weights = initial_weights(setup.net)
-    forward = Pass(setup.net, weights, setup.around)
-    back = Back(forward)
+    return _signal(setup, solving(setup.solver), weights, *_first_passes(setup.circuit, weights))
+
+
+def tried(signal: Signal, trial: Trial) -> Signal:
+    """The signal of the same training, were it as `trial` says. Trying rates and clipping saves the first passes."""
+    solver = signal.solving.tried(trial.rate, trial.clip)
+    if not (trial.loss_weights or trial.fillers or trial.inputs):
+        return _signal(signal.setup, solver, signal.weights, signal.forward, signal.back, signal.probe)
+    circuit = signal.setup.circuit.weighing(trial.loss_weights).scaling(trial.inputs)
+    weights = {**signal.weights, **trial.fillers}
+    return _signal(signal.setup._replace(circuit=circuit), solver, weights, *_first_passes(circuit, weights))
+
+
+def _first_passes(circuit: Circuit, weights: Mapping[Param, Weights]) -> tuple[Pass, Back, Back]:
+    forward = Pass(circuit, weights)
+    return forward, Back(forward), Back(forward, probe=True)
+
+
+def _signal(
+    setup: Setup, solver: Solving, weights: Mapping[Param, Weights], forward: Pass, back: Back, probe: Back
+) -> Signal:
     l2 = back.l2
     losses = [layer for layer, _, weight, _ in forward.loss_terms() if weight and layer.runs_backward]
-    curvatures = {layer: _sharpness(solver, back, Back(forward, only=layer, probe=True)) for layer in losses}
-    pulls = {layer: Back(forward, only=layer).l2 for layer in losses} if len(losses) > 1 else {}
+    sharpness = _sharpness(solver, back, probe)
     updates = first_updates(solver, back.gradients, weights, l2)
-    rehearsal = rehearse(setup.net, setup.solver, solver, weights, setup.around)
-    found = Signal(setup, solver, weights, forward, back, l2, updates, curvatures, pulls, rehearsal, {})
+    rehearsal = rehearse(setup.circuit, setup.solver, solver, weights)
+    found = Signal(setup, solver, weights, forward, back, probe, l2, updates, losses, sharpness, rehearsal, {})
     found.features.update(_features(found))
     return found
 
@@ -84,7 +121,6 @@ def _features(signal: Signal) -> dict[str, float]:
         for param, update in signal.updates.items()
         if signal.weights[param].size and "weight" in param.role
     ]
-    sharpness = sum(value for value in signal.curvatures.values() if math.isfinite(value))
     growth = max(
         (
             root(rehearsal.weights[param].square) / max(root(weight.square), 1e-3)
@@ -93,7 +129,7 @@ def _features(signal: Signal) -> dict[str, float]:
         ),
         default=1.0,
     )
-    scores = [root(signal.forward.steps[layer.index].bottoms[0].square) for layer in signal.curvatures if layer.bottoms]
+    scores = [root(signal.forward.steps[layer.index].bottoms[0].square) for layer in signal.losses if layer.bottoms]
     normalised = any(layer.kind is not None and layer.kind.normalises for layer in signal.setup.net.layers)
     first = max(abs(losses[0]), 1e-9) if losses and math.isfinite(losses[0]) else 1.0
     peak = max((abs(x) for x in losses if x == x), default=first)
@@ -109,7 +145,7 @@ def _features(signal: Signal) -> dict[str, float]:
         "rises_but_holds": risen if finite and not normalised else 0.0,
         # of the first iteration
         "update": decades(max(ratios, default=0.0) * solver.gain, -8, 4),
-        "sharpness": decades(sharpness * solver.gain * clip, -6, 6),
+        "sharpness": decades(signal.sharpness * solver.gain * clip, -6, 6),
         "clips": 1.0 if solver.clip > 0 else 0.0,
         "adaptive": 1.0 if solver.adaptive else 0.0,
         "scores": decades(max(scores, default=0.0), -5, 1),

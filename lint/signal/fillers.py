@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from .statistics import gaussian_size
+from .statistics import GAUSSIAN_SIZE, gaussian_size
 
 if TYPE_CHECKING:
     from ..graph import Param
@@ -36,11 +36,7 @@ def dims(param: Param) -> tuple[int, ...]:
 
 
 def filled(param: Param) -> Weights:
-    """A parameter before the first step. Without a filler it is constant: 0, or what the layer type starts with.
-
-    Sources: filler.hpp; Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward
-    neural networks", for xavier; He et al. (2015) for msra.
-    """
+    """A parameter before the first step. Without a filler it is constant: 0, or what the layer type starts with."""
     filler = param.filler
     if filler is None:
         return Weights(param.constant, 0.0, abs(param.constant))
@@ -60,21 +56,28 @@ def filled(param: Param) -> Weights:
         mean, variance = (low + high) / 2, (high - low) ** 2 / 12
         size = abs(mean) if low * high >= 0 else (low * low + high * high) / (2 * (high - low))
         return Weights(mean, variance, size)
+    norm = filler["variance_norm"]
+    return filled_as(param, kind, {0: "FAN_IN", 1: "FAN_OUT", 2: "AVERAGE"}.get(norm, norm))
+
+
+def filled_as(param: Param, kind: str, norm: str = "FAN_IN") -> Weights:
+    """A parameter as a filler leaves it that looks at nothing but its shape: xavier, msra, positive_unitball, bilinear.
+
+    Sources: filler.hpp; Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward
+    neural networks", for xavier; He et al. (2015) for msra.
+    """
     shape = dims(param)
     total = math.prod(shape)
+    fan_in = total / (shape[0] if shape else 1)
     if kind in ("xavier", "msra"):
-        fan_in = total / (shape[0] if shape else 1)
         fan_out = total / shape[1] if len(shape) > 1 else total
-        norm = filler["variance_norm"]
-        norm = {0: "FAN_IN", 1: "FAN_OUT", 2: "AVERAGE"}.get(norm, norm)
         fan = {"FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}.get(norm, fan_in)
         if kind == "xavier":
             bound = math.sqrt(3 / fan)
             return Weights(0.0, bound * bound / 3, bound / 2)
         variance = 2 / fan
-        return Weights(0.0, variance, math.sqrt(variance * 2 / math.pi))
+        return Weights(0.0, variance, math.sqrt(variance) * GAUSSIAN_SIZE)
     if kind == "positive_unitball":
-        fan_in = total / (shape[0] if shape else 1)
         mean = 1 / fan_in
         return Weights(mean, mean * mean / 3, mean)
     if kind == "bilinear":

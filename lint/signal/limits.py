@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from .features import Signal, signal_of
+from .features import Signal, Trial, tried
 from .reasons import guilty_loss
-from .setup import Setup
 from .verdict import chance
 from .verdict_table import EXPLODES
-
-if TYPE_CHECKING:
-    from ..graph import Layer
 
 SAFE = 0.1  # the largest chance to explode that counts as safe
 _LEAST = 1e-6
@@ -28,18 +24,17 @@ class Limits(NamedTuple):
     loss_weight: dict[str, float]
 
 
-def risk(setup: Setup, signal: Signal, scale: float = 1.0, clip: float | None = None) -> float:
-    """The chance to explode with all rates times a factor, and another clip_gradients."""
-    return chance(EXPLODES, signal_of(setup, signal.solving.tried(scale, clip)).features)
+def risk(signal: Signal, trial: Trial) -> float:
+    """The chance to explode, were it as `trial` says."""
+    return chance(EXPLODES, tried(signal, trial).features)
 
 
 def limits(signal: Signal) -> Limits:
     """The limits of a training."""
-    setup = signal.setup
     if chance(EXPLODES, signal.features) <= SAFE:
         clip = _round_up(signal.l2 * _HEALTHY) if math.isfinite(signal.l2) and signal.l2 > 0 else None
         return Limits(signal.solving.rate or None, clip, {})
-    scale = _largest(lambda factor: risk(setup, signal, factor))
+    scale = _largest(lambda factor: risk(signal, Trial(rate=factor)))
     rate = None if scale is None else one_digit_below(signal.solving.rate * scale)
     return Limits(rate, _clip(signal), _weights(signal))
 
@@ -47,7 +42,7 @@ def limits(signal: Signal) -> Limits:
 def _clip(signal: Signal) -> float | None:
     """The largest of the usual values that will do."""
     for clip in (100.0, 35.0, 10.0, 5.0, 1.0, 0.1):
-        if (signal.solving.clip < 0 or clip < signal.solving.clip) and risk(signal.setup, signal, 1.0, clip) <= SAFE:
+        if (signal.solving.clip < 0 or clip < signal.solving.clip) and risk(signal, Trial(clip=clip)) <= SAFE:
             return clip
     return None
 
@@ -56,15 +51,10 @@ def _weights(signal: Signal) -> dict[str, float]:
     name = guilty_loss(signal)
     if name is None:
         return {}
-    layer = next(layer for layer in signal.curvatures if layer.name == name)
+    layer = next(layer for layer in signal.losses if layer.name == name)
     weight = next(weight for each, _, weight, _ in signal.forward.loss_terms() if each is layer)
-    factor = _largest(lambda part: _with_weight(signal, layer, weight * part))
+    factor = _largest(lambda part: risk(signal, Trial(loss_weights={layer: weight * part})))
     return {} if factor is None else {name: math.copysign(one_digit_below(abs(weight) * factor), weight)}
-
-
-def _with_weight(signal: Signal, layer: Layer, weight: float) -> float:
-    around = signal.setup.around._replace(loss_weights={layer: weight}, assumed=[])
-    return chance(EXPLODES, signal_of(signal.setup._replace(around=around), signal.solving).features)
 
 
 def _largest(risk_of: Callable[[float], float]) -> float | None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .carriers import Carrier, Gradient, Step, carries, items_of, shape_of, size_of
 from .fillers import Weights, dims
-from .statistics import GAUSSIAN_SIZE, NO_DIFFS, Diffs, Values, gaussian, near, root
+from .statistics import GAUSSIAN_SIZE, INFINITE, NO_DIFFS, Diffs, Values, gaussian, gaussian_size, near, root
+
+if TYPE_CHECKING:
+    from ..graph import Layer
+    from .sources import Surroundings
 
 NONE = Weights(0.0, 0.0, 0.0)
+UNIT = Weights(1.0, 0.0, 1.0)
+_LARGEST_PAD = 1000  # of which taps are counted; images are not padded that much
 ROUNDING = 3e-8  # of a float, against sums that are 0 but for that
 
 
@@ -34,8 +40,13 @@ def inside(size: int, out: int, kernel: int, stride: int, pad: int) -> float:
     """The part of a window's taps that fall on the image and not on its padding, over one axis."""
     if pad <= 0 or out <= 0:
         return 1.0
-    total = 0
-    for i in range(out):
+    if pad > _LARGEST_PAD:
+        return size / (size + 2 * pad)
+    # Only windows at the two ends can reach over the edge.
+    first = min(out, -(-pad // max(stride, 1)))
+    last = max(first, min(out, (size + pad - kernel) // max(stride, 1) + 1))
+    total = kernel * (last - first)
+    for i in (*range(first), *range(last, out)):
         start = i * stride - pad
         total += max(0, min(start + kernel, size) - max(start, 0))
     return total / (out * kernel)
@@ -49,8 +60,7 @@ def _pair(values: Sequence[int], height: int, width: int, otherwise: int) -> tup
     return values[0], values[-1]
 
 
-def _convolution_taps(step: Step) -> Taps:
-    layer = step.layer
+def _convolution_taps(layer: Layer) -> Taps:
     param = layer.message["convolution_param"]
     below, above = shape_of(layer.bottoms[0]), shape_of(layer.tops[0])
     weight = dims(layer.params[0])
@@ -72,8 +82,7 @@ def _convolution_taps(step: Step) -> Taps:
     return Taps(taps / size_of(layer.tops[0]), taps / size_of(layer.bottoms[0]), window, items, positions, stride)
 
 
-def _inner_taps(step: Step) -> Taps:
-    layer = step.layer
+def _inner_taps(layer: Layer) -> Taps:
     weights = math.prod(dims(layer.params[0]))
     outputs = max(1, layer.message["inner_product_param"]["num_output"])
     inputs = max(1, weights // outputs)
@@ -104,39 +113,38 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
     """
     fan = taps.fan_in
     by = weight.variance * fan
-    mean = weight.mean * fan * values.mean + bias.mean
-    moments = [by * moment for moment in (values.square, values.level, values.shared, values.cross)]
+    square, level, shared, cross = by * values.square, by * values.level, by * values.shared, by * values.cross
+    mean = bias.mean
     if weight.mean:
+        mean += weight.mean * fan * values.mean
         m2 = values.mean * values.mean
         same = max(0.0, min(taps.window, fan) - 1)
         others = 0.0 if own_channel else max(0.0, fan - 1 - same)
         close = near(values, math.sqrt(max(1.0, taps.window)) / 3)
         w2 = weight.mean * weight.mean * fan
-        sums = (
-            values.square + same * close + others * m2,
-            values.level + same * values.level + others * m2,
-            values.shared + same * values.cross + others * m2,
-            values.cross + same * values.cross + others * m2,
-        )
-        moments = [moment + w2 * extra for moment, extra in zip(moments, sums, strict=True)]
-    added = 0.0
+        square += w2 * (values.square + same * close + others * m2)
+        level += w2 * (values.level + same * values.level + others * m2)
+        shared += w2 * (values.shared + same * values.cross + others * m2)
+        cross += w2 * (values.cross + same * values.cross + others * m2)
+    added = bias.variance
     if bias.mean:
         added += bias.mean * bias.mean + 2 * bias.mean * (mean - bias.mean)
-    if bias.variance:
-        added += bias.variance
     drift = root(by) * values.drift
     if weight.pull or bias.pull:
         moved = weight.pull * fan * root(values.cross) + bias.pull
         added += moved * (moved + 2 * drift)
         drift += moved
-    square, level, shared, cross = (moment + added for moment in moments)
     least = mean * mean
-    square = max(square, least)
-    level, shared, cross = (min(max(moment, least), square) for moment in (level, shared, cross))
+    square = max(square + added, least)
+    shared = min(max(shared + added, least), square)
     if taps.positions == 1 and taps.window <= 1:
         level, cross = square, shared
-    reach = values.reach / taps.stride
-    return gaussian(mean, square, level, shared, cross, reach, drift)
+    else:
+        level, cross = min(max(level + added, least), square), min(max(cross + added, least), square)
+    return Values(
+        mean, square, gaussian_size(mean, square), level, shared, cross, -INFINITE, INFINITE,
+        values.reach / taps.stride, None, drift,
+    )  # fmt: skip
 
 
 def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Values, *, flat: bool) -> Diffs:
@@ -153,12 +161,9 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
         moved = weight.pull * fan * diffs.drift
         added = moved * moved
         drift = math.copysign(math.hypot(drift, moved), drift)
-    square, level, shared, cross = (
-        max(0.0, by * moment + added) for moment in (diffs.square, diffs.level, diffs.shared, diffs.cross)
-    )
-    if flat:
-        # Each position of the bottom has weights of its own: the gradients of two have nothing in common.
-        level, cross = 0.0, 0.0
+    square, shared = max(0.0, by * diffs.square + added), max(0.0, by * diffs.shared + added)
+    # Where positions of the bottom have weights of their own, the gradients of two have nothing in common.
+    level, cross = (0.0, 0.0) if flat else (max(0.0, by * diffs.level + added), max(0.0, by * diffs.cross + added))
     echo = diffs.echo * weight.variance * fan
     if echo:
         e2 = echo * echo
@@ -188,69 +193,75 @@ def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
 class Convolution(Carrier):
     """Sums over windows (base_conv_layer.cpp)."""
 
-    def taps(self, step: Step) -> Taps:
+    flat = False  # whether positions of the bottom have weights of their own
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        if not layer.params:
+            return
+        self.taps = self.read_taps()
+        shape = dims(layer.params[0])
+        self.own_channel = len(shape) > 1 and shape[1] == 1 and layer.type != "InnerProduct"
+        if len(layer.params) > 1:
+            channels = max(1, dims(layer.params[1])[0])
+            self.bias_positions = max(1, size_of(layer.tops[0]) // (self.taps.items * channels))
+
+    def read_taps(self) -> Taps:
         """The windows."""
-        return _convolution_taps(step)
+        return _convolution_taps(self.layer)
 
-    def forward(self, step: Step) -> list[Values]:
-        if not step.weights:
-            return list(step.bottoms)
-        bias = step.weights[1] if len(step.weights) > 1 else NONE
-        taps = self.taps(step)
-        weight = step.layer.params[0]
-        alone = len(dims(weight)) > 1 and dims(weight)[1] == 1 and step.layer.type != "InnerProduct"
-        top = through_weights(self.seen(step), step.weights[0], bias, taps, own_channel=alone)
-        return [top] * len(step.layer.tops)
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        if not weights:
+            return list(bottoms)
+        bias = weights[1] if len(weights) > 1 else NONE
+        top = through_weights(self.seen(bottoms[0]), weights[0], bias, self.taps, own_channel=self.own_channel)
+        return [top] * len(self.layer.tops)
 
-    def seen(self, step: Step) -> Values:
+    def seen(self, values: Values) -> Values:
         """The bottom as the weights read it."""
-        return step.bottoms[0]
+        return values
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        if not step.weights:
+        weights = step.weights
+        if not weights:
             return super().backward(step, diffs)
-        taps = self.taps(step)
-        below = through_weights_back(diffs[0], step.weights[0], taps, step.bottoms[0], flat=self.is_flat(step))
-        gradients = [weight_gradient(diffs[0], self.seen(step), taps)]
-        if len(step.weights) > 1:
-            positions = max(1, size_of(step.layer.tops[0]) // (taps.items * max(1, dims(step.layer.params[1])[0])))
-            gradients.append(bias_gradient(diffs[0], taps.items, positions))
-        return [below] * len(step.layer.bottoms), gradients
-
-    def is_flat(self, step: Step) -> bool:
-        """Whether positions of the bottom have weights of their own."""
-        return False
+        taps, diff, values = self.taps, diffs[0], step.bottoms[0]
+        below = through_weights_back(diff, weights[0], taps, values, flat=self.flat)
+        gradients = [weight_gradient(diff, self.seen(values), taps)]
+        if len(weights) > 1:
+            gradients.append(bias_gradient(diff, taps.items, self.bias_positions))
+        return [below] * len(self.layer.bottoms), gradients
 
 
 @carries("InnerProduct")
 class InnerProduct(Convolution):
     """Sums over everything in an item (inner_product_layer.cpp)."""
 
-    def taps(self, step: Step) -> Taps:
-        return _inner_taps(step)
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.flat = len(shape_of(layer.bottoms[0])) > 2
 
-    def seen(self, step: Step) -> Values:
-        values = step.bottoms[0]
+    def read_taps(self) -> Taps:
+        return _inner_taps(self.layer)
+
+    def seen(self, values: Values) -> Values:
         return values._replace(level=values.square, cross=values.shared)
-
-    def is_flat(self, step: Step) -> bool:
-        return len(shape_of(step.layer.bottoms[0])) > 2
 
 
 @carries("Embed")
 class Embed(Carrier):
     """Rows chosen by number (embed_layer.cpp)."""
 
-    def forward(self, step: Step) -> list[Values]:
-        weight = step.weights[0] if step.weights else NONE
-        bias = step.weights[1] if len(step.weights) > 1 else NONE
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        weight = weights[0] if weights else NONE
+        bias = weights[1] if len(weights) > 1 else NONE
         mean = weight.mean + bias.mean
         square = weight.square + bias.square + 2 * weight.mean * bias.mean
         common = mean * mean + bias.variance
         return [gaussian(mean, square, square, common, common, math.inf)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        layer = step.layer
+        layer = self.layer
         rows = max(1, dims(layer.params[0])[0]) if layer.params else 1
         uses = size_of(layer.bottoms[0])
         square = diffs[0].square * uses / rows
@@ -265,58 +276,64 @@ class Embed(Carrier):
 class Scale(Carrier):
     """A factor and a shift for each channel (scale_layer.cpp, bias_layer.cpp)."""
 
-    def forward(self, step: Step) -> list[Values]:
-        values = step.bottoms[0]
-        weights = list(step.weights)
-        if step.layer.type == "Bias":
-            weights.insert(0, Weights(1.0, 0.0, 1.0))
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.scales = layer.type == "Scale"
+        if layer.params:
+            channels = max(1, dims(layer.params[0])[0] if dims(layer.params[0]) else 1)
+            self.items = items_of(layer.bottoms[0])
+            self.positions = max(1, size_of(layer.bottoms[0]) // (self.items * channels))
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        values = bottoms[0]
         if not weights:
-            if len(step.bottoms) < 2:
+            if len(bottoms) < 2:
                 return [values]
-            return (
-                [product(values, step.bottoms[1])] if step.layer.type == "Scale" else [total(values, step.bottoms[1])]
-            )
-        factor, shift = weights[0], weights[1] if len(weights) > 1 else NONE
+            return [product(values, bottoms[1])] if self.scales else [total(values, bottoms[1])]
+        if self.scales:
+            factor, shift = weights[0], weights[1] if len(weights) > 1 else NONE
+        else:
+            factor, shift = UNIT, weights[0]
         f2 = factor.square
         mean = values.mean * factor.mean + shift.mean
         extra = shift.square + 2 * shift.mean * factor.mean * values.mean
         drift = values.drift * factor.mean + shift.pull
         square = max(0.0, values.square * f2 + extra)
-        level, shared, cross = (max(0.0, moment * f2 + extra) for moment in (values.level, values.shared, values.cross))
+        level, shared = max(0.0, values.level * f2 + extra), max(0.0, values.shared * f2 + extra)
+        cross = max(0.0, values.cross * f2 + extra)
         low, high = values.low, values.high
-        if (factor.mean, factor.variance, factor.pull) != (1.0, 0.0, 0.0) or shift.mean or shift.variance:
+        if factor.mean != 1 or factor.variance or factor.pull or shift.mean or shift.variance:
             low, high = -math.inf, math.inf
-        if shift == NONE and not factor.variance and not factor.pull:
-            return [values._replace(
-                mean=mean, square=square, level=level, shared=shared, cross=cross, low=low, high=high,
-                size=values.size * abs(factor.mean), latent=None, drift=drift,
+        shifts = shift.mean or shift.variance or shift.size or shift.pull
+        if not shifts and not factor.variance and not factor.pull:
+            return [Values(
+                mean, square, values.size * abs(factor.mean), level, shared, cross, low, high, values.reach, None,
+                drift, values.parts if factor.mean == 1 else (),
             )]  # fmt: skip
-        return [gaussian(mean, square, level, shared, cross, values.reach, drift)._replace(low=low, high=high)]
+        size = gaussian_size(mean, square)
+        return [Values(mean, square, size, level, shared, cross, low, high, values.reach, None, drift)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         diff = diffs[0]
         values = step.bottoms[0]
-        layer = step.layer
+        layer = self.layer
         if not layer.params:
             other = step.bottoms[1] if len(step.bottoms) > 1 else ONE
-            if layer.type == "Bias":
+            if not self.scales:
                 return [diff] * len(layer.bottoms), []
             return [weighted(diff, other), weighted(diff, values)][: len(layer.bottoms)], []
-        items = items_of(layer.bottoms[0])
-        channels = max(1, dims(layer.params[0])[0] if dims(layer.params[0]) else 1)
-        positions = max(1, size_of(layer.bottoms[0]) // (items * channels))
         gradients = []
-        factor = Weights(1.0, 0.0, 1.0)
-        if layer.type == "Scale":
+        factor = UNIT
+        if self.scales:
             factor = step.weights[0]
-            square = pair_sum(diff, diff.open or values, items, positions)
+            square = pair_sum(diff, diff.open or values, self.items, self.positions)
             gradients.append(Gradient(square, GAUSSIAN_SIZE * root(square)))
         if len(gradients) < len(layer.params):
-            gradients.append(bias_gradient(diff, items, positions))
-        f = root(factor.square)
+            gradients.append(bias_gradient(diff, self.items, self.positions))
+        f2 = factor.square
         below = Diffs(
-            diff.square * f * f, diff.size * max(factor.size, abs(factor.pull)), diff.level * f * f,
-            diff.shared * f * f, diff.cross * f * f, diff.alive, diff.drift * f,
+            diff.square * f2, diff.size * max(factor.size, abs(factor.pull)), diff.level * f2,
+            diff.shared * f2, diff.cross * f2, diff.alive, diff.drift * root(f2),
         )  # fmt: skip
         return [below] * len(layer.bottoms), gradients
 
@@ -340,7 +357,7 @@ def total(a: Values, b: Values) -> Values:
     extra = 2 * a.mean * b.mean
     mean, square = a.mean + b.mean, a.square + b.square + extra
     low, high = a.low + b.low, a.high + b.high
-    size = abs(mean) if low >= 0 or high <= 0 else gaussian(mean, square, 0, 0, 0, 1).size
+    size = abs(mean) if low >= 0 or high <= 0 else gaussian_size(mean, square)
     extra += 2 * a.drift * b.drift
     return Values(
         mean, square, size, a.level + b.level + extra, a.shared + b.shared + extra, a.cross + b.cross + extra, low,

@@ -8,10 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from ..layers.loss import LOSS_PARAM, TWICE_BATCH, loss_normalization
-from .carriers import Carrier, Gradient, Step, carries, shape_of, size_of
-from .statistics import NO_DIFFS, Diffs, Values, constant, part_over, root
+from .carriers import Carrier, carries, shape_of, size_of
+from .elementwise import sigmoid, softplus
+from .statistics import BAD_DIFFS, NO_DIFFS, NOTHING, Diffs, Values, constant, mapped, part_over, root
+
+if TYPE_CHECKING:
+    from ..graph import Layer
+    from .fillers import Weights
+    from .sources import Surroundings
 
 LARGEST_TERM = 87.3365  # -log(FLT_MIN), softmax_loss_layer.cpp
 _LARGEST_INFOGAIN = 46.0517  # -log(1e-20), infogain_loss_layer.cpp
@@ -39,15 +46,15 @@ def quantiles(number: int) -> tuple[float, ...]:
     return tuple(x / spread for x in found)
 
 
-def shares(deviation: float, classes: int) -> tuple[list[float], list[float]]:
-    """Probabilities that a softmax makes of Gaussian scores, and how much of the classes each stands for."""
+def shares(deviation: float, classes: int) -> list[float]:
+    """Probabilities that a softmax makes of Gaussian scores; each stands for as many classes as any other."""
     number = min(classes, _CLASSES)
     points = quantiles(number)
     deviation = min(deviation, 1e30)
     top = points[-1] * deviation
     each = [math.exp(max(-700.0, x * deviation - top)) for x in points]
     whole = sum(each) * classes / number
-    return [x / whole for x in each], [1 / number] * number
+    return [x / whole for x in each]
 
 
 def scores_of(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
@@ -60,87 +67,91 @@ def scores_of(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 
 
 class Loss(Carrier):
-    """What losses have in common; `weight` is the loss weight of the top."""
+    """What losses have in common: the `items`, `outputs` and `positions` of their scores, and the `divisor`."""
 
-    def value(self, step: Step) -> float:
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.items, self.outputs, self.positions = scores_of(shape_of(layer.bottoms[0]), self.axis())
+        self.divisor = self.read_divisor()
+
+    def axis(self) -> int:
+        """The axis of outputs."""
+        return 1
+
+    def read_divisor(self) -> float:
+        """What the sum is divided by."""
+        kind = self.layer.kind
+        if kind is not None and kind.normalization == LOSS_PARAM:
+            how = loss_normalization(self.layer)
+            how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
+            by = {"BATCH_SIZE": self.items, "NONE": 1}.get(how, self.items * self.positions)
+            return float(by)
+        if kind is not None and kind.normalization == TWICE_BATCH:
+            return 2.0 * self.items
+        return float(self.items)
+
+    def value(self, bottoms: Sequence[Values]) -> float:
         """The loss before its weight."""
         return 0.0
 
-    def slope(self, step: Step) -> Diffs:
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
         """The gradient of the first bottom, for a weight of 1."""
         return NO_DIFFS
 
-    def curvature(self, step: Step) -> float:
+    def curvature(self, bottoms: Sequence[Values]) -> float:
         """The second derivative by one output of the net, all items moved alike, before divisor and weight."""
         return 1.0
 
-    def places(self, step: Step) -> tuple[int, int, int]:
-        """Items, outputs and positions."""
-        return scores_of(shape_of(step.layer.bottoms[0]), 1)
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [constant(self.value(bottoms))] * len(self.layer.tops)
 
-    def divisor(self, step: Step) -> float:
-        """What the sum is divided by."""
-        items, _, positions = self.places(step)
-        kind = step.layer.kind
-        if kind is not None and kind.normalization == LOSS_PARAM:
-            how = loss_normalization(step.layer)
-            how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
-            by = {"BATCH_SIZE": items, "NONE": 1}.get(how, items * positions)
-            return float(by)
-        if kind is not None and kind.normalization == TWICE_BATCH:
-            return 2.0 * items
-        return float(items)
-
-    def forward(self, step: Step) -> list[Values]:
-        return [constant(self.value(step))] * len(step.layer.tops)
-
-    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        weight = diffs[0].drift if diffs else 1.0  # how Caffe hands it down: as the gradient of the top
-        slope = self.slope(step)
+    def down(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:
+        """The gradients of the bottoms, for a loss weight."""
+        slope = self.slope(bottoms)
         w2 = weight * weight
-        down = Diffs(
+        first = Diffs(
             slope.square * w2, slope.size * abs(weight), slope.level * w2, slope.shared * w2, slope.cross * w2, None,
             slope.drift * weight, slope.echo * weight,
         )  # fmt: skip
-        return [down] + [self.second(step, down)] + [NO_DIFFS] * max(0, len(step.layer.bottoms) - 2), []
+        return self.each(first)
 
-    def second(self, step: Step, down: Diffs) -> Diffs:
-        """The gradient of the second bottom."""
-        return NO_DIFFS
+    def each(self, first: Diffs) -> list[Diffs]:
+        """The gradients of all bottoms: of most losses only the first has one."""
+        return [first] + [NO_DIFFS] * (len(self.layer.bottoms) - 1)
 
-    def probe(self, step: Step, weight: float) -> Diffs:
-        """A gradient whose parameter gradients have the sum of squares that is the loss's curvature.
+    def probe(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:
+        """Gradients whose parameter gradients have the sum of squares that is the loss's curvature.
 
         The direction is the steepest of ordinary nets: one in which the outputs of all items move together.
         By Gauss and Newton the curvature by the weights is that by the outputs times the square of the
         outputs' slopes, and these are what a gradient of 1 at the output becomes on its way down.
         """
-        items, outputs, positions = self.places(step)
-        terms = items * positions
-        square = abs(weight) * self.curvature(step) / (outputs * terms * self.divisor(step))
+        terms = self.items * self.positions
+        square = abs(weight) * self.curvature(bottoms) / (self.outputs * terms * self.divisor)
         size = root(square)
-        return Diffs(square, size, square, square, square, None, size)
+        return self.each(Diffs(square, size, square, square, square, None, size))
 
 
 class Scores(Loss):
     """Losses over the scores of classes."""
 
-    def places(self, step: Step) -> tuple[int, int, int]:
-        name = "infogain_loss_param" if step.layer.type == "InfogainLoss" else "softmax_param"
-        param = step.layer.message.get(name)
-        return scores_of(shape_of(step.layer.bottoms[0]), 1 if param is None else param["axis"])
-
-    def common(self, values: Values, moment: float, classes: int) -> float:
-        """The mean square of what the probabilities of items have in common, over an even distribution."""
-        m2 = values.mean * values.mean
-        spread = max(0.0, min(moment, values.square) - m2)
-        own = max(0.0, values.variance - spread)
-        chances, _ = shares(math.sqrt(spread / (1 + own * math.pi / 8)) if math.isfinite(spread) else 1e30, classes)
-        even = 1 / classes
-        return sum((p - even) ** 2 for p in chances) / len(chances)
+    def axis(self) -> int:
+        name = "infogain_loss_param" if self.layer.type == "InfogainLoss" else "softmax_param"
+        param = self.layer.message.get(name)
+        return 1 if param is None else int(param["axis"])
 
 
-def common_drift(loss: Scores, values: Values, classes: int) -> float:
+def common_square(values: Values, moment: float, classes: int) -> float:
+    """The mean square of what the probabilities of items have in common, over an even distribution."""
+    m2 = values.mean * values.mean
+    spread = max(0.0, min(moment, values.square) - m2)
+    own = max(0.0, values.variance - spread)
+    chances = shares(math.sqrt(spread / (1 + own * math.pi / 8)) if math.isfinite(spread) else 1e30, classes)
+    even = 1 / classes
+    return sum((p - even) ** 2 for p in chances) / len(chances)
+
+
+def common_drift(values: Values, classes: int) -> float:
     """The signed size of what the probabilities of all items have in common, over an even distribution.
 
     It pushes back the scores that all items have in common: those that the first weights happen to give them, and
@@ -149,7 +160,7 @@ def common_drift(loss: Scores, values: Values, classes: int) -> float:
     given = root(values.cross - values.mean * values.mean - values.drift * values.drift)
     common = given + values.drift
     square = max(values.square, common * common)
-    each = loss.common(values._replace(mean=0.0, square=square), common * common, classes)
+    each = common_square(values._replace(mean=0.0, square=square), common * common, classes)
     return math.copysign(root(each), common)
 
 
@@ -157,19 +168,14 @@ def common_drift(loss: Scores, values: Values, classes: int) -> float:
 class SoftmaxWithLoss(Scores):
     """The mean of -log p (softmax_loss_layer.cpp)."""
 
-    def value(self, step: Step) -> float:
-        values = step.bottoms[0]
-        items, classes, positions = self.places(step)
-        return softmax_loss(values, classes, LARGEST_TERM) * items * positions / self.divisor(step)
+    def value(self, bottoms: Sequence[Values]) -> float:
+        return softmax_loss(bottoms[0], self.outputs, LARGEST_TERM) * self.items * self.positions / self.divisor
 
-    def slope(self, step: Step) -> Diffs:
-        values = step.bottoms[0]
-        _, classes, positions = self.places(step)
-        by = self.divisor(step)
-        return softmax_slope(self, values, classes, positions, by)
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+        return softmax_slope(bottoms[0], self.outputs, self.positions, self.divisor)
 
-    def curvature(self, step: Step) -> float:
-        return 1.0 / self.places(step)[1]
+    def curvature(self, bottoms: Sequence[Values]) -> float:
+        return 1.0 / self.outputs
 
 
 def softmax_loss(values: Values, classes: int, largest: float) -> float:
@@ -184,30 +190,27 @@ def softmax_loss(values: Values, classes: int, largest: float) -> float:
     return sum(min(largest, whole - x * deviation) for x in points) / number
 
 
-def softmax_slope(loss: Scores, values: Values, classes: int, positions: int, by: float) -> Diffs:
+def softmax_slope(values: Values, classes: int, positions: int, by: float) -> Diffs:
     """p - y, for labels that have nothing to do with the scores."""
     if not math.isfinite(values.square):
-        return Diffs(math.nan, math.nan, math.nan, math.nan, math.nan)
-    chances, weights = shares(root(values.variance), classes)
+        return BAD_DIFFS
+    deviation = root(values.variance)
+    chances = shares(deviation, classes)
+    number = len(chances)
     even = 1 / classes
-    square = sum(w * (p * p * (1 - even) + (1 - p) ** 2 * even) for p, w in zip(chances, weights, strict=True))
+    square = sum(p * p * (1 - even) + (1 - p) ** 2 * even for p in chances) / number
     size = 2 * (1 - even) * even
-    shared = loss.common(values, values.shared, classes)
+    shared = common_square(values, values.shared, classes)
     if positions > 1:
-        level = min(square, loss.common(values, values.level, classes) + 0.2 * square)
-        cross = loss.common(values, values.cross, classes)
+        level = min(square, common_square(values, values.level, classes) + 0.2 * square)
+        cross = common_square(values, values.cross, classes)
     else:
         level, cross = square, shared
-    drift = common_drift(loss, values, classes)
+    drift = common_drift(values, classes)
     b2 = by * by
     # How far p rises with the score: that part of the gradient is the score itself.
-    points = quantiles(len(chances))
-    deviation = root(values.variance)
-    echo = (
-        sum((p - even) * x for p, x in zip(chances, points, strict=True)) / len(points) / deviation
-        if deviation
-        else 0.0
-    )
+    rises = sum((p - even) * x for p, x in zip(chances, quantiles(number), strict=True)) / number
+    echo = rises / deviation if deviation else 0.0
     return Diffs(square / b2, size / by, level / b2, shared / b2, cross / b2, None, drift / by, echo / by)
 
 
@@ -218,128 +221,116 @@ class InfogainLoss(Scores):
     A matrix of one value pulls to an even distribution, whatever the labels; any other is taken for diagonal.
     """
 
-    def matrix(self, step: Step) -> Values:
-        """The matrix."""
-        return step.bottoms[2] if len(step.bottoms) > 2 else constant(0.0)
-
-    def level(self, step: Step) -> float | None:
+    def level(self, bottoms: Sequence[Values]) -> float | None:
         """The value of a matrix that has only one."""
-        matrix = self.matrix(step)
-        return matrix.mean if len(step.bottoms) > 2 and matrix.low == matrix.high else None
+        if len(bottoms) < 3:
+            return None
+        matrix = bottoms[2]
+        return matrix.mean if matrix.low == matrix.high else None
 
-    def scale(self, step: Step) -> float:
+    def scale(self, bottoms: Sequence[Values]) -> float:
         """The size of the entries that are not 0."""
-        matrix = self.matrix(step)
+        matrix = bottoms[2] if len(bottoms) > 2 else NOTHING
         return matrix.square / abs(matrix.mean) if matrix.mean else 1.0
 
-    def value(self, step: Step) -> float:
-        values = step.bottoms[0]
-        items, classes, positions = self.places(step)
-        level = self.level(step)
-        factor = items * positions / self.divisor(step)
-        loss = softmax_loss(values, classes, _LARGEST_INFOGAIN) * factor
-        return loss * (self.scale(step) if level is None else level * classes)
+    def value(self, bottoms: Sequence[Values]) -> float:
+        level = self.level(bottoms)
+        factor = self.items * self.positions / self.divisor
+        loss = softmax_loss(bottoms[0], self.outputs, _LARGEST_INFOGAIN) * factor
+        return loss * (self.scale(bottoms) if level is None else level * self.outputs)
 
-    def slope(self, step: Step) -> Diffs:
-        values = step.bottoms[0]
-        _, classes, positions = self.places(step)
-        level = self.level(step)
-        by = self.divisor(step)
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+        values = bottoms[0]
+        classes, positions, by = self.outputs, self.positions, self.divisor
+        level = self.level(bottoms)
         if level is None:
-            return softmax_slope(self, values, classes, positions, by / self.scale(step))
+            return softmax_slope(values, classes, positions, by / self.scale(bottoms))
         if not math.isfinite(values.square):
-            return Diffs(math.nan, math.nan, math.nan, math.nan, math.nan)
-        chances, weights = shares(root(values.variance), classes)
+            return BAD_DIFFS
+        chances = shares(root(values.variance), classes)
         if values.variance <= FLOAT_STEP * FLOAT_STEP:
             return NO_DIFFS  # an even distribution is what it pulls to
         factor = abs(level) * classes / by
         f2 = factor * factor
         even = 1 / classes
-        square = sum(w * (p - even) ** 2 for p, w in zip(chances, weights, strict=True)) * f2
-        size = sum(w * abs(p - even) for p, w in zip(chances, weights, strict=True)) * factor
-        shared = self.common(values, values.shared, classes) * f2
-        among = square if positions == 1 else self.common(values, values.level, classes) * f2
-        cross = shared if positions == 1 else self.common(values, values.cross, classes) * f2
-        drift = common_drift(self, values, classes) * factor
+        square = sum((p - even) ** 2 for p in chances) / len(chances) * f2
+        size = sum(abs(p - even) for p in chances) / len(chances) * factor
+        shared = common_square(values, values.shared, classes) * f2
+        among = square if positions == 1 else common_square(values, values.level, classes) * f2
+        cross = shared if positions == 1 else common_square(values, values.cross, classes) * f2
+        drift = common_drift(values, classes) * factor
         return Diffs(square, size, among, shared, cross, None, drift)
 
-    def curvature(self, step: Step) -> float:
-        level = self.level(step)
-        return abs(level) if level is not None else self.scale(step) / self.places(step)[1]
+    def curvature(self, bottoms: Sequence[Values]) -> float:
+        level = self.level(bottoms)
+        return abs(level) if level is not None else self.scale(bottoms) / self.outputs
 
 
 @carries("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(Scores):
     """-log of what it is given for the label; 1e-20 stands for less (multinomial_logistic_loss_layer.cpp)."""
 
-    def value(self, step: Step) -> float:
-        values = step.bottoms[0]
-        _, classes, _ = self.places(step)
+    def value(self, bottoms: Sequence[Values]) -> float:
+        values = bottoms[0]
         if values.latent is not None and values.high <= 1:
-            return softmax_loss(values.latent, classes, _LARGEST_INFOGAIN)
+            return softmax_loss(values.latent, self.outputs, _LARGEST_INFOGAIN)
         dead = 1 - part_over(values)
         return dead * _LARGEST_INFOGAIN - (1 - dead) * math.log(max(values.size, 1e-20))
 
-    def slope(self, step: Step) -> Diffs:
-        values = step.bottoms[0]
-        items, classes, _ = self.places(step)
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+        values = bottoms[0]
+        classes, items = self.outputs, self.items
+        shared = drift = 0.0
         if values.latent is not None and values.high <= 1:
-            chances, weights = shares(root(values.latent.variance), classes)
-            inverse = [1 / max(p, 1e-20) for p in chances]
+            chances = shares(root(values.latent.variance), classes)
+            inverse = sum(1 / max(p, 1e-20) for p in chances) / len(chances)
+            inverse_square = sum(1 / max(p, 1e-20) ** 2 for p in chances) / len(chances)
         else:
             dead = 1 - part_over(values)
-            inverse, weights = [1e20, 1 / max(values.size, 1e-20)], [dead, 1 - dead]
-        size = sum(w * x for x, w in zip(inverse, weights, strict=True)) / (classes * items)
-        square = sum(w * x * x for x, w in zip(inverse, weights, strict=True)) / (classes * items * items)
-        # Behind a softmax, what items have in common is again what their probabilities have.
-        shared = 0.0
-        drift = 0.0
+            given = 1 / max(values.size, 1e-20)
+            inverse, inverse_square = dead * 1e20 + (1 - dead) * given, dead * 1e40 + (1 - dead) * given * given
+        size = inverse / (classes * items)
+        square = inverse_square / (classes * items * items)
         if values.latent is not None:
-            factor = (classes / items) ** 2
-            shared = self.common(values.latent, values.latent.shared, classes) * factor
-            drift = common_drift(self, values.latent, classes) * classes / items
+            # Behind a softmax, what items have in common is again what their probabilities have.
+            factor = classes / items
+            shared = common_square(values.latent, values.latent.shared, classes) * factor * factor
+            drift = common_drift(values.latent, classes) * factor
         return Diffs(square, size, square, shared, shared, None, drift)
 
-    def curvature(self, step: Step) -> float:
-        values = step.bottoms[0]
-        classes = self.places(step)[1]
+    def curvature(self, bottoms: Sequence[Values]) -> float:
+        values = bottoms[0]
         if values.latent is not None and values.high <= 1:
-            return float(classes)  # the softmax below takes two factors 1 / classes
-        return 1 / max(values.size, 1e-20) ** 2 / classes
+            return float(self.outputs)  # the softmax below takes two factors 1 / classes
+        return 1 / max(values.size, 1e-20) ** 2 / self.outputs
 
 
 @carries("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(Loss):
     """log(1 + exp(-x)) and its like (sigmoid_cross_entropy_loss_layer.cpp)."""
 
-    def divisor(self, step: Step) -> float:
-        shape = shape_of(step.layer.bottoms[0])
-        how = loss_normalization(step.layer)
+    def read_divisor(self) -> float:
+        shape = shape_of(self.layer.bottoms[0])
+        how = loss_normalization(self.layer)
         how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
         items = max(1, shape[0]) if shape else 1
-        return float({"BATCH_SIZE": items, "NONE": 1}.get(how, size_of(step.layer.bottoms[0])))
+        return float({"BATCH_SIZE": items, "NONE": 1}.get(how, size_of(self.layer.bottoms[0])))
 
-    def value(self, step: Step) -> float:
-        from .elementwise import _softplus
-        from .statistics import mapped
-
-        values, targets = step.bottoms[0], step.bottoms[1]
+    def value(self, bottoms: Sequence[Values]) -> float:
+        values, targets = bottoms[0], bottoms[1]
         if not math.isfinite(values.square):
             return math.nan
-        mean = mapped(values, _softplus)[0].mean - values.mean * targets.mean
-        return mean * size_of(step.layer.bottoms[0]) / self.divisor(step)
+        mean = mapped(values, softplus)[0].mean - values.mean * targets.mean
+        return mean * size_of(self.layer.bottoms[0]) / self.divisor
 
-    def slope(self, step: Step) -> Diffs:
-        from .elementwise import _sigmoid
-        from .statistics import mapped
-
-        values, targets = step.bottoms[0], step.bottoms[1]
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+        values, targets = bottoms[0], bottoms[1]
         if not math.isfinite(values.square):
-            return Diffs(math.nan, math.nan, math.nan, math.nan, math.nan)
-        chance, _ = mapped(values, _sigmoid)
-        return difference(chance, targets, 1 / self.divisor(step))
+            return BAD_DIFFS
+        chance, _ = mapped(values, sigmoid)
+        return difference(chance, targets, 1 / self.divisor)
 
-    def curvature(self, step: Step) -> float:
+    def curvature(self, bottoms: Sequence[Values]) -> float:
         return 0.25
 
 
@@ -362,96 +353,81 @@ def difference(a: Values, b: Values, factor: float) -> Diffs:
 class EuclideanLoss(Loss):
     """Half the sum of squares by item (euclidean_loss_layer.cpp); smooth L1 is that near 0."""
 
-    def value(self, step: Step) -> float:
-        gap = self.gap(step)
-        number = size_of(step.layer.bottoms[0]) / self.divisor(step)
-        if step.layer.type in ("EuclideanLoss", "WeightedEuclideanLoss"):
-            return gap.square * number / 2
-        return min(gap.square / 2, gap.size) * number
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.is_square = layer.type in ("EuclideanLoss", "WeightedEuclideanLoss")
 
-    def gap(self, step: Step) -> Diffs:
+    def value(self, bottoms: Sequence[Values]) -> float:
+        gap = self.gap(bottoms)
+        number = size_of(self.layer.bottoms[0]) / self.divisor
+        return (gap.square / 2 if self.is_square else min(gap.square / 2, gap.size)) * number
+
+    def gap(self, bottoms: Sequence[Values]) -> Diffs:
         """The differences."""
-        a = step.bottoms[0]
-        b = step.bottoms[1] if len(step.bottoms) > 1 else constant(0.0)
-        return difference(a, b, 1.0)
+        return difference(bottoms[0], bottoms[1] if len(bottoms) > 1 else constant(0.0), 1.0)
 
-    def slope(self, step: Step) -> Diffs:
-        gap = self.gap(step)
-        by = self.divisor(step)
-        if step.layer.type not in ("EuclideanLoss", "WeightedEuclideanLoss") and gap.square > 1:
-            factor = 1 / root(gap.square)  # the slope ends at 1
-            by /= factor
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+        gap = self.gap(bottoms)
+        by = self.divisor
+        if not self.is_square and gap.square > 1:
+            by *= root(gap.square)  # the slope ends at 1
         b2 = by * by
         return Diffs(
-            gap.square / b2,
-            gap.size / by,
-            gap.level / b2,
-            gap.shared / b2,
-            gap.cross / b2,
-            None,
-            gap.drift / by,
+            gap.square / b2, gap.size / by, gap.level / b2, gap.shared / b2, gap.cross / b2, None, gap.drift / by,
             1 / by,
-        )
+        )  # fmt: skip
 
-    def second(self, step: Step, down: Diffs) -> Diffs:
-        return down
+    def each(self, first: Diffs) -> list[Diffs]:
+        return [first, first, *[NO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]
 
 
 @carries("HingeLoss")
 class HingeLoss(Scores):
     """Margins of 1 (hinge_loss_layer.cpp)."""
 
-    def squared(self, step: Step) -> bool:
-        """Whether its norm is L2."""
-        return bool(step.layer.message["hinge_loss_param"]["norm"] in ("L2", 2))
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.squared = layer.message["hinge_loss_param"]["norm"] in ("L2", 2)
 
-    def value(self, step: Step) -> float:
-        values = step.bottoms[0]
-        _, classes, positions = self.places(step)
-        each = 1 + max(0.0, values.size - 1) if not self.squared(step) else 1 + values.square
-        return each * classes * positions
+    def value(self, bottoms: Sequence[Values]) -> float:
+        values = bottoms[0]
+        each = 1 + values.square if self.squared else 1 + max(0.0, values.size - 1)
+        return each * self.outputs * self.positions
 
-    def slope(self, step: Step) -> Diffs:
-        values = step.bottoms[0]
-        _, classes, _ = self.places(step)
-        by = self.divisor(step)
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+        values = bottoms[0]
+        by = self.divisor
         deviation = max(root(values.variance), 1e-9)
         mean = values.mean + 1
         active = part_over(values._replace(mean=mean, square=deviation**2 + mean**2, low=-math.inf, latent=None))
-        each = active if not self.squared(step) else 4 * (1 + values.square) * active
-        common = (1 - 2 / classes) ** 2 * each
-        size = active if not self.squared(step) else 2 * root(1 + values.square) * active
+        each = 4 * (1 + values.square) * active if self.squared else active
+        common = (1 - 2 / self.outputs) ** 2 * each
+        size = 2 * root(1 + values.square) * active if self.squared else active
         b2 = by * by
         drift = root(common) / by
         return Diffs(each / b2, size / by, each / b2, common / b2, common / b2, None, drift)
 
-    def curvature(self, step: Step) -> float:
-        return 2.0 if self.squared(step) else 0.5
+    def curvature(self, bottoms: Sequence[Values]) -> float:
+        return 2.0 if self.squared else 0.5
 
 
 @carries("ContrastiveLoss")
 class ContrastiveLoss(Loss):
     """Pairs that should be near or far (contrastive_loss_layer.cpp)."""
 
-    def distance(self, step: Step) -> float:
-        """The mean square of the distance of two items."""
-        a, b = step.bottoms[0], step.bottoms[1]
-        outputs = size_of(step.layer.bottoms[0]) / self.places(step)[0]
-        return outputs * max(0.0, a.square + b.square - 2 * a.shared)
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.margin: float = layer.message["contrastive_loss_param"]["margin"]
 
-    def value(self, step: Step) -> float:
-        margin: float = step.layer.message["contrastive_loss_param"]["margin"]
-        far = self.distance(step)
-        return (0.5 * far + 0.5 * max(0.0, margin - root(far)) ** 2) / 2
+    def value(self, bottoms: Sequence[Values]) -> float:
+        a, b = bottoms[0], bottoms[1]
+        far = size_of(self.layer.bottoms[0]) / self.items * max(0.0, a.square + b.square - 2 * a.shared)
+        return (0.5 * far + 0.5 * max(0.0, self.margin - root(far)) ** 2) / 2
 
-    def slope(self, step: Step) -> Diffs:
-        items = self.places(step)[0]
-        gap = max(0.0, step.bottoms[0].square + step.bottoms[1].square - 2 * step.bottoms[0].shared)
-        square = gap / (items * items)
+    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+        gap = max(0.0, bottoms[0].square + bottoms[1].square - 2 * bottoms[0].shared)
+        square = gap / (self.items * self.items)
         return Diffs(square, 0.8 * root(square), square, 0.0, 0.0)
 
-    def second(self, step: Step, down: Diffs) -> Diffs:
-        return down
-
-
-CARRIER_OF_SCORES = SoftmaxWithLoss()
+    def each(self, first: Diffs) -> list[Diffs]:
+        return [first, first, *[NO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]

@@ -4,65 +4,120 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import elementwise, joints, linear, losses, normalisation, sources, windows  # noqa: F401  (fill the table)
-from .carriers import CARRIERS, PASS, Gradient, Step, size_of
+from .carriers import CARRIERS, Carrier, Gradient, Step, size_of
 from .fillers import Weights, filled
 from .losses import Loss
 from .normalisation import BatchNorm
-from .statistics import NO_DIFFS, NOTHING, Diffs, Values, added
+from .sources import Source
+from .statistics import BAD_DIFFS, BAD_VALUES, NO_DIFFS, NOTHING, Diffs, Values, added
 
 if TYPE_CHECKING:
     from ..graph import Blob, Layer, Net, Param
     from .sources import Surroundings
 
+NO_GRADIENT = Gradient(0.0, 0.0)
+BAD_GRADIENT = Gradient(math.nan, math.nan)
+
+
+class Circuit(NamedTuple):
+    """A net made ready for many passes: how each layer carries the signal, and the loss weights of its tops."""
+
+    net: Net
+    carriers: Sequence[Carrier]
+    owners: Sequence[Sequence[Param]]  # the parameters of each layer, as they are shared
+    loss_weights: Sequence[Sequence[float]]  # empty for a layer that adds nothing to the loss
+    counts: Mapping[Param, int]
+
+    def weighing(self, weights: Mapping[Layer, float]) -> Circuit:
+        """The same net, where the losses of some layers have other weights."""
+        tried = list(self.loss_weights)
+        for layer, weight in weights.items():
+            tried[layer.index] = [weight if written else 0.0 for written in tried[layer.index]]
+        return self._replace(loss_weights=tried)
+
+    def scaling(self, factors: Mapping[Layer, float]) -> Circuit:
+        """The same net, where the first tops of some data layers are times a factor."""
+        carriers = list(self.carriers)
+        for layer, factor in factors.items():
+            source = carriers[layer.index]
+            if isinstance(source, Source):
+                carriers[layer.index] = source.scaled(factor)
+        return self._replace(carriers=carriers)
+
+
+def circuit_of(net: Net, around: Surroundings) -> Circuit:
+    """Makes a net ready for passes."""
+    return Circuit(
+        net,
+        [_carrier(layer, around) for layer in net.layers],
+        [[param.owner for param in layer.params] for layer in net.layers],
+        [_loss_weights(layer) for layer in net.layers],
+        {param: param.count or 1 for param in net.params()},
+    )
+
+
+def _carrier(layer: Layer, around: Surroundings) -> Carrier:
+    try:
+        return CARRIERS.get(layer.type, Carrier)(layer, around)
+    except (OverflowError, ZeroDivisionError):
+        return Broken(layer, around)
+
+
+class Broken(Carrier):
+    """A layer whose numbers nobody can compute with."""
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [BAD_VALUES] * len(self.layer.tops)
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        return [BAD_DIFFS] * len(self.layer.bottoms), [BAD_GRADIENT] * len(self.layer.params)
+
+
+def _loss_weights(layer: Layer) -> Sequence[float]:
+    found = [layer.loss_weight(i) for i in range(len(layer.tops))]
+    return found if any(found) else ()
+
 
 class Pass:
     """A forward pass: the values of every blob, the step of every layer, and the losses with their weights."""
 
-    def __init__(self, net: Net, weights: Mapping[Param, Weights], around: Surroundings) -> None:
-        self.net = net
-        self.around = around
+    def __init__(self, circuit: Circuit, weights: Mapping[Param, Weights]) -> None:
+        self.circuit = circuit
+        self.net = circuit.net
         self.values: dict[Blob, Values] = {}
         self.steps: list[Step] = []
-        values = self.values
-        for layer in net.layers:
-            step = Step(
-                layer,
-                [values.get(blob, NOTHING) for blob in layer.bottoms],
-                (),
-                [weights[param.owner] for param in layer.params],
-                around,
-            )
-            carrier = CARRIERS.get(layer.type, PASS)
+        values, steps = self.values, self.steps
+        get = values.get
+        for layer, carrier, owners in zip(circuit.net.layers, circuit.carriers, circuit.owners, strict=True):
+            bottoms = [get(blob, NOTHING) for blob in layer.bottoms]
+            own = [weights[owner] for owner in owners]
             try:
-                tops = carrier.forward(step)
+                tops = carrier.forward(bottoms, own)
             except (OverflowError, ZeroDivisionError):
-                tops = [NAN] * len(layer.tops)
+                tops = [BAD_VALUES] * len(layer.tops)
             for blob, value in zip(layer.tops, tops, strict=False):
                 values[blob] = value
-            self.steps.append(step._replace(tops=tops))
+            steps.append(Step(bottoms, tops, own))
 
     def loss_terms(self) -> list[tuple[Layer, int, float, float]]:
         """The losses: layer, top, weight, and value before the weight."""
         found = []
         for loss in self.net.losses:
             if loss.weight:
-                carrier = CARRIERS.get(loss.layer.type, PASS)
+                layer = loss.layer
                 value = self.values.get(loss.blob, NOTHING)
-                number = 1 if isinstance(carrier, Loss) else size_of(loss.blob)
-                weight = self.around.weights_of(loss.layer)[loss.top_index]
-                found.append((loss.layer, loss.top_index, weight, value.mean * number))
+                number = 1 if isinstance(self.circuit.carriers[layer.index], Loss) else size_of(loss.blob)
+                found.append((layer, loss.top_index, self.circuit.loss_weights[layer.index][loss.top_index],
+                              value.mean * number))  # fmt: skip
         return found
 
     @property
     def loss(self) -> float:
         """The loss as Caffe displays it."""
         return sum(weight * value for _, _, weight, value in self.loss_terms())
-
-
-NAN = Values(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 class Back:
@@ -72,93 +127,77 @@ class Back:
     """
 
     def __init__(self, forward: Pass, only: Layer | None = None, probe: bool = False) -> None:
-        net = forward.net
-        self.forward = forward
-        self.bottoms: list[Sequence[Diffs] | None] = [None] * len(net.layers)
-        self.gradients: dict[Param, Gradient] = {}
+        circuit = forward.circuit
+        self.counts = circuit.counts
+        layers = circuit.net.layers
+        self.bottoms: list[Sequence[Diffs]] = [()] * len(layers)
         self.tops: dict[Blob, Diffs] = {}
+        self.of_layer: list[Sequence[Gradient]] = [()] * len(layers)
         own: dict[Param, Gradient] = {}
-        self.of_layer: list[Sequence[Gradient]] = [()] * len(net.layers)
         tops = self.tops
-        for layer in reversed(net.layers):
-            if not layer.runs_backward:
+        runs, computed = circuit.net.backward
+        for layer in reversed(layers):
+            index = layer.index
+            if not runs[index]:
                 continue
-            step = forward.steps[layer.index]
-            carrier = CARRIERS.get(layer.type, PASS)
-            weighted = forward.around.weights_of(layer)
-            is_loss = any(weighted) and (only is None or only is layer)
             diffs = [tops.get(blob, NO_DIFFS) for blob in layer.tops]
-            if not is_loss and not any(diff.square for diff in diffs):
-                self.bottoms[layer.index] = [NO_DIFFS] * len(layer.bottoms)
-                for computes, blob in zip(layer.gradient_bottoms, layer.bottoms, strict=False):
-                    if computes:
-                        tops.setdefault(blob, NO_DIFFS)
-                self.of_layer[layer.index] = [Gradient(0.0, 0.0)] * len(layer.params)
-                for param in layer.params:
-                    own.setdefault(param.owner, Gradient(0.0, 0.0))
-                continue
+            weights = circuit.loss_weights[index] if only is None or only is layer else ()
             bottoms: Sequence[Diffs]
             gradients: Sequence[Gradient]
-            try:
-                if isinstance(carrier, Loss):
-                    weight = weighted[0] if weighted and is_loss else diffs[0].size
-                    if probe:
-                        down = carrier.probe(step, weight)
-                        bottoms, gradients = [down, *[carrier.second(step, down)] * (len(layer.bottoms) - 1)], []
+            if not weights and not any(diff.square for diff in diffs):
+                bottoms, gradients = [NO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(layer.params)
+            else:
+                carrier, step = circuit.carriers[index], forward.steps[index]
+                try:
+                    if isinstance(carrier, Loss):
+                        # Caffe hands a loss its weight as the gradient of its top.
+                        weight = weights[0] if weights else diffs[0].size
+                        bottoms = (carrier.probe if probe else carrier.down)(step.bottoms, weight)
+                        gradients = ()
                     else:
-                        bottoms, gradients = carrier.backward(step, [NO_DIFFS._replace(drift=weight)])
-                else:
-                    if is_loss:
-                        diffs = [
-                            _of_weight(d, w, probe, b) for d, w, b in zip(diffs, weighted, layer.tops, strict=True)
-                        ]
-                    bottoms, gradients = carrier.backward(step, diffs)
-            except (OverflowError, ZeroDivisionError):
-                bad = Diffs(math.nan, math.nan, math.nan, math.nan, math.nan)
-                bottoms, gradients = [bad] * len(layer.bottoms), [Gradient(math.nan, math.nan)] * len(layer.params)
-            self.bottoms[layer.index] = bottoms
-            self.of_layer[layer.index] = gradients
-            for computes, blob, diff in zip(layer.gradient_bottoms, layer.bottoms, bottoms, strict=False):
+                        if weights and not probe:
+                            diffs = [_of_weight(diff, w) for diff, w in zip(diffs, weights, strict=True)]
+                        bottoms, gradients = carrier.backward(step, diffs)
+                except (OverflowError, ZeroDivisionError):
+                    bottoms, gradients = [BAD_DIFFS] * len(layer.bottoms), [BAD_GRADIENT] * len(layer.params)
+            self.bottoms[index] = bottoms
+            self.of_layer[index] = gradients
+            for computes, blob, diff in zip(computed[index], layer.bottoms, bottoms, strict=False):
                 if computes:
                     before = tops.get(blob)
                     tops[blob] = diff if before is None else added(before, diff)
-            for param, gradient in zip(layer.params, gradients, strict=False):
-                before_own = own.get(param.owner)
-                if before_own is not None:
-                    gradient = Gradient(
-                        before_own.square + gradient.square,
-                        math.hypot(before_own.size, gradient.size),
-                        before_own.drift + gradient.drift,
-                    )
-                own[param.owner] = gradient
-        self.gradients = {param: own[param] for param in own if param.lr_mult != 0}
+            for owner, gradient in zip(circuit.owners[index], gradients, strict=False):
+                other = own.get(owner)
+                own[owner] = gradient if other is None else Gradient(
+                    other.square + gradient.square, math.hypot(other.size, gradient.size), other.drift + gradient.drift
+                )  # fmt: skip
+        self.gradients = {param: gradient for param, gradient in own.items() if param.lr_mult != 0}
 
     @property
     def l2(self) -> float:
         """The L2 norm of the gradients of all parameters, which clip_gradients is held against."""
-        total = sum(g.square * (param.count or 1) for param, g in self.gradients.items())
+        total = sum(gradient.square * self.counts[param] for param, gradient in self.gradients.items())
         return math.sqrt(total) if total >= 0 else math.nan
 
 
-def _of_weight(diff: Diffs, weight: float, probe: bool, blob: Blob) -> Diffs:
-    w2 = weight * weight
+def _of_weight(diff: Diffs, weight: float) -> Diffs:
+    """The gradient of a top that adds to the loss by itself."""
     if not weight:
         return diff
-    if probe:
-        return diff
+    w2 = weight * weight
     return Diffs(
         diff.square + w2, diff.size + abs(weight), diff.level + w2, diff.shared + w2, diff.cross + w2, None, weight
     )
 
 
 def initial_weights(net: Net) -> dict[Param, Weights]:
-    """Every parameter before the first step."""
+    """Every parameter before the first step; shared ones once."""
     return {param: filled(param) for param in net.params() if param.owner is param}
 
 
 def weight_rows(forward: Pass, weights: Mapping[Param, Weights], layer: Layer) -> list[float]:
     """The mean absolute value of a layer's parameters after the first forward pass."""
-    carrier = CARRIERS.get(layer.type, PASS)
-    if isinstance(carrier, BatchNorm) and layer.type == "BatchNorm" and not carrier.stored(forward.steps[layer.index]):
-        return carrier.statistics(forward.steps[layer.index])[: len(layer.params)]
+    carrier = forward.circuit.carriers[layer.index]
+    if isinstance(carrier, BatchNorm) and layer.type == "BatchNorm" and not carrier.stored:
+        return carrier.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
     return [weights[param.owner].size for param in layer.params]

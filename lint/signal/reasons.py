@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..layers.loss import LOSS_PARAM, loss_normalization
 from .carriers import shape_of
 from .features import Signal
+from .passes import Back
 from .solving import clip_factor
 from .statistics import root
 from .verdict import Verdict
@@ -34,9 +35,17 @@ def reasons(signal: Signal, verdict: Verdict) -> list[Reason]:
     return []
 
 
+def pulls(signal: Signal) -> dict[str, float]:
+    """The L2 norm of the gradients of each loss alone, by its layer's name, where there are several."""
+    if len(signal.losses) < 2:
+        return {}
+    found = {layer.name: Back(signal.forward, only=layer).l2 for layer in signal.losses}
+    return {name: pull for name, pull in found.items() if math.isfinite(pull)}
+
+
 def guilty_loss(signal: Signal) -> str | None:
     """The loss whose gradients are by far the largest where several pull, by its layer's name."""
-    known = {layer.name: pull for layer, pull in signal.pulls.items() if math.isfinite(pull)}
+    known = pulls(signal)
     if len(known) < 2:
         return None
     name = max(known, key=lambda each: known[each])
@@ -47,7 +56,7 @@ def _guilty_loss(signal: Signal) -> list[Reason]:
     name = guilty_loss(signal)
     if name is None:
         return []
-    known = {layer.name: pull for layer, pull in signal.pulls.items()}
+    known = pulls(signal)
     others = max(pull for each, pull in known.items() if each != name)
     text = f"its gradients have an L2 norm of {_number(known[name])}, those of the next loss {_number(others)}"
     return [Reason(name, "loss weight", text)]
@@ -56,7 +65,7 @@ def _guilty_loss(signal: Signal) -> list[Reason]:
 def _rates(signal: Signal) -> list[Reason]:
     found = []
     solver = signal.solving
-    sharpness = sum(signal.curvatures.values()) * clip_factor(solver, signal.l2)
+    sharpness = signal.sharpness * clip_factor(solver, signal.l2)
     stable = 2 * (1 + solver.momentum) if not solver.adaptive else 2.0
     if sharpness > stable:
         text = (
@@ -87,8 +96,7 @@ def _rates(signal: Signal) -> list[Reason]:
 
 def _inputs(signal: Signal) -> list[Reason]:
     found = []
-    for step in signal.forward.steps:
-        layer = step.layer
+    for layer, step in zip(signal.setup.net.layers, signal.forward.steps, strict=True):
         if layer.bottoms or layer.kind is None or not layer.kind.is_data or not step.tops:
             continue
         size = step.tops[0].size
@@ -121,16 +129,16 @@ def _layers(signal: Signal) -> list[Reason]:
     """The layer that makes values most times larger, and products."""
     found = []
     most, where = 3.0, None
-    for step in signal.forward.steps:
-        if step.layer.params and step.bottoms and step.tops and "weight" in step.layer.params[0].role:
+    for layer, step in zip(signal.setup.net.layers, signal.forward.steps, strict=True):
+        if layer.params and step.bottoms and step.tops and "weight" in layer.params[0].role:
             below, above = root(step.bottoms[0].square), root(step.tops[0].square)
             if below > 0 and math.isfinite(above) and above / below > most:
-                most, where = above / below, step.layer
+                most, where = above / below, layer
     if where is not None:
         found.append(Reason(where.name, "filler", f"its weights make values {_number(most)} times larger"))
-    for step in signal.forward.steps:
-        if step.layer.type == "Eltwise" and str(step.layer.message["eltwise_param"]["operation"]) in ("PROD", "0"):
-            found.append(Reason(step.layer.name, "product", "it multiplies blobs, so changes below it multiply too"))
+    for layer in signal.setup.net.layers:
+        if layer.type == "Eltwise" and str(layer.message["eltwise_param"]["operation"]) in ("PROD", "0"):
+            found.append(Reason(layer.name, "product", "it multiplies blobs, so changes below it multiply too"))
             break
     return found
 
@@ -140,10 +148,10 @@ def _stalling(signal: Signal) -> list[Reason]:
     solver = signal.solving
     if not solver.rate:
         found.append(Reason("", "rate", "the learning rate is 0"))
-    for step in signal.forward.steps:
-        params = step.layer.params
+    for layer in signal.setup.net.layers:
+        params = layer.params
         if params and "weight" in params[0].role and not signal.weights[params[0].owner].square:
-            found.append(Reason(step.layer.name, "filler", "its weights are all 0, so no gradient passes it"))
+            found.append(Reason(layer.name, "filler", "its weights are all 0, so no gradient passes it"))
             break
     bottoms = [
         (param, root(gradient.square)) for param, gradient in signal.back.gradients.items() if "weight" in param.role

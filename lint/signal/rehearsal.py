@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .carriers import Gradient
 from .fillers import Weights
-from .passes import Back, Pass
+from .passes import Back, Circuit, Pass
 from .solving import Solving, clip_factor
 from .statistics import root
 
 if TYPE_CHECKING:
-    from ..graph import Net, Param
+    from ..graph import Param
     from ..proto.binder import Message
-    from .sources import Surroundings
 
-STEPS = 24
+STEPS = 12
 TOO_LARGE = 1e15
 
 
@@ -55,16 +54,15 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(
-    net: Net, solver: Message, solving: Solving, weights: Mapping[Param, Weights], around: Surroundings,
-    steps: int = STEPS,
-) -> Rehearsal:  # fmt: skip
+    circuit: Circuit, solver: Message, solving: Solving, weights: Mapping[Param, Weights], steps: int = STEPS
+) -> Rehearsal:
     """Rehearses the first steps of a training."""
     current = dict(weights)
     histories: dict[Param, History] = {}
     found: list[float] = []
     norms: list[float] = []
     for step in range(min(steps, max(1, solving.max_iter or steps))):
-        forward = Pass(net, current, around)
+        forward = Pass(circuit, current)
         loss = forward.loss
         back = Back(forward)
         l2 = back.l2

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from types import MappingProxyType
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..data_facts import tops_facts
 from ..losses import REGRESSIONS
-from .carriers import Carrier, Step, carries
+from .carriers import Carrier, carries
 from .statistics import NOTHING, Values, constant, gaussian, scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..data_facts import SourceFacts
     from ..graph import Layer
     from ..proto.binder import Message
+    from .fillers import Weights
 
 # 8-bit photographs: what the mean and the spread of pixels commonly are.
 PIXEL_MEAN, PIXEL_STD, PIXEL_MAX = 110.0, 65.0, 255.0
@@ -30,13 +31,11 @@ class Surroundings(NamedTuple):
     facts: Mapping[str, SourceFacts]
     assumed: list[str]
     unit: bool = False  # data of which nothing is known are taken to be of size 1
-    loss_weights: Mapping[Layer, float] = MappingProxyType({})  # other weights than the net's, to try them
 
-    def weights_of(self, layer: Layer) -> list[float]:
-        """The loss weight of each top of a layer."""
-        found = [layer.loss_weight(i) for i in range(len(layer.tops))]
-        tried = self.loss_weights.get(layer)
-        return found if tried is None else [tried if weight else weight for weight in found]
+    def assume(self, what: str) -> None:
+        """Notes an assumption, once."""
+        if what not in self.assumed:
+            self.assumed.append(what)
 
 
 def range_of(
@@ -87,48 +86,60 @@ def labels(low: float, high: float) -> Values:
 class Source(Carrier):
     """Data: as the facts say, or as images and labels commonly are."""
 
-    def forward(self, step: Step) -> list[Values]:
-        layer = step.layer
-        if layer.bottoms:
-            return super().forward(step)
-        facts = tops_facts(layer, dict(step.around.facts))
-        found = []
-        for i, top in enumerate(layer.tops):
-            known = facts[i]
-            unknown = known is None or known.mean is None
-            if known is not None and known.mean is not None and known.std is not None:
-                low = -math.inf if known.minimum is None else known.minimum
-                high = math.inf if known.maximum is None else known.maximum
-                values = range_of(known.mean, known.std, low, high, size=known.mean_abs)
-                shape = top.shape or ()
-                if len(shape) <= 2:
-                    # Columns of a table: each has its own mean, which items share.
-                    m2, variance = values.mean**2, values.variance
-                    common = m2 + (0.3 * variance if m2 > 0.05 * variance else 0.0)
-                    values = values._replace(level=values.square, shared=common, cross=common, reach=math.inf)
-                    if shape[1:] in ((), (1,)):
-                        values = values._replace(shared=m2, cross=m2)
-            elif i and step.around.unit and any(reader.type in REGRESSIONS for reader in top.consumers):
-                values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
-            elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
-                low, high = 0.0, float(_classes(layer) - 1)
-                if known is not None and known.minimum is not None and known.maximum is not None:
-                    low, high = known.minimum, known.maximum
-                values = labels(low, high)
-            elif layer.type == "HDF5Data" or (i and layer.type in ("Input", "Python")):
-                _assume(step, f"'{top.name}': values of mean 0 and variance 1")
-                values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
-            elif "label" in top.name:
-                values = labels(0.0, float(_classes(layer) - 1))
-            else:
-                _assume(step, f"'{top.name}': " + ("values of size 1" if step.around.unit else "8-bit pixels"))
-                values = pixels()
-            if i == 0 and "transform_param" in layer.message.entries:
-                values = transformed(values, layer.message["transform_param"])
-            if i == 0 and unknown and step.around.unit and values.square > 1:
-                values = scaled(values, 1 / math.sqrt(values.square))
-            found.append(values)
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.given = [] if layer.bottoms else _given(layer, around)
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return super().forward(bottoms, weights) if bottoms else self.given
+
+    def scaled(self, factor: float) -> Source:
+        """The same data, of which the first top is times a factor."""
+        found = copy(self)
+        found.given = [scaled(values, factor) if i == 0 else values for i, values in enumerate(self.given)]
         return found
+
+
+def _given(layer: Layer, around: Surroundings) -> list[Values]:
+    """The values of a data layer's tops."""
+    facts = tops_facts(layer, dict(around.facts))
+    found = []
+    for i, top in enumerate(layer.tops):
+        known = facts[i]
+        unknown = known is None or known.mean is None
+        if known is not None and known.mean is not None and known.std is not None:
+            low = -math.inf if known.minimum is None else known.minimum
+            high = math.inf if known.maximum is None else known.maximum
+            values = range_of(known.mean, known.std, low, high, size=known.mean_abs)
+            shape = top.shape or ()
+            if len(shape) <= 2:
+                # Columns of a table: each has its own mean, which items share.
+                m2, variance = values.mean**2, values.variance
+                common = m2 + (0.3 * variance if m2 > 0.05 * variance else 0.0)
+                values = values._replace(level=values.square, shared=common, cross=common, reach=math.inf)
+                if shape[1:] in ((), (1,)):
+                    values = values._replace(shared=m2, cross=m2)
+        elif i and around.unit and any(reader.type in REGRESSIONS for reader in top.consumers):
+            values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
+        elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
+            low, high = 0.0, float(_classes(layer) - 1)
+            if known is not None and known.minimum is not None and known.maximum is not None:
+                low, high = known.minimum, known.maximum
+            values = labels(low, high)
+        elif layer.type == "HDF5Data" or (i and layer.type in ("Input", "Python")):
+            around.assume(f"'{top.name}': values of mean 0 and variance 1")
+            values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
+        elif "label" in top.name:
+            values = labels(0.0, float(_classes(layer) - 1))
+        else:
+            around.assume(f"'{top.name}': " + ("values of size 1" if around.unit else "8-bit pixels"))
+            values = pixels()
+        if i == 0 and "transform_param" in layer.message.entries:
+            values = transformed(values, layer.message["transform_param"])
+        if i == 0 and unknown and around.unit and values.square > 1:
+            values = scaled(values, 1 / math.sqrt(values.square))
+        found.append(values)
+    return found
 
 
 def _classes(layer: Layer) -> int:
@@ -142,37 +153,37 @@ def _classes(layer: Layer) -> int:
     return 10
 
 
-def _assume(step: Step, what: str) -> None:
-    if what not in step.around.assumed:
-        step.around.assumed.append(what)
-
-
 @carries("DummyData")
 class Dummy(Carrier):
     """What its fillers make (dummy_data_layer.cpp)."""
 
-    def forward(self, step: Step) -> list[Values]:
-        param = step.layer.message["dummy_data_param"]
-        fillers = param["data_filler"]
-        found = []
-        for i in range(len(step.layer.tops)):
-            filler = fillers[min(i, len(fillers) - 1)] if fillers else None
-            kind = filler["type"] if filler is not None else "constant"
-            if filler is None or kind == "constant":
-                found.append(constant(filler["value"] if filler is not None else 0.0))
-            elif kind == "uniform":
-                low, high = filler["min"], filler["max"]
-                found.append(range_of((low + high) / 2, (high - low) / math.sqrt(12), low, high, own=0, common=0))
-            else:
-                mean, std = filler["mean"], filler["std"]
-                m2 = mean * mean
-                found.append(gaussian(mean, m2 + std * std, m2, m2, m2, 0.1))
-        return found
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        fillers = layer.message["dummy_data_param"]["data_filler"]
+        self.given = [_made(fillers[min(i, len(fillers) - 1)] if fillers else None) for i in range(len(layer.tops))]
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return self.given
+
+
+def _made(filler: Message | None) -> Values:
+    """What a filler makes."""
+    if filler is None:
+        return constant(0.0)
+    kind = filler["type"]
+    if kind == "constant":
+        return constant(filler["value"])
+    if kind == "uniform":
+        low, high = filler["min"], filler["max"]
+        return range_of((low + high) / 2, (high - low) / math.sqrt(12), low, high, own=0, common=0)
+    mean, std = filler["mean"], filler["std"]
+    m2 = mean * mean
+    return gaussian(mean, m2 + std * std, m2, m2, m2, 0.1)
 
 
 @carries("Silence", "Accuracy", "ArgMax", "HDF5Output", "DetectionEvaluate", "Threshold")
 class End(Carrier):
     """No gradient comes through; what it tells does not matter."""
 
-    def forward(self, step: Step) -> list[Values]:
-        return [NOTHING] * len(step.layer.tops)
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [NOTHING] * len(self.layer.tops)

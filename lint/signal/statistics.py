@@ -12,7 +12,7 @@ add up instead of cancelling, which decides how large the gradients of weights a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 INFINITE = math.inf
@@ -68,6 +68,8 @@ class Diffs(NamedTuple):
 
 NOTHING = Values(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 NO_DIFFS = Diffs(0.0, 0.0, 0.0, 0.0, 0.0)
+BAD_VALUES = Values(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
+BAD_DIFFS = Diffs(math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 def constant(value: float) -> Values:
@@ -96,6 +98,8 @@ def gaussian_size(mean: float, square: float) -> float:
     if not math.isfinite(square):
         return square
     deviation = root(square - mean * mean)
+    if not mean:
+        return deviation * GAUSSIAN_SIZE
     if deviation <= 1e-12 * abs(mean):
         return abs(mean)
     z = mean / deviation
@@ -163,9 +167,9 @@ def rectified_correlation(rho: float) -> float:
     """The correlation of two rectified Gaussians (the arc-cosine kernel of Cho and Saul 2009, centred)."""
     if rho >= 1:
         return 1.0
-    rho = max(rho, -1.0)
-    kernel = (math.sqrt(1 - rho * rho) + rho * (math.pi - math.acos(rho))) / (2 * math.pi)
-    return (kernel - 1 / (2 * math.pi)) / (0.5 - 1 / (2 * math.pi))
+    rho = rho if rho > -1 else -1.0
+    kernel = math.sqrt(1 - rho * rho) + rho * (math.pi - math.acos(rho))
+    return (kernel - 1) / (math.pi - 1)
 
 
 def correlated(values: Values, mean: float, square: float, by: float | None = None) -> tuple[float, float, float]:
@@ -173,15 +177,29 @@ def correlated(values: Values, mean: float, square: float, by: float | None = No
 
     `by` is an exponent-free choice of how correlations change: None for rectifiers, else they are kept.
     """
-    variance = values.variance
-    new = max(0.0, square - mean * mean)
     m2 = values.mean * values.mean
-    found = []
-    for moment in (values.level, values.shared, values.cross):
-        rho = (moment - m2) / variance if variance > 0 and math.isfinite(variance) else 1.0
-        rho = min(1.0, max(-1.0, rho))
-        found.append(mean * mean + new * (rectified_correlation(rho) if by is None else rho * by))
-    return found[0], found[1], found[2]
+    variance = values.square - m2
+    least = mean * mean
+    new = max(0.0, square - least)
+    if not 0 < variance < INFINITE:
+        return (least + new,) * 3 if by is None else (least + new * by,) * 3
+    level, shared, cross = (
+        (values.level - m2) / variance,
+        (values.shared - m2) / variance,
+        (values.cross - m2) / variance,
+    )
+    if by is None:
+        return (
+            least + new * rectified_correlation(level),
+            least + new * rectified_correlation(shared),
+            least + new * rectified_correlation(cross),
+        )
+    by *= new
+    return (
+        least + by * min(1.0, max(-1.0, level)),
+        least + by * min(1.0, max(-1.0, shared)),
+        least + by * min(1.0, max(-1.0, cross)),
+    )
 
 
 def rectified(values: Values, slope: float = 0.0) -> Values:
@@ -255,26 +273,36 @@ def mapped(values: Values, function, slope=None, odd_gain: float = 1.0) -> tuple
     return result, steep
 
 
-def gated(diffs: Diffs, part: float, correlation: tuple[float, float, float], gain: float = 1.0) -> Diffs:
+def gated(
+    diffs: Diffs, part: float, correlation: tuple[float, float, float], gain: float = 1.0, after: Values | None = None
+) -> Diffs:
     """Gradients behind a gate that lets a part through; gates of related values open together."""
     g2 = gain * gain
-    level, shared, cross = (part * part + (part - part * part) * rho for rho in correlation)
+    both = part * part
+    one = part - both
+    level, shared, cross = correlation
     return Diffs(
-        diffs.square * part * g2, diffs.size * part * abs(gain), diffs.level * level * g2, diffs.shared * shared * g2,
-        diffs.cross * cross * g2, None, diffs.drift * part * gain, diffs.echo * part,
+        diffs.square * part * g2, diffs.size * part * abs(gain), diffs.level * (both + one * level) * g2,
+        diffs.shared * (both + one * shared) * g2, diffs.cross * (both + one * cross) * g2, None,
+        diffs.drift * part * gain, diffs.echo * part, after,
     )  # fmt: skip
 
 
 def gate_correlations(values: Values) -> tuple[float, float, float]:
     """How far signs of two values go together (Sheppard 1899): 2/pi times the arc sine of their correlation."""
-    variance, m2 = values.variance, values.mean * values.mean
-    if variance <= 0 or not math.isfinite(variance):
+    m2 = values.mean * values.mean
+    variance = values.square - m2
+    if not 0 < variance < INFINITE:
         return 1.0, 1.0, 1.0
-    level, shared, cross = (
-        2 / math.pi * math.asin(min(1.0, max(-1.0, (moment - m2) / variance)))
-        for moment in (values.level, values.shared, values.cross)
+    return (
+        _sign_correlation((values.level - m2) / variance),
+        _sign_correlation((values.shared - m2) / variance),
+        _sign_correlation((values.cross - m2) / variance),
     )
-    return level, shared, cross
+
+
+def _sign_correlation(rho: float) -> float:
+    return 2 / math.pi * math.asin(rho if -1 < rho < 1 else 1.0 if rho >= 1 else -1.0)
 
 
 def times(diffs: Diffs, factor: float) -> Diffs:
@@ -299,30 +327,33 @@ def added(a: Diffs, b: Diffs) -> Diffs:
     )  # fmt: skip
 
 
-def mixture(parts: Sequence[Values], sizes: Sequence[float], keep: bool = False) -> Values:
-    """Values of several blobs in one; with `keep` the result tells them apart."""
+def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
+    """Values of several blobs in one."""
     if len(parts) == 1:
         return parts[0]
     whole = sum(sizes)
-    shares = [size / whole for size in sizes]
+    mean = square = each = level = shared = cross = drift = 0.0
+    low, high, reach = INFINITE, -INFINITE, INFINITE
+    rectifies = True
+    for part, size in zip(parts, sizes, strict=True):
+        share = size / whole
+        mean += share * part.mean
+        square += share * part.square
+        each += share * part.size
+        level += share * part.level
+        shared += share * part.shared
+        cross += share * part.cross
+        drift += share * part.drift
+        low, high, reach = min(low, part.low), max(high, part.high), min(reach, part.reach)
+        rectifies = rectifies and part.latent is not None
+    latent = mixture([part.latent for part in parts if part.latent is not None], sizes) if rectifies else None
+    return Values(mean, square, each, level, shared, cross, low, high, reach, latent, drift)
 
-    def mean(of: Callable[[Values], float]) -> float:
-        return sum(share * of(part) for share, part in zip(shares, parts, strict=True))
 
-    latent = None
-    if all(part.latent is not None for part in parts):
-        latent = mixture([part.latent for part in parts if part.latent is not None], sizes)
-    return Values(
-        mean(lambda v: v.mean),
-        mean(lambda v: v.square),
-        mean(lambda v: v.size),
-        mean(lambda v: v.level),
-        mean(lambda v: v.shared),
-        mean(lambda v: v.cross),
-        min(part.low for part in parts),
-        max(part.high for part in parts),
-        min(part.reach for part in parts),
-        latent,
-        mean(lambda v: v.drift),
-        tuple(zip(shares, parts, strict=True)) if keep else (),
-    )
+def beside(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
+    """Values of several blobs in one that tells them apart. What these are made of themselves is forgotten."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = sum(sizes)
+    kept = tuple((size / whole, part._replace(parts=())) for part, size in zip(parts, sizes, strict=True))
+    return mixture(parts, sizes)._replace(parts=kept)

@@ -1,4 +1,12 @@
-"""The verdict on a training: whether it explodes, stalls or learns, and how likely that is."""
+"""The verdict on a training: whether it explodes, stalls or learns, and how likely that is.
+
+How others ask for it:
+
+    setup = setup_of(job)                       # or set_up(file, open_file, facts); None where there is nothing to judge
+    signal, verdict = judge(setup)
+    signal, verdict = judge_trial(signal, Trial(rate=0.1, clip=10.0))        # and if it were so?
+    limits(signal)                                                           # see `limits`
+"""
 
 from __future__ import annotations
 
@@ -6,7 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .features import Signal, signal_of
+from .features import Signal, Trial, signal_of, tried
 from .setup import Setup
 from .verdict_table import EXPLODES, STALLS
 
@@ -33,7 +41,7 @@ def verdict_of(signal: Signal) -> Verdict:
     """The verdict that the numbers of a training amount to."""
     explodes = chance(EXPLODES, signal.features)
     stalls = chance(STALLS, signal.features)
-    return Verdict(word_for(explodes, stalls), explodes, stalls)
+    return Verdict(word_for(explodes, stalls, SURE if signal.setup.around.assumed else 0.5), explodes, stalls)
 
 
 def judge(setup: Setup) -> tuple[Signal, Verdict]:
@@ -44,19 +52,23 @@ def judge(setup: Setup) -> tuple[Signal, Verdict]:
     """
     signal = signal_of(setup)
     verdict = verdict_of(signal)
-    if verdict.word == "explodes" and setup.around.assumed:
-        gentler = signal_of(setup._replace(around=setup.around._replace(assumed=[], unit=True)))
+    if verdict.p_explodes >= SURE and setup.around.assumed:
+        gentler = signal_of(setup.with_small_data())
         other = verdict_of(gentler)
         if other.p_explodes < verdict.p_explodes:
-            signal, verdict = gentler, other
-        if verdict.p_explodes < SURE:
-            verdict = verdict._replace(word="learns" if verdict.p_stalls < 0.5 else "stalls")
+            return gentler, other
     return signal, verdict
 
 
-def word_for(explodes: float, stalls: float) -> str:
-    """The verdict for two chances."""
-    if explodes >= 0.5 and explodes >= stalls:
+def judge_trial(signal: Signal, trial: Trial) -> tuple[Signal, Verdict]:
+    """The signal and the verdict of a training that was judged, were it as `trial` says."""
+    found = tried(signal, trial)
+    return found, verdict_of(found)
+
+
+def word_for(explodes: float, stalls: float, certainty: float = 0.5) -> str:
+    """The verdict for two chances; to explode takes that much certainty."""
+    if explodes >= certainty and explodes >= stalls:
         return "explodes"
     return "stalls" if stalls >= 0.5 else "learns"
 

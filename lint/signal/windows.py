@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from .carriers import Carrier, Gradient, Step, carries, shape_of, size_of
 from .statistics import Diffs, Values, below, gaussian, near, rectified, root
+
+if TYPE_CHECKING:
+    from ..graph import Layer
+    from .fillers import Weights
+    from .sources import Surroundings
 
 # The mean and the variance of the largest of so many independent standard Gaussians (order statistics).
 _LARGEST = (
@@ -26,10 +32,10 @@ def largest(number: float) -> tuple[float, float]:
     return _LARGEST[-1][1:]
 
 
-def window_of(step: Step) -> tuple[float, float]:
+def window_of(layer: Layer) -> tuple[float, float]:
     """The values in a window, and the stride."""
-    param = step.layer.message["pooling_param"]
-    shape = shape_of(step.layer.bottoms[0])
+    param = layer.message["pooling_param"]
+    shape = shape_of(layer.bottoms[0])
     if param["global_pooling"]:
         return float(max(1, math.prod(shape[2:]))), float(max(1, shape[-1]))
     height = param["kernel_h"] or param["kernel_size"] or 1
@@ -98,23 +104,26 @@ def average(values: Values, window: float, stride: float) -> Values:
 class Pooling(Carrier):
     """MAX, AVE and STOCHASTIC (pooling_layer.cpp)."""
 
-    def method(self, step: Step) -> str:
-        """The way of pooling by its name."""
-        written = step.layer.message["pooling_param"]["pool"]
-        return {0: "MAX", 1: "AVE", 2: "STOCHASTIC"}.get(written, str(written))
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.window, self.stride = window_of(layer)
+        written = layer.message["pooling_param"]["pool"]
+        self.takes_maximum = written in ("MAX", 0)
+        self.ratio = size_of(layer.tops[0]) / size_of(layer.bottoms[0])
+        self.alone = math.prod(shape_of(layer.tops[0])[2:]) == 1
+        self.positions = max(1, math.prod(shape_of(layer.bottoms[0])[2:]))
 
-    def forward(self, step: Step) -> list[Values]:
-        window, stride = window_of(step)
-        values = step.bottoms[0]
-        top = maximum(values, window, stride) if self.method(step) == "MAX" else average(values, window, stride)
-        return [_alone(step, top)] * len(step.layer.tops)
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        top = (maximum if self.takes_maximum else average)(bottoms[0], self.window, self.stride)
+        if self.alone:
+            top = top._replace(level=top.square, cross=top.shared)
+        return [top] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        window, _ = window_of(step)
+        window, ratio = self.window, self.ratio
         diff, values = diffs[0], step.bottoms[0]
-        ratio = size_of(step.layer.tops[0]) / size_of(step.layer.bottoms[0])
         r2 = ratio * ratio
-        if self.method(step) == "MAX":
+        if self.takes_maximum:
             alive = None
             before = values.latent
             if before is not None:
@@ -137,12 +146,6 @@ class Pooling(Carrier):
             square *= ratio * window
         size = diff.size * ratio * (1.0 if uses <= 1.01 else math.sqrt(1 / uses + (1 - 1 / uses) * together))
         same = min(square, diff.square * ratio / window)  # two positions of one window get the same
-        in_window = min(1.0, window / max(1, math.prod(shape_of(step.layer.bottoms[0])[2:])))
+        in_window = min(1.0, window / self.positions)
         level = diff.level * r2 * (1 - in_window) + same * in_window
         return [Diffs(square, size, level, diff.shared * ratio / window, diff.cross * r2, None, diff.drift * ratio)], []
-
-
-def _alone(step: Step, values: Values) -> Values:
-    if math.prod(shape_of(step.layer.tops[0])[2:]) == 1:
-        return values._replace(level=values.square, cross=values.shared)
-    return values
