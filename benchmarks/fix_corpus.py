@@ -59,6 +59,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "N112": BLOBS,
     "N113": BLOBS,
     "N202": ("layer.loss_weight",),
+    "N205": ("layer.*_param.weight_filler", "layer.*_param.weight_filler.*"),
     "N207": ("layer.bottom",),
     "N209": ("layer.type",),
     "N401": ("layer.name",),
@@ -67,6 +68,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "N406": ("train_state.stage", "test_state.stage"),
     "N501": ("layer",),
     "N502": ("layer.param", "layer.*_param.bias_term", "layer.*_param.bias_filler"),
+    "N504": (
+        "layer.convolution_param.weight_filler", "layer.convolution_param.weight_filler.*",
+        "layer.convolution_param.group", "layer.convolution_param.bias_*", "layer.param",
+    ),
     "S108": ("average_loss",),
     "S121": ("lr_policy",),
     "S126": ("stepvalue",),

@@ -12,7 +12,19 @@ from typing import Any, Union
 from ..proto.binder import Entry, Message, plain, plain_value
 from ..proto.tree import Block, Field, Scalar, Tree
 from .edit import Change, Edit, Insertion
-from .fields import Patch, eol, indent_at, indent_unit, remove_text, separator, shares_line, value_text
+from .fields import (
+    Patch,
+    eol,
+    indent_at,
+    indent_unit,
+    remove_field,
+    remove_text,
+    separator,
+    set_field,
+    shares_line,
+    value_text,
+)
+from .wiring import remove_messages
 
 
 class Word(str):
@@ -102,6 +114,44 @@ def set_loss_weights(tree: Tree, layer: Message, weights: tuple[float, ...]) -> 
     text = "loss_weight" + separator(tree, layer.block)
     lines = [text + value_text(weight) for weight in weights]
     return Patch((_fields_edit(tree, layer.block, anchors[0], lines),), (change,))
+
+
+def add_message(tree: Tree, net: Message, message: Message, name: str, fields: Fields) -> Patch:
+    """Writes a message field into a message of a layer that has none of that name yet, behind its last field."""
+    anchor = message.block.fields[-1]
+    if shares_line(tree, message.block, anchor):
+        lines = [_in_one_line(name, fields, separator(tree, message.block))]
+    else:
+        colon, step = separator(tree, message.block), indent_unit(tree).decode()
+        lines = _in_lines(((name, fields),), colon, "", step, _nests_in_one_line(tree, net.block))
+    edit = _fields_edit(tree, message.block, anchor, lines)
+    return Patch((edit,), (Change(message.block, name, (_plain(fields),)),))
+
+
+def without_bias(tree: Tree, layer: Message, settings: str) -> Patch | None:
+    """`bias_term: false` in the settings of a layer with weights, without the `param` and the filler of the bias.
+
+    None where the `param` do not stand as fields of their own.
+    """
+    inside: Message = layer[settings]
+    patch = set_field(tree, inside, "bias_term", False, beside=("weight_filler", "num_output"))
+    if "bias_filler" in inside:
+        patch += remove_field(tree, inside, "bias_filler")
+    if len(layer["param"]) > 1:
+        params = remove_messages(tree, layer, "param", 1)
+        if params is None:
+            return None
+        patch += params
+    return patch
+
+
+def start_with(tree: Tree, net: Message, settings: Message, filler: str) -> Patch:
+    """Another `weight_filler` in the settings of a layer, of a type that needs no numbers."""
+    if "weight_filler" not in settings:
+        return add_message(tree, net, settings, "weight_filler", (("type", filler),))
+    written: Message = settings["weight_filler"]
+    patch = set_field(tree, written, "type", filler)
+    return patch + remove_field(tree, written, "value") if "value" in written else patch
 
 
 def last_field(message: Message, name: str) -> Field | None:

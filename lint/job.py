@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 
 class NetInPhase(NamedTuple):
-    """A net as Caffe would build it, and the file it stands in: a solver's own file for an inline net."""
+    """A net as Caffe would build it, and the file it stands in: a solver's own file for an inline net.
+
+    `weights_loaded` says that the solver loads trained weights into it (`weights`).
+    """
 
     file: SourceFile
     net: Net
     caffe_version: str | None
+    weights_loaded: bool = False
 
     @property
     def phase(self) -> str:
@@ -138,6 +142,8 @@ class Nets:
             job.train = self._net(
                 training[0], partial(solver_state, message, level=self._level, stages=self._stages)
             )
+            if message["weights"]:
+                job.train = job.train._replace(weights_loaded=True)
             if not training[0].inline:
                 job.deploy = self._deploy(training[0].file)
         testing = [*inline["test_net_param"], *named["test_net"]]

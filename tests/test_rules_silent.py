@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from harness import check, fix, places
 
@@ -201,46 +199,6 @@ def test_a_net_of_which_nothing_learns() -> None:
 
 def test_a_net_that_is_not_joined_is_not_judged_by_what_it_lacks() -> None:
     assert found(DATA + IP + LOSS.replace('"ip"', '"other"'), "N") == []
-
-
-HIDDEN = """\
-layer {
-  name: "hidden"
-  type: "InnerProduct"
-  bottom: "data"
-  top: "hidden"
-  inner_product_param { num_output: 6 }
-}
-"""
-
-
-def test_weights_that_start_at_zero() -> None:
-    text = DATA + HIDDEN + IP.replace('"data"', '"hidden"') + LOSS
-    findings = check(text, select=("N2",))
-    assert [(finding.code, finding.place.line, finding.severity) for finding in findings] == [
-        ("N205", 13, "advice")
-    ]
-    zero = HIDDEN.replace("num_output: 6", 'num_output: 6 weight_filler { type: "constant" }')
-    assert found(DATA + zero + IP.replace('"data"', '"hidden"') + LOSS, "N2") == [("N205", 16)]
-    half = HIDDEN.replace("num_output: 6", 'num_output: 6 weight_filler { type: "constant" value: 0.5 }')
-    assert found(DATA + half + IP.replace('"data"', '"hidden"') + LOSS, "N2") == []
-
-
-def test_a_last_layer_of_zeros_learns() -> None:
-    assert found(DATA + IP.replace(' weight_filler { type: "xavier" }', "") + LOSS, "N2") == []
-
-
-def test_one_layer_of_zeros_among_many_is_a_slip() -> None:
-    names = ["data", "a", "b", "c", "d", "hidden"]
-    text = DATA
-    for below, name in pairwise(names):
-        text += (
-            (HIDDEN if name == "hidden" else IP).replace('"data"', f'"{below}"').replace('"ip"', f'"{name}"')
-        )
-    text += IP.replace('"data"', '"hidden"') + LOSS
-    assert [(finding.code, finding.severity) for finding in check(text, select=("N205",))] == [
-        ("N205", "warning")
-    ]
 
 
 def test_a_dropout_of_everything() -> None:

@@ -899,7 +899,7 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     batch_norm_layer.cpp, LayerSetUp and Forward_cpu; the training with BVLC's Caffe on the CPU.
     """
     subject = job.train
-    if subject is None or "weights" in job.solver.message:
+    if subject is None or subject.weights_loaded:
         return
     weights = [param for param in subject.net.params() if param.role == "weight" and param.lr_mult]
     if not weights or any(param.filler is None or param.filler["type"] == "constant" for param in weights):

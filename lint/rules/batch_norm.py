@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
-from ..fixes.fields import Patch, remove_field, set_field
-from ..fixes.layers import Fields, free_name, insert_layers, names_in, state_rules
-from ..fixes.wiring import remove_messages
+from ..fixes.fields import Patch
+from ..fixes.layers import Fields, free_name, insert_layers, names_in, state_rules, without_bias
 from ..graph import Layer
 from ..job import Job, NetInPhase
 from ..names import named
@@ -505,21 +504,13 @@ def _scale_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
 
 
 def _bias_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
-    """`bias_term: false`, without the `param` and the filler of the bias."""
-    tree = subject.file.tree
     patch = Patch()
     for layer in layers:
         for message in (layer.message, *(entry[0] for entry in layer.variants())):
-            if _BIASED[layer.type] not in message:
+            settings = _BIASED[layer.type]
+            without = without_bias(subject.file.tree, message, settings) if settings in message else None
+            if without is None:
                 return None
-            settings: Message = message[_BIASED[layer.type]]
-            patch += set_field(tree, settings, "bias_term", False, beside=("weight_filler", "num_output"))
-            if "bias_filler" in settings:
-                patch += remove_field(tree, settings, "bias_filler")
-            if len(message["param"]) > 1:
-                without = remove_messages(tree, message, "param", 1)
-                if without is None:
-                    return None
-                patch += without
+            patch += without
     where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
     return patch.fix(subject.file.path, f"write bias_term: false in {where}", safe=False)

@@ -1,0 +1,218 @@
+"""The rules for the values that weights start from."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from harness import check, check_files, fix, places
+
+DATA = """\
+layer {
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param { shape { dim: 8 dim: 6 } shape { dim: 8 } }
+}
+"""
+
+
+def ip(name: str, bottom: str, filler: str = ' weight_filler { type: "xavier" }', more: str = "") -> str:
+    return f"""\
+layer {{
+  name: "{name}"
+  type: "InnerProduct"
+  bottom: "{bottom}"
+  top: "{name}"
+{more}  inner_product_param {{ num_output: 6{filler} }}
+}}
+"""
+
+
+def loss(bottom: str) -> str:
+    return f'layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "{bottom}" bottom: "label" top: "loss" }}\n'
+
+
+RELU = 'layer { name: "relu" type: "ReLU" bottom: "hidden" top: "hidden" }\n'
+HIDDEN = DATA + ip("hidden", "data", "")
+TOP = ip("ip", "hidden") + loss("ip")
+
+
+def found(text: str, select: str = "N205") -> list[tuple[str, int, str]]:
+    return [(finding.code, finding.place.line, finding.severity) for finding in check(text, select=(select,))]
+
+
+def chain(fillers: str) -> str:
+    """Layers one behind the other: F has a filler, Z has none, z has none and does not learn."""
+    names = ["data", *(f"ip{number}" for number in range(len(fillers)))]
+    text = DATA
+    for (below, name), kind in zip(pairwise(names), fillers, strict=True):
+        filler = ' weight_filler { type: "xavier" }' if kind == "F" else ""
+        text += ip(name, below, filler, "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n" if kind == "z" else "")
+    return text + loss(names[-1])
+
+
+def test_weights_that_start_at_zero() -> None:
+    assert found(HIDDEN + TOP) == [("N205", 10, "advice")]
+    zero = HIDDEN.replace("num_output: 6 }", 'num_output: 6 weight_filler { type: "constant" } }')
+    assert found(zero + TOP) == [("N205", 13, "advice")]
+    half = HIDDEN.replace("num_output: 6 }", 'num_output: 6 weight_filler { type: "constant" value: 0.5 } }')
+    assert found(half + TOP) == []
+
+
+def test_a_last_layer_of_zeros_learns() -> None:
+    assert found(DATA + ip("ip", "data", "") + loss("ip")) == []
+
+
+@pytest.mark.parametrize(
+    ("fillers", "severity"),
+    [
+        ("FFFZF", "warning"),
+        ("ZFFF", "warning"),  # nobody loads a single layer
+        ("FZZFF", "warning"),  # what is loaded lies in front
+        ("ZZFFFFFF", "advice"),
+        ("ZZZZF", "advice"),
+        ("zZFFF", "advice"),  # the one that does not learn must be loaded
+    ],
+)
+def test_a_net_that_starts_from_scratch_is_told_from_one_that_is_to_be_tuned(fillers: str, severity: str) -> None:
+    (finding,) = check(chain(fillers), select=("N205",))
+    assert finding.severity == severity
+
+
+def test_what_the_solver_loads_is_fine() -> None:
+    solver = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\n'
+    texts = {"solver.prototxt": solver, "net.prototxt": HIDDEN + TOP}
+    assert places(check_files(texts, select=("N205",))) == [("N205", 10)]
+    texts["solver.prototxt"] += 'weights: "old.caffemodel"\n'
+    assert check_files(texts, select=("N205",)) == []
+
+
+def test_a_filler_is_written_for_what_follows() -> None:
+    assert fix(HIDDEN + TOP, select=("N205",)) == HIDDEN + TOP
+    assert fix(HIDDEN + TOP, select=("N205",), unsafe=True) == DATA + ip("hidden", "data") + TOP
+    msra = ip("hidden", "data", ' weight_filler { type: "msra" }')
+    assert fix(HIDDEN + RELU + TOP, select=("N205",), unsafe=True) == DATA + msra + RELU + TOP
+    zero = HIDDEN.replace("num_output: 6 }", 'num_output: 6 weight_filler { type: "constant" value: 0 } }')
+    assert fix(zero + TOP, select=("N205",), unsafe=True) == DATA + ip("hidden", "data") + TOP
+
+
+def test_a_filler_is_written_in_the_style_of_the_file() -> None:
+    text = """\
+layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
+    shape { dim: 8 dim: 3 dim: 5 dim: 5 } shape { dim: 8 } } }
+layer {
+    name: "conv"
+    type: "Convolution"
+    bottom: "data"
+    top: "conv"
+    convolution_param {
+        num_output: 4
+        kernel_size: 3  # small
+    }
+}
+""" + ip("ip", "conv") + loss("ip")
+    mended = fix(text, select=("N205",), unsafe=True)
+    added = """\
+        kernel_size: 3  # small
+        weight_filler {
+            type: "xavier"
+        }
+    }
+"""
+    assert added in mended
+    assert fix(mended, select=("N205",), unsafe=True) == mended
+
+
+def test_the_older_form_gets_its_filler_too() -> None:
+    text = """\
+layers { name: "data" type: DUMMY_DATA top: "data" top: "label"
+  dummy_data_param { num: 8 num: 8 channels: 6 channels: 1 height: 1 height: 1 width: 1 width: 1 } }
+layers { name: "a" type: INNER_PRODUCT bottom: "data" top: "a" inner_product_param { num_output: 6 } }
+layers { name: "b" type: INNER_PRODUCT bottom: "a" top: "b"
+  inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
+layers { name: "loss" type: SOFTMAX_LOSS bottom: "b" bottom: "label" }
+"""
+    assert fix(text, select=("N205",), unsafe=True) == text.replace(
+        "num_output: 6 } }", 'num_output: 6 weight_filler { type: "xavier" } } }'
+    )
+
+
+# -- upsampling ----------------------------------------------------------------------------------------------
+
+
+def upsampling(settings: str, outputs: int = 5, more: str = "") -> str:
+    return f"""\
+layer {{
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param {{ shape {{ dim: 4 dim: 3 dim: 16 dim: 16 }} shape {{ dim: 4 dim: 1 dim: 32 dim: 32 }} }}
+}}
+layer {{ name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param {{
+  num_output: 8 kernel_size: 3 pad: 1 weight_filler {{ type: "msra" }} }} }}
+layer {{ name: "b" type: "Convolution" bottom: "a" top: "b" convolution_param {{
+  num_output: 5 kernel_size: 3 pad: 1 weight_filler {{ type: "msra" }} }} }}
+layer {{
+  name: "up"
+  type: "Deconvolution"
+  bottom: "b"
+  top: "up"
+{more}  convolution_param {{ num_output: {outputs} stride: 2 {settings} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "up" bottom: "label" top: "loss" }}
+"""
+
+
+BILINEAR = 'weight_filler { type: "bilinear" }'
+RIGHT = f"kernel_size: 4 pad: 1 {BILINEAR} bias_term: false group: 5"
+
+
+def test_what_interpolates_is_fine() -> None:
+    assert found(upsampling(RIGHT), "N504") == []
+    assert found(upsampling(f'kernel_size: 4 pad: 1 {BILINEAR.replace("bilinear", "xavier")}'), "N504") == []
+
+
+@pytest.mark.parametrize("settings", ["kernel_size: 4 pad: 1", 'kernel_size: 4 pad: 1 weight_filler { type: "constant" }'])
+def test_upsampling_that_starts_at_zero_is_made_to_interpolate(settings: str) -> None:
+    text = upsampling(settings)
+    assert [(code, severity) for code, _, severity in found(text, "N504")] == [("N504", "advice")]
+    mended = fix(text, select=("N504",), unsafe=True)
+    assert BILINEAR in mended
+    assert "group: 5" in mended
+    assert "bias_term: false" in mended
+    assert found(mended, "N504") == []
+
+
+def test_upsampling_of_zeros_that_does_not_learn_says_so() -> None:
+    more = "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n"
+    (finding,) = check(upsampling("kernel_size: 4 pad: 1", more=more), select=("N504",))
+    assert "stay so" in finding.message
+    assert finding.fix is not None
+    (finding,) = check(upsampling("kernel_size: 4 pad: 1", 7, more), select=("N504",))
+    assert finding.fix is None
+
+
+def test_upsampling_of_zeros_before_other_layers_of_a_net_from_scratch_is_likely_a_slip() -> None:
+    last = 'layer { name: "c" type: "Convolution" bottom: "up" top: "c" convolution_param { num_output: 5 kernel_size: 1'
+    text = upsampling("kernel_size: 4 pad: 1", 7).replace('bottom: "up" bottom', 'bottom: "c" bottom')
+    text = text.replace('layer { name: "loss"', last + ' weight_filler { type: "xavier" } } }\nlayer { name: "loss"')
+    (finding,) = check(text, select=("N504",))
+    assert finding.severity == "warning"
+    assert 'weight_filler { type: "xavier" } }\n}' in fix(text, select=("N504",), unsafe=True)
+
+
+def test_a_bilinear_filler_without_groups_mixes_channels() -> None:
+    text = upsampling(RIGHT.replace(" group: 5", ""))
+    (finding,) = check(text, select=("N504",))
+    assert finding.severity == "warning"
+    assert "adds up 5 channels" in finding.message
+    assert fix(text, select=("N504",), unsafe=True) == text.replace("bias_term: false", "bias_term: false group: 5")
+
+
+def test_a_kernel_that_does_not_interpolate() -> None:
+    (finding,) = check(upsampling(RIGHT.replace("kernel_size: 4 pad: 1", "kernel_size: 2")), select=("N504",))
+    assert finding.severity == "advice"
+    assert "wants 4" in finding.reason
