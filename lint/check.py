@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .config import ConfigError, Settings, find_config, find_facts, load
 from .engine import Files, Unit, UnitResult, find_units, run_units
 from .findings import Finding
-from .report import Summary, render
+from .report import Summary, counted, render
 
 if TYPE_CHECKING:
     from .data_facts import DataFacts
@@ -29,6 +29,7 @@ class Options(NamedTuple):
     """What the command line can ask of a check. The help of each stands in `cli.check`."""
 
     fix: bool = False
+    add_ignore: bool = False
     unsafe_fixes: bool = False
     diff: bool = False
     output_dir: str | None = None
@@ -62,6 +63,8 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         raise Trouble(f"--deploy {options.deploy}: no such file")
     if options.fix and options.diff:
         raise Trouble("--fix writes and --diff only shows: one of the two")
+    if options.fix and options.add_ignore:
+        raise Trouble("--fix repairs and --add-ignore accepts what is there: first the one, then the other")
     trouble: list[str] = []
     notes: list[str] = []
     try:
@@ -79,11 +82,18 @@ def check(paths: tuple[str, ...], options: Options) -> int:
     piped = next(iter(files.given), None)
     for result in results:
         trouble += result.trouble
+    if options.add_ignore:
+        everything, findings = len(findings), _add_ignores(findings, sources, patched, settings)
+        if patched and not options.diff:
+            notes.append(
+                f"suppressed {counted(everything - len(findings), 'finding')} in {counted(len(patched), 'file')}"
+            )
+        failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
     if options.diff:
         _show_diff(patched, sources, _colour(options))
         failed = bool(patched)
     else:
-        if options.fix:
+        if options.fix or options.add_ignore:
             _write(patched, sources, options.output_dir, piped, trouble)
         summary = Summary(
             {**sources, **patched},
@@ -92,7 +102,7 @@ def check(paths: tuple[str, ...], options: Options) -> int:
             tuple(dict.fromkeys(trouble)),
             {path: settings.of(path).fail_on for path in {finding.place.path for finding in findings}},
         )
-        _show(findings, summary, options, to_stderr=bool(piped and options.fix))
+        _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     if not units and not trouble and not notes:
         notes.append("no solver or net of Caffe found there")
     for sentence in dict.fromkeys(notes + trouble):
@@ -119,6 +129,24 @@ def _all_findings(results: list[UnitResult]) -> list[Finding]:
     """The findings of all units, each once: a net may be checked with several of them."""
     findings = {finding[:6]: finding for result in results for finding in result.findings}
     return sorted(findings.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+
+
+def _add_ignores(
+    findings: list[Finding], sources: dict[str, bytes], patched: dict[str, bytes], settings: _SettingsOfPaths
+) -> list[Finding]:
+    """Puts texts with suppressions for the findings into `patched`; the findings that are left."""
+    from .ignoring import Known, write_suppressions
+    from .sources import SourceFile
+
+    left: list[Finding] = []
+    for path in dict.fromkeys(finding.place.path for finding in findings):
+        mine = {Known(finding.code, finding.start): finding for finding in findings if finding.place.path == path}
+        file = SourceFile(path, sources[path], settings.schema, settings.of(path).dialect)
+        written = write_suppressions(file, mine)
+        if written.source != sources[path]:
+            patched[path] = written.source
+        left += (mine[known] for known in written.left)
+    return left
 
 
 class _SettingsOfPaths:
@@ -225,7 +253,8 @@ def _standard_input(path: str, files: Files, options: Options) -> str:
 
 def _run(units: list[Unit], files: Files, settings: _SettingsOfPaths, options: Options) -> list[UnitResult]:
     work = [(unit, settings.of(unit.paths[0])) for unit in units]
-    patch = ("unsafe" if options.unsafe_fixes else "safe") if options.fix or options.diff else ""
+    fixes = options.fix or (options.diff and not options.add_ignore)
+    patch = ("unsafe" if options.unsafe_fixes else "safe") if fixes else ""
     return run_units(work, files, patch, options.jobs or os.cpu_count() or 1)
 
 

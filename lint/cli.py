@@ -103,6 +103,9 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option("--upgrade", is_flag=True, help="Write older forms in today's (--fix for P201 to P205 alone).")
 @click.option("--diff", is_flag=True, help="Show the patch that --fix would make, write nothing.")
 @click.option(
+    "--add-ignore", is_flag=True, help="Write suppressions for what is found, instead of reporting it (--diff: show)."
+)
+@click.option(
     "--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals."
 )
 @click.option(

@@ -229,7 +229,9 @@ def finding_of(hit: Hit, rule: Rule) -> Finding:
     line_text = hit.file.tree.line_text(place.line).decode("utf-8", "replace")
     related = tuple(place_of(other.file, other.span, other.message) for other in hit.related)
     severity = hit.severity or rule.severity
-    return Finding(place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix)
+    return Finding(
+        place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix, hit.span[0]
+    )
 
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:

@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A finding as it is reported. Sorts by path, line, column and code."""
+    """A finding as it is reported. Sorts by path, line, column and code. `start` is the byte at which it begins."""
 
     place: Place
     code: str
@@ -58,6 +58,7 @@ class Finding(NamedTuple):
     line_text: str
     related: tuple[Place, ...]
     fix: Fix | None
+    start: int = 0
 
     def reaches(self, severity: str) -> bool:
         """Whether it is at least as bad as `severity`."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .proto.binder import nearest_name
-from .proto.tree import Block, Field, ListValue, Tree
+from .proto.tree import Block, Field, Tree, inner_block
 from .rule import all_rules, matching
 
 WORDS = ("ignore", "file-ignore")
@@ -162,7 +162,7 @@ def _spans(tree: Tree, scope: str, comment: int) -> tuple[tuple[int, int], ...]:
         field = next_field(tree, comment)
         return (line,) if field is None else (line, (field.start, field.end))
     spans = [line]
-    fields, index = _around(tree, comment)
+    fields, index = around(tree.root, comment)
     while index >= 0 and line[0] < fields[index].end <= comment:
         if fields[index].start < line[0]:  # it began on a line before
             spans.append((fields[index].start, fields[index].end))
@@ -176,26 +176,17 @@ def _selector(text: str, start: int, end: int) -> Selector:
 
 def next_field(tree: Tree, position: int) -> Field | None:
     """The field that follows a position in the same message, or the one whose value it lies in; None without any."""
-    fields, index = _around(tree, position)
+    fields, index = around(tree.root, position)
     if index >= 0 and position < fields[index].end:
         return fields[index]
     return fields[index + 1] if index + 1 < len(fields) else None
 
 
-def _around(tree: Tree, position: int) -> tuple[list[Field], int]:
+def around(block: Block, position: int) -> tuple[list[Field], int]:
     """The fields of the innermost message that holds a position, and the index of the last that begins before it."""
-    block = tree.root
     while True:
         index = bisect_right(block.fields, position, key=lambda field: field.start) - 1
         inner = inner_block(block.fields[index], position) if index >= 0 else None
         if inner is None:
             return block.fields, index
         block = inner
-
-
-def inner_block(field: Field, position: int) -> Block | None:
-    """The message in a field's value that holds a position, None if none does."""
-    values = field.value.items if isinstance(field.value, ListValue) else (field.value,)
-    return next(
-        (value for value in values if isinstance(value, Block) and value.open_end <= position < value.close), None
-    )

@@ -6,6 +6,7 @@ The bytes of the file are the truth. A node holds no text of its own but positio
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 from .lines import Lines
@@ -160,6 +161,27 @@ class Tree:
         starts = self.line_starts
         end = starts[line] if line < len(starts) else len(self.source)
         return self.source[starts[line - 1] : end].rstrip(b"\r\n")
+
+
+def inner_block(field: Field, position: int) -> Block | None:
+    """The message in a field's value inside which a position is, None if it is in none."""
+    values = field.value.items if isinstance(field.value, ListValue) else (field.value,)
+    return next(
+        (value for value in values if isinstance(value, Block) and value.open_end <= position < value.close), None
+    )
+
+
+def fields_at(block: Block, position: int) -> list[Field]:
+    """The fields of a message, and of those inside it, that hold a position; the outermost first."""
+    found: list[Field] = []
+    inner: Block | None = block
+    while inner is not None:
+        index = bisect_right(inner.fields, position, key=lambda field: field.start) - 1
+        if index < 0 or inner.fields[index].end <= position:
+            break
+        found.append(inner.fields[index])
+        inner = inner_block(inner.fields[index], position)
+    return found
 
 
 def render(tree: Tree) -> bytes:

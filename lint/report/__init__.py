@@ -84,17 +84,17 @@ def summary_line(findings: list[Finding], summary: Summary) -> str:
     """What was found, in how many files, and how much of it a fix would settle."""
     fixed = ""
     if summary.applied:
-        fixed = f"Fixed {_count(summary.applied, 'finding')} in {_count(summary.patched, 'file')}. "
+        fixed = f"Fixed {counted(summary.applied, 'finding')} in {counted(summary.patched, 'file')}. "
     if not findings:
-        checked = f"{_count(len(summary.texts), 'file')} checked"
+        checked = f"{counted(len(summary.texts), 'file')} checked"
         return f"{fixed}Nothing left to report, {checked}." if fixed else f"No findings, {checked}."
     files = len({finding.place.path for finding in findings})
     by_severity = [
-        _count(number, severity) if severity != "advice" else f"{number} advice"
+        counted(number, severity) if severity != "advice" else f"{number} advice"
         for severity in ("error", "warning", "advice")
         if (number := sum(finding.severity == severity for finding in findings))
     ]
-    line = f"{fixed}{_count(len(findings), 'finding')} in {_count(files, 'file')} ({', '.join(by_severity)})."
+    line = f"{fixed}{counted(len(findings), 'finding')} in {counted(files, 'file')} ({', '.join(by_severity)})."
     safe = sum(finding.fix is not None and finding.fix.safe for finding in findings)
     unsafe = sum(finding.fix is not None and not finding.fix.safe for finding in findings)
     if safe:
@@ -105,5 +105,6 @@ def summary_line(findings: list[Finding], summary: Summary) -> str:
     return line
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
