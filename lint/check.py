@@ -44,6 +44,7 @@ class Options(NamedTuple):
     dialect: str | None = None
     caffe_version: str | None = None
     deploy: str | None = None
+    data_facts: str | None = None
     proto: str | None = None
     input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
     config: str | None = None
@@ -178,8 +179,8 @@ class _SettingsOfPaths:
         return self._by_files[config, facts]
 
     def _facts(self, path: str) -> str | None:
-        if self._options.isolated:
-            return None
+        if self._options.data_facts or self._options.isolated:
+            return self._options.data_facts
         folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
         if folder not in self._facts_of:
             self._facts_of[folder] = find_facts(folder)

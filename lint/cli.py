@@ -132,6 +132,7 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     help="The Caffe that will read the files (bvlc, ssd, nvcaffe, …); found out by default.",
 )
 @click.option("--deploy", metavar="FILE", help="The net that is used with the weights; the one beside the training net by default.")
+@click.option("--data-facts", metavar="FILE", help="What is known of the data. [caffe-lint.data.json, upwards]")
 @click.option("--caffe-version", metavar="VERSION", help="The release of Caffe, such as 1.0 or 1.0-rc5.")
 @click.option(
     "--proto",

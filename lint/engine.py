@@ -245,17 +245,18 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
         layers=settings.layers.values(),
         facts=settings.facts,
     )
+    solvers = [files.get(path) for path in unit.paths]
+    if solvers[0].kind != "solver":
+        yield "file", solvers[0]
+        alone = nets.alone(solvers[0])
+        for net in alone:
+            yield "net", net
+        yield from _data_subjects(alone, None, settings)
+        return
+    jobs = [nets.job(SolverFile(solver, settings.caffe_version), unit.root) for solver in solvers]
     seen: set[int] = set()
-    for path in unit.paths:
-        file = files.get(path)
-        yield "file", file
-        if file.kind != "solver":
-            alone = nets.alone(file)
-            for net in alone:
-                yield "net", net
-            yield from _data_subjects(alone, None, settings)
-            return
-        job = nets.job(SolverFile(file, settings.caffe_version), unit.root)
+    for job in jobs:
+        yield "file", job.solver.file
         for net_file in job.files:
             if id(net_file) not in seen:
                 seen.add(id(net_file))

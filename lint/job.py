@@ -17,23 +17,29 @@ if TYPE_CHECKING:
     from .data_facts import DataFacts
     from .layers.custom import Description
     from .layers.layer_type import LayerType
+    from .signal.stability import Stability
 
 
 class NetInPhase(NamedTuple):
     """A net as Caffe would build it, and the file it stands in: a solver's own file for an inline net.
 
-    `weights_loaded` says that the solver loads trained weights into it (`weights`).
+    `jobs` are those of this run that train it.
     """
 
     file: SourceFile
     net: Net
     caffe_version: str | None
-    weights_loaded: bool = False
+    jobs: list[Job]
 
     @property
     def phase(self) -> str:
         """`TRAIN` or `TEST`."""
         return self.net.phase
+
+    @property
+    def weights_loaded(self) -> bool:
+        """Whether a solver loads trained weights into it (`weights`)."""
+        return any(job.solver.message["weights"] for job in self.jobs)
 
 
 class SolverFile:
@@ -74,6 +80,13 @@ class Job:
     def nets(self) -> list[NetInPhase]:
         """All nets, the training net first."""
         return ([self.train] if self.train else []) + self.tests
+
+    @cached_property
+    def stability(self) -> Stability | None:
+        """What is computed of its training's course; None where the files do not tell enough."""
+        from .signal.stability import stability_of
+
+        return stability_of(self)
 
 
 class _NetSource(NamedTuple):
@@ -142,8 +155,7 @@ class Nets:
             job.train = self._net(
                 training[0], partial(solver_state, message, level=self._level, stages=self._stages)
             )
-            if message["weights"]:
-                job.train = job.train._replace(weights_loaded=True)
+            job.train.jobs.append(job)
             if not training[0].inline:
                 job.deploy = self._deploy(training[0].file)
         testing = [*inline["test_net_param"], *named["test_net"]]
@@ -211,7 +223,7 @@ class Nets:
                 described=self._described,
                 facts=self._facts,
             )
-            self._built[key] = NetInPhase(source.file, net, self._caffe_version)
+            self._built[key] = NetInPhase(source.file, net, self._caffe_version, [])
         return self._built[key]
 
 

@@ -80,6 +80,17 @@ def sized_losses(net: Net) -> list[SizedLoss]:
     ]
 
 
+def has_own_weight(loss: Loss) -> bool:
+    """Whether the text of a loss's layer has a place for its weight.
+
+    V0 nets have no weights, and weights that do not go with the tops are Caffe's to refuse.
+    """
+    layer = loss.layer
+    written = layer.message["loss_weight"]
+    lifted_v0 = "v0" in layer.net.upgraded.steps
+    return not lifted_v0 and not loss.blob.consumers and (not written or len(written) == len(layer.tops))
+
+
 def terms(layer: Layer) -> float | None:
     """How many terms of a loss's sum come on one unit of its divisor: see `SizedLoss`.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from .config import FACTS_NAME
 from .pages import USUAL_NET, USUAL_NET_NAME
 from .rule import Rule
 
@@ -57,7 +58,7 @@ def _arguments(rule: Rule, files: dict[str, str]) -> list[str]:
     if rule.subject == "log":
         return ["log", "train.log", *(word for name in solvers[:1] for word in ("--solver", name))]
     extended = [] if rule.default else ["--extend-select", rule.code]
-    isolated = [] if "caffe-lint.toml" in files else ["--isolated"]
+    isolated = [] if {FACTS_NAME, "caffe-lint.toml"}.intersection(files) else ["--isolated"]
     if rule.subject == "inputs":
         return ["inputs", *(solvers or prototxts)[:1], "--jobs=1", *isolated]
     return [*(solvers or prototxts), *extended, *isolated]

@@ -1,4 +1,4 @@
-"""G102: learning rates over what a job is likely to bear."""
+"""G102: learning rates over what a job is likely to bear, where its first weights are loaded and nothing is computed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NORMALISED = 'layer { name: "bn" type: "BatchNorm" bottom: "data" top: "bn" }\nl
 
 
 def solver(*lines: str, base_lr: str = "0.01", policy: str = 'lr_policy: "fixed"', momentum: str = "0.9") -> str:
-    start = f'net: "net.prototxt"\nbase_lr: {base_lr}\n{policy}\nmomentum: {momentum}\nmax_iter: 1000\n'
+    start = f'weights: "first.caffemodel"\nnet: "net.prototxt"\nbase_lr: {base_lr}\n{policy}\nmomentum: {momentum}\nmax_iter: 1000\n'
     return start + "".join(line + "\n" for line in lines)
 
 
@@ -54,7 +54,7 @@ def fixed(solver_text: str, net: str = NET, select: tuple[str, ...] = ("G102",))
 
 def test_a_high_rate_is_a_warning_at_its_value() -> None:
     (finding,) = findings(solver(base_lr="1.0"))
-    assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 2, 10)
+    assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 3, 10)
     assert finding.message == "a learning rate of 1 is high: this job is likely to bear 0.025"
     assert finding.reason == "Counted: pixels up to 255."
 
@@ -119,9 +119,9 @@ def test_the_largest_rate_of_the_run_counts_and_base_lr_is_what_scales_it() -> N
 @pytest.mark.parametrize(
     ("policy", "line"),
     [
-        ('lr_policy: "multifixed"\nstagelr: 0.01\nstagelr: 1\nstageiter: 500\nstageiter: 1000', 5),
-        ('lr_policy: "fixed"\nwarmup_iter: 100\nwarmup_start_lr: 1', 5),
-        ('lr_policy: "triangular"\nstepsize: 100\nmax_lr: 1', 5),
+        ('lr_policy: "multifixed"\nstagelr: 0.01\nstagelr: 1\nstageiter: 500\nstageiter: 1000', 6),
+        ('lr_policy: "fixed"\nwarmup_iter: 100\nwarmup_start_lr: 1', 6),
+        ('lr_policy: "triangular"\nstepsize: 100\nmax_lr: 1', 6),
     ],
 )
 def test_rates_that_do_not_come_from_base_lr_are_found_where_they_stand_and_not_fixed(policy: str, line: int) -> None:

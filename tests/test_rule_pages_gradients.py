@@ -40,7 +40,7 @@ AROUND = {
     "G104": (LABELS + CONV + CONV.replace("conv2", "conv3"), SCORE.replace('"image"', '"join"') + LOSS),
     "G105": (LABELS + SCORE, ""),
 }
-SOLVER = 'net: "net.prototxt"\nmax_iter: 1000\n'
+SOLVER = 'net: "net.prototxt"\nweights: "first.caffemodel"\nmax_iter: 1000\n'
 
 
 def files(code: str, section: str) -> dict[str, str]:

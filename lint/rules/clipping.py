@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..findings import Hit
-from ..fixes.fields import set_field
+from ..fixes.edit import Fix
+from ..fixes.fields import Patch, number_text, set_field
 from ..graph import Net
 from ..job import Job
 from ..losses import REGRESSIONS, sized_losses
+from ..proto.binder import Message
 from ..rate_limit import ADAPTIVE_LIMITS, judge_rate
 from ..rule import Option, rule
 from ..widening import widening_blocks
 from ..written import is_absent, place_beside
 
+if TYPE_CHECKING:
+    from ..signal.stability import Stability
+
 # Behind which fields people write it; the last of them that is there.
 BESIDE = ("momentum", "weight_decay", "momentum2", "rms_decay", "regularization_type")
-VALUE = 10.0
+VALUE = 10.0  # of one pass, where the gradients are not computed
 DEEP = 16  # layers with weights; VGG-16 has as many
 
 
@@ -27,7 +33,7 @@ DEEP = 16  # layers with weights; VGG-16 has as many
     severity="advice",
     fixes="safe",
     options={
-        "value": Option(VALUE, "the largest L2 norm of the gradient of one pass; the fix writes iter_size times it")
+        "value": Option(0.0, "the bound to write for one pass, of which the fix writes iter_size times; 0: computed")
     },
 )
 def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
@@ -104,11 +110,16 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
     if "clip_gradients" not in solver.type.fields:  # by a caffe.proto from before October 2014
         return
     written = solver["clip_gradients"]
-    if written > 0 or (written < 0 and "clip_gradients" not in solver and not is_absent(solver, "clip_gradients")):
+    computed = job.stability
+    if written > 0:
+        if computed is not None and computed.risky and computed.repair.clip is not None and computed.repair.scale == 1:
+            yield _computed(job, computed, f"clip_gradients {written:g} does not hold this training", value)
         return
-    bound = clip_value(job, value)
-    patch = set_field(job.solver.file.tree, solver, "clip_gradients", bound, beside=BESIDE)
+    if written < 0 and "clip_gradients" not in solver and not is_absent(solver, "clip_gradients"):
+        return
     if written == 0:
+        bound = clip_value(job, value) if computed is None or value else computed.bound
+        patch = set_field(job.solver.file.tree, solver, "clip_gradients", bound)
         yield Hit(
             job.solver.file,
             solver.span("clip_gradients"),
@@ -118,8 +129,10 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
             fix=patch.fix(job.solver.file.path, f"write {bound:g}"),
         )
         return
-    span = solver.span("clip_gradients") if "clip_gradients" in solver else place_beside(solver, *BESIDE, "base_lr")
     state = f"clip_gradients {written:g} bounds nothing" if "clip_gradients" in solver else "no clip_gradients"
+    if computed is not None:
+        yield _computed(job, computed, state, value)
+        return
     risks = clipping_risks(job)
     if risks:
         reason = f"Gradients can grow without bound here: {'; '.join(risks)}."
@@ -127,18 +140,60 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
         reason = "Nothing bounds the gradients when a batch or a rate makes them large; most trainings do without."
     yield Hit(
         job.solver.file,
-        span,
+        _place(solver),
         f"{state}, in a job that carries a risk: {risks[0]}" if risks else state,
         reason,
         severity="warning" if risks else "",
-        fix=patch.fix(job.solver.file.path, f"write clip_gradients: {bound:g}"),
+        fix=bound_fix(job, clip_value(job, value)),
     )
 
 
+def _place(solver: Message) -> tuple[int, int]:
+    return solver.span("clip_gradients") if "clip_gradients" in solver else place_beside(solver, *BESIDE, "base_lr")
+
+
+def _computed(job: Job, computed: Stability, state: str, value: float) -> Hit:
+    """The finding where the signal of the training is computed."""
+    solver = job.solver.message
+    bound = clip_value(job, value) if value else computed.bound
+    norm = f"the gradients start with an L2 norm of {computed.signal.l2:.3g}"
+    if not computed.risky or computed.repair.clip is None:
+        reason = f"Computed; a bound of {computed.bound:g} does not bite as long as the training goes well."
+        return Hit(job.solver.file, _place(solver), f"{state}: {norm}", reason, fix=bound_fix(job, bound))
+    repair = computed.repair
+    with_it = f"With clip_gradients {repair.clip:g}"
+    fix, severity = None, computed.severity
+    if repair.scale < 1:
+        with_it += f" and a rate {1 / repair.scale:g} times lower (G102, whose fix writes both)"
+        severity = "advice"
+    else:
+        fix = bound_fix(job, clip_value(job, value) if value else repair.clip)
+    if repair.weights:
+        with_it += f" and the weight of '{next(iter(repair.weights)).name}' lowered (G103)"
+    return Hit(
+        job.solver.file,
+        _place(solver),
+        f"{state}, and this training is likely to explode ({repair.before:.0%}): {norm}",
+        f"{with_it}, the computed chance to explode is {repair.after:.0%}.",
+        severity=severity,
+        fix=fix,
+    )
+
+
+def bound_fix(job: Job, bound: float) -> Fix:
+    """The fix that writes a bound."""
+    return bound_patch(job, bound).fix(job.solver.file.path, f"write clip_gradients: {number_text(bound)}")
+
+
+def bound_patch(job: Job, bound: float) -> Patch:
+    """What writes a bound beside momentum and weight decay."""
+    return set_field(job.solver.file.tree, job.solver.message, "clip_gradients", bound, beside=BESIDE)
+
+
 def clip_value(job: Job, value: float) -> float:
-    """The bound to write for a job: `value` for one pass, times the passes added up before clipping."""
+    """The bound to write for a job: `value` or 10 for one pass, times the passes added up before clipping."""
     passes: int = job.solver.message.get("iter_size", 1)
-    return value * max(1, passes)
+    return (value or VALUE) * max(1, passes)
 
 
 def clipping_risks(job: Job) -> list[str]:

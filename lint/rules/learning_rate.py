@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
-from ..fixes.fields import set_field
+from ..fixes.fields import number_text, set_field
 from ..job import Job
 from ..losses import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ..rate_limit import Judgement, judge_rate
 from ..rule import Option, rule
+from ..schedule import Rate, largest_rate
+from .clipping import bound_patch
 from .loss_weight import loss_weight_fix
+
+if TYPE_CHECKING:
+    from ..signal.stability import Stability
 
 
 @rule(
@@ -96,6 +102,12 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     Goyal et al.: Accurate, Large Minibatch SGD, 2017. Smith et al.: Don't Decay the Learning Rate, Increase
     the Batch Size, 2018.
     """
+    computed = job.stability
+    rate = largest_rate(job.solver.message)
+    if computed is not None and rate is not None and math.isfinite(rate.value):
+        if computed.risky and computed.repair.scale < 1:
+            yield _computed(job, computed, rate)
+        return
     judgement = judge_rate(job)
     if judgement is None or judgement.excess <= times:
         return
@@ -110,6 +122,33 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
         _message(judgement),
         _reason(job, judgement, cause),
         related=related,
+        fix=fix,
+    )
+
+
+def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
+    """The finding where the signal of the training is computed; its fix writes the bound that goes with the rate."""
+    solver, repair = job.solver.message, computed.repair
+    fix, with_it = None, f"With a rate {1 / repair.scale:g} times lower"
+    if rate.field == "base_lr":
+        lower = float(f"{solver['base_lr'] * repair.scale:.12g}")
+        with_it = f"With base_lr {lower:g}"
+        patch = set_field(job.solver.file.tree, solver, "base_lr", lower)
+        title = f"lower base_lr from {solver['base_lr']:g} to {lower:g}"
+        if repair.clip is not None:
+            patch += bound_patch(job, repair.clip)
+            title += f", write clip_gradients: {number_text(repair.clip)}"
+        fix = patch.fix(job.solver.file.path, title)
+    if repair.clip is not None:
+        with_it += f" and clip_gradients {repair.clip:g}"
+    because = "; ".join(each.sentence for each in computed.reasons[:3])
+    when = f" in iteration {rate.iteration}" if rate.iteration and rate.field == "base_lr" else ""
+    return Hit(
+        job.solver.file,
+        solver.span(rate.field, rate.position),
+        f"at a learning rate of {rate.value:g}{when} this training is likely to explode ({repair.before:.0%})",
+        f"Computed: {because}. {with_it} the chance is {repair.after:.0%}.",
+        severity=computed.severity,
         fix=fix,
     )
 

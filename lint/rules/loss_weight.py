@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
@@ -10,8 +12,11 @@ from ..fixes.fields import value_text
 from ..fixes.layers import set_loss_weights
 from ..graph import Loss
 from ..job import NetInPhase
-from ..losses import DOMINANT, Dominance, SizedLoss, dominant_losses, sized_losses
+from ..losses import DOMINANT, Dominance, dominant_losses, has_own_weight, sized_losses
 from ..rule import Option, rule
+
+if TYPE_CHECKING:
+    from ..signal.stability import Stability
 
 
 @rule(
@@ -19,7 +24,7 @@ from ..rule import Option, rule
     "loss-weight-high",
     subject="net",
     severity="warning",
-    fixes="safe",
+    fixes="safe, unsafe",
     options={
         "times": Option(DOMINANT, "how many times another loss of the net a loss must be, at least"),
         "alone": Option(100.0, "the weight from which the only loss of a net is worth an advice"),
@@ -107,45 +112,74 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
     """
     if net.phase != "TRAIN":
         return
+    computed = [job.stability for job in net.jobs if job.stability is not None]
+    for training in computed:
+        if training.risky and training.repair.weights:
+            yield _computed(net, training)
+            return
     for found in dominant_losses(net.net, times):
         yield Hit(
             net.file,
-            _place(found.loss),
+            _place(found.loss.loss),
             _message(found),
             _reason(found),
+            severity="advice" if computed else "",
             related=(Related(net.file, found.other.layer.place(), f"the loss '{found.other.layer.name}'"),),
-            fix=loss_weight_fix(net, found.loss.loss, found.balanced),
+            fix=loss_weight_fix(net, found.loss.loss, found.balanced, safe=not computed),
         )
     losses = sized_losses(net.net)
     if len(losses) == 1 and abs(losses[0].loss.weight) >= alone:
         weight = losses[0].loss.weight
         yield Hit(
             net.file,
-            _place(losses[0]),
+            _place(losses[0].loss),
             f"the only loss, '{losses[0].layer.name}', has a weight of {weight:g}",
             f"It makes every gradient {abs(weight):g} times as large, like a learning rate that much higher.",
             severity="advice",
         )
 
 
-def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float) -> Fix | None:
-    """The fix that gives a loss another weight, None where the layer's text has no place for it.
+def _computed(net: NetInPhase, training: Stability) -> Hit:
+    """The finding for a loss that alone makes a training explode."""
+    repair, pulls = training.repair, training.pulls
+    layer, weight = next(iter(repair.weights.items()))
+    loss = next(each for each in training.signal.setup.net.losses if each.layer is layer)
+    others = [each for each in training.signal.losses if each is not layer]
+    if others:
+        others_pull = math.hypot(*(pulls.get(each.name, 0.0) for each in others))
+        message = f"loss '{layer.name}' makes gradients of an L2 norm of {pulls[layer.name]:.3g}"
+        message += f", the {'others' if len(others) > 1 else 'other'} {others_pull:.3g}"
+        reason = "What the losses share follows it alone, at any learning rate"
+    else:
+        message = f"the only loss, '{layer.name}', has a weight of {loss.weight:g}"
+        reason = "It makes every gradient that many times as large, like a learning rate that much higher"
+    after = f"to {repair.after:.0%} with a weight of {weight:g}"
+    if repair.scale < 1:
+        after += " and the rate lowered too (G102)"
+    return Hit(
+        net.file,
+        _place(loss),
+        message,
+        f"{reason}: the computed chance to explode goes from {repair.before:.0%} {after}.",
+        severity=training.severity,
+        related=tuple(Related(net.file, each.place(), f"the loss '{each.name}'") for each in others),
+        fix=loss_weight_fix(net, loss, weight),
+    )
 
-    That is so for V0 nets, which have no weights, and where the weights that are written do not go with the
-    tops.
-    """
+
+def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float, *, safe: bool = True) -> Fix | None:
+    """The fix that gives a loss another weight, None where the layer's text has no place for it."""
     layer = loss.layer
-    written = layer.message["loss_weight"]
-    if "v0" in net.net.upgraded.steps or loss.blob.consumers or (written and len(written) != len(layer.tops)):
+    if not has_own_weight(loss):
         return None
     weights = [layer.loss_weight(index) for index in range(len(layer.tops))]
     weights[loss.top_index] = weight
     patch = set_loss_weights(net.file.tree, layer.message, tuple(weights))
-    return patch.fix(net.file.path, f"write loss_weight: {value_text(weight)} for '{layer.name}'")
+    return patch.fix(net.file.path, f"write loss_weight: {value_text(weight)} for '{layer.name}'", safe=safe)
 
 
-def _place(loss: SizedLoss) -> tuple[int, int]:
-    node = loss.loss.entry[1] if loss.loss.entry is not None else None
+def _place(loss: Loss) -> tuple[int, int]:
+    node = loss.entry[1] if loss.entry is not None else None
     return (node.start, node.end) if node is not None else loss.layer.place()
 
 

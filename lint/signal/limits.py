@@ -13,7 +13,9 @@ from .verdict_table import EXPLODES
 
 SAFE = 0.1  # the largest chance to explode that counts as safe
 _LEAST = 1e-6
-_HEALTHY = 10.0  # clipping so many times over the first gradient does not bite in a healthy run
+HEALTHY = 20.0  # a bound so many times the largest gradient of the first steps does not bite in a healthy run
+GROWTH = 5.0
+LEAST_BOUND = 35.0  # of one pass
 
 
 class Limits(NamedTuple):
@@ -32,11 +34,20 @@ def risk(signal: Signal, trial: Trial) -> float:
 def limits(signal: Signal) -> Limits:
     """The limits of a training."""
     if chance(EXPLODES, signal.features) <= SAFE:
-        clip = _round_up(signal.l2 * _HEALTHY) if math.isfinite(signal.l2) and signal.l2 > 0 else None
-        return Limits(signal.solving.rate or None, clip, {})
+        return Limits(signal.solving.rate or None, healthy_bound(signal), {})
     scale = _largest(lambda factor: risk(signal, Trial(rate=factor)))
     rate = None if scale is None else one_digit_below(signal.solving.rate * scale)
     return Limits(rate, _clip(signal), _weights(signal))
+
+
+def healthy_bound(signal: Signal) -> float:
+    """A `clip_gradients` that does not bite in a healthy run: far over the gradients of the first steps.
+
+    A rehearsal that grows without bound is none of a healthy run, so it counts for no more than a few times its start.
+    """
+    rehearsed = min(max(signal.rehearsal.norms, default=0.0), GROWTH * signal.l2)
+    norm = max(signal.l2, rehearsed) if math.isfinite(signal.l2) else 0.0
+    return max(LEAST_BOUND, _rounded_up(HEALTHY * norm)) * signal.solving.iter_size
 
 
 def _clip(signal: Signal) -> float | None:
@@ -79,6 +90,8 @@ def one_digit_below(value: float) -> float:
     return float(f"{math.floor(value / power + 1e-9) * power:.0e}")
 
 
-def _round_up(value: float) -> float:
+def _rounded_up(value: float) -> float:
+    if value <= 0 or not math.isfinite(value):
+        return 0.0
     power = 10.0 ** math.floor(math.log10(value))
     return float(f"{math.ceil(value / power - 1e-9) * power:.0e}")

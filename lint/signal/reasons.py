@@ -25,6 +25,11 @@ class Reason(NamedTuple):
     factor: str
     message: str
 
+    @property
+    def sentence(self) -> str:
+        """The message with its layer."""
+        return f"'{self.layer}': {self.message}" if self.layer else self.message
+
 
 def reasons(signal: Signal, verdict: Verdict) -> list[Reason]:
     """The reasons for a verdict, the weightiest first; none for a training that learns."""

@@ -1,0 +1,101 @@
+"""What is computed of a job for its rules: the course of its training, and the change that keeps it from exploding."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..schedule import learning_rate
+from .carriers import CARRIERS
+from .features import Signal, signal_of
+from .limits import healthy_bound
+from .reasons import Reason, pulls, reasons
+from .repair import Repair, repair
+from .setup import Setup, setup_of
+from .verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from ..graph import Net
+    from ..job import Job
+    from ..proto.binder import Message
+
+RISKY = 0.25  # the chance to explode from which a training is repaired
+SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"})
+
+
+class Stability:
+    """The signal of a training and its verdict."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.signal: Signal
+        self.verdict: Verdict
+        self.signal, self.verdict = judge(setup)
+
+    @property
+    def risky(self) -> bool:
+        """Whether it is likely enough to explode that it is repaired; with assumed data, only if it is called so."""
+        return self.verdict.word == "explodes" or (not self.setup.around.assumed and self.verdict.p_explodes >= RISKY)
+
+    @property
+    def severity(self) -> str:
+        """How bad it is that it explodes, by how likely it does."""
+        return "warning" if self.verdict.word == "explodes" else "advice"
+
+    @cached_property
+    def repair(self) -> Repair:
+        """What keeps it from exploding."""
+        return repair(self.signal, self._assumed)
+
+    @cached_property
+    def reasons(self) -> list[Reason]:
+        """Why it explodes, the weightiest reason first."""
+        return reasons(self.signal, self.verdict._replace(word="explodes"))
+
+    @cached_property
+    def pulls(self) -> dict[str, float]:
+        """The L2 norm of the gradients of each loss alone, by its layer's name, where there are several."""
+        return pulls(self.signal)
+
+    @cached_property
+    def bound(self) -> float:
+        """A `clip_gradients` that does not bite as long as it goes well."""
+        return max(healthy_bound(signal) for signal in (self.signal, self._assumed) if signal is not None)
+
+    @cached_property
+    def _assumed(self) -> Signal | None:
+        """The signal with the data that were assumed, where it was judged by gentler ones."""
+        return signal_of(self.setup) if self.signal.setup is not self.setup else None
+
+
+def stability_of(job: Job) -> Stability | None:
+    """What is computed of a job; None where its files do not tell enough."""
+    setup = setup_of(job)
+    if setup is None or not is_told(setup.solver) or not is_computable(setup.net):
+        return None
+    return Stability(setup)
+
+
+def is_told(solver: Message) -> bool:
+    """Whether the solver says how it trains, from first weights that its fillers make."""
+    return (
+        solver["type"] in SOLVERS
+        and learning_rate(solver, 0) is not None
+        and 0 <= solver["momentum"] < 1
+        and solver["base_lr"] > 0
+        and not solver.get("weights")
+        and not solver.get("larc", False)
+    )
+
+
+def is_computable(net: Net) -> bool:
+    """Whether all is known of a net that its signal goes through."""
+    for layer in net.layers:
+        if not layer.runs_backward:
+            continue
+        counts = any(layer.loss_weight(i) for i in range(len(layer.tops)))
+        if layer.kind is None or ((layer.params or counts) and layer.type not in CARRIERS):
+            return False
+        if layer.type == "Python" or any(param.count is None for param in layer.params):
+            return False
+    return True

@@ -1,0 +1,169 @@
+"""Family G where the course of a training is computed: what is found, and what the fixes make of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from harness import check_files, fix_files
+
+from caffe_lint.data_facts import BlobFacts, SourceFacts
+from caffe_lint.findings import Finding
+
+DIGITS = SourceFacts("lmdb", 6000, {"data": BlobFacts((1, 28, 28), 0.0, 255.0, 33.0, 33.0, 78.0)}, (0.0, 9.0), {})
+FACTS = {"train": DIGITS}
+
+
+def solver(base_lr: str = "0.01", more: str = "") -> str:
+    return f'net: "net.prototxt"\nbase_lr: {base_lr}\nlr_policy: "fixed"\nmomentum: 0.9\nmax_iter: 1000\n{more}'
+
+
+def net(*, scale: str = "scale: 0.004", losses: str = "", weight: str = "") -> str:
+    return f"""\
+layer {{
+  name: "data"
+  type: "Data"
+  top: "data"
+  top: "label"
+  transform_param {{ {scale} }}
+  data_param {{ source: "train" batch_size: 64 backend: LMDB }}
+}}
+layer {{
+  name: "conv"
+  type: "Convolution"
+  bottom: "data"
+  top: "conv"
+  convolution_param {{ num_output: 20 kernel_size: 5 weight_filler {{ type: "xavier" }} }}
+}}
+layer {{ name: "relu" type: "ReLU" bottom: "conv" top: "conv" }}
+layer {{
+  name: "fc"
+  type: "InnerProduct"
+  bottom: "conv"
+  top: "fc"
+  inner_product_param {{ num_output: 10 weight_filler {{ type: "xavier" }} }}
+}}
+{losses}layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss"{weight} }}
+"""
+
+
+AUX = """\
+layer {
+  name: "aux_fc"
+  type: "InnerProduct"
+  bottom: "conv"
+  top: "aux_fc"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "aux"
+  type: "SoftmaxWithLoss"
+  bottom: "aux_fc"
+  bottom: "label"
+  top: "aux"
+  loss_weight: 1000
+}
+"""
+
+
+def findings(texts: dict[str, str], **settings: Any) -> dict[str, Finding]:
+    return {finding.code: finding for finding in check_files(texts, facts=FACTS, select=("G",), **settings)}
+
+
+def fixed(texts: dict[str, str]) -> dict[str, str]:
+    return fix_files(texts, facts=FACTS, select=("G",))
+
+
+def value(text: str, field: str) -> float:
+    return next(float(line.split(":")[1]) for line in text.splitlines() if line.strip().startswith(f"{field}:"))
+
+
+HEALTHY = {"solver.prototxt": solver(), "net.prototxt": net()}
+FAST = {"solver.prototxt": solver("5"), "net.prototxt": net()}
+GUILTY = {"solver.prototxt": solver(), "net.prototxt": net(losses=AUX)}
+
+
+def test_a_healthy_training_gets_a_bound_far_over_its_gradients_and_nothing_else() -> None:
+    found = findings(HEALTHY)
+    assert {code: finding.severity for code, finding in found.items()} == {"G101": "advice"}
+    after = fixed(HEALTHY)
+    bound = value(after["solver.prototxt"], "clip_gradients")
+    assert after == {**HEALTHY, "solver.prototxt": solver(more="").replace(
+        "momentum: 0.9\n", f"momentum: 0.9\nclip_gradients: {bound:g}\n"
+    )}  # fmt: skip
+    norm = float(found["G101"].message.rpartition(" ")[2])
+    assert bound >= 10 * norm
+
+
+def test_the_bound_of_a_healthy_training_grows_with_iter_size() -> None:
+    once, four = (
+        value(fixed({**HEALTHY, "solver.prototxt": text})["solver.prototxt"], "clip_gradients")
+        for text in (solver(), solver(more="iter_size: 4\n"))
+    )
+    assert four > 2 * once
+
+
+def test_a_bound_that_is_asked_for_is_written() -> None:
+    texts = fix_files(HEALTHY, facts=FACTS, select=("G",), options={"G101": {"value": 3.0}})
+    assert value(texts["solver.prototxt"], "clip_gradients") == 3
+
+
+def test_a_rate_that_explodes_is_lowered_by_powers_of_ten_and_bounded() -> None:
+    found = findings(FAST)
+    assert found["G102"].severity == "warning"
+    assert "likely to explode" in found["G102"].message
+    after = fixed(FAST)
+    assert after["net.prototxt"] == FAST["net.prototxt"]
+    assert value(after["solver.prototxt"], "base_lr") in {0.5, 0.05, 0.005}
+    assert value(after["solver.prototxt"], "clip_gradients") > 0
+
+
+def test_large_inputs_are_a_reason() -> None:
+    found = findings({"solver.prototxt": solver("0.1"), "net.prototxt": net(scale="")})
+    assert "G102" in found or found["G101"].severity == "warning"
+
+
+def test_the_loss_that_is_the_cause_is_named_and_only_its_weight_is_changed() -> None:
+    found = findings(GUILTY)
+    assert "'aux' makes gradients" in found["G103"].message
+    after = fixed(GUILTY)
+    weight = value(after["net.prototxt"], "loss_weight")
+    assert weight < 1000
+    assert after["net.prototxt"] == GUILTY["net.prototxt"].replace("loss_weight: 1000", f"loss_weight: {weight:g}")
+    assert value(after["solver.prototxt"], "base_lr") == 0.01
+
+
+def test_a_heavy_loss_that_does_no_harm_is_an_advice_and_not_changed_safely() -> None:
+    texts = {"solver.prototxt": solver("1e-6", "clip_gradients: 10\n"), "net.prototxt": net(losses=AUX)}
+    assert {code: finding.severity for code, finding in findings(texts).items()} == {"G103": "advice"}
+    assert fixed(texts) == texts
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        HEALTHY,
+        FAST,
+        GUILTY,
+        {"solver.prototxt": solver("0.1"), "net.prototxt": net(scale="")},
+        {"solver.prototxt": solver("3", 'type: "Nesterov"\n'), "net.prototxt": net(weight=" loss_weight: 30")},
+        {"solver.prototxt": solver("2", 'type: "Adam"\n'), "net.prototxt": net()},
+    ],
+)
+def test_what_was_fixed_is_safe_and_stays(texts: dict[str, str]) -> None:
+    after = fixed(texts)
+    assert {code for code, finding in findings(after).items() if finding.fix is None or finding.fix.safe} == set()
+    assert fixed(after) == after
+
+
+@pytest.mark.parametrize(
+    ("solver_text", "net_text"),
+    [
+        (solver("5", 'weights: "first.caffemodel"\n'), net()),
+        (solver("5"), net().replace('"ReLU"', '"Unheard"')),
+        (solver("5"), net().replace('"SoftmaxWithLoss"', '"Python"').replace('top: "loss"', 'top: "loss" loss_weight: 1')),
+    ],
+)
+def test_what_is_not_known_is_not_computed(solver_text: str, net_text: str) -> None:
+    found = findings({"solver.prototxt": solver_text, "net.prototxt": net_text})
+    assert not any("likely to explode" in finding.message for finding in found.values())
