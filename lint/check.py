@@ -52,6 +52,14 @@ class Options(NamedTuple):
     jobs: int = 1
     stdin_filename: str | None = None
     color: str = "auto"
+    watch: bool = False
+
+
+class Checked(NamedTuple):
+    """What a check came to: its exit status, and the paths of all files that it read, configuration included."""
+
+    status: int
+    read: tuple[str, ...]
 
 
 def check(paths: tuple[str, ...], options: Options) -> int:
@@ -66,6 +74,18 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         raise Trouble("--fix writes and --diff only shows: one of the two")
     if options.fix and options.add_ignore:
         raise Trouble("--fix repairs and --add-ignore accepts what is there: first the one, then the other")
+    if options.watch:
+        for option, given in (("--fix", options.fix), ("--add-ignore", options.add_ignore), ("-", "-" in paths)):
+            if given:
+                raise Trouble(f"--watch only looks, again and again: not together with {option}")
+        from .watching import watch
+
+        return watch(paths, options)
+    return check_once(paths, options).status
+
+
+def check_once(paths: tuple[str, ...], options: Options) -> Checked:
+    """Checks, reports and patches as the options say. Raises Trouble."""
     trouble: list[str] = []
     notes: list[str] = []
     try:
@@ -108,9 +128,8 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         notes.append("no solver or net of Caffe found there")
     for sentence in dict.fromkeys(notes + trouble):
         complain(sentence)
-    if trouble:
-        return EXIT_TROUBLE
-    return EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
+    status = EXIT_TROUBLE if trouble else EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
+    return Checked(status, (*sources, *settings.files()))
 
 
 def complain(sentence: str) -> None:
@@ -177,6 +196,10 @@ class _SettingsOfPaths:
             settings = load(config) if config else Settings()
             self._by_files[config, facts] = self._with_options(settings._replace(facts=read_data_facts(facts)))
         return self._by_files[config, facts]
+
+    def files(self) -> list[str]:
+        """The configuration files and the files of facts that were read."""
+        return [path for paths in self._by_files for path in paths if path is not None]
 
     def _facts(self, path: str) -> str | None:
         if self._options.data_facts or self._options.isolated:

@@ -132,6 +132,12 @@ def not_text(source: bytes) -> str:
 
 def find_files(folder: str) -> Iterator[str]:
     """Paths of the files below a folder that may hold text format, sorted; what .gitignore names is left out."""
+    for _, paths in walk(folder):
+        yield from paths
+
+
+def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """A folder and those below it that .gitignore does not name, each with the paths that `find_files` gives."""
     import pathspec
 
     ignores: dict[str, pathspec.GitIgnoreSpec] = {}
@@ -158,11 +164,8 @@ def find_files(folder: str) -> Iterator[str]:
             if name not in (".git", ".hg", ".svn", "node_modules")
             and not (ignores and ignored(os.path.normpath(os.path.join(current, name)), True))
         )
-        for name in sorted(names):
-            if name.endswith(SUFFIXES):
-                path = os.path.normpath(os.path.join(current, name))
-                if os.path.isfile(path) and not (ignores and ignored(path, False)):
-                    yield path
+        paths = [os.path.normpath(os.path.join(current, name)) for name in sorted(names) if name.endswith(SUFFIXES)]
+        yield current, [path for path in paths if os.path.isfile(path) and not (ignores and ignored(path, False))]
 
 
 class NetReference(NamedTuple):
@@ -257,6 +260,11 @@ def _by_name(root: str, *, deep: bool = True) -> dict[str, list[str]]:
             if name.endswith(SUFFIXES):
                 found.setdefault(name, []).append(os.path.join(current, name))
     return found
+
+
+def forget_folders() -> None:
+    """Lets folders be looked through again: in a run they are looked through once."""
+    _by_name.cache_clear()
 
 
 def _shown(path: str) -> str:
