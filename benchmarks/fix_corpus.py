@@ -53,7 +53,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "G101": ("clip_gradients",),
     "G102": ("base_lr", "layer.loss_weight"),
     "G103": ("layer.loss_weight",),
-    "G104": ("layer", "layer.bottom"),
+    # Behind a BatchNorm that it puts in, the bias before that is N502's.
+    "G104": ("layer", "layer.bottom", "layer.param", "layer.convolution_param.bias_*"),
     "G105": ("layer", "layer.bottom"),
     "N111": BLOBS,
     "N112": BLOBS,
