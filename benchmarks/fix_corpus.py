@@ -73,6 +73,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "layer.convolution_param.weight_filler", "layer.convolution_param.weight_filler.*",
         "layer.convolution_param.group", "layer.convolution_param.bias_*", "layer.param",
     ),
+    "N601": ("layer.*_param.num_output",),
     "S108": ("average_loss",),
     "S121": ("lr_policy",),
     "S126": ("stepvalue",),

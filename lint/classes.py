@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .graph import Blob, Layer, Net
+from .proto.binder import Message
 
 # The field that holds the axis of classes, for the layers that compare scores with labels of classes.
 _AXIS_OF = {
@@ -42,15 +43,32 @@ class LabelUse(NamedTuple):
     @property
     def scores_of(self) -> Layer | None:
         """The layer whose `num_output` is the number of classes, None if it is not found."""
-        blob: Blob | None = self.reader.bottoms[0]
-        while blob is not None and blob.producer is not None:
-            layer = blob.producer
-            if layer.type in _SCORING:
-                return layer
-            if layer.type not in _KEEPING_CHANNELS or not layer.bottoms:
-                return None
-            blob = layer.bottoms[0]
-        return None
+        return scores_of(self.reader)
+
+
+def scores_of(reader: Layer) -> Layer | None:
+    """The layer that makes the scores which another one reads, None if it is not found."""
+    blob: Blob | None = reader.bottoms[0]
+    while blob is not None and blob.producer is not None:
+        layer = blob.producer
+        if layer.type in _SCORING:
+            return layer
+        if layer.type not in _KEEPING_CHANNELS or not layer.bottoms:
+            return None
+        blob = layer.bottoms[0]
+    return None
+
+
+def settings_of_scores(layer: Layer) -> Message:
+    """The message with the `num_output` of a layer that makes scores."""
+    found: Message = layer.message[_SCORING[layer.type]]
+    return found
+
+
+def number_of_classes(reader: Layer) -> int | None:
+    """How many classes the scores have that a loss or an accuracy reads, None if it is not known."""
+    known = _classes(reader)
+    return _num_output(reader) if known is None else known
 
 
 def label_uses(net: Net) -> Iterator[LabelUse]:
@@ -59,8 +77,7 @@ def label_uses(net: Net) -> Iterator[LabelUse]:
         if layer.type not in _AXIS_OF or len(layer.bottoms) < 2:
             continue
         for top, whole in _sources(layer.bottoms[1], True):
-            use = LabelUse(top, layer, _classes(layer), _ignored(layer), whole)
-            yield use._replace(classes=_num_output(use)) if use.classes is None else use
+            yield LabelUse(top, layer, number_of_classes(layer), _ignored(layer), whole)
 
 
 def _sources(blob: Blob, whole: bool) -> Iterator[tuple[Blob, bool]]:
@@ -85,13 +102,13 @@ def _classes(layer: Layer) -> int | None:
     return shape[axis] if -len(shape) <= axis < len(shape) else None
 
 
-def _num_output(use: LabelUse) -> int | None:
+def _num_output(reader: Layer) -> int | None:
     """The classes where shapes are not known: the outputs of the layer that makes the scores."""
-    scores = use.scores_of
-    name = _AXIS_OF[use.reader.type]
-    if scores is None or (name and use.reader.message[name].get("axis", 1) != 1):
+    scores = scores_of(reader)
+    name = _AXIS_OF[reader.type]
+    if scores is None or (name and reader.message[name].get("axis", 1) != 1):
         return None
-    param = scores.message[_SCORING[scores.type]]
+    param = settings_of_scores(scores)
     number = param.get("num_output")
     return number if isinstance(number, int) and number and param.get("axis", 1) == 1 else None
 
