@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .config import ConfigError, Settings, find_config, find_facts, load
 from .engine import Files, Unit, UnitResult, find_units, run_units
 from .findings import Finding
-from .report import Summary, counted, render
+from .report import Summary, counted, render, summary_line
 
 if TYPE_CHECKING:
     from .data_facts import DataFacts
@@ -53,6 +53,7 @@ class Options(NamedTuple):
     stdin_filename: str | None = None
     color: str = "auto"
     watch: bool = False
+    interactive: bool = False
 
 
 class Checked(NamedTuple):
@@ -74,14 +75,26 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         raise Trouble("--fix writes and --diff only shows: one of the two")
     if options.fix and options.add_ignore:
         raise Trouble("--fix repairs and --add-ignore accepts what is there: first the one, then the other")
+    if options.interactive:
+        _hold_apart("--interactive asks what to do with each fix", paths, options, *_NOT_IN_A_TALK)
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise Trouble("--interactive asks questions, and there is no terminal to answer them")
     if options.watch:
-        for option, given in (("--fix", options.fix), ("--add-ignore", options.add_ignore), ("-", "-" in paths)):
-            if given:
-                raise Trouble(f"--watch only looks, again and again: not together with {option}")
+        _hold_apart("--watch only looks, again and again", paths, options, "fix", "add_ignore")
         from .watching import watch
 
         return watch(paths, options)
     return check_once(paths, options).status
+
+
+_NOT_IN_A_TALK = ("fix", "diff", "add_ignore", "watch", "statistics", "output_file")
+
+
+def _hold_apart(what: str, paths: tuple[str, ...], options: Options, *others: str) -> None:
+    """Raises Trouble for options, or a `-`, that make no sense together with another."""
+    given = [f"--{name.replace('_', '-')}" for name in others if getattr(options, name)]
+    for other in (*given, *(path for path in paths if path == "-")):
+        raise Trouble(f"{what}: not together with {other}")
 
 
 def check_once(paths: tuple[str, ...], options: Options) -> Checked:
@@ -114,7 +127,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
         _show_diff(patched, sources, _colour(options))
         failed = bool(patched)
     else:
-        if options.fix or options.add_ignore:
+        if options.fix or options.add_ignore or options.interactive:
             _write(patched, sources, options.output_dir, piped, trouble)
         summary = Summary(
             {**sources, **patched},
@@ -277,6 +290,10 @@ def _standard_input(path: str, files: Files, options: Options) -> str:
 
 def _run(units: list[Unit], files: Files, settings: _SettingsOfPaths, options: Options) -> list[UnitResult]:
     work = [(unit, settings.of(unit.paths[0])) for unit in units]
+    if options.interactive:
+        from .interactive import fix_as_chosen
+
+        return fix_as_chosen(work, files, unsafe=options.unsafe_fixes, colour=_colour(options))
     fixes = options.fix or (options.diff and not options.add_ignore)
     patch = ("unsafe" if options.unsafe_fixes else "safe") if fixes else ""
     return run_units(work, files, patch, options.jobs or os.cpu_count() or 1)
@@ -289,7 +306,9 @@ def _colour(options: Options) -> bool:
 
 
 def _show(findings: list[Finding], summary: Summary, options: Options, *, to_stderr: bool) -> None:
-    if options.statistics:
+    if options.interactive:  # everything else was shown with its question
+        text = f"\n{summary_line(findings, summary)}\n"
+    elif options.statistics:
         from .report.statistics import render as render_statistics
 
         text = render_statistics(findings, summary)

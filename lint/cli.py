@@ -159,6 +159,7 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     show_default=True,
     help="Processes; 0: one for each core.",
 )
+@click.option("--interactive", is_flag=True, help="Ask for each fix, with its patch, whether to take it.")
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C (needs caffe-lint[watch]).")
 @click.option("--stdin-filename", metavar="PATH", help="The path that standard input (-) stands for.")
 @click.option(

@@ -16,12 +16,13 @@ TAB = 4
 
 def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
     """The report."""
-    blocks = [_finding(finding, colour) for finding in findings]
+    blocks = [block(finding, colour) for finding in findings]
     blocks.append(summary_line(findings, summary))
     return "\n\n".join(blocks) + "\n"
 
 
-def _finding(finding: Finding, colour: bool) -> str:
+def block(finding: Finding, colour: bool) -> str:
+    """A finding, without a line feed at its end."""
     place = finding.place
     head = paint(f"{finding.severity}[{finding.code}]", finding.severity, colour)
     lines = [f"{head} {paint(finding.name, 'path', colour)}: {finding.message}"]
