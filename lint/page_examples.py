@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from .check import Trouble
 from .config import FACTS_NAME
 from .pages import USUAL_NET, USUAL_NET_NAME
 from .rule import Rule
@@ -24,14 +25,10 @@ class Ran(NamedTuple):
     files: dict[str, str]
 
 
-class MissingLibrary(Exception):
-    """The data of an example are written by a library that is not installed; says which."""
-
-
 def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
     """Runs the command that has the rule on the files of an example, with further options.
 
-    Files whose names end in `.py` are run before, and make data. Raises MissingLibrary.
+    Files whose names end in `.py` are run before, and make data. Raises Trouble where a library for data is missing.
     """
     from .cli import run
 
@@ -78,7 +75,7 @@ def _write(files: dict[str, str]) -> None:
             try:
                 exec(compile(text, name, "exec"), {"__name__": "__main__"})  # the program of a docstring of ours
             except ImportError as error:
-                raise MissingLibrary(f"the data of this example need {error.name}: caffe-lint[data]") from None
+                raise Trouble(f"the data of this example need {error.name}: pip install 'caffe-lint[data]'") from None
 
 
 def _text(name: str) -> str:

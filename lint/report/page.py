@@ -9,7 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from ..page_examples import MissingLibrary, run_example
+from ..check import Trouble
+from ..page_examples import run_example
 from ..pages import BAD, OPTIONS, USUAL_NET_NAME, blocks, read_page
 from ..rule import FAMILIES, Option, Rule
 from .colours import paint
@@ -111,7 +112,7 @@ def _printed(rule: Rule) -> str:
     page = read_page(rule.page)
     try:
         ran = run_example(rule, page.bad)
-    except MissingLibrary as error:
+    except Trouble as error:
         return f"Not shown: {error}."
     shown = textwrap.indent(f"$ {ran.command}\n{ran.output}".rstrip("\n"), "    ", lambda line: True)
     if USUAL_NET_NAME not in page.bad and any(USUAL_NET_NAME in text for text in page.bad.values()):

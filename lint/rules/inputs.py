@@ -51,6 +51,61 @@ def data_missing(data: LayerData) -> Iterator[Hit]:
 
     Caffe stops: when it builds the net for a source, or in the middle of an epoch for an image.
 
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    ## Use instead
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    There is no fix: a name in the list may be wrong, or a file lost.
+
+    ## When to ignore it
+
+    Never: Caffe stops.
+
     ## Sources
 
     data_layer.cpp, image_data_layer.cpp, hdf5_data_layer.cpp, window_data_layer.cpp: DataLayerSetUp, load_batch.
@@ -75,9 +130,73 @@ def data_backend(data: LayerData) -> Iterator[Hit]:
 
     Caffe stops when it builds the net; opening an LMDB as LevelDB may leave new files in its folder.
 
-    ## Fix
+    ## Example
 
-    Writes the backend that the source has. Safe: it would not open otherwise.
+    `make_data.py`:
+
+        import lmdb
+        from caffe_lint.proto.caffe_pb2 import Datum
+
+        with lmdb.open("train_lmdb", map_size=1 << 20) as database, database.begin(write=True) as writing:
+            for number in range(4):
+                item = Datum(channels=1, height=2, width=2, data=bytes(4 * [number]), label=number % 2)
+                writing.put(b"%08d" % number, item.SerializeToString())
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix writes the backend that the source has. It is safe: the source would not open otherwise.
+
+    ## When to ignore it
+
+    Never: Caffe stops.
 
     ## Sources
 
@@ -108,6 +227,65 @@ def data_not_finite(data: LayerData) -> Iterator[Hit]:
 
     Out of a healthy training every weight becomes NaN in the iteration that meets the item, every time.
 
+    ## Example
+
+    `make_data.py`:
+
+        import h5py
+        import numpy
+
+        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+        data[5, 2] = numpy.nan
+        with h5py.File("train.h5", "w") as file:
+            file["data"] = data
+            file["label"] = numpy.arange(8) % 2
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "HDF5Data"
+          top: "data"
+          top: "label"
+          hdf5_data_param { source: "list.txt" batch_size: 4 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        train.h5
+
+    ## Use instead
+
+    `make_data.py`:
+
+        import h5py
+        import numpy
+
+        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+        with h5py.File("train.h5", "w") as file:
+            file["data"] = data
+            file["label"] = numpy.arange(8) % 2
+
+    There is no fix: what makes the data has to be repaired.
+
+    ## When to ignore it
+
+    Never: every weight is NaN after the iteration that meets one.
+
     ## Sources
 
     Seen with the real Caffe: the run-up is healthy, the first bad line of the log is a data layer's top.
@@ -129,6 +307,65 @@ def data_broken(data: LayerData) -> Iterator[Hit]:
     ## Why it hurts
 
     Caffe stops at most of them, in the middle of an epoch. An image that breaks off it reads, with the rest grey.
+
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        <html>404 Not Found</html>
+
+    ## Use instead
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    There is no fix: the items have to be made anew, or taken out.
+
+    ## When to ignore it
+
+    The images that break off are to be used as they are, the rest grey.
 
     ## Sources
 
@@ -166,6 +403,65 @@ def data_out_of_proportion(data: LayerData, *, factor: float) -> Iterator[Hit]:
 
     One of them makes a gradient that throws the weights away, often in the same iteration of every epoch.
 
+    ## Example
+
+    `make_data.py`:
+
+        import h5py
+        import numpy
+
+        data = numpy.random.default_rng(0).normal(size=(200, 4)).astype("float32")
+        data[5, 2] = 1e6
+        with h5py.File("train.h5", "w") as file:
+            file["data"] = data
+            file["label"] = numpy.arange(200) % 2
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "HDF5Data"
+          top: "data"
+          top: "label"
+          hdf5_data_param { source: "list.txt" batch_size: 4 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        train.h5
+
+    ## Use instead
+
+    `make_data.py`:
+
+        import h5py
+        import numpy
+
+        data = numpy.random.default_rng(0).normal(size=(200, 4)).astype("float32")
+        with h5py.File("train.h5", "w") as file:
+            file["data"] = data
+            file["label"] = numpy.arange(200) % 2
+
+    or bound the values before the net learns from them. There is no fix: only you know what they ought to be.
+
+    ## When to ignore it
+
+    The values are right, and the loss bounds its gradient (a Huber loss, say) or the solver has clip_gradients.
+
     ## Options
 
     `factor`: 1000 by default.
@@ -197,6 +493,68 @@ def data_list_format(data: LayerData) -> Iterator[Hit]:
 
     What does not follow the last space is taken for the path, and Caffe stops when it looks for that file.
 
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+        b.ppm
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    ## Use instead
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+        b.ppm 1
+
+    There is no fix: only you know the label.
+
+    ## When to ignore it
+
+    Never for a line without a label. Paths with spaces are fine in Caffe 1.0 and later.
+
     ## Sources
 
     image_data_layer.cpp, window_data_layer.cpp: DataLayerSetUp.
@@ -223,6 +581,86 @@ def label_out_of_range(data: LayerData) -> Iterator[Hit]:
 
     A release build does not check: on a CPU it reads what lies beside the scores, and the loss means nothing; on a
     GPU it is NaN or negative. Some stop with `malloc(): corrupted top size`.
+
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+        b.ppm 2
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 3 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    or another label, or `ignore_label`. There is no fix: only you know how many classes there are.
+
+    ## When to ignore it
+
+    Never: the loss reads memory that is not its own.
 
     ## Sources
 
@@ -263,6 +701,68 @@ def label_not_integer(data: LayerData) -> Iterator[Hit]:
 
     Caffe cuts them off without a word: 0.9 is class 0, and a word is class 0 as well.
 
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+        a.ppm cat
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    ## Use instead
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+        a.ppm 0
+
+    There is no fix: only you know which class it is.
+
+    ## When to ignore it
+
+    Never: a word is class 0.
+
     ## Sources
 
     softmax_loss_layer.cpp, Forward_cpu (static_cast<int>); image_data_layer.cpp (atoi).
@@ -292,6 +792,67 @@ def label_distribution(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     ## Why it hurts
 
     What never occurs is never learnt. With heavy imbalance the net learns to name the frequent class.
+
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 3 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    ## Use instead
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+        b.ppm 2
+
+    or fewer classes. There is no fix: the data have to be completed.
+
+    ## When to ignore it
+
+    The classes are to be learnt later, from other data.
 
     ## Options
 
@@ -340,11 +901,95 @@ def data_sizes(data: LayerData) -> Iterator[Hit]:
 
     Caffe stops at the first of them, in the middle of an epoch.
 
-    ## Fix
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 2 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+        c.ppm 1
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    `c.ppm`:
+
+        P3
+        3 2
+        255
+        0 0 0    20 20 20    30 30 30
+        40 40 40    60 60 60    70 70 70
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          image_data_param { source: "list.txt" batch_size: 2 new_height: 2 new_width: 2 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
 
     For ImageData: writes `new_height` and `new_width`, the size of most images, or the crop's where that is larger.
     Unsafe: it changes what the net sees. For a database with grayscale among colour images: `force_color: true` in
     transform_param, which Caffe applies to encoded images only; safe.
+
+    ## When to ignore it
+
+    Never: Caffe stops. With `batch_size: 1`, items of several sizes are fine and not reported.
 
     ## Sources
 
@@ -387,11 +1032,9 @@ def data_sizes(data: LayerData) -> Iterator[Hit]:
             )
             fix = _resize(data, max(crop, main[1]), max(crop, main[2])) if images else None
             yield Hit(data.net.file, transform.span("crop_size"), message, stops, fix=fix)
-    elif len({shape[1:] for shape in shapes}) > 1 and (data.batch or 1) >= 1:
+    elif len({shape[1:] for shape in shapes}) > 1 and data.batch != 1:
         shown = ", ".join(f"{shape[1]} x {shape[2]} ({seen[1]})" for shape, seen in list(shapes.items())[:3])
         message = f"{data.name}: items have {len({shape[1:] for shape in shapes})} sizes and are not cropped: {shown}"
-        if data.batch == 1:
-            return
         fix = _resize(data, main[1], main[2]) if images else None
         yield Hit(data.net.file, data.place, message, "A batch takes items of one size. " + stops, fix=fix)
 
@@ -418,9 +1061,86 @@ def mean_does_not_fit(data: LayerData) -> Iterator[Hit]:
 
     Caffe stops, for the file when it builds the net, for the rest at the first item.
 
-    ## Fix
+    ## Example
 
-    Where all values are the same, one is left, which counts for every channel.
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          transform_param { mean_value: 104 mean_value: 104 }
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        a.ppm 0
+        b.ppm 1
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          transform_param { mean_value: 104 }
+          image_data_param { source: "list.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    Where all values are the same, the fix leaves one, which counts for every channel: it is safe.
+
+    ## When to ignore it
+
+    Never: Caffe stops.
 
     ## Sources
 
@@ -482,6 +1202,64 @@ def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
 
     Caffe stops, for a later file of the list in the middle of an epoch.
 
+    ## Example
+
+    `make_data.py`:
+
+        import h5py
+        import numpy
+
+        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+        with h5py.File("train.h5", "w") as file:
+            file["data"] = data
+            file["labels"] = numpy.arange(8) % 2
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "HDF5Data"
+          top: "data"
+          top: "label"
+          hdf5_data_param { source: "list.txt" batch_size: 4 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `list.txt`:
+
+        train.h5
+
+    ## Use instead
+
+    `make_data.py`:
+
+        import h5py
+        import numpy
+
+        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+        with h5py.File("train.h5", "w") as file:
+            file["data"] = data
+            file["label"] = numpy.arange(8) % 2
+
+    or another name for the top. There is no fix: only you know which dataset is meant.
+
+    ## When to ignore it
+
+    The file is there for another net, and the list is to be divided.
+
     ## Sources
 
     hdf5_data_layer.cpp, LoadHDF5FileData; util/hdf5.cpp, hdf5_load_nd_dataset_helper.
@@ -520,6 +1298,88 @@ def data_does_not_fit_net(data: LayerData) -> Iterator[Hit]:
 
     Caffe stops when it builds the net.
 
+    ## Example
+
+    `make_data.py`:
+
+        import lmdb
+        from caffe_lint.proto.caffe_pb2 import Datum
+
+        with lmdb.open("train_lmdb", map_size=1 << 20) as database, database.begin(write=True) as writing:
+            for number in range(4):
+                item = Datum(channels=1, height=2, width=2, data=bytes(4 * [number]), label=number % 2)
+                writing.put(b"%08d" % number, item.SerializeToString())
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }
+        }
+        layer {
+          name: "conv"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv"
+          convolution_param { num_output: 4 kernel_size: 1 group: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }
+        }
+        layer {
+          name: "conv"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv"
+          convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    There is no fix: it is a decision of the architecture.
+
+    ## When to ignore it
+
+    Never: Caffe does not build the net from these data.
+
     ## Sources
 
     As for E205 to E209.
@@ -546,9 +1406,114 @@ def test_iterations(data: LayerData) -> Iterator[Hit]:
 
     A part of the data is never tested in that pass, or some count twice: the accuracy is that of other data each time.
 
-    ## Fix
+    ## Example
 
-    Writes the number of batches, rounded up.
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 1
+        test_interval: 500
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          image_data_param { source: "train.txt" batch_size: 1 }
+        }
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          image_data_param { source: "test.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `train.txt`:
+
+        a.ppm 0
+        b.ppm 1
+
+    `test.txt`:
+
+        c.ppm 0
+        d.ppm 1
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    `c.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    90 90 90
+
+    `d.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    80 80 80
+
+    ## Use instead
+
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 2
+        test_interval: 500
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
+
+    ## When to ignore it
+
+    The test data are so many that a part of them is enough.
 
     ## Sources
 
@@ -587,6 +1552,111 @@ def train_test_overlap(data: LayerData) -> Iterator[Hit]:
     ## Why it hurts
 
     The accuracy is of what was learnt by heart, and does not show overfitting.
+
+    ## Example
+
+    `solver.prototxt`:
+
+        net: "net.prototxt"
+        test_iter: 2
+        test_interval: 500
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          image_data_param { source: "train.txt" batch_size: 1 }
+        }
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          image_data_param { source: "test.txt" batch_size: 1 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    `train.txt`:
+
+        a.ppm 0
+        b.ppm 1
+
+    `test.txt`:
+
+        c.ppm 0
+        d.ppm 1
+
+    `a.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    9 9 9
+
+    `b.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    `c.ppm`:
+
+        P3
+        2 2
+        255
+        255 0 0    0 255 0
+        0 0 255    90 90 90
+
+    `d.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    60 60 60
+
+    ## Use instead
+
+    `d.ppm`:
+
+        P3
+        2 2
+        255
+        0 0 0    20 20 20
+        40 40 40    80 80 80
+
+    There is no fix: the items have to be taken out of one of the two.
+
+    ## When to ignore it
+
+    The test is there to show how well the training data are learnt.
 
     ## Sources
 
