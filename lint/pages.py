@@ -97,9 +97,7 @@ def read_page(page: str) -> Page:
     bad = _files(sections.get(BAD, ""))
     good = {**bad, **_files(sections.get(GOOD, ""))}
     comes_with = _COMES_WITH.search(sections.get(BAD, ""))
-    return Page(
-        summary.strip(), sections, bad, good, tuple(comes_with[1].split(", ")) if comes_with else ()
-    )
+    return Page(summary.strip(), sections, bad, good, tuple(comes_with[1].split(", ")) if comes_with else ())
 
 
 def blocks(section: str) -> list[tuple[bool, str]]:

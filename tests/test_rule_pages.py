@@ -158,7 +158,9 @@ def test_sections_out_of_order_are_refused() -> None:
 
 
 def test_a_page_without_code_is_refused() -> None:
-    assert "below 'Example'" in fault_of(PAGE.replace("    name", "name").replace("    in", "in"), fixes=False, options=False)
+    assert "below 'Example'" in fault_of(
+        PAGE.replace("    name", "name").replace("    in", "in"), fixes=False, options=False
+    )
 
 
 def test_a_fix_without_an_example_is_refused() -> None:

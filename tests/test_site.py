@@ -62,8 +62,14 @@ def test_a_page_shows_example_output_and_repair_with_the_changed_lines_marked(pa
 
 def test_a_page_says_what_kind_of_rule_it_is(pages: dict[str, str]) -> None:
     assert "| error | safe or unsafe, by the case | on | [E:" in pages["rules/E201.md"]
-    assert "| advice | safe or unsafe, by the case | off, unless selected | [P:" in pages["rules/P201.md"]
-    assert "| option | type | default | meaning |\n|---|---|---|---|\n| `value` | float | `10.0` |" in pages["rules/G101.md"]
+    assert (
+        "| advice | safe or unsafe, by the case, if selected by code or name | off, unless selected | [P:"
+        in pages["rules/P201.md"]
+    )
+    assert (
+        "| option | type | default | meaning |\n|---|---|---|---|\n| `factor` | float | `1000.0` |"
+        in pages["rules/D105.md"]
+    )
 
 
 def test_codes_lead_to_their_pages_but_not_in_code(site: ModuleType) -> None:
@@ -93,5 +99,7 @@ def test_what_is_built_replaces_what_was_there(site: ModuleType, pages: dict[str
     (tmp_path / "docs" / "old.md").write_text("old")
     site.build(tmp_path / "docs")
     assert not (tmp_path / "docs" / "old.md").exists()
-    assert {str(path.relative_to(tmp_path / "docs" / "source")) for path in (tmp_path / "docs").rglob("*.md")} == set(pages)
+    assert {str(path.relative_to(tmp_path / "docs" / "source")) for path in (tmp_path / "docs").rglob("*.md")} == set(
+        pages
+    )
     assert (tmp_path / "docs" / "source" / "assets" / "rules.js").exists()

@@ -60,6 +60,7 @@ def pages() -> dict[str, str]:
 def rule_page(rule: Rule) -> str:
     """The page of a rule."""
     letter = rule.code[0]
+    fixes = _FIXES[rule.fixes] + (", if selected by code or name" if rule.by_name else "")
     lines = [
         f"# {rule.code} {rule.name}",
         "",
@@ -67,7 +68,7 @@ def rule_page(rule: Rule) -> str:
         "",
         "| severity | fix | by default | family |",
         "|---|---|---|---|",
-        f"| {rule.severity} | {_FIXES[rule.fixes]} | {'on' if rule.default else 'off, unless selected'} "
+        f"| {rule.severity} | {fixes} | {'on' if rule.default else 'off, unless selected'} "
         f"| [{letter}: {FAMILIES[letter]}](index.md#{letter.lower()}) |",
     ]
     for name, text in sections(rule).items():

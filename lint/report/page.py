@@ -19,6 +19,8 @@ FORMATS = ("text", "markdown", "json")
 PRINTED = "What it prints"
 
 _INDENT = "  "
+
+
 def render(format: str, rules: list[Rule], *, colour: bool = False, width: int = 100) -> str:
     """Pages in one of FORMATS."""
     if format == "json":
