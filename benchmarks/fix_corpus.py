@@ -82,6 +82,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "S134": ("momentum",),
     "S136": ("momentum",),
     "S137": ("regularization_type",),
+    "S141": ("snapshot_after_train",),
+    "S142": ("display",),
+    "S143": ("debug_info",),
 }
 
 

@@ -99,6 +99,22 @@ def test_a_good_solver_has_no_finding() -> None:
         ({"stepvalue": "100"}, "S124", "advice"),
         ({"power": "1"}, "S124", "advice"),
         ({"base_lr": None}, "S125", "error"),
+        ({"test_interval": "301"}, "S105", "advice"),
+        ({"test_interval": "3000", "test_initialization": "false"}, "S105", "advice"),
+        ({"gamma": "0"}, "S128", "warning"),
+        ({"stepsize": "1"}, "S128", "warning"),
+        ({"stepsize": "1", "gamma": "10"}, "S128", "error"),
+        ({"lr_policy": '"exp"', "gamma": "0.5", "stepsize": None}, "S128", "advice"),
+        ({"lr_policy": '"exp"', "gamma": "1.5", "stepsize": None}, "S128", "error"),
+        ({"lr_policy": '"sigmoid"', "gamma": "1", "stepsize": "200"}, "S128", "warning"),
+        ({"snapshot_after_train": "false"}, "S141", "warning"),
+        ({"snapshot_after_train": "false", "snapshot": "500"}, "S141", "warning"),
+        ({"snapshot": "301"}, "S141", "advice"),
+        ({"display": "0"}, "S142", "advice"),
+        ({"display": "301"}, "S142", "advice"),
+        ({"debug_info": "true", "display": "1", "max_iter": "3000"}, "S143", "advice"),
+        ({"weight_decay": "5"}, "S144", "warning"),
+        ({"weight_decay": "0.1", "type": '"Nesterov"'}, "S144", "warning"),
         ({"base_lr": "0"}, "S125", "error"),
         ({"base_lr": "-0.01"}, "S125", "error"),
         ({"base_lr": "nan"}, "S125", "error"),
@@ -112,8 +128,8 @@ def test_a_good_solver_has_no_finding() -> None:
         ({"type": '"sgd"'}, "S131", "error"),
         ({"type": '"AdamW"'}, "S131", "error"),
         ({"solver_type": "SGD"}, "S132", "error"),
-        ({"momentum2": "0.99"}, "S133", "advice"),
-        ({"delta": "1e-4"}, "S133", "advice"),
+        ({"momentum2": "0.99"}, "S124", "advice"),
+        ({"delta": "1e-4"}, "S124", "advice"),
         ({"type": '"AdaGrad"'}, "S134", "error"),
         ({"type": '"RMSProp"', "momentum": None, "rms_decay": "1"}, "S134", "error"),
         ({"momentum": "1"}, "S135", "error"),
@@ -143,7 +159,12 @@ def test_one_mistake_is_one_finding(fields: dict[str, str | None], code: str, se
         {"test_iter": "10\ntest_iter: 10", "test_net": '"other.prototxt"'},
         {"net": None, "train_net": '"net.prototxt"', "test_iter": None, "test_interval": None},
         {"test_state": '{ stage: "a" }'},
-        {"snapshot_prefix": None, "snapshot_after_train": "false"},
+        {"snapshot": "300"},
+        {"display": "300"},
+        {"debug_info": "true", "display": "1"},
+        {"test_interval": "10000", "test_initialization": "false"},
+        {"test_interval": "300"},
+        {"lr_policy": '"exp"', "gamma": "0.8", "stepsize": None},
         {"debug_info": "true", "display": "10"},
         {"lr_policy": '"multistep"', "stepsize": None, "stepvalue": "100\nstepvalue: 300"},
         {"gamma": "1", "stepsize": "1000"},
@@ -151,7 +172,8 @@ def test_one_mistake_is_one_finding(fields: dict[str, str | None], code: str, se
         {"type": '"RMSProp"', "momentum": None, "rms_decay": "0"},
         {"type": None, "solver_type": "NESTEROV"},
         {"regularization_type": '"L1"'},
-        {"weight_decay": "5"},  # stuck, but not growing
+        {"weight_decay": "0.09"},
+        {"type": '"Adam"', "weight_decay": "0.5"},  # which scales the decay like a gradient
         {"momentum": None},
     ],
 )
@@ -411,3 +433,40 @@ def test_solvers_that_people_trained_with_have_no_error(
             wrong[path] = errors
     assert len(paths) > 600
     assert wrong == {}
+
+
+def test_a_rate_that_fades_late_has_had_its_effect() -> None:
+    late = solver(lr_policy='"exp"', gamma="0.8", stepsize=None, max_iter="1000")
+    assert verdicts(late) == [("S128", "advice")]
+    assert verdicts(late.replace("1000", "100000")) == [("S128", "warning")]
+
+
+def test_the_reason_says_how_to_see_the_rates() -> None:
+    (finding,) = found(solver(gamma="0"))
+    assert finding.place.line == 9
+    assert "from iteration 100 on, of 300" in finding.message
+    assert "`caffe-lint schedule solver.prototxt`" in finding.reason
+
+
+def test_the_fix_lets_caffe_save_the_end() -> None:
+    text = solver(snapshot_after_train="false")
+    assert fixed(text) == text
+    assert fixed(text, unsafe=True) == text.replace("false", "true")
+
+
+def test_the_fix_displays_a_hundred_times_at_least() -> None:
+    assert "display: 3\n" in fixed(solver(display="0"), unsafe=True)
+    assert "display: 20\n" in fixed(solver(display="0", max_iter="90000", stepsize="50000"), unsafe=True)
+
+
+def test_debug_info_is_switched_off_for_who_asks_by_name() -> None:
+    text = solver(debug_info="true", display="1", max_iter="5000")
+    assert fixed(text, unsafe=True) == text
+    assert fix(text, "solver.prototxt", select=("debug-info-left-on",)) == text.replace("info: true", "info: false")
+    assert check(text, "solver.prototxt", select=("S143",), options={"S143": {"most": 5000}}) == []
+
+
+def test_the_decay_is_told_in_iterations() -> None:
+    (finding,) = found(solver(weight_decay="0.5"))
+    assert "halves the weights in 14 iterations" in finding.message
+    assert check(solver(weight_decay="0.5"), "solver.prototxt", select=("S144",), options={"S144": {"most": 1.0}}) == []

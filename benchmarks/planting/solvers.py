@@ -253,7 +253,7 @@ def type_in_both_forms(case: Case) -> bytes:
     return _with(case, f'type: "{one}"\nsolver_type: {two}', "type", "solver_type")
 
 
-@plants("S133", "solver")
+@plants("S124", "solver")
 def setting_of_another_type(case: Case) -> bytes:
     case.need("solver_type" not in case.message)
     text = case.pick(

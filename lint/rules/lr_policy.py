@@ -8,25 +8,12 @@ from collections.abc import Iterator
 from ..findings import SEVERITIES, Hit
 from ..fixes.edit import Change, Edit
 from ..fixes.fields import Patch, number_text, set_field
+from ..ignored import ignored_in_solver
 from ..job import SolverFile
 from ..proto.binder import Message, nearest_name
 from ..rule import rule
 from ..schedule import POLICIES, Policy, fired_steps, learning_rate
 from ..written import is_absent, place_beside
-
-# The fields that belong to a schedule: what the policy of a solver does not read of these is ignored.
-_SCHEDULE_FIELDS = (
-    "gamma",
-    "power",
-    "stepsize",
-    "stepvalue",
-    "plateau_winsize",
-    "stagelr",
-    "stageiter",
-    "period",
-    "p_mult",
-    "max_lr",
-)
 
 
 @rule("S121", "unknown-lr-policy", subject="solver", severity="error", fixes="safe, unsafe")
@@ -362,28 +349,30 @@ def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
         )
 
 
-@rule("S124", "schedule-field-ignored", subject="solver", severity="advice")
-def schedule_field_ignored(solver: SolverFile) -> Iterator[Hit]:
-    """A field of a schedule that the solver's policy does not read.
+@rule("S124", "field-ignored", subject="solver", severity="advice")
+def field_ignored(solver: SolverFile) -> Iterator[Hit]:
+    """A field that the solver's policy or type does not read.
 
     ## What it finds
 
-    `gamma`, `power`, `stepsize`, `stepvalue` and forks' fields beside a policy that does without them.
+    - `gamma`, `power`, `stepsize`, `stepvalue` and forks' fields of a schedule, beside a policy that does without them,
+    - `momentum2` where the type is not Adam, `rms_decay` where it is not RMSProp, `delta` with SGD and Nesterov.
 
     ## Why it hurts
 
-    It does nothing, without a word. Either it is left over, or the policy is not the one that was meant:
+    It does nothing, without a word. Either it is left over, or the policy or the type is not the one that was meant:
     `stepvalue` with policy step drops the rate nowhere.
 
     ## Example
 
         net: "train_val.prototxt"
         base_lr: 0.01
-        lr_policy: "fixed"
+        lr_policy: "step"
         gamma: 0.1
         stepsize: 10000
+        stepvalue: 25000
         max_iter: 40000
-        clip_gradients: 10
+        clip_gradients: 35
         snapshot_prefix: "lenet"
 
     ## Use instead
@@ -394,33 +383,26 @@ def schedule_field_ignored(solver: SolverFile) -> Iterator[Hit]:
         gamma: 0.1
         stepsize: 10000
         max_iter: 40000
-        clip_gradients: 10
+        clip_gradients: 35
         snapshot_prefix: "lenet"
 
-    or take the fields out. There is no fix, as there are these two ways.
+    Or `lr_policy: "multistep"` without `stepsize`. There is no fix, as there are these two ways.
 
     ## When to ignore it
 
-    The field is kept for the day when the policy is changed back.
+    The field waits there for another policy or type that is tried in turn.
 
     ## Sources
 
-    sgd_solver.cpp, SGDSolver::GetLearningRate. What each policy reads: `lint/schedule.py`.
+    sgd_solver.cpp, SGDSolver::GetLearningRate; solvers/*.cpp, ComputeUpdateValue of each type. What is read by which
+    is written in `lint/schedule.py` and `lint/solver_types.py`.
     """
     message = solver.message
     policy = POLICIES.get(message["lr_policy"])
-    if policy is None:
-        return
-    reads = {*policy.needs, *policy.reads}
-    missing = {name for name in policy.needs if is_absent(message, name)}
-    for name in _SCHEDULE_FIELDS:
-        if name not in message.entries or name in reads or _SIBLINGS.get(name) in missing:
-            continue
-        readers = [other.name for other in POLICIES.values() if name in (*other.needs, *other.reads)]
-        shown = f"policy '{policy.name}' does not read {name}"
-        yield Hit(
-            solver.file, message.span(name), shown, f"It is read by {', '.join(readers)} and ignored here."
-        )
+    missing = {name for name in policy.needs if is_absent(message, name)} if policy else set()
+    for found in ignored_in_solver(message):
+        if _SIBLINGS.get(found.field) not in missing:  # which is told by S122
+            yield Hit(solver.file, message.span(found.field), found.what, found.meaning)
 
 
 @rule("S125", "base-lr-zero", subject="solver", severity="error")

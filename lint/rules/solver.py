@@ -262,12 +262,14 @@ def never_tests(solver: SolverFile) -> Iterator[Hit]:
 
     ## What it finds
 
-    A `test_interval` without any `test_iter`, and a `test_iter` of 0.
+    A `test_interval` without any `test_iter`, a `test_iter` of 0, and a `test_interval` larger than `max_iter`. With
+    `test_initialization: false` and an interval of more than ten times `max_iter` tests are switched off on purpose.
 
     ## Why it hurts
 
     Without `test_iter` no test net is built, without a word. With `test_iter: 0` it is built, takes its
-    memory, and is run for no batch: no score is printed.
+    memory, and is run for no batch: no score is printed. With an interval that is never reached, at most the net
+    before its training is tested.
 
     ## Example
 
@@ -310,6 +312,11 @@ def never_tests(solver: SolverFile) -> Iterator[Hit]:
         if value <= 0:
             reason = "The test net is built, but run for no batch, and no score is printed."
             yield Hit(solver.file, message.span("test_iter", index), f"test_iter is {value}", reason)
+    interval, length, first = message["test_interval"], message["max_iter"], message["test_initialization"]
+    if message["test_iter"] and interval > length > 0 and (first or interval <= 10 * length):
+        shown = f"test_interval is {interval:,}, but the training ends at max_iter {length:,}"
+        reason = "Caffe tests the net before its training, and never again." if first else "Caffe never tests."
+        yield Hit(solver.file, message.span("test_interval"), shown, reason)
 
 
 @rule("S106", "max-iter-zero", subject="solver", severity="error")
@@ -509,7 +516,7 @@ def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
 
         net: "train_val.prototxt"
         debug_info: true
-        display: 1
+        display: 100
         base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 40000

@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..findings import Hit
 from ..fixes.fields import number_text, remove_field, set_field
 from ..job import SolverFile
 from ..proto.binder import nearest_name
 from ..proto.upgrade import SOLVER_TYPES as TYPE_OF_ENUM
+from ..rate_course import fault_of
 from ..rule import rule
 from ..schedule import largest_rate
+from ..solver_types import SOLVER_TYPES
 from ..written import is_absent, is_whole, place_beside
-
-
-class SolverType(NamedTuple):
-    """A value of `type`, and what it reads of momentum, momentum2, rms_decay and delta.
-
-    Source: solvers/*.cpp and sgd_solvers.hpp; `dialects` are the forks that alone have it.
-    """
-
-    reads: tuple[str, ...]
-    dialects: tuple[str, ...] = ()
-
-
-SOLVER_TYPES = {
-    "SGD": SolverType(("momentum",)),
-    "Nesterov": SolverType(("momentum",)),
-    "AdaGrad": SolverType(("delta",)),
-    "RMSProp": SolverType(("delta", "rms_decay")),
-    "AdaDelta": SolverType(("momentum", "delta")),
-    "Adam": SolverType(("momentum", "momentum2", "delta")),
-    "SAG": SolverType(("momentum",), ("nvcaffe",)),
-}
 
 # Methods that no known Caffe has under `type`, though their names are near to one of those.
 _OTHER_METHODS = frozenset(
@@ -186,63 +166,6 @@ def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
         shown = f'both type "{new}" and solver_type {old} are written'
         reason = "Caffe stops: they cannot be both specified."
         yield Hit(solver.file, (problem.start, problem.end), shown, reason, fix=fix)
-
-
-@rule("S133", "update-field-ignored", subject="solver", severity="advice")
-def update_field_ignored(solver: SolverFile) -> Iterator[Hit]:
-    """A field of the update that the solver's type does not read.
-
-    ## What it finds
-
-    `momentum2` where the type is not Adam, `rms_decay` where it is not RMSProp, `delta` with SGD and
-    Nesterov.
-
-    ## Why it hurts
-
-    It does nothing, without a word. Either it is left over, or the `type` is not the one that was meant.
-
-    ## Example
-
-        net: "train_val.prototxt"
-        type: "SGD"
-        base_lr: 0.01
-        momentum: 0.9
-        momentum2: 0.999
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        type: "SGD"
-        base_lr: 0.01
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    or `type: "Adam"`. There is no fix, as there are these two ways.
-
-    ## When to ignore it
-
-    The field is kept for the day when the type is changed back.
-
-    ## Sources
-
-    solvers/*.cpp: what ComputeUpdateValue of each type reads.
-    """
-    message = solver.message
-    known = SOLVER_TYPES.get(message["type"])
-    if known is None:
-        return
-    for name in ("momentum2", "rms_decay", "delta"):
-        if name in message and name not in known.reads:
-            readers = ", ".join(other for other, facts in SOLVER_TYPES.items() if name in facts.reads)
-            shown = f"type {message['type']} does not read {name}"
-            yield Hit(solver.file, message.span(name), shown, f"It is read by {readers} and ignored here.")
 
 
 @rule("S134", "momentum-refused", subject="solver", severity="error", fixes="safe")
@@ -641,7 +564,7 @@ def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
         return
     momentum = message["momentum"]
     rate = largest_rate(message)
-    if rate is None or not 0 <= momentum < 1 or message["regularization_type"] != "L2":
+    if rate is None or fault_of(rate.value) or not 0 <= momentum < 1 or message["regularization_type"] != "L2":
         return
     if message["type"] == "SGD":
         limit = 2 * (1 + momentum)
