@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from .findings import Hit, Related
-from .graph import NetProblem
+from .graph import Net, NetProblem
 from .job import NetInPhase
 from .proto.tree import Problem, Tree
 from .sources import SourceFile
@@ -148,7 +148,7 @@ def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
         return False
     if file.bound.dialect == "bvlc":
         return True
-    return code not in _OFTEN_CHANGED and layer.index not in _under_forks(subject)
+    return code not in _OFTEN_CHANGED and layer.index not in _under_forks(subject.file, subject.net)
 
 
 def is_for_bvlc(file: SourceFile) -> bool:
@@ -170,12 +170,12 @@ def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _under_forks(subject: NetInPhase) -> frozenset[int]:
+def _under_forks(file: SourceFile, net: Net) -> frozenset[int]:
     """The layers that have a fork's type or field, or get values from one that has, by their indices."""
-    known = subject.file.schema.layer_types
-    uses = sorted(use.start for use in subject.file.bound.uses)
+    known = file.schema.layer_types
+    uses = sorted(use.start for use in file.bound.uses)
     found: set[int] = set()
-    for layer in subject.net.layers:
+    for layer in net.layers:
         node = layer.entry[1]
         makers = [blob.producer.index for blob in layer.bottoms if blob.producer is not None]
         foreign = known is not None and known.get(layer.type) != frozenset()

@@ -410,6 +410,13 @@ def test_what_the_net_itself_checks_is_an_error_in_every_fork() -> None:
     ]
 
 
+def test_what_no_fork_has_changed_is_an_error_in_a_file_for_a_fork() -> None:
+    text = NET.replace("kernel_size: 3", "kernel_size: 3 kernel_h: 3")
+    assert [(finding.code, finding.severity) for finding in check(text, select=("E2",), dialect="ssd")] == [
+        ("E209", "error")
+    ]
+
+
 # -- old forms -----------------------------------------------------------------------------------------------
 
 V1 = """\
