@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from ..findings import SEVERITIES, Hit
-from ..fixes.edit import Change, Edit
+from ..fixes.edit import Change, Edit, Fix
 from ..fixes.fields import Patch, number_text, set_field
 from ..ignored import ignored_in_solver
 from ..job import SolverFile
@@ -145,7 +145,19 @@ def _likely_policy(message: Message) -> str:
     return "fixed"
 
 
-@rule("S122", "schedule-field-missing", subject="solver", severity="warning")
+# What nearly all public solvers write: 44 of 58 repositories with step, 13 of 20 with multistep, 13 of 14 with inv, half
+# of those with poly.
+_USUAL = {
+    ("step", "gamma"): 0.1,
+    ("multistep", "gamma"): 0.1,
+    ("inv", "gamma"): 0.0001,
+    ("inv", "power"): 0.75,
+    ("poly", "power"): 1,
+}
+_STEPS_OF_A_RUN = 3  # where nothing tells the stepsize
+
+
+@rule("S122", "schedule-field-missing", subject="solver", severity="warning", fixes="unsafe")
 def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
     """The learning-rate policy needs a field that is not written.
 
@@ -191,7 +203,9 @@ def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
         clip_gradients: 10
         snapshot_prefix: "lenet"
 
-    There is no fix: only you know the value.
+    The fix writes what most public solvers have: `gamma: 0.1` for step and multistep, 0.0001 and `power: 0.75` for inv,
+    `power: 1` for poly, a `stepsize` of a third of the run. Where `stepsize` or `stepvalue` stands for the other, it
+    writes the policy that reads it. It is unsafe, since only you know the value; for exp and sigmoid there is none.
 
     ## When to ignore it
 
@@ -218,7 +232,32 @@ def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
         f"policy '{policy.name}' needs {' and '.join(missing)}, not written here{_sibling(message, policy)}",
         " ".join((*reasons, *([_curve(solver)] if severity != "error" else ()))),
         severity,
+        fix=_missing_fix(solver, policy, missing),
     )
+
+
+def _missing_fix(solver: SolverFile, policy: Policy, missing: list[str]) -> Fix | None:
+    """The missing fields with their usual values, or the policy that reads what is written instead."""
+    message, tree = solver.message, solver.file.tree
+    for name in missing:
+        for other in POLICIES.values():
+            meant = _SIBLINGS.get(name) in message.entries and _SIBLINGS.get(name) in other.needs
+            if meant and not other.dialects and all(need in message for need in other.needs):
+                patch = set_field(tree, message, "lr_policy", other.name)
+                return patch.fix(solver.file.path, f'write lr_policy: "{other.name}"', safe=False)
+    values: dict[str, float] = {}
+    for name in missing:
+        value = _USUAL.get((policy.name, name))
+        if (policy.name, name) == ("step", "stepsize") and message["max_iter"] >= _STEPS_OF_A_RUN:
+            value = message["max_iter"] // _STEPS_OF_A_RUN
+        if value is None:
+            return None
+        values[name] = value
+    patch = Patch()
+    for name, value in values.items():
+        patch += set_field(tree, message, name, value, beside=("lr_policy",))
+    title = ", ".join(f"{name}: {number_text(value)}" for name, value in values.items())
+    return patch.fix(solver.file.path, f"write {title}", safe=False)
 
 
 def _curve(solver: SolverFile) -> str:
