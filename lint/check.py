@@ -9,9 +9,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from .config import ConfigError, Settings, find_config, find_facts, load
+from .config import ConfigError
 from .engine import Files, Unit, UnitResult, find_units, run_units
 from .findings import Finding
+from .in_force import CommandLine, SettingsOfPaths
 from .report import Summary, counted, render, summary_line
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Options(NamedTuple):
     unsafe_fixes: bool = False
     diff: bool = False
     output_dir: str | None = None
+    preset: str | None = None
     select: tuple[str, ...] = ()
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ class Options(NamedTuple):
     caffe_version: str | None = None
     deploy: str | None = None
     data_facts: str | None = None
+    baseline: str | None = None
     proto: str | None = None
     input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
     config: str | None = None
@@ -102,10 +105,11 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
     trouble: list[str] = []
     notes: list[str] = []
     try:
-        settings = _SettingsOfPaths(options, read_schema(options.proto))
+        asked = CommandLine(*(getattr(options, name) for name in CommandLine._fields))
+        settings = SettingsOfPaths(asked, read_schema(options.proto))
         files = Files(settings.schema, settings.of(paths[0]).dialect)
         paths = tuple(_standard_input(path, files, options) for path in paths)
-        units = find_units(paths, files, trouble, notes, settings.exclude)
+        units = find_units(paths, files, trouble, notes, settings.excluded)
         results = _run(units, files, settings, options)
         findings = _all_findings(results)
         failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
@@ -165,7 +169,7 @@ def _all_findings(results: list[UnitResult]) -> list[Finding]:
 
 
 def _add_ignores(
-    findings: list[Finding], sources: dict[str, bytes], patched: dict[str, bytes], settings: _SettingsOfPaths
+    findings: list[Finding], sources: dict[str, bytes], patched: dict[str, bytes], settings: SettingsOfPaths
 ) -> list[Finding]:
     """Puts texts with suppressions for the findings into `patched`; the findings that are left."""
     from .ignoring import Known, write_suppressions
@@ -180,71 +184,6 @@ def _add_ignores(
             patched[path] = written.source
         left += (mine[known] for known in written.left)
     return left
-
-
-class _SettingsOfPaths:
-    """The settings in force for each path: its configuration file, and the command line over it."""
-
-    def __init__(self, options: Options, schema: Schema) -> None:
-        self.schema = schema
-        self._options = options
-        self._by_files: dict[tuple[str | None, str | None], Settings] = {}
-        self._facts_of: dict[str, str | None] = {}
-        self._config_of: dict[str, str | None] = {}
-
-    def exclude(self, path: str) -> bool:
-        """Whether the configuration that holds for a path leaves it out of folders that are searched."""
-        patterns = self.of(path).exclude
-        if not patterns:
-            return False
-        import pathspec
-
-        folder = os.path.dirname(self._config(path) or "")
-        return pathspec.GitIgnoreSpec.from_lines(patterns).match_file(os.path.relpath(path, folder or "."))
-
-    def of(self, path: str) -> Settings:
-        """The settings for a path. Raises ConfigError."""
-        config, facts = self._config(path), self._facts(path)
-        if (config, facts) not in self._by_files:
-            settings = load(config) if config else Settings()
-            self._by_files[config, facts] = self._with_options(settings._replace(facts=read_data_facts(facts)))
-        return self._by_files[config, facts]
-
-    def files(self) -> list[str]:
-        """The configuration files and the files of facts that were read."""
-        return [path for paths in self._by_files for path in paths if path is not None]
-
-    def _facts(self, path: str) -> str | None:
-        if self._options.data_facts or self._options.isolated:
-            return self._options.data_facts
-        folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
-        if folder not in self._facts_of:
-            self._facts_of[folder] = find_facts(folder)
-        return self._facts_of[folder]
-
-    def _config(self, path: str) -> str | None:
-        config = self._options.config
-        if not config and not self._options.isolated:
-            folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
-            if folder not in self._config_of:
-                self._config_of[folder] = find_config(folder)
-            config = self._config_of[folder]
-        return config
-
-    def _with_options(self, settings: Settings) -> Settings:
-        options = self._options
-        settings = settings._replace(
-            select=options.select or settings.select,
-            extend_select=settings.extend_select + options.extend_select,
-            ignore=(settings.ignore if not options.select else ()) + options.ignore,
-            fail_on=options.fail_on or settings.fail_on,
-            dialect=options.dialect or settings.dialect,
-            caffe_version=options.caffe_version or settings.caffe_version,
-            deploy=options.deploy,
-            input_shapes={**settings.input_shapes, **dict(options.input_shape)},
-        )
-        settings.check(self.schema)
-        return settings
 
 
 def read_schema(proto: str | None) -> Schema:
@@ -288,7 +227,7 @@ def _standard_input(path: str, files: Files, options: Options) -> str:
     return shown
 
 
-def _run(units: list[Unit], files: Files, settings: _SettingsOfPaths, options: Options) -> list[UnitResult]:
+def _run(units: list[Unit], files: Files, settings: SettingsOfPaths, options: Options) -> list[UnitResult]:
     work = [(unit, settings.of(unit.paths[0])) for unit in units]
     if options.interactive:
         from .interactive import fix_as_chosen
@@ -314,14 +253,19 @@ def _show(findings: list[Finding], summary: Summary, options: Options, *, to_std
         text = render_statistics(findings, summary)
     else:
         text = render(options.output_format, findings, summary, colour=_colour(options))
-    if not options.output_file:
+    write_report(text, options.output_file, to_stderr=to_stderr)
+
+
+def write_report(text: str, output_file: str | None, *, to_stderr: bool = False) -> None:
+    """Writes a report to a file, or prints it where none is named. Raises Trouble."""
+    if not output_file:
         print_text(text, to_stderr=to_stderr)
         return
     try:
-        with open(options.output_file, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with open(output_file, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
     except OSError as error:
-        raise Trouble(f"{options.output_file}: {error.strerror}") from None
+        raise Trouble(f"{output_file}: {error.strerror}") from None
 
 
 def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: bool) -> None:

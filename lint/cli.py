@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .config import ConfigError, check_selectors, input_shape
+from .config import PRESETS, ConfigError, input_shape
 from .findings import SEVERITIES
 from .report import FORMATS
 
@@ -61,19 +61,27 @@ def run(arguments: list[str]) -> int:
         return 2
 
 
-class _Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
-    """Codes, prefixes and names of rules, separated by commas."""
+class Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
+    """Codes, prefixes and names of rules, separated by commas. Which there are is known when plugins are loaded."""
 
     name = "CODES"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        selectors = tuple(part.strip() for part in str(value).split(",") if part.strip())
-        try:
-            return check_selectors(param.opts[-1] if param else "", selectors)
-        except ConfigError as error:
-            raise click.UsageError(str(error)) from None
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+def joined(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """The selectors of an option that was given several times."""
+    return tuple(selector for group in groups for selector in group)
+
+
+def check_about(select: tuple[tuple[str, ...], ...], subject: str, what: str) -> None:
+    """Raises UsageError where `--select` names no rule that looks at what a command is about."""
+    from .rule import all_rules, matching
+
+    mine = {code for code, rule in all_rules().items() if rule.subject == subject}
+    if select and mine.isdisjoint(code for selector in joined(select) for code in matching(selector)):
+        raise click.UsageError(f"--select {', '.join(joined(select))} names no rule that looks at {what}")
 
 
 class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -97,22 +105,17 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @click.argument("paths", nargs=-1, metavar="FILE|FOLDER|-…")
 @click.option("--fix", is_flag=True, help="Patch the files.")
-@click.option(
-    "--unsafe-fixes", is_flag=True, help="Also fixes that change the architecture or rest on a guess."
-)
+@click.option("--unsafe-fixes", is_flag=True, help="Also fixes that change the architecture or rest on a guess.")
 @click.option("--upgrade", is_flag=True, help="Write older forms in today's (--fix for P201 to P205 alone).")
 @click.option("--diff", is_flag=True, help="Show the patch that --fix would make, write nothing.")
 @click.option(
     "--add-ignore", is_flag=True, help="Write suppressions for what is found, instead of reporting it (--diff: show)."
 )
-@click.option(
-    "--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals."
-)
-@click.option(
-    "--select", type=_Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL)."
-)
-@click.option("--extend-select", type=_Codes(), multiple=True, help="These rules as well.")
-@click.option("--ignore", type=_Codes(), multiple=True, help="Not these rules.")
+@click.option("--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="The rules to begin with. [recommended]")
+@click.option("--select", type=Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL).")
+@click.option("--extend-select", type=Codes(), multiple=True, help="These rules as well.")
+@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
 @click.option(
     "--output-format",
     type=click.Choice(FORMATS),
@@ -121,9 +124,7 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     help="How findings are shown.",
 )
 @click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
-@click.option(
-    "--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1. [warning]"
-)
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1. [warning]")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule instead of listing them.")
 @click.option(
@@ -131,7 +132,11 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     metavar="NAME",
     help="The Caffe that will read the files (bvlc, ssd, nvcaffe, …); found out by default.",
 )
-@click.option("--deploy", metavar="FILE", help="The net that is used with the weights; the one beside the training net by default.")
+@click.option(
+    "--deploy",
+    metavar="FILE",
+    help="The net that is used with the weights; the one beside the training net by default.",
+)
 @click.option("--data-facts", metavar="FILE", help="What is known of the data. [caffe-lint.data.json, upwards]")
 @click.option("--caffe-version", metavar="VERSION", help="The release of Caffe, such as 1.0 or 1.0-rc5.")
 @click.option(
@@ -162,9 +167,7 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option("--interactive", is_flag=True, help="Ask for each fix, with its patch, whether to take it.")
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C (needs caffe-lint[watch]).")
 @click.option("--stdin-filename", metavar="PATH", help="The path that standard input (-) stands for.")
-@click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]"
-)
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
 def check(paths: tuple[str, ...], **options: Any) -> int:
     """Check solvers and nets: what Caffe would refuse, and what will make gradients explode or vanish.
 
@@ -174,7 +177,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     from .check import check as run_check
 
     for name in ("select", "extend_select", "ignore"):
-        options[name] = tuple(selector for group in options[name] for selector in group)
+        options[name] = joined(options[name])
     if options.pop("upgrade"):
         options.update(_only_upgrades(options))
     return run_check(paths, Options(**options))
@@ -186,17 +189,13 @@ def _only_upgrades(options: dict[str, Any]) -> dict[str, Any]:
     from .rules.legacy import UPGRADES
 
     if options["select"] or options["extend_select"]:
-        raise click.UsageError(
-            "--upgrade selects its rules itself: not together with --select or --extend-select"
-        )
+        raise click.UsageError("--upgrade selects its rules itself: not together with --select or --extend-select")
     others = tuple(code for code in all_rules() if code not in UPGRADES)  # a configuration may ask for them
     return {"select": UPGRADES, "ignore": options["ignore"] + others, "fix": not options["diff"]}
 
 
 @cli.command()
-@click.option(
-    "--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", help="[text]"
-)
+@click.option("--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", help="[text]")
 def rules(output_format: str) -> None:
     """List the rules."""
     from .check import print_text

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import plugins
 from .config import Settings
-from .findings import Finding, Hit, place_of
+from .findings import Finding
 from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
 from .job import Job, NetInPhase, Nets, SolverFile
 from .proto.schema import Schema
-from .rule import RULES, Rule
+from .rules_on import RulesOfPaths
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
 
 if TYPE_CHECKING:
@@ -56,11 +56,15 @@ class UnitResult(NamedTuple):
 
 
 class Files:
-    """The files of a run as the checks see them: read once, and replaced by their patched text where there is one."""
+    """The files of a run as the checks see them: read once, and replaced by their patched text where there is one.
 
-    def __init__(self, schema: Schema, dialect: str | None) -> None:
+    `dialect` is what they are held to, unless `settings` are there that know it for each file.
+    """
+
+    def __init__(self, schema: Schema, dialect: str | None, settings: Settings | None = None) -> None:
         self.schema = schema
         self.dialect = dialect
+        self.settings = settings
         self.sources: dict[str, bytes] = {}
         self.patched: dict[str, bytes] = {}
         self.given: set[str] = set()
@@ -78,8 +82,11 @@ class Files:
             if path not in self.sources:
                 self.sources[path] = read_source(path)
             source = self.patched.get(path, self.sources[path])
-            known = self._files[path] = SourceFile(path, source, self.schema, self.dialect)
+            known = self._files[path] = SourceFile(path, source, self.schema, self._dialect_of(path))
         return known
+
+    def _dialect_of(self, path: str) -> str | None:
+        return self.dialect if self.settings is None else self.settings.of(path).dialect
 
     def replace(self, path: str, source: bytes) -> None:
         """Sets the patched text of a file."""
@@ -97,13 +104,13 @@ class Files:
             from .layers.custom import schema_with
 
             schema = schema_with(schema, settings.layer_types())
-        files = Files(schema, settings.dialect)
+        files = Files(schema, settings.dialect, settings)
         for path in self.given:
             files.add(path, self.sources[path])
         for path in paths:
             files.sources[path] = self.sources[path]
             if path in self._files:
-                files._files[path] = self._files.pop(path).read_as(files.schema, files.dialect)
+                files._files[path] = self._files.pop(path).read_as(schema, files._dialect_of(path))
         return files
 
 
@@ -187,51 +194,49 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     sizes do: the worst of them stands for all, of equals the first.
     """
     found: dict[tuple[Any, ...], Finding] = {}
-    rules: dict[str, list[tuple[Rule, dict[str, Any]]]] = {}
-    for code in settings.codes_of_files():
-        rule = RULES[code]
-        rules.setdefault(rule.subject, []).append((rule, settings.options_of(code)))
-    by_name = settings.codes_by_name()
     used: dict[str, set[Selector]] = {}  # what suppressed something, by the path of its file
+    on = RulesOfPaths(settings)
     subjects = list(_subjects(unit, files, settings))
-    for subject_kind, subject in subjects:
-        for rule, options in rules.get(subject_kind, ()):
+    checked = [file for kind, file in subjects if kind == "file"]
+    rules = on.by_subject(file.path for file in checked)
+    for kind, subject in subjects:
+        own = on.of(path_of_subject(kind, subject))
+        for rule in rules.get(kind, ()):
             here: dict[tuple[Any, ...], int] = {}  # how many findings of this subject stand at a place
-            for hit in rule.check(subject, **options):
+            for hit in rule.check(subject, **own.options(rule)):
+                there = on.of(hit.file.path)
                 suppressing = set(hit.file.suppressing(rule.code, hit.span[0]))
                 if suppressing:
                     used.setdefault(hit.file.path, set()).update(suppressing)
-                    continue
-                if rule.by_name and rule.code not in by_name:
-                    hit = hit._replace(fix=None)
-                finding = finding_of(hit, rule)
-                key: tuple[Any, ...] = (finding.place, finding.code, finding.message)
-                if subject_kind == "net":
-                    number = here[key[:2]] = here.get(key[:2], -1) + 1
-                    key = (*key[:2], number)
-                if key not in found or not found[key].reaches(finding.severity):
-                    found[key] = finding
-    if any(kind == "file" and file.suppressions is not None for kind, file in subjects):
+                elif rule.code in there.codes:
+                    finding = there.finding(hit, rule)
+                    key: tuple[Any, ...] = (finding.place, finding.code, finding.message)
+                    if kind == "net":
+                        number = here[key[:2]] = here.get(key[:2], -1) + 1
+                        key = (*key[:2], number)
+                    if key not in found or not found[key].reaches(finding.severity):
+                        found[key] = finding
+    if any(file.suppressions is not None for file in checked):
         from .unused import outcomes
 
-        for rule, options in rules.get("suppressions", ()):
-            for outcome in outcomes(subjects, settings, used):
-                for hit in rule.check(outcome, **options):
+        for outcome in outcomes(subjects, on, used):
+            for rule in rules.get("suppressions", ()):
+                there = on.of(outcome.file.path)
+                for hit in rule.check(outcome, **there.options(rule)) if rule.code in there.codes else ():
                     if not any(hit.file.suppressing(rule.code, hit.span[0])):
-                        finding = finding_of(hit, rule)
+                        finding = there.finding(hit, rule)
                         found[finding.place, finding.code, finding.message] = finding
     return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
 
 
-def finding_of(hit: Hit, rule: Rule) -> Finding:
-    """A hit of a rule, as it is reported."""
-    place = place_of(hit.file, hit.span)
-    line_text = hit.file.tree.line_text(place.line).decode("utf-8", "replace")
-    related = tuple(place_of(other.file, other.span, other.message) for other in hit.related)
-    severity = hit.severity or rule.severity
-    return Finding(
-        place, rule.code, rule.name, severity, hit.message, hit.reason, line_text, related, hit.fix, hit.span[0]
-    )
+def path_of_subject(kind: str, subject: Any) -> str:
+    """The path of the file whose settings hold for what a rule looks at."""
+    if kind == "job":
+        subject = subject.solver
+    elif kind == "inputs":
+        subject = subject.net
+    path: str = subject.path if kind == "file" else subject.file.path
+    return path
 
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
@@ -332,7 +337,7 @@ def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
     """Applies fixes to a file in memory. Raises FixRejected, with nothing changed, if they do not verify."""
     old = files.get(path)
     source = edited(old.source, (edit for fix in fixes for edit in fix.edits))
-    new = SourceFile(path, source, files.schema, files.dialect)
+    new = SourceFile(path, source, old.schema, old.asked_dialect)
     if len(new.tree.problems) > len(old.tree.problems):
         raise FixRejected(f"the patched text would have a new error of syntax: {new.tree.problems[0].message}")
     if new.kind != old.kind:

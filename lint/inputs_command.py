@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from . import data_facts
-from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, print_text
+from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, write_report
+from .cli import Codes, check_about, joined
 from .config import FACTS_NAME, ConfigError
 from .data_facts import FactsError
-from .engine import MAX_ROUNDS, apply_fixes, finding_of
+from .engine import MAX_ROUNDS, apply_fixes
 from .findings import SEVERITIES, Finding
 from .fixes.apply import FixRejected, select
 from .inputs.judging import facts_of, sources_of, subjects
@@ -24,7 +25,7 @@ from .inputs.report import SourceReport
 from .main import EXIT_INTERRUPTED
 from .opening import Opened, nets_of, open_nets
 from .report import FORMATS, Summary, render
-from .rule import all_rules
+from .rules_on import RulesOfPaths
 
 BAR = 30  # characters
 
@@ -35,8 +36,12 @@ BAR = 30  # characters
 @click.option("--write-facts", metavar="FILE", help=f"Write what is known of each source ({FACTS_NAME}).")
 @click.option("--fix", is_flag=True, help="Patch the net and the solver where the data decide.")
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix: also what changes what the net sees.")
+@click.option("--select", type=Codes(), multiple=True, help="Only these rules of family D (codes, prefixes, names).")
+@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
 @click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True)
+@click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Processes. [one for each core]")
 @click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
 @click.option("--proto", metavar="FILE", help="A caffe.proto of your own (needs caffe-lint[proto]).")
@@ -48,8 +53,11 @@ def inputs(
     write_facts: str | None,
     fix: bool,
     unsafe_fixes: bool,
+    select: tuple[tuple[str, ...], ...],
+    ignore: tuple[tuple[str, ...], ...],
     output_format: str,
-    fail_on: str | None,
+    output_file: str | None,
+    exit_zero: bool,
     jobs: int,
     **options: Any,
 ) -> int:
@@ -58,7 +66,8 @@ def inputs(
     Reads LMDB, LevelDB, HDF5, lists of images, window and mean files; never writes into them, and takes no lock.
     Needs caffe-lint[data]. Ctrl-C ends the look, and what was seen is reported.
     """
-    opened = open_nets(path, **options)
+    opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
+    check_about(select, "inputs", "data")
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")
     written = [source.written for _, _, source in sources_of(opened, "")]
@@ -76,18 +85,20 @@ def inputs(
         raise Trouble(str(error)) from None
     if opened.files.patched:
         _write(opened)
-    level = fail_on or opened.settings.fail_on
     summary = Summary(
         {**opened.files.sources, **opened.files.patched},
         applied,
         len(opened.files.patched),
         tuple(f"{path}: {sentence}" for sentence in opened.missing),
-        {finding.place.path: level for finding in findings},
+        {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},
     )
-    print_text(render(output_format, findings, summary, colour=sys.stdout.isatty()))
+    text = render(output_format, findings, summary, colour=sys.stdout.isatty() and not output_file)
     if output_format == "full":
-        print_text("".join(_seen(source, report) for source, report in reports.items()))
-    status = _status(findings, level, opened.missing)
+        text += "".join(_seen(source, report) for source, report in reports.items())
+    write_report(text, output_file)
+    status = _status(findings, summary, opened.missing)
+    if status == EXIT_FINDINGS and exit_zero:
+        status = EXIT_CLEAN
     if not all(report.complete for report in reports.values()):
         complain("broken off: this is what was seen so far")
         status = EXIT_INTERRUPTED
@@ -99,10 +110,10 @@ def inputs(
     return status
 
 
-def _status(findings: list[Finding], fail_on: str, missing: list[str]) -> int:
+def _status(findings: list[Finding], summary: Summary, missing: list[str]) -> int:
     if missing:
         return EXIT_TROUBLE
-    return EXIT_FINDINGS if any(finding.reaches(fail_on) for finding in findings) else EXIT_CLEAN
+    return EXIT_FINDINGS if any(map(summary.fails, findings)) else EXIT_CLEAN
 
 
 def _judged(
@@ -128,13 +139,15 @@ def _judged(
 
 
 def _findings(opened: Opened, base: str, reports: dict[Source, SourceReport]) -> list[Finding]:
-    codes = opened.settings.codes()
+    on = RulesOfPaths(opened.settings, "inputs")
     found: dict[tuple[Any, ...], Finding] = {}
     for subject in subjects(opened, base, reports):
-        for code, rule in all_rules().items():
-            if rule.subject == "inputs" and code in codes:
-                for hit in rule.check(subject, **opened.settings.options_of(code)):
-                    finding = finding_of(hit, rule)
+        own = on.of(subject.net.file.path)
+        for rule in on.by_subject({opened.file.path, subject.net.file.path}).get("inputs", ()):
+            for hit in rule.check(subject, **own.options(rule)):
+                there = on.of(hit.file.path)
+                if rule.code in there.codes and not any(hit.file.suppressing(rule.code, hit.span[0])):
+                    finding = there.finding(hit, rule)
                     found.setdefault((finding.place, finding.code, finding.message), finding)
     return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, print_text, read_schema
+from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, print_text, read_schema, write_report
+from .cli import Codes, check_about, joined
+from .config import ConfigError, Settings
 from .engine import Files
-from .findings import SEVERITIES, Place, place_of
+from .findings import SEVERITIES, Place, Related, place_of
+from .in_force import CommandLine, SettingsOfPaths
 from .job import Job, Nets, SolverFile
+from .layers.custom import schema_with
 from .report import FORMATS, Summary
 from .report.training_log import Report, render
-from .rule import all_rules, matching
 from .sources import Unreadable
 from .training_log import reading
 from .training_log.causes import Diagnosed
@@ -65,16 +68,13 @@ EXIT_STOPPED = 3
 @click.option("--json", "json", metavar="FILE", help="The same as JSON.")
 @click.option("--parquet", metavar="FILE", help="The same as Parquet (needs caffe-lint[parquet]).")
 @click.option("--plot", metavar="FILE", help="Draw curves and heat maps: .png, .svg or .html (needs caffe-lint[plot]).")
-@click.option("--select", multiple=True, metavar="CODES", help="Only these rules of family T (codes, prefixes, names).")
-@click.option("--ignore", multiple=True, metavar="CODES", help="Not these rules.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(SEVERITIES),
-    default="warning",
-    show_default=True,
-    help="Least severity that makes the exit status 1.",
-)
+@click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
+@click.option("--select", type=Codes(), multiple=True, help="Only these rules of family T (codes, prefixes, names).")
+@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are causes.")
+@click.option("--config", metavar="FILE", help="The configuration to use. [the nearest upwards from solver or log]")
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
 def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: Any) -> int:
     """Read Caffe's log: where a training went wrong, why, and what to change.
@@ -91,11 +91,12 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         raise Trouble("--output-dir goes with --fix")
     if options["stop_on"] and not options["follow"]:
         raise Trouble("--stop-on goes with --follow")
-    codes = _codes(options["select"], options["ignore"])
+    settings = _settings(solver_path or ("." if path == "-" else path), options)
+    options["fail_on"] = settings.fail_on
     exports = [(form, options[form]) for form in ("csv", "json", "parquet") if options[form]]
     if path == "-" and exports:
         raise Trouble("an export reads the log once more: give a file, not standard input")
-    job, files = _job(solver_path) if solver_path else (None, None)
+    job, files = _job(solver_path, settings) if solver_path else (None, None)
     stopped: list[Sign] = []
     try:
         runs = _follow(path, options["stop_on"], stopped) if options["follow"] else reading.read_log(path)
@@ -110,36 +111,47 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
     if not any(not run.empty or run.notes or run.solver_text for run in runs):
         complain(f"{path}: this is no log of a training with Caffe")
         return EXIT_TROUBLE
-    found = diagnose(runs, job, codes=codes)
+    found = diagnose(runs, job, codes=settings.codes_of_subject("log"), options=settings.options)
+    found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
+    if job is not None:
+        found = [each for each in found if not _suppressed(each, job)]
     status = _report(path, runs, found, job, files, fix=fix, diff=diff, options=options)
     if options["plot"]:
         _plot(options["plot"], runs, found)
     return EXIT_STOPPED if stopped and options["stop_on"] else status
 
 
-def _codes(select: tuple[str, ...], ignore: tuple[str, ...]) -> set[str]:
-    def chosen(words: tuple[str, ...]) -> set[str]:
-        found = set()
-        for word in ",".join(words).split(","):
-            codes = matching(word.strip()) if word.strip() else []
-            if word.strip() and not codes:
-                raise Trouble(f"no rule is called {word.strip()!r}")
-            found |= set(codes)
-        return found
+def _settings(path: str, options: dict[str, Any]) -> Settings:
+    check_about(options["select"], "log", "logs")
+    asked = CommandLine(
+        config=options["config"],
+        isolated=options["isolated"],
+        select=joined(options["select"]),
+        ignore=joined(options["ignore"]),
+        fail_on=options["fail_on"],
+    )
+    try:
+        return SettingsOfPaths(asked, read_schema(None)).of(path)
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
 
-    logs = {code for code, rule in all_rules().items() if rule.subject == "log"}
-    return (logs & chosen(select) if select else logs) - chosen(ignore)
 
-
-def _job(path: str) -> tuple[Job, Files]:
-    files = Files(read_schema(None), None)
+def _job(path: str, settings: Settings) -> tuple[Job, Files]:
+    files = Files(schema_with(read_schema(None), settings.layer_types()), settings.dialect, settings)
     try:
         file = files.get(path)
     except Unreadable as error:
         raise Trouble(str(error)) from None
     if file.kind != "solver":
         raise Trouble(f"{path}: this is no solver")
-    return Nets(files.get, None).job(SolverFile(file), None), files
+    nets = Nets(
+        files.get,
+        settings.caffe_version,
+        input_shapes=settings.input_shapes,
+        layers=settings.layers.values(),
+        facts=settings.facts,
+    )
+    return nets.job(SolverFile(file, settings.caffe_version), None), files
 
 
 def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
@@ -200,8 +212,10 @@ def _report(
     if fixes and job is not None and files is not None and (fix or diff or options["follow"]):
         patched, trouble = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
     following = options["follow"]
-    colour = _colour(options["color"], to_stderr=following)
-    places = {number: _places(each, job) for number, each in enumerate(found)} if job is not None else {}
+    colour = _colour(options["color"], to_stderr=following) and not options["output_file"]
+    places: dict[int, tuple[Place, ...]] = {}
+    if job is not None:
+        places = {number: tuple(place_of(*there) for there in _places(each, job)) for number, each in enumerate(found)}
     report = Report(
         path,
         runs,
@@ -217,7 +231,9 @@ def _report(
         ),
     )
     if not diff:
-        print_text(render(options["output_format"], report, colour=colour), to_stderr=following)
+        write_report(
+            render(options["output_format"], report, colour=colour), options["output_file"], to_stderr=following
+        )
     if files is not None and patched:
         if fix:
             trouble += _write(patched, files, options["output_dir"])
@@ -261,13 +277,19 @@ _FIELDS = {
 }
 
 
-def _places(each: Diagnosed, job: Job) -> tuple[Place, ...]:
+def _suppressed(each: Diagnosed, job: Job) -> bool:
+    """Whether a cause is suppressed where it is; one without a place, by what holds for the solver as a whole."""
+    places = _places(each, job) or [Related(job.solver.file, (0, 0), "")]
+    return any(any(there.file.suppressing(each.code, there.span[0])) for there in places)
+
+
+def _places(each: Diagnosed, job: Job) -> list[Related]:
     """Where in the prototxts a cause is: the layer it names, and the solver's field that it is about."""
     places = []
     solver = job.solver
     field = _FIELDS.get(each.cause.cause)
     if field is not None and field in solver.file.message:
-        places.append(place_of(solver.file, solver.file.message.span(field), f"{field} of the solver"))
+        places.append(Related(solver.file, solver.file.message.span(field), f"{field} of the solver"))
     nets = [net for net in job.nets if each.code != "T105" or net.phase == "TEST"]
     for net in nets:
         layer = next((layer for layer in net.net.layers if layer.name == each.cause.layer), None)
@@ -276,9 +298,9 @@ def _places(each: Diagnosed, job: Job) -> tuple[Place, ...]:
                 each.cause.cause, ""
             )
             span = layer.message.span(path) if path and path in layer.message else layer.place()
-            places.append(place_of(net.file, span, f"layer '{layer.name}' ({layer.type})"))
+            places.append(Related(net.file, span, f"layer '{layer.name}' ({layer.type})"))
             break
-    return tuple(places)
+    return places
 
 
 def _colour(choice: str, *, to_stderr: bool) -> bool:

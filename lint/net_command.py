@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import click
 
-from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_data_facts, read_schema
+from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
 from .cli import InputShape
-from .config import ConfigError, Settings, find_config, find_facts, load
+from .config import ConfigError
 from .engine import Files
 from .findings import place_of
+from .in_force import CommandLine, SettingsOfPaths
 from .job import Job, NetInPhase, Nets, SolverFile
 from .layers.custom import schema_with
 from .phases import TEST, TRAIN
@@ -83,13 +84,8 @@ def net(
     """
     schema = read_schema(proto)
     try:
-        found = None if isolated else config or find_config(path)
-        settings = load(found) if found else Settings()
-        settings = settings._replace(facts=read_data_facts(None if isolated else find_facts(path)))
-        settings = settings._replace(
-            dialect=dialect or settings.dialect, input_shapes={**settings.input_shapes, **dict(input_shapes)}
-        )
-        settings.check(schema)
+        asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)
+        settings = SettingsOfPaths(asked, schema).of(path)
     except ConfigError as error:
         raise Trouble(str(error)) from None
     files = Files(schema_with(schema, settings.layer_types()), settings.dialect)

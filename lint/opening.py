@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .check import Trouble, read_schema
-from .config import ConfigError, Settings, find_config, load
+from .config import ConfigError, Settings
 from .data_facts import DataFacts
 from .engine import Files
+from .in_force import CommandLine, SettingsOfPaths
 from .job import Job, NetInPhase, Nets, SolverFile
 from .layers.custom import schema_with
 from .sources import SourceFile, Unreadable
@@ -26,22 +27,15 @@ class Opened(NamedTuple):
     missing: list[str]
 
 
-def open_nets(
-    path: str,
-    *,
-    dialect: str | None = None,
-    proto: str | None = None,
-    config: str | None = None,
-    isolated: bool = False,
-    facts: DataFacts | None = None,
-) -> Opened:
-    """What a solver or a net, or standard input for `-`, would build. Raises Trouble if that is nothing."""
+def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = None, **asked: Any) -> Opened:
+    """What a solver or a net, or standard input for `-`, would build. Raises Trouble if that is nothing.
+
+    `asked` is what the command line says about settings: fields of `CommandLine`. Without `facts` nothing is known
+    of the data, whatever files there are.
+    """
     schema = read_schema(proto)
     try:
-        found = None if isolated else config or find_config(path)
-        settings = load(found) if found else Settings()
-        settings = settings._replace(dialect=dialect or settings.dialect, facts=facts or {})
-        settings.check(schema)
+        settings = SettingsOfPaths(CommandLine(**asked), schema).of(path)._replace(facts=facts or {})
     except ConfigError as error:
         raise Trouble(str(error)) from None
     files = Files(schema_with(schema, settings.layer_types()), settings.dialect)

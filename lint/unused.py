@@ -6,9 +6,10 @@ from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .rule import RULES
+from .suppressions import UNUSED
 
 if TYPE_CHECKING:
-    from .config import Settings
+    from .rules_on import RulesOfPaths, RulesOn
     from .sources import SourceFile
     from .suppressions import Selector, Suppression
 
@@ -29,7 +30,7 @@ class Outcome(NamedTuple):
                 yield suppression, idle
 
 
-def outcomes(subjects: list[tuple[str, Any]], settings: Settings, used: dict[str, set[Selector]]) -> Iterator[Outcome]:
+def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, set[Selector]]) -> Iterator[Outcome]:
     """What became of the suppressions of each file that rules have looked at.
 
     `subjects` are what they looked at, with its kind, `used` what has suppressed something, by the file's path. Who
@@ -40,30 +41,29 @@ def outcomes(subjects: list[tuple[str, Any]], settings: Settings, used: dict[str
         of_kind.setdefault(kind, []).append(subject)
     if any(file.tree.problems for file in of_kind["file"]):  # behind them anything may hide
         return
-    codes = settings.codes_of_files()
-    if "P901" in settings.codes_by_name():
-        others = settings._replace(select=(), extend_select=()).codes_of_files() - codes
-        codes |= others
-        used = _used_by(others, subjects, settings, used)
     for file in of_kind["file"]:
         if file.suppressions is not None:
+            own = on.of(file.path)
+            codes = own.codes
+            mine = used.get(file.path, set())
+            if UNUSED in own.by_name:
+                more = own.settings._replace(select=(), extend_select=()).codes_of_files() - codes
+                mine = mine.union(_used_by(more, file, subjects, own))
+                codes |= more
             kinds = _kinds_that_saw_all(file, of_kind)
-            yield Outcome(
-                file, used.get(file.path, set()), frozenset(code for code in codes if RULES[code].subject in kinds)
-            )
+            yield Outcome(file, mine, frozenset(code for code in codes if RULES[code].subject in kinds))
 
 
 def _used_by(
-    codes: Set[str], subjects: list[tuple[str, Any]], settings: Settings, used: dict[str, set[Selector]]
-) -> dict[str, set[Selector]]:
-    """`used`, with what suppresses something that more rules find."""
-    more = {path: set(selectors) for path, selectors in used.items()}
+    codes: frozenset[str], file: SourceFile, subjects: list[tuple[str, Any]], on: RulesOn
+) -> Iterator[Selector]:
+    """What of a file suppresses something that these rules find."""
     for kind, subject in subjects:
         for rule in (RULES[code] for code in codes):
             if rule.subject == kind:
-                for hit in rule.check(subject, **settings.options_of(rule.code)):
-                    more.setdefault(hit.file.path, set()).update(hit.file.suppressing(rule.code, hit.span[0]))
-    return more
+                for hit in rule.check(subject, **on.options(rule)):
+                    if hit.file is file:
+                        yield from file.suppressing(rule.code, hit.span[0])
 
 
 def _kinds_that_saw_all(file: SourceFile, subjects: dict[str, list[Any]]) -> Set[str]:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from harness import check
 
-from caffe_lint.config import ConfigError, Settings, load
+from caffe_lint.config import ConfigError, Settings
+from caffe_lint.config_file import load
 from caffe_lint.layers.custom import Description, described_types, read_description
 from caffe_lint.net import Net, build, file_state
 from caffe_lint.proto.binder import bind

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from harness import check_files, fix_files
 
-from caffe_lint.config import load
+from caffe_lint.config_file import load
 from caffe_lint.rule import all_rules
 
 CHECKOUT = Path(__file__).resolve().parent.parent
