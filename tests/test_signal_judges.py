@@ -41,3 +41,15 @@ def test_the_verdict_on_families_left_out() -> None:
     assert explodes["AUC"] >= 0.95
     assert explodes["accuracy"] >= 0.91
     assert stalls["AUC"] >= 0.91
+
+
+def test_repairs() -> None:
+    exploded, learns, stalled = re.split(r"\n(?=\d+ set-ups of which)", printed("repair_judge.py"))
+    share = {name.strip(): float(part) for name, part in re.findall(r"^  (\D+?) +\d+ +([\d.]+)%", exploded, re.MULTILINE)}
+    assert share["judged safe after"] == 100
+    assert share["as strong as needed"] >= 60
+    assert share["weaker"] <= 10
+    assert share["too strong"] <= 15
+    for text in (exploded, learns, stalled):
+        assert re.search(r"changed again +0 ", text)
+    assert float(re.findall(r"nothing changed but a bound +\d+ +([\d.]+)%", learns)[0]) >= 88

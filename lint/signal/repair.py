@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TARGET = 0.02  # the chance to explode that a repair has to come down to
 BEARABLE = 0.25  # and with data that are larger than those it is judged by
 BOUNDS = (100.0, 35.0, 10.0, 5.0, 1.0)  # of one pass, tried from the loosest
+LOOSE = 3.0  # times the norm of the first gradients
 DECADES = 7  # by how many the rate may be lowered
 
 
@@ -60,7 +61,7 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
             return Repair(weights, bound, 1.0, before, _risk(lighter))
     best: Repair | None = None
     for decade in range(DECADES + 1):
-        for clip in _bounds(signal):
+        for clip in _bounds(lighter):
             trial = Trial(rate=10.0**-decade, clip=clip)
             after = risk(lighter, trial)
             found = Repair(weights, clip, trial.rate, before, after)
@@ -76,13 +77,18 @@ def _risk(signal: Signal) -> float:
 
 
 def _bounds(signal: Signal) -> Iterator[float | None]:
-    """The bounds to try, from the loosest; first none other than the present one."""
+    """The bounds to try, from the loosest, beginning with the present one (None).
+
+    None is far over the gradients of the start: what grows beyond them is what is to be held.
+    """
     present = signal.solving.clip
-    if present > 0:
+    passes = signal.solving.iter_size
+    largest = max(BOUNDS[-1], LOOSE * signal.l2) * passes
+    if 0 < present <= largest:
         yield None
     for each in BOUNDS:
-        bound = each * signal.solving.iter_size
-        if not 0 < present <= bound:
+        bound = each * passes
+        if bound <= largest and not 0 < present <= bound:
             yield bound
 
 
