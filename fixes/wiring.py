@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..proto.binder import Message, plain_value
 from ..proto.tree import Block, Field, Tree
@@ -33,11 +33,13 @@ def rename_blob(uses: Iterable[Use], name: str) -> Patch:
     return Patch(tuple(edits), tuple(changes))
 
 
-def write_elsewhere(net: Message, layer: Message, index: int) -> tuple[Patch, str] | None:
+def write_elsewhere(
+    net: Message, layer: Message, index: int, keep: Collection[Message] = ()
+) -> tuple[Patch, str] | None:
     """Lets a layer that works in place write a new blob, which all layers behind it read; with its name.
 
-    None where it cannot be told who is to read what: the layer is there in some phases only, or a layer
-    behind it makes a blob of the same name.
+    Those in `keep` go on to read the old one. None where it cannot be told who is to read what: the layer is there in
+    some phases only, or a layer behind it makes a blob of the same name.
     """
     if "include" in layer.entries or "exclude" in layer.entries:
         return None
@@ -51,7 +53,8 @@ def write_elsewhere(net: Message, layer: Message, index: int) -> tuple[Patch, st
         if not behind:
             continue
         bottoms = other["bottom"]
-        uses += [(other, "bottom", i) for i, name in enumerate(bottoms) if name == old]
+        if all(other.block is not kept.block for kept in keep):
+            uses += [(other, "bottom", i) for i, name in enumerate(bottoms) if name == old]
         for i, name in enumerate(other["top"]):
             if name == old:
                 if i >= len(bottoms) or bottoms[i] != old:

@@ -217,10 +217,23 @@ def test_a_softmax_beside_the_loss_is_fine() -> None:
     assert found(NET + layer("Softmax", "ip", "prob"), "N2") == []
 
 
-def test_a_softmax_in_place_cannot_be_passed_by() -> None:
-    text = DATA + IP + layer("Softmax", "ip", "ip") + LOSS
+def test_a_softmax_in_place_gets_a_top_of_its_own() -> None:
+    accuracy = 'layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc" }\n'
+    text = DATA + IP + layer("Softmax", "ip", "ip") + LOSS + accuracy
     assert found(text, "N2") == [("N207", 22)]
-    assert fix(text, unsafe=True, select=("N207",)) == text
+    mended = DATA + IP + layer("Softmax", "ip", "softmax") + LOSS + accuracy.replace('"ip"', '"softmax"')
+    assert fix(text, unsafe=True, select=("N207",)) == mended
+    assert found(mended, "N2") == found(mended, "E2") == []
+
+
+def test_a_softmax_is_passed_by_through_a_flatten() -> None:
+    flat = layer("Flatten", "prob", "flat")
+    text = DATA + IP + layer("Softmax", "ip", "prob") + flat + LOSS.replace('"ip"', '"flat"')
+    assert found(text, "N2") == [("N207", 23)]
+    mended = text.replace(flat, flat.replace('"prob"', '"ip"'))
+    assert fix(text, unsafe=True, select=("N207",)) == mended
+    read = text + layer("Power", "flat", "power")
+    assert fix(read, unsafe=True, select=("N207",)) == read
 
 
 def test_a_sigmoid_before_a_loss_that_has_one() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
 from ..fixes.fields import append_field, set_field
-from ..fixes.wiring import rename_blob
+from ..fixes.wiring import rename_blob, write_elsewhere
 from ..graph import Layer, Net, Param
 from ..job import NetInPhase
 from ..names import named
@@ -25,6 +25,8 @@ _FEATURES = frozenset(
 )  # fmt: skip
 # Data layers that a program fills.
 _FED_BY_PROGRAMS = ("Input", "MemoryData", "Parameter")
+# What a loss does by itself to the scores that it reads.
+_SQUASHING = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
 # What leaves values below 0 and over 1 as they come: scores, not probabilities.
 _SCORES = frozenset(("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale", "Bias", "Eltwise"))
 
@@ -567,8 +569,8 @@ def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
           top: "loss"
         }
 
-    The fix lets the loss read what the Softmax reads. It is unsafe, since what it learns changes, and is
-    offered where the two layers follow each other and the first does not work in place.
+    The fix lets the loss read what the Softmax reads; one that works in place gets a top of its own, which all others
+    read. It is unsafe, since what the net learns changes.
 
     ## When to ignore it
 
@@ -578,21 +580,14 @@ def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
 
     softmax_loss_layer.cpp, sigmoid_cross_entropy_loss_layer.cpp. 1.46 = log(e + 9) - 1.
     """
-    pairs = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
     for layer in subject.net.layers:
-        squashing = pairs.get(layer.type)
-        if squashing is None or not layer.bottoms:
+        maker = _squashing(layer)
+        if maker is None:
             continue
-        maker = _maker_of_values(layer)
-        if maker is None or maker.type != squashing:
-            continue
-        message = f"{named(layer)}: it applies a {squashing} to the top of {squashing} layer '{maker.name}'"
+        message = f"{named(layer)}: it applies a {maker.type} to the top of {maker.type} layer '{maker.name}'"
         reason = "The loss sees numbers from 0 to 1 where it wants scores: it cannot become small."
-        fix: Fix | None = None
-        if layer.bottoms[0].producer is maker and not maker.in_place and _still_there(maker, layer):
-            patch = rename_blob([(layer.message, "bottom", 0)], maker.bottoms[0].name)
-            fix = patch.fix(subject.file.path, f"read '{maker.bottoms[0].name}'", safe=False)
         related = (Related(subject.file, maker.place(), f"layer '{maker.name}'"),)
+        fix = _past(subject, maker, layer)
         yield Hit(subject.file, layer.message.span("bottom"), message, reason, related=related, fix=fix)
 
 
@@ -963,6 +958,34 @@ def _maker_of_values(layer: Layer) -> Layer | None:
     while maker is not None and maker.type in ("Reshape", "Flatten", "Split") and maker.bottoms:
         maker = maker.bottoms[0].producer
     return maker
+
+
+def _squashing(layer: Layer) -> Layer | None:
+    """The Softmax or Sigmoid before a loss that applies the same by itself."""
+    maker = _maker_of_values(layer) if layer.type in _SQUASHING and layer.bottoms else None
+    return maker if maker is not None and maker.type == _SQUASHING[layer.type] else None
+
+
+def _past(subject: NetInPhase, maker: Layer, loss: Layer) -> Fix | None:
+    """Lets a loss read what a layer before it reads, if whatever stands between the two is there for it alone."""
+    first = loss
+    while (between := first.bottoms[0].producer) is not None and between is not maker:
+        if between.in_place or len(between.tops[0].consumers) > 1:
+            return None
+        first = between
+    below = maker.bottoms[0].name
+    if not maker.in_place:
+        if not _still_there(maker, first):
+            return None
+        return rename_blob([(first.message, "bottom", 0)], below).fix(subject.file.path, f"read '{below}'", safe=False)
+    if "v0" in subject.net.upgraded.steps:
+        return None
+    losses = [reader.message for reader in maker.tops[0].consumers if reader is first or _squashing(reader) is maker]
+    found = write_elsewhere(subject.net.message, maker.message, 0, losses)
+    if found is None:
+        return None
+    patch, name = found
+    return patch.fix(subject.file.path, f"write '{name}' in layer '{maker.name}', and read '{below}'", safe=False)
 
 
 def _still_there(maker: Layer, reader: Layer) -> bool:
