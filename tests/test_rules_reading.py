@@ -263,3 +263,47 @@ def test_a_field_of_a_private_fork_is_told_how_to_make_itself_known() -> None:
     assert "--proto" in finding.reason
     (finding,) = check('base_lr: 0.1\nweigth_decay: 9\nnet: "a"\n', "solver.prototxt", select=("E110",))
     assert "--proto" not in finding.reason
+
+
+OLD_RATES = """\
+layer {
+  name: "ip"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "ip"
+  blobs_lr: 1  # the weights
+  blobs_lr: 2
+  weight_decay: 1
+  weight_decay: 0
+  inner_product_param { num_output: 3 }
+}
+"""
+
+
+def test_rates_of_the_older_form_become_param() -> None:
+    (finding,) = check(OLD_RATES, select=("E110",))
+    assert finding.place.line == 6
+    assert fix(OLD_RATES, select=("E110",)) == OLD_RATES.replace(
+        "  blobs_lr: 1  # the weights\n  blobs_lr: 2\n  weight_decay: 1\n  weight_decay: 0\n",
+        "  param { lr_mult: 1 decay_mult: 1 }  # the weights\n  param { lr_mult: 2 decay_mult: 0 }\n",
+    )
+    one_line = 'layer { name: "ip" type: "InnerProduct" blobs_lr: 1 blobs_lr: 0.5 weight_decay: 0 top: "ip" }\n'
+    assert fix(one_line, select=("E110",)) == one_line.replace(
+        "blobs_lr: 1 blobs_lr: 0.5 weight_decay: 0", "param { lr_mult: 1 decay_mult: 0 } param { lr_mult: 0.5 }"
+    )
+
+
+@pytest.mark.parametrize("old", [("blobs_lr: 2", "blobs_lr: two"), ("  inner", "  param { lr_mult: 1 }\n  inner")])
+def test_rates_that_are_not_clear_are_left(old: tuple[str, str]) -> None:
+    text = OLD_RATES.replace(*old)
+    assert fix(text, select=("E110",)) == text
+
+
+def test_a_net_of_both_forms_becomes_one_of_today() -> None:
+    text = """\
+layers { name: "data" type: DUMMY_DATA top: "data" dummy_data_param { shape { dim: 8 dim: 3 } } }
+layer { name: "relu" type: "ReLU" bottom: "data" top: "data" }
+"""
+    assert fix(text, select=("E117",)) == text
+    today = text.replace("layers {", "layer {").replace("DUMMY_DATA", '"DummyData"')
+    assert fix(text, select=("E117",), unsafe=True) == today

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..findings import Hit, Related
+from ..older_forms import older_form
 from ..rule import rule
 from ..sources import SourceFile
 
@@ -118,7 +119,7 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
     UpgradeV1Net, UpgradeV1LayerParameter. `benchmarks/upgrade_corpus.py` prints how often the forms occur,
     and compares the fix with the upgrade in memory and with what Caffe's own tool wrote.
     """
-    source = _source(file)
+    source = older_form(file)
     if source is None or "layers" not in source.message.entries:
         return
     layers = source.message.entries["layers"]
@@ -192,7 +193,7 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
 
     src/caffe/util/upgrade_proto.cpp, UpgradeNetInput.
     """
-    source = _source(file)
+    source = older_form(file)
     if source is None or "inputs" not in source.lifted.steps:
         return
     inputs = source.message.entries["input"]
@@ -258,7 +259,7 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
 
     src/caffe/util/upgrade_proto.cpp, UpgradeNetDataTransformation.
     """
-    source = _source(file)
+    source = older_form(file)
     if source is None or "data-transform" not in source.lifted.steps:
         return
     from ..fixes.upgrade import moving_transforms
@@ -338,7 +339,7 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
 
     src/caffe/util/upgrade_proto.cpp, UpgradeNetBatchNorm; src/caffe/layers/batch_norm_layer.cpp, LayerSetUp.
     """
-    source = _source(file)
+    source = older_form(file)
     if source is None or "batch-norm" not in source.lifted.steps:
         return
     from ..fixes.upgrade import thawed_batch_norms
@@ -396,7 +397,7 @@ def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
 
     src/caffe/util/upgrade_proto.cpp, UpgradeSolverType.
     """
-    source = _source(file)
+    source = older_form(file)
     if source is None or "solver-type" not in source.lifted.steps:
         return
     value, _, field = source.message.entries["solver_type"][0]
@@ -424,24 +425,11 @@ def _hit(
 
 
 @lru_cache(maxsize=1)
-def _source(file: SourceFile) -> Source | None:
-    """The file with its upgrade, None if it needs none. All rules of this family ask for it in turn."""
-    from ..fixes.upgrade import Source
-    from ..proto.upgrade import upgrade, upgrade_solver
-
-    if file.kind == "other":
-        return None
-    message = file.message
-    lifted = upgrade_solver(message) if file.kind == "solver" else upgrade(message, file.schema)
-    return Source(file.path, file.tree, message, lifted, file.schema) if lifted.steps else None
-
-
-@lru_cache(maxsize=1)
 def _fix(file: SourceFile, step: str) -> Fix:
     """The fix of one step, or of all steps for a net with V0 or V1 layers, where they build on each other."""
     from ..fixes.upgrade import batch_norm_upgrade, inputs_upgrade, layers_upgrade, solver_type_upgrade
 
-    source = _source(file)
+    source = older_form(file)
     assert source is not None
     makers = {"inputs": inputs_upgrade, "batch-norm": batch_norm_upgrade, "solver-type": solver_type_upgrade}
     return makers.get(step, layers_upgrade)(source)

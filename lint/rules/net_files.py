@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..findings import Hit
+from ..fixes.edit import Fix
 from ..job import Job, NetInPhase
+from ..older_forms import older_form
 from ..rule import rule
 from ..sources import NetReference
 
 
-@rule("E117", "layer-forms-mixed", subject="net", severity="error")
+@rule("E117", "layer-forms-mixed", subject="net", severity="error", fixes="unsafe")
 def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
     """A net with both `layer` and `layers`.
 
@@ -54,7 +56,8 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
           top: "data"
         }
 
-    This rule has no fix; `--upgrade --unsafe-fixes` writes all layers in today's form, in their order.
+    The fix writes all layers in today's form, in their order. It is unsafe, since Caffe has never read the file: the
+    layers of one form may be left over.
 
     ## When to ignore it
 
@@ -64,7 +67,8 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
 
     upgrade_proto.cpp, UpgradeV1Net. Tried with the real Caffe.
     """
-    return _upgrade_problems(net, mixed=True, fatal=True)
+    for hit in _upgrade_problems(net, mixed=True, fatal=True):
+        yield hit._replace(reason="Caffe stops: Refusing to upgrade inconsistent NetParameter input.", fix=_one_form(net))
 
 
 @rule("E118", "upgrade-refused", subject="net", severity="error")
@@ -174,6 +178,14 @@ def upgrade_loses(net: NetInPhase) -> Iterator[Hit]:
     upgrade_proto.cpp: UpgradeV0LayerParameter, UpgradeNetDataTransformation, UpgradeNetInput.
     """
     return _upgrade_problems(net, mixed=False, fatal=False)
+
+
+def _one_form(net: NetInPhase) -> Fix | None:
+    """The fix that writes a net of both forms in today's, None for a net in a solver and where something hinders it."""
+    from ..fixes.upgrade import layers_upgrade, obstacle
+
+    source = older_form(net.file) if net.file.kind == "net" else None
+    return layers_upgrade(source) if source is not None and obstacle(source) is None else None
 
 
 def _upgrade_problems(net: NetInPhase, *, mixed: bool, fatal: bool) -> Iterator[Hit]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..findings import Hit, Related
+from ..fixes.rates import OLD_RATES, write_param
 from ..fixes.reading import Text, message_at, repairs
 from ..proto.binder import Message, edit_distance
 from ..proto.tree import Problem, Scalar
@@ -527,7 +528,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     The fix is safe. It renames the field if just one known name is within two letters, and if that makes
     sense: not where the name goes with the layer's own type (`grn_param` in a layer of type `GRN`), or
     where the known name is all of it but for another word (`crop_size_h`): such fields belong to a Caffe
-    that is not known here.
+    that is not known here. In a `layer` it writes `param` for the `blobs_lr` and `weight_decay` of V1 layers.
 
     ## When to ignore it
 
@@ -537,8 +538,11 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 
     protobuf: text_format.cc, ConsumeField. The known forks: `proto/dialects.tsv`.
     """
+    yield from _old_rates(file)
     found = [
-        (hit if _is_typo(file, problem) else hit._replace(fix=None), problem) for hit, problem in _hits(file, "E110")
+        (hit if _is_typo(file, problem) else hit._replace(fix=None), problem)
+        for hit, problem in _hits(file, "E110")
+        if not _is_old_rate(file, problem)
     ]
     for hit in _once(found):
         if hit.fix is None and file.schema.base is None:  # there is a base where --proto was given
@@ -947,6 +951,28 @@ def _once(found: Iterable[tuple[Hit, Problem]]) -> Iterator[Hit]:
     for hits in alike.values():
         count = f" It stands {len(hits)} times in this file." if len(hits) > 1 else ""
         yield hits[0]._replace(reason=hits[0].reason + count)
+
+
+def _is_old_rate(file: SourceFile, problem: Problem) -> bool:
+    """Whether a field is a V1 layer's rate in a layer of today's form."""
+    if file.tree.source[problem.start : problem.end].decode("utf-8", "replace") not in OLD_RATES:
+        return False
+    return message_at(file.message, problem.start, problem.end).type.name == "LayerParameter"
+
+
+def _old_rates(file: SourceFile) -> Iterator[Hit]:
+    """The layers of today's form with rates of the older one, each once."""
+    layers: dict[int, tuple[Message, _Found]] = {}
+    for found in _hits(file, "E110"):
+        if _is_old_rate(file, found.problem):
+            layer = message_at(file.message, found.problem.start, found.problem.end)
+            layers.setdefault(id(layer.block), (layer, found))
+    for layer, found in layers.values():
+        patch = write_param(file.tree, layer)
+        fix = patch.fix(file.path, "write param for them") if patch is not None else None
+        name = file.tree.source[found.problem.start : found.problem.end].decode()
+        message = f"'{name}' is of V1 layers (`layers`); a `layer` has `param {{ {OLD_RATES[name]}: … }}` for it"
+        yield found.hit._replace(message=message, fix=fix)
 
 
 def _is_typo(file: SourceFile, problem: Problem) -> bool:
