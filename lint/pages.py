@@ -47,8 +47,9 @@ layer {
 }
 """
 
-_NAME = re.compile(r"`([\w./-]+)`:")
-_COMES_WITH = re.compile(r"^Comes with: ([A-Z]\d{3}(?:, [A-Z]\d{3})*)\.$", re.MULTILINE)
+# Not compiled here: every start imports this file, few read a page.
+_NAME = r"`([\w./-]+)`:"
+_COMES_WITH = r"(?m)^Comes with: ([A-Z]\d{3}(?:, [A-Z]\d{3})*)\.$"
 
 
 class Page(NamedTuple):
@@ -65,7 +66,8 @@ class Page(NamedTuple):
 
 
 def fault_of(page: str, *, fixes: bool, options: bool) -> str:
-    """Why a rule cannot be registered with this docstring, empty if it can. Cheap: every start asks for every rule."""
+    """Why a rule cannot be registered with this docstring, empty if it can. Fast, as every start asks for every rule."""
+    indent = page[page.rfind("\n", 0, max(0, page.find("## "))) + 1 : page.find("## ")]
     places = []
     place = 0
     for section in SECTIONS:
@@ -75,7 +77,8 @@ def fault_of(page: str, *, fixes: bool, options: bool) -> str:
         if place < 0:
             return f"its page has no section '{section}', or not in its place"
         places.append(place)
-    bad, good = (_code(page, places[index], places[index + 1]) for index in (2, 3))
+    line = f"\n{indent}    "
+    bad, good = (_code(page, line, places[index], places[index + 1]) for index in (2, 3))
     if not bad or not good:
         return f"its page has no code below '{GOOD if bad else BAD}'"
     if fixes and bad == good:
@@ -83,10 +86,10 @@ def fault_of(page: str, *, fixes: bool, options: bool) -> str:
     return ""
 
 
-def _code(page: str, start: int, end: int) -> list[str]:
-    """The indented lines of a section, whose heading begins at `start`."""
-    indent = page[page.rfind("\n", 0, start) + 1 : start] + "    "
-    return [line for line in page[start:end].split("\n") if line.startswith(indent) and not line.isspace()]
+def _code(page: str, line: str, start: int, end: int) -> str:
+    """From the first to the last line of code between two places; `line` is what such a line begins with."""
+    first = page.find(line, start, end)
+    return page[first : page.find("\n", page.rfind(line, start, end) + 1)] if first >= 0 else ""
 
 
 @cache
@@ -96,7 +99,7 @@ def read_page(page: str) -> Page:
     sections = {name: text.strip("\n") for name, text in zip(parts[::2], parts[1::2], strict=True)}
     bad = _files(sections.get(BAD, ""))
     good = {**bad, **_files(sections.get(GOOD, ""))}
-    comes_with = _COMES_WITH.search(sections.get(BAD, ""))
+    comes_with = re.search(_COMES_WITH, sections.get(BAD, ""))
     return Page(summary.strip(), sections, bad, good, tuple(comes_with[1].split(", ")) if comes_with else ())
 
 
@@ -123,7 +126,7 @@ def _files(section: str) -> dict[str, str]:
     before = ""
     for is_code, text in blocks(section):
         if is_code:
-            name = _NAME.fullmatch(before.strip())
+            name = re.fullmatch(_NAME, before.strip())
             files[name[1] if name else _name_of(text)] = text
         before = text
     return files

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from .pages import fault_of
+
 if TYPE_CHECKING:
     from .findings import Hit
 
@@ -83,13 +85,15 @@ def rule(
     default: bool = True,
     by_name: bool = False,
 ) -> Callable[[Check], Check]:
-    """Registers a check as a rule. Raises ValueError for a code or name that is taken, or a check without a page."""
+    """Registers a check as a rule. Raises ValueError for a code or name that is taken, or a docstring that is no page."""
 
     def register(check: Check) -> Check:
         if code in RULES or any(other.name == name for other in RULES.values()):
             raise ValueError(f"rule {code} {name} is registered twice")
-        if not check.__doc__ and sys.flags.optimize < 2:  # -OO leaves docstrings out
-            raise ValueError(f"rule {code} has no page")
+        if sys.flags.optimize < 2:  # -OO leaves docstrings out
+            fault = fault_of(check.__doc__ or "", fixes=bool(fixes), options=bool(options))
+            if fault:
+                raise ValueError(f"rule {code}: {fault}")
         if code[0] not in FAMILIES or subject not in SUBJECTS:
             raise ValueError(f"rule {code}: no such family or subject")
         RULES[code] = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name)

@@ -282,7 +282,33 @@ layer_type("HouseLayer", bottoms=(1, 1), tops=(1, 1))(same_shape)
 
 @rule("N900", "house-style", subject="net", severity="warning")
 def house_style(net):
-    """A net without a name."""
+    """A net without a name.
+
+    ## What it finds
+
+    No `name` in a net.
+
+    ## Why it hurts
+
+    Our logs and snapshots are sorted by the names of nets.
+
+    ## Example
+
+        layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 } } }
+
+    ## Use instead
+
+        name: "digits"
+        layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 } } }
+
+    ## When to ignore it
+
+    The net is only tried out.
+
+    ## Sources
+
+    The rules of our house.
+    """
     if not net.net.name:
         yield Hit(net.file, (0, 0), "this net has no name")
 '''

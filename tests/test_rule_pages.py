@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from caffe_lint.page_examples import Ran, run_example
 from caffe_lint.pages import fault_of, read_page
-from caffe_lint.rule import Rule, all_rules
+from caffe_lint.rule import Option, Rule, all_rules
+from caffe_lint.rule import rule as register
 
-# Rules whose page is not yet of this form.
-NOT_YET = set(
-    """
-    G101 G102 G103 G104 G105
-    """.split()
-)
-RULES = [rule for code, rule in all_rules().items() if code not in NOT_YET]
+RULES = list(all_rules().values())
 OF_LOGS = [rule for rule in RULES if rule.subject == "log"]
 
 
@@ -171,3 +170,23 @@ def test_a_fix_without_an_example_is_refused() -> None:
 
 def test_options_need_a_section() -> None:
     assert "'Options'" in fault_of(PAGE, fixes=False, options=True)
+
+
+def test_a_rule_without_a_page_cannot_be_registered() -> None:
+    def check(net: Any) -> list[Any]:
+        return []
+
+    with pytest.raises(ValueError, match="N999: its page has no section 'What it finds'"):
+        register("N999", "without-page", subject="net", severity="advice")(check)
+    check.__doc__ = PAGE
+    with pytest.raises(ValueError, match="N999: its page has no section 'Options'"):
+        register("N999", "without-page", subject="net", severity="advice", options={"a": Option(1, "b")})(check)
+    assert "N999" not in all_rules()
+
+
+def test_without_docstrings_rules_work_as_they_do_with_them(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text('layer { name: "a" type: "Relu" }\n')
+    run = [subprocess.run([sys.executable, *flags, "-m", "caffe_lint", "net.prototxt"], cwd=tmp_path, capture_output=True)
+           for flags in ((), ("-OO",))]  # fmt: skip
+    assert b"[E116]" in run[0].stdout
+    assert (run[1].stdout, run[1].stderr) == (run[0].stdout, b"")

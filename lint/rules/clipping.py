@@ -70,23 +70,31 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
 
     ## Example
 
+        net: "train_val.prototxt"
         base_lr: 0.01
         lr_policy: "fixed"
+        max_iter: 10000
         momentum: 0.9
-        weight_decay: 0.0005
+        snapshot_prefix: "lenet"
 
-    ## Fix
+    ## Use instead
 
+        net: "train_val.prototxt"
         base_lr: 0.01
         lr_policy: "fixed"
+        max_iter: 10000
         momentum: 0.9
-        weight_decay: 0.0005
-        clip_gradients: 10
+        clip_gradients: 80
+        snapshot_prefix: "lenet"
 
-    The fix writes 10, beside momentum and weight decay. It is safe in that it bounds only what is larger. Why 10: in
-    trainings that learnt (a softmax loss on inputs around 1) the norm in the first iteration was up to 1 in 20 % of
-    them, up to 10 in 61 % and up to 35 in 84 %. A bound of 1 would slow down most of what is healthy, and as a rescue
-    did hardly more than 10 (above). The bound is there for the one bad batch; for a rate that is too high see G102.
+    The fix writes a bound, beside momentum and weight decay, that does not bite as long as the training goes well, by
+    the computed signal (`caffe-lint signal`), or where the training is likely to explode, one that holds it. It is safe
+    in that it bounds only what is larger.
+
+    Where the signal cannot be computed it writes 10: in trainings that learnt (a softmax loss on inputs around 1) the
+    norm in the first iteration was up to 1 in 20 % of them, up to 10 in 61 % and up to 35 in 84 %. A bound of 1 would
+    slow down most of what is healthy, and as a rescue did hardly more than 10 (above). The bound is there for the one
+    bad batch; for a rate that is too high see G102.
 
     Caffe bounds the raw sum over `iter_size` passes, before it divides by their number. The fix multiplies
     the value by `iter_size`, so that it means the same for the mean.
@@ -99,7 +107,7 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
 
     ## Options
 
-    `value`: the bound for one pass, 10.
+    `value`: 0 means that the bound is computed.
 
     ## Sources
 

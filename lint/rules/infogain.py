@@ -81,9 +81,27 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
 
     ## Example
 
-    For Caffe 1.0:
-
-        layer { name: "prob" type: "Softmax" bottom: "score" top: "prob" }
+        layer {
+          name: "image"
+          type: "ImageData"
+          top: "image"
+          top: "label"
+          transform_param { crop_size: 10 mean_value: 127 }
+          image_data_param { source: "list.txt" batch_size: 32 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "image"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "prob"
+          type: "Softmax"
+          bottom: "score"
+          top: "prob"
+        }
         layer {
           name: "loss"
           type: "InfogainLoss"
@@ -93,8 +111,23 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
           infogain_loss_param { source: "weights.binaryproto" axis: 1 }
         }
 
-    ## Fix
+    ## Use instead
 
+        layer {
+          name: "image"
+          type: "ImageData"
+          top: "image"
+          top: "label"
+          transform_param { crop_size: 10 mean_value: 127 }
+          image_data_param { source: "list.txt" batch_size: 32 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "image"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
         layer {
           name: "loss"
           type: "InfogainLoss"

@@ -71,19 +71,85 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
 
     ## Example
 
-    For images of 0 to 255 in batches of 32, a softmax, no BatchNorm:
+    `solver.prototxt`:
 
+        net: "net.prototxt"
+        base_lr: 1
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 1000
+        snapshot_prefix: "lenet"
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param {
+            shape { dim: 64 dim: 1 dim: 28 dim: 28 }
+            shape { dim: 64 }
+            data_filler { type: "gaussian" std: 1 }
+            data_filler { type: "constant" value: 0 }
+          }
+        }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "conv1"
+          top: "conv1"
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "ip1"
+          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "relu2"
+          type: "ReLU"
+          bottom: "ip1"
+          top: "ip1"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+    `solver.prototxt`:
+
+        net: "net.prototxt"
         base_lr: 0.1
         lr_policy: "fixed"
+        max_iter: 10000
         momentum: 0.9
+        clip_gradients: 1
+        snapshot_prefix: "lenet"
 
-    ## Fix
-
-        base_lr: 0.01
-        lr_policy: "fixed"
-        momentum: 0.9
-
-    The fix divides `base_lr` by ten until it is under the limit. Where the largest rate does not come from
+    Where the signal is computed, the fix writes the rate, and with it the bound, at which this training is no longer
+    likely to explode. Else it divides `base_lr` by ten until it is under the limit. Where the largest rate does not come from
     `base_lr` (`stagelr`, `max_lr`, the start of a warm-up), there is none. Where one loss outweighs the
     others, it is that loss's weight that is to be lowered, which G103 does; and where the only loss has a
     weight over 1, the fix lowers that first, as it is the same as a rate.

@@ -60,6 +60,28 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
     ## Example
 
         layer {
+          name: "image"
+          type: "ImageData"
+          top: "image"
+          top: "label"
+          transform_param { crop_size: 10 mean_value: 127 }
+          image_data_param { source: "list.txt" batch_size: 32 }
+        }
+        layer {
+          name: "aux_score"
+          type: "InnerProduct"
+          bottom: "image"
+          top: "aux_score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "image"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
           name: "aux_loss"
           type: "SoftmaxWithLoss"
           bottom: "aux_score"
@@ -75,8 +97,30 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
           top: "loss"
         }
 
-    ## Fix
+    ## Use instead
 
+        layer {
+          name: "image"
+          type: "ImageData"
+          top: "image"
+          top: "label"
+          transform_param { crop_size: 10 mean_value: 127 }
+          image_data_param { source: "list.txt" batch_size: 32 }
+        }
+        layer {
+          name: "aux_score"
+          type: "InnerProduct"
+          bottom: "image"
+          top: "aux_score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "image"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
         layer {
           name: "aux_loss"
           type: "SoftmaxWithLoss"

@@ -56,22 +56,93 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     ## Example
 
         layer {
-          name: "up"
-          type: "Deconvolution"
-          bottom: "conv3"
-          top: "up"
-          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 }
+          name: "image"
+          type: "ImageData"
+          top: "image"
+          top: "label"
+          transform_param { crop_size: 10 mean_value: 127 }
+          image_data_param { source: "list.txt" batch_size: 32 }
         }
-        layer { name: "join" type: "Concat" bottom: "up" bottom: "conv2" top: "join" }
-
-    ## Fix
-
+        layer {
+          name: "conv2"
+          type: "Convolution"
+          bottom: "image"
+          top: "conv2"
+          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "conv3"
+          type: "Convolution"
+          bottom: "image"
+          top: "conv3"
+          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
+        }
         layer {
           name: "up"
           type: "Deconvolution"
           bottom: "conv3"
           top: "up"
-          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 }
+          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "up2"
+          type: "Deconvolution"
+          bottom: "conv2"
+          top: "up2"
+          convolution_param { num_output: 64 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "join"
+          type: "Concat"
+          bottom: "up"
+          bottom: "up2"
+          top: "join"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "join"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "image"
+          type: "ImageData"
+          top: "image"
+          top: "label"
+          transform_param { crop_size: 10 mean_value: 127 }
+          image_data_param { source: "list.txt" batch_size: 32 }
+        }
+        layer {
+          name: "conv2"
+          type: "Convolution"
+          bottom: "image"
+          top: "conv2"
+          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "conv3"
+          type: "Convolution"
+          bottom: "image"
+          top: "conv3"
+          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "up"
+          type: "Deconvolution"
+          bottom: "conv3"
+          top: "up"
+          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
         }
         layer {
           name: "bn_up"
@@ -89,7 +160,50 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
           top: "up"
           scale_param { bias_term: true }
         }
-        layer { name: "join" type: "Concat" bottom: "up" bottom: "conv2" top: "join" }
+        layer {
+          name: "up2"
+          type: "Deconvolution"
+          bottom: "conv2"
+          top: "up2"
+          convolution_param { num_output: 64 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "bn_up2"
+          type: "BatchNorm"
+          bottom: "up2"
+          top: "up2"
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+        }
+        layer {
+          name: "scale_up2"
+          type: "Scale"
+          bottom: "up2"
+          top: "up2"
+          scale_param { bias_term: true }
+        }
+        layer {
+          name: "join"
+          type: "Concat"
+          bottom: "up"
+          bottom: "up2"
+          top: "join"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "join"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
 
     The fix is unsafe, as it changes the architecture: weights trained before do not fit the new layers, and
     deploy files and test nets in files of their own need the same layers. They work in place, so whatever
