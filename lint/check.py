@@ -206,6 +206,14 @@ def read_schema(proto: str | None) -> Schema:
     return schema
 
 
+def load_plugins(config: str | None, *, isolated: bool) -> None:
+    """Loads the plugins that the configuration names that holds in the working directory. Raises Trouble."""
+    try:
+        SettingsOfPaths(CommandLine(config=config, isolated=isolated), read_schema(None)).of(".")
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+
+
 def read_data_facts(path: str | None) -> DataFacts:
     """The facts about the data in a file, none without one. Raises Trouble."""
     if path is None:

@@ -13,6 +13,7 @@ from .report import FORMATS
 
 # Commands that stand in a module of their own, which is loaded when they are called.
 _ELSEWHERE = {
+    "config": ".config_command",
     "explain": ".explain_command",
     "inputs": ".inputs_command",
     "log": ".log_command",
@@ -196,9 +197,12 @@ def _only_upgrades(options: dict[str, Any]) -> dict[str, Any]:
 
 @cli.command()
 @click.option("--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", help="[text]")
-def rules(output_format: str) -> None:
-    """List the rules."""
-    from .check import print_text
+@click.option("--config", metavar="FILE", help="The configuration whose plugins are listed too. [nearest upwards]")
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+def rules(output_format: str, config: str | None, isolated: bool) -> None:
+    """List the rules, those of the configuration's plugins among them."""
+    from .check import load_plugins, print_text
     from .report.rules import render as render_rules
 
+    load_plugins(config, isolated=isolated)
     print_text(render_rules(output_format))

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from .check import Trouble, print_text
+from .check import Trouble, load_plugins, print_text
 from .config import ConfigError, check_selectors
 from .report import page
 from .rule import all_rules, matching
@@ -20,11 +20,14 @@ WIDEST = 100  # columns: longer lines of prose are hard to read
 @click.argument("selectors", nargs=-1, required=True, metavar="CODE|NAME…")
 @click.option("--output-format", type=click.Choice(page.FORMATS), default="text", show_default=True)
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
-def explain(selectors: tuple[str, ...], output_format: str, color: str) -> None:
+@click.option("--config", metavar="FILE", help="The configuration whose plugins are explained too. [nearest upwards]")
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+def explain(selectors: tuple[str, ...], output_format: str, color: str, config: str | None, isolated: bool) -> None:
     """Print the pages of rules: what they find, why it hurts, an example with what is printed for it, its repair.
 
     The beginning of codes (`S1`) prints every page of it.
     """
+    load_plugins(config, isolated=isolated)
     try:
         check_selectors("explain", selectors)
     except ConfigError as error:

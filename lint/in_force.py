@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from .proto.schema import Schema
 
 ADDED = ("extend_select", "ignore")
-MERGED = ("severities", "input_shapes", "layers")
-COMMAND_LINE = "command line"
+MERGED = ("input_shapes", "layers")
+COMMAND_LINE = "command line: --"
 
 
 class CommandLine(NamedTuple):
@@ -40,24 +40,32 @@ class CommandLine(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """Fields of `Settings` and where they come from. Those in `resets` are as if nothing had been said before."""
+    """Fields of `Settings` and where they come from: `origin` with the key behind it, unless a preset stands for it.
+
+    What is named in `resets` is as if nothing had been said before.
+    """
 
     origin: str
     values: dict[str, Any]
     resets: tuple[str, ...] = ()
+    is_preset: bool = False
+
+    def place(self, key: str) -> str:
+        """Where a key of this layer stands."""
+        return self.origin if self.is_preset else self.origin + key
 
     @staticmethod
     def of(config: ConfigFile, path: str | None = None) -> list[Layer]:
         """The layers that a configuration file makes for a file, or without one for files in general."""
         shown = os.path.relpath(config.path)
-        layers = _preset(config.values.get("preset"), f"{shown}: preset")
-        layers.append(Layer(shown, config.values))
+        layers = _preset(config.values.get("preset"), f"{shown}:preset")
+        layers.append(Layer(f"{shown}:", config.values))
         if path is not None and config.per_file:
             import pathspec
 
             relative = os.path.relpath(path, os.path.dirname(config.path) or ".")
             layers += (
-                Layer(f"{shown}: per-file '{section.pattern}'", section.values)
+                Layer(f"{shown}:per-file.'{section.pattern}'.", section.values)
                 for section in config.per_file
                 if pathspec.GitIgnoreSpec.from_lines([section.pattern]).match_file(relative)
             )
@@ -82,23 +90,30 @@ def combined(layers: Iterable[Layer]) -> Combined:
         for name, value in layer.values.items():
             if name in ADDED:
                 values[name] = values.get(name, ()) + value
-                origins[name] = origins.get(name, ()) + (layer.origin,) * bool(value)
+                origins[name] = origins.get(name, ()) + (layer.place(_key(name)),) * bool(value)
             elif name == "options":
                 values[name] = {**values.get(name, {})}
                 for code, options in value.items():
                     values[name][code] = {**values[name].get(code, {}), **options}
-                    origins.update({f"options.{code}.{key}": (layer.origin,) for key in options})
+                    origins.update({f"options.{code}.{key}": (layer.place(f"rules.{code}.{key}"),) for key in options})
+            elif name == "severities":
+                values[name] = {**values.get(name, {}), **value}
+                origins.update({f"{name}.{code}": (layer.place(f"rules.{code}.severity"),) for code in value})
             elif name in MERGED:
                 values[name] = {**values.get(name, {}), **value}
-                origins.update({f"{name}.{key}": (layer.origin,) for key in value})
+                origins.update({f"{name}.{key}": (layer.place(f"{_key(name)}.{key}"),) for key in value})
             else:
                 values[name] = value
-                origins[name] = (layer.origin,)
+                origins[name] = (layer.place(_key(name)),)
     return Combined(Settings(**values), origins)
 
 
+def _key(field: str) -> str:
+    return field.replace("_", "-")
+
+
 def _preset(name: str | None, origin: str) -> list[Layer]:
-    return [Layer(f"{origin} {name}", PRESETS[name])] if name is not None else []
+    return [Layer(f"{origin} {name}", PRESETS[name], is_preset=True)] if name is not None else []
 
 
 class SettingsOfPaths:
@@ -192,4 +207,4 @@ class SettingsOfPaths:
         if said.input_shape:
             values["input_shapes"] = dict(said.input_shape)
         resets = ("extend_select", "ignore") if said.select else ()
-        return [*_preset(said.preset, "--preset"), Layer(COMMAND_LINE, values, resets)]
+        return [*_preset(said.preset, f"{COMMAND_LINE}preset"), Layer(COMMAND_LINE, values, resets)]

@@ -11,7 +11,7 @@ import sys
 
 EXIT_INTERRUPTED = 130
 # As cli.py has them.
-COMMANDS = frozenset({"check", "explain", "inputs", "log", "net", "probe", "rules", "schedule", "signal"})
+COMMANDS = frozenset({"check", "config", "explain", "inputs", "log", "net", "probe", "rules", "schedule", "signal"})
 
 
 def main() -> None:

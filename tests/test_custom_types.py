@@ -362,6 +362,16 @@ def test_a_plugin_brings_types_and_rules(house: Path) -> None:
     assert codes(run(house, "net.prototxt", "--output-format", "json")) == []
 
 
+def test_rules_of_the_configuration_s_plugins_are_listed_explained_and_selected(house: Path) -> None:
+    assert "N900" not in run(house, "rules").stdout
+    assert run(house, "explain", "N900").returncode == 2
+    (house / "caffe-lint.toml").write_text('plugins = ["house"]\n')
+    assert "N900" in run(house, "rules").stdout
+    assert "house-style" in run(house, "explain", "N900").stdout
+    assert codes(run(house, "net.prototxt", "--select", "house-style", "--output-format", "json")) == ["N900"]
+    assert "N900" not in run(house, "rules", "--isolated").stdout
+
+
 def test_a_plugin_works_in_several_processes_and_only_where_it_is_asked_for(house: Path) -> None:
     for name, config in (
         ("with", 'plugins = ["house"]\n'),

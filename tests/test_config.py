@@ -1,0 +1,245 @@
+"""The configuration: what it takes, what holds for which file, and what `caffe-lint config` says of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from test_cli import NET, SOLVER, run
+
+from caffe_lint.config import PRESETS, ConfigError, Settings
+from caffe_lint.config_file import KEYS, load
+from caffe_lint.rule import all_rules
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# A layer that stands twice (N301), with an axis that is not there (E206).
+BAD_NET = NET.replace('name: "loss"', 'name: "score"').replace("num_output: 10", "num_output: 10 axis: 9")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A job beside a net alone in models/legacy; each has N301 and E206, the solver S121."""
+    (tmp_path / "models" / "legacy").mkdir(parents=True)
+    (tmp_path / "models" / "legacy" / "old.prototxt").write_text(BAD_NET)
+    (tmp_path / "net.prototxt").write_text(BAD_NET)
+    (tmp_path / "solver.prototxt").write_text(SOLVER.replace('"fixed"', '"Fixed"'))
+    return tmp_path
+
+
+def found(folder: Path, *arguments: str) -> list[tuple[str, str]]:
+    report = json.loads(run(folder, *arguments, "--output-format", "json").stdout)
+    return [(finding["path"], finding["code"]) for finding in report["findings"]]
+
+
+def configure(folder: Path, text: str) -> None:
+    (folder / "caffe-lint.toml").write_text(text)
+
+
+EVERYTHING = [
+    ("models/legacy/old.prototxt", "E206"),
+    ("models/legacy/old.prototxt", "N301"),
+    ("net.prototxt", "E206"),
+    ("net.prototxt", "N301"),
+    ("solver.prototxt", "S121"),
+]
+
+
+def test_without_a_configuration_all_is_found(folder: Path) -> None:
+    assert sorted(found(folder, ".")) == EVERYTHING
+
+
+# -- settings of some files ------------------------------------------------------------------------------------------
+
+
+def test_per_file_ignores_in_the_files_that_its_pattern_fits(folder: Path) -> None:
+    configure(folder, '[per-file]\n"models/legacy/**" = {ignore = ["N3"]}\n')
+    assert sorted(found(folder, ".")) == [each for each in EVERYTHING if each != ("models/legacy/old.prototxt", "N301")]
+
+
+def test_patterns_are_relative_to_the_configuration(folder: Path) -> None:
+    configure(folder, '[per-file]\n"legacy/*.prototxt" = {ignore = ["ALL"]}\n')
+    assert ("models/legacy/old.prototxt", "E206") in found(folder, ".")
+    (folder / "caffe-lint.toml").rename(folder / "models" / "caffe-lint.toml")
+    assert sorted(found(folder, ".")) == EVERYTHING[2:]
+    assert found(folder / "models" / "legacy", "old.prototxt") == []
+
+
+def test_the_net_of_a_solver_has_its_own_settings(folder: Path) -> None:
+    configure(folder, '[per-file]\n"net.prototxt" = {ignore = ["E2"]}\n')
+    assert found(folder, "solver.prototxt") == [("net.prototxt", "N301"), ("solver.prototxt", "S121")]
+    configure(folder, 'ignore = ["E2"]\n[per-file]\n"solver.prototxt" = {ignore = ["N3", "S1"]}\n')
+    assert found(folder, "solver.prototxt") == [("net.prototxt", "N301")]
+
+
+def test_per_file_may_select_and_sections_add_up(folder: Path) -> None:
+    configure(
+        folder,
+        'select = ["S"]\n[per-file]\n"*.prototxt" = {extend-select = ["N301"]}\n"net.*" = {ignore = ["S"]}\n'
+        '"models/**" = {select = ["E"], ignore = ["N"]}\n',
+    )
+    assert sorted(found(folder, ".")) == [EVERYTHING[0], EVERYTHING[3], EVERYTHING[4]]
+
+
+def test_per_file_takes_severity_fail_on_options_and_dialect(folder: Path) -> None:
+    configure(
+        folder,
+        '[per-file]\n"solver.prototxt" = {rules.S121.severity = "advice"}\n"net.prototxt" = {fail-on = "error"}\n'
+        '"models/**" = {ignore = ["ALL"]}\n',
+    )
+    (folder / "net.prototxt").write_text(NET.replace('name: "loss"', 'name: "score"'))
+    done = run(folder, ".")
+    assert (done.returncode, "advice[S121]" in done.stdout, "warning[N301]" in done.stdout) == (0, True, True)
+    assert run(folder, ".", "--fail-on", "warning").returncode == 1
+    configure(folder, '[per-file]\n"net.prototxt" = {dialect = "ssd"}\n')
+    (folder / "net.prototxt").write_text(NET + 'layer { name: "n" type: "Normalize" bottom: "data" top: "n" }\n')
+    assert "E115" not in run(folder, "solver.prototxt").stdout
+    configure(folder, '[per-file]\n"net.prototxt" = {dialect = "bvlc"}\n')
+    assert "net.prototxt:28:25: E115" in run(folder, "solver.prototxt", "--output-format", "concise").stdout
+
+
+def test_they_hold_in_several_processes_too(folder: Path) -> None:
+    configure(folder, '[per-file]\n"models/legacy/**" = {ignore = ["N3"]}\n')
+    assert found(folder, ".", "--jobs", "2") == found(folder, ".")
+
+
+# -- presets and severities ------------------------------------------------------------------------------------------
+
+
+def test_presets_choose_rules_and_the_level_that_counts(folder: Path) -> None:
+    off = {code for code, rule in all_rules().items() if not rule.default}
+    assert off
+    configure(folder, 'preset = "strict"\n')
+    strict = load(str(folder / "caffe-lint.toml"))
+    assert (off <= strict.codes(), strict.fail_on) == (True, "advice")
+    configure(folder, 'preset = "stability"\n')
+    assert {code[0] for code in load(str(folder / "caffe-lint.toml")).codes()} == {"G"}
+    configure(folder, 'preset = "recommended"\n')
+    assert load(str(folder / "caffe-lint.toml")) == Settings()
+
+
+def test_what_stands_beside_a_preset_goes_over_it_and_the_command_line_over_both(folder: Path) -> None:
+    configure(folder, 'preset = "strict"\nfail-on = "error"\nignore = ["ALL"]\nextend-select = ["S121"]\n')
+    settings = load(str(folder / "caffe-lint.toml"))
+    assert (settings.fail_on, settings.codes()) == ("error", frozenset())
+    configure(folder, 'select = ["S"]\nignore = ["N"]\n')
+    assert found(folder, ".", "--preset", "stability") == []
+    assert found(folder, ".", "--preset", "stability", "--select", "N") == [EVERYTHING[1], EVERYTHING[3]]
+    assert ("solver.prototxt", "S121") in found(folder, ".", "--preset", "recommended")
+
+
+def test_a_severity_decides_on_the_exit_status(folder: Path) -> None:
+    assert run(folder, "net.prototxt", "--select", "N301").returncode == 1
+    configure(folder, '[rules.duplicate-layer-name]\nseverity = "advice"\n')
+    done = run(folder, "net.prototxt", "--select", "N301")
+    assert (done.returncode, "advice[N301]" in done.stdout) == (0, True)
+
+
+# -- what is wrong with it -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("igonre = []", "unknown key 'igonre'; did you mean 'ignore'?"),
+        ('preset = "strct"', "'preset' is one of recommended, strict, stability, not 'strct'; did you mean 'strict'?"),
+        ('fail-on = "never"', "'fail-on' is one of advice, warning, error, not 'never'"),
+        ("baseline = 3", "'baseline' takes text, not 3"),
+        ('ignore = "N3"', "'ignore' takes a list of texts, not 'N3'"),
+        ('ignore = ["N999"]', "no rule is called 'N999'"),
+        ('per-file = "x"', "'per-file' is a table of patterns"),
+        ('[per-file]\n"a/**" = ["N3"]', "per-file 'a/**': this takes a table such as"),
+        ('[per-file]\n"a/**" = {exclude = []}', "per-file 'a/**': 'exclude' holds for all files"),
+        ('[per-file]\n"a/**" = {ignroe = []}', "per-file 'a/**': unknown key 'ignroe'; did you mean 'ignore'?"),
+        ('[per-file]\n"a/**" = {ignore = ["base-lr-hihg"]}', "did you mean 'base-lr-high'?"),
+        ("[rules]\nG101 = 3", "'rules.G101' is a table of options, not 3"),
+        ("[rules.G101]\nvalu = 3", "rule G101 has no option 'valu'; did you mean 'value'?"),
+        ('[rules.G101]\nvalue = "3"', "option 'value' of rule G101 takes a value like 0.0, not '3'"),
+        ("[rules.G101]\nvalue = true", "option 'value' of rule G101 takes a value like 0.0, not True"),
+        ('[rules.G101]\nseverity = "bad"', "'rules.G101.severity' is one of"),
+        ("[rules.G1]\nvalue = 3", "no rule is called 'G1'"),
+        ("\udcff = 1", "caffe-lint.toml"),
+        ("tool = [", "caffe-lint.toml"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+    config = tmp_path / "caffe-lint.toml"
+    config.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError) as error:
+        load(str(config))
+    assert str(error.value).startswith(str(config))
+    assert words in str(error.value)
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+
+def shown(folder: Path, *arguments: str) -> dict[str, object]:
+    done = run(folder, "config", *arguments, "--output-format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+def test_the_command_tells_where_each_setting_comes_from(folder: Path) -> None:
+    configure(
+        folder,
+        'preset = "strict"\nignore = ["P"]\n[rules.base-lr-high]\nseverity = "advice"\n'
+        '[per-file]\n"net.*" = {ignore = ["N3"], rules.G101.value = 3}\n',
+    )
+    answer = shown(folder, "net.prototxt", "--fail-on", "error", "--ignore", "N4")
+    settings = answer["settings"]
+    assert settings["ignore"] == {
+        "value": ["P", "N3", "N4"],
+        "from": ["caffe-lint.toml:ignore", "caffe-lint.toml:per-file.'net.*'.ignore", "command line: --ignore"],
+    }
+    assert settings["select"] == {"value": ["ALL"], "from": ["caffe-lint.toml:preset strict"]}
+    assert settings["fail-on"] == {"value": "error", "from": ["command line: --fail-on"]}
+    assert settings["dialect"] == {"value": None, "from": ["default"]}
+    rules = answer["rules"]
+    assert rules["G102"]["severity"] == {"value": "advice", "from": ["caffe-lint.toml:rules.G102.severity"]}
+    assert rules["G101"]["options"]["value"]["value"] == 3.0
+    assert rules["G101"]["options"]["value"]["from"] == ["caffe-lint.toml:per-file.'net.*'.rules.G101.value"]
+    assert [rules[code]["on"] for code in ("G101", "N301", "N401", "P201", "N201")] == [True, False, False, False, True]
+    other = shown(folder, "solver.prototxt")["rules"]
+    assert other["N301"]["on"]
+    assert other["G101"]["options"]["value"]["from"] == ["default"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_the_command_prints_is_a_configuration_that_says_the_same(folder: Path, preset: str) -> None:
+    configure(
+        folder,
+        f'preset = "{preset}"\nignore = ["P"]\ndialect = "ssd"\nexclude = ["x/"]\n[rules.G101]\nseverity = "error"\n'
+        "value = 7\n[input-shapes]\ndata = [1, 2]\n",
+    )
+    printed = run(folder, "config").stdout
+    assert set(tomllib.loads(printed)) <= set(KEYS)
+    before = load(str(folder / "caffe-lint.toml"))
+    configure(folder, printed)
+    after = load(str(folder / "caffe-lint.toml"))
+    assert after._replace(options={}) == before._replace(options={})
+    assert after.options_of("G101") == before.options_of("G101")
+
+
+def test_without_a_configuration_all_is_default(folder: Path) -> None:
+    settings = shown(folder, "--isolated")["settings"]
+    assert {tuple(each["from"]) for each in settings.values() if "from" in each} == {("default",)}
+    assert "no configuration file" in run(folder, "config", "--isolated").stdout
+
+
+def test_of_what_is_not_there_it_says_so(folder: Path) -> None:
+    done = run(folder, "config", "nothing.prototxt")
+    assert (done.returncode, done.stderr) == (2, "caffe-lint: nothing.prototxt: no such file or folder\n")
+
+
+def test_every_option_of_a_rule_has_a_plain_default_and_says_what_it_means() -> None:
+    for rule in all_rules().values():
+        for name, option in rule.options.items():
+            assert type(option.default) in (bool, int, float, str, tuple), (rule.code, name)
+            assert option.meaning, (rule.code, name)
