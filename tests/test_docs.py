@@ -10,6 +10,10 @@ from types import ModuleType
 import pytest
 from harness import check_files, fix_files
 
+from caffe_lint.check import read_data_facts
+from caffe_lint.config import FACTS_NAME
+from caffe_lint.data_facts import DataFacts
+
 from caffe_lint.config_file import load
 from caffe_lint.rule import all_rules
 
@@ -66,22 +70,42 @@ def test_links_and_named_files_exist(page: Path) -> None:
     assert not missing
 
 
+def example(folder: Path) -> tuple[dict[str, bytes], DataFacts]:
+    """The files of an example, and what is known of its data."""
+    facts = folder / FACTS_NAME
+    return {path.name: path.read_bytes() for path in folder.glob("*.prototxt")}, read_data_facts(
+        str(facts) if facts.is_file() else None
+    )
+
+
 @pytest.mark.parametrize(
     ("folder", "codes"),
     [
         ("digits", set()),
-        ("faces", {"G101", "G102", "G103"}),
-        ("streets", {"G101", "G104", "G105"}),
+        ("faces", {"G103"}),
+        ("streets", {"G101", "G102", "G104", "G105"}),
         ("letters", {"E111", "G101", "G103", "S121"}),
     ],
 )
 def test_the_examples_show_what_their_page_says(folder: str, codes: set[str]) -> None:
-    texts = {path.name: path.read_bytes() for path in (CHECKOUT / "examples" / folder).glob("*.prototxt")}
-    assert {finding.code for finding in check_files(texts)} == codes
+    texts, facts = example(CHECKOUT / "examples" / folder)
+    assert {finding.code for finding in check_files(texts, facts=facts)} == codes
 
 
 def test_fixed_examples_have_nothing_left_to_fix() -> None:
     for folder in (CHECKOUT / "examples").iterdir():
-        texts = {path.name: path.read_bytes() for path in folder.glob("*.prototxt")} if folder.is_dir() else {}
-        fixed = fix_files(texts, unsafe=True)
-        assert not [finding for finding in check_files(fixed) if finding.fix is not None]
+        texts, facts = example(folder)
+        fixed = fix_files(texts, unsafe=True, facts=facts)
+        assert not [finding for finding in check_files(fixed, facts=facts) if finding.fix is not None]
+
+
+def test_of_three_losses_only_the_weight_of_the_guilty_one_is_changed() -> None:
+    texts, facts = example(CHECKOUT / "examples" / "faces")
+    (finding,) = check_files(texts, facts=facts)
+    assert "'points_loss'" in finding.message
+    before = texts["train_val.prototxt"].decode().splitlines()
+    fixed = fix_files(texts, facts=facts)
+    after = fixed["train_val.prototxt"].splitlines()
+    changed = [line for line, other in zip(before, after, strict=True) if line != other]
+    assert [line.split(":")[0].strip() for line in changed] == ["loss_weight"]
+    assert fixed["solver.prototxt"] == texts["solver.prototxt"].decode()

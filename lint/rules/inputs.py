@@ -666,6 +666,8 @@ def label_out_of_range(data: LayerData) -> Iterator[Hit]:
 
     softmax_loss_layer.cpp, Forward_cpu: the check is a DCHECK. Seen with the real Caffe.
     """
+    if data.report.kind == "hdf5" and len({use.top for use in data.label_uses}) > 1:
+        return  # the report counts the labels of all datasets together
     for use in data.label_uses:
         if use.classes is None or not use.whole or (data.report.kind != "hdf5" and use.top.top_index != 1):
             continue
