@@ -1,12 +1,13 @@
 """How good the verdict is: every family of set-ups judged by what was learned from the others.
 
-Run: python benchmarks/verdict.py [--write] [-v] [../shared/divergence]
+Run: python benchmarks/verdict.py [--write] [--robust] [-v] [../shared/divergence]
      python benchmarks/verdict.py --corpus [../shared/corpus/files]
 
 Prints, for "explodes" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
-family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--write`
-fits the coefficients on all families and writes them into lint/signal/verdict_table.py. `--corpus` judges public
-solvers instead, which trained: it prints the share that is called exploding, and which.
+family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
+leaves two and three families out at a time, and judges the trainings with rates a quarter higher and a fifth lower.
+`--write` fits the coefficients on all families and writes them into lint/signal/verdict_table.py and docs/signal.md.
+`--corpus` judges public solvers instead, which trained: it prints the share that is called exploding, and which.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 from caffe_lint.data_facts import read_facts
 from caffe_lint.engine import Files
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.signal.features import Signal, signal_of
+from caffe_lint.signal.features import Signal, Trial, signal_of, tried
 from caffe_lint.signal.setup import set_up
 from caffe_lint.signal.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance, judge
 from caffe_lint.sources import Unreadable
@@ -28,6 +31,8 @@ from caffe_lint.sources import Unreadable
 RIDGE = 1.0
 ROUNDS = 30
 TABLE = Path(__file__).parent.parent / "lint" / "signal" / "verdict_table.py"
+PAGE = Path(__file__).parent.parent / "docs" / "signal.md"
+BEGIN, END = "<!-- coefficients -->", "<!-- end of coefficients -->"
 
 
 def signals(root: Path) -> list[tuple[str, str, Signal]]:
@@ -63,7 +68,7 @@ def scores(name: str, chances: Sequence[float], outcomes: Sequence[bool]) -> Non
     right = sum(a == b for a, b in zip(said, outcomes, strict=True))
     both = sum(a and b for a, b in zip(said, outcomes, strict=True))
     print(
-        f"{name:24s} accuracy {right / len(said):.3f}  precision {both / max(1, sum(said)):.3f}"
+        f"{name:38s} accuracy {right / len(said):.3f}  precision {both / max(1, sum(said)):.3f}"
         f"  recall {both / max(1, sum(outcomes)):.3f}  AUC {area(chances, outcomes):.3f}"
     )
 
@@ -162,56 +167,124 @@ def corpus(root: Path) -> None:
     print("\n".join(called))
 
 
+class Row(NamedTuple):
+    """A set-up, what became of it, and what we compute of it."""
+
+    name: str
+    family: str
+    explodes: bool
+    stalls: bool
+    rate: float
+    features: Mapping[str, float]
+
+
+Model = dict[str, dict[str, float]]
+
+
+def taught(rows: Sequence[Row]) -> Model:
+    """The coefficients that some set-ups teach: of exploding, and of stalling where nothing explodes."""
+    calm = [row for row in rows if not row.explodes]
+    return {
+        "EXPLODES": fit([row.features for row in rows], [row.explodes for row in rows], EXPLODES_SIGNS),
+        "STALLS": fit([row.features for row in calm], [row.stalls for row in calm], STALLS_SIGNS),
+    }
+
+
+def judged(model: Model, features: Mapping[str, float]) -> tuple[float, float]:
+    """The chances to explode and to stall."""
+    explodes = chance(model["EXPLODES"], features)
+    return explodes, chance(model["STALLS"], features) * (1 - explodes)
+
+
+def left_out(
+    rows: Sequence[Row], number: int, others: Sequence[Mapping[str, float]] | None = None
+) -> list[tuple[float, float]]:
+    """The chances of each set-up, judged by what families teach of which so many, its own among them, are left out.
+
+    The mean over all such choices. `others` are features to judge in place of the rows' own.
+    """
+    families = sorted({row.family for row in rows})
+    found: list[list[tuple[float, float]]] = [[] for _ in rows]
+    for group in combinations(families, number):
+        model = taught([row for row in rows if row.family not in group])
+        for i, row in enumerate(rows):
+            if row.family in group:
+                found[i].append(judged(model, others[i] if others else row.features))
+    return [(sum(p for p, _ in each) / len(each), sum(q for _, q in each) / len(each)) for each in found]
+
+
+def by_threshold(rows: Sequence[Row], of: str) -> list[float]:
+    """Whether each set-up lies over the best threshold on base_lr for the other families."""
+    limits = {}
+    for family in {row.family for row in rows}:
+        others = [row for row in rows if row.family != family]
+        limits[family] = threshold([row.rate for row in others], [getattr(row, of) for row in others])
+    return [float(row.rate >= limits[row.family]) for row in rows]
+
+
+def robust(rows: Sequence[Row], found: Sequence[Signal]) -> None:
+    """Prints how the figures hold when more families are left out, and when rates are others."""
+    for title, number, factor in (
+        ("two families left out", 2, 1.0), ("three families left out", 3, 1.0), ("rates times 1.25", 1, 1.25),
+        ("rates times 0.8", 1, 0.8),
+    ):  # fmt: skip
+        others = None if factor == 1 else [tried(signal, Trial(rate=factor)).features for signal in found]
+        chances = left_out(rows, number, others)
+        scores(f"  explodes, {title}", [p for p, _ in chances], [row.explodes for row in rows])
+        scores(f"  stalls, {title}", [q for _, q in chances], [row.stalls for row in rows])
+
+
+def write(model: Model) -> None:
+    """Writes the coefficients into the package and into the documentation."""
+    lines = ['"""The coefficients of the verdict. Made by `python benchmarks/verdict.py --write`; not by hand."""', ""]
+    for title, coefficients in model.items():
+        lines.append(f"{title}: dict[str, float] = {{")
+        lines += [f'    "{name}": {value:.4f},' for name, value in coefficients.items()]
+        lines.append("}")
+    TABLE.write_text("\n".join(lines) + "\n")
+    table = ["| number | explodes | stalls |", "|---|---:|---:|"]
+    for name in dict.fromkeys([*EXPLODES_SIGNS, *STALLS_SIGNS, ""]):
+        cells = (f"{model[of][name]:+.2f}" if name in model[of] else "" for of in model)
+        table.append(f"| {f'`{name}`' if name else 'constant'} | {' | '.join(cells)} |")
+    text = PAGE.read_text()
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    PAGE.write_text(before + BEGIN + "\n" + "\n".join(table) + "\n" + END + after)
+
+
 def main() -> None:
     """Prints the figures; with --write also writes the coefficients."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
     if "--corpus" in sys.argv:
         corpus(Path(arguments[0] if arguments else "../shared/corpus/files"))
         return
-    rows = signals(Path(arguments[0] if arguments else "../shared/divergence"))
-    families = sorted({name.rsplit("-", 1)[0] for name, _, _ in rows})
-    of = [name.rsplit("-", 1)[0] for name, _, _ in rows]
-    table: dict[str, dict[str, float]] = {}
-    for title, labels, signs in (
-        ("EXPLODES", {"nan", "exploded"}, EXPLODES_SIGNS),
-        ("STALLS", {"stalled"}, STALLS_SIGNS),
-    ):
-        outcomes = [label in labels for _, label, _ in rows]
-        features = [signal.features for _, _, signal in rows]
-        rates = [signal.solving.rate for _, _, signal in rows]
-        chances, by_rate = [0.0] * len(rows), [0.0] * len(rows)
-        for family in families:
-            inside = [i for i, each in enumerate(of) if each == family]
-            others = [i for i, each in enumerate(of) if each != family]
-            coefficients = fit([features[i] for i in others], [outcomes[i] for i in others], signs)
-            limit = threshold([rates[i] for i in others], [outcomes[i] for i in others])
-            for i in inside:
-                chances[i] = chance(coefficients, features[i])
-                by_rate[i] = float(rates[i] >= limit)
-        print(f"{title.lower()}, each family judged by the others ({sum(outcomes)} of {len(rows)}):")
-        scores("  this verdict", chances, outcomes)
+    known = signals(Path(arguments[0] if arguments else "../shared/divergence"))
+    rows = [
+        Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.solving.rate,
+            signal.features)
+        for name, label, signal in known
+    ]  # fmt: skip
+    chances = left_out(rows, 1)
+    for index, title in enumerate(("explodes", "stalls")):
+        outcomes: list[bool] = [getattr(row, title) for row in rows]
+        ours = [pair[index] for pair in chances]
+        print(f"{title}, each family judged by the others ({sum(outcomes)} of {len(rows)}):")
+        scores("  this verdict", ours, outcomes)
         scores("  majority", [0.0] * len(rows), outcomes)
-        scores("  threshold on base_lr", by_rate, outcomes)
-        print(f"{'  ranked by base_lr':24s} {'':47s}  AUC {area(rates, outcomes):.3f}")
-        for family in families:
-            inside = [i for i, each in enumerate(of) if each == family]
-            scores(f"    {family}", [chances[i] for i in inside], [outcomes[i] for i in inside])
+        scores("  threshold on base_lr", by_threshold(rows, title), outcomes)
+        print(f"{'  ranked by base_lr':38s} {'':47s}  AUC {area([row.rate for row in rows], outcomes):.3f}")
+        for family in sorted({row.family for row in rows}):
+            inside = [i for i, row in enumerate(rows) if row.family == family]
+            scores(f"    {family}", [ours[i] for i in inside], [outcomes[i] for i in inside])
         if "-v" in sys.argv:
-            for i, (name, label, signal) in enumerate(rows):
-                if (chances[i] >= 0.5) != outcomes[i]:
+            for (name, label, signal), said, outcome in zip(known, ours, outcomes, strict=True):
+                if (said >= 0.5) != outcome:
                     shown = " ".join(f"{key} {value:.1f}" for key, value in signal.features.items())
-                    print(f"    {name} {label} {chances[i]:.2f} {shown}")
-        table[title] = fit(features, outcomes, signs)
+                    print(f"    {name} {label} {said:.2f} {shown}")
+    if "--robust" in sys.argv:
+        print("how these figures hold:")
+        robust(rows, [signal for _, _, signal in known])
     if "--write" in sys.argv:
-        lines = [
-            '"""The coefficients of the verdict. Made by `python benchmarks/verdict.py --write`; not by hand."""',
-            "",
-        ]
-        for title, coefficients in table.items():
-            lines.append(f"{title}: dict[str, float] = {{")
-            lines += [f'    "{name}": {value:.4f},' for name, value in coefficients.items()]
-            lines.append("}")
-        TABLE.write_text("\n".join(lines) + "\n")
+        write(taught(rows))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from .fillers import Weights
-from .learning import progress
+from .learning import excess, progress
 from .passes import Back, Circuit, Pass, initial_weights
 from .rehearsal import Rehearsal, rehearse
 from .setup import Setup
@@ -113,66 +113,21 @@ def decades(x: float, low: float, high: float) -> float:
 
 def _features(signal: Signal) -> dict[str, float]:
     solver = signal.solving
-    rehearsal = signal.rehearsal
-    clip = clip_factor(solver, signal.l2)
-    losses, norms = rehearsal.losses, [x for x in rehearsal.norms if math.isfinite(x)]
-    ratios = [
-        update.ratio
-        for param, update in signal.updates.items()
-        if signal.weights[param].size and "weight" in param.role
-    ]
-    growth = max(
-        (
-            root(rehearsal.weights[param].square) / max(root(weight.square), 1e-3)
-            for param, weight in signal.weights.items()
-            if "weight" in param.role
-        ),
-        default=1.0,
-    )
-    scores = [root(signal.forward.steps[layer.index].bottoms[0].square) for layer in signal.losses if layer.bottoms]
-    normalised = any(layer.kind is not None and layer.kind.normalises for layer in signal.setup.net.layers)
+    losses, finite = signal.rehearsal.losses, signal.rehearsal.finite
+    norms = [norm for norm in signal.rehearsal.norms if math.isfinite(norm)]
     first = max(abs(losses[0]), 1e-9) if losses and math.isfinite(losses[0]) else 1.0
-    peak = max((abs(x) for x in losses if x == x), default=first)
-    finite = rehearsal.finite
+    peak = max((abs(loss) for loss in losses if loss == loss), default=first)
     grown = max(norms) / max(norms[0], 1e-12) if norms and norms[0] > 0 else 1.0
-    risen = decades(peak / first, 0, 1.5)
+    clip = clip_factor(solver, signal.l2)
+    learnt = progress(signal.setup.solver, solver, signal.forward, signal.back, signal.weights)
     return {
+        # of the first iteration
+        "sharpness": decades(signal.sharpness * solver.gain * clip, -6, 6),
         # from the rehearsal
         "gradients_grow": decades(grown, -1, 12) if finite else 12.0,
-        "weights_grow": decades(growth, -1, 8),
-        "breaks": 0.0 if finite else 1.0,
         "ends_higher": decades(abs(losses[-1]) / first, -1, 2) if finite else 2.0,
-        "rises_but_holds": risen if finite and not normalised else 0.0,
-        # of the first iteration
-        "update": decades(max(ratios, default=0.0) * solver.gain, -8, 4),
-        "sharpness": decades(signal.sharpness * solver.gain * clip, -6, 6),
-        "clips": 1.0 if solver.clip > 0 else 0.0,
-        "adaptive": 1.0 if solver.adaptive else 0.0,
-        "scores": decades(max(scores, default=0.0), -5, 1),
-        "gradient": decades(signal.l2, -6, 8),
+        "rises": decades(peak / first, 0, 1.5) if finite else 1.5,
         # of the whole training, were it stable
-        "progress": decades(first_order(signal), -6, 3),
-        "learning": decades(progress(signal.setup.solver, solver, signal.forward, signal.back, signal.weights), -4, 1),
-    }  # fmt: skip
-
-
-def first_order(signal: Signal) -> float:
-    """The part of the loss that the first gradient would take off over the whole training."""
-    solver = signal.solving
-    clip = clip_factor(solver, signal.l2)
-    total = 0.0
-    time = sum(_times(signal))
-    time = math.sqrt(time) if solver.type == "AdaGrad" else time
-    for param, gradient in signal.back.gradients.items():
-        if "weight" not in param.role:
-            continue
-        size = root(gradient.square)
-        step = step_size(solver, size * clip, solver.rate * abs(param.lr_mult))
-        total += step * size * (param.count or 1) * solver.gain * time
-    return total / max(abs(signal.forward.loss), 1e-9)
-
-
-def _times(signal: Signal) -> list[float]:
-    from .learning import total_rate
-
-    return total_rate(signal.setup.solver, signal.solving)
+        "learning": decades(learnt, -2, 1),
+        "easy": decades(excess(signal.forward) / first, -3, 0),
+    }

@@ -3,6 +3,9 @@
 A deep linear net learns by growth: a layer's gradient is proportional to the gains of all others, so small
 weights first grow slowly and then fast (Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear
 dynamics of learning in deep linear neural networks"). Layers behind a normalisation do not make others grow.
+
+Of a gradient, the part in which all items agree can take off no more than what the loss is above that of the
+best answer that is the same for every item; the other part tells items apart.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .fillers import Weights, dims
+from .losses import Loss
 from .passes import Back, Pass
 from .solving import Solving, clip_factor, step_size
 
@@ -22,20 +26,21 @@ if TYPE_CHECKING:
 
 
 class _Gain:
-    """A layer as the flow sees it: the norm of its first gradient, and its gain then and now."""
+    """A layer as the flow sees it: the two parts of its first gradient's norm, and its gain then and now."""
 
-    __slots__ = ("first", "norm", "now", "number", "param")
+    __slots__ = ("common", "first", "now", "number", "own", "param")
 
-    def __init__(self, param: Param, norm: float, gain: float) -> None:
+    def __init__(self, param: Param, number: int, common: float, own: float, gain: float) -> None:
         self.param = param
-        self.norm = norm
-        self.number = param.count or 1
+        self.number = number
+        self.common = common
+        self.own = own
         self.first = gain
         self.now = gain
 
 
 _STRIDES = 40
-_ENOUGH = 10.0
+ENOUGH = 0.3  # the part of the first loss that tells a training that learns; some of what is counted is noise
 _FASTEST = 3.0  # times that a gain may grow in a stride
 BIASES = frozenset({"bias", "input bias", "output bias"})
 
@@ -52,34 +57,52 @@ def total_rate(solver: Message, solving: Solving) -> list[float]:
     return found
 
 
+def excess(forward: Pass) -> float:
+    """What the first loss is above that of the best answer that is the same for every item."""
+    total = 0.0
+    for layer, _, weight, value in forward.loss_terms():
+        carrier = forward.circuit.carriers[layer.index]
+        floor = carrier.floor(forward.steps[layer.index].bottoms) if isinstance(carrier, Loss) else 0.0
+        total += max(0.0, weight * (value - floor))
+    return total
+
+
 def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weights: Mapping[Param, Weights]) -> float:
-    """The part of the first loss that the training would take off, up to 10; without regard to instability."""
+    """How far the training would come, without regard to instability.
+
+    Below 1: the part of the first loss that it would take off, relative to `ENOUGH`. From 1 on: how many times as
+    long as it takes to come so far the training is.
+    """
     loss = abs(forward.loss)
     clip = clip_factor(solving, back.l2)
     layers: list[_Gain] = []
     normalised = any(layer.kind is not None and layer.kind.normalises for layer in forward.net.layers)
     for param, gradient in back.gradients.items():
-        number = param.count or 1
-        if param.role in BIASES:  # noqa: SIM108
-            each = abs(gradient.drift)
-        else:
-            each = math.sqrt(gradient.square) if gradient.square > 0 else 0.0
-        if not each or not math.isfinite(each):
+        number = back.counts[param]
+        square = gradient.square
+        if not 0 < square < math.inf:
             continue
-        weight = weights[param.owner]
+        together = min(gradient.drift * gradient.drift, square)
+        is_bias = param.role in BIASES
         shape = dims(param)
         fan = number / shape[0] if shape and len(shape) > 1 else 1.0
-        gain = math.sqrt(weight.square * fan) if param.role not in BIASES else 0.0
-        layers.append(_Gain(param, each * math.sqrt(number), gain))
+        gain = 0.0 if is_bias else math.sqrt(weights[param.owner].square * fan)
+        own = 0.0 if is_bias else square - together
+        layers.append(_Gain(param, number, math.sqrt(together * number), math.sqrt(own * number), gain))
     if not layers or not loss or not math.isfinite(loss):
         return 0.0
-    drop = 0.0
-    seen = 0.0
-    for stride in total_rate(solver, solving):
+    common = own = 0.0
+    most = excess(forward)
+    seen = drop = 0.0
+    strides = total_rate(solver, solving)
+    for stride in strides:
         ratios = [layer.now / layer.first if layer.first else 1.0 for layer in layers]
         together = math.prod(min(ratio, 1e6) for ratio in ratios) if not normalised else 1.0
         for layer, ratio in zip(layers, ratios, strict=True):
-            norm = min(layer.norm * (together / ratio if not normalised and ratio else 1.0), 1e15)
+            grown = min(together / ratio if not normalised and ratio else 1.0, 1e15)
+            norm = math.hypot(layer.common, layer.own) * grown
+            if not norm:
+                continue
             each = norm / math.sqrt(layer.number)
             local = solving.rate * abs(layer.param.lr_mult)
             step = step_size(solving, each * clip, local) * solving.gain
@@ -88,13 +111,15 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
             else:
                 step *= stride
             moved = step * math.sqrt(layer.number)
-            drop += moved * norm
+            common += moved / norm * (layer.common * grown) ** 2
+            own += moved / norm * (layer.own * grown) ** 2
             if layer.first:
                 decay = (
                     0.0 if solving.adaptive else solving.decay * layer.param.decay_mult * local * solving.gain * stride
                 )
                 layer.now = min(layer.now * math.exp(-min(decay, 50.0)) + moved, layer.now * _FASTEST)
+        before, drop = drop, (min(common, most) + own) / loss
+        if drop > ENOUGH:
+            return sum(strides) / (seen + stride * (ENOUGH - before) / (drop - before))
         seen += stride
-        if drop > _ENOUGH * loss:
-            return _ENOUGH
-    return min(_ENOUGH, drop / loss)
+    return drop / ENOUGH

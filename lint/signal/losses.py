@@ -94,6 +94,10 @@ class Loss(Carrier):
         """The loss before its weight."""
         return 0.0
 
+    def floor(self, bottoms: Sequence[Values]) -> float:
+        """The loss, before its weight, of a net that gives the same best answer to every item."""
+        return 0.0
+
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         """The gradient of the first bottom, for a weight of 1."""
         return NO_DIFFS
@@ -171,6 +175,9 @@ class SoftmaxWithLoss(Scores):
     def value(self, bottoms: Sequence[Values]) -> float:
         return softmax_loss(bottoms[0], self.outputs, LARGEST_TERM) * self.items * self.positions / self.divisor
 
+    def floor(self, bottoms: Sequence[Values]) -> float:
+        return math.log(self.outputs) * self.items * self.positions / self.divisor
+
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         return softmax_slope(bottoms[0], self.outputs, self.positions, self.divisor)
 
@@ -239,6 +246,11 @@ class InfogainLoss(Scores):
         loss = softmax_loss(bottoms[0], self.outputs, _LARGEST_INFOGAIN) * factor
         return loss * (self.scale(bottoms) if level is None else level * self.outputs)
 
+    def floor(self, bottoms: Sequence[Values]) -> float:
+        level = self.level(bottoms)
+        even = math.log(self.outputs) * self.items * self.positions / self.divisor
+        return even * (self.scale(bottoms) if level is None else level * self.outputs)
+
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]
         classes, positions, by = self.outputs, self.positions, self.divisor
@@ -276,6 +288,9 @@ class MultinomialLogisticLoss(Scores):
             return softmax_loss(values.latent, self.outputs, _LARGEST_INFOGAIN)
         dead = 1 - part_over(values)
         return dead * _LARGEST_INFOGAIN - (1 - dead) * math.log(max(values.size, 1e-20))
+
+    def floor(self, bottoms: Sequence[Values]) -> float:
+        return math.log(self.outputs)
 
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]
@@ -323,6 +338,11 @@ class SigmoidCrossEntropyLoss(Loss):
         mean = mapped(values, softplus)[0].mean - values.mean * targets.mean
         return mean * size_of(self.layer.bottoms[0]) / self.divisor
 
+    def floor(self, bottoms: Sequence[Values]) -> float:
+        part = min(max(bottoms[1].mean, 0.0), 1.0)
+        entropy = -sum(p * math.log(p) for p in (part, 1 - part) if p > 0)
+        return entropy * size_of(self.layer.bottoms[0]) / self.divisor
+
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         values, targets = bottoms[0], bottoms[1]
         if not math.isfinite(values.square):
@@ -362,6 +382,13 @@ class EuclideanLoss(Loss):
         number = size_of(self.layer.bottoms[0]) / self.divisor
         return (gap.square / 2 if self.is_square else min(gap.square / 2, gap.size)) * number
 
+    def floor(self, bottoms: Sequence[Values]) -> float:
+        if len(bottoms) < 2:
+            return 0.0
+        square = max(0.0, bottoms[1].square - bottoms[1].cross)
+        number = size_of(self.layer.bottoms[0]) / self.divisor
+        return (square / 2 if self.is_square else min(square / 2, root(square))) * number
+
     def gap(self, bottoms: Sequence[Values]) -> Diffs:
         """The differences."""
         return difference(bottoms[0], bottoms[1] if len(bottoms) > 1 else constant(0.0), 1.0)
@@ -393,6 +420,9 @@ class HingeLoss(Scores):
         values = bottoms[0]
         each = 1 + values.square if self.squared else 1 + max(0.0, values.size - 1)
         return each * self.outputs * self.positions
+
+    def floor(self, bottoms: Sequence[Values]) -> float:
+        return (4.0 if self.squared else 2.0) * self.positions  # all scores at -1
 
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..layers.loss import LOSS_PARAM, loss_normalization
 from .carriers import shape_of
 from .features import Signal
+from .learning import ENOUGH
 from .passes import Back
 from .solving import clip_factor
 from .statistics import root
@@ -171,10 +172,10 @@ def _stalling(signal: Signal) -> list[Reason]:
             )
             found.append(Reason(least[0].layer.name, "vanishing", text))
     if signal.features["learning"] < 0 and solver.rate:
-        part = 10 ** signal.features["learning"]
+        part = ENOUGH * 10 ** signal.features["learning"]
         text = f"all iterations together would take off about {_number(100 * part)} % of the first loss"
         found.append(Reason("", "rate", text))
-    if signal.features["rises_but_holds"] > 0.5:
+    if signal.features["rises"] > 0.5:
         text = "rehearsed in the mean, the loss rises and stays finite: rectifiers die, outputs freeze"
         found.append(Reason("", "rehearsal", text))
     return found

@@ -18,13 +18,10 @@ from .features import Signal, Trial, signal_of, tried
 from .setup import Setup
 from .verdict_table import EXPLODES, STALLS
 
-# What each number must do to the chance that a training explodes, or stalls: 1 raise it, -1 lower it, 0 either.
-EXPLODES_SIGNS = {
-    "gradients_grow": 1, "weights_grow": 1, "breaks": 1, "ends_higher": 1, "update": 1, "sharpness": 1, "clips": -1,
-    "adaptive": -1, "scores": 0,
-}  # fmt: skip
-STALLS_SIGNS = {"progress": -1, "learning": -1, "gradient": -1, "rises_but_holds": 1}
-
+# What each number must do to the chance that a training explodes, or that one that does not explode stalls: 1 raise
+# it, -1 lower it.
+EXPLODES_SIGNS = {"sharpness": 1, "gradients_grow": 1, "ends_higher": 1}
+STALLS_SIGNS = {"learning": -1, "easy": -1, "rises": 1}
 
 SURE = 0.7  # the chance to explode that is called so where the data had to be assumed
 
@@ -40,7 +37,7 @@ class Verdict(NamedTuple):
 def verdict_of(signal: Signal) -> Verdict:
     """The verdict that the numbers of a training amount to."""
     explodes = chance(EXPLODES, signal.features)
-    stalls = chance(STALLS, signal.features)
+    stalls = chance(STALLS, signal.features) * (1 - explodes)
     return Verdict(word_for(explodes, stalls, SURE if signal.setup.around.assumed else 0.5), explodes, stalls)
 
 
