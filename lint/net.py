@@ -59,9 +59,9 @@ def build(
 
 
 def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
-    """The same net, where more is told of the shapes of its data; what was told before goes before it."""
+    """The same net, where more, or something else, is told of the shapes of its data."""
     shapes, described, facts = net.built_with
-    told = {**input_shapes, **shapes}
+    told = {**shapes, **input_shapes}
     return build(
         net.upgraded, net.state, dialect=net.dialect, input_shapes=told, described=described, facts=facts
     )

@@ -40,7 +40,7 @@ def test_the_verdict_on_families_left_out() -> None:
     )
     assert explodes["AUC"] >= 0.95
     assert explodes["accuracy"] >= 0.91
-    assert stalls["AUC"] >= 0.91
+    assert stalls["AUC"] >= 0.92
 
 
 def test_repairs() -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..layers.loss import LOSS_PARAM, TWICE_BATCH, loss_normalization
-from .carriers import Carrier, carries, shape_of, size_of
+from .carriers import Carrier, carries, shape_of
 from .elementwise import sigmoid, softplus
 from .statistics import BAD_DIFFS, NO_DIFFS, NOTHING, Diffs, Values, constant, mapped, part_over, root
 
@@ -67,11 +67,19 @@ def scores_of(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 
 
 class Loss(Carrier):
-    """What losses have in common: the `items`, `outputs` and `positions` of their scores, and the `divisor`."""
+    """What losses have in common: the `items`, `outputs` and `positions` of their scores, and the `divisor`.
+
+    One that `compares` has two bottoms of one shape, of which that from a file may have none that is known.
+    """
+
+    compares = False
 
     def __init__(self, layer: Layer, around: Surroundings) -> None:
         super().__init__(layer, around)
-        self.items, self.outputs, self.positions = scores_of(shape_of(layer.bottoms[0]), self.axis())
+        alike = layer.bottoms[:2] if self.compares else ()
+        self.shape = shape_of(next((blob for blob in alike if blob.count is not None), layer.bottoms[0]))
+        self.items, self.outputs, self.positions = scores_of(self.shape, self.axis())
+        self.number = self.items * self.outputs * self.positions
         self.divisor = self.read_divisor()
 
     def axis(self) -> int:
@@ -324,24 +332,25 @@ class MultinomialLogisticLoss(Scores):
 class SigmoidCrossEntropyLoss(Loss):
     """log(1 + exp(-x)) and its like (sigmoid_cross_entropy_loss_layer.cpp)."""
 
+    compares = True
+
     def read_divisor(self) -> float:
-        shape = shape_of(self.layer.bottoms[0])
         how = loss_normalization(self.layer)
         how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
-        items = max(1, shape[0]) if shape else 1
-        return float({"BATCH_SIZE": items, "NONE": 1}.get(how, size_of(self.layer.bottoms[0])))
+        items = max(1, self.shape[0]) if self.shape else 1
+        return float({"BATCH_SIZE": items, "NONE": 1}.get(how, self.number))
 
     def value(self, bottoms: Sequence[Values]) -> float:
         values, targets = bottoms[0], bottoms[1]
         if not math.isfinite(values.square):
             return math.nan
         mean = mapped(values, softplus)[0].mean - values.mean * targets.mean
-        return mean * size_of(self.layer.bottoms[0]) / self.divisor
+        return mean * self.number / self.divisor
 
     def floor(self, bottoms: Sequence[Values]) -> float:
         part = min(max(bottoms[1].mean, 0.0), 1.0)
         entropy = -sum(p * math.log(p) for p in (part, 1 - part) if p > 0)
-        return entropy * size_of(self.layer.bottoms[0]) / self.divisor
+        return entropy * self.number / self.divisor
 
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         values, targets = bottoms[0], bottoms[1]
@@ -373,20 +382,22 @@ def difference(a: Values, b: Values, factor: float) -> Diffs:
 class EuclideanLoss(Loss):
     """Half the sum of squares by item (euclidean_loss_layer.cpp); smooth L1 is that near 0."""
 
+    compares = True
+
     def __init__(self, layer: Layer, around: Surroundings) -> None:
         super().__init__(layer, around)
         self.is_square = layer.type in ("EuclideanLoss", "WeightedEuclideanLoss")
 
     def value(self, bottoms: Sequence[Values]) -> float:
         gap = self.gap(bottoms)
-        number = size_of(self.layer.bottoms[0]) / self.divisor
+        number = self.number / self.divisor
         return (gap.square / 2 if self.is_square else min(gap.square / 2, gap.size)) * number
 
     def floor(self, bottoms: Sequence[Values]) -> float:
         if len(bottoms) < 2:
             return 0.0
         square = max(0.0, bottoms[1].square - bottoms[1].cross)
-        number = size_of(self.layer.bottoms[0]) / self.divisor
+        number = self.number / self.divisor
         return (square / 2 if self.is_square else min(square / 2, root(square))) * number
 
     def gap(self, bottoms: Sequence[Values]) -> Diffs:
@@ -451,7 +462,7 @@ class ContrastiveLoss(Loss):
 
     def value(self, bottoms: Sequence[Values]) -> float:
         a, b = bottoms[0], bottoms[1]
-        far = size_of(self.layer.bottoms[0]) / self.items * max(0.0, a.square + b.square - 2 * a.shared)
+        far = self.number / self.items * max(0.0, a.square + b.square - 2 * a.shared)
         return (0.5 * far + 0.5 * max(0.0, self.margin - root(far)) ** 2) / 2
 
     def slope(self, bottoms: Sequence[Values]) -> Diffs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..data_facts import DataFacts
@@ -14,15 +14,20 @@ from ..sources import SourceFile
 from .passes import Circuit, circuit_of
 from .sources import Surroundings
 
-PHOTOGRAPH = (0, 3, 224, 224)  # what images are taken for where nothing tells their shape
+# What images are taken for where nothing tells their shape, and what they are at least.
+PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
 
 
 class Setup(NamedTuple):
-    """A training that is to be judged: its solver, its training net ready for passes, and what is known of its data."""
+    """A training that is to be judged: its solver, its training net ready for passes, and what is known of its data.
+
+    `open_tops` are tops of images whose size nothing tells.
+    """
 
     solver: Message
     circuit: Circuit
     around: Surroundings
+    open_tops: tuple[str, ...] = ()
 
     @property
     def net(self) -> Net:
@@ -30,9 +35,14 @@ class Setup(NamedTuple):
         return self.circuit.net
 
     def with_small_data(self) -> Setup:
-        """The same training, where data of which nothing is known are of size 1."""
+        """The same training, where data of which nothing is known are of size 1, and images small if the net takes them."""
         around = self.around._replace(assumed=[], unit=True)
-        return Setup(self.solver, circuit_of(self.net, around), around)
+        net = self.net
+        if self.open_tops:
+            smaller = _with_images(net, self.open_tops, SMALL_IMAGE)
+            net = smaller if _runs(smaller) else net
+            around.assumed.extend(_assumed(self.open_tops, SMALL_IMAGE if net is smaller else PHOTOGRAPH))
+        return Setup(self.solver, circuit_of(net, around), around, self.open_tops)
 
 
 def set_up(
@@ -54,15 +64,26 @@ def setup_of(job: Job) -> Setup | None:
     if job.train is None:
         return None
     net = job.train.net
-    if any(problem.when != "cpu" for problem in net.problems) or not net.losses:
+    if not _runs(net) or not net.losses:
         return None
-    assumed: list[str] = []
-    open_tops = [layer.tops[0].name for layer in net.layers if _is_open(layer)]
+    open_tops = tuple(layer.tops[0].name for layer in net.layers if _is_open(layer))
     if open_tops:
-        net = rebuilt(net, dict.fromkeys(open_tops, PHOTOGRAPH))
-        assumed = [f"'{name}': images of 3 x 224 x 224, or as large as they are cropped" for name in open_tops]
-    around = Surroundings(net.built_with.facts, assumed)
-    return Setup(job.solver.message, circuit_of(net, around), around)
+        net = _with_images(net, open_tops, PHOTOGRAPH)
+    around = Surroundings(net.built_with.facts, _assumed(open_tops, PHOTOGRAPH))
+    return Setup(job.solver.message, circuit_of(net, around), around, open_tops)
+
+
+def _runs(net: Net) -> bool:
+    return all(problem.when == "cpu" for problem in net.problems)
+
+
+def _with_images(net: Net, tops: Iterable[str], shape: tuple[int, ...]) -> Net:
+    return rebuilt(net, dict.fromkeys(tops, shape))
+
+
+def _assumed(tops: Iterable[str], shape: tuple[int, ...]) -> list[str]:
+    size = " x ".join(map(str, shape[1:]))
+    return [f"'{name}': images of {size}, or as large as they are cropped" for name in tops]
 
 
 def _is_open(layer: Layer) -> bool:
