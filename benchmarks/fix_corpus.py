@@ -44,6 +44,8 @@ MESSAGES = {"solver": "SolverParameter", "net": "NetParameter"}
 # `layer.bottom`. What holds for `layer` holds for `layers` of older nets.
 BLOBS = ("layer.bottom", "layer.top")
 FIELDS: dict[str, tuple[str, ...]] = {
+    "D121": ("layer.transform_param.mean_value",),
+    "D122": ("layer.image_data_param.shuffle",),
     "E116": ("layer.type",),
     "E201": BLOBS,
     "E202": BLOBS,
@@ -74,6 +76,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "layer.convolution_param.group", "layer.convolution_param.bias_*", "layer.param",
     ),
     "N601": ("layer.*_param.num_output",),
+    "N701": ("layer.param",),
+    "N702": ("layer.batch_norm_param.use_global_stats", "layer.batch_norm_param"),
+    "N704": ("layer",),
     "S108": ("average_loss",),
     "S110": ("snapshot_prefix",),
     "S121": ("lr_policy",),

@@ -6,6 +6,7 @@ Each gives a `Patch`: the edits, and the changes of meaning they stand for. Patc
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..proto.binder import Message, plain_value
@@ -72,6 +73,16 @@ def append_field(tree: Tree, message: Message, name: str, value: Any) -> Patch:
         (insert_text(tree, message.block, name, value_text(value), anchor),),
         (Change(message.block, name, values),),
     )
+
+
+def set_values(message: Message, name: str, values: Sequence[Any]) -> Patch:
+    """Writes other values in place of all that stand in a repeated field; those that stay so keep their text."""
+    edits = tuple(
+        Edit(node.start, node.end, value_text(value).encode())
+        for (old, node, _), value in zip(message.entries[name], values, strict=True)
+        if old != value
+    )
+    return Patch(edits, (Change(message.block, name, tuple(map(plain_value, values))),))
 
 
 def remove_field(tree: Tree, message: Message, name: str) -> Patch:

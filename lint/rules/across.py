@@ -779,7 +779,7 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     ## What it finds
 
     `use_global_stats: true` in the training net of a solver, if that looks as if it were trained from
-    scratch: all weights that learn have a filler that is not constant, and the solver has no `weights`. Once
+    scratch: no weight is frozen, all have a filler that is not constant, and the solver has no `weights`. Once
     in a net, with the number of layers.
 
     ## Why it hurts
@@ -904,6 +904,8 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     weights = [param for param in subject.net.params() if param.role == "weight" and param.lr_mult]
     if not weights or any(param.filler is None or param.filler["type"] == "constant" for param in weights):
         return
+    if any(param.role == "weight" and not param.lr_mult for param in subject.net.params()):
+        return  # what is frozen was loaded
     yield from _global_stats(subject, "TRAIN", True)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..findings import Hit, Related
 from ..graph import Layer, is_automatic
+from ..ignored import Ignored, ignored_in_layer
 from ..job import NetInPhase
 from ..layers.settings import is_read, readers
 from ..names import named
@@ -276,16 +277,21 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("N304", "settings-not-read", subject="net", severity="warning")
 def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has the settings of another layer type, which it does not read.
+    """A layer has settings that it does not read: those of another type, or of another mode.
 
     ## What it finds
 
-    Sub-messages such as pooling_param in a layer of another of BVLC's types. It is an advice where the layer
-    has its own settings as well, or where nothing is written in them.
+    - Sub-messages such as pooling_param in a layer of another of BVLC's types. It is an advice where the layer
+      has its own settings as well, or where nothing is written in them.
+    - Fields of a layer's own settings that it does not read as the others are: `scale`, `mean_file`, `crop_size` and
+      `mirror` outside of transform_param, `bias_filler` without a bias, `std` of a filler that is not gaussian, `coeff`
+      with MAX, and the like. A warning where they were surely meant to do something, else an advice; each kind once in a
+      net.
 
     ## Why it hurts
 
-    Caffe ignores them: the layer works with the defaults of its own settings.
+    Caffe ignores them, without a word: the layer works with the defaults of its own settings, the data come unscaled,
+    a filler without `type` fills with 0.
 
     ## Example
 
@@ -327,14 +333,13 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Sources
 
-    The LayerSetUp function of each layer in src/caffe/layers.
+    The LayerSetUp function of each layer in src/caffe/layers; filler.hpp. What is read in which mode is written in
+    `lint/layers/settings.py` and `lint/ignored.py`.
     """
     if not is_for_bvlc(subject.file):
         return
     for layer in subject.net.layers:
         ignored = [name for name in layer.message.entries if not is_read(name, layer.type)]
-        if not ignored:
-            continue
         own = any(
             name.endswith("_param") and name != "transform_param" and is_read(name, layer.type)
             for name in layer.message.entries
@@ -347,6 +352,16 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
             assert field is not None
             severity = "advice" if own or not settings.entries else ""
             yield Hit(subject.file, (field.start, field.name_end), message, "Caffe ignores it.", severity)
+    alike: dict[str, list[tuple[Layer, Ignored]]] = {}
+    for layer in subject.net.layers:
+        for found in ignored_in_layer(layer):
+            alike.setdefault(found.what, []).append((layer, found))
+    for layers in alike.values():
+        layer, found = layers[0]
+        more = f" (so it is in {len(layers)} places of this net)" if len(layers) > 1 else ""
+        severity = "" if found.harmful else "advice"
+        place = found.message.span(found.field)
+        yield Hit(subject.file, place, f"{named(layer)}: {found.what}{more}", found.meaning, severity)
 
 
 def _name_of(layer: Layer) -> tuple[int, int]:

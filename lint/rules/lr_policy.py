@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 
 from ..findings import SEVERITIES, Hit
-from ..fixes.edit import Change, Edit, Fix
-from ..fixes.fields import Patch, number_text, set_field
+from ..fixes.edit import Fix
+from ..fixes.fields import Patch, number_text, set_field, set_values
 from ..ignored import ignored_in_solver
 from ..job import SolverFile
 from ..proto.binder import Message, nearest_name
@@ -578,19 +578,10 @@ def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
     )
     fix = None
     if len(set(values)) == len(values):
-        fix = _sorted_stepvalues(message).fix(solver.file.path, "sort the values of stepvalue", safe=False)
+        fix = set_values(message, "stepvalue", sorted(values)).fix(
+            solver.file.path, "sort the values of stepvalue", safe=False
+        )
     yield Hit(solver.file, message.span("stepvalue", index), shown, reason, fix=fix)
-
-
-def _sorted_stepvalues(message: Message) -> Patch:
-    entries = message.entries["stepvalue"]
-    ordered = sorted(entry[0] for entry in entries)
-    edits = tuple(
-        Edit(node.start, node.end, str(value).encode())
-        for (old, node, _), value in zip(entries, ordered, strict=True)
-        if old != value
-    )
-    return Patch(edits, (Change(message.block, "stepvalue", tuple(ordered)),))
 
 
 @rule("S127", "schedule-never-falls", subject="solver", severity="advice")

@@ -1,0 +1,237 @@
+"""Work that is lost: two linear layers in a row, which one could do, and pixels that no window reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..findings import Hit, Related
+from ..fixes.edit import Fix
+from ..fixes.layers import Fields, free_name, insert_layers, names_in, state_rules
+from ..graph import Layer
+from ..job import NetInPhase
+from ..names import named
+from ..proto.binder import Message
+from ..refusals import is_for_unknown_caffe
+from ..rule import rule
+
+_SETTINGS = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}
+# What leaves a product of two linear layers linear.
+_LINEAR = frozenset(("Dropout", "Flatten", "Reshape", "Scale", "Bias", "Split"))
+
+
+@rule("N704", "nothing-nonlinear", subject="net", severity="advice", fixes="unsafe")
+def nothing_nonlinear(subject: NetInPhase) -> Iterator[Hit]:
+    """Two linear layers follow each other with nothing nonlinear between them.
+
+    ## What it finds
+
+    In nets for training: an InnerProduct that reads another one, or a Convolution of kernel 1 that reads another
+    Convolution, directly or through Dropout, Flatten, Reshape, Scale and Bias, where the first makes at least as many
+    values as the second. A first one that makes fewer is a bottleneck, as it is used to save weights, and left out; so
+    are layers whose top is read elsewhere, those that are frozen, and convolutions with groups.
+
+    ## Why it hurts
+
+    Two matrices one after the other are one matrix: the first layer adds weights and nothing that the second could not
+    do alone.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 20 } shape { dim: 8 dim: 4 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "ip2"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "ip2"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 20 } shape { dim: 8 dim: 4 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "ip1_relu"
+          type: "ReLU"
+          bottom: "ip1"
+          top: "ip1"
+        }
+        layer {
+          name: "ip2"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "ip2"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix puts a ReLU in between. It is unsafe: the net is another one.
+
+    ## When to ignore it
+
+    The net is to be as published, or the first layer is to be taken apart later.
+
+    ## Sources
+
+    inner_product_layer.cpp and base_conv_layer.cpp: a product and a sum.
+    """
+    net = subject.net
+    if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
+        return
+    for first in net.layers:
+        second = _only_reader(first) if first.type in _SETTINGS else None
+        while second is not None and second.type in _LINEAR:
+            second = _only_reader(second)
+        if second is None or not _is_one_with(first, second):
+            continue
+        message = f"{named(first)}: nothing nonlinear stands between it and {named(second)}"
+        reason = f"The two together can do no more than {second.type} layer '{second.name}' alone."
+        related = (Related(subject.file, second.place(), "the next linear layer"),)
+        yield Hit(subject.file, first.place(), message, reason, related=related, fix=_with_relu(subject, first))
+
+
+def _only_reader(layer: Layer) -> Layer | None:
+    """The layer that reads the one top of a layer, None if there are several, or the top is a loss."""
+    if len(layer.tops) != 1 or layer.loss_weight(0):
+        return None
+    readers = [reader for reader in layer.tops[0].consumers if reader.type != "Silence"]
+    return readers[0] if len(readers) == 1 else None
+
+
+def _is_one_with(first: Layer, second: Layer) -> bool:
+    """Whether the second of two linear layers could do alone what both do."""
+    if second.type != first.type or len(second.bottoms) != 1:
+        return False
+    own: Message = first.message[_SETTINGS[first.type]]
+    other: Message = second.message[_SETTINGS[second.type]]
+    if not own["num_output"] or own["num_output"] < other["num_output"]:
+        return False
+    if any(param.lr_mult == 0 or param.name for layer in (first, second) for param in layer.params[:1]):
+        return False
+    if first.type == "InnerProduct":
+        return own["axis"] == other["axis"]
+    point = other["kernel_size"] == [1] and not any(other["pad"]) and all(step == 1 for step in other["stride"])
+    return point and own["group"] == 1 and other["group"] == 1
+
+
+def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
+    net = subject.net
+    if net.upgraded.steps:
+        return None
+    top = layer.tops[0].name
+    name = free_name(names_in(net.message), f"{layer.name}_relu")
+    fields: Fields = (("name", name), ("type", "ReLU"), ("bottom", top), ("top", top), *state_rules(layer.message))
+    patch = insert_layers(subject.file.tree, net.message, layer.entry, (fields,))
+    return patch.fix(subject.file.path, f"put a ReLU behind '{layer.name}'", safe=False) if patch is not None else None
+
+
+@rule("N705", "pixels-skipped", subject="net", severity="advice")
+def pixels_skipped(subject: NetInPhase) -> Iterator[Hit]:
+    """A Pooling whose windows stand further apart than they are large.
+
+    ## What it finds
+
+    Pooling layers with a stride larger than the kernel, of more than one pixel. A kernel of 1, which only takes every
+    n-th pixel, is left out.
+
+    ## Why it hurts
+
+    The pixels between the windows are read by none, so what stands there is lost. Mostly stride and kernel were
+    exchanged.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } }
+        }
+        layer {
+          name: "pool"
+          type: "Pooling"
+          bottom: "data"
+          top: "pool"
+          pooling_param { pool: MAX kernel_size: 2 stride: 3 }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } }
+        }
+        layer {
+          name: "pool"
+          type: "Pooling"
+          bottom: "data"
+          top: "pool"
+          pooling_param { pool: MAX kernel_size: 3 stride: 2 }
+        }
+
+    There is no fix: only you know the two numbers.
+
+    ## When to ignore it
+
+    The skipping is meant.
+
+    ## Sources
+
+    pooling_layer.cpp, Forward_cpu.
+    """
+    for layer in subject.net.layers:
+        if layer.type != "Pooling":
+            continue
+        settings: Message = layer.message["pooling_param"]
+        if settings["global_pooling"]:
+            continue
+        for side in ("", "_h", "_w"):
+            kernel = settings["kernel_size"] if not side else settings[f"kernel{side}"]
+            stride = settings[f"stride{side}"]
+            if 1 < kernel < stride:
+                shown = f"its windows are {kernel} pixels large and {stride} apart"
+                place = settings.span(f"stride{side}")
+                message = f"{named(layer)}: {shown}"
+                reason = f"The {stride - kernel} between two windows are read by none."
+                yield Hit(subject.file, place, message, reason)
+                break

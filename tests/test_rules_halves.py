@@ -1,0 +1,302 @@
+"""Nets that learn by halves: frozen in part, cut off, linear twice over; and data layers and settings without effect."""
+
+from __future__ import annotations
+
+import pytest
+from harness import check, check_files, fix, fix_files
+
+DATA = """\
+layer {
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
+}
+"""
+RELU = 'layer { name: "relu_%s" type: "ReLU" bottom: "%s" top: "%s" }\n'
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }\n'
+
+
+def conv(name: str, bottom: str, inside: str = "", settings: str = "num_output: 8 kernel_size: 3") -> str:
+    return (
+        f'layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}" {inside} '
+        f'convolution_param {{ {settings} weight_filler {{ type: "xavier" }} }} }}\n'
+    )
+
+
+def inner(name: str, bottom: str, inside: str = "", outputs: int = 10) -> str:
+    return (
+        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}" {inside} '
+        f'inner_product_param {{ num_output: {outputs} weight_filler {{ type: "xavier" }} }} }}\n'
+    )
+
+
+def relu(blob: str) -> str:
+    return RELU % (blob, blob, blob)
+
+
+def codes(text: str, *select: str) -> list[str]:
+    return [finding.code for finding in check(text, select=select)]
+
+
+# -- frozen ---------------------------------------------------------------------------------------------------
+
+
+def frozen(inside: str) -> str:
+    return DATA + conv("conv", "data", inside) + relu("conv") + inner("ip", "conv") + LOSS
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "param { lr_mult: 0 } param { lr_mult: 0 }",
+        "param { lr_mult: 0 } param { lr_mult: 1 }",
+        "param { lr_mult: 0 } param { }",
+        "param { lr_mult: 1 }",
+        "param { decay_mult: 0 }",
+        "",
+    ],
+)
+def test_what_is_said_of_the_bias_holds(inside: str) -> None:
+    assert codes(frozen(inside), "N701") == []
+
+
+@pytest.mark.parametrize(
+    ("inside", "after"),
+    [
+        ("param { lr_mult: 0 }", "param { lr_mult: 0 } param { lr_mult: 0 }"),
+        ("param { lr_mult: 0 decay_mult: 1 }", "param { lr_mult: 0 decay_mult: 1 } param { lr_mult: 0 decay_mult: 0 }"),
+        ('param { name: "w" lr_mult: 0 }', 'param { name: "w" lr_mult: 0 } param { lr_mult: 0 }'),
+        ("param {\n    lr_mult: 0\n  }\n", "param {\n    lr_mult: 0\n  }\n  param {\n    lr_mult: 0\n  }\n"),
+    ],
+)
+def test_the_bias_is_frozen_with_the_weight(inside: str, after: str) -> None:
+    text = frozen(inside)
+    assert codes(text, "N701") == ["N701"]
+    assert fix(text, select=("N701",)) == text
+    fixed = fix(text, unsafe=True, select=("N701",))
+    assert fixed.split() == frozen(after).split()
+    assert codes(fixed, "N701") == []
+
+
+def test_a_layer_without_bias_has_none_to_freeze() -> None:
+    text = frozen("param { lr_mult: 0 }").replace("kernel_size: 3", "kernel_size: 3 bias_term: false")
+    assert codes(text, "N701") == []
+
+
+def test_half_frozen_layers_are_told_once_with_their_number() -> None:
+    text = DATA + "".join(conv(f"c{i}", f"c{i - 1}" if i else "data", "param { lr_mult: 0 }") for i in range(3))
+    text += relu("c2") + inner("ip", "c2") + LOSS
+    (finding,) = check(text, select=("N701",))
+    assert "3 layers" in finding.reason
+    assert codes(fix(text, unsafe=True, select=("N701",)), "N701") == []
+
+
+def test_a_v1_net_is_told_and_left() -> None:
+    text = (
+        'layers { name: "data" type: DUMMY_DATA top: "data" top: "label" dummy_data_param { num: 8 channels: 3 height: 1 width: 1 } }\n'
+        'layers { name: "ip" type: INNER_PRODUCT bottom: "data" top: "ip" blobs_lr: 0 inner_product_param { num_output: 3 } }\n'
+        'layers { name: "loss" type: EUCLIDEAN_LOSS bottom: "ip" bottom: "label" top: "loss" }\n'
+    )
+    assert codes(text, "N701") == ["N701"]
+    assert fix(text, unsafe=True, select=("N701",)) == text
+
+
+def norm(inside: str = "", around: str = "param { lr_mult: 0 }", scale: str = "param { lr_mult: 0 }") -> str:
+    layers = conv("conv", "data", around, "num_output: 8 kernel_size: 3 bias_term: false")
+    layers += f'layer {{ name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" {inside} }}\n'
+    layers += f'layer {{ name: "sc" type: "Scale" bottom: "conv" top: "conv" {scale} }}\n'
+    return DATA + layers + inner("ip", "conv") + LOSS
+
+
+def test_statistics_move_among_frozen_layers() -> None:
+    assert codes(norm(), "N702") == ["N702"]
+    assert codes(norm("batch_norm_param { use_global_stats: false }"), "N702") == ["N702"]
+    for text in (
+        norm("batch_norm_param { use_global_stats: true }"),
+        norm("phase: TEST"),
+        norm(around=""),
+        norm(scale=""),
+    ):
+        assert codes(text, "N702") == []
+
+
+def test_the_statistics_are_held_where_they_stand() -> None:
+    text = norm("batch_norm_param { use_global_stats: false eps: 1e-4 }")
+    assert fix(text, unsafe=True, select=("N702",)) == text.replace("false eps", "true eps")
+
+
+def test_a_gradient_that_is_cut_off() -> None:
+    cut = DATA + conv("conv", "data") + relu("conv") + inner("ip", "conv", "propagate_down: false") + LOSS
+    (finding,) = check(cut, select=("N703",))
+    assert "'conv'" in finding.message
+    assert "'ip'" in finding.message
+    assert [place.line for place in finding.related] == [10]
+    for text in (
+        cut.replace("propagate_down: false", ""),
+        cut.replace('top: "conv"  conv', 'top: "conv" param { lr_mult: 0 } param { lr_mult: 0 } conv'),
+        cut.replace("propagate_down: false", "propagate_down: false param { lr_mult: 0 } param { lr_mult: 0 }"),  # N204's
+    ):
+        assert codes(text, "N703") == []
+
+
+def test_a_layer_without_a_way_to_a_loss_is_not_cut_off() -> None:
+    text = DATA + conv("conv", "data") + relu("conv") + inner("ip", "conv") + LOSS + inner("side", "conv")
+    text += inner("other", "side", "propagate_down: false")
+    assert codes(text, "N703") == []
+
+
+# -- wasted ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "",
+        'layer { name: "d" type: "Dropout" bottom: "one" top: "one" }\n',
+        'layer { name: "s" type: "Scale" bottom: "one" top: "one" }\n',
+    ],
+)
+def test_two_matrices_are_one(between: str) -> None:
+    text = DATA + inner("one", "data", outputs=64) + between + inner("ip", "one") + LOSS
+    (finding,) = check(text, select=("N704",))
+    assert "'one'" in finding.message
+    fixed = fix(text, unsafe=True, select=("N704",))
+    assert 'name: "one_relu"' in fixed
+    assert codes(fixed, "N704") == []
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        inner("one", "data", outputs=64) + relu("one") + inner("ip", "one"),
+        inner("one", "data", outputs=5) + inner("ip", "one"),  # a bottleneck
+        inner("one", "data", "param { lr_mult: 0 }", 64) + inner("ip", "one"),
+        inner("one", "data", 'param { name: "w" }', 64) + inner("ip", "one"),
+        inner("one", "data", outputs=64) + inner("ip", "one") + inner("other", "one"),  # read twice
+        conv("one", "data") + conv("two", "one") + inner("ip", "two"),  # the second sees more of the image
+        conv("one", "data", settings="num_output: 3 kernel_size: 3 group: 3")
+        + conv("two", "one", settings="num_output: 3 kernel_size: 1") + inner("ip", "two"),
+        conv("one", "data") + inner("ip", "one"),
+    ],
+)  # fmt: skip
+def test_layers_that_do_more_together(layers: str) -> None:
+    assert codes(DATA + layers + LOSS, "N704") == []
+
+
+def test_a_convolution_of_one_pixel_adds_nothing() -> None:
+    text = DATA + conv("one", "data") + conv("two", "one", settings="num_output: 4 kernel_size: 1") + relu("two")
+    assert codes(text + inner("ip", "two") + LOSS, "N704") == ["N704"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("kernel_size: 2 stride: 3", ["N705"]),
+        ("kernel_h: 2 kernel_w: 2 stride_h: 2 stride_w: 4", ["N705"]),
+        ("kernel_size: 2 stride: 2", []),
+        ("kernel_size: 1 stride: 2", []),
+        ("global_pooling: true", []),
+    ],
+)
+def test_pixels_that_no_window_reads(settings: str, expected: list[str]) -> None:
+    text = DATA + f'layer {{ name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param {{ {settings} }} }}\n'
+    assert codes(text, "N705") == expected
+
+
+# -- data layers ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("transform", "after"),
+    [
+        ("scale: 0.00390625 mean_value: 0.5", "scale: 0.00390625 mean_value: 128"),
+        ("mean_value: 0.5 mean_value: 1 mean_value: 0.25 scale: 0.01",
+         "mean_value: 50 mean_value: 100 mean_value: 25 scale: 0.01"),
+        ("scale: 0.00390625 mean_value: 104", None),
+        ("mean_value: 0.5", None),
+        ("scale: 0.00390625", None),
+        ("scale: 0.00390625 mean_value: 0", None),
+    ],
+)  # fmt: skip
+def test_a_mean_in_the_units_of_scaled_pixels(transform: str, after: str | None) -> None:
+    text = f'layer {{ name: "d" type: "Data" top: "d" transform_param {{ {transform} }} data_param {{ source: "x" batch_size: 4 }} }}\n'
+    assert codes(text, "D121") == (["D121"] if after else [])
+    assert fix(text, unsafe=True, select=("D121",)) == text.replace(transform, after or transform)
+
+
+def job(inside: str, layer: str = "ImageData", settings: str = "image_data_param") -> dict[str, str]:
+    net = f'layer {{ name: "d" type: "{layer}" top: "data" top: "label" {settings} {{ source: "x" batch_size: 4 {inside} }} }}\n'
+    return {
+        "solver.prototxt": 'net: "net.prototxt" base_lr: 0.001 lr_policy: "fixed" max_iter: 100\n',
+        "net.prototxt": net + inner("ip", "data") + LOSS,
+    }
+
+
+def test_a_list_that_is_not_shuffled() -> None:
+    texts = job("new_height: 8 new_width: 8")
+    assert [finding.code for finding in check_files(texts, select=("D122",))] == ["D122"]
+    fixed = fix_files(texts, unsafe=True, select=("D122",))
+    assert "batch_size: 4 shuffle: true new_height" in fixed["net.prototxt"]
+    for other in (job("shuffle: true"), job("", "Data", "data_param"), fixed):
+        assert check_files(other, select=("D122",)) == []
+
+
+def test_what_is_read_side_by_side_keeps_its_order() -> None:
+    texts = job("")
+    texts["net.prototxt"] += 'layer { name: "h" type: "HDF5Data" top: "more" hdf5_data_param { source: "y" batch_size: 4 } }\n'
+    assert check_files(texts, select=("D122",)) == []
+
+
+# -- settings that are not read -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "field", "severity"),
+    [
+        ('type: "Data" top: "d" data_param { source: "x" batch_size: 4 scale: 0.004 }', "scale", "warning"),
+        ('type: "ImageData" top: "d" top: "l" image_data_param { source: "x" crop_size: 8 }', "crop_size", "warning"),
+        ('type: "WindowData" top: "d" top: "l" transform_param { crop_size: 8 scale: 0.1 }', "scale", "warning"),
+        ('type: "Data" top: "d" data_param { source: "x" batch_size: 4 rand_skip: 9 }', "rand_skip", "advice"),
+        ('type: "Scale" bottom: "data" top: "s" scale_param { bias_filler { value: 1 } }', "bias_filler", "warning"),
+        ('type: "Eltwise" bottom: "data" bottom: "data" top: "e" eltwise_param { operation: MAX coeff: 1 coeff: 2 }',
+         "coeff", "warning"),
+        ('type: "LRN" bottom: "data" top: "n" lrn_param { norm_region: WITHIN_CHANNEL k: 2 }', "k", "advice"),
+        ('type: "InnerProduct" bottom: "data" top: "i" inner_product_param { num_output: 2 weight_filler { std: 0.1 } }',
+         "std", "warning"),
+        ('type: "InnerProduct" bottom: "data" top: "i" inner_product_param { num_output: 2 bias_term: false '
+         'bias_filler { value: 1 } }', "bias_filler", "advice"),
+        ('type: "InnerProduct" bottom: "data" top: "i" inner_product_param { num_output: 2 '
+         'weight_filler { type: "xavier" std: 0.1 } }', "std", "advice"),
+        ('type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "l" loss_param { normalization: FULL normalize: true }',
+         "normalize", "advice"),
+    ],
+)  # fmt: skip
+def test_fields_that_are_not_read_in_this_mode(layer: str, field: str, severity: str) -> None:
+    (finding,) = check(DATA + f'layer {{ name: "x" {layer} }}\n', select=("N304",))
+    assert finding.severity == severity
+    assert field in finding.message
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        'type: "Data" top: "d" transform_param { scale: 0.004 } data_param { source: "x" batch_size: 4 mirror: false }',
+        'type: "WindowData" top: "d" top: "l" window_data_param { scale: 0.1 } transform_param { crop_size: 8 }',
+        'type: "Scale" bottom: "data" top: "s" scale_param { bias_term: true bias_filler { value: 1 } }',
+        'type: "Eltwise" bottom: "data" bottom: "data" top: "e" eltwise_param { coeff: 1 coeff: 2 }',
+        'type: "InnerProduct" bottom: "data" top: "i" inner_product_param { num_output: 2 '
+        'weight_filler { type: "gaussian" std: 0.1 } bias_filler { value: 1 } }',
+    ],
+)
+def test_fields_that_are_read(layer: str) -> None:
+    assert codes(DATA + f'layer {{ name: "x" {layer} }}\n', "N304") == []
+
+
+def test_each_kind_of_field_is_told_once_in_a_net() -> None:
+    text = DATA + "".join(
+        conv(f"c{i}", f"c{i - 1}" if i else "data").replace('"xavier"', '"xavier" std: 0.1') for i in range(3)
+    )
+    (finding,) = check(text, select=("N304",))
+    assert "in 3 places" in finding.message
