@@ -101,11 +101,12 @@ def _captured() -> Iterator[list[str]]:
     """What is written to standard output meanwhile, as the one text of the list; standard error is dropped."""
     texts: list[str] = []
     before = sys.stdout, sys.stderr
-    output, sys.stderr = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
-    sys.stdout = output
+    written = io.BytesIO()
+    output, dropped = io.TextIOWrapper(written, "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    sys.stdout, sys.stderr = output, dropped
     try:
         yield texts
     finally:
         sys.stdout, sys.stderr = before
         output.flush()
-        texts.append(output.buffer.getvalue().decode("utf-8", "replace"))  # type: ignore[attr-defined]
+        texts.append(written.getvalue().decode("utf-8", "replace"))

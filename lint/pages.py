@@ -1,6 +1,6 @@
 """Pages: the docstring of a rule, read into its sections and the files of its bad and its good example.
 
-A page is a sentence and sections in the order of SECTIONS. The files of an example are its indented blocks. A block
+A page is a sentence and sections (`page_form.SECTIONS`). The files of an example are its indented blocks. A block
 bears the name in the line before it ("`net.prototxt`:"); without such a line it is a solver or a net, by what it says.
 The good example changes files of the bad one: what it does not show stays.
 """
@@ -11,10 +11,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-SECTIONS = (
-    "What it finds", "Why it hurts", "Example", "Use instead", "When to ignore it", "Options", "Sources",
-)  # fmt: skip
-BAD, GOOD, OPTIONS = "Example", "Use instead", "Options"
+from .page_form import BAD, GOOD
 
 # The net of solvers whose example names it and does not show it.
 USUAL_NET_NAME = "train_val.prototxt"
@@ -47,9 +44,8 @@ layer {
 }
 """
 
-# Not compiled here: every start imports this file, few read a page.
-_NAME = r"`([\w./-]+)`:"
-_COMES_WITH = r"(?m)^Comes with: ([A-Z]\d{3}(?:, [A-Z]\d{3})*)\.$"
+_NAME = re.compile(r"`([\w./-]+)`:")
+_COMES_WITH = re.compile(r"^Comes with: ([A-Z]\d{3}(?:, [A-Z]\d{3})*)\.$", re.MULTILINE)
 
 
 class Page(NamedTuple):
@@ -65,33 +61,6 @@ class Page(NamedTuple):
     comes_with: tuple[str, ...]
 
 
-def fault_of(page: str, *, fixes: bool, options: bool) -> str:
-    """Why a rule cannot be registered with this docstring, empty if it can. Fast, as every start asks for every rule."""
-    indent = page[page.rfind("\n", 0, max(0, page.find("## "))) + 1 : page.find("## ")]
-    places = []
-    place = 0
-    for section in SECTIONS:
-        if section == OPTIONS and not options:
-            continue
-        place = page.find(f"## {section}\n", place)
-        if place < 0:
-            return f"its page has no section '{section}', or not in its place"
-        places.append(place)
-    line = f"\n{indent}    "
-    bad, good = (_code(page, line, places[index], places[index + 1]) for index in (2, 3))
-    if not bad or not good:
-        return f"its page has no code below '{GOOD if bad else BAD}'"
-    if fixes and bad == good:
-        return "its page shows no fix: the good example is the bad one"
-    return ""
-
-
-def _code(page: str, line: str, start: int, end: int) -> str:
-    """From the first to the last line of code between two places; `line` is what such a line begins with."""
-    first = page.find(line, start, end)
-    return page[first : page.find("\n", page.rfind(line, start, end) + 1)] if first >= 0 else ""
-
-
 @cache
 def read_page(page: str) -> Page:
     """A page, from the docstring without its indentation."""
@@ -99,37 +68,73 @@ def read_page(page: str) -> Page:
     sections = {name: text.strip("\n") for name, text in zip(parts[::2], parts[1::2], strict=True)}
     bad = _files(sections.get(BAD, ""))
     good = {**bad, **_files(sections.get(GOOD, ""))}
-    comes_with = re.search(_COMES_WITH, sections.get(BAD, ""))
+    comes_with = _COMES_WITH.search(sections.get(BAD, ""))
     return Page(summary.strip(), sections, bad, good, tuple(comes_with[1].split(", ")) if comes_with else ())
 
 
-def blocks(section: str) -> list[tuple[bool, str]]:
-    """A section cut into prose and code (True), in order; code without its indentation, ending in a line feed."""
-    cut: list[tuple[bool, list[str]]] = []
-    for line in section.split("\n"):
-        is_code = line.startswith("    ")
-        if not line.strip() and cut:
-            cut[-1][1].append("")
-        elif cut and cut[-1][0] == is_code and (is_code or cut[-1][1][-1]):
-            cut[-1][1].append(line)
-        else:
-            cut.append((is_code, [line]))
+class Part(NamedTuple):
+    """A paragraph of prose, or a block of code with the name of its file, if it is one.
+
+    `changed` are the numbers, from 1, of the lines that the file of that name in the bad example does not have.
+    """
+
+    text: str
+    is_code: bool
+    name: str = ""
+    changed: tuple[int, ...] = ()
+
+
+def parts_of(page: Page, section: str) -> list[Part]:
+    """The parts of a section of a page in their order; lines that only name a file are not among them."""
     return [
-        (is_code, "\n".join(line.removeprefix("    ") if is_code else line for line in lines).strip("\n") + "\n")
-        for is_code, lines in cut
+        part._replace(changed=_changed(page.bad[part.name], part.text))
+        if section == GOOD and part.is_code and part.name in page.bad
+        else part
+        for part in cut(page.sections[section], named=section in (BAD, GOOD))
     ]
+
+
+def cut(text: str, *, named: bool = False) -> list[Part]:
+    """A text cut into paragraphs and blocks of code, which lose their indentation; files where they are `named`."""
+    parts: list[Part] = []
+    for is_code, lines in _blocks(text):
+        shown = "\n".join(line.removeprefix("    ") if is_code else line for line in lines).strip("\n") + "\n"
+        name = ""
+        if is_code and named:
+            said = _NAME.fullmatch(parts[-1].text.strip()) if parts and not parts[-1].is_code else None
+            if said:
+                del parts[-1]
+            name = said[1] if said else _name_of(shown)
+        parts.append(Part(shown, is_code, name))
+    return parts
+
+
+def _blocks(text: str) -> list[tuple[bool, list[str]]]:
+    """The lines of paragraphs, and of blocks of code (True)."""
+    found: list[tuple[bool, list[str]]] = []
+    for line in text.split("\n"):
+        is_code = line.startswith("    ")
+        if not line.strip() and found:
+            found[-1][1].append("")
+        elif found and found[-1][0] == is_code and (is_code or found[-1][1][-1]):
+            found[-1][1].append(line)
+        else:
+            found.append((is_code, [line]))
+    return found
+
+
+def _changed(before: str, after: str) -> tuple[int, ...]:
+    from difflib import SequenceMatcher
+
+    matcher = SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    return tuple(
+        number + 1 for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal" for number in range(start, end)
+    )
 
 
 def _files(section: str) -> dict[str, str]:
     """The files that a section shows."""
-    files: dict[str, str] = {}
-    before = ""
-    for is_code, text in blocks(section):
-        if is_code:
-            name = re.fullmatch(_NAME, before.strip())
-            files[name[1] if name else _name_of(text)] = text
-        before = text
-    return files
+    return {part.name: part.text for part in cut(section, named=True) if part.is_code}
 
 
 def _name_of(text: str) -> str:

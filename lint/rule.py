@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from .pages import fault_of
+from .page_form import fault_of
 
 if TYPE_CHECKING:
     from .findings import Hit

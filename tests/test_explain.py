@@ -27,7 +27,7 @@ def test_a_rule_is_found_by_its_code_and_name(selector: str) -> None:
 def test_what_is_printed_for_the_example_stands_behind_it() -> None:
     text = explained("N205")
     example, printed = text.split("What it prints\n")
-    assert "Example\n    layer {" in example
+    assert "Example\n  net.prototxt:\n    layer {" in example
     assert "$ caffe-lint net.prototxt" in printed.splitlines()[0]
     assert "[N205] zero-weights: InnerProduct layer 'ip1'" in printed.split("Use instead")[0]
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from caffe_lint.page_examples import Ran, run_example
-from caffe_lint.pages import fault_of, read_page
+from caffe_lint.page_form import fault_of
+from caffe_lint.pages import read_page
 from caffe_lint.rule import Option, Rule, all_rules
 from caffe_lint.rule import rule as register
 

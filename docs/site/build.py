@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shutil
@@ -16,7 +15,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from caffe_lint.pages import BAD, GOOD, blocks, read_page
 from caffe_lint.report.page import fenced, sections
 from caffe_lint.rule import FAMILIES, Rule, all_rules
 
@@ -41,7 +39,6 @@ RULES = "rules"
 
 _FIXES = {"": "none", "safe": "safe", "unsafe": "unsafe", "safe, unsafe": "safe or unsafe, by the case"}
 _CODE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\))|\b([A-Z]\d{3})\b")
-_NAME = re.compile(r"`([\w./-]+)`:\n")
 
 
 def pages() -> dict[str, str]:
@@ -71,17 +68,13 @@ def rule_page(rule: Rule) -> str:
         f"| {rule.severity} | {fixes} | {'on' if rule.default else 'off, unless selected'} "
         f"| [{letter}: {FAMILIES[letter]}](index.md#{letter.lower()}) |",
     ]
-    for name, text in sections(rule).items():
+    for name, parts in sections(rule).items():
         lines += ["", f"## {name}"]
-        block_name = ""
-        for is_code, block in blocks(text):
-            if is_code:
-                lines += ["", _block(rule, name, block_name, block)]
-            else:
-                named = _NAME.search(block + "\n") if name in (BAD, GOOD) else None
-                block_name = named[1] if named else ""
-                prose = block[: named.start()] if named else block
-                lines += ["", _linked(prose.rstrip("\n"), rule.code)] if prose.strip() else []
+        for part in parts:
+            attributes = f' title="{part.name}"' if part.name else ""
+            if part.changed:
+                attributes += f' hl_lines="{" ".join(map(str, part.changed))}"'
+            lines += ["", fenced(part.text, attributes) if part.is_code else _linked(part.text.rstrip(), rule.code)]
     return "\n".join(lines) + "\n"
 
 
@@ -131,27 +124,6 @@ def build(target: Path) -> None:
     for name in ("rules.js", "rules.css"):
         shutil.copyfile(HERE / name, assets / name)
     (target / "mkdocs.yml").write_text(configuration(texts), encoding="utf-8")
-
-
-def _block(rule: Rule, section: str, name: str, text: str) -> str:
-    """A block of code, with its name, and in the good example the lines marked that the bad one does not have."""
-    page = read_page(rule.page)
-    if section not in (BAD, GOOD):
-        return fenced(text)
-    if not name:
-        name = next((path for path, file in (page.bad if section == BAD else page.good).items() if file == text), "")
-    attributes = f' title="{name}"' if name else ""
-    other = page.bad.get(name)
-    if section == GOOD and other is not None:
-        matcher = difflib.SequenceMatcher(None, other.splitlines(), text.splitlines(), autojunk=False)
-        changed = [
-            str(number + 1)
-            for tag, _, _, start, end in matcher.get_opcodes()
-            if tag != "equal"
-            for number in range(start, end)
-        ]
-        attributes += f' hl_lines="{" ".join(changed)}"' if changed else ""
-    return fenced(text, attributes)
 
 
 def _linked(prose: str, own: str) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..check import Trouble
 from ..page_examples import run_example
-from ..pages import BAD, OPTIONS, USUAL_NET_NAME, blocks, read_page
+from ..page_form import BAD, OPTIONS
+from ..pages import USUAL_NET_NAME, Page, Part, parts_of, read_page
 from ..rule import FAMILIES, Option, Rule
 from .colours import paint
 
@@ -30,17 +31,19 @@ def render(format: str, rules: list[Rule], *, colour: bool = False, width: int =
     return "\n\n".join(_text(rule, colour, width) for rule in rules)
 
 
-def sections(rule: Rule) -> dict[str, str]:
+def sections(rule: Rule) -> dict[str, list[Part]]:
     """The sections of a rule's page, with what is printed for the bad example behind it, and a table of its options."""
-    parts: dict[str, str] = {}
-    for name, text in read_page(rule.page).sections.items():
-        parts[name] = text
+    page = read_page(rule.page)
+    found: dict[str, list[Part]] = {}
+    for name in page.sections:
+        found[name] = parts_of(page, name)
         if name == OPTIONS:
             rows = [_option(key, option) for key, option in rule.options.items()]
-            parts[name] += "\n\n" + "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
+            table = "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
+            found[name].append(Part(f"{table}\n", is_code=False))
         if name == BAD:
-            parts[PRINTED] = _printed(rule)
-    return parts
+            found[PRINTED] = _printed(rule, page)
+    return found
 
 
 def as_dict(rule: Rule) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "options": {
             name: {"default": option.default, "meaning": option.meaning} for name, option in rule.options.items()
         },
-        "sections": sections(rule),
+        "sections": {name: _one_text(parts) for name, parts in sections(rule).items()},
         "bad": page.bad,
         "good": page.good,
     }
@@ -67,11 +70,18 @@ def as_dict(rule: Rule) -> dict[str, Any]:
 def markdown(rule: Rule) -> str:
     """A page as Markdown."""
     lines = [f"# {rule.code} {rule.name}", "", _facts(rule), "", rule.summary]
-    for name, text in sections(rule).items():
-        lines += ["", f"## {name}"]
-        for is_code, block in blocks(text):
-            lines += ["", fenced(block) if is_code else block.rstrip("\n")]
+    for name, parts in sections(rule).items():
+        lines += ["", f"## {name}", "", _one_text(parts).rstrip("\n")]
     return "\n".join(lines) + "\n"
+
+
+def _one_text(parts: list[Part]) -> str:
+    """Parts as Markdown."""
+    texts = []
+    for part in parts:
+        texts += [f"`{part.name}`:\n"] if part.name else []
+        texts.append(fenced(part.text) + "\n" if part.is_code else part.text)
+    return "\n".join(texts)
 
 
 def fenced(code: str, attributes: str = "") -> str:
@@ -86,17 +96,22 @@ def fenced(code: str, attributes: str = "") -> str:
 def _text(rule: Rule, colour: bool, width: int) -> str:
     lines = [paint(f"{rule.code} {rule.name}", "path", colour), _facts(rule), ""]
     lines += textwrap.wrap(rule.summary, width)
-    for name, text in sections(rule).items():
+    for name, parts in sections(rule).items():
         lines += ["", paint(name, "frame", colour)]
-        for is_code, block in blocks(text):
-            if is_code:
-                shown = fenced(block).splitlines()[1:-1]
-                lines += [paint(f"{_INDENT * 2}{line}".rstrip(), "code", colour) for line in shown]
-            else:
-                lines += _prose(block, width)
+        for part in parts:
+            lines += _code(part, colour) if part.is_code else _prose(part.text, width)
             lines.append("")
         del lines[-1]
     return "\n".join(lines) + "\n"
+
+
+def _code(part: Part, colour: bool) -> list[str]:
+    """A block of code under its name, the lines that a repair has changed in another colour."""
+    lines = [f"{_INDENT}{part.name}:"] if part.name else []
+    for number, line in enumerate(fenced(part.text).splitlines()[1:-1], 1):
+        meaning = "added" if number in part.changed else "code"
+        lines.append(paint(f"{_INDENT * 2}{line}".rstrip(), meaning, colour))
+    return lines
 
 
 def _facts(rule: Rule) -> str:
@@ -110,16 +125,16 @@ def _option(name: str, option: Option) -> str:
     return f"| `{name}` | {type(option.default).__name__} | `{json.dumps(option.default)}` | {option.meaning} |"
 
 
-def _printed(rule: Rule) -> str:
-    page = read_page(rule.page)
+def _printed(rule: Rule, page: Page) -> list[Part]:
     try:
         ran = run_example(rule, page.bad)
     except Trouble as error:
-        return f"Not shown: {error}."
-    shown = textwrap.indent(f"$ {ran.command}\n{ran.output}".rstrip("\n"), "    ", lambda line: True)
+        return [Part(f"Not shown: {error}.\n", is_code=False)]
+    parts = [Part(f"$ {ran.command}\n{ran.output}", is_code=True)]
     if USUAL_NET_NAME not in page.bad and any(USUAL_NET_NAME in text for text in page.bad.values()):
-        return f"{shown}\n\n`{USUAL_NET_NAME}` is a net of one layer, on which there is nothing to say."
-    return shown
+        note = f"`{USUAL_NET_NAME}` is a net of one layer, on which there is nothing to say.\n"
+        parts.append(Part(note, is_code=False))
+    return parts
 
 
 def _prose(text: str, width: int) -> Iterator[str]:

@@ -543,7 +543,7 @@ def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
 
     ## When to ignore it
 
-    Never: every update turns the weights around, and makes them larger.
+    Never: the weights grow without end.
 
     ## Sources
 

@@ -71,7 +71,7 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When to ignore it
 
-    Never: Caffe does not build such a net.
+    Never: Caffe does not build such a net. The warning about a stage is void where `caffe train --stage` gives it.
 
     ## Sources
 
