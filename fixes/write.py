@@ -38,6 +38,18 @@ def write_copy(path: str, target: str, content: bytes) -> None:
     _replace(os.path.realpath(target), content, os.stat(path), expected=None)
 
 
+def write_whole(path: str, content: bytes) -> None:
+    """Writes a file of our own, atomically where there is one already. Raises OSError where it cannot be written."""
+    try:
+        with open(path, "rb") as file:
+            old = file.read()
+    except FileNotFoundError:
+        with open(path, "xb") as file:
+            file.write(content)
+    else:
+        write_atomically(path, old, content)
+
+
 def _replace(target: str, new: bytes, status: os.stat_result, expected: bytes | None) -> None:
     """Puts new content in the place of a file in one step, with mode and owner of `status`."""
     folder, name = os.path.split(target)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from .config import ConfigError
@@ -48,6 +50,7 @@ class Options(NamedTuple):
     deploy: str | None = None
     data_facts: str | None = None
     baseline: str | None = None
+    write_baseline: str | None = None
     proto: str | None = None
     input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
     config: str | None = None
@@ -78,6 +81,8 @@ def check(paths: tuple[str, ...], options: Options) -> int:
         raise Trouble("--fix writes and --diff only shows: one of the two")
     if options.fix and options.add_ignore:
         raise Trouble("--fix repairs and --add-ignore accepts what is there: first the one, then the other")
+    if options.write_baseline:
+        _hold_apart("--write-baseline takes what is there as known", (), options, *_NOT_WITH_A_RECORD)
     if options.interactive:
         _hold_apart("--interactive asks what to do with each fix", paths, options, *_NOT_IN_A_TALK)
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -90,6 +95,7 @@ def check(paths: tuple[str, ...], options: Options) -> int:
     return check_once(paths, options).status
 
 
+_NOT_WITH_A_RECORD = ("fix", "diff", "add_ignore", "interactive", "watch", "statistics", "output_file")
 _NOT_IN_A_TALK = ("fix", "diff", "add_ignore", "watch", "statistics", "output_file")
 
 
@@ -127,10 +133,14 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
                 f"suppressed {counted(everything - len(findings), 'finding')} in {counted(len(patched), 'file')}"
             )
         failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
-    if options.diff:
+    if options.write_baseline:
+        notes.append(_record(findings, results, sources, options.write_baseline))
+        failed = False
+    elif options.diff:
         _show_diff(patched, sources, _colour(options))
         failed = bool(patched)
     else:
+        notes += _settled(results, settings)
         if options.fix or options.add_ignore or options.interactive:
             _write(patched, sources, options.output_dir, piped, trouble)
         summary = Summary(
@@ -166,6 +176,40 @@ def _all_findings(results: list[UnitResult]) -> list[Finding]:
     """The findings of all units, each once: a net may be checked with several of them."""
     findings = {finding[:6]: finding for result in results for finding in result.findings}
     return sorted(findings.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+
+
+def _record(findings: list[Finding], results: list[UnitResult], sources: dict[str, bytes], path: str) -> str:
+    """Writes what was found into a baseline, and says so. Raises Trouble."""
+    from .baseline import Baseline, BaselineError, joined, keys_of, read_baseline, updated, write_baseline
+
+    try:
+        old = read_baseline(path) if os.path.exists(path) else Baseline(path, {})
+        judged = joined(result.comparison for result in results if result.comparison is not None).judged
+        new = updated(old, Counter(keys_of(findings, sources)), judged)
+        write_baseline(new)
+    except BaselineError as error:
+        raise Trouble(str(error)) from None
+    files = len({key[0] for key in new.counts})
+    return f"{path}: {counted(sum(new.counts.values()), 'known finding')} in {counted(files, 'file')}"
+
+
+def _settled(results: list[UnitResult], settings: SettingsOfPaths) -> Iterator[str]:
+    """A sentence for each baseline that knows more than there is."""
+    comparisons = [result.comparison for result in results if result.comparison is not None]
+    if not comparisons:
+        return
+    from .baseline import joined, stale
+
+    comparison = joined(comparisons)
+    for baseline in settings.baselines:
+        gone = stale(baseline, comparison)
+        if gone:
+            named = ", ".join(f"{code} in {os.path.relpath(path)}" for path, code, _ in gone[:3])
+            more = ", …" if len(gone) > 3 else ""
+            yield (
+                f"{baseline.path} knows {counted(len(gone), 'finding')} too many, settled since ({named}{more}):"
+                f" --write-baseline {baseline.path} takes them out"
+            )
 
 
 def _add_ignores(

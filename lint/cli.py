@@ -113,6 +113,8 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     "--add-ignore", is_flag=True, help="Write suppressions for what is found, instead of reporting it (--diff: show)."
 )
 @click.option("--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals.")
+@click.option("--baseline", metavar="FILE", help="Leave out the findings that it knows.")
+@click.option("--write-baseline", metavar="FILE", help="Write down what is found as known, instead of reporting it.")
 @click.option("--preset", type=click.Choice(list(PRESETS)), help="The rules to begin with. [recommended]")
 @click.option("--select", type=Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL).")
 @click.option("--extend-select", type=Codes(), multiple=True, help="These rules as well.")

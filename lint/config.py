@@ -17,6 +17,7 @@ from .rule import RULES, all_rules, matching, rules_of_files
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .baseline import Baseline
     from .data_facts import SourceFacts
     from .in_force import SettingsOfPaths
     from .layers.custom import Description
@@ -42,7 +43,7 @@ class Settings(NamedTuple):
 
     An empty `select` means the rules that are on by default. `options` and `severities` are what is set for single
     rules, by code; `input_shapes` are those that `net.build` takes; `layers` are the layer types that the
-    configuration describes, by name; `facts` are what is known of the data. `preset` is only what was asked for:
+    configuration describes, by name; `facts` are what is known of the data, `known` the findings that the baseline knows. `preset` is only what was asked for:
     what it means stands in the other fields. `elsewhere` knows the settings of other files of the same run.
     """
 
@@ -62,6 +63,7 @@ class Settings(NamedTuple):
     input_shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012
     layers: dict[str, Description] = {}  # noqa: RUF012
     facts: dict[str, SourceFacts] = {}  # noqa: RUF012
+    known: Baseline | None = None
     elsewhere: SettingsOfPaths | None = None
 
     def of(self, path: str) -> Settings:

@@ -99,18 +99,12 @@ def write_facts(path: str, facts: DataFacts) -> None:
     """
     import json
 
-    from .fixes.write import write_atomically
+    from .fixes.write import write_whole
 
     known: DataFacts = read_facts(path) if os.path.exists(path) else {}
     text = json.dumps({source: _plain(one) for source, one in sorted({**known, **facts}.items())}, indent=1)
     try:
-        if os.path.exists(path):
-            with open(path, "rb") as old:
-                before = old.read()
-            write_atomically(path, before, text.encode() + b"\n")
-        else:
-            with open(path, "xb") as new:
-                new.write(text.encode() + b"\n")
+        write_whole(path, text.encode() + b"\n")
     except OSError as error:
         raise FactsError(f"{path}: {error.strerror or error}") from None
 

@@ -21,6 +21,7 @@ from .rules_on import RulesOfPaths
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source
 
 if TYPE_CHECKING:
+    from .baseline import Comparison
     from .suppressions import Selector
 
 # Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
@@ -48,6 +49,7 @@ class UnitResult(NamedTuple):
     patched: dict[str, bytes]
     sources: dict[str, bytes]
     trouble: list[str]
+    comparison: Comparison | None = None  # with the baseline
 
     @property
     def checked(self) -> list[str]:
@@ -68,6 +70,7 @@ class Files:
         self.sources: dict[str, bytes] = {}
         self.patched: dict[str, bytes] = {}
         self.given: set[str] = set()
+        self.comparison: Comparison | None = None  # what the last check made of the baseline
         self._files: dict[str, SourceFile] = {}
 
     def add(self, path: str, source: bytes) -> None:
@@ -226,7 +229,26 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
                     if not any(hit.file.suppressing(rule.code, hit.span[0])):
                         finding = there.finding(hit, rule)
                         found[finding.place, finding.code, finding.message] = finding
-    return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+    findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+    return findings if settings.known is None else _new_ones(findings, subjects, files, on)
+
+
+def _new_ones(
+    findings: list[Finding], subjects: list[tuple[str, Any]], files: Files, on: RulesOfPaths
+) -> list[Finding]:
+    """The findings that no baseline knows; `files` keeps what came of the others."""
+    from .baseline import Comparison, Key, without_known
+    from .unused import judged_codes
+
+    known: dict[Key, int] = {}
+    texts: dict[str, bytes] = {}
+    for path in {finding.place.path for finding in findings}:
+        baseline = on.of(path).settings.known
+        known.update(baseline.of_file(path) if baseline is not None else {})
+        texts[path] = files.get(path).source
+    new, hidden = without_known(findings, texts, known)
+    files.comparison = Comparison(hidden, judged_codes(subjects, on))
+    return new
 
 
 def path_of_subject(kind: str, subject: Any) -> str:
@@ -318,7 +340,7 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
         findings = check_unit(unit, files, settings)
     else:
         trouble.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
-    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble)
+    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble, files.comparison)
 
 
 def _key(fix: Fix) -> tuple[Any, ...]:
@@ -365,7 +387,8 @@ def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs:
 def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:
     if patch:
         return fix_unit(unit, files, settings, unsafe=patch == "unsafe")
-    return UnitResult(check_unit(unit, files, settings), 0, {}, files.sources, [])
+    findings = check_unit(unit, files, settings)
+    return UnitResult(findings, 0, {}, files.sources, [], files.comparison)
 
 
 def _run_apart(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .config import PRESETS, ConfigError, Settings, check_selectors, find_config, find_facts
 
 if TYPE_CHECKING:
+    from .baseline import Baseline
     from .config_file import ConfigFile
     from .data_facts import DataFacts
     from .proto.schema import Schema
@@ -36,6 +37,7 @@ class CommandLine(NamedTuple):
     deploy: str | None = None
     data_facts: str | None = None
     baseline: str | None = None
+    write_baseline: str | None = None
     input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
@@ -124,6 +126,7 @@ class SettingsOfPaths:
         self._command_line = command_line
         self._configs: dict[str, ConfigFile] = {}
         self._facts: dict[str, DataFacts] = {}
+        self._baselines: dict[str, Baseline] = {}
         self._places: dict[str, tuple[str | None, str | None]] = {}
         self._by_path: dict[str, Settings] = {}
         self._settings: dict[tuple[str | None, str | None, tuple[str, ...]], Settings] = {}
@@ -141,7 +144,9 @@ class SettingsOfPaths:
         if key not in self._settings:
             settings = combined([*layers, *self._of_command_line()]).settings
             settings.check(self.schema)
-            self._settings[key] = settings._replace(facts=self._read_facts(facts), elsewhere=self)
+            self._settings[key] = settings._replace(
+                facts=self._read_facts(facts), known=self._read_baseline(settings.baseline), elsewhere=self
+            )
         return self._settings[key]
 
     def explained(self, path: str) -> Combined:
@@ -155,8 +160,13 @@ class SettingsOfPaths:
         return self._files(path)[0]
 
     def files(self) -> list[str]:
-        """The files of configuration and of facts that were read."""
-        return [*self._configs, *self._facts]
+        """The files of configuration and facts and the baselines that were read."""
+        return [*self._configs, *self._facts, *self._baselines]
+
+    @property
+    def baselines(self) -> list[Baseline]:
+        """The baselines that were read."""
+        return list(self._baselines.values())
 
     def excluded(self, path: str) -> bool:
         """Whether the configuration that holds for a path leaves it out of folders that are searched."""
@@ -196,6 +206,22 @@ class SettingsOfPaths:
             except FactsError as error:
                 raise ConfigError(str(error)) from None
         return self._facts[path]
+
+    def _read_baseline(self, path: str | None) -> Baseline | None:
+        """The findings that are known; none where all are to be written down."""
+        target = self._command_line.write_baseline
+        if path is None and not target:
+            return None
+        from .baseline import Baseline, BaselineError, read_baseline
+
+        if target or path is None:
+            return Baseline(target or "", {})
+        if path not in self._baselines:
+            try:
+                self._baselines[path] = read_baseline(path)
+            except BaselineError as error:
+                raise ConfigError(str(error)) from None
+        return self._baselines[path]
 
     def _of_command_line(self) -> list[Layer]:
         """What the command line says. Its names of rules are looked up here, when plugins are loaded."""

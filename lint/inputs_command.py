@@ -41,6 +41,7 @@ BAR = 30  # characters
 @click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True)
 @click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
+@click.option("--baseline", metavar="FILE", help="Leave out the findings that it knows.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Processes. [one for each core]")
 @click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
@@ -149,7 +150,14 @@ def _findings(opened: Opened, base: str, reports: dict[Source, SourceReport]) ->
                 if rule.code in there.codes and not any(hit.file.suppressing(rule.code, hit.span[0])):
                     finding = there.finding(hit, rule)
                     found.setdefault((finding.place, finding.code, finding.message), finding)
-    return sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+    findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+    known = opened.settings.known
+    if known is None:
+        return findings
+    from .baseline import without_known
+
+    texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
+    return without_known(findings, texts, known.counts)[0]
 
 
 def _write(opened: Opened) -> None:

@@ -36,12 +36,8 @@ def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, 
     `subjects` are what they looked at, with its kind, `used` what has suppressed something, by the file's path. Who
     selects the rule for unused suppressions by name, to clean up, need not select all that they name: those run here.
     """
-    of_kind: dict[str, list[Any]] = {}
-    for kind, subject in subjects:
-        of_kind.setdefault(kind, []).append(subject)
-    if any(file.tree.problems for file in of_kind["file"]):  # behind them anything may hide
-        return
-    for file in of_kind["file"]:
+    kinds = kinds_that_saw_all(subjects)
+    for file in [subject for kind, subject in subjects if kind == "file"]:
         if file.suppressions is not None:
             own = on.of(file.path)
             codes = own.codes
@@ -50,8 +46,15 @@ def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, 
                 more = own.settings._replace(select=(), extend_select=()).codes_of_files() - codes
                 mine = mine.union(_used_by(more, file, subjects, own))
                 codes |= more
-            kinds = _kinds_that_saw_all(file, of_kind)
-            yield Outcome(file, mine, frozenset(code for code in codes if RULES[code].subject in kinds))
+            yield Outcome(file, mine, frozenset(code for code in codes if RULES[code].subject in kinds[file.path]))
+
+
+def judged_codes(subjects: list[tuple[str, Any]], on: RulesOfPaths) -> dict[str, frozenset[str]]:
+    """The rules that have found in each file what there is to find."""
+    return {
+        path: frozenset(code for code in on.of(path).codes if RULES[code].subject in (*kinds, "suppressions"))
+        for path, kinds in kinds_that_saw_all(subjects).items()
+    }
 
 
 def _used_by(
@@ -66,21 +69,24 @@ def _used_by(
                         yield from file.suppressing(rule.code, hit.span[0])
 
 
-def _kinds_that_saw_all(file: SourceFile, subjects: dict[str, list[Any]]) -> Set[str]:
-    """The subjects of rules that would have found in a file what there is to find.
+def kinds_that_saw_all(subjects: list[tuple[str, Any]]) -> dict[str, Set[str]]:
+    """The subjects of rules that would have found in a file what there is to find, by the file's path.
 
     Those of a net would not where it has layers that no net here was built with (a stage, or a phase that the solver
-    does not run), those of a job not where a net is not found.
+    does not run), those of a job not where a net is not found, and none behind an error of syntax.
     """
-    kinds = {"file"}
-    jobs = subjects.get("job", [])
+    of_kind: dict[str, list[Any]] = {}
+    for kind, subject in subjects:
+        of_kind.setdefault(kind, []).append(subject)
+    if any(file.tree.problems for file in of_kind["file"]):
+        return {file.path: frozenset() for file in of_kind["file"]}
+    jobs = of_kind.get("job", [])
     whole = bool(jobs) and all(job.train is not None for job in jobs)
-    if jobs:
-        kinds.add("solver")
-    if whole:
-        kinds.add("job")
-    layers = [entry[0] for name in ("layer", "layers") for entry in file.message.entries.get(name, ())]
-    built = {id(layer.message.block) for net in subjects.get("net", ()) for layer in net.net.layers}
-    if {id(layer.block) for layer in layers} <= built if layers else whole:
-        kinds.add("net")
+    common = {"file"} | ({"solver"} if jobs else set()) | ({"job"} if whole else set())
+    built = {id(layer.message.block) for net in of_kind.get("net", ()) for layer in net.net.layers}
+    kinds: dict[str, Set[str]] = {}
+    for file in of_kind["file"]:
+        layers = [entry[0] for name in ("layer", "layers") for entry in file.message.entries.get(name, ())]
+        saw_net = {id(layer.block) for layer in layers} <= built if layers else whole
+        kinds[file.path] = common | {"net"} if saw_net else common
     return kinds
