@@ -43,8 +43,9 @@ class Settings(NamedTuple):
 
     An empty `select` means the rules that are on by default. `options` and `severities` are what is set for single
     rules, by code; `input_shapes` are those that `net.build` takes; `layers` are the layer types that the
-    configuration describes, by name; `facts` are what is known of the data, `known` the findings that the baseline knows. `preset` is only what was asked for:
-    what it means stands in the other fields. `elsewhere` knows the settings of other files of the same run.
+    configuration describes, by name; `facts` are what is known of the data, `known` the findings that the baseline
+    knows. `preset` is only what was asked for: what it means stands in the other fields. `elsewhere` knows the
+    settings of other files of the same run.
     """
 
     preset: str = "recommended"

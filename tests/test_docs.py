@@ -12,9 +12,8 @@ from harness import check_files, fix_files
 
 from caffe_lint.check import read_data_facts
 from caffe_lint.config import FACTS_NAME
-from caffe_lint.data_facts import DataFacts
-
 from caffe_lint.config_file import load
+from caffe_lint.data_facts import DataFacts
 from caffe_lint.rule import all_rules
 
 CHECKOUT = Path(__file__).resolve().parent.parent
