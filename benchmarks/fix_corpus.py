@@ -44,8 +44,10 @@ MESSAGES = {"solver": "SolverParameter", "net": "NetParameter"}
 # `layer.bottom`. What holds for `layer` holds for `layers` of older nets.
 BLOBS = ("layer.bottom", "layer.top")
 FIELDS: dict[str, tuple[str, ...]] = {
+    "D116": ("layer.data_param.backend", "layer.*_param.source"),
     "D121": ("layer.transform_param.mean_value",),
     "D122": ("layer.image_data_param.shuffle",),
+    "E117": ("layer", "layers"),
     "E116": ("layer.type",),
     "E201": BLOBS,
     "E202": BLOBS,

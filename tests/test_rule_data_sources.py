@@ -1,0 +1,81 @@
+"""The rule for sources whose name says that they are something else than what the layer opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import check, fix
+
+
+def net(settings: str, kind: str = "Data", field: str = "data_param") -> str:
+    return f"""\
+layer {{
+  name: "data"
+  type: "{kind}"
+  top: "data"
+  top: "label"
+  {field} {{ {settings} batch_size: 8 }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "loss" }}
+"""
+
+
+def mended(text: str) -> str:
+    return fix(text, select=("D116",), unsafe=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ('source: "train_lmdb"', 'source: "train_lmdb" backend: LMDB'),
+        ('source: "train_lmdb" backend: LEVELDB', 'source: "train_lmdb" backend: LMDB'),
+        ('source: "train_leveldb/" backend: LMDB', 'source: "train_leveldb/" backend: LEVELDB'),
+        ('source: "lmdb/train_leveldb" backend: LMDB', 'source: "lmdb/train_leveldb" backend: LEVELDB'),
+        ('source: "my_LMDB/train"', 'source: "my_LMDB/train" backend: LMDB'),
+        ('source: "a/data.mdb" backend: LMDB', 'source: "a" backend: LMDB'),
+        ('source: "home/me/a" backend: LMDB', 'source: "/home/me/a" backend: LMDB'),
+    ],
+)
+def test_a_name_that_does_not_fit(wrong: str, right: str) -> None:
+    (finding,) = check(net(wrong), select=("D116",))
+    assert (finding.place.line, finding.severity) == (6, "warning")
+    assert fix(net(wrong), select=("D116",)) == net(wrong)
+    assert mended(net(wrong)) == net(right)
+    assert check(net(right), select=("D116",)) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'source: "train_lmdb" backend: LMDB',
+        'source: "train_leveldb"',
+        'source: "train"',
+        'source: "lmdb_or_leveldb" backend: LMDB',
+        'source: "data/home/a" backend: LMDB',
+        'source: "homes/a" backend: LMDB',
+    ],
+)
+def test_names_that_say_nothing_else(settings: str) -> None:
+    assert check(net(settings), select=("D116",)) == []
+
+
+def test_a_list_is_no_database_and_is_for_image_data() -> None:
+    (finding,) = check(net('source: "train.txt" backend: LMDB'), select=("D116",))
+    assert finding.fix is None
+    assert check(net('source: "lmdb/train.txt"', "ImageData", "image_data_param"), select=("D116",)) == []
+    images = net('source: "home/me/train.txt"', "ImageData", "image_data_param")
+    assert mended(images) == images.replace('"home', '"/home')
+
+
+def test_a_folder_that_is_there_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = net('source: "home/me/a" backend: LMDB')
+    monkeypatch.chdir(tmp_path)
+    assert len(check(text, select=("D116",))) == 1
+    (tmp_path / "home").mkdir()
+    assert check(text, select=("D116",)) == []
+
+
+def test_databases_of_v1_nets_are_judged_too() -> None:
+    text = 'layers { name: "data" type: DATA top: "data" top: "label" data_param { source: "a_lmdb" batch_size: 8 } }\n'
+    assert mended(text) == text.replace('"a_lmdb"', '"a_lmdb" backend: LMDB')
