@@ -64,15 +64,13 @@ def set_field(
     return Patch((insert_text(tree, message.block, name, written, anchor),), (change,))
 
 
-def append_field(tree: Tree, message: Message, name: str, value: Any) -> Patch:
-    """Adds one value to a repeated field, behind those that stand there."""
+def append_field(tree: Tree, message: Message, name: str, *added: Any) -> Patch:
+    """Adds values to a repeated field, behind those that stand there."""
     entries = message.entries.get(name, [])
-    values = (*(plain_value(entry[0]) for entry in entries), plain_value(value))
+    values = (*(plain_value(entry[0]) for entry in entries), *map(plain_value, added))
     anchor = entries[-1][2] if entries else None
-    return Patch(
-        (insert_text(tree, message.block, name, value_text(value), anchor),),
-        (Change(message.block, name, values),),
-    )
+    edits = tuple(insert_text(tree, message.block, name, value_text(value), anchor) for value in added)
+    return Patch(edits, (Change(message.block, name, values),))
 
 
 def set_values(message: Message, name: str, values: Sequence[Any]) -> Patch:

@@ -300,3 +300,92 @@ def test_each_kind_of_field_is_told_once_in_a_net() -> None:
     )
     (finding,) = check(text, select=("N304",))
     assert "in 3 places" in finding.message
+
+
+# -- losses, blobs nobody reads, transforms -------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_switched_off_is_none() -> None:
+    text = DATA + conv("conv", "data") + relu("conv") + inner("ip", "conv") + LOSS
+    off = text.replace('top: "loss" }', 'top: "loss" loss_weight: 0 }')
+    (finding,) = check(off, select=("N203",))
+    assert finding.place.line == off.count("\n")
+    assert codes(text, "N203") == []
+    other = 'layer { name: "more" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "more" }\n'
+    assert codes(off + other, "N203") == []
+
+
+def test_silence_reads_what_nobody_reads() -> None:
+    text = DATA + conv("conv", "data") + conv("one", "conv") + conv("two", "conv") + inner("ip", "conv") + LOSS
+    fixed = fix(text, unsafe=True, select=("N303",))
+    added = 'layer { name: "silence" type: "Silence" bottom: "one" bottom: "two" }\n'
+    assert fixed == text.replace(inner("ip", "conv"), added + inner("ip", "conv"))
+    assert codes(fixed, "N303") == []
+    mixed = text.replace('top: "one" ', 'top: "one" include { phase: TRAIN }')
+    assert codes(mixed, "N303") == ["N303"]
+    assert fix(mixed, unsafe=True, select=("N303",)) == mixed
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "after"),
+    [
+        ("scale: 0.5", "scale: 0.25 mirror: true", "scale: 0.5 mirror: true"),
+        ("scale: 0.5 mean_value: 104", "mirror: false", "mirror: false scale: 0.5 mean_value: 104"),
+        ("mean_value: 1 mean_value: 2 mean_value: 3", "mean_value: 1 mean_value: 2 mean_value: 4",
+         "mean_value: 1 mean_value: 2 mean_value: 3"),
+        ('mean_file: "m"', "mirror: true", 'mirror: true mean_file: "m"'),
+        ("mirror: true", "mirror: true scale: 0.5", "mirror: true"),
+        ("mirror: true", "mean_value: 5 mirror: true", "mirror: true"),
+        ("mean_value: 5 scale: 0.5", 'mean_file: "m"', None),
+        ("mean_value: 5 mean_value: 6 mean_value: 7", "mean_value: 5", None),
+        ("crop_size: 8", "mirror: true", None),
+    ],
+)  # fmt: skip
+def test_a_test_is_given_the_transform_of_the_training(train: str, test: str, after: str | None) -> None:
+    def data(phase: str, inside: str) -> str:
+        return (
+            f'layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {phase} }} '
+            f'transform_param {{ {inside} }} data_param {{ source: "{phase}" batch_size: 4 }} }}\n'
+        )
+
+    def files(inside: str) -> dict[str, str]:
+        solver = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9 test_iter: 1 test_interval: 3\n'
+        net = data("TRAIN", train) + data("TEST", inside) + inner("ip", "data") + LOSS
+        return {"solver.prototxt": solver, "net.prototxt": net}
+
+    texts = files(test)
+    assert check_files(texts, select=("N402",))
+    assert fix_files(texts, select=("N402",)) == texts
+    fixed = fix_files(texts, unsafe=True, select=("N402",))
+    assert fixed == files(test if after is None else after)
+    assert after is None or check_files(fixed, select=("N402",)) == []
+
+
+def test_a_test_without_transform_is_given_one() -> None:
+    solver = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9 test_iter: 1 test_interval: 3\n'
+    layer = 'layer {\n  name: "data"\n  type: "Data"\n  top: "data"\n  top: "label"\n  include { phase: %s }\n%s}\n'
+    net = layer % ("TRAIN", "  transform_param { scale: 0.5 mean_value: 9 }\n") + layer % ("TEST", "")
+    texts = {"solver.prototxt": solver, "net.prototxt": net + inner("ip", "data") + LOSS}
+    fixed = fix_files(texts, unsafe=True, select=("N402",))
+    assert fixed["net.prototxt"].count("  transform_param { scale: 0.5 mean_value: 9 }\n") == 2
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 } } }\n',
+        'input: "data"\ninput_shape { dim: 1 dim: 3 }\n',
+    ],
+)
+def test_a_net_for_use_has_no_labels(source: str) -> None:
+    accuracy = 'layer { name: "a" type: "Accuracy" bottom: "ip" bottom: "label" top: "a" }\n'
+    text = source + inner("ip", "data") + accuracy + LOSS
+    found = check(text, select=("E201",))
+    assert ["no labels" in finding.message for finding in found] == [True, True]
+    assert fix(text, select=("E201",)) == text
+    assert fix(text, unsafe=True, select=("E201",)) == source + inner("ip", "data")
+
+
+def test_a_net_with_data_of_its_own_keeps_its_loss() -> None:
+    text = DATA.replace('  top: "label"\n', "") + inner("ip", "data") + LOSS
+    assert check(text, select=("E201",))[0].fix is None

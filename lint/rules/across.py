@@ -7,11 +7,13 @@ from typing import Any
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
-from ..fixes.fields import Patch, remove_field, set_field
+from ..fixes.fields import Patch, append_field, remove_field, set_field, set_values
+from ..fixes.layers import add_message
 from ..graph import Layer, Net
 from ..job import Job, NetInPhase
 from ..names import meant_name, named
 from ..proto.binder import Message
+from ..proto.tree import Tree
 from ..refusals import is_for_unknown_caffe
 from ..rule import rule
 from ..shapes import describe, shapes_differ
@@ -449,7 +451,7 @@ def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
             yield Hit(deploy.file, layer.place(), f"{named(layer)}: {what}", reason, related=related)
 
 
-@rule("N402", "transform-differs", subject="job", severity="warning")
+@rule("N402", "transform-differs", subject="job", severity="warning", fixes="unsafe")
 def transform_differs(job: Job) -> Iterator[Hit]:
     """The data of a test net are scaled, or freed of their mean, otherwise than those of the training net.
 
@@ -531,7 +533,7 @@ def transform_differs(job: Job) -> Iterator[Hit]:
           top: "data"
           top: "label"
           include { phase: TEST }
-          transform_param { scale: 0.00390625 crop_size: 28 }
+          transform_param { crop_size: 28 scale: 0.00390625 }
           data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
         }
         layer {
@@ -549,7 +551,8 @@ def transform_differs(job: Job) -> Iterator[Hit]:
           top: "loss"
         }
 
-    There is no fix: only you know which of the two is right.
+    The fix writes the scale and the mean of the training net into the test net. It is unsafe: the test's may be right. A
+    crop is left as it is.
 
     ## When to ignore it
 
@@ -576,7 +579,12 @@ def transform_differs(job: Job) -> Iterator[Hit]:
                 related = (Related(job.train.file, other_place, "the training net's"),)
                 text = f"{named(here)}: {message}"
                 reason = "The net is tested on other numbers than it learns from."
-                yield Hit(test.file, place, text, reason, severity, related)
+                fix = None
+                if field != "crop_size" and not test.net.upgraded.steps:
+                    patch = _as_trained(test.file.tree, test.net.message, here.message, there.message)
+                    if patch is not None and patch.edits:
+                        fix = patch.fix(test.file.path, "scale and mean as in training", safe=False)
+                yield Hit(test.file, place, text, reason, severity, related, fix)
 
 
 @rule("N403", "tests-on-training-data", subject="job", severity="advice")
@@ -1112,6 +1120,33 @@ def _transform_differences(here: Message, there: Message) -> Iterator[tuple[str,
         size = here["crop_size"] or there["crop_size"]
         text = f"images are cropped to {size} in {with_}, and not in {without}"
         yield "crop_size", text, "advice"
+
+
+def _as_trained(tree: Tree, net: Message, here: Message, there: Message) -> Patch | None:
+    """The scale and the mean of a training's transform, written into a test's data layer.
+
+    None where means of both kinds, or of another number, would have to be exchanged.
+    """
+    own, other = here["transform_param"], there["transform_param"]
+    means = other["mean_value"]
+    if "transform_param" not in here:
+        wanted = [(name, other[name]) for name in ("scale", "mean_file") if name in other]
+        return add_message(tree, net, here, "transform_param", (*wanted, *(("mean_value", mean) for mean in means)))
+    if (own["mean_value"] and means and len(own["mean_value"]) != len(means)) or ("mean_file" in own and means):
+        return None
+    patch = Patch()
+    for name in ("scale", "mean_file"):
+        if name in other and own.get(name) != other[name]:
+            patch += set_field(tree, own, name, other[name])
+        elif name in own and name not in other:
+            patch += remove_field(tree, own, name)
+    if own["mean_value"] and means:
+        patch += set_values(own, "mean_value", means)
+    elif means:
+        patch += append_field(tree, own, "mean_value", *means)
+    elif own["mean_value"]:
+        patch += remove_field(tree, own, "mean_value")
+    return patch
 
 
 def _numbers(values: list[float]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..findings import Hit, Related
+from ..fixes.edit import Fix
+from ..fixes.layers import Fields, free_name, insert_layers, names_in, state_rules
 from ..graph import Layer, is_automatic
 from ..ignored import Ignored, ignored_in_layer
 from ..job import NetInPhase
@@ -186,7 +188,7 @@ def rule_never_met(subject: NetInPhase) -> Iterator[Hit]:
                     yield Hit(subject.file, place, message, f"So {what}, without a word.")
 
 
-@rule("N303", "unused-top", subject="net", severity="advice")
+@rule("N303", "unused-top", subject="net", severity="advice", fixes="unsafe")
 def unused_top(subject: NetInPhase) -> Iterator[Hit]:
     """A net for training makes blobs that nobody reads.
 
@@ -229,17 +231,19 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
           dummy_data_param { shape { dim: 8 dim: 3 } }
         }
         layer {
+          name: "silence"
+          type: "Silence"
+          bottom: "weight"
+        }
+        layer {
           name: "loss"
           type: "EuclideanLoss"
           bottom: "data"
           bottom: "label"
           top: "loss"
         }
-        layer {
-          name: "quiet"
-          type: "Silence"
-          bottom: "weight"
-        }
+
+    The fix lets a Silence layer read all of them. It is unsafe: the layer may be left over, or a reader missing.
 
     ## When to ignore it
 
@@ -272,7 +276,21 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         elements = f"its {size} elements" if size is not None else "all its elements"
         reason = f"Caffe takes it for an output of the net{more}, and prints {elements} whenever it displays."
-        yield Hit(subject.file, layer.message.span("top", index), message, reason)
+        yield Hit(subject.file, layer.message.span("top", index), message, reason, fix=_silence(subject, found))
+
+
+def _silence(subject: NetInPhase, unread: list[tuple[Layer, int]]) -> Fix | None:
+    """A Silence layer that reads these tops, behind the last of them; None if they are there in different states."""
+    net = subject.net
+    last = unread[-1][0]
+    rules = state_rules(last.message)
+    if net.upgraded.steps or any(state_rules(layer.message) != rules for layer, _ in unread):
+        return None
+    name = free_name(names_in(net.message), "silence")
+    bottoms = tuple(("bottom", layer.tops[index].name) for layer, index in unread)
+    fields: Fields = (("name", name), ("type", "Silence"), *bottoms, *rules)
+    patch = insert_layers(subject.file.tree, net.message, last.entry, (fields,))
+    return patch.fix(subject.file.path, f"let '{name}' read what nobody reads", safe=False) if patch else None
 
 
 @rule("N304", "settings-not-read", subject="net", severity="warning")

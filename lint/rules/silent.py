@@ -228,9 +228,9 @@ def no_loss(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it finds
 
-    Nets in phase TRAIN with layers that could learn, and no top with a loss_weight over 0, by itself or
-    written. Nothing is said of nets with a layer type that nobody knows, which may be a loss, and of nets
-    without a data layer, which a program runs.
+    Nets in phase TRAIN with layers that could learn, and no top with a loss_weight other than 0, by itself or
+    written; also where each loss is switched off by `loss_weight: 0`. Nothing is said of nets with a layer type that
+    nobody knows, which may be a loss, and of nets without a data layer, which a program runs.
 
     ## Why it hurts
 
@@ -295,8 +295,13 @@ def no_loss(subject: NetInPhase) -> Iterator[Hit]:
     if all(layer.bottoms or layer.type in _FED_BY_PROGRAMS for layer in net.layers):
         return  # a program runs it, as it does deploy nets
     first = next(_learning(net), None)
-    if first is None or any(_is_loss(layer) for layer in net.layers):
+    losses = [layer for layer in net.layers if _is_loss(layer)]
+    if first is None or any("loss_weight" not in layer.message for layer in losses):
         return  # what is there but weighs nothing is N202's
+    if losses:
+        message = f"{named(losses[0])}: its loss_weight is 0, and the net has no other loss: nothing learns"
+        yield Hit(subject.file, losses[0].message.span("loss_weight"), message, "Caffe trains it all the same.")
+        return
     message = f"the net has no loss: nothing learns, not even {named(first.layer)}"
     yield Hit(
         subject.file, first.layer.place(), message, "Caffe trains it all the same, and prints loss = 0."

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..findings import Hit
 from ..fixes.edit import Fix
 from ..fixes.fields import Patch, set_field
+from ..fixes.layers import remove_layer, written_net
 from ..fixes.wiring import remove_messages, rename_blob, write_elsewhere
 from ..graph import Layer, Net, NetProblem
 from ..job import NetInPhase
@@ -66,7 +67,8 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     The fix writes the one blob that is there and within two letters of the name (one, for names of up to
     four). It is unsafe where the two differ in their numbers (`conv3` for `conv4`: a layer may be missing),
     and none is offered for a blob that another phase has: then it is a data layer or an `include` that is
-    missing. A blob whose layer waits for a stage is a warning where none is given: `caffe train --stage` can
+    missing. In a net with Input layers alone, which a program feeds, a loss or an Accuracy without labels is taken
+    out; that is unsafe as well. A blob whose layer waits for a stage is a warning where none is given: `caffe train --stage` can
     give it.
 
     ## When to ignore it
@@ -98,7 +100,27 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
             if not subject.net.state.stages and _waits_for_stage(subject.net, layer, problem.subject):
                 message += ", unless a stage is given"
                 severity = "warning"
+        elif _wants_label(subject, layer, problem.subject):
+            message += ": a net that is used has no labels"
+            fix = _without_layer(subject, layer)
         yield hit_of(subject, problem)._replace(message=message, severity=severity, fix=fix)
+
+
+def _wants_label(subject: NetInPhase, layer: Layer, name: str) -> bool:
+    """Whether a loss or a measure lacks the labels in a net that a program feeds."""
+    if layer.kind is None or not (layer.kind.is_loss or layer.type == "Accuracy"):
+        return False
+    sources = [other for other in subject.net.layers if not other.bottoms]
+    is_fed = bool(sources) and all(other.type == "Input" for other in sources)
+    return is_fed and layer.message["bottom"][1:2] == [name]
+
+
+def _without_layer(subject: NetInPhase, layer: Layer) -> Fix | None:
+    written = written_net(subject.file.message, subject.net.message.block)
+    if written is None or any(top.consumers for top in layer.tops):
+        return None
+    patch = remove_layer(subject.file.tree, written, layer.entry)
+    return patch.fix(subject.file.path, f"take out layer '{layer.name}'", safe=False) if patch is not None else None
 
 
 @rule("E202", "top-made-twice", subject="net", severity="error", fixes="safe")

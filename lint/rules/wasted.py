@@ -147,9 +147,9 @@ def _is_one_with(first: Layer, second: Layer) -> bool:
     if any(param.lr_mult == 0 or param.name for layer in (first, second) for param in layer.params[:1]):
         return False
     if first.type == "InnerProduct":
-        return own["axis"] == other["axis"]
+        return bool(own["axis"] == other["axis"])
     point = other["kernel_size"] == [1] and not any(other["pad"]) and all(step == 1 for step in other["stride"])
-    return point and own["group"] == 1 and other["group"] == 1
+    return bool(point and own["group"] == 1 and other["group"] == 1)
 
 
 def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
