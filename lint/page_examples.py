@@ -46,7 +46,7 @@ def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
 _SHOWN = (("␍", "\r"), ("␉", "\t"))
 
 # Options that make a run independent of where it is run, and are of no interest to readers.
-_HIDDEN = ("--isolated", "--jobs=1")
+_HIDDEN = ("--color=always", "--isolated", "--jobs=1")
 
 
 def _arguments(rule: Rule, files: dict[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from caffe_lint.report.page import fenced, sections
+from caffe_lint.report.page import fenced, repair, sections
 from caffe_lint.rule import FAMILIES, Rule, all_rules
 
 HERE = Path(__file__).resolve().parent
@@ -37,7 +37,6 @@ FOR_CONTRIBUTORS = {
 }
 RULES = "rules"
 
-_FIXES = {"": "none", "safe": "safe", "unsafe": "unsafe", "safe, unsafe": "safe or unsafe, by the case"}
 _CODE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\))|\b([A-Z]\d{3})\b")
 
 
@@ -57,7 +56,6 @@ def pages() -> dict[str, str]:
 def rule_page(rule: Rule) -> str:
     """The page of a rule."""
     letter = rule.code[0]
-    fixes = _FIXES[rule.fixes] + (", if selected by code or name" if rule.by_name else "")
     lines = [
         f"# {rule.code} {rule.name}",
         "",
@@ -65,7 +63,7 @@ def rule_page(rule: Rule) -> str:
         "",
         "| severity | fix | by default | family |",
         "|---|---|---|---|",
-        f"| {rule.severity} | {fixes} | {'on' if rule.default else 'off, unless selected'} "
+        f"| {rule.severity} | {repair(rule)} | {'on' if rule.default else 'off, unless selected'} "
         f"| [{letter}: {FAMILIES[letter]}](index.md#{letter.lower()}) |",
     ]
     for name, parts in sections(rule).items():

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..check import Trouble
 from ..page_examples import run_example
-from ..page_form import BAD, OPTIONS
+from ..page_form import BAD, GOOD, OPTIONS
 from ..pages import USUAL_NET_NAME, Page, Part, parts_of, read_page
 from ..rule import FAMILIES, Option, Rule
 from .colours import paint
@@ -31,7 +31,7 @@ def render(format: str, rules: list[Rule], *, colour: bool = False, width: int =
     return "\n\n".join(_text(rule, colour, width) for rule in rules)
 
 
-def sections(rule: Rule) -> dict[str, list[Part]]:
+def sections(rule: Rule, *, colour: bool = False) -> dict[str, list[Part]]:
     """The sections of a rule's page, with what is printed for the bad example behind it, and a table of its options."""
     page = read_page(rule.page)
     found: dict[str, list[Part]] = {}
@@ -42,7 +42,7 @@ def sections(rule: Rule) -> dict[str, list[Part]]:
             table = "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
             found[name].append(Part(f"{table}\n", is_code=False))
         if name == BAD:
-            found[PRINTED] = _printed(rule, page)
+            found[PRINTED] = _printed(rule, page, colour)
     return found
 
 
@@ -96,10 +96,10 @@ def fenced(code: str, attributes: str = "") -> str:
 def _text(rule: Rule, colour: bool, width: int) -> str:
     lines = [paint(f"{rule.code} {rule.name}", "path", colour), _facts(rule), ""]
     lines += textwrap.wrap(rule.summary, width)
-    for name, parts in sections(rule).items():
+    for name, parts in sections(rule, colour=colour).items():
         lines += ["", paint(name, "frame", colour)]
         for part in parts:
-            lines += _code(part, colour) if part.is_code else _prose(part.text, width)
+            lines += _code(part, colour and name != PRINTED) if part.is_code else _prose(part.text, width)
             lines.append("")
         del lines[-1]
     return "\n".join(lines) + "\n"
@@ -110,24 +110,31 @@ def _code(part: Part, colour: bool) -> list[str]:
     lines = [f"{_INDENT}{part.name}:"] if part.name else []
     for number, line in enumerate(fenced(part.text).splitlines()[1:-1], 1):
         meaning = "added" if number in part.changed else "code"
-        lines.append(paint(f"{_INDENT * 2}{line}".rstrip(), meaning, colour))
+        lines.append(_INDENT * 2 + paint(line, meaning, colour) if line else "")
     return lines
 
 
 def _facts(rule: Rule) -> str:
-    fixes = {"": "no fix", "safe": "safe fix", "unsafe": "unsafe fix", "safe, unsafe": "safe and unsafe fixes"}
     off = "" if rule.default else ", off unless selected"
-    named = " when selected by code or name" if rule.by_name else ""
-    return f"{rule.severity}, {fixes[rule.fixes]}{named}{off} · {FAMILIES[rule.code[0]]}"
+    return f"{rule.severity}, {repair(rule)}{off} · {FAMILIES[rule.code[0]]}"
+
+
+def repair(rule: Rule) -> str:
+    """Which fixes a rule has, in words. By a log it is `caffe-lint log` that repairs, by the likeliest cause."""
+    if rule.subject == "log":
+        return "fix by the log" if "`--fix` writes" in read_page(rule.page).sections[GOOD] else "no fix"
+    words = {"": "no fix", "safe": "safe fix", "unsafe": "unsafe fix", "safe, unsafe": "safe and unsafe fixes"}
+    return words[rule.fixes] + (" for who selects it by its code or name" if rule.by_name else "")
 
 
 def _option(name: str, option: Option) -> str:
     return f"| `{name}` | {type(option.default).__name__} | `{json.dumps(option.default)}` | {option.meaning} |"
 
 
-def _printed(rule: Rule, page: Page) -> list[Part]:
+def _printed(rule: Rule, page: Page, colour: bool) -> list[Part]:
+    in_colour = ("--color=always",) if colour and rule.subject != "inputs" else ()
     try:
-        ran = run_example(rule, page.bad)
+        ran = run_example(rule, page.bad, *in_colour)
     except Trouble as error:
         return [Part(f"Not shown: {error}.\n", is_code=False)]
     parts = [Part(f"$ {ran.command}\n{ran.output}", is_code=True)]
