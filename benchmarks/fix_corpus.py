@@ -55,11 +55,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "E211": ("layer.param.lr_mult", "layer.param"),
     "E213": ("layer.*_filler.type",),
     "G101": ("clip_gradients",),
-    "G102": ("base_lr", "layer.loss_weight"),
+    "G102": ("base_lr", "clip_gradients", "layer.loss_weight"),
     "G103": ("layer.loss_weight",),
     # Behind a BatchNorm that it puts in, the bias before that is N502's.
     "G104": ("layer", "layer.bottom", "layer.param", "layer.convolution_param.bias_*"),
     "G105": ("layer", "layer.bottom"),
+    "G106": ("layer.*_filler*",),
     "N111": BLOBS,
     "N112": BLOBS,
     "N113": BLOBS,

@@ -146,12 +146,15 @@ def without_bias(tree: Tree, layer: Message, settings: str) -> Patch | None:
 
 
 def start_with(tree: Tree, net: Message, settings: Message, filler: str) -> Patch:
-    """Another `weight_filler` in the settings of a layer, of a type that needs no numbers."""
+    """Another `weight_filler` in the settings of a layer, of a type that needs no numbers, and none of the old ones."""
     if "weight_filler" not in settings:
         return add_message(tree, net, settings, "weight_filler", (("type", filler),))
     written: Message = settings["weight_filler"]
     patch = set_field(tree, written, "type", filler)
-    return patch + remove_field(tree, written, "value") if "value" in written else patch
+    for name in ("value", "min", "max", "mean", "std", "sparse", "variance_norm"):
+        if name in written.entries:
+            patch += remove_field(tree, written, name)
+    return patch
 
 
 def last_field(message: Message, name: str) -> Field | None:

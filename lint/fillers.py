@@ -1,4 +1,4 @@
-"""What Caffe refuses in a filler, the rule by which a parameter gets its first values (filler.hpp)."""
+"""Fillers, the rules by which parameters get their first values (filler.hpp): what Caffe refuses, and which suits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,42 @@ from typing import TYPE_CHECKING
 from .shapes import count, differ
 
 if TYPE_CHECKING:
-    from .graph import Param
+    from .graph import Layer, Param
 
 FILLER_TYPES = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
+
+# The settings that hold the fillers of layers with weights that we know how to fill, by layer type.
+FILLED = {
+    "Convolution": "convolution_param",
+    "Deconvolution": "convolution_param",
+    "InnerProduct": "inner_product_param",
+}
+# What cuts values at 0, so that msra suits the weights before it.
+_RECTIFIERS = frozenset(("ReLU", "PReLU", "ELU"))
+_UNCHANGED = frozenset(("BatchNorm", "Scale", "Bias", "Pooling", "LRN", "Dropout", "Split"))
+
+
+def suiting_filler(param: Param) -> str | None:
+    """The filler that keeps values at their size through a layer's weights; None where we do not know how to write it.
+
+    Source: He et al., "Delving deep into rectifiers", 2015, for what a rectifier follows; Glorot and Bengio, 2010.
+    """
+    layer = param.layer
+    if param.role != "weight" or FILLED.get(layer.type, "") not in layer.message or "v0" in layer.net.upgraded.steps:
+        return None
+    return "msra" if _is_rectified(layer) else "xavier"
+
+
+def _is_rectified(layer: Layer) -> bool:
+    """Whether a rectifier comes next, past layers that leave the sign of values to it."""
+    queue = list(layer.tops)
+    for blob in queue:
+        for reader in blob.consumers:
+            if reader.type in _RECTIFIERS:
+                return True
+            if reader.type in _UNCHANGED:
+                queue += reader.tops
+    return False
 
 
 def check_filler(param: Param) -> None:

@@ -139,12 +139,41 @@ def test_a_heavy_loss_that_does_no_harm_is_an_advice_and_not_changed_safely() ->
     assert fixed(texts) == texts
 
 
+DEEP = net().replace('"fc"\n  type', '"fc0"\n  type').replace('top: "fc"\n', 'top: "fc0"\n').replace(
+    'type: "xavier"', 'type: "gaussian" std: 0.0001'
+) + """\
+layer { name: "relu0" type: "ReLU" bottom: "fc0" top: "fc0" }
+layer { name: "fc" type: "InnerProduct" bottom: "fc0" top: "fc" inner_product_param { num_output: 10 weight_filler { type: "gaussian" std: 0.01 } } }
+"""  # fmt: skip
+LAST = DEEP[DEEP.index('layer { name: "loss"') :].splitlines(keepends=True)[0]
+DYING = DEEP.replace(LAST, "") + LAST
+
+
+def test_weights_from_which_nothing_comes_get_fillers_if_the_training_explodes() -> None:
+    texts = {"solver.prototxt": solver("20"), "net.prototxt": DYING}
+    found = findings(texts)
+    assert "'conv'" in found["G106"].message
+    assert found["G106"].fix is not None
+    assert found["G106"].fix.safe
+    after = fixed(texts)
+    assert after["net.prototxt"] == DYING.replace('type: "gaussian" std: 0.0001', 'type: "msra"')
+    assert "G106" not in findings(after)
+
+
+def test_fillers_that_make_it_stall_are_changed_only_if_asked_for() -> None:
+    texts = {"solver.prototxt": solver("0.001", "clip_gradients: 100\n"), "net.prototxt": DYING}
+    assert set(findings(texts)) == {"G106"}
+    assert fixed(texts) == texts
+    assert 'type: "msra"' in fix_files(texts, unsafe=True, facts=FACTS, select=("G",))["net.prototxt"]
+
+
 @pytest.mark.parametrize(
     "texts",
     [
         HEALTHY,
         FAST,
         GUILTY,
+        {"solver.prototxt": solver("20"), "net.prototxt": DYING},
         {"solver.prototxt": solver("0.1"), "net.prototxt": net(scale="")},
         {"solver.prototxt": solver("3", 'type: "Nesterov"\n'), "net.prototxt": net(weight=" loss_weight: 30")},
         {"solver.prototxt": solver("2", 'type: "Adam"\n'), "net.prototxt": net()},
@@ -161,7 +190,10 @@ def test_what_was_fixed_is_safe_and_stays(texts: dict[str, str]) -> None:
     [
         (solver("5", 'weights: "first.caffemodel"\n'), net()),
         (solver("5"), net().replace('"ReLU"', '"Unheard"')),
-        (solver("5"), net().replace('"SoftmaxWithLoss"', '"Python"').replace('top: "loss"', 'top: "loss" loss_weight: 1')),
+        (
+            solver("5"),
+            net().replace('"SoftmaxWithLoss"', '"Python"').replace('top: "loss"', 'top: "loss" loss_weight: 1'),
+        ),
     ],
 )
 def test_what_is_not_known_is_not_computed(solver_text: str, net_text: str) -> None:

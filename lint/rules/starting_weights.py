@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..fillers import FILLED, suiting_filler
 from ..findings import Hit
 from ..fixes.edit import Fix
 from ..fixes.fields import Patch, set_field
@@ -14,16 +15,6 @@ from ..names import named
 from ..proto.binder import Message
 from ..refusals import is_for_unknown_caffe
 from ..rule import rule
-
-# The settings of layers with weights that we know how to fill, by layer type.
-_SETTINGS = {
-    "Convolution": "convolution_param",
-    "Deconvolution": "convolution_param",
-    "InnerProduct": "inner_product_param",
-}
-# What cuts values at 0, so that msra suits the weights before it.
-_RECTIFIERS = frozenset(("ReLU", "PReLU", "ELU"))
-_UNCHANGED = frozenset(("BatchNorm", "Scale", "Bias", "Pooling", "LRN", "Dropout", "Split"))
 
 
 @rule("N205", "zero-weights", subject="net", severity="advice", fixes="unsafe")
@@ -389,11 +380,10 @@ def _fix(subject: NetInPhase, params: list[Param]) -> Fix | None:
 
 def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
     """A filler with random weights, for those that learn."""
-    name = _SETTINGS.get(param.layer.type, "")
-    if not param.lr_mult or name not in param.layer.message:
+    filler = suiting_filler(param)
+    if not param.lr_mult or filler is None:
         return None
-    filler = "msra" if _is_rectified(param.layer) else "xavier"
-    settings: Message = param.layer.message[name]
+    settings: Message = param.layer.message[FILLED[param.layer.type]]
     return f'weight_filler {{ type: "{filler}" }}', start_with(subject.file.tree, subject.net.message, settings, filler)
 
 
@@ -419,15 +409,3 @@ def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | Non
             return None
         patch += without
     return f"a bilinear filler in {channels} groups", patch
-
-
-def _is_rectified(layer: Layer) -> bool:
-    """Whether a rectifier comes next, past layers that leave the sign of values to it."""
-    queue = list(layer.tops)
-    for blob in queue:
-        for reader in blob.consumers:
-            if reader.type in _RECTIFIERS:
-                return True
-            if reader.type in _UNCHANGED:
-                queue += reader.tops
-    return False

@@ -1,7 +1,8 @@
 """The smallest change that brings a training into the safe region.
 
-In this order: the weight of a loss that alone is the cause; else `clip_gradients`; else the rate by whole powers of
-ten, with a bound. Where several losses pull, the rate is not lowered for all of them as long as a weight will do.
+In this order: fillers, where the signal dies on its way forward, so that people raise the rate until it explodes; the
+weight of a loss that alone is the cause; else `clip_gradients`; else the rate by whole powers of ten, with a bound.
+Where several losses pull, the rate is not lowered for all of them as long as a weight will do.
 """
 
 from __future__ import annotations
@@ -10,29 +11,36 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..fillers import suiting_filler
 from ..losses import has_own_weight
 from .features import Signal, Trial, tried
+from .fillers import filled_as
 from .limits import healthy_bound, one_digit_below, risk
 from .reasons import guilty_loss, pulls
+from .statistics import root
 from .verdict import chance
 from .verdict_table import EXPLODES
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..graph import Layer, Param
 
 TARGET = 0.02  # the chance to explode that a repair has to come down to
 BEARABLE = 0.25  # and with data that are larger than those it is judged by
 BOUNDS = (100.0, 35.0, 10.0, 5.0, 1.0)  # of one pass, tried from the loosest
+NOTHING_LEFT = 1e-2  # the size of a layer's top from which on it counts as dead
+RECOVERED = 0.1  # and of one behind it, from which on it does not
+TINY = 0.2  # and of its weights, beside those that would keep values at their size
 LOOSE = 3.0  # times the norm of the first gradients
 DECADES = 7  # by how many the rate may be lowered
 
 
 class Repair(NamedTuple):
-    """What to change: new loss weights, `clip_gradients` (None: it stays), and what to multiply the rate by.
+    """What to change: fillers by parameter, loss weights, `clip_gradients` (None: it stays), what to multiply the rate by.
 
     `before` and `after` are the chances to explode.
     """
 
+    fillers: Mapping[Param, str]
     weights: Mapping[Layer, float]
     clip: float | None
     scale: float
@@ -51,25 +59,53 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
     `other` is its signal with larger data, where neither is known: with those it must become bearable at least.
     """
     before = _risk(signal)
+    fillers = dying(signal)
+    if fillers:
+        trial = Trial(fillers={param: filled_as(param, kind) for param, kind in fillers.items()})
+        signal, other = tried(signal, trial), other and tried(other, trial)
     weights: dict[Layer, float] = {}
     lighter, larger = signal, other
-    for weights in _lighter(signal):
+    present = signal.solving.clip > 0
+    for weights in ({}, *_lighter(signal)):
         trial = Trial(loss_weights=weights)
-        lighter, larger = tried(signal, trial), other and tried(other, trial)
+        lighter, larger = (tried(signal, trial), other and tried(other, trial)) if weights else (signal, other)
         if _risk(lighter) <= TARGET and (larger is None or _risk(larger) <= BEARABLE):
-            bound = None if signal.solving.clip > 0 else healthy_bound(lighter)
-            return Repair(weights, bound, 1.0, before, _risk(lighter))
+            return Repair(fillers, weights, None if present else healthy_bound(lighter), 1.0, before, _risk(lighter))
     best: Repair | None = None
     for decade in range(DECADES + 1):
         for clip in _bounds(lighter):
             trial = Trial(rate=10.0**-decade, clip=clip)
             after = risk(lighter, trial)
-            found = Repair(weights, clip, trial.rate, before, after)
+            found = Repair(fillers, weights, clip, trial.rate, before, after)
             if after <= TARGET and (larger is None or risk(larger, trial) <= BEARABLE):
                 return found
             if best is None or after < best.after:
                 best = found
-    return best or Repair(weights, None, 1.0, before, before)
+    return best or Repair(fillers, weights, None, 1.0, before, before)
+
+
+def dying(signal: Signal) -> dict[Param, str]:
+    """Weights so small that next to nothing comes out of them, and the fillers that would suit them.
+
+    Only those that others lie behind, of which none makes the values larger again: a last layer learns from any
+    start, and behind a normalisation the size of weights is of no account.
+    """
+    net = signal.setup.net
+    sizes = [max((root(top.square) for top in step.tops), default=0.0) for step in signal.forward.steps]
+    found: dict[Param, str] = {}
+    for layer in net.layers:
+        if not layer.params or not layer.runs_backward or not layer.params[0].lr_mult:
+            continue
+        param = layer.params[0].owner
+        filler = suiting_filler(param)
+        if filler is None or sizes[layer.index] >= NOTHING_LEFT:
+            continue
+        behind = [each for each in layer.downstream() if each.params]
+        if not behind or any(sizes[each.index] > RECOVERED for each in behind):
+            continue
+        if signal.weights[param].square < filled_as(param, filler).square * TINY**2:
+            found[param] = filler
+    return found
 
 
 def _risk(signal: Signal) -> float:

@@ -10,12 +10,12 @@ from .carriers import CARRIERS
 from .features import Signal, signal_of
 from .limits import healthy_bound
 from .reasons import Reason, pulls, reasons
-from .repair import Repair, repair
+from .repair import Repair, dying, repair
 from .setup import Setup, setup_of
 from .verdict import Verdict, judge
 
 if TYPE_CHECKING:
-    from ..graph import Net
+    from ..graph import Layer, Net, Param
     from ..job import Job
     from ..proto.binder import Message
 
@@ -56,6 +56,16 @@ class Stability:
     def pulls(self) -> dict[str, float]:
         """The L2 norm of the gradients of each loss alone, by its layer's name, where there are several."""
         return pulls(self.signal)
+
+    @cached_property
+    def dying(self) -> dict[Param, str]:
+        """Weights that start too small for anything to come out of them; see `repair.dying`."""
+        return dying(self.signal)
+
+    def sizes_around(self, layer: Layer) -> tuple[float, float]:
+        """The mean absolute values of a layer's first bottom and first top."""
+        step = self.signal.forward.steps[layer.index]
+        return step.bottoms[0].size, step.tops[0].size
 
     @cached_property
     def bound(self) -> float:
