@@ -11,7 +11,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 from . import sources
@@ -67,7 +67,7 @@ def watch(paths: tuple[str, ...], options: Options) -> int:
         return EXIT_TROUBLE
 
 
-def _wait(changes: Iterator[set[tuple[int, str]]], watched: Watched, states: dict[str, State]) -> None:
+def _wait(changes: Iterable[Collection[object]], watched: Watched, states: dict[str, State]) -> None:
     """Returns at a change; what changed between reading and watching is found when it has been quiet for a moment."""
     looked = False
     for change in changes:

@@ -11,7 +11,8 @@ from test_suppressions import NET as BAD_NET
 
 from caffe_lint.ignoring import Known, write_suppressions
 from caffe_lint.page_examples import run_example
-from caffe_lint.pages import fault_of, read_page
+from caffe_lint.page_form import fault_of
+from caffe_lint.pages import read_page
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.rule import Rule, all_rules
 from caffe_lint.sources import SourceFile

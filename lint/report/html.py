@@ -6,7 +6,7 @@ from typing import Any
 
 from ..findings import Finding
 from ..fixes.apply import edited
-from ..pages import blocks, read_page
+from ..pages import parts_of, read_page
 from ..proto.lines import Lines
 from ..rule import Rule, all_rules
 from . import Summary, diff, lines_of, summary_line
@@ -67,9 +67,9 @@ def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:
 
 
 def _page(rule: Rule) -> dict[str, Any]:
-    """What the template shows of a rule: each section as stretches of prose and code."""
-    sections = {name: blocks(text) for name, text in read_page(rule.page).sections.items()}
-    return {"rule": rule, "sections": sections}
+    """What the template shows of a rule: the parts of each section."""
+    page = read_page(rule.page)
+    return {"rule": rule, "sections": {name: parts_of(page, name) for name in page.sections}}
 
 
 _MEANINGS = {"+": "added", "-": "removed", "@": "hunk"}

@@ -175,7 +175,7 @@ def _computed(job: Job, computed: Stability, state: str, value: float) -> Hit:
         with_it += f" and a rate {1 / repair.scale:g} times lower (G102, whose fix writes both)"
         severity = "advice"
     else:
-        fix = bound_fix(job, clip_value(job, value) if value else repair.clip)
+        fix = bound_fix(job, clip_value(job, value) if value else computed.repair.clip)
     if repair.weights:
         with_it += f" and the weight of '{next(iter(repair.weights)).name}' lowered (G103)"
     return Hit(
