@@ -52,6 +52,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "E201": (*BLOBS, "layer"),
     "E202": BLOBS,
     "E203": BLOBS,
+    "E210": ("layer.transform_param",),
     "E211": ("layer.param.lr_mult", "layer.param"),
     "E213": ("layer.*_filler.type",),
     "G101": ("clip_gradients",),

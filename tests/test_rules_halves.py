@@ -389,3 +389,20 @@ def test_a_net_for_use_has_no_labels(source: str) -> None:
 def test_a_net_with_data_of_its_own_keeps_its_loss() -> None:
     text = DATA.replace('  top: "label"\n', "") + inner("ip", "data") + LOSS
     assert check(text, select=("E201",))[0].fix is None
+
+
+def test_engines_are_taken_out_of_all_layers_for_who_asks_by_name() -> None:
+    text = DATA + "".join(
+        conv(f"c{i}", f"c{i - 1}" if i else "data", settings="num_output: 8 kernel_size: 3 engine: CUDNN") for i in range(2)
+    )
+    (finding,) = check(text, select=("E219",))
+    assert "2 layers" in finding.reason
+    assert fix(text, select=("E219",)) == text.replace(" engine: CUDNN", "")
+    assert fix(text, select=("E21",)) == text
+
+
+def test_hdf5_data_are_not_transformed() -> None:
+    text = 'layer {\n  name: "d"\n  type: "HDF5Data"\n  top: "d"\n  transform_param { scale: 2 }\n  hdf5_data_param { source: "x" batch_size: 2 }\n}\n'
+    assert codes(text, "E210") == ["E210"]
+    assert fix(text, select=("E210",)) == text
+    assert fix(text, unsafe=True, select=("E210",)) == text.replace("  transform_param { scale: 2 }\n", "")

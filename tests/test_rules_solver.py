@@ -470,3 +470,11 @@ def test_the_decay_is_told_in_iterations() -> None:
     (finding,) = found(solver(weight_decay="0.5"))
     assert "halves the weights in 14 iterations" in finding.message
     assert check(solver(weight_decay="0.5"), "solver.prototxt", select=("S144",), options={"S144": {"most": 1.0}}) == []
+
+
+def test_a_solver_is_made_ready_for_the_cpu() -> None:
+    text = solver(solver_mode="GPU")
+    assert "S145" not in {finding.code for finding in check(text, "solver.prototxt")}
+    assert [finding.code for finding in check(text, "solver.prototxt", select=("gpu-only",))] == ["S145"]
+    assert fix(text, "solver.prototxt", select=("gpu-only",)) == text.replace("GPU", "CPU")
+    assert check(GOOD, "solver.prototxt", select=("S145",)) == []

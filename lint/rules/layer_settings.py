@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ..fillers import FILLER_TYPES
 from ..findings import Hit
 from ..fixes.edit import Fix
-from ..fixes.fields import set_field
+from ..fixes.fields import Patch, remove_field, set_field
 from ..graph import NetProblem
 from ..job import NetInPhase
-from ..proto.binder import nearest_name
+from ..proto.binder import Message, nearest_name
 from ..refusals import hit_of, hits, problems_of
 from ..rule import rule
 
@@ -368,7 +368,7 @@ def setting_refused(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E209")
 
 
-@rule("E210", "data-settings", subject="net", severity="error")
+@rule("E210", "data-settings", subject="net", severity="error", fixes="unsafe")
 def data_settings(subject: NetInPhase) -> Iterator[Hit]:
     """The settings of a data layer contradict each other, or leave its shape open.
 
@@ -387,25 +387,25 @@ def data_settings(subject: NetInPhase) -> Iterator[Hit]:
 
         layer {
           name: "data"
-          type: "DummyData"
+          type: "HDF5Data"
           top: "data"
           top: "label"
-          top: "weight"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+          transform_param { scale: 0.00390625 }
+          hdf5_data_param { source: "files.txt" batch_size: 64 }
         }
 
     ## Use instead
 
         layer {
           name: "data"
-          type: "DummyData"
+          type: "HDF5Data"
           top: "data"
           top: "label"
-          top: "weight"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } shape { dim: 8 } }
+          hdf5_data_param { source: "files.txt" batch_size: 64 }
         }
 
-    There is no fix: only you know what the data look like.
+    The fix takes the transform_param of an HDF5Data layer out. It is unsafe: what it was to do is to be done when the
+    files are written, or by a Power layer. Nothing else is fixed.
 
     ## When to ignore it
 
@@ -415,7 +415,12 @@ def data_settings(subject: NetInPhase) -> Iterator[Hit]:
 
     dummy_data_layer.cpp, input_layer.cpp, memory_data_layer.cpp, hdf5_data_layer.cpp, data_transformer.cpp.
     """
-    return hits(subject, "E210")
+    for problem in problems_of(subject, "E210"):
+        fix = None
+        if problem.kind == "hdf5-transform" and problem.layer is not None and not subject.net.upgraded.steps:
+            patch = remove_field(subject.file.tree, problem.layer.message, "transform_param")
+            fix = patch.fix(subject.file.path, "take transform_param out", safe=False)
+        yield hit_of(subject, problem)._replace(fix=fix)
 
 
 @rule("E213", "filler-refused", subject="net", severity="error", fixes="safe")
@@ -541,7 +546,7 @@ def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E217")
 
 
-@rule("E219", "needs-gpu", subject="net", severity="advice")
+@rule("E219", "needs-gpu", subject="net", severity="advice", fixes="safe", by_name=True)
 def needs_gpu(subject: NetInPhase) -> Iterator[Hit]:
     """A layer that only a Caffe built for GPUs can make or run.
 
@@ -585,7 +590,8 @@ def needs_gpu(subject: NetInPhase) -> Iterator[Hit]:
           convolution_param { num_output: 8 kernel_size: 3 }
         }
 
-    Without `engine` Caffe takes cuDNN where it has it.
+    The fix takes `engine` out of all these layers. It is safe: without it Caffe takes cuDNN where it has it. As the file
+    works in a Caffe that has, it is applied only where this rule is selected by its code or name.
 
     ## When to ignore it
 
@@ -599,7 +605,7 @@ def needs_gpu(subject: NetInPhase) -> Iterator[Hit]:
     for problem in problems[:1]:
         more = f" It is so for {len(problems)} layers of this net." if len(problems) > 1 else ""
         hit = hit_of(subject, problem)
-        yield hit._replace(reason=hit.reason + more)
+        yield hit._replace(reason=hit.reason + more, fix=_without_engine(subject))
 
 
 @rule("N101", "dies-without-message", subject="net", severity="error")
@@ -659,6 +665,19 @@ def dies_without_message(subject: NetInPhase) -> Iterator[Hit]:
     Measured with a release build for CPUs of BVLC's Caffe; the finding names the file.
     """
     return hits(subject, "N101")
+
+
+def _without_engine(subject: NetInPhase) -> Fix | None:
+    """The net without any `engine: CUDNN`; None for an old form, in which the settings may stand elsewhere."""
+    if subject.net.upgraded.steps:
+        return None
+    patch = Patch()
+    for layer, _, _ in subject.net.message.entries.get("layer", ()):
+        for entries in layer.entries.values():
+            settings = entries[0][0]
+            if isinstance(settings, Message) and settings.entries.get("engine", ((None,),))[0][0] == "CUDNN":
+                patch += remove_field(subject.file.tree, settings, "engine")
+    return patch.fix(subject.file.path, "take engine out", safe=True) if patch.edits else None
 
 
 def _filler_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:

@@ -1,4 +1,4 @@
-"""Family S, what a solver is to write, show or shrink: snapshots and lines that never come, or come too often."""
+"""Family S, what a solver is to save, show, shrink and run on: snapshots and lines that never come, or too often."""
 
 from __future__ import annotations
 
@@ -210,6 +210,62 @@ def debug_info_left_on(solver: SolverFile, most: int) -> Iterator[Hit]:
         "The log grows large, and the training waits for it.",
         fix=patch.fix(solver.file.path, "write debug_info: false"),
     )
+
+
+@rule("S145", "gpu-only", subject="solver", severity="advice", fixes="safe", default=False, by_name=True)
+def gpu_only(solver: SolverFile) -> Iterator[Hit]:
+    """The solver asks for a GPU.
+
+    ## What it finds
+
+    `solver_mode: GPU`. The rule is off unless it is selected: it is for files that are to train on a CPU.
+
+    ## Why it hurts
+
+    A Caffe built with CPU_ONLY stops at that: `Cannot use GPU in CPU-only Caffe`. Only what is written counts: where no
+    `solver_mode` stands, `caffe train` without `-gpu` trains on the CPU, though the field's declared default is GPU.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 35
+        snapshot_prefix: "lenet"
+        solver_mode: GPU
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 35
+        snapshot_prefix: "lenet"
+        solver_mode: CPU
+
+    The fix is safe: the training is the same but for its speed. It is applied only where this rule is selected by its
+    code or name. Layers that need a GPU are E219's.
+
+    ## When to ignore it
+
+    The Caffe that reads the file has a GPU, or is called with `-gpu`, which goes before the file.
+
+    ## Sources
+
+    tools/caffe.cpp, train. Tried with the real Caffe.
+    """
+    message = solver.message
+    if message.get("solver_mode") == "GPU":
+        patch = set_field(solver.file.tree, solver.file.message, "solver_mode", "CPU", text="CPU")
+        yield Hit(
+            solver.file,
+            message.span("solver_mode"),
+            "solver_mode is GPU",
+            "A Caffe built for the CPU only stops at that.",
+            fix=patch.fix(solver.file.path, "write solver_mode: CPU"),
+        )
 
 
 @rule(
