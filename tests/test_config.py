@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from test_cli import NET, SOLVER, run
 
 from caffe_lint.config import PRESETS, ConfigError, Settings
-from caffe_lint.config_file import KEYS, load
+from caffe_lint.config_file import KEYS, load, read_config
+from caffe_lint.proto.parser import parse
 from caffe_lint.rule import all_rules
+from caffe_lint.suppressions import read_suppressions
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -236,6 +239,23 @@ def test_without_a_configuration_all_is_default(folder: Path) -> None:
 def test_of_what_is_not_there_it_says_so(folder: Path) -> None:
     done = run(folder, "config", "nothing.prototxt")
     assert (done.returncode, done.stderr) == (2, "caffe-lint: nothing.prototxt: no such file or folder\n")
+
+
+def test_the_documentation_s_configuration_is_one_and_names_every_key(tmp_path: Path) -> None:
+    page = Path(__file__).parent.parent / "docs" / "living.md"
+    if not page.exists():
+        pytest.skip("there is no checkout to look at")
+    text = page.read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    config = tmp_path / "caffe-lint.toml"
+    config.write_text(block, encoding="utf-8")
+    read = read_config(str(config))
+    assert (read.values["extend_select"], len(read.per_file)) == (("P201",), 2)
+    table = "".join(re.findall(r"^\| (`[^|]*) \|", text.partition("| key |")[2].partition("## ")[0], re.MULTILINE))
+    assert set(re.findall(r"`([\w-]+)`", table)) == set(KEYS)
+    (prototxt,) = re.findall(r"```prototxt\n(.*?)```", text, re.DOTALL)
+    suppressions = read_suppressions(parse(prototxt.encode()))
+    assert (len(suppressions.all), suppressions.mistakes) == (3, ())
 
 
 def test_every_option_of_a_rule_has_a_plain_default_and_says_what_it_means() -> None:

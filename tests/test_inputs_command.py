@@ -526,3 +526,33 @@ def test_a_library_that_is_missing_is_named(folder: Path, found: Any, monkeypatc
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(Trouble, match=r"reading LMDB needs lmdb: pip install 'caffe-lint\[data\]'"):
         found(data())
+
+
+# -- living with it ----------------------------------------------------------------------------------------------
+
+
+def test_findings_are_suppressed_selected_and_configured(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [datum(9), *CLEAN])
+    assert [code for code, _ in found(data())] == ["D107"]
+    assert found(data().replace("\n", "  # caffe-lint: ignore[D107]\n")) == []
+    assert found(f"# caffe-lint: file-ignore[label-without-class]\n{data()}") == []
+    assert found(data(), "--ignore", "D1") == []
+    assert found(data(), "--select", "D101") == []
+    (folder / "caffe-lint.toml").write_text('select = ["G"]\n[per-file]\n"net.*" = {ignore = ["D107"]}\n')
+    assert found(data()) == []
+    assert [code for code, _ in found(data(), "--isolated")] == ["D107"]
+
+
+def test_severity_exit_zero_and_output_file(folder: Path, found: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    lmdb_at(folder / "db", [datum(9), *CLEAN])
+    found(data())
+    arguments = ["inputs", "net.prototxt", "-j", "1"]
+    assert run(arguments) == 1
+    assert run([*arguments, "--exit-zero"]) == 0
+    capfd.readouterr()
+    assert run([*arguments, "--output-file", "report.txt"]) == 1
+    assert capfd.readouterr().out == ""
+    assert (folder / "report.txt").read_text().startswith("error[D107]")
+    (folder / "caffe-lint.toml").write_text('[rules.D107]\nseverity = "advice"\n')
+    assert run(arguments) == 0
+    assert run([*arguments, "--select", "G101"]) == 2

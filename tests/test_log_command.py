@@ -159,3 +159,49 @@ def test_pictures_are_drawn_in_each_format(name: str, start: bytes, folder: Path
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     run(folder, "train.log", "--plot", name)
     assert (folder / name).read_bytes().startswith(start)
+
+
+# -- living with it --------------------------------------------------------------------------------------------------
+
+
+def test_a_cause_is_suppressed_where_it_points_to(folder: Path) -> None:
+    solver = folder / "solver.prototxt"
+    solver.write_text(SOLVER.replace("base_lr: 0.01\n", "base_lr: 0.01  # caffe-lint: ignore[T201]\n"))
+    done = run(folder, "train.log", "--solver", "solver.prototxt", "--diff")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert run(folder, "train.log").returncode == 1  # without the solver there is no such place
+    solver.write_text(f"# caffe-lint: file-ignore[T2]\n{SOLVER}")
+    assert "Nothing wrong" in run(folder, "train.log", "--solver", "solver.prototxt").stdout
+
+
+def test_select_ignore_exit_zero_and_output_file(folder: Path) -> None:
+    assert run(folder, "train.log", "--ignore", "T").returncode == 0
+    assert run(folder, "train.log", "--select", "learning-rate-explosion").returncode == 1
+    assert run(folder, "train.log", "--exit-zero").returncode == 0
+    assert run(folder, "train.log", "--fail-on", "error").returncode == 1
+    done = run(folder, "train.log", "--output-file", "report.txt", "--color", "always")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (folder / "report.txt").read_text().startswith("error[T201]")
+    done = run(folder, "train.log", "--output-file", "none/report.txt")
+    assert (done.returncode, "none/report.txt: No such file" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(("--select", "G101"), "names no rule that looks at logs"), (("--ignore", "T999"), "no rule is called 'T999'")],
+)
+def test_rules_that_are_not_there_are_said(folder: Path, options: tuple[str, ...], words: str) -> None:
+    done = run(folder, "train.log", *options)
+    assert (done.returncode, words in done.stderr) == (2, True)
+
+
+def test_the_configuration_holds_for_logs_too(folder: Path) -> None:
+    config = folder / "caffe-lint.toml"
+    config.write_text('preset = "stability"\n[rules.T201]\nseverity = "advice"\n')
+    done = run(folder, "train.log")
+    assert (done.returncode, done.stdout.startswith("advice[T201]")) == (0, True)
+    config.write_text('ignore = ["T"]\n')
+    assert run(folder, "train.log").returncode == 0
+    assert run(folder, "train.log", "--isolated").returncode == 1
+    config.write_text("ignroe = []\n")
+    assert (run(folder, "train.log").returncode, "did you mean" in run(folder, "train.log").stderr) == (2, True)
