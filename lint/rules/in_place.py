@@ -277,7 +277,8 @@ def overwrites_shared_memory(subject: NetInPhase) -> Iterator[Hit]:
           top: "sum"
         }
 
-    The fix gives the layer a top of its own, which every layer behind it reads.
+    The fix gives the layer a top of its own, which every layer behind it reads: safe, since the
+    other blob is what its name says again.
 
     ## When to ignore it
 

@@ -593,6 +593,8 @@ def needs_gpu(subject: NetInPhase) -> Iterator[Hit]:
     The fix takes `engine` out of all these layers. It is safe: without it Caffe takes cuDNN where it has it. As the file
     works in a Caffe that has, it is applied only where this rule is selected by its code or name.
 
+    There is no fix: a Caffe with cuDNN takes it as it is.
+
     ## When to ignore it
 
     The Caffe that reads the file has cuDNN.

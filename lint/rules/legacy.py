@@ -179,7 +179,8 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
           }
         }
 
-    As Caffe does: one layer with all inputs, called "input", in front of all others. Where both `input_shape`
+    The fix does as Caffe does, and is safe: one layer with all inputs, called "input", in front of all others. Where both
+    `input_shape`
     and `input_dim` stand, the latter falls away, which Caffe does not read. The shape gets lines of its own
     where there are comments on them. In a net with V1 layers the fix is that of P201. There is none for an
     input without a shape, unless a layer makes that blob anyway.
@@ -225,7 +226,7 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
           top: "data"
           top: "label"
           data_param {
-            source: "train_lmdb"
+            source: "train_leveldb"
             batch_size: 64
             scale: 0.00390625
             mirror: true
@@ -240,7 +241,7 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
           top: "data"
           top: "label"
           data_param {
-            source: "train_lmdb"
+            source: "train_leveldb"
             batch_size: 64
           }
           transform_param {
@@ -249,7 +250,7 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
           }
         }
 
-    The fix is that of P201, the whole upgrade.
+    The fix is that of P201, the whole upgrade, and safe or unsafe as that is.
 
     ## When to ignore it
 
@@ -329,7 +330,7 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
           param { lr_mult: 0 decay_mult: 0 }
         }
 
-    In a net with V1 layers the fix is that of P201.
+    The fix is safe: it writes what Caffe reads there. In a net with V1 layers it is that of P201.
 
     ## When to ignore it
 

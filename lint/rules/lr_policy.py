@@ -347,6 +347,8 @@ def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
     A sigmoid of falling rates needs the negative `gamma` that Caffe refuses since 2017-12: take another
     policy.
 
+    There is no fix: only you know which.
+
     ## When to ignore it
 
     Never: Caffe stops.

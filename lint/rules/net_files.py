@@ -32,7 +32,7 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
           name: "data"
           type: DATA
           top: "data"
-          data_param { source: "train_lmdb" batch_size: 32 }
+          data_param { source: "train_leveldb" batch_size: 32 }
         }
         layer {
           name: "relu1"
@@ -47,7 +47,7 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
           name: "data"
           type: "Data"
           top: "data"
-          data_param { source: "train_lmdb" batch_size: 32 }
+          data_param { source: "train_leveldb" batch_size: 32 }
         }
         layer {
           name: "relu1"

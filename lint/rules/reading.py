@@ -698,7 +698,8 @@ def repeated_field(file: SourceFile) -> Iterator[Hit]:
         clip_gradients: 10
         snapshot_prefix: "lenet"
 
-    Fixed where it makes no difference which of them goes; otherwise only you know which one was meant.
+    The fix is safe, and offered where it makes no difference which of them goes; otherwise only you know which one was
+    meant.
 
     ## When to ignore it
 

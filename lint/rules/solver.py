@@ -524,6 +524,8 @@ def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
         clip_gradients: 10
         snapshot_prefix: "lenet"
 
+    There is no fix: only you know how often to display.
+
     ## When to ignore it
 
     The solver is read by a program that has `display` set.
