@@ -21,6 +21,7 @@ from .graph import Net as Net
 from .graph import NetProblem as NetProblem
 from .graph import Param as Param
 from .layers.layer_type import IN_PLACE_CRASH, Count, LayerType, find_type, same_shape
+from .layers.vision import needs_gpu
 from .phases import NetState as NetState
 from .phases import file_state as file_state
 from .phases import kept_layers
@@ -154,7 +155,7 @@ class _Builder:
                     self.shared_in_place(layer, bottoms[i], (node.start, node.end))
             else:
                 blob = Blob(top_name, layer, i)
-                if top_name in latest:
+                if top_name in latest and not _follows_unknown_bottom(layer, i, latest[top_name]):
                     self.top_twice(layer, latest[top_name], (node.start, node.end))
             latest[top_name] = blob
             tops.append(blob)
@@ -169,6 +170,8 @@ class _Builder:
         if kind.auto_top:
             while len(tops) < kind.tops[0]:
                 tops.append(Blob(AUTOMATIC, layer, len(tops)))
+        if kind.engine in entries and entries[kind.engine][0][0].get("engine") == "CUDNN":
+            needs_gpu(layer, "engine CUDNN is", f"{kind.engine}.engine", "layer_factory.cpp")
         fits = self.counts_fit(layer, kind)
         if fits:
             self.infer(layer, kind)
@@ -388,6 +391,12 @@ class _Builder:
         )
         text = f"{has} for {len(layer.tops)} tops: Caffe wants one for each"
         layer.fail("loss-weight-count", text, "loss_weight[0]", "layer.hpp:392")
+
+
+def _follows_unknown_bottom(layer: Layer, index: int, other: Blob) -> bool:
+    """Whether a top is made twice only because a bottom is unknown: the layer, or the other, was to work in place."""
+    misspelt = index < len(layer.bottoms) and layer.bottoms[index].producer is None
+    return misspelt or (other.below is not None and other.below.producer is None)
 
 
 def is_written_loss(blob: Blob) -> bool:

@@ -94,7 +94,8 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     Public nets come as one file for both phases, as a pair of files for one phase each, and as deploy
     files. A file is made for the phases and stages in which it hangs together: every bottom is made
     before, no top twice. If both phases are as good, they are both meant when rules tell them apart; else
-    TRAIN where there is a loss to learn from, TEST where there is none.
+    TRAIN where there is a loss to learn from, TEST where there is none. Both are meant as well where each has
+    data of its own, whatever else is missing in one of them.
     """
     written = net["state"]
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
@@ -109,8 +110,11 @@ def states_of(net: Message) -> tuple[NetState, ...]:
         for phase in phases
         for stages in choices
     }
-    least = min(faults.values())
-    best = [(phase, stages) for (phase, stages), number in faults.items() if number == least]
+    if len(phases) == 2 and all(_has_own_data(net, phase) for phase in phases):
+        least = {phase: min(faults[phase, stages] for stages in choices) for phase in phases}
+    else:
+        least = dict.fromkeys(phases, min(faults.values()))
+    best = [(phase, stages) for (phase, stages), number in faults.items() if number == least[phase]]
     if any(not stages for _, stages in best):
         best = [(phase, stages) for phase, stages in best if not stages]
     if len({phase for phase, _ in best}) == 2 and not any("phase" in rule.entries for rule in rules):
@@ -135,11 +139,20 @@ def _rules(net: Message) -> list[Message]:
 
 
 def _learns(net: Message) -> bool:
-    """Whether a layer is a loss, by its type or a loss_weight."""
+    """Whether a layer is a loss, by its type, the class of a Python layer, or a loss_weight."""
     for layer, _, _ in net.entries.get("layer", ()):
-        if "Loss" in layer["type"] or any(weight for weight in layer["loss_weight"]):
+        type_name = layer["python_param"]["layer"] if layer["type"] == "Python" else layer["type"]
+        if "Loss" in type_name or any(weight for weight in layer["loss_weight"]):
             return True
     return False
+
+
+def _has_own_data(net: Message, phase: str) -> bool:
+    """Whether a layer without bottoms is there in that phase alone."""
+    return any(
+        "bottom" not in layer.entries and [rule["phase"] for rule in layer["include"] if "phase" in rule] == [phase]
+        for layer, _, _ in net.entries.get("layer", ())
+    )
 
 
 def _faults(net: Message, state: NetState) -> int:

@@ -181,6 +181,7 @@ def loss_of_a_fork(case: Case) -> bytes:
 @plants("N203", "job")
 def losses_taken_out(case: Case) -> bytes:
     losses = [layer for layer in case.layers() if any(layer.loss_weight(i) for i in range(len(layer.tops)))]
+    case.need(all(layer.kind is not None for layer in case.net.layers))  # any other may be a loss
     case.need(losses and case.net.phase == "TRAIN" and all(layer.type in _LOSSES for layer in losses))
     return case.edit([Edit(layer.entry[2].start, layer.entry[2].end, b"") for layer in losses])
 
@@ -188,6 +189,7 @@ def losses_taken_out(case: Case) -> bytes:
 @plants("N203", "train")
 def losses_weighted_zero(case: Case) -> bytes:
     losses = [layer for layer in case.layers() if any(layer.loss_weight(i) for i in range(len(layer.tops)))]
+    case.need(all(layer.kind is not None for layer in case.net.layers))  # any other may be a loss
     case.need(losses and case.net.phase == "TRAIN" and len(losses) == len(case.net.losses))
     case.need(all("loss_weight" not in layer.message and len(layer.tops) == 1 for layer in losses))
     return case.edit(
@@ -242,6 +244,7 @@ def _inner(case: Case) -> list[Layer]:
         layer for layer in layers
         if "weight_filler" in settings_of(layer) and (not layer.params or layer.params[0].lr_mult != 0)
         and any(other in layers for other in layer.downstream())
+        and not any(spec.get("name") for spec in layer.message["param"])
     ]  # fmt: skip
 
 

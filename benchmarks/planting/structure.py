@@ -494,6 +494,7 @@ def bias_taken_out(case: Case) -> bytes:
 
 @plants("E211", "net")
 def statistics_that_learn(case: Case) -> bytes:
+    case.need(case.file.bound.dialect in ("bvlc", "ssd"))  # some others have a BatchNorm of their own
     layer = case.pick(layer for layer in case.layers("BatchNorm") if "param" not in layer.message)
     return case.inside(
         layer.message, case.pick(["param { lr_mult: 1 }", "param { lr_mult: 0 } param { lr_mult: 1 }", "param { }"])
@@ -648,6 +649,7 @@ def threshold_before_the_loss(case: Case) -> bytes:
 def label_that_learns(case: Case) -> bytes:
     loss = case.pick(layer for layer in case.layers("SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss"))
     case.need(loss.net.phase == "TRAIN" and loss.gradient_bottoms[0] and loss.type != "EuclideanLoss")
+    case.need("propagate_down" not in loss.message)
     case.need(all(blob.shape is None or None in blob.shape for blob in loss.bottoms) or loss.type != "SoftmaxWithLoss")
     return case.rename(loss, "bottom", 1, loss.bottoms[0].name)
 

@@ -35,10 +35,10 @@ def _power_reads_top(layer: Layer) -> bool:
 
 _SQUASHING = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "nonlinear": True, "bounded": True}
 
-layer_type("ReLU", "relu_layer.cpp", in_place=_relu_in_place, nonlinear=True)(same_shape)
+layer_type("ReLU", "relu_layer.cpp", in_place=_relu_in_place, nonlinear=True, engine="relu_param")(same_shape)
 layer_type("ReLU6", "relu6_layer.cpp", in_place=IN_PLACE_RIGHT, nonlinear=True, bounded=True)(same_shape)
-layer_type("Sigmoid", "sigmoid_layer.cpp", **_SQUASHING)(same_shape)
-layer_type("TanH", "tanh_layer.cpp", **_SQUASHING)(same_shape)
+layer_type("Sigmoid", "sigmoid_layer.cpp", engine="sigmoid_param", **_SQUASHING)(same_shape)
+layer_type("TanH", "tanh_layer.cpp", engine="tanh_param", **_SQUASHING)(same_shape)
 layer_type("ELU", "elu_layer.cpp", in_place=_elu_in_place, reads_top=True, nonlinear=True)(same_shape)
 layer_type("Swish", "swish_layer.cpp", in_place=IN_PLACE_RIGHT, reads_top=True, nonlinear=True)(same_shape)
 layer_type("Mish", "mish_layer.cpp", nonlinear=True)(same_shape)

@@ -285,7 +285,15 @@ def axpy(layer: Layer) -> Sequence[Shape]:
 # -- choosing --------------------------------------------------------------------------------------------
 
 
-@layer_type("Softmax", "softmax_layer.cpp", in_place=IN_PLACE_RIGHT, reads_top=True, bounded=True, nonlinear=True)
+@layer_type(
+    "Softmax",
+    "softmax_layer.cpp",
+    in_place=IN_PLACE_RIGHT,
+    reads_top=True,
+    bounded=True,
+    nonlinear=True,
+    engine="softmax_param",
+)
 def softmax(layer: Layer) -> Sequence[Shape]:
     """Probabilities along an axis."""
     shape = layer.bottoms[0].shape

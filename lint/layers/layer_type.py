@@ -68,6 +68,7 @@ class LayerType(NamedTuple):
     shares_memory: bool | Callable[[Layer], bool] = False  # top is the bottom's memory under another name
 
     # what the rules ask for
+    engine: str = ""  # its settings that have an `engine`, where Caffe can choose cuDNN for it
     is_data: bool = False  # the shape of its tops may come from the data
     open_params: bool | Callable[[Layer], bool] = False  # it may have parameters we do not know
     fork_fields: frozenset[str] | None = frozenset()  # known not to change shapes, or heeded; None: all

@@ -45,9 +45,16 @@ def batch_norm(layer: Layer) -> Sequence[Shape]:
             channels = shape[1] if shape else 1
     for role, size in (("mean", channels), ("variance", channels), ("scale factor", 1)):
         layer.add_param(role, (size,)).lr_mult = 0.0
-    if layer.net.dialect == "bvlc":
+    if not _has_fields_of_its_own(layer):
         _check_frozen(layer)
     return (shape,)
+
+
+def _has_fields_of_its_own(layer: Layer) -> bool:
+    """Whether the file is for a fork with a BatchNorm of its own, which may well learn what BVLC's must not."""
+    dialect = layer.net.dialect
+    fields = layer.message.type.readable["batch_norm_param"].message.readable.values()
+    return any(dialect in field.dialects and "bvlc" not in field.dialects for field in fields)
 
 
 def _check_frozen(layer: Layer) -> None:
@@ -71,7 +78,7 @@ def _lrn_reads_top(layer: Layer) -> bool:
     return bool(layer.message["lrn_param"]["norm_region"] == "ACROSS_CHANNELS")
 
 
-@layer_type("LRN", "lrn_layer.cpp", in_place=_lrn_in_place, reads_top=_lrn_reads_top)
+@layer_type("LRN", "lrn_layer.cpp", in_place=_lrn_in_place, reads_top=_lrn_reads_top, engine="lrn_param")
 def lrn(layer: Layer) -> Sequence[Shape]:
     """Divides by a power of the squares nearby."""
     size = layer.message["lrn_param"]["local_size"]

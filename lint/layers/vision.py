@@ -289,6 +289,7 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
     counts=_pooling_counts,
     fork_fields=frozenset({"ceil_mode", "engine"}),
     in_place=IN_PLACE_WRONG_VALUES,
+    engine="pooling_param",
 )
 def pooling(layer: Layer) -> Sequence[Shape]:
     """The largest or mean value of a window; the second top holds where the largest was."""

@@ -924,7 +924,7 @@ def stage_misspelt(job: Job) -> Iterator[Hit]:
     ## What it finds
 
     Stages of train_state and test_state that no include or exclude rule of the net knows, if a rule knows one
-    within two letters that is given nowhere.
+    within two letters that this state does not give.
 
     ## Why it hurts
 
@@ -1022,10 +1022,9 @@ def stage_misspelt(job: Job) -> Iterator[Hit]:
     states: list[Message] = [
         entry[0] for name in ("train_state", "test_state") for entry in solver.entries.get(name, ())
     ]
-    given = {stage for state in states for stage in state["stage"]}
     for state in states:
         for index, stage in enumerate(state["stage"]):
-            meant = meant_name(stage, [name for name in wanted if name not in given])
+            meant = meant_name(stage, [name for name in wanted if name not in state["stage"]])
             if stage in wanted or meant is None:
                 continue
             message = f"no layer asks for stage '{stage}'; did you mean '{meant}'?"

@@ -95,7 +95,7 @@ def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
     first: dict[str, Layer] = {}
     for layer in subject.net.layers:
         other = first.setdefault(layer.name, layer)
-        if other is layer or not layer.name or layer in twice:
+        if other is layer or not layer.name or layer in twice or "input" in (layer.entry[2].name, other.entry[2].name):
             continue
         message = f"{named(layer)}: {other.type} layer has that name as well"
         if other.type == layer.type:

@@ -104,7 +104,7 @@ def loss_counted_twice(subject: NetInPhase) -> Iterator[Hit]:
         kind = layer.kind
         if kind is None or not kind.loss_weight or not layer.tops:
             continue
-        readers = [reader for reader in layer.tops[0].consumers if reader.type != "Silence"]
+        readers = layer.tops[0].consumers
         if not readers:
             continue
         written = [loss for loss in net.losses if loss.layer is layer and loss.entry is not None]
@@ -303,9 +303,7 @@ def no_loss(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, losses[0].message.span("loss_weight"), message, "Caffe trains it all the same.")
         return
     message = f"the net has no loss: nothing learns, not even {named(first.layer)}"
-    yield Hit(
-        subject.file, first.layer.place(), message, "Caffe trains it all the same, and prints loss = 0."
-    )
+    yield Hit(subject.file, first.layer.place(), message, "Caffe trains it all the same, and prints loss = 0.")
 
 
 @rule("N204", "nothing-learns", subject="net", severity="warning")
