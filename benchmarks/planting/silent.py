@@ -330,7 +330,7 @@ def loss_that_wants_probabilities(case: Case) -> bytes:
 @plants("N210", "train")
 def weight_of_a_layer_that_is_no_loss(case: Case) -> bytes:
     layer = case.pick(
-        layer for layer in _learning(case, "Convolution", "InnerProduct", "Pooling", "ReLU", "Concat", "Eltwise", "BatchNorm", "Scale")
+        layer for layer in _learning(case, "Convolution", "InnerProduct", "Pooling", "ReLU", "Concat", "BatchNorm")
         if len(layer.tops) == 1
     )  # fmt: skip
     return case.inside(layer.message, case.pick(["loss_weight: 1", "loss_weight: 0.3", "loss_weight: -1"]))

@@ -158,7 +158,7 @@ def policy_misspelt(case: Case) -> bytes:
         "steps",
         "constant",
         "polynomial",
-        "cosine",
+        "cosine_annealing",
         "linear",
     ]
     return case.set(case.message, "lr_policy", case.pick(wrong))

@@ -13,7 +13,7 @@ from ..job import NetInPhase
 from ..layers.settings import is_read, readers
 from ..names import named
 from ..proto.binder import Message
-from ..refusals import is_for_bvlc
+from ..refusals import is_for_bvlc, is_for_unknown_caffe
 from ..rule import rule
 
 # Problems that leave blobs without the reader that was meant.
@@ -300,7 +300,8 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
     ## What it finds
 
     - Sub-messages such as pooling_param in a layer of another of BVLC's types. It is an advice where the layer
-      has its own settings as well, or where nothing is written in them.
+      has its own settings as well, where nothing is written in them, and in nets for a fork, whose layers may read
+      more.
     - Fields of a layer's own settings that it does not read as the others are: `scale`, `mean_file`, `crop_size` and
       `mirror` outside of transform_param, `bias_filler` without a bias, `std` of a filler that is not gaussian, `coeff`
       with MAX, and the like. A warning where they were surely meant to do something, else an advice; each kind once in a
@@ -354,8 +355,9 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
     The LayerSetUp function of each layer in src/caffe/layers; filler.hpp. What is read in which mode is written in
     `lint/layers/settings.py` and `lint/ignored.py`.
     """
-    if not is_for_bvlc(subject.file):
+    if is_for_unknown_caffe(subject.file):
         return
+    fork = not is_for_bvlc(subject.file)
     for layer in subject.net.layers:
         ignored = [name for name in layer.message.entries if not is_read(name, layer.type)]
         own = any(
@@ -368,8 +370,11 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
             message = f"{named(layer)}: it does not read {name}, which is for {types}"
             field = layer.message.field(name)
             assert field is not None
-            severity = "advice" if own or not settings.entries else ""
-            yield Hit(subject.file, (field.start, field.name_end), message, "Caffe ignores it.", severity)
+            severity = "advice" if own or fork or not settings.entries else ""
+            reason = "Caffe ignores it, unless that of this fork is another." if fork else "Caffe ignores it."
+            yield Hit(subject.file, (field.start, field.name_end), message, reason, severity)
+    if fork:
+        return
     alike: dict[str, list[tuple[Layer, Ignored]]] = {}
     for layer in subject.net.layers:
         for found in ignored_in_layer(layer):
