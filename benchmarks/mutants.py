@@ -71,7 +71,7 @@ def sound_units(corpus: Path, chance: random.Random) -> list[Sound]:
                 break
             if len(unit.paths) > 1 or len(files.sources[unit.paths[0]]) > LARGEST:
                 continue
-            own = files.release(unit.paths, Settings())
+            own = files.release(unit, Settings())
             findings = check_unit(unit, own, Settings())
             if all(finding.severity == "advice" or finding.code == "G101" for finding in findings):
                 found.append(Sound(unit, repository.name, _subjects(unit, own)))

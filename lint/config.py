@@ -122,8 +122,10 @@ class Settings(NamedTuple):
 
     def options_of(self, code: str) -> dict[str, Any]:
         """Every option of a rule, set or default."""
-        defaults = {name: option.default for name, option in RULES[code].options.items()}
-        return {**defaults, **self.options.get(code, {})}
+        options = RULES[code].options
+        if not options:
+            return {}
+        return {**{name: option.default for name, option in options.items()}, **self.options.get(code, {})}
 
 
 def find_config(start: str) -> str | None:

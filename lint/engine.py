@@ -32,10 +32,15 @@ TREES_KEPT = 20_000_000
 
 
 class Unit(NamedTuple):
-    """Files that are checked together: solvers that share nets, or one net that no solver of this run names."""
+    """Files that are checked together: solvers that share nets, or one net that no solver of this run names.
+
+    `root` is the folder that was asked for, within which a solver's nets are searched. `nets` are those of the solvers'
+    nets that were read already: the path that the check will ask for, and the one it was read by.
+    """
 
     paths: tuple[str, ...]
-    root: str | None  # the folder that was asked for, within which a solver's nets are searched
+    root: str | None
+    nets: tuple[tuple[str, str], ...] = ()
 
 
 class UnitResult(NamedTuple):
@@ -97,11 +102,15 @@ class Files:
         del self._files[path]
 
     def forget(self, path: str) -> None:
-        """Drops the tree of a file; it is read again when asked for."""
+        """Drops the tree of a file; the text is parsed again when it is asked for."""
         self._files.pop(path, None)
 
-    def release(self, paths: Iterable[str], settings: Settings) -> Files:
-        """These files, and whatever they lead to, for a check of their own; their trees leave this store."""
+    def forget_all(self) -> None:
+        """The same for all files."""
+        self._files.clear()
+
+    def release(self, unit: Unit, settings: Settings) -> Files:
+        """The files of a unit, and whatever they lead to, for a check of their own; their trees leave this store."""
         schema = self.schema
         if settings.layer_types():
             from .layers.custom import schema_with
@@ -110,10 +119,10 @@ class Files:
         files = Files(schema, settings.dialect, settings)
         for path in self.given:
             files.add(path, self.sources[path])
-        for path in paths:
-            files.sources[path] = self.sources[path]
-            if path in self._files:
-                files._files[path] = self._files.pop(path).read_as(schema, files._dialect_of(path))
+        for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):
+            files.sources[path] = self.sources[read_by]
+            if read_by in self._files:
+                files._files[path] = self._files.pop(read_by).read_as(path, schema, files._dialect_of(path))
         return files
 
 
@@ -129,7 +138,7 @@ def find_units(
     A file that is neither is passed over in a folder, as is one that is `excluded`, and a sentence in `notes` when
     named. What cannot be read is a sentence in `trouble`.
     """
-    roots: dict[str, str | None] = {}
+    found_as: dict[str, _Found] = {}
     seen: set[str] = set()
     kept = 0
     for path in paths:
@@ -139,11 +148,12 @@ def find_units(
                 if real in seen or excluded(found):
                     continue
                 with suppress(Unreadable):
-                    if files.get(found).kind != "other":
-                        roots[found] = os.path.abspath(path)
+                    kind = files.get(found).kind
+                    if kind != "other":
+                        found_as[found] = _Found(kind, os.path.abspath(path), real)
                         seen.add(real)
-                    kept += len(files.sources[found])
-                    if kept > TREES_KEPT:
+                        kept += len(files.sources[found])
+                    if kind == "other" or kept > TREES_KEPT:
                         files.forget(found)
             continue
         real = os.path.realpath(path)
@@ -156,36 +166,50 @@ def find_units(
             trouble.append(str(error))
             continue
         if kind != "other":
-            roots[path] = None
+            found_as[path] = _Found(kind, None, real)
         elif files.get(path).source.strip():
             notes.append(f"{path}: neither a solver nor a net of Caffe, not checked")
         else:
             trouble.append(f"{path}: is empty")
-    return _units(roots, files)
+    return _units(found_as, files)
 
 
-def _units(roots: dict[str, str | None], files: Files) -> list[Unit]:
+class _Found(NamedTuple):
+    """What was found under a path: a solver or a net, below which folder that was asked for, and where links lead."""
+
+    kind: str
+    root: str | None
+    real: str
+
+
+def _units(found_as: dict[str, _Found], files: Files) -> list[Unit]:
     """Solvers that name a common net go together; a net that none of them names is for itself."""
     together: dict[str, list[str]] = {}  # the paths of a unit, under each of its nets and its first solver
-    for path, root in roots.items():
-        file = files.get(path)
-        if file.kind != "solver":
+    read_by = {found.real: path for path, found in found_as.items()}
+    nets: dict[str, list[tuple[str, str]]] = {}  # of each solver, as `Unit` has them
+    for path, found in found_as.items():
+        if found.kind != "solver":
             continue
         unit = [path]
-        references = net_references(file.message, path, root, files.given)
-        for net in {os.path.realpath(reference.path) for reference in references if reference.path}:
+        references = net_references(files.get(path).message, path, found.root, files.given)
+        named = {reference.path: os.path.realpath(reference.path) for reference in references if reference.path}
+        nets[path] = [(name, read_by[real]) for name, real in named.items() if real in read_by]
+        for net in set(named.values()):
             other = together.get(net, unit)
             if other is not unit:
                 unit = other + [mine for mine in unit if mine not in other]
                 for key in [key for key, paths in together.items() if set(paths) & set(unit)]:
                     together[key] = unit
             together[net] = unit
-        together[os.path.realpath(path)] = unit
-    units = [Unit(tuple(paths), roots[paths[0]]) for paths in {id(unit): unit for unit in together.values()}.values()]
+        together[found.real] = unit
+    units = [
+        Unit(tuple(paths), found_as[paths[0]].root, tuple({net: None for path in paths for net in nets[path]}))
+        for paths in {id(unit): unit for unit in together.values()}.values()
+    ]
     units += [
-        Unit((path,), root)
-        for path, root in roots.items()
-        if files.get(path).kind != "solver" and os.path.realpath(path) not in together
+        Unit((path,), found.root)
+        for path, found in found_as.items()
+        if found.kind != "solver" and found.real not in together
     ]
     return units
 
@@ -371,15 +395,14 @@ def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
 def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
     """Checks units, in several processes if asked for, and patches them in memory if `patch` is `safe` or `unsafe`."""
     if jobs < 2 or len(work) < 2:
-        return [_run_unit(unit, settings, files.release(unit.paths, settings), patch) for unit, settings in work]
+        return [_run_unit(unit, settings, files.release(unit, settings), patch) for unit, settings in work]
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(jobs) as pool:
         runs = []
         for unit, settings in work:
-            own = files.release(unit.paths, settings)
-            for path in unit.paths:
-                own.forget(path)  # trees are larger than the text they are read from
+            own = files.release(unit, settings)
+            own.forget_all()  # trees are larger than the text they are read from
             runs.append(pool.submit(_run_apart, unit, settings, own, patch))
         return [run.result() for run in runs]
 

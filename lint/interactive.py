@@ -38,7 +38,7 @@ def fix_as_chosen(
     walk = _Walk(unsafe, colour)
     try:
         for unit, settings in work:
-            results.append(walk.through(unit, files.release(unit.paths, settings), settings))
+            results.append(walk.through(unit, files.release(unit, settings), settings))
             if walk.left:
                 break
     except KeyboardInterrupt:

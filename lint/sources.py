@@ -44,11 +44,11 @@ class SourceFile:
         self.schema = schema
         self.asked_dialect = dialect
 
-    def read_as(self, schema: Schema, dialect: str | None) -> SourceFile:
-        """The same file, with the tree if there is one, read by that schema and dialect."""
-        if schema is self.schema and dialect == self.asked_dialect:
+    def read_as(self, path: str, schema: Schema, dialect: str | None) -> SourceFile:
+        """The same file, with the tree if there is one, under another path or read by another schema or dialect."""
+        if path == self.path and schema is self.schema and dialect == self.asked_dialect:
             return self
-        other = SourceFile(self.path, self.source, schema, dialect)
+        other = SourceFile(path, self.source, schema, dialect)
         if "tree" in self.__dict__:
             other.__dict__["tree"] = self.tree
         return other

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from caffe_lint import engine, sources
+from caffe_lint.config import Settings
 from caffe_lint.proto.parser import parse
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.proto.tree import Tree
 from caffe_lint.sources import Unreadable, find_files, find_net, kind_of, read_source
 
 NET = 'layer { name: "a" type: "Input" top: "a" }\n'
@@ -141,3 +145,27 @@ def test_every_real_solver_and_net_is_known_as_one() -> None:
     for row in rows:
         expected = "net" if row["kind"].startswith("net") else row["kind"]
         assert (kind_of(parse((CORPUS / row["local"]).read_bytes())), row["local"]) == (expected, row["local"])
+
+
+def test_a_net_that_was_read_to_know_it_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.prototxt").write_text('layer { name: "in" type: "Input" top: "in" }')
+    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\n')
+    read: list[str] = []
+    parsed: list[bytes] = []
+
+    def reading(path: str) -> bytes:
+        read.append(os.path.basename(path))
+        return read_source(path)
+
+    def parsing(source: bytes) -> Tree:
+        parsed.append(source)
+        return parse(source)
+
+    monkeypatch.setattr(engine, "read_source", reading)
+    monkeypatch.setattr(sources, "parse", parsing)
+    files = engine.Files(caffe_schema(), None)
+    (unit,) = engine.find_units([str(tmp_path)], files, [], [])
+    results = engine.run_units([(unit, Settings())], files, "", 1)
+    assert sorted(read) == ["net.prototxt", "solver.prototxt"]
+    assert len(parsed) == 2
+    assert {os.path.basename(path) for path in results[0].sources} == {"net.prototxt", "solver.prototxt"}
