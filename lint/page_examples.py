@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from . import plugins
 from .check import Trouble
 from .config import FACTS_NAME
 from .pages import USUAL_NET, USUAL_NET_NAME
@@ -32,6 +34,8 @@ def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
     """
     from .cli import run
 
+    if "caffe-lint.toml" not in files and (brought_by := plugins.bringing(rule.code)):
+        files = {"caffe-lint.toml": f"plugins = {json.dumps(brought_by)}\n", **files}
     arguments = [*_arguments(rule, files), *options]
     with TemporaryDirectory() as folder, _inside(folder), _captured() as output:
         os.mkdir(".git")  # nothing above the folder belongs to the example

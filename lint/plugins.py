@@ -48,6 +48,11 @@ def codes_of_others(names: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*(brought.codes for name, brought in _LOADED.items() if name not in names))
 
 
+def bringing(code: str) -> list[str]:
+    """The loaded plugins that brought a rule: one, or none for a rule of our own."""
+    return [name for name, brought in _LOADED.items() if code in brought.codes]
+
+
 def _load(name: str) -> Brought:
     from importlib.metadata import entry_points  # as slow as the check of a small solver
 

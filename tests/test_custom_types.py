@@ -367,7 +367,7 @@ def test_rules_of_the_configuration_s_plugins_are_listed_explained_and_selected(
     assert run(house, "explain", "N900").returncode == 2
     (house / "caffe-lint.toml").write_text('plugins = ["house"]\n')
     assert "N900" in run(house, "rules").stdout
-    assert "house-style" in run(house, "explain", "N900").stdout
+    assert "warning[N900] house-style: this net has no name" in run(house, "explain", "N900").stdout
     assert codes(run(house, "net.prototxt", "--select", "house-style", "--output-format", "json")) == ["N900"]
     assert "N900" not in run(house, "rules", "--isolated").stdout
 
