@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..fillers import suiting_filler
 from ..losses import has_own_weight
-from .features import Signal, Trial, tried
+from .features import AS_WRITTEN, Signal, Trial, tried
 from .fillers import filled_as
 from .limits import healthy_bound, one_digit_below, risk
 from .reasons import guilty_loss, pulls
 from .statistics import root
 from .verdict import chance
-from .verdict_table import EXPLODES
+from .verdict_table import EXPLODES, STALLS
 
 if TYPE_CHECKING:
     from ..graph import Layer, Param
 
-TARGET = 0.02  # the chance to explode that a repair has to come down to
+TARGET = 0.05  # the chance to explode that a repair has to come down to
+MARGIN, STILL = 10.0, 0.08  # and the chance at so many times the rate: curvature grows while a training learns
 BEARABLE = 0.25  # and with data that are larger than those it is judged by
 BOUNDS = (100.0, 35.0, 10.0, 5.0, 1.0)  # of one pass, tried from the loosest
 NOTHING_LEFT = 1e-2  # the size of a layer's top from which on it counts as dead
@@ -69,7 +70,7 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
     for weights in ({}, *_lighter(signal)):
         trial = Trial(loss_weights=weights)
         lighter, larger = (tried(signal, trial), other and tried(other, trial)) if weights else (signal, other)
-        if _risk(lighter) <= TARGET and (larger is None or _risk(larger) <= BEARABLE):
+        if _is_safe(lighter, AS_WRITTEN, larger):
             return Repair(fillers, weights, None if present else healthy_bound(lighter), 1.0, before, _risk(lighter))
     best: Repair | None = None
     for decade in range(DECADES + 1):
@@ -77,11 +78,21 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
             trial = Trial(rate=10.0**-decade, clip=clip)
             after = risk(lighter, trial)
             found = Repair(fillers, weights, clip, trial.rate, before, after)
-            if after <= TARGET and (larger is None or risk(larger, trial) <= BEARABLE):
-                return found
-            if best is None or after < best.after:
+            if best is None or best.after > max(after, TARGET):
                 best = found
+            if _is_safe(lighter, trial, larger):
+                stalls = chance(STALLS, tried(lighter, trial).features) >= 0.5
+                return best if stalls and best.holds else found
     return best or Repair(fillers, weights, None, 1.0, before, before)
+
+
+def _is_safe(signal: Signal, trial: Trial, larger: Signal | None) -> bool:
+    """Whether a training is safe as it is tried, with a margin, and bearable with larger data."""
+    return (
+        risk(signal, trial) <= TARGET
+        and risk(signal, trial._replace(rate=trial.rate * MARGIN)) <= STILL
+        and (larger is None or risk(larger, trial) <= BEARABLE)
+    )
 
 
 def dying(signal: Signal) -> dict[Param, str]:
