@@ -119,7 +119,7 @@ def test_a_rate_that_explodes_is_lowered_by_powers_of_ten_and_bounded() -> None:
 
 
 def test_large_inputs_are_a_reason() -> None:
-    found = findings({"solver.prototxt": solver("0.1"), "net.prototxt": net(scale="")})
+    found = findings({"solver.prototxt": solver("1"), "net.prototxt": net(scale="")})
     assert "G102" in found or found["G101"].severity == "warning"
 
 

@@ -42,7 +42,9 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
     ## What it finds
 
     Solvers without `clip_gradients`, or with a negative one, which is the same. This is an advice: most
-    trainings do well without. It is a warning, which says why, where the job carries a risk:
+    trainings do well without. Where the signal of the training can be computed (`caffe-lint signal`), it says how large
+    the gradients are at the start, and is a warning if the training is likely to explode and a bound holds it; then a
+    bound that is too high is found as well. Where it cannot, it is a warning where the job carries a risk:
 
     - recurrent layers
     - several losses, or a loss weight over 1

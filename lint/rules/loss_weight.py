@@ -35,13 +35,17 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
 
     ## What it finds
 
-    In nets for training with several losses: one whose part of the first iteration's loss is 10 times
-    another's or more, because of a weight over 1, or because it adds up all positions or elements
-    (`normalization: NONE`, `BATCH_SIZE` over an image, EuclideanLoss on many outputs). Losses are sized by
-    what the files say: ln K for a softmax over K classes, ln 2 for a sigmoid, half the mean square of the
-    targets for a Euclidean loss (0.1 for targets between 0 and 1, or what the pixels of a data layer give),
-    times the number of terms. Losses of one type and divisor are held against each other by their weights
-    alone. Where a size is not known, nothing is said.
+    Where the signal of the training can be computed (a solver, its net, first weights from fillers): the loss that
+    makes it likely to explode, since its gradients alone have an L2 norm of 10 times all others' or more. The finding
+    shows the norms, and the chance to explode before and after.
+
+    Else, and as an advice where the training bears it: in nets for training with several losses one whose part of the
+    first iteration's loss is 10 times another's or more, because of a weight over 1, or because it adds up all
+    positions or elements (`normalization: NONE`, `BATCH_SIZE` over an image, EuclideanLoss on many outputs). Losses
+    are sized by what the files say: ln K for a softmax over K classes, ln 2 for a sigmoid, half the mean square of the
+    targets for a Euclidean loss (0.1 for targets between 0 and 1, or what the pixels of a data layer give), times the
+    number of terms. Losses of one type and divisor are held against each other by their weights alone. Where a size is
+    not known, nothing is said.
 
     A loss that is merely accompanied by small ones, such as a centre loss of weight 0.008 or auxiliary
     classifiers of weight 0.3, is no finding.
@@ -59,26 +63,39 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
 
     ## Example
 
+    `solver.prototxt`:
+
+        net: "train.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        momentum: 0.9
+        clip_gradients: 100000
+        max_iter: 10000
+        snapshot_prefix: "digits"
+
+    `train.prototxt`:
+
         layer {
-          name: "image"
-          type: "ImageData"
-          top: "image"
+          name: "data"
+          type: "Data"
+          top: "data"
           top: "label"
-          transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 }
+          transform_param { scale: 0.00390625 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
         }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
         layer {
           name: "aux_score"
           type: "InnerProduct"
-          bottom: "image"
+          bottom: "conv1"
           top: "aux_score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "image"
-          top: "score"
           inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
         }
         layer {
@@ -90,35 +107,43 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
           loss_weight: 1000
         }
         layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
         }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+
+    `caffe-lint.data.json`:
+
+        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
 
     ## Use instead
 
+    `train.prototxt`:
+
         layer {
-          name: "image"
-          type: "ImageData"
-          top: "image"
+          name: "data"
+          type: "Data"
+          top: "data"
           top: "label"
-          transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 }
+          transform_param { scale: 0.00390625 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
         }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
         layer {
           name: "aux_score"
           type: "InnerProduct"
-          bottom: "image"
+          bottom: "conv1"
           top: "aux_score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "image"
-          top: "score"
           inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
         }
         layer {
@@ -130,15 +155,18 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
           loss_weight: 1
         }
         layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
         }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
 
-    The fix writes the weight that makes the two equal in the first iteration, rounded to one digit. It is
-    the same for nets of the old form (`layers`).
+    The fix writes the largest weight, going down by tens, with which the training is safe, but none below that at which
+    its gradients are as large as the others'; it is safe. `base_lr` stays, as it holds for all losses. Where the signal
+    cannot be computed, it writes the weight that makes the losses equal in the first iteration; where the training
+    bears the weight, that is unsafe. It is the same for nets of the old form (`layers`).
 
     ## When to ignore it
 
@@ -205,7 +233,7 @@ def _computed(net: NetInPhase, training: Stability) -> Hit:
         _place(loss),
         message,
         f"{reason}: the computed chance to explode goes from {repair.before:.0%} {after}.",
-        severity=training.severity,
+        severity="warning",
         related=tuple(Related(net.file, each.place(), f"the loss '{each.name}'") for each in others),
         fix=loss_weight_fix(net, loss, weight),
     )
