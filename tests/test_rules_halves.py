@@ -175,7 +175,9 @@ def test_two_matrices_are_one(between: str) -> None:
         inner("one", "data", "param { lr_mult: 0 }", 64) + inner("ip", "one"),
         inner("one", "data", 'param { name: "w" }', 64) + inner("ip", "one"),
         inner("one", "data", outputs=64) + inner("ip", "one") + inner("other", "one"),  # read twice
-        conv("one", "data") + conv("two", "one") + inner("ip", "two"),  # the second sees more of the image
+        conv("one", "data", settings="num_output: 8 kernel_h: 3 kernel_w: 1")
+        + conv("two", "one", settings="num_output: 8 kernel_h: 1 kernel_w: 3") + inner("ip", "two"),
+        conv("one", "data", settings="num_output: 8 kernel_size: 3 dilation: 2") + conv("two", "one") + inner("ip", "two"),
         conv("one", "data", settings="num_output: 3 kernel_size: 3 group: 3")
         + conv("two", "one", settings="num_output: 3 kernel_size: 1") + inner("ip", "two"),
         conv("one", "data") + inner("ip", "one"),
@@ -188,6 +190,8 @@ def test_layers_that_do_more_together(layers: str) -> None:
 def test_a_convolution_of_one_pixel_adds_nothing() -> None:
     text = DATA + conv("one", "data") + conv("two", "one", settings="num_output: 4 kernel_size: 1") + relu("two")
     assert codes(text + inner("ip", "two") + LOSS, "N704") == ["N704"]
+    (finding,) = check(DATA + conv("one", "data") + conv("two", "one") + relu("two") + inner("ip", "two") + LOSS, select=("N704",))
+    assert "larger kernel" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -406,3 +410,9 @@ def test_hdf5_data_are_not_transformed() -> None:
     assert codes(text, "E210") == ["E210"]
     assert fix(text, select=("E210",)) == text
     assert fix(text, unsafe=True, select=("E210",)) == text.replace("  transform_param { scale: 2 }\n", "")
+
+
+def test_a_convolution_may_skip_pixels_as_well() -> None:
+    for settings, expected in (("kernel_size: 3 stride: 4", ["N705"]), ("kernel_size: 1 stride: 2", []),
+                               ("kernel_size: 3 stride: 4 dilation: 2", []), ("kernel_size: 3", [])):  # fmt: skip
+        assert codes(DATA + conv("conv", "data", settings=f"num_output: 2 {settings}"), "N705") == expected

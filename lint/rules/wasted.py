@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
@@ -25,15 +26,16 @@ def nothing_nonlinear(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it finds
 
-    In nets for training: an InnerProduct that reads another one, or a Convolution of kernel 1 that reads another
-    Convolution, directly or through Dropout, Flatten, Reshape, Scale and Bias, where the first makes at least as many
-    values as the second. A first one that makes fewer is a bottleneck, as it is used to save weights, and left out; so
-    are layers whose top is read elsewhere, those that are frozen, and convolutions with groups.
+    In nets for training: an InnerProduct that reads another one, or a Convolution that reads another, directly or
+    through Dropout, Flatten, Reshape, Scale and Bias, where the first makes at least as many values as the second (and a
+    convolution as many channels as it reads). A first one that makes fewer is a bottleneck, as it is used to save
+    weights, and left out; so are layers whose top is read elsewhere, those that are frozen, and convolutions with groups,
+    dilation or kernels that are not square.
 
     ## Why it hurts
 
-    Two matrices one after the other are one matrix: the first layer adds weights and nothing that the second could not
-    do alone.
+    Two matrices one after the other are one matrix, and two convolutions are one with a larger kernel: the first layer
+    adds weights and nothing that the second could not do alone.
 
     ## Example
 
@@ -123,7 +125,8 @@ def nothing_nonlinear(subject: NetInPhase) -> Iterator[Hit]:
         if second is None or not _is_one_with(first, second):
             continue
         message = f"{named(first)}: nothing nonlinear stands between it and {named(second)}"
-        reason = f"The two together can do no more than {second.type} layer '{second.name}' alone."
+        wider = " with a larger kernel" if _kernel(first) > 1 else ""
+        reason = f"The two together can do no more than {second.type} layer '{second.name}' alone{wider}."
         related = (Related(subject.file, second.place(), "the next linear layer"),)
         yield Hit(subject.file, first.place(), message, reason, related=related, fix=_with_relu(subject, first))
 
@@ -148,8 +151,18 @@ def _is_one_with(first: Layer, second: Layer) -> bool:
         return False
     if first.type == "InnerProduct":
         return bool(own["axis"] == other["axis"])
-    point = other["kernel_size"] == [1] and not any(other["pad"]) and all(step == 1 for step in other["stride"])
-    return bool(point and own["group"] == 1 and other["group"] == 1)
+    shape = first.bottoms[0].shape
+    if shape is None or len(shape) < 2 or shape[1] is None or own["num_output"] < shape[1]:
+        return False  # it makes fewer channels than it reads, which saves weights
+    square = all(len(settings["kernel_size"]) == 1 for settings in (own, other))  # 3 x 1 and 1 x 3 save weights
+    dense = all(step == 1 for settings in (own, other) for step in (settings["group"], *settings["dilation"]))
+    return bool(square and dense)
+
+
+def _kernel(layer: Layer) -> int:
+    """The size of a convolution's kernel, 1 for an InnerProduct."""
+    sizes = layer.message["convolution_param"]["kernel_size"] if layer.type == "Convolution" else []
+    return int(sizes[0]) if sizes else 1
 
 
 def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
@@ -165,12 +178,12 @@ def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
 
 @rule("N705", "pixels-skipped", subject="net", severity="advice")
 def pixels_skipped(subject: NetInPhase) -> Iterator[Hit]:
-    """A Pooling whose windows stand further apart than they are large.
+    """A Pooling or Convolution whose windows stand further apart than they are large.
 
     ## What it finds
 
-    Pooling layers with a stride larger than the kernel, of more than one pixel. A kernel of 1, which only takes every
-    n-th pixel, is left out.
+    Pooling and Convolution layers with a stride larger than the kernel, of more than one pixel. A kernel of 1, which
+    only takes every n-th pixel, is left out; so is a kernel with dilation.
 
     ## Why it hurts
 
@@ -217,17 +230,15 @@ def pixels_skipped(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Sources
 
-    pooling_layer.cpp, Forward_cpu.
+    pooling_layer.cpp, Forward_cpu; im2col.cpp.
     """
     for layer in subject.net.layers:
-        if layer.type != "Pooling":
+        name = {"Pooling": "pooling_param", "Convolution": "convolution_param"}.get(layer.type)
+        if name is None or any(step > 1 for step in layer.message[name].get("dilation", ())):
             continue
-        settings: Message = layer.message["pooling_param"]
-        if settings["global_pooling"]:
-            continue
+        settings: Message = layer.message[name]
         for side in ("", "_h", "_w"):
-            kernel = settings["kernel_size"] if not side else settings[f"kernel{side}"]
-            stride = settings[f"stride{side}"]
+            kernel, stride = _first(settings[f"kernel{side or '_size'}"]), _first(settings[f"stride{side}"])
             if 1 < kernel < stride:
                 shown = f"its windows are {kernel} pixels large and {stride} apart"
                 place = settings.span(f"stride{side}")
@@ -235,3 +246,10 @@ def pixels_skipped(subject: NetInPhase) -> Iterator[Hit]:
                 reason = f"The {stride - kernel} between two windows are read by none."
                 yield Hit(subject.file, place, message, reason)
                 break
+
+
+def _first(value: Any) -> int:
+    """A size, of several the first; 0 for none."""
+    if isinstance(value, list):
+        return value[0] if value else 0
+    return int(value)
