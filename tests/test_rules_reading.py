@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from harness import check, check_files, fix, places
 
+from caffe_lint.misnomers import MISNOMERS
+from caffe_lint.proto.schema import caffe_schema
+
 SOLVER = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 100\n'
 LAYER = 'layer {\n  name: "a"\n  type: "ReLU"\n  bottom: "data"\n  top: "a"\n}\n'
 
@@ -307,3 +310,19 @@ layer { name: "relu" type: "ReLU" bottom: "data" top: "data" }
     assert fix(text, select=("E117",)) == text
     today = text.replace("layers {", "layer {").replace("DUMMY_DATA", '"DummyData"')
     assert fix(text, select=("E117",), unsafe=True) == today
+
+
+def test_a_field_that_has_another_name_in_caffe_is_told() -> None:
+    (finding,) = check('base_lr: 0.1\niter_step: 2\nnet: "a"\n', "solver.prototxt", select=("E110",))
+    assert finding.message.endswith("; Caffe calls it 'iter_size'")
+    assert finding.fix is None
+    text = 'layer { name: "c" type: "Convolution" bottom: "a" top: "c" convolution_param { filters: 3 kernel_size: 3 } }\n'
+    (finding,) = check(text, select=("E110",))
+    assert finding.message.endswith("; Caffe calls it 'num_output'")
+
+
+def test_the_names_that_caffe_has_for_misnomers_are_its_own() -> None:
+    for message, names in MISNOMERS.items():
+        fields = caffe_schema().message(message).fields
+        assert set(names.values()) <= set(fields)
+        assert not any(name in fields and not fields[name].dialects for name in names)

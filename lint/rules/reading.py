@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..findings import Hit, Related
 from ..fixes.rates import OLD_RATES, write_param
 from ..fixes.reading import Text, message_at, repairs
+from ..misnomers import MISNOMERS
 from ..proto.binder import Message, edit_distance
 from ..proto.tree import Problem, Scalar
 from ..rule import rule
@@ -545,7 +546,11 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
         if not _is_old_rate(file, problem)
     ]
     for hit in _once(found):
-        if hit.fix is None and file.schema.base is None:  # there is a base where --proto was given
+        known = MISNOMERS.get(message_at(file.message, *hit.span).type.name, {})
+        name = known.get(file.tree.source[hit.span[0] : hit.span[1]].decode("utf-8", "replace"))
+        if name is not None and hit.fix is None:
+            yield hit._replace(message=f"{hit.message}; Caffe calls it '{name}'")
+        elif hit.fix is None and file.schema.base is None:  # there is a base where --proto was given
             yield hit._replace(reason=f"{hit.reason} If your own Caffe has it, name its caffe.proto with --proto.")
         else:
             yield hit

@@ -1,0 +1,123 @@
+"""Mistakes in how a net is put together (N501 to N602) and in its sources (D116)."""
+
+from __future__ import annotations
+
+from caffe_lint.fixes.edit import Edit
+from caffe_lint.graph import Layer
+from caffe_lint.proto.binder import Message
+
+from .case import Case, plants
+from .structure import settings_of
+
+_ACTIVATIONS = ("ReLU", "PReLU", "ELU", "TanH", "Sigmoid", "Pooling", "Eltwise")
+
+
+def _before_activations(case: Case) -> list[Layer]:
+    """Layers with weights whose top one activation reads, and nothing else."""
+    case.need(case.net.losses)
+    return [
+        layer for layer in case.layers("Convolution", "InnerProduct")
+        if len(layer.tops) == 1 and len(layer.tops[0].consumers) == 1 and layer.params and layer.params[0].lr_mult
+        and layer.tops[0].consumers[0].type in _ACTIVATIONS
+    ]  # fmt: skip
+
+
+def _behind(case: Case, layer: Layer, *texts: str) -> bytes:
+    """The file with layers in place behind another, in the phases that it is there for."""
+    top, rules = layer.tops[0].name, case.rules_of(layer)
+    written = [f'layer {{ name: "planted{i}" bottom: "{top}" top: "{top}" {rules} {text} }}' for i, text in enumerate(texts)]
+    return case.behind(layer, "\n".join(written))
+
+
+@plants("N501", "train", also=("N502",))
+def normalised_without_scale(case: Case) -> bytes:
+    return _behind(case, case.pick(_before_activations(case)), 'type: "BatchNorm"')
+
+
+@plants("N501", "train", also=("N502",))
+def scale_lost(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in case.layers("Scale")
+        if layer.in_place and len(layer.bottoms) == 1 and layer.bottoms[0].producer is not None
+        and layer.bottoms[0].producer.type == "BatchNorm" and not layer.bottoms[0].producer.message["batch_norm_param"].entries
+        and any(reader.type in _ACTIVATIONS for reader in layer.tops[0].consumers)
+    )  # fmt: skip
+    field = layer.entry[2]
+    return case.put(field.start, field.end, "")
+
+
+@plants("N502", "train")
+def normalised_with_its_bias(case: Case) -> bytes:
+    layer = case.pick(layer for layer in _before_activations(case) if len(layer.params) == 2 and layer.params[1].lr_mult)
+    return _behind(case, layer, 'type: "BatchNorm"', 'type: "Scale" scale_param { bias_term: true }')
+
+
+@plants("N504", "train")
+def upsampling_from_zero(case: Case) -> bytes:
+    layer = case.pick(layer for layer in _upsampling(case) if "weight_filler" in layer.message["convolution_param"])
+    settings: Message = layer.message["convolution_param"]
+    return case.drop(settings, "weight_filler")
+
+
+@plants("N504", "train")
+def upsampling_without_groups(case: Case) -> bytes:
+    layer = case.pick(_upsampling(case))
+    settings: Message = layer.message["convolution_param"]
+    case.need("weight_filler" in settings and layer.bottoms[0].shape is not None and (layer.bottoms[0].shape[1] or 0) > 1)
+    edits = [Edit(*settings.span("weight_filler"), b'{ type: "bilinear" }')]
+    if "group" in settings:
+        edits.append(Edit(*settings.span("group"), b"1"))
+    return case.edit(edits)
+
+
+def _upsampling(case: Case) -> list[Layer]:
+    return [
+        layer for layer in case.layers("Deconvolution")
+        if len(layer.bottoms) == 1 and max(layer.message["convolution_param"]["stride"], default=1) > 1
+    ]  # fmt: skip
+
+
+@plants("N601", "train")
+def a_single_class(case: Case) -> bytes:
+    loss = case.pick(
+        loss for loss in case.layers("SoftmaxWithLoss")
+        if loss.bottoms[0].producer in case.layers("InnerProduct") and len(loss.bottoms[0].consumers) <= 2
+    )  # fmt: skip
+    scores = loss.bottoms[0].producer
+    assert scores is not None
+    return case.set(settings_of(scores), "num_output", 1)
+
+
+@plants("N602", "net")
+def boxes_of_other_classes(case: Case) -> bytes:
+    layer = case.pick(layer for layer in case.layers("InnerProduct") if layer.name in ("bbox_pred", "cls_score"))
+    settings = settings_of(layer)
+    return case.set(settings, "num_output", settings["num_output"] + case.pick([1, 3, 16]))
+
+
+@plants("D116", "net")
+def another_backend(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in case.layers("Data")
+        if "lmdb" in layer.message["data_param"].get("source", "").lower() and "backend" in layer.message["data_param"]
+    )  # fmt: skip
+    settings: Message = layer.message["data_param"]
+    if case.pick([True, False]):
+        return case.drop(settings, "backend")
+    return case.set(settings, "backend", "LEVELDB", text="LEVELDB")
+
+
+@plants("D116", "net")
+def a_file_of_the_database(case: Case) -> bytes:
+    layer = case.pick(layer for layer in case.layers("Data") if layer.message["data_param"].get("source"))
+    settings: Message = layer.message["data_param"]
+    return case.set(settings, "source", settings["source"].rstrip("/") + "/data.mdb")
+
+
+@plants("S129", "solver", also=("S128",))
+def divided_by_instead_of_multiplied_with(case: Case) -> bytes:
+    message = case.message
+    case.need(message["lr_policy"] in ("step", "multistep", "exp") and 0 < message["gamma"] < 1)
+    steps = message["stepvalue"] if message["lr_policy"] == "multistep" else [message["stepsize"]]
+    case.need(message["lr_policy"] == "exp" or (steps and steps[0] < message["max_iter"]))
+    return case.set(message, "gamma", float(f"{1 / message['gamma']:.4g}"))
