@@ -638,8 +638,6 @@ def inline_net_old_form(solver: SolverFile) -> Iterator[Hit]:
         clip_gradients: 10
         snapshot_prefix: "lenet"
 
-    Comes with: E201.
-
     ## Use instead
 
         net_param {
