@@ -126,12 +126,9 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
     piped = next(iter(files.given), None)
     for result in results:
         trouble += result.trouble
+    everything = len(findings)
     if options.add_ignore:
-        everything, findings = len(findings), _add_ignores(findings, sources, patched, settings)
-        if patched and not options.diff:
-            notes.append(
-                f"suppressed {counted(everything - len(findings), 'finding')} in {counted(len(patched), 'file')}"
-            )
+        findings = _add_ignores(findings, sources, patched, settings)
         failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
     if options.write_baseline:
         notes.append(_record(findings, results, sources, options.write_baseline))
@@ -143,6 +140,9 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
         notes += _settled(results, settings)
         if options.fix or options.add_ignore or options.interactive:
             _write(patched, sources, options.output_dir, piped, trouble)
+        if options.add_ignore and patched and not trouble:
+            suppressed = counted(everything - len(findings), "finding")
+            notes.append(f"suppressed {suppressed} in {counted(len(patched), 'file')}")
         summary = Summary(
             {**sources, **patched},
             sum(result.applied for result in results),
