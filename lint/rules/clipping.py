@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # Behind which fields people write it; the last of them that is there.
 BESIDE = ("momentum", "weight_decay", "momentum2", "rms_decay", "regularization_type")
 VALUE = 10.0  # of one pass, where the gradients are not computed
-DEEP = 16  # layers with weights; VGG-16 has as many
 
 
 @rule(
@@ -33,10 +32,11 @@ DEEP = 16  # layers with weights; VGG-16 has as many
     severity="advice",
     fixes="safe",
     options={
-        "value": Option(0.0, "the bound to write for one pass, of which the fix writes iter_size times; 0: computed")
+        "value": Option(0.0, "the bound to write for one pass, of which the fix writes iter_size times; 0: computed"),
+        "deep": Option(16, "so many layers with weights are a risk if nothing normalises"),
     },
 )
-def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
+def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit]:
     """Nothing bounds the gradients: `clip_gradients` is not written, or negative, or 0.
 
     ## What it finds
@@ -109,7 +109,7 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
 
     ## Options
 
-    `value`: 0 means that the bound is computed.
+    `value`: 0 means that the bound is computed. `deep`: 16, as many as VGG-16 has.
 
     ## Sources
 
@@ -143,7 +143,7 @@ def clip_gradients_missing(job: Job, *, value: float) -> Iterator[Hit]:
     if computed is not None:
         yield _computed(job, computed, state, value)
         return
-    risks = clipping_risks(job)
+    risks = clipping_risks(job, deep)
     if risks:
         reason = f"Gradients can grow without bound here: {'; '.join(risks)}."
     else:
@@ -206,7 +206,7 @@ def clip_value(job: Job, value: float) -> float:
     return (value or VALUE) * max(1, passes)
 
 
-def clipping_risks(job: Job) -> list[str]:
+def clipping_risks(job: Job, deep: int) -> list[str]:
     """What in a job makes exploding gradients likely, as parts of a sentence; the worst first."""
     if job.train is None:
         return []
@@ -218,7 +218,7 @@ def clipping_risks(job: Job) -> list[str]:
     judgement = judge_rate(job)
     if judgement is not None and judgement.excess > 1:
         risks.append(f"a learning rate of {judgement.rate.value:g} is high (G102)")
-    return risks + _risks_of_losses(net) + _risks_of_layers(net)
+    return risks + _risks_of_losses(net) + _risks_of_layers(net, deep)
 
 
 def _risks_of_losses(net: Net) -> list[str]:
@@ -239,12 +239,12 @@ def _risks_of_losses(net: Net) -> list[str]:
     return risks
 
 
-def _risks_of_layers(net: Net) -> list[str]:
+def _risks_of_layers(net: Net, deep: int) -> list[str]:
     risks = []
     block = next(iter(widening_blocks(net)), None)
     if block is not None:
         risks.append(f"{block.layer.type} '{block.layer.name}' widens without normalisation (G104)")
     weighted = sum(layer.type in ("Convolution", "InnerProduct", "Deconvolution") for layer in net.layers)
-    if weighted >= DEEP and not any(layer.kind is not None and layer.kind.normalises for layer in net.layers):
+    if weighted >= deep and not any(layer.kind is not None and layer.kind.normalises for layer in net.layers):
         risks.append(f"{weighted} layers with weights and no normalisation")
     return risks

@@ -10,15 +10,20 @@ from ..fixes.fields import number_text, set_field, set_values
 from ..job import Job, NetInPhase
 from ..names import named
 from ..proto.binder import Message
-from ..rule import rule
+from ..rule import Option, rule
 
 _IMAGES = frozenset(("Data", "ImageData", "WindowData", "MemoryData", "AnnotatedData"))
-# A scale below this is one that brings bytes to about 1, such as 1/256 or 1/127.
-_SMALL = 0.02
 
 
-@rule("D121", "mean-in-other-units", subject="net", severity="warning", fixes="unsafe")
-def mean_in_other_units(subject: NetInPhase) -> Iterator[Hit]:
+@rule(
+    "D121",
+    "mean-in-other-units",
+    subject="net",
+    severity="warning",
+    fixes="unsafe",
+    options={"small": Option(0.02, "a scale below this brings bytes to about 1, as 1/256 and 1/127 do")},
+)
+def mean_in_other_units(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
     """A mean between 0 and 1 is subtracted from pixels of 0 to 255.
 
     ## What it finds
@@ -58,6 +63,10 @@ def mean_in_other_units(subject: NetInPhase) -> Iterator[Hit]:
 
     The items are floats that are so small themselves, and are scaled down further.
 
+    ## Options
+
+    `small`: 0.02, between which and 1 a `scale` says nothing about the range of the items.
+
     ## Sources
 
     data_transformer.cpp, DataTransformer::Transform.
@@ -67,7 +76,7 @@ def mean_in_other_units(subject: NetInPhase) -> Iterator[Hit]:
             continue
         transform: Message = layer.message["transform_param"]
         scale, means = transform["scale"], transform["mean_value"]
-        if not means or not 0 < scale < _SMALL or not all(0 < mean <= 1 for mean in means):
+        if not means or not 0 < scale < small or not all(0 < mean <= 1 for mean in means):
             continue
         shown = ", ".join(number_text(mean) for mean in means)
         values = [float(f"{mean / scale:.6g}") for mean in means]
