@@ -149,6 +149,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
             len(patched),
             tuple(dict.fromkeys(trouble)),
             {path: settings.of(path).fail_on for path in {finding.place.path for finding in findings}},
+            settings.of(paths[0]).docs_url,
         )
         _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     if not units and not trouble and not notes:

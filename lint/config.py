@@ -59,6 +59,7 @@ class Settings(NamedTuple):
     baseline: str | None = None
     exclude: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
+    docs_url: str | None = None
     options: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - never changed, only replaced
     severities: dict[str, str] = {}  # noqa: RUF012
     input_shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012

@@ -10,6 +10,7 @@ value = 35.0
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from .layers.custom import Description
 
 
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]*/?[^\s]*\Z")
+
+
 class Key(NamedTuple):
     """A key of the configuration: what its value is, what it means, and whether `per-file` takes it too."""
 
     name: str
-    kind: str  # selectors, texts, text, path, severity, preset or table
+    kind: str  # selectors, texts, text, path, address, severity, preset or table
     meaning: str
     per_file: bool = False
 
@@ -44,6 +48,7 @@ KEYS = {
         Key("baseline", "path", "the file of findings that are known (--write-baseline), from this file's folder"),
         Key("exclude", "texts", "what is passed over when folders are searched, as in .gitignore"),
         Key("plugins", "texts", "installed packages that bring rules and layer types"),
+        Key("docs-url", "address", "where the site of `make docs` is served; SARIF reports link to its pages of rules"),
         Key("rules", "table", "severity and options of single rules, by code or name", per_file=True),
         Key("input-shapes", "table", "the shapes of tops that the files leave open", per_file=True),
         Key("layers", "table", "layer types of your own"),
@@ -134,6 +139,10 @@ def _checked(where: str, key: str, value: Any, kind: str) -> Any:
         raise ConfigError(
             f"{where}: '{key}' is one of {', '.join(choices)}, not {value!r}" + hint.partition("; known")[0]
         )
+    if kind == "address":
+        if isinstance(value, str) and _ADDRESS.match(value):
+            return value
+        raise ConfigError(f"{where}: '{key}' is an address such as https://example.org/docs/, not {value!r}")
     if kind in ("text", "path"):
         if isinstance(value, str):
             return value

@@ -92,6 +92,7 @@ def inputs(
         len(opened.files.patched),
         tuple(f"{path}: {sentence}" for sentence in opened.missing),
         {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},
+        opened.settings.docs_url,
     )
     text = render(output_format, findings, summary, colour=sys.stdout.isatty() and not output_file)
     if output_format == "full":

@@ -102,7 +102,7 @@ def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_sarif_is_valid_against_its_schema(texts: dict[str, str | bytes]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    text = reports(texts, "sarif", trouble=("nothing could be written",))
+    text = reports(texts, "sarif", trouble=("nothing could be written",), docs_url="https://example.org/")
     assert json.loads(text)["runs"][0]["results"]
     jsonschema.validators.validator_for(schema)(schema).validate(json.loads(text))
     text.encode("utf-8").decode("utf-8")
@@ -185,6 +185,23 @@ def test_sarif_rules_bring_their_pages() -> None:
         rule = rules[result["ruleIndex"]]
         assert rule["id"] == result["ruleId"]
         assert "## Example" in rule["help"]["markdown"]
+
+
+def test_sarif_links_rules_to_the_site_of_their_pages(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(WIDE)
+    (tmp_path / "caffe-lint.toml").write_text('docs-url = "https://example.org/lint/"\n')
+    (run,) = json.loads(cli(tmp_path, "net.prototxt", "--output-format", "sarif").stdout)["runs"]
+    assert run["tool"]["driver"]["informationUri"] == "https://example.org/lint/"
+    rules = run["tool"]["driver"]["rules"]
+    assert [rule["helpUri"] for rule in rules] == [f"https://example.org/lint/rules/{rule['id']}.html" for rule in rules]
+
+
+def test_the_site_has_to_be_an_address(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(WIDE)
+    (tmp_path / "caffe-lint.toml").write_text('docs-url = "docs/"\n')
+    done = cli(tmp_path, "net.prototxt")
+    assert done.returncode == 2
+    assert "'docs-url' is an address" in done.stderr
 
 
 def test_sarif_tells_of_trouble() -> None:

@@ -29,6 +29,7 @@ GUIDES = {
     "docs/signal.md": "The signal",
     "docs/log.md": "Logs of trainings",
     "docs/inputs.md": "Data and the probe",
+    "docs/outputs.md": "Outputs",
 }
 FOR_CONTRIBUTORS = {
     "docs/README.md": "How it is built",

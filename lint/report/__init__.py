@@ -17,7 +17,7 @@ class Summary(NamedTuple):
     `texts` are the files that were checked, by path, as the findings speak of them: after the fixes; a log, which may
     be large, is there without its text. `applied` is how many findings were settled by fixes in how many `patched`
     files; `trouble` are sentences on what could not be done. `fail_on` says, by path, which severity makes the run
-    fail at least; `warning` where it says nothing.
+    fail at least; `warning` where it says nothing. `docs_url` is where the pages of the rules are served, if they are.
     """
 
     texts: dict[str, bytes]
@@ -25,6 +25,7 @@ class Summary(NamedTuple):
     patched: int = 0
     trouble: tuple[str, ...] = ()
     fail_on: dict[str, str] = {}  # noqa: RUF012 - never changed
+    docs_url: str | None = None
 
     def line_text(self, place: Place) -> str:
         """The line of a place, empty where the text is not at hand."""

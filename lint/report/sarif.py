@@ -49,7 +49,8 @@ class _Run:
                 "driver": {
                     "name": "caffe-lint",
                     "semanticVersion": version("caffe-lint"),
-                    "rules": [_rule(all_rules()[code]) for code in self.codes],
+                    **({"informationUri": self.summary.docs_url} if self.summary.docs_url else {}),
+                    "rules": [_rule(all_rules()[code], self.summary.docs_url) for code in self.codes],
                 }
             },
             "invocations": [
@@ -130,13 +131,15 @@ class _Run:
         }
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: Rule, docs_url: str | None) -> dict[str, Any]:
+    address = {"helpUri": f"{docs_url.rstrip('/')}/rules/{rule.code}.html"} if docs_url else {}
     return {
         "id": rule.code,
         "name": rule.name,
         "shortDescription": _message(rule.summary),
         "fullDescription": _message(read_page(rule.page).sections.get("What it finds", rule.summary)),
         "help": {"text": rule.page, "markdown": rule.page},
+        **address,
         "defaultConfiguration": {"enabled": rule.default, "level": _LEVELS[rule.severity]},
         "properties": {"tags": [FAMILIES[rule.code[0]]]},
     }
