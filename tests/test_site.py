@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import posixpath
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -104,3 +107,21 @@ def test_what_is_built_replaces_what_was_there(site: ModuleType, pages: dict[str
         pages
     )
     assert (tmp_path / "docs" / "source" / "assets" / "rules.js").exists()
+
+
+def test_mkdocs_builds_it_without_a_complaint(site: ModuleType, tmp_path: Path) -> None:
+    pytest.importorskip("material", reason="mkdocs-material is not installed (caffe-lint[docs])")
+    site.build(tmp_path / "docs")
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--config-file",
+        str(tmp_path / "docs" / "mkdocs.yml"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"})
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "docs" / "site" / "rules" / "E103.html").read_text(encoding="utf-8")
+    assert 'class="hll"' in page
