@@ -36,6 +36,7 @@ def normalised_without_scale(case: Case) -> bytes:
 
 @plants("N501", "train", also=("N502",))
 def scale_lost(case: Case) -> bytes:
+    case.need(case.net.losses)
     layer = case.pick(
         layer for layer in case.layers("Scale")
         if layer.in_place and len(layer.bottoms) == 1 and layer.bottoms[0].producer is not None
