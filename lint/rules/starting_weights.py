@@ -319,9 +319,10 @@ def _starts_from_scratch(subject: NetInPhase, zero: list[Param]) -> bool:
         return False
     if len(zero) == 1 and len(weights) >= 4:
         return True
-    before = {layer.index for param in zero for layer in param.layer.upstream()}
-    new = [param for param in weights if param.layer.index in before and not _starts_at_zero(param)]
-    return 2 * len(zero) < len(weights) and bool(new)
+    if 2 * len(zero) >= len(weights):
+        return False
+    filled = {param.layer.index for param in weights if not _starts_at_zero(param)}
+    return any(layer.index in filled for param in zero for layer in param.layer.upstream())
 
 
 def _filler_place(param: Param) -> tuple[int, int]:
