@@ -145,9 +145,9 @@ def signal_dies(job: Job) -> Iterator[Hit]:
         fillers, safe = computed.dying, False
     else:
         return
-    params = [param for param in fillers if safe or computed.signal.weights[param].square]
-    if params:
-        yield _hit(job.train, computed, params, fillers, safe)
+    zero = any(not computed.signal.weights[param].square for param in fillers)
+    if fillers and (safe or not zero):
+        yield _hit(job.train, computed, list(fillers), fillers, safe)
 
 
 def _hit(

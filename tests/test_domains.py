@@ -1,0 +1,103 @@
+"""G111 and G112: values that leave the domain of a layer or a loss, by the intervals of what makes them."""
+
+from __future__ import annotations
+
+import pytest
+from harness import check
+
+from caffe_lint.data_facts import BlobFacts, SourceFacts
+
+
+def net(*layers: str, top: str = "x") -> str:
+    return f"""\
+layer {{
+  name: "data"
+  type: "Data"
+  top: "data"
+  top: "label"
+  data_param {{ source: "train" batch_size: 4 backend: LMDB }}
+}}
+layer {{
+  name: "fc"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "fc"
+  inner_product_param {{ num_output: 5 weight_filler {{ type: "xavier" }} }}
+}}
+{"".join(layers)}layer {{
+  name: "score"
+  type: "InnerProduct"
+  bottom: "{top}"
+  top: "score"
+  inner_product_param {{ num_output: 5 weight_filler {{ type: "xavier" }} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }}
+"""
+
+
+RELU = 'layer { name: "relu" type: "ReLU" bottom: "fc" top: "fc" }\n'
+SIGMOID = RELU.replace("relu", "sigmoid").replace("ReLU", "Sigmoid")
+TANH = RELU.replace("relu", "tanh").replace("ReLU", "TanH")
+DROPOUT = RELU.replace("relu", "drop").replace("ReLU", "Dropout")
+FACTS = {"train": SourceFacts("lmdb", 100, {"data": BlobFacts((3,), 0.0, 255.0, 100.0, 100.0, 60.0)}, (0.0, 4.0), {})}
+
+
+def layer(kind: str, settings: str = "", bottom: str = "fc") -> str:
+    return f'layer {{ name: "it" type: "{kind}" bottom: "{bottom}" top: "x" {settings} }}\n'
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        ([RELU, layer("Log")], "the logarithm of 0"),
+        ([layer("Log")], "values below 0"),
+        ([SIGMOID, DROPOUT, layer("Log")], "the logarithm of 0"),
+        ([SIGMOID, layer("Log", "log_param { shift: -2 scale: 1 }", "data")], "values below 0 (-2)"),
+        ([TANH, layer("Power", "power_param { power: 0.5 }")], "below 0 to the power of 0.5"),
+        ([RELU, layer("Power", "power_param { power: -1 }")], "0 to the power of -1"),
+        ([RELU, layer("Power", "power_param { power: 0.5 }")], "no gradient at 0"),
+        ([RELU, layer("Power", "power_param { power: 3 scale: 2 }")], "no gradient at 0"),
+        ([layer("Exp", bottom="data")], "the exponential of values up to 255"),
+        ([RELU, layer("LRN", "lrn_param { k: 0 }")], "a k of 0"),
+    ],
+)
+def test_what_surely_breaks_is_found(layers: list[str], said: str) -> None:
+    (finding,) = check(net(*layers), select=("G111",), facts=FACTS)
+    assert said in finding.message
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [RELU, layer("Log", "log_param { shift: 1 }")],
+        [SIGMOID, layer("Log")],
+        [layer("Log", bottom="data", settings="log_param { shift: 1 }")],
+        [layer("Power", "power_param { power: 2 }")],
+        [layer("Power", "power_param { power: 3 }")],
+        [RELU, layer("Power", "power_param { power: 0.5 shift: 0.1 }")],
+        [layer("Power", "power_param { power: 0.5 }", "data")],
+        [SIGMOID, layer("Power", "power_param { power: -1 }")],
+        [layer("Exp")],
+        [layer("Exp", "exp_param { scale: 0.1 }", "data")],
+        [RELU, layer("LRN")],
+        [layer("LRN", "lrn_param { k: 0 }")],
+        [RELU, layer("Power", "power_param { power: nan scale: inf }")],
+    ],
+)
+def test_what_may_be_sound_is_clean(layers: list[str]) -> None:
+    assert check(net(*layers), select=("G111",), facts=FACTS) == []
+
+
+LOSS = 'layer { name: "tags" type: "SigmoidCrossEntropyLoss" bottom: "fc" bottom: "%s" top: "tags" }\n'
+
+
+def test_targets_of_classes_are_no_targets_of_a_cross_entropy_of_sigmoids() -> None:
+    text = net(SIGMOID.replace('top: "fc"', 'top: "x"'), LOSS % "label")
+    (finding,) = check(text, select=("G112",), facts=FACTS)
+    assert "from 0 to 4" in finding.message
+
+
+@pytest.mark.parametrize("target", ["x", "data"])
+def test_targets_within_0_and_1_or_of_unknown_range_are_clean(target: str) -> None:
+    text = net(SIGMOID.replace('top: "fc"', 'top: "x"'), LOSS % target)
+    assert check(text, select=("G112",), facts=FACTS if target == "x" else {}) == []
