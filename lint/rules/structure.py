@@ -86,7 +86,7 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
             continue
         if problem.subject in subject.net.message["input"]:
             continue  # of a net inside a solver, where Caffe does not lift it: S111
-        message, severity = problem.message, ""
+        message, severity, advice = problem.message, "", ""
         fix = _spelling_fix(subject, problem) if number < _SEARCHES else None
         if fix is not None:
             message += f"; did you mean {fix.title.removeprefix('write ')}?"
@@ -96,16 +96,22 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
             in_other = any(
                 problem.subject in maker["top"] for maker, keep in _layers(subject.net, state) if keep
             )
-            message += (
-                f" in phase {subject.phase}" if in_other else " in any phase that this file is built for"
-            )
+            if in_other:
+                message += f" in phase {subject.phase}"
+                advice = (
+                    f". Let a layer make it in {subject.phase} too, or let this one stand in {other} only:"
+                    f" include {{ phase: {other} }}."
+                )
+            else:
+                message += " in any phase that this file is built for"
             if not subject.net.state.stages and _waits_for_stage(subject.net, layer, problem.subject):
                 message += ", unless a stage is given"
                 severity = "warning"
         elif _wants_label(subject, layer, problem.subject):
             message += ": a net that is used has no labels"
             fix = _without_layer(subject, layer)
-        yield hit_of(subject, problem)._replace(message=message, severity=severity, fix=fix)
+        hit = hit_of(subject, problem)
+        yield hit._replace(message=message, reason=hit.reason + advice, severity=severity, fix=fix)
 
 
 def _wants_label(subject: NetInPhase, layer: Layer, name: str) -> bool:
