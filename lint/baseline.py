@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from .findings import Finding
@@ -35,11 +35,6 @@ class Baseline(NamedTuple):
 
     path: str
     counts: dict[Key, int]
-
-    def of_file(self, path: str) -> dict[Key, int]:
-        """What is known of one file."""
-        own = os.path.abspath(path)
-        return {key: count for key, count in self.counts.items() if key[0] == own}
 
 
 class Comparison(NamedTuple):
@@ -84,13 +79,17 @@ def keys_of(findings: Iterable[Finding], texts: Mapping[str, bytes]) -> list[Key
 
 
 def without_known(
-    findings: list[Finding], texts: Mapping[str, bytes], known: Mapping[Key, int]
+    findings: list[Finding], texts: Mapping[str, bytes], baseline_of: Callable[[str], Baseline | None]
 ) -> tuple[list[Finding], Counter[Key]]:
-    """The findings that are new, and how many of each key are not. Of more than are known, the last are new."""
+    """The findings that are new, and how many of each key are not. Of more than are known, the last are new.
+
+    `baseline_of` gives the baseline that holds for a path.
+    """
     hidden: Counter[Key] = Counter()
     new = []
     for finding, key in zip(findings, keys_of(findings, texts), strict=True):
-        if hidden[key] < known.get(key, 0):
+        baseline = baseline_of(finding.place.path)
+        if baseline is not None and hidden[key] < baseline.counts.get(key, 0):
             hidden[key] += 1
         else:
             new.append(finding)

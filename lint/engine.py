@@ -261,16 +261,11 @@ def _new_ones(
     findings: list[Finding], subjects: list[tuple[str, Any]], files: Files, on: RulesOfPaths
 ) -> list[Finding]:
     """The findings that no baseline knows; `files` keeps what came of the others."""
-    from .baseline import Comparison, Key, without_known
+    from .baseline import Comparison, without_known
     from .unused import judged_codes
 
-    known: dict[Key, int] = {}
-    texts: dict[str, bytes] = {}
-    for path in {finding.place.path for finding in findings}:
-        baseline = on.of(path).settings.known
-        known.update(baseline.of_file(path) if baseline is not None else {})
-        texts[path] = files.get(path).source
-    new, hidden = without_known(findings, texts, known)
+    texts = {path: files.get(path).source for path in {finding.place.path for finding in findings}}
+    new, hidden = without_known(findings, texts, lambda path: on.of(path).settings.known)
     files.comparison = Comparison(hidden, judged_codes(subjects, on))
     return new
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from .fixes.apply import FixRejected, edited, verify
@@ -55,14 +57,16 @@ def write_suppressions(file: SourceFile, findings: Iterable[Known]) -> Written:
 
 def _suppressed(file: SourceFile, findings: Sequence[Known]) -> bytes:
     """The new text. Raises FixRejected if it would mean something else, or if a finding would be left."""
-    edits = _edits(file, findings)
+    edits = sorted(_edits(file, findings))
     source = edited(file.source, edits)
     new = SourceFile(file.path, source, file.schema, file.asked_dialect)
     if len(new.tree.problems) > len(file.tree.problems):
         raise FixRejected("the text would have a new error of syntax")
     verify(file.message, new.message, ())
+    starts = [edit.start for edit in edits]
+    moves = [0, *accumulate(len(edit.text) - (edit.end - edit.start) for edit in edits)]
     for one in findings:
-        moved = one.start + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= one.start)
+        moved = one.start + moves[bisect_right(starts, one.start)]
         if not any(new.suppressing(one.code, moved)):
             raise FixRejected(f"{one.code} would still be found")
     return source
@@ -112,7 +116,7 @@ def _beside(file: SourceFile, start: int, layer: Field | None) -> Suppression | 
     """The suppression that stands already where one is to be written."""
     lines = file.tree.lines
     span = (layer.start, layer.end) if layer is not None else (lines.start(start), lines.end(start))
-    for old in file.suppressions.all if file.suppressions else ():
+    for old in file.suppressions.at(start) if file.suppressions else ():
         if span in old.spans and (layer is None or old.scope == "field") and old.scope != "file":
             return old
     return None

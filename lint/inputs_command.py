@@ -152,13 +152,12 @@ def _findings(opened: Opened, base: str, reports: dict[Source, SourceReport]) ->
                     finding = there.finding(hit, rule)
                     found.setdefault((finding.place, finding.code, finding.message), finding)
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
-    known = opened.settings.known
-    if known is None:
+    if opened.settings.known is None:
         return findings
     from .baseline import without_known
 
     texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
-    return without_known(findings, texts, known.counts)[0]
+    return without_known(findings, texts, lambda path: on.of(path).settings.known)[0]
 
 
 def _write(opened: Opened) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .proto.binder import nearest_name
-from .proto.tree import Block, Field, Tree, inner_block
+from .proto.tree import Block, Field, Tree, fields_at, inner_block
 from .rule import all_rules, matching
 
 WORDS = ("ignore", "file-ignore")
@@ -57,10 +57,6 @@ class Suppression(NamedTuple):
     selectors: tuple[Selector, ...]
     spans: tuple[tuple[int, int], ...]
 
-    def covers(self, position: int) -> bool:
-        """Whether it holds for what begins at a position."""
-        return any(start <= position <= end for start, end in self.spans)
-
 
 class Mistake(NamedTuple):
     """A suppression, or a name in one, that means nothing: its span, and why."""
@@ -70,19 +66,36 @@ class Mistake(NamedTuple):
     message: str
 
 
-class Suppressions(NamedTuple):
+class Suppressions:
     """All suppressions of a file, and what is wrong with them."""
 
-    all: tuple[Suppression, ...]
-    mistakes: tuple[Mistake, ...]
+    def __init__(self, tree: Tree, found: list[Suppression], mistakes: list[Mistake]) -> None:
+        self.all = tuple(found)
+        self.mistakes = tuple(mistakes)
+        self._tree = tree
+        self._by_span: dict[tuple[int, int], list[Suppression]] = {}
+        for suppression in found:
+            for span in suppression.spans:
+                self._by_span.setdefault(span, []).append(suppression)
 
     def covering(self, code: str, position: int) -> Iterator[Selector]:
-        """What suppresses a finding of a rule at a position."""
-        for suppression in self.all:
+        """What suppresses a finding of a rule that begins at a position."""
+        for suppression in self.at(position):
             for selector in suppression.selectors:
-                own_name = code != UNUSED or len(selector.codes) == 1
-                if code in selector.codes and own_name and suppression.covers(position):
+                if code in selector.codes and (code != UNUSED or len(selector.codes) == 1):
                     yield selector
+
+    def at(self, position: int) -> Iterator[Suppression]:
+        """The suppressions that hold for what begins at a position: for the file, its line, and the fields around it.
+
+        What is said of the end of a field, where something is missing, belongs to it.
+        """
+        tree = self._tree
+        spans = [(0, len(tree.source)), (tree.lines.start(position), tree.lines.end(position))]
+        for place in (position, position - 1):
+            spans += ((field.start, field.end) for field in fields_at(tree.root, place))
+        for span in dict.fromkeys(spans):
+            yield from self._by_span.get(span, ())
 
 
 def read_suppressions(tree: Tree) -> Suppressions:
@@ -102,7 +115,7 @@ def read_suppressions(tree: Tree) -> Suppressions:
                 if suppression is not None:
                     found.append(suppression)
         position = source.find(b"caffe-lint:", line_end)
-    return Suppressions(tuple(found), tuple(mistakes))
+    return Suppressions(tree, found, mistakes)
 
 
 def _comment_of_line(source: bytes, position: int, line_end: int) -> int:

@@ -543,6 +543,14 @@ def test_findings_are_suppressed_selected_and_configured(folder: Path, found: An
     assert [code for code, _ in found(data(), "--isolated")] == ["D107"]
 
 
+def test_a_baseline_holds_for_data_too(folder: Path, found: Any) -> None:
+    lmdb_at(folder / "db", [datum(9), *CLEAN])
+    known = {"net.prototxt": {"D107": {"layer[data].data_param.source": 1}}}
+    (folder / "known.json").write_text(json.dumps({"version": 1, "findings": known}))
+    assert found(data(), "--baseline", "known.json") == []
+    assert found(data().replace('name: "data"', 'name: "other"'), "--baseline", "known.json") != []
+
+
 def test_severity_exit_zero_and_output_file(folder: Path, found: Any, capfd: pytest.CaptureFixture[str]) -> None:
     lmdb_at(folder / "db", [datum(9), *CLEAN])
     found(data())
