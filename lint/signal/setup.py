@@ -30,6 +30,11 @@ class Setup(NamedTuple):
     open_tops: tuple[str, ...] = ()
 
     @property
+    def has_open_shapes(self) -> bool:
+        """Whether nothing tells the shape of a parameter, so that all that is computed of it is a guess."""
+        return any(param.count is None for param in self.net.params())
+
+    @property
     def net(self) -> Net:
         """The training net."""
         return self.circuit.net

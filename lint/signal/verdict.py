@@ -23,7 +23,8 @@ from .verdict_table import EXPLODES, STALLS
 EXPLODES_SIGNS = {"sharpness": 1, "gradients_grow": 1, "ends_higher": 1}
 STALLS_SIGNS = {"learning": -1, "easy": -1, "rises": 1}
 
-SURE = 0.7  # the chance to explode that is called so where the data had to be assumed
+# The chance to explode from which it is called so: where all is known, where data had to be assumed, and shapes.
+EVEN, SURE, NEVER = 0.5, 0.7, math.inf
 
 
 class Verdict(NamedTuple):
@@ -38,7 +39,8 @@ def verdict_of(signal: Signal) -> Verdict:
     """The verdict that the numbers of a training amount to."""
     explodes = chance(EXPLODES, signal.features)
     stalls = chance(STALLS, signal.features) * (1 - explodes)
-    return Verdict(word_for(explodes, stalls, SURE if signal.setup.around.assumed else 0.5), explodes, stalls)
+    certainty = SURE if signal.setup.around.assumed else EVEN
+    return Verdict(word_for(explodes, stalls, NEVER if signal.setup.has_open_shapes else certainty), explodes, stalls)
 
 
 def judge(setup: Setup) -> tuple[Signal, Verdict]:
@@ -63,7 +65,7 @@ def judge_trial(signal: Signal, trial: Trial) -> tuple[Signal, Verdict]:
     return found, verdict_of(found)
 
 
-def word_for(explodes: float, stalls: float, certainty: float = 0.5) -> str:
+def word_for(explodes: float, stalls: float, certainty: float = EVEN) -> str:
     """The verdict for two chances; to explode takes that much certainty."""
     if explodes >= certainty and explodes >= stalls:
         return "explodes"
