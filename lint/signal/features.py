@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .fillers import Weights
 from .learning import excess, progress
+from .losses import Loss
 from .passes import Back, Circuit, Pass, initial_weights
 from .rehearsal import Rehearsal, rehearse
 from .setup import Setup
@@ -34,6 +35,9 @@ class Signal(NamedTuple):
     sharpness: float
     rehearsal: Rehearsal
     features: dict[str, float]
+
+
+DEEPEST = 0.01  # of the size that outputs should have; smaller ones are as good as none
 
 
 class Trial(NamedTuple):
@@ -104,6 +108,22 @@ def _sharpness(solver: Solving, back: Back, probe: Back) -> float:
     return total
 
 
+def waking(signal: Signal) -> float:
+    """How many times the curvature grows until the outputs are as large as the loss wants them.
+
+    Nets with small first weights begin where nothing is steep. Their gains grow together, and the curvature by the
+    weights of a layer is the product of the squared gains of all others.
+    """
+    depth = sum(1 for param in signal.back.gradients if "weight" in param.role and signal.weights[param].size)
+    sizes = []
+    for layer in signal.losses:
+        carrier, bottoms = signal.setup.circuit.carriers[layer.index], signal.forward.steps[layer.index].bottoms
+        if isinstance(carrier, Loss) and bottoms:
+            sizes.append(root(bottoms[0].square) / max(carrier.answer(bottoms), 1e-9))
+    size = min(1.0, max(sizes, default=1.0))  # the loss that is nearest to where it wants to be is steepest
+    return max(size, DEEPEST) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
+
+
 def decades(x: float, low: float, high: float) -> float:
     """The decimal logarithm between bounds; the upper one for what is not finite."""
     if x != x or x == math.inf:
@@ -122,7 +142,7 @@ def _features(signal: Signal) -> dict[str, float]:
     learnt = progress(signal.setup.solver, solver, signal.forward, signal.back, signal.weights)
     return {
         # of the first iteration
-        "sharpness": decades(signal.sharpness * solver.gain * clip, -6, 6),
+        "sharpness": decades(signal.sharpness * solver.gain * clip * waking(signal), -6, 6),
         # from the rehearsal
         "gradients_grow": decades(grown, -1, 12) if finite else 12.0,
         "ends_higher": decades(abs(losses[-1]) / first, -1, 2) if finite else 2.0,

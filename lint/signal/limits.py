@@ -12,7 +12,7 @@ from .verdict import chance
 from .verdict_table import EXPLODES
 
 SAFE = 0.1  # the largest chance to explode that counts as safe
-_LEAST = 1e-6
+_FACTORS = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 HEALTHY = 20.0  # a bound so many times the largest gradient of the first steps does not bite in a healthy run
 GROWTH = 5.0
 LEAST_BOUND = 35.0  # of one pass
@@ -36,7 +36,7 @@ def limits(signal: Signal) -> Limits:
     if chance(EXPLODES, signal.features) <= SAFE:
         return Limits(signal.solving.rate or None, healthy_bound(signal), {})
     scale = _largest(lambda factor: risk(signal, Trial(rate=factor)))
-    rate = None if scale is None else one_digit_below(signal.solving.rate * scale)
+    rate = None if scale is None else signal.solving.rate * scale
     return Limits(rate, _clip(signal), _weights(signal))
 
 
@@ -52,7 +52,7 @@ def healthy_bound(signal: Signal) -> float:
 
 def _clip(signal: Signal) -> float | None:
     """The largest of the usual values that will do."""
-    for clip in (100.0, 35.0, 10.0, 5.0, 1.0, 0.1):
+    for clip in (10.0, 5.0, 1.0, 0.1):
         if (signal.solving.clip < 0 or clip < signal.solving.clip) and risk(signal, Trial(clip=clip)) <= SAFE:
             return clip
     return None
@@ -69,17 +69,8 @@ def _weights(signal: Signal) -> dict[str, float]:
 
 
 def _largest(risk_of: Callable[[float], float]) -> float | None:
-    """The largest factor below 1 with which the risk is a safe one: by halving, on a logarithmic scale."""
-    low, high = _LEAST, 1.0
-    if risk_of(low) > SAFE:
-        return None
-    for _ in range(6):
-        middle = math.sqrt(low * high)
-        if risk_of(middle) <= SAFE:
-            low = middle
-        else:
-            high = middle
-    return low
+    """The largest power of ten below 1 with which the risk is a safe one."""
+    return next((factor for factor in _FACTORS if risk_of(factor) <= SAFE), None)
 
 
 def one_digit_below(value: float) -> float:

@@ -106,6 +106,10 @@ class Loss(Carrier):
         """The loss, before its weight, of a net that gives the same best answer to every item."""
         return 0.0
 
+    def answer(self, bottoms: Sequence[Values]) -> float:
+        """How large outputs are, by their root mean square, that tell items apart."""
+        return 1.0
+
     def slope(self, bottoms: Sequence[Values]) -> Diffs:
         """The gradient of the first bottom, for a weight of 1."""
         return NO_DIFFS
@@ -399,6 +403,9 @@ class EuclideanLoss(Loss):
         square = max(0.0, bottoms[1].square - bottoms[1].cross)
         number = self.number / self.divisor
         return (square / 2 if self.is_square else min(square / 2, root(square))) * number
+
+    def answer(self, bottoms: Sequence[Values]) -> float:
+        return root(bottoms[1].square) if len(bottoms) > 1 else 1.0
 
     def gap(self, bottoms: Sequence[Values]) -> Diffs:
         """The differences."""
