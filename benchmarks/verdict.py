@@ -1,17 +1,20 @@
 """How good the verdict is: every family of set-ups judged by what was learned from the others.
 
-Run: python benchmarks/verdict.py [--write] [--robust] [-v] [../shared/divergence]
+Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [-v] [../shared/divergence]
      python benchmarks/verdict.py --corpus [../shared/corpus/files]
 
 Prints, for "explodes" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
 leaves two and three families out at a time, and judges the trainings with rates a quarter higher and a fifth lower.
 `--write` fits the coefficients on all families and writes them into lint/signal/verdict_table.py and docs/signal.md.
-`--corpus` judges public solvers instead, which trained: it prints the share that is called exploding, and which.
+`--limits` holds the limits of set-ups that exploded against the weakest single change with which the real Caffe
+ended lower than it began: as strong as that, and not a hundred times stronger. `--corpus` judges public solvers
+instead, which trained: it prints the share that is called exploding, and which.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import sys
@@ -24,6 +27,7 @@ from caffe_lint.data_facts import read_facts
 from caffe_lint.engine import Files
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.signal.features import Signal, Trial, signal_of, tried
+from caffe_lint.signal.limits import limits
 from caffe_lint.signal.setup import set_up
 from caffe_lint.signal.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance, judge
 from caffe_lint.sources import Unreadable
@@ -234,6 +238,35 @@ def robust(rows: Sequence[Row], found: Sequence[Signal]) -> None:
         scores(f"  stalls, {title}", [q for _, q in chances], [row.stalls for row in rows])
 
 
+def worked(outcome: str) -> bool:
+    """Whether a training ended finite and lower than it began."""
+    first, _, last = outcome.partition(":")[2].partition(">")
+    return bool(last) and math.isfinite(float(last)) and float(last) < float(first)
+
+
+def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
+    """Prints how the limits of set-ups that exploded compare with the changes that helped."""
+    counts = {name: [0, 0, 0, 0] for name in ("base_lr", "clip_gradients")}
+    with open(root / "rescues.tsv", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            signal = known[row["setup"]]
+            found = limits(signal)
+            for name, tries, limit in (
+                ("base_lr", {"lr_10": 0.1 * signal.solving.rate, "lr_100": 0.01 * signal.solving.rate}, found.base_lr),
+                ("clip_gradients", {"clip10": 10.0, "clip1": 1.0}, found.clip_gradients),
+            ):
+                weakest = max((value for key, value in tries.items() if worked(row[key])), default=None)
+                if weakest is not None:
+                    count = counts[name]
+                    count[0] += 1
+                    count[1] += limit is None
+                    count[2] += limit is not None and limit <= weakest * 1.001
+                    count[3] += limit is not None and limit * 100.1 >= weakest
+    print("limits, of set-ups that one of the changes tried made train:")
+    for name, (total, none, strong, mild) in counts.items():
+        print(f"  {name:16s} {total} set-ups, as strong {strong}, not 100 times stronger {mild}, no limit found {none}")
+
+
 def write(model: Model) -> None:
     """Writes the coefficients into the package and into the documentation."""
     lines = ['"""The coefficients of the verdict. Made by `python benchmarks/verdict.py --write`; not by hand."""', ""]
@@ -283,6 +316,9 @@ def main() -> None:
     if "--robust" in sys.argv:
         print("how these figures hold:")
         robust(rows, [signal for _, _, signal in known])
+    if "--limits" in sys.argv:
+        root = Path(arguments[0] if arguments else "../shared/divergence")
+        judge_limits(root, {name: signal for name, _, signal in known})
     if "--write" in sys.argv:
         write(taught(rows))
 

@@ -143,6 +143,7 @@ def _features(signal: Signal) -> dict[str, float]:
     return {
         # of the first iteration
         "sharpness": decades(signal.sharpness * solver.gain * clip * waking(signal), -6, 6),
+        "waking": decades(waking(signal), 0, 4),  # a part of sharpness
         # from the rehearsal
         "gradients_grow": decades(grown, -1, 12) if finite else 12.0,
         "ends_higher": decades(abs(losses[-1]) / first, -1, 2) if finite else 2.0,

@@ -11,7 +11,7 @@ from .reasons import guilty_loss
 from .verdict import chance
 from .verdict_table import EXPLODES
 
-SAFE = 0.1  # the largest chance to explode that counts as safe
+SAFE = 0.05  # the largest chance to explode that counts as safe
 _FACTORS = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 HEALTHY = 20.0  # a bound so many times the largest gradient of the first steps does not bite in a healthy run
 GROWTH = 5.0
@@ -31,11 +31,22 @@ def risk(signal: Signal, trial: Trial) -> float:
     return chance(EXPLODES, tried(signal, trial).features)
 
 
+def is_safe(signal: Signal, trial: Trial) -> bool:
+    """Whether a training would be in the safe region, were it as `trial` says.
+
+    What small first weights do later is not rehearsed, so where they have to grow it must also be stable then.
+    """
+    found = tried(signal, trial)
+    solver, features = found.solving, found.features
+    late = features["waking"] > 0 and features["sharpness"] > math.log10(solver.steady)
+    return chance(EXPLODES, features) <= SAFE and (solver.adaptive or not late)
+
+
 def limits(signal: Signal) -> Limits:
     """The limits of a training."""
     if chance(EXPLODES, signal.features) <= SAFE:
         return Limits(signal.solving.rate or None, healthy_bound(signal), {})
-    scale = _largest(lambda factor: risk(signal, Trial(rate=factor)))
+    scale = _largest(lambda factor: is_safe(signal, Trial(rate=factor)))
     rate = None if scale is None else signal.solving.rate * scale
     return Limits(rate, _clip(signal), _weights(signal))
 
@@ -53,7 +64,7 @@ def healthy_bound(signal: Signal) -> float:
 def _clip(signal: Signal) -> float | None:
     """The largest of the usual values that will do."""
     for clip in (10.0, 5.0, 1.0, 0.1):
-        if (signal.solving.clip < 0 or clip < signal.solving.clip) and risk(signal, Trial(clip=clip)) <= SAFE:
+        if (signal.solving.clip < 0 or clip < signal.solving.clip) and is_safe(signal, Trial(clip=clip)):
             return clip
     return None
 
@@ -64,13 +75,13 @@ def _weights(signal: Signal) -> dict[str, float]:
         return {}
     layer = next(layer for layer in signal.losses if layer.name == name)
     weight = next(weight for each, _, weight, _ in signal.forward.loss_terms() if each is layer)
-    factor = _largest(lambda part: risk(signal, Trial(loss_weights={layer: weight * part})))
+    factor = _largest(lambda part: is_safe(signal, Trial(loss_weights={layer: weight * part})))
     return {} if factor is None else {name: math.copysign(one_digit_below(abs(weight) * factor), weight)}
 
 
-def _largest(risk_of: Callable[[float], float]) -> float | None:
-    """The largest power of ten below 1 with which the risk is a safe one."""
-    return next((factor for factor in _FACTORS if risk_of(factor) <= SAFE), None)
+def _largest(is_safe_with: Callable[[float], bool]) -> float | None:
+    """The largest power of ten below 1 that brings a training into the safe region."""
+    return next((factor for factor in _FACTORS if is_safe_with(factor)), None)
 
 
 def one_digit_below(value: float) -> float:

@@ -72,7 +72,7 @@ def _rates(signal: Signal) -> list[Reason]:
     found = []
     solver = signal.solving
     sharpness = signal.sharpness * clip_factor(solver, signal.l2)
-    stable = 2 * (1 + solver.momentum) if not solver.adaptive else 2.0
+    stable = solver.steady / solver.gain
     if sharpness > stable:
         text = (
             f"the rate times the curvature is {_number(sharpness)} in the first step:"

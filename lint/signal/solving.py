@@ -63,6 +63,14 @@ class Solving(NamedTuple):
             return 1.0
         return 1 / max(1 - self.momentum, 1e-3)
 
+    @property
+    def steady(self) -> float:
+        """Up to where steps do not overshoot: the rate times the curvature, times `gain`.
+
+        Source: the stability of gradient descent on a parabola, with momentum m below 2 (1 + m).
+        """
+        return 2.0 if self.adaptive else 2 * (1 + self.momentum) * self.gain
+
 
 def solving(solver: Message) -> Solving:
     """The numbers of a solver."""
