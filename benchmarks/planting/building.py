@@ -72,6 +72,7 @@ def upsampling_without_groups(case: Case) -> bytes:
 
 
 def _upsampling(case: Case) -> list[Layer]:
+    case.need(case.net.phase == "TRAIN" and any(loss.weight for loss in case.net.losses))
     return [
         layer for layer in case.layers("Deconvolution")
         if len(layer.bottoms) == 1 and max(layer.message["convolution_param"]["stride"], default=1) > 1
