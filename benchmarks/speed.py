@@ -60,7 +60,7 @@ solver_mode: GPU
 
 
 def least_times(*works: Callable[[], object], repeats: int) -> list[float]:
-    """The least seconds of the processor that each work takes; done in turns, garbage collected before.
+    """The least seconds of the processor that each work takes; done in turns, garbage collected before each.
 
     Works that take long together are repeated less often: what disturbs them is a small part of that time.
     """
@@ -69,8 +69,8 @@ def least_times(*works: Callable[[], object], repeats: int) -> list[float]:
     for number in range(repeats):
         if number and time.process_time() - begun > LONG:
             break
+        gc.collect()
         for index, work in enumerate(works):
-            gc.collect()
             start = time.process_time()
             work()
             best[index] = min(best[index], time.process_time() - start)
