@@ -36,7 +36,7 @@ def watch(paths: tuple[str, ...], options: Options) -> int:
     except ImportError:
         raise Trouble("--watch needs watchfiles: pip install 'caffe-lint[watch]'") from None
 
-    named = {path for path in (*paths, options.config, options.proto, options.deploy) if path}
+    named = {path for path in (*paths, options.config, options.baseline, options.proto, options.deploy) if path}
     searched = [path for path in paths if os.path.isdir(path)]
     watched = Watched(named, searched)
     try:

@@ -362,6 +362,17 @@ def test_every_format_takes_bytes_that_are_no_text(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
+def test_every_format_is_there_for_data(tmp_path: Path, format: str) -> None:
+    data = 'layer { name: "data" type: "ImageData" top: "data" top: "label" image_data_param { source: "no.txt" } }\n'
+    (tmp_path / "net.prototxt").write_text(data)
+    done = cli(tmp_path, "inputs", "net.prototxt", "--output-format", format)
+    assert done.returncode == 1, done.stderr
+    assert "D101" in done.stdout
+    if format in ("json", "sarif", "gitlab"):
+        json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("format", FORMATS)
 def test_every_format_is_there_for_logs(tmp_path: Path, format: str) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "solver.prototxt").write_text(SOLVER.replace("Fixed", "fixed"))
