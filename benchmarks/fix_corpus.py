@@ -45,6 +45,7 @@ MESSAGES = {"solver": "SolverParameter", "net": "NetParameter"}
 BLOBS = ("layer.bottom", "layer.top")
 FIELDS: dict[str, tuple[str, ...]] = {
     "D116": ("layer.data_param.backend", "layer.*_param.source"),
+    "D117": ("test_iter",),
     "D121": ("layer.transform_param.mean_value",),
     "D122": ("layer.image_data_param.shuffle",),
     "E117": ("layer", "layers"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import check, fix
+from harness import check, check_files, fix, fix_files
 
 
 def net(settings: str, kind: str = "Data", field: str = "data_param") -> str:
@@ -79,3 +79,35 @@ def test_a_folder_that_is_there_is_meant(tmp_path: Path, monkeypatch: pytest.Mon
 def test_databases_of_v1_nets_are_judged_too() -> None:
     text = 'layers { name: "data" type: DATA top: "data" top: "label" data_param { source: "a_lmdb" batch_size: 8 } }\n'
     assert mended(text) == text.replace('"a_lmdb"', '"a_lmdb" backend: LMDB')
+
+
+# -- lists that are at hand ----------------------------------------------------------------------------------
+
+SOLVER = 'net: "net.prototxt"\ntest_iter: 3\ntest_interval: 10\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\n'
+LIST_NET = """\
+layer { name: "data" type: "ImageData" top: "data" top: "label" include { phase: TEST }
+  image_data_param { source: "val.txt" batch_size: 4 } }
+layer { name: "data" type: "DummyData" top: "data" top: "label" include { phase: TRAIN }
+  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("items", "wanted"), [(8, 2), (9, None), (12, None), (15, None), (16, 4), (17, 5), (0, None)]
+)
+def test_a_list_that_is_there_is_tested_once(
+    items: int, wanted: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "val.txt").write_text("".join(f"{number}.png 0\n" for number in range(items)))
+    texts = {"solver.prototxt": SOLVER, "net.prototxt": LIST_NET}
+    findings = check_files(texts, select=("D117",))
+    assert [finding.place.line for finding in findings] == ([] if wanted is None else [2])
+    mended = SOLVER if wanted is None else SOLVER.replace("test_iter: 3", f"test_iter: {wanted}")
+    assert fix_files(texts, select=("D117",))["solver.prototxt"] == mended
+
+
+def test_a_list_that_is_not_there_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert check_files({"solver.prototxt": SOLVER, "net.prototxt": LIST_NET}, select=("D117",)) == []

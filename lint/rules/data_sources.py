@@ -10,10 +10,11 @@ from ..data_facts import source_param
 from ..findings import Hit
 from ..fixes.fields import Patch, set_field
 from ..graph import Layer
-from ..job import NetInPhase
+from ..job import Job, NetInPhase
 from ..names import named
 from ..proto.binder import Message
 from ..rule import rule
+from ..test_passes import judge_pass
 
 _NAMES = {"LMDB": re.compile(r"lmdb", re.IGNORECASE), "LEVELDB": re.compile(r"leveldb", re.IGNORECASE)}
 _CALLED = {"LMDB": "an LMDB", "LEVELDB": "a LevelDB"}
@@ -21,6 +22,8 @@ _CALLED = {"LMDB": "an LMDB", "LEVELDB": "a LevelDB"}
 _INSIDE = re.compile(r"[/\\](data|lock)\.mdb$", re.IGNORECASE)
 # Folders at the root of a machine: a path that begins with one has lost its slash.
 _AT_THE_ROOT = re.compile(r"(home|Users|root|mnt|media|opt|usr|var)/.")
+
+_LARGEST_LIST = 50_000_000  # bytes; a check does not wait for more
 
 
 @rule("D116", "source-looks-wrong", subject="net", severity="warning", fixes="unsafe")
@@ -116,6 +119,121 @@ def source_looks_wrong(subject: NetInPhase) -> Iterator[Hit]:
             message = f"{named(layer)}: '{source}' begins like a path from the root, without its slash"
             reason = "Caffe looks for it in the folder that it is run in."
             yield _hit(subject, settings, message, reason, {"source": f"/{source}"})
+
+
+@rule("D117", "list-not-tested-once", subject="job", severity="warning", fixes="safe")
+def list_not_tested_once(job: Job) -> Iterator[Hit]:
+    """A test does not go once through a list of images that is at hand.
+
+    ## What it finds
+
+    The same as D114, in a check: a test net that reads an ImageData list which is there, from the working directory or
+    the net's folder, and a `test_iter` that times the batch is less than its lines, or a batch or more too many. Where
+    the facts about the data tell the number, D114 says it.
+
+    ## Why it hurts
+
+    A part of the data is never tested in that pass, or some count twice: the accuracy is that of other data each time.
+
+    ## Example
+
+    `solver.prototxt`:
+
+        net: "train_val.prototxt"
+        test_iter: 1
+        test_interval: 500
+        base_lr: 0.001
+        lr_policy: "fixed"
+        momentum: 0.9
+        max_iter: 10000
+        clip_gradients: 10
+        display: 100
+        snapshot_prefix: "small"
+
+    `train_val.prototxt`:
+
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          include { phase: TRAIN }
+          transform_param { scale: 0.00390625 }
+          image_data_param { source: "train.txt" batch_size: 32 shuffle: true }
+        }
+        layer {
+          name: "data"
+          type: "ImageData"
+          top: "data"
+          top: "label"
+          include { phase: TEST }
+          transform_param { scale: 0.00390625 }
+          image_data_param { source: "val.txt" batch_size: 2 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+
+    `val.txt`:
+
+        a.png 0
+        b.png 1
+        c.png 0
+        d.png 1
+
+    ## Use instead
+
+    `solver.prototxt`:
+
+        net: "train_val.prototxt"
+        test_iter: 2
+        test_interval: 500
+        base_lr: 0.001
+        lr_policy: "fixed"
+        momentum: 0.9
+        max_iter: 10000
+        clip_gradients: 10
+        display: 100
+        snapshot_prefix: "small"
+
+    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
+
+    ## When to ignore it
+
+    The test data are so many that a part of them is enough.
+
+    ## Sources
+
+    solver.cpp, Solver::Test; image_data_layer.cpp, which begins anew at the end of the list.
+    """
+    for index, test in enumerate(job.tests):
+        for layer in test.net.layers:
+            settings = layer.message["image_data_param"] if layer.type == "ImageData" else None
+            if settings is None or settings["source"] in test.net.built_with.facts:
+                continue
+            items = _lines(test, settings["source"])
+            hit = judge_pass(job.solver, index, items, settings["batch_size"], f"'{settings['source']}'")
+            if hit is not None:
+                yield hit
+
+
+def _lines(net: NetInPhase, written: str) -> int:
+    """How many items a list has that is there and of a size to be read at once, else 0."""
+    from ..inputs.image_list import count
+
+    for base in ("", os.path.dirname(net.file.path)):
+        path = os.path.join(base, written)
+        if written and os.path.isfile(path) and os.path.getsize(path) <= _LARGEST_LIST:
+            try:
+                return count(path)
+            except OSError:
+                return 0
+    return 0
 
 
 def _database(subject: NetInPhase, layer: Layer, settings: Message, source: str) -> Iterator[Hit]:

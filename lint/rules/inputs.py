@@ -10,6 +10,7 @@ from ..findings import Hit
 from ..fixes.edit import Fix
 from ..fixes.fields import Patch, remove_field, set_field
 from ..rule import Option, rule
+from ..test_passes import judge_pass
 
 if TYPE_CHECKING:  # a check, which loads all rules, does not look into data
     from ..inputs.judging import LayerData
@@ -1521,25 +1522,10 @@ def test_iterations(data: LayerData) -> Iterator[Hit]:
 
     solver.cpp, Solver::Test; the data layers begin anew at the end.
     """
-    if data.job is None or data.test is None or not data.batch or not data.report.items:
-        return
-    solver = data.job.solver
-    written = solver.message["test_iter"]
-    if data.test >= len(written):
-        return
-    wanted = -(-data.report.items // data.batch)
-    has = written[data.test]
-    if has in (wanted, max(1, data.report.items // data.batch)):
-        return
-    message = (
-        f"test_iter {has} x batch {data.batch} = {has * data.batch}, but {data.name} has {data.report.items} items"
-    )
-    reason = "A part is left out each time." if has < wanted else "Some items count twice."
-    fix = None
-    if len(written) == 1:
-        patch = set_field(solver.file.tree, solver.message, "test_iter", wanted)
-        fix = patch.fix(solver.file.path, f"write test_iter: {wanted}")
-    yield Hit(solver.file, solver.message.span("test_iter", data.test), message, reason, fix=fix)
+    if data.job is not None and data.test is not None:
+        hit = judge_pass(data.job.solver, data.test, data.report.items or 0, data.batch or 0, data.name)
+        if hit is not None:
+            yield hit
 
 
 @rule("D115", "train-test-overlap", subject="inputs", severity="warning")
