@@ -148,11 +148,11 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     `solver.prototxt`:
 
         net: "net.prototxt"
-        base_lr: 0.01
+        base_lr: 0.1
         lr_policy: "fixed"
         max_iter: 10000
         momentum: 0.9
-        clip_gradients: 5
+        clip_gradients: 1
         snapshot_prefix: "lenet"
 
     Where the signal is computed, the fix divides the rate by the smallest power of ten with which the training is safe,
