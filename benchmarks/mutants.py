@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from planting import building, legacy, numbers, silent, solvers, structure, text, together  # noqa: F401  (they fill the table)
+from planting import building, halves, legacy, numbers, silent, solvers, structure, text, together  # noqa: F401  (they fill the table)
 from planting.case import PLANTERS, Case, NotHere, Planter
 
 from caffe_lint.config import Settings

@@ -416,3 +416,10 @@ def test_a_convolution_may_skip_pixels_as_well() -> None:
     for settings, expected in (("kernel_size: 3 stride: 4", ["N705"]), ("kernel_size: 1 stride: 2", []),
                                ("kernel_size: 3 stride: 4 dilation: 2", []), ("kernel_size: 3", [])):  # fmt: skip
         assert codes(DATA + conv("conv", "data", settings=f"num_output: 2 {settings}"), "N705") == expected
+
+
+def test_in_a_fork_a_field_that_is_not_read_is_an_advice() -> None:
+    text = DATA + 'layer { name: "n" type: "Normalize" bottom: "data" top: "n" norm_param { across_spatial: false } }\n'
+    text += 'layer { name: "x" type: "InnerProduct" bottom: "n" top: "i" inner_product_param { num_output: 2 weight_filler { std: 0.1 } } }\n'
+    (finding,) = check(text, select=("N304",))
+    assert finding.severity == "advice"

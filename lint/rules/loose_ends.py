@@ -373,8 +373,6 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
             severity = "advice" if own or fork or not settings.entries else ""
             reason = "Caffe ignores it, unless that of this fork is another." if fork else "Caffe ignores it."
             yield Hit(subject.file, (field.start, field.name_end), message, reason, severity)
-    if fork:
-        return
     alike: dict[str, list[tuple[Layer, Ignored]]] = {}
     for layer in subject.net.layers:
         for found in ignored_in_layer(layer):
@@ -382,7 +380,7 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
     for layers in alike.values():
         layer, found = layers[0]
         more = f" (so it is in {len(layers)} places of this net)" if len(layers) > 1 else ""
-        severity = "" if found.harmful else "advice"
+        severity = "" if found.harmful and not fork else "advice"
         place = found.message.span(found.field)
         yield Hit(subject.file, place, f"{named(layer)}: {found.what}{more}", found.meaning, severity)
 
