@@ -91,6 +91,7 @@ def read_config(path: str) -> ConfigFile:
         where = f"{path}: per-file '{pattern}'"
         if not isinstance(inner, dict):
             raise ConfigError(f'{where}: this takes a table such as {{ignore = ["N3"]}}, not {inner!r}')
+        _check_patterns(where, (pattern,))
         sections.append(PerFile(pattern, _values(where, inner, [key.name for key in KEYS.values() if key.per_file])))
     return ConfigFile(path, _values(path, table, list(KEYS)), tuple(sections))
 
@@ -127,7 +128,18 @@ def _values(where: str, table: dict[str, Any], known: list[str]) -> dict[str, An
             values["baseline"] = os.path.relpath(os.path.join(os.path.dirname(os.path.abspath(where)), text))
         else:
             values[key.replace("-", "_")] = _checked(where, key, value, KEYS[key].kind)
+    _check_patterns(where, values.get("exclude", ()))
     return values
+
+
+def _check_patterns(where: str, patterns: tuple[str, ...]) -> None:
+    if patterns:
+        from .patterns import PatternError, spec_of  # pathspec takes long to load
+
+        try:
+            spec_of(patterns)
+        except PatternError as error:
+            raise ConfigError(f"{where}: {error}") from None
 
 
 def _checked(where: str, key: str, value: Any, kind: str) -> Any:

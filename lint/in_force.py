@@ -63,13 +63,13 @@ class Layer(NamedTuple):
         layers = _preset(config.values.get("preset"), f"{shown}:preset")
         layers.append(Layer(f"{shown}:", config.values))
         if path is not None and config.per_file:
-            import pathspec
+            from .patterns import spec_of  # pathspec takes long to load
 
             relative = os.path.relpath(path, os.path.dirname(config.path) or ".")
             layers += (
                 Layer(f"{shown}:per-file.'{section.pattern}'.", section.values)
                 for section in config.per_file
-                if pathspec.GitIgnoreSpec.from_lines([section.pattern]).match_file(relative)
+                if spec_of((section.pattern,)).match_file(relative)
             )
         return layers
 
@@ -173,10 +173,10 @@ class SettingsOfPaths:
         patterns = self.of(path).exclude
         if not patterns:
             return False
-        import pathspec
+        from .patterns import spec_of
 
         folder = os.path.dirname(self.config(path) or "")
-        return pathspec.GitIgnoreSpec.from_lines(patterns).match_file(os.path.relpath(path, folder or "."))
+        return spec_of(patterns).match_file(os.path.relpath(path, folder or "."))
 
     def _files(self, path: str) -> tuple[str | None, str | None]:
         """The files of configuration and of facts for a path, found once for each folder."""

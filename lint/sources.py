@@ -13,6 +13,8 @@ from .proto.schema import Schema
 from .proto.tree import Block, ListValue, Scalar, Tree
 
 if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
     from .suppressions import Selector, Suppressions
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
@@ -138,9 +140,9 @@ def find_files(folder: str) -> Iterator[str]:
 
 def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
     """A folder and those below it that .gitignore does not name, each with the paths that `find_files` gives."""
-    import pathspec
+    from .patterns import spec_of_file  # pathspec takes long to load
 
-    ignores: dict[str, pathspec.GitIgnoreSpec] = {}
+    ignores: dict[str, GitIgnoreSpec] = {}
 
     def ignored(path: str, is_folder: bool) -> bool:
         parent = path
@@ -157,7 +159,7 @@ def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
         current = os.path.normpath(current)
         if ".gitignore" in names:
             with open(os.path.join(current, ".gitignore"), encoding="utf-8", errors="replace") as file:
-                ignores[current] = pathspec.GitIgnoreSpec.from_lines(file)
+                ignores[current] = spec_of_file(file)
         folders[:] = sorted(
             name
             for name in folders

@@ -237,6 +237,12 @@ def test_the_nearest_configuration_holds(folder: Path) -> None:
     assert run(folder, "solver.prototxt", "--isolated").returncode == 0
 
 
+def test_lines_of_gitignore_that_mean_nothing_are_passed_over(folder: Path) -> None:
+    (folder / ".gitignore").write_text("!\nb[z-a]\nnet.prototxt\n")
+    done = run(folder, ".", "--select", "E101")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_the_configuration_excludes_is_passed_over_in_folders(folder: Path) -> None:
     (folder / "caffe-lint.toml").write_text('exclude = ["old/"]\n')
     (folder / "old").mkdir()

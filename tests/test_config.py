@@ -160,6 +160,8 @@ def test_a_severity_decides_on_the_exit_status(folder: Path) -> None:
         ('[per-file]\n"a/**" = {exclude = []}', "per-file 'a/**': 'exclude' holds for all files"),
         ('[per-file]\n"a/**" = {ignroe = []}', "per-file 'a/**': unknown key 'ignroe'; did you mean 'ignore'?"),
         ('[per-file]\n"a/**" = {ignore = ["base-lr-hihg"]}', "did you mean 'base-lr-high'?"),
+        ('[per-file]\n"!" = {}', "per-file '!': '!' is no pattern of paths"),
+        ('exclude = ["a/", "b[z-a]"]', "'b[z-a]' is no pattern of paths"),
         ("[rules]\nG101 = 3", "'rules.G101' is a table of options, not 3"),
         ("[rules.G101]\nvalu = 3", "rule G101 has no option 'valu'; did you mean 'value'?"),
         ('[rules.G101]\nvalue = "3"', "option 'value' of rule G101 takes a value like 0.0, not '3'"),
