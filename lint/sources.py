@@ -233,8 +233,9 @@ def find_net(
     return NetReference(field, number, written, None, "missing")
 
 
+@cache
 def repository_root(folder: str) -> str | None:
-    """The nearest folder upwards that is the root of a repository, None if there is none."""
+    """The nearest folder upwards that is the root of a repository, None if there is none; looked for once in a run."""
     for parent in _parents(folder, os.path.abspath(os.sep)):
         if any(os.path.exists(os.path.join(parent, marker)) for marker in ROOT_MARKERS):
             return parent
@@ -267,6 +268,7 @@ def _by_name(root: str, *, deep: bool = True) -> dict[str, list[str]]:
 def forget_folders() -> None:
     """Lets folders be looked through again: in a run they are looked through once."""
     _by_name.cache_clear()
+    repository_root.cache_clear()
 
 
 def _shown(path: str) -> str:

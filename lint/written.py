@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .proto.binder import Message, nearest_name
 from .proto.tree import Field
 
@@ -29,6 +31,7 @@ def place_beside(message: Message, *names: str) -> tuple[int, int]:
     return message.block.start, message.block.open_end
 
 
+@lru_cache(maxsize=2)  # rules of a solver ask one after the other
 def _unread(message: Message) -> list[Field]:
     read = {id(entry[2]) for entries in message.entries.values() for entry in entries}
     return [field for field in message.block.fields if id(field) not in read]
