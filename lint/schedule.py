@@ -288,6 +288,19 @@ def learning_rate(solver: Message, iteration: int) -> float | None:
     return warm_up[0] if warm_up else policy.rate(solver, iteration)
 
 
+# The policies that multiply the rate by gamma.
+_MULTIPLYING = ("step", "multistep", "exp")
+
+
+def grows(solver: Message) -> bool:
+    """Whether a gamma over 1 makes the rate larger at a step before the end of the run."""
+    policy = POLICIES.get(solver["lr_policy"])
+    gamma, length = solver["gamma"], solver["max_iter"]
+    if policy is None or policy.name not in _MULTIPLYING or not gamma > 1 or length <= 0:
+        return False
+    return policy.steps is None or bool(policy.steps(solver, length))
+
+
 def largest_rate(solver: Message) -> Rate | None:
     """The largest rate of a training of `max_iter` iterations, None if no rate of it is known.
 

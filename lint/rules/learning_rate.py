@@ -13,7 +13,7 @@ from ..job import Job
 from ..losses import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ..rate_limit import Judgement, judge_rate
 from ..rule import Option, rule
-from ..schedule import Rate, largest_rate
+from ..schedule import Rate, grows, largest_rate
 from .clipping import bound_patch
 from .loss_weight import loss_weight_fix
 
@@ -175,8 +175,17 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     Goyal et al.: Accurate, Large Minibatch SGD, 2017. Smith et al.: Don't Decay the Learning Rate, Increase
     the Batch Size, 2018.
     """
-    computed = job.stability
     rate = largest_rate(job.solver.message)
+    for hit in _hits(job, rate, times):
+        if rate is not None and rate.iteration and grows(job.solver.message):
+            yield hit._replace(reason=f"{hit.reason} It is gamma that makes the rate grow (S129).", fix=None)
+        else:
+            yield hit
+
+
+def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
+    """What is computed of the training, or else what the limits of comparable ones say."""
+    computed = job.stability
     if computed is not None and rate is not None and math.isfinite(rate.value):
         if computed.risky and computed.repair.scale < 1:
             yield _computed(job, computed, rate)

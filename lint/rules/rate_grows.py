@@ -9,10 +9,7 @@ from ..fixes.fields import number_text, set_field
 from ..job import SolverFile
 from ..rate_course import course
 from ..rule import rule
-from ..schedule import POLICIES
-
-# The policies that multiply the rate by gamma.
-_MULTIPLYING = ("step", "multistep", "exp")
+from ..schedule import grows
 
 
 @rule("S129", "rate-grows", subject="solver", severity="warning", fixes="unsafe")
@@ -64,21 +61,16 @@ def rate_grows(solver: SolverFile) -> Iterator[Hit]:
     sgd_solver.cpp, SGDSolver::GetLearningRate. Tried with the real Caffe.
     """
     message = solver.message
-    policy = POLICIES.get(message["lr_policy"])
-    gamma, length = message["gamma"], message["max_iter"]
-    if policy is None or policy.name not in _MULTIPLYING or not gamma > 1 or length <= 0:
-        return
-    if policy.steps is not None and not policy.steps(message, length):
-        return
-    found = course(message, length)
-    if found is not None and found.faults:
-        return  # the rate grows out of Caffe's numbers, which is S128's
-    falling = float(f"{1 / gamma:.3g}")
-    first, last = policy.rate(message, 0), policy.rate(message, length - 1)
+    found = course(message, message["max_iter"]) if grows(message) else None
+    if found is None or found.faults:
+        return  # where the rate grows out of Caffe's numbers, that is S128's
+    gamma, falling = message["gamma"], float(f"{1 / message['gamma']:.3g}")
+    first, last = found.policy.rate(message, 0), found.policy.rate(message, message["max_iter"] - 1)
     if not first or last is None:
         return
     shown = f"gamma {number_text(gamma)} makes the rate grow, from {number_text(first)} to {number_text(last)}"
-    reason = f"Policy '{policy.name}' multiplies by gamma: to divide by {number_text(gamma)}, write {number_text(falling)}."
+    name = found.policy.name
+    reason = f"Policy '{name}' multiplies by gamma: to divide by {number_text(gamma)}, write {number_text(falling)}."
     patch = set_field(solver.file.tree, message, "gamma", falling)
     fix = patch.fix(solver.file.path, f"write gamma: {number_text(falling)}", safe=False)
     yield Hit(solver.file, message.span("gamma"), shown, reason, fix=fix)
