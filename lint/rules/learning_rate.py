@@ -157,9 +157,10 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
 
     Where the signal is computed, the fix divides the rate by the smallest power of ten with which the training is safe,
     with a margin, and writes the bound that goes with it; it is safe. Else it divides `base_lr` by ten until it is under
-    the limit. Where the largest rate does not come from `base_lr` (`stagelr`, `max_lr`, the start of a warm-up), there
-    is none. Where one loss outweighs the others, it is that loss's weight that is to be lowered, which G103 does; and
-    where the only loss has a weight over 1, that is lowered first, as it is the same as a rate.
+    the limit. Where the largest rate does not come from `base_lr` (`stagelr`, `max_lr`, the start of a warm-up), or
+    a `gamma` over 1 makes it grow (S129), there is none. Where one loss outweighs the others, it is that loss's
+    weight that is to be lowered, which G103 does; and where the only loss has a weight over 1, that is lowered
+    first, as it is the same as a rate.
 
     ## When to ignore it
 
