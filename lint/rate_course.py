@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .proto.binder import Message
-from .schedule import POLICIES, Policy, learning_rate, warm_up_length
+from .schedule import POLICIES, Policy, learning_rate, warm_up_ends
 
 # So many steps are shown one by one; a run with more is shown by its quarters.
 MOST_STEPS = 24
@@ -72,7 +72,8 @@ def course(solver: Message, length: int) -> Course | None:
     if policy is None:
         return None
     last = length - 1
-    warm_up = min(warm_up_length(solver), length)
+    ends = warm_up_ends(solver)
+    warm_up = min(max(ends, default=0), length)
     steps = policy.steps(solver, length) if policy.steps else ()
     one_by_one = policy.steps is not None and len(steps) <= MOST_STEPS
     whats = {last: "last", 0: "start"}
@@ -84,7 +85,7 @@ def course(solver: Message, length: int) -> Course | None:
     if warm_up:
         whats.setdefault(warm_up // 2, "warming up")
         whats[warm_up] = "end of the warm-up"
-    turns = {0, last, warm_up - 1, warm_up, *steps[:1], *steps[-1:], *(steps if one_by_one else ())}
+    turns = {0, last, *ends, *(end - 1 for end in ends), *steps[:1], *steps[-1:], *(steps if one_by_one else ())}
     turns.update(turn + beside for turn in policy.turns(solver) for beside in (-1, 0, 1))
 
     def row(iteration: int) -> Row:

@@ -149,7 +149,7 @@ def _triangular(solver: Message, iteration: int) -> float | None:
 
 
 def _triangular2(solver: Message, iteration: int) -> float | None:
-    return _triangle(solver, iteration, lambda cycle: 2.0**cycle)
+    return _triangle(solver, iteration, lambda cycle: _power(2.0, cycle))
 
 
 def _triangle(solver: Message, iteration: int, divisor: Callable[[int], float]) -> float | None:
@@ -270,10 +270,10 @@ def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:
     return None
 
 
-def warm_up_length(solver: Message) -> int:
-    """How many iterations at the start have a rate of their own, before the policy is asked."""
+def warm_up_ends(solver: Message) -> tuple[int, ...]:
+    """The iterations at which warm-ups, which come before any policy, are over."""
     lengths = (_of_fork(solver, "warmup_iter"), _of_fork(solver, "rampup_interval"), _frcnn_warm_up(solver))
-    return max(0, *(int(length) for length in lengths))
+    return tuple(int(length) for length in lengths if length > 0)
 
 
 def learning_rate(solver: Message, iteration: int) -> float | None:

@@ -96,6 +96,8 @@ def test_beyond_the_end_of_poly_the_rate_is_none_to_learn_from() -> None:
         'base_lr: 0.3 lr_policy: "inv" gamma: 100 power: 12 max_iter: 3000',
         'base_lr: 0.3 lr_policy: "multistep" gamma: 1e-20 stepvalue: 50 stepvalue: 40 stepvalue: 300 max_iter: 800',
         'base_lr: 0 max_lr: 1 lr_policy: "triangular" stepsize: 100 max_iter: 201',
+        'base_lr: 0.1 max_lr: 1 lr_policy: "triangular2" stepsize: 1 max_iter: 5000',
+        'base_lr: 0.1 lr_policy: "exp" gamma: 0.5 warm_up_iters: 30 warm_up_factor: -1 warmup_iter: 9 max_iter: 400',
         'base_lr: 0.1 lr_policy: "exp" gamma: 0.5 warmup_iter: 20 warmup_start_lr: 0.01 max_iter: 500',
     ],
 )
@@ -190,3 +192,13 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 def test_help_names_the_command() -> None:
     assert "max_iter" in CliRunner().invoke(cli, ["schedule", "--help"]).output
+
+
+def test_the_documentation_shows_what_is_printed() -> None:
+    page = Path(__file__).parent.parent / "docs" / "schedule.md"
+    if not page.exists():
+        pytest.skip("there is no checkout to look at")
+    shown = re.search(r"```\n(solver.prototxt.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    text = 'net: "n" base_lr: 0.01 lr_policy: "step" stepsize: 100000 max_iter: 450000'
+    assert shown
+    assert shown[1] == run("-", text=text).stdout.replace("-: policy", "solver.prototxt: policy", 1)
