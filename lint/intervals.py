@@ -30,10 +30,10 @@ BOTH_SIGNS = Interval(negative=True)
 
 
 def intervals(net: Net) -> dict[Blob, Interval]:
-    """The interval of every blob of a net."""
+    """The interval of every blob of a net, also of those that no layer makes."""
     found: dict[Blob, Interval] = {}
     for layer in net.layers:
-        below = [found.get(blob, UNKNOWN) for blob in layer.bottoms]
+        below = [found.setdefault(blob, UNKNOWN) for blob in layer.bottoms]
         rule = _BY_TYPE.get(layer.type)
         if layer.kind is not None and layer.kind.is_data and not layer.bottoms:
             tops = _data(layer)

@@ -101,3 +101,9 @@ def test_targets_of_classes_are_no_targets_of_a_cross_entropy_of_sigmoids() -> N
 def test_targets_within_0_and_1_or_of_unknown_range_are_clean(target: str) -> None:
     text = net(SIGMOID.replace('top: "fc"', 'top: "x"'), LOSS % target)
     assert check(text, select=("G112",), facts=FACTS if target == "x" else {}) == []
+
+
+def test_of_a_blob_that_no_layer_makes_nothing_is_known() -> None:
+    log = 'layer { name: "log" type: "Log" bottom: "gone" top: "log" }\n'
+    loss = 'layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "log" bottom: "lost" top: "loss" }\n'
+    assert {finding.code for finding in check(log + loss)} & {"E201", "G111", "G112"} == {"E201"}
