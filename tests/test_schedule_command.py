@@ -97,7 +97,7 @@ def test_beyond_the_end_of_poly_the_rate_is_none_to_learn_from() -> None:
         'base_lr: 0.3 lr_policy: "multistep" gamma: 1e-20 stepvalue: 50 stepvalue: 40 stepvalue: 300 max_iter: 800',
         'base_lr: 0 max_lr: 1 lr_policy: "triangular" stepsize: 100 max_iter: 201',
         'base_lr: 0.1 max_lr: 1 lr_policy: "triangular2" stepsize: 1 max_iter: 5000',
-        'base_lr: 0.1 lr_policy: "exp" gamma: 0.5 warm_up_iters: 30 warm_up_factor: -1 warmup_iter: 9 warmup_start_lr: 0.01 max_iter: 400',
+        'base_lr: 0.1 lr_policy: "exp" gamma: 0.5 warm_up_iters: 30 warm_up_factor: -0.9 warmup_iter: 9 warmup_start_lr: 0.01 max_iter: 400',
         'base_lr: 0.1 lr_policy: "exp" gamma: 0.5 warmup_iter: 20 warmup_start_lr: 0.01 max_iter: 500',
     ],
 )
