@@ -12,10 +12,9 @@ import stat
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
 
 from . import sources
-from .check import EXIT_TROUBLE, Options, Trouble, check_once, complain, print_text
+from .check import Options, Trouble, check_once, complain, print_text
 from .config import FACTS_NAME, FILE_NAMES
 from .main import EXIT_INTERRUPTED
 from .proto.schema import caffe_schema
@@ -58,13 +57,14 @@ def watch(paths: tuple[str, ...], options: Options) -> int:
                 rust_timeout=_WAIT,
             )
             complain(f"{time.strftime('%H:%M:%S')}: waiting for changes, Ctrl-C ends it")
-            with suppress(FileNotFoundError):  # a folder is gone before it could be watched: a change as well
+            try:
                 _wait(changes, watched, states)
+            except FileNotFoundError:
+                pass  # a folder is gone before it could be watched: a change as well
+            except OSError as error:
+                raise Trouble(f"the folders cannot be watched: {error}") from None
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except OSError as error:
-        complain(f"the folders can no longer be watched: {error}")
-        return EXIT_TROUBLE
 
 
 def _wait(changes: Iterable[Collection[object]], watched: Watched, states: dict[str, State]) -> None:

@@ -213,6 +213,19 @@ def test_ctrl_c_ends_it_quietly(watching: Start) -> None:
     assert re.search(r"\d\d:\d\d:\d\d: waiting for changes, Ctrl-C ends it\n$", before)
 
 
+def test_a_reader_that_leaves_ends_it_quietly(folder: Path) -> None:
+    command = f"{sys.executable} -m caffe_lint solver.prototxt --watch 2>errors | head -c 1"
+    process = subprocess.Popen(["bash", "-c", f"set -o pipefail; {command}"], cwd=folder, stdout=subprocess.PIPE)
+    end = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < end:
+        (folder / "solver.prototxt").write_text(SOLVER)  # it finds out when it prints again
+        time.sleep(0.5)
+    assert process.wait(timeout=1) == 1
+    errors = (folder / "errors").read_text()
+    assert "Broken pipe" not in errors
+    assert "Traceback" not in errors
+
+
 def test_the_screen_is_cleared_on_a_terminal_only(folder: Path, watching: Start) -> None:
     assert watching("solver.prototxt", terminal=True).text.startswith("\x1b[2J")
     assert "\x1b" not in watching("solver.prototxt").text
