@@ -63,6 +63,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "G104": ("layer", "layer.bottom", "layer.param", "layer.convolution_param.bias_*"),
     "G105": ("layer", "layer.bottom"),
     "G106": ("layer.*_filler*",),
+    "G107": ("layer.transform_param*",),
     "N111": BLOBS,
     "N112": BLOBS,
     "N113": BLOBS,

@@ -185,6 +185,21 @@ def test_what_was_fixed_is_safe_and_stays(texts: dict[str, str]) -> None:
     assert fixed(after) == after
 
 
+REGRESSION = net(scale="").replace("num_output: 10", "num_output: 1").replace("SoftmaxWithLoss", "EuclideanLoss")
+
+
+def test_large_inputs_that_are_the_cause_are_scaled_if_asked_for_in_every_phase() -> None:
+    test = REGRESSION[: REGRESSION.index('layer {\n  name: "conv"')].replace(
+        '  top: "label"\n', '  top: "label"\n  include { phase: TEST }\n'
+    )
+    train = REGRESSION.replace('  top: "label"\n', '  top: "label"\n  include { phase: TRAIN }\n', 1)
+    texts = {"solver.prototxt": solver("0.001", "clip_gradients: 1e6\n"), "net.prototxt": test + train}
+    found = findings(texts)["G107"]
+    assert (found.severity, found.fix is not None and found.fix.safe) == ("advice", False)
+    after = fix_files(texts, unsafe=True, facts=FACTS, select=("G107",))["net.prototxt"]
+    assert after.count("transform_param { scale: 0.00390625 }") == 2
+
+
 @pytest.mark.parametrize(
     ("solver_text", "net_text"),
     [

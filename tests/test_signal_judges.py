@@ -52,4 +52,4 @@ def test_repairs() -> None:
     assert share["too strong"] <= 20
     for text in (exploded, learns, stalled):
         assert re.search(r"changed again +0 ", text)
-    assert float(re.findall(r"nothing changed but a bound +\d+ +([\d.]+)%", learns)[0]) >= 88
+    assert float(re.findall(r"nothing changed but a bound +\d+ +([\d.]+)%", learns)[0]) >= 85

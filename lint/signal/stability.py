@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..schedule import learning_rate
 from .carriers import CARRIERS
-from .features import Signal, signal_of
-from .limits import healthy_bound
+from .features import Signal, Trial, signal_of
+from .limits import healthy_bound, risk
 from .reasons import Reason, pulls, reasons
 from .repair import Repair, dying, repair
 from .setup import Setup, setup_of
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from ..job import Job
     from ..proto.binder import Message
 
-RISKY = 0.25  # the chance to explode from which a training is repaired
 SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"})
 
 
 class Stability:
     """The signal of a training and its verdict."""
+
+    RISKY = 0.25  # the chance to explode from which a training is repaired
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -35,7 +37,7 @@ class Stability:
     @property
     def risky(self) -> bool:
         """Whether it is likely enough to explode that it is repaired; with assumed data, only if it is called so."""
-        return self.verdict.word == "explodes" or (not self.setup.around.assumed and self.verdict.p_explodes >= RISKY)
+        return self.verdict.word == "explodes" or (not self.setup.around.assumed and self.verdict.p_explodes >= self.RISKY)
 
     @property
     def severity(self) -> str:
@@ -65,7 +67,19 @@ class Stability:
     def sizes_around(self, layer: Layer) -> tuple[float, float]:
         """The mean absolute values of a layer's first bottom and first top."""
         step = self.signal.forward.steps[layer.index]
-        return step.bottoms[0].size, step.tops[0].size
+        return step.bottoms[0].size if step.bottoms else 0.0, step.tops[0].size
+
+    def large_inputs(self, large: float, of_bytes: float) -> Iterator[tuple[Layer, float]]:
+        """The data layers whose first top is large in the mean, and what would bring it to about 1."""
+        for layer, step in zip(self.signal.setup.net.layers, self.signal.forward.steps, strict=True):
+            if layer.kind is not None and layer.kind.is_data and not layer.bottoms and step.tops:
+                size = step.tops[0].size
+                if size >= large and layer.tops[0].consumers:
+                    yield layer, of_bytes if size < 256 else 1 / size
+
+    def chance_with_inputs(self, layer: Layer, factor: float) -> float:
+        """The chance to explode, were a data layer's first top so many times as large."""
+        return risk(self.signal, Trial(inputs={layer: factor}))
 
     @cached_property
     def bound(self) -> float:
