@@ -82,7 +82,7 @@ def example(folder: Path) -> tuple[dict[str, bytes], DataFacts]:
     [
         ("digits", set()),
         ("faces", {"G103"}),
-        ("streets", {"G101", "G102", "G104", "G105"}),
+        ("streets", {"G101", "G102", "G104", "G105", "G107"}),
         ("letters", {"E111", "G101", "G103", "S121"}),
     ],
 )
