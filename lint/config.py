@@ -131,14 +131,18 @@ class Settings(NamedTuple):
 
 def find_config(start: str) -> str | None:
     """The configuration file that holds for a file or folder: the nearest upwards."""
-    from .config_file import has_table
-
     for folder in _upwards(start):
         for name in FILE_NAMES:
             path = os.path.join(folder, name)
-            if os.path.isfile(path) and (name != "pyproject.toml" or has_table(path)):
+            if os.path.isfile(path) and (name != "pyproject.toml" or _is_ours(path)):
                 return path
     return None
+
+
+def _is_ours(pyproject: str) -> bool:
+    from .config_file import has_table  # most runs meet no TOML at all
+
+    return has_table(pyproject)
 
 
 def find_facts(start: str) -> str | None:

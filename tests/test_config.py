@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -265,3 +266,14 @@ def test_every_option_of_a_rule_has_a_plain_default_and_says_what_it_means() -> 
         for name, option in rule.options.items():
             assert type(option.default) in (bool, int, float, str, tuple), (rule.code, name)
             assert option.meaning, (rule.code, name)
+
+
+def test_a_run_without_configuration_and_suppressions_does_not_load_what_reads_them(folder: Path) -> None:
+    (folder / "net.prototxt").write_text(NET)
+    code = (
+        "import sys; from caffe_lint.main import _run; _run(['net.prototxt']);"
+        "print(*sorted({'config_file', 'suppressions', 'unused', 'baseline', 'patterns', 'ignoring'} &"
+        " {name.partition('.')[2] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["No findings, 1 file checked.", ""]
