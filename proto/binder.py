@@ -293,17 +293,25 @@ class _Binder:
         self.reported.add(id(field))
         if len(self.problems) >= MAX_PROBLEMS:
             return
-        repair = None
+        repair: Repair | None = None
+        says, title, safe = "", "", True
+        first, node, _ = message.entries[spec.name][0]
         problems, again = self.trial(field, spec, depth)
-        if not problems:
-            same = [plain_value(entry[0]) for entry in again] == [plain_value(message.entries[spec.name][0][0])]
+        if not problems and again:
             start, end = _removable(self.tree.source, field)
-            if same and b"#" not in self.tree.source[start:end]:
+            if b"#" in self.tree.source[start:end]:
+                pass
+            elif plain_value(again[0][0]) == plain_value(first):
                 repair = ((start, end, b""),)
-        says = ", and says the same both times" if repair else ""
+                says, title = ", and says the same both times", "remove the second one"
+            elif isinstance(first, Message) and isinstance(node, Block) and not set(first.entries) & set(again[0][0].entries):
+                joined = _joined(self.tree.source, node, again[0][0].block)
+                if joined is not None:
+                    repair = (joined, (start, end, b""))
+                    title, safe = "join the two", False
+                    first.entries.update(again[0][0].entries)
         said = f"'{field.name}' is written twice in one {message.type.name}, which takes it once{says}"
-        title = "remove the second one" if repair else ""
-        self.complain("repeated-field", field.start, field.name_end, said, repair, title)
+        self.complain("repeated-field", field.start, field.name_end, said, repair, title, safe=safe)
 
     def misnamed_layer(self, message: Message, field: Field, node: Block, depth: int) -> None:
         """A layer of today's form in the field of the old one."""
@@ -421,10 +429,18 @@ class _Binder:
     # -- complaints -----------------------------------------------------------------------------------------
 
     def complain(
-        self, kind: str, start: int, end: int, message: str, repair: Repair | None = None, title: str = ""
+        self,
+        kind: str,
+        start: int,
+        end: int,
+        message: str,
+        repair: Repair | None = None,
+        title: str = "",
+        *,
+        safe: bool = True,
     ) -> None:
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(kind, start, end, message, repair, title))
+            self.problems.append(Problem(kind, start, end, message, repair, title, safe))
 
     def all_problems(self) -> list[Problem]:
         """The complaints, those about what the dialect does not have among them, in the order of their places."""
@@ -513,6 +529,25 @@ def _removable(source: bytes, field: Field) -> tuple[int, int]:
     while start > line_start and source[start - 1] in b" \t":
         start -= 1
     return start, field.end
+
+
+def _joined(source: bytes, first: Block, second: Block) -> tuple[int, int, bytes] | None:
+    """What puts the fields of a block at the end of another one; None where there is no place of their own for them."""
+    written = [source[field.start : field.end] for field in second.fields]
+    if not written or b"\n" in b"".join(written):
+        return None
+    line = source.rfind(b"\n", first.open_end, first.close)
+    if line < 0:
+        space = b"" if source[first.close - 1 : first.close] in (b" ", b"\t") else b" "
+        return first.close, first.close, space + b" ".join(written) + b" "
+    if source[line + 1 : first.close].strip() or not first.fields:
+        return None
+    start = source.rfind(b"\n", 0, first.fields[0].start) + 1
+    indent = source[start : first.fields[0].start]
+    if indent.strip():
+        return None
+    end = b"\r\n" if source[line - 1 : line] == b"\r" else b"\n"
+    return line + 1, line + 1, b"".join(indent + text + end for text in written)
 
 
 def _not_in_dialect(use: Use, dialect: str, schema: Schema) -> Problem:

@@ -423,3 +423,35 @@ def test_in_a_fork_a_field_that_is_not_read_is_an_advice() -> None:
     text += 'layer { name: "x" type: "InnerProduct" bottom: "n" top: "i" inner_product_param { num_output: 2 weight_filler { std: 0.1 } } }\n'
     (finding,) = check(text, select=("N304",))
     assert finding.severity == "advice"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        ("  t { scale: 0.5 }\n", "  t { mirror: true }\n", "  t { scale: 0.5 mirror: true }\n"),
+        ("  t {\n    scale: 0.5\n  }\n", "  t { mirror: true crop_size: 8 }\n",
+         "  t {\n    scale: 0.5\n    mirror: true\n    crop_size: 8\n  }\n"),
+        ("  t { scale: 0.5 }\n", "  t {\n    mirror: true\n  }\n", "  t { scale: 0.5 mirror: true }\n"),
+        ("  t { scale: 0.5 }\n", "  t { scale: 1 }\n", None),
+        ("  t { scale: 0.5 }\n", "  t { mirror: true  # both ways\n }\n", None),
+        ("  t { scale: 0.5 }\n", "  t { }\n", None),
+    ],
+)  # fmt: skip
+def test_two_blocks_that_have_nothing_in_common_are_joined(first: str, second: str, joined: str | None) -> None:
+    def layer(inside: str) -> str:
+        text = inside.replace(" t ", " transform_param ")
+        return 'layer {\n  name: "d"\n  type: "Data"\n  top: "d"\n' + text + '  data_param { source: "x" batch_size: 2 }\n}\n'
+
+    text = layer(first + second)
+    assert codes(text, "E113") == ["E113"]
+    assert fix(text, select=("E113",)) == text
+    assert fix(text, unsafe=True, select=("E113",)) == (text if joined is None else layer(joined))
+
+
+def test_three_blocks_are_joined_one_by_one() -> None:
+    text = 'layer { name: "d" type: "Data" top: "d" transform_param { scale: 2 } transform_param { mirror: true } '
+    text += 'transform_param { crop_size: 4 } data_param { source: "x" batch_size: 2 } }\n'
+    fixed = fix(text, unsafe=True, select=("E113",))
+    assert fixed.count("transform_param") == 1
+    assert codes(fixed, "E113") == []
+    assert all(words in fixed for words in ("scale: 2", "mirror: true", "crop_size: 4"))

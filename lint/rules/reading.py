@@ -669,7 +669,7 @@ def unknown_value(file: SourceFile) -> Iterator[Hit]:
     )
 
 
-@rule("E113", "repeated-field", subject="file", severity="error", fixes="safe")
+@rule("E113", "repeated-field", subject="file", severity="error", fixes="safe, unsafe")
 def repeated_field(file: SourceFile) -> Iterator[Hit]:
     """A field that is written twice in one message, which takes it once.
 
@@ -703,8 +703,8 @@ def repeated_field(file: SourceFile) -> Iterator[Hit]:
         clip_gradients: 10
         snapshot_prefix: "lenet"
 
-    The fix is safe, and offered where it makes no difference which of them goes; otherwise only you know which one was
-    meant.
+    The fix is safe where it makes no difference which of them goes. Two blocks that have no field in common are joined
+    by an unsafe one. Otherwise only you know which one was meant.
 
     ## When to ignore it
 
