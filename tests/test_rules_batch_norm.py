@@ -81,6 +81,17 @@ def test_a_batch_norm_without_a_scale_gets_one() -> None:
     assert fix(text, select=("N501",), unsafe=True) == NET
 
 
+@pytest.mark.parametrize("settings", ["  scale_param { bias_term: false }\n", "  scale_param { axis: 1 }\n", ""])
+def test_a_scale_without_a_bias_gets_it(settings: str) -> None:
+    text = NET.replace("  scale_param { bias_term: true }\n", settings)
+    assert [code for code, _ in found(text)] == ["N501"]
+    mended = fix(text, select=("N501",), unsafe=True)
+    assert "bias_term: true" in mended
+    assert found(mended) == []
+    bias = 'layer { name: "shift" type: "Bias" bottom: "bn" top: "bn" }\n'
+    assert found(text.replace(RELU, bias + RELU)) == []
+
+
 def test_several_are_one_finding_and_one_fix() -> None:
     second = NORM.replace('"conv"', '"bn"').replace('"bn"\n  type', '"second"\n  type').replace('top: "bn"', 'top: "x"')
     text = DATA + NO_BIAS + NORM + RELU + second + RELU.replace('"bn"', '"x"') + SCORE.replace('"bn"', '"x"')

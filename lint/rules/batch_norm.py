@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
-from ..fixes.fields import Patch
-from ..fixes.layers import Fields, free_name, insert_layers, names_in, state_rules, without_bias
+from ..fixes.fields import Patch, set_field
+from ..fixes.layers import Fields, add_message, free_name, insert_layers, names_in, state_rules, without_bias
 from ..graph import Layer
 from ..job import Job, NetInPhase
 from ..names import named
@@ -39,8 +39,9 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     ## What it finds
 
     BatchNorm layers in nets with a loss whose values reach an activation, a pooling, a sum or a loss without a Scale
-    or a layer with weights in between. Once in a net, with the number of layers. Nothing is said where the fork's
-    BatchNorm scales by itself (`scale_bias`, `scale_filler` and the like).
+    or a layer with weights in between, or with a Scale that has no bias (`bias_term` is false unless written). Once in
+    a net for each of the two, with the number of layers. Nothing is said where the fork's BatchNorm scales by itself
+    (`scale_bias`, `scale_filler` and the like).
 
     ## Why it hurts
 
@@ -143,8 +144,8 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
           top: "loss"
         }
 
-    The fix puts a Scale with a bias behind each of them. It is unsafe: weights that were trained without are for
-    another net.
+    The fix puts a Scale with a bias behind each of them, or gives the Scale that is there its bias. It is unsafe:
+    weights that were trained without are for another net.
 
     ## When to ignore it
 
@@ -157,6 +158,13 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     net = subject.net
     if not net.losses or is_for_unknown_caffe(subject.file) or net.dialect in _SCALING_DIALECTS:
         return
+    unshifted = [layer for layer in net.layers if _scales_only(layer)]
+    if unshifted:
+        message = f"{named(unshifted[0])}: it scales what '{unshifted[0].bottoms[0].name}' holds and does not shift it"
+        reason = "Its bias_term is false, as it is unless written."
+        if len(unshifted) > 1:
+            reason += f" So it is for {len(unshifted)} Scale layers of this net."
+        yield Hit(subject.file, unshifted[0].place(), message, reason, fix=_shift_fix(subject, unshifted))
     bare = [layer for layer in net.layers if _is_plain(layer) and any(map(_wants_scale, layer.tops[0].consumers))]
     if not bare:
         return
@@ -453,6 +461,14 @@ def _wants_scale(reader: Layer) -> bool:
     )
 
 
+def _scales_only(layer: Layer) -> bool:
+    """Whether a layer is the Scale behind a BatchNorm, without a bias, before what wants one."""
+    if layer.type != "Scale" or len(layer.bottoms) != 1 or layer.message["scale_param"]["bias_term"]:
+        return False
+    maker = layer.bottoms[0].producer
+    return maker is not None and _is_plain(maker) and any(map(_wants_scale, layer.tops[0].consumers))
+
+
 def _has_idle_bias(layer: Layer) -> bool:
     """Whether a layer's bias reaches nothing but a BatchNorm that subtracts it again."""
     name = _BIASED.get(layer.type)
@@ -501,6 +517,19 @@ def _scale_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
             patch += added
     where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
     return patch.fix(subject.file.path, f"put a Scale behind {where}", safe=False)
+
+
+def _shift_fix(subject: NetInPhase, layers: list[Layer]) -> Fix:
+    tree, net = subject.file.tree, subject.net.message
+    patch = Patch()
+    for layer in layers:
+        for message in (layer.message, *(entry[0] for entry in layer.variants())):
+            if "scale_param" in message:
+                patch += set_field(tree, message["scale_param"], "bias_term", True)
+            else:
+                patch += add_message(tree, net, message, "scale_param", (("bias_term", True),))
+    where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
+    return patch.fix(subject.file.path, f"write bias_term: true in {where}", safe=False)
 
 
 def _bias_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
