@@ -61,7 +61,7 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
     `other` is its signal with larger data, where neither is known: with those it must become bearable at least.
     """
     before = _risk(signal)
-    fillers = dying(signal)
+    fillers = dying(other or signal)
     if fillers:
         trial = Trial(fillers={param: filled_as(param, kind) for param, kind in fillers.items()})
         signal, other = tried(signal, trial), other and tried(other, trial)
