@@ -10,6 +10,13 @@ from click.testing import CliRunner
 
 from caffe_lint.check import Trouble
 from caffe_lint.cli import cli
+from caffe_lint.data_facts import read_facts
+from caffe_lint.engine import Files
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.signal.features import Trial
+from caffe_lint.signal.fillers import filled_as
+from caffe_lint.signal.setup import set_up
+from caffe_lint.signal.verdict import judge, judge_trial
 
 NET = """
 layer {{
@@ -119,3 +126,64 @@ def test_facts_that_are_no_json(folder: Path) -> None:
     (folder / "facts.json").write_text("{")
     with pytest.raises(Trouble, match="no JSON"):
         run(path, "--data-facts", str(folder / "facts.json"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "base_lr: 1e300 momentum: 0.9",
+        "base_lr: 0.01 momentum: 1",
+        "base_lr: 0.01 momentum: -3",
+        'base_lr: 0.01 type: "RMSProp" rms_decay: 7',
+        'base_lr: 0.01 type: "Adam" momentum2: 1e30 delta: 0',
+        'base_lr: 0.01 type: "AdaGrad" delta: 0',
+        "base_lr: 0.01 weight_decay: -1e38",
+        "base_lr: 0",
+    ],
+)
+def test_numbers_that_nobody_trains_with_are_judged_all_the_same(folder: Path, settings: str) -> None:
+    found = computed(written(folder, settings))
+    assert found["verdict"] in ("explodes", "stalls", "learns")
+
+
+def test_a_net_that_caffe_would_stop_at_is_not_judged(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.01")
+    net = folder / "net.prototxt"
+    net.write_text(net.read_text().replace('bottom: "ip2"', 'bottom: "ip3"'))
+    with pytest.raises(Trouble, match="no training net"):
+        run(path)
+
+
+def test_a_smaller_rate_can_be_tried_without_reading_again(folder: Path) -> None:
+    files = Files(caffe_schema(), "bvlc")
+    path = written(folder, "base_lr: 50 momentum: 0.9")
+    setup = set_up(files.get(path), files.get, read_facts(str(folder / "caffe-lint.data.json")))
+    assert setup is not None
+    signal, verdict = judge(setup)
+    tried, calmer = judge_trial(signal, Trial(rate=1e-3))
+    again = files.get(written(folder, "base_lr: 0.05 momentum: 0.9"))
+    assert verdict.word == "explodes"
+    assert calmer.word == "learns"
+    assert tried.forward is signal.forward
+    fresh = Files(caffe_schema(), "bvlc")
+    other = set_up(fresh.get(again.path), fresh.get, read_facts(str(folder / "caffe-lint.data.json")))
+    assert other is not None
+    assert judge(other)[1].p_explodes == pytest.approx(calmer.p_explodes)
+
+
+def test_other_loss_weights_fillers_and_data_can_be_tried(folder: Path) -> None:
+    files = Files(caffe_schema(), "bvlc")
+    path = written(folder, "base_lr: 0.05 momentum: 0.9", filler="")
+    setup = set_up(files.get(path), files.get, read_facts(str(folder / "caffe-lint.data.json")))
+    assert setup is not None
+    signal, verdict = judge(setup)
+    assert verdict.word == "stalls"
+    layers = {layer.name: layer for layer in setup.net.layers}
+    fillers = {layers[name].params[0]: filled_as(layers[name].params[0], "msra") for name in ("ip1", "ip2")}
+    filled, sound = judge_trial(signal, Trial(fillers=fillers))
+    assert sound.word == "learns"
+    heavier, _ = judge_trial(filled, Trial(loss_weights={layers["loss"]: 10.0}))
+    assert heavier.l2 == pytest.approx(10 * filled.l2)
+    larger, _ = judge_trial(filled, Trial(inputs={layers["data"]: 100.0}))
+    assert larger.forward.steps[0].tops[0].size == pytest.approx(30.0)
+    assert larger.forward.steps[0].tops[1].size == pytest.approx(4.5)

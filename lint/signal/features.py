@@ -86,7 +86,7 @@ def _signal(
     losses = [layer for layer, _, weight, _ in forward.loss_terms() if weight and layer.runs_backward]
     sharpness = _sharpness(solver, back, probe)
     updates = first_updates(solver, back.gradients, weights, l2)
-    rehearsal = rehearse(setup.circuit, setup.solver, solver, weights)
+    rehearsal = rehearse(setup.solver, solver, forward, back, weights)
     found = Signal(setup, solver, weights, forward, back, probe, l2, updates, losses, sharpness, rehearsal, {})
     found.features.update(_features(found))
     return found

@@ -53,7 +53,7 @@ def filled(param: Param) -> Weights:
         return Weights(mean * kept, max(0.0, square - mean * mean * kept * kept), size)
     if kind == "uniform":
         low, high = filler["min"], filler["max"]
-        mean, variance = (low + high) / 2, (high - low) ** 2 / 12
+        mean, variance = (low + high) / 2, (high - low) * (high - low) / 12
         size = abs(mean) if low * high >= 0 else (low * low + high * high) / (2 * (high - low))
         return Weights(mean, variance, size)
     norm = filler["variance_norm"]

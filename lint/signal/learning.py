@@ -111,15 +111,16 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
             else:
                 step *= stride
             moved = step * math.sqrt(layer.number)
-            common += moved / norm * (layer.common * grown) ** 2
-            own += moved / norm * (layer.own * grown) ** 2
+            common += moved * (layer.common * grown) * (layer.common * grown / norm)
+            own += moved * (layer.own * grown) * (layer.own * grown / norm)
             if layer.first:
                 decay = (
                     0.0 if solving.adaptive else solving.decay * layer.param.decay_mult * local * solving.gain * stride
                 )
-                layer.now = min(layer.now * math.exp(-min(decay, 50.0)) + moved, layer.now * _FASTEST)
+                layer.now = min(layer.now * math.exp(-min(max(decay, -50.0), 50.0)) + moved, layer.now * _FASTEST)
         before, drop = drop, (min(common, most) + own) / loss
         if drop > ENOUGH:
-            return sum(strides) / (seen + stride * (ENOUGH - before) / (drop - before))
+            needed = seen + stride * (ENOUGH - before) / (drop - before)
+            return sum(strides) / needed if needed > 0 else math.inf
         seen += stride
     return drop / ENOUGH

@@ -47,7 +47,7 @@ def limits(signal: Signal) -> Limits:
     if chance(EXPLODES, signal.features) <= SAFE:
         return Limits(signal.solving.rate or None, healthy_bound(signal), {})
     scale = _largest(lambda factor: is_safe(signal, Trial(rate=factor)))
-    rate = None if scale is None else signal.solving.rate * scale
+    rate = None if scale is None else float(f"{signal.solving.rate * scale:.6g}")
     return Limits(rate, _clip(signal), _weights(signal))
 
 

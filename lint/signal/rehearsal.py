@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .carriers import Gradient
 from .fillers import Weights
-from .passes import Back, Circuit, Pass
+from .passes import Back, Pass
 from .solving import Solving, clip_factor
 from .statistics import root
 
@@ -54,27 +54,29 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(
-    circuit: Circuit, solver: Message, solving: Solving, weights: Mapping[Param, Weights], steps: int = STEPS
+    solver: Message, solving: Solving, forward: Pass, back: Back, weights: Mapping[Param, Weights]
 ) -> Rehearsal:
-    """Rehearses the first steps of a training."""
+    """Rehearses the first steps of a training, of which the first passes are given."""
     current = dict(weights)
-    histories: dict[Param, History] = {}
+    histories = {param: History() for param in back.gradients}
     found: list[float] = []
     norms: list[float] = []
-    for step in range(min(steps, max(1, solving.max_iter or steps))):
-        forward = Pass(circuit, current)
-        loss = forward.loss
-        back = Back(forward)
-        l2 = back.l2
+    steps = min(STEPS, solving.max_iter) if solving.max_iter > 0 else STEPS
+    for step in range(steps):
+        if step:
+            forward = Pass(forward.circuit, current)
+            back = Back(forward)
+        loss, l2 = forward.loss, back.l2
         found.append(loss)
         norms.append(l2)
-        if not (math.isfinite(loss) and math.isfinite(l2)) or abs(loss) > TOO_LARGE or l2 > TOO_LARGE**2:
+        if not (abs(loss) <= TOO_LARGE and l2 <= TOO_LARGE * TOO_LARGE):
             return Rehearsal(found, norms, current, False)
+        if step + 1 == steps:
+            break
         rate = solving.rate_at(solver, step)
         factor = clip_factor(solving, l2) / solving.iter_size
         for param, gradient in back.gradients.items():
-            history = histories.setdefault(param, History())
-            current[param] = _updated(solving, param, gradient, current[param], history, rate, factor, step)
+            current[param] = _updated(solving, param, gradient, current[param], histories[param], rate, factor, step)
     return Rehearsal(found, norms, current, True)
 
 
@@ -83,46 +85,50 @@ def _updated(
     step: int,
 ) -> Weights:  # fmt: skip
     """A parameter after one step."""
+    mean, variance, _, pull, smooth = weight
     local = rate * abs(param.lr_mult)
     decay = solving.decay * param.decay_mult
-    deviation = root(weight.variance)
-    common = gradient.drift * factor + decay * weight.pull
-    own = root(max(0.0, gradient.square - gradient.drift**2)) * factor
-    square = (gradient.square) * factor * factor + (decay * deviation) ** 2
-    momentum = solving.momentum
-    if solving.type in ("SGD", "Nesterov") or not solving.adaptive:
-        before = history.common
-        history.common = momentum * before + local * common
-        move = history.common
-        if solving.type == "Nesterov":
-            move = (1 + momentum) * history.common - momentum * before
-        history.own = momentum * momentum * history.own + (local * own) ** 2
-        spread = history.own * (1 + momentum) / max(1 - momentum, 1e-3)  # steps that momentum strings together
+    drift = gradient.drift
+    common = drift * factor + decay * pull
+    own = root(gradient.square - drift * drift) * factor
+    if solving.adaptive:
+        square = gradient.square * factor * factor + decay * decay * variance
+        move, spread = _scaled_step(solving, history, local, common, own, square, step)
     else:
-        if solving.type == "AdaGrad":
-            history.square += square
-            scale = local / (math.sqrt(history.square) + solving.delta)
-        elif solving.type == "RMSProp":
-            history.square = solving.rms_decay * history.square + (1 - solving.rms_decay) * square
-            scale = local / (math.sqrt(history.square) + solving.delta)
-        elif solving.type == "Adam":
-            history.square = solving.momentum2 * history.square + (1 - solving.momentum2) * square
-            time = step + 1
-            correction = math.sqrt(1 - solving.momentum2**time) / max(1e-9, 1 - momentum**time)
-            scale = local * correction / (math.sqrt(history.square) + solving.delta)
-        else:
-            history.square = momentum * history.square + (1 - momentum) * square
-            scale = local * math.sqrt(solving.delta / (solving.delta + history.square))
-        if solving.type == "Adam":
-            history.common = momentum * history.common + (1 - momentum) * common
-            move = scale * history.common
-            history.own = momentum * history.own + (1 - momentum) * own
-            spread = (scale * history.own) ** 2
-        else:
-            move = scale * common
-            spread = (scale * own) ** 2
-    shrink = max(-1e6, 1 - local * decay) if not solving.adaptive else 1.0
-    variance = weight.variance * shrink * shrink + spread
-    pull = weight.pull - move
-    size = root(variance + weight.mean * weight.mean + pull * pull) * 0.8
-    return weight._replace(mean=weight.mean * shrink, variance=variance, pull=pull, size=size)
+        momentum, before = solving.momentum, history.common
+        history.common = move = momentum * before + local * common
+        if solving.type == "Nesterov":
+            move = (1 + momentum) * move - momentum * before
+        random = local * own
+        history.own = momentum * momentum * history.own + random * random
+        spread = history.own * (1 + momentum) / max(1 - momentum, 1e-3)  # steps that momentum strings together
+        shrink = max(-1e6, 1 - local * decay)
+        mean *= shrink
+        variance *= shrink * shrink
+    variance += spread
+    pull -= move
+    return Weights(mean, variance, root(variance + mean * mean + pull * pull) * 0.8, pull, smooth)
+
+
+def _scaled_step(
+    solving: Solving, history: History, local: float, common: float, own: float, square: float, step: int
+) -> tuple[float, float]:
+    """A step of a solver that scales gradients: of the common part, and the mean square of the other's."""
+    momentum, delta = solving.momentum, solving.delta
+    if solving.type == "AdaGrad":
+        history.square += square
+        scale = local / (root(history.square) + delta)
+    elif solving.type == "RMSProp":
+        history.square = solving.rms_decay * history.square + (1 - solving.rms_decay) * square
+        scale = local / (root(history.square) + delta)
+    elif solving.type == "Adam":
+        history.square = solving.momentum2 * history.square + (1 - solving.momentum2) * square
+        correction = root(1 - solving.momentum2 ** (step + 1)) / max(1e-9, 1 - momentum ** (step + 1))
+        scale = local * correction / (root(history.square) + delta)
+        history.common = common = momentum * history.common + (1 - momentum) * common
+        history.own = own = momentum * history.own + (1 - momentum) * own
+    else:
+        history.square = momentum * history.square + (1 - momentum) * square
+        scale = local * root(delta / (delta + history.square))
+    random = scale * own
+    return scale * common, random * random

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..graph import Param
     from ..proto.binder import Message
 
+_MOST_MOMENTUM = 0.9999
+_LEAST_DELTA = 1e-30  # a delta of 0 divides by nothing only where no gradient is
 ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta"})
 
 
@@ -81,16 +83,21 @@ def solving(solver: Message) -> Solving:
         solver["type"],
         rate,
         largest.value if largest is not None else rate,
-        solver["momentum"],
-        solver["momentum2"],
-        solver["rms_decay"],
-        solver["delta"],
-        solver["weight_decay"],
+        _within(solver["momentum"], 0.0, _MOST_MOMENTUM),
+        _within(solver["momentum2"], 0.0, 1.0),
+        _within(solver["rms_decay"], 0.0, 1.0),
+        _within(solver["delta"], _LEAST_DELTA, 1e30),
+        _within(solver["weight_decay"], -1e30, 1e30),
         solver["regularization_type"] == "L1",
         solver["clip_gradients"],
         max(1, solver["iter_size"]),
         solver["max_iter"],
     )
+
+
+def _within(value: float, low: float, high: float) -> float:
+    """A number between bounds; nothing can be computed with what solvers have beyond them."""
+    return min(value, high) if value >= low else low
 
 
 def clip_factor(solving: Solving, l2: float) -> float:
