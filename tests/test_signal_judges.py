@@ -38,9 +38,9 @@ def test_the_verdict_on_families_left_out() -> None:
     explodes, stalls = (
         {name: float(value) for name, value in re.findall(r"(accuracy|AUC) ([\d.]+)", line)} for line in ours
     )
-    assert explodes["AUC"] >= 0.95
+    assert explodes["AUC"] >= 0.96
     assert explodes["accuracy"] >= 0.91
-    assert stalls["AUC"] >= 0.92
+    assert stalls["AUC"] >= 0.93
 
 
 def test_repairs() -> None:
