@@ -21,7 +21,7 @@ FAMILIES = {
     "S": "solver and schedule",
     "G": "gradients and numerical stability",
     "D": "data and inputs",
-    "P": "portability and legacy",
+    "P": "portability, legacy, and suppressions",
     "T": "findings from training logs",
 }
 
