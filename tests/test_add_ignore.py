@@ -44,13 +44,19 @@ def test_every_finding_of_a_page_can_be_suppressed(rule: Rule) -> None:
 
 
 def test_at_the_end_of_the_line_and_before_a_layer() -> None:
-    text = BAD_NET.replace("axis: 7 ", "axis: 7 num_putout: 3 ").replace('name: "ip2"', 'name: "ip1"')
+    text = BAD_NET.replace('name: "ip2"', 'name: "ip1"')
     assert ignored({"net.prototxt": text})["net.prototxt"] == text.replace(
-        "axis: 7 num_putout: 3 }", "axis: 7 num_putout: 3 }  # caffe-lint: ignore[E110, E206]"
+        "axis: 7 }", "axis: 7 }  # caffe-lint: ignore[E206]"
     ).replace("num_output: 0 }", "num_output: 0 }  # caffe-lint: ignore[E208]").replace(
         'layer {\n  name: "ip1"\n  type: "InnerProduct"\n  bottom: "data"\n  top: "ip2"',
         '# caffe-lint: ignore[N301]\nlayer {\n  name: "ip1"\n  type: "InnerProduct"\n  bottom: "data"\n  top: "ip2"',
     )
+
+
+def test_several_of_one_line_share_a_comment() -> None:
+    text = BAD_NET.replace("axis: 7 }\n}\n", "axis: 7 } } ").replace("\n  ", " ").replace("\n}", " }")
+    written = ignored({"net.prototxt": text})["net.prototxt"]
+    assert written == text.removesuffix("\n") + "  # caffe-lint: ignore[E206, E208]\n"
 
 
 def test_line_ends_stay_as_they_are() -> None:
