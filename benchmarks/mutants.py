@@ -182,7 +182,7 @@ def main() -> int:
         return 2
     wanted = tuple(options.rule.split(","))
     chosen: dict[str, list[Planter]] = defaultdict(list)
-    for planter in sorted(PLANTERS):
+    for planter in sorted(PLANTERS, key=lambda planter: planter.code):
         if planter.code.startswith(wanted):
             chosen[planter.code].append(planter)
     sound = sound_units(options.corpus, random.Random(options.seed))

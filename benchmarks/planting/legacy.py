@@ -36,3 +36,50 @@ def type_as_enum(case: Case) -> bytes:
     case.need("solver_type" not in case.message)
     source = case.drop(case.message, "type") if "type" in case.message else case.source
     return source + b"\nsolver_type: " + case.pick([b"SGD", b"NESTEROV", b"ADAM"]) + b"\n"
+
+
+@plants("P301", "net")
+def truth_with_a_capital(case: Case) -> bytes:
+    _, value = case.pick((f, v) for f, v in case.scalars() if v.text in (b"true", b"false"))
+    return case.rewrite(value, value.text.title())
+
+
+@plants("P302", "text")
+def minus_apart(case: Case) -> bytes:
+    _, value = case.pick(case.numbers("base_lr", "momentum", "value", "std", "lr_mult", "scale", "mean_value"))
+    return case.put(value.start, value.start, "- ")
+
+
+@plants("P302", "text")
+def comment_of_another_encoding(case: Case) -> bytes:
+    return case.source + b"# " + case.pick([b"Gr\xfc\xdfe", b"\xc4\xe3\xba\xc3"]) + b"\n"
+
+
+@plants("P303", "text", select=("P303",))
+def path_of_this_disk(case: Case) -> bytes:
+    _, value = case.pick(case.strings("source", "net", "snapshot_prefix", "mean_file"))
+    case.need(value.text[1:2] != b"/")
+    return case.rewrite(value, b'"' + case.pick([b"/data/", b"/home/me/", b"D:/"]) + value.text[1:-1] + b'"')
+
+
+@plants("P304", "text", select=("P304",))
+def ends_of_lines(case: Case) -> bytes:
+    case.need(b"\r" not in case.source)
+    return case.source.replace(b"\n", b"\r\n", case.pick([-1, 3]))
+
+
+@plants("P305", "text", select=("P305",))
+def tabs_among_spaces(case: Case) -> bytes:
+    case.need(b"\n\t" not in case.source and b"\n  " in case.source)
+    return case.source.replace(b"\n  ", b"\n\t", 1)
+
+
+@plants("P902", "text")
+def suppression_misspelt(case: Case) -> bytes:
+    text = case.pick([b"# caffe-lint: ingore[S110]", b"# caffe-lint: ignore", b"# caffe-lint: ignore[Z999]", b"# caffe-lint: disable=G101"])
+    return text + b"\n" + case.source
+
+
+@plants("P901", "text")
+def suppression_of_nothing(case: Case) -> bytes:
+    return case.pick([b"# caffe-lint: file-ignore[E105]", b"# caffe-lint: file-ignore[byte-order-mark]"]) + b"\n" + case.source

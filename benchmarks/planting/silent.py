@@ -444,3 +444,119 @@ def statistics_of_the_batch(case: Case) -> bytes:
     case.need(case.net.phase == "TEST" and b"use_global_stats" not in case.source)
     layer = case.pick(layer for layer in case.layers("BatchNorm"))
     return case.within(layer, "batch_norm_param", "use_global_stats: false")
+
+
+@plants("N501", "train")
+def scale_lost(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in _learning(case, "Scale")
+        if layer.in_place and layer.bottoms[0].producer and layer.bottoms[0].producer.type == "BatchNorm"
+    )  # fmt: skip
+    return case.put(layer.entry[2].start, layer.entry[2].end, "")
+
+
+@plants("N502", "train")
+def bias_before_batch_norm(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in _learning(case, "Convolution", "InnerProduct")
+        if settings_of(layer).get("bias_term") is False and len(layer.tops[0].consumers) == 1
+        and layer.tops[0].consumers[0].type == "BatchNorm"
+        and "use_global_stats" not in layer.tops[0].consumers[0].message["batch_norm_param"]
+    )  # fmt: skip
+    return case.set(settings_of(layer), "bias_term", True)
+
+
+@plants("N504", "train")
+def upsampling_without_weights(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in _learning(case, "Deconvolution")
+        if "weight_filler" in settings_of(layer) and any(n > 1 for n in settings_of(layer)["stride"])
+    )  # fmt: skip
+    return case.drop(settings_of(layer), "weight_filler")
+
+
+@plants("N601", "train")
+def one_class(case: Case) -> bytes:
+    loss = case.pick(layer for layer in _learning(case, "SoftmaxWithLoss") if layer.bottoms[0].producer)
+    producer = loss.bottoms[0].producer
+    case.need(producer in case.layers("InnerProduct", "Convolution"))
+    assert producer is not None
+    case.need(not any(other.type in ("Slice", "Reshape") for other in loss.bottoms[0].consumers))
+    return case.set(settings_of(producer), "num_output", 1)
+
+
+@plants("N701", "train")
+def bias_still_learns(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in _learning(case, "Convolution", "InnerProduct")
+        if len(layer.params) == 2 and "param" not in layer.message
+    )  # fmt: skip
+    return case.inside(layer.message, case.pick(["param { lr_mult: 0 }", "param { lr_mult: 0 decay_mult: 0 }"]))
+
+
+@plants("N702", "train")
+def frozen_before_batch_norm(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in _learning(case, "Convolution")
+        if "param" not in layer.message and len(layer.tops[0].consumers) == 1
+        and layer.tops[0].consumers[0].type == "BatchNorm"
+        and "use_global_stats" not in layer.tops[0].consumers[0].message["batch_norm_param"]
+        and all(reader.type != "Scale" for reader in layer.tops[0].consumers[0].tops[0].consumers)
+    )  # fmt: skip
+    return case.inside(layer.message, "param { lr_mult: 0 } param { lr_mult: 0 }")
+
+
+@plants("N703", "train")
+def cut_in_the_middle(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in _learning(case, "Convolution", "InnerProduct", "Pooling", "ReLU")
+        if len(layer.bottoms) == 1 and layer.gradient_bottoms[0] and "propagate_down" not in layer.message
+        and len(layer.bottoms[0].consumers) == 1
+    )  # fmt: skip
+    chain = [*layer.upstream()]
+    case.need(all(len(top.consumers) <= 1 for other in chain for top in other.tops) and any(other.params for other in chain))
+    return case.inside(layer.message, "propagate_down: false")
+
+
+@plants("N704", "train")
+def activation_lost(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in _learning(case, "ReLU", "Sigmoid", "TanH")
+        if layer.in_place and layer.bottoms[0].producer and layer.bottoms[0].producer.type == "InnerProduct"
+        and len(layer.tops[0].consumers) == 1
+        and layer.tops[0].consumers[0].type in ("InnerProduct", "Dropout")
+    )  # fmt: skip
+    producer = layer.bottoms[0].producer
+    assert producer is not None
+    after = [other for other in layer.downstream() if other.type == "InnerProduct"]
+    case.need(after and settings_of(after[0])["num_output"] <= settings_of(producer)["num_output"])
+    return case.put(layer.entry[2].start, layer.entry[2].end, "")
+
+
+@plants("N705", "net")
+def windows_far_apart(case: Case) -> bytes:
+    layer = case.pick(layer for layer in case.layers("Pooling") if (layer.message["pooling_param"].get("kernel_size") or 0) > 1)
+    kernel = layer.message["pooling_param"]["kernel_size"]
+    return case.set(layer.message["pooling_param"], "stride", kernel + case.chance.randrange(1, 3))
+
+
+@plants("D116", "net")
+def lmdb_by_default(case: Case) -> bytes:
+    layer = case.pick(layer for layer in case.layers("Data") if b"lmdb" in layer.message["data_param"]["source"].encode())
+    return case.drop(layer.message["data_param"], "backend")
+
+
+@plants("D121", "net")
+def mean_of_another_unit(case: Case) -> bytes:
+    layer = case.pick(layer for layer in case.layers("Data", "ImageData") if "transform_param" not in layer.message)
+    mean = case.pick(["mean_value: 0.485 mean_value: 0.456 mean_value: 0.406", "mean_value: 0.5"])
+    return case.inside(layer.message, f"transform_param {{ scale: 0.00390625 {mean} }}")
+
+
+@plants("G111", "train")
+def logarithm_of_what_is_cut(case: Case) -> bytes:
+    layer = case.pick(layer for layer in _learning(case, "ReLU") if layer.tops[0].consumers)
+    text = case.pick(['type: "Log"', 'type: "Power" power_param { power: -1 }', 'type: "Power" power_param { power: -0.5 }'])
+    reader = layer.tops[0].consumers[0]
+    case.need(reader in case.layers() and len(reader.tops) == 1 and not reader.in_place)
+    return _between(case, layer.tops[0], reader, text)

@@ -321,3 +321,89 @@ def decay_that_grows(case: Case) -> bytes:
         "type",
         "solver_type",
     )
+
+
+@plants("E122", "solver")
+def one_of_several_nets(case: Case) -> bytes:
+    case.need("net" in case.message and case.unit.root)
+    folders: dict[str, list[str]] = {}
+    for folder, _, files in os.walk(str(case.unit.root)):
+        for name in files:
+            folders.setdefault(name, []).append(folder)
+    here = os.path.dirname(case.file.path)
+    several = [
+        name
+        for name, places in folders.items()
+        if name.endswith("train_val.prototxt") and len(places) > 1 and not any(here.startswith(place) for place in places)
+    ]
+    return case.set(case.message, "net", "/scratch/somewhere/else/" + case.pick(several))
+
+
+@plants("S128", "solver")
+def rate_that_ends(case: Case) -> bytes:
+    policy = case.pick(
+        [
+            'lr_policy: "step"\ngamma: 0\nstepsize: 100',
+            'lr_policy: "exp"\ngamma: 0.5',
+            'lr_policy: "exp"\ngamma: 1.5',
+            'lr_policy: "multistep"\ngamma: 0\nstepvalue: 50',
+            'lr_policy: "step"\ngamma: 1e-9\nstepsize: 20',
+        ]
+    )
+    return _with(case, f"base_lr: 0.001\n{policy}\nmax_iter: 5000", "base_lr", "max_iter", *_SCHEDULE)
+
+
+@plants("S129", "solver")
+def rate_that_grows(case: Case) -> bytes:
+    policy = case.pick(['"step"\ngamma: 10\nstepsize: 400', '"multistep"\ngamma: 2\nstepvalue: 300', '"exp"\ngamma: 1.001'])
+    return _with(case, f"lr_policy: {policy}\nmax_iter: 1000", "max_iter", *_SCHEDULE)
+
+
+@plants("S141", "solver")
+def nothing_kept(case: Case) -> bytes:
+    text = case.pick(
+        [
+            "snapshot_after_train: false\nsnapshot: 0",
+            "snapshot_after_train: false",
+            "snapshot: 100000\nmax_iter: 99999",
+            "snapshot_after_train: false\nsnapshot: 70000\nmax_iter: 50000",
+        ]
+    )
+    return _with(case, text, "snapshot", "snapshot_after_train", *(["max_iter"] if "max_iter" in text else []))
+
+
+@plants("S142", "solver")
+def nothing_shown(case: Case) -> bytes:
+    case.need("debug_info" not in case.message)
+    return _with(case, case.pick(["display: 0", "display: 5000\nmax_iter: 4000"]), "display", "max_iter")
+
+
+@plants("S143", "solver")
+def debugging_for_ever(case: Case) -> bytes:
+    text = case.pick(["display: 1\nmax_iter: 5000", "display: 20\nmax_iter: 100000"])
+    return _with(case, f"debug_info: true\n{text}", "debug_info", "display", "max_iter")
+
+
+@plants("S144", "solver")
+def decay_of_another_size(case: Case) -> bytes:
+    case.need(case.message.get("type", "SGD") == "SGD" and "solver_type" not in case.message)
+    text = case.pick(["weight_decay: 0.5", "weight_decay: 0.1", "weight_decay: 5"])
+    return _with(case, f"base_lr: 0.001\n{text}", "weight_decay", "base_lr", "regularization_type")
+
+
+@plants("S145", "solver", select=("S145",))
+def graphics_card(case: Case) -> bytes:
+    return _with(case, "solver_mode: " + case.pick(["GPU", "1"]), "solver_mode")
+
+
+@plants("G101", "solver")
+def bound_taken_out(case: Case) -> bytes:
+    return _with(case, case.pick(["", "clip_gradients: -1", "clip_gradients: 0"]), "clip_gradients")
+
+
+@plants("G102", "solver")
+def rate_too_high(case: Case) -> bytes:
+    losses = case.job.train.net.losses if case.job.train is not None else []
+    case.need(losses and all(loss.layer.type == "SoftmaxWithLoss" for loss in losses))
+    case.need(case.message.get("type", "SGD") == "SGD" and "solver_type" not in case.message)
+    return _with(case, "base_lr: " + case.pick(["100", "20", "1000"]), "base_lr")
