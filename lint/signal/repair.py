@@ -28,10 +28,11 @@ TARGET = 0.05  # the chance to explode that a repair has to come down to
 SOUND = 0.02  # and without a margin, where the weight of the guilty loss is all that changes
 MARGIN, STILL = 10.0, 0.08  # and the chance at so many times the rate: curvature grows while a training learns
 BEARABLE = 0.25  # and with data that are larger than those it is judged by
-BOUNDS = (100.0, 35.0, 10.0, 5.0, 1.0)  # of one pass, tried from the loosest
+BOUNDS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5)  # of one pass, tried from the loosest
 NOTHING_LEFT = 1e-2  # the size of a layer's top from which on it counts as dead
 RECOVERED = 0.1  # and of one behind it, from which on it does not
 TINY = 0.2  # and of its weights, beside those that would keep values at their size
+STEP = 0.05  # of 41 trainings held to between 0.1 % and this, 39 learnt; see docs/signal.md
 LOOSE = 3.0  # times the norm of the first gradients
 DECADES = 7  # by how many the rate may be lowered
 
@@ -75,7 +76,7 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
             return Repair(fillers, weights, None if present else healthy_bound(lighter), 1.0, before, _risk(lighter))
     best: Repair | None = None
     for decade in range(DECADES + 1):
-        for clip in _bounds(lighter):
+        for clip in _bounds(lighter, 10.0**-decade):
             trial = Trial(rate=10.0**-decade, clip=clip)
             after = risk(lighter, trial)
             found = Repair(fillers, weights, clip, trial.rate, before, after)
@@ -124,20 +125,39 @@ def _risk(signal: Signal) -> float:
     return chance(EXPLODES, signal.features)
 
 
-def _bounds(signal: Signal) -> Iterator[float | None]:
-    """The bounds to try, from the loosest, beginning with the present one (None).
+def _bounds(signal: Signal, scale: float) -> Iterator[float | None]:
+    """The bounds to try at a rate `scale` times as high, from the loosest, beginning with the present one (None).
 
-    None is far over the gradients of the start: what grows beyond them is what is to be held.
+    None is far over the gradients of the start: what grows beyond them is what is to be held. And none lets a step
+    carry the weights too far (`longest_step`), so that there may be none at this rate.
     """
     present = signal.solving.clip
     passes = signal.solving.iter_size
-    largest = max(BOUNDS[-1], LOOSE * signal.l2) * passes
+    largest = min(max(BOUNDS[-1], LOOSE * signal.l2) * passes, longest_step(signal, scale))
     if 0 < present <= largest:
         yield None
     for each in BOUNDS:
         bound = each * passes
         if bound <= largest and not 0 < present <= bound:
             yield bound
+
+
+def longest_step(signal: Signal, scale: float = 1.0) -> float:
+    """The norm of gradients at which momentum carries the weights on by `STEP` of their size, each iteration.
+
+    Their size is that of weights that keep values as large as they are, whatever those are that the fillers make:
+    the variance of each is 1 over fan-in, so that the squares of a layer's add up to its number of outputs. Infinite
+    for solvers whose steps do not grow with gradients, which no bound makes shorter.
+    """
+    solving = signal.solving
+    if solving.adaptive:
+        return math.inf
+    outputs = sum(layer.params[0].shape[0] or 0 for layer in signal.setup.net.layers if _has_weights(layer))
+    return STEP * (1 - solving.momentum) * math.sqrt(outputs) / (solving.largest * scale) * solving.iter_size
+
+
+def _has_weights(layer: Layer) -> bool:
+    return bool(layer.params) and layer.runs_backward and len(layer.params[0].shape or ()) > 1
 
 
 def _lighter(signal: Signal) -> Iterator[dict[Layer, float]]:
