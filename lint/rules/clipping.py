@@ -183,7 +183,7 @@ def _computed(job: Job, computed: Stability, state: str, value: float) -> Hit:
     return Hit(
         job.solver.file,
         _place(solver),
-        f"{state}, and this training is likely to explode ({repair.before:.0%}): {norm}",
+        f"{state}, and this training {repair.outlook}: {norm}",
         f"{with_it}, the computed chance to explode is {repair.after:.0%}.",
         severity=severity,
         fix=fix,

@@ -148,11 +148,11 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     `solver.prototxt`:
 
         net: "net.prototxt"
-        base_lr: 0.1
+        base_lr: 0.01
         lr_policy: "fixed"
         max_iter: 10000
         momentum: 0.9
-        clip_gradients: 1
+        clip_gradients: 2
         snapshot_prefix: "lenet"
 
     Where the signal is computed, the fix divides the rate by the smallest power of ten with which the training is safe,
@@ -229,7 +229,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
     return Hit(
         job.solver.file,
         solver.span(rate.field, rate.position),
-        f"at a learning rate of {rate.value:g}{when} this training is likely to explode ({repair.before:.0%})",
+        f"at a learning rate of {rate.value:g}{when} this training {repair.outlook}",
         f"Computed: {because}. {with_it} the chance is {repair.after:.0%}.",
         severity=computed.severity,
         fix=fix,

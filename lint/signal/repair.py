@@ -55,6 +55,11 @@ class Repair(NamedTuple):
         """Whether it brings the training into the safe region."""
         return self.after <= TARGET
 
+    @property
+    def outlook(self) -> str:
+        """What is said of the training as it is."""
+        return f"{'is likely to' if self.before >= 0.5 else 'may'} explode ({self.before:.0%})"
+
 
 def repair(signal: Signal, other: Signal | None = None) -> Repair:
     """The repair of a training that is judged to explode.
