@@ -167,7 +167,11 @@ def _matrix(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
     for problem in net.net.problems:
         if problem.kind == "infogain-matrix" and problem.layer is layer:
             span = problem.start, problem.end
-            yield Hit(net.file, span, problem.message, "Caffe stops when it builds the net.", severity="error")
+            reason = (
+                "Caffe stops when it builds the net. Name a file with K x K numbers for K classes as "
+                "infogain_loss_param.source; with 1 on the diagonal and 0 elsewhere it is SoftmaxWithLoss."
+            )
+            yield Hit(net.file, span, problem.message, reason, severity="error")
 
 
 def _labels_as_matrix(layer: Layer) -> str:
