@@ -45,7 +45,7 @@ def predicted(setup: Setup) -> dict[Key, float]:
     ):
         for row in rows:
             what = ("param", str(row.param)) if row.param is not None else (kind, row.blob or "")
-            lines[(direction, row.layer, *what)] = row.mean_abs
+            lines[direction, row.layer, what[0], what[1]] = row.mean_abs
     return lines
 
 

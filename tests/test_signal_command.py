@@ -187,3 +187,17 @@ def test_other_loss_weights_fillers_and_data_can_be_tried(folder: Path) -> None:
     larger, _ = judge_trial(filled, Trial(inputs={layers["data"]: 100.0}))
     assert larger.forward.steps[0].tops[0].size == pytest.approx(30.0)
     assert larger.forward.steps[0].tops[1].size == pytest.approx(4.5)
+
+
+def test_small_first_weights_wake_up_steeper(folder: Path) -> None:
+    facts = read_facts(str(folder / "caffe-lint.data.json"))
+    found = {}
+    for name, filler in (("small", 'weight_filler { type: "gaussian" std: 0.001 }'), ("sound", MSRA)):
+        files = Files(caffe_schema(), "bvlc")
+        path = written(folder, "base_lr: 0.5 momentum: 0.9", filler=filler)
+        setup = set_up(files.get(path), files.get, facts)
+        assert setup is not None
+        found[name] = judge(setup)[0]
+    assert found["small"].sharpness < found["sound"].sharpness
+    assert found["small"].features["waking"] > 1
+    assert found["sound"].features["waking"] < 0.5

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from caffe_lint.signal.statistics import gaussian, gaussian_size, mapped, rectified, scaled
+from caffe_lint.signal.linear import inside
+from caffe_lint.signal.statistics import beside, gaussian, gaussian_size, mapped, rectified, scaled
 from caffe_lint.signal.windows import maximum
 
 
@@ -46,3 +47,22 @@ def test_a_shift_of_bounded_values_keeps_to_the_bounds() -> None:
     found = scaled(pixels, 1.0, -110.0)
     assert (found.low, found.high) == (-110.0, 145.0)
     assert 80 < found.size < 110
+
+
+@pytest.mark.parametrize("pad", [0, 1, 3, 9])
+@pytest.mark.parametrize("stride", [1, 2, 5])
+@pytest.mark.parametrize("kernel", [1, 3, 7])
+def test_the_part_of_a_windows_taps_that_lie_on_the_image(kernel: int, stride: int, pad: int) -> None:
+    size = 12
+    out = (size + 2 * pad - kernel) // stride + 1
+    taps = [start * stride - pad + tap for start in range(out) for tap in range(kernel)]
+    on_image = sum(0 <= place < size for place in taps)
+    assert inside(size, out, kernel, stride, pad) == pytest.approx(on_image / len(taps))
+
+
+def test_blobs_beside_each_other_are_told_apart_for_a_normalisation() -> None:
+    small, large = (gaussian(0.0, square, 0.0, 0.0, 0.0, 1.0) for square in (1.0, 9.0))
+    found = beside([small, large], [1, 3])
+    assert found.square == pytest.approx(7.0)
+    assert [(share, part.square) for share, part in found.parts] == [(0.25, 1.0), (0.75, 9.0)]
+    assert beside([found, small], [1, 1]).parts[0][1].parts == ()
