@@ -25,6 +25,7 @@ from caffe_lint.data_facts import DataFacts, read_facts
 from caffe_lint.engine import Files, Unit, fix_unit
 from caffe_lint.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.signal.repair import STEP, longest_step
 from caffe_lint.signal.solving import ADAPTIVE
 from caffe_lint.signal.stability import Stability
 
@@ -37,6 +38,7 @@ CHANGES: dict[str, tuple[float, float, float]] = {
     "clip1_lr_10": (0.1, 1, 1),
     "weight_10": (1, 0.1, math.inf),
 }
+STEPS = (0.0003, 0.001, 0.003, 0.01, 0.05, 0.1, 0.3, 1.0, 10.0, math.inf)
 STRONGER = 100.0  # how many times stronger than needed is too strong
 
 
@@ -190,6 +192,26 @@ def printed_norm(truth: dict[str, Any], stability: Stability) -> float | None:
     return math.sqrt(total)
 
 
+def steps(root: Path, facts: DataFacts) -> None:
+    """How far bounds let a step carry the weights, and how often trainings that exploded then learnt (`repair.STEP`)."""
+    with open(root / "rescues.tsv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    found: dict[float, list[bool]] = {limit: [] for limit in STEPS}
+    for row in rows:
+        job, _ = read_job(root / "dev" / row["setup"], {}, facts)
+        assert job.stability is not None
+        signal = job.stability.signal
+        if signal.solving.adaptive:
+            continue
+        for name, (scale, _, clip) in CHANGES.items():
+            if clip < math.inf:
+                part = STEP * clip / longest_step(signal, scale)
+                found[next(limit for limit in STEPS if part <= limit)].append(row[name].startswith("learns"))
+    print("how far clip1, clip10 and clip1_lr_10 let a step carry the weights, as a part of their size: how many learnt")
+    for limit, learnt in found.items():
+        print(f"  up to {limit:<8g} {sum(learnt):3d} of {len(learnt)}")
+
+
 def print_counts(count: Counter[str], number: int) -> None:
     """Counts with their shares."""
     for name, times in sorted(count.items()):
@@ -206,6 +228,7 @@ def main() -> None:
     facts = read_facts(str(root / "data.json"))
     exploded(root, facts, "-v" in sys.argv)
     sound(root, facts, "-v" in sys.argv)
+    steps(root, facts)
 
 
 if __name__ == "__main__":
