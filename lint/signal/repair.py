@@ -157,12 +157,9 @@ def longest_step(signal: Signal, scale: float = 1.0) -> float:
     solving = signal.solving
     if solving.adaptive:
         return math.inf
-    outputs = sum(layer.params[0].shape[0] or 0 for layer in signal.setup.net.layers if _has_weights(layer))
+    shapes = [layer.params[0].shape or () for layer in signal.setup.net.layers if layer.params and layer.runs_backward]
+    outputs = sum(shape[0] or 0 for shape in shapes if len(shape) > 1)
     return STEP * (1 - solving.momentum) * math.sqrt(outputs) / (solving.largest * scale) * solving.iter_size
-
-
-def _has_weights(layer: Layer) -> bool:
-    return bool(layer.params) and layer.runs_backward and len(layer.params[0].shape or ()) > 1
 
 
 def _lighter(signal: Signal) -> Iterator[dict[Layer, float]]:
