@@ -555,7 +555,15 @@ def mean_of_another_unit(case: Case) -> bytes:
 
 @plants("G111", "train")
 def logarithm_of_what_is_cut(case: Case) -> bytes:
-    layer = case.pick(layer for layer in _learning(case, "ReLU") if layer.tops[0].consumers)
+    layer = case.pick(
+        layer
+        for layer in _learning(case, "ReLU")
+        if layer.tops[0].consumers and "negative_slope" not in layer.message["relu_param"]
+    )
+    before = layer.bottoms[0].producer  # weights that are loaded may be anything
+    case.need(before in case.layers("Convolution", "InnerProduct"))
+    assert before is not None
+    case.need("weight_filler" in settings_of(before))
     text = case.pick(['type: "Log"', 'type: "Power" power_param { power: -1 }', 'type: "Power" power_param { power: -0.5 }'])
     reader = layer.tops[0].consumers[0]
     case.need(reader in case.layers() and len(reader.tops) == 1 and not reader.in_place)
