@@ -127,10 +127,13 @@ def _repairs_mean_what_was_read(judge: Protoc, text: bytes, type_name: str) -> b
     reading = read(text, type_name)
     if not reading.problems or not all(problem.repair for problem in reading.problems):
         return False
-    edits = {Edit(*edit) for problem in reading.problems for edit in problem.repair or ()}
-    repaired = edited(text, edits)
-    again = read(repaired, type_name)
-    assert again.problems == [], (text, repaired)
+    repaired, again = text, reading
+    while again.problems:  # of two repairs at one place, the second comes in the next round
+        edits = {edit[0]: Edit(*edit) for problem in again.problems for edit in problem.repair or ()}
+        assert edits, (text, repaired)
+        repaired = edited(repaired, edits.values())
+        again = read(repaired, type_name)
+        assert len(again.problems) < len(reading.problems), (text, repaired)
     assert plain(again.bound.message) == plain(reading.bound.message), (text, repaired)
     assert judge.encode(repaired, type_name, again.bound.dialect)[0] is not None, (text, repaired)
     return True

@@ -13,14 +13,14 @@ from ..schedule import largest_rate
 from ..written import is_whole
 
 
-@rule("S141", "snapshot-never", subject="solver", severity="warning", fixes="unsafe")
+@rule("S141", "snapshot-never", subject="solver", severity="advice", fixes="unsafe")
 def snapshot_never(solver: SolverFile) -> Iterator[Hit]:
     """What is learnt is not saved, or only at the very end.
 
     ## What it finds
 
     - `snapshot_after_train: false` with a `snapshot` that is 0, missing, or larger than `max_iter`: nothing is saved,
-    - a `snapshot` larger than `max_iter`: it is never reached, and the end alone is saved (an advice).
+    - a `snapshot` larger than `max_iter`: it is never reached, and the end alone is saved.
 
     ## Why it hurts
 
