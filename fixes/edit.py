@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block
 
 

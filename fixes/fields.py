@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..proto.binder import Message, plain_value
+from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, Scalar, Tree
 from .edit import Change, Edit, Fix, Insertion
 

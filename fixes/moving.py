@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, ListValue, Scalar, Tree
 from .edit import Edit
 from .fields import eol, indent_at, indent_unit, separator, shares_line

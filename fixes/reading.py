@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..proto.binder import Bound, Message, bind, plain
+from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, Field, Problem, Tree

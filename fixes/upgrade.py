@@ -8,9 +8,10 @@ bytes. Source: src/caffe/util/upgrade_proto.cpp.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..proto.binder import Entry, Message, float_value, plain, unescape
+from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema
 from ..proto.tree import Block, Field, Scalar, Tree
 from ..proto.upgrade import SOLVER_TYPES, Upgraded

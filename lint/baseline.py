@@ -14,9 +14,9 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from .findings import Finding
+from .proto.named_tuple import NamedTuple
 from .proto.parser import parse
 from .proto.tree import Block, Field, Scalar, fields_at
 

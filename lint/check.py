@@ -9,12 +9,13 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .config import ConfigError
 from .engine import Files, Unit, UnitResult, find_units, run_units
 from .findings import Finding
 from .in_force import CommandLine, SettingsOfPaths
+from .proto.named_tuple import NamedTuple
 from .report import Summary, counted, render, summary_line
 
 if TYPE_CHECKING:

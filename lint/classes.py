@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from .graph import Blob, Layer, Net
 from .proto.binder import Message
+from .proto.named_tuple import NamedTuple
 
 # The field that holds the axis of classes, for the layers that compare scores with labels of classes.
 _AXIS_OF = {

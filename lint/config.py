@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from . import plugins
 from .proto.binder import nearest_name
+from .proto.named_tuple import NamedTuple
 from .rule import RULES, all_rules, matching, rules_of_files
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from . import plugins
 from .config import PRESETS, ConfigError, Settings, check_selectors, did_you_mean
 from .findings import SEVERITIES
+from .proto.named_tuple import NamedTuple
 from .rule import Option, all_rules, matching
 
 if TYPE_CHECKING:

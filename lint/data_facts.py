@@ -13,9 +13,10 @@ stand beside: `looked_at` (how many items the numbers rest on), `date`, `label_c
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .config import find_facts as find_facts
+from .proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from . import plugins
 from .config import Settings
@@ -16,6 +16,7 @@ from .findings import Finding
 from .fixes.apply import FixRejected, edited, select, verify
 from .fixes.edit import Fix
 from .job import Job, NetInPhase, Nets, SolverFile
+from .proto.named_tuple import NamedTuple
 from .proto.schema import Schema
 from .rules_on import RulesOfPaths
 from .sources import SourceFile, Unreadable, find_files, net_references, read_source

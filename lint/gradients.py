@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .layers.layer_type import is_in
+from .proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from .graph import Blob, Net, NetProblem

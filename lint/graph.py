@@ -6,10 +6,11 @@ A net is made by `net.build` and not changed afterwards.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .gradients import Backward, backward, backward_problems
 from .proto.binder import Entry, Message
+from .proto.named_tuple import NamedTuple
 from .proto.tree import Field
 from .proto.upgrade import Upgraded
 from .shapes import Shape, count, describe

@@ -6,9 +6,10 @@ Source: sgd_solver.cpp and solvers/*.cpp; filler.hpp; the LayerSetUp functions o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .proto.binder import Message
+from .proto.named_tuple import NamedTuple
 from .schedule import POLICIES
 from .solver_types import SOLVER_TYPES
 

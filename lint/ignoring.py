@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import NamedTuple
 
 from .fixes.apply import FixRejected, edited, verify
 from .fixes.edit import Edit
 from .fixes.fields import eol
+from .proto.named_tuple import NamedTuple
 from .proto.tree import Block, Field, fields_at
 from .sources import SourceFile
 from .suppressions import Suppression

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .config import PRESETS, ConfigError, Settings, check_selectors, find_config, find_facts
+from .proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from .baseline import Baseline

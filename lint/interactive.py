@@ -6,7 +6,7 @@ Nothing is written before the end. Ctrl-C writes nothing at all; to leave with w
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from .check import complain, print_text
 from .config import Settings
@@ -15,6 +15,7 @@ from .findings import Finding
 from .fixes.apply import FixRejected, edited
 from .fixes.edit import Fix
 from .ignoring import Known, write_suppressions
+from .proto.named_tuple import NamedTuple
 from .report import counted, diff, full
 from .report.colours import paint
 

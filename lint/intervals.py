@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .data_facts import tops_facts
+from .proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from .graph import Blob, Layer, Net

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .deploy import deploy_beside
 from .net import Net, build
 from .phases import TEST, NetState, file_state, phases_of, solver_state
 from .proto.binder import Message
+from .proto.named_tuple import NamedTuple
 from .proto.upgrade import Upgraded, upgrade, upgrade_solver
 from .sources import NetReference, SourceFile, Unreadable, net_references
 

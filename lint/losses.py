@@ -7,9 +7,10 @@ weight. What it is divided by is a matter of the layer's type and of `loss_param
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .layers.loss import LOSS_PARAM, loss_normalization
+from .proto.named_tuple import NamedTuple
 from .shapes import Shape, axis_index, count
 
 if TYPE_CHECKING:

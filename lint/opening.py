@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from .check import Trouble, read_schema
 from .config import ConfigError, Settings
@@ -13,6 +13,7 @@ from .engine import Files
 from .in_force import CommandLine, SettingsOfPaths
 from .job import Job, NetInPhase, Nets, SolverFile
 from .layers.custom import schema_with
+from .proto.named_tuple import NamedTuple
 from .sources import SourceFile, Unreadable
 
 

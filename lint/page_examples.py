@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from . import plugins
 from .check import Trouble
 from .config import FACTS_NAME
 from .pages import USUAL_NET, USUAL_NET_NAME
+from .proto.named_tuple import NamedTuple
 from .rule import Rule
 
 

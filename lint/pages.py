@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import NamedTuple
 
 from .page_form import BAD, GOOD
+from .proto.named_tuple import NamedTuple
 
 # The net of solvers whose example names it and does not show it.
 USUAL_NET_NAME = "train_val.prototxt"

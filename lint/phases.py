@@ -6,9 +6,9 @@ Source: net.cpp, Net::FilterNet and Net::StateMeetsRule; solver.cpp, InitTrainNe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from .proto.binder import Entry, Message
+from .proto.named_tuple import NamedTuple
 
 TRAIN = "TRAIN"
 TEST = "TEST"

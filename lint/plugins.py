@@ -9,9 +9,9 @@ pay for looking.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from .proto.binder import nearest_name
+from .proto.named_tuple import NamedTuple
 from .rule import RULES, all_rules, rules_of_files
 
 GROUP = "caffe_lint.plugins"

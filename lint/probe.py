@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from .classes import LabelUse, label_uses
 from .graph import Layer
@@ -17,6 +17,7 @@ from .job import NetInPhase
 from .message_text import message_lines, scalar_text
 from .opening import Opened
 from .phases import TEST, TRAIN
+from .proto.named_tuple import NamedTuple
 
 # Layers without bottoms that make their values themselves, or get them from a program.
 NOT_READ = frozenset({"Input", "DummyData", "MemoryData", "Parameter"})

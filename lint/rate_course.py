@@ -6,9 +6,9 @@ import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from .proto.binder import Message
+from .proto.named_tuple import NamedTuple
 from .schedule import POLICIES, Policy, learning_rate, warm_up_ends
 
 # So many steps are shown one by one; a run with more is shown by its quarters.

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .losses import REGRESSIONS, SizedLoss, batch_size, pixel_range, sized_losses
+from .proto.named_tuple import NamedTuple
 from .schedule import Rate, largest_rate
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .page_form import fault_of
+from .proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from .findings import Hit

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .findings import Finding, Hit, place_of
+from .proto.named_tuple import NamedTuple
 from .rule import RULES, Rule
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from .proto.binder import Message
+from .proto.named_tuple import NamedTuple
 
 
 class Policy(NamedTuple):

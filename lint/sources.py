@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Container, Iterable, Iterator
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .proto.binder import Bound, Message, bind
+from .proto.named_tuple import NamedTuple
 from .proto.parser import parse
 from .proto.schema import Schema
 from .proto.tree import Block, ListValue, Scalar, Tree

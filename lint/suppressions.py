@@ -15,9 +15,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from .proto.binder import nearest_name
+from .proto.named_tuple import NamedTuple
 from .proto.tree import Block, Field, Tree, fields_at, inner_block
 from .rule import all_rules, matching
 

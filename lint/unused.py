@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from .proto.named_tuple import NamedTuple
 from .rule import RULES
 from .suppressions import UNUSED
 

@@ -7,9 +7,9 @@ normalises its values before the next layer with weights has used them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from .graph import Blob, Layer, Net
+from .proto.named_tuple import NamedTuple
 from .shapes import Shape
 
 WEIGHTED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"})

@@ -10,9 +10,10 @@ message. Only the types of layers stay as they are written: to protobuf they are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from .message import Entry, Message, plain, plain_value
+from .named_tuple import NamedTuple
 from .schema import Dialect, FieldType, MessageType, Schema, last_seen
 from .spelling import edit_distance, fold, nearest_name
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree, Value

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from .named_tuple import NamedTuple
 from .schema import FieldType, Schema
 from .spelling import fold, nearest_name
 from .tree import ListValue, Scalar

@@ -7,9 +7,9 @@ The bytes of the file are the truth. A node holds no text of its own but positio
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
 
 from .lines import Lines
+from .named_tuple import NamedTuple
 
 
 class Problem(NamedTuple):

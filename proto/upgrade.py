@@ -7,9 +7,10 @@ Source: src/caffe/util/upgrade_proto.cpp, `UpgradeNetAsNeeded` and `UpgradeSolve
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from .binder import Entry, Message
+from .named_tuple import NamedTuple
 from .schema import Schema
 from .tree import Block, Field, Scalar
 

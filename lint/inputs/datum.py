@@ -6,7 +6,7 @@ Source: caffe.proto, Datum; for AnnotatedDatum that of the SSD fork, whose numbe
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ..proto.named_tuple import NamedTuple
 
 
 class BrokenDatum(Exception):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .images import look_at
 from .records import chosen_runs, digest
 from .report import SourceReport, Watch

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..proto.named_tuple import NamedTuple
 from .libraries import library
 
 # Magic bytes of what OpenCV reads and people train with.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..classes import LabelUse, label_uses
 from ..data_facts import BlobFacts, DataFacts, SourceFacts
@@ -12,6 +12,7 @@ from ..job import Job, NetInPhase
 from ..opening import Opened
 from ..probe import batch_size, data_layers
 from ..proto.binder import Message
+from ..proto.named_tuple import NamedTuple
 from .counting import DATABASE, HDF5
 from .looking import Source, source_in
 from .report import Numbers, SourceReport

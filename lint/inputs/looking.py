@@ -7,12 +7,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..classes import label_uses
 from ..data_facts import source_param
 from ..graph import Layer
 from ..job import NetInPhase
+from ..proto.named_tuple import NamedTuple
 from . import hdf5_source, image_list, leveldb_source, lmdb_source, window_file
 from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .datum import BrokenDatum, fields
 
 

@@ -13,8 +13,8 @@ Source: window_data_layer.cpp, DataLayerSetUp.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .image_list import look_at_file
 from .report import SourceReport, Watch, chosen
 

@@ -20,9 +20,10 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..proto.binder import Message, nearest_name
+from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema
 from ..shapes import INT_MAX, Shape, axis_index
 from .layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES, TYPES, Count, LayerType

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from ..proto.named_tuple import NamedTuple
 from ..shapes import Shape
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
 
 from ..findings import Finding, Place
 from ..proto.lines import Lines
+from ..proto.named_tuple import NamedTuple
 
 FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..costs import SHARED, multiply_adds, whose_memory
 from ..net import Net, Param
+from ..proto.named_tuple import NamedTuple
 from ..shapes import Shape
 from ..splits import with_splits
 

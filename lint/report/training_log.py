@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..findings import Finding, Place
+from ..proto.named_tuple import NamedTuple
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.run import Run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from ..findings import Hit, Related
 from ..fixes.edit import Fix
@@ -19,6 +18,7 @@ from ..fixes.layers import (
 )
 from ..graph import Blob, Layer
 from ..job import NetInPhase
+from ..proto.named_tuple import NamedTuple
 from ..rule import rule
 from ..widening import WEIGHTED
 

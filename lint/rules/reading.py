@@ -7,13 +7,13 @@ Each rule reports some kinds of the problems that the parser (`proto/parser.py`)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ..findings import Hit, Related
 from ..fixes.rates import OLD_RATES, write_param
 from ..fixes.reading import Text, message_at, repairs
 from ..misnomers import MISNOMERS
 from ..proto.binder import Message, edit_distance
+from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Problem, Scalar
 from ..rule import rule
 from ..sources import SourceFile

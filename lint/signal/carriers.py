@@ -8,8 +8,9 @@ described passes its first bottom on as it is, which is right for all that only 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..proto.named_tuple import NamedTuple
 from .statistics import NO_DIFFS, NOTHING, Diffs, Values
 
 if TYPE_CHECKING:

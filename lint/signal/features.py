@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..proto.named_tuple import NamedTuple
 from .fillers import Weights
 from .learning import excess, progress
 from .losses import Loss

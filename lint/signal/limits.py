@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .features import Signal, Trial, tried
 from .reasons import guilty_loss
 from .verdict import chance

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..proto.named_tuple import NamedTuple
 from .carriers import Carrier, Gradient, Step, carries, items_of, shape_of, size_of
 from .fillers import Weights, dims
 from .statistics import GAUSSIAN_SIZE, INFINITE, NO_DIFFS, Diffs, Values, gaussian, gaussian_size, near, root

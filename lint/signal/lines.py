@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ..proto.named_tuple import NamedTuple
 from ..splits import with_splits
 from .fillers import Weights
 from .passes import Back, Pass, weight_rows

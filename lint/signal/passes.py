@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..proto.named_tuple import NamedTuple
 from . import elementwise, joints, linear, losses, normalisation, sources, windows  # noqa: F401  (fill the table)
 from .carriers import CARRIERS, Carrier, Gradient, Step, size_of
 from .fillers import Weights, filled

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from ..layers.loss import LOSS_PARAM, loss_normalization
+from ..proto.named_tuple import NamedTuple
 from .carriers import shape_of
 from .features import Signal
 from .learning import ENOUGH

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..proto.named_tuple import NamedTuple
 from .carriers import Gradient
 from .fillers import Weights
 from .passes import Back, Pass

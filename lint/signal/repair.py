@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..fillers import suiting_filler
 from ..losses import has_own_weight
+from ..proto.named_tuple import NamedTuple
 from .features import AS_WRITTEN, Signal, Trial, tried
 from .fillers import filled_as
 from .limits import healthy_bound, one_digit_below, risk

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from ..data_facts import DataFacts
 from ..graph import Layer, Net
 from ..job import Job, Nets, SolverFile
 from ..net import rebuilt
 from ..proto.binder import Message
+from ..proto.named_tuple import NamedTuple
 from ..sources import SourceFile
 from .passes import Circuit, circuit_of
 from .sources import Surroundings

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..data_facts import tops_facts
 from ..losses import REGRESSIONS
+from ..proto.named_tuple import NamedTuple
 from .carriers import Carrier, carries
 from .statistics import NOTHING, Values, constant, gaussian, scaled
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from ..proto.named_tuple import NamedTuple
 
 INFINITE = math.inf
 GAUSSIAN_SIZE = math.sqrt(2 / math.pi)  # mean absolute value of a standard Gaussian

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .features import Signal, Trial, signal_of, tried
 from .setup import Setup
 from .verdict_table import EXPLODES, STALLS

@@ -5,8 +5,9 @@ points to.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..proto.named_tuple import NamedTuple
 from .run import Pass, Step, Value
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .evidence import LARGEST_SOFTMAX_TERM, SOFTMAX_LOSSES, Evidence
 from .run import Step
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ..proto.named_tuple import NamedTuple
 from .run import Pass, Run, Step, Test, Value
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import json
 import math
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..proto.named_tuple import NamedTuple
 from .reading import LogReader, blocks
 from .run import Pass, Run, Step
 

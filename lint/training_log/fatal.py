@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .causes import Cause, Shown
 from .evidence import Evidence
 from .run import Noted

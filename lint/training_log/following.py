@@ -7,8 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
+from ..proto.named_tuple import NamedTuple
 from .course import CERTAIN_GROWTH
 from .reading import LogReader
 from .run import Run, Step

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import NamedTuple
+
+from ..proto.named_tuple import NamedTuple
 
 # What glog writes before a message, after whatever wrapped it: severity, date, time, thread, file and line.
 _GLOG = re.compile(rb"([IWEF])(\d{4}|\d{8}) +\d\d:\d\d:\d\d\.\d+ +(\d+) +([\w.+-]+\.\w+:\d+)\] ?(.*)", re.DOTALL)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..data_facts import source_param
 from ..probe import batch_size
+from ..proto.named_tuple import NamedTuple
 from .causes import Cause, shown, step_line, value_line
 from .evidence import Evidence
 from .run import Pass, Step, Value

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
+from ..proto.named_tuple import NamedTuple
 from .lines import Clipping, Debug, Norms, Output, debug, message
 
 Item = TypeVar("Item")
