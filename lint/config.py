@@ -141,7 +141,15 @@ def find_config(start: str) -> str | None:
 
 
 def _is_ours(pyproject: str) -> bool:
-    from .config_file import has_table  # most runs meet no TOML at all
+    """Whether a pyproject.toml has a table for us. Most have nothing like it, and are not read as TOML."""
+    try:
+        with open(pyproject, "rb") as file:
+            may_be_ours = re.search(rb"tool.*caffe-lint|\[\s*.?tool.?\s*\]", file.read())
+    except OSError as error:
+        raise ConfigError(f"{pyproject}: {error}") from None
+    if not may_be_ours:
+        return False
+    from .config_file import has_table
 
     return has_table(pyproject)
 

@@ -1,4 +1,4 @@
-"""What the docstring of a rule must have to be a page. Apart from reading pages, as every start asks for every rule."""
+"""What the docstring of a rule must have to be a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ BAD, GOOD, OPTIONS = "Example", "Use instead", "Options"
 
 
 def fault_of(page: str, *, fixes: bool, options: bool) -> str:
-    """Why a rule cannot be registered with this docstring, empty if it can. Fast: each start asks it of each rule."""
+    """Why a rule cannot have this docstring, empty if it can."""
     indent = page[page.rfind("\n", 0, max(0, page.find("## "))) + 1 : page.find("## ")]
     places = []
     place = 0

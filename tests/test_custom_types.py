@@ -323,6 +323,7 @@ def house(tmp_path: Path) -> Path:
         ("house", "house_plugin", PLUGIN),
         ("broken", "broken_plugin", "import nothing_of_this_name\n"),
         ("clash", "clash_plugin", PLUGIN.replace("N900", "E101")),
+        ("pageless", "pageless_plugin", PLUGIN.replace("## Why it hurts\n", "")),
     ):
         site.mkdir(exist_ok=True)
         (site / f"{module}.py").write_text(content)
@@ -390,12 +391,16 @@ def test_a_plugin_works_in_several_processes_and_only_where_it_is_asked_for(hous
     ("name", "words"),
     [
         ("hous", "no plugin 'hous' is installed; did you mean 'house'?"),
-        ("something", "no plugin 'something' is installed; installed are: broken, clash, house"),
+        ("something", "no plugin 'something' is installed; installed are: broken, clash, house, pageless"),
         (
             "broken",
             "plugin 'broken' cannot be loaded: ModuleNotFoundError: No module named 'nothing_of_this_name'",
         ),
         ("clash", "plugin 'clash' cannot be loaded: ValueError: rule E101 house-style is registered twice"),
+        (
+            "pageless",
+            "plugin 'pageless' cannot be loaded: ValueError: rule N900: its page has no section 'Why it hurts'",
+        ),
     ],
 )
 def test_a_plugin_that_cannot_be_had_is_explained(house: Path, name: str, words: str) -> None:

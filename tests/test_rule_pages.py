@@ -7,15 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from caffe_lint.page_examples import Ran, run_example
 from caffe_lint.page_form import fault_of
 from caffe_lint.pages import read_page
-from caffe_lint.rule import Option, Rule, all_rules
-from caffe_lint.rule import rule as register
+from caffe_lint.rule import Rule, all_rules
 
 RULES = list(all_rules().values())
 OF_LOGS = [rule for rule in RULES if rule.subject == "log"]
@@ -171,18 +169,6 @@ def test_a_fix_without_an_example_is_refused() -> None:
 
 def test_options_need_a_section() -> None:
     assert "'Options'" in fault_of(PAGE, fixes=False, options=True)
-
-
-def test_a_rule_without_a_page_cannot_be_registered() -> None:
-    def check(net: Any) -> list[Any]:
-        return []
-
-    with pytest.raises(ValueError, match="N999: its page has no section 'What it finds'"):
-        register("N999", "without-page", subject="net", severity="advice")(check)
-    check.__doc__ = PAGE
-    with pytest.raises(ValueError, match="N999: its page has no section 'Options'"):
-        register("N999", "without-page", subject="net", severity="advice", options={"a": Option(1, "b")})(check)
-    assert "N999" not in all_rules()
 
 
 def test_without_docstrings_rules_work_as_they_do_with_them(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 import unicodedata
 
 from ..findings import Finding, Place
@@ -55,8 +55,15 @@ def block(finding: Finding, colour: bool) -> str:
 
 
 def _wrapped(prefix: str, text: str, indent: int) -> list[str]:
-    lines = textwrap.wrap(text, WIDTH - indent, break_long_words=False, break_on_hyphens=False)
-    return [prefix + lines[0], *(" " * indent + line for line in lines[1:])]
+    """Lines broken between words. Loading `textwrap` would take longer than all reports of most checks."""
+    lines: list[str] = []
+    for word in re.split(r"[ \t\n\v\f\r]", text):
+        if lines and len(lines[-1]) + 1 + len(word) <= WIDTH - indent:
+            lines[-1] += f" {word}"
+        elif word:
+            lines.append(word)
+    first, *others = (line.rstrip() for line in lines)
+    return [prefix + first, *(" " * indent + line for line in others)]
 
 
 def _window(line: str, place: Place) -> tuple[str, int, int]:
