@@ -202,6 +202,20 @@ def test_a_nan_without_debug_info_asks_for_it(causes: Read) -> None:
     assert [each.cause.cause for each in causes("\n".join(lines))] == ["nan-from-the-start"]
 
 
+def test_beside_a_likely_cause_the_missing_lines_are_an_advice(causes: Read) -> None:
+    losses = [2.3, 2.3, 8.4, 41.0, 87.0, math.nan]
+    text = log_of([values(loss=loss) for loss in losses])
+    lines = [line for line in text.splitlines() if "ward]" not in line]
+    found = {each.code: each for each in causes("\n".join(lines))}
+    assert found["T201"].cause.confidence >= 0.5
+    assert (found["T201"].severity, found["T405"].severity) == ("error", "advice")
+
+
+def test_alone_the_missing_lines_are_an_error(causes: Read) -> None:
+    lines = [line for line in log_of([values(**NAN)]).splitlines() if "ward]" not in line]
+    assert [(each.code, each.severity) for each in causes("\n".join(lines))] == [("T405", "error")]
+
+
 def test_the_watcher_warns_before_the_nan_and_then_is_certain() -> None:
     watcher = Watcher()
     losses = [2.3, 2.2, 2.1, 2.0, 2.0, 30.0, 60.0, 80.0, math.nan]

@@ -418,7 +418,8 @@ def need_debug_info(log: Evidence) -> Iterator[Cause]:
     ## What it finds
 
     A loss that is NaN or infinite in a log without debug_info, or without any sound iteration before; and, where no
-    other rule finds a cause, the first value of debug_info that is not finite.
+    other rule finds a cause, the first value of debug_info that is not finite. Where another rule finds a likely cause
+    (a confidence of 0.5 or more), it is an advice.
 
     ## Why it hurts
 

@@ -24,9 +24,11 @@ _EXPLAINS = {
     "T303": ("T201", "T304", "T305"),
     "T308": ("T201", "T203"),
 }
+_MISSING_LINES = "T405"  # need-debug-info
 # A probe does not learn: what it shows is bad input, or that Caffe stopped.
 _OF_PROBES = ("T101", "T501", "T502")
 _SURE = 0.9  # from when a cause explains others away
+_LIKELY = 0.5  # from when a cause leaves the lines that are missing a matter of advice
 
 
 def diagnose(
@@ -65,7 +67,12 @@ def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
     gone = {code for each in found if each.cause.confidence >= _SURE for code in _EXPLAINS.get(each.code, ())}
     if len(found) > 1:
         found = [each for each in found if each.cause.cause != UNEXPLAINED]
-    return [each for each in found if each.code not in gone]
+    named = any(each.code != _MISSING_LINES and each.cause.confidence >= _LIKELY for each in found)
+    return [
+        each._replace(severity="advice") if named and each.code == _MISSING_LINES else each
+        for each in found
+        if each.code not in gone
+    ]
 
 
 def _once(found: list[Diagnosed]) -> list[Diagnosed]:
