@@ -5,6 +5,10 @@ Nothing is written before the end. Ctrl-C writes nothing at all; to leave with w
 
 from __future__ import annotations
 
+import os
+import select
+import signal
+import sys
 from collections import Counter
 from typing import Any
 
@@ -135,11 +139,32 @@ class _Walk:
 
 def _read(question: str) -> str:
     """The first letter of what is typed; the end of the input is a `q`."""
-    try:
-        return input(question).strip().lower()[:1]
-    except EOFError:
+    print_text(question)
+    typed = _typed()
+    if not typed:
         print_text("\n")
         return "q"
+    return typed.decode("utf-8", "replace").strip().lower()[:1]
+
+
+def _typed() -> bytes:
+    """A line from the terminal, nothing at its end. Ctrl-C is a KeyboardInterrupt.
+
+    Not by input(): a Ctrl-C in the instant between its question and its waiting only leaves a mark, which nobody looks
+    at before the next line is typed. Here the signal makes a pipe readable that is waited for as well.
+    """
+    terminal = sys.stdin.fileno()
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    before = signal.set_wakeup_fd(waker)
+    try:
+        if terminal not in select.select([terminal, woken], [], [])[0]:
+            raise KeyboardInterrupt
+        return os.read(terminal, 4096)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(waker)
 
 
 def _sight(finding: Finding) -> _Sight:
