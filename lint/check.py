@@ -122,7 +122,8 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
         failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
     except ConfigError as error:
         raise Trouble(str(error)) from None
-    patched = {path: source for result in results for path, source in result.patched.items()}
+    texts = {path: source for result in results for path, source in result.patched.items()}
+    patched = {path: texts[path] for path in {os.path.realpath(path): path for path in texts}.values()}
     sources = {path: source for result in results for path, source in result.sources.items()}
     piped = next(iter(files.given), None)
     for result in results:
@@ -145,7 +146,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
             suppressed = counted(everything - len(findings), "finding")
             notes.append(f"suppressed {suppressed} in {counted(len(patched), 'file')}")
         summary = Summary(
-            {**sources, **patched},
+            {**sources, **texts, **patched},
             sum(result.applied for result in results),
             len(patched),
             tuple(dict.fromkeys(trouble)),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
 MAX_ROUNDS = 100
 
+# Turns of running units again because another one changed a file that they share.
+MAX_TURNS = 10
+
 # Of a folder, the trees of this many bytes of text are kept between finding out what a file is and checking it.
 TREES_KEPT = 20_000_000
 
@@ -66,7 +69,8 @@ class UnitResult(NamedTuple):
 class Files:
     """The files of a run as the checks see them: read once, and replaced by their patched text where there is one.
 
-    `dialect` is what they are held to, unless `settings` are there that know it for each file.
+    `dialect` is what they are held to, unless `settings` are there that know it for each file. `settled` are the texts
+    that patched files have after other units, by where their paths lead: units that share a file go on from there.
     """
 
     def __init__(self, schema: Schema, dialect: str | None, settings: Settings | None = None) -> None:
@@ -76,6 +80,7 @@ class Files:
         self.sources: dict[str, bytes] = {}
         self.patched: dict[str, bytes] = {}
         self.given: set[str] = set()
+        self.settled: dict[str, bytes] = {}
         self.comparison: Comparison | None = None  # what the last check made of the baseline
         self._files: dict[str, SourceFile] = {}
 
@@ -90,6 +95,8 @@ class Files:
         if known is None:
             if path not in self.sources:
                 self.sources[path] = read_source(path)
+            if self.settled and path not in self.patched and (real := os.path.realpath(path)) in self.settled:
+                self.patched[path] = self.settled[real]
             source = self.patched.get(path, self.sources[path])
             known = self._files[path] = SourceFile(path, source, self.schema, self._dialect_of(path))
         return known
@@ -101,6 +108,10 @@ class Files:
         """Sets the patched text of a file."""
         self.patched[path] = source
         del self._files[path]
+
+    def settle(self, result: UnitResult) -> None:
+        """Takes over what a unit made of its files, for the units that are still to come."""
+        self.settled.update((os.path.realpath(path), source) for path, source in result.patched.items())
 
     def forget(self, path: str) -> None:
         """Drops the tree of a file; the text is parsed again when it is asked for."""
@@ -118,11 +129,12 @@ class Files:
 
             schema = schema_with(schema, settings.layer_types())
         files = Files(schema, settings.dialect, settings)
+        files.settled = self.settled
         for path in self.given:
             files.add(path, self.sources[path])
         for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):
             files.sources[path] = self.sources[read_by]
-            if read_by in self._files:
+            if read_by in self._files and not self.settled:
                 files._files[path] = self._files.pop(read_by).read_as(path, schema, files._dialect_of(path))
         return files
 
@@ -389,9 +401,41 @@ def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
 
 
 def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
-    """Checks units, in several processes if asked for, and patches them in memory if `patch` is `safe` or `unsafe`."""
+    """Checks units, in several processes if asked for, and patches them in memory if `patch` is `safe` or `unsafe`.
+
+    Where units share files, as a deploy net is checked with its solver and for itself, all results hold the same texts.
+    """
     if jobs < 2 or len(work) < 2:
-        return [_run_unit(unit, settings, files.release(unit, settings), patch) for unit, settings in work]
+        results = [_run_unit(unit, settings, files.release(unit, settings), patch) for unit, settings in work]
+    else:
+        results = _run_all_apart(work, files, patch, jobs)
+    if any(result.patched for result in results):
+        _agree(work, results, files, patch)
+    return results
+
+
+def _agree(work: list[tuple[Unit, Settings]], results: list[UnitResult], files: Files, patch: str) -> None:
+    """Runs units again, from the texts that the others left, until no file has two texts."""
+    for turn in range(MAX_TURNS):
+        for number, (unit, settings) in enumerate(work):
+            result = results[number]
+            if _is_stale(result, files.settled):
+                again = _run_unit(unit, settings, files.release(unit, settings), patch)
+                # At the first turn, what it had done before is not among the settled texts: it has been done anew.
+                results[number] = again._replace(applied=again.applied + (result.applied if turn else 0))
+            files.settle(results[number])
+        if not any(_is_stale(result, files.settled) for result in results):
+            return
+    results[-1].trouble.append(f"gave up after {MAX_TURNS} turns of fixes in files that call for each other")
+
+
+def _is_stale(result: UnitResult, settled: dict[str, bytes]) -> bool:
+    """Whether another unit made another text of a file that this one looked at."""
+    texts = {**result.sources, **result.patched}
+    return bool(settled) and any(settled.get(os.path.realpath(path), text) != text for path, text in texts.items())
+
+
+def _run_all_apart(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(jobs) as pool:

@@ -44,6 +44,7 @@ def fix_as_chosen(
     try:
         for unit, settings in work:
             results.append(walk.through(unit, files.release(unit, settings), settings))
+            files.settle(results[-1])
             if walk.left:
                 break
     except KeyboardInterrupt:
