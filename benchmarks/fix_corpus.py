@@ -64,6 +64,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "G105": ("layer", "layer.bottom"),
     "G106": ("layer.*_filler*",),
     "G107": ("layer.transform_param*",),
+    "G108": ("base_lr",),
     "N111": BLOBS,
     "N112": BLOBS,
     "N113": BLOBS,

@@ -42,6 +42,11 @@ class NetInPhase(NamedTuple):
         """Whether a solver loads trained weights into it (`weights`)."""
         return any(job.solver.message["weights"] for job in self.jobs)
 
+    @property
+    def stability(self) -> Stability | None:
+        """What is computed of a training of it; None where no solver is known, or the files do not tell enough."""
+        return next((job.stability for job in self.jobs if job.stability is not None), None)
+
 
 class SolverFile:
     """A solver: its file, its message in today's form, and the Caffe version it is checked for (None: not told)."""

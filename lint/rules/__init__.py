@@ -6,7 +6,8 @@ OF_FILES = (
     "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "across",
     "batch_norm", "starting_weights", "class_numbers", "frozen", "wasted", "data_layers", "data_sources",
     "solver", "lr_policy", "rate_grows", "rate_faults", "solver_type", "never_happens",
-    "clipping", "learning_rate", "loss_weight", "dying_signal", "input_scale", "domains", "widening", "infogain", "legacy",
+    "clipping", "learning_rate", "loss_weight", "dying_signal", "input_scale", "stalling", "flat_units",
+    "domains", "widening", "infogain", "legacy",
     "portability", "suppressing",
 )  # fmt: skip
 OF_DATA = ("inputs",)

@@ -65,6 +65,9 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
     probabilities, Intel's and MobileNet-YOLO take scores. Else the text: `infogain_loss_param.axis`, a
     `loss_param` in the layer, and a second top came with the new form.
 
+    Where a solver trains the net and its signal can be computed, the finding shows what the values and gradients of
+    iteration 0 are on the way through the Softmax, or how many scores are below 0.
+
     ## Why it hurts
 
     The change is of 21 March 2016, was merged (pull request 3855) on 14 April 2017 and is in 1.0 of the day
@@ -81,13 +84,25 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
 
     ## Example
 
+    `solver.prototxt`:
+
+        net: "train.prototxt"
+        base_lr: 0.001
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 35
+        snapshot_prefix: "classes"
+
+    `train.prototxt`:
+
         layer {
           name: "image"
           type: "ImageData"
           top: "image"
           top: "label"
           transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 }
+          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
         }
         layer {
           name: "score"
@@ -113,13 +128,15 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
 
     ## Use instead
 
+    `train.prototxt`:
+
         layer {
           name: "image"
           type: "ImageData"
           top: "image"
           top: "label"
           transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 }
+          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
         }
         layer {
           name: "score"
@@ -205,6 +222,7 @@ def _input(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
         else:
             message = f"{what}: since Caffe 1.0, InfogainLoss '{layer.name}' applies softmax itself"
         reason = "A softmax of probabilities is nearly even: the loss hardly falls, and Caffe says nothing."
+        reason += _through_softmax(net, softmax)
         severity = "warning"
     else:
         what = f"'{name}' are raw scores"
@@ -215,10 +233,35 @@ def _input(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
             older = f"up to 1.0-rc5 InfogainLoss '{layer.name}' takes probabilities"
             message = f"{what}: right since Caffe 1.0, but {older}"
         reason = "It takes their logarithm, and divides by them in the gradient: NaN in the next iteration."
+        reason += _below_zero(net, layer)
         severity = "error" if wanted.form else "advice"
     if not wanted.form:
         reason += " Which Caffe it is, --caffe-version says."
     yield Hit(net.file, layer.message.span("bottom", 0), message, reason, severity, related, fix)
+
+
+def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
+    """What a Softmax before the loss does to the signal of iteration 0, where a training of the net tells it."""
+    computed = net.stability
+    if computed is None:
+        return ""
+    flow = computed.flow(softmax, softmax)
+    if not flow.is_known:
+        return ""
+    return (
+        f" Computed for iteration 0{computed.assumed}: '{softmax.bottoms[0].name}' has values of {flow.before:.3g} in the"
+        f" mean, of which the Softmax makes {flow.behind:.3g}, and gradients go from {flow.gradient_behind:.3g} to"
+        f" {flow.gradient_before:.3g} on the way back through it ({flow.gradient_before / flow.gradient_behind:.3g} times)."
+    )
+
+
+def _below_zero(net: NetInPhase, layer: Layer) -> str:
+    """How many of the scores that a loss reads in iteration 0 have no logarithm, where a training tells it."""
+    computed = net.stability
+    part = computed.part_below_zero(layer) if computed is not None else None
+    if computed is None or not part:
+        return ""
+    return f" Computed for iteration 0{computed.assumed}: {part:.0%} of them are below 0, and count as 1e-20."
 
 
 def _wanted(net: NetInPhase, layer: Layer) -> _Wanted:

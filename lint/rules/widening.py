@@ -41,7 +41,8 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     - Eltwise PROD of factors of which none is bounded: no Sigmoid, TanH or Softmax, no normalisation, no
       data. A gate (squeeze-and-excitation, attention) is fine
 
-    One finding for each block, with the shapes as far as they are known.
+    One finding for each block, with the shapes as far as they are known; and, where a solver trains the net and the
+    signal can be computed, how many times values and gradients grow through it in iteration 0.
 
     ## Why it hurts
 
@@ -55,13 +56,25 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
 
     ## Example
 
+    `solver.prototxt`:
+
+        net: "train.prototxt"
+        base_lr: 0.001
+        lr_policy: "fixed"
+        max_iter: 10000
+        momentum: 0.9
+        clip_gradients: 35
+        snapshot_prefix: "wide"
+
+    `train.prototxt`:
+
         layer {
           name: "image"
           type: "ImageData"
           top: "image"
           top: "label"
           transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 }
+          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
         }
         layer {
           name: "conv2"
@@ -115,13 +128,15 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
 
     ## Use instead
 
+    `train.prototxt`:
+
         layer {
           name: "image"
           type: "ImageData"
           top: "image"
           top: "label"
           transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 }
+          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
         }
         layer {
           name: "conv2"
@@ -273,8 +288,26 @@ def _reason(net: NetInPhase, block: WideningBlock) -> str:
     reader = f"{_shown(block.into)} uses it as it is"
     first = " There is a fix for nets of today's form: lift it first (P201)." if _is_lifted(net) else ""
     if block.kind == "product":
-        return f"The gradient of one factor is the value of the other, so they drive each other; {reader}.{first}"
-    return f"The gradients of its weights add up over {block.times:.3g} times as much; {reader}.{first}"
+        why = "The gradient of one factor is the value of the other, so they drive each other"
+    else:
+        why = f"The gradients of its weights add up over {block.times:.3g} times as much"
+    return f"{why}; {reader}.{_computed(net, block)}{first}"
+
+
+def _computed(net: NetInPhase, block: WideningBlock) -> str:
+    """What the signal of a training of the net does from the block to behind what reads it, where it is known."""
+    computed = net.stability
+    if computed is None:
+        return ""
+    flow = computed.flow(block.layer, block.into)
+    if not flow.is_known:
+        return ""
+    return (
+        f" Computed for iteration 0{computed.assumed}, from before '{block.layer.name}' to behind {_shown(block.into)}: values go from"
+        f" {flow.before:.3g} to {flow.behind:.3g} in the mean ({flow.behind / flow.before:.3g} times), gradients on the way"
+        f" back from {flow.gradient_behind:.3g} to {flow.gradient_before:.3g}"
+        f" ({flow.gradient_before / flow.gradient_behind:.3g} times)."
+    )
 
 
 def _is_lifted(net: NetInPhase) -> bool:

@@ -38,6 +38,7 @@ class Signal(NamedTuple):
     features: dict[str, float]
 
 
+NEXT_TO_NOTHING = -2.0  # the least that `learning` is
 DEEPEST = 0.01  # of the size that outputs should have; smaller ones are as good as none
 
 
@@ -150,6 +151,6 @@ def _features(signal: Signal) -> dict[str, float]:
         "ends_higher": decades(abs(losses[-1]) / first, -1, 2) if finite else 2.0,
         "rises": decades(peak / first, 0, 1.5) if finite else 1.5,
         # of the whole training, were it stable
-        "learning": decades(learnt, -2, 1),
+        "learning": decades(learnt, NEXT_TO_NOTHING, 1),
         "easy": decades(excess(signal.forward) / first, -3, 0),
     }

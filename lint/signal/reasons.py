@@ -7,7 +7,7 @@ import math
 from ..layers.loss import LOSS_PARAM, loss_normalization
 from ..proto.named_tuple import NamedTuple
 from .carriers import shape_of
-from .features import Signal
+from .features import NEXT_TO_NOTHING, Signal
 from .learning import ENOUGH
 from .passes import Back
 from .solving import clip_factor
@@ -173,7 +173,8 @@ def _stalling(signal: Signal) -> list[Reason]:
             found.append(Reason(least[0].layer.name, "vanishing", text))
     if signal.features["learning"] < 0 and solver.rate:
         part = ENOUGH * 10 ** signal.features["learning"]
-        text = f"all iterations together would take off about {_number(100 * part)} % of the first loss"
+        about = "about" if signal.features["learning"] > NEXT_TO_NOTHING else "less than"
+        text = f"all iterations together would take off {about} {_number(100 * part)} % of the first loss"
         found.append(Reason("", "rate", text))
     if signal.features["rises"] > 0.5:
         text = "rehearsed in the mean, the loss rises and stays finite: rectifiers die, outputs freeze"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..schedule import learning_rate
 from .carriers import CARRIERS
 from .features import Signal, Trial, signal_of
+from .flat import flat_part
 from .limits import healthy_bound, risk
 from .reasons import Reason, pulls, reasons
 from .repair import Repair, dying, repair
 from .setup import Setup, setup_of
-from .verdict import Verdict, judge
+from .statistics import part_over
+from .verdict import EVEN, Verdict, judge, judge_trial, verdict_of
 
 if TYPE_CHECKING:
     from ..graph import Layer, Net, Param
@@ -23,10 +26,26 @@ if TYPE_CHECKING:
 SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"})
 
 
+class Flow(NamedTuple):
+    """Mean absolute values before and behind a stretch of layers, and those of the gradients on the way back."""
+
+    before: float
+    behind: float
+    gradient_behind: float
+    gradient_before: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a signal both ways."""
+        return all(0 < size < math.inf for size in self)
+
+
 class Stability:
     """The signal of a training and its verdict."""
 
     RISKY = 0.25  # the chance to explode from which a training is repaired
+    STILL = 0.9  # the chance to stall from which it is said that a training will
+    DECADES = 6  # how many times a rate is tried ten times as high
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -55,6 +74,11 @@ class Stability:
         return reasons(self.signal, self.verdict._replace(word="explodes"))
 
     @cached_property
+    def reasons_to_stall(self) -> list[Reason]:
+        """Why it stalls."""
+        return reasons(self.signal, self.verdict._replace(word="stalls"))
+
+    @cached_property
     def pulls(self) -> dict[str, float]:
         """The L2 norm of the gradients of each loss alone, by its layer's name, where there are several."""
         return pulls(self.signal)
@@ -68,6 +92,71 @@ class Stability:
         """The mean absolute values of a layer's first bottom and first top."""
         step = self.signal.forward.steps[layer.index]
         return step.bottoms[0].size if step.bottoms else 0.0, step.tops[0].size
+
+    @cached_property
+    def stands_still(self) -> bool:
+        """Whether it will surely stall, with data of size 1 as well where they are not known.
+
+        Not where weights are 0 or too small for anything to come out of them, as these are mostly loaded when the
+        training is started, nor where there are no gradients at all: for all of them there are rules.
+        """
+        if self.verdict.p_stalls < self.STILL or self.setup.has_open_shapes or self.signal.solving.max_iter <= 0:
+            return False
+        if not self.signal.l2 > 0:
+            return False
+        if self.dying or any("weight" in param.role and not each.square for param, each in self.signal.weights.items()):
+            return False
+        return self._other is None or verdict_of(self._other).p_stalls >= self.STILL
+
+    @cached_property
+    def waking(self) -> tuple[float, Verdict] | None:
+        """The smallest power of ten for the rate with which a training that stands still learns, and its verdict then."""
+        for decade in range(1, self.DECADES + 1):
+            _, found = judge_trial(self.signal, Trial(rate=10.0**decade))
+            if found.p_explodes >= self.RISKY:
+                return None
+            if found.p_stalls < EVEN:
+                return 10.0**decade, found
+        return None
+
+    def flat_layers(self, part: float) -> Iterator[tuple[Layer, float]]:
+        """The layers for which more than a part of the values they read at iteration 0 lie where they are flat."""
+        for layer in self.setup.net.layers:
+            if not layer.runs_backward or not layer.bottoms:
+                continue
+            found = flat_part(layer, self.signal.forward.steps[layer.index].bottoms[0])
+            if found is None or found <= part:
+                continue
+            if self._other is not None:
+                other = flat_part(layer, self._other.forward.steps[layer.index].bottoms[0])
+                if other is None or other <= part:
+                    continue
+                found = min(found, other)
+            yield layer, found
+
+    @property
+    def assumed(self) -> str:
+        """What had to be assumed of the data for these numbers, with a space before it; empty if nothing."""
+        assumed = "; ".join(dict.fromkeys(self.signal.setup.around.assumed))
+        return f" (assumed: {assumed})" if assumed else ""
+
+    def part_below_zero(self, layer: Layer) -> float | None:
+        """The part of a layer's first bottom that is negative at iteration 0; None where it has no spread."""
+        values = self.signal.forward.steps[layer.index].bottoms[0]
+        return 1 - part_over(values) if 0 < values.variance < math.inf else None
+
+    def flow(self, first: Layer, last: Layer) -> Flow:
+        """What goes through the layers from one to another: from all bottoms of the first to the first top of the last."""
+        bottoms, tops = self.signal.forward.steps[first.index].bottoms, self.signal.forward.steps[last.index].tops
+        back = self.signal.back
+        below = back.bottoms[first.index]
+        above = back.tops.get(self.signal.setup.net.layers[last.index].tops[0])
+        return Flow(
+            sum(each.size for each in bottoms) / max(1, len(bottoms)),
+            tops[0].size if tops else 0.0,
+            above.size if above is not None else 0.0,
+            sum(each.size for each in below) / max(1, len(below)),
+        )
 
     def large_inputs(self, large: float, of_bytes: float) -> Iterator[tuple[Layer, float]]:
         """The data layers whose first top is large in the mean, and what would bring it to about 1."""
@@ -85,6 +174,13 @@ class Stability:
     def bound(self) -> float:
         """A `clip_gradients` that does not bite as long as it goes well."""
         return max(healthy_bound(signal) for signal in (self.signal, self._assumed) if signal is not None)
+
+    @cached_property
+    def _other(self) -> Signal | None:
+        """The signal with data of the other size, those that were assumed or those of size 1; None where they are known."""
+        if not self.setup.around.assumed:
+            return None
+        return self._assumed or signal_of(self.setup.with_small_data())
 
     @cached_property
     def _assumed(self) -> Signal | None:
