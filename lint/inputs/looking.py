@@ -14,7 +14,7 @@ from ..data_facts import source_param
 from ..graph import Layer
 from ..job import NetInPhase
 from ..proto.named_tuple import NamedTuple
-from . import hdf5_source, image_list, leveldb_source, lmdb_source, window_file
+from . import hdf5_source, image_list, leveldb_source, listed_images, lmdb_source, window_file
 from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary
 from .report import SourceReport, Watch
@@ -192,7 +192,7 @@ def _run(task: _Task) -> SourceReport:
         if source.field == HDF5:
             return hdf5_source.look(path, source.base, source.tops, source.labels, watch, sample=task.sample)
         if source.field == LIST:
-            return image_list.look(
+            return listed_images.look(
                 path, source.base, source.root, watch, sample=task.sample, part=task.part, parts=task.parts
             )
         return window_file.look(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from ..proto.named_tuple import NamedTuple
-from .image_list import look_at_file
+from .listed_images import look_at_file
 from .report import SourceReport, Watch, chosen
 
 
