@@ -243,7 +243,7 @@ _FRCNN_WARM_UP = ("warm_up_iters", "warm_up_factor", "warm_up_method", "warm_up_
 
 def _frcnn_warm_up(solver: Message) -> int:
     """The iterations of makefile/frcnn's warm-up, if the solver shows that it is meant for that Caffe."""
-    return int(_of_fork(solver, "warm_up_iters")) if any(name in solver for name in _FRCNN_WARM_UP) else 0
+    return 0 if solver.entries.keys().isdisjoint(_FRCNN_WARM_UP) else int(_of_fork(solver, "warm_up_iters"))
 
 
 def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:

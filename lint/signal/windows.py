@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ _LARGEST = (
 )  # fmt: skip
 
 
+@cache
 def largest(number: float) -> tuple[float, float]:
     """Mean and variance of the largest of some Gaussians, between the numbers in the table."""
     for (a, mean_a, var_a), (b, mean_b, var_b) in pairwise(_LARGEST):
@@ -51,6 +53,26 @@ def _neighbours(values: Values, window: float) -> float:
     return near(values, max(1.0, math.sqrt(window) * 0.52))
 
 
+def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
+    """Those of the largest of a window of Gaussian values."""
+    m2 = values.mean * values.mean
+    together = max(m2, min(_neighbours(values, window), values.square))
+    own = root(values.square - together)
+    shift, kept = largest(window)
+    return min(values.mean + own * shift, values.high), together - m2 + own * own * kept
+
+
+def _part_alive(values: Values, window: float) -> float:
+    """The part of windows whose largest of Gaussian values is over 0."""
+    if window <= 1 or values.square == 0 or values.low == values.high or values.latent is not None:
+        top = maximum(values, window, 1.0)
+        mean, variance = top.mean, top.variance
+    else:
+        mean, variance = _mean_and_variance(values, window)
+    deviation = root(variance)
+    return below(mean / deviation) if deviation > 0 else float(mean > 0)
+
+
 def maximum(values: Values, window: float, stride: float) -> Values:
     """The largest of a window of Gaussian values that partly go together."""
     if window <= 1 or values.square == 0:
@@ -60,12 +82,7 @@ def maximum(values: Values, window: float, stride: float) -> Values:
     if values.latent is not None:
         return rectified(maximum(values.latent, window, stride))
     m2 = values.mean * values.mean
-    together = max(m2, min(_neighbours(values, window), values.square))
-    own = root(values.square - together)
-    shift, kept = largest(window)
-    mean = values.mean + own * shift
-    variance = together - m2 + own * own * kept
-    mean = min(mean, values.high)
+    mean, variance = _mean_and_variance(values, window)
     square = mean * mean + variance
     part = variance / max(values.variance, 1e-300)
     level, shared, cross = (
@@ -124,12 +141,7 @@ class Pooling(Carrier):
         diff, values = diffs[0], step.bottoms[0]
         r2 = ratio * ratio
         if self.takes_maximum:
-            alive = None
-            before = values.latent
-            if before is not None:
-                top = maximum(before, window, 1.0)
-                deviation = root(top.variance)
-                alive = below(top.mean / deviation) if deviation > 0 else float(top.mean > 0)
+            alive = _part_alive(values.latent, window) if values.latent is not None else None
             # Where windows overlap, one large value is chosen by several.
             heavy = max(1.0, ratio * window * 0.35) if ratio * window > 1.5 else 1.0
             return [
