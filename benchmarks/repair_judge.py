@@ -25,7 +25,7 @@ from caffe_lint.data_facts import DataFacts, read_facts
 from caffe_lint.engine import Files, Unit, fix_unit
 from caffe_lint.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.signal.repair import STEP, longest_step
+from caffe_lint.signal.limits import STEP, longest_step
 from caffe_lint.signal.solving import ADAPTIVE
 from caffe_lint.signal.stability import Stability
 

@@ -86,7 +86,7 @@ def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit
         lr_policy: "fixed"
         max_iter: 10000
         momentum: 0.9
-        clip_gradients: 80
+        clip_gradients: 30
         snapshot_prefix: "lenet"
 
     The fix writes a bound, beside momentum and weight decay, that does not bite as long as the training goes well, by

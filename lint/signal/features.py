@@ -18,7 +18,7 @@ from .solving import Solving, Update, clip_factor, first_updates, solving, step_
 from .statistics import root
 
 if TYPE_CHECKING:
-    from ..graph import Layer, Param
+    from ..graph import Layer, Net, Param
 
 
 class Signal(NamedTuple):
@@ -55,6 +55,19 @@ class Trial(NamedTuple):
     loss_weights: Mapping[Layer, float] = MappingProxyType({})
     fillers: Mapping[Param, Weights] = MappingProxyType({})
     inputs: Mapping[Layer, float] = MappingProxyType({})
+
+    def for_net(self, net: Net) -> Trial:
+        """The same for another build of the net that it is for, such as one for images of another size."""
+        return self._replace(
+            loss_weights={net.layers[layer.index]: weight for layer, weight in self.loss_weights.items()},
+            fillers={counterpart(param, net): start for param, start in self.fillers.items()},
+            inputs={net.layers[layer.index]: factor for layer, factor in self.inputs.items()},
+        )
+
+
+def counterpart(param: Param, net: Net) -> Param:
+    """The same parameter in another build of its net."""
+    return net.layers[param.layer.index].params[param.index].owner
 
 
 AS_WRITTEN = Trial()

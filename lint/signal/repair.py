@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from ..fillers import suiting_filler
 from ..losses import has_own_weight
 from ..proto.named_tuple import NamedTuple
-from .features import AS_WRITTEN, Signal, Trial, tried
+from .features import AS_WRITTEN, Signal, Trial, counterpart, tried
 from .fillers import filled_as
-from .limits import healthy_bound, one_digit_below, risk
+from .limits import healthy_bound, longest_step, one_digit_below, risk
 from .reasons import guilty_loss, pulls
 from .statistics import root
 from .verdict import chance
@@ -33,7 +33,6 @@ BOUNDS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5)  # of one pass, tried fro
 NOTHING_LEFT = 1e-2  # the size of a layer's top from which on it counts as dead
 RECOVERED = 0.1  # and of one behind it, from which on it does not
 TINY = 0.2  # and of its weights, beside those that would keep values at their size
-STEP = 0.05  # of the weights' size: of 46 trainings held to between 0.03 % and this, 44 learnt; see docs/signal.md
 LOOSE = 3.0  # times the norm of the first gradients
 DECADES = 7  # by how many the rate may be lowered
 
@@ -68,16 +67,19 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
     `other` is its signal with larger data, where neither is known: with those it must become bearable at least.
     """
     before = _risk(signal)
-    fillers = dying(other or signal)
+    net = signal.setup.net
+    fillers = {counterpart(param, net): kind for param, kind in dying(other or signal).items()}
     if fillers:
         trial = Trial(fillers={param: filled_as(param, kind) for param, kind in fillers.items()})
-        signal, other = tried(signal, trial), other and tried(other, trial)
+        signal, other = tried(signal, trial), other and tried(other, trial.for_net(other.setup.net))
     weights: dict[Layer, float] = {}
     lighter, larger = signal, other
     present = signal.solving.clip > 0
     for weights in ({}, *_lighter(signal)):
         trial = Trial(loss_weights=weights)
-        lighter, larger = (tried(signal, trial), other and tried(other, trial)) if weights else (signal, other)
+        lighter, larger = signal, other
+        if weights:
+            lighter, larger = tried(signal, trial), other and tried(other, trial.for_net(other.setup.net))
         if _is_safe(lighter, AS_WRITTEN, larger) or (weights and _risk(lighter) <= SOUND and larger is None):
             return Repair(fillers, weights, None if present else healthy_bound(lighter), 1.0, before, _risk(lighter))
     best: Repair | None = None
@@ -146,21 +148,6 @@ def _bounds(signal: Signal, scale: float) -> Iterator[float | None]:
         bound = each * passes
         if bound <= largest and not 0 < present <= bound:
             yield bound
-
-
-def longest_step(signal: Signal, scale: float = 1.0) -> float:
-    """The norm of gradients at which momentum carries the weights on by `STEP` of their size, each iteration.
-
-    Their size is that of weights that keep values as large as they are, whatever those are that the fillers make:
-    the variance of each is 1 over fan-in, so that the squares of a layer's add up to its number of outputs. Infinite
-    for solvers whose steps do not grow with gradients, which no bound makes shorter.
-    """
-    solving = signal.solving
-    if solving.adaptive:
-        return math.inf
-    shapes = [layer.params[0].shape or () for layer in signal.setup.net.layers if layer.params and layer.runs_backward]
-    outputs = sum(shape[0] or 0 for shape in shapes if len(shape) > 1)
-    return STEP * (1 - solving.momentum) * math.sqrt(outputs) / (solving.largest * scale) * solving.iter_size
 
 
 def _lighter(signal: Signal) -> Iterator[dict[Layer, float]]:

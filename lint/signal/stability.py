@@ -172,8 +172,12 @@ class Stability:
 
     @cached_property
     def bound(self) -> float:
-        """A `clip_gradients` that does not bite as long as it goes well."""
-        return max(healthy_bound(signal) for signal in (self.signal, self._assumed) if signal is not None)
+        """A `clip_gradients` that does not bite as long as it goes well, with larger data where these are not known.
+
+        For solvers that scale gradients away, the data that it was judged by will do.
+        """
+        larger = None if self.signal.solving.adaptive else self._assumed
+        return max(healthy_bound(signal) for signal in (self.signal, larger) if signal is not None)
 
     @cached_property
     def _other(self) -> Signal | None:
