@@ -222,16 +222,16 @@ def test_images_of_unknown_size_are_repaired_in_both_sizes() -> None:
         f'''
 layer {{
   name: "conv{depth}" type: "Convolution" bottom: "{below}" top: "conv{depth}"
-  convolution_param {{ num_output: 16 kernel_size: 3 pad: 1 weight_filler {{ type: "gaussian" std: 0.001 }} }}
+  convolution_param {{ num_output: 16 kernel_size: 3 pad: 1 weight_filler {{ type: "gaussian" std: 0.003 }} }}
 }}
 layer {{ name: "relu{depth}" type: "ReLU" bottom: "conv{depth}" top: "conv{depth}" }}'''
-        for depth, below in enumerate(["data", "conv0", "conv1", "conv2", "conv3"])
+        for depth, below in enumerate(["data", "conv0", "conv1"])
     )
     net = f'''
 layer {{
   name: "data" type: "Data" top: "data" top: "label" data_param {{ source: "train" batch_size: 32 backend: LMDB }}
 }}{layers}
-layer {{ name: "pool" type: "Pooling" bottom: "conv4" top: "pool" pooling_param {{ pool: AVE global_pooling: true }} }}
+layer {{ name: "pool" type: "Pooling" bottom: "conv2" top: "pool" pooling_param {{ pool: AVE global_pooling: true }} }}
 layer {{
   name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
   inner_product_param {{ num_output: 10 weight_filler {{ type: "gaussian" std: 0.01 }} }}
@@ -240,5 +240,5 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: 
 '''
     solver = 'net: "n.prototxt"\nbase_lr: 10\nlr_policy: "fixed"\nmax_iter: 100\nmomentum: 0.9\nsnapshot_prefix: "n"\n'
     fixed = fix_files({"s.prototxt": solver, "n.prototxt": net}, select=("G",))
-    assert fixed["n.prototxt"].count("msra") == 4
+    assert fixed["n.prototxt"].count("msra") == 1
     assert "base_lr: 10\n" not in fixed["s.prototxt"]
