@@ -68,7 +68,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "N111": BLOBS,
     "N112": BLOBS,
     "N113": BLOBS,
-    "N202": ("layer.loss_weight",),
+    # With a loss that counts the net learns, and rules for what learns (N405, N501) have their say in the next round.
+    "N202": ("layer.loss_weight", "layer", "layer.batch_norm_param.use_global_stats"),
     "N205": ("layer.*_param.weight_filler", "layer.*_param.weight_filler.*"),
     "N207": ("layer.bottom",),
     "N209": ("layer.type",),
