@@ -1,4 +1,4 @@
-"""G108 and G109: trainings that stand still, and units that start where their function is flat."""
+"""Trainings that stand still (G108), units that start flat (G109), and bounds that hold nothing."""
 
 from __future__ import annotations
 
@@ -111,3 +111,12 @@ def test_units_that_start_flat_are_found(kind: str, bias: str) -> None:
 )  # fmt: skip
 def test_units_with_a_slope_are_clean(net: str) -> None:
     assert found("G109", net) == []
+
+
+@pytest.mark.parametrize("bound", ["1e4", "1e6"])
+def test_a_bound_far_over_the_gradients_takes_nothing_off_the_chance_to_explode(bound: str) -> None:
+    high = SOLVER.replace("1e-6", "1")
+    without = found("G102", LARGE, high.replace("clip_gradients: 100\n", ""))
+    bounded = found("G102", LARGE, high.replace("clip_gradients: 100", f"clip_gradients: {bound}"))
+    assert [finding.message for finding in bounded] == [finding.message for finding in without]
+    assert "explode" in bounded[0].message

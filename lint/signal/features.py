@@ -39,6 +39,9 @@ class Signal(NamedTuple):
 
 
 NEXT_TO_NOTHING = -2.0  # the least that `learning` is
+# Times their size that a bound may let an iteration carry the weights. What lets it more holds nothing: numbers stay
+# finite, and nothing is left of what the net was.
+HOLDS_NOTHING = 100.0
 DEEPEST = 0.01  # of the size that outputs should have; smaller ones are as good as none
 
 
@@ -98,13 +101,33 @@ def _signal(
     setup: Setup, solver: Solving, weights: Mapping[Param, Weights], forward: Pass, back: Back, probe: Back
 ) -> Signal:
     l2 = back.l2
+    held = _held(solver, setup.net)
     losses = [layer for layer, _, weight, _ in forward.loss_terms() if weight and layer.runs_backward]
     sharpness = _sharpness(solver, back, probe)
     updates = first_updates(solver, back.gradients, weights, l2)
-    rehearsal = rehearse(setup.solver, solver, forward, back, weights)
+    rehearsal = rehearse(setup.solver, held, forward, back, weights)
     found = Signal(setup, solver, weights, forward, back, probe, l2, updates, losses, sharpness, rehearsal, {})
     found.features.update(_features(found))
     return found
+
+
+def reach(solving: Solving, net: Net) -> float:
+    """How far gradients of norm 1 let momentum carry the weights on in an iteration, as a part of their size.
+
+    Their size is that of weights that keep values as large as they are, whatever those are that the fillers make:
+    the variance of each is 1 over fan-in, so that the squares of a layer's add up to its number of outputs. 0 for
+    solvers whose steps do not grow with gradients.
+    """
+    if solving.adaptive:
+        return 0.0
+    shapes = [layer.params[0].shape or () for layer in net.layers if layer.params and layer.runs_backward]
+    outputs = sum(shape[0] or 0 for shape in shapes if len(shape) > 1)
+    return solving.largest / ((1 - solving.momentum) * solving.iter_size * math.sqrt(outputs)) if outputs else 0.0
+
+
+def _held(solving: Solving, net: Net) -> Solving:
+    """The solver without a bound that holds nothing: one that lets an iteration carry the weights many times their size."""
+    return solving._replace(clip=-1.0) if solving.clip * reach(solving, net) > HOLDS_NOTHING else solving
 
 
 def _sharpness(solver: Solving, back: Back, probe: Back) -> float:
@@ -147,7 +170,7 @@ def decades(x: float, low: float, high: float) -> float:
 
 
 def _features(signal: Signal) -> dict[str, float]:
-    solver = signal.solving
+    solver = _held(signal.solving, signal.setup.net)
     losses, finite = signal.rehearsal.losses, signal.rehearsal.finite
     norms = [norm for norm in signal.rehearsal.norms if math.isfinite(norm)]
     first = max(abs(losses[0]), 1e-9) if losses and math.isfinite(losses[0]) else 1.0

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from ..proto.named_tuple import NamedTuple
-from .features import Signal, Trial, tried
+from .features import Signal, Trial, reach, tried
 from .reasons import guilty_loss
 from .verdict import chance
 from .verdict_table import EXPLODES
@@ -72,18 +72,10 @@ def healthy_bound(signal: Signal) -> float:
 def longest_step(signal: Signal, scale: float = 1.0) -> float:
     """The norm of gradients at which momentum carries the weights on by `STEP` of their size, each iteration.
 
-    Their size is that of weights that keep values as large as they are, whatever those are that the fillers make:
-    the variance of each is 1 over fan-in, so that the squares of a layer's add up to its number of outputs. Infinite
-    for solvers whose steps do not grow with gradients, which no bound makes shorter.
+    See `features.reach`. Infinite for solvers whose steps do not grow with gradients, which no bound makes shorter.
     """
-    solving = signal.solving
-    if solving.adaptive or solving.largest * scale <= 0:
-        return math.inf
-    shapes = [layer.params[0].shape or () for layer in signal.setup.net.layers if layer.params and layer.runs_backward]
-    outputs = sum(shape[0] or 0 for shape in shapes if len(shape) > 1)
-    if not outputs:
-        return math.inf
-    return STEP * (1 - solving.momentum) * math.sqrt(outputs) / (solving.largest * scale) * solving.iter_size
+    each = reach(signal.solving, signal.setup.net) * scale
+    return STEP / each if each > 0 else math.inf
 
 
 def _clip(signal: Signal) -> float | None:
