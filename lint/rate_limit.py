@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .job import Job
     from .proto.binder import Message
 
-BASE = 0.25
+BASE = 0.4
 BATCH = 64
 
 # Solvers whose steps are about the rate itself, whatever the size of the gradients: nothing else counts for

@@ -160,6 +160,17 @@ def test_weights_from_which_nothing_comes_get_fillers_if_the_training_explodes()
     assert "G106" not in findings(after)
 
 
+def test_fillers_are_found_in_a_net_whose_images_are_taken_for_small_ones() -> None:
+    texts = {"solver.prototxt": solver("20"), "net.prototxt": DYING.replace('"train"', '"unknown"')}
+    findings = check_files(texts, select=("G",))
+    assert [finding.severity for finding in findings if finding.code == "G106"] == ["advice"]
+
+
+def test_a_rate_far_over_all_limits_is_found_where_the_data_are_not_known() -> None:
+    texts = {"solver.prototxt": solver("50", "iter_size: 16\n"), "net.prototxt": DYING.replace('"train"', '"unknown"')}
+    assert "G102" in {finding.code for finding in check_files(texts, select=("G",))}
+
+
 def test_fillers_that_make_it_stall_are_changed_only_if_asked_for() -> None:
     texts = {"solver.prototxt": solver("0.001", "clip_gradients: 100\n"), "net.prototxt": DYING}
     assert set(findings(texts)) == {"G106"}

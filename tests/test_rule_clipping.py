@@ -125,8 +125,8 @@ def test_a_job_that_carries_a_risk_is_a_warning_that_says_which(layers: str, sai
 
 
 def test_a_high_learning_rate_is_a_risk() -> None:
-    (finding,) = findings(LOADED.replace("0.001", "10"), NET + SOFTMAX)
-    assert (finding.severity, "10 is high (G102)" in finding.message) == ("warning", True)
+    (finding,) = findings(LOADED.replace("0.001", "30"), NET + SOFTMAX)
+    assert (finding.severity, "30 is high (G102)" in finding.message) == ("warning", True)
 
 
 def test_with_adam_only_recurrent_layers_are_a_risk() -> None:

@@ -55,7 +55,7 @@ def fixed(solver_text: str, net: str = NET, select: tuple[str, ...] = ("G102",))
 def test_a_high_rate_is_a_warning_at_its_value() -> None:
     (finding,) = findings(solver(base_lr="1.0"))
     assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 3, 10)
-    assert finding.message == "a learning rate of 1 is high: this job is likely to bear 0.025"
+    assert finding.message == "a learning rate of 1 is high: this job is likely to bear 0.04"
     assert finding.reason == "Counted: pixels up to 255."
 
 
@@ -204,6 +204,6 @@ layers {
 layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" inner_product_param { num_output: 10 } }
 layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc" bottom: "label" top: "loss" loss_weight: 100 }
 """
-    (finding,) = findings(solver(base_lr="0.1"), net)
+    (finding,) = findings(solver(base_lr="0.2"), net)
     assert "pixels up to 255" in finding.reason
-    assert "loss_weight: 1 }" in fixed(solver(base_lr="0.1"), net)["net.prototxt"]
+    assert "loss_weight: 1 }" in fixed(solver(base_lr="0.2"), net)["net.prototxt"]
