@@ -71,7 +71,7 @@ class Job:
 
     `references` say how its paths were understood; `files` are the nets' files. `train` is None where the net is
     not found, or where the solver names several and Caffe would stop. `deploy` is the net beside it that is
-    made to be used with its weights, of which the solver knows nothing.
+    made to be used with its weights, of which the solver knows nothing; `deploy_is_named` if the user named it.
     """
 
     def __init__(self, solver: SolverFile) -> None:
@@ -81,6 +81,7 @@ class Job:
         self.train: NetInPhase | None = None
         self.tests: list[NetInPhase] = []
         self.deploy: NetInPhase | None = None
+        self.deploy_is_named = False
 
     @property
     def nets(self) -> list[NetInPhase]:
@@ -166,6 +167,7 @@ class Nets:
             job.train.jobs.append(job)
             if not training[0].inline:
                 job.deploy = self._deploy(training[0].file)
+                job.deploy_is_named = self._deploy_path is not None
         testing = [*inline["test_net_param"], *named["test_net"]]
         generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
         for index, source in enumerate(testing + shared[:1] * generic):

@@ -214,8 +214,20 @@ def test_a_deploy_net_beside_the_training_net() -> None:
     files["deploy.prototxt"] = DEPLOY + HEAD + SECOND + THIRD.replace("num_output: 10", "num_output: 11")
     findings = check_files(files, select=("N407",))
     assert "11 x 10, 10 x 10 in the training net" in findings[0].message
+    assert findings[0].severity == "advice"  # it may be for data of other classes
+    assert [finding.severity for finding in check_files(files, select=("N407",), deploy="deploy.prototxt")] == ["warning"]
     files["deploy.prototxt"] = used.replace("num_output: 10", "num_output: 11")  # another model
     assert check_files(files, select=("N407",)) == []
+
+
+def test_a_deploy_net_for_images_of_another_size_is_an_advice() -> None:
+    data = 'layer { name: "d" type: "DummyData" top: "data" top: "label" dummy_data_param { shape { dim: 4 dim: 3 dim: 24 dim: 24 } shape { dim: 4 } } }\n'
+    train = data + HEAD + SECOND + THIRD + 'layer {\n  name: "loss"' + LOSS.replace("ip1", "ip3")
+    used = DEPLOY + HEAD + SECOND + THIRD
+    files = {"solver.prototxt": 'net: "net.prototxt"\n', "net.prototxt": train}
+    files["deploy.prototxt"] = used.replace("input_dim: 24", "input_dim: 26")
+    (finding,) = check_files(files, select=("N407",))
+    assert (finding.severity, "in the training net" in finding.message) == ("advice", True)
 
 
 def test_a_deploy_net_that_is_named() -> None:

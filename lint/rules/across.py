@@ -298,7 +298,8 @@ def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
     A net in the same folder, of the same name with `deploy` for `train_val` or the like, or called
     `deploy.prototxt`: layers of the same name with parameters of other shapes, and layers with parameters of
     a name that the training net does not have. Nothing is said of a net of which not even half the layers
-    fit: it is another model's.
+    fit: it is another model's. Where only the last layer differs, or an InnerProduct that reads images of another
+    size, it may be the deploy net for other data: that is an advice, unless the net is named by `--deploy`.
 
     ## Why it hurts
 
@@ -448,7 +449,8 @@ def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
         elif what:
             related = (Related(train.file, trained[layer.name].place(), "the layer of the training net"),)
             reason = "The trained weights do not fit: Caffe stops when it loads them."
-            yield Hit(deploy.file, layer.place(), f"{named(layer)}: {what}", reason, related=related)
+            severity = "advice" if not job.deploy_is_named and _is_for_other_data(layer, trained[layer.name]) else ""
+            yield Hit(deploy.file, layer.place(), f"{named(layer)}: {what}", reason, severity, related)
 
 
 @rule("N402", "transform-differs", subject="job", severity="warning", fixes="unsafe")
@@ -1052,6 +1054,14 @@ def _difference(here: Layer, there: Layer) -> str:
         if shapes_differ(own.shape, other.shape):
             return f"its {own.role} is {describe(own.shape)}, {describe(other.shape)} in the training net"
     return ""
+
+
+def _is_for_other_data(here: Layer, there: Layer) -> bool:
+    """Whether layers differ as they do for other data: by the number of classes, or by the size of the images."""
+    if not any(other.params for other in here.downstream()):
+        return True
+    own, other = here.params[0].shape, there.params[0].shape
+    return here.type == "InnerProduct" and own is not None and other is not None and own[0] == other[0]
 
 
 def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer]) -> Hit:
