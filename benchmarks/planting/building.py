@@ -92,9 +92,15 @@ def a_single_class(case: Case) -> bytes:
 
 @plants("N602", "net")
 def boxes_of_other_classes(case: Case) -> bytes:
-    layer = case.pick(layer for layer in case.layers("InnerProduct") if layer.name in ("bbox_pred", "cls_score"))
-    settings = settings_of(layer)
-    return case.set(settings, "num_output", settings["num_output"] + case.pick([1, 3, 16]))
+    """Where there are four numbers for each class: one of the two layers is changed."""
+    named = {layer.name: layer for layer in case.layers("InnerProduct") if layer.name in ("bbox_pred", "cls_score")}
+    case.need(len(named) == 2 and named["bbox_pred"].bottoms[0] is named["cls_score"].bottoms[0])
+    classes, boxes = settings_of(named["cls_score"])["num_output"], settings_of(named["bbox_pred"])["num_output"]
+    case.need(boxes == 4 * classes > 8)
+    other = case.pick([classes + 1, classes + 3, 2 * classes])
+    if case.pick([True, False]):
+        return case.set(settings_of(named["cls_score"]), "num_output", other)
+    return case.set(settings_of(named["bbox_pred"]), "num_output", 4 * other)
 
 
 @plants("D116", "net")

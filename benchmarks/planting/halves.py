@@ -43,6 +43,7 @@ def statistics_forgotten(case: Case) -> bytes:
 
 @plants("N703", "train", also=("N204",))
 def gradient_cut_off(case: Case) -> bytes:
+    case.need(not case.message["force_backward"])  # which overrules propagate_down
     case.need(all(layer.kind is not None for layer in case.net.layers))
     layer = case.pick(
         layer

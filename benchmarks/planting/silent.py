@@ -178,18 +178,24 @@ def loss_of_a_fork(case: Case) -> bytes:
     return case.drop(loss.message, "loss_weight")
 
 
+def _losses_of_data(case: Case) -> list[Layer]:
+    """The layers that are losses of a net that reads its data itself: others a program may drive."""
+    layers = case.net.layers
+    case.need(all(layer.kind is not None for layer in layers))  # any other may be a loss
+    case.need(any(not layer.bottoms and layer.type not in ("Input", "MemoryData", "Parameter") for layer in layers))
+    return [layer for layer in case.layers() if any(layer.loss_weight(i) for i in range(len(layer.tops)))]
+
+
 @plants("N203", "job")
 def losses_taken_out(case: Case) -> bytes:
-    losses = [layer for layer in case.layers() if any(layer.loss_weight(i) for i in range(len(layer.tops)))]
-    case.need(all(layer.kind is not None for layer in case.net.layers))  # any other may be a loss
+    losses = _losses_of_data(case)
     case.need(losses and case.net.phase == "TRAIN" and all(layer.type in _LOSSES for layer in losses))
     return case.edit([Edit(layer.entry[2].start, layer.entry[2].end, b"") for layer in losses])
 
 
 @plants("N203", "train")
 def losses_weighted_zero(case: Case) -> bytes:
-    losses = [layer for layer in case.layers() if any(layer.loss_weight(i) for i in range(len(layer.tops)))]
-    case.need(all(layer.kind is not None for layer in case.net.layers))  # any other may be a loss
+    losses = _losses_of_data(case)
     case.need(losses and case.net.phase == "TRAIN" and len(losses) == len(case.net.losses))
     case.need(all("loss_weight" not in layer.message and len(layer.tops) == 1 for layer in losses))
     return case.edit(
@@ -200,7 +206,7 @@ def losses_weighted_zero(case: Case) -> bytes:
 @plants("N203", "train")
 def losses_in_the_test_only(case: Case) -> bytes:
     case.need(len({net.phase for net in case.nets}) == 2 and case.net.phase == "TRAIN")
-    losses = [layer for layer in case.layers() if any(layer.loss_weight(i) for i in range(len(layer.tops)))]
+    losses = _losses_of_data(case)
     case.need(losses and all("include" not in layer.message and "exclude" not in layer.message for layer in losses))
     close = [layer.message.block.close for layer in losses]
     return case.edit([Edit(at, at, b"  include { phase: TEST }\n") for at in close])
@@ -338,7 +344,8 @@ def weight_of_a_layer_that_is_no_loss(case: Case) -> bytes:
 
 @plants("N211", "train")
 def rate_of_the_wrong_sign(case: Case) -> bytes:
-    layer = case.pick(layer for layer in case.layers() if layer.message["param"] and layer.params)
+    layers = [layer for layer in case.layers() if layer.type != "BatchNorm"]  # of its statistics it is E211's to tell
+    layer = case.pick(layer for layer in layers if layer.message["param"] and layer.params)
     spec = case.pick(layer.message["param"][: len(layer.params)])
     name = case.pick(["lr_mult", "decay_mult"])
     value = case.pick(["-1", "-0.1", "nan", "inf"])
@@ -508,6 +515,7 @@ def frozen_before_batch_norm(case: Case) -> bytes:
 
 @plants("N703", "train")
 def cut_in_the_middle(case: Case) -> bytes:
+    case.need(not case.message["force_backward"])  # which overrules propagate_down
     layer = case.pick(
         layer for layer in _learning(case, "Convolution", "InnerProduct", "Pooling", "ReLU")
         if len(layer.bottoms) == 1 and layer.gradient_bottoms[0] and "propagate_down" not in layer.message

@@ -55,7 +55,7 @@ def layers_in_the_wrong_order(case: Case) -> bytes:
 @plants("E201", "train")
 def producer_in_one_phase_only(case: Case) -> bytes:
     phases = {net.phase for net in case.nets}
-    case.need(len(phases) == 2)
+    case.need(len(phases) == 2 and case.net.losses)  # without a loss the file may be for the other phase alone
     layer = case.pick(
         layer
         for layer in case.layers()

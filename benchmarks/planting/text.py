@@ -311,8 +311,9 @@ def fields_of_two_forks(case: Case) -> bytes:
     known = case.file.schema.message("LayerParameter").readable
     case.need(name in known and name.encode() not in case.source)
     together = known[name].dialects
+    open_types = {dialect.name for dialect in case.file.schema.dialects if not dialect.lists_types}
     for use in case.file.bound.uses:
-        together = together & use.dialects
+        together = together & (use.dialects | open_types if use.what == "layer type" else use.dialects)
     case.need(not together)
     return case.inside(layer.message, one)
 
