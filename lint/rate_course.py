@@ -145,3 +145,10 @@ def fault_of(rate: float | None) -> str:
     except OverflowError:
         return INFINITE
     return ZERO if held == 0 else INFINITE if math.isinf(held) else ""
+
+
+def where_to_see(path: str) -> str:
+    """A sentence that says how a solver's rates over the whole run are shown."""
+    from shlex import quote  # only findings ask
+
+    return f"`caffe-lint schedule {'FILE' if path == '-' else quote(path)}` shows the rates."

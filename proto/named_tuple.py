@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
+    from functools import cache
     from operator import itemgetter
+    from types import FunctionType
 
     try:
         from _collections import _tuplegetter as getter_of  # what collections.namedtuple takes, twice as fast
@@ -21,16 +23,19 @@ else:
         def getter_of(index, doc):
             return property(itemgetter(index), doc=doc)
 
+    @cache
+    def _code_of(count):
+        """A constructor with so many fields, whatever their names."""
+        names = "".join(f"_{number}, " for number in range(count))
+        return eval(f"lambda _cls, {names}: _new(_cls, ({names}))").__code__
+
     def _first(cls, *values, **named):
         """The constructor of a class until its first tuple is made, when the right one takes its place."""
         owner = next(base for base in cls.__mro__ if "_fields" in vars(base))
-        names = ", ".join(owner._fields)
-        # `_new` cannot be the name of a field: no field begins with an underscore.
-        code = f"lambda _cls, {names}: _new(_cls, ({names}{',' if names else ''}))"
-        constructor = eval(code, {"_new": tuple.__new__, "__builtins__": {}})
-        constructor.__name__, constructor.__qualname__ = "__new__", f"{owner.__qualname__}.__new__"
+        code = _code_of(len(owner._fields)).replace(co_name="__new__", co_varnames=("_cls", *owner._fields))
+        owner.__new__ = constructor = FunctionType(code, {"_new": tuple.__new__}, "__new__")
+        constructor.__qualname__ = f"{owner.__qualname__}.__new__"
         constructor.__defaults__ = tuple(owner._field_defaults.values())
-        owner.__new__ = constructor
         return constructor(cls, *values, **named)
 
     class _NamedTuple(tuple):

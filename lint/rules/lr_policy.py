@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from ..findings import SEVERITIES, Hit
@@ -11,6 +10,7 @@ from ..fixes.fields import Patch, number_text, set_field, set_values
 from ..ignored import ignored_in_solver
 from ..job import SolverFile
 from ..proto.binder import Message, nearest_name
+from ..rate_course import where_to_see
 from ..rule import rule
 from ..schedule import POLICIES, Policy, fired_steps, learning_rate
 from ..written import is_absent, place_beside
@@ -230,7 +230,7 @@ def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
         solver.file,
         message.span("lr_policy"),
         f"policy '{policy.name}' needs {' and '.join(missing)}, not written here{_sibling(message, policy)}",
-        " ".join((*reasons, *([_curve(solver)] if severity != "error" else ()))),
+        " ".join((*reasons, *([where_to_see(solver.file.path)] if severity != "error" else ()))),
         severity,
         fix=_missing_fix(solver, policy, missing),
     )
@@ -258,12 +258,6 @@ def _missing_fix(solver: SolverFile, policy: Policy, missing: list[str]) -> Fix 
         patch += set_field(tree, message, name, value, beside=("lr_policy",))
     title = ", ".join(f"{name}: {number_text(value)}" for name, value in values.items())
     return patch.fix(solver.file.path, f"write {title}", safe=False)
-
-
-def _curve(solver: SolverFile) -> str:
-    """Where the rates of the whole run can be seen."""
-    path = "FILE" if solver.file.path == "-" else shlex.quote(solver.file.path)
-    return f"`caffe-lint schedule {path}` shows the rates."
 
 
 # What people write for each other.
@@ -576,7 +570,7 @@ def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
         shown = f"stepvalue {values[index]} stands behind {values[index - 1]}"
     reason = (
         f"Caffe takes the steps in this order: the rate falls at iterations {', '.join(map(str, fires))}."
-        f" {_curve(solver)}"
+        f" {where_to_see(solver.file.path)}"
     )
     fix = None
     if len(set(values)) == len(values):
@@ -636,10 +630,11 @@ def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
     length = message["max_iter"]
     if length <= 0 or "gamma" not in message or message["gamma"] == 1:  # 1: no step, on purpose
         return
+    where = where_to_see(solver.file.path)
     if message["lr_policy"] == "step" and message["stepsize"] >= length:
         rate = number_text(learning_rate(message, length - 1) or 0)
         shown = f"stepsize {message['stepsize']} is not reached in {length} iterations"
-        yield Hit(solver.file, message.span("stepsize"), shown, f"The rate is {rate} to the end. {_curve(solver)}")
+        yield Hit(solver.file, message.span("stepsize"), shown, f"The rate is {rate} to the end. {where}")
     if message["lr_policy"] == "multistep":
         values = message["stepvalue"]
         fires = fired_steps(message)
@@ -647,5 +642,5 @@ def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
             if value > length or (value == length and fires[0] >= length):
                 rate = number_text(learning_rate(message, length - 1) or 0)
                 shown = f"stepvalue {value} is not reached in {length} iterations"
-                yield Hit(solver.file, message.span("stepvalue", index), shown, f"The last rate is {rate}. {_curve(solver)}")
+                yield Hit(solver.file, message.span("stepvalue", index), shown, f"The last rate is {rate}. {where}")
                 return

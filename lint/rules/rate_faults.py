@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from ..findings import Hit
 from ..fixes.fields import number_text
 from ..job import SolverFile
 from ..proto.binder import Message
-from ..rate_course import INFINITE, NAN, NEGATIVE, ZERO, Fault, course
+from ..rate_course import INFINITE, NAN, NEGATIVE, ZERO, Fault, course, where_to_see
 from ..rule import rule
 from ..written import is_absent
 
@@ -77,8 +76,7 @@ def rate_unusable(solver: SolverFile) -> Iterator[Hit]:
             field = "lr_policy"
         value = f" with {field} {number_text(message[field])}" if field != "lr_policy" else ""
         shown = f"the rate of policy '{policy.name}'{value} is {fault.kind} {_when(fault, length)}"
-        path = "FILE" if solver.file.path == "-" else shlex.quote(solver.file.path)
-        reason = f"{_MEANINGS[fault.kind]} `caffe-lint schedule {path}` shows the rates."
+        reason = f"{_MEANINGS[fault.kind]} {where_to_see(solver.file.path)}"
         severity = _of_zero(message, fault, length) if fault.kind == ZERO else ""
         yield Hit(solver.file, message.span(field), shown, reason, severity)
 
