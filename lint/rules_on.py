@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .findings import Finding, Hit, place_of
@@ -63,7 +64,12 @@ class RulesOfPaths:
 
     def by_subject(self, paths: Iterable[str]) -> dict[str, list[Rule]]:
         """The rules that are on for any of some paths, by what they look at."""
-        rules: dict[str, list[Rule]] = {}
-        for code in sorted(frozenset().union(*(self.of(path).codes for path in paths))):
-            rules.setdefault(RULES[code].subject, []).append(RULES[code])
-        return rules
+        return _by_subject(frozenset().union(*(self.of(path).codes for path in paths)))
+
+
+@lru_cache(maxsize=16)
+def _by_subject(codes: frozenset[str]) -> dict[str, list[Rule]]:
+    rules: dict[str, list[Rule]] = {}
+    for code in sorted(codes):
+        rules.setdefault(RULES[code].subject, []).append(RULES[code])
+    return rules

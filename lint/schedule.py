@@ -239,6 +239,7 @@ POLICIES = {
 }
 
 _FRCNN_WARM_UP = ("warm_up_iters", "warm_up_factor", "warm_up_method", "warm_up_power")
+_WARM_UPS = ("warmup_iter", "rampup_interval", *_FRCNN_WARM_UP)  # without one of them there is none
 
 
 def _frcnn_warm_up(solver: Message) -> int:
@@ -248,6 +249,8 @@ def _frcnn_warm_up(solver: Message) -> int:
 
 def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:
     """The rate while a warm-up lasts, which comes before any policy, and the field that it starts from."""
+    if solver.entries.keys().isdisjoint(_WARM_UPS):
+        return None
     base = solver["base_lr"]
     length = _of_fork(solver, "warmup_iter")
     if iteration < length:  # intel, beniz
