@@ -65,6 +65,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "G106": ("layer.*_filler*",),
     "G107": ("layer.transform_param*",),
     "G108": ("base_lr",),
+    "G110": ("layer.loss_param.normalize",),
     "N111": BLOBS,
     "N112": BLOBS,
     "N113": BLOBS,

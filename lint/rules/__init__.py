@@ -6,7 +6,7 @@ OF_FILES = (
     "reading", "net_files", "structure", "layer_settings", "in_place", "silent", "loose_ends", "across",
     "batch_norm", "starting_weights", "class_numbers", "frozen", "wasted", "data_layers", "data_sources",
     "solver", "lr_policy", "rate_grows", "rate_faults", "solver_type", "never_happens",
-    "clipping", "learning_rate", "loss_weight", "dying_signal", "input_scale", "stalling", "flat_units",
+    "clipping", "learning_rate", "loss_weight", "dying_signal", "input_scale", "stalling", "flat_units", "valid_labels",
     "domains", "widening", "infogain", "legacy",
     "portability", "suppressing",
 )  # fmt: skip
