@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_cli import NET, SOLVER, run
 
-from caffe_lint.config import PRESETS, ConfigError, Settings
+from caffe_lint.config import PRESETS, ConfigError, Settings, find_config
 from caffe_lint.config_file import KEYS, load, read_config
 from caffe_lint.proto.parser import parse
 from caffe_lint.rule import all_rules
@@ -277,3 +277,19 @@ def test_a_run_without_configuration_and_suppressions_does_not_load_what_reads_t
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["No findings, 1 file checked.", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "ours"),
+    [
+        ("[tool.other\n", False),  # broken, and none of our business
+        ('[project]\nname = "caffe-lint"\n', False),
+        ('[tool.caffe-lint]\nfail-on = "error"\n', True),
+        ('[tool]\ncaffe-lint.fail-on = "error"\n', True),
+        ('tool."caffe-lint".fail-on = "error"\n', True),
+        ('[ "tool" ]\ncaffe-lint = {fail-on = "error"}\n', True),
+    ],
+)
+def test_a_pyproject_holds_where_it_has_a_table_for_us(folder: Path, text: str, ours: bool) -> None:
+    (folder / "pyproject.toml").write_text(text)
+    assert find_config(str(folder)) == (str(folder / "pyproject.toml") if ours else None)
