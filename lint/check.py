@@ -74,6 +74,12 @@ def check(paths: tuple[str, ...], options: Options) -> int:
     """Checks files and folders, reports, patches if asked for, and gives the exit status. Raises Trouble."""
     if not paths:
         raise Trouble("no file or folder given")
+    if paths[0] not in ("-", options.stdin_filename) and not os.path.lexists(paths[0]):
+        from .main import COMMANDS
+        from .proto.spelling import nearest_name
+
+        if meant := nearest_name(paths[0], sorted(COMMANDS)):
+            raise Trouble(f"no command and no file is called '{paths[0]}'; did you mean `caffe-lint {meant}`?")
     if options.output_dir and not options.fix:
         raise Trouble("--output-dir goes with --fix")
     if options.deploy and not os.path.isfile(options.deploy):

@@ -100,9 +100,21 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 @cli.command(
-    epilog="Other commands: `caffe-lint rules` lists the rules, `caffe-lint explain CODE` prints the page of one,"
-    " `caffe-lint net FILE` prints a net with its shapes."
-    " Exit status: 0 nothing to report at the level that counts (--fail-on), 1 findings, 2 could not do its work."
+    epilog="""Exit status: 0 nothing to report at the level that counts (--fail-on), 1 findings, 2 could not do its work.
+
+    Other commands, each with a --help of its own:
+
+    \b
+      config FILE       print the settings in force for a file
+      explain CODE      print the pages of rules
+      inputs FILE       look into the data that nets name
+      log LOG           say what went wrong in a training, by its log
+      net FILE          print a net as Caffe would build it
+      probe FILE        write a net that finds the batch with NaN or a bad label
+      rules             list the rules
+      schedule SOLVER   print the learning rate over the run
+      signal SOLVER     compute values, gradients and updates of iteration 0
+    """
 )
 @click.argument("paths", nargs=-1, metavar="FILE|FOLDER|-…")
 @click.option("--fix", is_flag=True, help="Patch the files.")

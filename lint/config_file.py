@@ -236,7 +236,11 @@ def _table(path: str) -> dict[str, Any] | None:
     try:
         with open(path, "rb") as file:
             content: dict[str, Any] = tomllib.load(file)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: this is no UTF-8, as TOML must be") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     if os.path.basename(path) != "pyproject.toml":
         return content

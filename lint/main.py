@@ -17,6 +17,7 @@ COMMANDS = frozenset({"check", "config", "explain", "inputs", "log", "net", "pro
 
 def main() -> None:
     """Runs the program. A closed pipe and Ctrl-C end it quietly."""
+    _open_what_is_closed()
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)  # trees and nets are many small objects that live to the end
     arguments = sys.argv[1:]
@@ -31,11 +32,22 @@ def main() -> None:
         # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # mostly a full disk below standard output
+        sys.stderr.write(f"caffe-lint: {error.filename or 'standard output'}: {error.strerror or error}\n")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(2)
     if _only_paths(arguments):
         # Python would take all modules and trees apart, which is a tenth of the time of a small check.
         atexit._run_exitfuncs()
         os._exit(status)
     sys.exit(status)
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that the caller closed, as cron jobs do, is /dev/null instead."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 def _only_paths(arguments: list[str]) -> bool:

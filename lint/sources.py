@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,10 @@ def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
     for current, folders, names in os.walk(folder):
         current = os.path.normpath(current)
         if ".gitignore" in names:
-            with open(os.path.join(current, ".gitignore"), encoding="utf-8", errors="replace") as file:
+            with (
+                suppress(OSError),
+                open(os.path.join(current, ".gitignore"), encoding="utf-8", errors="replace") as file,
+            ):
                 ignores[current] = spec_of_file(file)
         folders[:] = sorted(
             name

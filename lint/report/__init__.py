@@ -88,6 +88,8 @@ def summary_line(findings: list[Finding], summary: Summary) -> str:
         fixed = f"Fixed {counted(summary.applied, 'finding')} in {counted(summary.patched, 'file')}. "
     if not findings:
         checked = f"{counted(len(summary.texts), 'file')} checked"
+        if not summary.texts:
+            return "No file was checked."
         return f"{fixed}Nothing left to report, {checked}." if fixed else f"No findings, {checked}."
     files = len({finding.place.path for finding in findings})
     by_severity = [

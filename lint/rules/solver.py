@@ -597,18 +597,23 @@ def snapshot_prefix_missing(solver: SolverFile) -> Iterator[Hit]:
     )
     reason = f"Caffe before 2018-02, which is every release, stops {when}."
     prefix = _own_prefix(solver.file.path)
-    patch = set_field(solver.file.tree, message, "snapshot_prefix", prefix, beside=("snapshot",))
-    yield Hit(
-        solver.file, place_beside(message, "snapshot"), "the solver has no snapshot_prefix", reason, severity,
-        fix=patch.fix(solver.file.path, f'write snapshot_prefix: "{prefix}"') if prefix else None,
-    )  # fmt: skip
+    fix = None
+    if prefix:
+        patch = set_field(solver.file.tree, message, "snapshot_prefix", prefix, beside=("snapshot",))
+        fix = patch.fix(solver.file.path, f'write snapshot_prefix: "{prefix}"')
+    place = place_beside(message, "snapshot")
+    yield Hit(solver.file, place, "the solver has no snapshot_prefix", reason, severity, fix=fix)
 
 
 def _own_prefix(path: str) -> str:
-    """The prefix that Caffe makes of a solver's path; of an absolute one its last part, empty for standard input."""
+    """The prefix that Caffe makes of a solver's path; of an absolute one its last part.
+
+    Empty for standard input, and for a name that is no UTF-8, which a text file cannot hold as it is.
+    """
     if os.path.isabs(path):
         path = os.path.basename(path)
-    return "" if path == "-" else os.path.splitext(path)[0]
+    is_text = path.isascii() or not any("\ud800" <= character <= "\udfff" for character in path)
+    return os.path.splitext(path)[0] if path != "-" and is_text else ""
 
 
 @rule("S111", "inline-net-old-form", subject="solver", severity="error")
