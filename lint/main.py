@@ -47,7 +47,7 @@ def _open_what_is_closed() -> None:
     """A standard stream that the caller closed, as cron jobs do, is /dev/null instead."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _only_paths(arguments: list[str]) -> bool:

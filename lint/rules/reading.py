@@ -802,14 +802,14 @@ def fork_only(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-    A net for the fork of SegNet that also has a layer of NVIDIA's:
+    A net for NVIDIA's fork, whose data layer is one of SSD's:
 
         layer {
           name: "data"
-          type: "DenseImageData"
+          type: "AnnotatedData"
           top: "data"
           top: "label"
-          dense_image_data_param { source: "train.txt" batch_size: 4 }
+          data_param { source: "train_lmdb" batch_size: 4 backend: LMDB }
         }
         layer {
           name: "boxes"
@@ -825,13 +825,22 @@ def fork_only(file: SourceFile) -> Iterator[Hit]:
 
         layer {
           name: "data"
-          type: "DenseImageData"
+          type: "Data"
           top: "data"
           top: "label"
-          dense_image_data_param { source: "train.txt" batch_size: 4 }
+          data_param { source: "train_lmdb" batch_size: 4 backend: LMDB }
+        }
+        layer {
+          name: "boxes"
+          type: "DetectNetTransformation"
+          bottom: "data"
+          bottom: "label"
+          top: "boxes"
+          top: "coverage"
+          detectnet_groundtruth_param { stride: 16 }
         }
 
-    and train the other layer with the Caffe that has it. There is no fix: only you know which Caffe is yours.
+    Or take the Caffe that has the other layer. There is no fix: only you know which Caffe is yours.
 
     ## When to ignore it
 
