@@ -436,15 +436,21 @@ def _is_stale(result: UnitResult, settled: dict[str, bytes]) -> bool:
 
 
 def _run_all_apart(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
+    import signal
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(jobs) as pool:
+    # Ctrl-C reaches every process: this one alone heeds it.
+    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         runs = []
-        for unit, settings in work:
-            own = files.release(unit, settings)
-            own.forget_all()  # trees are larger than the text they are read from
-            runs.append(pool.submit(_run_apart, unit, settings, own, patch))
-        return [run.result() for run in runs]
+        try:
+            for unit, settings in work:
+                own = files.release(unit, settings)
+                own.forget_all()  # trees are larger than the text they are read from
+                runs.append(pool.submit(_run_apart, unit, settings, own, patch))
+            return [run.result() for run in runs]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:

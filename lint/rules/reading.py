@@ -810,6 +810,7 @@ def fork_only(file: SourceFile) -> Iterator[Hit]:
           top: "data"
           top: "label"
           data_param { source: "train_lmdb" batch_size: 4 backend: LMDB }
+          annotated_data_param { label_map_file: "labels.prototxt" }
         }
         layer {
           name: "boxes"
