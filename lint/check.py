@@ -311,7 +311,7 @@ def _show(findings: list[Finding], summary: Summary, options: Options, *, to_std
     elif options.statistics:
         from .report.statistics import render as render_statistics
 
-        text = render_statistics(findings, summary)
+        text = render_statistics(findings, summary, as_json=options.output_format == "json")
     else:
         text = render(options.output_format, findings, summary, colour=_colour(options))
     write_report(text, options.output_file, to_stderr=to_stderr)

@@ -390,3 +390,10 @@ def test_every_format_is_there_for_logs(tmp_path: Path, format: str) -> None:
     assert re.search(r"T\d{3}", done.stdout)
     if format in ("json", "sarif", "gitlab"):
         json.loads(done.stdout)
+
+
+def test_statistics_are_json_where_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(WIDE, encoding="utf-8")
+    done = cli(tmp_path, "net.prototxt", "--select", "E116", "--statistics", "--output-format", "json")
+    (only,) = json.loads(done.stdout)["rules"]
+    assert only == {"code": "E116", "name": "unknown-layer-type", "severity": "error", "count": 2, "fixable": 2}
