@@ -53,6 +53,30 @@ def normalised_with_its_bias(case: Case) -> bytes:
     return _behind(case, layer, 'type: "BatchNorm"', 'type: "Scale" scale_param { bias_term: true }')
 
 
+@plants("N503", "solver")
+def passes_gathered(case: Case) -> bytes:
+    train = case.job.train
+    norms = [layer for layer in train.net.layers if layer.type == "BatchNorm"] if train is not None else []
+    layer = case.pick(layer for layer in norms if "use_global_stats" not in layer.message["batch_norm_param"])
+    batch = layer.bottoms[0].shape[0] if layer.bottoms[0].shape else None
+    case.need(batch and batch < 8 and case.message.get("iter_size", 1) == 1)
+    source = case.drop(case.message, "iter_size") if "iter_size" in case.message else case.source
+    return source.rstrip() + f"\niter_size: {case.pick([4, 16, 32])}\n".encode()
+
+
+@plants("N503", "job")
+def batches_of_one(case: Case) -> bytes:
+    """A BatchNorm of single values: behind an InnerProduct, in batches of one."""
+    layer = case.pick(layer for layer in _before_activations(case) if layer.type == "InnerProduct" and not case.rules_of(layer))
+    data = case.pick(other for other in case.layers("Data", "ImageData") if other in layer.upstream())
+    settings: Message = data.message["data_param" if data.type == "Data" else "image_data_param"]
+    case.need("batch_size" in settings)
+    name, end = layer.tops[0].name, layer.entry[2].end
+    norms = f'\nlayer {{ name: "planted" type: "BatchNorm" bottom: "{name}" top: "{name}" }}\n'
+    scale = f'layer {{ name: "planted_s" type: "Scale" bottom: "{name}" top: "{name}" scale_param {{ bias_term: true }} }}\n'
+    return case.edit([Edit(*settings.span("batch_size"), b"1"), Edit(end, end, (norms + scale).encode())])
+
+
 @plants("N504", "train")
 def upsampling_from_zero(case: Case) -> bytes:
     layer = case.pick(layer for layer in _upsampling(case) if "weight_filler" in layer.message["convolution_param"])

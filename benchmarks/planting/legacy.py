@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+from caffe_lint.fixes.edit import Edit
+from caffe_lint.proto.tree import Block
+from caffe_lint.proto.upgrade import V1_TYPES
+
 from .case import Case, plants
+
+
+@plants("P201", "net", select=("P201",))
+def written_in_the_form_of_before(case: Case) -> bytes:
+    """Where every layer has a type, and only fields, that the V1 form has as well."""
+    old = {new: name for name, new in V1_TYPES.items()}
+    layers = [field for field in case.tree.root.fields if field.name == "layer"]
+    messages = [message for message, _, _ in case.message.entries["layer"]]
+    case.need(all(message["type"] in old and "param" not in message for message in messages))
+    edits = [Edit(field.start, field.start + len(b"layer"), b"layers") for field in layers]
+    edits += [Edit(*message.span("type"), old[message["type"]].encode()) for message in messages]
+    return case.edit(edits)
+
+
+@plants("P203", "v1", select=("P203",))
+def transform_in_the_settings_of_data(case: Case) -> bytes:
+    block = case.pick(
+        field.value for _, field in case.fields() if field.name in ("data_param", "image_data_param") and isinstance(field.value, Block)
+    )
+    return case.put(block.close, block.close, case.pick([" mirror: true ", " scale: 0.00390625 ", " crop_size: 24 "]))
 
 
 @plants("P202", "net", select=("P202",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.graph import Layer
+from caffe_lint.refusals import is_for_unknown_caffe
 
 from .case import Case, misspelt, plants
 from .structure import settings_of
@@ -134,3 +135,36 @@ def stage_misspelt(case: Case) -> bytes:
     case.need("train_state" in case.message and case.message["train_state"]["stage"])
     stage = case.message["train_state"]["stage"][0]
     return case.rewrite(case.message["train_state"].entries["stage"][0][1], f'"{misspelt(stage, case.chance)}"')
+
+
+def _deployed(case: Case, *types: str) -> list[Layer]:
+    """Layers in both phases of a net that its deploy net fits, parameter by parameter."""
+    deploy = case.job.deploy
+    case.need(deploy is not None and case.job.train is not None and not is_for_unknown_caffe(case.file))
+    assert deploy is not None
+    case.need(not is_for_unknown_caffe(deploy.file))
+    trained = {layer.name: layer for layer in case.net.layers}
+    weighted = {layer.name: layer for layer in deploy.net.layers if layer.params}
+    known = all(
+        layer.kind is not None and not layer.kind.has_open_params(layer) for layer in (*case.net.layers, *deploy.net.layers)
+    )
+    case.need(known and len(weighted) > 2)
+    for name, layer in weighted.items():
+        case.need(name in trained and [param.shape for param in layer.params] == [param.shape for param in trained[name].params])
+        case.need(all(param.count is not None for param in layer.params))
+    return [layer for layer in _in_both(case, *types) if layer.name in weighted]
+
+
+@plants("N407", "job")
+def renamed_since_the_deploy_net(case: Case) -> bytes:
+    layer = case.pick(_deployed(case, "InnerProduct", "Convolution"))
+    start, end = layer.message.span("name")
+    name = case.pick([misspelt(layer.name, case.chance), layer.name + "_new", "planted"])
+    case.need(case.net.blob(name) is None)
+    return case.put(start, end, f'"{name}"')
+
+
+@plants("N407", "job")
+def resized_since_the_deploy_net(case: Case) -> bytes:
+    layer = case.pick(_deployed(case, "InnerProduct"))
+    return case.set(settings_of(layer), "num_output", settings_of(layer)["num_output"] + case.pick([1, 10, 100]))
