@@ -36,7 +36,9 @@ def intervals(net: Net) -> dict[Blob, Interval]:
     for layer in net.layers:
         below = [found.setdefault(blob, UNKNOWN) for blob in layer.bottoms]
         rule = _BY_TYPE.get(layer.type)
-        if layer.kind is not None and layer.kind.is_data and not layer.bottoms:
+        if layer.type == "DummyData":
+            tops = _dummy_data(layer)
+        elif layer.kind is not None and layer.kind.is_data and not layer.bottoms:
             tops = _data(layer)
         else:
             tops = [rule(layer, below) if rule is not None and below else UNKNOWN] * len(layer.tops)
@@ -61,6 +63,17 @@ def _data(layer: Layer) -> list[Interval]:
             interval = _linear(interval, transform["scale"], -transform["scale"] * (means[0] if means else 0.0))
         found.append(interval._replace(zero=interval.low == 0 or interval.high == 0, negative=interval.low < 0))
     return found
+
+
+def _dummy_data(layer: Layer) -> list[Interval]:
+    """What constant fillers make; without any, 0 (dummy_data_layer.cpp, LayerSetUp)."""
+    fillers = layer.message["dummy_data_param"]["data_filler"]
+    if any(filler["type"] != "constant" for filler in fillers) or len(fillers) not in (0, 1, len(layer.tops)):
+        return [UNKNOWN] * len(layer.tops)
+    values = [filler["value"] for filler in fillers] or [0.0]
+    if len(values) == 1:
+        values *= len(layer.tops)
+    return [Interval(value, value, value == 0, value < 0, reached=True) for value in values]
 
 
 def _linear(x: Interval, scale: float, shift: float) -> Interval:

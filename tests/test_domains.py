@@ -103,6 +103,13 @@ def test_targets_within_0_and_1_or_of_unknown_range_are_clean(target: str) -> No
     assert check(text, select=("G112",), facts=FACTS if target == "x" else {}) == []
 
 
+@pytest.mark.parametrize(("filler", "found"), [("value: 2", 1), ("value: 1", 0), ('type: "gaussian" std: 9', 0)])
+def test_of_dummy_data_the_constants_are_known(filler: str, found: int) -> None:
+    dummy = f'layer {{ name: "d" type: "DummyData" top: "dummy" dummy_data_param {{ data_filler {{ {filler} }} shape {{ dim: 4 dim: 4 }} }} }}\n'
+    text = net(SIGMOID.replace('top: "fc"', 'top: "x"'), dummy, LOSS % "dummy")
+    assert len(check(text, select=("G112",))) == found
+
+
 def test_of_a_blob_that_no_layer_makes_nothing_is_known() -> None:
     log = 'layer { name: "log" type: "Log" bottom: "gone" top: "log" }\n'
     loss = 'layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "log" bottom: "lost" top: "loss" }\n'
