@@ -439,14 +439,18 @@ def _run_all_apart(work: list[tuple[Unit, Settings]], files: Files, patch: str, 
     import signal
     from concurrent.futures import ProcessPoolExecutor
 
-    # Ctrl-C reaches every process: this one alone heeds it.
-    with ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+    with ProcessPoolExecutor(jobs) as pool:
         runs = []
+        # Ctrl-C reaches every process, and this one alone heeds it: the others are born with the signal blocked.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for unit, settings in work:
                 own = files.release(unit, settings)
                 own.forget_all()  # trees are larger than the text they are read from
                 runs.append(pool.submit(_run_apart, unit, settings, own, patch))
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        try:
             return [run.result() for run in runs]
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,25 @@ def test_a_mistyped_command_is_recognised(folder: Path) -> None:
     assert done.returncode == 2
     assert "did you mean `caffe-lint rules`?" in done.stderr
     assert run(folder, "nothing.prototxt").stderr == "caffe-lint: nothing.prototxt: No such file or directory\n"
+
+
+def test_ctrl_c_ends_all_processes_quietly_and_leaves_whole_files(folder: Path) -> None:
+    for number in range(200):
+        (folder / f"{number}.prototxt").write_text(NET)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "caffe_lint", ".", "--fix", "--jobs", "2"],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    group = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None and group.exists() and not group.read_text().strip():
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate()[1]
+    assert "Traceback" not in said
+    assert process.returncode == 130
+    assert {path.read_text() for path in folder.iterdir()} <= {NET, NET.replace("SoftMax", "Softmax")}
