@@ -229,6 +229,7 @@ def everything_frozen(case: Case) -> bytes:
 @plants("N204", "train")
 def losses_cut_off(case: Case) -> bytes:
     case.need(case.net.phase == "TRAIN" and case.net.losses and all(layer.kind for layer in case.net.layers))
+    case.need(not case.message["force_backward"])  # which overrules propagate_down
     losses = {id(loss.layer): loss.layer for loss in case.net.losses}.values()
     case.need(all(layer in case.layers() and "propagate_down" not in layer.message for layer in losses))
     return case.edit(

@@ -387,7 +387,7 @@ def debugging_for_ever(case: Case) -> bytes:
 
 @plants("S144", "solver")
 def decay_of_another_size(case: Case) -> bytes:
-    case.need(case.message.get("type", "SGD") == "SGD" and "solver_type" not in case.message)
+    case.need(case.message.get("type", "SGD") == "SGD" and "solver_type" not in case.message and case.message["max_iter"] > 0)
     text = case.pick(["weight_decay: 0.5", "weight_decay: 0.1", "weight_decay: 5"])
     return _with(case, f"base_lr: 0.001\n{text}", "weight_decay", "base_lr", "regularization_type")
 

@@ -118,8 +118,10 @@ def same_source(case: Case) -> bytes:
 def statistics_frozen(case: Case) -> bytes:
     case.need("weights" not in case.job.solver.message and case.job.train is not None)
     layers = case.layers("BatchNorm")
-    learning = case.layers("Convolution", "InnerProduct")
-    case.need(all("weight_filler" in settings_of(layer) for layer in learning))  # from scratch, that is
+    weights = [param for param in case.net.params() if param.role == "weight"]
+    fillers = [param.filler for param in weights]  # from scratch, that is
+    case.need(all(filler is not None and filler["type"] != "constant" for filler in fillers))
+    case.need(all(param.lr_mult for param in weights))
     case.need(layers and b"use_global_stats" not in case.source and "batch_norm_param" not in layers[0].message)
     return case.edit(
         [
