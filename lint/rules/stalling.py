@@ -18,10 +18,11 @@ def training_stalls(job: Job) -> Iterator[Hit]:
 
     ## What it finds
 
-    Trainings from first weights that fillers make, whose signal can be computed (`caffe-lint signal`) and whose chance to
-    stall is 90 % or more. The finding shows why: a rate, or a number of iterations, with which hardly anything would be
-    taken off the first loss, gradients that fade on their way, outputs that freeze. It is a warning where the data are
-    known from `caffe-lint.data.json`; where they had to be assumed, an advice, and only if data of size 1 stall as well.
+    Trainings from first weights that fillers make, whose signal can be computed (`caffe-lint signal`) and whose chance
+    to stall is 90 % or more, or of whose first loss all iterations together would take off less than 0.3 %. The
+    finding shows why: a rate, or a number of iterations, with which hardly anything would be taken off the first loss,
+    gradients that fade on their way, outputs that freeze. It is a warning where the data are known from
+    `caffe-lint.data.json`; where they had to be assumed, an advice, and only if data of size 1 stall as well.
 
     Nothing is said where weights start at 0 (N205) or too small for anything to come out of them (G106).
 

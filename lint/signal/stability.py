@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..proto.named_tuple import NamedTuple
 from ..schedule import learning_rate
 from .carriers import CARRIERS
-from .features import Signal, Trial, signal_of
+from .features import NEXT_TO_NOTHING, Signal, Trial, signal_of
 from .flat import flat_part
 from .limits import healthy_bound, risk
 from .reasons import Reason, pulls, reasons
@@ -101,22 +101,22 @@ class Stability:
         Not where weights are 0 or too small for anything to come out of them, as these are mostly loaded when the
         training is started, nor where there are no gradients at all: for all of them there are rules.
         """
-        if self.verdict.p_stalls < self.STILL or self.setup.has_open_shapes or self.signal.solving.max_iter <= 0:
+        if not _is_still(self.signal, self.verdict) or self.setup.has_open_shapes or self.signal.solving.max_iter <= 0:
             return False
         if not self.signal.l2 > 0:
             return False
         if self.dying or any("weight" in param.role and not each.square for param, each in self.signal.weights.items()):
             return False
-        return self._other is None or verdict_of(self._other).p_stalls >= self.STILL
+        return self._other is None or _is_still(self._other, verdict_of(self._other))
 
     @cached_property
     def waking(self) -> tuple[float, Verdict] | None:
         """The smallest power of ten for the rate with which a training that stands still learns, and its verdict then."""
         for decade in range(1, self.DECADES + 1):
-            _, found = judge_trial(self.signal, Trial(rate=10.0**decade))
+            signal, found = judge_trial(self.signal, Trial(rate=10.0**decade))
             if found.p_explodes >= self.RISKY:
                 return None
-            if found.p_stalls < EVEN:
+            if found.p_stalls < EVEN and not _is_still(signal, found):
                 return 10.0**decade, found
         return None
 
@@ -191,6 +191,15 @@ class Stability:
     def _assumed(self) -> Signal | None:
         """The signal with the data that were assumed, where it was judged by gentler ones."""
         return signal_of(self.setup) if self.signal.setup is not self.setup else None
+
+
+def _is_still(signal: Signal, verdict: Verdict) -> bool:
+    """Whether a training is sure to stall: by its chance, or because next to nothing could be taken off its loss.
+
+    The chance alone would not do: of a loss that is easy to take off much it is lower, even at a rate of next to 0.
+    """
+    nothing = signal.features["learning"] <= NEXT_TO_NOTHING and verdict.p_explodes < Stability.RISKY
+    return nothing or verdict.p_stalls >= Stability.STILL
 
 
 def stability_of(job: Job) -> Stability | None:
