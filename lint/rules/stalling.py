@@ -24,7 +24,7 @@ def training_stalls(job: Job) -> Iterator[Hit]:
     gradients that fade on their way, outputs that freeze. It is a warning where the data are known from
     `caffe-lint.data.json`; where they had to be assumed, an advice, and only if data of size 1 stall as well.
 
-    Nothing is said where weights start at 0 (N205) or too small for anything to come out of them (G106).
+    Nothing is said where weights start at 0 (N205) or too small for anything to come out of them (G106), nor of DummyData.
 
     ## Why it hurts
 
