@@ -101,6 +101,8 @@ class Stability:
         Not where weights are 0 or too small for anything to come out of them, as these are mostly loaded when the
         training is started, nor where there are no gradients at all: for all of them there are rules.
         """
+        if any(layer.type == "DummyData" for layer in self.setup.net.layers):
+            return False  # data that are made up, of which nothing is to be learnt
         if not _is_still(self.signal, self.verdict) or self.setup.has_open_shapes or self.signal.solving.max_iter <= 0:
             return False
         if not self.signal.l2 > 0:
