@@ -21,7 +21,12 @@ layer {
   type: "DummyData"
   top: "data"
   top: "label"
-  dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+  dummy_data_param {
+    shape { dim: 8 dim: 3 }
+    shape { dim: 8 }
+    data_filler { type: "gaussian" std: 1 }
+    data_filler { type: "constant" }
+  }
 }
 layer {
   name: "score"
@@ -112,7 +117,7 @@ def texts(folder: Path) -> tuple[str, str]:
 def test_each_fix_is_shown_with_its_patch(folder: Path) -> None:
     talk = Talk(folder, "solver.prototxt")
     net = talk.answer("n\n", "E116")
-    assert "net.prototxt:16:25" in net
+    assert "net.prototxt:21:25" in net
     assert '-layer { name: "a" type: "Relu"' in net
     assert '+layer { name: "a" type: "ReLU"' in net
     assert 'name: "b"' in talk.answer("n\n", "E116").split("@@")[-1]
