@@ -8,7 +8,6 @@ pay for looking.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
 from .proto.binder import nearest_name
@@ -68,22 +67,8 @@ def _load(name: str) -> Brought:
     codes, types = set(all_rules()), set(TYPES)
     try:
         offered[name].load()
-        _check_pages(frozenset(RULES) - codes)
     except Exception as error:  # whatever a stranger's module does when it is imported
         raise PluginError(f"plugin '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
     all_rules.cache_clear()
     rules_of_files.cache_clear()
     return Brought(frozenset(RULES) - codes, frozenset(TYPES) - types)
-
-
-def _check_pages(codes: Iterable[str]) -> None:
-    """Raises ValueError for a rule whose docstring is no page."""
-    if sys.flags.optimize >= 2:  # -OO leaves docstrings out
-        return
-    from .page_form import fault_of
-
-    for code in sorted(codes):
-        rule = RULES[code]
-        fault = fault_of(rule.page, fixes=bool(rule.fixes), options=bool(rule.options))
-        if fault:
-            raise ValueError(f"rule {code}: {fault}")

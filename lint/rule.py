@@ -5,6 +5,7 @@ A rule is one function with its metadata; its docstring is its page. Rules stand
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +72,7 @@ class Rule(NamedTuple):
 
 RULES: dict[str, Rule] = {}
 _NAMES: set[str] = set()
+_OUR_RULES = f"{__package__}.rules."
 Check = TypeVar("Check", bound=Callable[..., Iterable[Any]])
 
 
@@ -85,9 +87,10 @@ def rule(
     default: bool = True,
     by_name: bool = False,
 ) -> Callable[[Check], Check]:
-    """Registers a check as a rule. Raises ValueError for a code or name that is taken, or of no family.
+    """Registers a check as a rule.
 
-    Whether its docstring is a page is asked when a plugin brings it (`plugins`), and of our own rules by tests.
+    Raises ValueError for a code or name that is taken, of no family, or a docstring that is no page (`page_form`). Our
+    own pages are asked for by tests instead, since the usual call has no time for it.
     """
 
     def register(check: Check) -> Check:
@@ -95,11 +98,22 @@ def rule(
             raise ValueError(f"rule {code} {name} is registered twice")
         if code[0] not in FAMILIES or subject not in SUBJECTS:
             raise ValueError(f"rule {code}: no such family or subject")
+        found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name)
+        if not check.__module__.startswith(_OUR_RULES) and sys.flags.optimize < 2:  # -OO leaves docstrings out
+            _ask_for_page(found)
         _NAMES.add(name)
-        RULES[code] = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name)
+        RULES[code] = found
         return check
 
     return register
+
+
+def _ask_for_page(rule: Rule) -> None:
+    from .page_form import fault_of
+
+    fault = fault_of(rule.page, fixes=bool(rule.fixes), options=bool(rule.options))
+    if fault:
+        raise ValueError(f"rule {rule.code}: {fault}")
 
 
 @cache

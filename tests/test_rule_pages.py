@@ -13,7 +13,7 @@ import pytest
 from caffe_lint.page_examples import Ran, run_example
 from caffe_lint.page_form import fault_of
 from caffe_lint.pages import read_page
-from caffe_lint.rule import Rule, all_rules
+from caffe_lint.rule import Rule, all_rules, rule
 
 RULES = list(all_rules().values())
 OF_LOGS = [rule for rule in RULES if rule.subject == "log"]
@@ -177,3 +177,14 @@ def test_without_docstrings_rules_work_as_they_do_with_them(tmp_path: Path) -> N
            for flags in ((), ("-OO",))]  # fmt: skip
     assert b"[E116]" in run[0].stdout
     assert (run[1].stdout, run[1].stderr) == (run[0].stdout, b"")
+
+
+@pytest.mark.parametrize("page", [None, "A sentence.", PAGE.replace("## Example\n", "")])
+def test_a_rule_without_a_page_or_an_example_cannot_be_registered(page: str | None) -> None:
+    def check(file: object) -> list[object]:
+        return []
+
+    check.__doc__ = page
+    with pytest.raises(ValueError, match=r"rule P999: its page has no section"):
+        rule("P999", "no-page", subject="file", severity="advice")(check)
+    assert "P999" not in {each.code for each in all_rules().values()}
