@@ -293,9 +293,9 @@ def path_of_subject(kind: str, subject: Any) -> str:
     return path
 
 
-def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
-    """What the rules of a unit look at, each once: its files, solvers, nets in their phases, jobs."""
-    nets = Nets(
+def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[str, ...] = ()) -> Nets:
+    """What builds nets from files as the settings have it, for a level and stages."""
+    return Nets(
         files.get,
         settings.caffe_version,
         files.given,
@@ -303,7 +303,14 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
         input_shapes=settings.input_shapes,
         layers=settings.layers.values(),
         facts=settings.facts,
+        level=level,
+        stages=stages,
     )
+
+
+def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
+    """What the rules of a unit look at, each once: its files, solvers, nets in their phases, jobs."""
+    nets = nets_for(files, settings)
     solvers = [files.get(path) for path in unit.paths]
     if solvers[0].kind != "solver":
         yield "file", solvers[0]

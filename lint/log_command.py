@@ -11,10 +11,10 @@ import click
 from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, print_text, read_schema, write_report
 from .cli import Codes, check_about, joined
 from .config import ConfigError, Settings
-from .engine import Files
+from .engine import Files, nets_for
 from .findings import SEVERITIES, Place, Related, place_of
 from .in_force import CommandLine, SettingsOfPaths
-from .job import Job, Nets, SolverFile
+from .job import Job, SolverFile
 from .layers.custom import schema_with
 from .report import FORMATS, Summary
 from .report.training_log import Report, render
@@ -144,14 +144,7 @@ def _job(path: str, settings: Settings) -> tuple[Job, Files]:
         raise Trouble(str(error)) from None
     if file.kind != "solver":
         raise Trouble(f"{path}: this is no solver")
-    nets = Nets(
-        files.get,
-        settings.caffe_version,
-        input_shapes=settings.input_shapes,
-        layers=settings.layers.values(),
-        facts=settings.facts,
-    )
-    return nets.job(SolverFile(file, settings.caffe_version), None), files
+    return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None), files
 
 
 def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:

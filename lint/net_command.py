@@ -11,16 +11,17 @@ import click
 from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
 from .cli import InputShape
 from .config import ConfigError
-from .engine import Files
+from .engine import Files, nets_for
 from .findings import place_of
 from .in_force import CommandLine, SettingsOfPaths
 from .job import Job, NetInPhase, Nets, SolverFile
 from .layers.custom import schema_with
+from .opening import solver_or_net
 from .phases import TEST, TRAIN
 from .proto.binder import nearest_name
 from .rule import all_rules
 from .shapes import describe
-from .sources import SourceFile, Unreadable
+from .sources import SourceFile
 
 InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -91,16 +92,7 @@ def net(
     files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
-    nets = Nets(
-        files.get,
-        settings.caffe_version,
-        files.given,
-        input_shapes=settings.input_shapes,
-        layers=settings.layers.values(),
-        facts=settings.facts,
-        level=level,
-        stages=stages,
-    )
+    nets = nets_for(files, settings, level=level, stages=stages)
     file, built, missing = _nets_of(path, files, nets, phase.upper() if phase else None)
     _check_input_shapes(input_shapes, built)
     print_text(_rendered(built, "dot" if dot else format_, splits))
@@ -118,15 +110,8 @@ def _nets_of(
     path: str, files: Files, nets: Nets, phase: str | None
 ) -> tuple[SourceFile, list[NetInPhase], list[str]]:
     """The file, its nets, and a line for each net that a solver names in vain. Raises Trouble for none."""
-    try:
-        file = files.get(path)
-        kind = file.kind
-    except Unreadable as error:
-        raise Trouble(str(error)) from None
-    if kind == "other":
-        what = "is empty" if not file.source.strip() else "is neither a solver nor a net of Caffe"
-        raise Trouble(f"{path}: {what}")
-    if kind == "net":
+    file = solver_or_net(path, files)
+    if file.kind == "net":
         return file, nets.alone(file, [phase] if phase else ()), []
     job = nets.job(SolverFile(file), None)
     missing = list(_missing(job))

@@ -9,9 +9,9 @@ from typing import Any
 from .check import Trouble, read_schema
 from .config import ConfigError, Settings
 from .data_facts import DataFacts
-from .engine import Files
+from .engine import Files, nets_for
 from .in_force import CommandLine, SettingsOfPaths
-from .job import Job, NetInPhase, Nets, SolverFile
+from .job import Job, NetInPhase, SolverFile
 from .layers.custom import schema_with
 from .proto.named_tuple import NamedTuple
 from .sources import SourceFile, Unreadable
@@ -47,6 +47,20 @@ def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = 
 
 def nets_of(path: str, files: Files, settings: Settings) -> Opened:
     """The same, of a file among `files`. Raises Trouble."""
+    file = solver_or_net(path, files)
+    nets = nets_for(files, settings)
+    if file.kind == "net":
+        return Opened(file, None, nets.alone(file), files, settings, [])
+    job = nets.job(SolverFile(file, settings.caffe_version), None)
+    missing = list(_missing(job))
+    if not job.nets:
+        why = "; ".join(missing) or "it names none, or several for training"
+        raise Trouble(f"{path}: the solver builds no net that could be read: {why}")
+    return Opened(file, job, job.nets, files, settings, missing)
+
+
+def solver_or_net(path: str, files: Files) -> SourceFile:
+    """The file at a path. Raises Trouble if it cannot be read, or is neither a solver nor a net."""
     try:
         file = files.get(path)
         kind = file.kind
@@ -55,22 +69,7 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
     if kind == "other":
         what = "is empty" if not file.source.strip() else "is neither a solver nor a net of Caffe"
         raise Trouble(f"{path}: {what}")
-    nets = Nets(
-        files.get,
-        settings.caffe_version,
-        files.given,
-        input_shapes=settings.input_shapes,
-        layers=settings.layers.values(),
-        facts=settings.facts,
-    )
-    if kind == "net":
-        return Opened(file, None, nets.alone(file), files, settings, [])
-    job = nets.job(SolverFile(file, settings.caffe_version), None)
-    missing = list(_missing(job))
-    if not job.nets:
-        why = "; ".join(missing) or "it names none, or several for training"
-        raise Trouble(f"{path}: the solver builds no net that could be read: {why}")
-    return Opened(file, job, job.nets, files, settings, missing)
+    return file
 
 
 def _missing(job: Job) -> Iterator[str]:
