@@ -12,7 +12,7 @@ ARGS ?=
 
 # An editable install of the strict kind lays links to the files one by one, which type checkers can follow. Where a
 # file came or went, or the schema changed, it has to be done again: the folders' time stamps tell the one.
-FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py)))
+FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py lint/*/*/*.py)))
 SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildcard proto/*.tsv)
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict

@@ -201,7 +201,7 @@ def compare(judge: Protoc, source: bytes, type_name: str) -> Verdict:
 
 def type_of(source: bytes) -> str:
     """What a file is read as; anything that is no solver as a net."""
-    from caffe_lint.sources import kind_of
+    from caffe_lint.source.files import kind_of
 
     return "SolverParameter" if kind_of(parse(source)) == "solver" else "NetParameter"
 

@@ -31,10 +31,10 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 from grpc_tools import protoc
 
-from caffe_lint.main import main as caffe_lint
+from caffe_lint.cli.main import main as caffe_lint
 from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.sources import SUFFIXES, SourceFile
+from caffe_lint.source.files import SUFFIXES, SourceFile
 
 A_LONG_TIME_AGO = 1_000_000_000 * 10**9  # a time stamp that no file written today gets by itself
 MESSAGES = {"solver": "SolverParameter", "net": "NetParameter"}

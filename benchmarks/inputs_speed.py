@@ -20,8 +20,8 @@ from typing import Any
 
 import lmdb
 
-from caffe_lint.inputs import lmdb_source
-from caffe_lint.inputs.report import Watch
+from caffe_lint.data import lmdb_source
+from caffe_lint.data.source_report import Watch
 from caffe_lint.proto import caffe_pb2
 
 TURNS = 3

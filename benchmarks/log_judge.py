@@ -14,13 +14,13 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from caffe_lint.opening import Opened, nets_of, open_nets
+from caffe_lint.engine.opening import Opened, nets_of, open_nets
 from caffe_lint.training_log.causes import Diagnosed
 from caffe_lint.training_log.diagnosis import diagnose
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.following import Watcher
-from caffe_lint.training_log.reading import read_log
-from caffe_lint.training_log.repair import apply_fixes, fixes_for
+from caffe_lint.training_log.log_reader import read_log
+from caffe_lint.training_log.log_repair import apply_fixes, fixes_for
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

@@ -24,12 +24,12 @@ from typing import NamedTuple
 from planting import building, halves, legacy, numbers, silent, solvers, structure, text, together  # noqa: F401  (they fill the table)
 from planting.case import PLANTERS, Case, NotHere, Planter
 
-from caffe_lint.config import Settings
-from caffe_lint.engine import Files, Unit, check_unit, find_units
-from caffe_lint.findings import Finding
+from caffe_lint.engine.engine import Files, Unit, check_unit, find_units
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.rule import rules_of_files
-from caffe_lint.sources import Unreadable
+from caffe_lint.rule.finding import Finding
+from caffe_lint.rule.registry import rules_of_files
+from caffe_lint.settings.settings import Settings
+from caffe_lint.source.files import Unreadable
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LARGEST = 120_000  # bytes; a few nets of thousands of layers would take most of the time

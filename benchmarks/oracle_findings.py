@@ -21,12 +21,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from caffe_lint.config import Settings
-from caffe_lint.engine import Files, Unit, check_unit
-from caffe_lint.findings import Finding
-from caffe_lint.phases import NetState, states_of
+from caffe_lint.engine.engine import Files, Unit, check_unit
+from caffe_lint.net.phases import NetState, states_of
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
+from caffe_lint.rule.finding import Finding
+from caffe_lint.settings.settings import Settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REPLACED = ("Data", "ImageData", "WindowData", "HDF5Data", "MemoryData")

@@ -20,14 +20,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from caffe_lint.net import Net, NetProblem, build, file_state
+from caffe_lint.moments.shapes import Shape
+from caffe_lint.net.build import Net, NetProblem, build, file_state
+from caffe_lint.net.splits import with_splits
 from caffe_lint.proto.binder import Entry, Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.tree import Problem
 from caffe_lint.proto.upgrade import Upgraded, upgrade
-from caffe_lint.shapes import Shape
-from caffe_lint.splits import with_splits
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REPLACED = {

@@ -20,14 +20,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from caffe_lint.config import Settings
-from caffe_lint.data_facts import DataFacts, read_facts
-from caffe_lint.engine import Files, Unit, fix_unit
-from caffe_lint.job import Job, Nets, SolverFile
+from caffe_lint.engine.engine import Files, Unit, fix_unit
+from caffe_lint.net.data_facts import DataFacts, read_facts
+from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.signal.limits import STEP, longest_step
-from caffe_lint.signal.solving import ADAPTIVE
-from caffe_lint.signal.stability import Stability
+from caffe_lint.settings.settings import Settings
+from caffe_lint.stability.advice.limits import STEP, longest_step
+from caffe_lint.stability.advice.stability import Stability
+from caffe_lint.stability.signal.updates import ADAPTIVE
 
 # Of the single changes that were tried: what they do to the rate and to the loss weight, and their bound.
 CHANGES: dict[str, tuple[float, float, float]] = {

@@ -15,12 +15,12 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from caffe_lint.data_facts import DataFacts, read_facts
-from caffe_lint.engine import Files
+from caffe_lint.engine.engine import Files
+from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.signal.lines import backward_lines, forward_lines
-from caffe_lint.signal.passes import Back, Pass, initial_weights
-from caffe_lint.signal.setup import Setup, set_up
+from caffe_lint.stability.signal.debug_lines import backward_lines, forward_lines
+from caffe_lint.stability.signal.passes import Back, Pass, initial_weights
+from caffe_lint.stability.signal.setup import Setup, set_up
 
 Key = tuple[str, str, str, str]
 

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from caffe_lint.engine import Files
+from caffe_lint.engine.engine import Files
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.signal.limits import limits
-from caffe_lint.signal.passes import Back, Pass, initial_weights
-from caffe_lint.signal.setup import Setup, set_up
-from caffe_lint.signal.verdict import judge
+from caffe_lint.stability.advice.limits import limits
+from caffe_lint.stability.signal.passes import Back, Pass, initial_weights
+from caffe_lint.stability.signal.setup import Setup, set_up
+from caffe_lint.stability.verdict.verdict import judge
 
 REPEATS = 5
 SOLVER = 'net: "net.prototxt" base_lr: {rate} momentum: 0.9 lr_policy: "fixed" max_iter: 10000\n'

@@ -30,11 +30,11 @@ from google.protobuf import text_format
 from google.protobuf.internal import api_implementation
 from google.protobuf.message import Message
 
-from caffe_lint.config import Settings
-from caffe_lint.engine import Files, check_unit, find_units
+from caffe_lint.engine.engine import Files, check_unit, find_units
 from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.sources import SourceFile
+from caffe_lint.settings.settings import Settings
+from caffe_lint.source.files import SourceFile
 
 SUFFIXES = (".prototxt", ".pbtxt", ".prototxt.txt")
 

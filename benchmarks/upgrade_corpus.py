@@ -21,15 +21,15 @@ from typing import NamedTuple
 
 from fix_corpus import comments, encoded
 
-from caffe_lint.config import Settings
-from caffe_lint.engine import Files, UnitResult, find_units, run_units
+from caffe_lint.engine.engine import Files, UnitResult, find_units, run_units
 from caffe_lint.proto.binder import bind, plain
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import Upgraded, upgrade, upgrade_solver
 from caffe_lint.proto.wire import to_protobuf
-from caffe_lint.rules.legacy import UPGRADES
-from caffe_lint.sources import SourceFile
+from caffe_lint.rules.portability.legacy import UPGRADES
+from caffe_lint.settings.settings import Settings
+from caffe_lint.source.files import SourceFile
 
 FORMS = {
     "v0": "V0 layers",

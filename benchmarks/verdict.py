@@ -6,7 +6,7 @@ Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [-v] [../share
 Prints, for "explodes" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
 leaves two and three families out at a time, and judges the trainings with rates a quarter higher and a fifth lower.
-`--write` fits the coefficients on all families and writes them into lint/signal/verdict_table.py and docs/signal.md.
+`--write` fits the coefficients on all families and writes them into lint/stability/verdict/verdict_table.py and docs/signal.md.
 `--limits` holds the limits of set-ups that exploded against the weakest single change with which the real Caffe
 ended lower than it began: as strong as that, and not a hundred times stronger. `--corpus` judges public solvers
 instead, which trained: it prints the share that is called exploding, and which.
@@ -23,18 +23,18 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from caffe_lint.data_facts import read_facts
-from caffe_lint.engine import Files
+from caffe_lint.engine.engine import Files
+from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.signal.features import Signal, Trial, signal_of, tried
-from caffe_lint.signal.limits import limits
-from caffe_lint.signal.setup import set_up
-from caffe_lint.signal.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance, judge
-from caffe_lint.sources import Unreadable
+from caffe_lint.source.files import Unreadable
+from caffe_lint.stability.advice.limits import limits
+from caffe_lint.stability.signal.features import Signal, Trial, signal_of, tried
+from caffe_lint.stability.signal.setup import set_up
+from caffe_lint.stability.verdict.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance, judge
 
 RIDGE = 1.0
 ROUNDS = 30
-TABLE = Path(__file__).parent.parent / "lint" / "signal" / "verdict_table.py"
+TABLE = Path(__file__).parent.parent / "lint" / "stability" / "verdict" / "verdict_table.py"
 PAGE = Path(__file__).parent.parent / "docs" / "signal.md"
 BEGIN, END = "<!-- coefficients -->", "<!-- end of coefficients -->"
 

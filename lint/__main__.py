@@ -1,5 +1,5 @@
 """`python -m caffe_lint`."""
 
-from .main import main
+from .cli.main import main
 
 main()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_lint.config import Settings
-from caffe_lint.engine import Files, UnitResult, find_units, run_units
-from caffe_lint.findings import Finding
+from caffe_lint.engine.engine import Files, UnitResult, find_units, run_units
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.rule.finding import Finding
+from caffe_lint.settings.settings import Settings
 
 
 def check(text: str | bytes, name: str = "net.prototxt", **settings: Any) -> list[Finding]:

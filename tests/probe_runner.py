@@ -15,8 +15,8 @@ from typing import Any
 import h5py
 import numpy
 
-from caffe_lint.message_text import message_lines
-from caffe_lint.opening import open_nets
+from caffe_lint.engine.opening import open_nets
+from caffe_lint.fixes.message_text import message_lines
 
 
 def say(source: str, text: str) -> None:

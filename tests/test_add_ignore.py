@@ -9,13 +9,13 @@ from harness import check, check_files
 from test_cli import NET, SOLVER, run
 from test_suppressions import NET as BAD_NET
 
-from caffe_lint.ignoring import Known, write_suppressions
-from caffe_lint.page_examples import run_example
-from caffe_lint.page_form import fault_of
-from caffe_lint.pages import read_page
+from caffe_lint.cli.page_examples import run_example
+from caffe_lint.engine.ignoring import Known, write_suppressions
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.rule import Rule, all_rules
-from caffe_lint.sources import SourceFile
+from caffe_lint.rule.page_form import fault_of
+from caffe_lint.rule.pages import read_page
+from caffe_lint.rule.registry import Rule, all_rules
+from caffe_lint.source.files import SourceFile
 
 OF_FILES = [rule for rule in all_rules().values() if rule.subject not in ("log", "inputs")]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_cli import NET, SOLVER, run
 
-from caffe_lint.baseline import BaselineError, address, read_baseline
+from caffe_lint.engine.baseline import BaselineError, address, read_baseline
 from caffe_lint.proto.parser import parse
 
 # Two layers with one mistake each, of the same rule.

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from test_cli import NET, SOLVER, run
 
-from caffe_lint.config import PRESETS, ConfigError, Settings, find_config
-from caffe_lint.config_file import KEYS, load, read_config
 from caffe_lint.proto.parser import parse
-from caffe_lint.rule import all_rules
-from caffe_lint.suppressions import read_suppressions
+from caffe_lint.rule.registry import all_rules
+from caffe_lint.rule.suppressions import read_suppressions
+from caffe_lint.settings.config_file import KEYS, load, read_config
+from caffe_lint.settings.settings import PRESETS, ConfigError, Settings, find_config
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -271,7 +271,7 @@ def test_every_option_of_a_rule_has_a_plain_default_and_says_what_it_means() -> 
 def test_a_run_without_configuration_and_suppressions_does_not_load_what_reads_them(folder: Path) -> None:
     (folder / "net.prototxt").write_text(NET)
     code = (
-        "import sys; from caffe_lint.main import _run; _run(['net.prototxt']);"
+        "import sys; from caffe_lint.cli.main import _run; _run(['net.prototxt']);"
         "print(*sorted({'config_file', 'suppressions', 'unused', 'baseline', 'patterns', 'ignoring'} &"
         " {name.partition('.')[2] for name in sys.modules}))"
     )

@@ -11,7 +11,7 @@ from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.tree import Problem, Tree, render
-from caffe_lint.sources import kind_of
+from caffe_lint.source.files import kind_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 FILES = SHARED / "corpus" / "files"

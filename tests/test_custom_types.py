@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from harness import check
 
-from caffe_lint.config import ConfigError, Settings
-from caffe_lint.config_file import load
 from caffe_lint.layers.custom import Description, described_types, read_description
-from caffe_lint.net import Net, build, file_state
+from caffe_lint.net.build import Net, build, file_state
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
+from caffe_lint.settings.config_file import load
+from caffe_lint.settings.settings import ConfigError, Settings
 
 INPUTS = """\
 layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 9 } } }
@@ -330,7 +330,7 @@ def house(tmp_path: Path) -> Path:
         info = site / f"{module}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[caffe_lint.plugins]\n{name} = {module}\n")
+        (info / "entry_points.txt").write_text(f"[caffe_lint.engine.plugins]\n{name} = {module}\n")
     (tmp_path / "net.prototxt").write_text(HOUSE_NET)
     return tmp_path
 
@@ -411,7 +411,7 @@ def test_a_plugin_that_cannot_be_had_is_explained(house: Path, name: str, words:
 
 
 def test_settings_without_plugins_do_not_look_for_any() -> None:
-    code = "import caffe_lint.engine, caffe_lint.config, sys; print('importlib.metadata' in sys.modules)"
+    code = "import caffe_lint.engine.engine, caffe_lint.settings.settings, sys; print('importlib.metadata' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     assert Settings().layer_types() == frozenset()

@@ -10,11 +10,11 @@ from types import ModuleType
 import pytest
 from harness import check_files, fix_files
 
-from caffe_lint.check import read_data_facts
-from caffe_lint.config import FACTS_NAME
-from caffe_lint.config_file import load
-from caffe_lint.data_facts import DataFacts
-from caffe_lint.rule import all_rules
+from caffe_lint.cli.check import read_data_facts
+from caffe_lint.net.data_facts import DataFacts
+from caffe_lint.rule.registry import all_rules
+from caffe_lint.settings.config_file import load
+from caffe_lint.settings.settings import FACTS_NAME
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 if not (CHECKOUT / "README.md").exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from harness import check
 
-from caffe_lint.data_facts import BlobFacts, SourceFacts
+from caffe_lint.net.data_facts import BlobFacts, SourceFacts
 
 
 def net(*layers: str, top: str = "x") -> str:

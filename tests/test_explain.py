@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from caffe_lint.cli import cli
-from caffe_lint.report import page
-from caffe_lint.rule import all_rules
+from caffe_lint.cli.commands import cli
+from caffe_lint.report import rule_page as page
+from caffe_lint.rule.registry import all_rules
 
 
 def explained(*arguments: str, width: int = 100, status: int = 0) -> str:
@@ -67,14 +67,14 @@ def test_json_holds_the_examples_as_files() -> None:
 
 
 def test_a_name_that_no_rule_has_brings_the_nearest() -> None:
-    from caffe_lint.check import Trouble
+    from caffe_lint.cli.check import Trouble
 
     with pytest.raises(Trouble, match="did you mean 'zero-weights'"):
         cli(["explain", "zero-weigths"], standalone_mode=False)
 
 
 def test_without_docstrings_it_says_so(monkeypatch: Any) -> None:
-    from caffe_lint.check import Trouble
+    from caffe_lint.cli.check import Trouble
 
     monkeypatch.setattr(all_rules()["N205"].check, "__doc__", None)
     with pytest.raises(Trouble, match="-OO"):

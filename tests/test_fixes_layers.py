@@ -8,7 +8,7 @@ import pytest
 
 from caffe_lint.fixes.apply import edited, verify
 from caffe_lint.fixes.fields import Patch
-from caffe_lint.fixes.layers import (
+from caffe_lint.fixes.layer_edits import (
     Fields,
     Word,
     free_name,

@@ -15,8 +15,8 @@ from typing import Any
 import numpy
 import pytest
 
-from caffe_lint.check import Trouble
-from caffe_lint.cli import run
+from caffe_lint.cli.check import Trouble
+from caffe_lint.cli.commands import run
 
 pytest.importorskip("lmdb")
 pytest.importorskip("h5py")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from nets import net_of
 
-from caffe_lint.check import Trouble
-from caffe_lint.cli import run
-from caffe_lint.config import find_facts
-from caffe_lint.data_facts import FactsError, input_shapes, read_facts, tops_facts, write_facts
+from caffe_lint.cli.check import Trouble
+from caffe_lint.cli.commands import run
+from caffe_lint.net.data_facts import FactsError, input_shapes, read_facts, tops_facts, write_facts
+from caffe_lint.settings.settings import find_facts
 
 FACTS = {
     "data/train": {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.inputs.leveldb_source import BrokenDatabase, records
-from caffe_lint.inputs.snappy import BrokenSnappy, unpack
+from caffe_lint.data.leveldb_source import BrokenDatabase, records
+from caffe_lint.data.snappy import BrokenSnappy, unpack
 
 plyvel = pytest.importorskip("plyvel", reason="LevelDB's own library has no wheel for this Python")
 

@@ -8,8 +8,8 @@ import pytest
 from layer_cases import MADE, REFUSED, Made, Refused
 from nets import kinds, layer_of, shape
 
-from caffe_lint.layers.layer_type import TYPES
-from caffe_lint.shapes import Shape
+from caffe_lint.layers.record import TYPES
+from caffe_lint.moments.shapes import Shape
 
 
 def words(dims: Shape) -> str:

@@ -11,8 +11,8 @@ import pytest
 from caffe_lint.training_log.causes import Diagnosed
 from caffe_lint.training_log.diagnosis import diagnose
 from caffe_lint.training_log.following import Watcher
-from caffe_lint.training_log.reading import read_log
-from caffe_lint.training_log.run import Step
+from caffe_lint.training_log.log_reader import read_log
+from caffe_lint.training_log.runs import Step
 
 HEAD = "I1122 06:57:08.794001 27293 "
 NET = """

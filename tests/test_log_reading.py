@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.training_log import lines
-from caffe_lint.training_log.reading import LogReader, Unreadable, read_log
-from caffe_lint.training_log.run import MIDDLE, Run, Thinned
+from caffe_lint.training_log import log_lines as lines
+from caffe_lint.training_log.log_reader import LogReader, Unreadable, read_log
+from caffe_lint.training_log.runs import MIDDLE, Run, Thinned
 
 PREFIX = "I1122 06:57:08.794001 27293 "
 

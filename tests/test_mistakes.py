@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from caffe_lint.rule import all_rules
+from caffe_lint.rule.registry import all_rules
 
 TABLE = Path(__file__).parent.parent / "benchmarks" / "mistakes.tsv"
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from caffe_lint.rule import all_rules
+from caffe_lint.rule.registry import all_rules
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from nets import kinds, lifted, net_of, shape
 
-from caffe_lint.net import NetState, build, file_state, phases_of, solver_state, states_of
+from caffe_lint.net.build import NetState, build, file_state, phases_of, solver_state, states_of
+from caffe_lint.net.splits import with_splits
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
-from caffe_lint.splits import with_splits
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 X = {"x": "2 3 8 8"}

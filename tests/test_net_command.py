@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from caffe_lint.check import Trouble
-from caffe_lint.cli import run
+from caffe_lint.cli.check import Trouble
+from caffe_lint.cli.commands import run
 from caffe_lint.report.net_table import WIDTH, quantity
 
 SMALL = """\

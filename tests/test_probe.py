@@ -12,9 +12,9 @@ import h5py
 import numpy
 import pytest
 
-from caffe_lint.check import Trouble
-from caffe_lint.cli import run
-from caffe_lint.net import Net, build, file_state
+from caffe_lint.cli.check import Trouble
+from caffe_lint.cli.commands import run
+from caffe_lint.net.build import Net, build, file_state
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from harness import check, check_files, fix, fix_files, places
 
-from caffe_lint.findings import Finding
+from caffe_lint.rule.finding import Finding
 
 SOLVER = """\
 net: "net.prototxt"

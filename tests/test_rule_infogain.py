@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from harness import check, fix
 
-from caffe_lint.findings import Finding
+from caffe_lint.rule.finding import Finding
 
 HEAD = """\
 layer {

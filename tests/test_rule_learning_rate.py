@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from harness import check_files, fix_files
 
-from caffe_lint.findings import Finding
+from caffe_lint.rule.finding import Finding
 
 NET = """\
 layer {

@@ -19,9 +19,9 @@ from caffe_lint.fixes.edit import Change, Edit, Fix, Replacement
 from caffe_lint.proto.binder import Message, plain
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
-from caffe_lint.rule import all_rules
-from caffe_lint.rules.legacy import UPGRADES
-from caffe_lint.sources import SourceFile
+from caffe_lint.rule.registry import all_rules
+from caffe_lint.rules.portability.legacy import UPGRADES
+from caffe_lint.source.files import SourceFile
 
 
 def upgraded(text: str, *, unsafe: bool = False) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.page_examples import Ran, run_example
-from caffe_lint.page_form import fault_of
-from caffe_lint.pages import read_page
-from caffe_lint.rule import Rule, all_rules, rule
+from caffe_lint.cli.page_examples import Ran, run_example
+from caffe_lint.rule.page_form import fault_of
+from caffe_lint.rule.pages import read_page
+from caffe_lint.rule.registry import Rule, all_rules, rule
 
 RULES = list(all_rules().values())
 OF_LOGS = [rule for rule in RULES if rule.subject == "log"]

@@ -7,8 +7,8 @@ import re
 import pytest
 from harness import check_files, fix_files
 
-from caffe_lint.data_facts import BlobFacts, SourceFacts
-from caffe_lint.findings import Finding
+from caffe_lint.net.data_facts import BlobFacts, SourceFacts
+from caffe_lint.rule.finding import Finding
 
 BYTES = SourceFacts("lmdb", 1000, {"data": BlobFacts((1, 28, 28), 0.0, 255.0, 33.0, 78.0, 33.0)}, (0.0, 9.0), {})
 FACTS = {"train": BYTES}

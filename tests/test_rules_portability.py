@@ -11,7 +11,7 @@ from harness import check, fix, places
 
 from caffe_lint.proto.binder import plain
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.sources import SourceFile
+from caffe_lint.source.files import SourceFile
 
 CODES = ("P301", "P302", "P303", "P304", "P305")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness import check, check_files, fix, places
 
-from caffe_lint.misnomers import MISNOMERS
+from caffe_lint.proto.misnomers import MISNOMERS
 from caffe_lint.proto.schema import caffe_schema
 
 SOLVER = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 100\n'

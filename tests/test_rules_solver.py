@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness import check, check_files, fix
 
-from caffe_lint.findings import Finding
+from caffe_lint.rule.finding import Finding
 
 GOOD = """\
 net: "net.prototxt"

@@ -10,8 +10,8 @@ import pytest
 from harness import check, check_files, fix, fix_files, places
 
 import caffe_lint
-from caffe_lint.refusals import RULE_OF
-from caffe_lint.rule import all_rules
+from caffe_lint.rule.registry import all_rules
+from caffe_lint.rules.problems import RULE_OF
 
 DATA = """\
 layer {

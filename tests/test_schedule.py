@@ -9,7 +9,7 @@ import pytest
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.schedule import POLICIES, fired_steps, largest_rate, learning_rate
+from caffe_lint.solver.schedule import POLICIES, fired_steps, largest_rate, learning_rate
 
 
 def solver(text: str) -> Message:

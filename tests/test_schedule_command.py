@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from caffe_lint.cli import cli
-from caffe_lint.main import main
+from caffe_lint.cli.commands import cli
+from caffe_lint.cli.main import main
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.rate_course import Course, Fault, course, fault_of
-from caffe_lint.schedule import learning_rate
+from caffe_lint.solver.rate_course import Course, Fault, course, fault_of
+from caffe_lint.solver.schedule import learning_rate
 
 STEP = 'net: "n"\nbase_lr: 0.1 lr_policy: "step" gamma: 0.1 stepsize: 100 max_iter: 350\n'
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from caffe_lint.check import Trouble
-from caffe_lint.cli import cli
-from caffe_lint.data_facts import read_facts
-from caffe_lint.engine import Files
+from caffe_lint.cli.check import Trouble
+from caffe_lint.cli.commands import cli
+from caffe_lint.engine.engine import Files
+from caffe_lint.moments.weights import filled_as
+from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.signal.features import Trial
-from caffe_lint.signal.fillers import filled_as
-from caffe_lint.signal.setup import set_up
-from caffe_lint.signal.verdict import judge, judge_trial
+from caffe_lint.stability.signal.features import Trial
+from caffe_lint.stability.signal.setup import set_up
+from caffe_lint.stability.verdict.verdict import judge, judge_trial
 
 NET = """
 layer {{

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from caffe_lint.signal.linear import inside
-from caffe_lint.signal.statistics import beside, gaussian, gaussian_size, mapped, rectified, scaled
-from caffe_lint.signal.windows import maximum
+from caffe_lint.layers.models.linear import inside
+from caffe_lint.layers.models.pooling import maximum
+from caffe_lint.moments.statistics import beside, gaussian, gaussian_size, mapped, rectified, scaled
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (1.0, 2.0), (-3.0, 1.5)])

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from caffe_lint.rule import all_rules
+from caffe_lint.rule.registry import all_rules
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 if not (CHECKOUT / "docs" / "site").exists():

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint import engine, sources
-from caffe_lint.config import Settings
+from caffe_lint.engine import engine
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.tree import Tree
-from caffe_lint.sources import Unreadable, find_files, find_net, kind_of, read_source
+from caffe_lint.settings.settings import Settings
+from caffe_lint.source import files as sources
+from caffe_lint.source.files import Unreadable, find_files, find_net, kind_of, read_source
 
 NET = 'layer { name: "a" type: "Input" top: "a" }\n'
 

@@ -6,7 +6,7 @@ import pytest
 from harness import check, check_files, fix, fix_files, places
 
 from caffe_lint.proto.parser import parse
-from caffe_lint.suppressions import read_suppressions
+from caffe_lint.rule.suppressions import read_suppressions
 
 # Two findings of one rule, a finding of another within the first layer.
 NET = """\

@@ -243,7 +243,7 @@ def test_what_cannot_be_watched_is_refused(folder: Path, arguments: tuple[str, .
 
 
 def test_without_watchfiles_it_says_what_to_install(folder: Path) -> None:
-    program = "import sys; sys.modules['watchfiles'] = None; from caffe_lint.main import main; main()"
+    program = "import sys; sys.modules['watchfiles'] = None; from caffe_lint.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "solver.prototxt", "--watch"], cwd=folder, capture_output=True, text=True
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
-from caffe_lint.graph import Layer
+from caffe_lint.moments.graph import Layer
 from caffe_lint.proto.binder import Message
 
 from .case import Case, plants

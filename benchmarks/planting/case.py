@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from caffe_lint.engine import Files, Unit
+from caffe_lint.engine.engine import Files, Unit
 from caffe_lint.fixes.apply import edited
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.fixes.fields import Patch, remove_field, set_field
-from caffe_lint.graph import Layer, Net
-from caffe_lint.job import Job, NetInPhase, Nets, SolverFile
+from caffe_lint.moments.graph import Layer, Net
+from caffe_lint.net.job import Job, NetInPhase, Nets, SolverFile
 from caffe_lint.proto.binder import Message
 from caffe_lint.proto.tree import Block, Field, Scalar, Tree
-from caffe_lint.sources import SourceFile
+from caffe_lint.source.files import SourceFile
 
 T = TypeVar("T")
 

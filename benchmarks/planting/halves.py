@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from caffe_lint.graph import Layer
+from caffe_lint.moments.graph import Layer
 from caffe_lint.proto.tree import Block
 
 from .case import Case, plants

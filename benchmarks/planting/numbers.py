@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
-from caffe_lint.graph import Blob, Layer
+from caffe_lint.moments.graph import Blob, Layer
 
 from .case import Case, plants
 from .structure import settings_of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
-from caffe_lint.graph import Layer
+from caffe_lint.moments.graph import Layer
+from caffe_lint.moments.shapes import Shape
 from caffe_lint.proto.binder import Message
-from caffe_lint.shapes import Shape
 
 from .case import Case, NotHere, misspelt, plants
 

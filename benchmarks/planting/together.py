@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
-from caffe_lint.graph import Layer
-from caffe_lint.refusals import is_for_unknown_caffe
+from caffe_lint.moments.graph import Layer
+from caffe_lint.rules.problems import is_for_unknown_caffe
 
 from .case import Case, misspelt, plants
 from .structure import settings_of

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from caffe_lint.report.page import fenced, repair, sections
-from caffe_lint.rule import FAMILIES, Rule, all_rules
+from caffe_lint.report.rule_page import fenced, repair, sections
+from caffe_lint.rule.registry import FAMILIES, Rule, all_rules
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent

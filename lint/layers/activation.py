@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..shapes import Shape
-from .layer_type import (
+from ..moments.shapes import Shape
+from .record import (
     IN_PLACE_FATAL,
     IN_PLACE_RIGHT,
     IN_PLACE_WRONG_GRADIENT,
@@ -17,7 +17,7 @@ from .layer_type import (
 )
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 
 def _relu_in_place(layer: Layer) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
 from ..proto.binder import Message
-from ..shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
 from .activation import not_in_place
-from .layer_type import (
+from .record import (
     ALL,
     IN_PLACE_CRASH,
     IN_PLACE_FATAL,
@@ -23,7 +23,7 @@ from .layer_type import (
 from .vision import num_output
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 
 def find_axis(layer: Layer, axis: int, shape: Dims, path: str) -> int | None:

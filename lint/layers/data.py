@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..shapes import Dims, Shape
-from .layer_type import ALL, layer_type
+from ..moments.shapes import Dims, Shape
+from .record import ALL, layer_type
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 
 def cropped(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..shapes import Shape, differ
-from .layer_type import ALL, layer_type, unknown_shapes
+from ..moments.shapes import Shape, differ
 from .loss import LOSS_PARAM
+from .record import ALL, layer_type, unknown_shapes
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
     from ..proto.binder import Message
 
 _FORWARD_ONLY: dict[str, Any] = {"has_backward": False, "refuses_gradient": ALL}

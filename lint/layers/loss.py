@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..shapes import Shape, count, differ, shapes_differ
+from ..moments.shapes import Shape, count, differ, shapes_differ
 from .common import check_labels, find_axis
-from .layer_type import layer_type
+from .record import layer_type
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 # What a loss is divided by (LayerType.normalization).
 BATCH = "batch"  # the first dimension

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.shapes import Shape, axis_index, shapes_differ
 from ..proto.binder import Message
-from ..shapes import Shape, axis_index, shapes_differ
-from .layer_type import (
+from .record import (
     IN_PLACE_RIGHT,
     IN_PLACE_WRONG_GRADIENT,
     IN_PLACE_WRONG_VALUES,
@@ -18,7 +18,7 @@ from .layer_type import (
 )
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 
 def _is_of_fork(layer: Layer) -> bool:

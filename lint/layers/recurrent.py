@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..shapes import Shape, count, describe, differ, shapes_differ
-from .layer_type import Count, layer_type, unknown_shapes
+from ..moments.shapes import Shape, count, describe, differ, shapes_differ
+from .record import Count, layer_type, unknown_shapes
 from .vision import num_output
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 _STATES = {"LSTM": 2, "RNN": 1}  # number of state blobs
 _GATES = {"LSTM": 4, "RNN": 1}

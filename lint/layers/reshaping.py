@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.shapes import Shape, count, describe, differ
 from ..proto.binder import Message
-from ..shapes import Shape, count, describe, differ
 from .activation import not_in_place
 from .common import find_axis
-from .layer_type import (
+from .record import (
     IN_PLACE_CRASH,
     IN_PLACE_FATAL,
     IN_PLACE_RIGHT,
@@ -19,7 +19,7 @@ from .layer_type import (
 )
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 
 @layer_type("Reshape", "reshape_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)

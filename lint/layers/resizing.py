@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..shapes import Shape, axis_index, truncated
-from .layer_type import IN_PLACE_WRONG_GRADIENT, layer_type
+from ..moments.shapes import Shape, axis_index, truncated
+from .record import IN_PLACE_WRONG_GRADIENT, layer_type
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 
 @layer_type("Crop", "crop_layer.cpp", bottoms=(2, 2), in_place=IN_PLACE_WRONG_GRADIENT, ignores_gradient=(1,))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
 from ..proto.binder import Message
-from ..shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
-from .layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, Count, layer_type
+from .record import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, Count, layer_type
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 # -- Convolution and its kin: base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp ----------------------
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ..findings import Finding, Place
 from ..proto.lines import Lines
 from ..proto.named_tuple import NamedTuple
+from ..rule.finding import Finding, Place
 
 FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
 

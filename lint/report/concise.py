@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..findings import Finding
+from ..rule.finding import Finding
 from . import Summary, summary_line
 from .colours import paint
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from hashlib import sha256
 
-from ..findings import Finding
+from ..rule.finding import Finding
 from .repository import named
 
 _NUMBERS = re.compile(r"('[^']*')|\d+(?:\.\d+)?(?:e[+-]?\d+)?")

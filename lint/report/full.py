@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ..findings import Finding, Place
+from ..rule.finding import Finding, Place
 from . import Summary, summary_line
 from .colours import paint
 

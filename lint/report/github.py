@@ -6,7 +6,7 @@ from the root of the repository. What GitHub would read as the end of a value is
 
 from __future__ import annotations
 
-from ..findings import Finding
+from ..rule.finding import Finding
 from .repository import named, root
 
 _COMMANDS = {"error": "error", "warning": "warning", "advice": "notice"}

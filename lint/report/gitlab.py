@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from ..findings import Finding
+from ..rule.finding import Finding
 from .fingerprints import fingerprints
 from .repository import named, plain_text, root
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..findings import Finding
 from ..fixes.apply import edited
-from ..pages import parts_of, read_page
 from ..proto.lines import Lines
-from ..rule import Rule, all_rules
+from ..rule.finding import Finding
+from ..rule.pages import parts_of, read_page
+from ..rule.registry import Rule, all_rules
 from . import Summary, diff, lines_of, summary_line
 from .full import printable
 from .repository import plain_text

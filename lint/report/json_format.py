@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..findings import Finding, Place
+from ..rule.finding import Finding, Place
 from . import Summary
 
 VERSION = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-from ..findings import Finding
+from ..rule.finding import Finding
 from . import Summary
 from .repository import plain_text
 

@@ -7,9 +7,9 @@ Layers that work in place stand in the chain of those that write the same blob, 
 
 from __future__ import annotations
 
-from ..costs import IN_PLACE
-from ..job import NetInPhase
-from ..shapes import describe
+from ..moments.shapes import describe
+from ..net.costs import IN_PLACE
+from ..net.job import NetInPhase
 from .net_rows import Row, Top, rows_of
 
 _COLOURS = {"data": "#d5e8d4", "loss": "#f8cecc", "split": "#eeeeee", "unknown": "#ffffff", "": "#fff2cc"}

@@ -13,9 +13,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..costs import BYTES, OWN, total
-from ..job import NetInPhase
-from ..shapes import Shape, count
+from ..moments.shapes import Shape, count
+from ..net.costs import BYTES, OWN, total
+from ..net.job import NetInPhase
 from .net_rows import Row, rows_of
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..costs import SHARED, multiply_adds, whose_memory
-from ..net import Net, Param
+from ..moments.shapes import Shape
+from ..net.build import Net, Param
+from ..net.costs import SHARED, multiply_adds, whose_memory
+from ..net.splits import with_splits
 from ..proto.named_tuple import NamedTuple
-from ..shapes import Shape
-from ..splits import with_splits
 
 
 class Top(NamedTuple):

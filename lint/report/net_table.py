@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from ..costs import BYTES, IN_PLACE, OWN, batch, total
-from ..job import NetInPhase
-from ..net import Net, Param
-from ..shapes import Shape, count, describe
+from ..moments.shapes import Shape, count, describe
+from ..net.build import Net, Param
+from ..net.costs import BYTES, IN_PLACE, OWN, batch, total
+from ..net.job import NetInPhase
 from .net_rows import Row, Top, rows_of
 
 WIDTH = 120

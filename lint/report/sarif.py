@@ -12,10 +12,10 @@ from base64 import b64encode
 from importlib.metadata import version
 from typing import Any
 
-from ..findings import Finding, Place
 from ..fixes.edit import Edit, Fix
-from ..pages import read_page
-from ..rule import FAMILIES, Rule, all_rules
+from ..rule.finding import Finding, Place
+from ..rule.pages import read_page
+from ..rule.registry import FAMILIES, Rule, all_rules
 from . import Summary, lines_of
 from .fingerprints import fingerprints
 from .repository import file_uri, path_from, plain_text, root, uri

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 
 from ..fixes.fields import number_text
-from ..pictures import figure_type, write
-from ..rate_course import Course, differ_much, fault_of
+from ..solver.rate_course import Course, differ_much, fault_of
+from .pictures import figure_type, write
 
 _POINTS = 600  # of a curve that changes all along
 

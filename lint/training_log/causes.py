@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from .run import Pass, Step, Value
+from .runs import Pass, Step, Value
 
 if TYPE_CHECKING:
-    from ..findings import Related
+    from ..rule.finding import Related
 
 EVIDENCE_LINES = 6
 

@@ -6,7 +6,7 @@ import math
 
 from ..proto.named_tuple import NamedTuple
 from .evidence import LARGEST_SOFTMAX_TERM, SOFTMAX_LOSSES, Evidence
-from .run import Step
+from .runs import Step
 
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
 LEARNT = 0.95  # of the first loss, and of chance: what ends below has learnt something

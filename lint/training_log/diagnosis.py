@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..rule import all_rules
+from ..rule.registry import all_rules
 from .causes import Diagnosed
 from .evidence import Evidence
 from .progress import UNEXPLAINED
-from .run import Run
+from .runs import Run
 
 if TYPE_CHECKING:
-    from ..job import Job
+    from ..net.job import Job
 
 # A cause that explains another's symptoms: where the first is found, the others are left out.
 _EXPLAINS = {

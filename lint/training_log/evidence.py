@@ -13,11 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from .run import Pass, Run, Step, Test, Value
+from .runs import Pass, Run, Step, Test, Value
 
 if TYPE_CHECKING:
-    from ..graph import Layer, Net
-    from ..job import Job, NetInPhase
+    from ..moments.graph import Layer, Net
+    from ..net.job import Job, NetInPhase
     from ..proto.binder import Message
 
 LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
@@ -77,7 +77,7 @@ class Evidence:
             return None
         from ..proto.schema import caffe_schema
         from ..proto.upgrade import upgrade_solver
-        from ..sources import SourceFile
+        from ..source.files import SourceFile
 
         file = SourceFile("solver", self.run.solver_text, caffe_schema(), None)
         return upgrade_solver(file.message).message if file.kind == "solver" else None
@@ -93,9 +93,9 @@ class Evidence:
         """A net as Caffe wrote it at the log's beginning."""
         if len(self.run.net_texts) <= index:
             return None
-        from ..job import Nets
+        from ..net.job import Nets
         from ..proto.schema import caffe_schema
-        from ..sources import SourceFile
+        from ..source.files import SourceFile
 
         file = SourceFile("net", self.run.net_texts[index], caffe_schema(), None)
         if file.kind != "net":
@@ -252,7 +252,7 @@ class Evidence:
 
     def classes_of(self, layer: Layer) -> int | None:
         """The number of classes of a softmax loss."""
-        from ..losses import known_shape
+        from ..stability.advice.loss_sizes import known_shape
 
         if not layer.bottoms:
             return None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from .causes import Cause, Shown, norms_line, rate_line, shown, step_line, value_line
 from .course import Explosion, course, explosion
 from .evidence import LARGEST_SOFTMAX_TERM, REGRESSION_LOSSES, SOFTMAX_LOSSES, Evidence, Output
-from .run import Step, Value
+from .runs import Step, Value
 
 _ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta", "AMSGrad"})
 
@@ -293,8 +293,8 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
 
 def _elements(log: Evidence, loss: str) -> int | None:
     """How many values of each item a loss compares."""
-    from ..losses import known_shape
-    from ..shapes import count
+    from ..moments.shapes import count
+    from ..stability.advice.loss_sizes import known_shape
 
     layer = log.layers[loss]
     for blob in layer.bottoms[:2]:

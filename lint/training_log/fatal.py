@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..proto.named_tuple import NamedTuple
 from .causes import Cause, Shown
 from .evidence import Evidence
-from .run import Noted
+from .runs import Noted
 
 
 class Meaning(NamedTuple):

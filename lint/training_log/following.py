@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from ..proto.named_tuple import NamedTuple
 from .course import CERTAIN_GROWTH
-from .reading import LogReader
-from .run import Run, Step
+from .log_reader import LogReader
+from .runs import Run, Step
 
 WARN_GROWTH = 20.0  # times the usual gradient norm, in two displayed iterations in a row
 LOSS_GROWTH = 5.0  # times the usual loss, in two in a row

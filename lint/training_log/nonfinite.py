@@ -11,7 +11,7 @@ from .causes import Cause, Shown, norms_line, shown, step_line, value_line
 from .course import grew
 from .evidence import Evidence
 from .probing import bad_batches
-from .run import Value
+from .runs import Value
 
 # What makes each type of layer give NaN or infinity from finite inputs, with finite weights.
 DOMAINS = {

@@ -10,15 +10,15 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..data_facts import source_param
-from ..probe import batch_size
+from ..data.probe_files import batch_size
+from ..net.data_facts import source_param
 from ..proto.named_tuple import NamedTuple
 from .causes import Cause, shown, step_line, value_line
 from .evidence import Evidence
-from .run import Pass, Step, Value
+from .runs import Pass, Step, Value
 
 if TYPE_CHECKING:
-    from ..graph import Blob, Layer, Net
+    from ..moments.graph import Blob, Layer, Net
 
 _NO_CLASS = "label-out-of-range"
 _SHOWN = 5  # batches that a sentence names

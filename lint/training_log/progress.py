@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .causes import Cause, Shown, shown, step_line, value_line
 from .course import explosion, learnt
 from .evidence import SOFTMAX_LOSSES, Evidence, median
-from .run import Test
+from .runs import Test
 
 _ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
 

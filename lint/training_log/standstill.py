@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from .causes import Cause, norms_line, rate_line, shown, step_line, value_line
 from .course import FEW, STUCK, course, explosion, learnt
 from .evidence import SOFTMAX_LOSSES, Evidence, LayerView
-from .run import Pass, Value
+from .runs import Pass, Value
 
 if TYPE_CHECKING:
-    from ..graph import Layer
+    from ..moments.graph import Layer
 
 _RECTIFIERS = frozenset({"ReLU"})
 _SQUASHING = {"Sigmoid": 0.5, "TanH": 0.0}

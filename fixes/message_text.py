@@ -1,0 +1,42 @@
+"""A message written as text format: one that is not in a file, or not in this form."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ..proto.binder import Message
+from .fields import number_text
+
+
+def message_lines(message: Message, without: Collection[str] = ()) -> list[str]:
+    """The fields of a message in their order, a line each, blocks indented by two spaces."""
+    lines = []
+    for name, entries in message.entries.items():
+        if name in without:
+            continue
+        kind = message.type.fields[name].kind
+        for value, _, _ in entries:
+            if isinstance(value, Message):
+                lines += [f"{name} {{", *(f"  {line}" for line in message_lines(value)), "}"]
+            else:
+                lines.append(f"{name}: {scalar_text(value, kind)}")
+    return lines
+
+
+def scalar_text(value: Any, kind: str) -> str:
+    """A value of a field of that kind, as `schema.FieldType` names kinds."""
+    if kind in ("string", "bytes"):
+        raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+        return '"' + "".join(map(_byte_text, raw)) + '"' if not _is_plain(value) else f'"{value}"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number_text(value) if isinstance(value, (int, float)) else str(value)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and not {'"', "\\"} & set(value)
+
+
+def _byte_text(byte: int) -> str:
+    return chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}"

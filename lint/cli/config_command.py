@@ -1,0 +1,52 @@
+"""`caffe-lint config`: the settings in force for a file, and where each comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import click
+
+from ..report.settings_text import as_json, as_toml
+from ..rule.finding import SEVERITIES
+from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.settings import PRESETS, ConfigError
+from .check import EXIT_CLEAN, Trouble, print_text, read_schema
+from .commands import Codes, InputShape, joined
+
+
+@click.command()
+@click.argument("path", default=".", metavar="[FILE|FOLDER]")
+@click.option("--output-format", type=click.Choice(["toml", "json"]), default="toml", show_default=True)
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="The rules to begin with.")
+@click.option("--select", type=Codes(), multiple=True, help="Only these rules.")
+@click.option("--extend-select", type=Codes(), multiple=True, help="These rules as well.")
+@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1.")
+@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files.")
+@click.option("--caffe-version", metavar="VERSION", help="The release of Caffe.")
+@click.option("--baseline", metavar="FILE", help="The findings that are known.")
+@click.option("--input-shape", type=InputShape(), multiple=True, help="The data's shape where the file leaves it open.")
+@click.option("--config", metavar="FILE", help="The configuration to use, instead of the nearest upwards.")
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+def config(path: str, output_format: str, **options: Any) -> int:
+    """Print the settings in force for a file, as a configuration that says the same, with where each comes from.
+
+    The options are those of a check: with them, it prints what that check would use.
+    """
+    if not os.path.exists(path):
+        raise Trouble(f"{path}: no such file or folder")
+    for name in ("select", "extend_select", "ignore"):
+        options[name] = joined(options[name])
+    try:
+        settings = SettingsOfPaths(CommandLine(**options), read_schema(None))
+        explained = settings.explained(path)
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+    found = settings.config(path)
+    if output_format == "json":
+        print_text(json.dumps(as_json(path, found, explained), indent=2) + "\n")
+    else:
+        print_text(as_toml(path, found, explained))
+    return EXIT_CLEAN

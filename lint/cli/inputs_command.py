@@ -1,0 +1,198 @@
+"""`caffe-lint inputs`: looks into the data that the nets name."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import click
+
+from ..data.judging import facts_of, sources_of, subjects
+from ..data.libraries import MissingLibrary
+from ..data.locations import base_folder
+from ..data.looking import Source, look
+from ..data.source_report import SourceReport
+from ..engine.engine import MAX_ROUNDS, apply_fixes
+from ..engine.opening import Opened, nets_of, open_nets
+from ..engine.rules_on import RulesOfPaths
+from ..fixes.apply import FixRejected, select
+from ..net import data_facts
+from ..net.data_facts import FactsError
+from ..report import FORMATS, Summary, render
+from ..rule.finding import SEVERITIES, Finding
+from ..settings.settings import FACTS_NAME, ConfigError
+from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, write_report
+from .commands import Codes, check_about, joined
+from .main import EXIT_INTERRUPTED
+
+BAR = 30  # characters
+
+
+@click.command()
+@click.argument("path", metavar="SOLVER|NET")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Look at N items of each source. [all]")
+@click.option("--write-facts", metavar="FILE", help=f"Write what is known of each source ({FACTS_NAME}).")
+@click.option("--fix", is_flag=True, help="Patch the net and the solver where the data decide.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix: also what changes what the net sees.")
+@click.option("--select", type=Codes(), multiple=True, help="Only these rules of family D (codes, prefixes, names).")
+@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
+@click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True)
+@click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
+@click.option("--baseline", metavar="FILE", help="Leave out the findings that it knows.")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Processes. [one for each core]")
+@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
+@click.option("--proto", metavar="FILE", help="A caffe.proto of your own (needs caffe-lint[proto]).")
+@click.option("--config", metavar="FILE", help="The configuration to use.")
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+def inputs(
+    path: str,
+    sample: int | None,
+    write_facts: str | None,
+    fix: bool,
+    unsafe_fixes: bool,
+    select: tuple[tuple[str, ...], ...],
+    ignore: tuple[tuple[str, ...], ...],
+    output_format: str,
+    output_file: str | None,
+    exit_zero: bool,
+    jobs: int,
+    **options: Any,
+) -> int:
+    """Look into the data that a net or a solver's nets name: NaN, impossible labels, broken images, wrong sizes.
+
+    Reads LMDB, LevelDB, HDF5, lists of images, window and mean files; never writes into them, and takes no lock.
+    Needs caffe-lint[data]. Ctrl-C ends the look, and what was seen is reported.
+    """
+    opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
+    check_about(select, "inputs", "data")
+    for sentence in opened.missing:
+        complain(f"{path}: {sentence}")
+    written = [source.written for _, _, source in sources_of(opened, "")]
+    if not written:
+        raise Trouble(f"{path}: no layer names data that can be looked at")
+    base = base_folder(written, path)
+    sources = [source for _, _, source in sources_of(opened, base)]
+    try:
+        reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
+    except MissingLibrary as error:
+        raise Trouble(str(error)) from None
+    try:
+        opened, findings, applied = _judged(opened, base, reports, fix, unsafe_fixes)
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+    if opened.files.patched:
+        _write(opened)
+    summary = Summary(
+        {**opened.files.sources, **opened.files.patched},
+        applied,
+        len(opened.files.patched),
+        tuple(f"{path}: {sentence}" for sentence in opened.missing),
+        {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},
+        opened.settings.docs_url,
+    )
+    text = render(output_format, findings, summary, colour=sys.stdout.isatty() and not output_file)
+    if output_format == "full":
+        text += "".join(_seen(source, report) for source, report in reports.items())
+    write_report(text, output_file)
+    status = _status(findings, summary, opened.missing)
+    if status == EXIT_FINDINGS and exit_zero:
+        status = EXIT_CLEAN
+    if not all(report.complete for report in reports.values()):
+        complain("broken off: this is what was seen so far")
+        status = EXIT_INTERRUPTED
+    elif write_facts:
+        try:
+            _write_facts(write_facts, opened, base, reports)
+        except FactsError as error:
+            raise Trouble(str(error)) from None
+    return status
+
+
+def _status(findings: list[Finding], summary: Summary, missing: list[str]) -> int:
+    if missing:
+        return EXIT_TROUBLE
+    return EXIT_FINDINGS if any(map(summary.fails, findings)) else EXIT_CLEAN
+
+
+def _judged(
+    opened: Opened, base: str, reports: dict[Source, SourceReport], fix: bool, unsafe: bool
+) -> tuple[Opened, list[Finding], int]:
+    """The findings, after as many rounds of fixes as there are if they are asked for, and how many were applied."""
+    applied = 0
+    findings = _findings(opened, base, reports)
+    for _ in range(MAX_ROUNDS if fix else 0):
+        fixes = [one.fix for one in findings if one.fix is not None and (one.fix.safe or unsafe)]
+        if not fixes:
+            break
+        chosen = select([one for one in fixes if one.path == fixes[0].path])
+        try:
+            apply_fixes(opened.files, fixes[0].path, chosen)
+        except FixRejected as error:
+            complain(f"{fixes[0].path}: not fixed ({chosen[0].title}): {error}")
+            break
+        applied += len(chosen)
+        opened = nets_of(opened.file.path, opened.files, opened.settings)
+        findings = _findings(opened, base, reports)
+    return opened, findings, applied
+
+
+def _findings(opened: Opened, base: str, reports: dict[Source, SourceReport]) -> list[Finding]:
+    on = RulesOfPaths(opened.settings, "inputs")
+    found: dict[tuple[Any, ...], Finding] = {}
+    for subject in subjects(opened, base, reports):
+        own = on.of(subject.net.file.path)
+        for rule in on.by_subject({opened.file.path, subject.net.file.path}).get("inputs", ()):
+            for hit in rule.check(subject, **own.options(rule)):
+                there = on.of(hit.file.path)
+                if rule.code in there.codes and not any(hit.file.suppressing(rule.code, hit.span[0])):
+                    finding = there.finding(hit, rule)
+                    found.setdefault((finding.place, finding.code, finding.message), finding)
+    findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+    if opened.settings.known is None:
+        return findings
+    from ..engine.baseline import without_known
+
+    texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
+    return without_known(findings, texts, lambda path: on.of(path).settings.known)[0]
+
+
+def _write(opened: Opened) -> None:
+    from ..fixes.write import write_atomically
+
+    for path, new in sorted(opened.files.patched.items()):
+        try:
+            write_atomically(path, opened.files.sources[path], new)
+        except OSError as error:
+            raise Trouble(f"not written: {error.strerror + ': ' + path if error.strerror else error}") from None
+
+
+def _write_facts(path: str, opened: Opened, base: str, reports: dict[Source, SourceReport]) -> None:
+    facts = facts_of(subjects(opened, base, reports), time.strftime("%Y-%m-%d"))
+    data_facts.write_facts(path, facts)
+    complain(f"wrote the facts of {len(facts)} sources to {path}")
+
+
+def _seen(source: Source, report: SourceReport) -> str:
+    """A line about a source."""
+    if report.trouble:
+        return ""
+    of = "" if report.looked_at == report.items else f", looked at {report.looked_at}"
+    labels = f", labels {min(report.labels):g} to {max(report.labels):g}" if report.labels else ""
+    return f"{source.written}: {report.kind}, {report.items} items{of}{labels}\n"
+
+
+def _progress(seen: int, total: int) -> None:
+    """Draws the bar where somebody looks; a negative number ends it."""
+    if not sys.stderr.isatty():
+        return
+    if seen < 0:
+        text = " " * (BAR + 40)
+    else:
+        done = min(BAR, BAR * seen // total) if total else 0
+        text = f"[{'#' * done}{' ' * (BAR - done)}] {seen} of {total or '?'} items"
+    sys.stderr.write(f"\r{text}" if seen >= 0 else f"\r{text}\r")
+    sys.stderr.flush()

@@ -1,0 +1,302 @@
+"""`caffe-lint log`: what a training's log says went wrong, where first, and the patch for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..engine.engine import Files, nets_for
+from ..layers.custom import schema_with
+from ..net.job import Job, SolverFile
+from ..report import FORMATS, Summary
+from ..report.log_report import Report, render
+from ..rule.finding import SEVERITIES, Place, Related, place_of
+from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.settings import ConfigError, Settings
+from ..source.files import Unreadable
+from ..training_log import log_reader as reading
+from ..training_log.causes import Diagnosed
+from ..training_log.diagnosis import diagnose
+from ..training_log.evidence import Evidence
+from ..training_log.runs import Run
+from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, print_text, read_schema, write_report
+from .commands import Codes, check_about, joined
+
+if TYPE_CHECKING:
+    from ..fixes.edit import Fix
+    from ..training_log.following import Sign
+
+EXIT_STOPPED = 3
+
+
+@click.command()
+@click.argument("path", metavar="LOG|-")
+@click.option(
+    "--solver",
+    "solver_path",
+    metavar="FILE",
+    help="The solver of that training: findings point into it and its nets.",
+)
+@click.option(
+    "--fix",
+    "fix",
+    is_flag=True,
+    help="Patch the solver and its nets for the likeliest cause (needs --solver).",
+)
+@click.option("--diff", is_flag=True, help="Show that patch, write nothing.")
+@click.option("--output-dir", metavar="DIR", help="With --fix: write the patched files there, leave the originals.")
+@click.option(
+    "--follow", is_flag=True, help="Watch a training that runs: pass the log through, warn at the first sign."
+)
+@click.option("--stop-on", type=click.Choice(["divergence"]), help="With --follow: end with 3 when that happens.")
+@click.option(
+    "--output-format",
+    type=click.Choice(FORMATS),
+    default="full",
+    show_default=True,
+    help="How causes are shown.",
+)
+@click.option(
+    "--csv",
+    "csv",
+    metavar="FILE",
+    help="Write the iterations there, and debug_info beside it (FILE.debug.csv).",
+)
+@click.option("--json", "json", metavar="FILE", help="The same as JSON.")
+@click.option("--parquet", metavar="FILE", help="The same as Parquet (needs caffe-lint[parquet]).")
+@click.option("--plot", metavar="FILE", help="Draw curves and heat maps: .png, .svg or .html (needs caffe-lint[plot]).")
+@click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
+@click.option("--select", type=Codes(), multiple=True, help="Only these rules of family T (codes, prefixes, names).")
+@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
+@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are causes.")
+@click.option("--config", metavar="FILE", help="The configuration to use. [the nearest upwards from solver or log]")
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
+def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: Any) -> int:
+    """Read Caffe's log: where a training went wrong, why, and what to change.
+
+    LOG is a file, also gzipped, or - for standard input. Exit status: 0 nothing wrong, 1 causes found, 2
+    could not do
+    its work, 3 stopped by --stop-on.
+    """
+    if (fix or diff) and not solver_path:
+        raise Trouble("--fix and --diff need --solver, the file to patch")
+    if fix and diff:
+        raise Trouble("--fix writes and --diff only shows: one of the two")
+    if options["output_dir"] and not fix:
+        raise Trouble("--output-dir goes with --fix")
+    if options["stop_on"] and not options["follow"]:
+        raise Trouble("--stop-on goes with --follow")
+    settings = _settings(solver_path or ("." if path == "-" else path), options)
+    options["fail_on"] = settings.fail_on
+    exports = [(form, options[form]) for form in ("csv", "json", "parquet") if options[form]]
+    if path == "-" and exports:
+        raise Trouble("an export reads the log once more: give a file, not standard input")
+    job, files = _job(solver_path, settings) if solver_path else (None, None)
+    stopped: list[Sign] = []
+    try:
+        runs = _follow(path, options["stop_on"], stopped) if options["follow"] else reading.read_log(path)
+        for form, target in exports:
+            _export(path, target, form)
+    except reading.Unreadable as error:
+        raise Trouble(str(error)) from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Trouble(f"{error.filename or path}: {error.strerror or error}") from None
+    if not any(not run.empty or run.notes or run.solver_text for run in runs):
+        complain(f"{path}: this is no log of a training with Caffe")
+        return EXIT_TROUBLE
+    found = diagnose(runs, job, codes=settings.codes_of_subject("log"), options=settings.options)
+    found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
+    if job is not None:
+        found = [each for each in found if not _suppressed(each, job)]
+    status = _report(path, runs, found, job, files, fix=fix, diff=diff, options=options)
+    if options["plot"]:
+        _plot(options["plot"], runs, found)
+    return EXIT_STOPPED if stopped and options["stop_on"] else status
+
+
+def _settings(path: str, options: dict[str, Any]) -> Settings:
+    check_about(options["select"], "log", "logs")
+    asked = CommandLine(
+        config=options["config"],
+        isolated=options["isolated"],
+        select=joined(options["select"]),
+        ignore=joined(options["ignore"]),
+        fail_on=options["fail_on"],
+    )
+    try:
+        return SettingsOfPaths(asked, read_schema(None)).of(path)
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+
+
+def _job(path: str, settings: Settings) -> tuple[Job, Files]:
+    files = Files(schema_with(read_schema(None), settings.layer_types()), settings.dialect, settings)
+    try:
+        file = files.get(path)
+    except Unreadable as error:
+        raise Trouble(str(error)) from None
+    if file.kind != "solver":
+        raise Trouble(f"{path}: this is no solver")
+    return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None), files
+
+
+def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
+    from ..training_log.following import follow
+
+    def told(sign: Sign) -> None:
+        word = "diverged" if sign.diverged else "warning"
+        start = "\r\x1b[K" if sys.stderr.isatty() else ""
+        print_text(f"{start}caffe-lint: {word}: {sign.text}\n", to_stderr=True)
+        if sign.diverged:
+            stopped.append(sign)
+
+    return follow(path, told, pass_through=path == "-", stop=lambda: bool(stopped and stop_on))
+
+
+def _export(path: str, target: str, form: str) -> None:
+    from ..report.log_tables import Missing, export
+
+    try:
+        written = export(path, target, form)
+    except Missing as error:
+        raise Trouble(str(error)) from None
+    complain(f"written: {', '.join(written)}")
+
+
+def _plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
+    from ..report.log_pictures import plot
+    from ..report.pictures import Missing
+
+    try:
+        plot(target, runs, found)
+    except Missing as error:
+        raise Trouble(str(error)) from None
+    except OSError as error:
+        raise Trouble(f"{target}: {error.strerror}") from None
+    complain(f"written: {target}")
+
+
+def _report(
+    path: str,
+    runs: list[Run],
+    found: list[Diagnosed],
+    job: Job | None,
+    files: Files | None,
+    *,
+    fix: bool,
+    diff: bool,
+    options: dict[str, Any],
+) -> int:
+    from ..training_log.log_repair import apply_fixes, fixes_for, next_step
+
+    fixes: list[Fix] = []
+    trouble: list[str] = []
+    if found and job is not None:
+        run = next(run for run in runs if run.number == found[0].run)
+        fixes = fixes_for(Evidence(run, job), found, job)
+    patched: dict[str, bytes] = {}
+    if fixes and job is not None and files is not None and (fix or diff or options["follow"]):
+        patched, trouble = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
+    following = options["follow"]
+    colour = _colour(options["color"], to_stderr=following) and not options["output_file"]
+    places: dict[int, tuple[Place, ...]] = {}
+    if job is not None:
+        places = {number: tuple(place_of(*there) for there in _places(each, job)) for number, each in enumerate(found)}
+    report = Report(
+        path,
+        runs,
+        found,
+        places,
+        [f"{each.title} in {each.path}" for each in fixes],
+        fix and not trouble,
+        next_step(found),
+        Summary(
+            {path: b"", **(files.sources if files is not None else {})},
+            trouble=tuple(trouble),
+            fail_on=dict.fromkeys([path, *(files.sources if files is not None else ())], options["fail_on"]),
+        ),
+    )
+    if not diff:
+        write_report(
+            render(options["output_format"], report, colour=colour), options["output_file"], to_stderr=following
+        )
+    if files is not None and patched:
+        if fix:
+            trouble += _write(patched, files, options["output_dir"])
+        else:
+            from ..report.diff import render as render_diff
+
+            for name in sorted(patched):
+                print_text(render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following)
+    for sentence in trouble:
+        complain(sentence)
+    if trouble:
+        return EXIT_TROUBLE
+    failed = any(SEVERITIES.index(each.severity) >= SEVERITIES.index(options["fail_on"]) for each in found)
+    return EXIT_FINDINGS if failed and not options["exit_zero"] else EXIT_CLEAN
+
+
+def _write(patched: dict[str, bytes], files: Files, output_dir: str | None) -> list[str]:
+    from ..fixes.write import write_atomically, write_copy
+
+    trouble = []
+    for path, source in sorted(patched.items()):
+        try:
+            if output_dir:
+                write_copy(path, os.path.join(output_dir, os.path.basename(path)), source)
+            else:
+                write_atomically(path, files.sources[path], source)
+        except OSError as error:
+            trouble.append(f"not written: {error.strerror + ': ' + path if error.strerror else error}")
+    return trouble
+
+
+# Which field of the solver a cause is about.
+_FIELDS = {
+    "learning-rate-too-high": "base_lr",
+    "learning-rate-negative": "base_lr",
+    "learning-rate-zero": "base_lr",
+    "learning-rate-step": "gamma",
+    "momentum-too-high": "momentum",
+    "weight-decay-too-high": "weight_decay",
+    "clipping-always": "clip_gradients",
+}
+
+
+def _suppressed(each: Diagnosed, job: Job) -> bool:
+    """Whether a cause is suppressed where it is; one without a place, by what holds for the solver as a whole."""
+    places = _places(each, job) or [Related(job.solver.file, (0, 0), "")]
+    return any(any(there.file.suppressing(each.code, there.span[0])) for there in places)
+
+
+def _places(each: Diagnosed, job: Job) -> list[Related]:
+    """Where in the prototxts a cause is: the layer it names, and the solver's field that it is about."""
+    places = []
+    solver = job.solver
+    field = _FIELDS.get(each.cause.cause)
+    if field is not None and field in solver.file.message:
+        places.append(Related(solver.file, solver.file.message.span(field), f"{field} of the solver"))
+    nets = [net for net in job.nets if each.code != "T105" or net.phase == "TEST"]
+    for net in nets:
+        layer = next((layer for layer in net.net.layers if layer.name == each.cause.layer), None)
+        if layer is not None:
+            path = {"loss-weight-too-high": "loss_weight", "loss-weight-negative": "loss_weight"}.get(
+                each.cause.cause, ""
+            )
+            span = layer.message.span(path) if path and path in layer.message else layer.place()
+            places.append(Related(net.file, span, f"layer '{layer.name}' ({layer.type})"))
+            break
+    return places
+
+
+def _colour(choice: str, *, to_stderr: bool) -> bool:
+    if choice != "auto":
+        return choice == "always"
+    return (sys.stderr if to_stderr else sys.stdout).isatty() and "NO_COLOR" not in os.environ

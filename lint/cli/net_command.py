@@ -1,0 +1,213 @@
+"""`caffe-lint net`: a net as Caffe would build it, as a table, JSON or a graph."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import click
+
+from ..engine.engine import Files, nets_for
+from ..engine.opening import solver_or_net
+from ..layers.custom import schema_with
+from ..moments.shapes import describe
+from ..net.job import Job, NetInPhase, Nets, SolverFile
+from ..net.phases import TEST, TRAIN
+from ..proto.binder import nearest_name
+from ..rule.finding import place_of
+from ..rule.registry import all_rules
+from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.settings import ConfigError
+from ..source.files import SourceFile
+from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
+from .commands import InputShape
+
+InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@click.command()
+@click.argument("path", metavar="FILE|-")
+@click.option(
+    "--phase",
+    type=click.Choice([TRAIN, TEST], case_sensitive=False),
+    help="Only this phase. [those that the file is made for]",
+)
+@click.option("--level", type=int, default=0, show_default=True, help="The level that the net is built for.")
+@click.option("--stage", "stages", multiple=True, help="A stage that the net is built for; may be repeated.")
+@click.option(
+    "--input-shape",
+    "input_shapes",
+    type=InputShape(),
+    multiple=True,
+    help="The data's shape where the file leaves it open; 0: as it says, *: any.",
+)
+@click.option("--splits", is_flag=True, help="With the Split layers that Caffe inserts.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "dot"]),
+    default="table",
+    show_default=True,
+    help="How it is shown.",
+)
+@click.option("--dot", is_flag=True, help="The same as --format dot: a graph for graphviz.")
+@click.option(
+    "--dialect",
+    metavar="NAME",
+    help="The Caffe that will read the file (bvlc, ssd, nvcaffe, …); found out by default.",
+)
+@click.option(
+    "--proto", metavar="FILE", help="A caffe.proto of your own to read the file by (needs caffe-lint[proto])."
+)
+@click.option(
+    "--config", metavar="FILE", help="The configuration to use, instead of the nearest upwards from the file."
+)
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+def net(
+    path: str,
+    phase: str | None,
+    level: int,
+    stages: tuple[str, ...],
+    input_shapes: InputShapes,
+    splits: bool,
+    format_: str,
+    dot: bool,
+    dialect: str | None,
+    proto: str | None,
+    config: str | None,
+    isolated: bool,
+) -> int:
+    """Print a net as Caffe would build it: layers, shapes, parameters, multiply-adds, memory.
+
+    FILE is a net, or a solver: then the nets that it would build, the training net first. What Caffe would
+    stop at while building goes to standard error, a line each, and makes the exit status 1.
+    """
+    schema = read_schema(proto)
+    try:
+        asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)
+        settings = SettingsOfPaths(asked, schema).of(path)
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+    files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
+    if path == "-":
+        files.add(path, sys.stdin.buffer.read())
+    nets = nets_for(files, settings, level=level, stages=stages)
+    file, built, missing = _nets_of(path, files, nets, phase.upper() if phase else None)
+    _check_input_shapes(input_shapes, built)
+    print_text(_rendered(built, "dot" if dot else format_, splits))
+    problems = dict.fromkeys(missing)
+    for source in _files_of(file, built):
+        problems.update(dict.fromkeys(_unreadable(source)))
+    for each in built:
+        problems.update(dict.fromkeys(_refusals(each)))
+    for line in problems:
+        print_text(f"{line}\n", to_stderr=True)
+    return EXIT_FINDINGS if problems else EXIT_CLEAN
+
+
+def _nets_of(
+    path: str, files: Files, nets: Nets, phase: str | None
+) -> tuple[SourceFile, list[NetInPhase], list[str]]:
+    """The file, its nets, and a line for each net that a solver names in vain. Raises Trouble for none."""
+    file = solver_or_net(path, files)
+    if file.kind == "net":
+        return file, nets.alone(file, [phase] if phase else ()), []
+    job = nets.job(SolverFile(file), None)
+    missing = list(_missing(job))
+    built = [each for each in job.nets if phase in (None, each.phase)]
+    if not built:
+        why = "; ".join(missing) or (
+            f"no net of phase {phase}" if job.nets else "no net, or several for training"
+        )
+        raise Trouble(f"{path}: the solver builds no net that could be shown: {why}")
+    return file, built, missing
+
+
+def _missing(job: Job) -> Iterator[str]:
+    """A line for each net that the solver names by a path where there is none."""
+    file = job.solver.file
+    for reference in job.references:
+        if reference.path is None:
+            span = file.message.span(reference.field, reference.number)
+            yield _line(
+                file, span, f"there is no net '{reference.written}', or it is not clear which is meant"
+            )
+        elif reference.path not in {known.path for known in job.files}:
+            span = file.message.span(reference.field, reference.number)
+            yield _line(file, span, f"'{reference.written}' is no net that could be read")
+
+
+def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> None:
+    """Raises Trouble for a top that no data layer makes; says so where the file leaves nothing open."""
+    tops = {
+        blob.name: blob
+        for each in built
+        for layer in each.net.layers
+        if not layer.bottoms
+        for blob in layer.tops
+    }
+    for top, dims in input_shapes:
+        if top == "*":
+            continue
+        if top not in tops:
+            nearest = nearest_name(top, list(tops))
+            known = f"did you mean '{nearest}'?" if nearest else f"there are {', '.join(tops) or 'none'}"
+            raise Trouble(f"--input-shape: no data layer makes '{top}'; {known}")
+        shape = tops[top].shape
+        if (
+            shape is None
+            or len(shape) != len(dims)
+            or any(a not in (b, 0) for a, b in zip(dims, shape, strict=True))
+        ):
+            shown = describe(tuple(dims))
+            complain(f"--input-shape: '{top}' is {describe(shape)} by its file, which goes before {shown}")
+
+
+def _rendered(nets: list[NetInPhase], format_: str, splits: bool) -> str:
+    if format_ == "json":
+        from ..report import net_json
+
+        return net_json.render(nets, splits=splits)
+    if format_ == "dot":
+        from ..report import net_dot
+
+        return net_dot.render(nets, splits=splits)
+    from ..report import net_table
+
+    width = net_table.WIDTH
+    if sys.stdout.isatty():
+        width = max(100, os.get_terminal_size().columns)
+    return net_table.render(nets, splits=splits, width=width)
+
+
+# -- what Caffe would stop at ----------------------------------------------------------------------
+
+
+def _files_of(file: SourceFile, built: list[NetInPhase]) -> list[SourceFile]:
+    return list({id(source): source for source in (file, *(each.file for each in built))}.values())
+
+
+def _unreadable(file: SourceFile) -> Iterator[str]:
+    """What stops Caffe's parser, as the rules of family E say it."""
+    for rule in all_rules().values():
+        if rule.code[0] == "E" and rule.subject == "file":
+            options = {name: option.default for name, option in rule.options.items()}
+            for hit in rule.check(file, **options):
+                if (hit.severity or rule.severity) == "error":
+                    yield _line(hit.file, hit.span, hit.message)
+
+
+def _refusals(built: NetInPhase) -> Iterator[str]:
+    """What stops the upgrade and Net::Init."""
+    for problem in built.net.upgraded.problems:
+        if problem.fatal:
+            yield _line(built.file, (problem.start, problem.end), problem.message)
+    for refusal in built.net.problems:
+        if refusal.when == "setup":
+            yield _line(built.file, (refusal.start, refusal.end), refusal.message)
+
+
+def _line(file: SourceFile, span: tuple[int, int], message: str) -> str:
+    place = place_of(file, span)
+    return f"{place.path}:{place.line}:{place.column}: {message}"

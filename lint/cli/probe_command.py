@@ -1,0 +1,74 @@
+"""`caffe-lint probe`: writes the debugging net and solver that find bad input."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from ..data.counting import count_items
+from ..data.locations import base_folder, shown
+from ..data.probe_files import NothingToRead, data_layers
+from ..data.probe_files import probe as make_probe
+from ..engine.opening import open_nets
+from ..moments.graph import Layer
+from ..net.data_facts import source_of
+from ..settings.settings import find_facts
+from .check import EXIT_CLEAN, Trouble, complain, print_text, read_data_facts
+
+
+@click.command()
+@click.argument("path", metavar="SOLVER|NET")
+@click.option("-o", "--output-dir", "folder", metavar="DIR", required=True, help="The folder to write into.")
+@click.option("--data-facts", metavar="FILE", help="Facts of the data. [caffe-lint.data.json, upwards]")
+@click.option("--force", is_flag=True, help="Write over the files of an earlier probe.")
+@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
+@click.option("--proto", metavar="FILE", help="A caffe.proto of your own (needs caffe-lint[proto]).")
+@click.option("--config", metavar="FILE", help="The configuration to use.")
+@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+def probe(path: str, folder: str, data_facts: str | None, force: bool, **options: Any) -> int:
+    """Write a net, a solver and a script that read every input once, to find the batch that is bad.
+
+    The net has the data layers of SOLVER or NET with their transforms, and a loss for each blob that is 0 for finite
+    values and NaN for all others; labels that no class has make it NaN too. Nothing is learnt, nothing is saved.
+    Run `DIR/run.sh`.
+    """
+    facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
+    opened = open_nets(path, facts=facts, **options)
+    for sentence in opened.missing:
+        complain(f"{path}: {sentence}")
+    layers = [layer for net in opened.nets for layer in data_layers(net)]
+    base = base_folder([source for layer in layers if (source := source_of(layer))], path)
+
+    def items_of(layer: Layer) -> int | None:
+        found = count_items(layer, base)
+        known = facts.get(source_of(layer) or "")
+        return found if found is not None else known.items if known is not None else None
+
+    try:
+        made = make_probe(opened, folder, base, items_of)
+    except NothingToRead as error:
+        raise Trouble(str(error)) from None
+    _write(folder, made.files, force)
+    length = "one pass over the data" if made.complete else "set max_iter and test_iter there: see the comments"
+    print_text(f"{folder}: {', '.join(made.files)} ({made.iterations} iterations; {length})\n")
+    print_text(f"run it: sh {shown(os.path.join(folder, 'run.sh'))}\n")
+    return EXIT_CLEAN
+
+
+def _write(folder: str, files: dict[str, str], force: bool) -> None:
+    """Writes the files, all or none where one is there already."""
+    targets = {os.path.join(folder, name): text for name, text in files.items()}
+    there = [target for target in targets if os.path.exists(target)]
+    if there and not force:
+        raise Trouble(f"{there[0]} is there already: choose another folder, or --force to write over it")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        for target, text in targets.items():
+            with open(target, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+                file.write(text)
+            if target.endswith(".sh"):
+                os.chmod(target, 0o755)
+    except OSError as error:
+        raise Trouble(f"{error.filename}: {error.strerror}") from None

@@ -1,0 +1,98 @@
+"""`caffe-lint schedule`: the learning rate over a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+
+import click
+
+from ..engine.engine import Files
+from ..proto.binder import Message, nearest_name
+from ..solver.rate_course import Course, course
+from ..solver.schedule import POLICIES, learning_rate
+from ..source.files import SourceFile, Unreadable
+from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
+
+_MOST_ITERATIONS = 2**31 - 1
+
+
+@click.command()
+@click.argument("path", metavar="SOLVER|-")
+@click.option(
+    "--iterations",
+    type=click.IntRange(1, _MOST_ITERATIONS),
+    metavar="N",
+    help="How long the run is. [max_iter of the solver]",
+)
+@click.option("--plot", metavar="FILE", help="Draw the curve: .png, .svg or .html (needs caffe-lint[plot]).")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How it is shown.",
+)
+@click.option("--dialect", metavar="NAME", help="The Caffe that will read the file; found out by default.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
+def schedule(
+    path: str, iterations: int | None, plot: str | None, format_: str, dialect: str | None, color: str
+) -> int:
+    """Print the learning rate over a run: where it changes, its curve, and where it becomes 0, negative or NaN.
+
+    The exit status is 1 if there is such a rate.
+    """
+    from ..report.schedule_text import as_json, as_text
+
+    message = _solver(path, dialect)
+    found = _course(path, message, iterations)
+    rate = partial(learning_rate, message)
+    if format_ == "json":
+        print_text(as_json(path, found))
+    else:
+        colour = color == "always" or (color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+        print_text(as_text(path, found, rate, colour=colour))
+    if plot:
+        _plot(plot, path, found, message)
+    return EXIT_FINDINGS if found.faults else EXIT_CLEAN
+
+
+def _solver(path: str, dialect: str | None) -> Message:
+    files = Files(read_schema(None), dialect)
+    if path == "-":
+        files.add(path, sys.stdin.buffer.read())
+    try:
+        file: SourceFile = files.get(path)
+    except Unreadable as error:
+        raise Trouble(str(error)) from None
+    if file.kind != "solver":
+        raise Trouble(f"{path}: this is no solver")
+    return file.message
+
+
+def _course(path: str, message: Message, iterations: int | None) -> Course:
+    length = iterations or message["max_iter"]
+    if length <= 0:
+        raise Trouble(f"{path}: the solver does not say how long the run is (max_iter): give --iterations")
+    found = course(message, length)
+    if found is None:
+        written = message["lr_policy"]
+        nearest = nearest_name(written, list(POLICIES))
+        what = f"no known Caffe has a learning-rate policy '{written}'" if written else "the solver has no lr_policy"
+        raise Trouble(f"{path}: {what}" + (f"; did you mean '{nearest}'?" if nearest else ""))
+    return found
+
+
+def _plot(target: str, path: str, found: Course, message: Message) -> None:
+    from ..report.pictures import Missing
+    from ..report.schedule_picture import plot
+
+    try:
+        plot(target, path, found, partial(learning_rate, message))
+    except Missing as error:
+        raise Trouble(str(error)) from None
+    except OSError as error:
+        raise Trouble(f"{target}: {error.strerror}") from None
+    complain(f"written: {target}")

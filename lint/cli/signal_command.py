@@ -1,0 +1,65 @@
+"""`caffe-lint signal`: how large a training's values, gradients and updates will be, and what becomes of it."""
+
+from __future__ import annotations
+
+import click
+
+from ..engine.engine import Files
+from ..net.data_facts import FactsError, find_facts, read_facts
+from ..source.files import Unreadable
+from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, print_text, read_schema
+from .commands import InputShape
+
+
+@click.command()
+@click.argument("path", metavar="SOLVER")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How it is shown.",
+)
+@click.option("--data-facts", metavar="FILE", help="What is known of the data. [caffe-lint.data.json, upwards]")
+@click.option(
+    "--input-shape",
+    "input_shapes",
+    type=InputShape(),
+    multiple=True,
+    help="The data's shape where the file leaves it open; 0: as it says, *: any.",
+)
+@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
+def signal(
+    path: str,
+    format_: str,
+    data_facts: str | None,
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    dialect: str | None,
+) -> int:
+    """Print the signal of iteration 0 as debug_info would, and whether the training explodes, stalls or learns.
+
+    Nothing is run: all is computed from the files. The exit status is 1 if the training is judged not to learn.
+    """
+    from ..report.signal_text import as_json, as_table
+    from ..stability.advice.limits import limits
+    from ..stability.signal.setup import set_up
+    from ..stability.verdict.reasons import reasons
+    from ..stability.verdict.verdict import judge
+
+    files = Files(read_schema(None), dialect)
+    try:
+        file = files.get(path)
+        if file.kind != "solver":
+            raise Trouble(f"{path}: this is no solver")
+        known = data_facts or find_facts(path)
+        facts = read_facts(known) if known else {}
+        setup = set_up(file, files.get, facts, input_shapes=dict(input_shapes))
+    except (Unreadable, FactsError) as error:
+        raise Trouble(str(error)) from None
+    if setup is None:
+        raise Trouble(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
+    found, verdict = judge(setup)
+    render = as_json if format_ == "json" else as_table
+    print_text(render(found, verdict, reasons(found, verdict), limits(found)))
+    return EXIT_CLEAN if verdict.word == "learns" else EXIT_FINDINGS

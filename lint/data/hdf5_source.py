@@ -1,0 +1,151 @@
+"""HDF5: a list of files, whose datasets are called like the tops that they fill.
+
+Source: hdf5_data_layer.cpp; util/hdf5.cpp, hdf5_load_nd_dataset_helper (float and integer classes, 0 to 4 axes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+from .libraries import library
+from .source_report import SourceReport, Watch
+
+_VALUES = 1 << 22  # read at once
+
+
+def listed(path: str) -> list[str]:
+    """The files that a list names. Raises OSError."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read().split()  # as Caffe reads it: whatever stands between white space
+
+
+def count(path: str, base: str, top: str) -> int:
+    """The number of items in all files. Raises MissingLibrary, OSError or KeyError."""
+    h5py = library("h5py", "reading HDF5")
+    total = 0
+    for name in listed(path):
+        with h5py.File(os.path.join(base, name), "r", locking=False) as file:
+            total += int(file[top].shape[0])
+    return total
+
+
+def look(
+    path: str, base: str, tops: tuple[str, ...], labels: tuple[str, ...], watch: Watch, *, sample: int | None
+) -> SourceReport:
+    """Looks at the datasets of some tops in every file; those in `labels` are counted value by value.
+
+    Raises MissingLibrary, and OSError where the list cannot be read.
+    """
+    h5py = library("h5py", "reading HDF5")
+    report = SourceReport("hdf5", path)
+    report.items = 0
+    files = listed(path)
+    if not files:
+        report.trouble, report.trouble_kind = "the list names no file", "unreadable"
+        return report
+    for name in files:
+        full = os.path.join(base, name)
+        try:
+            with h5py.File(full, "r", locking=False) as file:
+                report.items += _items(file, tops)
+        except OSError:
+            continue  # told below
+    share = min(1.0, sample / report.items) if sample is not None and report.items else 1.0
+    for name in files:
+        full = os.path.join(base, name)
+        if not os.path.exists(full):
+            report.fault("missing", name)
+            continue
+        try:
+            with h5py.File(full, "r", locking=False) as file:
+                _look_at_file(report, file, name, tops, labels, share, watch)
+        except OSError as error:
+            report.fault("broken", f"{name}: {str(error).split('(')[-1].rstrip(')')}")
+        if not report.complete:
+            break
+    return report
+
+
+def _items(file: Any, tops: tuple[str, ...]) -> int:
+    sizes = [file[top].shape[0] for top in tops if top in file and getattr(file[top], "shape", None)]
+    return int(sizes[0]) if sizes else 0
+
+
+def _look_at_file(
+    report: SourceReport,
+    file: Any,
+    name: str,
+    tops: tuple[str, ...],
+    labels: tuple[str, ...],
+    share: float,
+    watch: Watch,
+) -> None:
+    sizes: dict[str, int] = {}
+    for top in tops:
+        if top not in file or not hasattr(file[top], "shape"):
+            has = ", ".join(sorted(file)[:8]) or "nothing"
+            report.fault("no-dataset", f"{name}: no '{top}', but {has}")
+            continue
+        dataset = file[top]
+        if dataset.dtype.kind not in "fiu":
+            report.fault("type", f"{name}: '{top}' holds {dataset.dtype}")
+            continue
+        if not dataset.shape:
+            report.fault("dims", f"{name}: '{top}' is a single value without axes")
+            continue
+        sizes[top] = dataset.shape[0]
+        shape = tuple(map(int, dataset.shape[1:]))
+        known = report.array_shapes.setdefault(top, shape)
+        if known != shape:
+            report.fault("dims", f"{name}: '{top}' has items of {_dims(shape)}, in the files before {_dims(known)}")
+            continue
+        if not _look_at_dataset(
+            report, dataset, f"{name}, '{top}'", top, top in labels, share, watch if top == tops[0] else None
+        ):
+            report.complete = False
+            return
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"'{top}' {size}" for top, size in sizes.items())
+        report.fault("lengths", f"{name}: {shown}")
+
+
+def _look_at_dataset(
+    report: SourceReport, dataset: Any, place: str, top: str, label: bool, share: float, watch: Watch | None
+) -> bool:
+    import numpy
+
+    items = dataset.shape[0]
+    values = max(1, int(numpy.prod(dataset.shape[1:], dtype=numpy.int64)))
+    rows = max(1, min(_VALUES // values, 4096))
+    step = max(1, round(1 / share)) if share > 0 else 1
+    numbers = report.numbers(top)
+    for start in range(0, items, rows):
+        array = dataset[start : start + rows : step]
+
+        def where(row: int, start: int = start) -> str:
+            return f"{place} item {start + row * step}"
+
+        nan, infinite = numbers.add_array(array, where)
+        for kind, found in (("nan", nan), ("infinite", infinite)):
+            for row in found:
+                report.fault(kind, where(row))
+        if label:
+            seen, at, counts = numpy.unique(array.reshape(-1), return_index=True, return_counts=True)
+            for value, index, number in zip(seen.tolist(), at.tolist(), counts.tolist(), strict=True):
+                if value == value:
+                    report.label(float(value), where(index // values), number)
+        elif watch is not None and array.dtype.kind in "fiu":
+            for row in range(len(array)):
+                content = numpy.ascontiguousarray(array[row]).tobytes()
+                report.content(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"), where(row))
+        if watch is not None:
+            report.looked_at += len(array)
+            if not watch.seen(len(array)):
+                return False
+    return True
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "one value"

@@ -1,0 +1,176 @@
+"""What is judged: a data layer in a net, with what was seen of its source; and the facts that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..engine.opening import Opened
+from ..moments.graph import Layer
+from ..net.classes import LabelUse, label_uses
+from ..net.data_facts import BlobFacts, DataFacts, SourceFacts
+from ..net.job import Job, NetInPhase
+from ..proto.binder import Message
+from ..proto.named_tuple import NamedTuple
+from .counting import DATABASE, HDF5
+from .looking import Source, source_in
+from .probe_files import batch_size, data_layers
+from .source_report import Numbers, SourceReport
+
+
+class LayerData(NamedTuple):
+    """A data layer of a net and what was seen of its source. `test` is the index of the test net, None for none.
+
+    `from_facts`: the source was not looked at now, but what a file of facts says of it is taken.
+    """
+
+    net: NetInPhase
+    layer: Layer
+    source: Source
+    report: SourceReport
+    job: Job | None
+    test: int | None
+    others: tuple[LayerData, ...]
+    from_facts: bool = False
+
+    @property
+    def param(self) -> Message:
+        """The field that names the source."""
+        param: Message = self.layer.message[self.source.field]
+        return param
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the source is named."""
+        return self.param.span("source")
+
+    @property
+    def batch(self) -> int | None:
+        """The batch size."""
+        return batch_size(self.layer)
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"'{self.source.written}'"
+
+    @property
+    def label_uses(self) -> list[LabelUse]:
+        """Which layers compare its tops with scores; of a database or a list, only the second top has labels."""
+        return [use for use in label_uses(self.net.net) if use.top.producer is self.layer]
+
+    @property
+    def shapes(self) -> dict[tuple[int, ...], list[Any]]:
+        """The shapes of items as the layer reads them, images in as many channels as it asks for."""
+        channels = self._forced_channels()
+        if channels is None:
+            return self.report.shapes
+        found: dict[tuple[int, ...], list[Any]] = {}
+        for (_, height, width), (number, where) in self.report.shapes.items():
+            entry = found.setdefault((channels, height, width), [0, where])
+            entry[0] += number
+        return found
+
+    def _forced_channels(self) -> int | None:
+        if self.source.field == HDF5:
+            return None
+        if self.source.field != DATABASE:
+            return 3 if self.source.field == "window_data_param" or self.param["is_color"] else 1
+        if not self.report.encoded:
+            return None
+        transform = self.layer.message["transform_param"]
+        if transform["force_color"] or self.param["force_encoded_color"]:
+            return 3
+        return 1 if transform["force_gray"] else None
+
+
+def sources_of(opened: Opened, base: str) -> list[tuple[NetInPhase, Layer, Source]]:
+    """Every data layer with a source that can be looked at."""
+    return [
+        (net, layer, source)
+        for net in opened.nets
+        for layer in data_layers(net)
+        if (source := source_in(net, layer, base)) is not None
+    ]
+
+
+def subjects(opened: Opened, base: str, reports: dict[Source, SourceReport]) -> list[LayerData]:
+    """What the rules look at after a look into the data."""
+    found = [
+        LayerData(net, layer, source, reports[source], opened.job, _index_of_test(net, opened.job), ())
+        for net, layer, source in sources_of(opened, base)
+        if source in reports
+    ]
+    return [subject._replace(others=tuple(found)) for subject in found]
+
+
+def subjects_of_facts(nets: Iterable[NetInPhase], job: Job | None, facts: DataFacts) -> list[LayerData]:
+    """What the rules look at where only facts about the data are there."""
+    return [
+        LayerData(net, layer, source, report_of(facts[source.written], source.labels), job, _index_of_test(net, job), (), True)
+        for net in nets
+        for layer in data_layers(net)
+        if (source := source_in(net, layer, "")) is not None and source.written in facts
+    ]
+
+
+def _index_of_test(net: NetInPhase, job: Job | None) -> int | None:
+    return next((index for index, test in enumerate(job.tests) if test is net), None) if job else None
+
+
+def report_of(facts: SourceFacts, label_tops: tuple[str, ...] = ()) -> SourceReport:
+    """The facts about a source as a look into it would have reported them, but for where each item stands.
+
+    `label_tops` are the datasets of HDF5 that hold labels. A label of which only the range is known counts 0 times.
+    """
+    report = SourceReport(facts.kind, "")
+    report.items = facts.items
+    report.looked_at = facts.more.get("looked_at", facts.items) or 0
+    for label, number in facts.more.get("label_counts", {}).items():
+        report.label(float(label), "", number)
+    for label in facts.labels or ():
+        report.label(label, "", 0)
+    for name, blob in facts.data.items():
+        if facts.kind == "hdf5":
+            if blob.shape is not None:
+                report.array_shapes[name] = blob.shape
+            for limit in (blob.minimum, blob.maximum) if name in label_tops else ():
+                if limit is not None:
+                    report.label(limit, "", 0)
+        elif blob.shape is not None and len(blob.shape) == 3 and all(blob.shape):
+            report.shape(blob.shape, "", facts.items or 0)
+    return report
+
+
+def facts_of(subjects: list[LayerData], date: str) -> DataFacts:
+    """The facts of all sources that could be read."""
+    facts: DataFacts = {}
+    for subject in subjects:
+        report = subject.report
+        if report.trouble or not report.looked_at:
+            continue
+        more: dict[str, Any] = {"looked_at": report.looked_at, "date": date}
+        data: dict[str, BlobFacts] = {}
+        if report.kind == "hdf5":
+            data = {name: _blob(numbers, report.array_shapes.get(name)) for name, numbers in report.data.items()}
+        else:
+            shapes = subject.shapes
+            main = max(shapes, key=lambda shape: shapes[shape][0]) if shapes else None
+            if len(shapes) > 1 and main is not None:
+                more["mixed_shapes"] = len(shapes)
+                main = tuple(
+                    size if all(shape[axis] == size for shape in shapes) else 0 for axis, size in enumerate(main)
+                )
+            data["data"] = _blob(report.data.get("data", Numbers()), main)
+        labels = (min(report.labels), max(report.labels)) if report.labels and report.kind != "hdf5" else None
+        if labels is not None and len(report.labels) <= 1000:
+            more["label_counts"] = {f"{label:g}": number for label, (number, _) in sorted(report.labels.items())}
+        labels = (int(labels[0]), int(labels[1])) if labels is not None else None
+        facts[subject.source.written] = SourceFacts(report.kind, report.items, data, labels, more)
+    return facts
+
+
+def _blob(numbers: Numbers, shape: tuple[int, ...] | None) -> BlobFacts:
+    if not numbers.count:
+        return BlobFacts(shape)
+    return BlobFacts(shape, numbers.low, numbers.high, numbers.mean, numbers.mean_abs, numbers.std)

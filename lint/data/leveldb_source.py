@@ -1,0 +1,253 @@
+"""LevelDB, read from its files: its own library locks the database and writes into it even to read.
+
+What is live stands in the MANIFEST that CURRENT names: tables by level, and the log that is not in a table yet.
+Layouts: LevelDB's doc/table_format.md, doc/log_format.md and db/version_edit.cc.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import struct
+from collections.abc import Iterator
+from itertools import islice
+
+from . import snappy
+from .datum import BrokenDatum, read_varint
+from .lmdb_source import name_of
+from .records import RecordLook, chosen_runs
+from .source_report import SourceReport, Watch
+
+_MAGIC = 0xDB4775248B80FB57
+_FOOTER = 48
+_BLOCK = 32768  # of a log
+_HEADER = struct.Struct("<IHB")
+
+Entry = tuple[bytes, int, bytes | None]  # key, minus its sequence number, value: None where it was deleted
+
+
+class BrokenDatabase(Exception):
+    """Files that are no LevelDB, or a damaged one; says which and why."""
+
+
+def is_leveldb(path: str) -> bool:
+    """Whether a folder holds a LevelDB."""
+    return os.path.isfile(os.path.join(path, "CURRENT"))
+
+
+def records(path: str) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values in the order of keys, each key once, without what was deleted. Raises BrokenDatabase."""
+    levels, logs = _live_files(path)
+    runs = [_table(path, number) for number in levels.pop(0, [])]
+    runs += [_chained(path, numbers) for _, numbers in sorted(levels.items())]
+    runs += [iter(sorted(_log_entries(path, number), key=lambda entry: entry[:2])) for number in logs]
+    last = None
+    for key, _, value in heapq.merge(*runs, key=lambda entry: entry[:2]):
+        if key != last:
+            last = key
+            if value is not None:
+                yield key, value
+
+
+def count(path: str) -> int:
+    """The number of records: they have to be gone through. Raises BrokenDatabase."""
+    return sum(1 for _ in records(path))
+
+
+def look(
+    path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, part: int = 0, parts: int = 1
+) -> SourceReport:
+    """Looks at the records, or one part of several of them. Raises BrokenDatabase."""
+    report = SourceReport("leveldb", path)
+    report.items = count(path)
+    work = RecordLook(report, watch, annotated=annotated, largest=largest)
+    last = b""
+
+    def values() -> Iterator[bytes]:
+        nonlocal last
+        every = records(path)
+        if (sample is None or sample >= (report.items or 0)) and parts == 1:
+            for key, value in every:
+                last = key
+                yield value
+            return
+        at = 0
+        for index in chosen_runs(report.items or 0, sample, part, parts):
+            last, value = next(islice(every, index - at, None))
+            at = index + 1
+            yield value
+
+    work.look(values(), lambda: name_of(last))
+    return report
+
+
+# -- which files are live --------------------------------------------------------------------------------------
+
+
+def _live_files(path: str) -> tuple[dict[int, list[int]], list[int]]:
+    """The tables of each level, of level 0 the newest last, and the logs that still count."""
+    try:
+        with open(os.path.join(path, "CURRENT"), encoding="ascii") as file:
+            manifest = file.read().strip()
+        edits = list(_log_records(os.path.join(path, os.path.basename(manifest))))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenDatabase(f"{path}: {getattr(error, 'strerror', None) or 'CURRENT is damaged'}") from None
+    tables: dict[int, tuple[int, bytes]] = {}
+    log = previous = 0
+    try:
+        for edit in edits:
+            at = 0
+            while at < len(edit):
+                tag, at = read_varint(edit, at)
+                if tag in (1, 5):  # comparator; compaction pointer: a level and a key
+                    if tag == 5:
+                        _, at = read_varint(edit, at)
+                    size, at = read_varint(edit, at)
+                    at += size
+                elif tag in (2, 3, 4, 9):
+                    number, at = read_varint(edit, at)
+                    log, previous = (number, previous) if tag == 2 else (log, number) if tag == 9 else (log, previous)
+                elif tag == 6:
+                    _, at = read_varint(edit, at)
+                    number, at = read_varint(edit, at)
+                    tables.pop(number, None)
+                elif tag == 7:
+                    level, at = read_varint(edit, at)
+                    number, at = read_varint(edit, at)
+                    _, at = read_varint(edit, at)
+                    size, at = read_varint(edit, at)
+                    smallest = edit[at : at + size]
+                    at += size
+                    size, at = read_varint(edit, at)
+                    at += size
+                    tables[number] = level, smallest
+                else:
+                    raise BrokenDatum("an entry that is not known")
+    except BrokenDatum as error:
+        raise BrokenDatabase(f"{path}: {manifest} is damaged: {error}") from None
+    levels: dict[int, list[int]] = {}
+    for number, (level, _) in sorted(tables.items(), key=lambda one: one[1][1] if one[1][0] else b""):
+        levels.setdefault(level, []).append(number)
+    logs = sorted(
+        int(name[:-4])
+        for name in os.listdir(path)
+        if name.endswith(".log") and name[:-4].isdigit() and (int(name[:-4]) >= log or int(name[:-4]) == previous)
+    )
+    return levels, logs
+
+
+# -- logs ------------------------------------------------------------------------------------------------------
+
+
+def _log_records(path: str) -> Iterator[bytes]:
+    """The records of a log file, as far as they are whole: the last may be in the making."""
+    with open(path, "rb") as file:
+        content = file.read()
+    at = 0
+    parts: list[bytes] = []
+    while at + _HEADER.size <= len(content):
+        left = _BLOCK - at % _BLOCK
+        if left < _HEADER.size:
+            at += left
+            continue
+        _, size, kind = _HEADER.unpack_from(content, at)
+        at += _HEADER.size
+        if kind == 0 or at + size > len(content):
+            return
+        parts.append(content[at : at + size])
+        at += size
+        if kind in (1, 4):  # whole, or the last part
+            yield b"".join(parts)
+            parts = []
+
+
+def _log_entries(path: str, number: int) -> list[Entry]:
+    entries: list[Entry] = []
+    name = os.path.join(path, f"{number:06d}.log")
+    try:
+        for batch in _log_records(name):
+            (sequence,) = struct.unpack_from("<Q", batch)
+            at = 12
+            while at < len(batch):
+                kind = batch[at]
+                size, at = read_varint(batch, at + 1)
+                key = batch[at : at + size]
+                at += size
+                value = None
+                if kind == 1:
+                    size, at = read_varint(batch, at)
+                    value = batch[at : at + size]
+                    at += size
+                entries.append((key, -sequence, value))
+                sequence += 1
+    except (OSError, struct.error, BrokenDatum) as error:
+        raise BrokenDatabase(f"{name}: {error}") from None
+    return entries
+
+
+# -- tables ----------------------------------------------------------------------------------------------------
+
+
+def _chained(path: str, numbers: list[int]) -> Iterator[Entry]:
+    for number in numbers:
+        yield from _table(path, number)
+
+
+def _table(path: str, number: int) -> Iterator[Entry]:
+    """The entries of a table, block by block."""
+    name = next(
+        (full for end in ("ldb", "sst") if os.path.exists(full := os.path.join(path, f"{number:06d}.{end}"))), None
+    )
+    if name is None:
+        raise BrokenDatabase(f"{path}: table {number:06d}.ldb is missing")
+    try:
+        with open(name, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            size = file.tell()
+            if size < _FOOTER:
+                raise BrokenDatum("it breaks off")
+            file.seek(size - _FOOTER)
+            footer = file.read(_FOOTER)
+            if struct.unpack_from("<Q", footer, 40)[0] != _MAGIC:
+                raise BrokenDatum("it does not end as a table does")
+            at = 0
+            for _ in range(2):
+                _, at = read_varint(footer, at)
+            offset, at = read_varint(footer, at)
+            length, at = read_varint(footer, at)
+            for _, handle in _block(_read(file.fileno(), offset, length)):
+                offset, at = read_varint(handle, 0)
+                length, at = read_varint(handle, at)
+                for key, value in _block(_read(file.fileno(), offset, length)):
+                    (mark,) = struct.unpack_from("<Q", key, len(key) - 8)
+                    yield key[:-8], -(mark >> 8), value if mark & 0xFF == 1 else None
+    except (OSError, struct.error, BrokenDatum, snappy.BrokenSnappy) as error:
+        raise BrokenDatabase(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _read(descriptor: int, offset: int, length: int) -> bytes:
+    content = os.pread(descriptor, length + 5, offset)
+    if len(content) < length + 5:
+        raise BrokenDatum("it breaks off")
+    kind = content[length]
+    if kind == 0:
+        return content[:length]
+    if kind == 1:
+        return snappy.decompress(content[:length])
+    raise BrokenDatum("a block is packed in a way that is not known")
+
+
+def _block(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The keys and values of a block; keys share their beginning with the one before."""
+    (restarts,) = struct.unpack_from("<I", content, len(content) - 4)
+    end = len(content) - 4 - 4 * restarts
+    at = 0
+    key = b""
+    while at < end:
+        shared, at = read_varint(content, at)
+        own, at = read_varint(content, at)
+        size, at = read_varint(content, at)
+        key = key[:shared] + content[at : at + own]
+        at += own
+        yield key, content[at : at + size]
+        at += size

@@ -1,0 +1,92 @@
+"""What is looked for in a list of images: its lines, and the files that they name."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from .image_list import Line, lines
+from .images import look_at
+from .records import chosen_runs, digest
+from .source_report import SourceReport, Watch
+
+_INTEGER = re.compile(r"[+-]?\d+").fullmatch
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?").fullmatch
+
+
+def look(
+    path: str, base: str, root: str, watch: Watch, *, sample: int | None, part: int = 0, parts: int = 1
+) -> SourceReport:
+    """Looks at every line, and at the images of the chosen ones. `root` is the layer's root_folder.
+
+    The first of several parts looks at the lines. Raises OSError where the list cannot be read, MissingLibrary.
+    """
+    report = SourceReport("images", path)
+    every = list(lines(path))
+    report.items = len(every)
+    if part == 0:
+        if not every:
+            report.trouble, report.trouble_kind = "the list is empty", "unreadable"
+        for line in every:
+            _look_at_line(report, line)
+    for index in chosen_runs(len(every), sample, part, parts):
+        line = every[index]
+        if line.label is not None:
+            look_at_file(report, os.path.join(base, root + line.image), line.image, f"line {line.number}")
+        report.looked_at += 1
+        if not watch.seen(1):
+            report.complete = False
+            break
+    return report
+
+
+def _look_at_line(report: SourceReport, line: Line) -> None:
+    where = f"line {line.number}"
+    if line.label is None:
+        report.fault("line", f"{where}: no space between image and label: '{line.image}'")
+        return
+    label = line.label.rstrip("\r")
+    if "\t" in label or (not label and line.image):
+        what = "a tab stands where Caffe wants a space" if "\t" in label else "a space at the end, no label behind it"
+        report.fault("line", f"{where}: {what}")
+    elif _INTEGER(label):
+        if not -(2**31) <= int(label) < 2**31:
+            report.fault("label", f"{where}: {label}")
+        else:
+            report.label(float(int(label)), where)
+    elif _NUMBER(label):
+        report.fault("label", f"{where}: {label}, read as {_atoi(label)}")
+    else:
+        report.fault("label", f"{where}: '{label}' is no number, read as {_atoi(label)}")
+    if line.image != line.image.strip():
+        report.fault("line", f"{where}: more than one space before the label")
+    elif re.search(r" [+-]?\d+$", line.image):
+        report.fault("line", f"{where}: more than one label; Caffe takes what stands before the last for the path")
+    elif " " in line.image:
+        report.fault("space", f"{where}: '{line.image}'")
+
+
+def _atoi(text: str) -> int:
+    match = re.match(r"\s*([+-]?\d+)", text)
+    return int(match[1]) if match else 0
+
+
+def look_at_file(report: SourceReport, path: str, name: str, where: str) -> None:
+    """Looks at one image file."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        report.fault(kind, f"{where}: {name}")
+        return
+    image = look_at(content)
+    report.encoded += 1
+    if image.fault:
+        report.fault("empty" if not content else image.fault, f"{where}: {name}: {image.detail}")
+    if image.fault == "unreadable":
+        return
+    report.shape((image.channels, image.height, image.width), where)
+    if image.histogram:
+        report.numbers("data").add_counts(image.histogram)
+    report.content(digest(content), f"{where}: {name}")

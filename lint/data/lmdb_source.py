@@ -1,0 +1,75 @@
+"""LMDB: opened without a lock and for reading only, so that a training may use it meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from .libraries import library
+from .records import RecordLook, chosen_runs
+from .source_report import SourceReport, Watch
+
+
+def open_lmdb(path: str) -> Any:
+    """The environment at a path, a folder or a file. Raises MissingLibrary, OSError or lmdb.Error."""
+    lmdb = library("lmdb", "reading LMDB")
+    return lmdb.open(
+        path, readonly=True, lock=False, create=False, subdir=os.path.isdir(path), max_dbs=0, readahead=True
+    )
+
+
+def count(path: str) -> int:
+    """The number of records. Raises as `open_lmdb` does."""
+    with open_lmdb(path) as environment:
+        return int(environment.stat()["entries"])
+
+
+def first(path: str) -> bytes:
+    """The first record's value, empty if there is none. Raises as `open_lmdb` does."""
+    with open_lmdb(path) as environment, environment.begin() as transaction:
+        cursor = transaction.cursor()
+        return bytes(cursor.value()) if cursor.first() else b""
+
+
+def look(
+    path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, part: int = 0, parts: int = 1
+) -> SourceReport:
+    """Looks at the records, or one part of several of them. Raises as `open_lmdb` does."""
+    lmdb = library("lmdb", "reading LMDB")
+    report = SourceReport("lmdb", path)
+    with open_lmdb(path) as environment, environment.begin() as transaction:
+        report.items = int(environment.stat()["entries"])
+        cursor = transaction.cursor()
+        work = RecordLook(report, watch, annotated=annotated, largest=largest)
+
+        def key() -> str:
+            return name_of(cursor.key())
+
+        try:
+            if (sample is None or sample >= report.items) and parts == 1:
+                work.look(cursor.iternext(keys=False, values=True), key)
+            else:
+                work.look(_some(cursor, chosen_runs(report.items, sample, part, parts)), key)
+        except lmdb.Error as error:
+            report.complete = False
+            report.fault("broken", f"behind {key() or 'the start'}: the database is damaged ({error})")
+    return report
+
+
+def _some(cursor: Any, wanted: Iterator[int]) -> Iterator[bytes]:
+    at = -1
+    more = True
+    for index in wanted:
+        while more and at < index:
+            more = cursor.next()  # from the start, this goes to the first
+            at += 1
+        if not more:
+            return
+        yield cursor.value()
+
+
+def name_of(key: bytes) -> str:
+    """A key as people know it."""
+    text = key.decode("utf-8", "backslashreplace")
+    return f"key '{text}'" if text.isprintable() else f"key {key.hex()}"

@@ -1,0 +1,243 @@
+"""Looking at all sources that some nets name, each once, in several processes, until done or told to stop."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..moments.graph import Layer
+from ..net.classes import label_uses
+from ..net.data_facts import source_param
+from ..net.job import NetInPhase
+from ..proto.named_tuple import NamedTuple
+from . import hdf5_source, image_list, leveldb_source, listed_images, lmdb_source, window_file
+from .counting import DATABASE, HDF5, LIST, WINDOWS
+from .libraries import MissingLibrary
+from .source_report import SourceReport, Watch
+
+POLL = 0.1  # seconds between two looks at how far it has come
+
+
+class Source(NamedTuple):
+    """A source to look at: the field that names it, where it is, and what of the layer matters for reading it.
+
+    `written` is the path as the net has it; `tops` and `labels` are datasets of HDF5.
+    """
+
+    field: str
+    written: str
+    base: str
+    root: str = ""
+    tops: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    annotated: bool = False
+    foreground: float = 0.5
+    background: float = 0.5
+
+    @property
+    def path(self) -> str:
+        """The path from the working directory."""
+        return os.path.join(self.base, self.written)
+
+
+def source_in(net: NetInPhase, layer: Layer, base: str) -> Source | None:
+    """The source of a data layer, None for a layer of a kind that is not read here."""
+    found = source_param(layer.message)
+    if found is None:
+        return None
+    name, param = found
+    written = param["source"]
+    if name == DATABASE:
+        return Source(name, written, base, annotated=layer.type == "AnnotatedData")
+    if name == HDF5:
+        used = {use.top.name for use in label_uses(net.net) if use.top.producer is layer}
+        tops = tuple(top.name for top in layer.tops)
+        return Source(name, written, base, tops=tops, labels=tuple(top for top in tops if top in used))
+    if name == LIST and layer.type == "ImageData":
+        return Source(name, written, base, root=param["root_folder"])
+    if name == WINDOWS and layer.type == "WindowData":
+        thresholds = (param["fg_threshold"], param["bg_threshold"])
+        return Source(name, written, base, param["root_folder"], foreground=thresholds[0], background=thresholds[1])
+    return None
+
+
+def look(
+    sources: Iterable[Source], *, sample: int | None, jobs: int, progress: Callable[[int, int], None]
+) -> dict[Source, SourceReport]:
+    """A report on each source. `progress` is told the items looked at, and how many there are.
+
+    Ctrl-C ends the look; the reports are then of what was seen, and not `complete`. Raises MissingLibrary.
+    """
+    wanted = list(dict.fromkeys(sources))
+    sizes = {source: _size(source, sample) for source in wanted}
+    largest = max((size.items for size in sizes.values()), default=0)
+    tasks = [
+        _Task(source, sample, largest, part, parts)
+        for source in wanted
+        for parts in [jobs if sizes[source].divisible and sizes[source].items > 256 else 1]
+        for part in range(parts)
+    ]
+    total = sum(size.wanted for size in sizes.values())
+    stop = multiprocessing.Event()
+    seen = multiprocessing.Value("q", 0)
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set()) if _in_main_thread() else None
+    try:
+        if jobs < 2 or len(tasks) < 2:
+            _begin(stop, seen, lambda: progress(seen.value, total))
+            results = [_run(task) for task in tasks]
+        else:
+            results = _run_apart(tasks, jobs, stop, seen, lambda: progress(seen.value, total))
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+    progress(-1, total)
+    reports: dict[Source, SourceReport] = {}
+    for task, report in zip(tasks, results, strict=True):
+        if task.source in reports:
+            reports[task.source].merge(report)
+        else:
+            reports[task.source] = report
+    return reports
+
+
+# -- work ------------------------------------------------------------------------------------------------------
+
+
+class _Task(NamedTuple):
+    source: Source
+    sample: int | None
+    largest: int
+    part: int
+    parts: int
+
+
+class _Size(NamedTuple):
+    items: int
+    wanted: int
+    divisible: bool  # decoding takes longer than going through it
+
+
+def _size(source: Source, sample: int | None) -> _Size:
+    items = 0
+    divisible = source.field == LIST
+    path = source.path
+    try:
+        if source.field == DATABASE and os.path.exists(path) and not leveldb_source.is_leveldb(path):
+            items = lmdb_source.count(path)
+            first = lmdb_source.first(path)
+            divisible = b"\x38\x01" in (first[:24] + first[-16:]) or source.annotated
+        elif source.field == LIST:
+            items = image_list.count(path)
+    except MissingLibrary:
+        raise
+    except Exception:  # what is wrong there is told by the look itself
+        items = 0
+    return _Size(items, min(items, sample) if sample is not None else items, divisible)
+
+
+_state: dict[str, Any] = {}
+
+
+class _SharedWatch(Watch):
+    def __init__(self) -> None:
+        self.unsaid = 0
+        self.due = 0.0
+
+    def seen(self, number: int) -> bool:
+        self.unsaid += number
+        now = time.monotonic()
+        if now >= self.due:
+            self.due = now + POLL
+            with _state["seen"].get_lock():
+                _state["seen"].value += self.unsaid
+            self.unsaid = 0
+            _state["tell"]()
+        return not _state["stop"].is_set()
+
+
+def _begin(stop: Any, seen: Any, tell: Callable[[], None] | None = None) -> None:
+    _state.update(stop=stop, seen=seen, tell=tell or (lambda: None))
+    if tell is None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_apart(tasks: list[_Task], jobs: int, stop: Any, seen: Any, tell: Callable[[], None]) -> list[SourceReport]:
+    from concurrent.futures import ProcessPoolExecutor, wait
+
+    with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(stop, seen)) as pool:
+        runs = [pool.submit(_run, task) for task in tasks]
+        while wait(runs, timeout=POLL).not_done:
+            tell()
+        return [run.result() for run in runs]
+
+
+def _run(task: _Task) -> SourceReport:
+    source, path = task.source, task.source.path
+    kind = {DATABASE: "lmdb", HDF5: "hdf5", LIST: "images", WINDOWS: "windows"}[source.field]
+    report = SourceReport(kind, path)
+    if _state["stop"].is_set():
+        report.complete = False
+        return report
+    if not os.path.exists(path):
+        report.trouble, report.trouble_kind = f"there is no '{source.written}'", "missing"
+        return report
+    watch = _SharedWatch()
+    try:
+        if source.field == DATABASE:
+            return _look_at_database(task, watch)
+        if source.field == HDF5:
+            return hdf5_source.look(path, source.base, source.tops, source.labels, watch, sample=task.sample)
+        if source.field == LIST:
+            return listed_images.look(
+                path, source.base, source.root, watch, sample=task.sample, part=task.part, parts=task.parts
+            )
+        return window_file.look(
+            path, source.base, source.root, watch, sample=task.sample,
+            foreground=source.foreground, background=source.background,
+        )  # fmt: skip
+    except OSError as error:
+        report.trouble, report.trouble_kind = f"'{source.written}': {error.strerror or error}", "unreadable"
+        return report
+
+
+def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
+    path = task.source.path
+    options: dict[str, Any] = {
+        "sample": task.sample, "annotated": task.source.annotated, "largest": task.largest,
+        "part": task.part, "parts": task.parts,
+    }  # fmt: skip
+    if os.path.isdir(path) and not os.path.exists(os.path.join(path, "data.mdb")):
+        report = SourceReport("leveldb", path)
+        if not leveldb_source.is_leveldb(path):
+            report.trouble, report.trouble_kind = (
+                f"'{task.source.written}' is neither an LMDB nor a LevelDB",
+                "unreadable",
+            )
+            return report
+        try:
+            return leveldb_source.look(path, watch, **options)
+        except leveldb_source.BrokenDatabase as error:
+            report.trouble, report.trouble_kind = str(error), "unreadable"
+            return report
+    from .libraries import library
+
+    lmdb = library("lmdb", "reading LMDB")
+    try:
+        return lmdb_source.look(path, watch, **options)
+    except lmdb.Error as error:
+        report = SourceReport("lmdb", path)
+        report.trouble, report.trouble_kind = (
+            f"'{task.source.written}' is no LMDB that could be read ({error})",
+            "unreadable",
+        )
+        return report
+
+
+def _in_main_thread() -> bool:
+    import threading
+
+    return threading.current_thread() is threading.main_thread()

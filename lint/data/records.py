@@ -1,0 +1,188 @@
+"""Records of a database, one after the other: what is looked for in each Datum, whatever database it is in.
+
+Records that begin alike - the same shape, the same length of data - are recognised by their first bytes, and only the
+rest is read: a bare loop that makes messages of them takes longer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .datum import BrokenDatum, Datum, read_annotated, read_datum
+from .images import look_at
+from .libraries import is_installed, library
+from .source_report import SourceReport, Watch, chosen
+
+CHUNK = 1000
+KEPT_FOR_RANGE = 20_000  # items whose bytes are counted: enough for three digits of mean and deviation
+MANY = 1 << 18  # from so many items on, only one in SPARSE is considered for the sample of contents
+SPARSE = 16
+BLOCK = 64  # records that one process takes in a row
+
+
+class RecordLook:
+    """Looks at records of one source and fills its report. `largest` is the number of items of the largest source."""
+
+    def __init__(self, report: SourceReport, watch: Watch, *, annotated: bool, largest: int) -> None:
+        self.report = report
+        self.watch = watch
+        self.annotated = annotated
+        self.sparse = largest > MANY
+        self.every = max(1, (report.items or 1) // KEPT_FOR_RANGE)
+        self._numpy: Any = None
+        self._images = is_installed("PIL.Image")
+
+    def look(self, records: Iterable[bytes], key: Any) -> None:
+        """Looks at records; `key()` names the one that came last."""
+        seen = 0
+        report = self.report
+        prefix, size, tails, kept = b"", 0, dict[bytes, list[Any]](), list[bytes]()
+        shape_count: list[Any] = [0, ""]
+        every, sparse = self.every, self.sparse
+        countdown = CHUNK
+        start = 0
+        crc32 = zlib.crc32
+        iterator = iter(records)
+        for value in iterator:
+            countdown -= 1
+            if value.startswith(prefix) and prefix:
+                known = tails.get(value[size:])
+                if known is not None:
+                    known[0] += 1
+                    shape_count[0] += 1
+                    if not sparse or not crc32(value[start:size:97]) % SPARSE:
+                        report.content(digest(value[start:size]), key())
+                    if not countdown % every:
+                        kept.append(value[start:size])
+                    if countdown > 0:
+                        continue
+                    seen += CHUNK
+                    countdown = CHUNK
+                    self._count_bytes(kept)
+                    kept = []
+                    if not self.watch.seen(CHUNK):
+                        report.complete = False
+                        break
+                    continue
+            datum = self.one(value, key)
+            if datum is not None and datum.end - datum.start == datum.values > 0 and not datum.encoded:
+                # From here on, records that begin like this one are known up to where the data end.
+                head = value[: datum.start]
+                if head != prefix or datum.end != size:
+                    prefix, start, size, tails = head, datum.start, datum.end, {}
+                    shape_count = report.shapes.get((datum.channels, datum.height, datum.width), [0, ""])
+                if len(value) - size <= 16 and b"\x22" not in value[size:]:
+                    found = report.labels.get(float(datum.label))
+                    if found is not None:
+                        tails[value[size:]] = found
+                kept.append(value[datum.start : datum.end])
+            if countdown <= 0:
+                seen += CHUNK
+                countdown = CHUNK
+                self._count_bytes(kept)
+                kept = []
+                if not self.watch.seen(CHUNK):
+                    report.complete = False
+                    break
+        rest = CHUNK - countdown
+        self._count_bytes(kept)
+        self.watch.seen(rest)
+        report.looked_at += seen + rest
+
+    def one(self, value: bytes, key: Any) -> Datum | None:
+        """Looks at one record in full; gives its Datum, None where it is broken or annotated."""
+        report = self.report
+        where = key()
+        if not value:
+            report.fault("empty", where)
+            return None
+        try:
+            if self.annotated:
+                datum, boxes = read_annotated(value)
+            else:
+                datum, boxes = read_datum(value), []
+        except BrokenDatum as error:
+            report.fault("broken", f"{where}: {error}")
+            return None
+        if self.annotated:
+            for box in boxes:
+                report.label(float(box.label), where)
+                if not all(-1e-3 <= edge <= 1.001 for edge in box.corners) or (
+                    box.corners[2] <= box.corners[0] or box.corners[3] <= box.corners[1]
+                ):
+                    x0, y0, x1, y1 = box.corners
+                    report.fault("box", f"{where}: {x0:.3g}, {y0:.3g} to {x1:.3g}, {y1:.3g}")
+        else:
+            report.label(float(datum.label), where)
+        self._content(value, datum, where)
+        return None if self.annotated else datum
+
+    def _content(self, value: bytes, datum: Datum, where: str) -> None:
+        report = self.report
+        data = value[datum.start : datum.end]
+        if datum.floats:
+            self._floats(value, datum, where)
+        elif datum.encoded:
+            report.encoded += 1
+            if data and not self._images:
+                library("PIL.Image", "looking into encoded images")
+            image = look_at(data)
+            if image.fault:
+                report.fault("empty" if not data else image.fault, f"{where}: {image.detail}")
+            if image.fault != "unreadable":
+                report.shape((image.channels, image.height, image.width), where)
+                report.numbers("data").add_counts(image.histogram)
+        elif not data:
+            report.fault("empty", f"{where}: it has no data")
+        else:
+            if len(data) != datum.values:
+                shown = f"{datum.channels} x {datum.height} x {datum.width}"
+                report.fault("size", f"{where}: {len(data)} bytes for {shown} = {datum.values}")
+            report.shape((datum.channels, datum.height, datum.width), where)
+        if data and (not self.sparse or not zlib.crc32(data[::97]) % SPARSE):
+            report.content(digest(data), where)
+
+    def _floats(self, value: bytes, datum: Datum, where: str) -> None:
+        numpy = self._numpy = self._numpy or library("numpy", "reading float_data")
+        parts = []
+        for start, end, packed in datum.floats:
+            raw = numpy.frombuffer(value, numpy.uint8, end - start, start)
+            if packed:
+                parts.append(raw[: len(raw) // 4 * 4].view("<f4"))
+            else:
+                parts.append(numpy.ascontiguousarray(raw.reshape(-1, 5)[:, 1:]).view("<f4").reshape(-1))
+        floats = parts[0] if len(parts) == 1 else numpy.concatenate(parts)
+        report = self.report
+        if len(floats) != datum.values:
+            shown = f"{datum.channels} x {datum.height} x {datum.width}"
+            report.fault("size", f"{where}: {len(floats)} values for {shown} = {datum.values}")
+        report.shape((datum.channels, datum.height, datum.width), where)
+        nan, infinite = report.numbers("data").add_array(floats.reshape(1, -1), lambda row: where)
+        if nan:
+            report.fault("nan", where)
+        if infinite:
+            report.fault("infinite", where)
+        if not self.sparse or not zlib.crc32(floats[::97].tobytes()) % SPARSE:
+            report.content(digest(floats.tobytes()), where)
+
+    def _count_bytes(self, kept: list[bytes]) -> None:
+        if not kept:
+            return
+        if self._numpy is None:
+            self._numpy = library("numpy", "counting the values of raw images")
+        joined = self._numpy.frombuffer(b"".join(kept), self._numpy.uint8)
+        self.report.numbers("data").add_counts(self._numpy.bincount(joined, minlength=256).tolist())
+
+
+def digest(content: bytes) -> int:
+    """64 bits that tell contents apart, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def chosen_runs(items: int, sample: int | None, part: int, parts: int) -> Iterator[int]:
+    """The indices of a sample that fall to one of several processes, in blocks that lie together."""
+    indices = chosen(items, sample)
+    return indices if parts == 1 else (index for index in indices if (index // BLOCK) % parts == part)

@@ -1,0 +1,130 @@
+"""Window files: images, each with windows and their labels and overlaps, as WindowData reads them.
+
+    # 0
+    images/000.jpg
+    3 375 500
+    2
+    7 0.9 10 10 60 80
+    0 0.1 30 30 70 90
+
+Source: window_data_layer.cpp, DataLayerSetUp.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..proto.named_tuple import NamedTuple
+from .listed_images import look_at_file
+from .source_report import SourceReport, Watch, chosen
+
+
+class Window(NamedTuple):
+    """A window: its place in the file, label, overlap and corners."""
+
+    where: str
+    label: int
+    overlap: float
+    corners: tuple[int, int, int, int]
+
+
+class Windows(NamedTuple):
+    """An image of a window file with its size as the file says it, and its windows."""
+
+    where: str
+    image: str
+    channels: int
+    height: int
+    width: int
+    windows: list[Window]
+
+
+class BrokenWindowFile(Exception):
+    """A window file that does not go on as it should; says where."""
+
+
+def read(path: str) -> list[Windows]:
+    """The images of a window file. Raises OSError, BrokenWindowFile."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        words = [(word, number) for number, line in enumerate(file, 1) for word in line.split()]
+    images: list[Windows] = []
+    at = 0
+
+    def word(what: str) -> tuple[str, int]:
+        nonlocal at
+        if at >= len(words):
+            raise BrokenWindowFile(f"it ends where {what} should stand")
+        at += 1
+        return words[at - 1]
+
+    def number(what: str) -> int:
+        text, line = word(what)
+        try:
+            return int(text)
+        except ValueError:
+            raise BrokenWindowFile(f"line {line}: expected {what}, found '{text}'") from None
+
+    while at < len(words):
+        mark, line = word("'#'")
+        if mark != "#":
+            raise BrokenWindowFile(f"line {line}: expected '#' and the number of an image, found '{mark}'")
+        number("the number of an image")
+        image, _ = word("the path of an image")
+        channels, height, width = (number(what) for what in ("channels", "a height", "a width"))
+        windows = []
+        for _ in range(number("a number of windows")):
+            line = words[at][1] if at < len(words) else 0
+            label = number("a label")
+            text, _ = word("an overlap")
+            try:
+                overlap = float(text)
+            except ValueError:
+                raise BrokenWindowFile(f"line {line}: expected an overlap, found '{text}'") from None
+            x0, y0, x1, y1 = (number("a corner") for _ in range(4))
+            windows.append(Window(f"line {line}", label, overlap, (x0, y0, x1, y1)))
+        images.append(Windows(f"line {words[at - 1][1]}", image, channels, height, width, windows))
+    return images
+
+
+def count(path: str) -> int:
+    """The number of windows. Raises OSError, BrokenWindowFile."""
+    return sum(len(image.windows) for image in read(path))
+
+
+def look(
+    path: str, base: str, root: str, watch: Watch, *, sample: int | None, foreground: float, background: float
+) -> SourceReport:
+    """Looks at every window, and at the chosen images. Raises OSError, MissingLibrary."""
+    report = SourceReport("windows", path)
+    try:
+        images = read(path)
+    except BrokenWindowFile as error:
+        report.trouble, report.trouble_kind = str(error), "unreadable"
+        return report
+    report.items = sum(len(image.windows) for image in images)
+    if not report.items:
+        report.trouble, report.trouble_kind = "it has no windows", "unreadable"
+    for image in images:
+        for window in image.windows:
+            if window.overlap >= foreground:
+                report.label(float(window.label), window.where)
+                if window.label <= 0:
+                    report.fault("foreground", f"{window.where}: label {window.label}")
+            elif window.overlap < background:
+                report.label(0.0, window.where)
+            x0, y0, x1, y1 = window.corners
+            if x0 < 0 or y0 < 0 or x1 >= image.width or y1 >= image.height or x1 < x0 or y1 < y0:
+                report.fault("box", f"{window.where}: {x0}, {y0} to {x1}, {y1} in {image.width} x {image.height}")
+    for index in chosen(len(images), sample):
+        image = images[index]
+        before = set(report.shapes)
+        look_at_file(report, os.path.join(base, root + image.image), image.image, image.where)
+        for shape in set(report.shapes) - before:
+            if shape[1:] != (image.height, image.width):
+                size = f"{image.height} x {image.width} in the file, the image has {shape[1]} x {shape[2]}"
+                report.fault("dims", f"{image.where}: {size}")
+        report.looked_at += len(image.windows)
+        if not watch.seen(len(image.windows)):
+            report.complete = False
+            break
+    return report

@@ -1,0 +1,1 @@
+"""Running rules on units of files, and applying their fixes."""

@@ -1,0 +1,174 @@
+"""The baseline: findings that are known and left alone, so that later runs show only what is new.
+
+A finding is known by its file, its rule and the field it is at, within the layer of that name - not by its line, which
+moves, nor by its message, whose numbers change. Of findings alike in all three the number counts. Layout, version 1:
+
+    {"version": 1, "findings": {"models/net.prototxt": {"G104": {"layer[up1].type": 1}}}}
+
+Paths are from the folder of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from ..proto.named_tuple import NamedTuple
+from ..proto.parser import parse
+from ..proto.tree import Block, Field, Scalar, fields_at
+from ..rule.finding import Finding
+
+VERSION = 1
+LAYERS = ("layer", "layers")
+
+Key = tuple[str, str, str]  # path of a file, code of a rule, address in the file
+
+
+class BaselineError(Exception):
+    """A baseline that cannot be read or written; says which, and why."""
+
+
+class Baseline(NamedTuple):
+    """Numbers of known findings. The paths in the keys are absolute. A baseline that is yet to be written has none."""
+
+    path: str
+    counts: dict[Key, int]
+
+
+class Comparison(NamedTuple):
+    """What a check made of the baseline: how often it hid what, and the rules that saw all there is of each file."""
+
+    hidden: Mapping[Key, int]
+    judged: Mapping[str, frozenset[str]]
+
+
+def address(root: Block, position: int) -> str:
+    """Where a position is, by the names of fields and of the layer: `layer[conv1].convolution_param.pad`.
+
+    Older nets' `layers` are called `layer` too. Empty outside of all fields.
+    """
+    return ".".join(_step(field) for field in fields_at(root, position))
+
+
+def _step(field: Field) -> str:
+    if field.name not in LAYERS or not isinstance(field.value, Block):
+        return field.name
+    inner = field.value.fields
+    for nested in inner:  # of the oldest form, layers { layer { name: … } }
+        if nested.name == "layer" and isinstance(nested.value, Block):
+            inner = nested.value.fields
+    for name in ("name", "type", "top"):
+        for each in inner:
+            if each.name == name and isinstance(each.value, Scalar):
+                return f"layer[{each.value.text.decode('utf-8', 'replace').strip(chr(34) + chr(39))}]"
+    return "layer[]"
+
+
+def keys_of(findings: Iterable[Finding], texts: Mapping[str, bytes]) -> list[Key]:
+    """What each finding is known by; `texts` are those of the files that the findings are in."""
+    roots: dict[str, Block] = {}
+    keys = []
+    for finding in findings:
+        path = finding.place.path
+        if path not in roots:
+            roots[path] = parse(texts[path]).root
+        keys.append((os.path.abspath(path), finding.code, address(roots[path], finding.start)))
+    return keys
+
+
+def without_known(
+    findings: list[Finding], texts: Mapping[str, bytes], baseline_of: Callable[[str], Baseline | None]
+) -> tuple[list[Finding], Counter[Key]]:
+    """The findings that are new, and how many of each key are not. Of more than are known, the last are new.
+
+    `baseline_of` gives the baseline that holds for a path.
+    """
+    hidden: Counter[Key] = Counter()
+    new = []
+    for finding, key in zip(findings, keys_of(findings, texts), strict=True):
+        baseline = baseline_of(finding.place.path)
+        if baseline is not None and hidden[key] < baseline.counts.get(key, 0):
+            hidden[key] += 1
+        else:
+            new.append(finding)
+    return new, +hidden
+
+
+def joined(comparisons: Iterable[Comparison]) -> Comparison:
+    """What came of several checks, of which some may have looked at the same file."""
+    hidden: Counter[Key] = Counter()
+    judged: dict[str, frozenset[str]] = {}
+    for one in comparisons:
+        hidden |= Counter(one.hidden)  # the greater of two numbers
+        for path, codes in one.judged.items():
+            judged[path] = judged.get(path, frozenset()) | codes
+    return Comparison(hidden, judged)
+
+
+def stale(baseline: Baseline, comparison: Comparison) -> list[Key]:
+    """What the baseline knows and is no longer found, or not as often: of files that are gone, or were checked."""
+    judged = {os.path.abspath(path): codes for path, codes in comparison.judged.items()}
+    return sorted(
+        key
+        for key, count in baseline.counts.items()
+        if not os.path.exists(key[0])
+        or (key[1] in judged.get(key[0], frozenset()) and comparison.hidden.get(key, 0) < count)
+    )
+
+
+def updated(baseline: Baseline, found: Mapping[Key, int], judged: Mapping[str, frozenset[str]]) -> Baseline:
+    """A baseline that knows what was found, and of what was not looked at what it knew before."""
+    looked_at = {os.path.abspath(path): codes for path, codes in judged.items()}
+    counts = {
+        key: count
+        for key, count in baseline.counts.items()
+        if os.path.exists(key[0]) and key[1] not in looked_at.get(key[0], frozenset())
+    }
+    return Baseline(baseline.path, {**counts, **found})
+
+
+def read_baseline(path: str) -> Baseline:
+    """A baseline from its file. Raises BaselineError."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            content = json.load(file)
+    except FileNotFoundError:
+        raise BaselineError(f"{path}: there is no such baseline; --write-baseline {path} makes one") from None
+    except OSError as error:
+        raise BaselineError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise BaselineError(f"{path}: this is no baseline: {error}") from None
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        raise BaselineError(f"{path}: this is no baseline of version {VERSION}")
+    folder = os.path.dirname(os.path.abspath(path))
+    counts: dict[Key, int] = {}
+    try:
+        for name, codes in content["findings"].items():
+            for code, addresses in codes.items():
+                for where, count in addresses.items():
+                    if type(count) is not int or count < 1:
+                        raise BaselineError(f"{path}: a number of findings is over 0, not {count!r} ({name}, {code})")
+                    counts[os.path.normpath(os.path.join(folder, name)), code, where] = count
+    except (AttributeError, KeyError):
+        raise BaselineError(
+            f"{path}: 'findings' holds files, these hold codes, and these places with numbers"
+        ) from None
+    return Baseline(path, counts)
+
+
+def write_baseline(baseline: Baseline) -> None:
+    """Writes a baseline, sorted, so that two of them can be compared. Raises BaselineError."""
+    from ..fixes.write import write_whole
+
+    folder = os.path.dirname(os.path.abspath(baseline.path))
+    findings: dict[str, dict[str, dict[str, int]]] = {}
+    for (path, code, where), count in sorted(baseline.counts.items()):
+        shown = os.path.relpath(path, folder).replace(os.sep, "/")
+        findings.setdefault(shown, {}).setdefault(code, {})[where] = count
+    text = json.dumps({"version": VERSION, "findings": findings}, indent=2, ensure_ascii=False) + "\n"
+    try:
+        write_whole(baseline.path, text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise BaselineError(f"{baseline.path}: {error.strerror or error}") from None

@@ -1,0 +1,81 @@
+"""Opening one file that a command is given: its settings, and the nets that Caffe would build from it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from ..cli.check import Trouble, read_schema
+from ..layers.custom import schema_with
+from ..net.data_facts import DataFacts
+from ..net.job import Job, NetInPhase, SolverFile
+from ..proto.named_tuple import NamedTuple
+from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.settings import ConfigError, Settings
+from ..source.files import SourceFile, Unreadable
+from .engine import Files, nets_for
+
+
+class Opened(NamedTuple):
+    """A file with its nets, the training net first. `job` is None for a net; `missing` are sentences for people."""
+
+    file: SourceFile
+    job: Job | None
+    nets: list[NetInPhase]
+    files: Files
+    settings: Settings
+    missing: list[str]
+
+
+def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = None, **asked: Any) -> Opened:
+    """What a solver or a net, or standard input for `-`, would build. Raises Trouble if that is nothing.
+
+    `asked` is what the command line says about settings: fields of `CommandLine`. Without `facts` nothing is known
+    of the data, whatever files there are.
+    """
+    schema = read_schema(proto)
+    try:
+        settings = SettingsOfPaths(CommandLine(**asked), schema).of(path)._replace(facts=facts or {})
+    except ConfigError as error:
+        raise Trouble(str(error)) from None
+    files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
+    if path == "-":
+        files.add(path, sys.stdin.buffer.read())
+    return nets_of(path, files, settings)
+
+
+def nets_of(path: str, files: Files, settings: Settings) -> Opened:
+    """The same, of a file among `files`. Raises Trouble."""
+    file = solver_or_net(path, files)
+    nets = nets_for(files, settings)
+    if file.kind == "net":
+        return Opened(file, None, nets.alone(file), files, settings, [])
+    job = nets.job(SolverFile(file, settings.caffe_version), None)
+    missing = list(_missing(job))
+    if not job.nets:
+        why = "; ".join(missing) or "it names none, or several for training"
+        raise Trouble(f"{path}: the solver builds no net that could be read: {why}")
+    return Opened(file, job, job.nets, files, settings, missing)
+
+
+def solver_or_net(path: str, files: Files) -> SourceFile:
+    """The file at a path. Raises Trouble if it cannot be read, or is neither a solver nor a net."""
+    try:
+        file = files.get(path)
+        kind = file.kind
+    except Unreadable as error:
+        raise Trouble(str(error)) from None
+    if kind == "other":
+        what = "is empty" if not file.source.strip() else "is neither a solver nor a net of Caffe"
+        raise Trouble(f"{path}: {what}")
+    return file
+
+
+def _missing(job: Job) -> Iterator[str]:
+    """A sentence for each net that the solver names and that cannot be read."""
+    for reference in job.references:
+        if reference.path is None:
+            yield f"there is no net '{reference.written}', or it is not clear which is meant"
+        elif reference.path not in {known.path for known in job.files}:
+            yield f"'{reference.written}' is no net that could be read"

@@ -1,0 +1,75 @@
+"""Which rules are on for each file of a unit, and the finding that becomes of a hit there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..proto.named_tuple import NamedTuple
+from ..rule.finding import Finding, Hit, place_of
+from ..rule.registry import RULES, Rule
+
+if TYPE_CHECKING:
+    from ..settings.settings import Settings
+
+
+class RulesOn(NamedTuple):
+    """The settings for a file, the codes of the rules that are on, and of those that are selected by name."""
+
+    settings: Settings
+    codes: frozenset[str]
+    by_name: frozenset[str]
+
+    def options(self, rule: Rule) -> dict[str, Any]:
+        """What the rule's check is called with beside its subject."""
+        return self.settings.options_of(rule.code)
+
+    def finding(self, hit: Hit, rule: Rule) -> Finding:
+        """A hit in this file, as it is reported."""
+        place = place_of(hit.file, hit.span)
+        return Finding(
+            place,
+            rule.code,
+            rule.name,
+            self.settings.severities.get(rule.code) or hit.severity or rule.severity,
+            hit.message,
+            hit.reason,
+            hit.file.tree.line_text(place.line).decode("utf-8", "replace"),
+            tuple(place_of(other.file, other.span, other.message) for other in hit.related),
+            hit.fix if not rule.by_name or rule.code in self.by_name else None,
+            hit.span[0],
+        )
+
+
+class RulesOfPaths:
+    """The rules that are on for each path of a unit, among those for solvers and nets or those of one subject."""
+
+    def __init__(self, settings: Settings, subject: str = "") -> None:
+        self._settings = settings
+        self._subject = subject
+        self._by_path: dict[str, RulesOn] = {}
+
+    def of(self, path: str) -> RulesOn:
+        """Those for a path. Raises ConfigError."""
+        if path not in self._by_path:
+            own = self._settings.of(path)
+            known = next((each for each in self._by_path.values() if each.settings is own), None)
+            self._by_path[path] = known or self._of(own)
+        return self._by_path[path]
+
+    def _of(self, settings: Settings) -> RulesOn:
+        codes = settings.codes_of_subject(self._subject) if self._subject else settings.codes_of_files()
+        return RulesOn(settings, codes, settings.codes_by_name())
+
+    def by_subject(self, paths: Iterable[str]) -> dict[str, list[Rule]]:
+        """The rules that are on for any of some paths, by what they look at."""
+        return _by_subject(frozenset().union(*(self.of(path).codes for path in paths)))
+
+
+@lru_cache(maxsize=16)
+def _by_subject(codes: frozenset[str]) -> dict[str, list[Rule]]:
+    rules: dict[str, list[Rule]] = {}
+    for code in sorted(codes):
+        rules.setdefault(RULES[code].subject, []).append(RULES[code])
+    return rules

@@ -1,0 +1,93 @@
+"""Which suppressions were needed: what there is to know of those of a unit's files when its rules have run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import TYPE_CHECKING, Any
+
+from ..proto.named_tuple import NamedTuple
+from ..rule.registry import RULES
+from ..rule.suppressions import UNUSED
+
+if TYPE_CHECKING:
+    from ..rule.suppressions import Selector, Suppression
+    from ..source.files import SourceFile
+    from .rules_on import RulesOfPaths, RulesOn
+
+
+class Outcome(NamedTuple):
+    """What became of the suppressions of a file: which were used, and the rules that have looked at all of it."""
+
+    file: SourceFile
+    used: Set[Selector]
+    codes: frozenset[str]
+
+    def unused(self) -> Iterator[tuple[Suppression, list[Selector]]]:
+        """The suppressions that name rules in vain, with those names. Of rules that did not run nothing is known."""
+        suppressions = self.file.suppressions
+        for suppression in suppressions.all if suppressions else ():
+            idle = [each for each in suppression.selectors if each not in self.used and each.codes <= self.codes]
+            if idle:
+                yield suppression, idle
+
+
+def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, set[Selector]]) -> Iterator[Outcome]:
+    """What became of the suppressions of each file that rules have looked at.
+
+    `subjects` are what they looked at, with its kind, `used` what has suppressed something, by the file's path. Who
+    selects the rule for unused suppressions by name, to clean up, need not select all that they name: those run here.
+    """
+    kinds = kinds_that_saw_all(subjects)
+    for file in [subject for kind, subject in subjects if kind == "file"]:
+        if file.suppressions is not None:
+            own = on.of(file.path)
+            codes = own.codes
+            mine = used.get(file.path, set())
+            if UNUSED in own.by_name:
+                more = own.settings._replace(select=(), extend_select=()).codes_of_files() - codes
+                mine = mine.union(_used_by(more, file, subjects, own))
+                codes |= more
+            yield Outcome(file, mine, frozenset(code for code in codes if RULES[code].subject in kinds[file.path]))
+
+
+def judged_codes(subjects: list[tuple[str, Any]], on: RulesOfPaths) -> dict[str, frozenset[str]]:
+    """The rules that have found in each file what there is to find."""
+    return {
+        path: frozenset(code for code in on.of(path).codes if RULES[code].subject in (*kinds, "suppressions"))
+        for path, kinds in kinds_that_saw_all(subjects).items()
+    }
+
+
+def _used_by(
+    codes: frozenset[str], file: SourceFile, subjects: list[tuple[str, Any]], on: RulesOn
+) -> Iterator[Selector]:
+    """What of a file suppresses something that these rules find."""
+    for kind, subject in subjects:
+        for rule in (RULES[code] for code in codes):
+            if rule.subject == kind:
+                for hit in rule.check(subject, **on.options(rule)):
+                    if hit.file is file:
+                        yield from file.suppressing(rule.code, hit.span[0])
+
+
+def kinds_that_saw_all(subjects: list[tuple[str, Any]]) -> dict[str, Set[str]]:
+    """The subjects of rules that would have found in a file what there is to find, by the file's path.
+
+    Those of a net would not where it has layers that no net here was built with (a stage, or a phase that the solver
+    does not run), those of a job not where a net is not found, and none behind an error of syntax.
+    """
+    of_kind: dict[str, list[Any]] = {}
+    for kind, subject in subjects:
+        of_kind.setdefault(kind, []).append(subject)
+    if any(file.tree.problems for file in of_kind["file"]):
+        return {file.path: frozenset() for file in of_kind["file"]}
+    jobs = of_kind.get("job", [])
+    whole = bool(jobs) and all(job.train is not None for job in jobs)
+    common = {"file"} | ({"solver"} if jobs else set()) | ({"job"} if whole else set())
+    built = {id(layer.message.block) for net in of_kind.get("net", ()) for layer in net.net.layers}
+    kinds: dict[str, Set[str]] = {}
+    for file in of_kind["file"]:
+        layers = [entry[0] for name in ("layer", "layers") for entry in file.message.entries.get(name, ())]
+        saw_net = {id(layer.block) for layer in layers} <= built if layers else whole
+        kinds[file.path] = common | {"net"} if saw_net else common
+    return kinds

@@ -1,0 +1,191 @@
+"""The values that data layers bring: from facts of the data where they are given, else from assumptions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ...moments.models import Carrier, carries
+from ...moments.statistics import NOTHING, Values, constant, gaussian, scaled
+from ...net.data_facts import tops_facts
+from ...proto.named_tuple import NamedTuple
+from ...stability.advice.loss_sizes import REGRESSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ...moments.graph import Layer
+    from ...moments.weights import Weights
+    from ...net.data_facts import SourceFacts
+    from ...proto.binder import Message
+
+# 8-bit photographs: what the mean and the spread of pixels commonly are.
+PIXEL_MEAN, PIXEL_STD, PIXEL_MAX = 110.0, 65.0, 255.0
+PIXEL_REACH = 3.0  # for patches of 32 pixels; larger images are smoother still
+_OWN_SPREAD, _COMMON_SPREAD = 0.35, 0.12  # parts of the variance: brightness of an item; the mean image
+
+
+class Surroundings(NamedTuple):
+    """What a training has beside its net: facts of the data by source, and the assumptions that were made."""
+
+    facts: Mapping[str, SourceFacts]
+    assumed: list[str]
+    unit: bool = False  # data of which nothing is known are taken to be of size 1
+
+    def assume(self, what: str) -> None:
+        """Notes an assumption, once."""
+        if what not in self.assumed:
+            self.assumed.append(what)
+
+
+def range_of(
+    mean: float, std: float, low: float, high: float, *, own: float = _OWN_SPREAD, common: float = _COMMON_SPREAD,
+    reach: float = PIXEL_REACH, size: float | None = None,
+) -> Values:  # fmt: skip
+    """Values with that mean and spread; `own` and `common` are the parts that items and positions have."""
+    m2, variance = mean * mean, std * std
+    values = Values(
+        mean, m2 + variance, abs(mean), m2 + own * variance, m2 + common * variance, m2 + 0.02 * variance, low, high,
+        reach,
+    )  # fmt: skip
+    if size is None:
+        size = abs(mean) if low >= 0 else scaled(values, 1.0, 1e-300).size
+    return values._replace(size=size)
+
+
+def transformed(values: Values, param: Message) -> Values:
+    """What DataTransformer makes of pixels: minus the mean, times the scale (data_transformer.cpp)."""
+    means = param["mean_value"]
+    shift = sum(means) / len(means) if means else 0.0
+    if param["mean_file"]:
+        shift = values.mean
+    if shift:
+        values = scaled(values, 1.0, -shift)
+    factor = param["scale"]
+    return scaled(values, factor) if factor != 1 else values
+
+
+def pixels() -> Values:
+    """8-bit pixels of photographs."""
+    return range_of(PIXEL_MEAN, PIXEL_STD, 0.0, PIXEL_MAX)
+
+
+def labels(low: float, high: float) -> Values:
+    """Whole numbers, each as often."""
+    mean = (low + high) / 2
+    number = high - low + 1
+    square = mean * mean + (number * number - 1) / 12
+    m2 = mean * mean
+    return Values(mean, square, abs(mean), square, m2, m2, low, high, math.inf)
+
+
+@carries(
+    "Data", "ImageData", "WindowData", "MemoryData", "AnnotatedData", "HDF5Data", "Input", "Python",
+    "DenseImageData", "VideoData",
+)  # fmt: skip
+class Source(Carrier):
+    """Data: as the facts say, or as images and labels commonly are."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.given = [] if layer.bottoms else _given(layer, around)
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return super().forward(bottoms, weights) if bottoms else self.given
+
+    def scaled(self, factor: float) -> Source:
+        """The same data, of which the first top is times a factor."""
+        from copy import copy  # only what is tried in place of the files scales data
+
+        found = copy(self)
+        found.given = [scaled(values, factor) if i == 0 else values for i, values in enumerate(self.given)]
+        return found
+
+
+def _given(layer: Layer, around: Surroundings) -> list[Values]:
+    """The values of a data layer's tops."""
+    facts = tops_facts(layer, dict(around.facts))
+    found = []
+    for i, top in enumerate(layer.tops):
+        known = facts[i]
+        unknown = known is None or known.mean is None
+        if known is not None and known.mean is not None and known.std is not None:
+            low = -math.inf if known.minimum is None else known.minimum
+            high = math.inf if known.maximum is None else known.maximum
+            values = range_of(known.mean, known.std, low, high, size=known.mean_abs)
+            shape = top.shape or ()
+            if len(shape) <= 2:
+                # Columns of a table: each has its own mean, which items share.
+                m2, variance = values.mean**2, values.variance
+                common = m2 + (0.3 * variance if m2 > 0.05 * variance else 0.0)
+                values = values._replace(level=values.square, shared=common, cross=common, reach=math.inf)
+                if shape[1:] in ((), (1,)):
+                    values = values._replace(shared=m2, cross=m2)
+        elif i and around.unit and any(reader.type in REGRESSIONS for reader in top.consumers):
+            values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
+        elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
+            low, high = 0.0, float(_classes(layer) - 1)
+            if known is not None and known.minimum is not None and known.maximum is not None:
+                low, high = known.minimum, known.maximum
+            values = labels(low, high)
+        elif layer.type == "HDF5Data" or (i and layer.type in ("Input", "Python")):
+            around.assume(f"'{top.name}': values of mean 0 and variance 1")
+            values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
+        elif "label" in top.name:
+            values = labels(0.0, float(_classes(layer) - 1))
+        else:
+            around.assume(f"'{top.name}': " + ("values of size 1" if around.unit else "8-bit pixels"))
+            values = pixels()
+        if i == 0 and "transform_param" in layer.message.entries:
+            values = transformed(values, layer.message["transform_param"])
+        if i == 0 and unknown and around.unit and values.square > 1:
+            values = scaled(values, 1 / math.sqrt(values.square))
+        found.append(values)
+    return found
+
+
+def _classes(layer: Layer) -> int:
+    """How many classes the scores have that are held against the layer's labels."""
+    for top in layer.tops[1:]:
+        for reader in top.consumers:
+            if reader.bottoms and reader.bottoms[0] is not top:
+                shape = reader.bottoms[0].shape
+                if shape is not None and len(shape) > 1 and shape[1]:
+                    return max(2, shape[1])
+    return 10
+
+
+@carries("DummyData")
+class Dummy(Carrier):
+    """What its fillers make (dummy_data_layer.cpp)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        fillers = layer.message["dummy_data_param"]["data_filler"]
+        self.given = [_made(fillers[min(i, len(fillers) - 1)] if fillers else None) for i in range(len(layer.tops))]
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return self.given
+
+
+def _made(filler: Message | None) -> Values:
+    """What a filler makes."""
+    if filler is None:
+        return constant(0.0)
+    kind = filler["type"]
+    if kind == "constant":
+        return constant(filler["value"])
+    if kind == "uniform":
+        low, high = filler["min"], filler["max"]
+        return range_of((low + high) / 2, (high - low) / math.sqrt(12), low, high, own=0, common=0)
+    mean, std = filler["mean"], filler["std"]
+    m2 = mean * mean
+    return gaussian(mean, m2 + std * std, m2, m2, m2, 0.1)
+
+
+@carries("Silence", "Accuracy", "ArgMax", "HDF5Output", "DetectionEvaluate", "Threshold")
+class End(Carrier):
+    """No gradient comes through; what it tells does not matter."""
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [NOTHING] * len(self.layer.tops)

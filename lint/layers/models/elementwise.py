@@ -1,0 +1,237 @@
+"""Layers that map each value by itself, and Dropout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ...moments.models import Carrier, Gradient, Step, carries
+from ...moments.statistics import (
+    NO_DIFFS,
+    Diffs,
+    Values,
+    constant,
+    gate_correlations,
+    gated,
+    mapped,
+    part_over,
+    rectified,
+    root,
+    scaled,
+    times,
+)
+from ...moments.weights import Weights
+
+if TYPE_CHECKING:
+    from ...moments.graph import Layer
+    from .data_models import Surroundings
+
+
+@carries("ReLU", "PReLU", "ReLU6", "Insanity")
+class ReLU(Carrier):
+    """What lies below 0 is cut off, or kept times a slope (relu_layer.cpp, prelu_layer.cpp)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        written = layer.message["relu_param"]["negative_slope"] if layer.type == "ReLU" else 0.0
+        self.fixed = 0.25 if layer.type in ("PReLU", "Insanity") else float(written)
+
+    def slope(self, weights: Sequence[Weights]) -> float:
+        """The slope below 0."""
+        return weights[0].mean if weights else self.fixed
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        values = bottoms[0]
+        slope = self.slope(weights)
+        if values.latent is not None and not slope:
+            # A maximum of rectified values is the rectified maximum.
+            return [values]
+        return [rectified(values, slope)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        values, diff = step.bottoms[0], diffs[0]
+        if values.low >= 0 and values.latent is None and values.square > 0:
+            return [diff], self.no_gradients
+        before = values.latent or values
+        slope = self.slope(step.weights)
+        part = diff.alive if diff.alive is not None else part_over(before)
+        correlations = gate_correlations(before)
+        if not slope:
+            after = step.tops[0] if values.latent is None else rectified(before)
+            below = gated(diff, part, correlations, 1.0, opened(after, part, correlations))
+        else:
+            below = gated(diff, part, correlations)
+            rest = gated(diff, 1 - part, correlations, slope)
+            below = Diffs(
+                below.square + rest.square, below.size + rest.size, below.level + rest.level,
+                below.shared + rest.shared, below.cross + rest.cross, None, below.drift + rest.drift,
+                diff.echo * part,
+            )  # fmt: skip
+        gradients = []
+        if self.layer.params:
+            square = diff.square * values.square / 2
+            gradients.append(Gradient(square, root(square)))
+        return [below], gradients
+
+
+def opened(after: Values, part: float, correlations: tuple[float, float, float]) -> Values | None:
+    """The moments of values where a gate that lets a part through is open; of pairs, where both gates are."""
+    if part <= 0:
+        return None
+    both = part * part
+    one = part - both
+    level, shared, cross = correlations
+    return Values(
+        after.mean, after.square / part, after.size, after.level / (both + one * level),
+        after.shared / (both + one * shared), after.cross / (both + one * cross), after.low, after.high, after.reach,
+        after.latent, after.drift, after.parts,
+    )  # fmt: skip
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
+def _sigmoid_slope(x: float) -> float:
+    y = sigmoid(x)
+    return y * (1 - y)
+
+
+def softplus(x: float) -> float:
+    """log(1 + exp(x))."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+Function = tuple[Callable[[float], float], Callable[[float], float], float]
+
+_FUNCTIONS: dict[str, Function] = {
+    "Sigmoid": (sigmoid, _sigmoid_slope, 1.0),
+    "TanH": (math.tanh, lambda x: 1 - math.tanh(x) ** 2, 1.0),
+    "BNLL": (softplus, sigmoid, 1.0),
+    "AbsVal": (abs, lambda x: 1.0, 0.5),
+    "ELU": (
+        lambda x: x if x > 0 else math.exp(max(x, -700)) - 1,
+        lambda x: 1.0 if x > 0 else math.exp(max(x, -700)),
+        1.0,
+    ),
+    "Swish": (lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * (1 - sigmoid(x))), 1.0),
+    "Mish": (lambda x: x * math.tanh(softplus(x)), lambda x: 1.0 if x > 1 else 0.6, 1.0),
+}
+
+
+@carries("Sigmoid", "TanH", "BNLL", "ELU", "Swish", "Mish", "AbsVal", "Power", "Exp", "Log", "Clip")
+class Mapped(Carrier):
+    """A smooth function of each value, averaged over the predicted distribution."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.linear = _linear(layer)
+        self.function, self.slope, self.odd = _function(layer)
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        if self.linear is not None:
+            return [scaled(bottoms[0], *self.linear)]
+        return [mapped(bottoms[0], self.function, None, self.odd)[0]]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        if self.linear is not None:
+            return [times(diffs[0], self.linear[0])], []
+        _, steep = mapped(step.bottoms[0], self.function, self.slope, self.odd)
+        return [times(diffs[0], root(steep))], []
+
+
+def _function(layer: Layer) -> Function:
+    """A layer's function, its slope, and how it changes correlations."""
+    message = layer.message
+    kind = layer.type
+    if kind == "Power":
+        param = message["power_param"]
+        return _power(param["power"], param["scale"], param["shift"])
+    if kind in ("Exp", "Log"):
+        param = message["exp_param" if kind == "Exp" else "log_param"]
+        base = math.log(param["base"]) if param["base"] > 0 else 1.0
+        scale, shift = param["scale"], param["shift"]
+        if kind == "Exp":
+            return (
+                lambda x: math.exp(min(700.0, base * (scale * x + shift))),
+                lambda x: base * scale * math.exp(min(350.0, base * (scale * x + shift))),
+                1.0,
+            )
+        return (
+            lambda x: math.log(max(scale * x + shift, 1e-30)) / (base or 1.0),
+            lambda x: scale / ((base or 1.0) * max(scale * x + shift, 1e-30)),
+            1.0,
+        )
+    if kind == "Clip":
+        param = message["clip_param"]
+        low, high = param["min"], param["max"]
+        return lambda x: min(max(x, low), high), lambda x: 1.0 if low < x < high else 0.0, 1.0
+    return _FUNCTIONS[kind]
+
+
+def _linear(layer: Layer) -> tuple[float, float] | None:
+    if layer.type == "Power":
+        param = layer.message["power_param"]
+        if param["power"] == 1:
+            return param["scale"], param["shift"]
+    return None
+
+
+def _power(power: float, scale: float, shift: float) -> Function:
+    def function(x: float) -> float:
+        base = scale * x + shift
+        if base <= 0 and power != int(power):
+            return 0.0
+        try:
+            return float(base**power)
+        except (OverflowError, ZeroDivisionError):
+            return 1e38
+
+    def slope(x: float) -> float:
+        base = scale * x + shift
+        if base <= 0 and power != int(power):
+            return 0.0
+        try:
+            return float(power * scale * base ** (power - 1))
+        except (OverflowError, ZeroDivisionError):
+            return 1e38
+
+    return function, slope, 1.0
+
+
+@carries("Dropout")
+class Dropout(Carrier):
+    """Some values become 0, the others larger (dropout_layer.cpp); outside of training nothing happens."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        ratio = layer.message["dropout_param"]["dropout_ratio"] if layer.phase == "TRAIN" else 0.0
+        self.kept = 1 - ratio if ratio > 0 else 1.0
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        if self.kept == 1:
+            return [bottoms[0]]
+        if self.kept <= 0:
+            return [constant(math.nan)]
+        return [bottoms[0]._replace(square=bottoms[0].square / self.kept, latent=None)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        if self.kept == 1 or self.kept <= 0:
+            return [diffs[0]], []
+        return [diffs[0]._replace(square=diffs[0].square / self.kept)], []
+
+
+@carries("Parameter")
+class Parameter(Carrier):
+    """A parameter as a blob."""
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        weight = weights[0] if weights else Weights(0.0, 0.0, 0.0)
+        square = weight.square
+        return [Values(weight.mean, square, weight.size, square, square, square)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        diff = diffs[0] if diffs else NO_DIFFS
+        return [], [Gradient(diff.square, diff.size, diff.drift)]

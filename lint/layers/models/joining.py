@@ -1,0 +1,251 @@
+"""Layers that join, part and add up blobs: Concat, Slice, Eltwise, Reduction, and recurrent layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ...moments.models import Carrier, Gradient, Step, carries, items_of, shape_of, size_of
+from ...moments.statistics import NO_DIFFS, Diffs, Values, beside, constant, gaussian, mapped, root, scaled, times
+from ...moments.weights import dims
+from .linear import NONE, Taps, bias_gradient, product, through_weights, total, weight_gradient, weighted
+from .loss_models import shares, softmax_slope
+from .pooling import largest
+
+if TYPE_CHECKING:
+    from ...moments.graph import Layer
+    from ...moments.weights import Weights
+    from .data_models import Surroundings
+
+
+@carries("Concat")
+class Concat(Carrier):
+    """Blobs beside each other (concat_layer.cpp): averages, weighed by their sizes."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.sizes = [size_of(blob) for blob in layer.bottoms]
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [beside(bottoms, self.sizes)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        return [diffs[0]] * len(self.layer.bottoms), []
+
+
+@carries("Slice")
+class Slice(Carrier):
+    """Parts of a blob (slice_layer.cpp)."""
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        sizes = [size_of(blob) for blob in self.layer.tops]
+        whole = sum(sizes)
+
+        def mean(of: Callable[[Diffs], float]) -> float:
+            return sum(size * of(diff) for size, diff in zip(sizes, diffs, strict=True)) / whole
+
+        below = Diffs(
+            mean(lambda d: d.square), mean(lambda d: d.size), mean(lambda d: d.level), mean(lambda d: d.shared),
+            mean(lambda d: d.cross), None, mean(lambda d: d.drift),
+        )  # fmt: skip
+        return [below], []
+
+
+@carries("Eltwise", "Axpy")
+class Eltwise(Carrier):
+    """Sums, products and maxima of blobs (eltwise_layer.cpp)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        number = len(layer.bottoms)
+        self.operation = "SUM"
+        self.coefficients = [1.0] * number
+        if layer.type == "Eltwise":
+            param = layer.message["eltwise_param"]
+            written = param["operation"]
+            self.operation = {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, str(written))
+            if len(param["coeff"]) == number:
+                self.coefficients = list(param["coeff"])
+        self.again = [blob in layer.bottoms[:i] for i, blob in enumerate(layer.bottoms)]
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        if self.operation == "SUM":
+            top = _times(bottoms[0], self.coefficients[0])
+            for value, factor, again in zip(bottoms[1:], self.coefficients[1:], self.again[1:], strict=True):
+                top = scaled(top, 2.0) if again else total(top, _times(value, factor))
+            return [top]
+        top = bottoms[0]
+        for part in bottoms[1:]:
+            top = product(top, part) if self.operation == "PROD" else _larger(top, part)
+        return [top]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        diff = diffs[0]
+        if self.operation == "SUM":
+            return [times(diff, c) for c in self.coefficients], []
+        number = len(step.bottoms)
+        if self.operation == "MAX":
+            part = 1 / number
+            return [Diffs(
+                diff.square * part, diff.size * part, diff.level * part * part, diff.shared * part * part,
+                diff.cross * part * part, None, diff.drift * part,
+            )] * number, []  # fmt: skip
+        found = []
+        for i in range(number):
+            below = diff
+            for j, other in enumerate(step.bottoms):
+                if j != i:
+                    below = weighted(below, other)
+            found.append(below)
+        return found, []
+
+
+def _times(values: Values, factor: float) -> Values:
+    return values if factor == 1 else scaled(values, factor)
+
+
+def _larger(a: Values, b: Values) -> Values:
+    mean, kept = largest(2)
+    deviation = (root(a.variance) + root(b.variance)) / 2
+    centre = max(a.mean, b.mean) if abs(a.mean - b.mean) > deviation else (a.mean + b.mean) / 2
+    top = centre + mean * deviation
+    square = top * top + kept * deviation * deviation
+    t2 = top * top
+    return gaussian(top, square, t2, t2, t2, min(a.reach, b.reach), (a.drift + b.drift) / 2)
+
+
+@carries("Reduction")
+class Reduction(Carrier):
+    """Sums and means over the last axes (reduction_layer.cpp)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        param = layer.message["reduction_param"]
+        written = param["operation"]
+        self.operation = {1: "SUM", 2: "ASUM", 3: "SUMSQ", 4: "MEAN"}.get(written, str(written))
+        self.number = size_of(layer.bottoms[0]) / size_of(layer.tops[0])  # of values in one
+        self.coefficient = param["coeff"]
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        values = bottoms[0]
+        if self.operation == "ASUM":
+            values = constant(values.size)
+        elif self.operation == "SUMSQ":
+            values = constant(values.square)
+        factor = self.coefficient * (1.0 if self.operation == "MEAN" else self.number)
+        mean = values.mean
+        square = mean**2 + max(0.0, values.square - mean**2) / self.number
+        return [scaled(gaussian(mean, square, square, mean**2, mean**2, math.inf), factor)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        factor = self.coefficient / (self.number if self.operation == "MEAN" else 1.0)
+        if self.operation == "SUMSQ":
+            factor *= 2 * root(step.bottoms[0].square)
+        return [times(diffs[0], factor)], []
+
+
+@carries("Softmax")
+class Softmax(Carrier):
+    """Probabilities (softmax_layer.cpp). Their latent values are the scores."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        shape = shape_of(layer.bottoms[0])
+        axis = layer.message["softmax_param"]["axis"]
+        self.classes = max(1, shape[axis] if -len(shape) <= axis < len(shape) else 1)
+        self.positions = max(1, size_of(layer.bottoms[0]) // (self.classes * items_of(layer.bottoms[0])))
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        values = bottoms[0]
+        chances = shares(root(values.variance), self.classes)
+        square = sum(p * p for p in chances) / len(chances)
+        mean = 1 / self.classes
+        m2 = mean * mean
+        spread = max(0.0, square - m2) / max(values.variance, 1e-300) if values.variance else 0.0
+        shared, cross, level = (
+            m2 + spread * max(0.0, moment - values.mean**2) for moment in (values.shared, values.cross, values.level)
+        )
+        return [Values(mean, square, mean, level, shared, cross, 0.0, 1.0, values.reach, values, values.drift * mean)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        number = self.classes
+        diff, values = diffs[0], step.bottoms[0]
+        sparse = diff.square > 0 and diff.size * diff.size < 2 / number * diff.square
+        if sparse:
+            # Gradients of the label's probability alone, as of -log p: together with p they are p - y.
+            chances = shares(root(values.variance), number)
+            inverse = sum(min(1 / max(p, 1e-38), 1e20) for p in chances) / len(chances)
+            alive = sum(min(1.0, max(p, 1e-38) * 1e20) for p in chances) / len(chances)
+            by = inverse / max(number * diff.size, 1e-300)
+            slope = softmax_slope(values, number, self.positions, by)
+            return [times(slope, math.sqrt(alive))._replace(size=slope.size * alive)], []
+        return [times(diff, root(step.tops[0].square))._replace(alive=None)], []
+
+
+@carries("LSTM", "RNN")
+class Recurrent(Carrier):
+    """A layer over time, unrolled in its mean: gates half open, states that fade (recurrent_layer.cpp)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.is_lstm = layer.type == "LSTM"
+        self.width = layer.message["recurrent_param"]["num_output"] or 1
+        self.steps = max(1, min(items_of(layer.bottoms[0]), 30))
+        if layer.params:
+            weight = dims(layer.params[0])
+            items = max(1, size_of(layer.bottoms[0]) // max(1, math.prod(weight[1:])))
+            self.taps = Taps(math.prod(weight[1:]), weight[0], 1.0, items, 1)
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        if not weights:
+            return super().forward(bottoms, weights)
+        bias = weights[1] if len(weights) > 1 else NONE
+        gates = through_weights(bottoms[0], weights[0], bias, self.taps)
+        hidden = next((w for w, p in zip(weights, self.layer.params, strict=True) if p.role == "hidden weight"), NONE)
+        half = 0.25 if self.is_lstm else 1.0
+        top = mapped(gates, math.tanh)[0]
+        square = 0.0
+        for _ in range(self.steps):
+            before = gates._replace(square=gates.square + hidden.variance * self.width * square)
+            new = mapped(before, math.tanh)[0].square * half
+            square = new * half + 0.25 * square if self.is_lstm else new
+        factor = root(square / top.square) if top.square else 0.0
+        return [scaled(top, factor)] * len(self.layer.tops)
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        if not step.weights:
+            return super().backward(step, diffs)
+        taps = self.taps
+        diff = times(diffs[0], 0.35 if self.is_lstm else 0.8)
+        below = times(diff, root(step.weights[0].square * taps.fan_out))
+        gradients = []
+        for param in self.layer.params:
+            if "bias" in param.role:
+                gradients.append(bias_gradient(diff, taps.items, 1))
+            else:
+                read = step.bottoms[0] if param.role == "input weight" else step.tops[0]
+                gradients.append(weight_gradient(diff, read._replace(level=read.square, cross=read.shared), taps))
+        return [below] + [NO_DIFFS] * (len(step.bottoms) - 1), gradients
+
+
+@carries("Flatten", "Reshape")
+class Flatten(Carrier):
+    """The same values under another shape (flatten_layer.cpp, reshape_layer.cpp)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.flattens = len(shape_of(layer.tops[0])) <= 2 < len(shape_of(layer.bottoms[0]))
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        values = bottoms[0]
+        if self.flattens:
+            latent = values.latent
+            if latent is not None:
+                latent = latent._replace(level=latent.square, cross=latent.shared)
+            values = values._replace(level=values.square, cross=values.shared, latent=latent)
+        return [values]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        diff = diffs[0]
+        return [diff._replace(level=0.0, cross=0.0, open=None) if self.flattens else diff], []

@@ -1,0 +1,177 @@
+"""Layers that bring values to a fixed size: BatchNorm, LRN, MVN, Normalize."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...moments.models import Carrier, Gradient, Step, carries, items_of, positions_of, size_of
+from ...moments.statistics import GAUSSIAN_SIZE, Diffs, Values, gaussian, gaussian_size, mixture, root, times
+
+if TYPE_CHECKING:
+    from ...moments.graph import Layer
+    from ...moments.weights import Weights
+    from .data_models import Surroundings
+
+
+def _spread(values: Values, unbiased: float) -> float:
+    """The variance that a channel has over items and positions, of which there are so many that this part is left."""
+    return max(0.0, (values.square - values.cross) * unbiased)
+
+
+@carries("BatchNorm", "BN")
+class BatchNorm(Carrier):
+    """Each channel gets mean 0 and variance 1 (batch_norm_layer.cpp; Ioffe and Szegedy 2015).
+
+    With use_global_stats in training the stored variance is 0, and values grow 1 / sqrt(eps) times.
+    """
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.eps = 1e-5
+        self.stored = False  # whether stored statistics are used, which are 0 before any training
+        if layer.type == "BatchNorm":
+            param = layer.message["batch_norm_param"]
+            self.eps = float(param["eps"])
+            told = "use_global_stats" in param.entries
+            self.stored = bool(param["use_global_stats"]) if told else layer.phase != "TRAIN"
+        shape = layer.bottoms[0].shape or ()
+        number = size_of(layer.bottoms[0]) / max(1, (shape[1] if len(shape) > 1 else 1) or 1)
+        self.unbiased = 1 - 1 / max(number, 1.0)
+        self.items = items_of(layer.bottoms[0])
+        self.positions = positions_of(layer.bottoms[0])
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [self.top(bottoms[0])]
+
+    def top(self, values: Values) -> Values:
+        """The values of the top."""
+        if not math.isfinite(values.square):
+            return values
+        factor = self.factor(values)
+        if self.stored:
+            return times_values(values, factor)
+        if values.parts:
+            return mixture([self.top(part) for _, part in values.parts], [share for share, _ in values.parts])
+        variance = _spread(values, self.unbiased)
+        f2 = factor * factor
+        square = variance * f2
+        level = min(square, max(0.0, values.level - values.cross) * f2)
+        shared = min(square, max(0.0, values.shared - values.cross) * f2)
+        size = GAUSSIAN_SIZE * math.sqrt(square)
+        if values.size > 0 and values.low < 0:
+            heavy = values.size / max(gaussian_size(values.mean, values.square), 1e-300)
+            size *= min(1.0, heavy)
+        return Values(0.0, square, size, level, shared, 0.0, reach=values.reach)
+
+    def factor(self, values: Values) -> float:
+        """What the values are multiplied by."""
+        if self.stored:
+            return 1 / math.sqrt(max(self.eps, 1e-30))
+        return 1 / math.sqrt(max(_spread(values, self.unbiased) + self.eps, 1e-30))
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        values = step.bottoms[0]
+        if values.parts:
+            # Parts of a concatenation have variances of their own; the least one has the largest factor.
+            each = [(share, self.factor(part)) for share, part in values.parts]
+            mean, square = sum(w * f for w, f in each), sum(w * f * f for w, f in each)
+            diff = times(diffs[0], root(square))._replace(size=diffs[0].size * mean)
+        else:
+            diff = times(diffs[0], self.factor(values))
+        if not self.stored:
+            diff = self.centred(diff)
+        return [diff], self.no_gradients
+
+    def centred(self, diff: Diffs) -> Diffs:
+        """A gradient that adds up to 0 over the items and positions of a channel, as that of a mean taken out does."""
+        items, positions = self.items, self.positions
+        square = max(0.0, diff.square - diff.cross)
+        level, shared = max(0.0, diff.level - diff.cross), max(0.0, diff.shared - diff.cross)
+        if positions == 1:
+            shared = -square / max(1, items - 1)
+            return Diffs(square, diff.size, square, shared, shared)
+        cross = -(square + (positions - 1) * level + (items - 1) * shared) / max(1, (items - 1) * (positions - 1))
+        return Diffs(square, diff.size, level, shared, cross)
+
+    def statistics(self, values: Values) -> list[float]:
+        """The mean absolute value of the layer's three blobs after the first pass."""
+        mean = abs(values.mean) if values.low >= 0 else gaussian_size(values.mean, values.cross)
+        return [mean, _spread(values, 1.0), 1.0]
+
+
+def times_values(values: Values, factor: float) -> Values:
+    """Values times a factor, as Gaussians."""
+    f2 = factor * factor
+    return gaussian(
+        values.mean * factor, values.square * f2, values.level * f2, values.shared * f2, values.cross * f2,
+        values.reach, values.drift * factor,
+    )._replace(size=values.size * factor)  # fmt: skip
+
+
+@carries("LRN")
+class Lrn(Carrier):
+    """Divided by a power of the sum of squares nearby (lrn_layer.cpp; Krizhevsky et al. 2012)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        param = layer.message["lrn_param"]
+        self.k, self.alpha, self.beta = param["k"], param["alpha"], param["beta"]
+
+    def factor(self, values: Values) -> float:
+        """What the values are multiplied by, on average."""
+        base = self.k + self.alpha * values.square
+        if not base > 0:
+            return math.inf
+        return float(min(base, 1e38) ** -self.beta)
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        values = bottoms[0]
+        factor = self.factor(values)
+        if not math.isfinite(factor):
+            return [values]
+        f2 = factor * factor
+        return [values._replace(
+            mean=values.mean * factor, square=values.square * f2, size=values.size * factor, level=values.level * f2,
+            shared=values.shared * f2, cross=values.cross * f2, drift=values.drift * factor, latent=None,
+        )]  # fmt: skip
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        factor = self.factor(step.bottoms[0])
+        return [times(diffs[0], factor) if math.isfinite(factor) else diffs[0]], []
+
+
+@carries("MVN", "Normalize", "GRN")
+class Normalise(Carrier):
+    """MVN: mean 0 and variance 1 in each item and channel; Normalize: a fixed length (ssd)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.is_mvn = layer.type == "MVN"
+        self.scales = not self.is_mvn or bool(layer.message["mvn_param"]["normalize_variance"])
+        shape = layer.bottoms[0].shape or ()
+        self.channels = (shape[1] if len(shape) > 1 else 1) or 1
+
+    def factor(self, values: Values, weights: Sequence[Weights]) -> float:
+        """What the values are multiplied by."""
+        if not self.scales:
+            return 1.0
+        if self.is_mvn:
+            return 1 / (root(values.square - values.level) + 1e-9)
+        weight = weights[0].mean if weights else 1.0
+        return abs(weight) / (root(values.square * self.channels) + 1e-10)
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        values = bottoms[0]
+        factor = self.factor(values, weights)
+        if self.is_mvn:
+            m = values.level
+            values = gaussian(
+                0.0, max(0.0, values.square - m), 0.0, max(0.0, values.shared - values.cross), 0.0, values.reach
+            )
+        return [times_values(values, factor)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        gradients = [Gradient(diffs[0].square, diffs[0].size)] * len(self.layer.params)
+        return [times(diffs[0], self.factor(step.bottoms[0], step.weights))], gradients

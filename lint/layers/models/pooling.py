@@ -1,0 +1,163 @@
+"""Pooling: the largest or the mean value of a window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ...moments.models import Carrier, Gradient, Step, carries, shape_of, size_of
+from ...moments.statistics import Diffs, Values, below, gaussian, near, rectified, root
+
+if TYPE_CHECKING:
+    from ...moments.graph import Layer
+    from ...moments.weights import Weights
+    from .data_models import Surroundings
+
+# The mean and the variance of the largest of so many independent standard Gaussians (order statistics).
+_LARGEST = (
+    (1, 0.0, 1.0), (2, 0.5642, 0.6817), (3, 0.8463, 0.5595), (4, 1.0294, 0.4917), (6, 1.2672, 0.4159),
+    (9, 1.4850, 0.3574), (16, 1.7660, 0.2951), (25, 1.9653, 0.2585), (49, 2.2415, 0.2168), (100, 2.5076, 0.1843),
+    (1000, 3.2414, 0.1239), (100000, 4.3, 0.08),
+)  # fmt: skip
+
+
+@cache
+def largest(number: float) -> tuple[float, float]:
+    """Mean and variance of the largest of some Gaussians, between the numbers in the table."""
+    for (a, mean_a, var_a), (b, mean_b, var_b) in pairwise(_LARGEST):
+        if number <= b:
+            part = math.log(max(number, 1) / a) / math.log(b / a)
+            return mean_a + part * (mean_b - mean_a), var_a + part * (var_b - var_a)
+    return _LARGEST[-1][1:]
+
+
+def window_of(layer: Layer) -> tuple[float, float]:
+    """The values in a window, and the stride."""
+    param = layer.message["pooling_param"]
+    shape = shape_of(layer.bottoms[0])
+    if param["global_pooling"]:
+        return float(max(1, math.prod(shape[2:]))), float(max(1, shape[-1]))
+    height = param["kernel_h"] or param["kernel_size"] or 1
+    width = param["kernel_w"] or param["kernel_size"] or 1
+    stride = param["stride_w"] if "stride_w" in param.entries else param["stride"]
+    height = min(height, shape[2]) if len(shape) > 2 else height
+    width = min(width, shape[3]) if len(shape) > 3 else width
+    return float(height * width), float(max(1, stride))
+
+
+def _neighbours(values: Values, window: float) -> float:
+    """The mean second moment of two different values in a window."""
+    return near(values, max(1.0, math.sqrt(window) * 0.52))
+
+
+def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
+    """Those of the largest of a window of Gaussian values."""
+    m2 = values.mean * values.mean
+    together = max(m2, min(_neighbours(values, window), values.square))
+    own = root(values.square - together)
+    shift, kept = largest(window)
+    return min(values.mean + own * shift, values.high), together - m2 + own * own * kept
+
+
+def _part_alive(values: Values, window: float) -> float:
+    """The part of windows whose largest of Gaussian values is over 0."""
+    if window <= 1 or values.square == 0 or values.low == values.high or values.latent is not None:
+        top = maximum(values, window, 1.0)
+        mean, variance = top.mean, top.variance
+    else:
+        mean, variance = _mean_and_variance(values, window)
+    deviation = root(variance)
+    return below(mean / deviation) if deviation > 0 else float(mean > 0)
+
+
+def maximum(values: Values, window: float, stride: float) -> Values:
+    """The largest of a window of Gaussian values that partly go together."""
+    if window <= 1 or values.square == 0:
+        return values._replace(reach=values.reach / stride)
+    if values.low == values.high:
+        return values
+    if values.latent is not None:
+        return rectified(maximum(values.latent, window, stride))
+    m2 = values.mean * values.mean
+    mean, variance = _mean_and_variance(values, window)
+    square = mean * mean + variance
+    part = variance / max(values.variance, 1e-300)
+    level, shared, cross = (
+        min(square, mean * mean + max(0.0, moment - m2) * part)
+        for moment in (values.level, values.shared, values.cross)
+    )
+    reach = (values.reach + (math.sqrt(window) - stride) / 2) / stride
+    top = gaussian(mean, square, level, shared, cross, reach, values.drift)
+    if values.low >= 0:
+        top = top._replace(size=mean)
+    elif values.size < top.size:
+        top = top._replace(
+            size=min(
+                top.size, values.size * top.size / max(gaussian(values.mean, values.square, 0, 0, 0, 1).size, 1e-300)
+            )
+        )
+    return top._replace(low=values.low, high=values.high)
+
+
+def average(values: Values, window: float, stride: float) -> Values:
+    """The mean of a window."""
+    if window <= 1:
+        return values
+    square = (values.square + (window - 1) * _neighbours(values, window)) / window
+    square = max(square, values.mean * values.mean)
+    shared = (values.shared + (window - 1) * values.cross) / window
+    level, cross = min(values.level, square), min(values.cross, square)
+    reach = (values.reach + (math.sqrt(window) - stride) / 2) / stride
+    top = gaussian(values.mean, square, level, shared, cross, reach, values.drift)
+    if values.low >= 0:
+        top = top._replace(size=values.mean)
+    return top._replace(low=values.low, high=values.high)
+
+
+@carries("Pooling")
+class Pooling(Carrier):
+    """MAX, AVE and STOCHASTIC (pooling_layer.cpp)."""
+
+    def __init__(self, layer: Layer, around: Surroundings) -> None:
+        super().__init__(layer, around)
+        self.window, self.stride = window_of(layer)
+        written = layer.message["pooling_param"]["pool"]
+        self.takes_maximum = written in ("MAX", 0)
+        self.ratio = size_of(layer.tops[0]) / size_of(layer.bottoms[0])
+        self.alone = math.prod(shape_of(layer.tops[0])[2:]) == 1
+        self.positions = max(1, math.prod(shape_of(layer.bottoms[0])[2:]))
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        top = (maximum if self.takes_maximum else average)(bottoms[0], self.window, self.stride)
+        if self.alone:
+            top = top._replace(level=top.square, cross=top.shared)
+        return [top] * len(self.layer.tops)
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        window, ratio = self.window, self.ratio
+        diff, values = diffs[0], step.bottoms[0]
+        r2 = ratio * ratio
+        if self.takes_maximum:
+            alive = _part_alive(values.latent, window) if values.latent is not None else None
+            # Where windows overlap, one large value is chosen by several.
+            heavy = max(1.0, ratio * window * 0.35) if ratio * window > 1.5 else 1.0
+            return [
+                Diffs(
+                    diff.square * ratio * heavy, diff.size * ratio, diff.level * r2, diff.shared * r2 * 1.5,
+                    diff.cross * r2, alive, diff.drift * ratio, diff.echo * ratio,
+                )
+            ], []  # fmt: skip
+        # Each value gets its part of every window that it lies in, 1 on average.
+        uses = max(1.0, ratio * window)
+        together = min(1.0, (diff.level / diff.square) if diff.square else 0.0)
+        square = diff.square * (uses / window) ** 2 * (1 / uses + (1 - 1 / uses) * together)
+        if ratio * window < 1:
+            square *= ratio * window
+        size = diff.size * ratio * (1.0 if uses <= 1.01 else math.sqrt(1 / uses + (1 - 1 / uses) * together))
+        same = min(square, diff.square * ratio / window)  # two positions of one window get the same
+        in_window = min(1.0, window / self.positions)
+        level = diff.level * r2 * (1 - in_window) + same * in_window
+        return [Diffs(square, size, level, diff.shared * ratio / window, diff.cross * r2, None, diff.drift * ratio)], []

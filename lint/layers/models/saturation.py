@@ -1,0 +1,40 @@
+"""How many values of a blob lie where the function that reads them is flat, so that no gradient gets through.
+
+Sigmoid and TanH are flat where their slope is less than a hundredth of its largest, a rectifier below 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...moments.statistics import INFINITE, Values, below, part_over, root
+
+if TYPE_CHECKING:
+    from ...moments.graph import Layer
+
+# From which absolute value on the slope is less than a hundredth of that at 0.
+_FLAT_FROM = {"Sigmoid": 5.99, "TanH": 2.99}
+
+
+def flat_part(layer: Layer, values: Values) -> float | None:
+    """The part of the values of its bottom for which a layer is flat; None where their distribution is not known.
+
+    Sums of many weighted values are Gaussian; of others only what their bounds say is known. A blob that is 0
+    everywhere has no part: it is not the function that stops its gradient.
+    """
+    if not 0 < values.square < INFINITE:
+        return None
+    is_sum = values.low == -INFINITE and values.high == INFINITE and root(values.variance) > 1e-9 * abs(values.mean)
+    if layer.type in _FLAT_FROM:
+        bound = _FLAT_FROM[layer.type]
+        if values.low > bound or values.high < -bound:
+            return 1.0
+        if not is_sum:
+            return None
+        deviation = root(values.variance)
+        return 1 - below((bound - values.mean) / deviation) + below((-bound - values.mean) / deviation)
+    if layer.type == "ReLU" and not layer.message["relu_param"]["negative_slope"]:
+        if values.high <= 0:
+            return 1.0
+        return 1 - part_over(values) if is_sum else None
+    return None

@@ -1,0 +1,1 @@
+"""What signal models compute with: moments of values and gradients, and the passive parts of a net."""

@@ -1,0 +1,380 @@
+"""What a net consists of: layers, versions of blobs, parameters, losses - and what Caffe would stop at.
+
+A net is made by `net.build` and not changed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..net.backward import Backward, backward, backward_problems
+from ..net.splits import loss_split
+from ..proto.binder import Entry, Message
+from ..proto.named_tuple import NamedTuple
+from ..proto.tree import Field
+from ..proto.upgrade import Upgraded
+from .shapes import Shape, count, describe
+
+if TYPE_CHECKING:
+    from ..layers.record import LayerType
+    from ..net.data_facts import DataFacts
+    from ..net.phases import NetState
+
+AUTOMATIC = "(automatic)"  # what Caffe calls the top of a loss layer that writes none
+
+Place = tuple[int, int]  # first byte, and the one behind the last
+
+
+class NetProblem(NamedTuple):
+    """Something that Caffe would stop at.
+
+    `when` says how far Caffe comes: `setup` (it refuses to build the net), `forward` or `backward` (it
+    stops in the first pass); `cpu` is refused at set-up, but only by a Caffe built without GPU. `how` is
+    `fatal` (with a message), `crash` (without one) or `hang`. `source` is Caffe's file and, if known,
+    line. `subject` is the blob or parameter that it is about; `related` are other places with what is
+    there.
+    """
+
+    kind: str
+    layer: Layer | None
+    start: int
+    end: int
+    message: str
+    source: str
+    subject: str = ""
+    when: str = "setup"
+    how: str = "fatal"
+    related: tuple[tuple[int, int, str], ...] = ()
+
+
+class Blob:
+    """One version of a blob: what one layer wrote under a name.
+
+    A layer that works in place makes a new version, whose `below` is the one that it overwrites.
+    `producer` is None for a bottom that no layer makes. A layer that reads the blob twice is twice among
+    the consumers.
+    """
+
+    __slots__ = ("below", "consumers", "name", "producer", "shape", "top_index")
+
+    def __init__(self, name: str, producer: Layer | None, top_index: int, below: Blob | None = None) -> None:
+        self.name = name
+        self.producer = producer
+        self.top_index = top_index
+        self.below = below
+        self.shape: Shape = None
+        self.consumers: list[Layer] = []
+
+    @property
+    def count(self) -> int | None:
+        """The number of elements."""
+        return count(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<Blob {self.name}: {describe(self.shape)}>"
+
+
+class Param:
+    """A learnable or stored blob of a layer. `role` is what it is to the layer, such as `weight` or `bias`.
+
+    `filler` is the FillerParameter as written, else None: then the blob starts with the value `constant`.
+    `owner` is the parameter it is shared with, itself if it is not shared. `spec` is its ParamSpec, if
+    written.
+    """
+
+    __slots__ = (
+        "constant", "decay_mult", "filler", "filler_name", "index", "layer", "lr_mult", "name", "owner",
+        "role", "shape", "spec",
+    )  # fmt: skip
+
+    def __init__(
+        self, layer: Layer, role: str, shape: Shape, filler: Message | None, filler_name: str, constant: float
+    ) -> None:
+        self.layer = layer
+        self.role = role
+        self.shape = shape
+        self.filler = filler
+        self.filler_name = filler_name
+        self.constant = constant
+        self.index = len(layer.params)
+        self.name = ""
+        self.lr_mult = 1.0
+        self.decay_mult = 1.0
+        self.owner = self
+        self.spec: Message | None = None
+
+    @property
+    def count(self) -> int | None:
+        """The number of elements."""
+        return count(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<Param {self.layer.name}.{self.role}: {describe(self.shape)}>"
+
+
+class Loss(NamedTuple):
+    """A top whose sum, times `weight`, is part of the loss. `entry` is its loss_weight, if written."""
+
+    layer: Layer
+    top_index: int
+    blob: Blob
+    weight: float
+    entry: Entry | None
+
+
+class Layer:
+    """A layer of a net. `kind` is what is known of its type, None for a type nobody described.
+
+    `message` is its LayerParameter in today's form, `entry` that with the place where it stands.
+    """
+
+    __slots__ = (
+        "bottoms", "entry", "index", "kind", "loss_weights", "message", "name", "net", "params", "phase",
+        "tops", "type",
+    )  # fmt: skip
+
+    def __init__(
+        self, net: Net, entry: Entry, name: str, type_name: str, kind: LayerType | None, phase: str
+    ) -> None:
+        self.net = net
+        self.index = len(net.layers)
+        self.entry = entry
+        self.message: Message = entry[0]
+        self.name = name
+        self.type = type_name
+        self.kind = kind
+        self.phase = phase
+        self.bottoms: list[Blob] = []
+        self.tops: list[Blob] = []
+        self.params: list[Param] = []
+        self.loss_weights: tuple[float, ...] = ()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a top is written over a bottom."""
+        return any(top.below is not None for top in self.tops)
+
+    @property
+    def runs_backward(self) -> bool:
+        """Whether Caffe calls the layer's backward pass (layer_need_backward_)."""
+        return self.net.backward.runs[self.index]
+
+    @property
+    def gradient_bottoms(self) -> Sequence[bool]:
+        """For each bottom, whether the layer computes its gradient (bottom_need_backward_)."""
+        return self.net.backward.bottoms[self.index]
+
+    def loss_weight(self, top_index: int) -> float:
+        """The weight of a top in the loss, 0 for none."""
+        return self.loss_weights[top_index] if top_index < len(self.loss_weights) else 0.0
+
+    def upstream(self) -> Iterator[Layer]:
+        """All layers that this one gets its values from, nearest first, each once."""
+        seen = {self.index}
+        queue = [self]
+        for layer in queue:
+            for blob in layer.bottoms:
+                producer = blob.producer
+                if producer is not None and producer.index not in seen:
+                    seen.add(producer.index)
+                    queue.append(producer)
+                    yield producer
+
+    def downstream(self) -> Iterator[Layer]:
+        """All layers that get values from this one, nearest first, each once."""
+        seen = {self.index}
+        queue = [self]
+        for layer in queue:
+            for blob in layer.tops:
+                for consumer in blob.consumers:
+                    if consumer.index not in seen:
+                        seen.add(consumer.index)
+                        queue.append(consumer)
+                        yield consumer
+
+    def variants(self) -> Iterator[Entry]:
+        """The layers that stand for this one in other phases: of its type, with its first top, not in its net."""
+        top = self.tops[0].name
+        for entry in self.net.dropped:
+            if entry[0].get("type") == self.type and top in entry[0]["top"]:
+                yield entry
+
+    def place(self) -> Place:
+        """Where the layer says what it is: its `type`, its `name`, or the layer as a whole."""
+        for name in ("type", "name"):
+            if name in self.message.entries:
+                return self.message.span(name)
+        node = self.entry[1]
+        return node.start, node.end
+
+    def shown(self, index: int = 0) -> str:
+        """A bottom with its shape, for messages."""
+        blob = self.bottoms[index]
+        return f"'{blob.name}' ({describe(blob.shape)})"
+
+    def add_param(
+        self,
+        role: str,
+        shape: Shape,
+        owner: Message | None = None,
+        filler_name: str = "",
+        constant: float = 0.0,
+    ) -> Param:
+        """Adds a parameter, whose filler is the field `filler_name` of `owner`, a sub-message, if written."""
+        written = owner.entries.get(filler_name) if owner is not None else None
+        param = Param(self, role, shape, written[0][0] if written else None, filler_name, constant)
+        self.params.append(param)
+        return param
+
+    def fail(
+        self,
+        kind: str,
+        text: str,
+        path: str = "",
+        at: str = "",
+        *,
+        subject: str = "",
+        when: str = "setup",
+        how: str = "fatal",
+    ) -> None:
+        """Records that Caffe would stop at this layer.
+
+        `path` is the field it is about, also one that is missing, or empty for the layer itself. `at` is
+        the check in Caffe: a file and line, a line in the file of the layer's type (`:42`), or empty for
+        just that file.
+        """
+        if path and is_unreadable(self.message, path):
+            return
+        source = at if at and at[0] != ":" else (self.kind.source if self.kind else "") + at
+        place = self.message.at(path) if path else self.place()
+        self.report(kind, text, place, source, subject=subject, when=when, how=how)
+
+    def report(
+        self,
+        kind: str,
+        text: str,
+        place: Place,
+        source: str,
+        *,
+        subject: str = "",
+        when: str = "setup",
+        how: str = "fatal",
+        related: Sequence[tuple[Place, str]] = (),
+    ) -> None:
+        """Records that Caffe would stop at this layer, for something at any place."""
+        message = f"{self.type} layer '{self.name}': {text}"
+        others = tuple((start, end, what) for (start, end), what in related)
+        self.net.problems.append(NetProblem(kind, self, *place, message, source, subject, when, how, others))
+
+    def __repr__(self) -> str:
+        return f"<{self.type} {self.name!r}>"
+
+
+class BuiltWith(NamedTuple):
+    """What was told of a net beside its file; see `net.build`."""
+
+    input_shapes: Mapping[str, Sequence[int]]
+    described: Mapping[str, LayerType]
+    facts: DataFacts
+
+
+class Net:
+    """A net in one state. `message` is its NetParameter in today's form, `dropped` those filtered out."""
+
+    def __init__(self, upgraded: Upgraded, state: NetState, dialect: str, built_with: BuiltWith) -> None:
+        self.upgraded = upgraded
+        self.built_with = built_with
+        self.message = upgraded.message
+        self.state = state
+        self.dialect = dialect
+        self.layers: list[Layer] = []
+        self.dropped: list[Entry] = []
+        self.problems: list[NetProblem] = []
+        self.losses: list[Loss] = []
+        self.latest: dict[str, Blob] = {}
+        self._backward: Backward | None = None
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        name: str = self.message["name"]
+        return name
+
+    @property
+    def phase(self) -> str:
+        """`TRAIN` or `TEST`."""
+        return self.state.phase
+
+    @property
+    def backward(self) -> Backward:
+        """What runs in the backward pass."""
+        if self._backward is None:
+            self._backward = backward(self)
+        return self._backward
+
+    def backward_problems(self, every_layer: bool = False) -> list[NetProblem]:
+        """Where the first backward pass would stop; see `gradients.backward_problems`."""
+        return backward_problems(self, every_layer)
+
+    def blob(self, name: str) -> Blob | None:
+        """The last version of a blob, None if no layer makes it."""
+        return self.latest.get(name)
+
+    def blobs(self) -> Iterator[Blob]:
+        """Every version of every blob, in the order they are made."""
+        for layer in self.layers:
+            yield from layer.tops
+
+    def params(self) -> Iterator[Param]:
+        """Every parameter; a shared one once for each layer that has it."""
+        for layer in self.layers:
+            yield from layer.params
+
+    @property
+    def learnable(self) -> int | None:
+        """The number of learnable values, shared ones once; None if a shape is unknown."""
+        total = 0
+        for param in self.params():
+            if param.owner is param:
+                number = param.count
+                if number is None:
+                    return None
+                total += number
+        return total
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of blobs that no layer reads, in Caffe's order: the alphabet's."""
+        names = set()
+        for blob in self.blobs():
+            split = loss_split(blob)
+            if split:
+                names.add(split)
+            elif not blob.consumers and not is_automatic(blob):
+                names.add(blob.name)
+        return sorted(names)
+
+
+def is_unreadable(message: Message, path: str) -> bool:
+    """Whether a field may be missing only because what is written cannot be read, which others report."""
+    for step in path.split("."):
+        name, _, index = step.partition("[")
+        entries = message.entries.get(name, [])
+        if len(entries) <= (int(index[:-1]) if index else 0):
+            return bool(message.unknown) or any(True for _ in unreadable(message, name))
+        if not isinstance(entries[0][0], Message):
+            break
+        message = entries[0][0]
+    return False
+
+
+def unreadable(message: Message, name: str) -> Iterator[Field]:
+    """The fields of that name whose value could not be read."""
+    read = {id(field) for _, _, field in message.entries.get(name, ())}
+    return (field for field in message.block.fields if field.name == name and id(field) not in read)
+
+
+def is_automatic(blob: Blob) -> bool:
+    """Whether Caffe made the blob for a loss layer that writes no top; nothing can read it."""
+    return blob.producer is not None and blob.top_index >= len(blob.producer.message.entries.get("top", ()))

@@ -1,0 +1,92 @@
+"""The statistics of a parameter as its filler leaves it (filler.hpp), and of what training adds to it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..proto.named_tuple import NamedTuple
+from .statistics import GAUSSIAN_SIZE, gaussian_size
+
+if TYPE_CHECKING:
+    from .graph import Param
+
+
+class Weights(NamedTuple):
+    """The values of a parameter: mean and variance over its elements, mean absolute value.
+
+    `pull` is the size of what the steps of training added to each element in the one direction in which the
+    gradients of all items agree, with its sign.
+    """
+
+    mean: float
+    variance: float
+    size: float
+    pull: float = 0.0
+    smooth: bool = False  # a bilinear filter: positive weights, one channel each
+
+    @property
+    def square(self) -> float:
+        """The mean square."""
+        return self.mean * self.mean + self.variance + self.pull * self.pull
+
+
+def dims(param: Param) -> tuple[int, ...]:
+    """The shape of a parameter, 1 where it is not known."""
+    return tuple(dim or 1 for dim in param.shape or ())
+
+
+def filled(param: Param) -> Weights:
+    """A parameter before the first step. Without a filler it is constant: 0, or what the layer type starts with."""
+    filler = param.filler
+    if filler is None:
+        return Weights(param.constant, 0.0, abs(param.constant))
+    kind = filler["type"] or "constant"
+    if kind == "constant":
+        return Weights(filler["value"], 0.0, abs(filler["value"]))
+    if kind == "gaussian":
+        mean, std = filler["mean"], filler["std"]
+        kept = 1.0
+        if filler["sparse"] >= 0:  # so many inputs per output; the probability is taken of dim 0
+            kept = min(1.0, filler["sparse"] / max(1, dims(param)[0] if dims(param) else 1))
+        square = kept * (mean * mean + std * std)
+        size = kept * gaussian_size(mean, mean * mean + std * std)
+        return Weights(mean * kept, max(0.0, square - mean * mean * kept * kept), size)
+    if kind == "uniform":
+        low, high = filler["min"], filler["max"]
+        mean, variance = (low + high) / 2, (high - low) * (high - low) / 12
+        size = abs(mean) if low * high >= 0 else (low * low + high * high) / (2 * (high - low))
+        return Weights(mean, variance, size)
+    norm = filler["variance_norm"]
+    return filled_as(param, kind, {0: "FAN_IN", 1: "FAN_OUT", 2: "AVERAGE"}.get(norm, norm))
+
+
+def filled_as(param: Param, kind: str, norm: str = "FAN_IN") -> Weights:
+    """A parameter as a filler leaves it that looks at nothing but its shape: xavier, msra, positive_unitball, bilinear.
+
+    Sources: filler.hpp; Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward
+    neural networks", for xavier; He et al. (2015) for msra.
+    """
+    shape = dims(param)
+    total = math.prod(shape)
+    fan_in = total / (shape[0] if shape else 1)
+    if kind in ("xavier", "msra"):
+        fan_out = total / shape[1] if len(shape) > 1 else total
+        fan = {"FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}.get(norm, fan_in)
+        if kind == "xavier":
+            bound = math.sqrt(3 / fan)
+            return Weights(0.0, bound * bound / 3, bound / 2)
+        variance = 2 / fan
+        return Weights(0.0, variance, math.sqrt(variance) * GAUSSIAN_SIZE)
+    if kind == "positive_unitball":
+        mean = 1 / fan_in
+        return Weights(mean, mean * mean / 3, mean)
+    if kind == "bilinear":
+        side = shape[-1] if shape else 1
+        factor = math.ceil(side / 2)
+        centre = (2 * factor - 1 - factor % 2) / (2.0 * factor)
+        row = [1 - abs(i / factor - centre) for i in range(side)]
+        mean = (sum(row) / side) ** 2
+        square = (sum(x * x for x in row) / side) ** 2
+        return Weights(mean, max(0.0, square - mean * mean), mean, 0.0, True)
+    return Weights(0.0, 0.0, 0.0)

@@ -1,0 +1,1 @@
+"""Nets as Caffe builds them for a phase, and jobs: solvers with their nets."""

@@ -1,0 +1,87 @@
+"""Which layers run backward, and into which of their bottoms: net.cpp, the second half of Net::Init."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..layers.record import is_in
+from ..proto.named_tuple import NamedTuple
+
+if TYPE_CHECKING:
+    from ..moments.graph import Blob, Net, NetProblem
+
+
+class Backward(NamedTuple):
+    """For each layer, by index: whether it runs backward, and which bottoms' gradients it computes."""
+
+    runs: list[bool]
+    bottoms: list[list[bool]]
+
+
+def backward(net: Net) -> Backward:
+    """What runs in the backward pass of a net. An unknown bottom needs no gradient."""
+    needing: set[Blob] = set()
+    runs: list[bool] = []
+    bottoms: list[list[bool]] = []
+    for layer in net.layers:
+        told = layer.message["propagate_down"] if "propagate_down" in layer.message.entries else ()
+        computed = [told[i] if i < len(told) else blob in needing for i, blob in enumerate(layer.bottoms)]
+        needs = any(blob in needing for blob in layer.bottoms)
+        # BatchNorm freezes its parameters in its own copy only: Net::Init reads 1 where nothing is written.
+        needs = needs or any((param.spec["lr_mult"] if param.spec else 1.0) != 0 for param in layer.params)
+        bottoms.append(computed)
+        runs.append(needs)
+        if needs and not (layer.kind and layer.kind.stops_gradient):
+            needing.update(layer.tops)
+    under_loss: set[Blob] = set()
+    wanted: set[Blob] = set()  # whose gradient a reader computes
+    for layer in reversed(net.layers):
+        index = layer.index
+        losses = [layer.loss_weight(i) != 0 for i in range(len(layer.tops))]
+        contributes = any(losses) or any(blob in under_loss for blob in layer.tops)
+        used = any(
+            loss or not blob.consumers or blob in wanted
+            for loss, blob in zip(losses, layer.tops, strict=True)
+        )
+        if not contributes or not used:
+            runs[index] = False
+            bottoms[index] = [False] * len(layer.bottoms)
+        if contributes:
+            under_loss.update(layer.bottoms)
+        wanted.update(blob for blob, computes in zip(layer.bottoms, bottoms[index], strict=True) if computes)
+    if net.message["force_backward"]:
+        for layer in net.layers:
+            kept = layer.kind.not_forced if layer.kind else ()
+            total = len(layer.bottoms)
+            runs[layer.index] = True
+            bottoms[layer.index] = [
+                computes or not is_in(i, kept, total) for i, computes in enumerate(bottoms[layer.index])
+            ]
+    return Backward(runs, bottoms)
+
+
+def backward_problems(net: Net, every_layer: bool = False) -> list[NetProblem]:
+    """Where the first backward pass would stop: layers that have none, and labels that are to get a gradient.
+
+    With `every_layer` as `caffe time` does it, which runs all layers backward.
+    """
+    found = len(net.problems)
+    for layer in net.layers:
+        kind = layer.kind
+        if kind is None or not (every_layer or layer.runs_backward):
+            continue
+        source = kind.refuses_at or kind.source
+        if not kind.has_backward and not kind.refuses_gradient:
+            text = "its type has no backward pass, but it would have to run one"
+            layer.report("no-backward", text, layer.place(), source, when="backward")
+            continue
+        for i, computes in enumerate(layer.gradient_bottoms):
+            if computes and is_in(i, kind.refuses_gradient, len(layer.bottoms)):
+                name = layer.bottoms[i].name
+                text = f"its type cannot give bottom {i} a gradient, but '{name}' would need one"
+                place = layer.message.span("bottom", i)
+                layer.report("no-gradient", text, place, source, subject=name, when="backward")
+    # They are not among the problems of building the net.
+    problems = net.problems[found:]
+    del net.problems[found:]
+    return problems

@@ -1,0 +1,478 @@
+"""Building a net as Caffe would, for one phase, level and set of stages.
+
+Building never stops: all that Caffe would stop at is recorded, in order, and what cannot be known because
+of it is unknown from there on.
+Source: net.cpp, Net::Init; util/insert_splits.cpp; layer.hpp, Layer::SetUp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from .. import layers as _layers  # noqa: F401  (fills the table of layer types)
+from ..layers.fillers import check_filler
+from ..layers.record import IN_PLACE_CRASH, Count, LayerType, find_type, same_shape
+from ..layers.vision import needs_gpu
+from ..moments.graph import AUTOMATIC as AUTOMATIC
+from ..moments.graph import Blob as Blob
+from ..moments.graph import BuiltWith, Place, unreadable
+from ..moments.graph import Layer as Layer
+from ..moments.graph import Loss as Loss
+from ..moments.graph import Net as Net
+from ..moments.graph import NetProblem as NetProblem
+from ..moments.graph import Param as Param
+from ..moments.shapes import INT_MAX, MAX_AXES, Dims, Shape, describe, differ, shapes_differ
+from ..proto.binder import Entry, Message
+from ..proto.tree import Scalar
+from ..proto.upgrade import Upgraded
+from .phases import NetState as NetState
+from .phases import file_state as file_state
+from .phases import kept_layers
+from .phases import phases_of as phases_of
+from .phases import solver_state as solver_state
+from .phases import states_of as states_of
+
+if TYPE_CHECKING:
+    from .data_facts import DataFacts
+
+
+def build(
+    upgraded: Upgraded,
+    state: NetState,
+    *,
+    dialect: str = "bvlc",
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    described: Mapping[str, LayerType] | None = None,
+    facts: DataFacts | None = None,
+) -> Net:
+    """The net in a state.
+
+    `input_shapes` tells what the data layers' tops look like where the file leaves it open: for a top's
+    name, or `*` for the first top of every data layer, a list of dimensions, 0 for "as the file says".
+    Where the layer crops, its `crop_size` stands instead of the last two. `described` are layer types
+    that go before those known here; see `layers.custom`. `facts` are what is known of the sources that data
+    layers name; `input_shapes` go before them.
+    """
+    net = Net(upgraded, state, dialect, BuiltWith(input_shapes or {}, described or {}, facts or {}))
+    _Builder(net, *net.built_with).build()
+    return net
+
+
+def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
+    """The same net, where more, or something else, is told of the shapes of its data."""
+    shapes, described, facts = net.built_with
+    told = {**shapes, **input_shapes}
+    return build(
+        net.upgraded, net.state, dialect=net.dialect, input_shapes=told, described=described, facts=facts
+    )
+
+
+class _Builder:
+    def __init__(
+        self,
+        net: Net,
+        input_shapes: Mapping[str, Sequence[int]],
+        described: Mapping[str, LayerType],
+        facts: DataFacts,
+    ) -> None:
+        self.net = net
+        self.input_shapes = input_shapes
+        self.described = described
+        self.facts = facts
+        self.unknown: dict[str, Blob] = {}
+        self.owners: dict[str, Param] = {}
+        self.weighted: list[Layer] = []
+        self.shapeless: list[Layer] = []
+        self.unread: frozenset[str] | None = None
+
+    def build(self) -> None:
+        net = self.net
+        for entry, keep in kept_layers(net.message, net.state):
+            entries = entry[0].entries
+            if "include" in entries and "exclude" in entries:
+                name = entry[0]["name"]
+                message = (
+                    f"layer '{name}' has both include and exclude rules: Caffe takes one kind or the other"
+                )
+                place = entry[0].span("exclude")
+                net.problems.append(
+                    NetProblem("include-and-exclude", None, place[0], place[1], message, "net.cpp:269")
+                )
+            if keep:
+                self.layer(entry)
+            else:
+                net.dropped.append(entry)
+        before = len(net.problems)
+        for layer in self.weighted:
+            self.written_losses(layer)
+        for layer in self.shapeless:
+            self.check_shapeless(layer)
+        if self.weighted:
+            net.losses.sort(key=lambda loss: (loss.layer.index, loss.top_index))
+        if len(net.problems) > before:
+            # These could be judged only when all readers are known; put them back into Caffe's order.
+            net.problems.sort(key=lambda problem: problem.layer.index if problem.layer else -1)
+        if not net.layers:
+            message = f"no layer is left in phase {net.phase}: Caffe builds the net, but cannot run it"
+            place = (net.message.block.start, net.message.block.open_end)
+            net.problems.append(NetProblem("net-empty", None, *place, message, "net.cpp:520", when="forward"))
+
+    def layer(self, entry: Entry) -> None:
+        net = self.net
+        entries = entry[0].entries
+        name = entries["name"][0][0] if "name" in entries else ""
+        type_name = entries["type"][0][0] if "type" in entries else ""
+        phase = entries["phase"][0][0] if "phase" in entries else net.state.phase
+        kind = None
+        if self.described:
+            from ..layers.custom import described_type
+
+            kind = described_type(self.described, entry[0], type_name)
+        if kind is None:
+            kind = find_type(type_name, net.dialect, len(entries.get("bottom", ())))
+        layer = Layer(net, entry, name, type_name, kind, phase)
+        net.layers.append(layer)
+        latest = net.latest
+        bottoms = layer.bottoms
+        for blob_name, node, _ in entries.get("bottom", ()):
+            blob = latest.get(blob_name)
+            if blob is None:
+                blob = self.unknown_bottom(layer, blob_name, (node.start, node.end))
+            blob.consumers.append(layer)
+            bottoms.append(blob)
+        if "propagate_down" in entries and len(entries["propagate_down"]) != len(bottoms):
+            has = f"it has {len(entries['propagate_down'])} propagate_down for {len(bottoms)} bottoms"
+            text = f"{has}: Caffe wants one for each or none"
+            layer.fail("propagate-down-count", text, "propagate_down[0]", "net.cpp:79")
+        if not type_name:
+            layer.fail("layer-type-missing", "it has no type", "type", "layer_factory.hpp:81")
+        tops = layer.tops
+        for i, (top_name, node, _) in enumerate(entries.get("top", ())):
+            if i < len(bottoms) and bottoms[i].name == top_name:
+                blob = Blob(top_name, layer, i, bottoms[i])
+                if len(bottoms[i].consumers) > 1 or is_written_loss(bottoms[i]):
+                    self.shared_in_place(layer, bottoms[i], (node.start, node.end))
+            else:
+                blob = Blob(top_name, layer, i)
+                if top_name in latest and not _follows_unknown_bottom(layer, i, latest[top_name]):
+                    self.top_twice(layer, latest[top_name], (node.start, node.end))
+            latest[top_name] = blob
+            tops.append(blob)
+        if kind is None:
+            if not bottoms and (self.input_shapes or self.facts):
+                for blob, shape in zip(tops, self.data_shapes(layer, ()), strict=True):
+                    blob.shape = shape
+            self.params(layer, False)
+            if "loss_weight" in entries:
+                self.weighted.append(layer)
+            return
+        if kind.auto_top:
+            while len(tops) < kind.tops[0]:
+                tops.append(Blob(AUTOMATIC, layer, len(tops)))
+        if kind.engine in entries and entries[kind.engine][0][0].get("engine") == "CUDNN":
+            needs_gpu(layer, "engine CUDNN is", f"{kind.engine}.engine", "layer_factory.cpp")
+        fits = self.counts_fit(layer, kind)
+        if fits:
+            self.infer(layer, kind)
+        self.params(layer, fits and not kind.has_open_params(layer))
+        if "loss_weight" in entries:
+            self.weighted.append(layer)
+        elif kind.loss_weight and tops:
+            layer.loss_weights = (kind.loss_weight, *[0.0] * (len(tops) - 1))
+            net.losses.append(Loss(layer, 0, tops[0], kind.loss_weight, None))
+            if len(tops) > 1:
+                self.loss_weight_count(layer)
+
+    # -- blobs ----------------------------------------------------------------------------------------------
+
+    def unknown_bottom(self, layer: Layer, name: str, place: Place) -> Blob:
+        blob = self.unknown.get(name)
+        if blob is None:
+            blob = self.unknown[name] = Blob(name, None, 0)
+        if name in self.unreadable_names():
+            return blob
+        related: list[tuple[Place, str]] = []
+        for (other, _, _), keep in kept_layers(self.net.message, self.net.state):
+            for top_name, node, _ in other.entries.get("top", ()):
+                if top_name == name:
+                    where = "only later" if keep else f"not in phase {self.net.phase}"
+                    related.append(
+                        ((node.start, node.end), f"layer '{other['name']}' makes '{name}', but {where}")
+                    )
+        text = f"no layer before it makes its bottom '{name}'"
+        layer.report("unknown-bottom", text, place, "insert_splits.cpp:29", subject=name, related=related[:4])
+        return blob
+
+    def unreadable_names(self) -> frozenset[str]:
+        """Words in fields that cannot be read: there may be tops among them."""
+        if self.unread is None:
+            words = set()
+            for layer, _, _ in self.net.message.entries.get("layer", ()):
+                for field in [*unreadable(layer, "top"), *layer.unknown]:
+                    if isinstance(field.value, Scalar):
+                        words.add(field.value.text.strip(b"\"'").decode("utf-8", "surrogateescape"))
+            self.unread = frozenset(words)
+        return self.unread
+
+    def shared_in_place(self, layer: Layer, below: Blob, place: Place) -> None:
+        """InsertSplits renames the bottom, so that Net::AppendTop no longer sees that it is the top."""
+        readers = [reader for reader in below.consumers if reader is not layer]
+        if readers:
+            why = f"layer '{readers[0].name}' reads it too"
+        elif is_written_loss(below):
+            why = "that has a loss_weight"
+        else:
+            why = "that is its bottom twice"
+        text = (
+            f"it writes '{below.name}' in place, but {why}: Caffe parts the two and sees the blob made twice"
+        )
+        related = [(reader.place(), f"layer '{reader.name}' reads '{below.name}'") for reader in readers[:1]]
+        layer.report(
+            "in-place-on-shared-blob", text, place, "net.cpp:377", subject=below.name, related=related
+        )
+
+    def top_twice(self, layer: Layer, other: Blob, place: Place) -> None:
+        producer = other.producer
+        assert producer is not None
+        made = "it makes itself already" if producer is layer else f"layer '{producer.name}' makes already"
+        first = (producer.message.span("top", other.top_index), f"'{other.name}' is made here first")
+        layer.report(
+            "top-made-twice", f"it makes '{other.name}', which {made}", place, "net.cpp:377",
+            subject=other.name, related=[first],
+        )  # fmt: skip
+
+    # -- layers ---------------------------------------------------------------------------------------------
+
+    def counts_fit(self, layer: Layer, kind: LayerType) -> bool:
+        """Whether there are bottoms and tops enough to go on with (layer.hpp, Layer::CheckBlobCounts)."""
+        bottoms, tops = kind.counts(layer) if kind.counts else (kind.bottoms, kind.tops)
+        if self.net.dialect != "bvlc":
+            bottoms, tops = kind.fork_bottoms or bottoms, kind.fork_tops or tops
+        has_bottoms, has_tops = len(layer.bottoms), len(layer.tops)
+        fits = True
+        if has_bottoms < bottoms[0] or (bottoms[1] is not None and has_bottoms > bottoms[1]):
+            _wrong_count(layer, "bottom", has_bottoms, bottoms, kind.counts is None)
+            fits = False
+        if has_tops < tops[0] or (tops[1] is not None and has_tops > tops[1]):
+            _wrong_count(layer, "top", has_tops, tops, kind.counts is None)
+            fits = fits and has_tops > tops[0]
+        elif kind.same_count and has_bottoms != has_tops:
+            text = f"it makes one top for each bottom, but has {has_bottoms} bottoms and {has_tops} tops"
+            layer.fail("top-count", text, "top", "layer.hpp:379")
+        return fits
+
+    def infer(self, layer: Layer, kind: LayerType) -> None:
+        tops = layer.tops
+        if kind.infer is same_shape:
+            if tops:
+                tops[0].shape = layer.bottoms[0].shape
+            return
+        found = len(self.net.problems)
+        shapes: Sequence[Shape] = kind.infer(layer)
+        if self.net.dialect != "bvlc" and kind.has_foreign_fields(layer):
+            del self.net.problems[found:]
+            return
+        if kind.is_data:
+            shapes = self.data_shapes(layer, shapes)
+        for blob, shape in zip(tops, shapes):  # noqa: B905  (a layer may have tops too few or too many)
+            blob.shape = shape
+            if shape is not None:
+                _check_shape(layer, shape, blob.name)
+        for param in layer.params:
+            if param.shape is not None:
+                _check_shape(layer, param.shape, param.role)
+        below = tops[0].below if tops else None
+        if below is None or kind.in_place_effect(layer) != IN_PLACE_CRASH:
+            return
+        if shapes_differ(below.shape, tops[0].shape):
+            text = f"it writes '{tops[0].name}' in place, over what it still reads"
+            layer.fail("in-place", text, "top", subject=tops[0].name, when="forward", how="crash")
+
+    def data_shapes(self, layer: Layer, shapes: Sequence[Shape]) -> list[Shape]:
+        """The shapes of a data layer's tops, with what is known of the data from outside."""
+        told = [*shapes, *[None] * (len(layer.tops) - len(shapes))]
+        known: Sequence[Sequence[int] | None] = ()
+        if self.facts:
+            from .data_facts import input_shapes
+
+            known = input_shapes(layer, self.facts)
+        for i, blob in enumerate(layer.tops):
+            if blob.name in self.net.upgraded.undefined_inputs:
+                told[i] = None
+            elif layer.type == "Input" and told[i] == () and not layer.message["input_param"]["shape"]:
+                self.shapeless.append(layer)
+            given = self.input_shapes.get(blob.name) or (self.input_shapes.get("*") if i == 0 else None)
+            given = given or (known[i] if known else None)
+            if given:
+                told[i] = _with_given(told[i], given)
+        return told
+
+    def check_shapeless(self, layer: Layer) -> None:
+        """An Input without shape has no elements, its splits have one (split_layer.cpp, Reshape)."""
+        for i, blob in enumerate(layer.tops):
+            if blob.shape == () and len(blob.consumers) > 1:
+                text = f"its top '{blob.name}' has no shape, so that Caffe cannot hand it to several layers"
+                layer.report(
+                    "input-without-shape",
+                    text,
+                    layer.message.span("top", i),
+                    "split_layer.cpp:21",
+                    subject=blob.name,
+                )
+
+    # -- parameters -----------------------------------------------------------------------------------------
+
+    def params(self, layer: Layer, known: bool) -> None:
+        """Rates, names and sharing of a layer's parameters (Net::AppendParam)."""
+        specs = layer.message.entries.get("param", ())
+        params = layer.params
+        if known and len(specs) > len(params):
+            own = (
+                f"{layer.type} has {len(params)} parameters" if params else f"{layer.type} has no parameters"
+            )
+            text = f"it has {len(specs)} param, but {own}"
+            layer.report("too-many-params", text, layer.message.span("param", len(params)), "net.cpp:143")
+        for param, (spec, _, _) in zip(params, specs):  # noqa: B905
+            param.spec = spec
+            written = spec.entries
+            if "lr_mult" in written:
+                param.lr_mult = written["lr_mult"][0][0]
+            if "decay_mult" in written:
+                param.decay_mult = written["decay_mult"][0][0]
+            if "name" in written and written["name"][0][0]:
+                param.name = written["name"][0][0]
+                owner = self.owners.setdefault(param.name, param)
+                if owner is not param:
+                    _share(param, owner, spec)
+        for param in params:
+            if param.filler is not None:
+                check_filler(param)
+
+    # -- losses ---------------------------------------------------------------------------------------------
+
+    def written_losses(self, layer: Layer) -> None:
+        """The losses of a layer with loss_weight, once it is known which of its tops are read.
+
+        A top that has a weight and is read as well is split: the weight moves to the split, and all
+        weights of the layer are erased, so that a loss layer adds its own again (insert_splits.cpp,
+        InsertSplits).
+        """
+        entries = layer.message.entries["loss_weight"]
+        tops = layer.tops
+        losses = self.net.losses
+        weights = [0.0] * len(tops)
+        split = [i for i, blob in enumerate(tops) if i < len(entries) and entries[i][0] and blob.consumers]
+        if split:
+            for i in split:
+                weights[i] = entries[i][0]
+                losses.append(Loss(layer, i, tops[i], entries[i][0], entries[i]))
+            implied = layer.kind.loss_weight if layer.kind else 0.0
+            if implied:
+                weights[0] += implied
+                losses.append(Loss(layer, 0, tops[0], implied, None))
+                if len(tops) > 1:
+                    self.loss_weight_count(layer)
+        else:
+            if len(entries) != len(tops):
+                self.loss_weight_count(layer)
+            for i, entry in enumerate(entries[: len(tops)]):
+                weights[i] = entry[0]
+                if entry[0]:
+                    losses.append(Loss(layer, i, tops[i], entry[0], entry))
+        layer.loss_weights = tuple(weights)
+
+    def loss_weight_count(self, layer: Layer) -> None:
+        written = len(layer.message.entries.get("loss_weight", ()))
+        has = (
+            f"it has {written} loss_weight"
+            if written
+            else "it has no loss_weight, and so the 1 of a loss layer,"
+        )
+        text = f"{has} for {len(layer.tops)} tops: Caffe wants one for each"
+        layer.fail("loss-weight-count", text, "loss_weight[0]", "layer.hpp:392")
+
+
+def _follows_unknown_bottom(layer: Layer, index: int, other: Blob) -> bool:
+    """Whether a top is made twice only because a bottom is unknown: the layer, or the other, was to work in place."""
+    misspelt = index < len(layer.bottoms) and layer.bottoms[index].producer is None
+    return misspelt or (other.below is not None and other.below.producer is None)
+
+
+def is_written_loss(blob: Blob) -> bool:
+    """Whether the blob's producer has a loss_weight for it that is not 0."""
+    producer = blob.producer
+    if producer is None or "loss_weight" not in producer.message.entries:
+        return False
+    weights = producer.message.entries["loss_weight"]
+    return blob.top_index < len(weights) and weights[blob.top_index][0] != 0
+
+
+def _wrong_count(layer: Layer, word: str, has: int, wanted: Count, fixed: bool) -> None:
+    least, most = wanted
+    exact, low, high = (349, 354, 359) if word == "bottom" else (364, 369, 374)
+    if least == most:
+        takes, line = str(least), exact if fixed else low if has < least else high
+    elif has < least:
+        takes, line = f"{least} or more", low
+    else:
+        takes, line = f"{most} at most", high
+    if has < least and (layer.message.unknown or any(True for _ in unreadable(layer.message, word))):
+        return
+    text = f"it takes {takes} {word}{'' if takes == '1' else 's'}, but has {has}"
+    layer.fail(f"{word}-count", text, word, f"layer.hpp:{line}")
+
+
+def _check_shape(layer: Layer, shape: Dims, name: str) -> None:
+    """Source: blob.cpp, Blob::Reshape."""
+    product = 1
+    for dim in shape:
+        if dim is None:
+            return
+        product *= dim
+        if dim < 0:
+            text = f"'{name}' would have the impossible size {describe(shape)}"
+            layer.fail("negative-size", text, "", "blob.cpp:32", subject=name)
+            return
+    if product > INT_MAX:
+        text = f"'{name}' ({describe(shape)}) has {product} elements, more than Caffe can count"
+        layer.fail("blob-too-large", text, "", "blob.cpp:34", subject=name)
+    elif len(shape) > MAX_AXES:
+        text = f"'{name}' has {len(shape)} axes, Caffe takes {MAX_AXES}"
+        layer.fail("too-many-axes", text, "", "blob.cpp", subject=name)
+
+
+def _with_given(told: Shape, given: Sequence[int]) -> Shape:
+    """What a file tells of a shape, completed from outside; a 0 from outside tells nothing."""
+    if not told or len(told) != len(given):
+        return told or tuple(size or None for size in given)
+    return tuple(size or None if dim is None else dim for dim, size in zip(told, given, strict=True))
+
+
+def _share(param: Param, owner: Param, spec: Message) -> None:
+    """Source: net.cpp, Net::AppendParam."""
+    param.owner = owner
+    sizes = f"({describe(owner.shape)} there, {describe(param.shape)} here)"
+    if spec.get("share_mode", "STRICT") == "PERMISSIVE":
+        if differ(param.count, owner.count):
+            _wrong_share(param, spec, "name", "shape", f"their sizes differ {sizes}", "")
+    elif shapes_differ(param.shape, owner.shape):
+        _wrong_share(param, spec, "name", "shape", f"their shapes differ {sizes}", ":486")
+    for field, at in (("lr_mult", ":497"), ("decay_mult", "")):
+        mine, theirs = getattr(param, field), getattr(owner, field)
+        if field not in spec.entries:
+            setattr(param, field, theirs)
+        elif owner.spec is None or field not in owner.spec.entries:
+            setattr(owner, field, mine)
+        elif mine != theirs:
+            _wrong_share(param, spec, field, "multiplier", f"{field} is {theirs:g} there, {mine:g} here", at)
+
+
+def _wrong_share(param: Param, spec: Message, field: str, what: str, why: str, at: str) -> None:
+    owner = param.owner.layer
+    text = f"it shares parameter '{param.name}' with layer '{owner.name}', but {why}"
+    place = spec.span(field)
+    related = [(owner.place(), f"'{param.name}' belongs to this layer")]
+    param.layer.report(
+        f"shared-param-{what}", text, place, "net.cpp" + at, subject=param.name, related=related
+    )

@@ -1,0 +1,119 @@
+"""Which data top is whose label: what compares it with scores, and how many classes these have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..moments.graph import Blob, Layer, Net
+from ..proto.binder import Message
+from ..proto.named_tuple import NamedTuple
+
+# The field that holds the axis of classes, for the layers that compare scores with labels of classes.
+_AXIS_OF = {
+    "SoftmaxWithLoss": "softmax_param",
+    "MultinomialLogisticLoss": "",
+    "HingeLoss": "",
+    "InfogainLoss": "infogain_loss_param",
+    "Accuracy": "accuracy_param",
+}
+# Layers that hand labels on as they are, in another shape or place.
+_PASSING = frozenset({"Split", "Reshape", "Flatten", "Slice", "Concat", "Crop"})
+
+
+# Layers that make scores, with the field that has their number; and those that leave the number of channels.
+_SCORING = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}
+_KEEPING_CHANNELS = frozenset(
+    {"ReLU", "PReLU", "Dropout", "BatchNorm", "Scale", "Softmax", "Sigmoid", "Pooling", "Split"}
+)
+
+
+class LabelUse(NamedTuple):
+    """A top of a data layer that `reader` takes for labels.
+
+    `classes` is the number of classes of its scores, None if not known; `ignored` the label that it passes over.
+    `whole` is False where only a part of the top comes there, through a Slice.
+    """
+
+    top: Blob
+    reader: Layer
+    classes: int | None
+    ignored: int | None
+    whole: bool
+
+    @property
+    def scores_of(self) -> Layer | None:
+        """The layer whose `num_output` is the number of classes, None if it is not found."""
+        return scores_of(self.reader)
+
+
+def scores_of(reader: Layer) -> Layer | None:
+    """The layer that makes the scores which another one reads, None if it is not found."""
+    blob: Blob | None = reader.bottoms[0]
+    while blob is not None and blob.producer is not None:
+        layer = blob.producer
+        if layer.type in _SCORING:
+            return layer
+        if layer.type not in _KEEPING_CHANNELS or not layer.bottoms:
+            return None
+        blob = layer.bottoms[0]
+    return None
+
+
+def settings_of_scores(layer: Layer) -> Message:
+    """The message with the `num_output` of a layer that makes scores."""
+    found: Message = layer.message[_SCORING[layer.type]]
+    return found
+
+
+def number_of_classes(reader: Layer) -> int | None:
+    """How many classes the scores have that a loss or an accuracy reads, None if it is not known."""
+    known = _classes(reader)
+    return _num_output(reader) if known is None else known
+
+
+def label_uses(net: Net) -> Iterator[LabelUse]:
+    """Every use of a data layer's top as labels of classes."""
+    for layer in net.layers:
+        if layer.type not in _AXIS_OF or len(layer.bottoms) < 2:
+            continue
+        for top, whole in _sources(layer.bottoms[1], True):
+            yield LabelUse(top, layer, number_of_classes(layer), _ignored(layer), whole)
+
+
+def _sources(blob: Blob, whole: bool) -> Iterator[tuple[Blob, bool]]:
+    producer = blob.producer
+    if producer is None:
+        return
+    if not producer.bottoms:
+        yield blob, whole
+    elif producer.type in _PASSING:
+        for bottom in producer.bottoms if producer.type == "Concat" else producer.bottoms[:1]:
+            yield from _sources(bottom, whole and producer.type not in ("Slice", "Crop"))
+
+
+def _classes(layer: Layer) -> int | None:
+    shape = layer.bottoms[0].shape
+    if shape is None:
+        return None
+    name = _AXIS_OF[layer.type]
+    axis = layer.message[name].get("axis", 1) if name else 1
+    if layer.type in ("MultinomialLogisticLoss", "HingeLoss") and any(dim != 1 for dim in shape[2:]):
+        return None  # they take all that belongs to an item for scores
+    return shape[axis] if -len(shape) <= axis < len(shape) else None
+
+
+def _num_output(reader: Layer) -> int | None:
+    """The classes where shapes are not known: the outputs of the layer that makes the scores."""
+    scores = scores_of(reader)
+    name = _AXIS_OF[reader.type]
+    if scores is None or (name and reader.message[name].get("axis", 1) != 1):
+        return None
+    param = settings_of_scores(scores)
+    number = param.get("num_output")
+    return number if isinstance(number, int) and number and param.get("axis", 1) == 1 else None
+
+
+def _ignored(layer: Layer) -> int | None:
+    name = "accuracy_param" if layer.type == "Accuracy" else "loss_param"
+    found = layer.message[name].get("ignore_label") if name in layer.message.entries else None
+    return found if isinstance(found, int) else None

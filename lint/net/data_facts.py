@@ -1,0 +1,229 @@
+"""What is known of the data that nets name, from a file: number, shapes and ranges, before any transform.
+
+`caffe-lint inputs --write-facts FILE` writes it where the data are; a check reads it where they are not. Layout:
+
+    {"data/train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0.0, "max": 255.0,
+                         "mean": 33.3, "mean_abs": 33.3, "std": 78.6, "labels": [0, 9]},
+     "data/train.txt":   {"kind": "hdf5", "items": 442, "data": {"shape": [10], "min": …}, "target": {…}}}
+
+The keys are the sources as the nets write them. Of HDF5, each dataset stands under its own name. More keys may
+stand beside: `looked_at` (how many items the numbers rest on), `date`, `label_counts`, `mixed_shapes`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ..proto.named_tuple import NamedTuple
+from ..settings.settings import find_facts as find_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..moments.graph import Layer
+    from ..proto.binder import Message
+
+# The field of each data layer that says where its data are. Forks' data layers use one of the same fields.
+SOURCE_FIELDS = (
+    "data_param", "image_data_param", "hdf5_data_param", "window_data_param", "dense_image_data_param",
+    "video_data_param",
+)  # fmt: skip
+_OWN_FIELD = {
+    "Data": "data_param",
+    "AnnotatedData": "data_param",
+    "ImageData": "image_data_param",
+    "HDF5Data": "hdf5_data_param",
+    "WindowData": "window_data_param",
+}
+
+
+class FactsError(Exception):
+    """A file of facts that cannot be read; says which, and why."""
+
+
+class BlobFacts(NamedTuple):
+    """What is known of one top's data, without the axis of items. None: not known."""
+
+    shape: tuple[int, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    mean_abs: float | None = None
+    std: float | None = None
+
+
+class SourceFacts(NamedTuple):
+    """What is known of one source.
+
+    `kind` is `lmdb`, `leveldb`, `hdf5`, `images` or `windows`. `data` describes the items, or each dataset of HDF5 by
+    its name. `labels` are the least and the greatest. `more` are the other keys, as they stand.
+    """
+
+    kind: str
+    items: int | None
+    data: Mapping[str, BlobFacts]
+    labels: tuple[float, float] | None
+    more: Mapping[str, Any]
+
+
+DataFacts = dict[str, SourceFacts]
+
+_NUMBERS = {"min": "minimum", "max": "maximum", "mean": "mean", "mean_abs": "mean_abs", "std": "std"}
+_HDF5 = "hdf5_data_param"
+_DATA = "data"  # the name of the items' data where a source has one array only
+
+
+def read_facts(path: str) -> DataFacts:
+    """The facts of a file. Raises FactsError for what is not of the layout."""
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise FactsError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise FactsError(f"{path}: this is no JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise FactsError(f"{path}: expected an object with the facts of each source")
+    try:
+        return {source: _source(facts) for source, facts in content.items()}
+    except _Wrong as error:
+        raise FactsError(f"{path}: {error}") from None
+
+
+def write_facts(path: str, facts: DataFacts) -> None:
+    """Writes facts to a file, over what it holds of the same sources; of others, it keeps what is there.
+
+    Raises FactsError.
+    """
+    import json
+
+    from ..fixes.write import write_whole
+
+    known: DataFacts = read_facts(path) if os.path.exists(path) else {}
+    text = json.dumps({source: _plain(one) for source, one in sorted({**known, **facts}.items())}, indent=1)
+    try:
+        write_whole(path, text.encode() + b"\n")
+    except OSError as error:
+        raise FactsError(f"{path}: {error.strerror or error}") from None
+
+
+def source_param(message: Message) -> tuple[str, Message] | None:
+    """The field that names a data layer's source, and its message; None where no source is written."""
+    own = _OWN_FIELD.get(message.get("type", ""))
+    for name in (own,) if own else SOURCE_FIELDS:
+        if name in message.entries:
+            param: Message = message[name]
+            if isinstance(param.get("source"), str):
+                return name, param
+    return None
+
+
+def source_of(layer: Layer) -> str | None:
+    """The source that a data layer names, as it is written; None for a layer without."""
+    found = source_param(layer.message) if not layer.bottoms else None
+    return found[1]["source"] if found else None
+
+
+def tops_facts(layer: Layer, facts: DataFacts) -> list[BlobFacts | None]:
+    """What is known of each top of a data layer, before transform_param; None for a top of which nothing is."""
+    known = facts.get(source_of(layer) or "")
+    if known is None:
+        return [None] * len(layer.tops)
+    if known.kind == "hdf5":
+        return [known.data.get(top.name) for top in layer.tops]
+    labels = known.labels and BlobFacts((), known.labels[0], known.labels[1])
+    tops: list[BlobFacts | None] = [known.data.get(_DATA), labels]
+    return [*tops, *[None] * len(layer.tops)][: len(layer.tops)]
+
+
+def input_shapes(layer: Layer, facts: DataFacts) -> list[tuple[int, ...] | None]:
+    """The shape of each top of a data layer as `net.build` takes it: 0 for what is not known.
+
+    The batch stands in the layer, of which only HDF5Data does not tell it by itself.
+    """
+    name, param = source_param(layer.message) or ("", None)
+    batch = (param.get("batch_size", 0) or 0) if param is not None and name == _HDF5 else 0
+    return [
+        (batch, *known.shape) if known is not None and known.shape is not None else None
+        for known in tops_facts(layer, facts)
+    ]
+
+
+# -- the layout ------------------------------------------------------------------------------------------------
+
+
+class _Wrong(Exception):
+    pass
+
+
+def _source(value: Any) -> SourceFacts:
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        raise _Wrong("the facts of a source are an object with a 'kind'")
+    items = value.get("items")
+    if items is not None and (type(items) is not int or items < 0):
+        raise _Wrong(f"'items' is a number of items, not {items!r}")
+    labels = value.get("labels")
+    if labels is not None and not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_number, labels))):
+        raise _Wrong(f"'labels' are the least and the greatest, not {labels!r}")
+    looked_at = value.get("looked_at", 0)
+    if type(looked_at) is not int or looked_at < 0:
+        raise _Wrong(f"'looked_at' is a number of items, not {looked_at!r}")
+    _check_counts(value.get("label_counts", {}))
+    data = {}
+    if value["kind"] == "hdf5":
+        data = {name: _blob(one) for name, one in value.items() if isinstance(one, dict) and "shape" in one}
+    elif "shape" in value or "mean" in value:
+        data = {_DATA: _blob(value)}
+    used = {"kind", "items", "labels", *data, *(("shape", *_NUMBERS) if _DATA in data else ())}
+    more = {name: one for name, one in value.items() if name not in used}
+    return SourceFacts(value["kind"], items, data, (labels[0], labels[1]) if labels else None, more)
+
+
+def _check_counts(counts: Any) -> None:
+    if not isinstance(counts, dict) or not all(type(number) is int for number in counts.values()):
+        raise _Wrong(f"'label_counts' has a number of items for each label, not {counts!r}")
+    for label in counts:
+        try:
+            float(label)
+        except ValueError:
+            raise _Wrong(f"'label_counts' goes by labels, which are numbers, not {label!r}") from None
+
+
+def _blob(value: dict[str, Any]) -> BlobFacts:
+    shape = value.get("shape")
+    if shape is not None and not (isinstance(shape, list) and all(type(dim) is int and dim >= 0 for dim in shape)):
+        raise _Wrong(f"'shape' is a list of dimensions, not {shape!r}")
+    numbers = {}
+    for key, name in _NUMBERS.items():
+        number = value.get(key)
+        if number is not None and not _is_number(number):
+            raise _Wrong(f"'{key}' is a number, not {number!r}")
+        numbers[name] = None if number is None else float(number)
+    return BlobFacts(tuple(shape) if shape is not None else None, **numbers)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _plain(facts: SourceFacts) -> dict[str, Any]:
+    plain: dict[str, Any] = {"kind": facts.kind, "items": facts.items}
+    if facts.kind == "hdf5":
+        plain.update({name: _plain_blob(blob) for name, blob in facts.data.items()})
+    elif _DATA in facts.data:
+        plain.update(_plain_blob(facts.data[_DATA]))
+    if facts.labels is not None:
+        plain["labels"] = list(facts.labels)
+    plain.update(facts.more)
+    return {key: value for key, value in plain.items() if value is not None}
+
+
+def _plain_blob(blob: BlobFacts) -> dict[str, Any]:
+    plain: dict[str, Any] = {"shape": list(blob.shape) if blob.shape is not None else None}
+    for key, name in _NUMBERS.items():
+        number = getattr(blob, name)
+        plain[key] = None if number is None else float(f"{number:.6g}")
+    return {key: value for key, value in plain.items() if value is not None}

@@ -1,0 +1,245 @@
+"""What the rules look at: solvers, nets in a phase, and jobs - a solver with the nets that it would build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from ..proto.binder import Message
+from ..proto.named_tuple import NamedTuple
+from ..proto.upgrade import Upgraded, upgrade, upgrade_solver
+from ..source.files import NetReference, SourceFile, Unreadable, net_references
+from .build import Net, build
+from .deploy import deploy_beside
+from .phases import TEST, NetState, file_state, phases_of, solver_state
+
+if TYPE_CHECKING:
+    from ..layers.custom import Description
+    from ..layers.record import LayerType
+    from ..stability.advice.stability import Stability
+    from .data_facts import DataFacts
+
+
+class NetInPhase(NamedTuple):
+    """A net as Caffe would build it, and the file it stands in: a solver's own file for an inline net.
+
+    `jobs` are those of this run that train it.
+    """
+
+    file: SourceFile
+    net: Net
+    caffe_version: str | None
+    jobs: list[Job]
+
+    @property
+    def phase(self) -> str:
+        """`TRAIN` or `TEST`."""
+        return self.net.phase
+
+    @property
+    def weights_loaded(self) -> bool:
+        """Whether a solver loads trained weights into it (`weights`)."""
+        return any(job.solver.message["weights"] for job in self.jobs)
+
+    @property
+    def stability(self) -> Stability | None:
+        """What is computed of a training of it; None where no solver is known, or the files do not tell enough."""
+        return next((job.stability for job in self.jobs if job.stability is not None), None)
+
+
+class SolverFile:
+    """A solver: its file, its message in today's form, and the Caffe version it is checked for (None: not told)."""
+
+    def __init__(self, file: SourceFile, caffe_version: str | None = None) -> None:
+        self.file = file
+        self.caffe_version = caffe_version
+
+    @cached_property
+    def lifted(self) -> Upgraded:
+        """The message in today's form, and what the upgrade had to say."""
+        return upgrade_solver(self.file.message)
+
+    @property
+    def message(self) -> Message:
+        """The solver's message in today's form."""
+        return self.lifted.message
+
+
+class Job:
+    """A solver with the nets that it would build: one for training, any number for testing.
+
+    `references` say how its paths were understood; `files` are the nets' files. `train` is None where the net is
+    not found, or where the solver names several and Caffe would stop. `deploy` is the net beside it that is
+    made to be used with its weights, of which the solver knows nothing; `deploy_is_named` if the user named it.
+    """
+
+    def __init__(self, solver: SolverFile) -> None:
+        self.solver = solver
+        self.references: list[NetReference] = []
+        self.files: list[SourceFile] = []
+        self.train: NetInPhase | None = None
+        self.tests: list[NetInPhase] = []
+        self.deploy: NetInPhase | None = None
+        self.deploy_is_named = False
+
+    @property
+    def nets(self) -> list[NetInPhase]:
+        """All nets, the training net first."""
+        return ([self.train] if self.train else []) + self.tests
+
+    @cached_property
+    def stability(self) -> Stability | None:
+        """What is computed of its training's course; None where the files do not tell enough."""
+        if self.train is None:
+            return None
+        from ..stability.advice.stability import stability_of  # a fifth of all that a check loads
+
+        return stability_of(self)
+
+
+class _NetSource(NamedTuple):
+    """A net before it is built: the file it stands in, and its message."""
+
+    file: SourceFile
+    message: Message
+    inline: bool
+
+
+class Nets:
+    """The nets of a run of checks, each built once for each state, however many solvers use it.
+
+    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `facts` what
+    is known of the data, `deploy` the path of the deploy net. `level` and `stages` are those of `caffe train`'s command line.
+    """
+
+    def __init__(
+        self,
+        open_file: Callable[[str], SourceFile],
+        caffe_version: str | None,
+        given: Container[str] = (),
+        *,
+        input_shapes: Mapping[str, tuple[int, ...]] | None = None,
+        deploy: str | None = None,
+        layers: Collection[Description] = (),
+        facts: DataFacts | None = None,
+        level: int = 0,
+        stages: tuple[str, ...] = (),
+    ) -> None:
+        self._open = open_file
+        self._given = given
+        self._caffe_version = caffe_version
+        self._deploy_path = deploy
+        self._input_shapes = input_shapes
+        self._described = _described(layers)
+        self._facts = facts
+        self._level = level
+        self._stages = stages
+        self._lifted: dict[int, Upgraded] = {}
+        self._built: dict[tuple[int, NetState], NetInPhase] = {}
+
+    def job(self, solver: SolverFile, root: str | None) -> Job:
+        """The job of a solver, with the nets built as that solver would (Solver::InitTrainNet, InitTestNets).
+
+        `root` bounds the search for nets whose path is not found as written.
+        """
+        job = Job(solver)
+        message = solver.message
+        job.references = net_references(message, solver.file.path, root, self._given)
+        named: dict[str, list[_NetSource | None]] = {"net": [], "train_net": [], "test_net": []}
+        for reference in job.references:
+            file = self._net_file(reference)
+            if file is not None and file not in job.files:
+                job.files.append(file)
+            named[reference.field].append(
+                _NetSource(file, file.message, inline=False) if file is not None else None
+            )
+        inline: dict[str, list[_NetSource | None]] = {
+            name: [_NetSource(solver.file, entry[0], inline=True) for entry in message.entries.get(name, ())]
+            for name in ("net_param", "train_net_param", "test_net_param")
+        }
+        shared = [*inline["net_param"], *named["net"]]
+        training = [*shared, *inline["train_net_param"], *named["train_net"]]
+        if len(training) == 1 and training[0] is not None:
+            job.train = self._net(
+                training[0], partial(solver_state, message, level=self._level, stages=self._stages)
+            )
+            job.train.jobs.append(job)
+            if not training[0].inline:
+                job.deploy = self._deploy(training[0].file)
+                job.deploy_is_named = self._deploy_path is not None
+        testing = [*inline["test_net_param"], *named["test_net"]]
+        generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
+        for index, source in enumerate(testing + shared[:1] * generic):
+            if source is not None:
+                job.tests.append(
+                    self._net(
+                        source,
+                        partial(solver_state, message, test=index, level=self._level, stages=self._stages),
+                    )
+                )
+        return job
+
+    def alone(self, file: SourceFile, phases: Iterable[str] = ()) -> list[NetInPhase]:
+        """A net that no solver is known for, in some phases: if none are given, those that its file is made for."""
+        source = _NetSource(file, file.message, inline=False)
+        phases = phases or phases_of(self._lift(source).message)
+        return [
+            self._net(source, partial(file_state, phase=phase, level=self._level, stages=self._stages))
+            for phase in phases
+        ]
+
+    def _deploy(self, train: SourceFile) -> NetInPhase | None:
+        """The deploy net that was named, or else the one beside a training net, if there is one."""
+        path = self._deploy_path or deploy_beside(train.path, self._given)
+        if path is None:
+            return None
+        try:
+            file = self._open(path)
+        except Unreadable:
+            return None
+        if file.kind != "net":
+            return None
+        return self._net(_NetSource(file, file.message, inline=False), partial(file_state, phase=TEST))
+
+    def _net_file(self, reference: NetReference) -> SourceFile | None:
+        if reference.path is None:
+            return None
+        try:
+            file = self._open(reference.path)
+        except Unreadable:
+            return None
+        return file if file.kind == "net" else None
+
+    def _lift(self, source: _NetSource) -> Upgraded:
+        key = id(source.message)
+        if key not in self._lifted:
+            # Caffe reads an inline net as it stands, without the upgrade (solver.cpp, InitTrainNet).
+            self._lifted[key] = (
+                Upgraded(source.message) if source.inline else upgrade(source.message, source.file.schema)
+            )
+        return self._lifted[key]
+
+    def _net(self, source: _NetSource, state_of: Callable[[Message], NetState]) -> NetInPhase:
+        lifted = self._lift(source)
+        state = state_of(lifted.message)
+        key = (id(source.message), state)
+        if key not in self._built:
+            net = build(
+                lifted,
+                state,
+                dialect=source.file.bound.dialect,
+                input_shapes=self._input_shapes,
+                described=self._described,
+                facts=self._facts,
+            )
+            self._built[key] = NetInPhase(source.file, net, self._caffe_version, [])
+        return self._built[key]
+
+
+def _described(layers: Collection[Description]) -> dict[str, LayerType]:
+    if not layers:
+        return {}  # as in most runs, which then need not load what reads descriptions
+    from ..layers.custom import described_types
+
+    return described_types(layers)

@@ -1,0 +1,176 @@
+"""Which layers a net keeps in a phase, at a level, with stages; and in which of these a file is to be used.
+
+Source: net.cpp, Net::FilterNet and Net::StateMeetsRule; solver.cpp, InitTrainNet and InitTestNets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..proto.binder import Entry, Message
+from ..proto.named_tuple import NamedTuple
+
+TRAIN = "TRAIN"
+TEST = "TEST"
+
+
+class NetState(NamedTuple):
+    """The phase, level and stages that a net is built for (NetState of caffe.proto)."""
+
+    phase: str = TEST
+    level: int = 0
+    stages: tuple[str, ...] = ()
+
+    def merged(self, written: Message) -> NetState:
+        """This state with what a NetState message says: it wins, and stages are appended (MergeFrom)."""
+        return NetState(
+            written.get("phase", self.phase),
+            written.get("level", self.level),
+            self.stages + tuple(written["stage"]),
+        )
+
+
+def file_state(net: Message, phase: str, level: int = 0, stages: tuple[str, ...] = ()) -> NetState:
+    """The state when a net's file is loaded for a phase, as pycaffe and the tools do.
+
+    Phase and level win over the file's own state, the stages are appended to it.
+    """
+    return NetState(phase, level, tuple(net["state"]["stage"]) + stages)
+
+
+def solver_state(
+    solver: Message, net: Message, test: int | None = None, level: int = 0, stages: tuple[str, ...] = ()
+) -> NetState:
+    """The state of a solver's training net, or of its test net of index `test`, under `caffe train`.
+
+    A `state` in the net's file wins over the phase, the solver's `train_state` or `test_state` over both;
+    `caffe train` overwrites the level of these with that of its command line, and appends its stages.
+    """
+    if test is None:
+        state = NetState(TRAIN).merged(net["state"]).merged(solver["train_state"])
+    else:
+        state = NetState(TEST).merged(net["state"])
+        written = solver["test_state"]
+        if test >= len(written):
+            return state
+        state = state.merged(written[test])
+    return NetState(state.phase, level, state.stages + stages)
+
+
+def kept_layers(net: Message, state: NetState) -> Iterator[tuple[Entry, bool]]:
+    """Each `layer` entry of an upgraded net, and whether it is kept in that state (Net::FilterNet).
+
+    A layer with both include and exclude, which Caffe refuses, is kept if both would keep it.
+    """
+    for entry in net.entries.get("layer", ()):
+        entries = entry[0].entries
+        keep = True
+        if "include" in entries:
+            keep = any(rule_is_met(rule, state) for rule, _, _ in entries["include"])
+        if "exclude" in entries and keep:
+            keep = not any(rule_is_met(rule, state) for rule, _, _ in entries["exclude"])
+        yield entry, keep
+
+
+def rule_is_met(rule: Message, state: NetState) -> bool:
+    """Whether an include or exclude rule is met: all that it says must hold (Net::StateMeetsRule)."""
+    entries = rule.entries
+    if not entries:
+        return True
+    if "phase" in entries and entries["phase"][0][0] != state.phase:
+        return False
+    if "min_level" in entries and state.level < entries["min_level"][0][0]:
+        return False
+    if "max_level" in entries and state.level > entries["max_level"][0][0]:
+        return False
+    return all(stage in state.stages for stage in rule["stage"]) and not any(
+        stage in state.stages for stage in rule["not_stage"]
+    )
+
+
+def states_of(net: Message) -> tuple[NetState, ...]:
+    """The states that an upgraded net's file is made for, when no solver says it.
+
+    Public nets come as one file for both phases, as a pair of files for one phase each, and as deploy
+    files. A file is made for the phases and stages in which it hangs together: every bottom is made
+    before, no top twice. If both phases are as good, they are both meant when rules tell them apart; else
+    TRAIN where there is a loss to learn from, TEST where there is none. Both are meant as well where each has
+    data of its own, whatever else is missing in one of them.
+    """
+    written = net["state"]
+    phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
+    rules = _rules(net)
+    if not rules:
+        phase = phases[0] if len(phases) == 1 else TRAIN if _learns(net) else TEST
+        return (file_state(net, phase),)
+    named = {stage for rule in rules for name in ("stage", "not_stage") for stage in rule[name]}
+    choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named))]
+    faults = {
+        (phase, stages): _faults(net, file_state(net, phase, stages=stages))
+        for phase in phases
+        for stages in choices
+    }
+    if len(phases) == 2 and all(_has_own_data(net, phase) for phase in phases):
+        least = {phase: min(faults[phase, stages] for stages in choices) for phase in phases}
+    else:
+        least = dict.fromkeys(phases, min(faults.values()))
+    best = [(phase, stages) for (phase, stages), number in faults.items() if number == least[phase]]
+    if any(not stages for _, stages in best):
+        best = [(phase, stages) for phase, stages in best if not stages]
+    if len({phase for phase, _ in best}) == 2 and not any("phase" in rule.entries for rule in rules):
+        meant = TRAIN if _learns(net) else TEST
+        best = [(phase, stages) for phase, stages in best if phase == meant]
+    return tuple(file_state(net, phase, stages=stages) for phase, stages in best)
+
+
+def phases_of(net: Message) -> tuple[str, ...]:
+    """The phases of `states_of`."""
+    return tuple(dict.fromkeys(state.phase for state in states_of(net)))
+
+
+def _rules(net: Message) -> list[Message]:
+    return [
+        rule
+        for layer, _, _ in net.entries.get("layer", ())
+        for name in ("include", "exclude")
+        if name in layer.entries
+        for rule, _, _ in layer.entries[name]
+    ]
+
+
+def _learns(net: Message) -> bool:
+    """Whether a layer is a loss, by its type, the class of a Python layer, or a loss_weight."""
+    for layer, _, _ in net.entries.get("layer", ()):
+        type_name = layer["python_param"]["layer"] if layer["type"] == "Python" else layer["type"]
+        if "Loss" in type_name or any(weight for weight in layer["loss_weight"]):
+            return True
+    return False
+
+
+def _has_own_data(net: Message, phase: str) -> bool:
+    """Whether a layer without bottoms is there in that phase alone."""
+    return any(
+        "bottom" not in layer.entries and [rule["phase"] for rule in layer["include"] if "phase" in rule] == [phase]
+        for layer, _, _ in net.entries.get("layer", ())
+    )
+
+
+def _faults(net: Message, state: NetState) -> int:
+    """How many bottoms no earlier layer makes and tops are made twice; an empty net is all faults."""
+    made: set[str] = set()
+    number = layers = 0
+    for (layer, _, _), keep in kept_layers(net, state):
+        if not keep:
+            continue
+        layers += 1
+        entries = layer.entries
+        bottoms = [name for name, _, _ in entries.get("bottom", ())]
+        for name in bottoms:
+            if name not in made:
+                number += 1
+        for i, (name, _, _) in enumerate(entries.get("top", ())):
+            if name not in made:
+                made.add(name)
+            elif i >= len(bottoms) or bottoms[i] != name:
+                number += 1
+    return number if layers else len(net.entries.get("layer", ())) + 1

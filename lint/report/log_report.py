@@ -1,0 +1,183 @@
+"""The diagnosis of a training log, for people and as JSON.
+
+JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iterations", "passes", "tests"}],
+"causes":
+[{"code", "name", "severity", "confidence", "cause", "message", "reason", "run", "layer", "blob", "iteration",
+"log_line", "first_not_finite": null or {"layer", "blob", "iteration", "log_line", "value"}, "evidence":
+[{"log_line",
+"text"}], "places": [{"path", "line", "column", "message"}]}], "fixes": [titles], "next": what to run, or ""}.
+The likeliest cause stands first.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from ..proto.named_tuple import NamedTuple
+from ..rule.finding import Finding, Place
+from ..training_log.causes import Diagnosed
+from ..training_log.evidence import Evidence
+from ..training_log.runs import Run
+from . import Summary
+from . import render as render_findings
+from .colours import paint
+
+VERSION = 1
+WIDTH = 110
+
+
+class Report(NamedTuple):
+    """What there is to report on a log."""
+
+    path: str
+    runs: list[Run]
+    found: list[Diagnosed]
+    places: dict[int, tuple[Place, ...]]  # of each cause, by its position
+    fixes: list[str]
+    fixed: bool
+    next_step: str
+    files: Summary
+
+
+def render(format: str, report: Report, *, colour: bool = False) -> str:
+    """The report in one of `report.FORMATS`: `json` and `full` of its own kind, the others as findings."""
+    if format == "json":
+        return _json(report)
+    if format == "full":
+        return _text(report, colour)
+    return render_findings(format, _findings(report), report.files, colour=colour)
+
+
+def _findings(report: Report) -> list[Finding]:
+    """The causes as findings: in the prototxt where a place there is known, else in the log, with the evidence."""
+    findings = []
+    for position, each in enumerate(report.found):
+        cause = each.cause
+        places = report.places.get(position, ())
+        evidence = [
+            Place(report.path, shown.line, 1, shown.line, 1, _plain(shown.text)) for shown in cause.evidence
+        ]
+        place, *others = places or (Place(report.path, cause.line or 1, 1, cause.line or 1, 1),)
+        findings.append(
+            Finding(
+                place._replace(message=""),
+                each.code,
+                each.name,
+                each.severity,
+                cause.message,
+                cause.reason,
+                report.files.line_text(place),
+                (*others, *evidence),
+                None,
+            )
+        )
+    return findings
+
+
+def _text(report: Report, colour: bool) -> str:
+    blocks = []
+    for position, each in enumerate(report.found):
+        cause = each.cause
+        head = paint(f"{each.severity}[{each.code}]", each.severity, colour)
+        lines = [f"{head} {paint(cause.cause, 'path', colour)}: {cause.message}"]
+        where = f"{report.path}:{cause.line}" if cause.line else report.path
+        run = f", run {each.run}" if len(report.runs) > 1 else ""
+        iteration = f", iteration {cause.iteration}" if cause.iteration is not None else ""
+        lines.append(f"  {paint('-->', 'frame', colour)} {where}{run}{iteration}")
+        width = len(str(max((shown.line for shown in cause.evidence), default=0)))
+        lines += [
+            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {_plain(shown.text)}" for shown in cause.evidence
+        ]
+        for place in report.places.get(position, ()):
+            lines.append(f"  {paint('=', 'frame', colour)} {place.path}:{place.line}:{place.column}: {place.message}")
+        why = textwrap.wrap(f"why: {cause.reason}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+        lines += [f"  {paint('=', 'frame', colour) if not number else ' '} {line}" for number, line in enumerate(why)]
+        blocks.append("\n".join(lines))
+    for title in report.fixes:
+        how = "fixed" if report.fixed else "fix (--fix)"
+        blocks.append(paint(f"{how}: {title}", "fix", colour))
+    if report.next_step:
+        blocks.append(f"next: {report.next_step}")
+    blocks.append(_summary(report))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _summary(report: Report) -> str:
+    iterations = sum(run.steps.count for run in report.runs)
+    passes = sum(run.passes.count for run in report.runs)
+    read = (
+        f"{len(report.runs)} run{'s' * (len(report.runs) != 1)}, {iterations} displayed iterations, "
+        f"{passes} passes with debug_info"
+    )
+    if not report.found:
+        return f"Nothing wrong in this log: {read}."
+    count = len(report.found)
+    return f"{count} cause{'s' * (count != 1)} found, the likeliest first ({read})."
+
+
+def _json(report: Report) -> str:
+    by_number = {run.number: Evidence(run) for run in report.runs}
+    return (
+        json.dumps(
+            {
+                "version": VERSION,
+                "log": report.path,
+                "runs": [
+                    {
+                        "run": run.number,
+                        "log_line": run.first_line,
+                        "iterations": run.steps.count,
+                        "passes": run.passes.count,
+                        "tests": run.tests.count,
+                    }
+                    for run in report.runs
+                ],
+                "causes": [
+                    _cause(each, report.places.get(number, ()), by_number[each.run])
+                    for number, each in enumerate(report.found)
+                ],
+                "fixes": report.fixes,
+                "next": report.next_step,
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def _cause(each: Diagnosed, places: tuple[Place, ...], log: Evidence) -> dict[str, Any]:
+    cause = each.cause
+    bad = log.first_bad
+    return {
+        "code": each.code,
+        "name": each.name,
+        "severity": each.severity,
+        "confidence": round(cause.confidence, 2),
+        "cause": cause.cause,
+        "message": cause.message,
+        "reason": cause.reason,
+        "run": each.run,
+        "layer": cause.layer,
+        "blob": cause.blob,
+        "iteration": cause.iteration,
+        "log_line": cause.line,
+        "first_not_finite": bad
+        and {
+            "layer": bad.key.layer,
+            "blob": bad.key.blob,
+            "iteration": log.bad_pass.iteration if log.bad_pass else None,
+            "log_line": bad.line,
+            "value": str(bad.value),
+        },
+        "evidence": [{"log_line": shown.line, "text": shown.text} for shown in cause.evidence],
+        "places": [
+            {"path": place.path, "line": place.line, "column": place.column, "message": place.message}
+            for place in places
+        ],
+    }

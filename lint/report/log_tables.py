@@ -1,0 +1,177 @@
+"""A log as tables: its iterations, and its values of debug_info; CSV, JSON, or Parquet.
+
+Every iteration and value goes out as it is read, so a long log needs no more memory than a short one.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ..proto.named_tuple import NamedTuple
+from ..training_log.log_reader import LogReader, blocks
+from ..training_log.runs import Pass, Run, Step
+
+ITERATIONS = (
+    "run",
+    "iteration",
+    "log_line",
+    "loss",
+    "lr",
+    "l1_data",
+    "l1_diff",
+    "l2_data",
+    "l2_diff",
+    "clip_norm",
+    "clip_bound",
+    "outputs",
+)
+DEBUG = ("run", "iteration", "log_line", "direction", "layer", "role", "blob", "what", "mean_abs")
+ROWS = 50_000  # of a group in a Parquet file
+
+
+class Missing(Exception):
+    """A library is not installed; says how to get it."""
+
+
+class Table(NamedTuple):
+    """Somewhere rows go: a writer for one, and what ends it."""
+
+    write: Callable[[tuple[Any, ...]], None]
+    close: Callable[[], None]
+
+
+class Exporter:
+    """Writes each step and value that a log's reader sees into two tables."""
+
+    def __init__(self, iterations: Table, debug: Table) -> None:
+        self._iterations = iterations
+        self._debug = debug
+        self._numbers: dict[int, int] = {}
+
+    def step(self, run: Run, step: Step) -> None:
+        """A row for an iteration."""
+        norms = step.norms or (None, None, None, None)
+        clipping = step.clipping or (None, None)
+        outputs = json.dumps([_output(out) for out in step.outputs])
+        self._iterations.write(
+            (self._number(run), step.iteration, step.line, step.loss, step.rate, *norms, *clipping, outputs)
+        )
+
+    def passed(self, run: Run, passed: Pass) -> None:
+        """Rows for the values of a pass."""
+        number = self._number(run)
+        for value in passed:
+            self._debug.write((number, passed.iteration, value.line, *value.key, value.value))
+
+    def _number(self, run: Run) -> int:
+        return self._numbers.setdefault(id(run), len(self._numbers) + 1)
+
+    def close(self) -> None:
+        """Ends both tables."""
+        self._iterations.close()
+        self._debug.close()
+
+
+def _output(out: Any) -> dict[str, Any]:
+    return {
+        "name": out.name,
+        "value": out.value if math.isfinite(out.value) else str(out.value),
+        "loss_weight": out.weight,
+    }
+
+
+def export(path: str, target: str, form: str) -> list[str]:
+    """Writes a log's tables to `target` and, for debug_info, beside it; gives the paths. Raises OSError,
+    Missing, Unreadable.
+    """
+    stem, suffix = os.path.splitext(target)
+    beside = f"{stem}.debug{suffix}"
+    exporter = Exporter(_TABLES[form](target, ITERATIONS), _TABLES[form](beside, DEBUG))
+    reader = LogReader(exporter)
+    try:
+        for block in blocks(path):
+            reader.feed(block)
+        reader.finish()
+    finally:
+        exporter.close()
+    return [target, beside]
+
+
+def _csv(path: str, names: tuple[str, ...]) -> Table:
+    file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115  (closed by the table)
+    writer = csv.writer(file)
+    writer.writerow(names)
+    return Table(writer.writerow, file.close)
+
+
+def _json(path: str, names: tuple[str, ...]) -> Table:
+    """An array of objects; what is not finite stands as a string, as JSON has no number for it."""
+    file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+    file.write("[")
+    state = {"first": True}
+
+    def write(row: tuple[Any, ...]) -> None:
+        values = (str(value) if isinstance(value, float) and not math.isfinite(value) else value for value in row)
+        entry = dict(zip(names, values, strict=True))
+        if "outputs" in entry:
+            entry["outputs"] = json.loads(entry["outputs"])
+        file.write(("\n" if state["first"] else ",\n") + json.dumps(entry))
+        state["first"] = False
+
+    def close() -> None:
+        file.write("\n]\n")
+        file.close()
+
+    return Table(write, close)
+
+
+def _parquet(path: str, names: tuple[str, ...]) -> Table:
+    try:
+        import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import pyarrow.parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError:
+        raise Missing("--parquet needs pyarrow: pip install 'caffe-lint[parquet]'") from None
+    integers = {"run", "iteration", "log_line"}
+    texts = {"outputs", "direction", "layer", "role", "blob", "what"}
+    schema = pyarrow.schema(
+        [
+            (
+                name,
+                pyarrow.int64() if name in integers else pyarrow.string() if name in texts else pyarrow.float64(),
+            )
+            for name in names
+        ]
+    )
+    writer = pyarrow.parquet.ParquetWriter(path, schema)
+    rows: list[tuple[Any, ...]] = []
+
+    def flush() -> None:
+        if rows:
+            columns = [
+                pyarrow.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+            ]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+            rows.clear()
+
+    def write(row: tuple[Any, ...]) -> None:
+        rows.append(row)
+        if len(rows) >= ROWS:
+            flush()
+
+    def close() -> None:
+        flush()
+        writer.close()
+
+    return Table(write, close)
+
+
+_TABLES: dict[str, Callable[[str, tuple[str, ...]], Table]] = {
+    "csv": _csv,
+    "json": _json,
+    "parquet": _parquet,
+}

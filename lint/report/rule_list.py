@@ -1,0 +1,48 @@
+"""The rules themselves: as a list, and as a table for the documentation."""
+
+from __future__ import annotations
+
+import json
+
+from ..rule.registry import FAMILIES, Rule, all_rules
+
+
+def render(format: str) -> str:
+    """All rules: `text` for a terminal, `json`, or `markdown` for the table in the README."""
+    known = list(all_rules().values())
+    if format == "json":
+        return json.dumps([_as_dict(rule) for rule in known], indent=2) + "\n"
+    if format == "markdown":
+        rows = [
+            f"| {rule.code} | {rule.name} | {rule.severity} | {fixes_of(rule)} | {rule.summary} |"
+            for rule in known
+        ]
+        return (
+            "\n".join(["| code | name | severity | fix | what it finds |", "|---|---|---|---|---|", *rows])
+            + "\n"
+        )
+    lines = []
+    for letter, meaning in FAMILIES.items():
+        family = [rule for rule in known if rule.code[0] == letter]
+        if family:
+            lines.append(f"{letter}  {meaning}")
+            lines += [f"  {rule.code}  {rule.severity:8} {rule.name:28} {rule.summary}" for rule in family]
+    return "\n".join(lines) + "\n"
+
+
+def fixes_of(rule: Rule) -> str:
+    """The kinds of fixes of a rule, for people; `by name`: for who selects it by its code or name."""
+    return (rule.fixes or "none") + (" (by name)" if rule.by_name else "")
+
+
+def _as_dict(rule: Rule) -> dict[str, object]:
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "severity": rule.severity,
+        "fix": rule.fixes,
+        "fix_by_name": rule.by_name,
+        "default": rule.default,
+        "summary": rule.summary,
+        "options": {name: option.default for name, option in rule.options.items()},
+    }

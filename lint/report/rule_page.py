@@ -1,0 +1,178 @@
+"""The page of a rule, for a terminal, as Markdown or as JSON: its sections, and what our commands print for its example."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from ..cli.check import Trouble
+from ..cli.page_examples import run_example
+from ..rule.page_form import BAD, GOOD, OPTIONS
+from ..rule.pages import USUAL_NET_NAME, Page, Part, parts_of, read_page
+from ..rule.registry import FAMILIES, Option, Rule
+from .colours import paint
+
+FORMATS = ("text", "markdown", "json")
+PRINTED = "What it prints"
+
+_INDENT = "  "
+
+
+def render(format: str, rules: list[Rule], *, colour: bool = False, width: int = 100) -> str:
+    """Pages in one of FORMATS."""
+    if format == "json":
+        return json.dumps([as_dict(rule) for rule in rules], indent=2, ensure_ascii=False) + "\n"
+    if format == "markdown":
+        return "\n".join(markdown(rule) for rule in rules)
+    return "\n\n".join(_text(rule, colour, width) for rule in rules)
+
+
+def sections(rule: Rule, *, colour: bool = False) -> dict[str, list[Part]]:
+    """The sections of a rule's page, with what is printed for the bad example behind it, and a table of its options."""
+    page = read_page(rule.page)
+    found: dict[str, list[Part]] = {}
+    for name in page.sections:
+        found[name] = parts_of(page, name)
+        if name == OPTIONS:
+            rows = [_option(key, option) for key, option in rule.options.items()]
+            table = "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
+            found[name].append(Part(f"{table}\n", is_code=False))
+        if name == BAD:
+            found[PRINTED] = _printed(rule, page, colour)
+    return found
+
+
+def as_dict(rule: Rule) -> dict[str, Any]:
+    """All that is known of a rule."""
+    page = read_page(rule.page)
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "family": FAMILIES[rule.code[0]],
+        "severity": rule.severity,
+        "fix": rule.fixes,
+        "fix_by_name": rule.by_name,
+        "default": rule.default,
+        "summary": rule.summary,
+        "options": {
+            name: {"default": option.default, "meaning": option.meaning} for name, option in rule.options.items()
+        },
+        "sections": {name: _one_text(parts) for name, parts in sections(rule).items()},
+        "bad": page.bad,
+        "good": page.good,
+    }
+
+
+def markdown(rule: Rule) -> str:
+    """A page as Markdown."""
+    lines = [f"# {rule.code} {rule.name}", "", _facts(rule), "", rule.summary]
+    for name, parts in sections(rule).items():
+        lines += ["", f"## {name}", "", _one_text(parts).rstrip("\n")]
+    return "\n".join(lines) + "\n"
+
+
+def _one_text(parts: list[Part]) -> str:
+    """Parts as Markdown."""
+    texts = []
+    for part in parts:
+        texts += [f"`{part.name}`:\n"] if part.name else []
+        texts.append(fenced(part.text) + "\n" if part.is_code else part.text)
+    return "\n".join(texts)
+
+
+def fenced(code: str, attributes: str = "") -> str:
+    """Code between fences that are longer than any in it, with a sign for characters that nobody would see."""
+    fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`{3,}", code))])
+    shown = "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) == "Cf" else character for character in code
+    )
+    return f"{fence}text{attributes}\n{shown.rstrip()}\n{fence}"
+
+
+def _text(rule: Rule, colour: bool, width: int) -> str:
+    lines = [paint(f"{rule.code} {rule.name}", "path", colour), _facts(rule), ""]
+    lines += textwrap.wrap(rule.summary, width)
+    for name, parts in sections(rule, colour=colour).items():
+        lines += ["", paint(name, "frame", colour)]
+        for part in parts:
+            lines += _code(part, colour and name != PRINTED) if part.is_code else _prose(part.text, width)
+            lines.append("")
+        del lines[-1]
+    return "\n".join(lines) + "\n"
+
+
+def _code(part: Part, colour: bool) -> list[str]:
+    """A block of code under its name, the lines that a repair has changed in another colour."""
+    lines = [f"{_INDENT}{part.name}:"] if part.name else []
+    for number, line in enumerate(fenced(part.text).splitlines()[1:-1], 1):
+        meaning = "added" if number in part.changed else "code"
+        lines.append(_INDENT * 2 + paint(line, meaning, colour) if line else "")
+    return lines
+
+
+def _facts(rule: Rule) -> str:
+    off = "" if rule.default else ", off unless selected"
+    return f"{rule.severity}, {repair(rule)}{off} · {FAMILIES[rule.code[0]]}"
+
+
+def repair(rule: Rule) -> str:
+    """Which fixes a rule has, in words. By a log it is `caffe-lint log` that repairs, by the likeliest cause."""
+    if rule.subject == "log":
+        return "fix by the log" if "`--fix` writes" in read_page(rule.page).sections[GOOD] else "no fix"
+    words = {"": "no fix", "safe": "safe fix", "unsafe": "unsafe fix", "safe, unsafe": "safe and unsafe fixes"}
+    return words[rule.fixes] + (" for who selects it by its code or name" if rule.by_name else "")
+
+
+def _option(name: str, option: Option) -> str:
+    return f"| `{name}` | {type(option.default).__name__} | `{json.dumps(option.default)}` | {option.meaning} |"
+
+
+def _printed(rule: Rule, page: Page, colour: bool) -> list[Part]:
+    in_colour = ("--color=always",) if colour and rule.subject != "inputs" else ()
+    try:
+        ran = run_example(rule, page.bad, *in_colour)
+    except (Trouble, OSError) as error:  # no library for the data, no place for the files
+        return [Part(f"Not shown: {error}.\n", is_code=False)]
+    parts = [Part(f"$ {ran.command}\n{ran.output}", is_code=True)]
+    if USUAL_NET_NAME not in page.bad and any(USUAL_NET_NAME in text for text in page.bad.values()):
+        note = f"`{USUAL_NET_NAME}` is a net of one layer, on which there is nothing to say.\n"
+        parts.append(Part(note, is_code=False))
+    return parts
+
+
+def _prose(text: str, width: int) -> Iterator[str]:
+    """Paragraphs, lists and tables, wrapped."""
+    for number, paragraph in enumerate(text.strip("\n").split("\n\n")):
+        if number:
+            yield ""
+        if paragraph.startswith("|"):
+            yield from _table(paragraph, width)
+            continue
+        for piece in re.split(r"\n(?=- |\d+\. )", paragraph):
+            item = re.match(r"- |\d+\. |", piece)
+            yield from _wrapped(" ".join(piece.split()), width, len(item[0]) if item else 0)
+
+
+def _table(text: str, width: int) -> Iterator[str]:
+    """The rows of a table of Markdown with their columns one below the other, without the line below its head."""
+    rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in text.split("\n")]
+    del rows[1]
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = "".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True))
+        yield from _wrapped(padded.rstrip(), width, sum(widths[:-1]))
+
+
+def _wrapped(text: str, width: int, hang: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT + " " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

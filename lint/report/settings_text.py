@@ -1,0 +1,125 @@
+"""The settings in force for a file, as TOML with where each comes from, and as JSON.
+
+JSON: {"version": 1, "path", "config": path or null, "settings": {key: {"value", "from": [places]}}, "rules": {code:
+{"name", "on", "severity": {"value", "from"}, "options": {name: {"value", "from", "meaning"}}}}}. Keys are those of the
+configuration file; what is not set is null, and its place is "default".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from ..rule.registry import Rule, all_rules
+from ..settings.config_file import KEYS
+from ..settings.in_force import Combined
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = 1
+WIDTH = 110
+DEFAULT = ("default",)
+_SINGLE = [key for key in KEYS.values() if key.kind != "table"]
+
+
+def as_json(path: str, config: str | None, explained: Combined) -> dict[str, Any]:
+    """The settings as plain values."""
+    settings, origins = explained
+    on = settings.codes()
+    shapes = {
+        top: _with_origin(list(shape), origins, f"input_shapes.{top}") for top, shape in settings.input_shapes.items()
+    }
+    layers = {name: _with_origin(True, origins, f"layers.{name}") for name in settings.layers}
+    return {
+        "version": VERSION,
+        "path": path,
+        "config": config,
+        "settings": {
+            **{key.name: _with_origin(_value(settings, key.name), origins, _field(key.name)) for key in _SINGLE},
+            "input-shapes": shapes,
+            "layers": layers,
+        },
+        "rules": {
+            code: {
+                "name": rule.name,
+                "on": code in on,
+                "severity": _with_origin(settings.severities.get(code, rule.severity), origins, f"severities.{code}"),
+                "options": {
+                    name: {
+                        **_with_origin(_plain(value), origins, f"options.{code}.{name}"),
+                        "meaning": rule.options[name].meaning,
+                    }
+                    for name, value in settings.options_of(code).items()
+                },
+            }
+            for code, rule in all_rules().items()
+        },
+    }
+
+
+def as_toml(path: str, config: str | None, explained: Combined) -> str:
+    """The settings as a configuration file that says the same, each with its place behind it."""
+    settings, origins = explained
+    shown = os.path.relpath(config) if config else "no configuration file"
+    blocks = [[(f"# The settings in force for {path} ({shown}).", "")]]
+    blocks.append([_line(key.name, _value(settings, key.name), origins, _field(key.name)) for key in _SINGLE])
+    for rule in all_rules().values():
+        lines = list(_rule(rule, explained))
+        if lines:
+            blocks.append([(f"[rules.{rule.name}]  # {rule.code}", ""), *lines])
+    if settings.input_shapes:
+        shapes = settings.input_shapes.items()
+        lines = [_line(json.dumps(top), list(shape), origins, f"input_shapes.{top}") for top, shape in shapes]
+        blocks.append([("[input-shapes]", ""), *lines])
+    if settings.layers:  # as long as the nets that use them: where they stand will do
+        blocks.append(
+            [(f"# layers.{name} is described", ", ".join(origins[f"layers.{name}"])) for name in settings.layers]
+        )
+    width = min(50, max(len(text) for block in blocks for text, origin in block if origin))
+    text = "\n\n".join("\n".join(_beside(line, width) for line in block) for block in blocks)
+    return f"{text}\n\n{_rules_on(explained)}\n"
+
+
+def _rule(rule: Rule, explained: Combined) -> Iterator[tuple[str, str]]:
+    settings, origins = explained
+    if rule.code in settings.severities:
+        yield _line("severity", settings.severities[rule.code], origins, f"severities.{rule.code}")
+    for name, value in settings.options_of(rule.code).items():
+        yield _line(name, _plain(value), origins, f"options.{rule.code}.{name}")
+
+
+def _rules_on(explained: Combined) -> str:
+    on = explained.settings.codes()
+    text = f"Rules that are on, {len(on)} of {len(all_rules())}: {' '.join(sorted(on))}"
+    return "\n".join(textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# "))
+
+
+def _line(name: str, value: Any, origins: dict[str, tuple[str, ...]], key: str) -> tuple[str, str]:
+    """The text of a setting, as a comment where it is not set, and its place."""
+    if value is None:
+        return f"# {name} is not set", ""
+    return f"{name} = {json.dumps(value, ensure_ascii=False)}", ", ".join(origins.get(key, DEFAULT))
+
+
+def _beside(line: tuple[str, str], width: int) -> str:
+    text, origin = line
+    return f"{text:{width}}  # {origin}" if origin else text
+
+
+def _with_origin(value: Any, origins: dict[str, tuple[str, ...]], key: str) -> dict[str, Any]:
+    return {"value": value, "from": list(origins.get(key, DEFAULT))}
+
+
+def _value(settings: Any, key: str) -> Any:
+    return _plain(getattr(settings, _field(key)))
+
+
+def _field(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,205 @@
+"""Suppressions: comments in a prototxt that say which findings there are known and accepted.
+
+    base_lr: 0.1  # caffe-lint: ignore[G102] the warm-up takes care of it
+    # caffe-lint: ignore[G104, N303]
+    layer { … }
+    # caffe-lint: file-ignore[P]
+
+At the end of a line one holds for what stands on that line, and for the field that ends there; on a line of its own,
+for the next field with all that is inside it; as `file-ignore`, anywhere, for the whole file. In brackets stand codes,
+beginnings of codes or names of rules. One without brackets means nothing: it would hide whatever comes up later.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from ..proto.binder import nearest_name
+from ..proto.named_tuple import NamedTuple
+from ..proto.tree import Block, Field, Tree, fields_at, inner_block
+from .registry import all_rules, matching
+
+WORDS = ("ignore", "file-ignore")
+# What this rule finds are suppressions: only its own name hides it, since `ignore[ALL]` would hide that it is unused.
+UNUSED = "P901"
+MAX_HINTS = 100  # of unknown names in a file; nobody reads on
+
+_hash_or_quote = re.compile(rb"[#\"']").search
+_string = re.compile(rb"\"(?:[^\"\\\n]|\\[^\n])*\"|'(?:[^'\\\n]|\\[^\n])*'").match
+_hash = re.compile(rb"[ \t]#").search
+_beginnings = re.compile(rb"(?<!#)#+[ \t]*caffe-lint:").finditer
+_directive = re.compile(rb"[ \t]*([A-Za-z_-]*)[ \t]*(?:(\[)([^\]\n]*)(\])?)?").match
+_items = re.compile(rb"[^,\s][^,]*").finditer
+
+
+class Selector(NamedTuple):
+    """A code, beginning of codes or name in a suppression, where it stands, and the codes that it means."""
+
+    text: str
+    start: int
+    end: int
+    codes: frozenset[str]
+
+
+class Suppression(NamedTuple):
+    """A suppression: where it stands, from its `#` on, what it names, and the spans in which it holds.
+
+    `scope` is `line`, `field` or `file`; `opens` and `closes` are the ends of the text in its brackets.
+    """
+
+    scope: str
+    start: int
+    end: int
+    opens: int
+    closes: int
+    selectors: tuple[Selector, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+class Mistake(NamedTuple):
+    """A suppression, or a name in one, that means nothing: its span, and why."""
+
+    start: int
+    end: int
+    message: str
+
+
+class Suppressions:
+    """All suppressions of a file, and what is wrong with them."""
+
+    def __init__(self, tree: Tree, found: list[Suppression], mistakes: list[Mistake]) -> None:
+        self.all = tuple(found)
+        self.mistakes = tuple(mistakes)
+        self._tree = tree
+        self._by_span: dict[tuple[int, int], list[Suppression]] = {}
+        for suppression in found:
+            for span in suppression.spans:
+                self._by_span.setdefault(span, []).append(suppression)
+
+    def covering(self, code: str, position: int) -> Iterator[Selector]:
+        """What suppresses a finding of a rule that begins at a position."""
+        for suppression in self.at(position):
+            for selector in suppression.selectors:
+                if code in selector.codes and (code != UNUSED or len(selector.codes) == 1):
+                    yield selector
+
+    def at(self, position: int) -> Iterator[Suppression]:
+        """The suppressions that hold for what begins at a position: for the file, its line, and the fields around it.
+
+        What is said of the end of a field, where something is missing, belongs to it.
+        """
+        tree = self._tree
+        spans = [(0, len(tree.source)), (tree.lines.start(position), tree.lines.end(position))]
+        for place in (position, position - 1):
+            spans += ((field.start, field.end) for field in fields_at(tree.root, place))
+        for span in dict.fromkeys(spans):
+            yield from self._by_span.get(span, ())
+
+
+def read_suppressions(tree: Tree) -> Suppressions:
+    """The suppressions of a file, in the order of their places. In strings there are none."""
+    found: list[Suppression] = []
+    mistakes: list[Mistake] = []
+    source = tree.source
+    position = source.find(b"caffe-lint:")
+    while position >= 0:
+        line_end = tree.lines.end(position)
+        comment = _comment_of_line(source, tree.lines.start(position), line_end)
+        if comment >= 0:
+            begins = list(_beginnings(source, comment, line_end))
+            ends = [*(begin.start() for begin in begins[1:]), line_end]
+            for begin, end in zip(begins, ends, strict=False):  # none begins where it is a word of a sentence
+                suppression = _read(tree, comment, (*begin.span(), end), mistakes)
+                if suppression is not None:
+                    found.append(suppression)
+        position = source.find(b"caffe-lint:", line_end)
+    return Suppressions(tree, found, mistakes)
+
+
+def _comment_of_line(source: bytes, position: int, line_end: int) -> int:
+    """Where the comment of a line begins, -1 without one. One may follow a string that is not closed."""
+    while True:
+        match = _hash_or_quote(source, position, line_end)
+        if match is None:
+            return -1
+        if match[0] == b"#":
+            return match.start()
+        string = _string(source, match.start(), line_end)
+        if string is None:
+            comment = _hash(source, match.start(), line_end)
+            return comment.end() - 1 if comment else -1
+        position = string.end()
+
+
+def _read(tree: Tree, comment: int, words: tuple[int, int, int], mistakes: list[Mistake]) -> Suppression | None:
+    """One suppression of the comment that begins at `comment`; what is wrong with it goes to `mistakes`."""
+    source = tree.source
+    start, behind, end = words
+    end = start + len(source[start:end].rstrip())
+    match = _directive(source, behind, end)
+    assert match is not None  # all of it may be empty
+    word = match[1].decode()
+    if word not in WORDS:
+        near = nearest_name(word.lower(), list(WORDS))
+        said = f"'caffe-lint: {word}' is no suppression" if word else "'caffe-lint:' without a word is no suppression"
+        hint = f"did you mean '{near}'?" if near else "write ignore[CODE] or file-ignore[CODE]"
+        mistakes.append(Mistake(start, end, f"{said}; {hint}"))
+        return None
+    if match[4] is None or not match[3].strip(b", \t"):
+        what = "names no rule" if match[4] else "has no codes in brackets" if match[2] is None else "has no closing ]"
+        mistakes.append(Mistake(start, end, f"this suppression {what}, so it suppresses nothing: {word}[CODE]"))
+        return None
+    selectors = []
+    for item in _items(source, match.start(3), match.end(3)):
+        text = item[0].rstrip()
+        selector = _selector(text.decode("utf-8", "replace"), item.start(), item.start() + len(text))
+        if selector.codes:
+            selectors.append(selector)
+        else:
+            names = [name for code, rule in all_rules().items() for name in (code, rule.name)]
+            near = nearest_name(selector.text, names) if len(mistakes) < MAX_HINTS else None
+            hint = f"; did you mean '{near}'?" if near else ""
+            mistakes.append(Mistake(selector.start, selector.end, f"no rule is called '{selector.text}'{hint}"))
+    scope = "file" if word == "file-ignore" else "field" if tree.lines.begins_at(comment) else "line"
+    return Suppression(scope, start, end, *match.span(3), tuple(selectors), _spans(tree, scope, comment))
+
+
+def _spans(tree: Tree, scope: str, comment: int) -> tuple[tuple[int, int], ...]:
+    """What a suppression in the comment that begins there holds for."""
+    if scope == "file":
+        return ((0, len(tree.source)),)
+    line = tree.lines.start(comment), tree.lines.end(comment)
+    if scope == "field":
+        field = next_field(tree, comment)
+        return (line,) if field is None else (line, (field.start, field.end))
+    spans = [line]
+    fields, index = around(tree.root, comment)
+    while index >= 0 and line[0] < fields[index].end <= comment:
+        if fields[index].start < line[0]:  # it began on a line before
+            spans.append((fields[index].start, fields[index].end))
+        index -= 1
+    return tuple(spans)
+
+
+def _selector(text: str, start: int, end: int) -> Selector:
+    return Selector(text, start, end, frozenset(matching(text)))
+
+
+def next_field(tree: Tree, position: int) -> Field | None:
+    """The field that follows a position in the same message, or the one whose value it lies in; None without any."""
+    fields, index = around(tree.root, position)
+    if index >= 0 and position < fields[index].end:
+        return fields[index]
+    return fields[index + 1] if index + 1 < len(fields) else None
+
+
+def around(block: Block, position: int) -> tuple[list[Field], int]:
+    """The fields of the innermost message that holds a position, and the index of the last that begins before it."""
+    while True:
+        index = bisect_right(block.fields, position, key=lambda field: field.start) - 1
+        inner = inner_block(block.fields[index], position) if index >= 0 else None
+        if inner is None:
+            return block.fields, index
+        block = inner

@@ -1,0 +1,1 @@
+"""Rules for data and inputs."""

@@ -1,0 +1,448 @@
+"""Parts of a net that are frozen by half, or without anybody having said so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...fixes.edit import Fix
+from ...fixes.fields import Patch, set_field
+from ...fixes.layer_edits import Fields, add_message, insert_layers
+from ...moments.graph import Layer
+from ...net.job import NetInPhase
+from ...net.names import named
+from ...proto.binder import Message
+from ...rule.finding import Hit, Related
+from ...rule.registry import rule
+from ..problems import is_for_unknown_caffe
+
+_WITH_BIAS = frozenset(("Convolution", "Deconvolution", "InnerProduct", "Embed", "Scale"))
+
+
+@rule("N701", "bias-still-learns", subject="net", severity="warning", fixes="unsafe")
+def bias_still_learns(subject: NetInPhase) -> Iterator[Hit]:
+    """The weights of a layer are frozen, and its bias learns.
+
+    ## What it finds
+
+    In nets for training: layers with a weight and a bias that have one `param`, with lr_mult 0. Where two are written,
+    the second says what is meant for the bias, and nothing is reported.
+
+    ## Why it hurts
+
+    The first `param` is the weight's. Without a second the bias has lr_mult 1: it learns, and the layer that was to stay
+    as it was loaded drifts away.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
+        }
+        layer {
+          name: "features"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "features"
+          param { lr_mult: 0 }
+          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "features"
+          top: "features"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "features"
+          top: "score"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
+        }
+        layer {
+          name: "features"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "features"
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "features"
+          top: "features"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "features"
+          top: "score"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix freezes the bias as well. It is unsafe: a bias may be meant to learn.
+
+    ## When to ignore it
+
+    The bias is to learn. Write a second `param { lr_mult: 1 }`, and it is said.
+
+    ## Sources
+
+    net.cpp, Net::AppendParam: what is not written has lr_mult 1.
+    """
+    if subject.phase != "TRAIN" or not subject.net.losses:
+        return
+    found = [layer for layer in subject.net.layers if _is_half_frozen(layer)]
+    for layer in found[:1]:
+        message = f"{named(layer)}: its weight is frozen by lr_mult 0, and its bias learns"
+        reason = "Without a second param the bias has lr_mult 1."
+        if len(found) > 1:
+            reason += f" So it is for {len(found)} layers of this net."
+        yield Hit(
+            subject.file,
+            layer.message.entries["param"][0][0].span("lr_mult"),
+            message,
+            reason,
+            fix=_with_frozen_bias(subject, found),
+        )
+
+
+def _is_half_frozen(layer: Layer) -> bool:
+    specs = layer.message.entries.get("param", ())
+    if layer.type not in _WITH_BIAS or len(specs) != 1 or len(layer.params) != 2:
+        return False
+    weight, bias = layer.params
+    return "lr_mult" in specs[0][0] and weight.lr_mult == 0 and bias.lr_mult != 0 and bias.owner is bias
+
+
+def _with_frozen_bias(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
+    patch = Patch()
+    for layer in layers:
+        entry = layer.message.entries["param"][0]
+        fields: Fields = (("lr_mult", 0),)
+        if "decay_mult" in entry[0]:
+            fields += (("decay_mult", 0),)
+        added = insert_layers(subject.file.tree, layer.message, entry, (fields,))
+        if added is None:
+            return None
+        patch += added
+    return patch.fix(subject.file.path, "freeze the bias as well", safe=False)
+
+
+@rule("N702", "frozen-statistics-move", subject="net", severity="advice", fixes="unsafe")
+def frozen_statistics_move(subject: NetInPhase) -> Iterator[Hit]:
+    """The layers around a BatchNorm are frozen, and its statistics still change.
+
+    ## What it finds
+
+    In nets for training, BatchNorm layers without `use_global_stats: true` behind a layer whose weights have lr_mult 0,
+    where the Scale behind them, if there is one, has it too, and other layers learn. Once in a net, with their number.
+
+    ## Why it hurts
+
+    lr_mult does not reach what BatchNorm stores: in phase TRAIN it normalises by each batch and moves its mean and
+    variance towards it. What was to stay as it was loaded changes, the more the smaller the batch is.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
+        }
+        layer {
+          name: "conv"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv"
+          param { lr_mult: 0 }
+          convolution_param { num_output: 8 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "bn"
+          type: "BatchNorm"
+          bottom: "conv"
+          top: "conv"
+        }
+        layer {
+          name: "scale"
+          type: "Scale"
+          bottom: "conv"
+          top: "conv"
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+          scale_param { bias_term: true }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
+        }
+        layer {
+          name: "conv"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv"
+          param { lr_mult: 0 }
+          convolution_param { num_output: 8 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "bn"
+          type: "BatchNorm"
+          bottom: "conv"
+          top: "conv"
+          batch_norm_param { use_global_stats: true }
+        }
+        layer {
+          name: "scale"
+          type: "Scale"
+          bottom: "conv"
+          top: "conv"
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+          scale_param { bias_term: true }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix writes `use_global_stats: true` into all of them. It is unsafe: the net learns on other values then.
+
+    ## When to ignore it
+
+    The statistics are to follow the new data.
+
+    ## Sources
+
+    batch_norm_layer.cpp, LayerSetUp and Forward_cpu.
+    """
+    net = subject.net
+    if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
+        return
+    if not any(param.lr_mult for param in net.params() if param.layer.type != "BatchNorm"):
+        return
+    found = [layer for layer in net.layers if _moves_among_frozen(layer)]
+    for layer in found[:1]:
+        message = f"{named(layer)}: the layers around it are frozen, and its statistics still change"
+        reason = "In training it normalises by the batch and stores a running mean; lr_mult does not reach that."
+        if len(found) > 1:
+            reason += f" So it is for {len(found)} layers of this net."
+        patch = Patch()
+        for other in found:
+            if "batch_norm_param" in other.message:
+                patch += set_field(subject.file.tree, other.message["batch_norm_param"], "use_global_stats", True)
+            else:
+                fields: Fields = (("use_global_stats", True),)
+                patch += add_message(subject.file.tree, net.message, other.message, "batch_norm_param", fields)
+        fix = None
+        if not net.upgraded.steps:
+            fix = patch.fix(subject.file.path, "write use_global_stats: true", safe=False)
+        yield Hit(subject.file, layer.place(), message, reason, fix=fix)
+
+
+def _moves_among_frozen(layer: Layer) -> bool:
+    settings: Message = layer.message["batch_norm_param"] if layer.type == "BatchNorm" else layer.message
+    if layer.type != "BatchNorm" or layer.phase != "TRAIN" or settings["use_global_stats"]:
+        return False
+    before = layer.bottoms[0].producer if layer.bottoms else None
+    behind = layer.tops[0].consumers[0] if layer.tops and layer.tops[0].consumers else None
+    if before is None or not _is_frozen(before):
+        return False
+    return behind is None or behind.type != "Scale" or _is_frozen(behind)
+
+
+def _is_frozen(layer: Layer) -> bool:
+    """Whether a layer has parameters, and none of them learns."""
+    return bool(layer.params) and all(param.lr_mult == 0 for param in layer.params)
+
+
+@rule("N703", "cut-off-from-loss", subject="net", severity="warning")
+def cut_off_from_loss(subject: NetInPhase) -> Iterator[Hit]:
+    """Layers that are to learn get no gradient, since one behind them has `propagate_down: false`.
+
+    ## What it finds
+
+    In nets for training: layers whose parameters have an lr_mult other than 0, from which a loss can be reached, but
+    which no gradient reaches, with a `propagate_down: false` in between. Once in a net, at the first, with their number.
+    A net in which nothing learns at all is N204's.
+
+    ## Why it hurts
+
+    Caffe does not run these layers backward. It still updates their weights: weight decay shrinks them in every
+    iteration, until nothing is left of what was loaded or drawn.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
+        }
+        layer {
+          name: "features"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "features"
+          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "features"
+          top: "features"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "features"
+          top: "score"
+          propagate_down: false
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
+        }
+        layer {
+          name: "features"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "features"
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "features"
+          top: "features"
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "features"
+          top: "score"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+        }
+
+    or no `propagate_down`, if they are to learn. There is no fix, as there are these two ways.
+
+    ## When to ignore it
+
+    The solver has no weight_decay.
+
+    ## Sources
+
+    net.cpp, Net::Init (layer_need_backward_); sgd_solver.cpp, SGDSolver::ApplyUpdate, which goes through all parameters.
+    """
+    net = subject.net
+    losses = [loss.layer for loss in net.losses if loss.weight]
+    if subject.phase != "TRAIN" or not losses or is_for_unknown_caffe(subject.file):
+        return
+    if any(layer.kind is None for layer in net.layers):
+        return
+    idle = [
+        layer
+        for layer in net.layers
+        if layer.type != "BatchNorm" and not layer.runs_backward and any(param.lr_mult for param in layer.params)
+    ]
+    if not idle or not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
+        return
+    cuts = [layer for layer in net.layers if False in layer.message["propagate_down"]]
+    behind_loss = {layer.index for loss in losses for layer in (loss, *loss.upstream())}
+    found = []
+    for layer in idle:
+        cut = next((other for other in layer.downstream() if other in cuts and other.index in behind_loss), None)
+        if cut is not None and layer.index in behind_loss:
+            found.append((layer, cut))
+    for layer, cut in found[:1]:
+        message = f"{named(layer)}: no gradient reaches it, as {named(cut)} has propagate_down: false"
+        reason = "Caffe does not run it backward, but weight decay still shrinks what it has."
+        if len(found) > 1:
+            reason += f" So it is for {len(found)} layers of this net."
+        place = cut.message.span("propagate_down", cut.message["propagate_down"].index(False))
+        yield Hit(subject.file, layer.place(), message, reason, related=(Related(subject.file, place, "cut here"),))

@@ -1,0 +1,400 @@
+"""What stands in a net without effect, or under a name that is not its own: Caffe takes it without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...fixes.edit import Fix
+from ...fixes.layer_edits import Fields, free_name, insert_layers, names_in, state_rules
+from ...layers.params_read import is_read, readers
+from ...moments.graph import Layer, is_automatic
+from ...net.job import NetInPhase
+from ...net.names import named
+from ...proto.binder import Message
+from ...rule.finding import Hit, Related
+from ...rule.registry import rule
+from ...solver.ignored_fields import Ignored, ignored_in_layer
+from ..problems import is_for_bvlc, is_for_unknown_caffe
+
+# Problems that leave blobs without the reader that was meant.
+_DISJOINT = ("unknown-bottom", "top-made-twice")
+
+
+@rule("N301", "duplicate-layer-name", subject="net", severity="warning")
+def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
+    """Two layers of a net have the same name.
+
+    ## What it finds
+
+    Names that stand twice in the same phase. A warning if one of the layers has parameters, else an
+    advice, once in a net.
+
+    ## Why it hurts
+
+    Weights are saved, loaded and handed to the test net by the names of layers, and the first layer of a name
+    is taken: the other keeps what its fillers gave it, or Caffe stops since the number of parameters differs.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 4 }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 8 } }
+        }
+        layer {
+          name: "ip"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 4 }
+        }
+        layer {
+          name: "ip2"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 }
+        }
+
+    There is no fix: trained weights know a layer by its name.
+
+    ## When to ignore it
+
+    The two never meet: trained weights are neither saved nor loaded.
+
+    ## Sources
+
+    net.cpp, Net::CopyTrainedLayersFrom, Net::ShareTrainedLayersWith.
+    """
+    twice = {problem.layer for problem in subject.net.problems if problem.kind == "top-made-twice"}
+    harmless: list[Hit] = []
+    first: dict[str, Layer] = {}
+    for layer in subject.net.layers:
+        other = first.setdefault(layer.name, layer)
+        if other is layer or not layer.name or layer in twice or "input" in (layer.entry[2].name, other.entry[2].name):
+            continue
+        message = f"{named(layer)}: {other.type} layer has that name as well"
+        if other.type == layer.type:
+            message = f"{named(layer)}: another layer has that name as well"
+        loses = bool(layer.params or other.params)
+        reason = (
+            "Weights are saved and loaded by name: the second layer does not get its own."
+            if loses
+            else "Neither has parameters, so that only logs are harder to read."
+        )
+        related = (Related(subject.file, _name_of(other), "the first of them"),)
+        hit = Hit(subject.file, _name_of(layer), message, reason, "" if loses else "advice", related)
+        if loses:
+            yield hit
+        else:
+            harmless.append(hit)
+    for hit in harmless[:1]:
+        more = f" So it is for {len(harmless)} layers of this net." if len(harmless) > 1 else ""
+        yield hit._replace(reason=hit.reason + more)
+
+
+@rule("N302", "rule-never-met", subject="net", severity="warning")
+def rule_never_met(subject: NetInPhase) -> Iterator[Hit]:
+    """An include or exclude rule that no state can meet.
+
+    ## What it finds
+
+    Rules with min_level over max_level, or with the same name in stage and not_stage.
+
+    ## Why it hurts
+
+    A layer with such an `include` is never there, one with such an `exclude` always. Caffe logs one line
+    about it.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "data"
+          top: "relu"
+          include { min_level: 2 max_level: 1 }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "relu"
+          type: "ReLU"
+          bottom: "data"
+          top: "relu"
+          include { min_level: 1 max_level: 2 }
+        }
+
+    There is no fix: only you know the state that is meant.
+
+    ## When to ignore it
+
+    The layer is switched off on purpose; a comment does it better.
+
+    ## Sources
+
+    net.cpp, Net::StateMeetsRule.
+    """
+    for entry in subject.net.message.entries.get("layer", ()):
+        layer: Message = entry[0]
+        for field in ("include", "exclude"):
+            for rule_, _, _ in layer.entries.get(field, ()):
+                why = _contradiction(rule_)
+                if why:
+                    what = (
+                        "the layer is never there" if field == "include" else "it leaves the layer in always"
+                    )
+                    message = (
+                        f"{layer['type']} layer '{layer['name']}': no state can meet this {field}: {why}"
+                    )
+                    place = (rule_.block.start, rule_.block.end)
+                    yield Hit(subject.file, place, message, f"So {what}, without a word.")
+
+
+@rule("N303", "unused-top", subject="net", severity="advice", fixes="unsafe")
+def unused_top(subject: NetInPhase) -> Iterator[Hit]:
+    """A net for training makes blobs that nobody reads.
+
+    ## What it finds
+
+    In nets for training with a loss: tops that no layer reads, other than losses and measures such as
+    Accuracy. One finding in a net, at the first of them.
+
+    ## Why it hurts
+
+    Caffe takes what nobody reads for an output of the net, and prints every element of it each time it
+    displays. Most often a layer is left over, or reads the wrong blob.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          top: "weight"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "data"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          top: "weight"
+          dummy_data_param { shape { dim: 8 dim: 3 } }
+        }
+        layer {
+          name: "silence"
+          type: "Silence"
+          bottom: "weight"
+        }
+        layer {
+          name: "loss"
+          type: "EuclideanLoss"
+          bottom: "data"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix lets a Silence layer read all of them. It is unsafe: the layer may be left over, or a reader missing.
+
+    ## When to ignore it
+
+    The blob is to be printed, or is read by a program.
+
+    ## Sources
+
+    net.cpp, Net::Init (net_output_blobs_); solver.cpp, Solver::Step.
+    """
+    net = subject.net
+    if net.phase != "TRAIN" or not net.losses or any(problem.kind in _DISJOINT for problem in net.problems):
+        return
+    found = []
+    for layer in net.layers:
+        kind = layer.kind
+        if kind is None or kind.is_loss or layer.type in ("Accuracy", "Python") or not kind.has_backward:
+            continue
+        for index, top in enumerate(layer.tops):
+            if (
+                not top.consumers
+                and not layer.loss_weight(index)
+                and not is_automatic(top)
+                and top.count != 1
+            ):
+                found.append((layer, index))
+    if found:
+        layer, index = found[0]
+        size = layer.tops[index].count
+        message = f"{named(layer)}: nobody reads its top '{layer.tops[index].name}'"
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        elements = f"its {size} elements" if size is not None else "all its elements"
+        reason = f"Caffe takes it for an output of the net{more}, and prints {elements} whenever it displays."
+        yield Hit(subject.file, layer.message.span("top", index), message, reason, fix=_silence(subject, found))
+
+
+def _silence(subject: NetInPhase, unread: list[tuple[Layer, int]]) -> Fix | None:
+    """A Silence layer that reads these tops, behind the last of them; None if they are there in different states."""
+    net = subject.net
+    last = unread[-1][0]
+    rules = state_rules(last.message)
+    if net.upgraded.steps or any(state_rules(layer.message) != rules for layer, _ in unread):
+        return None
+    name = free_name(names_in(net.message), "silence")
+    bottoms = tuple(("bottom", layer.tops[index].name) for layer, index in unread)
+    fields: Fields = (("name", name), ("type", "Silence"), *bottoms, *rules)
+    patch = insert_layers(subject.file.tree, net.message, last.entry, (fields,))
+    return patch.fix(subject.file.path, f"let '{name}' read what nobody reads", safe=False) if patch else None
+
+
+@rule("N304", "settings-not-read", subject="net", severity="warning")
+def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
+    """A layer has settings that it does not read: those of another type, or of another mode.
+
+    ## What it finds
+
+    - Sub-messages such as pooling_param in a layer of another of BVLC's types. It is an advice where the layer
+      has its own settings as well, where nothing is written in them, and in nets for a fork, whose layers may read
+      more.
+    - Fields of a layer's own settings that it does not read as the others are: `scale`, `mean_file`, `crop_size` and
+      `mirror` outside of transform_param, `bias_filler` without a bias, `std` of a filler that is not gaussian, `coeff`
+      with MAX, and the like. A warning where they were surely meant to do something, else an advice; each kind once in a
+      net.
+
+    ## Why it hurts
+
+    Caffe ignores them, without a word: the layer works with the defaults of its own settings, the data come unscaled,
+    a filler without `type` fills with 0.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "norm"
+          type: "LRN"
+          bottom: "data"
+          top: "norm"
+          pooling_param { kernel_size: 3 }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
+        }
+        layer {
+          name: "norm"
+          type: "LRN"
+          bottom: "data"
+          top: "norm"
+          lrn_param { local_size: 3 }
+        }
+
+    or another type. There is no fix: either the type or the settings are wrong.
+
+    ## When to ignore it
+
+    Your Caffe reads them there: give its name with `--dialect`.
+
+    ## Sources
+
+    The LayerSetUp function of each layer in src/caffe/layers; filler.hpp. What is read in which mode is written in
+    `lint/layers/params_read.py` and `lint/solver/ignored_fields.py`.
+    """
+    if is_for_unknown_caffe(subject.file):
+        return
+    fork = not is_for_bvlc(subject.file)
+    for layer in subject.net.layers:
+        ignored = [name for name in layer.message.entries if not is_read(name, layer.type)]
+        own = any(
+            name.endswith("_param") and name != "transform_param" and is_read(name, layer.type)
+            for name in layer.message.entries
+        )
+        for name in ignored:
+            settings: Message = layer.message[name]
+            types = " or ".join(readers(name)[:3])
+            message = f"{named(layer)}: it does not read {name}, which is for {types}"
+            field = layer.message.field(name)
+            assert field is not None
+            severity = "advice" if own or fork or not settings.entries else ""
+            reason = "Caffe ignores it, unless that of this fork is another." if fork else "Caffe ignores it."
+            yield Hit(subject.file, (field.start, field.name_end), message, reason, severity)
+    alike: dict[str, list[tuple[Layer, Ignored]]] = {}
+    for layer in subject.net.layers:
+        for found in ignored_in_layer(layer):
+            alike.setdefault(found.what, []).append((layer, found))
+    for layers in alike.values():
+        layer, found = layers[0]
+        more = f" (so it is in {len(layers)} places of this net)" if len(layers) > 1 else ""
+        severity = "" if found.harmful and not fork else "advice"
+        place = found.message.span(found.field)
+        yield Hit(subject.file, place, f"{named(layer)}: {found.what}{more}", found.meaning, severity)
+
+
+def _name_of(layer: Layer) -> tuple[int, int]:
+    return layer.message.span("name") if "name" in layer.message else layer.place()
+
+
+def _contradiction(rule_: Message) -> str:
+    """Why no state meets an include or exclude rule; empty if one may."""
+    low, high = rule_.get("min_level"), rule_.get("max_level")
+    if low is not None and high is not None and low > high:
+        return f"min_level {low} is over max_level {high}"
+    for stage in rule_["stage"]:
+        if stage in rule_["not_stage"]:
+            return f"'{stage}' is in stage and in not_stage"
+    return ""

@@ -1,0 +1,412 @@
+"""The values that weights start from: those that are 0, and upsampling that is meant to interpolate and does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...fixes.edit import Fix
+from ...fixes.fields import Patch, set_field
+from ...fixes.layer_edits import start_with, without_bias
+from ...layers.fillers import FILLED, suiting_filler
+from ...moments.graph import Layer, Param
+from ...net.job import NetInPhase
+from ...net.names import named
+from ...proto.binder import Message
+from ...rule.finding import Hit
+from ...rule.registry import rule
+from ..problems import is_for_unknown_caffe
+
+
+@rule("N205", "zero-weights", subject="net", severity="advice", fixes="unsafe")
+def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
+    """Weights start at 0, and nothing comes through them, unless trained ones are loaded.
+
+    ## What it finds
+
+    In nets for training: layers with weights and without `weight_filler`, or with one that is constant 0, between
+    the data and another layer with weights. One finding in a net, at the first of them. A last layer that starts at 0
+    learns, and is left out; so are layers whose lr_mult is 0, and upsampling, which is N504's. Nothing is said if the
+    solver loads `weights`.
+
+    ## Why it hurts
+
+    Without a filler a weight is 0. The layer's top is then 0 whatever it reads, the gradient that it passes on is 0,
+    and behind a ReLU so is its own: the loss stays at that of guessing (2.3026 for ten classes).
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 4 }
+        }
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "ip1"
+          top: "ip1"
+        }
+        layer {
+          name: "ip2"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip2"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param { num_output: 4 weight_filler { type: "msra" } }
+        }
+        layer {
+          name: "relu1"
+          type: "ReLU"
+          bottom: "ip1"
+          top: "ip1"
+        }
+        layer {
+          name: "ip2"
+          type: "InnerProduct"
+          bottom: "ip1"
+          top: "ip2"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "ip2"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix is unsafe, since it may be that weights are loaded. It writes msra where a ReLU follows, else xavier, for
+    all such layers of the net.
+
+    ## When to ignore it
+
+    The weights are loaded before training: `caffe train --weights`, `copy_from` in Python. Most public nets with such
+    layers are meant for that, so it is an advice. It is a warning where the net looks as if it starts from scratch: a
+    single layer of four or more lacks a filler, or fewer than half do and one that has it lies before them.
+
+    ## Sources
+
+    filler.hpp, ConstantFiller; caffe.proto, FillerParameter (type "constant", value 0); S. Glorot, Y. Bengio, 2010 for
+    xavier; K. He and others, 2015, for msra.
+    """
+    if not _learns(subject) or subject.weights_loaded:
+        return
+    weights = _weights(subject)
+    zero = [
+        param
+        for param in weights
+        if param.lr_mult
+        and _starts_at_zero(param)
+        and _has_weights_behind(param.layer)
+        and not _upsamples(param.layer)
+    ]
+    if not zero:
+        return
+    layer = zero[0].layer
+    message = f"{named(layer)}: its weights start at 0, and all that it makes is 0"
+    reason = "Right only if trained weights are loaded."
+    if len(weights) > 1:
+        reason = f"So it is for {len(zero)} of {len(weights)} layers. {reason}"
+    severity = "warning" if _starts_from_scratch(subject, zero) else "advice"
+    yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
+
+
+@rule("N504", "upsampling-start", subject="net", severity="warning", fixes="unsafe")
+def upsampling_start(subject: NetInPhase) -> Iterator[Hit]:
+    """A Deconvolution that enlarges starts with weights that do not interpolate.
+
+    ## What it finds
+
+    Deconvolution layers with a stride over 1 in nets for training, once in a net for each of these: weights that
+    start at 0, as a warning where the net looks as if it starts from scratch (see N205), else an advice; a bilinear
+    filler in a layer whose outputs each add up several channels, since `group` is not their number; as an advice, a
+    bilinear filler with a kernel that does not interpolate at this stride.
+
+    ## Why it hurts
+
+    Weights of 0 make scores of 0 and pass no gradient down; with `lr_mult: 0` for ever. The bilinear filler writes
+    the same small tent for every pair of an input and an output channel. Only with as many groups as channels does
+    each channel become larger for itself; with one group every output is the sum of all inputs, and all outputs are
+    equal. A stride of f wants a kernel of 2 f - f % 2 and a pad of (f - 1) / 2, rounded up: another one gives stripes.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 4 dim: 3 dim: 16 dim: 16 } shape { dim: 4 dim: 1 dim: 16 dim: 16 } }
+        }
+        layer {
+          name: "score"
+          type: "Convolution"
+          bottom: "data"
+          top: "score"
+          convolution_param { num_output: 5 kernel_size: 2 stride: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "up"
+          type: "Deconvolution"
+          bottom: "score"
+          top: "up"
+          param { lr_mult: 0 }
+          convolution_param {
+            num_output: 5
+            kernel_size: 4
+            stride: 2
+            pad: 1
+            bias_term: false
+            weight_filler { type: "bilinear" }
+          }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "up"
+          bottom: "label"
+          top: "loss"
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param { shape { dim: 4 dim: 3 dim: 16 dim: 16 } shape { dim: 4 dim: 1 dim: 16 dim: 16 } }
+        }
+        layer {
+          name: "score"
+          type: "Convolution"
+          bottom: "data"
+          top: "score"
+          convolution_param { num_output: 5 kernel_size: 2 stride: 2 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "up"
+          type: "Deconvolution"
+          bottom: "score"
+          top: "up"
+          param { lr_mult: 0 }
+          convolution_param {
+            num_output: 5
+            kernel_size: 4
+            stride: 2
+            pad: 1
+            bias_term: false
+            weight_filler { type: "bilinear" }
+            group: 5
+          }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "up"
+          bottom: "label"
+          top: "loss"
+        }
+
+    The fix is unsafe, since it makes another layer. Where as many channels go out as come in, it writes a bilinear
+    filler, the group and no bias; for weights of 0, only if the kernel is right. Elsewhere it writes msra or xavier
+    for weights that learn.
+
+    ## When to ignore it
+
+    A program writes the weights, as those that come with FCN do, or trained ones are loaded.
+
+    ## Sources
+
+    filler.hpp, BilinearFiller; base_conv_layer.cpp and deconv_layer.cpp for the groups; J. Long, E. Shelhamer, T.
+    Darrell: Fully Convolutional Networks, 2015, section 3.3.
+    """
+    if not _learns(subject) or is_for_unknown_caffe(subject.file):
+        return
+    layers = [param for param in _weights(subject, idle=True) if _upsamples(param.layer)]
+    zero = [param for param in layers if _starts_at_zero(param)]
+    if zero and not subject.weights_loaded:
+        learning = [param for param in zero if param.lr_mult and _has_weights_behind(param.layer)]
+        first = (learning or zero)[0]
+        still = "" if first.lr_mult else ", and stay so (lr_mult 0)"
+        message = f"{named(first.layer)}: its weights start at 0{still}: it makes 0 of everything"
+        reason = "Right only if a program writes them, or trained ones are loaded."
+        severity = "warning" if learning and _starts_from_scratch(subject, learning) else "advice"
+        if len(zero) > 1:
+            reason = f"So it is for {len(zero)} layers. {reason}"
+        yield Hit(subject.file, _filler_place(first), message, reason, severity, fix=_fix(subject, zero))
+    bilinear = [param for param in layers if param.filler is not None and param.filler["type"] == "bilinear"]
+    mixing = [param for param in bilinear if _channels_of_an_output(param) > 1]
+    if mixing:
+        number = _channels_of_an_output(mixing[0])
+        message = f"{named(mixing[0].layer)}: each output adds up {number} channels, and all outputs start equal"
+        reason = "The bilinear filler writes the same for every pair of channels: it wants as many groups as channels."
+        if len(mixing) > 1:
+            reason += f" So it is for {len(mixing)} layers."
+        yield Hit(subject.file, _filler_place(mixing[0]), message, reason, fix=_fix(subject, mixing))
+    for param in bilinear:
+        kernel, stride = _window(param.layer)
+        if kernel and stride and kernel != _interpolating(stride):
+            message = f"{named(param.layer)}: a kernel of {kernel} does not interpolate at a stride of {stride}"
+            reason = f"A bilinear filler wants {_interpolating(stride)} for that, and a pad of {stride // 2}."
+            yield Hit(subject.file, _filler_place(param), message, reason, "advice")
+            return
+
+
+def _learns(subject: NetInPhase) -> bool:
+    return subject.phase == "TRAIN" and any(loss.weight for loss in subject.net.losses)
+
+
+def _weights(subject: NetInPhase, *, idle: bool = False) -> list[Param]:
+    """The weights of a net that learn, each once; with `idle` also those that stay as they are."""
+    return [
+        param
+        for param in subject.net.params()
+        if param.role == "weight" and param.owner is param and (idle or param.layer.runs_backward)
+    ]
+
+
+def _starts_at_zero(param: Param) -> bool:
+    if param.filler is None:
+        return param.constant == 0
+    return bool(param.filler["type"] == "constant" and param.filler["value"] == 0)
+
+
+def _has_weights_behind(layer: Layer) -> bool:
+    return any(param.role == "weight" for other in layer.downstream() for param in other.params)
+
+
+def _starts_from_scratch(subject: NetInPhase, zero: list[Param]) -> bool:
+    """Whether a net looks as if no trained weights were loaded, though some of its weights start at 0.
+
+    Weights that neither learn nor have a filler must come from somewhere. A single layer is not loaded but forgotten,
+    and what is loaded lies before what is new.
+    """
+    weights = _weights(subject, idle=True)
+    if any(param.lr_mult == 0 and _starts_at_zero(param) and not _upsamples(param.layer) for param in weights):
+        return False
+    if len(zero) == 1 and len(weights) >= 4:
+        return True
+    if 2 * len(zero) >= len(weights):
+        return False
+    filled = {param.layer.index for param in weights if not _starts_at_zero(param)}
+    return any(layer.index in filled for param in zero for layer in param.layer.upstream())
+
+
+def _filler_place(param: Param) -> tuple[int, int]:
+    return param.filler.span("type") if param.filler is not None else param.layer.place()
+
+
+def _upsamples(layer: Layer) -> bool:
+    if layer.type != "Deconvolution":
+        return False
+    settings: Message = layer.message["convolution_param"]
+    return any(stride > 1 for stride in (*settings["stride"], settings["stride_h"], settings["stride_w"]))
+
+
+def _channels(layer: Layer) -> int | None:
+    """The channels that a layer reads, None if they are not known or not on the usual axis."""
+    shape = layer.bottoms[0].shape if layer.bottoms else None
+    usual = layer.message["convolution_param"]["axis"] == 1
+    return shape[1] if shape is not None and len(shape) > 1 and usual else None
+
+
+def _channels_of_an_output(param: Param) -> int:
+    """How many channels one output adds up, 0 if it is not known."""
+    group = param.layer.message["convolution_param"]["group"]
+    return (_channels(param.layer) or 0) // group if group else 0
+
+
+def _window(layer: Layer) -> tuple[int, int]:
+    """The side of a layer's kernel and its stride, 0 where the window is no square."""
+    settings: Message = layer.message["convolution_param"]
+    kernel = {*settings["kernel_size"], settings["kernel_h"], settings["kernel_w"]} - {0}
+    stride = {*settings["stride"], settings["stride_h"], settings["stride_w"]} - {0}
+    return (kernel.pop() if len(kernel) == 1 else 0), (stride.pop() if len(stride) == 1 else 0)
+
+
+def _interpolating(stride: int) -> int:
+    """The kernel that interpolates at a stride."""
+    return 2 * stride - stride % 2
+
+
+def _fix(subject: NetInPhase, params: list[Param]) -> Fix | None:
+    """Fillers for weights, as they suit each layer; None if one of them has none that does."""
+    if "v0" in subject.net.upgraded.steps:
+        return None
+    patch = Patch()
+    titles = []
+    for param in params:
+        found = _interpolation(subject, param) or _random(subject, param)
+        if found is None:
+            return None
+        titles.append(found[0])
+        patch += found[1]
+    where = f" in {len(titles)} layers" if len(titles) > 1 else ""
+    title = f"write {', '.join(dict.fromkeys(titles))}{where}"
+    return patch.fix(subject.file.path, title, safe=False)
+
+
+def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
+    """A filler with random weights, for those that learn."""
+    filler = suiting_filler(param)
+    if not param.lr_mult or filler is None:
+        return None
+    settings: Message = param.layer.message[FILLED[param.layer.type]]
+    return f'weight_filler {{ type: "{filler}" }}', start_with(subject.file.tree, subject.net.message, settings, filler)
+
+
+def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
+    """A bilinear filler, the groups and no bias for a layer that is made to enlarge each channel for itself."""
+    layer = param.layer
+    if not _upsamples(layer) or not {"v0", "v1"}.isdisjoint(subject.net.upgraded.steps):
+        return None
+    settings: Message = layer.message["convolution_param"]
+    channels, tree = _channels(layer), subject.file.tree
+    kernel, stride = _window(layer)
+    is_bilinear = param.filler is not None and param.filler["type"] == "bilinear"
+    if channels is None or settings["num_output"] != channels or layer.phase != "TRAIN":
+        return None
+    if not is_bilinear and (not kernel or not stride or kernel != _interpolating(stride)):
+        return None
+    patch = Patch() if is_bilinear else start_with(tree, subject.net.message, settings, "bilinear")
+    if settings["group"] != channels:
+        patch += set_field(tree, settings, "group", channels)
+    if settings["bias_term"]:
+        without = without_bias(tree, layer.message, "convolution_param")
+        if without is None:
+            return None
+        patch += without
+    return f"a bilinear filler in {channels} groups", patch

@@ -1,0 +1,1 @@
+"""Rules for portability, older forms and suppressions."""

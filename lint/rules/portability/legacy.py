@@ -1,0 +1,436 @@
+"""Family P, the older forms of files: what Caffe lifts to today's form each time that it reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ...rule.finding import Hit, Related
+from ...rule.registry import rule
+from ...source.files import SourceFile
+from ...source.older_forms import older_form
+
+if TYPE_CHECKING:
+    from ...fixes.edit import Fix
+    from ...fixes.upgrade_text import Source
+    from ...proto.tree import Field
+
+# The rules that `--upgrade` selects.
+UPGRADES = ("P201", "P202", "P203", "P204", "P205")
+
+_LIFTED = "Caffe lifts it to today's form each time it reads the file, so it works as it is."
+
+
+@rule("P201", "v1-layers", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
+def v1_layers(file: SourceFile) -> Iterator[Hit]:
+    """Layers are written in one of the two older forms: `layers`, with types in capitals or nested `layer`.
+
+    ## What it finds
+
+    Nets in the V1 form (`layers`, `type: CONVOLUTION`, `blobs_lr`) and in the V0 form before it (`layers {
+    layer { … } }`, `type: "conv"`, layers of type `padding`). One finding for a net.
+
+    ## Why it hurts
+
+    It does not: Caffe lifts such nets whenever it reads them, and prints a notice. But fields and layer types
+    that came later, such as `BatchNorm`, cannot be written into them, Caffe refuses a file with both `layer`
+    and `layers`, and other programs that read prototxt files often know only today's form. So this rule is
+    off unless it is selected, by its code or by `--upgrade`.
+
+    ## Example
+
+        layers {
+          name: "data"
+          type: DUMMY_DATA
+          top: "data"
+          dummy_data_param {
+            num: 1
+            channels: 3
+            height: 28
+            width: 28
+          }
+        }
+        layers {
+          name: "conv1"
+          type: CONVOLUTION
+          bottom: "data"
+          top: "conv1"
+          blobs_lr: 1  # the weights
+          blobs_lr: 2  # the bias
+          weight_decay: 1
+          weight_decay: 0
+          convolution_param {
+            num_output: 20
+            kernel_size: 5
+          }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          dummy_data_param {
+            num: 1
+            channels: 3
+            height: 28
+            width: 28
+          }
+        }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          param {
+            lr_mult: 1  # the weights
+            decay_mult: 1
+          }
+          param {
+            lr_mult: 2  # the bias
+            decay_mult: 0
+          }
+          convolution_param {
+            num_output: 20
+            kernel_size: 5
+          }
+        }
+
+    The fix writes into the file what Caffe's upgrade makes of it in memory, all steps at once, since they
+    build on each other: V0 layers, padding layers (which are put into the layer behind them), data transforms
+    (P203), inputs (P202), BatchNorm (P204). Unlike Caffe's own tool, `upgrade_net_proto_text`, it keeps
+    comments with what they comment, and the bytes of whatever needs no upgrade. Fields that Caffe's upgrade
+    drops, because nothing reads them, fall away; the finding names them.
+
+    It is unsafe where it makes a net of a file that Caffe refuses (`layer` and `layers` in one file are
+    merged in their order), and where the name of a fork's layer type is guessed from the value in capitals.
+    It is not offered where the meaning cannot be kept: a type that no known Caffe has, syntax errors, a V0 or
+    V1 field without a counterpart today. The finding says which.
+
+    ## When to ignore it
+
+    When a Caffe that has only the older form has to read the file.
+
+    ## Sources
+
+    src/caffe/util/upgrade_proto.cpp: UpgradeV0Net, UpgradeV0PaddingLayers, UpgradeV0LayerParameter,
+    UpgradeV1Net, UpgradeV1LayerParameter. `benchmarks/upgrade_corpus.py` prints how often the forms occur,
+    and compares the fix with the upgrade in memory and with what Caffe's own tool wrote.
+    """
+    source = older_form(file)
+    if source is None or "layers" not in source.message.entries:
+        return
+    layers = source.message.entries["layers"]
+    form = "V0 form (`layers { layer { … } }`)" if "v0" in source.lifted.steps else "V1 form (`layers`)"
+    number = f"{len(layers)} layers stand" if len(layers) > 1 else "a layer stands"
+    yield _hit(file, source, layers[0][2], f"{number} in the {form}")
+
+
+@rule("P202", "net-level-input", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
+def net_level_input(file: SourceFile) -> Iterator[Hit]:
+    """The net's inputs are written as fields of the net instead of an Input layer.
+
+    ## What it finds
+
+    `input` with `input_shape` or `input_dim` at the top level of a net. One finding for a net.
+
+    ## Why it hurts
+
+    It does not: Caffe puts an Input layer in front of the net whenever it reads the file. But `input_dim`
+    takes exactly four numbers an input, and Caffe reads past the end of the list where there are fewer. This
+    rule is off unless it is selected, by its code or by `--upgrade`.
+
+    ## Example
+
+        name: "LeNet"
+        input: "data"
+        input_dim: 64
+        input_dim: 1
+        input_dim: 28
+        input_dim: 28
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param {
+            num_output: 10
+          }
+        }
+
+    ## Use instead
+
+        name: "LeNet"
+        layer {
+          name: "input"
+          type: "Input"
+          top: "data"
+          input_param { shape: { dim: 64 dim: 1 dim: 28 dim: 28 } }
+        }
+        layer {
+          name: "ip1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "ip1"
+          inner_product_param {
+            num_output: 10
+          }
+        }
+
+    The fix does as Caffe does, and is safe: one layer with all inputs, called "input", in front of all others. Where both
+    `input_shape`
+    and `input_dim` stand, the latter falls away, which Caffe does not read. The shape gets lines of its own
+    where there are comments on them. In a net with V1 layers the fix is that of P201. There is none for an
+    input without a shape, unless a layer makes that blob anyway.
+
+    ## When to ignore it
+
+    When a Caffe that has no Input layer yet has to read the file; or a program that sets
+    `input_dim` in the text.
+
+    ## Sources
+
+    src/caffe/util/upgrade_proto.cpp, UpgradeNetInput.
+    """
+    source = older_form(file)
+    if source is None or "inputs" not in source.lifted.steps:
+        return
+    inputs = source.message.entries["input"]
+    subject = f"{len(inputs)} inputs are" if len(inputs) > 1 else f"the input '{inputs[0][0]}' is"
+    yield _hit(file, source, inputs[0][2], f"{subject} written as fields of the net", "inputs")
+
+
+@rule("P203", "v1-data-transform", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
+def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
+    """A V1 data layer has `scale`, `mean_file`, `crop_size` or `mirror` outside of `transform_param`.
+
+    ## What it finds
+
+    These four fields in `data_param`, `image_data_param` or `window_data_param` of layers in the V1 form. One
+    finding for a net.
+
+    ## Why it hurts
+
+    In a V1 net it does not: Caffe moves them to `transform_param` when it reads the file. But in a net in
+    today's form the same fields are read and ignored without a word, so a layer that is copied by hand from
+    here loses them. One is lost even here: `scale` of a WINDOW_DATA layer, which is moved to where that layer
+    does not look. This rule is off unless it is selected, by its code or by `--upgrade`.
+
+    ## Example
+
+        layers {
+          name: "data"
+          type: DATA
+          top: "data"
+          top: "label"
+          data_param {
+            source: "train_leveldb"
+            batch_size: 64
+            scale: 0.00390625
+            mirror: true
+          }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param {
+            source: "train_leveldb"
+            batch_size: 64
+          }
+          transform_param {
+            scale: 0.00390625
+            mirror: true
+          }
+        }
+
+    The fix is that of P201, the whole upgrade, and safe or unsafe as that is.
+
+    ## When to ignore it
+
+    When a Caffe that has only the older form has to read the file.
+
+    ## Sources
+
+    src/caffe/util/upgrade_proto.cpp, UpgradeNetDataTransformation.
+    """
+    source = older_form(file)
+    if source is None or "data-transform" not in source.lifted.steps:
+        return
+    from ...fixes.upgrade_text import moving_transforms
+
+    moving = moving_transforms(source)
+    names = ", ".join(dict.fromkeys(field.name for field in moving))
+    yield _hit(file, source, moving[0], f"{names} of a V1 data layer outside of transform_param")
+
+
+@rule(
+    "P204",
+    "batch-norm-three-params",
+    subject="file",
+    severity="advice",
+    fixes="safe, unsafe",
+    default=False,
+    by_name=True,
+)
+def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
+    """A BatchNorm layer has three `param` that do not say what Caffe reads them as: both multipliers 0.
+
+    ## What it finds
+
+    BatchNorm layers with exactly three `param`, where some `lr_mult` or `decay_mult` is written as, or left
+    at, something other than 0. One finding for a net.
+
+    ## Why it hurts
+
+    The three blobs of BatchNorm are running sums, which the solver must not touch. Caffe takes both
+    multipliers of all three as 0, whatever is written: the file says something that does not happen. A Caffe
+    from before September 2016 (1.0 rc4) goes by what is written, and needs the zeros. This rule is off unless
+    it is selected, by its code or by `--upgrade`.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 28 dim: 28 } }
+        }
+        layer {
+          name: "bn1"
+          type: "BatchNorm"
+          bottom: "data"
+          top: "bn1"
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+          param { lr_mult: 0 }
+        }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "Input"
+          top: "data"
+          input_param { shape { dim: 1 dim: 3 dim: 28 dim: 28 } }
+        }
+        layer {
+          name: "bn1"
+          type: "BatchNorm"
+          bottom: "data"
+          top: "bn1"
+          param { lr_mult: 0 decay_mult: 0 }
+          param { lr_mult: 0 decay_mult: 0 }
+          param { lr_mult: 0 decay_mult: 0 }
+        }
+
+    The fix is safe: it writes what Caffe reads there. In a net with V1 layers it is that of P201.
+
+    ## When to ignore it
+
+    When a Caffe that has only the older form has to read the file.
+
+    ## Sources
+
+    src/caffe/util/upgrade_proto.cpp, UpgradeNetBatchNorm; src/caffe/layers/batch_norm_layer.cpp, LayerSetUp.
+    """
+    source = older_form(file)
+    if source is None or "batch-norm" not in source.lifted.steps:
+        return
+    from ...fixes.upgrade_text import thawed_batch_norms
+
+    layers = thawed_batch_norms(source.message)
+    if layers:
+        field = layers[0].entries["param"][0][2]
+        number = f"{len(layers)} BatchNorm layers have" if len(layers) > 1 else "a BatchNorm layer has"
+        message = f"{number} three 'param' that are not all written with lr_mult 0 and decay_mult 0"
+        yield _hit(file, source, field, message, "batch-norm", "Caffe takes them as 0, whatever is written.")
+
+
+@rule("P205", "solver-type-enum", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
+def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
+    """The solver's method is written as `solver_type`, a value in capitals, instead of `type`.
+
+    ## What it finds
+
+    `solver_type: ADAM` and the like. Together with `type` it is an error, S132.
+
+    ## Why it hurts
+
+    It does not: Caffe reads it as `type`. But solver types that came later can only be written as `type`.
+    This rule is off unless it is selected, by its code or by `--upgrade`.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        solver_type: ADAM
+        base_lr: 0.001
+        lr_policy: "fixed"
+        momentum: 0.9
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        type: "Adam"
+        base_lr: 0.001
+        lr_policy: "fixed"
+        momentum: 0.9
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix is unsafe for a value that only a fork has: the name of its type is a guess.
+
+    ## When to ignore it
+
+    When a Caffe that has no `type` in solvers yet has to read the file.
+
+    ## Sources
+
+    src/caffe/util/upgrade_proto.cpp, UpgradeSolverType.
+    """
+    source = older_form(file)
+    if source is None or "solver-type" not in source.lifted.steps:
+        return
+    value, _, field = source.message.entries["solver_type"][0]
+    yield _hit(file, source, field, f"the method is written as an enum, solver_type: {value}", "solver-type")
+
+
+def _hit(
+    file: SourceFile, source: Source, field: Field, message: str, step: str = "", reason: str = _LIFTED
+) -> Hit:
+    """The finding of a form, at the first field that is written in it."""
+    from ...fixes.upgrade_text import obstacle
+
+    span = field.start, field.name_end
+    hindrance = obstacle(source)
+    if hindrance is not None:
+        reason = f"It cannot be written in today's form: {hindrance.message}."
+        place = Related(file, (hindrance.start, hindrance.end), hindrance.message)
+        return Hit(file, span, message, reason, related=(place,))
+    problems = source.lifted.problems
+    if any(problem.fatal for problem in problems):
+        reason = "Caffe refuses the file as it is. The fix makes one net of it, in the order of the layers."
+    related = tuple(Related(file, (problem.start, problem.end), problem.message) for problem in problems)
+    fix = _fix(file, "" if "layers" in source.message.entries else step)
+    return Hit(file, span, message, reason, related=related, fix=fix)
+
+
+@lru_cache(maxsize=1)
+def _fix(file: SourceFile, step: str) -> Fix:
+    """The fix of one step, or of all steps for a net with V0 or V1 layers, where they build on each other."""
+    from ...fixes.upgrade_text import batch_norm_upgrade, inputs_upgrade, layers_upgrade, solver_type_upgrade
+
+    source = older_form(file)
+    assert source is not None
+    makers = {"inputs": inputs_upgrade, "batch-norm": batch_norm_upgrade, "solver-type": solver_type_upgrade}
+    return makers.get(step, layers_upgrade)(source)

@@ -1,0 +1,195 @@
+"""What Caffe stops at, as findings: which rule reports it, how sure it is, and what Caffe says."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from functools import lru_cache
+
+from ..moments.graph import Net, NetProblem
+from ..net.job import NetInPhase
+from ..proto.tree import Problem, Tree
+from ..rule.finding import Hit, Related
+from ..source.files import SourceFile
+
+# The kinds of problems of each rule. A kind that dies without a message is N101's, whatever stands here.
+KINDS: dict[str, str] = {
+    "E201": "unknown-bottom",
+    "E202": "top-made-twice",
+    "E203": "in-place-on-shared-blob in-place",
+    "E204": "bottom-count top-count slice-tops loss-second-top",
+    "E205": (
+        "bottom-shapes concat-axes concat-shapes loss-shapes loss-batch label-count target-count "
+        "reshape-count slice-uneven slice-points crop-size group prior-count psroi-channels "
+        "recurrent-markers recurrent-state recurrent-still"
+    ),
+    "E206": "axis axes num-axes kernel-axes flatten-axes permute-order too-many-axes",
+    "E207": "empty-top negative-size blob-too-large pooling-outside spp-size",
+    "E208": (
+        "num-output-missing input-dim-missing kernel-missing pooling-kernel batch-size-missing "
+        "layer-type-missing python-class-missing num-classes tiles crop-missing"
+    ),
+    "E209": (
+        "axis-twice kernel-twice kernel-count kernel-zero stride-zero group-zero pooling-global "
+        "pooling-pad pooling-pair lrn-size base dropout-ratio top-k eltwise-coeff reshape-infer "
+        "reshape-copy engine-dilation crop-offsets spp-height roi-size prior-size prior-variance"
+    ),
+    "E210": (
+        "dummy-shape dummy-fillers input-shape input-without-shape memory-size image-size "
+        "mean-twice mean-count crop-too-large prefetch hdf5-transform"
+    ),
+    "E211": "too-many-params batch-norm-learns",
+    "E212": "shared-param-shape shared-param-multiplier",
+    "E213": "filler-type filler-std filler-sparse filler-range filler-bilinear filler-empty",
+    "E214": "loss-weight-count propagate-down-count",
+    "E215": "include-and-exclude",
+    "E216": "no-backward no-gradient",
+    "E217": "infogain-normalize",
+    "E218": "net-empty",
+    "E219": "needs-gpu",
+    "G105": "infogain-matrix",  # the rule about an InfogainLoss and what it is fed with
+}
+RULE_OF = {kind: code for code, kinds in KINDS.items() for kind in kinds.split()}
+
+# What Caffe prints, where its words help a search more than the file and line of the check.
+_WORDS = {
+    "unknown-bottom": "Unknown bottom blob '{subject}' (layer '{layer}', bottom index {index})",
+    "top-made-twice": "Top blob '{subject}' produced by multiple sources.",
+    "in-place-on-shared-blob": "Top blob '{subject}' produced by multiple sources.",
+    "in-place": "{type} Layer does not allow in-place computation.",
+    "concat-axes": "All inputs must have the same #axes.",
+    "concat-shapes": "All inputs must have the same shape, except at concat_axis.",
+    "too-many-params": "Too many params specified for layer {layer}",
+    "batch-norm-learns": "Cannot configure batch normalization statistics as layer parameters.",
+    "shared-param-multiplier": "Shared param '{subject}' has mismatched lr_mult or decay_mult.",
+    "include-and-exclude": "Specify either include rules or exclude rules; not both.",
+    "no-backward": "Not Implemented Yet",
+    "no-gradient": "{type} Layer cannot backpropagate to label inputs.",
+    "mean-twice": "Cannot specify mean_file and mean_value at the same time",
+}
+_WHEN = {
+    "setup": "when it builds the net",
+    "cpu": "when it builds the net, if it was made without GPU",
+    "forward": "in the first forward pass",
+    "backward": "in the first backward pass",
+}
+
+# What Caffe looks at itself, whatever the layer type does.
+_OF_THE_NET = ("E201", "E202", "E203", "E212", "E215", "E218")
+# Where forks give BVLC's own layer types more: bottoms and tops, parameters, fillers, settings of data.
+_OFTEN_CHANGED = ("E204", "E210", "E211", "E213", "E214")
+
+
+# What depends on how each layer on the way counts and computes.
+_OF_SHAPES = frozenset(("E204", "E205", "E206", "E207"))
+
+
+def code_of(problem: NetProblem) -> str:
+    """The rule that reports a problem. A kind that the table does not know is a refused setting."""
+    return "N101" if problem.how != "fatal" else RULE_OF.get(problem.kind, "E209")
+
+
+def problems_of(subject: NetInPhase, code: str) -> list[NetProblem]:
+    """What a rule reports of a net: for a training net, also where the first backward pass would stop."""
+    net = subject.net
+    problems = net.problems
+    if code == "E216" and net.phase == "TRAIN":
+        problems = [*problems, *net.backward_problems()]
+    return [problem for problem in problems if code_of(problem) == code] if problems else problems
+
+
+def hits(subject: NetInPhase, code: str) -> Iterator[Hit]:
+    """The findings of a rule, as they are.
+
+    None about numbers of blobs and shapes in a file for a Caffe that is not known: of those that were read, nine in ten
+    were wrong (docs/noise.md).
+    """
+    if code in _OF_SHAPES and is_for_unknown_caffe(subject.file):
+        return iter(())
+    return (hit_of(subject, problem) for problem in problems_of(subject, code))
+
+
+def hit_of(subject: NetInPhase, problem: NetProblem) -> Hit:
+    """A problem as a finding; an advice where the file's own Caffe may be another than the one we know."""
+    related = tuple(Related(subject.file, (start, end), text) for start, end, text in problem.related)
+    severity = "" if _is_sure(subject, problem) else "advice"
+    reason = _reason(problem)
+    if severity:
+        reason += " So does BVLC's; this file is for a Caffe that may differ there."
+    return Hit(subject.file, (problem.start, problem.end), problem.message, reason, severity, related)
+
+
+def _reason(problem: NetProblem) -> str:
+    """What Caffe does, when, and where in its source."""
+    when = _WHEN[problem.when]
+    if problem.how == "hang":
+        return f"Caffe hangs {when}, without a message ({problem.source})."
+    if problem.how == "crash":
+        return f"Caffe dies {when}, without a message ({problem.source})."
+    words = _WORDS.get(problem.kind)
+    if words is None:
+        return f"Caffe stops {when} ({problem.source})."
+    layer = problem.layer
+    said = words.format(
+        subject=problem.subject,
+        layer=layer.name if layer else "",
+        type=layer.type if layer else "",
+        index=index_of(problem, "bottom"),
+    )
+    return f"Caffe stops {when}: {said}"
+
+
+def index_of(problem: NetProblem, field: str) -> int:
+    """Which bottom or top of its layer a problem is about; the first if it is about none."""
+    entries = problem.layer.message.entries.get(field, []) if problem.layer else []
+    return next((i for i, (_, node, _) in enumerate(entries) if node.start == problem.start), 0)
+
+
+def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
+    """Whether the Caffe that the file is for would stop: what we know of a layer type may not hold in a fork.
+
+    In a file for a known fork BVLC's layer types are as in BVLC's Caffe, unless a fork's field or layer type
+    stands in or before them.
+    """
+    file, code, layer = subject.file, code_of(problem), problem.layer
+    if code in _OF_THE_NET or layer is None:
+        return True
+    if is_for_unknown_caffe(file):
+        return False
+    if file.bound.dialect == "bvlc":
+        return True
+    return code not in _OFTEN_CHANGED and layer.index not in _under_forks(subject.file, subject.net)
+
+
+def is_for_bvlc(file: SourceFile) -> bool:
+    """Whether BVLC's Caffe has all that stands in a file, misspelt words aside."""
+    return file.bound.dialect == "bvlc" and not is_for_unknown_caffe(file)
+
+
+@lru_cache(maxsize=4)
+def is_for_unknown_caffe(file: SourceFile) -> bool:
+    """Whether a file has something that no known Caffe has, so that it is for one that we know nothing of."""
+    return any(_is_of_unknown_caffe(file.tree, found) for found in file.bound.problems)
+
+
+def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
+    """Whether a field or value is of a Caffe that we do not know, rather than a known one misspelt."""
+    if problem.kind not in ("unknown-field", "unknown-value") or not problem.repair:
+        return problem.kind in ("unknown-field", "unknown-value")
+    return tree.source[problem.start : problem.end].startswith(problem.repair[0][2] + b"_")
+
+
+@lru_cache(maxsize=4)
+def _under_forks(file: SourceFile, net: Net) -> frozenset[int]:
+    """The layers that have a fork's type or field, or get values from one that has, by their indices."""
+    known = file.schema.layer_types
+    uses = sorted(use.start for use in file.bound.uses)
+    found: set[int] = set()
+    for layer in net.layers:
+        node = layer.entry[1]
+        makers = [blob.producer.index for blob in layer.bottoms if blob.producer is not None]
+        foreign = known is not None and known.get(layer.type) != frozenset()
+        foreign = foreign or bisect_left(uses, node.start) < bisect_left(uses, node.end)
+        if foreign or not found.isdisjoint(makers):
+            found.add(layer.index)
+    return frozenset(found)

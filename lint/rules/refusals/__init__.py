@@ -1,0 +1,1 @@
+"""Rules for nets that Caffe refuses to build."""

@@ -1,0 +1,695 @@
+"""Family S: a solver's nets, its tests, how long it runs and what it writes.
+
+Its learning rate stands in `lr_policy`, its update in `solver_type`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ...fixes.fields import set_field
+from ...net.job import SolverFile
+from ...proto.binder import Message
+from ...rule.finding import Hit
+from ...rule.registry import rule
+from ...source.written import is_absent, is_whole, place_beside
+
+_TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
+
+
+@rule("S101", "train-net-count", subject="solver", severity="error")
+def train_net_count(solver: SolverFile) -> Iterator[Hit]:
+    """The solver names no net to train, or more than one.
+
+    ## What it finds
+
+    None, or several, of `net`, `net_param`, `train_net` and `train_net_param`.
+
+    ## Why it hurts
+
+    Caffe stops: `SolverParameter must specify a train net using one of these fields`, or `must not contain
+    more than one of these fields`.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        train_net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know which net is meant.
+
+    ## When to ignore it
+
+    The solver is read by a program of your own, which puts the net in.
+
+    ## Sources
+
+    solver.cpp, Solver::InitTrainNet. Tried with the real Caffe.
+    """
+    message = solver.message
+    written = [name for name in _TRAIN_NETS if not is_absent(message, name)]
+    if not written:
+        shown = "the solver names no net to train"
+        reason = f"Caffe stops: it needs one of {', '.join(_TRAIN_NETS)}."
+        yield Hit(solver.file, place_beside(message), shown, reason)
+    elif len(written) > 1:
+        spans = [message.span(name) for name in written if name in message]
+        shown = f"the solver names {len(written)} nets to train: {', '.join(written)}"
+        span = max(spans) if spans else place_beside(message)
+        yield Hit(solver.file, span, shown, "Caffe stops: it takes just one of them.")
+
+
+@rule("S102", "test-iter-count", subject="solver", severity="error")
+def test_iter_count(solver: SolverFile) -> Iterator[Hit]:
+    """There is not one `test_iter` for each test net.
+
+    ## What it finds
+
+    With `train_net` or `train_net_param`: any other number of `test_iter` than of `test_net` and
+    `test_net_param` together. With `net` or `net_param`: fewer; what is over makes test nets of the net
+    itself.
+
+    ## Why it hurts
+
+    Caffe stops: `test_iter must be specified for each test network.`
+
+    ## Example
+
+        train_net: "train_val.prototxt"
+        test_net: "train_val.prototxt"
+        test_interval: 1000
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        train_net: "train_val.prototxt"
+        test_net: "train_val.prototxt"
+        test_iter: 100
+        test_interval: 1000
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know how many batches the test has.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    solver.cpp, Solver::InitTestNets. Tried with the real Caffe.
+    """
+    message = solver.message
+    tests = _tests(message)
+    if tests is None:
+        return
+    iterations = len(message["test_iter"])
+    if iterations < tests or (iterations > tests and not _shares_net(message)):
+        name = "test_iter" if iterations else "test_net" if "test_net" in message else "test_net_param"
+        span = message.span(name, len(message.entries[name]) - 1)
+        if iterations > tests:
+            shown = f"{iterations} test_iter for {tests} test nets"
+            reason = "Caffe stops: beside train_net it wants a test_net for each test_iter."
+        else:
+            shown = f"{tests} test nets, but {iterations} test_iter"
+            reason = "Caffe stops: test_iter must be specified for each test network."
+        yield Hit(solver.file, span, shown, reason)
+
+
+@rule("S103", "test-state-count", subject="solver", severity="error")
+def test_state_count(solver: SolverFile) -> Iterator[Hit]:
+    """There are `test_state`s, but not one for each test net.
+
+    ## What it finds
+
+    Any number of `test_state` but none and that of the test nets, counting those that `test_iter` makes of
+    `net`.
+
+    ## Why it hurts
+
+    Caffe stops: `test_state must be unspecified or specified once per test net.`
+
+    ## Example
+
+        net: "train_val.prototxt"
+        test_iter: 100
+        test_interval: 1000
+        test_state { stage: "easy" }
+        test_state { stage: "hard" }
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        test_iter: 100
+        test_iter: 100
+        test_interval: 1000
+        test_state { stage: "easy" }
+        test_state { stage: "hard" }
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: either a state or a test is missing.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    solver.cpp, Solver::InitTestNets. Tried with the real Caffe.
+    """
+    message = solver.message
+    tests = _tests(message)
+    states = len(message["test_state"])
+    if tests is None or not states:
+        return
+    instances = max(tests, len(message["test_iter"])) if _shares_net(message) else tests
+    if states != instances:
+        shown = f"{states} test_state for {instances} test nets"
+        reason = "Caffe stops: test_state must be unspecified or specified once per test net."
+        span = message.field("test_state", states - 1)
+        yield Hit(solver.file, (span.start, span.name_end) if span else place_beside(message), shown, reason)
+
+
+@rule("S104", "test-interval-missing", subject="solver", severity="error")
+def test_interval_missing(solver: SolverFile) -> Iterator[Hit]:
+    """There is a test net, but no `test_interval`.
+
+    ## What it finds
+
+    A `test_iter`, `test_net` or `test_net_param` with a `test_interval` that is missing, 0 or negative.
+
+    ## Why it hurts
+
+    Caffe stops: `Check failed: param_.test_interval() > 0`.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        test_iter: 100
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        test_iter: 100
+        test_interval: 1000
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know how often to test.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    solver.cpp, Solver::InitTestNets. Tried with the real Caffe.
+    """
+    message = solver.message
+    tests = _tests(message)
+    if tests is None or message["test_interval"] > 0:
+        return
+    if tests or (_shares_net(message) and message["test_iter"]):
+        reason = f"Caffe stops: Check failed: test_interval() > 0 ({message['test_interval']} vs. 0)."
+        if "test_interval" in message:
+            shown = f"test_interval is {message['test_interval']}, but there is a test net"
+            yield Hit(solver.file, message.span("test_interval"), shown, reason)
+        elif is_absent(message, "test_interval"):
+            beside = place_beside(message, "test_iter", "test_net", "test_net_param")
+            yield Hit(solver.file, beside, "there is a test net, but no test_interval", reason)
+
+
+@rule("S105", "never-tests", subject="solver", severity="advice")
+def never_tests(solver: SolverFile) -> Iterator[Hit]:
+    """The solver looks as if it tested, and does not.
+
+    ## What it finds
+
+    A `test_interval` without any `test_iter`, a `test_iter` of 0, and a `test_interval` larger than `max_iter`. With
+    `test_initialization: false` and an interval of more than ten times `max_iter` tests are switched off on purpose.
+
+    ## Why it hurts
+
+    Without `test_iter` no test net is built, without a word. With `test_iter: 0` it is built, takes its
+    memory, and is run for no batch: no score is printed. With an interval that is never reached, at most the net
+    before its training is tested.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        test_interval: 1000
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        test_iter: 100
+        test_interval: 1000
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    or no `test_interval`, if there is nothing to test. There is no fix, as there are these two ways.
+
+    ## When to ignore it
+
+    The net is never tested on purpose, and the field is left over from another solver.
+
+    ## Sources
+
+    solver.cpp, Solver::InitTestNets and Solver::Test. Tried with the real Caffe.
+    """
+    message = solver.message
+    if "test_interval" in message and is_absent(message, "test_iter") and _tests(message) == 0:
+        shown = "test_interval is written, but no test_iter"
+        yield Hit(
+            solver.file, message.span("test_interval"), shown, "Caffe builds no test net and never tests."
+        )
+    for index, value in enumerate(message["test_iter"]):
+        if value <= 0:
+            reason = "The test net is built, but run for no batch, and no score is printed."
+            yield Hit(solver.file, message.span("test_iter", index), f"test_iter is {value}", reason)
+    interval, length, first = message["test_interval"], message["max_iter"], message["test_initialization"]
+    if message["test_iter"] and interval > length > 0 and (first or interval <= 10 * length):
+        shown = f"test_interval is {interval:,}, but the training ends at max_iter {length:,}"
+        reason = "Caffe tests the net before its training, and never again." if first else "Caffe never tests."
+        yield Hit(solver.file, message.span("test_interval"), shown, reason)
+
+
+@rule("S106", "max-iter-zero", subject="solver", severity="error")
+def max_iter_zero(solver: SolverFile) -> Iterator[Hit]:
+    """The training has no iterations.
+
+    ## What it finds
+
+    No `max_iter`, or one of 0 and less. Only an advice where that seems meant: `max_iter: 0` in a solver
+    that tests (Caffe tests once, before the first iteration), and no `max_iter` beside `snapshot: 0`, as in
+    solvers for scripts that call `solver.step(n)` and save the weights themselves. But policy poly divides
+    by `max_iter` there, too.
+
+    ## Why it hurts
+
+    `max_iter` has no default: it reads as 0. `caffe train` builds the nets, says `Optimization Done.`,
+    writes a snapshot of weights that were never trained, and ends well.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    The solver is read by a program that counts the iterations itself (`solver.step(n)` in Python).
+
+    ## Sources
+
+    solver.cpp, Solver::Solve and Solver::Step. Tried with the real Caffe.
+    """
+    message = solver.message
+    if "max_iter" in message:
+        value = message["max_iter"]
+        if value <= 0:
+            meant = bool(message["test_iter"])
+            reason = (
+                "Caffe tests once and trains nothing."
+                if meant
+                else "Caffe trains nothing and says that it is done."
+            )
+            severity = "advice" if meant else "error"
+            yield Hit(solver.file, message.span("max_iter"), f"max_iter is {value}", reason, severity)
+    elif is_absent(message, "max_iter"):
+        reason = "It has no default: caffe train trains nothing and says that it is done."
+        severity = "error"
+        if message["lr_policy"] == "poly":
+            reason += " Policy poly divides by it: in a script that calls step() the rate is NaN."
+        elif "snapshot" in message and message["snapshot"] == 0:
+            reason += " A script that calls step() does not need it."
+            severity = "advice"
+        beside = place_beside(message, "lr_policy", "base_lr")
+        yield Hit(solver.file, beside, "the solver has no max_iter", reason, severity)
+
+
+@rule("S107", "iter-size-zero", subject="solver", severity="error")
+def iter_size_zero(solver: SolverFile) -> Iterator[Hit]:
+    """`iter_size` is zero or negative.
+
+    ## What it finds
+
+    An `iter_size` below 1.
+
+    ## Why it hurts
+
+    Caffe runs no forward and backward pass at all, divides by `iter_size`, and goes on through all
+    iterations: the loss is NaN from the first on and nothing is learnt. No message.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        iter_size: 0
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        iter_size: 1
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know over how many batches the gradient was to be summed.
+
+    ## When to ignore it
+
+    Never: every gradient is divided by it.
+
+    ## Sources
+
+    solver.cpp, Solver::Step. Tried with the real Caffe.
+    """
+    message = solver.message
+    if message["iter_size"] < 1:
+        reason = "Caffe runs no pass at all: the loss is NaN and nothing is learnt."
+        yield Hit(solver.file, message.span("iter_size"), f"iter_size is {message['iter_size']}", reason)
+
+
+@rule("S108", "average-loss", subject="solver", severity="error", fixes="safe")
+def average_loss(solver: SolverFile) -> Iterator[Hit]:
+    """`average_loss` is zero or negative.
+
+    ## What it finds
+
+    An `average_loss` below 1.
+
+    ## Why it hurts
+
+    Caffe stops. The number says over how many iterations the displayed loss is averaged: 1 means not at all.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        average_loss: 0
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        average_loss: 1
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix is safe: it writes 1 for 0, which can only mean that nothing is to be averaged. It changes what is
+    displayed and nothing else.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    solver.cpp, Solver::Init. Tried with the real Caffe.
+    """
+    message = solver.message
+    value = message["average_loss"]
+    if value < 1:
+        fix = None
+        if value == 0:
+            patch = set_field(solver.file.tree, solver.file.message, "average_loss", 1)
+            fix = patch.fix(solver.file.path, "write average_loss: 1")
+        reason = f"Caffe stops: Check failed: average_loss() >= 1 ({value} vs. 1)."
+        yield Hit(solver.file, message.span("average_loss"), f"average_loss is {value}", reason, fix=fix)
+
+
+@rule("S109", "debug-info-without-display", subject="solver", severity="advice")
+def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
+    """`debug_info` is on, but `display` is 0, so the training net shows nothing.
+
+    ## What it finds
+
+    `debug_info: true` with a `display` that is missing or 0.
+
+    ## Why it hurts
+
+    Caffe switches the training net's debug lines on in those iterations only that it displays. Without
+    `display` the log holds neither losses nor debug lines; test nets alone print theirs.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        debug_info: true
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        debug_info: true
+        display: 100
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know how often to display.
+
+    ## When to ignore it
+
+    The solver is read by a program that has `display` set.
+
+    ## Sources
+
+    solver.cpp, Solver::Step. Tried with the real Caffe.
+    """
+    message = solver.message
+    if message["debug_info"] and message["display"] == 0 and is_whole(message, "display"):
+        reason = "The training net prints its debug lines in displayed iterations only, and there is none."
+        yield Hit(solver.file, message.span("debug_info"), "debug_info is on, but display is 0", reason)
+
+
+@rule("S110", "snapshot-prefix-missing", subject="solver", severity="advice", fixes="safe")
+def snapshot_prefix_missing(solver: SolverFile) -> Iterator[Hit]:
+    """The solver writes snapshots but has no `snapshot_prefix`.
+
+    ## What it finds
+
+    No `snapshot_prefix`, where `snapshot` is above 0 or `snapshot_after_train` is left on. An error if
+    `--caffe-version` names a release: all of them, up to 1.0, stop.
+
+    ## Why it hurts
+
+    Caffe's master makes the prefix from the solver's file name since 2018-02. Before that, it stops: at the
+    start with `snapshot`, and without it at the end of the whole training, whose weights are lost.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        snapshot: 10000
+        clip_gradients: 10
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        snapshot: 10000
+        snapshot_prefix: "solver"
+        clip_gradients: 10
+
+    The fix writes what Caffe's master takes: the path of the solver, as it was given here, without its extension. It
+    is safe: a Caffe that takes none is told the same as one that makes it up.
+
+    ## When to ignore it
+
+    The training is not to be kept, or your Caffe is one from 2018-02 on, which takes the solver's own name.
+
+    ## Sources
+
+    upgrade_proto.cpp, UpgradeSnapshotPrefixProperty; solver.cpp, Solver::CheckSnapshotWritePermissions.
+    """
+    message = solver.message
+    if not is_absent(message, "snapshot_prefix") or not (
+        message["snapshot"] > 0 or message["snapshot_after_train"]
+    ):
+        return
+    severity = "advice" if solver.caffe_version is None else "error"
+    when = (
+        "at the start"
+        if message["snapshot"] > 0
+        else "at the end of the training, before it saves the weights"
+    )
+    reason = f"Caffe before 2018-02, which is every release, stops {when}."
+    prefix = _own_prefix(solver.file.path)
+    fix = None
+    if prefix:
+        patch = set_field(solver.file.tree, message, "snapshot_prefix", prefix, beside=("snapshot",))
+        fix = patch.fix(solver.file.path, f'write snapshot_prefix: "{prefix}"')
+    place = place_beside(message, "snapshot")
+    yield Hit(solver.file, place, "the solver has no snapshot_prefix", reason, severity, fix=fix)
+
+
+def _own_prefix(path: str) -> str:
+    """The prefix that Caffe makes of a solver's path; of an absolute one its last part.
+
+    Empty for standard input, and for a name that is no UTF-8, which a text file cannot hold as it is.
+    """
+    if os.path.isabs(path):
+        path = os.path.basename(path)
+    is_text = path.isascii() or not any("\ud800" <= character <= "\udfff" for character in path)
+    return os.path.splitext(path)[0] if path != "-" and is_text else ""
+
+
+@rule("S111", "inline-net-old-form", subject="solver", severity="error")
+def inline_net_old_form(solver: SolverFile) -> Iterator[Hit]:
+    """A net inside a solver is in an old form, which Caffe does not lift there.
+
+    ## What it finds
+
+    `layers` or `input` in a `net_param`, `train_net_param` or `test_net_param`.
+
+    ## Why it hurts
+
+    Caffe brings nets to today's form when it reads them from a file. A net inside a solver it takes as it
+    stands: `layers` are not there for it, and what reads an `input` has an unknown bottom. Both end the
+    training at its start.
+
+    ## Example
+
+        net_param {
+          input: "data"
+          input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }
+          layer { name: "relu1" type: "ReLU" bottom: "data" top: "data" }
+        }
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net_param {
+          layer {
+            name: "data"
+            type: "Input"
+            top: "data"
+            input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }
+          }
+          layer { name: "relu1" type: "ReLU" bottom: "data" top: "data" }
+        }
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: put the net into a file of its own, or rewrite it.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    solver.cpp, Solver::InitTrainNet and Solver::InitTestNets. Tried with the real Caffe.
+    """
+    for name in ("net_param", "train_net_param", "test_net_param"):
+        for net, _, _ in solver.message.entries.get(name, ()):
+            for old in ("layers", "input"):
+                field = net.field(old)
+                if field is not None:
+                    shown = f"{name} has '{old}', which Caffe lifts to today's form only in a file of its own"
+                    reason = "In a solver it is taken as it stands, and the net cannot be built."
+                    yield Hit(solver.file, (field.start, field.name_end), shown, reason)
+
+
+def _tests(message: Message) -> int | None:
+    """How many test nets the solver names; None if that cannot be told, or Caffe would not come so far."""
+    named = ("test_net", "test_net_param")
+    if not all(is_whole(message, name) for name in (*named, "test_iter", "test_state")):
+        return None
+    if sum(not is_absent(message, name) for name in _TRAIN_NETS) != 1:
+        return None
+    return sum(len(message[name]) for name in named)
+
+
+def _shares_net(message: Message) -> bool:
+    """Whether the training net may serve for tests as well."""
+    return not (is_absent(message, "net") and is_absent(message, "net_param"))

@@ -1,0 +1,582 @@
+"""Family S, the update: solver types, what each of them reads, and numbers that it cannot work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...fixes.fields import number_text, remove_field, set_field
+from ...net.job import SolverFile
+from ...proto.binder import nearest_name
+from ...proto.upgrade import SOLVER_TYPES as TYPE_OF_ENUM
+from ...rule.finding import Hit
+from ...rule.registry import rule
+from ...solver.rate_course import fault_of
+from ...solver.schedule import largest_rate
+from ...solver.solver_types import SOLVER_TYPES
+from ...source.written import is_absent, is_whole, place_beside
+
+# Methods that no known Caffe has under `type`, though their names are near to one of those.
+_OTHER_METHODS = frozenset(
+    ("adamw", "adamax", "nadam", "radam", "amsgrad", "lamb", "lars", "larc", "lion", "sgdw")
+)
+
+
+@rule("S131", "unknown-solver-type", subject="solver", severity="error", fixes="safe")
+def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
+    """The solver's `type` is none that Caffe knows.
+
+    ## What it finds
+
+    Other words, and other cases: `sgd`, `ADAM`, `RMSprop`. And types that only forks have, in another Caffe.
+
+    ## Why it hurts
+
+    Caffe stops before it builds anything: `Unknown solver type: sgd (known types: AdaDelta, AdaGrad, Adam,
+    Nesterov, RMSProp, SGD)`.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        type: "ADAM"
+        base_lr: 0.001
+        momentum: 0.9
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        type: "Adam"
+        base_lr: 0.001
+        momentum: 0.9
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix is safe where one known type is near. It is not offered for methods of their own that Caffe
+    lacks, such as AdamW.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    solver_factory.hpp, SolverRegistry::CreateSolver. Tried with the real Caffe.
+    """
+    message = solver.message
+    name = message["type"]
+    known = SOLVER_TYPES.get(name)
+    asked = solver.file.asked_dialect
+    if known is not None and (not known.dialects or asked is None or asked in known.dialects):
+        return
+    reason = "Caffe stops: Unknown solver type."
+    if known is not None:
+        shown = f"{asked} has no solver type '{name}': it is known in {', '.join(known.dialects)}"
+        yield Hit(solver.file, message.span("type"), shown, reason)
+        return
+    nearest = _nearest_type(name)
+    hint = f"did you mean '{nearest}'?" if nearest else f"it has {', '.join(_own_types())}"
+    fix = None
+    if nearest:
+        fix = set_field(solver.file.tree, message, "type", nearest).fix(
+            solver.file.path, f'write "{nearest}"'
+        )
+    yield Hit(
+        solver.file,
+        message.span("type"),
+        f"no known Caffe has a solver type '{name}'; {hint}",
+        reason,
+        severity="warning" if solver.file.schema.layer_types is None else "",  # a Caffe of the user's own
+        fix=fix,
+    )
+
+
+def _own_types() -> list[str]:
+    return [name for name, known in SOLVER_TYPES.items() if not known.dialects]
+
+
+def _nearest_type(name: str) -> str | None:
+    folded = name.strip().lower().replace("_", "").replace("-", "")
+    by_fold = {known.lower(): known for known in _own_types()}
+    if folded in by_fold:
+        return by_fold[folded]
+    if folded in _OTHER_METHODS:
+        return None
+    nearest = nearest_name(folded, list(by_fold))
+    return by_fold[nearest] if nearest else None
+
+
+@rule("S132", "solver-type-twice", subject="solver", severity="error", fixes="safe")
+def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
+    """Both `type` and `solver_type` are written.
+
+    ## What it finds
+
+    The text of today (`type: "Adam"`) and the enum of old (`solver_type: ADAM`) in one solver.
+
+    ## Why it hurts
+
+    Caffe stops: `Failed to upgrade solver: old solver_type field (enum) and new type field (string) cannot
+    be both specified in solver proto text.` Also if the two say the same.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        type: "Adam"
+        solver_type: ADAM
+        base_lr: 0.001
+        momentum: 0.9
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        type: "Adam"
+        base_lr: 0.001
+        momentum: 0.9
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix is safe: it takes `solver_type` out if it says the same. If not, only you know which is right.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    upgrade_proto.cpp, UpgradeSolverType. Tried with the real Caffe.
+    """
+    for problem in solver.lifted.problems:
+        message = solver.file.message
+        old, new = message["solver_type"], message["type"]
+        fix = None
+        if TYPE_OF_ENUM.get(old) == new and is_whole(message, "solver_type"):
+            patch = remove_field(solver.file.tree, message, "solver_type")
+            fix = patch.fix(solver.file.path, "remove solver_type, which says the same as type")
+        shown = f'both type "{new}" and solver_type {old} are written'
+        reason = "Caffe stops: they cannot be both specified."
+        yield Hit(solver.file, (problem.start, problem.end), shown, reason, fix=fix)
+
+
+@rule("S134", "momentum-refused", subject="solver", severity="error", fixes="safe")
+def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
+    """Momentum with AdaGrad or RMSProp, or an `rms_decay` that RMSProp does not take.
+
+    ## What it finds
+
+    Any `momentum` but 0 with type AdaGrad or RMSProp; `rms_decay` below 0, or of 1 and more, with RMSProp.
+
+    ## Why it hurts
+
+    Caffe stops before it builds anything: `Momentum cannot be used with AdaGrad.`
+
+    ## Example
+
+        net: "train_val.prototxt"
+        type: "RMSProp"
+        base_lr: 0.001
+        momentum: 0.9
+        rms_decay: 0.98
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        type: "RMSProp"
+        base_lr: 0.001
+        rms_decay: 0.98
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix is safe: it takes out the momentum, which this type cannot have. `rms_decay` is not fixed.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    sgd_solvers.hpp, AdaGradSolver::constructor_sanity_check and RMSPropSolver::constructor_sanity_check.
+    Tried with the real Caffe.
+    """
+    message = solver.message
+    name = message["type"]
+    if name in ("AdaGrad", "RMSProp") and message["momentum"] != 0:
+        fix = None
+        if is_whole(message, "momentum"):
+            patch = remove_field(solver.file.tree, solver.file.message, "momentum")
+            fix = patch.fix(solver.file.path, f"remove momentum, which {name} cannot have")
+        yield Hit(
+            solver.file,
+            message.span("momentum"),
+            f"type {name} takes no momentum, this is {number_text(message['momentum'])}",
+            f"Caffe stops: Momentum cannot be used with {name}.",
+            fix=fix,
+        )
+    if name == "RMSProp" and not 0 <= message["rms_decay"] < 1:
+        shown = f"rms_decay is {number_text(message['rms_decay'])}, RMSProp takes 0 up to, but not, 1"
+        yield Hit(
+            solver.file,
+            message.span("rms_decay"),
+            shown,
+            "Caffe stops: Check failed: rms_decay() < 1 and >= 0.",
+        )
+
+
+@rule("S135", "update-out-of-range", subject="solver", severity="error")
+def update_out_of_range(solver: SolverFile) -> Iterator[Hit]:
+    """A momentum, `momentum2` or `delta` with which the update cannot work.
+
+    ## What it finds
+
+    `momentum` of 1 and more, or below 0; with Adam, `momentum2` of 1 and more, or below 0; `delta` of 0 and
+    less with the types that divide by it.
+
+    ## Why it hurts
+
+    Caffe checks none of them.
+
+    - SGD and Nesterov: each step is the last one times `momentum`, and more. With 1 nothing ever fades: 2.3
+      became NaN in iteration 143. Above 1 the steps grow without end. Below 0 each step takes back part of
+      the last one (a warning).
+    - Adam divides by `1 - momentum^t`, which is 0 with momentum 1: NaN in iteration 1. With momentum2 1 the
+      factor `sqrt(1 - momentum2^t)` is 0 and nothing is learnt, above 1 it is NaN.
+    - AdaDelta averages with `momentum`: with 1 it averages nothing, and its steps are plain gradients times
+      `base_lr`, which is 1 in most of its solvers (a warning); above 1 it takes the root of a negative
+      number.
+    - `delta` keeps the division from 0 / 0. With delta 0 Adam gives NaN, and AdaDelta never starts. AdaGrad
+      and RMSProp give NaN for every weight whose gradient is exactly 0, as behind a dead ReLU (a warning).
+
+    ## Example
+
+        net: "train_val.prototxt"
+        type: "Adam"
+        base_lr: 0.001
+        momentum: 1.0
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        type: "Adam"
+        base_lr: 0.001
+        momentum: 0.9
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: the update divides by 0, or grows without end.
+
+    ## Sources
+
+    solvers/*.cpp, ComputeUpdateValue. Momentum 1 with SGD and with Adam and delta 0 with Adam were tried
+    with the real Caffe; the rest follows from the formulas.
+    """
+    message = solver.message
+    known = SOLVER_TYPES.get(message["type"])
+    if known is None:
+        return
+    for name, judge in (
+        ("momentum", _judged_momentum),
+        ("momentum2", _judged_momentum2),
+        ("delta", _judged_delta),
+    ):
+        if name in known.reads and name in message:
+            value = message[name]
+            verdict = (
+                judge(message["type"], value) if value == value else ("error", "Every weight becomes NaN.")
+            )
+            if verdict:
+                severity, reason = verdict
+                shown = f"{name} is {number_text(value)}"
+                yield Hit(solver.file, message.span(name), shown, reason, severity)
+
+
+def _judged_momentum(type_name: str, value: float) -> tuple[str, str] | None:
+    if 0 <= value < 1:
+        return None
+    if type_name == "Adam":
+        if value == 1:
+            return (
+                "error",
+                "Adam divides by 1 - momentum^t, which is 0: every weight is NaN after the first step.",
+            )
+        if value > 1:
+            return (
+                "error",
+                "Adam divides by 1 - momentum^t, which is negative: every step makes the loss grow.",
+            )
+    elif type_name == "AdaDelta":
+        if value == 1:
+            return (
+                "warning",
+                "AdaDelta averages nothing then: its steps are the gradients themselves times base_lr.",
+            )
+        if value > 1:
+            return "error", "AdaDelta's average of squares is negative then, and its root NaN."
+    elif value == 1:
+        return "error", "No step ever fades, so the weights swing wider and wider until they are NaN."
+    elif abs(value) > 1:
+        grown = number_text(float(f"{abs(value) ** 100:.2g}")) if abs(value) < 1000 else "inf"
+        return "error", f"A step grows by this factor in every iteration: {grown} times in 100."
+    return "warning", "Each step takes back part of the last one: learning is slower than without momentum."
+
+
+def _judged_momentum2(type_name: str, value: float) -> tuple[str, str] | None:
+    if 0 <= value < 1:
+        return None
+    if value == 1:
+        return "error", "Adam's steps have the factor sqrt(1 - momentum2^t), which is 0: nothing is learnt."
+    if value > 1:
+        return "error", "Adam takes the root of 1 - momentum2^t, which is negative: every weight becomes NaN."
+    return "warning", "Adam's average of squares may become negative, and its root NaN."
+
+
+def _judged_delta(type_name: str, value: float) -> tuple[str, str] | None:
+    if value > 0:
+        return None
+    if value == 0 and type_name == "Adam":
+        return (
+            "error",
+            "A weight whose gradient is 0 is divided 0 / 0: it becomes NaN, and everything with it.",
+        )
+    if value == 0 and type_name == "AdaDelta":
+        return (
+            "error",
+            "AdaDelta's first step is sqrt(delta) times the gradient, which is 0, and so is every other.",
+        )
+    return "warning", "A weight whose gradient is exactly 0, as behind a dead ReLU, is divided by 0 or less."
+
+
+# What is written for a decay that a type cannot do without: the values of their papers.
+_MOMENTUM_OF_PAPER = {"Adam": 0.9, "AdaDelta": 0.95}
+
+
+@rule("S136", "momentum-missing", subject="solver", severity="warning", fixes="unsafe")
+def momentum_missing(solver: SolverFile) -> Iterator[Hit]:
+    """Adam or AdaDelta without a `momentum`.
+
+    ## What it finds
+
+    Solvers of type AdaDelta (a warning) and Adam (an advice) in which `momentum` is not written.
+
+    ## Why it hurts
+
+    In both it is the decay of a running average, and has no default: it reads as 0. AdaDelta then averages
+    nothing. Adam loses its first moment and is RMSProp with a correction at the start.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        type: "AdaDelta"
+        base_lr: 1
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        type: "AdaDelta"
+        base_lr: 1
+        momentum: 0.95
+        lr_policy: "fixed"
+        max_iter: 40000
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix inserts the value of the method's paper: 0.9 for Adam, 0.95 for AdaDelta. It is unsafe, as it
+    changes the training.
+
+    ## When to ignore it
+
+    Momentum is meant to be 0.
+
+    ## Sources
+
+    adam_solver.cpp, adadelta_solver.cpp, ComputeUpdateValue. Kingma and Ba 2015; Zeiler 2012.
+    """
+    message = solver.message
+    name = message["type"]
+    value = _MOMENTUM_OF_PAPER.get(name)
+    if value is None or not is_absent(message, "momentum"):
+        return
+    patch = set_field(solver.file.tree, solver.file.message, "momentum", value, beside=("base_lr", "type"))
+    reason = "It reads as 0: squares of gradients are not averaged."
+    if name == "Adam":
+        reason = "It reads as 0: Adam has no first moment then."
+    yield Hit(
+        solver.file,
+        place_beside(message, "type", "solver_type"),
+        f"type {name} has no momentum",
+        reason,
+        "advice" if name == "Adam" else "warning",
+        fix=patch.fix(solver.file.path, f"insert momentum: {number_text(value)}", safe=False),
+    )
+
+
+@rule("S137", "regularization-type", subject="solver", severity="error", fixes="safe")
+def regularization_type(solver: SolverFile) -> Iterator[Hit]:
+    """A `regularization_type` that is neither L1 nor L2.
+
+    ## What it finds
+
+    Other words and the lower case. An error if there is a `weight_decay`, else an advice: then Caffe does
+    not look.
+
+    ## Why it hurts
+
+    Caffe stops at the first update, after a whole iteration: `Unknown regularization type: l2`.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        weight_decay: 0.0005
+        regularization_type: "l2"
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        max_iter: 40000
+        weight_decay: 0.0005
+        regularization_type: "L2"
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    The fix is safe: it writes the upper case. Nothing else is fixed.
+
+    ## When to ignore it
+
+    Never: Caffe does not start.
+
+    ## Sources
+
+    sgd_solver.cpp, SGDSolver::Regularize. Tried with the real Caffe.
+    """
+    message = solver.message
+    name = message["regularization_type"]
+    if name in ("L1", "L2"):
+        return
+    fix = None
+    if name.upper() in ("L1", "L2"):
+        patch = set_field(solver.file.tree, solver.file.message, "regularization_type", name.upper())
+        fix = patch.fix(solver.file.path, f'write "{name.upper()}"')
+    shown = f"there is no regularization type '{name}', only L1 and L2"
+    if message["weight_decay"] != 0:
+        reason, severity = "Caffe stops at the end of iteration 0: Unknown regularization type.", "error"
+    else:
+        reason, severity = "Without weight_decay Caffe does not look at it.", "advice"
+    yield Hit(solver.file, message.span("regularization_type"), shown, reason, severity, fix=fix)
+
+
+@rule("S138", "weight-decay-range", subject="solver", severity="error")
+def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
+    """A `weight_decay` that makes the weights grow.
+
+    ## What it finds
+
+    A negative `weight_decay` (a warning), and one that overshoots: with SGD, L2 and momentum m, the largest
+    rate times `weight_decay` is at least 2 (1 + m); with Nesterov, at least 2 (1 + m) / (1 + 2m).
+
+    ## Why it hurts
+
+    Decay alone multiplies every weight by 1 - rate * weight_decay in each iteration. A negative one makes
+    weights grow for no reason of the data. Above the limit the decay throws each weight past zero and
+    further out on the other side, so that all grow without end, whatever the gradients: a rate of 0.01 with
+    a decay of 1000 was NaN in iteration 4. `clip_gradients` does not help: Caffe clips before it adds the
+    decay.
+
+    ## Example
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        momentum: 0.9
+        lr_policy: "fixed"
+        max_iter: 40000
+        weight_decay: 500
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    ## Use instead
+
+        net: "train_val.prototxt"
+        base_lr: 0.01
+        momentum: 0.9
+        lr_policy: "fixed"
+        max_iter: 40000
+        weight_decay: 0.0005
+        clip_gradients: 10
+        snapshot_prefix: "lenet"
+
+    There is no fix: only you know the value.
+
+    ## When to ignore it
+
+    Never: the weights grow without end.
+
+    ## Sources
+
+    sgd_solver.cpp, SGDSolver::Regularize and ComputeUpdateValue. The limit is that of the linear recurrence
+    w' = w - h, h' = m h + rate * weight_decay * w. The case above was tried with the real Caffe.
+    """
+    message = solver.message
+    decay = message["weight_decay"]
+    if decay < 0:
+        reason = "Every weight grows in every iteration, by the more the larger it is."
+        yield Hit(
+            solver.file,
+            message.span("weight_decay"),
+            f"weight_decay is {number_text(decay)}",
+            reason,
+            "warning",
+        )
+        return
+    momentum = message["momentum"]
+    rate = largest_rate(message)
+    if rate is None or fault_of(rate.value) or not 0 <= momentum < 1 or message["regularization_type"] != "L2":
+        return
+    if message["type"] == "SGD":
+        limit = 2 * (1 + momentum)
+    elif message["type"] == "Nesterov":
+        limit = 2 * (1 + momentum) / (1 + 2 * momentum)
+    else:
+        return
+    if rate.value * decay >= limit:
+        yield Hit(
+            solver.file,
+            message.span("weight_decay"),
+            f"weight_decay {number_text(decay)} is too much for a rate of {number_text(rate.value)}",
+            f"Their product, {number_text(rate.value * decay)}, is over {number_text(limit)}: every weight"
+            " overshoots zero and grows without end.",
+        )

@@ -1,0 +1,1 @@
+"""Rules for gradients and numerical stability."""

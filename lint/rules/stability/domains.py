@@ -1,0 +1,278 @@
+"""Values that surely leave the domain of a layer or a loss: infinity, NaN, or a loss without a bottom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...moments.graph import Layer
+from ...net.intervals import Interval, intervals
+from ...net.job import NetInPhase
+from ...rule.finding import Hit, Related
+from ...rule.registry import rule
+
+OVERFLOW = 88.7  # the largest exponent of e that a float holds
+
+
+@rule("G111", "out-of-domain", subject="net", severity="warning")
+def out_of_domain(subject: NetInPhase) -> Iterator[Hit]:
+    """A layer gets values for which it, or its gradient, is infinite or NaN.
+
+    ## What it finds
+
+    Values that surely occur, by what makes them: zeros behind a ReLU or a Dropout, both signs behind a layer of random
+    weights or a BatchNorm, the bounds that are known of the data. With these
+
+    - Log of 0 or less
+    - Power with a fractional exponent of less than 0, or a negative exponent of 0
+    - Power of 0 with `shift: 0` and an exponent other than 1 and 2, whose gradient Caffe computes as y / x
+    - Exp beyond the largest float
+    - LRN with a `k` of 0 or less behind a ReLU, which divides 0 by 0 where all channels are 0
+
+    Where the range of the input is not known, nothing is said.
+
+    ## Why it hurts
+
+    None of these layers guards its input. One infinite value makes the loss infinite, and its gradient all weights
+    below NaN, in the first iteration or in the first in which such a value occurs.
+
+    ## Example
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param {
+            shape { dim: 8 dim: 3 }
+            shape { dim: 8 }
+            data_filler { type: "gaussian" std: 1 }
+            data_filler { type: "constant" value: 0 }
+          }
+        }
+        layer {
+          name: "fc1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "fc1"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "fc1" top: "fc1" }
+        layer { name: "root" type: "Power" bottom: "fc1" top: "root" power_param { power: 0.5 } }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "root"
+          top: "score"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+
+    ## Use instead
+
+        layer {
+          name: "data"
+          type: "DummyData"
+          top: "data"
+          top: "label"
+          dummy_data_param {
+            shape { dim: 8 dim: 3 }
+            shape { dim: 8 }
+            data_filler { type: "gaussian" std: 1 }
+            data_filler { type: "constant" value: 0 }
+          }
+        }
+        layer {
+          name: "fc1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "fc1"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "fc1" top: "fc1" }
+        layer { name: "root" type: "Power" bottom: "fc1" top: "root" power_param { power: 0.5 shift: 0.001 } }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "root"
+          top: "score"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+
+    or whatever keeps the values away from there. There is no fix: how far away is a matter of what is meant.
+
+    ## When to ignore it
+
+    The weights are loaded, and keep the values where the layer can take them.
+
+    ## Sources
+
+    log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp: none of them has a guard.
+    """
+    if not any(layer.type in _FAULTS for layer in subject.net.layers):
+        return
+    known = intervals(subject.net)
+    for layer in subject.net.layers:
+        check = _FAULTS.get(layer.type)
+        if check is None or not layer.bottoms:
+            continue
+        fault = check(layer, known[layer.bottoms[0]])
+        if fault:
+            maker = layer.bottoms[0].producer
+            related = (Related(subject.file, maker.place(), f"'{layer.bottoms[0].name}' comes from here"),) if maker else ()
+            what, why = fault
+            yield Hit(subject.file, layer.place(), f"{layer.type} '{layer.name}' {what}", why, related=related)
+
+
+def _log(layer: Layer, x: Interval) -> tuple[str, str] | None:
+    param = layer.message["log_param"]
+    least = _least(x, param["scale"], param["shift"])
+    if least is None or least > 0:
+        return None
+    what = "takes the logarithm of 0" if least == 0 else f"takes the logarithm of values below 0 ({_shown(least)})"
+    return what, f"That is {'-inf' if least == 0 else 'NaN'}, and Caffe does not guard against it; write a `shift`."
+
+
+def _power(layer: Layer, x: Interval) -> tuple[str, str] | None:
+    param = layer.message["power_param"]
+    power, scale, shift = param["power"], param["scale"], param["shift"]
+    if not all(map(math.isfinite, (power, scale, shift))):
+        return None
+    least = _least(x, scale, shift)
+    zero = least == 0 or (x.zero and shift == 0)
+    if least is not None and least < 0 and not float(power).is_integer():
+        return f"raises values below 0 to the power of {power:g}", "That is NaN, and Caffe does not guard against it."
+    if zero and power < 0:
+        return f"raises 0 to the power of {power:g}", "That is infinite, and Caffe does not guard against it."
+    computes = layer.runs_backward and any(layer.gradient_bottoms)
+    if x.zero and shift == 0 and scale and power not in (0, 1, 2) and computes:
+        why = f"Caffe computes it as {power:g} * y / x, which is 0 / 0 there: NaN; a small `shift` keeps x away from 0."
+        return f"has no gradient at 0, a value that '{layer.bottoms[0].name}' has", why
+    return None
+
+
+def _exp(layer: Layer, x: Interval) -> tuple[str, str] | None:
+    param = layer.message["exp_param"]
+    base, scale, shift = param["base"], param["scale"], param["shift"]
+    if not x.reached or (base != -1 and base <= 0):
+        return None
+    exponent = max(shift + scale * x.low, shift + scale * x.high) * (1.0 if base == -1 else math.log(base))
+    if not OVERFLOW < exponent < math.inf:
+        return None
+    return f"takes the exponential of values up to {exponent:.3g}", "From 88.7 on a float holds it no longer: infinity."
+
+
+def _lrn(layer: Layer, x: Interval) -> tuple[str, str] | None:
+    k = layer.message["lrn_param"]["k"]
+    if k > 0 or not x.zero or layer.message["lrn_param"]["norm_region"] not in ("ACROSS_CHANNELS", 0):
+        return None
+    return f"has a k of {k:g}", "Where the channels around are all 0, it computes 0 times infinity: NaN."
+
+
+_FAULTS = {"Log": _log, "Power": _power, "Exp": _exp, "LRN": _lrn}
+
+
+def _least(x: Interval, scale: float, shift: float) -> float | None:
+    """The least value of shift + scale * x that surely occurs (-inf: somewhere below 0); None if that is not known."""
+    if x.reached and math.isfinite(x.low) and math.isfinite(x.high):
+        return float(min(shift + scale * x.low, shift + scale * x.high))
+    if x.negative and scale > 0 and shift <= 0:
+        return -math.inf
+    return float(shift) if x.zero and (shift <= 0 or scale == 0) else None
+
+
+def _shown(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "there are some of both signs"
+
+
+@rule("G112", "targets-out-of-range", subject="net", severity="warning")
+def targets_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
+    """SigmoidCrossEntropyLoss gets targets that are not between 0 and 1, so that its loss falls without end.
+
+    ## What it finds
+
+    Targets whose range is known, from the facts of the data or by the layers that make them, and is not within 0 and 1.
+
+    ## Why it hurts
+
+    For a target t and a score x the loss is log(1 + exp(x)) - t * x. With t over 1 it falls as long as x grows, and
+    with t below 0 as long as x falls: no score is the best one. The loss becomes negative, the scores run away, and what
+    is learnt means nothing. Caffe does not look at the targets.
+
+    ## Example
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "HDF5Data"
+          top: "data"
+          top: "tags"
+          hdf5_data_param { source: "train.txt" batch_size: 10 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "score" bottom: "tags" top: "loss" }
+
+    `caffe-lint.data.json`:
+
+        {"train.txt": {"kind": "hdf5", "items": 100, "tags": {"shape": [5], "min": -1, "max": 1, "mean": 0, "std": 1}}}
+
+    ## Use instead
+
+    `net.prototxt`:
+
+        layer {
+          name: "data"
+          type: "HDF5Data"
+          top: "data"
+          top: "tags"
+          hdf5_data_param { source: "train.txt" batch_size: 10 }
+        }
+        layer {
+          name: "half"
+          type: "Power"
+          bottom: "tags"
+          top: "half"
+          power_param { scale: 0.5 shift: 0.5 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "score" bottom: "half" top: "loss" }
+
+    or data with other targets. There is no fix: the linter does not know what the numbers stand for.
+
+    ## When to ignore it
+
+    Never: such a loss has no least value.
+
+    ## Sources
+
+    sigmoid_cross_entropy_loss_layer.cpp.
+    """
+    losses = [layer for layer in subject.net.layers if layer.type == "SigmoidCrossEntropyLoss" and len(layer.bottoms) > 1]
+    if not losses:
+        return
+    known = intervals(subject.net)
+    for layer in losses:
+        targets = known[layer.bottoms[1]]
+        if "loss_param" in layer.message.entries and "ignore_label" in layer.message["loss_param"]:
+            continue  # the one out of range may be the one that is ignored
+        if targets.reached and (targets.low < 0 or targets.high > 1):
+            yield Hit(
+                subject.file,
+                layer.message.span("bottom", 1),
+                f"loss '{layer.name}' gets targets from {targets.low:g} to {targets.high:g}, not from 0 to 1",
+                "With a target out of that range the loss falls without end, and Caffe says nothing.",
+            )

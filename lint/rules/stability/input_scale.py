@@ -1,0 +1,160 @@
+"""Inputs that are so large that a training explodes because of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ...fixes.edit import Fix
+from ...fixes.fields import Patch, number_text, set_field
+from ...fixes.layer_edits import add_message
+from ...moments.graph import Layer
+from ...net.job import Job, NetInPhase
+from ...rule.finding import Hit
+from ...rule.registry import rule
+from ...stability.advice.loss_sizes import one_digit
+
+if TYPE_CHECKING:
+    from ...stability.advice.stability import Stability
+
+LARGE = 10.0  # the mean absolute value of inputs that are not around 1
+OF_BYTES = 1 / 256
+# The data layers that heed transform_param (HDF5Data does not).
+_TRANSFORMING = frozenset({"Data", "ImageData", "MemoryData", "WindowData"})
+
+
+@rule("G107", "input-scale", subject="job", severity="advice", fixes="unsafe")
+def input_scale(job: Job) -> Iterator[Hit]:
+    """The inputs are so large that the training is likely to explode, and would not with inputs around 1.
+
+    ## What it finds
+
+    Trainings that are judged to explode (see G102), whose data are known from `caffe-lint.data.json`, have a mean
+    absolute value of 10 or more behind `transform_param`, and of which the computed chance to explode is below a quarter
+    if they are scaled, with all else as it is.
+
+    ## Why it hurts
+
+    The gradient of the first layer is proportional to what it reads, and the curvature to its square: pixels up to 255
+    bear a rate that is thousands of times smaller than pixels up to 1, and in all layers behind values start as much too
+    large. A lower rate or a bound keeps such a training finite, but then the layers that see small values learn slowly.
+
+    ## Example
+
+    `solver.prototxt`:
+
+        net: "train.prototxt"
+        base_lr: 0.001
+        lr_policy: "fixed"
+        momentum: 0.9
+        clip_gradients: 1000000
+        max_iter: 10000
+        snapshot_prefix: "digits"
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+        layer {
+          name: "slant"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "slant"
+          inner_product_param { num_output: 1 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "slant" bottom: "label" top: "loss" }
+
+    `caffe-lint.data.json`:
+
+        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
+
+    Comes with: G101.
+
+    ## Use instead
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+          transform_param {
+            scale: 0.00390625
+          }
+        }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+        layer {
+          name: "slant"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "slant"
+          inner_product_param { num_output: 1 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "slant" bottom: "label" top: "loss" }
+
+    The fix writes the scale, 1/256 for bytes, into this layer and those that stand for it in other phases. It is unsafe:
+    nets for use, and whoever feeds them, have to scale alike. With it the rate need not be lowered, so select it alone.
+
+    ## When to ignore it
+
+    The net was trained with such inputs, and its weights are loaded.
+
+    ## Sources
+
+    data_transformer.cpp, DataTransformer::Transform. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
+    """
+    computed = job.stability
+    if computed is None or job.train is None or not computed.risky or computed.setup.around.assumed:
+        return
+    for layer, factor in computed.large_inputs(LARGE, OF_BYTES):
+        if layer.type not in _TRANSFORMING:
+            continue
+        after = computed.chance_with_inputs(layer, factor)
+        if after < computed.RISKY:
+            size = computed.sizes_around(layer)[1]
+            yield _hit(job.train, computed, layer, factor, size, after)
+
+
+def _hit(net: NetInPhase, computed: Stability, layer: Layer, factor: float, size: float, after: float) -> Hit:
+    scale = layer.message["transform_param"]["scale"] * factor
+    scale = scale if factor == OF_BYTES else one_digit(scale)
+    return Hit(
+        net.file,
+        layer.place(),
+        f"'{layer.tops[0].name}' has values of {size:.3g} in the mean, not around 1",
+        f"The computed chance to explode is {computed.verdict.p_explodes:.0%} with them, and {after:.0%} with a scale of"
+        f" {number_text(scale)}.",
+        fix=_fix(net, layer, scale),
+    )
+
+
+def _fix(net: NetInPhase, layer: Layer, scale: float) -> Fix:
+    patch = Patch()
+    for message, _, _ in (layer.entry, *layer.variants()):
+        if "transform_param" in message.entries:
+            patch += set_field(net.file.tree, message["transform_param"], "scale", scale)
+        else:
+            patch += add_message(net.file.tree, net.net.message, message, "transform_param", (("scale", scale),))
+    return patch.fix(net.file.path, f"scale the data of '{layer.name}' by {number_text(scale)}", safe=False)

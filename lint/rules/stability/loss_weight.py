@@ -1,0 +1,273 @@
+"""Losses that outweigh the others of their net."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ...fixes.edit import Fix
+from ...fixes.fields import value_text
+from ...fixes.layer_edits import set_loss_weights
+from ...moments.graph import Loss
+from ...net.job import NetInPhase
+from ...rule.finding import Hit, Related
+from ...rule.registry import Option, rule
+from ...stability.advice.loss_sizes import DOMINANT, Dominance, dominant_losses, has_own_weight, sized_losses
+
+if TYPE_CHECKING:
+    from ...stability.advice.stability import Stability
+
+
+@rule(
+    "G103",
+    "loss-weight-high",
+    subject="net",
+    severity="warning",
+    fixes="safe, unsafe",
+    options={
+        "times": Option(DOMINANT, "how many times another loss of the net a loss must be, at least"),
+        "alone": Option(100.0, "the weight from which the only loss of a net is worth an advice"),
+    },
+)
+def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:
+    """One loss outweighs the others, by its `loss_weight` or because it is a sum where others are means.
+
+    ## What it finds
+
+    Where the signal of the training can be computed (a solver, its net, first weights from fillers): the loss that
+    makes it likely to explode, since its gradients alone have an L2 norm of 10 times all others' or more. The finding
+    shows the norms, and the chance to explode before and after.
+
+    Else, and as an advice where the training bears it: in nets for training with several losses one whose part of the
+    first iteration's loss is 10 times another's or more, because of a weight over 1, or because it adds up all
+    positions or elements (`normalization: NONE`, `BATCH_SIZE` over an image, EuclideanLoss on many outputs). Losses
+    are sized by what the files say: ln K for a softmax over K classes, ln 2 for a sigmoid, half the mean square of the
+    targets for a Euclidean loss (0.1 for targets between 0 and 1, or what the pixels of a data layer give), times the
+    number of terms. Losses of one type and divisor are held against each other by their weights alone. Where a size is
+    not known, nothing is said.
+
+    A loss that is merely accompanied by small ones, such as a centre loss of weight 0.008 or auxiliary
+    classifiers of weight 0.3, is no finding.
+
+    Of a net with just one loss, a weight of 100 or more is an advice: it is as good as a learning rate that
+    many times higher, so what counts is the product (G102 knows it).
+
+    ## Why it hurts
+
+    The layers that both losses share follow the larger one, whatever the learning rate: what suits the one
+    throws the other far off or starves it. With an auxiliary loss of weight 1000 a small net was NaN in
+    iteration 5; with a thousandth of the learning rate it stayed finite, but the main loss rose (2.31 to
+    2.34); with the weight brought to 1, both learnt. Weights of 1 and 3 were fine, 10 was NaN in iteration
+    13.
+
+    ## Example
+
+    `solver.prototxt`:
+
+        net: "train.prototxt"
+        base_lr: 0.01
+        lr_policy: "fixed"
+        momentum: 0.9
+        clip_gradients: 100000
+        max_iter: 10000
+        snapshot_prefix: "digits"
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          transform_param { scale: 0.00390625 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+        layer {
+          name: "aux_score"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "aux_score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "aux_loss"
+          type: "SoftmaxWithLoss"
+          bottom: "aux_score"
+          bottom: "label"
+          top: "aux_loss"
+          loss_weight: 1000
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+
+    `caffe-lint.data.json`:
+
+        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
+
+    ## Use instead
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          transform_param { scale: 0.00390625 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "conv1"
+          type: "Convolution"
+          bottom: "data"
+          top: "conv1"
+          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+        layer {
+          name: "aux_score"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "aux_score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "aux_loss"
+          type: "SoftmaxWithLoss"
+          bottom: "aux_score"
+          bottom: "label"
+          top: "aux_loss"
+          loss_weight: 1
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "conv1"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+
+    The fix writes the largest weight, going down by tens, with which the training is safe, but none below that at which
+    its gradients are as large as the others'; it is safe. `base_lr` stays, as it holds for all losses. Where the signal
+    cannot be computed, it writes the weight that makes the losses equal in the first iteration; where the training
+    bears the weight, that is unsafe. It is the same for nets of the old form (`layers`).
+
+    ## When to ignore it
+
+    The weight makes up for targets that are much smaller than 1, or the one loss is meant to lead.
+
+    ## Options
+
+    `times`: 10. `alone`: 100.
+
+    ## Sources
+
+    layer.hpp, Layer::SetLossWeights; softmax_loss_layer.cpp, get_normalizer; euclidean_loss_layer.cpp. The
+    trainings were made with the real Caffe: LeNet with an auxiliary loss, momentum 0.9, a rate of 0.01.
+    `python benchmarks/thresholds.py losses` shows the findings on 360 more, beside what became of them.
+    """
+    if net.phase != "TRAIN":
+        return
+    computed = [job.stability for job in net.jobs if job.stability is not None]
+    for training in computed:
+        if training.risky and training.repair.weights:
+            yield _computed(net, training)
+            return
+    for found in dominant_losses(net.net, times):
+        yield Hit(
+            net.file,
+            _place(found.loss.loss),
+            _message(found),
+            _reason(found),
+            severity="advice" if computed else "",
+            related=(Related(net.file, found.other.layer.place(), f"the loss '{found.other.layer.name}'"),),
+            fix=loss_weight_fix(net, found.loss.loss, found.balanced, safe=not computed),
+        )
+    losses = sized_losses(net.net)
+    if len(losses) == 1 and abs(losses[0].loss.weight) >= alone:
+        weight = losses[0].loss.weight
+        yield Hit(
+            net.file,
+            _place(losses[0].loss),
+            f"the only loss, '{losses[0].layer.name}', has a weight of {weight:g}",
+            f"It makes every gradient {abs(weight):g} times as large, like a learning rate that much higher.",
+            severity="advice",
+        )
+
+
+def _computed(net: NetInPhase, training: Stability) -> Hit:
+    """The finding for a loss that alone makes a training explode."""
+    repair, pulls = training.repair, training.pulls
+    layer, weight = next(iter(repair.weights.items()))
+    loss = next(each for each in training.signal.setup.net.losses if each.layer is layer)
+    others = [each for each in training.signal.losses if each is not layer]
+    if others:
+        others_pull = math.hypot(*(pulls.get(each.name, 0.0) for each in others))
+        message = f"loss '{layer.name}' makes gradients of an L2 norm of {pulls[layer.name]:.3g}"
+        message += f", the {'others' if len(others) > 1 else 'other'} {others_pull:.3g}"
+        reason = "What the losses share follows it alone, at any learning rate"
+    else:
+        message = f"the only loss, '{layer.name}', has a weight of {loss.weight:g}"
+        reason = "It makes every gradient that many times as large, like a learning rate that much higher"
+    after = f"to {repair.after:.0%} with a weight of {weight:g}"
+    if repair.scale < 1:
+        after += " and the rate lowered too (G102)"
+    return Hit(
+        net.file,
+        _place(loss),
+        message,
+        f"{reason}: the computed chance to explode goes from {repair.before:.0%} {after}.",
+        severity="warning",
+        related=tuple(Related(net.file, each.place(), f"the loss '{each.name}'") for each in others),
+        fix=loss_weight_fix(net, loss, weight),
+    )
+
+
+def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float, *, safe: bool = True) -> Fix | None:
+    """The fix that gives a loss another weight, None where the layer's text has no place for it."""
+    layer = loss.layer
+    if not has_own_weight(loss):
+        return None
+    weights = [layer.loss_weight(index) for index in range(len(layer.tops))]
+    weights[loss.top_index] = weight
+    patch = set_loss_weights(net.file.tree, layer.message, tuple(weights))
+    return patch.fix(net.file.path, f"write loss_weight: {value_text(weight)} for '{layer.name}'", safe=safe)
+
+
+def _place(loss: Loss) -> tuple[int, int]:
+    node = loss.entry[1] if loss.entry is not None else None
+    return (node.start, node.end) if node is not None else loss.layer.place()
+
+
+def _message(found: Dominance) -> str:
+    this, other = found.loss, found.other
+    sizes = ""
+    if this.weighted is not None and other.weighted is not None:
+        sizes = f" ({this.weighted:.3g} against {other.weighted:.3g} in the first iteration)"
+    return f"loss '{this.layer.name}' is {found.times:.3g} times '{other.layer.name}'{sizes}"
+
+
+def _reason(found: Dominance) -> str:
+    loss = found.loss
+    causes = []
+    if abs(loss.loss.weight) > 1:
+        causes.append(f"its weight is {loss.loss.weight:g}")
+    if loss.unnormalised:
+        causes.append(f"it is a sum over {loss.terms:g} terms")
+    return f"Because {' and '.join(causes)}, the layers that they share follow it alone, at any learning rate."

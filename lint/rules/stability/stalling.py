@@ -1,0 +1,137 @@
+"""Trainings that will not get anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...fixes.edit import Fix
+from ...fixes.fields import number_text, set_field
+from ...net.job import Job
+from ...rule.finding import Hit
+from ...rule.registry import rule
+from ...solver.schedule import largest_rate
+
+
+@rule("G108", "training-stalls", subject="job", severity="warning", fixes="unsafe")
+def training_stalls(job: Job) -> Iterator[Hit]:
+    """The training will stall: its loss will stay about where it starts.
+
+    ## What it finds
+
+    Trainings from first weights that fillers make, whose signal can be computed (`caffe-lint signal`) and whose chance
+    to stall is 90 % or more, or of whose first loss all iterations together would take off less than 0.3 %. The
+    finding shows why: a rate, or a number of iterations, with which hardly anything would be taken off the first loss,
+    gradients that fade on their way, outputs that freeze. It is a warning where the data are known from
+    `caffe-lint.data.json`; where they had to be assumed, an advice, and only if data of size 1 stall as well.
+
+    Nothing is said where weights start at 0 (N205) or too small for anything to come out of them (G106), nor of DummyData.
+
+    ## Why it hurts
+
+    It runs to its end and nothing is learnt. Caffe says nothing of it: the loss looks healthy, it is only always the same
+    (2.3026 for ten classes).
+
+    Of 360 trainings with the real Caffe 105 stalled. Each family of nets judged by what the others taught, 55 have such a
+    chance to stall, and 54 of these did: a precision of 98 % and a recall of 51 %. In 43 of the 55 weights are too small or
+    0; the other 12, of which this rule speaks, all stalled.
+
+    ## Example
+
+    `solver.prototxt`:
+
+        net: "train.prototxt"
+        base_lr: 0.000001
+        lr_policy: "fixed"
+        momentum: 0.9
+        clip_gradients: 100
+        max_iter: 1000
+        snapshot_prefix: "digits"
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          transform_param { scale: 0.00390625 }
+          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
+        }
+        layer {
+          name: "fc1"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "fc1"
+          inner_product_param { num_output: 100 weight_filler { type: "xavier" } }
+        }
+        layer { name: "relu1" type: "ReLU" bottom: "fc1" top: "fc1" }
+        layer {
+          name: "fc2"
+          type: "InnerProduct"
+          bottom: "fc1"
+          top: "fc2"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc2" bottom: "label" top: "loss" }
+
+    `caffe-lint.data.json`:
+
+        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
+
+    ## Use instead
+
+    `solver.prototxt`:
+
+        net: "train.prototxt"
+        base_lr: 0.0001
+        lr_policy: "fixed"
+        momentum: 0.9
+        clip_gradients: 100
+        max_iter: 1000
+        snapshot_prefix: "digits"
+
+    The fix multiplies `base_lr` by the smallest power of ten with which the training is computed to learn, if it does not
+    become likely to explode by that. It is unsafe, as it is another training. Where no rate would do there is none: look at
+    the layer that the finding names.
+
+    ## When to ignore it
+
+    The training starts from weights that are given on the command line (`--weights`), or goes on from a snapshot: both
+    start elsewhere than the fillers, and need not come far.
+
+    ## Sources
+
+    docs/signal.md. Numbers: `python benchmarks/standing_still.py`. Saxe, McClelland and Ganguli: Exact solutions to the
+    nonlinear dynamics of learning in deep linear neural networks, 2014.
+    """
+    computed = job.stability
+    if computed is None or not computed.stands_still:
+        return
+    solver, verdict = job.solver.message, computed.verdict
+    because = "; ".join(each.sentence for each in computed.reasons_to_stall[:3])
+    what = "Look at the layers first: no rate makes it learn."
+    fix = None
+    if computed.waking is not None:
+        times, after = computed.waking
+        what = f"At a rate {times:g} times as high the chance to stall is {after.p_stalls:.0%}"
+        what += f", that to explode {after.p_explodes:.0%}."
+        fix = _fix(job, times)
+    yield Hit(
+        job.solver.file,
+        solver.span("base_lr"),
+        f"this training will stall ({verdict.p_stalls:.0%}), from first weights made by its fillers",
+        f"Computed{computed.assumed}: {because or 'its loss stays where it starts'}. {what}",
+        severity="advice" if computed.assumed else "warning",
+        fix=fix,
+    )
+
+
+def _fix(job: Job, times: float) -> Fix | None:
+    """Raises base_lr, where that is what all rates go by."""
+    solver = job.solver.message
+    rate = largest_rate(solver)
+    if rate is None or rate.field != "base_lr":
+        return None
+    higher = float(f"{solver['base_lr'] * times:.12g}")
+    patch = set_field(job.solver.file.tree, solver, "base_lr", higher)
+    return patch.fix(job.solver.file.path, f"raise base_lr to {number_text(higher)}", safe=False)

@@ -1,0 +1,154 @@
+"""Losses that divide by the number of their valid labels, in Caffes where that may be 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...fixes.fields import set_field
+from ...moments.graph import Layer
+from ...net.job import NetInPhase
+from ...rule.finding import Hit
+from ...rule.registry import rule
+
+FEW = 16  # labels of a batch that may well all be the ignored one: half of them being so, once in 65,536 batches
+# Forks made from a Caffe of before November 2015.
+_UNGUARDED = frozenset({"segnet", "fast-rcnn", "faster-rcnn", "ctpn", "lisa-caffe"})
+
+
+@rule("G110", "no-valid-label", subject="net", severity="advice", fixes="unsafe")
+def no_valid_label(net: NetInPhase) -> Iterator[Hit]:
+    """A SoftmaxWithLoss divides by the number of labels that are not ignored, in a Caffe where that may be 0.
+
+    ## What it finds
+
+    In nets for training that are read by a Caffe up to 1.0-rc2 (`--caffe-version`), or by a fork made from one (SegNet,
+    Fast and Faster R-CNN, CTPN, lisa-caffe): a SoftmaxWithLoss with an `ignore_label`, without `normalize: false`, and with
+    no more than 16 labels in a batch. Where the Caffe or the number of labels is not known, nothing is said.
+
+    ## Why it hurts
+
+    A batch in which every label is the ignored one makes 0 / 0: loss and gradients are NaN, and so are all weights after
+    that step. Since November 2015 Caffe divides by 1 then. With half of the labels ignored, one batch of 8 in 256 is like
+    that.
+
+    ## Example
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 8 backend: LMDB }
+          transform_param { crop_size: 28 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+          loss_param {
+            ignore_label: 255
+            normalize: true
+          }
+        }
+
+    `caffe-lint.toml`:
+
+        caffe-version = "rc2"
+
+    ## Use instead
+
+    `train.prototxt`:
+
+        layer {
+          name: "data"
+          type: "Data"
+          top: "data"
+          top: "label"
+          data_param { source: "train_lmdb" batch_size: 8 backend: LMDB }
+          transform_param { crop_size: 28 }
+        }
+        layer {
+          name: "score"
+          type: "InnerProduct"
+          bottom: "data"
+          top: "score"
+          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+        }
+        layer {
+          name: "loss"
+          type: "SoftmaxWithLoss"
+          bottom: "score"
+          bottom: "label"
+          top: "loss"
+          loss_param {
+            ignore_label: 255
+            normalize: false
+          }
+        }
+
+    The fix divides by the number of items instead, which is never 0. It is unsafe: batches with ignored labels then count
+    less, and where an item has many labels the loss is larger by their number.
+
+    ## When to ignore it
+
+    No batch has only ignored labels, or your Caffe guards the division.
+
+    ## Sources
+
+    softmax_loss_layer.cpp before and after commit 8b2aa7093 of 22 November 2015.
+    """
+    because = _unguarded(net)
+    if net.phase != "TRAIN" or not because:
+        return
+    for layer in net.net.layers:
+        labels = _labels(layer)
+        if labels is None or not 0 < labels <= FEW:
+            continue
+        param = layer.message["loss_param"]
+        number = "1 label" if labels == 1 else f"{labels} labels"
+        patch = set_field(net.file.tree, param, "normalize", False)
+        yield Hit(
+            net.file,
+            param.span("ignore_label"),
+            f"loss '{layer.name}' divides by its valid labels: 0 where all {number} of a batch are {param['ignore_label']}",
+            f"Before November 2015 Caffe did not guard that division ({because}): loss and weights become NaN.",
+            fix=patch.fix(net.file.path, f"let '{layer.name}' divide by the number of items", safe=False),
+        )
+
+
+def _labels(layer: Layer) -> int | None:
+    """How many labels a loss that divides by the valid ones has in a batch; None for other layers, and if not known."""
+    if layer.type != "SoftmaxWithLoss" or len(layer.bottoms) < 2 or not any(map(layer.loss_weight, range(len(layer.tops)))):
+        return None
+    param = layer.message["loss_param"]
+    # `normalize` has no default in the schema; these Caffes take it for true.
+    divides = param["normalize"] if "normalize" in param.entries else True
+    if "ignore_label" not in param.entries or "normalization" in param.entries or not divides:
+        return None
+    shape = layer.bottoms[1].shape
+    known = [dim for dim in shape if dim is not None] if shape is not None else []
+    return math.prod(known) if shape is not None and len(known) == len(shape) else None
+
+
+def _unguarded(net: NetInPhase) -> str:
+    """Which Caffe it is that does not guard the division; empty if it is not known to be one."""
+    version = net.caffe_version
+    if version is None:
+        return f"as in {net.net.dialect}" if net.net.dialect in _UNGUARDED else ""
+    number, _, candidate = version.partition("rc")
+    parts = [int(part) for part in number.strip("-.").split(".") if part]
+    older = parts < [1] if parts else False
+    candidate_before = candidate.isdigit() and int(candidate) < 3 and (not parts or parts[:2] in ([1], [1, 0]))
+    return f"Caffe {version}" if older or candidate_before else ""

@@ -1,0 +1,1 @@
+"""Settings: options, configuration files, and what is in force for a path."""

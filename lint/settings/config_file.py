@@ -1,0 +1,249 @@
+"""Reading a configuration file: which keys there are, what each takes, and what is wrong with those that stand there.
+
+fail-on = "error"
+[rules.clip-gradients-missing]
+value = 35.0
+[per-file]
+"models/legacy/**" = {ignore = ["N3"]}
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..engine import plugins
+from ..proto.named_tuple import NamedTuple
+from ..rule.finding import SEVERITIES
+from ..rule.registry import Option, all_rules, matching
+from .settings import PRESETS, ConfigError, Settings, check_selectors, did_you_mean
+
+if TYPE_CHECKING:
+    from ..layers.custom import Description
+
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]*/?[^\s]*\Z")
+
+
+class Key(NamedTuple):
+    """A key of the configuration: what its value is, what it means, and whether `per-file` takes it too."""
+
+    name: str
+    kind: str  # selectors, texts, text, path, address, severity, preset or table
+    meaning: str
+    per_file: bool = False
+
+
+KEYS = {
+    key.name: key
+    for key in (
+        Key("preset", "preset", "the rules to begin with: recommended, strict (all of them) or stability (family G)"),
+        Key("select", "selectors", "the rules that are on: codes, beginnings of codes, names, or ALL", per_file=True),
+        Key("extend-select", "selectors", "rules that are on as well", per_file=True),
+        Key("ignore", "selectors", "rules that are off", per_file=True),
+        Key("fail-on", "severity", "the least severity that makes the exit status 1", per_file=True),
+        Key("dialect", "text", "the Caffe that reads the files; found out when absent", per_file=True),
+        Key("caffe-version", "text", "its release, such as 1.0 or 1.0-rc5", per_file=True),
+        Key("baseline", "path", "the file of findings that are known (--write-baseline), from this file's folder"),
+        Key("exclude", "texts", "what is passed over when folders are searched, as in .gitignore"),
+        Key("plugins", "texts", "installed packages that bring rules and layer types"),
+        Key("docs-url", "address", "where the site of `make docs` is served; SARIF reports link to its pages of rules"),
+        Key("rules", "table", "severity and options of single rules, by code or name", per_file=True),
+        Key("input-shapes", "table", "the shapes of tops that the files leave open", per_file=True),
+        Key("layers", "table", "layer types of your own"),
+        Key("per-file", "table", "other settings for some files, by patterns from this file's folder"),
+    )
+}
+
+
+class PerFile(NamedTuple):
+    """Settings for the files that a pattern fits: fields of `Settings`."""
+
+    pattern: str
+    values: dict[str, Any]
+
+
+class ConfigFile(NamedTuple):
+    """What a configuration file says: fields of `Settings`, and those for some files only, in order."""
+
+    path: str
+    values: dict[str, Any]
+    per_file: tuple[PerFile, ...]
+
+
+def read_config(path: str) -> ConfigFile:
+    """A configuration file. Raises ConfigError for what is not known or not of its type."""
+    table = _table(path)
+    if table is None:
+        raise ConfigError(f"{path}: no table [tool.caffe-lint]")
+    if "plugins" in table:
+        # First, since the other keys may speak of what plugins bring.
+        try:
+            plugins.load(_checked(path, "plugins", table["plugins"], "texts"))
+        except plugins.PluginError as error:
+            raise ConfigError(f"{path}: {error}") from None
+    per_file = table.pop("per-file", {})
+    if not isinstance(per_file, dict):
+        raise ConfigError(f"{path}: 'per-file' is a table of patterns")
+    sections = []
+    for pattern, inner in per_file.items():
+        where = f"{path}: per-file '{pattern}'"
+        if not isinstance(inner, dict):
+            raise ConfigError(f'{where}: this takes a table such as {{ignore = ["N3"]}}, not {inner!r}')
+        _check_patterns(where, (pattern,))
+        sections.append(PerFile(pattern, _values(where, inner, [key.name for key in KEYS.values() if key.per_file])))
+    return ConfigFile(path, _values(path, table, list(KEYS)), tuple(sections))
+
+
+def load(path: str) -> Settings:
+    """The settings of a configuration file for files that it makes no difference for. Raises ConfigError."""
+    from .in_force import Layer, combined
+
+    return combined(Layer.of(read_config(path))).settings
+
+
+def has_table(path: str) -> bool:
+    """Whether a pyproject.toml has a table for us. Raises ConfigError for broken TOML."""
+    return _table(path) is not None
+
+
+def _values(where: str, table: dict[str, Any], known: list[str]) -> dict[str, Any]:
+    """Fields of `Settings`, from a table of keys."""
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            what = "holds for all files, so not in per-file" if key in KEYS else ""
+            raise ConfigError(
+                f"{where}: '{key}' {what}" if what else f"{where}: unknown key '{key}'{did_you_mean(key, known)}"
+            )
+        if key == "rules":
+            values["options"], values["severities"] = _rules(where, value)
+        elif key == "input-shapes":
+            values["input_shapes"] = _input_shapes(where, value)
+        elif key == "layers":
+            values["layers"] = _layers(where, value)
+        elif key == "baseline":
+            text = _checked(where, key, value, "path")
+            values["baseline"] = os.path.relpath(os.path.join(os.path.dirname(os.path.abspath(where)), text))
+        else:
+            values[key.replace("-", "_")] = _checked(where, key, value, KEYS[key].kind)
+    _check_patterns(where, values.get("exclude", ()))
+    return values
+
+
+def _check_patterns(where: str, patterns: tuple[str, ...]) -> None:
+    if patterns:
+        from ..source.patterns import PatternError, spec_of  # pathspec takes long to load
+
+        try:
+            spec_of(patterns)
+        except PatternError as error:
+            raise ConfigError(f"{where}: {error}") from None
+
+
+def _checked(where: str, key: str, value: Any, kind: str) -> Any:
+    choices = {"severity": SEVERITIES, "preset": tuple(PRESETS)}.get(kind)
+    if choices is not None:
+        if value in choices:
+            return value
+        hint = did_you_mean(value, list(choices)) if isinstance(value, str) else ""
+        raise ConfigError(
+            f"{where}: '{key}' is one of {', '.join(choices)}, not {value!r}" + hint.partition("; known")[0]
+        )
+    if kind == "address":
+        if isinstance(value, str) and _ADDRESS.match(value):
+            return value
+        raise ConfigError(f"{where}: '{key}' is an address such as https://example.org/docs/, not {value!r}")
+    if kind in ("text", "path"):
+        if isinstance(value, str):
+            return value
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return check_selectors(where, tuple(value)) if kind == "selectors" else tuple(value)
+    wanted = "text" if kind in ("text", "path") else "a list of texts"
+    raise ConfigError(f"{where}: '{key}' takes {wanted}, not {value!r}")
+
+
+def _rules(where: str, tables: Any) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """`[rules.clip-gradients-missing] value = 10`, by code or name of the rule: options and severities by code."""
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{where}: 'rules' holds tables, one for a rule")
+    options: dict[str, dict[str, Any]] = {}
+    severities: dict[str, str] = {}
+    for selector, table in tables.items():
+        code = next(iter(matching(selector)), None)
+        if code is None or selector.upper() not in (code, all_rules()[code].name.upper()):
+            names = [rule.name for rule in all_rules().values()]
+            raise ConfigError(f"{where}: no rule is called '{selector}'{did_you_mean(selector, names)}")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{where}: 'rules.{selector}' is a table of options, not {table!r}")
+        known = all_rules()[code].options
+        for key, value in table.items():
+            if key == "severity":
+                severities[code] = _checked(where, f"rules.{selector}.severity", value, "severity")
+            elif key not in known:
+                hint = did_you_mean(key, ["severity", *known])
+                raise ConfigError(f"{where}: rule {selector} has no option '{key}'{hint}")
+            else:
+                options.setdefault(code, {})[key] = _option(where, selector, key, known[key], value)
+    return options, severities
+
+
+def _option(where: str, selector: str, key: str, option: Option, value: Any) -> Any:
+    """A value of the type of the option's default."""
+    default = option.default
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        kinds = {type(item) for item in default} or {str}
+        if all(type(item) in kinds for item in value):
+            return tuple(value)
+    elif type(value) is type(default):
+        return value
+    shown = list(default) if isinstance(default, tuple) else default
+    raise ConfigError(f"{where}: option '{key}' of rule {selector} takes a value like {shown!r}, not {value!r}")
+
+
+def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:
+    """`[input-shapes] data = [64, 3, 224, 224]`, by name of the top."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: 'input-shapes' is a table, one line for a top")
+    for top, dims in table.items():
+        if not isinstance(dims, list) or not dims or not all(type(dim) is int and dim >= 0 for dim in dims):
+            raise ConfigError(f"{where}: input shapes are lists such as [64, 3, 224, 224]; '{top}' is {dims!r}")
+    return {top: tuple(dims) for top, dims in table.items()}
+
+
+def _layers(where: str, tables: Any) -> dict[str, Description]:
+    """`[layers.MyLayer] bottoms = 1`, by layer type."""
+    from ..layers.custom import read_description
+
+    if not isinstance(tables, dict):
+        raise ConfigError(f"{where}: 'layers' holds tables, one for a layer type")
+    try:
+        return {name: read_description(name, table) for name, table in tables.items()}
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _table(path: str) -> dict[str, Any] | None:
+    """The settings' table of a TOML file, None where pyproject.toml has none. Raises ConfigError for broken TOML."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        with open(path, "rb") as file:
+            content: dict[str, Any] = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: this is no UTF-8, as TOML must be") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if os.path.basename(path) != "pyproject.toml":
+        return content
+    tool = content.get("tool", {})
+    table = tool.get("caffe-lint") if isinstance(tool, dict) else None
+    return table if isinstance(table, dict) else None

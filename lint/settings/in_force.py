@@ -1,0 +1,237 @@
+"""The settings in force for a file: defaults, its configuration, what that says of some files, and the command line.
+
+Each is a layer over the one before. Lists of `ignore` and `extend-select`, and tables, add up; all else is replaced.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..proto.named_tuple import NamedTuple
+from .settings import PRESETS, ConfigError, Settings, check_selectors, find_config, find_facts
+
+if TYPE_CHECKING:
+    from ..engine.baseline import Baseline
+    from ..net.data_facts import DataFacts
+    from ..proto.schema import Schema
+    from .config_file import ConfigFile
+
+ADDED = ("extend_select", "ignore")
+MERGED = ("input_shapes", "layers")
+COMMAND_LINE = "command line: --"
+
+
+class CommandLine(NamedTuple):
+    """What a command line says about settings; None and empty: nothing. `config` is a file, `isolated` wants none."""
+
+    config: str | None = None
+    isolated: bool = False
+    preset: str | None = None
+    select: tuple[str, ...] = ()
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: str | None = None
+    dialect: str | None = None
+    caffe_version: str | None = None
+    deploy: str | None = None
+    data_facts: str | None = None
+    baseline: str | None = None
+    write_baseline: str | None = None
+    input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+class Layer(NamedTuple):
+    """Fields of `Settings` and where they come from: `origin` with the key behind it, unless a preset stands for it.
+
+    What is named in `resets` is as if nothing had been said before.
+    """
+
+    origin: str
+    values: dict[str, Any]
+    resets: tuple[str, ...] = ()
+    is_preset: bool = False
+
+    def place(self, key: str) -> str:
+        """Where a key of this layer stands."""
+        return self.origin if self.is_preset else self.origin + key
+
+    @staticmethod
+    def of(config: ConfigFile, path: str | None = None) -> list[Layer]:
+        """The layers that a configuration file makes for a file, or without one for files in general."""
+        shown = os.path.relpath(config.path)
+        layers = _preset(config.values.get("preset"), f"{shown}:preset")
+        layers.append(Layer(f"{shown}:", config.values))
+        if path is not None and config.per_file:
+            from ..source.patterns import spec_of  # pathspec takes long to load
+
+            relative = os.path.relpath(path, os.path.dirname(config.path) or ".")
+            layers += (
+                Layer(f"{shown}:per-file.'{section.pattern}'.", section.values)
+                for section in config.per_file
+                if spec_of((section.pattern,)).match_file(relative)
+            )
+        return layers
+
+
+class Combined(NamedTuple):
+    """Settings, and for each that is not the default where it comes from, by its name (`ignore`, `options.G101.value`)."""
+
+    settings: Settings
+    origins: dict[str, tuple[str, ...]]
+
+
+def combined(layers: Iterable[Layer]) -> Combined:
+    """The settings that layers make, from the lowest to the highest."""
+    values: dict[str, Any] = {}
+    origins: dict[str, tuple[str, ...]] = {}
+    for layer in layers:
+        for name in layer.resets:
+            values.pop(name, None)
+            origins.pop(name, None)
+        for name, value in layer.values.items():
+            if name in ADDED:
+                values[name] = values.get(name, ()) + value
+                origins[name] = origins.get(name, ()) + (layer.place(_key(name)),) * bool(value)
+            elif name == "options":
+                values[name] = {**values.get(name, {})}
+                for code, options in value.items():
+                    values[name][code] = {**values[name].get(code, {}), **options}
+                    origins.update({f"options.{code}.{key}": (layer.place(f"rules.{code}.{key}"),) for key in options})
+            elif name == "severities":
+                values[name] = {**values.get(name, {}), **value}
+                origins.update({f"{name}.{code}": (layer.place(f"rules.{code}.severity"),) for code in value})
+            elif name in MERGED:
+                values[name] = {**values.get(name, {}), **value}
+                origins.update({f"{name}.{key}": (layer.place(f"{_key(name)}.{key}"),) for key in value})
+            else:
+                values[name] = value
+                origins[name] = (layer.place(_key(name)),)
+    return Combined(Settings(**values), origins)
+
+
+def _key(field: str) -> str:
+    return field.replace("_", "-")
+
+
+def _preset(name: str | None, origin: str) -> list[Layer]:
+    return [Layer(f"{origin} {name}", PRESETS[name], is_preset=True)] if name is not None else []
+
+
+class SettingsOfPaths:
+    """The settings in force for each path of a run."""
+
+    def __init__(self, command_line: CommandLine, schema: Schema) -> None:
+        self.schema = schema
+        self._command_line = command_line
+        self._configs: dict[str, ConfigFile] = {}
+        self._facts: dict[str, DataFacts] = {}
+        self._baselines: dict[str, Baseline] = {}
+        self._places: dict[str, tuple[str | None, str | None]] = {}
+        self._by_path: dict[str, Settings] = {}
+        self._settings: dict[tuple[str | None, str | None, tuple[str, ...]], Settings] = {}
+
+    def of(self, path: str) -> Settings:
+        """The settings for a path. Raises ConfigError."""
+        if path not in self._by_path:
+            self._by_path[path] = self._of(path)
+        return self._by_path[path]
+
+    def _of(self, path: str) -> Settings:
+        config, facts = self._files(path)
+        layers = Layer.of(self._read(config), path) if config else []
+        key = config, facts, tuple(layer.origin for layer in layers)
+        if key not in self._settings:
+            settings = combined([*layers, *self._of_command_line()]).settings
+            settings.check(self.schema)
+            self._settings[key] = settings._replace(
+                facts=self._read_facts(facts), known=self._read_baseline(settings.baseline), elsewhere=self
+            )
+        return self._settings[key]
+
+    def explained(self, path: str) -> Combined:
+        """The same, with where each setting comes from."""
+        config, _ = self._files(path)
+        layers = Layer.of(self._read(config), path) if config else []
+        return combined([*layers, *self._of_command_line()])._replace(settings=self.of(path))
+
+    def config(self, path: str) -> str | None:
+        """The configuration file that holds for a path."""
+        return self._files(path)[0]
+
+    def files(self) -> list[str]:
+        """The files of configuration and facts and the baselines that were read."""
+        return [*self._configs, *self._facts, *self._baselines]
+
+    @property
+    def baselines(self) -> list[Baseline]:
+        """The baselines that were read."""
+        return list(self._baselines.values())
+
+    def excluded(self, path: str) -> bool:
+        """Whether the configuration that holds for a path leaves it out of folders that are searched."""
+        patterns = self.of(path).exclude
+        if not patterns:
+            return False
+        from ..source.patterns import spec_of
+
+        folder = os.path.dirname(self.config(path) or "")
+        return spec_of(patterns).match_file(os.path.relpath(path, folder or "."))
+
+    def _files(self, path: str) -> tuple[str | None, str | None]:
+        """The files of configuration and of facts for a path, found once for each folder."""
+        said = self._command_line
+        if said.isolated:
+            return None, said.data_facts
+        folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
+        if folder not in self._places:
+            self._places[folder] = said.config or find_config(folder), said.data_facts or find_facts(folder)
+        return self._places[folder]
+
+    def _read(self, path: str) -> ConfigFile:
+        if path not in self._configs:
+            from .config_file import read_config
+
+            self._configs[path] = read_config(path)
+        return self._configs[path]
+
+    def _read_facts(self, path: str | None) -> DataFacts:
+        if path is None:
+            return {}
+        if path not in self._facts:
+            from ..net.data_facts import FactsError, read_facts
+
+            try:
+                self._facts[path] = read_facts(path)
+            except FactsError as error:
+                raise ConfigError(str(error)) from None
+        return self._facts[path]
+
+    def _read_baseline(self, path: str | None) -> Baseline | None:
+        """The findings that are known; none where all are to be written down."""
+        target = self._command_line.write_baseline
+        if path is None and not target:
+            return None
+        from ..engine.baseline import Baseline, BaselineError, read_baseline
+
+        if target or path is None:
+            return Baseline(target or "", {})
+        if path not in self._baselines:
+            try:
+                self._baselines[path] = read_baseline(path)
+            except BaselineError as error:
+                raise ConfigError(str(error)) from None
+        return self._baselines[path]
+
+    def _of_command_line(self) -> list[Layer]:
+        """What the command line says. Its names of rules are looked up here, when plugins are loaded."""
+        said = self._command_line
+        for name in ("select", "extend_select", "ignore"):
+            check_selectors("--" + name.replace("_", "-"), getattr(said, name))
+        names = [name for name in CommandLine._fields if name in Settings._fields and getattr(said, name)]
+        values = {name: getattr(said, name) for name in names}
+        if said.input_shape:
+            values["input_shapes"] = dict(said.input_shape)
+        resets = ("extend_select", "ignore") if said.select else ()
+        return [*_preset(said.preset, f"{COMMAND_LINE}preset"), Layer(COMMAND_LINE, values, resets)]

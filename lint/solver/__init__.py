@@ -1,0 +1,1 @@
+"""Solvers: schedules, solver types, and fields that are not read."""

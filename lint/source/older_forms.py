@@ -1,0 +1,24 @@
+"""A file in an older form together with what Caffe's upgrade makes of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from .files import SourceFile
+
+if TYPE_CHECKING:
+    from ..fixes.upgrade_text import Source
+
+
+@lru_cache(maxsize=1)
+def older_form(file: SourceFile) -> Source | None:
+    """The file with its upgrade, None if it needs none. All rules about older forms ask for it in turn."""
+    from ..fixes.upgrade_text import Source
+    from ..proto.upgrade import upgrade, upgrade_solver
+
+    if file.kind == "other":
+        return None
+    message = file.message
+    lifted = upgrade_solver(message) if file.kind == "solver" else upgrade(message, file.schema)
+    return Source(file.path, file.tree, message, lifted, file.schema) if lifted.steps else None

@@ -1,0 +1,1 @@
+"""Numerical stability of a training, computed from its files."""

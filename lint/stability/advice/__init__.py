@@ -1,0 +1,1 @@
+"""Limits and repairs: what would make a training stable."""

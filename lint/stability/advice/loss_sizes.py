@@ -1,0 +1,241 @@
+"""How large the losses of a net are in the first iteration, as far as the files tell; which outweigh others.
+
+A loss of Caffe is a sum of terms over items, positions and elements, divided by something, times its
+weight. What it is divided by is a matter of the layer's type and of `loss_param`: see `layers.loss`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ...layers.loss import LOSS_PARAM, loss_normalization
+from ...moments.shapes import Shape, axis_index, count
+from ...proto.named_tuple import NamedTuple
+
+if TYPE_CHECKING:
+    from ...moments.graph import Blob, Layer, Loss, Net
+
+# Losses that sum over the elements of an item and divide by the number of items.
+REGRESSIONS = frozenset(
+    {"EuclideanLoss", "SmoothL1Loss", "SmoothL1LossOHEM", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"}
+)
+_CLASSIFIERS = frozenset({
+    "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "InfogainLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss",
+    "HingeLoss",
+})  # fmt: skip
+_LN_2 = math.log(2)
+DOMINANT = 10.0  # from how many times another a loss outweighs it
+
+
+class SizedLoss(NamedTuple):
+    """A loss with what the files tell of its size.
+
+    `terms` is how many terms of the sum come on one unit of what it is divided by: 1 for a mean. `first` is
+    its value in the first iteration before its weight, when scores are near 0 and targets around 1 in size.
+    Both are None where the files do not tell them.
+    """
+
+    loss: Loss
+    terms: float | None
+    first: float | None
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that it is the top of."""
+        return self.loss.layer
+
+    @property
+    def weighted(self) -> float | None:
+        """Its part of the net's loss in the first iteration."""
+        return None if self.first is None else abs(self.loss.weight) * self.first
+
+    @property
+    def unnormalised(self) -> bool:
+        """Whether it is a sum over many terms where others are means."""
+        return self.terms is not None and self.terms > 1
+
+    @property
+    def sort(self) -> tuple[str, str]:
+        """Losses of one sort are of one size for nets of one kind, also where that size is not known."""
+        kind = self.layer.kind
+        divided = kind.normalization if kind else ""
+        return self.layer.type, loss_normalization(self.layer) if divided == LOSS_PARAM else divided
+
+
+class Dominance(NamedTuple):
+    """A loss that outweighs another: how many times, and the weight that would make the two equal."""
+
+    loss: SizedLoss
+    other: SizedLoss
+    times: float
+    balanced: float
+
+
+def sized_losses(net: Net) -> list[SizedLoss]:
+    """The losses of a net that train something, in the order of the file."""
+    return [
+        SizedLoss(loss, terms(loss.layer), first_value(loss.layer))
+        for loss in net.losses
+        if loss.weight and loss.layer.runs_backward
+    ]
+
+
+def has_own_weight(loss: Loss) -> bool:
+    """Whether the text of a loss's layer has a place for its weight.
+
+    V0 nets have no weights, and weights that do not go with the tops are Caffe's to refuse.
+    """
+    layer = loss.layer
+    written = layer.message["loss_weight"]
+    lifted_v0 = "v0" in layer.net.upgraded.steps
+    return not lifted_v0 and not loss.blob.consumers and (not written or len(written) == len(layer.tops))
+
+
+def terms(layer: Layer) -> float | None:
+    """How many terms of a loss's sum come on one unit of its divisor: see `SizedLoss`.
+
+    For classifiers a term is a position, whatever the number of classes. Source: LossLayer's children,
+    `get_normalizer`: FULL and VALID divide by the positions, BATCH_SIZE by the items, NONE by 1. Euclidean and
+    smooth L1 losses divide by the items.
+    """
+    kind = layer.kind
+    if kind is None or not layer.bottoms or not kind.normalization:
+        return None
+    shape = known_shape(layer.bottoms[0])
+    if kind.normalization == LOSS_PARAM:
+        how = loss_normalization(layer)
+        if how not in ("BATCH_SIZE", "NONE"):
+            return 1.0
+        if shape is None or layer.type not in _CLASSIFIERS:
+            return None
+        axis = _class_axis(layer, len(shape))
+        return count(shape[how == "BATCH_SIZE" : axis] + shape[axis + 1 :])
+    if layer.type in _CLASSIFIERS:
+        return 1.0
+    if layer.type in REGRESSIONS and len(layer.bottoms) > 2:  # weights choose which elements count
+        return None
+    return count(shape, 1) if shape is not None else None
+
+
+def first_value(layer: Layer) -> float | None:
+    """The value of a loss in the first iteration, before its weight: see `SizedLoss`.
+
+    With scores near 0 a softmax over K classes gives ln K for each term, a hinge K, K sigmoids K ln 2, or ln 2 where
+    the divisor counts them, and a Euclidean loss half the mean square of its targets: for targets between 0 and 1
+    some 0.1.
+    """
+    number = terms(layer)
+    if number is None:
+        return None
+    if layer.type in REGRESSIONS:
+        pixels = pixel_range(layer.bottoms[1]) if len(layer.bottoms) > 1 else None
+        return number * (0.1 if pixels is None else 0.1 * max(1.0, pixels * pixels))
+    if layer.type == "SigmoidCrossEntropyLoss" and loss_normalization(layer) not in ("BATCH_SIZE", "NONE"):
+        return _LN_2
+    shape = known_shape(layer.bottoms[0])
+    classes = shape[_class_axis(layer, len(shape))] if shape is not None and len(shape) > 1 else None
+    if not classes or layer.type not in _CLASSIFIERS:
+        return None
+    if layer.type == "HingeLoss":
+        return number * classes
+    return number * (classes * _LN_2 if layer.type == "SigmoidCrossEntropyLoss" else math.log(classes)) or None
+
+
+def _class_axis(layer: Layer, axes: int) -> int:
+    for name in ("softmax_param", "infogain_loss_param"):
+        param = layer.message.get(name)
+        if param is not None and "axis" in param:
+            return axis_index(param["axis"], axes) or 1
+    return 1
+
+
+def dominant_losses(net: Net, times: float) -> list[Dominance]:
+    """The losses that are `times` another or more, because of their weight or for want of a divisor.
+
+    They are held against the largest of the ordinary losses, which are means of weight 1 at most, or else
+    against the smallest of all. So a loss that is merely accompanied by small ones (a weight of 1 beside
+    one of 0.01) is not meant. Empty where there is only one loss, or where the files do not tell enough.
+    """
+    losses = sized_losses(net)
+    alike = len({each.sort for each in losses}) == 1
+    sizes = {each: abs(each.loss.weight) if alike else each.weighted for each in losses}
+    known = {each: size for each, size in sizes.items() if size}
+    if len(known) < 2:
+        return []
+    ordinary = [each for each in known if _is_ordinary(each, alike)]
+    other = max(ordinary, key=lambda each: known[each]) if ordinary else min(known, key=lambda each: known[each])
+    found = []
+    for each, size in known.items():
+        if not _is_ordinary(each, alike) and size >= times * known[other]:
+            balanced = one_digit(abs(each.loss.weight) * known[other] / size)
+            found.append(Dominance(each, other, size / known[other], math.copysign(balanced, each.loss.weight)))
+    return found
+
+
+def _is_ordinary(loss: SizedLoss, alike: bool) -> bool:
+    return abs(loss.loss.weight) <= 1 and (alike or not loss.unnormalised)
+
+
+_SAME_SHAPE = frozenset({"ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "Dropout", "Scale", "Bias", "BatchNorm", "Power"})
+
+
+def known_shape(blob: Blob) -> Shape:
+    """The shape of a blob; of scores whose input is not known, what the layer that makes them tells of it."""
+    producer = blob.producer
+    while blob.shape is None and producer is not None and producer.bottoms and producer.type in _SAME_SHAPE:
+        blob = producer.bottoms[0]
+        producer = blob.producer
+    if blob.shape is None and producer is not None and producer.type == "InnerProduct":
+        param = producer.message["inner_product_param"]
+        if param["axis"] == 1 and param["num_output"]:
+            return (batch_size(producer.net), param["num_output"])
+    return blob.shape
+
+
+def batch_size(net: Net) -> int | None:
+    """The number of items in a batch of the first data layer, as its shape or else its settings tell it."""
+    for layer in net.layers:
+        if layer.kind is not None and layer.kind.is_data and layer.tops:
+            shape = layer.tops[0].shape
+            if shape and shape[0]:
+                return shape[0]
+            for name in _DATA_PARAMS:
+                param = layer.message.get(name)
+                if param is not None and param["batch_size"]:
+                    size: int = param["batch_size"]
+                    return size
+            return None
+    return None
+
+
+_DATA_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
+_SAME_VALUES = frozenset({"Flatten", "Reshape", "Slice", "Split", "Crop", "Pooling", "Permute", "Silence"})
+_IMAGES = frozenset({"Data", "ImageData", "AnnotatedData", "DenseImageData", "VideoData", "WindowData"})
+
+
+def pixel_range(blob: Blob) -> float | None:
+    """How far apart the values of an image are that a data layer has read: 255 times its `scale`.
+
+    None for what does not come straight from a data layer of images.
+    """
+    scale = 1.0
+    producer = blob.producer
+    while producer is not None:
+        kind = producer.kind
+        if producer.type in _IMAGES:
+            return 255 * scale * abs(producer.message["transform_param"]["scale"]) if blob.top_index == 0 else None
+        if producer.type == "Power" and producer.message["power_param"]["power"] == 1:
+            scale *= abs(producer.message["power_param"]["scale"])
+        elif producer.type not in _SAME_VALUES or kind is None:
+            return None
+        if not producer.bottoms:
+            return None
+        blob = producer.bottoms[0]
+        producer = blob.producer
+    return None
+
+
+def one_digit(value: float) -> float:
+    """A number rounded to its first digit, as a person would choose it."""
+    return float(f"{value:.0e}")

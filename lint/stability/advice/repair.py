@@ -1,0 +1,173 @@
+"""The smallest change that brings a training into the safe region.
+
+In this order: fillers, where the signal dies on its way forward, so that people raise the rate until it explodes; the
+weight of a loss that alone is the cause; else `clip_gradients`; else the rate by whole powers of ten, with a bound.
+Where several losses pull, the rate is not lowered for all of them as long as a weight will do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ...layers.fillers import suiting_filler
+from ...moments.statistics import root
+from ...moments.weights import filled_as
+from ...proto.named_tuple import NamedTuple
+from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, tried
+from ..verdict.reasons import guilty_loss, pulls
+from ..verdict.verdict import chance
+from ..verdict.verdict_table import EXPLODES, STALLS
+from .limits import healthy_bound, longest_step, one_digit_below, risk
+from .loss_sizes import has_own_weight
+
+if TYPE_CHECKING:
+    from ...moments.graph import Layer, Param
+
+TARGET = 0.05  # the chance to explode that a repair has to come down to
+SOUND = 0.02  # and without a margin, where the weight of the guilty loss is all that changes
+MARGIN, STILL = 10.0, 0.08  # and the chance at so many times the rate: curvature grows while a training learns
+BEARABLE = 0.25  # and with data that are larger than those it is judged by
+BOUNDS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5)  # of one pass, tried from the loosest
+NOTHING_LEFT = 1e-2  # the size of a layer's top from which on it counts as dead
+RECOVERED = 0.1  # and of one behind it, from which on it does not
+TINY = 0.2  # and of its weights, beside those that would keep values at their size
+LOOSE = 3.0  # times the norm of the first gradients
+DECADES = 7  # by how many the rate may be lowered
+
+
+class Repair(NamedTuple):
+    """What to change: fillers by parameter, loss weights, `clip_gradients` (None: it stays), what to multiply the rate by.
+
+    `before` and `after` are the chances to explode.
+    """
+
+    fillers: Mapping[Param, str]
+    weights: Mapping[Layer, float]
+    clip: float | None
+    scale: float
+    before: float
+    after: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether it brings the training into the safe region."""
+        return self.after <= TARGET
+
+    @property
+    def outlook(self) -> str:
+        """What is said of the training as it is."""
+        return f"{'is likely to' if self.before >= 0.5 else 'may'} explode ({self.before:.0%})"
+
+
+def repair(signal: Signal, other: Signal | None = None) -> Repair:
+    """The repair of a training that is judged to explode.
+
+    `other` is its signal with larger data, where neither is known: with those it must become bearable at least.
+    """
+    before = _risk(signal)
+    net = signal.setup.net
+    fillers = {counterpart(param, net): kind for param, kind in dying(other or signal).items()}
+    if fillers:
+        trial = Trial(fillers={param: filled_as(param, kind) for param, kind in fillers.items()})
+        signal, other = tried(signal, trial), other and tried(other, trial.for_net(other.setup.net))
+    weights: dict[Layer, float] = {}
+    lighter, larger = signal, other
+    present = signal.solving.clip > 0
+    for weights in ({}, *_lighter(signal)):
+        trial = Trial(loss_weights=weights)
+        lighter, larger = signal, other
+        if weights:
+            lighter, larger = tried(signal, trial), other and tried(other, trial.for_net(other.setup.net))
+        if _is_safe(lighter, AS_WRITTEN, larger) or (weights and _risk(lighter) <= SOUND and larger is None):
+            return Repair(fillers, weights, None if present else healthy_bound(lighter), 1.0, before, _risk(lighter))
+    best: Repair | None = None
+    for decade in range(DECADES + 1):
+        for clip in _bounds(lighter, 10.0**-decade):
+            trial = Trial(rate=10.0**-decade, clip=clip)
+            after = risk(lighter, trial)
+            found = Repair(fillers, weights, clip, trial.rate, before, after)
+            if best is None or best.after > max(after, TARGET):
+                best = found
+            if _is_safe(lighter, trial, larger):
+                stalls = chance(STALLS, tried(lighter, trial).features) >= 0.5
+                return best if stalls and best.holds else found
+    return best or Repair(fillers, weights, None, 1.0, before, before)
+
+
+def _is_safe(signal: Signal, trial: Trial, larger: Signal | None) -> bool:
+    """Whether a training is safe as it is tried, with a margin, and bearable with larger data."""
+    return (
+        risk(signal, trial) <= TARGET
+        and risk(signal, trial._replace(rate=trial.rate * MARGIN)) <= STILL
+        and (larger is None or risk(larger, trial) <= BEARABLE)
+    )
+
+
+def dying(signal: Signal) -> dict[Param, str]:
+    """Weights so small that next to nothing comes out of them, and the fillers that would suit them.
+
+    Only those that others lie behind, of which none makes the values larger again: a last layer learns from any
+    start, and behind a normalisation the size of weights is of no account.
+    """
+    net = signal.setup.net
+    sizes = [max((root(top.square) for top in step.tops), default=0.0) for step in signal.forward.steps]
+    found: dict[Param, str] = {}
+    for layer in net.layers:
+        if not layer.params or not layer.runs_backward or not layer.params[0].lr_mult:
+            continue
+        param = layer.params[0].owner
+        filler = suiting_filler(param)
+        if filler is None or sizes[layer.index] >= NOTHING_LEFT:
+            continue
+        behind = [each for each in layer.downstream() if each.params]
+        if not behind or any(sizes[each.index] > RECOVERED for each in behind):
+            continue
+        if signal.weights[param].square < filled_as(param, filler).square * TINY**2:
+            found[param] = filler
+    return found
+
+
+def _risk(signal: Signal) -> float:
+    return chance(EXPLODES, signal.features)
+
+
+def _bounds(signal: Signal, scale: float) -> Iterator[float | None]:
+    """The bounds to try at a rate `scale` times as high, from the loosest, beginning with the present one (None).
+
+    None is far over the gradients of the start: what grows beyond them is what is to be held. And none lets a step
+    carry the weights too far (`longest_step`), so that there may be none at this rate.
+    """
+    present = signal.solving.clip
+    passes = signal.solving.iter_size
+    largest = min(max(BOUNDS[-1], LOOSE * signal.l2) * passes, longest_step(signal, scale))
+    if 0 < present <= largest:
+        yield None
+    for each in BOUNDS:
+        bound = each * passes
+        if bound <= largest and not 0 < present <= bound:
+            yield bound
+
+
+def _lighter(signal: Signal) -> Iterator[dict[Layer, float]]:
+    """Ever smaller weights for the loss that is the cause, down to where it no longer outweighs the others.
+
+    The weight of an only loss is as good as a rate for solvers whose steps grow with gradients.
+    """
+    losses = {loss.layer: loss for loss in signal.setup.net.losses if loss.layer in signal.losses}
+    known = pulls(signal)
+    if len(losses) == 1:
+        loss = next(iter(losses.values()))
+        least = abs(loss.weight) if signal.solving.adaptive else 1.0
+    else:
+        found = [loss for loss in losses.values() if loss.layer.name == guilty_loss(signal)]
+        if not found:
+            return
+        loss = found[0]
+        others = sum(pull for name, pull in known.items() if name != loss.layer.name)
+        least = abs(loss.weight) * others / known[loss.layer.name]
+    weight = abs(loss.weight)
+    while has_own_weight(loss) and weight > least * (1 + 1e-9):
+        weight = max(one_digit_below(weight / 10), one_digit_below(least))
+        yield {loss.layer: math.copysign(weight, loss.weight)}

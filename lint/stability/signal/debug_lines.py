@@ -1,0 +1,75 @@
+"""The signal in the order and the units of debug_info: a value for each line that Caffe would print."""
+
+from __future__ import annotations
+
+from ...moments.statistics import NO_DIFFS, NOTHING
+from ...moments.weights import Weights
+from ...net.splits import with_splits
+from ...proto.named_tuple import NamedTuple
+from .passes import Back, Pass, weight_rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ...moments.graph import Blob, Param
+
+
+class Line(NamedTuple):
+    """A mean absolute value: of a layer's blob, or of its parameter with that index. `zero` if it is exactly 0."""
+
+    layer: str
+    blob: str | None
+    param: int | None
+    mean_abs: float
+
+
+def forward_lines(forward: Pass, weights: Mapping[Param, Weights]) -> list[Line]:
+    """The lines `[Forward] Layer …`."""
+    found: list[Line] = []
+    current: dict[str, float] = {}
+    for row in with_splits(forward.net)[0]:
+        layer = row.layer
+        if layer is None:
+            size = current.get(row.bottoms[0], 0.0)
+            found += [Line(row.name, top, None, size) for top in row.tops]
+            continue
+        for blob, name in zip(layer.tops, row.tops, strict=True):
+            size = forward.values.get(blob, NOTHING).size
+            current[name] = size
+            found.append(Line(layer.name, name, None, size))
+        sizes = weight_rows(forward, weights, layer)
+        found += [Line(layer.name, None, i, size) for i, size in enumerate(sizes)]
+    return found
+
+
+def backward_lines(forward: Pass, back: Back) -> list[Line]:
+    """The lines `[Backward] Layer …`, from the last layer to the first."""
+    found: list[Line] = []
+    splits: dict[str, Blob] = {}
+    rows = with_splits(forward.net)[0]
+    for row in rows:
+        if row.layer is not None:
+            splits.update(zip(row.tops, row.layer.tops, strict=True))
+        else:
+            splits[row.name] = splits[row.bottoms[0]]
+    for row in reversed(rows):
+        layer = row.layer
+        if layer is None:
+            blob = splits[row.name]
+            if blob in back.tops:
+                found.append(Line(row.name, row.bottoms[0], None, back.tops[blob].size))
+            continue
+        if not layer.runs_backward:
+            continue
+        diffs = back.bottoms[layer.index] or [NO_DIFFS] * len(layer.bottoms)
+        for computes, name, diff in zip(layer.gradient_bottoms, row.bottoms, diffs, strict=False):
+            if computes:
+                found.append(Line(layer.name, name, None, diff.size))
+        for i, (param, gradient) in enumerate(zip(layer.params, back.of_layer[layer.index], strict=False)):
+            if param.lr_mult != 0 or param.role in _STATISTICS:
+                found.append(Line(layer.name, None, i, gradient.size))
+    return found
+
+
+_STATISTICS = frozenset({"mean", "variance", "scale factor"})

@@ -1,0 +1,126 @@
+"""How far a training would come if nothing became unstable: gradient flow with one gain for each layer.
+
+A deep linear net learns by growth: a layer's gradient is proportional to the gains of all others, so small
+weights first grow slowly and then fast (Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear
+dynamics of learning in deep linear neural networks"). Layers behind a normalisation do not make others grow.
+
+Of a gradient, the part in which all items agree can take off no more than what the loss is above that of the
+best answer that is the same for every item; the other part tells items apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ...layers.models.loss_models import Loss
+from ...moments.weights import Weights, dims
+from .passes import Back, Pass
+from .updates import Solving, clip_factor, step_size
+
+if TYPE_CHECKING:
+    from ...moments.graph import Param
+    from ...proto.binder import Message
+
+
+class _Gain:
+    """A layer as the flow sees it: the two parts of its first gradient's norm, and its gain then and now."""
+
+    __slots__ = ("common", "first", "now", "number", "own", "param")
+
+    def __init__(self, param: Param, number: int, common: float, own: float, gain: float) -> None:
+        self.param = param
+        self.number = number
+        self.common = common
+        self.own = own
+        self.first = gain
+        self.now = gain
+
+
+_STRIDES = 40
+ENOUGH = 0.3  # the part of the first loss that tells a training that learns; some of what is counted is noise
+_FASTEST = 3.0  # times that a gain may grow in a stride
+BIASES = frozenset({"bias", "input bias", "output bias"})
+
+
+def total_rate(solver: Message, solving: Solving) -> list[float]:
+    """The sum of the rates over each stride of the training, relative to the first rate; negative ones left out."""
+    last = max(1, solving.max_iter)
+    edges = [last * i // _STRIDES for i in range(_STRIDES + 1)]
+    found = []
+    for start, end in pairwise(edges):
+        if end > start:
+            rate = solving.rate_at(solver, (start + end) // 2)
+            found.append((end - start) * (rate / solving.rate if solving.rate else 0.0))
+    return found
+
+
+def excess(forward: Pass) -> float:
+    """What the first loss is above that of the best answer that is the same for every item."""
+    total = 0.0
+    for layer, _, weight, value in forward.loss_terms():
+        carrier = forward.circuit.carriers[layer.index]
+        floor = carrier.floor(forward.steps[layer.index].bottoms) if isinstance(carrier, Loss) else 0.0
+        total += max(0.0, weight * (value - floor))
+    return total
+
+
+def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weights: Mapping[Param, Weights]) -> float:
+    """How far the training would come, without regard to instability.
+
+    Below 1: the part of the first loss that it would take off, relative to `ENOUGH`. From 1 on: how many times as
+    long as it takes to come so far the training is.
+    """
+    loss = abs(forward.loss)
+    clip = clip_factor(solving, back.l2)
+    layers: list[_Gain] = []
+    normalised = any(layer.kind is not None and layer.kind.normalises for layer in forward.net.layers)
+    for param, gradient in back.gradients.items():
+        number = back.counts[param]
+        square = gradient.square
+        if not 0 < square < math.inf:
+            continue
+        together = min(gradient.drift * gradient.drift, square)
+        is_bias = param.role in BIASES
+        shape = dims(param)
+        fan = number / shape[0] if shape and len(shape) > 1 else 1.0
+        gain = 0.0 if is_bias else math.sqrt(weights[param.owner].square * fan)
+        own = 0.0 if is_bias else square - together
+        layers.append(_Gain(param, number, math.sqrt(together * number), math.sqrt(own * number), gain))
+    if not layers or not loss or not math.isfinite(loss):
+        return 0.0
+    common = own = 0.0
+    most = excess(forward)
+    seen = drop = 0.0
+    strides = total_rate(solver, solving)
+    for stride in strides:
+        ratios = [layer.now / layer.first if layer.first else 1.0 for layer in layers]
+        together = math.prod(min(ratio, 1e6) for ratio in ratios) if not normalised else 1.0
+        for layer, ratio in zip(layers, ratios, strict=True):
+            grown = min(together / ratio if not normalised and ratio else 1.0, 1e15)
+            norm = math.hypot(layer.common, layer.own) * grown
+            if not norm:
+                continue
+            each = norm / math.sqrt(layer.number)
+            local = solving.rate * abs(layer.param.lr_mult)
+            step = step_size(solving, each * clip, local) * solving.gain
+            if solving.type == "AdaGrad":
+                step *= math.sqrt(seen + stride) - math.sqrt(seen)
+            else:
+                step *= stride
+            moved = step * math.sqrt(layer.number)
+            common += moved * (layer.common * grown) * (layer.common * grown / norm)
+            own += moved * (layer.own * grown) * (layer.own * grown / norm)
+            if layer.first:
+                decay = (
+                    0.0 if solving.adaptive else solving.decay * layer.param.decay_mult * local * solving.gain * stride
+                )
+                layer.now = min(layer.now * math.exp(-min(max(decay, -50.0), 50.0)) + moved, layer.now * _FASTEST)
+        before, drop = drop, (min(common, most) + own) / loss
+        if drop > ENOUGH:
+            needed = seen + stride * (ENOUGH - before) / (drop - before)
+            return sum(strides) / needed if needed > 0 else math.inf
+        seen += stride
+    return drop / ENOUGH

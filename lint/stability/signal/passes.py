@@ -1,0 +1,212 @@
+"""The signal of one iteration: values forward through a net, gradients back, as Caffe's debug_info prints them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ...layers.models import (  # noqa: F401  (fill the table)
+    data_models,
+    elementwise,
+    joining,
+    linear,
+    loss_models,
+    normalising,
+    pooling,
+)
+from ...layers.models.data_models import Source
+from ...layers.models.loss_models import Loss
+from ...layers.models.normalising import BatchNorm
+from ...moments.models import CARRIERS, Carrier, Gradient, Step, size_of
+from ...moments.statistics import BAD_DIFFS, BAD_VALUES, NO_DIFFS, NOTHING, Diffs, Values, added
+from ...moments.weights import Weights, filled
+from ...proto.named_tuple import NamedTuple
+
+if TYPE_CHECKING:
+    from ...layers.models.data_models import Surroundings
+    from ...moments.graph import Blob, Layer, Net, Param
+
+NO_GRADIENT = Gradient(0.0, 0.0)
+BAD_GRADIENT = Gradient(math.nan, math.nan)
+
+
+class Circuit(NamedTuple):
+    """A net made ready for many passes: how each layer carries the signal, and the loss weights of its tops."""
+
+    net: Net
+    carriers: Sequence[Carrier]
+    owners: Sequence[Sequence[Param]]  # the parameters of each layer, as they are shared
+    loss_weights: Sequence[Sequence[float]]  # empty for a layer that adds nothing to the loss
+    counts: Mapping[Param, int]
+
+    def weighing(self, weights: Mapping[Layer, float]) -> Circuit:
+        """The same net, where the losses of some layers have other weights."""
+        tried = list(self.loss_weights)
+        for layer, weight in weights.items():
+            tried[layer.index] = [weight if written else 0.0 for written in tried[layer.index]]
+        return self._replace(loss_weights=tried)
+
+    def scaling(self, factors: Mapping[Layer, float]) -> Circuit:
+        """The same net, where the first tops of some data layers are times a factor."""
+        carriers = list(self.carriers)
+        for layer, factor in factors.items():
+            source = carriers[layer.index]
+            if isinstance(source, Source):
+                carriers[layer.index] = source.scaled(factor)
+        return self._replace(carriers=carriers)
+
+
+def circuit_of(net: Net, around: Surroundings) -> Circuit:
+    """Makes a net ready for passes."""
+    return Circuit(
+        net,
+        [_carrier(layer, around) for layer in net.layers],
+        [[param.owner for param in layer.params] for layer in net.layers],
+        [_loss_weights(layer) for layer in net.layers],
+        {param: param.count or 1 for param in net.params()},
+    )
+
+
+def _carrier(layer: Layer, around: Surroundings) -> Carrier:
+    try:
+        return CARRIERS.get(layer.type, Carrier)(layer, around)
+    except (OverflowError, ZeroDivisionError):
+        return Broken(layer, around)
+
+
+class Broken(Carrier):
+    """A layer whose numbers nobody can compute with."""
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [BAD_VALUES] * len(self.layer.tops)
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        return [BAD_DIFFS] * len(self.layer.bottoms), [BAD_GRADIENT] * len(self.layer.params)
+
+
+def _loss_weights(layer: Layer) -> Sequence[float]:
+    found = [layer.loss_weight(i) for i in range(len(layer.tops))]
+    return found if any(found) else ()
+
+
+class Pass:
+    """A forward pass: the values of every blob, the step of every layer, and the losses with their weights."""
+
+    def __init__(self, circuit: Circuit, weights: Mapping[Param, Weights]) -> None:
+        self.circuit = circuit
+        self.net = circuit.net
+        self.values: dict[Blob, Values] = {}
+        self.steps: list[Step] = []
+        values, steps = self.values, self.steps
+        get = values.get
+        for layer, carrier, owners in zip(circuit.net.layers, circuit.carriers, circuit.owners, strict=True):
+            bottoms = [get(blob, NOTHING) for blob in layer.bottoms]
+            own = [weights[owner] for owner in owners]
+            try:
+                tops = carrier.forward(bottoms, own)
+            except (OverflowError, ZeroDivisionError):
+                tops = [BAD_VALUES] * len(layer.tops)
+            for blob, value in zip(layer.tops, tops, strict=False):
+                values[blob] = value
+            steps.append(Step(bottoms, tops, own))
+
+    def loss_terms(self) -> list[tuple[Layer, int, float, float]]:
+        """The losses: layer, top, weight, and value before the weight."""
+        found = []
+        for loss in self.net.losses:
+            if loss.weight:
+                layer = loss.layer
+                value = self.values.get(loss.blob, NOTHING)
+                number = 1 if isinstance(self.circuit.carriers[layer.index], Loss) else size_of(loss.blob)
+                found.append((layer, loss.top_index, self.circuit.loss_weights[layer.index][loss.top_index],
+                              value.mean * number))  # fmt: skip
+        return found
+
+    @property
+    def loss(self) -> float:
+        """The loss as Caffe displays it."""
+        return sum(weight * value for _, _, weight, value in self.loss_terms())
+
+
+class Back:
+    """A backward pass: for each layer the gradients of its bottoms, and those of its parameters.
+
+    `only` is a loss to look at alone; with `probe` the losses send down what tells their curvature.
+    """
+
+    def __init__(self, forward: Pass, only: Layer | None = None, probe: bool = False) -> None:
+        circuit = forward.circuit
+        self.counts = circuit.counts
+        layers = circuit.net.layers
+        self.bottoms: list[Sequence[Diffs]] = [()] * len(layers)
+        self.tops: dict[Blob, Diffs] = {}
+        self.of_layer: list[Sequence[Gradient]] = [()] * len(layers)
+        own: dict[Param, Gradient] = {}
+        tops = self.tops
+        runs, computed = circuit.net.backward
+        for layer in reversed(layers):
+            index = layer.index
+            if not runs[index]:
+                continue
+            diffs = [tops.get(blob, NO_DIFFS) for blob in layer.tops]
+            weights = circuit.loss_weights[index] if only is None or only is layer else ()
+            bottoms: Sequence[Diffs]
+            gradients: Sequence[Gradient]
+            if not weights and not any(diff.square for diff in diffs):
+                bottoms, gradients = [NO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(layer.params)
+            else:
+                carrier, step = circuit.carriers[index], forward.steps[index]
+                try:
+                    if isinstance(carrier, Loss):
+                        # Caffe hands a loss its weight as the gradient of its top.
+                        weight = weights[0] if weights else diffs[0].size
+                        bottoms = (carrier.probe if probe else carrier.down)(step.bottoms, weight)
+                        gradients = ()
+                    else:
+                        if weights and not probe:
+                            diffs = [_of_weight(diff, w) for diff, w in zip(diffs, weights, strict=True)]
+                        bottoms, gradients = carrier.backward(step, diffs)
+                except (OverflowError, ZeroDivisionError):
+                    bottoms, gradients = [BAD_DIFFS] * len(layer.bottoms), [BAD_GRADIENT] * len(layer.params)
+            self.bottoms[index] = bottoms
+            self.of_layer[index] = gradients
+            for computes, blob, diff in zip(computed[index], layer.bottoms, bottoms, strict=False):
+                if computes:
+                    before = tops.get(blob)
+                    tops[blob] = diff if before is None else added(before, diff)
+            for owner, gradient in zip(circuit.owners[index], gradients, strict=False):
+                other = own.get(owner)
+                own[owner] = gradient if other is None else Gradient(
+                    other.square + gradient.square, math.hypot(other.size, gradient.size), other.drift + gradient.drift
+                )  # fmt: skip
+        self.gradients = {param: gradient for param, gradient in own.items() if param.lr_mult != 0}
+
+    @property
+    def l2(self) -> float:
+        """The L2 norm of the gradients of all parameters, which clip_gradients is held against."""
+        total = sum(gradient.square * self.counts[param] for param, gradient in self.gradients.items())
+        return math.sqrt(total) if total >= 0 else math.nan
+
+
+def _of_weight(diff: Diffs, weight: float) -> Diffs:
+    """The gradient of a top that adds to the loss by itself."""
+    if not weight:
+        return diff
+    w2 = weight * weight
+    return Diffs(
+        diff.square + w2, diff.size + abs(weight), diff.level + w2, diff.shared + w2, diff.cross + w2, None, weight
+    )
+
+
+def initial_weights(net: Net) -> dict[Param, Weights]:
+    """Every parameter before the first step; shared ones once."""
+    return {param: filled(param) for param in net.params() if param.owner is param}
+
+
+def weight_rows(forward: Pass, weights: Mapping[Param, Weights], layer: Layer) -> list[float]:
+    """The mean absolute value of a layer's parameters after the first forward pass."""
+    carrier = forward.circuit.carriers[layer.index]
+    if isinstance(carrier, BatchNorm) and layer.type == "BatchNorm" and not carrier.stored:
+        return carrier.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
+    return [weights[param.owner].size for param in layer.params]

@@ -1,0 +1,135 @@
+"""The first steps of a training, rehearsed in the mean: a few numbers for each blob and parameter.
+
+Every step is a forward and a backward pass of the statistics, and the solver's own rule with its momentum,
+clipping and decay. Of a parameter's gradient two parts are told apart. In the one, all items agree: it moves
+the outputs of all items together, and is what makes trainings unstable first, as ordinary nets have by far
+their largest curvature there (LeCun et al. 1991, "Eigenvalues of covariance matrices"; Karakida et al. 2019,
+"Universal statistics of Fisher information in deep neural networks"). It has a sign, so that overshooting can
+be seen. The other adds up at random and widens the distribution of the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...moments.models import Gradient
+from ...moments.statistics import root
+from ...moments.weights import Weights
+from ...proto.named_tuple import NamedTuple
+from .passes import Back, Pass
+from .updates import Solving, clip_factor
+
+if TYPE_CHECKING:
+    from ...moments.graph import Param
+    from ...proto.binder import Message
+
+STEPS = 12
+TOO_LARGE = 1e15
+
+
+class History:
+    """What a solver remembers of a parameter: of its two parts, the sums of gradients and of their squares."""
+
+    __slots__ = ("common", "own", "square")
+
+    def __init__(self) -> None:
+        self.common = 0.0
+        self.own = 0.0
+        self.square = 0.0
+
+
+class Rehearsal(NamedTuple):
+    """What became of the rehearsed steps: the loss of each, the largest gradient, and how the weights grew."""
+
+    losses: list[float]
+    norms: list[float]
+    weights: Mapping[Param, Weights]
+    finite: bool
+
+    @property
+    def peak(self) -> float:
+        """The largest loss."""
+        return max((loss for loss in self.losses if loss == loss), default=math.inf)
+
+
+def rehearse(
+    solver: Message, solving: Solving, forward: Pass, back: Back, weights: Mapping[Param, Weights]
+) -> Rehearsal:
+    """Rehearses the first steps of a training, of which the first passes are given."""
+    current = dict(weights)
+    histories = {param: History() for param in back.gradients}
+    found: list[float] = []
+    norms: list[float] = []
+    steps = min(STEPS, solving.max_iter) if solving.max_iter > 0 else STEPS
+    for step in range(steps):
+        if step:
+            forward = Pass(forward.circuit, current)
+            back = Back(forward)
+        loss, l2 = forward.loss, back.l2
+        found.append(loss)
+        norms.append(l2)
+        if not (abs(loss) <= TOO_LARGE and l2 <= TOO_LARGE * TOO_LARGE):
+            return Rehearsal(found, norms, current, False)
+        if step + 1 == steps:
+            break
+        rate = solving.rate_at(solver, step)
+        factor = clip_factor(solving, l2) / solving.iter_size
+        for param, gradient in back.gradients.items():
+            current[param] = _updated(solving, param, gradient, current[param], histories[param], rate, factor, step)
+    return Rehearsal(found, norms, current, True)
+
+
+def _updated(
+    solving: Solving, param: Param, gradient: Gradient, weight: Weights, history: History, rate: float, factor: float,
+    step: int,
+) -> Weights:  # fmt: skip
+    """A parameter after one step."""
+    mean, variance, _, pull, smooth = weight
+    local = rate * abs(param.lr_mult)
+    decay = solving.decay * param.decay_mult
+    drift = gradient.drift
+    common = drift * factor + decay * pull
+    own = root(gradient.square - drift * drift) * factor
+    if solving.adaptive:
+        square = gradient.square * factor * factor + decay * decay * variance
+        move, spread = _scaled_step(solving, history, local, common, own, square, step)
+    else:
+        momentum, before = solving.momentum, history.common
+        history.common = move = momentum * before + local * common
+        if solving.type == "Nesterov":
+            move = (1 + momentum) * move - momentum * before
+        random = local * own
+        history.own = momentum * momentum * history.own + random * random
+        spread = history.own * (1 + momentum) / max(1 - momentum, 1e-3)  # steps that momentum strings together
+        shrink = max(-1e6, 1 - local * decay)
+        mean *= shrink
+        variance *= shrink * shrink
+    variance += spread
+    pull -= move
+    return Weights(mean, variance, root(variance + mean * mean + pull * pull) * 0.8, pull, smooth)
+
+
+def _scaled_step(
+    solving: Solving, history: History, local: float, common: float, own: float, square: float, step: int
+) -> tuple[float, float]:
+    """A step of a solver that scales gradients: of the common part, and the mean square of the other's."""
+    momentum, delta = solving.momentum, solving.delta
+    if solving.type == "AdaGrad":
+        history.square += square
+        scale = local / (root(history.square) + delta)
+    elif solving.type == "RMSProp":
+        history.square = solving.rms_decay * history.square + (1 - solving.rms_decay) * square
+        scale = local / (root(history.square) + delta)
+    elif solving.type == "Adam":
+        history.square = solving.momentum2 * history.square + (1 - solving.momentum2) * square
+        correction = root(1 - solving.momentum2 ** (step + 1)) / max(1e-9, 1 - momentum ** (step + 1))
+        scale = local * correction / (root(history.square) + delta)
+        history.common = common = momentum * history.common + (1 - momentum) * common
+        history.own = own = momentum * history.own + (1 - momentum) * own
+    else:
+        history.square = momentum * history.square + (1 - momentum) * square
+        scale = local * root(delta / (delta + history.square))
+    random = scale * own
+    return scale * common, random * random

@@ -1,0 +1,99 @@
+"""What the signal is computed for: a solver with its training net, its data's facts and the shapes they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ...layers.models.data_models import Surroundings
+from ...moments.graph import Layer, Net
+from ...net.build import rebuilt
+from ...net.data_facts import DataFacts
+from ...net.job import Job, Nets, SolverFile
+from ...proto.binder import Message
+from ...proto.named_tuple import NamedTuple
+from ...source.files import SourceFile
+from .passes import Circuit, circuit_of
+
+# What images are taken for where nothing tells their shape, and what they are at least.
+PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
+
+
+class Setup(NamedTuple):
+    """A training that is to be judged: its solver, its training net ready for passes, and what is known of its data.
+
+    `open_tops` are tops of images whose size nothing tells.
+    """
+
+    solver: Message
+    circuit: Circuit
+    around: Surroundings
+    open_tops: tuple[str, ...] = ()
+
+    @property
+    def has_open_shapes(self) -> bool:
+        """Whether nothing tells the shape of a parameter, so that all that is computed of it is a guess."""
+        return any(param.count is None for param in self.net.params())
+
+    @property
+    def net(self) -> Net:
+        """The training net."""
+        return self.circuit.net
+
+    def with_small_data(self) -> Setup:
+        """The same training, where data of which nothing is known are of size 1, and images small if the net takes them."""
+        around = self.around._replace(assumed=[], unit=True)
+        net = self.net
+        if self.open_tops:
+            smaller = _with_images(net, self.open_tops, SMALL_IMAGE)
+            net = smaller if _runs(smaller) else net
+            around.assumed.extend(_assumed(self.open_tops, SMALL_IMAGE if net is smaller else PHOTOGRAPH))
+        return Setup(self.solver, circuit_of(net, around), around, self.open_tops)
+
+
+def set_up(
+    file: SourceFile,
+    open_file: Callable[[str], SourceFile],
+    facts: DataFacts,
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    caffe_version: str | None = None,
+) -> Setup | None:
+    """The training of a solver's file; None as for `setup_of`."""
+    given = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
+    nets = Nets(open_file, caffe_version, input_shapes=given, facts=facts)
+    return setup_of(nets.job(SolverFile(file, caffe_version), None))
+
+
+def setup_of(job: Job) -> Setup | None:
+    """The training of a job; None if it has no training net, or one that Caffe would stop at or that has no loss."""
+    if job.train is None:
+        return None
+    net = job.train.net
+    if not _runs(net) or not net.losses:
+        return None
+    open_tops = tuple(layer.tops[0].name for layer in net.layers if _is_open(layer))
+    if open_tops:
+        net = _with_images(net, open_tops, PHOTOGRAPH)
+    around = Surroundings(net.built_with.facts, _assumed(open_tops, PHOTOGRAPH))
+    return Setup(job.solver.message, circuit_of(net, around), around, open_tops)
+
+
+def _runs(net: Net) -> bool:
+    return all(problem.when == "cpu" for problem in net.problems)
+
+
+def _with_images(net: Net, tops: Iterable[str], shape: tuple[int, ...]) -> Net:
+    return rebuilt(net, dict.fromkeys(tops, shape))
+
+
+def _assumed(tops: Iterable[str], shape: tuple[int, ...]) -> list[str]:
+    size = " x ".join(map(str, shape[1:]))
+    return [f"'{name}': images of {size}, or as large as they are cropped" for name in tops]
+
+
+def _is_open(layer: Layer) -> bool:
+    """Whether a data layer's images are of a size that nothing tells."""
+    if layer.kind is None or not layer.kind.is_data or layer.bottoms or layer.type == "HDF5Data" or not layer.tops:
+        return False
+    shape = layer.tops[0].shape
+    return shape is None or None in shape[1:]

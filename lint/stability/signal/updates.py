@@ -1,0 +1,152 @@
+"""What a solver makes of gradients: the sizes of updates, of every solver type, in the order of Caffe's steps.
+
+Source: sgd_solver.cpp and its kin; the order is clip, divide by iter_size, decay, update.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...moments.models import Gradient
+from ...moments.weights import Weights
+from ...proto.named_tuple import NamedTuple
+from ...solver.schedule import largest_rate, learning_rate
+
+if TYPE_CHECKING:
+    from ...moments.graph import Param
+    from ...proto.binder import Message
+
+_MOST_MOMENTUM = 0.9999
+_LEAST_DELTA = 1e-30  # a delta of 0 divides by nothing only where no gradient is
+ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta"})
+
+
+class Solving(NamedTuple):
+    """A solver's numbers. `rate` is that of the first iteration, `largest` the largest of the whole training."""
+
+    type: str
+    rate: float
+    largest: float
+    momentum: float
+    momentum2: float
+    rms_decay: float
+    delta: float
+    decay: float
+    l1: bool
+    clip: float  # below 0: none
+    iter_size: int
+    max_iter: int
+    scale: float = 1.0  # of every rate, to try others
+
+    def tried(self, scale: float = 1.0, clip: float | None = None) -> Solving:
+        """The same solver with all rates times a factor, or with another clip_gradients."""
+        return self._replace(
+            rate=self.rate * scale, largest=self.largest * scale, scale=self.scale * scale,
+            clip=self.clip if clip is None else clip,
+        )  # fmt: skip
+
+    def rate_at(self, solver: Message, iteration: int) -> float:
+        """The rate at an iteration; the first one where the files do not tell it."""
+        rate = learning_rate(solver, iteration)
+        return self.rate if rate is None or not math.isfinite(rate) else rate * self.scale
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether updates do not grow with gradients."""
+        return self.type in ADAPTIVE
+
+    @property
+    def gain(self) -> float:
+        """How many times momentum makes the steps of a lasting gradient larger."""
+        if self.type in ("RMSProp", "AdaGrad", "AdaDelta"):
+            return 1.0
+        if self.type == "Adam":
+            return 1.0
+        return 1 / max(1 - self.momentum, 1e-3)
+
+    @property
+    def steady(self) -> float:
+        """Up to where steps do not overshoot: the rate times the curvature, times `gain`.
+
+        Source: the stability of gradient descent on a parabola, with momentum m below 2 (1 + m).
+        """
+        return 2.0 if self.adaptive else 2 * (1 + self.momentum) * self.gain
+
+
+def solving(solver: Message) -> Solving:
+    """The numbers of a solver."""
+    first = learning_rate(solver, 0)
+    largest = largest_rate(solver)
+    rate = first if first is not None and math.isfinite(first) else float(solver["base_lr"])
+    return Solving(
+        solver["type"],
+        rate,
+        largest.value if largest is not None else rate,
+        _within(solver["momentum"], 0.0, _MOST_MOMENTUM),
+        _within(solver["momentum2"], 0.0, 1.0),
+        _within(solver["rms_decay"], 0.0, 1.0),
+        _within(solver["delta"], _LEAST_DELTA, 1e30),
+        _within(solver["weight_decay"], -1e30, 1e30),
+        solver["regularization_type"] == "L1",
+        solver["clip_gradients"],
+        max(1, solver["iter_size"]),
+        solver["max_iter"],
+    )
+
+
+def _within(value: float, low: float, high: float) -> float:
+    """A number between bounds; nothing can be computed with what solvers have beyond them."""
+    return min(value, high) if value >= low else low
+
+
+def clip_factor(solving: Solving, l2: float) -> float:
+    """What clipping multiplies the gradients by."""
+    if solving.clip < 0 or not l2 > solving.clip or not math.isfinite(l2):
+        return 1.0 if math.isfinite(l2) or solving.clip < 0 else 0.0
+    return solving.clip / l2
+
+
+class Update(NamedTuple):
+    """The first update of a parameter: mean absolute value, and its ratio to the parameter's."""
+
+    size: float
+    ratio: float
+
+
+def step_size(solving: Solving, gradient: float, rate: float) -> float:
+    """The size of the first update for a gradient of that size (after clip and decay)."""
+    if gradient == 0:
+        return 0.0
+    kind = solving.type
+    delta = solving.delta
+    if kind == "AdaGrad":
+        return rate * gradient / (gradient + delta)
+    if kind == "RMSProp":
+        return rate * gradient / (math.sqrt(1 - solving.rms_decay) * gradient + delta)
+    if kind == "AdaDelta":
+        square = (1 - solving.momentum) * gradient * gradient
+        return rate * gradient * math.sqrt(delta / (delta + square))
+    if kind == "Adam":
+        return rate * gradient / (gradient + delta / math.sqrt(max(1e-12, 1 - solving.momentum2)))
+    if kind == "Nesterov":
+        return rate * gradient * (1 + solving.momentum)
+    return rate * gradient
+
+
+def first_updates(
+    solving: Solving, gradients: Mapping[Param, Gradient], weights: Mapping[Param, Weights], l2: float
+) -> dict[Param, Update]:
+    """The first update of each parameter that learns."""
+    factor = clip_factor(solving, l2) / solving.iter_size
+    found = {}
+    for param, gradient in gradients.items():
+        weight = weights[param]
+        decay = solving.decay * param.decay_mult
+        pulled = decay * (1.0 if solving.l1 else weight.size) if weight.size else 0.0
+        size = math.hypot(gradient.size * factor, pulled)
+        update = step_size(solving, size, solving.rate * abs(param.lr_mult))
+        ratio = update / weight.size if weight.size else (math.inf if update else 0.0)
+        found[param] = Update(update, ratio)
+    return found

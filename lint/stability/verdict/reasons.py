@@ -1,0 +1,186 @@
+"""Why a training is judged as it is: the layers and factors that weigh most, each with its number."""
+
+from __future__ import annotations
+
+import math
+
+from ...layers.loss import LOSS_PARAM, loss_normalization
+from ...moments.models import shape_of
+from ...moments.statistics import root
+from ...proto.named_tuple import NamedTuple
+from ..signal.features import NEXT_TO_NOTHING, Signal
+from ..signal.learning import ENOUGH
+from ..signal.passes import Back
+from ..signal.updates import clip_factor
+from .verdict import Verdict
+
+DOMINANT = 10.0  # a loss whose gradients are so many times those of all others together is the guilty one
+LARGE_INPUT = 10.0  # the mean absolute value of an input from which its size is named
+LARGE_UPDATE = 0.1  # of a weight in one step
+
+
+class Reason(NamedTuple):
+    """What weighs, and where: `layer` is empty for the solver, `factor` a word for programs."""
+
+    layer: str
+    factor: str
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        """The message with its layer."""
+        return f"'{self.layer}': {self.message}" if self.layer else self.message
+
+
+def reasons(signal: Signal, verdict: Verdict) -> list[Reason]:
+    """The reasons for a verdict, the weightiest first; none for a training that learns."""
+    if verdict.word == "explodes":
+        return [*_guilty_loss(signal), *_rates(signal), *_inputs(signal), *_losses(signal), *_layers(signal)]
+    if verdict.word == "stalls":
+        return _stalling(signal)
+    return []
+
+
+def pulls(signal: Signal) -> dict[str, float]:
+    """The L2 norm of the gradients of each loss alone, by its layer's name, where there are several."""
+    if len(signal.losses) < 2:
+        return {}
+    found = {layer.name: Back(signal.forward, only=layer).l2 for layer in signal.losses}
+    return {name: pull for name, pull in found.items() if math.isfinite(pull)}
+
+
+def guilty_loss(signal: Signal) -> str | None:
+    """The loss whose gradients are by far the largest where several pull, by its layer's name."""
+    known = pulls(signal)
+    if len(known) < 2:
+        return None
+    name = max(known, key=lambda each: known[each])
+    return name if known[name] > DOMINANT * (sum(known.values()) - known[name]) else None
+
+
+def _guilty_loss(signal: Signal) -> list[Reason]:
+    name = guilty_loss(signal)
+    if name is None:
+        return []
+    known = pulls(signal)
+    others = max(pull for each, pull in known.items() if each != name)
+    text = f"its gradients have an L2 norm of {_number(known[name])}, those of the next loss {_number(others)}"
+    return [Reason(name, "loss weight", text)]
+
+
+def _rates(signal: Signal) -> list[Reason]:
+    found = []
+    solver = signal.solving
+    sharpness = signal.sharpness * clip_factor(solver, signal.l2)
+    stable = solver.steady / solver.gain
+    if sharpness > stable:
+        text = (
+            f"the rate times the curvature is {_number(sharpness)} in the first step:"
+            f" steps overshoot from {_number(stable)} on"
+        )
+        found.append(Reason("", "rate", text))
+    sizes = {
+        param: update.ratio * solver.gain
+        for param, update in signal.updates.items()
+        if signal.weights[param].size and "weight" in param.role
+    }
+    if sizes:
+        largest = max(sizes, key=lambda param: sizes[param])
+        if sizes[largest] > LARGE_UPDATE:
+            with_momentum = " once momentum has built up" if solver.gain > 1 else ""
+            text = f"a step changes its {largest.role} by {_number(sizes[largest])} of its size{with_momentum}"
+            found.append(Reason(largest.layer.name, "update", text))
+    if not signal.rehearsal.finite:
+        steps = len(signal.rehearsal.losses) - 1
+        found.append(Reason("", "rehearsal", f"rehearsed in the mean, the numbers overflow after {steps} steps"))
+    elif signal.features["ends_higher"] > 0.5:
+        losses = signal.rehearsal.losses
+        text = f"rehearsed in the mean, the loss goes from {_number(losses[0])} to {_number(losses[-1])}"
+        found.append(Reason("", "rehearsal", text))
+    return found
+
+
+def _inputs(signal: Signal) -> list[Reason]:
+    found = []
+    for layer, step in zip(signal.setup.net.layers, signal.forward.steps, strict=True):
+        if layer.bottoms or layer.kind is None or not layer.kind.is_data or not step.tops:
+            continue
+        size = step.tops[0].size
+        if size > LARGE_INPUT and layer.tops[0].consumers:
+            found.append(
+                Reason(
+                    layer.name, "input range", f"the mean absolute value of its top is {_number(size)}, not around 1"
+                )
+            )
+    return found
+
+
+def _losses(signal: Signal) -> list[Reason]:
+    found = []
+    for layer, _, weight, value in signal.forward.loss_terms():
+        kind = layer.kind
+        if kind is not None and kind.normalization == LOSS_PARAM and loss_normalization(layer) == "NONE":
+            text = f"it is a sum that nothing divides: {_number(weight * value)} in the first iteration"
+            found.append(Reason(layer.name, "unnormalised loss", text))
+        elif layer.type in ("EuclideanLoss", "SmoothL1Loss"):
+            shape = shape_of(layer.bottoms[0])
+            outputs = math.prod(shape[1:])
+            if outputs > 10 or value > 10:
+                text = f"it adds up {outputs} outputs for each item: {_number(weight * value)} in the first iteration"
+                found.append(Reason(layer.name, "unnormalised loss", text))
+    return found
+
+
+def _layers(signal: Signal) -> list[Reason]:
+    """The layer that makes values most times larger, and products."""
+    found = []
+    most, where = 3.0, None
+    for layer, step in zip(signal.setup.net.layers, signal.forward.steps, strict=True):
+        if layer.params and step.bottoms and step.tops and "weight" in layer.params[0].role:
+            below, above = root(step.bottoms[0].square), root(step.tops[0].square)
+            if below > 0 and math.isfinite(above) and above / below > most:
+                most, where = above / below, layer
+    if where is not None:
+        found.append(Reason(where.name, "filler", f"its weights make values {_number(most)} times larger"))
+    for layer in signal.setup.net.layers:
+        if layer.type == "Eltwise" and str(layer.message["eltwise_param"]["operation"]) in ("PROD", "0"):
+            found.append(Reason(layer.name, "product", "it multiplies blobs, so changes below it multiply too"))
+            break
+    return found
+
+
+def _stalling(signal: Signal) -> list[Reason]:
+    found = []
+    solver = signal.solving
+    if not solver.rate:
+        found.append(Reason("", "rate", "the learning rate is 0"))
+    for layer in signal.setup.net.layers:
+        params = layer.params
+        if params and "weight" in params[0].role and not signal.weights[params[0].owner].square:
+            found.append(Reason(layer.name, "filler", "its weights are all 0, so no gradient passes it"))
+            break
+    bottoms = [
+        (param, root(gradient.square)) for param, gradient in signal.back.gradients.items() if "weight" in param.role
+    ]
+    if len(bottoms) > 1:
+        least = min(bottoms, key=lambda pair: pair[1])
+        most = max(bottoms, key=lambda pair: pair[1])
+        if least[1] < 1e-4 * most[1]:
+            text = (
+                f"its gradient is {_number(least[1])}, that of '{most[0].layer.name}' {_number(most[1])}:"
+                " it dies on the way"
+            )
+            found.append(Reason(least[0].layer.name, "vanishing", text))
+    if signal.features["learning"] < 0 and solver.rate:
+        part = ENOUGH * 10 ** signal.features["learning"]
+        about = "about" if signal.features["learning"] > NEXT_TO_NOTHING else "less than"
+        text = f"all iterations together would take off {about} {_number(100 * part)} % of the first loss"
+        found.append(Reason("", "rate", text))
+    if signal.features["rises"] > 0.5:
+        text = "rehearsed in the mean, the loss rises and stays finite: rectifiers die, outputs freeze"
+        found.append(Reason("", "rehearsal", text))
+    return found
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"

@@ -1,0 +1,477 @@
+"""Reading a log, however large and from wherever it comes, into runs.
+
+Debug_info makes nearly all of a large log. A stretch of it is recognised by counting - as many line feeds as
+marks
+of debug_info - and kept as it is; only what a diagnosis asks for is parsed. Other lines are parsed one by
+one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+from . import log_lines as lines
+from .log_lines import Message, Norms, Note, Output
+from .runs import BAD_STEPS, BAD_TESTS, Clipped, Noted, Pass, Run, Step, Test
+
+BLOCK = 1 << 22
+MARK = b"]     ["  # between glog's prefix and every line of debug_info
+_END_OF_PASS = b"All net params"
+_FIRST_WINDOW = 1 << 13
+_LONGEST_PASS = 1 << 20  # within which the end of a pass is looked for
+_STREAMS_CHECKED = 16  # every so many stretches: whether several processes wrote it
+HEADER_BYTES = 16_000_000  # of a net's text in the log
+_HEAD_OF_PASS = 1 << 14
+UNNUMBERED = 64  # passes that wait for the line that tells their iteration (iter_size)
+LONGEST_LINE = 1 << 24
+
+
+class Unreadable(Exception):
+    """A log cannot be read; says why, for people."""
+
+
+def read_log(path: str) -> list[Run]:
+    """The runs of a log: a path, of a gzip file too, or `-` for standard input. Raises Unreadable."""
+    reader = LogReader()
+    for block in blocks(path):
+        reader.feed(block)
+    return reader.finish()
+
+
+def blocks(path: str) -> Iterator[bytes]:
+    """The bytes of a log in blocks that end with a line. Raises Unreadable."""
+    try:
+        with _opened(path) as file:
+            yield from whole_lines(file)
+    except (OSError, EOFError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Unreadable(f"{path}: {reason}") from None
+    except Exception as error:  # zlib.error, which would have to be imported to be named
+        if type(error).__name__ != "error":
+            raise
+        raise Unreadable(f"{path}: {error}") from None
+
+
+def _opened(path: str) -> BinaryIO:
+    if path == "-":
+        return sys.stdin.buffer
+    file = open(path, "rb")  # noqa: SIM115  (the caller closes it)
+    if file.peek(2)[:2] == b"\x1f\x8b":
+        import gzip
+
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+    return file
+
+
+def whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The content of a file in blocks of whole lines, line feeds of Unix; the last line may lack its own."""
+    rest = b""
+    while block := file.read(BLOCK):
+        end = block.rfind(b"\n") + 1
+        if not end and len(rest) < LONGEST_LINE:
+            rest += block
+            continue
+        yield _unix(rest + block[:end])
+        rest = block[end:]
+    if rest:
+        yield _unix(rest)
+
+
+def _unix(block: bytes) -> bytes:
+    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
+
+
+class Observer(Protocol):
+    """Sees every step and every pass of debug_info as it is complete; a run keeps only some."""
+
+    def step(self, run: Run, step: Step) -> None:
+        """A displayed iteration, with all that the log told of it."""
+
+    def passed(self, run: Run, passed: Pass) -> None:
+        """A pass whose iteration is known."""
+
+
+class LogReader:
+    """Takes blocks of whole lines and sorts them into runs: by process, where several wrote into one log."""
+
+    def __init__(self, observer: Observer | None = None) -> None:
+        self.line = 1  # the number of the next line
+        self._observer = observer
+        self._streams: dict[bytes, _Stream] = {}
+        self._stretches = 0
+        self._mixed = False
+        self._current: _Stream | None = None
+
+    def feed(self, block: bytes) -> None:
+        """Reads some whole lines."""
+        position, end = 0, len(block)
+        while position < end:
+            line_end = block.find(b"\n", position)
+            line_end = end if line_end < 0 else line_end
+            if block.find(MARK, position, line_end) >= 0:
+                stop, count = debug_stretch(block, position)
+                self._debug(block[position:stop], count)
+                position = stop
+                self.line += count
+                continue
+            self._line(block[position:line_end])
+            position = line_end + 1
+            self.line += 1
+
+    def finish(self) -> list[Run]:
+        """The runs, in the order of the log. What tells nothing of a training is left out, if anything
+        does.
+        """
+        for stream in self._streams.values():
+            stream.close()
+        runs = [run for stream in self._streams.values() for run in stream.runs]
+        runs.sort(key=lambda run: run.first_line)
+        telling = [run for run in runs if not run.empty or any(n.kind in ("fatal", "crashed") for n in run.notes)]
+        runs = telling or runs[-1:]
+        for number, run in enumerate(runs, 1):
+            run.number = number
+        return runs
+
+    @property
+    def current(self) -> Run | None:
+        """The run that was last written about."""
+        return self._current.run if self._current else None
+
+    def _line(self, text: bytes) -> None:
+        said = lines.message(text)
+        event = lines.event(said)
+        stream = self._current
+        if said.severity:
+            stops_here = isinstance(event, Note) and event.kind == "fatal"
+            if stream is None or (said.stream != stream.key and event is not None and not stops_here):
+                stream = self._current = self._stream(said.stream)
+        elif stream is None:
+            stream = self._current = self._stream(b"")
+        assert stream is not None
+        stream.line(text, said, event, self.line)
+
+    def _stream(self, key: bytes) -> _Stream:
+        if key not in self._streams:
+            self._streams[key] = _Stream(key, self.line, self._observer)
+        return self._streams[key]
+
+    def _debug(self, text: bytes, count: int) -> None:
+        """A stretch of debug_info, of one process or several that wrote in between each other."""
+        first = lines.message(text[: text.find(b"\n") if b"\n" in text else len(text)]).stream
+        thread = b" " + first.rpartition(b"/")[2] + b" "
+        self._stretches += 1
+        check = self._mixed or self._stretches % _STREAMS_CHECKED == 1
+        if check and (first.startswith(b"[") or text.count(thread) < count):
+            self._mixed = True
+        else:
+            stream = self._current = self._stream(first)
+            stream.debug(text, self.line, count)
+            return
+        for number, written in enumerate(text.splitlines(), self.line):
+            key = lines.message(written).stream
+            stream = self._current = self._stream(key or first)
+            stream.debug(written + b"\n", number, 1)
+
+
+def debug_stretch(block: bytes, start: int) -> tuple[int, int]:
+    """Where the debug_info that begins at `start` ends, and how many lines it has.
+
+    Usually with the next end of a pass. Where other lines come before that: in windows that double, as long as
+    they have as many marks as lines; then by halves.
+    """
+    end = len(block)
+    found = block.find(_END_OF_PASS, start, start + _LONGEST_PASS)
+    if found >= 0:
+        stop = block.find(b"\n", found) + 1 or end
+        number = block.count(b"\n", start, stop) + (block[stop - 1] != 10)
+        if block.count(MARK, start, stop) >= number:
+            return stop, number
+    position, count, size = start, 0, _FIRST_WINDOW
+    while position < end:
+        stop = block.find(b"\n", min(position + size, end - 1)) + 1 or end
+        number = block.count(b"\n", position, stop) or 1
+        if block.count(MARK, position, stop) >= number:
+            position, count = stop, count + number
+            size *= 2
+            continue
+        if stop - position <= 512 or number == 1:
+            return _by_line(block, position, stop, count)
+        size = (stop - position) // 2
+        while size > 256:
+            middle = block.find(b"\n", position + size, stop) + 1
+            if middle and middle < stop:
+                number = block.count(b"\n", position, middle)
+                if block.count(MARK, position, middle) >= number:
+                    position, count = middle, count + number
+                else:
+                    stop = middle
+            size //= 2
+        return _by_line(block, position, stop, count)
+    return position, max(count, 1)
+
+
+def _by_line(block: bytes, position: int, stop: int, count: int) -> tuple[int, int]:
+    while position < stop:
+        line_end = block.find(b"\n", position) + 1 or len(block)
+        if block.find(MARK, position, line_end) < 0:
+            break
+        position, count = line_end, count + 1
+    return position, count
+
+
+class _Stream:
+    """What one process writes: its runs, one after the other, the last of which is being read."""
+
+    def __init__(self, key: bytes, line: int, observer: Observer | None) -> None:
+        self.key = key
+        self._observer = observer
+        self.run = Run(line, key)
+        self.runs = [self.run]
+        self._pieces: list[bytes] = []  # debug_info of a pass that is not complete
+        self._pieces_line = 0
+        self._pieces_end = 0
+        self._waiting: list[tuple[Pass, bool]] = []  # passes whose iteration is not yet told
+        self._testing: tuple[int, int] | None = None  # the iteration and number of the net under test
+        self._outputs: list[Output] = []
+        self._outputs_line = 0
+        self._rate: tuple[int, float, int] | None = None
+        self._header: list[bytes] | None = None
+        self._header_size = 0
+        self._header_prefix = b""
+        self._header_is_net = False
+        self._setting_up = ""
+
+    # -- lines ----------------------------------------------------------------------------------------------
+
+    def line(self, text: bytes, said: Message, event: lines.Event | None, number: int) -> None:
+        """Takes a line that is no debug_info, or is it without glog's prefix."""
+        self.run.last_line = number
+        if self._header is not None:
+            if not said.severity:
+                if self._header_size < HEADER_BYTES:
+                    self._header.append(text.removeprefix(self._header_prefix))
+                    self._header_size += len(text)
+                return
+            self._end_header()
+        if event is None:
+            return
+        if isinstance(event, (lines.Debug, Norms)):
+            self.debug(text + b"\n", number, 1)
+        elif isinstance(event, lines.Loss):
+            self._loss(event, number)
+        elif isinstance(event, Output):
+            self._output(event, number)
+        elif isinstance(event, lines.Rate):
+            self._set_rate(event, number)
+        elif isinstance(event, lines.Testing):
+            self._end_test()
+            self._testing = (event.iteration, event.net)
+        elif isinstance(event, lines.Clipping):
+            self._clip(event, number)
+        else:
+            self._of_building(text, said, event, number)
+
+    def _of_building(self, text: bytes, said: Message, event: lines.Event, number: int) -> None:
+        run = self.run
+        if isinstance(event, (lines.Solver, lines.NetText)):
+            self._header_is_net = isinstance(event, lines.NetText)
+            if not self._header_is_net and (not run.empty or run.solver_text):
+                run = self._next_run(number)
+            self._header, self._header_size = [], 0
+            wrapping = said.stream.rpartition(b"/")[0]  # MPI's, which then stands before every line
+            self._header_prefix = text[: text.find(wrapping) + len(wrapping)]
+        elif isinstance(event, lines.NoBackward):
+            if len(run.net_texts) < 2:
+                run.no_backward.add(event.layer)
+        elif isinstance(event, lines.SettingUp):
+            self._setting_up = event.layer if event.layer not in run.shapes else ""
+        elif isinstance(event, lines.Creating):
+            run.creating = event.layer
+        elif isinstance(event, lines.TopShape):
+            if self._setting_up:
+                run.shapes.setdefault(self._setting_up, []).append(event.shape)
+        elif isinstance(event, Note):
+            self._note(event, said, number)
+
+    def _note(self, event: Note, said: Message, number: int) -> None:
+        if event.kind in ("done", "stopped"):
+            self._end_test()
+        if len(self.run.notes) < 1000:
+            self.run.notes.append(Noted(event.kind, event.text, said.source, number))
+
+    def _end_header(self) -> None:
+        assert self._header is not None
+        text = b"\n".join(self._header) + b"\n"
+        self._header = None
+        if not self._header_is_net:
+            self.run.solver_text = text
+        elif len(self.run.net_texts) < 2:  # of the first the training net's, of the second a test net's
+            self.run.net_texts.append(text)
+
+    # -- steps ----------------------------------------------------------------------------------------------
+
+    def _loss(self, event: lines.Loss, number: int) -> None:
+        self._end_test()
+        self._end_pass(None, 0)
+        last = self.run.steps.last
+        if last is not None and event.iteration < last.iteration:
+            self._next_run(number)
+        norms, norms_line = None, 0
+        for passed, bad in self._waiting:
+            norms, norms_line = passed.norms, passed.norms_line
+            self._keep(passed, event.iteration, bad)
+        self._waiting.clear()
+        rate, rate_line = None, 0
+        if self._rate is not None and self._rate[0] == event.iteration:
+            _, rate, rate_line = self._rate
+        last = self.run.steps.last
+        if last is not None and last.iteration == event.iteration and not last.outputs and not norms:
+            return  # the closing line of a run, or another rank's
+        self._told()
+        self.run.steps.append(Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line))
+
+    def _set_rate(self, event: lines.Rate, number: int) -> None:
+        self._rate = (event.iteration, event.value, number)
+        last = self.run.steps.last
+        if last is not None and last.iteration == event.iteration:
+            self.run.steps.replace_last(last._replace(rate=event.value, rate_line=number))
+
+    def _output(self, event: Output, number: int) -> None:
+        if event.phase == "Train":
+            last = self.run.steps.last
+            if last is not None and len(last.outputs) < 64:
+                self.run.steps.replace_last(last._replace(outputs=(*last.outputs, event)))
+            return
+        self._end_pass(None, 0)
+        if not self._outputs:
+            self._outputs_line = number
+        if len(self._outputs) < 256:
+            self._outputs.append(event)
+
+    def _clip(self, event: lines.Clipping, number: int) -> None:
+        self._end_test()
+        last = self.run.steps.last
+        if last is not None and last.clipping is None:
+            self.run.steps.replace_last(last._replace(clipping=event))
+        iteration = last.iteration if last is not None else None
+        self.run.clipped.append(Clipped(iteration, number, event.norm, event.bound))
+
+    def _end_test(self) -> None:
+        """A test is over: its outputs have all been told."""
+        if self._testing is not None and self._pieces:
+            self._end_pass(None, 0)
+        if self._outputs:
+            iteration, net = self._testing or (None, 0)
+            self.run.tests.append(Test(iteration, self._outputs_line, net, tuple(self._outputs)))
+            self._outputs = []
+        self._testing = None
+
+    # -- passes ---------------------------------------------------------------------------------------------
+
+    def debug(self, text: bytes, line: int, count: int) -> None:
+        """Takes a stretch of debug_info, in which passes end and begin."""
+        self.run.last_line = line + count - 1
+        if self._outputs:
+            self._end_test()
+        position = 0
+        while True:
+            found = text.find(_END_OF_PASS, position)
+            if found < 0:
+                break
+            stop = text.find(b"\n", found) + 1 or len(text)
+            whole = position == 0 and stop == len(text)
+            lines_here = count if whole else text.count(b"\n", position, stop)
+            number = line + lines_here - 1
+            norms = lines.debug(lines.message(text[text.rfind(b"\n", 0, found) + 1 : stop]).text)
+            self._add(text[position:stop], line, lines_here)
+            self._end_pass(norms if isinstance(norms, Norms) else None, number)
+            line, position = number + 1, stop
+        if position < len(text):
+            self._add(text[position:], line, count if position == 0 else text.count(b"\n", position))
+
+    def _add(self, text: bytes, line: int, count: int) -> None:
+        if not self._pieces:
+            self._pieces_line = line
+        elif line != self._pieces_end:  # other lines came between: keep the numbers right
+            self._pieces.append(b"\n" * (line - self._pieces_end))
+        self._pieces.append(text)
+        self._pieces_end = line + count
+
+    def _end_pass(self, norms: Norms | None, norms_line: int) -> None:
+        if not self._pieces:
+            return
+        text = b"".join(self._pieces)
+        passed = Pass(text, self._pieces_line, norms, norms_line)
+        self._pieces = []
+        run = self.run
+        if self._testing is not None and norms is None and b"[Backward]" not in text:
+            if len(run.tests_bad) < BAD_TESTS and not_finite(text):
+                passed.iteration = self._testing[0]
+                run.tests_bad.append((self._testing[1], passed))
+            return
+        bad = run.passes.bad is None and not any(bad for _, bad in self._waiting) and not_finite(text)
+        self._waiting.append((passed, bad))
+        if len(self._waiting) > UNNUMBERED:
+            passed, bad = self._waiting.pop(0)
+            self._keep(passed, None, bad)
+
+    # -- runs -----------------------------------------------------------------------------------------------
+
+    def _next_run(self, line: int) -> Run:
+        waiting, self._waiting = self._waiting, []
+        self.close()
+        self._waiting = waiting
+        self.run = Run(line, self.key)
+        self.runs.append(self.run)
+        return self.run
+
+    def close(self) -> None:
+        """The run ends here: what was waiting for a line that did not come is added to it."""
+        if self._header is not None:
+            self._end_header()
+        testing = self._testing
+        self._end_test()
+        self._end_pass(None, 0)
+        last = self.run.steps.last
+        following = testing[0] if testing else None
+        if last is not None:
+            following = last.iteration + _display(self.run)
+        for passed, bad in self._waiting:
+            self._keep(passed, following, bad)
+        self._waiting = []
+        self._told()
+
+    def _keep(self, passed: Pass, iteration: int | None, bad: bool) -> None:
+        passed.iteration = iteration
+        self.run.passes.append(passed, bad=bad)
+        if self._observer is not None:
+            self._observer.passed(self.run, passed)
+
+    def _told(self) -> None:
+        """All of the last step has been told."""
+        last = self.run.steps.last
+        bad = self.run.bad_steps
+        if last is not None and len(bad) < BAD_STEPS and not last.finite and last not in bad[-1:]:
+            bad.append(last)
+        if self._observer is not None and last is not None:
+            self._observer.step(self.run, last)
+
+
+def _display(run: Run) -> int:
+    """How many iterations lie between two that are displayed."""
+    steps = list(run.steps)[:2]
+    return steps[1].iteration - steps[0].iteration if len(steps) > 1 else 1
+
+
+def not_finite(text: bytes) -> bool:
+    """Whether a stretch of debug_info has a value that is NaN or infinite."""
+    if b"nan\n" in text or b"inf\n" in text:
+        return True
+    # Windows writes 1.#INF, Caffe of 2014 a second value in parentheses, and the last line may lack its end. A log
+    # is of one kind: its first values tell.
+    head = text[:_HEAD_OF_PASS]
+    if b"[debug_info]" in head and (b"nan)" in text or b"inf)" in text):
+        return True
+    return b".#" in text[-_HEAD_OF_PASS:] or b".#" in head or text.endswith((b"nan", b"inf"))
