@@ -28,9 +28,9 @@ from typing import NamedTuple
 
 from caffe_lint.engine.engine import Files, find_units, run_units
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.rule.finding import SEVERITIES, Finding
+from caffe_lint.rule.finding import Finding
 from caffe_lint.rule.registry import all_rules
-from caffe_lint.settings.settings import Settings
+from caffe_lint.settings.settings import SEVERITIES, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 VERDICTS = Path(__file__).with_name("verdicts.tsv")

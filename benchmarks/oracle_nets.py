@@ -20,8 +20,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from caffe_lint.moments.graph import NetProblem
 from caffe_lint.moments.shapes import Shape
-from caffe_lint.net.build import Net, NetProblem, build, file_state
+from caffe_lint.net.build import build
+from caffe_lint.net.net import Net
+from caffe_lint.net.phases import file_state
 from caffe_lint.net.splits import with_splits
 from caffe_lint.proto.binder import Entry, Message, bind
 from caffe_lint.proto.parser import parse

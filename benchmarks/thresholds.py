@@ -22,9 +22,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from caffe_lint.moments.graph import Net
 from caffe_lint.net.build import build
 from caffe_lint.net.job import Job, Nets, SolverFile
+from caffe_lint.net.net import Net
 from caffe_lint.net.widening import widening_blocks
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.files import SUFFIXES, SourceFile, Unreadable, read_source

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from caffe_lint.net.build import Net, NetState, build, file_state
+from caffe_lint.net.build import build
+from caffe_lint.net.net import Net
+from caffe_lint.net.phases import NetState, file_state
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema

@@ -14,7 +14,9 @@ import pytest
 from harness import check
 
 from caffe_lint.layers.custom import Description, described_types, read_description
-from caffe_lint.net.build import Net, build, file_state
+from caffe_lint.net.build import build
+from caffe_lint.net.net import Net
+from caffe_lint.net.phases import file_state
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
@@ -273,9 +275,9 @@ def test_a_described_type_says_nothing_of_the_dialect() -> None:
 # -- plugins ---------------------------------------------------------------------------------------
 
 PLUGIN = '''\
-from caffe_lint.findings import Hit
-from caffe_lint.layers.layer_type import layer_type, same_shape
-from caffe_lint.rule import rule
+from caffe_lint.rule.finding import Hit
+from caffe_lint.layers.record import layer_type, same_shape
+from caffe_lint.rule.registry import rule
 
 layer_type("HouseLayer", bottoms=(1, 1), tops=(1, 1))(same_shape)
 
@@ -330,7 +332,7 @@ def house(tmp_path: Path) -> Path:
         info = site / f"{module}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[caffe_lint.engine.plugins]\n{name} = {module}\n")
+        (info / "entry_points.txt").write_text(f"[caffe_lint.plugins]\n{name} = {module}\n")
     (tmp_path / "net.prototxt").write_text(HOUSE_NET)
     return tmp_path
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from harness import check
 
-from caffe_lint.net.data_facts import BlobFacts, SourceFacts
+from caffe_lint.moments.blob_facts import BlobFacts
+from caffe_lint.net.data_facts import SourceFacts
 
 
 def net(*layers: str, top: str = "x") -> str:

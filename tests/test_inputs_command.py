@@ -508,7 +508,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_seen(folder: Path, jobs: str) -> Non
 # The same program on a machine that takes a tenth of a second for an image.
 SLOW = """\
 import time
-from caffe_lint.inputs import records
+from caffe_lint.data import records
 
 def slowly(content, look_at=records.look_at):
     time.sleep(0.1)

@@ -14,7 +14,9 @@ import pytest
 
 from caffe_lint.cli.check import Trouble
 from caffe_lint.cli.commands import run
-from caffe_lint.net.build import Net, build, file_state
+from caffe_lint.net.build import build
+from caffe_lint.net.net import Net
+from caffe_lint.net.phases import file_state
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from harness import check_files, fix_files
 
-from caffe_lint.net.data_facts import BlobFacts, SourceFacts
+from caffe_lint.moments.blob_facts import BlobFacts
+from caffe_lint.net.data_facts import SourceFacts
 from caffe_lint.rule.finding import Finding
 
 DIGITS = SourceFacts("lmdb", 6000, {"data": BlobFacts((1, 28, 28), 0.0, 255.0, 33.0, 33.0, 78.0)}, (0.0, 9.0), {})

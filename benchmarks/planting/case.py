@@ -15,8 +15,9 @@ from caffe_lint.engine.engine import Files, Unit
 from caffe_lint.fixes.apply import edited
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.fixes.fields import Patch, remove_field, set_field
-from caffe_lint.moments.graph import Layer, Net
+from caffe_lint.moments.graph import Layer
 from caffe_lint.net.job import Job, NetInPhase, Nets, SolverFile
+from caffe_lint.net.net import Net
 from caffe_lint.proto.binder import Message
 from caffe_lint.proto.tree import Block, Field, Scalar, Tree
 from caffe_lint.source.files import SourceFile

@@ -622,7 +622,7 @@ def rules_of_both_kinds(case: Case) -> bytes:
 def layer_without_a_gradient(case: Case) -> bytes:
     layer = case.pick(
         layer for layer in case.layers("ReLU", "Sigmoid", "TanH", "Dropout")
-        if layer.net.phase == "TRAIN" and layer.runs_backward and layer.gradient_bottoms[0] and not layer.in_place
+        if layer.phase == "TRAIN" and layer.runs_backward and layer.gradient_bottoms[0] and not layer.in_place
     )  # fmt: skip
     return case.set(layer.message, "type", "Threshold")
 
@@ -630,7 +630,7 @@ def layer_without_a_gradient(case: Case) -> bytes:
 @plants("E216", "train")
 def threshold_before_the_loss(case: Case) -> bytes:
     loss = case.pick(layer for layer in case.layers("SoftmaxWithLoss", "EuclideanLoss", "SigmoidCrossEntropyLoss"))
-    case.need(loss.net.phase == "TRAIN" and loss.gradient_bottoms[0])
+    case.need(loss.phase == "TRAIN" and loss.gradient_bottoms[0])
     blob, producer = loss.bottoms[0], loss.bottoms[0].producer
     case.need(producer in case.layers())
     assert producer is not None
@@ -648,7 +648,7 @@ def threshold_before_the_loss(case: Case) -> bytes:
 @plants("E216", "train")
 def label_that_learns(case: Case) -> bytes:
     loss = case.pick(layer for layer in case.layers("SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss"))
-    case.need(loss.net.phase == "TRAIN" and loss.gradient_bottoms[0] and loss.type != "EuclideanLoss")
+    case.need(loss.phase == "TRAIN" and loss.gradient_bottoms[0] and loss.type != "EuclideanLoss")
     case.need("propagate_down" not in loss.message)
     case.need(all(blob.shape is None or None in blob.shape for blob in loss.bottoms) or loss.type != "SoftmaxWithLoss")
     return case.rename(loss, "bottom", 1, loss.bottoms[0].name)

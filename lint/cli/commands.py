@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from ..report import FORMATS
-from ..rule.finding import SEVERITIES
-from ..settings.settings import PRESETS, ConfigError, input_shape
+from ..settings.settings import PRESETS, SEVERITIES, ConfigError, input_shape
 
 # Commands that stand in a module of their own, which is loaded when they are called.
 _ELSEWHERE = {

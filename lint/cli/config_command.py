@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from ..report.settings_text import as_json, as_toml
-from ..rule.finding import SEVERITIES
 from ..settings.in_force import CommandLine, SettingsOfPaths
-from ..settings.settings import PRESETS, ConfigError
+from ..settings.settings import PRESETS, SEVERITIES, ConfigError
 from .check import EXIT_CLEAN, Trouble, print_text, read_schema
 from .commands import Codes, InputShape, joined
 

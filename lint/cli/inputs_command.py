@@ -21,8 +21,8 @@ from ..fixes.apply import FixRejected, select
 from ..net import data_facts
 from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
-from ..rule.finding import SEVERITIES, Finding
-from ..settings.settings import FACTS_NAME, ConfigError
+from ..rule.finding import Finding
+from ..settings.settings import FACTS_NAME, SEVERITIES, ConfigError
 from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, write_report
 from .commands import Codes, check_about, joined
 from .main import EXIT_INTERRUPTED

@@ -13,10 +13,11 @@ from ..layers.custom import schema_with
 from ..net.job import Job, SolverFile
 from ..report import FORMATS, Summary
 from ..report.log_report import Report, render
-from ..rule.finding import SEVERITIES, Place, Related, place_of
+from ..rule.finding import Related
 from ..settings.in_force import CommandLine, SettingsOfPaths
-from ..settings.settings import ConfigError, Settings
+from ..settings.settings import SEVERITIES, ConfigError, Settings
 from ..source.files import Unreadable
+from ..source.places import Place, place_of
 from ..training_log import log_reader as reading
 from ..training_log.causes import Diagnosed
 from ..training_log.diagnosis import diagnose

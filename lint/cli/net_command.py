@@ -15,11 +15,11 @@ from ..moments.shapes import describe
 from ..net.job import Job, NetInPhase, Nets, SolverFile
 from ..net.phases import TEST, TRAIN
 from ..proto.binder import nearest_name
-from ..rule.finding import place_of
 from ..rule.registry import all_rules
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import ConfigError
 from ..source.files import SourceFile
+from ..source.places import place_of
 from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
 from .commands import InputShape
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from ..engine.engine import Files
-from ..net.data_facts import FactsError, find_facts, read_facts
+from ..net.data_facts import FactsError, read_facts
+from ..settings.settings import find_facts
 from ..source.files import Unreadable
 from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, print_text, read_schema
 from .commands import InputShape

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine.opening import Opened
+from ..moments.blob_facts import BlobFacts
 from ..moments.graph import Layer
 from ..net.classes import LabelUse, label_uses
-from ..net.data_facts import BlobFacts, DataFacts, SourceFacts
+from ..net.data_facts import DataFacts, SourceFacts
 from ..net.job import Job, NetInPhase
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple

@@ -1,7 +1,7 @@
 """Plugins: installed packages that bring layer types and rules of their own.
 
-A package offers a module under a name in the entry-point group `caffe_lint.engine.plugins`; importing that module
-registers its layer types (`layers.layer_type.layer_type`) and rules (`rule.rule`). Only plugins that the
+A package offers a module under a name in the entry-point group `caffe_lint.plugins`; importing that module
+registers its layer types (`layers.record.layer_type`) and rules (`rule.registry.rule`). Only plugins that the
 configuration names are loaded: whatever else is installed changes nothing, and a run without plugins does not
 pay for looking.
 """
@@ -14,7 +14,7 @@ from ..proto.binder import nearest_name
 from ..proto.named_tuple import NamedTuple
 from ..rule.registry import RULES, all_rules, rules_of_files
 
-GROUP = "caffe_lint.engine.plugins"
+GROUP = "caffe_lint.plugins"
 
 
 class PluginError(Exception):

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding, Hit, place_of
+from ..rule.finding import Finding, Hit
 from ..rule.registry import RULES, Rule
+from ..source.places import place_of
 
 if TYPE_CHECKING:
     from ..settings.settings import Settings

@@ -6,15 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.layer_type import IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT
 from ..moments.shapes import Shape
-from .record import (
-    IN_PLACE_FATAL,
-    IN_PLACE_RIGHT,
-    IN_PLACE_WRONG_GRADIENT,
-    layer_type,
-    one_per_value,
-    same_shape,
-)
+from .record import layer_type, one_per_value, same_shape
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer

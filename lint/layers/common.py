@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
-from ..proto.binder import Message
-from .activation import not_in_place
-from .record import (
+from ..moments.layer_type import (
     ALL,
     IN_PLACE_CRASH,
     IN_PLACE_FATAL,
     IN_PLACE_RIGHT,
     IN_PLACE_WRONG_GRADIENT,
     IN_PLACE_WRONG_VALUES,
-    layer_type,
-    no_products,
-    same_shape,
-    unknown_shapes,
 )
+from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
+from ..proto.binder import Message
+from .activation import not_in_place
+from .record import layer_type, no_products, same_shape, unknown_shapes
 from .vision import num_output
 
 if TYPE_CHECKING:

@@ -22,14 +22,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES, Count, LayerType
 from ..moments.shapes import INT_MAX, Shape, axis_index
 from ..proto.binder import Message, nearest_name
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema
-from .record import IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES, TYPES, Count, LayerType
+from .record import TYPES
 
 if TYPE_CHECKING:
-    from ..net.build import Layer
+    from ..moments.graph import Layer
 
 KEYS = ("bottoms", "tops", "shape", "params", "loss", "in-place", "like")
 

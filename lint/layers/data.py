@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..moments.layer_type import ALL
 from ..moments.shapes import Dims, Shape
-from .record import ALL, layer_type
+from .record import layer_type
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer

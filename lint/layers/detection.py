@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..moments.layer_type import ALL
 from ..moments.shapes import Shape, differ
 from .loss import LOSS_PARAM
-from .record import ALL, layer_type, unknown_shapes
+from .record import layer_type, unknown_shapes
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer

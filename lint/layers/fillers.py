@@ -28,7 +28,7 @@ def suiting_filler(param: Param) -> str | None:
     Source: He et al., "Delving deep into rectifiers", 2015, for what a rectifier follows; Glorot and Bengio, 2010.
     """
     layer = param.layer
-    if param.role != "weight" or FILLED.get(layer.type, "") not in layer.message or "v0" in layer.net.upgraded.steps:
+    if param.role != "weight" or FILLED.get(layer.type, "") not in layer.message or "v0" in layer.context.upgrades:
         return None
     return "msra" if _is_rectified(layer) else "xavier"
 

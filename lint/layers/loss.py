@@ -55,7 +55,7 @@ def _same_first(layer: Layer) -> bool:
 )
 def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     """Softmax and the logarithm of the label's probability, in one."""
-    if len(layer.tops) == 2 and layer.net.dialect == "bvlc" and len(layer.message["loss_weight"]) == 2:
+    if len(layer.tops) == 2 and layer.context.dialect == "bvlc" and len(layer.message["loss_weight"]) == 2:
         text = "BVLC's cannot have 2 tops: it hands its 2 loss_weight on to a softmax that has 1 top"
         layer.fail("loss-second-top", text, "top[1]", "layer.hpp:392")
     scores = layer.bottoms[0].shape
@@ -81,7 +81,7 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
     """The logarithms of all probabilities, weighted by the label's row of a matrix; as since Caffe 1.0."""
     message = layer.message
     param = message["infogain_loss_param"]
-    if "normalize" in message["loss_param"].entries and layer.net.dialect == "bvlc":
+    if "normalize" in message["loss_param"].entries and layer.context.dialect == "bvlc":
         layer.fail(
             "infogain-normalize", "it takes normalization, not normalize", "loss_param.normalize", ":36"
         )

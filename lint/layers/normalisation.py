@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ..moments.shapes import Shape, axis_index, shapes_differ
 from ..proto.binder import Message
-from .record import (
-    IN_PLACE_RIGHT,
-    IN_PLACE_WRONG_GRADIENT,
-    IN_PLACE_WRONG_VALUES,
-    layer_type,
-    no_products,
-    one_per_value,
-    same_shape,
-)
+from .record import layer_type, no_products, one_per_value, same_shape
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
 
 
 def _is_of_fork(layer: Layer) -> bool:
-    return layer.net.dialect != "bvlc"
+    return layer.context.dialect != "bvlc"
 
 
 @layer_type(
@@ -52,7 +45,7 @@ def batch_norm(layer: Layer) -> Sequence[Shape]:
 
 def _has_fields_of_its_own(layer: Layer) -> bool:
     """Whether the file is for a fork with a BatchNorm of its own, which may well learn what BVLC's must not."""
-    dialect = layer.net.dialect
+    dialect = layer.context.dialect
     fields = layer.message.type.readable["batch_norm_param"].message.readable.values()
     return any(dialect in field.dialects and "bvlc" not in field.dialects for field in fields)
 
@@ -167,7 +160,7 @@ def bn_running(layer: Layer) -> Sequence[Shape]:
     """PSPNet's, with running statistics."""
     param = layer.message["bn_param"]
     channels = _channels(layer)
-    shape: Shape = (1, channels) if layer.net.dialect.startswith("yjxiong") else (1, channels, 1, 1)
+    shape: Shape = (1, channels) if layer.context.dialect.startswith("yjxiong") else (1, channels, 1, 1)
     layer.add_param("slope", shape, param, "slope_filler", 1.0)
     layer.add_param("bias", shape, param, "bias_filler")
     layer.add_param("running mean", shape).lr_mult = 0.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.layer_type import Count
 from ..moments.shapes import Shape, count, describe, differ, shapes_differ
-from .record import Count, layer_type, unknown_shapes
+from .record import layer_type, unknown_shapes
 from .vision import num_output
 
 if TYPE_CHECKING:

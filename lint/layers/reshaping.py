@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES
 from ..moments.shapes import Shape, count, describe, differ
 from ..proto.binder import Message
 from .activation import not_in_place
 from .common import find_axis
-from .record import (
-    IN_PLACE_CRASH,
-    IN_PLACE_FATAL,
-    IN_PLACE_RIGHT,
-    IN_PLACE_WRONG_VALUES,
-    layer_type,
-    same_shape,
-)
+from .record import layer_type, same_shape
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer

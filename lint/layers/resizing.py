@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT
 from ..moments.shapes import Shape, axis_index, truncated
-from .record import IN_PLACE_WRONG_GRADIENT, layer_type
+from .record import layer_type
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer

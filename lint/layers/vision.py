@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, Count
 from ..moments.shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
 from ..proto.binder import Message
-from .record import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, Count, layer_type
+from .record import layer_type
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -301,7 +302,7 @@ def pooling(layer: Layer) -> Sequence[Shape]:
     if shape is None:
         return ()
     if len(shape) != 4:
-        if layer.net.dialect != "opencl":  # which pools along any number of axes
+        if layer.context.dialect != "opencl":  # which pools along any number of axes
             layer.fail("axes", f"it needs 4 axes, not {layer.shown()}", "bottom", ":82")
         return ()
     if param["global_pooling"]:

@@ -1,25 +1,20 @@
-"""What a net consists of: layers, versions of blobs, parameters, losses - and what Caffe would stop at.
+"""The passive parts of a net: layers, versions of blobs, parameters, losses, and what Caffe would stop at.
 
-A net is made by `net.build` and not changed afterwards.
+`net.build` makes them; nothing changes them afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..net.backward import Backward, backward, backward_problems
-from ..net.splits import loss_split
 from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Field
-from ..proto.upgrade import Upgraded
 from .shapes import Shape, count, describe
 
 if TYPE_CHECKING:
-    from ..layers.record import LayerType
-    from ..net.data_facts import DataFacts
-    from ..net.phases import NetState
+    from .layer_type import LayerType
 
 AUTOMATIC = "(automatic)"  # what Caffe calls the top of a loss layer that writes none
 
@@ -123,22 +118,36 @@ class Loss(NamedTuple):
     entry: Entry | None
 
 
+class NetContext(NamedTuple):
+    """What the layers of one net share: its dialect, its layers in order, the upgrades that it went through, the layers
+    that its phase leaves out, and the problems found so far.
+    """
+
+    dialect: str
+    layers: list[Layer]
+    upgrades: Collection[str]
+    left_out: list[Entry]
+    problems: list[NetProblem]
+
+
 class Layer:
     """A layer of a net. `kind` is what is known of its type, None for a type nobody described.
 
-    `message` is its LayerParameter in today's form, `entry` that with the place where it stands.
+    `message` is its LayerParameter in today's form, `entry` that with the place where it stands. `runs_backward` says
+    whether Caffe calls its backward pass (layer_need_backward_), `gradient_bottoms` for each bottom whether the layer
+    computes its gradient (bottom_need_backward_).
     """
 
     __slots__ = (
-        "bottoms", "entry", "index", "kind", "loss_weights", "message", "name", "net", "params", "phase",
-        "tops", "type",
+        "bottoms", "context", "entry", "gradient_bottoms", "index", "kind", "loss_weights", "message", "name", "params",
+        "phase", "runs_backward", "tops", "type",
     )  # fmt: skip
 
     def __init__(
-        self, net: Net, entry: Entry, name: str, type_name: str, kind: LayerType | None, phase: str
+        self, context: NetContext, entry: Entry, name: str, type_name: str, kind: LayerType | None, phase: str
     ) -> None:
-        self.net = net
-        self.index = len(net.layers)
+        self.context = context
+        self.index = len(context.layers)
         self.entry = entry
         self.message: Message = entry[0]
         self.name = name
@@ -149,21 +158,13 @@ class Layer:
         self.tops: list[Blob] = []
         self.params: list[Param] = []
         self.loss_weights: tuple[float, ...] = ()
+        self.runs_backward = False
+        self.gradient_bottoms: Sequence[bool] = ()
 
     @property
     def in_place(self) -> bool:
         """Whether a top is written over a bottom."""
         return any(top.below is not None for top in self.tops)
-
-    @property
-    def runs_backward(self) -> bool:
-        """Whether Caffe calls the layer's backward pass (layer_need_backward_)."""
-        return self.net.backward.runs[self.index]
-
-    @property
-    def gradient_bottoms(self) -> Sequence[bool]:
-        """For each bottom, whether the layer computes its gradient (bottom_need_backward_)."""
-        return self.net.backward.bottoms[self.index]
 
     def loss_weight(self, top_index: int) -> float:
         """The weight of a top in the loss, 0 for none."""
@@ -196,7 +197,7 @@ class Layer:
     def variants(self) -> Iterator[Entry]:
         """The layers that stand for this one in other phases: of its type, with its first top, not in its net."""
         top = self.tops[0].name
-        for entry in self.net.dropped:
+        for entry in self.context.left_out:
             if entry[0].get("type") == self.type and top in entry[0]["top"]:
                 yield entry
 
@@ -265,95 +266,10 @@ class Layer:
         """Records that Caffe would stop at this layer, for something at any place."""
         message = f"{self.type} layer '{self.name}': {text}"
         others = tuple((start, end, what) for (start, end), what in related)
-        self.net.problems.append(NetProblem(kind, self, *place, message, source, subject, when, how, others))
+        self.context.problems.append(NetProblem(kind, self, *place, message, source, subject, when, how, others))
 
     def __repr__(self) -> str:
         return f"<{self.type} {self.name!r}>"
-
-
-class BuiltWith(NamedTuple):
-    """What was told of a net beside its file; see `net.build`."""
-
-    input_shapes: Mapping[str, Sequence[int]]
-    described: Mapping[str, LayerType]
-    facts: DataFacts
-
-
-class Net:
-    """A net in one state. `message` is its NetParameter in today's form, `dropped` those filtered out."""
-
-    def __init__(self, upgraded: Upgraded, state: NetState, dialect: str, built_with: BuiltWith) -> None:
-        self.upgraded = upgraded
-        self.built_with = built_with
-        self.message = upgraded.message
-        self.state = state
-        self.dialect = dialect
-        self.layers: list[Layer] = []
-        self.dropped: list[Entry] = []
-        self.problems: list[NetProblem] = []
-        self.losses: list[Loss] = []
-        self.latest: dict[str, Blob] = {}
-        self._backward: Backward | None = None
-
-    @property
-    def name(self) -> str:
-        """The net's name."""
-        name: str = self.message["name"]
-        return name
-
-    @property
-    def phase(self) -> str:
-        """`TRAIN` or `TEST`."""
-        return self.state.phase
-
-    @property
-    def backward(self) -> Backward:
-        """What runs in the backward pass."""
-        if self._backward is None:
-            self._backward = backward(self)
-        return self._backward
-
-    def backward_problems(self, every_layer: bool = False) -> list[NetProblem]:
-        """Where the first backward pass would stop; see `gradients.backward_problems`."""
-        return backward_problems(self, every_layer)
-
-    def blob(self, name: str) -> Blob | None:
-        """The last version of a blob, None if no layer makes it."""
-        return self.latest.get(name)
-
-    def blobs(self) -> Iterator[Blob]:
-        """Every version of every blob, in the order they are made."""
-        for layer in self.layers:
-            yield from layer.tops
-
-    def params(self) -> Iterator[Param]:
-        """Every parameter; a shared one once for each layer that has it."""
-        for layer in self.layers:
-            yield from layer.params
-
-    @property
-    def learnable(self) -> int | None:
-        """The number of learnable values, shared ones once; None if a shape is unknown."""
-        total = 0
-        for param in self.params():
-            if param.owner is param:
-                number = param.count
-                if number is None:
-                    return None
-                total += number
-        return total
-
-    @property
-    def outputs(self) -> list[str]:
-        """The names of blobs that no layer reads, in Caffe's order: the alphabet's."""
-        names = set()
-        for blob in self.blobs():
-            split = loss_split(blob)
-            if split:
-                names.add(split)
-            elif not blob.consumers and not is_automatic(blob):
-                names.add(blob.name)
-        return sorted(names)
 
 
 def is_unreadable(message: Message, path: str) -> bool:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..layers.record import is_in
-from ..proto.named_tuple import NamedTuple
+from ..moments.layer_type import is_in
 
 if TYPE_CHECKING:
-    from ..moments.graph import Blob, Net, NetProblem
+    from ..moments.graph import Blob, NetProblem
+    from .net import Net
 
 
-class Backward(NamedTuple):
-    """For each layer, by index: whether it runs backward, and which bottoms' gradients it computes."""
+def mark_backward(net: Net) -> None:
+    """Marks the layers of a net that run backward, and the bottoms whose gradients they compute.
 
-    runs: list[bool]
-    bottoms: list[list[bool]]
-
-
-def backward(net: Net) -> Backward:
-    """What runs in the backward pass of a net. An unknown bottom needs no gradient."""
+    An unknown bottom needs no gradient.
+    """
     needing: set[Blob] = set()
     runs: list[bool] = []
     bottoms: list[list[bool]] = []
@@ -57,7 +53,9 @@ def backward(net: Net) -> Backward:
             bottoms[layer.index] = [
                 computes or not is_in(i, kept, total) for i, computes in enumerate(bottoms[layer.index])
             ]
-    return Backward(runs, bottoms)
+    for layer in net.layers:
+        layer.runs_backward = runs[layer.index]
+        layer.gradient_bottoms = bottoms[layer.index]
 
 
 def backward_problems(net: Net, every_layer: bool = False) -> list[NetProblem]:

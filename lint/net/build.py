@@ -12,26 +12,17 @@ from typing import TYPE_CHECKING
 
 from .. import layers as _layers  # noqa: F401  (fills the table of layer types)
 from ..layers.fillers import check_filler
-from ..layers.record import IN_PLACE_CRASH, Count, LayerType, find_type, same_shape
+from ..layers.record import find_type, same_shape
 from ..layers.vision import needs_gpu
-from ..moments.graph import AUTOMATIC as AUTOMATIC
-from ..moments.graph import Blob as Blob
-from ..moments.graph import BuiltWith, Place, unreadable
-from ..moments.graph import Layer as Layer
-from ..moments.graph import Loss as Loss
-from ..moments.graph import Net as Net
-from ..moments.graph import NetProblem as NetProblem
-from ..moments.graph import Param as Param
+from ..moments.graph import AUTOMATIC, Blob, Layer, Loss, NetProblem, Param, Place, unreadable
+from ..moments.layer_type import IN_PLACE_CRASH, Count, LayerType
 from ..moments.shapes import INT_MAX, MAX_AXES, Dims, Shape, describe, differ, shapes_differ
 from ..proto.binder import Entry, Message
 from ..proto.tree import Scalar
 from ..proto.upgrade import Upgraded
-from .phases import NetState as NetState
-from .phases import file_state as file_state
-from .phases import kept_layers
-from .phases import phases_of as phases_of
-from .phases import solver_state as solver_state
-from .phases import states_of as states_of
+from .backward import mark_backward
+from .net import BuiltWith, Net
+from .phases import NetState, kept_layers
 
 if TYPE_CHECKING:
     from .data_facts import DataFacts
@@ -56,6 +47,7 @@ def build(
     """
     net = Net(upgraded, state, dialect, BuiltWith(input_shapes or {}, described or {}, facts or {}))
     _Builder(net, *net.built_with).build()
+    mark_backward(net)
     return net
 
 
@@ -131,7 +123,7 @@ class _Builder:
             kind = described_type(self.described, entry[0], type_name)
         if kind is None:
             kind = find_type(type_name, net.dialect, len(entries.get("bottom", ())))
-        layer = Layer(net, entry, name, type_name, kind, phase)
+        layer = Layer(net.context, entry, name, type_name, kind, phase)
         net.layers.append(layer)
         latest = net.latest
         bottoms = layer.bottoms

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..moments.graph import Blob, Layer, Net
+from ..moments.graph import Blob, Layer
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
+from .net import Net
 
 # The field that holds the axis of classes, for the layers that compare scores with labels of classes.
 _AXIS_OF = {

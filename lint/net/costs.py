@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .build import Blob, Layer, Net
+from ..moments.graph import Blob, Layer
+from .net import Net
 
 BYTES = 4  # of a value: Caffe's nets are of floats
 

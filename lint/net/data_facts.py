@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..moments.blob_facts import BlobFacts
 from ..proto.named_tuple import NamedTuple
 from ..settings.settings import find_facts as find_facts
 
@@ -40,17 +41,6 @@ _OWN_FIELD = {
 
 class FactsError(Exception):
     """A file of facts that cannot be read; says which, and why."""
-
-
-class BlobFacts(NamedTuple):
-    """What is known of one top's data, without the axis of items. None: not known."""
-
-    shape: tuple[int, ...] | None = None
-    minimum: float | None = None
-    maximum: float | None = None
-    mean: float | None = None
-    mean_abs: float | None = None
-    std: float | None = None
 
 
 class SourceFacts(NamedTuple):

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from .data_facts import tops_facts
+from .data_facts import DataFacts, tops_facts
 
 if TYPE_CHECKING:
-    from ..moments.graph import Blob, Layer, Net
+    from ..moments.graph import Blob, Layer
+    from .net import Net
 
 
 class Interval(NamedTuple):
@@ -39,17 +40,17 @@ def intervals(net: Net) -> dict[Blob, Interval]:
         if layer.type == "DummyData":
             tops = _dummy_data(layer)
         elif layer.kind is not None and layer.kind.is_data and not layer.bottoms:
-            tops = _data(layer)
+            tops = _data(layer, net.built_with.facts)
         else:
             tops = [rule(layer, below) if rule is not None and below else UNKNOWN] * len(layer.tops)
         found.update(zip(layer.tops, tops, strict=True))
     return found
 
 
-def _data(layer: Layer) -> list[Interval]:
+def _data(layer: Layer, facts: DataFacts) -> list[Interval]:
     """What the facts tell of data, after transform_param; Caffe subtracts first and scales then."""
     found = []
-    for i, (known, _) in enumerate(zip(tops_facts(layer, dict(layer.net.built_with.facts)), layer.tops, strict=True)):
+    for i, (known, _) in enumerate(zip(tops_facts(layer, facts), layer.tops, strict=True)):
         if known is None or known.minimum is None or known.maximum is None:
             found.append(UNKNOWN)
             continue

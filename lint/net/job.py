@@ -10,13 +10,14 @@ from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.upgrade import Upgraded, upgrade, upgrade_solver
 from ..source.files import NetReference, SourceFile, Unreadable, net_references
-from .build import Net, build
+from .build import build
 from .deploy import deploy_beside
+from .net import Net
 from .phases import TEST, NetState, file_state, phases_of, solver_state
 
 if TYPE_CHECKING:
     from ..layers.custom import Description
-    from ..layers.record import LayerType
+    from ..moments.layer_type import LayerType
     from ..stability.advice.stability import Stability
     from .data_facts import DataFacts
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from ..moments.graph import Blob, Layer, Net
+    from ..moments.graph import Blob, Layer
     from ..moments.shapes import Shape
 
 
@@ -38,12 +39,12 @@ def loss_split(blob: Blob) -> str:
     return f"{split_name(blob)}_0"
 
 
-def with_splits(net: Net) -> tuple[list[SplitLayer], dict[str, Shape]]:
-    """The layers of the net as Caffe has them, with Split layers, and the shape of every blob by its name."""
+def with_splits(net_layers: Iterable[Layer]) -> tuple[list[SplitLayer], dict[str, Shape]]:
+    """The layers of a net as Caffe has them, with Split layers, and the shape of every blob by its name."""
     layers: list[SplitLayer] = []
     shapes: dict[str, Shape] = {}
     given: dict[Blob, int] = {}
-    for layer in net.layers:
+    for layer in net_layers:
         bottoms = []
         for blob in layer.bottoms:
             if blob in given:

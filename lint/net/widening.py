@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..moments.graph import Blob, Layer, Net
+from ..moments.graph import Blob, Layer
 from ..moments.shapes import Shape
 from ..proto.named_tuple import NamedTuple
+from .net import Net
 
 WEIGHTED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"})
 # Layers behind which values are of the same size as before, for what matters here.

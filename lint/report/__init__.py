@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from ..proto.lines import Lines
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding, Place
+from ..rule.finding import Finding
+from ..source.places import Place
 
 FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
 

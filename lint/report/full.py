@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ..rule.finding import Finding, Place
+from ..rule.finding import Finding
+from ..source.places import Place
 from . import Summary, summary_line
 from .colours import paint
 

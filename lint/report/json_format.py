@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..rule.finding import Finding, Place
+from ..rule.finding import Finding
+from ..source.places import Place
 from . import Summary
 
 VERSION = 1

@@ -16,7 +16,8 @@ import textwrap
 from typing import Any
 
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding, Place
+from ..rule.finding import Finding
+from ..source.places import Place
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..moments.graph import Param
 from ..moments.shapes import Shape
-from ..net.build import Net, Param
 from ..net.costs import SHARED, multiply_adds, whose_memory
+from ..net.net import Net
 from ..net.splits import with_splits
 from ..proto.named_tuple import NamedTuple
 
@@ -44,7 +45,7 @@ def rows_of(net: Net, *, splits: bool) -> list[Row]:
             )
             for layer in net.layers
         ]
-    layers, shapes = with_splits(net)
+    layers, shapes = with_splits(net.layers)
     rows = []
     for name, type_name, bottoms, tops, layer in layers:
         if layer is None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from ..moments.graph import Param
 from ..moments.shapes import Shape, count, describe
-from ..net.build import Net, Param
 from ..net.costs import BYTES, IN_PLACE, OWN, batch, total
 from ..net.job import NetInPhase
+from ..net.net import Net
 from .net_rows import Row, Top, rows_of
 
 WIDTH = 120

@@ -13,9 +13,10 @@ from importlib.metadata import version
 from typing import Any
 
 from ..fixes.edit import Edit, Fix
-from ..rule.finding import Finding, Place
+from ..rule.finding import Finding
 from ..rule.pages import read_page
 from ..rule.registry import FAMILIES, Rule, all_rules
+from ..source.places import Place
 from . import Summary, lines_of
 from .fingerprints import fingerprints
 from .repository import file_uri, path_from, plain_text, root, uri

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
+from ..settings.settings import SEVERITIES
+from ..source.places import Place
 
 if TYPE_CHECKING:
     from ..fixes.edit import Fix
     from ..source.files import SourceFile
-
-SEVERITIES = ("advice", "warning", "error")
 
 
 class Related(NamedTuple):
@@ -37,17 +37,6 @@ class Hit(NamedTuple):
     fix: Fix | None = None
 
 
-class Place(NamedTuple):
-    """A stretch of a file as people count: lines and columns from 1, the end behind the last character."""
-
-    path: str
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-    message: str = ""
-
-
 class Finding(NamedTuple):
     """A finding as it is reported. Sorts by path, line, column and code. `start` is the byte at which it begins."""
 
@@ -65,17 +54,3 @@ class Finding(NamedTuple):
     def reaches(self, severity: str) -> bool:
         """Whether it is at least as bad as `severity`."""
         return SEVERITIES.index(self.severity) >= SEVERITIES.index(severity)
-
-
-def place_of(file: SourceFile, span: tuple[int, int], message: str = "") -> Place:
-    """The place of a span of bytes in a file. What spans several lines is marked on its first line only."""
-    start, end = span
-    source = file.tree.source
-    line_end = source.find(b"\n", start)
-    if 0 <= line_end < end:
-        end = line_end
-    while end > start and source[end - 1 : end] in (b" ", b"\t", b"\r"):
-        end -= 1
-    line, column = file.tree.line_and_column(start)
-    end_line, end_column = file.tree.line_and_column(end)
-    return Place(file.path, line, column, end_line, max(end_column, column), message)

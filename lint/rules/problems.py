@@ -6,8 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
 
-from ..moments.graph import Net, NetProblem
+from ..moments.graph import NetProblem
+from ..net.backward import backward_problems
 from ..net.job import NetInPhase
+from ..net.net import Net
 from ..proto.tree import Problem, Tree
 from ..rule.finding import Hit, Related
 from ..source.files import SourceFile
@@ -94,7 +96,7 @@ def problems_of(subject: NetInPhase, code: str) -> list[NetProblem]:
     net = subject.net
     problems = net.problems
     if code == "E216" and net.phase == "TRAIN":
-        problems = [*problems, *net.backward_problems()]
+        problems = [*problems, *backward_problems(net)]
     return [problem for problem in problems if code_of(problem) == code] if problems else problems
 
 

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import plugins
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import SEVERITIES
 from ..rule.registry import Option, all_rules, matching
-from .settings import PRESETS, ConfigError, Settings, check_selectors, did_you_mean
+from .settings import PRESETS, SEVERITIES, ConfigError, Settings, check_selectors, did_you_mean
 
 if TYPE_CHECKING:
     from ..layers.custom import Description

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..proto.schema import Schema
     from .in_force import SettingsOfPaths
 
+SEVERITIES = ("advice", "warning", "error")
 FILE_NAMES = ("caffe-lint.toml", "pyproject.toml")
 FACTS_NAME = "caffe-lint.data.json"
 

@@ -16,8 +16,9 @@ from ..proto.named_tuple import NamedTuple
 from .runs import Pass, Run, Step, Test, Value
 
 if TYPE_CHECKING:
-    from ..moments.graph import Layer, Net
+    from ..moments.graph import Layer
     from ..net.job import Job, NetInPhase
+    from ..net.net import Net
     from ..proto.binder import Message
 
 LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)

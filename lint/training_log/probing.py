@@ -18,7 +18,8 @@ from .evidence import Evidence
 from .runs import Pass, Step, Value
 
 if TYPE_CHECKING:
-    from ..moments.graph import Blob, Layer, Net
+    from ..moments.graph import Blob, Layer
+    from ..net.net import Net
 
 _NO_CLASS = "label-out-of-range"
 _SHOWN = 5  # batches that a sentence names

@@ -8,10 +8,11 @@ from typing import Any
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, append_field, remove_field, set_field, set_values
 from ...fixes.layer_edits import add_message
-from ...moments.graph import Layer, Net
+from ...moments.graph import Layer
 from ...moments.shapes import describe, shapes_differ
 from ...net.job import Job, NetInPhase
 from ...net.names import meant_name, named
+from ...net.net import Net
 from ...proto.binder import Message
 from ...proto.tree import Tree
 from ...rule.finding import Hit, Related

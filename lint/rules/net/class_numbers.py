@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from ...fixes.fields import set_field
-from ...moments.graph import Layer, Net
+from ...moments.graph import Layer
 from ...net.classes import number_of_classes, scores_of, settings_of_scores
 from ...net.job import NetInPhase
 from ...net.names import named
+from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 

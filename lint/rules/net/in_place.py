@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.wiring import write_elsewhere
-from ...layers.record import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ...moments.graph import Blob, Layer
+from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ...net.job import NetInPhase
 from ...net.names import named
 from ...rule.finding import Hit, Related

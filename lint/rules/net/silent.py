@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.fields import append_field, set_field
 from ...fixes.wiring import rename_blob, write_elsewhere
-from ...moments.graph import Layer, Net, Param
+from ...moments.graph import Layer, Param
 from ...net.job import NetInPhase
 from ...net.names import named
+from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
@@ -994,5 +995,5 @@ def _past(subject: NetInPhase, maker: Layer, loss: Layer) -> Fix | None:
 def _still_there(maker: Layer, reader: Layer) -> bool:
     """Whether what a layer has read is not overwritten until another, further down, would read it."""
     below = maker.bottoms[0]
-    overwritten = any(top.below is below for other in maker.net.layers for top in other.tops)
+    overwritten = any(top.below is below for other in maker.context.layers for top in other.tops)
     return below.producer is not None and not overwritten and maker.index < reader.index

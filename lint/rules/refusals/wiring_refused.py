@@ -8,9 +8,10 @@ from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import remove_layer, written_net
 from ...fixes.wiring import remove_messages, rename_blob, write_elsewhere
-from ...moments.graph import Layer, Net, NetProblem
+from ...moments.graph import Layer, NetProblem
 from ...net.job import NetInPhase
 from ...net.names import same_numbers
+from ...net.net import Net
 from ...net.phases import NetState, kept_layers
 from ...proto.binder import Message, nearest_name
 from ...rule.finding import Hit

@@ -8,8 +8,9 @@ from ...fixes.edit import Fix
 from ...fixes.fields import Patch, number_text, set_field, set_values
 from ...net.job import SolverFile
 from ...proto.binder import Message, nearest_name
-from ...rule.finding import SEVERITIES, Hit
+from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...settings.settings import SEVERITIES
 from ...solver.ignored_fields import ignored_in_solver
 from ...solver.rate_course import where_to_see
 from ...solver.schedule import POLICIES, Policy, fired_steps, learning_rate

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, number_text, set_field
-from ...moments.graph import Net
 from ...net.job import Job
+from ...net.net import Net
 from ...net.widening import widening_blocks
 from ...proto.binder import Message
 from ...rule.finding import Hit

@@ -7,6 +7,7 @@ weight. What it is divided by is a matter of the layer's type and of `loss_param
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...layers.loss import LOSS_PARAM, loss_normalization
@@ -14,7 +15,8 @@ from ...moments.shapes import Shape, axis_index, count
 from ...proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from ...moments.graph import Blob, Layer, Loss, Net
+    from ...moments.graph import Blob, Layer, Loss
+    from ...net.net import Net
 
 # Losses that sum over the elements of an item and divide by the number of items.
 REGRESSIONS = frozenset(
@@ -88,7 +90,7 @@ def has_own_weight(loss: Loss) -> bool:
     """
     layer = loss.layer
     written = layer.message["loss_weight"]
-    lifted_v0 = "v0" in layer.net.upgraded.steps
+    lifted_v0 = "v0" in layer.context.upgrades
     return not lifted_v0 and not loss.blob.consumers and (not written or len(written) == len(layer.tops))
 
 
@@ -189,13 +191,13 @@ def known_shape(blob: Blob) -> Shape:
     if blob.shape is None and producer is not None and producer.type == "InnerProduct":
         param = producer.message["inner_product_param"]
         if param["axis"] == 1 and param["num_output"]:
-            return (batch_size(producer.net), param["num_output"])
+            return (batch_size(producer.context.layers), param["num_output"])
     return blob.shape
 
 
-def batch_size(net: Net) -> int | None:
+def batch_size(layers: Iterable[Layer]) -> int | None:
     """The number of items in a batch of the first data layer, as its shape or else its settings tell it."""
-    for layer in net.layers:
+    for layer in layers:
         if layer.kind is not None and layer.kind.is_data and layer.tops:
             shape = layer.tops[0].shape
             if shape and shape[0]:

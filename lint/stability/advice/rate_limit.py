@@ -17,8 +17,9 @@ from ...solver.schedule import Rate, largest_rate
 from .loss_sizes import REGRESSIONS, SizedLoss, batch_size, pixel_range, sized_losses
 
 if TYPE_CHECKING:
-    from ...moments.graph import Net, Param
+    from ...moments.graph import Param
     from ...net.job import Job
+    from ...net.net import Net
     from ...proto.binder import Message
 
 BASE = 0.4
@@ -112,7 +113,7 @@ def _momentum(training: _Training) -> Factor | None:
 
 def _batch(training: _Training) -> Factor | None:
     """The noise of a gradient falls with the root of the number of items that it is the mean of."""
-    size = batch_size(training.net)
+    size = batch_size(training.net.layers)
     if not size:
         return None
     items = size * max(1, training.solver.get("iter_size", 1))

@@ -20,8 +20,9 @@ from .limits import healthy_bound, risk
 from .repair import Repair, dying, repair
 
 if TYPE_CHECKING:
-    from ...moments.graph import Layer, Net, Param
+    from ...moments.graph import Layer, Param
     from ...net.job import Job
+    from ...net.net import Net
     from ...proto.binder import Message
 
 SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"})

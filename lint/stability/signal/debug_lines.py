@@ -28,7 +28,7 @@ def forward_lines(forward: Pass, weights: Mapping[Param, Weights]) -> list[Line]
     """The lines `[Forward] Layer …`."""
     found: list[Line] = []
     current: dict[str, float] = {}
-    for row in with_splits(forward.net)[0]:
+    for row in with_splits(forward.net.layers)[0]:
         layer = row.layer
         if layer is None:
             size = current.get(row.bottoms[0], 0.0)
@@ -47,7 +47,7 @@ def backward_lines(forward: Pass, back: Back) -> list[Line]:
     """The lines `[Backward] Layer …`, from the last layer to the first."""
     found: list[Line] = []
     splits: dict[str, Blob] = {}
-    rows = with_splits(forward.net)[0]
+    rows = with_splits(forward.net.layers)[0]
     for row in rows:
         if row.layer is not None:
             splits.update(zip(row.tops, row.layer.tops, strict=True))

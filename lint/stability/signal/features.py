@@ -18,7 +18,8 @@ from .setup import Setup
 from .updates import Solving, Update, clip_factor, first_updates, solving, step_size
 
 if TYPE_CHECKING:
-    from ...moments.graph import Layer, Net, Param
+    from ...moments.graph import Layer, Param
+    from ...net.net import Net
 
 
 class Signal(NamedTuple):

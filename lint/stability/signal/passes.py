@@ -6,14 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...layers.models import (  # noqa: F401  (fill the table)
-    data_models,
-    elementwise,
-    joining,
-    linear,
-    loss_models,
-    normalising,
-    pooling,
+from ...layers.models import (
+    data_models,  # noqa: F401  (the models fill the table)
+    elementwise,  # noqa: F401
+    joining,  # noqa: F401
+    linear,  # noqa: F401
+    loss_models,  # noqa: F401
+    normalising,  # noqa: F401
+    pooling,  # noqa: F401
 )
 from ...layers.models.data_models import Source
 from ...layers.models.loss_models import Loss
@@ -25,7 +25,8 @@ from ...proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from ...layers.models.data_models import Surroundings
-    from ...moments.graph import Blob, Layer, Net, Param
+    from ...moments.graph import Blob, Layer, Param
+    from ...net.net import Net
 
 NO_GRADIENT = Gradient(0.0, 0.0)
 BAD_GRADIENT = Gradient(math.nan, math.nan)
@@ -144,10 +145,9 @@ class Back:
         self.of_layer: list[Sequence[Gradient]] = [()] * len(layers)
         own: dict[Param, Gradient] = {}
         tops = self.tops
-        runs, computed = circuit.net.backward
         for layer in reversed(layers):
             index = layer.index
-            if not runs[index]:
+            if not layer.runs_backward:
                 continue
             diffs = [tops.get(blob, NO_DIFFS) for blob in layer.tops]
             weights = circuit.loss_weights[index] if only is None or only is layer else ()
@@ -171,7 +171,7 @@ class Back:
                     bottoms, gradients = [BAD_DIFFS] * len(layer.bottoms), [BAD_GRADIENT] * len(layer.params)
             self.bottoms[index] = bottoms
             self.of_layer[index] = gradients
-            for computes, blob, diff in zip(computed[index], layer.bottoms, bottoms, strict=False):
+            for computes, blob, diff in zip(layer.gradient_bottoms, layer.bottoms, bottoms, strict=False):
                 if computes:
                     before = tops.get(blob)
                     tops[blob] = diff if before is None else added(before, diff)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...layers.models.data_models import Surroundings
-from ...moments.graph import Layer, Net
+from ...moments.graph import Layer
 from ...net.build import rebuilt
 from ...net.data_facts import DataFacts
 from ...net.job import Job, Nets, SolverFile
+from ...net.net import Net
 from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile

@@ -1,0 +1,91 @@
+"""A net as Caffe would build it for one phase, level and set of stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..moments.graph import Blob, Layer, Loss, NetContext, NetProblem, Param, is_automatic
+from ..proto.binder import Entry
+from ..proto.named_tuple import NamedTuple
+from ..proto.upgrade import Upgraded
+from .splits import loss_split
+
+if TYPE_CHECKING:
+    from ..moments.layer_type import LayerType
+    from .data_facts import DataFacts
+    from .phases import NetState
+
+
+class BuiltWith(NamedTuple):
+    """What was told of a net beside its file; see `net.build`."""
+
+    input_shapes: Mapping[str, Sequence[int]]
+    described: Mapping[str, LayerType]
+    facts: DataFacts
+
+
+class Net:
+    """A net in one state. `message` is its NetParameter in today's form, `dropped` those filtered out."""
+
+    def __init__(self, upgraded: Upgraded, state: NetState, dialect: str, built_with: BuiltWith) -> None:
+        self.upgraded = upgraded
+        self.built_with = built_with
+        self.message = upgraded.message
+        self.state = state
+        self.dialect = dialect
+        self.layers: list[Layer] = []
+        self.dropped: list[Entry] = []
+        self.problems: list[NetProblem] = []
+        self.context = NetContext(dialect, self.layers, upgraded.steps, self.dropped, self.problems)
+        self.losses: list[Loss] = []
+        self.latest: dict[str, Blob] = {}
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        name: str = self.message["name"]
+        return name
+
+    @property
+    def phase(self) -> str:
+        """`TRAIN` or `TEST`."""
+        return self.state.phase
+
+    def blob(self, name: str) -> Blob | None:
+        """The last version of a blob, None if no layer makes it."""
+        return self.latest.get(name)
+
+    def blobs(self) -> Iterator[Blob]:
+        """Every version of every blob, in the order they are made."""
+        for layer in self.layers:
+            yield from layer.tops
+
+    def params(self) -> Iterator[Param]:
+        """Every parameter; a shared one once for each layer that has it."""
+        for layer in self.layers:
+            yield from layer.params
+
+    @property
+    def learnable(self) -> int | None:
+        """The number of learnable values, shared ones once; None if a shape is unknown."""
+        total = 0
+        for param in self.params():
+            if param.owner is param:
+                number = param.count
+                if number is None:
+                    return None
+                total += number
+        return total
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of blobs that no layer reads, in Caffe's order: the alphabet's."""
+        names = set()
+        for blob in self.blobs():
+            split = loss_split(blob)
+            if split:
+                names.add(split)
+            elif not blob.consumers and not is_automatic(blob):
+                names.add(blob.name)
+        return sorted(names)
