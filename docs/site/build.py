@@ -1,9 +1,9 @@
-"""Lays out the site of the documentation: the repository's own pages, and a page for each rule.
+"""Write the sources of the documentation website: the repository's own pages and one page per rule.
 
     python docs/site/build.py build/docs
     mkdocs build --strict --config-file build/docs/mkdocs.yml
 
-`make docs` does both. A rule's page is its docstring, with what the linter prints for its example.
+`make docs` runs both commands. A rule's page is its docstring, with the linter's output for its example.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ from caffe_lint.rule.registry import FAMILIES, Rule, all_rules
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 
-# The pages that are there already, with their names in the navigation.
+# Existing pages, with their titles in the navigation.
 GUIDES = {
     "README.md": "caffe-lint",
     "examples/README.md": "Examples",
-    "docs/nets.md": "Nets and layer types",
-    "docs/signal.md": "The signal",
-    "docs/log.md": "Logs of trainings",
-    "docs/inputs.md": "Data and the probe",
-    "docs/outputs.md": "Outputs",
+    "docs/adopting.md": "Adopting caffe-lint in an existing project",
+    "docs/outputs.md": "Output formats and editors",
+    "docs/signal.md": "Predicting whether training diverges",
+    "docs/schedule.md": "The learning-rate schedule",
+    "docs/nets.md": "Inspecting nets and describing layers",
+    "docs/inputs.md": "Checking input data",
+    "docs/log.md": "Diagnosing training logs",
 }
 FOR_CONTRIBUTORS = {
-    "docs/README.md": "How it is built",
+    "docs/README.md": "Contributing",
+    "docs/noise.md": "Precision and recall",
     "benchmarks/README.md": "Benchmarks",
     "CHANGELOG.md": "Changelog",
 }
@@ -42,7 +45,7 @@ _CODE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\))|\b([A-Z]\d{3})\b")
 
 
 def pages() -> dict[str, str]:
-    """Every page of the site: its path, and its text in Markdown."""
+    """Return the pages of the website: path to Markdown text."""
     texts = {}
     others = [str(path.relative_to(CHECKOUT)) for path in sorted((CHECKOUT / "docs").glob("*.md"))]
     for path in dict.fromkeys([*GUIDES, *FOR_CONTRIBUTORS, *others]):
@@ -55,7 +58,7 @@ def pages() -> dict[str, str]:
 
 
 def rule_page(rule: Rule) -> str:
-    """The page of a rule."""
+    """Return the page of a rule."""
     letter = rule.code[0]
     lines = [
         f"# {rule.code} {rule.name}",
@@ -78,7 +81,7 @@ def rule_page(rule: Rule) -> str:
 
 
 def index() -> str:
-    """All rules, a table for each family; rules.js adds the filters."""
+    """Return the list of rules, one table per family; rules.js adds the filters."""
     lines = ["# Rules", "", '<div id="rule-filters"></div>']
     for letter, meaning in FAMILIES.items():
         family = [rule for code, rule in all_rules().items() if code[0] == letter]
@@ -93,7 +96,7 @@ def index() -> str:
 
 
 def configuration(paths: Iterable[str]) -> str:
-    """The configuration of mkdocs for a site of these pages: the one that is written, with the navigation."""
+    """Return the mkdocs configuration for these pages: mkdocs.yml plus the navigation."""
     by_family = [
         {f"{letter}: {meaning}": [{f"{code} {rule.name}": f"{RULES}/{code}.md"} for code, rule in rules]}
         for letter, meaning in FAMILIES.items()
@@ -111,7 +114,7 @@ def configuration(paths: Iterable[str]) -> str:
 
 
 def build(target: Path) -> None:
-    """Writes the sources of the site and its configuration into a folder, which is emptied before."""
+    """Write the sources and the configuration of the website into a folder, emptying it first."""
     shutil.rmtree(target, ignore_errors=True)
     texts = pages()
     for path, text in texts.items():
@@ -126,7 +129,7 @@ def build(target: Path) -> None:
 
 
 def _linked(prose: str, own: str) -> str:
-    """Prose in which the codes of other rules lead to their pages."""
+    """Turn the codes of other rules into links to their pages."""
 
     def link(match: re.Match[str]) -> str:
         code = match[2]
