@@ -27,6 +27,7 @@ from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings
 from caffe_lint.stability.advice.limits import STEP, longest_step
 from caffe_lint.stability.advice.stability import Stability
+from caffe_lint.stability.computed import stability_of
 from caffe_lint.stability.signal.updates import ADAPTIVE
 
 # Of the single changes that were tried: what they do to the rate and to the loss weight, and their bound.
@@ -70,8 +71,9 @@ def fix(folder: Path, facts: DataFacts) -> Fixed:
     old, _ = read_job(folder, {}, facts)
     new, files = read_job(folder, first, facts)
     second = fix_unit(unit, files, settings, unsafe=False).patched
-    assert old.stability is not None, folder
-    assert new.stability is not None, folder
+    before, after = stability_of(old), stability_of(new)
+    assert before is not None, folder
+    assert after is not None, folder
     assert old.train is not None
     assert new.train is not None
     changed = {
@@ -89,7 +91,7 @@ def fix(folder: Path, facts: DataFacts) -> Fixed:
     if first and set(first) - {solver} and "loss_weight" not in changed:
         changed.add("net")
     again = any(first.get(path) != source for path, source in second.items())
-    return Fixed(old.stability, new.stability, min(ratios), frozenset(changed), again)
+    return Fixed(before, after, min(ratios), frozenset(changed), again)
 
 
 def step(rate: float, weight: float, bound: float, norm: float, adaptive: bool) -> float:
@@ -199,8 +201,9 @@ def steps(root: Path, facts: DataFacts) -> None:
     found: dict[float, list[bool]] = {limit: [] for limit in STEPS}
     for row in rows:
         job, _ = read_job(root / "dev" / row["setup"], {}, facts)
-        assert job.stability is not None
-        signal = job.stability.signal
+        known = stability_of(job)
+        assert known is not None
+        signal = known.signal
         if signal.solving.adaptive:
             continue
         for name, (scale, _, clip) in CHANGES.items():

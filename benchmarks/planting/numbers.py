@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.moments.graph import Blob, Layer
+from caffe_lint.stability.computed import stability_of
 
 from .case import Case, plants
 from .structure import settings_of
@@ -120,7 +121,7 @@ def _read_instead(case: Case, layer: Layer, text: str) -> bytes:
 
 def _filled(case: Case) -> list[Layer]:
     """The layers with weights of a training that is computed, from fillers that suit them, with nothing that normalises."""
-    case.need(case.job.stability is not None)
+    case.need(stability_of(case.job) is not None)
     case.need(not any(layer.kind is None or layer.kind.normalises for layer in case.net.layers))
     layers = [layer for layer in case.net.layers if layer.params]
     case.need(all(layer in case.layers("Convolution", "InnerProduct") for layer in layers))
@@ -148,7 +149,7 @@ def weights_next_to_nothing(case: Case) -> bytes:
 
 @plants("G108", "solver")
 def rate_of_nothing(case: Case) -> bytes:
-    case.need(case.job.train is not None and case.job.stability is not None and case.message["type"] == "SGD")
+    case.need(case.job.train is not None and stability_of(case.job) is not None and case.message["type"] == "SGD")
     assert case.job.train is not None
     weights = [param for param in case.job.train.net.params() if param.role == "weight"]
     case.need(all(param.filler is not None and param.filler["type"] in ("xavier", "msra") for param in weights))

@@ -18,7 +18,6 @@ from .phases import TEST, NetState, file_state, phases_of, solver_state
 if TYPE_CHECKING:
     from ..layers.custom import Description
     from ..moments.layer_type import LayerType
-    from ..stability.advice.stability import Stability
     from .data_facts import DataFacts
 
 
@@ -42,11 +41,6 @@ class NetInPhase(NamedTuple):
     def weights_loaded(self) -> bool:
         """Whether a solver loads trained weights into it (`weights`)."""
         return any(job.solver.message["weights"] for job in self.jobs)
-
-    @property
-    def stability(self) -> Stability | None:
-        """What is computed of a training of it; None where no solver is known, or the files do not tell enough."""
-        return next((job.stability for job in self.jobs if job.stability is not None), None)
 
 
 class SolverFile:
@@ -88,15 +82,6 @@ class Job:
     def nets(self) -> list[NetInPhase]:
         """All nets, the training net first."""
         return ([self.train] if self.train else []) + self.tests
-
-    @cached_property
-    def stability(self) -> Stability | None:
-        """What is computed of its training's course; None where the files do not tell enough."""
-        if self.train is None:
-            return None
-        from ..stability.advice.stability import stability_of  # a fifth of all that a check loads
-
-        return stability_of(self)
 
 
 class _NetSource(NamedTuple):

@@ -16,6 +16,7 @@ from ...rule.registry import Option, rule
 from ...source.written import is_absent, place_beside
 from ...stability.advice.loss_sizes import REGRESSIONS, sized_losses
 from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
+from ...stability.computed import stability_of
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -120,7 +121,7 @@ def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit
     if "clip_gradients" not in solver.type.fields:  # by a caffe.proto from before October 2014
         return
     written = solver["clip_gradients"]
-    computed = job.stability
+    computed = stability_of(job)
     if written > 0:
         if computed is not None and computed.risky and computed.repair.clip is not None and computed.repair.scale == 1:
             yield _computed(job, computed, f"clip_gradients {written:g} does not hold this training", value)

@@ -13,6 +13,7 @@ from ...moments.graph import Param
 from ...net.job import Job, NetInPhase
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
+from ...stability.computed import stability_of
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -136,7 +137,7 @@ def signal_dies(job: Job) -> Iterator[Hit]:
     filler.hpp. He et al., "Delving deep into rectifiers", 2015; Glorot and Bengio, "Understanding the difficulty of
     training deep feedforward neural networks", 2010.
     """
-    computed = job.stability
+    computed = stability_of(job)
     if computed is None or job.train is None:
         return
     if computed.risky:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ...net.job import Job
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...stability.computed import stability_of
 
 SURELY = 0.95  # the part of a layer's units from which it is said
 
@@ -113,7 +114,7 @@ def flat_units(job: Job) -> Iterator[Hit]:
     sigmoid_layer.cpp, tanh_layer.cpp, relu_layer.cpp. Numbers: `python benchmarks/standing_still.py`. Glorot and Bengio:
     Understanding the difficulty of training deep feedforward neural networks, 2010.
     """
-    computed = job.stability
+    computed = stability_of(job)
     if computed is None or job.train is None:
         return
     for layer, part in computed.flat_layers(SURELY):

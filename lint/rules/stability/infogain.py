@@ -21,6 +21,7 @@ from ...net.widening import WEIGHTED
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
+from ...stability.computed import stability_of_net
 
 PROBABILITIES, SCORES = "probabilities", "scores"
 
@@ -242,7 +243,7 @@ def _input(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
 
 def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
     """What a Softmax before the loss does to the signal of iteration 0, where a training of the net tells it."""
-    computed = net.stability
+    computed = stability_of_net(net)
     if computed is None:
         return ""
     flow = computed.flow(softmax, softmax)
@@ -257,7 +258,7 @@ def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
 
 def _below_zero(net: NetInPhase, layer: Layer) -> str:
     """How many of the scores that a loss reads in iteration 0 have no logarithm, where a training tells it."""
-    computed = net.stability
+    computed = stability_of_net(net)
     part = computed.part_below_zero(layer) if computed is not None else None
     if computed is None or not part:
         return ""

@@ -13,6 +13,7 @@ from ...net.job import Job, NetInPhase
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.advice.loss_sizes import one_digit
+from ...stability.computed import stability_of
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -125,7 +126,7 @@ def input_scale(job: Job) -> Iterator[Hit]:
 
     data_transformer.cpp, DataTransformer::Transform. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
     """
-    computed = job.stability
+    computed = stability_of(job)
     if computed is None or job.train is None or not computed.risky or computed.setup.around.assumed:
         return
     for layer, factor in computed.large_inputs(LARGE, OF_BYTES):

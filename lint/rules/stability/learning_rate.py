@@ -14,6 +14,7 @@ from ...rule.registry import Option, rule
 from ...solver.schedule import Rate, grows, largest_rate
 from ...stability.advice.loss_sizes import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ...stability.advice.rate_limit import Judgement, judge_rate
+from ...stability.computed import stability_of
 from .clipping import bound_patch
 from .loss_weight import loss_weight_fix
 
@@ -189,7 +190,7 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
 
 def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     """What is computed of the training, or else what the limits of comparable ones say."""
-    computed = job.stability
+    computed = stability_of(job)
     if computed is not None and rate is not None and math.isfinite(rate.value):
         if computed.risky and computed.repair.scale < 1:
             yield _computed(job, computed, rate)

@@ -14,6 +14,7 @@ from ...net.job import NetInPhase
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...stability.advice.loss_sizes import DOMINANT, Dominance, dominant_losses, has_own_weight, sized_losses
+from ...stability.computed import stability_of
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -184,7 +185,7 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
     """
     if net.phase != "TRAIN":
         return
-    computed = [job.stability for job in net.jobs if job.stability is not None]
+    computed = [known for job in net.jobs if (known := stability_of(job)) is not None]
     for training in computed:
         if training.risky and training.repair.weights:
             yield _computed(net, training)

@@ -10,6 +10,7 @@ from ...net.job import Job
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.schedule import largest_rate
+from ...stability.computed import stability_of
 
 
 @rule("G108", "training-stalls", subject="job", severity="warning", fixes="unsafe")
@@ -104,7 +105,7 @@ def training_stalls(job: Job) -> Iterator[Hit]:
     docs/signal.md. Numbers: `python benchmarks/standing_still.py`. Saxe, McClelland and Ganguli: Exact solutions to the
     nonlinear dynamics of learning in deep linear neural networks, 2014.
     """
-    computed = job.stability
+    computed = stability_of(job)
     if computed is None or not computed.stands_still:
         return
     solver, verdict = job.solver.message, computed.verdict

@@ -13,6 +13,7 @@ from ...net.job import NetInPhase
 from ...net.widening import WideningBlock, widening_blocks
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
+from ...stability.computed import stability_of_net
 
 # In these Caffes `BatchNorm` is not what it is elsewhere, or is not there: they have `BN`.
 _OTHER_NORMALISATION = frozenset({"BN"})
@@ -296,7 +297,7 @@ def _reason(net: NetInPhase, block: WideningBlock) -> str:
 
 def _computed(net: NetInPhase, block: WideningBlock) -> str:
     """What the signal of a training of the net does from the block to behind what reads it, where it is known."""
-    computed = net.stability
+    computed = stability_of_net(net)
     if computed is None:
         return ""
     flow = computed.flow(block.layer, block.into)

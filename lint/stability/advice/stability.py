@@ -205,8 +205,8 @@ def _is_still(signal: Signal, verdict: Verdict) -> bool:
     return nothing or verdict.p_stalls >= Stability.STILL
 
 
-def stability_of(job: Job) -> Stability | None:
-    """What is computed of a job; None where its files do not tell enough."""
+def computed_of(job: Job) -> Stability | None:
+    """What is computed of a job, anew; None where its files do not tell enough."""
     setup = setup_of(job)
     if setup is None or not is_told(setup.solver) or not is_computable(setup.net):
         return None
