@@ -67,17 +67,17 @@ def test_json_holds_the_examples_as_files() -> None:
 
 
 def test_a_name_that_no_rule_has_brings_the_nearest() -> None:
-    from caffe_lint.cli.check import Trouble
+    from caffe_lint.source.errors import InputError
 
-    with pytest.raises(Trouble, match="did you mean 'zero-weights'"):
+    with pytest.raises(InputError, match="did you mean 'zero-weights'"):
         cli(["explain", "zero-weigths"], standalone_mode=False)
 
 
 def test_without_docstrings_it_says_so(monkeypatch: Any) -> None:
-    from caffe_lint.cli.check import Trouble
+    from caffe_lint.source.errors import InputError
 
     monkeypatch.setattr(all_rules()["N205"].check, "__doc__", None)
-    with pytest.raises(Trouble, match="-OO"):
+    with pytest.raises(InputError, match="-OO"):
         cli(["explain", "N205"], standalone_mode=False)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy
 import pytest
 
-from caffe_lint.cli.check import Trouble
 from caffe_lint.cli.commands import run
+from caffe_lint.source.errors import InputError
 
 pytest.importorskip("lmdb")
 pytest.importorskip("h5py")
@@ -427,7 +427,7 @@ def test_window_files(folder: Path, found: Any) -> None:
 
 def test_a_net_without_data_says_so(folder: Path) -> None:
     (folder / "net.prototxt").write_text('layer { name: "d" type: "Input" top: "d" }')
-    with pytest.raises(Trouble, match="no layer names data"):
+    with pytest.raises(InputError, match="no layer names data"):
         run(["inputs", "net.prototxt"])
 
 
@@ -516,7 +516,7 @@ def slowly(content, look_at=records.look_at):
 
 records.look_at = slowly
 records.CHUNK = 5
-from caffe_lint.main import main
+from caffe_lint.cli.main import main
 main()
 """
 
@@ -524,7 +524,7 @@ main()
 def test_a_library_that_is_missing_is_named(folder: Path, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lmdb_at(folder / "db", CLEAN)
     monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(Trouble, match=r"reading LMDB needs lmdb: pip install 'caffe-lint\[data\]'"):
+    with pytest.raises(InputError, match=r"reading LMDB needs lmdb: pip install 'caffe-lint\[data\]'"):
         found(data())
 
 

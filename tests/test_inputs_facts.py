@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from nets import net_of
 
-from caffe_lint.cli.check import Trouble
 from caffe_lint.cli.commands import run
 from caffe_lint.net.data_facts import FactsError, input_shapes, read_facts, tops_facts, write_facts
 from caffe_lint.settings.settings import find_facts
+from caffe_lint.source.errors import InputError
 
 FACTS = {
     "data/train": {
@@ -119,7 +119,7 @@ def test_a_net_is_shown_with_the_shapes_of_the_facts(path: Path, capfd: pytest.C
 def test_facts_that_are_broken_end_the_check(path: Path) -> None:
     path.write_text("{")
     (path.parent / "net.prototxt").write_text(NET)
-    with pytest.raises(Trouble, match="no JSON"):
+    with pytest.raises(InputError, match="no JSON"):
         run(["check", str(path.parent / "net.prototxt")])
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from caffe_lint.cli.check import Trouble
 from caffe_lint.cli.commands import run
 from caffe_lint.report.net_table import WIDTH, quantity
+from caffe_lint.source.errors import InputError
 
 SMALL = """\
 name: "small"
@@ -223,7 +223,7 @@ def test_the_configuration_can_tell_the_shapes_of_inputs(shown: Shown, folder: P
 @pytest.mark.parametrize("line", ["data = 3", "data = []", "data = [1, -3]", 'data = ["a"]', "data = [true]"])
 def test_an_input_shape_that_is_none_is_refused(shown: Shown, folder: Path, line: str) -> None:
     (folder / "caffe-lint.toml").write_text(f"[input-shapes]\n{line}\n")
-    with pytest.raises(Trouble, match=r"input shapes are lists such as"):
+    with pytest.raises(InputError, match=r"input shapes are lists such as"):
         shown("net.prototxt")
 
 
@@ -237,7 +237,7 @@ def test_a_misspelt_input_shape_is_explained(shown: Shown, given: str) -> None:
 
 
 def test_an_input_shape_for_a_top_that_is_not_there_is_refused(shown: Shown) -> None:
-    with pytest.raises(Trouble, match="no data layer makes 'dta'; did you mean 'data'"):
+    with pytest.raises(InputError, match="no data layer makes 'dta'; did you mean 'data'"):
         shown("net.prototxt", "--input-shape", "dta=1,2")
 
 
@@ -285,7 +285,7 @@ def test_a_solver_shows_the_nets_it_would_build(shown: Shown, folder: Path) -> N
 def test_a_solver_without_its_net_is_trouble(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text('net: "gone.prototxt" base_lr: 0.1 max_iter: 9')
     with pytest.raises(
-        Trouble, match=r"builds no net that could be shown: solver\.prototxt:1:6: there is no net 'gone"
+        InputError, match=r"builds no net that could be shown: solver\.prototxt:1:6: there is no net 'gone"
     ):
         shown("solver.prototxt")
 
@@ -350,7 +350,7 @@ def test_what_is_no_net_is_said(
 ) -> None:
     if content is not None:
         (folder / name).write_bytes(content)
-    with pytest.raises(Trouble, match=words):
+    with pytest.raises(InputError, match=words):
         shown(name)
 
 

@@ -12,7 +12,6 @@ import h5py
 import numpy
 import pytest
 
-from caffe_lint.cli.check import Trouble
 from caffe_lint.cli.commands import run
 from caffe_lint.net.build import build
 from caffe_lint.net.net import Net
@@ -21,6 +20,7 @@ from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
+from caffe_lint.source.errors import InputError
 
 RUNNER = Path(__file__).parent / "probe_runner.py"
 ORACLE = Path(__file__).resolve().parents[2] / "shared" / "oracle" / "runs"
@@ -220,14 +220,14 @@ def test_a_probe_of_good_data_has_nothing_wrong(folder: Path, capfd: pytest.Capt
 
 def test_files_that_are_there_are_not_written_over(folder: Path) -> None:
     written(folder, DATA + HEAD)
-    with pytest.raises(Trouble, match="is there already"):
+    with pytest.raises(InputError, match="is there already"):
         run(["probe", "solver.prototxt", "-o", "probe"])
     assert run(["probe", "solver.prototxt", "-o", "probe", "--force"]) == 0
 
 
 def test_a_net_without_data_is_refused(folder: Path) -> None:
     (folder / "net.prototxt").write_text('layer { name: "d" type: "Input" top: "d" }')
-    with pytest.raises(Trouble, match="no layer reads data from files or a database; it has only Input"):
+    with pytest.raises(InputError, match="no layer reads data from files or a database; it has only Input"):
         run(["probe", "net.prototxt", "-o", "probe"])
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from caffe_lint.cli.check import Trouble
 from caffe_lint.cli.commands import cli
 from caffe_lint.engine.engine import Files
 from caffe_lint.moments.weights import filled_as
 from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.source.errors import InputError
 from caffe_lint.stability.signal.features import Trial
 from caffe_lint.stability.signal.setup import set_up
 from caffe_lint.stability.verdict.verdict import judge, judge_trial
@@ -117,14 +117,14 @@ def test_the_table_has_the_lines_of_debug_info(folder: Path) -> None:
 
 def test_a_net_is_no_solver(folder: Path) -> None:
     written(folder, "base_lr: 0.05")
-    with pytest.raises(Trouble, match="no solver"):
+    with pytest.raises(InputError, match="no solver"):
         run(str(folder / "net.prototxt"))
 
 
 def test_facts_that_are_no_json(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05")
     (folder / "facts.json").write_text("{")
-    with pytest.raises(Trouble, match="no JSON"):
+    with pytest.raises(InputError, match="no JSON"):
         run(path, "--data-facts", str(folder / "facts.json"))
 
 
@@ -150,7 +150,7 @@ def test_a_net_that_caffe_would_stop_at_is_not_judged(folder: Path) -> None:
     path = written(folder, "base_lr: 0.01")
     net = folder / "net.prototxt"
     net.write_text(net.read_text().replace('bottom: "ip2"', 'bottom: "ip3"'))
-    with pytest.raises(Trouble, match="no training net"):
+    with pytest.raises(InputError, match="no training net"):
         run(path)
 
 

@@ -17,6 +17,7 @@ from ..report import Summary, counted, render, summary_line
 from ..rule.finding import Finding
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import ConfigError
+from ..source.errors import InputError
 
 if TYPE_CHECKING:
     from ..net.data_facts import DataFacts
@@ -25,37 +26,27 @@ if TYPE_CHECKING:
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE = 0, 1, 2
 
 
-class Trouble(Exception):
+class Trouble(InputError):
     """The program cannot do its work; says why, for people."""
 
 
 class Options(NamedTuple):
-    """What the command line can ask of a check. The help of each stands in `cli.check`."""
+    """What the command line can ask of a check: `settings` of what is checked, and what is made of it.
 
+    The help of each stands in `cli.check`.
+    """
+
+    settings: CommandLine = CommandLine()
     fix: bool = False
     add_ignore: bool = False
     unsafe_fixes: bool = False
     diff: bool = False
     output_dir: str | None = None
-    preset: str | None = None
-    select: tuple[str, ...] = ()
-    extend_select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
     output_format: str = "full"
     output_file: str | None = None
-    fail_on: str | None = None
     exit_zero: bool = False
     statistics: bool = False
-    dialect: str | None = None
-    caffe_version: str | None = None
-    deploy: str | None = None
-    data_facts: str | None = None
-    baseline: str | None = None
-    write_baseline: str | None = None
     proto: str | None = None
-    input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    config: str | None = None
-    isolated: bool = False
     jobs: int = 1
     stdin_filename: str | None = None
     color: str = "auto"
@@ -82,13 +73,13 @@ def check(paths: tuple[str, ...], options: Options) -> int:
             raise Trouble(f"no command and no file is called '{paths[0]}'; did you mean `caffe-lint {meant}`?")
     if options.output_dir and not options.fix:
         raise Trouble("--output-dir goes with --fix")
-    if options.deploy and not os.path.isfile(options.deploy):
-        raise Trouble(f"--deploy {options.deploy}: no such file")
+    if options.settings.deploy and not os.path.isfile(options.settings.deploy):
+        raise Trouble(f"--deploy {options.settings.deploy}: no such file")
     if options.fix and options.diff:
         raise Trouble("--fix writes and --diff only shows: one of the two")
     if options.fix and options.add_ignore:
         raise Trouble("--fix repairs and --add-ignore accepts what is there: first the one, then the other")
-    if options.write_baseline:
+    if options.settings.write_baseline:
         _hold_apart("--write-baseline takes what is there as known", (), options, *_NOT_WITH_A_RECORD)
     if options.interactive:
         _hold_apart("--interactive asks what to do with each fix", paths, options, *_NOT_IN_A_TALK)
@@ -118,8 +109,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
     trouble: list[str] = []
     notes: list[str] = []
     try:
-        asked = CommandLine(*(getattr(options, name) for name in CommandLine._fields))
-        settings = SettingsOfPaths(asked, read_schema(options.proto))
+        settings = SettingsOfPaths(options.settings, read_schema(options.proto))
         files = Files(settings.schema, settings.of(paths[0]).dialect)
         paths = tuple(_standard_input(path, files, options) for path in paths)
         units = find_units(paths, files, trouble, notes, settings.excluded)
@@ -138,8 +128,8 @@ def check_once(paths: tuple[str, ...], options: Options) -> Checked:
     if options.add_ignore:
         findings = _add_ignores(findings, sources, patched, settings)
         failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
-    if options.write_baseline:
-        notes.append(_record(findings, results, sources, options.write_baseline))
+    if options.settings.write_baseline:
+        notes.append(_record(findings, results, sources, options.settings.write_baseline))
         failed = False
     elif options.diff:
         _show_diff(patched, sources, _colour(options))

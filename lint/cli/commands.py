@@ -187,6 +187,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
 
     A solver is checked together with the nets it names. Below a folder, solvers and nets are found by what they say.
     """
+    from ..settings.in_force import CommandLine
     from .check import Options
     from .check import check as run_check
 
@@ -194,7 +195,8 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
         options[name] = joined(options[name])
     if options.pop("upgrade"):
         options.update(_only_upgrades(options))
-    return run_check(paths, Options(**options))
+    settings = CommandLine(**{name: options.pop(name) for name in CommandLine._fields})
+    return run_check(paths, Options(settings, **options))
 
 
 def _only_upgrades(options: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
 from ..settings.settings import FACTS_NAME, SEVERITIES, ConfigError
-from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, write_report
+from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, read_schema, write_report
 from .commands import Codes, check_about, joined
 from .main import EXIT_INTERRUPTED
 
@@ -60,6 +60,7 @@ def inputs(
     output_file: str | None,
     exit_zero: bool,
     jobs: int,
+    proto: str | None,
     **options: Any,
 ) -> int:
     """Look into the data that a net or a solver's nets name: NaN, impossible labels, broken images, wrong sizes.
@@ -67,7 +68,7 @@ def inputs(
     Reads LMDB, LevelDB, HDF5, lists of images, window and mean files; never writes into them, and takes no lock.
     Needs caffe-lint[data]. Ctrl-C ends the look, and what was seen is reported.
     """
-    opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
+    opened = open_nets(path, schema=read_schema(proto), select=joined(select), ignore=joined(ignore), **options)
     check_about(select, "inputs", "data")
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")

@@ -55,7 +55,8 @@ def _only_paths(arguments: list[str]) -> bool:
 
 
 def _run(arguments: list[str]) -> int:
-    from .check import EXIT_TROUBLE, Options, Trouble, check, complain
+    from ..source.errors import InputError
+    from .check import EXIT_TROUBLE, Options, check, complain
 
     try:
         if _only_paths(arguments):
@@ -63,6 +64,6 @@ def _run(arguments: list[str]) -> int:
         from .commands import run
 
         return run(arguments)
-    except Trouble as error:
+    except InputError as error:
         complain(str(error))
         return EXIT_TROUBLE

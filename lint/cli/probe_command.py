@@ -15,7 +15,7 @@ from ..engine.opening import open_nets
 from ..moments.graph import Layer
 from ..net.data_facts import source_of
 from ..settings.settings import find_facts
-from .check import EXIT_CLEAN, Trouble, complain, print_text, read_data_facts
+from .check import EXIT_CLEAN, Trouble, complain, print_text, read_data_facts, read_schema
 
 
 @click.command()
@@ -35,7 +35,7 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
     Run `DIR/run.sh`.
     """
     facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
-    opened = open_nets(path, facts=facts, **options)
+    opened = open_nets(path, schema=read_schema(options.pop("proto")), facts=facts, **options)
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")
     layers = [layer for net in opened.nets for layer in data_layers(net)]

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from ..proto.schema import caffe_schema
 from ..settings.settings import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
+from ..source.errors import InputError
 from .check import Options, Trouble, check_once, complain, print_text
 from .main import EXIT_INTERRUPTED
 
@@ -35,7 +36,8 @@ def watch(paths: tuple[str, ...], options: Options) -> int:
     except ImportError:
         raise Trouble("--watch needs watchfiles: pip install 'caffe-lint[watch]'") from None
 
-    named = {path for path in (*paths, options.config, options.baseline, options.proto, options.deploy) if path}
+    said = options.settings
+    named = {path for path in (*paths, said.config, said.baseline, options.proto, said.deploy) if path}
     searched = [path for path in paths if os.path.isdir(path)]
     watched = Watched(named, searched)
     try:
@@ -46,7 +48,7 @@ def watch(paths: tuple[str, ...], options: Options) -> int:
                 print_text(CLEAR_SCREEN)
             try:
                 watched = Watched({*named, *check_once(paths, options).read}, searched)
-            except Trouble as error:
+            except InputError as error:
                 complain(str(error))
             states = {**watched.states(), **states}
             changes = changes_in(

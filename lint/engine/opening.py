@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ..cli.check import Trouble, read_schema
 from ..layers.custom import schema_with
 from ..net.data_facts import DataFacts
 from ..net.job import Job, NetInPhase, SolverFile
 from ..proto.named_tuple import NamedTuple
+from ..proto.schema import Schema, caffe_schema
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import ConfigError, Settings
+from ..source.errors import InputError
 from ..source.files import SourceFile, Unreadable
 from .engine import Files, nets_for
 
@@ -28,17 +29,20 @@ class Opened(NamedTuple):
     missing: list[str]
 
 
-def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = None, **asked: Any) -> Opened:
-    """What a solver or a net, or standard input for `-`, would build. Raises Trouble if that is nothing.
+def open_nets(
+    path: str, *, schema: Schema | None = None, facts: DataFacts | None = None, **asked: Any
+) -> Opened:
+    """What a solver or a net, or standard input for `-`, would build. Raises InputError if that is nothing.
 
-    `asked` is what the command line says about settings: fields of `CommandLine`. Without `facts` nothing is known
+    `schema` is what the files are read by, ours by default. `asked` is what the command line says about settings:
+    fields of `CommandLine`. Without `facts` nothing is known
     of the data, whatever files there are.
     """
-    schema = read_schema(proto)
+    schema = schema or caffe_schema()
     try:
         settings = SettingsOfPaths(CommandLine(**asked), schema).of(path)._replace(facts=facts or {})
     except ConfigError as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
@@ -46,7 +50,7 @@ def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = 
 
 
 def nets_of(path: str, files: Files, settings: Settings) -> Opened:
-    """The same, of a file among `files`. Raises Trouble."""
+    """The same, of a file among `files`. Raises InputError."""
     file = solver_or_net(path, files)
     nets = nets_for(files, settings)
     if file.kind == "net":
@@ -55,20 +59,20 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
     missing = list(_missing(job))
     if not job.nets:
         why = "; ".join(missing) or "it names none, or several for training"
-        raise Trouble(f"{path}: the solver builds no net that could be read: {why}")
+        raise InputError(f"{path}: the solver builds no net that could be read: {why}")
     return Opened(file, job, job.nets, files, settings, missing)
 
 
 def solver_or_net(path: str, files: Files) -> SourceFile:
-    """The file at a path. Raises Trouble if it cannot be read, or is neither a solver nor a net."""
+    """The file at a path. Raises InputError if it cannot be read, or is neither a solver nor a net."""
     try:
         file = files.get(path)
         kind = file.kind
     except Unreadable as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     if kind == "other":
         what = "is empty" if not file.source.strip() else "is neither a solver nor a net of Caffe"
-        raise Trouble(f"{path}: {what}")
+        raise InputError(f"{path}: {what}")
     return file
 
 

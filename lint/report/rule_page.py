@@ -9,11 +9,11 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from ..cli.check import Trouble
 from ..cli.page_examples import run_example
 from ..rule.page_form import BAD, GOOD, OPTIONS
 from ..rule.pages import USUAL_NET_NAME, Page, Part, parts_of, read_page
 from ..rule.registry import FAMILIES, Option, Rule
+from ..source.errors import InputError
 from .colours import paint
 
 FORMATS = ("text", "markdown", "json")
@@ -135,7 +135,7 @@ def _printed(rule: Rule, page: Page, colour: bool) -> list[Part]:
     in_colour = ("--color=always",) if colour and rule.subject != "inputs" else ()
     try:
         ran = run_example(rule, page.bad, *in_colour)
-    except (Trouble, OSError) as error:  # no library for the data, no place for the files
+    except (InputError, OSError) as error:  # no library for the data, no place for the files
         return [Part(f"Not shown: {error}.\n", is_code=False)]
     parts = [Part(f"$ {ran.command}\n{ran.output}", is_code=True)]
     if USUAL_NET_NAME not in page.bad and any(USUAL_NET_NAME in text for text in page.bad.values()):
