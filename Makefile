@@ -1,17 +1,17 @@
-# make demo    what the linter says about the files of examples/, and how it would patch them
-# make test    the tests, against the installed package
-# make check   style, types, and our own linter on our own files
-# make help    the rest
+# make demo    run caffe-lint on examples/: findings, then patches
+# make test    run the tests against the installed package
+# make check   run ruff, mypy, and caffe-lint on our own files
+# make help    list the other targets
 #
-# Needs Python (3.10 to 3.13) and what pip can reach; everything is installed below .venv/ and .venvs/.
+# Requires Python (3.10 to 3.13) and access to a package index; everything is installed in .venv/ and .venvs/.
 
 PYTHON ?= python3
 BIN := .venv/bin
 # Arguments for pytest: make test ARGS='-k clipping'
 ARGS ?=
 
-# An editable install of the strict kind lays links to the files one by one, which type checkers can follow. Where a
-# file came or went, or the schema changed, it has to be done again: the folders' time stamps tell the one.
+# A strict editable install links each file, which type checkers can follow. It must be repeated if a file is added or
+# removed, which changes the folder's time stamp, or if the schema changes.
 FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py lint/*/*/*.py)))
 SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildcard proto/*.tsv)
 INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -20,19 +20,19 @@ STRICT := --config-settings editable_mode=strict
 .PHONY: help demo test check format test-protobuf test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
 
 help:
-	@echo 'make demo             the linter on examples/: findings, then patches'
-	@echo 'make test             tests (ARGS="-k name" to choose)'
-	@echo 'make check            ruff, mypy, our own linter on our own files'
-	@echo 'make format           let ruff lay the code out and repair what it can'
-	@echo 'make test-protobuf    tests on the oldest and the newest protobuf, and on the one in pure Python'
-	@echo 'make test-pre-commit  both pre-commit hooks on a scratch repository'
-	@echo 'make sarif-schema     fetch the JSON schema of SARIF, which tests hold our report against'
-	@echo 'make benchmark        speed, as ratios'
-	@echo 'make fix-corpus       every fix on every real file of ../shared/corpus'
-	@echo 'make readme           sessions and table of rules in README.md'
-	@echo 'make docs             the site of the documentation, into build/docs/site/'
-	@echo 'make build            sdist and wheel into dist/'
-	@echo 'make clean            remove all that was built or installed here'
+	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
+	@echo 'make test             run the tests (select with ARGS="-k name")'
+	@echo 'make check            run ruff, mypy, and caffe-lint on our own files'
+	@echo 'make format           format the code and apply ruff fixes'
+	@echo 'make test-protobuf    test with the oldest and newest protobuf, and with pure-Python protobuf'
+	@echo 'make test-pre-commit  run both pre-commit hooks on a scratch repository'
+	@echo 'make sarif-schema     download the JSON schema of SARIF that the tests validate against'
+	@echo 'make benchmark        measure speed, as ratios'
+	@echo 'make fix-corpus       apply every fix to every file in ../shared/corpus'
+	@echo 'make readme           update the sessions and the table of rules in README.md'
+	@echo 'make docs             build the documentation website in build/docs/site/'
+	@echo 'make build            build sdist and wheel in dist/'
+	@echo 'make clean            remove everything built or installed here'
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -45,7 +45,7 @@ $(BIN)/python:
 	$(BIN)/python $(INSTALL) --editable '.[dev,parquet,plot,proto,test]' $(STRICT)
 	@touch .venv/installed $@
 
-# The linter leaves with 1 when it has findings, or a patch to show. Here that is what it is there for.
+# caffe-lint exits with 1 if it has findings or a patch to show, which is the point here.
 demo: .venv/installed
 	@for options in '' ' --diff' ' --diff --unsafe-fixes'; do \
 	    printf '\n$$ caffe-lint examples%s\n\n' "$$options"; \
@@ -64,7 +64,7 @@ format: .venv/installed-for-development
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# grpcio-tools asks for the newest protobuf; it goes without complaint with an older one that is installed after it.
+# grpcio-tools requires the newest protobuf but works with an older one installed after it.
 test-protobuf: .venvs/protobuf-4.25/installed .venvs/protobuf-newest/installed
 	.venvs/protobuf-4.25/bin/python -m pytest -m 'not pypi' $(ARGS)
 	PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python .venvs/protobuf-4.25/bin/python -m pytest -m 'not pypi' $(ARGS)
@@ -80,7 +80,7 @@ test-protobuf: .venvs/protobuf-4.25/installed .venvs/protobuf-newest/installed
 test-pre-commit: .venv/installed-for-development
 	$(BIN)/python -m pytest tests/test_pre_commit.py $(ARGS)
 
-# The schema comes with the validator that SARIF's authors publish for npm; no package for Python has it.
+# The schema is part of the validator that SARIF's authors publish on npm; no Python package has it.
 sarif-schema: .venvs/sarif-2.1.0.json
 
 .venvs/sarif-2.1.0.json:
@@ -89,7 +89,7 @@ sarif-schema: .venvs/sarif-2.1.0.json
 	tar xzf .venvs/sarif/*.tgz -C .venvs package/sarif-2.1.0.json --strip-components=1
 	rm -rf .venvs/sarif
 
-# Measured as users have it: a wheel, installed.
+# Measured as users run it: installed from a wheel.
 benchmark: .venvs/benchmark/installed
 	.venvs/benchmark/bin/python benchmarks/speed.py $(ARGS)
 
@@ -113,7 +113,7 @@ docs: .venv/installed-for-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file build/docs/mkdocs.yml
 	@echo 'build/docs/site/index.html'
 
-# With what makes the data of examples, too.
+# Includes the libraries that create the data of the examples.
 .venv/installed-for-docs: $(SOURCES) | $(BIN)/python
 	$(BIN)/python $(INSTALL) --editable '.[data,docs]' $(STRICT)
 	@touch .venv/installed $@

@@ -1,9 +1,9 @@
-"""Writes into README.md what a program knows better: the output of the commands it shows, the table of rules.
+"""Update the generated parts of README.md: the output of the commands shown there, and the table of rules.
 
     python docs/update_readme.py
 
-A block that begins with `$ caffe-lint` gets what that command prints in the checkout; what stands between the
-marks of the table gets the rules that are registered. tests/test_docs.py fails where the README fell behind.
+A block that starts with `$ caffe-lint` is replaced by what the command prints in the checkout, and the text between the
+table's markers by the registered rules. tests/test_docs.py fails if the README is out of date.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTA
 
 
 def updated(text: str) -> str:
-    """The README's text with every session and the table as they should be."""
+    """Return the text of the README with up-to-date sessions and table."""
     text = SESSION.sub(lambda session: "".join(map(_run, COMMAND.findall(session[1]))), text)
     return TABLE.sub(lambda _: _output("caffe-lint rules --output-format markdown"), text)
 

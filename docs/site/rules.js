@@ -1,12 +1,12 @@
-// Filters for the list of rules: by family, severity, kind of fix, default, and words. Without this the tables stand
-// as they are.
+// Filters for the list of rules: by family, severity, kind of fix, default, and words. Without JavaScript, the plain
+// tables remain.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
   const place = document.getElementById("rule-filters");
   if (!place) return;
 
-  // A family is a heading and the table behind it; a rule is a row, its cells in the order of COLUMNS.
+  // A family is a heading and the table after it; a rule is a row with its cells in the order of COLUMNS.
   const COLUMNS = ["code", "name", "severity", "fix", "default", "text"];
   const families = [...document.querySelectorAll("article h2[id]")].map((heading) => {
     let box = heading.nextElementSibling;
@@ -49,7 +49,7 @@ document.addEventListener("DOMContentLoaded", () => {
   form.append(count);
   place.append(form);
 
-  // The choice stands in the address, so that it can be kept and passed on.
+  // The filters are part of the URL, so that a view can be bookmarked and shared.
   const given = new URLSearchParams(location.search);
   for (const [name, field] of Object.entries(fields)) field.value = given.get(name) || "";
 
