@@ -24,7 +24,10 @@ from typing import NamedTuple
 from planting import building, halves, legacy, numbers, silent, solvers, structure, text, together  # noqa: F401  (they fill the table)
 from planting.case import PLANTERS, Case, NotHere, Planter
 
-from caffe_lint.engine.engine import Files, Unit, check_unit, find_units
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.engine.unit_check import check_unit
+from caffe_lint.engine.units import Unit
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.rule.finding import Finding
 from caffe_lint.rule.registry import rules_of_files

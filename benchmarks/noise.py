@@ -26,7 +26,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from caffe_lint.engine.engine import Files, find_units, run_units
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.engine.running import run_units
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.rule.finding import Finding
 from caffe_lint.rule.registry import all_rules

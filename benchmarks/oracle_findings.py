@@ -21,7 +21,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from caffe_lint.engine.engine import Files, Unit, check_unit
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.unit_check import check_unit
+from caffe_lint.engine.units import Unit
 from caffe_lint.net.phases import NetState, states_of
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade

@@ -20,7 +20,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from caffe_lint.engine.engine import Files, Unit, fix_unit
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.fixing import fix_unit
+from caffe_lint.engine.units import Unit
 from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema

@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from caffe_lint.engine.engine import Files
+from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.debug_lines import backward_lines, forward_lines

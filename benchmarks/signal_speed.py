@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from caffe_lint.engine.engine import Files
+from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.advice.limits import limits
 from caffe_lint.stability.signal.passes import Back, Pass, initial_weights

@@ -30,7 +30,9 @@ from google.protobuf import text_format
 from google.protobuf.internal import api_implementation
 from google.protobuf.message import Message
 
-from caffe_lint.engine.engine import Files, check_unit, find_units
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.engine.unit_check import check_unit
 from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings

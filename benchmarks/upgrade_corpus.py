@@ -21,7 +21,10 @@ from typing import NamedTuple
 
 from fix_corpus import comments, encoded
 
-from caffe_lint.engine.engine import Files, UnitResult, find_units, run_units
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.engine.running import run_units
+from caffe_lint.engine.units import UnitResult
 from caffe_lint.proto.binder import bind, plain
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema

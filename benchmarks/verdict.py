@@ -23,7 +23,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from caffe_lint.engine.engine import Files
+from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.files import Unreadable

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from caffe_lint.engine.engine import Files, UnitResult, find_units, run_units
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.engine.running import run_units
+from caffe_lint.engine.units import UnitResult
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.rule.finding import Finding
 from caffe_lint.settings.settings import Settings

@@ -413,7 +413,7 @@ def test_a_plugin_that_cannot_be_had_is_explained(house: Path, name: str, words:
 
 
 def test_settings_without_plugins_do_not_look_for_any() -> None:
-    code = "import caffe_lint.engine.engine, caffe_lint.settings.settings, sys; print('importlib.metadata' in sys.modules)"
+    code = "import caffe_lint.engine.running, caffe_lint.settings.settings, sys; print('importlib.metadata' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     assert Settings().layer_types() == frozenset()

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from caffe_lint.cli.commands import cli
-from caffe_lint.engine.engine import Files
+from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.moments.weights import filled_as
 from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema

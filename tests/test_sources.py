@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.engine import engine
+from caffe_lint.engine import files_in_memory
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.engine.running import run_units
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.tree import Tree
@@ -162,11 +164,11 @@ def test_a_net_that_was_read_to_know_it_is_not_read_again(tmp_path: Path, monkey
         parsed.append(source)
         return parse(source)
 
-    monkeypatch.setattr(engine, "read_source", reading)
+    monkeypatch.setattr(files_in_memory, "read_source", reading)
     monkeypatch.setattr(sources, "parse", parsing)
-    files = engine.Files(caffe_schema(), None)
-    (unit,) = engine.find_units([str(tmp_path)], files, [], [])
-    results = engine.run_units([(unit, Settings())], files, "", 1)
+    files = files_in_memory.Files(caffe_schema(), None)
+    (unit,) = find_units([str(tmp_path)], files, [], [])
+    results = run_units([(unit, Settings())], files, "", 1)
     assert sorted(read) == ["net.prototxt", "solver.prototxt"]
     assert len(parsed) == 2
     assert {os.path.basename(path) for path in results[0].sources} == {"net.prototxt", "solver.prototxt"}

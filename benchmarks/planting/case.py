@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from caffe_lint.engine.engine import Files, Unit
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.units import Unit
 from caffe_lint.fixes.apply import edited
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.fixes.fields import Patch, remove_field, set_field

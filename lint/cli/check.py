@@ -11,7 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..engine.engine import Files, Unit, UnitResult, find_units, run_units
+from ..engine.files_in_memory import Files
+from ..engine.grouping import find_units
+from ..engine.running import run_units
+from ..engine.units import Unit, UnitResult
 from ..proto.named_tuple import NamedTuple
 from ..report import Summary, counted, render, summary_line
 from ..rule.finding import Finding

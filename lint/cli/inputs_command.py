@@ -14,7 +14,7 @@ from ..data.libraries import MissingLibrary
 from ..data.locations import base_folder
 from ..data.looking import Source, look
 from ..data.source_report import SourceReport
-from ..engine.engine import MAX_ROUNDS, apply_fixes
+from ..engine.fixing import MAX_ROUNDS, apply_fixes
 from ..engine.opening import Opened, nets_of, open_nets
 from ..engine.rules_on import RulesOfPaths
 from ..fixes.apply import FixRejected, select

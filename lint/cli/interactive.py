@@ -12,8 +12,11 @@ import sys
 from collections import Counter
 from typing import Any
 
-from ..engine.engine import Files, Unit, UnitResult, apply_fixes, check_unit
+from ..engine.files_in_memory import Files
+from ..engine.fixing import apply_fixes
 from ..engine.ignoring import Known, write_suppressions
+from ..engine.unit_check import check_unit
+from ..engine.units import Unit, UnitResult
 from ..fixes.apply import FixRejected, edited
 from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple

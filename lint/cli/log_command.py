@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engine.engine import Files, nets_for
+from ..engine.files_in_memory import Files, nets_for
 from ..layers.custom import schema_with
 from ..net.job import Job, SolverFile
 from ..report import FORMATS, Summary

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import click
 
-from ..engine.engine import Files, nets_for
+from ..engine.files_in_memory import Files, nets_for
 from ..engine.opening import solver_or_net
 from ..layers.custom import schema_with
 from ..moments.shapes import describe

@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from ..engine.engine import Files
+from ..engine.files_in_memory import Files
 from ..proto.binder import Message, nearest_name
 from ..solver.rate_course import Course, course
 from ..solver.schedule import POLICIES, learning_rate

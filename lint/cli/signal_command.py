@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..engine.engine import Files
+from ..engine.files_in_memory import Files
 from ..net.data_facts import FactsError, read_facts
 from ..settings.settings import find_facts
 from ..source.files import Unreadable

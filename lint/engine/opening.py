@@ -15,7 +15,7 @@ from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import ConfigError, Settings
 from ..source.errors import InputError
 from ..source.files import SourceFile, Unreadable
-from .engine import Files, nets_for
+from .files_in_memory import Files, nets_for
 
 
 class Opened(NamedTuple):

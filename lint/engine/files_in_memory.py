@@ -1,0 +1,103 @@
+"""The files of a run as the checks see them, and what builds nets from them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..net.job import Nets
+from ..proto.schema import Schema
+from ..settings.settings import Settings
+from ..source.files import SourceFile, read_source
+from .units import Unit, UnitResult
+
+if TYPE_CHECKING:
+    from .baseline import Comparison
+
+
+class Files:
+    """The files of a run as the checks see them: read once, and replaced by their patched text where there is one.
+
+    `dialect` is what they are held to, unless `settings` are there that know it for each file. `settled` are the texts
+    that patched files have after other units, by where their paths lead: units that share a file go on from there.
+    """
+
+    def __init__(self, schema: Schema, dialect: str | None, settings: Settings | None = None) -> None:
+        self.schema = schema
+        self.dialect = dialect
+        self.settings = settings
+        self.sources: dict[str, bytes] = {}
+        self.patched: dict[str, bytes] = {}
+        self.given: set[str] = set()
+        self.settled: dict[str, bytes] = {}
+        self.comparison: Comparison | None = None  # what the last check made of the baseline
+        self._files: dict[str, SourceFile] = {}
+
+    def add(self, path: str, source: bytes) -> None:
+        """Gives the bytes of a file that is not to be read from disk (standard input)."""
+        self.sources[path] = source
+        self.given.add(path)
+
+    def get(self, path: str) -> SourceFile:
+        """The file at a path. Raises Unreadable."""
+        known = self._files.get(path)
+        if known is None:
+            if path not in self.sources:
+                self.sources[path] = read_source(path)
+            if self.settled and path not in self.patched and (real := os.path.realpath(path)) in self.settled:
+                self.patched[path] = self.settled[real]
+            source = self.patched.get(path, self.sources[path])
+            known = self._files[path] = SourceFile(path, source, self.schema, self._dialect_of(path))
+        return known
+
+    def _dialect_of(self, path: str) -> str | None:
+        return self.dialect if self.settings is None else self.settings.of(path).dialect
+
+    def replace(self, path: str, source: bytes) -> None:
+        """Sets the patched text of a file."""
+        self.patched[path] = source
+        del self._files[path]
+
+    def settle(self, result: UnitResult) -> None:
+        """Takes over what a unit made of its files, for the units that are still to come."""
+        self.settled.update((os.path.realpath(path), source) for path, source in result.patched.items())
+
+    def forget(self, path: str) -> None:
+        """Drops the tree of a file; the text is parsed again when it is asked for."""
+        self._files.pop(path, None)
+
+    def forget_all(self) -> None:
+        """The same for all files."""
+        self._files.clear()
+
+    def release(self, unit: Unit, settings: Settings) -> Files:
+        """The files of a unit, and whatever they lead to, for a check of their own; their trees leave this store."""
+        schema = self.schema
+        if settings.layer_types():
+            from ..layers.custom import schema_with
+
+            schema = schema_with(schema, settings.layer_types())
+        files = Files(schema, settings.dialect, settings)
+        files.settled = self.settled
+        for path in self.given:
+            files.add(path, self.sources[path])
+        for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):
+            files.sources[path] = self.sources[read_by]
+            if read_by in self._files and not self.settled:
+                files._files[path] = self._files.pop(read_by).read_as(path, schema, files._dialect_of(path))
+        return files
+
+
+def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[str, ...] = ()) -> Nets:
+    """What builds nets from files as the settings have it, for a level and stages."""
+    return Nets(
+        files.get,
+        settings.caffe_version,
+        files.given,
+        deploy=settings.deploy,
+        input_shapes=settings.input_shapes,
+        layers=settings.layers.values(),
+        facts=settings.facts,
+        level=level,
+        stages=stages,
+    )

@@ -1,0 +1,103 @@
+"""Finding the units of a run: which files there are, and which of them belong together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from ..proto.named_tuple import NamedTuple
+from ..source.files import Unreadable, find_files, net_references
+from .files_in_memory import Files
+from .units import Unit
+
+# Of a folder, the trees of this many bytes of text are kept between finding out what a file is and checking it.
+TREES_KEPT = 20_000_000
+
+
+def find_units(
+    paths: Iterable[str],
+    files: Files,
+    trouble: list[str],
+    notes: list[str],
+    excluded: Callable[[str], bool] = lambda path: False,
+) -> list[Unit]:
+    """The units of what the user named: files, and folders in which solvers and nets are looked for.
+
+    A file that is neither is passed over in a folder, as is one that is `excluded`, and a sentence in `notes` when
+    named. What cannot be read is a sentence in `trouble`.
+    """
+    found_as: dict[str, _Found] = {}
+    seen: set[str] = set()
+    kept = 0
+    for path in paths:
+        if os.path.isdir(path):
+            for found in find_files(os.path.normpath(path)):
+                real = os.path.realpath(found)
+                if real in seen or excluded(found):
+                    continue
+                with suppress(Unreadable):
+                    kind = files.get(found).kind
+                    if kind != "other":
+                        found_as[found] = _Found(kind, os.path.abspath(path), real)
+                        seen.add(real)
+                        kept += len(files.sources[found])
+                    if kind == "other" or kept > TREES_KEPT:
+                        files.forget(found)
+            continue
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            kind = files.get(path).kind
+        except Unreadable as error:
+            trouble.append(str(error))
+            continue
+        if kind != "other":
+            found_as[path] = _Found(kind, None, real)
+        elif files.get(path).source.strip():
+            notes.append(f"{path}: neither a solver nor a net of Caffe, not checked")
+        else:
+            trouble.append(f"{path}: is empty")
+    return _units(found_as, files)
+
+
+class _Found(NamedTuple):
+    """What was found under a path: a solver or a net, below which folder that was asked for, and where links lead."""
+
+    kind: str
+    root: str | None
+    real: str
+
+
+def _units(found_as: dict[str, _Found], files: Files) -> list[Unit]:
+    """Solvers that name a common net go together; a net that none of them names is for itself."""
+    together: dict[str, list[str]] = {}  # the paths of a unit, under each of its nets and its first solver
+    read_by = {found.real: path for path, found in found_as.items()}
+    nets: dict[str, list[tuple[str, str]]] = {}  # of each solver, as `Unit` has them
+    for path, found in found_as.items():
+        if found.kind != "solver":
+            continue
+        unit = [path]
+        references = net_references(files.get(path).message, path, found.root, files.given)
+        named = {reference.path: os.path.realpath(reference.path) for reference in references if reference.path}
+        nets[path] = [(name, read_by[real]) for name, real in named.items() if real in read_by]
+        for net in set(named.values()):
+            other = together.get(net, unit)
+            if other is not unit:
+                unit = other + [mine for mine in unit if mine not in other]
+                for key in [key for key, paths in together.items() if set(paths) & set(unit)]:
+                    together[key] = unit
+            together[net] = unit
+        together[found.real] = unit
+    units = [
+        Unit(tuple(paths), found_as[paths[0]].root, tuple({net: None for path in paths for net in nets[path]}))
+        for paths in {id(unit): unit for unit in together.values()}.values()
+    ]
+    units += [
+        Unit((path,), found.root)
+        for path, found in found_as.items()
+        if found.kind != "solver" and found.real not in together
+    ]
+    return units
