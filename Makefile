@@ -12,7 +12,7 @@ ARGS ?=
 
 # A strict editable install links each file, which type checkers can follow. It must be repeated if a file is added or
 # removed, which changes the folder's time stamp, or if the schema changes.
-FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py lint/*/*/*.py)))
+FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py lint/*/*/*.py lint/rules/examples/*/*/*)))
 SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildcard proto/*.tsv)
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict

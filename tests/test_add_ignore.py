@@ -12,7 +12,6 @@ from test_suppressions import NET as BAD_NET
 from caffe_lint.cli.page_examples import run_example
 from caffe_lint.engine.ignoring import Known, write_suppressions
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.rule.page_form import fault_of
 from caffe_lint.rule.pages import read_page
 from caffe_lint.rule.registry import Rule, all_rules
 from caffe_lint.source.files import SourceFile
@@ -34,9 +33,7 @@ def ignored(files: dict[str, str], **settings: object) -> dict[str, str]:
 
 @pytest.mark.parametrize("rule", OF_FILES, ids=lambda rule: rule.code)
 def test_every_finding_of_a_page_can_be_suppressed(rule: Rule) -> None:
-    files = read_page(rule.page).bad
-    if fault_of(rule.page, fixes=bool(rule.fixes), options=bool(rule.options)):
-        pytest.skip("the page has no example to run")
+    files = read_page(rule).bad
     once = run_example(rule, files, "--add-ignore")
     assert (once.status, once.files != files) == (0, True)
     assert "No findings" in run_example(rule, once.files).output

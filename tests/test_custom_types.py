@@ -286,34 +286,26 @@ layer_type("HouseLayer", bottoms=(1, 1), tops=(1, 1))(same_shape)
 def house_style(net):
     """A net without a name.
 
-    ## What it finds
+    ## What it does
 
-    No `name` in a net.
+    Flags nets without a `name`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Our logs and snapshots are sorted by the names of nets.
 
-    ## Example
+    ## When it is reported
 
-        layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 } } }
+    Always.
 
-    ## Use instead
+    ## References
 
-        name: "digits"
-        layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 } } }
-
-    ## When to ignore it
-
-    The net is only tried out.
-
-    ## Sources
-
-    The rules of our house.
+    Our house rules.
     """
     if not net.net.name:
         yield Hit(net.file, (0, 0), "this net has no name")
 '''
+EXAMPLE = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 } } }\n'
 HOUSE_NET = INPUTS + 'layer { name: "l" type: "HouseLayer" bottom: "a" top: "t" }\n'
 
 
@@ -325,10 +317,14 @@ def house(tmp_path: Path) -> Path:
         ("house", "house_plugin", PLUGIN),
         ("broken", "broken_plugin", "import nothing_of_this_name\n"),
         ("clash", "clash_plugin", PLUGIN.replace("N900", "E101")),
-        ("pageless", "pageless_plugin", PLUGIN.replace("## Why it hurts\n", "")),
+        ("pageless", "pageless_plugin", PLUGIN.replace("## Why is this bad?\n", "")),
     ):
         site.mkdir(exist_ok=True)
         (site / f"{module}.py").write_text(content)
+        for folder, text in (("bad", EXAMPLE), ("good", f'name: "digits"\n{EXAMPLE}')):
+            example = site / "examples" / "N900" / folder / "net.prototxt"
+            example.parent.mkdir(parents=True, exist_ok=True)
+            example.write_text(text)
         info = site / f"{module}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
@@ -401,7 +397,7 @@ def test_a_plugin_works_in_several_processes_and_only_where_it_is_asked_for(hous
         ("clash", "plugin 'clash' cannot be loaded: ValueError: rule E101 house-style is registered twice"),
         (
             "pageless",
-            "plugin 'pageless' cannot be loaded: ValueError: rule N900: its page has no section 'Why it hurts'",
+            "plugin 'pageless' cannot be loaded: ValueError: rule N900: its page has no section 'Why is this bad?'",
         ),
     ],
 )

@@ -26,10 +26,10 @@ def test_a_rule_is_found_by_its_code_and_name(selector: str) -> None:
 
 def test_what_is_printed_for_the_example_stands_behind_it() -> None:
     text = explained("N205")
-    example, printed = text.split("What it prints\n")
-    assert "Example\n  net.prototxt:\n    layer {" in example
-    assert "$ caffe-lint net.prototxt" in printed.splitlines()[0]
-    assert "[N205] zero-weights: InnerProduct layer 'ip1'" in printed.split("Use instead")[0]
+    example, printed = text.split("\n    $ caffe-lint ")
+    assert "Example\n  bad/net.prototxt:\n    layer {" in example
+    assert "net.prototxt" in printed.splitlines()[0]
+    assert "[N205] zero-weights: InnerProduct layer 'ip1'" in printed.split("good/net.prototxt:")[0]
 
 
 def test_prose_is_wrapped_to_the_terminal_and_code_is_not() -> None:
@@ -55,7 +55,8 @@ def test_colours_come_only_when_asked_for() -> None:
 def test_markdown_has_headings_and_fences() -> None:
     text = explained("N205", "--output-format", "markdown")
     assert text.startswith("# N205 zero-weights\n")
-    assert "\n## What it prints\n\n```text\n$ caffe-lint net.prototxt\n" in text
+    assert "\n## Example\n\n`bad/net.prototxt`:\n\n```text\nlayer {" in text
+    assert "\n```text\n$ caffe-lint net.prototxt\n" in text
     assert text.count("```") % 2 == 0
 
 

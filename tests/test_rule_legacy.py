@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from caffe_lint.fixes.edit import Change, Edit, Fix, Replacement
 from caffe_lint.proto.binder import Message, plain
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
+from caffe_lint.rule.pages import read_page
 from caffe_lint.rule.registry import all_rules
 from caffe_lint.rules.portability.legacy import UPGRADES
 from caffe_lint.source.files import SourceFile
@@ -39,11 +39,9 @@ def lifted(text: str) -> Message:
 
 def examples(code: str) -> tuple[str, str]:
     """The bad and the good example of a rule's page."""
-    _, bad, good, *_ = re.split(r"^## (?:Example|Use instead)$", all_rules()[code].page, flags=re.MULTILINE)
-    bad, good = (re.match(r"\n*((?: {4}.*\n)+)", part) for part in (bad, good))
-    assert bad
-    assert good
-    return textwrap.dedent(bad[1]), textwrap.dedent(good[1])
+    page = read_page(all_rules()[code])
+    (name,) = page.bad
+    return page.bad[name], page.good[name]
 
 
 @pytest.mark.parametrize("code", UPGRADES)

@@ -56,11 +56,11 @@ def test_every_link_leads_to_a_page(pages: dict[str, str]) -> None:
 
 def test_a_page_shows_example_output_and_repair_with_the_changed_lines_marked(pages: dict[str, str]) -> None:
     page = pages["rules/E103.md"]
-    example, rest = page.split("## What it prints")
-    output, repair = rest.split("## Use instead")
-    assert '```text title="solver.prototxt"\n' in example
+    example, rest = page.split("$ caffe-lint")
+    output, repair = rest.split("```", 1)
+    assert '```text title="bad/solver.prototxt"\n' in example
     assert "error[E103] foreign-comment" in output
-    assert '```text title="solver.prototxt" hl_lines="2"\n' in repair
+    assert '```text title="good/solver.prototxt" hl_lines="2"\n' in repair
 
 
 def test_a_page_says_what_kind_of_rule_it_is(pages: dict[str, str]) -> None:
@@ -83,8 +83,8 @@ def test_codes_lead_to_their_pages_but_not_in_code(site: ModuleType) -> None:
 
 def test_a_file_of_several_has_its_name_above_it(pages: dict[str, str]) -> None:
     page = pages["rules/N402.md"]
-    assert '```text title="solver.prototxt"\n' in page
-    assert '```text title="net.prototxt"\n' in page
+    assert '```text title="bad/solver.prototxt"\n' in page
+    assert '```text title="bad/net.prototxt"\n' in page
     assert "`net.prototxt`:" not in page
 
 

@@ -3,7 +3,7 @@
     python docs/site/build.py build/docs
     mkdocs build --strict --config-file build/docs/mkdocs.yml
 
-`make docs` runs both commands. A rule's page is its docstring, with the linter's output for its example.
+`make docs` runs both commands. A rule's page is its docstring, with its examples and the linter's output for them.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ WIDEST = 100  # columns: longer lines of prose are hard to read
 @click.option("--config", metavar="FILE", help="The configuration whose plugins are explained too. [nearest upwards]")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
 def explain(selectors: tuple[str, ...], output_format: str, color: str, config: str | None, isolated: bool) -> None:
-    """Print the pages of rules: what they find, why it hurts, an example with what is printed for it, its repair.
+    """Print the pages of rules: what they do, why it matters, how they fix it, an example with what is printed for it.
 
     The beginning of codes (`S1`) prints every page of it.
     """

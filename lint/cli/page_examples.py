@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from ..engine import plugins
 from ..proto.named_tuple import NamedTuple
-from ..rule.pages import USUAL_NET, USUAL_NET_NAME
+from ..rule.pages import USUAL_NET_NAME, usual_net
 from ..rule.registry import Rule
 from ..settings.settings import FACTS_NAME
 from .check import Trouble
@@ -46,9 +46,6 @@ def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
     return Ran(f"caffe-lint {shown}", output[0], status, after)
 
 
-# Characters that a docstring cannot show, as pages show them.
-_SHOWN = (("␍", "\r"), ("␉", "\t"))
-
 # Options that make a run independent of where it is run, and are of no interest to readers.
 _HIDDEN = ("--color=always", "--isolated", "--jobs=1")
 
@@ -67,27 +64,22 @@ def _arguments(rule: Rule, files: dict[str, str]) -> list[str]:
 
 def _write(files: dict[str, str]) -> None:
     if any(USUAL_NET_NAME in text for text in files.values()):
-        files = {USUAL_NET_NAME: USUAL_NET, **files}
+        files = {USUAL_NET_NAME: usual_net(), **files}
     for name, text in files.items():
         os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
         with open(name, "w", encoding="utf-8", newline="") as file:
-            for shown, character in _SHOWN:
-                text = text.replace(shown, character)
             file.write(text)
     for name, text in files.items():
         if name.endswith(".py"):
             try:
-                exec(compile(text, name, "exec"), {"__name__": "__main__"})  # the program of a docstring of ours
+                exec(compile(text, name, "exec"), {"__name__": "__main__"})  # a program of our examples, or of a plugin's
             except ImportError as error:
                 raise Trouble(f"the data of this example need {error.name}: pip install 'caffe-lint[data]'") from None
 
 
 def _text(name: str) -> str:
     with open(name, encoding="utf-8", newline="") as file:
-        text = file.read()
-    for shown, character in _SHOWN:
-        text = text.replace(character, shown)
-    return text
+        return file.read()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from ..fixes.apply import edited
 from ..proto.lines import Lines
 from ..rule.finding import Finding
-from ..rule.pages import parts_of, read_page
+from ..rule.pages import read_page, sections_of
 from ..rule.registry import Rule, all_rules
 from . import Summary, diff, lines_of, summary_line
 from .full import printable
@@ -68,8 +68,7 @@ def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:
 
 def _page(rule: Rule) -> dict[str, Any]:
     """What the template shows of a rule: the parts of each section."""
-    page = read_page(rule.page)
-    return {"rule": rule, "sections": {name: parts_of(page, name) for name in page.sections}}
+    return {"rule": rule, "sections": sections_of(read_page(rule))}
 
 
 _MEANINGS = {"+": "added", "-": "removed", "@": "hunk"}

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 from ..cli.page_examples import run_example
-from ..rule.page_form import BAD, GOOD, OPTIONS
-from ..rule.pages import USUAL_NET_NAME, Page, Part, parts_of, read_page
+from ..rule.page_form import BAD, EXAMPLE, FIX, OPTIONS
+from ..rule.pages import USUAL_NET_NAME, Page, Part, read_page, sections_of
 from ..rule.registry import FAMILIES, Option, Rule
 from ..source.errors import InputError
 from .colours import paint
+from .page_markdown import fenced, one_text
 
 FORMATS = ("text", "markdown", "json")
-PRINTED = "What it prints"
 
 _INDENT = "  "
 
@@ -33,22 +32,20 @@ def render(format: str, rules: list[Rule], *, colour: bool = False, width: int =
 
 def sections(rule: Rule, *, colour: bool = False) -> dict[str, list[Part]]:
     """The sections of a rule's page, with what is printed for the bad example behind it, and a table of its options."""
-    page = read_page(rule.page)
-    found: dict[str, list[Part]] = {}
-    for name in page.sections:
-        found[name] = parts_of(page, name)
-        if name == OPTIONS:
-            rows = [_option(key, option) for key, option in rule.options.items()]
-            table = "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
-            found[name].append(Part(f"{table}\n", is_code=False))
-        if name == BAD:
-            found[PRINTED] = _printed(rule, page, colour)
+    page = read_page(rule)
+    found = sections_of(page)
+    if rule.options:
+        rows = [_option(key, option) for key, option in rule.options.items()]
+        table = "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
+        found[OPTIONS].append(Part(f"{table}\n", is_code=False))
+    end = 1 + max(number for number, part in enumerate(found[EXAMPLE]) if part.name.startswith(f"{BAD}/"))
+    found[EXAMPLE][end:end] = _printed(rule, page, colour)
     return found
 
 
 def as_dict(rule: Rule) -> dict[str, Any]:
     """All that is known of a rule."""
-    page = read_page(rule.page)
+    page = read_page(rule)
     return {
         "code": rule.code,
         "name": rule.name,
@@ -61,7 +58,7 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "options": {
             name: {"default": option.default, "meaning": option.meaning} for name, option in rule.options.items()
         },
-        "sections": {name: _one_text(parts) for name, parts in sections(rule).items()},
+        "sections": {name: one_text(parts) for name, parts in sections(rule).items()},
         "bad": page.bad,
         "good": page.good,
     }
@@ -71,26 +68,8 @@ def markdown(rule: Rule) -> str:
     """A page as Markdown."""
     lines = [f"# {rule.code} {rule.name}", "", _facts(rule), "", rule.summary]
     for name, parts in sections(rule).items():
-        lines += ["", f"## {name}", "", _one_text(parts).rstrip("\n")]
+        lines += ["", f"## {name}", "", one_text(parts).rstrip("\n")]
     return "\n".join(lines) + "\n"
-
-
-def _one_text(parts: list[Part]) -> str:
-    """Parts as Markdown."""
-    texts = []
-    for part in parts:
-        texts += [f"`{part.name}`:\n"] if part.name else []
-        texts.append(fenced(part.text) + "\n" if part.is_code else part.text)
-    return "\n".join(texts)
-
-
-def fenced(code: str, attributes: str = "") -> str:
-    """Code between fences that are longer than any in it, with a sign for characters that nobody would see."""
-    fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`{3,}", code))])
-    shown = "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) == "Cf" else character for character in code
-    )
-    return f"{fence}text{attributes}\n{shown.rstrip()}\n{fence}"
 
 
 def _text(rule: Rule, colour: bool, width: int) -> str:
@@ -99,7 +78,7 @@ def _text(rule: Rule, colour: bool, width: int) -> str:
     for name, parts in sections(rule, colour=colour).items():
         lines += ["", paint(name, "frame", colour)]
         for part in parts:
-            lines += _code(part, colour and name != PRINTED) if part.is_code else _prose(part.text, width)
+            lines += _code(part, colour and not part.is_output) if part.is_code else _prose(part.text, width)
             lines.append("")
         del lines[-1]
     return "\n".join(lines) + "\n"
@@ -122,7 +101,7 @@ def _facts(rule: Rule) -> str:
 def repair(rule: Rule) -> str:
     """Which fixes a rule has, in words. By a log it is `caffe-lint log` that repairs, by the likeliest cause."""
     if rule.subject == "log":
-        return "fix by the log" if "`--fix` writes" in read_page(rule.page).sections[GOOD] else "no fix"
+        return "fix by the log" if FIX in read_page(rule).sections else "no fix"
     words = {"": "no fix", "safe": "safe fix", "unsafe": "unsafe fix", "safe, unsafe": "safe and unsafe fixes"}
     return words[rule.fixes] + (" for who selects it by its code or name" if rule.by_name else "")
 
@@ -137,7 +116,7 @@ def _printed(rule: Rule, page: Page, colour: bool) -> list[Part]:
         ran = run_example(rule, page.bad, *in_colour)
     except (InputError, OSError) as error:  # no library for the data, no place for the files
         return [Part(f"Not shown: {error}.\n", is_code=False)]
-    parts = [Part(f"$ {ran.command}\n{ran.output}", is_code=True)]
+    parts = [Part(f"$ {ran.command}\n{ran.output}", is_code=True, is_output=True)]
     if USUAL_NET_NAME not in page.bad and any(USUAL_NET_NAME in text for text in page.bad.values()):
         note = f"`{USUAL_NET_NAME}` is a net of one layer, on which there is nothing to say.\n"
         parts.append(Part(note, is_code=False))

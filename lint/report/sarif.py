@@ -14,11 +14,13 @@ from typing import Any
 
 from ..fixes.edit import Edit, Fix
 from ..rule.finding import Finding
-from ..rule.pages import read_page
+from ..rule.page_form import SECTIONS
+from ..rule.pages import read_page, sections_of
 from ..rule.registry import FAMILIES, Rule, all_rules
 from ..source.places import Place
 from . import Summary, lines_of
 from .fingerprints import fingerprints
+from .page_markdown import one_text
 from .repository import file_uri, path_from, plain_text, root, uri
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -134,12 +136,15 @@ class _Run:
 
 def _rule(rule: Rule, docs_url: str | None) -> dict[str, Any]:
     address = {"helpUri": f"{docs_url.rstrip('/')}/rules/{rule.code}.html"} if docs_url else {}
+    page = read_page(rule)
+    parts = sections_of(page).items()
+    text = "\n".join([f"{page.summary}\n", *(f"## {name}\n\n{one_text(section)}" for name, section in parts)])
     return {
         "id": rule.code,
         "name": rule.name,
         "shortDescription": _message(rule.summary),
-        "fullDescription": _message(read_page(rule.page).sections.get("What it finds", rule.summary)),
-        "help": {"text": rule.page, "markdown": rule.page},
+        "fullDescription": _message(page.sections.get(SECTIONS[0], rule.summary)),
+        "help": {"text": text, "markdown": text},
         **address,
         "defaultConfiguration": {"enabled": rule.default, "level": _LEVELS[rule.severity]},
         "properties": {"tags": [FAMILIES[rule.code[0]]]},

@@ -1,35 +1,31 @@
-"""What the docstring of a rule must have to be a page."""
+"""What a rule must bring to have a page: a docstring with its sections, and the files of its examples."""
 
 from __future__ import annotations
 
+FIX, EXAMPLE, OPTIONS = "Fix", "Example", "Options"
 SECTIONS = (
-    "What it finds", "Why it hurts", "Example", "Use instead", "When to ignore it", "Options", "Sources",
+    "What it does", "Why is this bad?", "When it is reported", FIX, EXAMPLE, OPTIONS, "References",
 )  # fmt: skip
-BAD, GOOD, OPTIONS = "Example", "Use instead", "Options"
+BAD, GOOD = "bad", "good"  # the folders of an example
 
 
 def fault_of(page: str, *, fixes: bool, options: bool) -> str:
-    """Why a rule cannot have this docstring, empty if it can."""
-    indent = page[page.rfind("\n", 0, max(0, page.find("## "))) + 1 : page.find("## ")]
-    places = []
+    """Why a rule cannot have this docstring, empty if it can. `Example`, which has prose only, may be missing."""
     place = 0
     for section in SECTIONS:
-        if section == OPTIONS and not options:
-            continue
-        place = page.find(f"## {section}\n", place)
-        if place < 0:
-            return f"its page has no section '{section}', or not in its place"
-        places.append(place)
-    line = f"\n{indent}    "
-    bad, good = (_code(page, line, places[index], places[index + 1]) for index in (2, 3))
-    if not bad or not good:
-        return f"its page has no code below '{GOOD if bad else BAD}'"
-    if fixes and bad == good:
-        return "its page shows no fix: the good example is the bad one"
+        found = page.find(f"## {section}\n", place)
+        if found < 0 and f"## {section}\n" in page:
+            return f"section '{section}' of its page is not in its place"
+        if found < 0 and section != EXAMPLE and (section != FIX or fixes) and (section != OPTIONS or options):
+            return f"its page has no section '{section}'"
+        place = max(place, found)
     return ""
 
 
-def _code(page: str, line: str, start: int, end: int) -> str:
-    """From the first to the last line of code between two places; `line` is what such a line begins with."""
-    first = page.find(line, start, end)
-    return page[first : page.find("\n", page.rfind(line, start, end) + 1)] if first >= 0 else ""
+def fault_of_examples(bad: dict[str, str], good: dict[str, str], *, fixes: bool) -> str:
+    """Why a rule cannot have these files as its examples, empty if it can. `good` has those of `bad` that stay as well."""
+    if not bad:
+        return "it has no example: there is no file in its folder 'bad'"
+    if fixes and bad == good:
+        return "its examples show no fix: the good one is the bad one"
+    return ""

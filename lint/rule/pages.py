@@ -1,51 +1,29 @@
-"""Pages: the docstring of a rule, read into its sections and the files of its bad and its good example.
+"""Pages: the docstring of a rule, cut into its sections, with the files of its bad and its good example.
 
-A page is a sentence and sections (`page_form.SECTIONS`). The files of an example are its indented blocks. A block
-bears the name in the line before it ("`net.prototxt`:"); without such a line it is a solver or a net, by what it says.
-The good example changes files of the bad one: what it does not show stays.
+A page is a sentence and sections (`page_form.SECTIONS`). The examples of a rule are files, in `bad/` and `good/` below
+`examples/CODE/`: in `rules/` for rules of our own, beside the rule's module for those of plugins. `good/` holds
+only what differs. A solver may name `train_val.prototxt` without bringing it: that is the net of `rules/examples/`.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unicodedata import category
 
 from ..proto.named_tuple import NamedTuple
-from .page_form import BAD, GOOD
+from .page_form import BAD, EXAMPLE, GOOD, SECTIONS
 
-# The net of solvers whose example names it and does not show it.
+if TYPE_CHECKING:
+    from .registry import Rule
+
+OUR_EXAMPLES = Path(__file__).parent.parent / "rules" / "examples"
 USUAL_NET_NAME = "train_val.prototxt"
-USUAL_NET = """\
-layer {
-  name: "data"
-  type: "DummyData"
-  top: "data"
-  top: "label"
-  dummy_data_param {
-    shape { dim: 64 dim: 1 dim: 28 dim: 28 }
-    shape { dim: 64 }
-    data_filler { type: "gaussian" std: 1 }
-    data_filler { type: "constant" value: 0 }
-  }
-}
-layer {
-  name: "score"
-  type: "InnerProduct"
-  bottom: "data"
-  top: "score"
-  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-}
-layer {
-  name: "loss"
-  type: "SoftmaxWithLoss"
-  bottom: "score"
-  bottom: "label"
-  top: "loss"
-}
-"""
 
-_NAME = re.compile(r"`([\w./-]+)`:")
 _COMES_WITH = re.compile(r"^Comes with: ([A-Z]\d{3}(?:, [A-Z]\d{3})*)\.$", re.MULTILINE)
+_SIGNS = {"\r": "␍", "\t": "␉"}
 
 
 class Page(NamedTuple):
@@ -61,19 +39,53 @@ class Page(NamedTuple):
     comes_with: tuple[str, ...]
 
 
+def read_page(rule: Rule) -> Page:
+    """The page of a rule."""
+    return _page(rule.page, examples_folder(rule))
+
+
+def examples_folder(rule: Rule) -> Path:
+    """The folder with a rule's examples, whether it is there or not."""
+    from inspect import getfile
+
+    return (OUR_EXAMPLES if rule.is_ours else Path(getfile(rule.check)).parent / "examples") / rule.code
+
+
 @cache
-def read_page(page: str) -> Page:
-    """A page, from the docstring without its indentation."""
-    summary, *parts = re.split(r"^## (.+)$", page, flags=re.MULTILINE)
+def _page(text: str, examples: Path) -> Page:
+    summary, *parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     sections = {name: text.strip("\n") for name, text in zip(parts[::2], parts[1::2], strict=True)}
-    bad = _files(sections.get(BAD, ""))
-    good = {**bad, **_files(sections.get(GOOD, ""))}
-    comes_with = _COMES_WITH.search(sections.get(BAD, ""))
-    return Page(summary.strip(), sections, bad, good, tuple(comes_with[1].split(", ")) if comes_with else ())
+    bad = _files(examples / BAD)
+    comes_with = _COMES_WITH.search(sections.get(EXAMPLE, ""))
+    codes = tuple(comes_with[1].split(", ")) if comes_with else ()
+    return Page(summary.strip(), sections, bad, {**bad, **_files(examples / GOOD)}, codes)
+
+
+def usual_net() -> str:
+    """The net of solvers whose example names it and does not bring it."""
+    return _text(OUR_EXAMPLES / USUAL_NET_NAME)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """The files below a folder by their names: logs, solvers, nets, then what they read.
+
+    pip compiles programs that it installs, so that `__pycache__` may be there.
+    """
+    paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {path.relative_to(folder).as_posix(): _text(path) for path in sorted(paths, key=_rank)}
+
+
+def _rank(path: Path) -> tuple[int, Path]:
+    is_solver = path.name.startswith("solver")
+    return (0 if path.suffix == ".log" else 1 if is_solver else 2 if path.suffix == ".prototxt" else 3), path
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8")
 
 
 class Part(NamedTuple):
-    """A paragraph of prose, or a block of code with the name of its file, if it is one.
+    """A paragraph of prose, a block of code with the name of its file, if it is one, or what a command prints.
 
     `changed` are the numbers, from 1, of the lines that the file of that name in the bad example does not have.
     """
@@ -82,35 +94,24 @@ class Part(NamedTuple):
     is_code: bool
     name: str = ""
     changed: tuple[int, ...] = ()
+    is_output: bool = False
 
 
-def parts_of(page: Page, section: str) -> list[Part]:
-    """The parts of a section of a page in their order; lines that only name a file are not among them."""
-    return [
-        part._replace(changed=_changed(page.bad[part.name], part.text))
-        if section == GOOD and part.is_code and part.name in page.bad
-        else part
-        for part in cut(page.sections[section], named=section in (BAD, GOOD))
+def sections_of(page: Page) -> dict[str, list[Part]]:
+    """The parts of each section of a page, in their order. The example's are its prose, then the files."""
+    texts = {name: page.sections.get(name, "") for name in (*SECTIONS, *page.sections)}
+    found = {name: cut(text) for name, text in texts.items()}
+    found[EXAMPLE] += [Part(visible(text), True, f"{BAD}/{name}") for name, text in page.bad.items()]
+    found[EXAMPLE] += [
+        Part(visible(text), True, f"{GOOD}/{name}", _changed(page.bad[name], text) if name in page.bad else ())
+        for name, text in page.good.items()
+        if page.bad.get(name) != text
     ]
+    return {name: parts for name, parts in found.items() if parts}
 
 
-def cut(text: str, *, named: bool = False) -> list[Part]:
-    """A text cut into paragraphs and blocks of code, which lose their indentation; files where they are `named`."""
-    parts: list[Part] = []
-    for is_code, lines in _blocks(text):
-        shown = "\n".join(line.removeprefix("    ") if is_code else line for line in lines).strip("\n") + "\n"
-        name = ""
-        if is_code and named:
-            said = _NAME.fullmatch(parts[-1].text.strip()) if parts and not parts[-1].is_code else None
-            if said:
-                del parts[-1]
-            name = said[1] if said else _name_of(shown)
-        parts.append(Part(shown, is_code, name))
-    return parts
-
-
-def _blocks(text: str) -> list[tuple[bool, list[str]]]:
-    """The lines of paragraphs, and of blocks of code (True)."""
+def cut(text: str) -> list[Part]:
+    """A text cut into paragraphs and blocks of code, which lose their indentation."""
     found: list[tuple[bool, list[str]]] = []
     for line in text.split("\n"):
         is_code = line.startswith("    ")
@@ -118,27 +119,26 @@ def _blocks(text: str) -> list[tuple[bool, list[str]]]:
             found[-1][1].append("")
         elif found and found[-1][0] == is_code and (is_code or found[-1][1][-1]):
             found[-1][1].append(line)
-        else:
+        elif line.strip():
             found.append((is_code, [line]))
-    return found
+    return [
+        Part("\n".join(line.removeprefix("    ") if is_code else line for line in lines).strip("\n") + "\n", is_code)
+        for is_code, lines in found
+    ]
+
+
+def visible(text: str) -> str:
+    """A text with signs in place of characters that nobody would see."""
+    return "".join(
+        _SIGNS.get(character) or ("\N{REPLACEMENT CHARACTER}" if category(character) == "Cf" else character)
+        for character in text
+    )
 
 
 def _changed(before: str, after: str) -> tuple[int, ...]:
     from difflib import SequenceMatcher
 
-    matcher = SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    matcher = SequenceMatcher(None, before.split("\n"), after.split("\n"), autojunk=False)
     return tuple(
         number + 1 for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal" for number in range(start, end)
     )
-
-
-def _files(section: str) -> dict[str, str]:
-    """The files that a section shows."""
-    return {part.name: part.text for part in cut(section, named=True) if part.is_code}
-
-
-def _name_of(text: str) -> str:
-    from ..proto.parser import parse
-    from ..source.files import kind_of
-
-    return "solver.prototxt" if kind_of(parse(text.encode())) == "solver" else "net.prototxt"

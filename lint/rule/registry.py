@@ -1,6 +1,7 @@
 """What a rule is, and the registry that holds them all.
 
-A rule is one function with its metadata; its docstring is its page. Rules stand in `rules/`, one file for a family.
+A rule is one function with its metadata; its docstring is its page (`rule.pages`). Rules stand in `rules/`, a folder
+a family, and their examples in `rules/examples/`.
 """
 
 from __future__ import annotations
@@ -58,6 +59,11 @@ class Rule(NamedTuple):
     by_name: bool = False
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it comes with the program, not with a plugin."""
+        return self.check.__module__.startswith(_OUR_RULES)
+
+    @property
     def page(self) -> str:
         """The docstring of the check, which is the rule's page."""
         from inspect import cleandoc
@@ -89,8 +95,8 @@ def rule(
 ) -> Callable[[Check], Check]:
     """Registers a check as a rule.
 
-    Raises ValueError for a code or name that is taken, of no family, or a docstring that is no page (`page_form`). Our
-    own pages are asked for by tests instead, since the usual call has no time for it.
+    Raises ValueError for a code or name that is taken, of no family, or where page or examples are missing
+    (`page_form`). Tests ask for our own instead, since the usual call has no time for it.
     """
 
     def register(check: Check) -> Check:
@@ -99,7 +105,7 @@ def rule(
         if code[0] not in FAMILIES or subject not in SUBJECTS:
             raise ValueError(f"rule {code}: no such family or subject")
         found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name)
-        if not check.__module__.startswith(_OUR_RULES) and sys.flags.optimize < 2:  # -OO leaves docstrings out
+        if not found.is_ours and sys.flags.optimize < 2:  # -OO leaves docstrings out
             _ask_for_page(found)
         _NAMES.add(name)
         RULES[code] = found
@@ -109,9 +115,13 @@ def rule(
 
 
 def _ask_for_page(rule: Rule) -> None:
-    from .page_form import fault_of
+    from .page_form import fault_of, fault_of_examples
+    from .pages import read_page
 
-    fault = fault_of(rule.page, fixes=bool(rule.fixes), options=bool(rule.options))
+    page, fixes = read_page(rule), bool(rule.fixes)
+    fault = fault_of(rule.page, fixes=fixes, options=bool(rule.options)) or fault_of_examples(
+        page.bad, page.good, fixes=fixes
+    )
     if fault:
         raise ValueError(f"rule {rule.code}: {fault}")
 

@@ -26,48 +26,28 @@ _IMAGES = frozenset(("Data", "ImageData", "WindowData", "MemoryData", "Annotated
 def mean_in_other_units(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
     """A mean between 0 and 1 is subtracted from pixels of 0 to 255.
 
-    ## What it finds
+    ## What it does
 
     Data layers of images with a `scale` below 0.02, such as 1/256, and every `mean_value` between 0 and 1.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe subtracts the mean first and scales then. A mean of 0.5 that was meant for scaled pixels takes half a grey
     level away, and the net sees values of 0 to 1 instead of -0.5 to 0.5.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 mean_value: 0.5 }
-          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 mean_value: 128 }
-          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
-        }
-
-    The fix divides the mean by the scale. It is unsafe: the data change.
-
-    ## When to ignore it
+    ## When it is reported
 
     The items are floats that are so small themselves, and are scaled down further.
+
+    ## Fix
+
+    The fix divides the mean by the scale. It is unsafe: the data change.
 
     ## Options
 
     `small`: 0.02, between which and 1 a `scale` says nothing about the range of the items.
 
-    ## Sources
+    ## References
 
     data_transformer.cpp, DataTransformer::Transform.
     """
@@ -94,86 +74,25 @@ def mean_in_other_units(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
 def list_not_shuffled(job: Job) -> Iterator[Hit]:
     """A training net reads a list of images in its order, round after round.
 
-    ## What it finds
+    ## What it does
 
     The ImageData layer of a solver's training net, if it has no `shuffle: true`. Nothing is said where another
     layer brings data as well: what is read side by side has to keep its order.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Lists are often written class by class, as folders are. A batch then holds one class or two: the net learns to say
     that class, and forgets it with the next. Also in a list that is mixed the same images meet in every round.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "train_val.prototxt"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    `train_val.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          transform_param { crop_size: 32 scale: 0.00390625 }
-          image_data_param { source: "list.txt" batch_size: 32 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `train_val.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          transform_param { crop_size: 32 scale: 0.00390625 }
-          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix is unsafe, since it changes the order of the training.
-
-    ## When to ignore it
+    ## When it is reported
 
     The list was mixed when it was written, or its order matters.
 
-    ## Sources
+    ## Fix
+
+    The fix is unsafe, since it changes the order of the training.
+
+    ## References
 
     image_data_layer.cpp: the list is read in its order, and shuffled at its start and at each end only with `shuffle`.
     """

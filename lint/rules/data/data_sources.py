@@ -30,80 +30,27 @@ _LARGEST_LIST = 50_000_000  # bytes; a check does not wait for more
 def source_looks_wrong(subject: NetInPhase) -> Iterator[Hit]:
     """A source bears the name of something that its layer cannot open.
 
-    ## What it finds
+    ## What it does
 
     By names alone, in a Data layer: an LMDB where `backend` is LEVELDB or not written, a LevelDB where it is LMDB, a
     file `data.mdb` or `lock.mdb` instead of its folder, a list (`.txt`). In every data layer: a path that begins with
     `home/`, `mnt/` or the like, without the slash, unless there is such a folder. `caffe-lint inputs` looks at the data
     themselves.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops when it opens the source. What is not written as `backend` is LEVELDB, though most people have LMDBs; a
     database is a folder, also where it holds a single large file.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param {
-            source: "data/train_lmdb"
-            batch_size: 64
-          }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param {
-            source: "data/train_lmdb"
-            backend: LMDB
-            batch_size: 64
-          }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix writes the backend that the name says, the folder of the file, or the slash. It is unsafe: names may lie.
-
-    ## When to ignore it
+    ## When it is reported
 
     The name is what it is, and the data fit the layer.
 
-    ## Sources
+    ## Fix
+
+    The fix writes the backend that the name says, the folder of the file, or the slash. It is unsafe: names may lie.
+
+    ## References
 
     caffe.proto, DataParameter (backend is LEVELDB unless written); data_layer.cpp and util/db.cpp, which open it.
     """
@@ -125,89 +72,25 @@ def source_looks_wrong(subject: NetInPhase) -> Iterator[Hit]:
 def list_not_tested_once(job: Job) -> Iterator[Hit]:
     """A test does not go once through a list of images that is at hand.
 
-    ## What it finds
+    ## What it does
 
     The same as D114, in a check: a test net that reads an ImageData list which is there, from the working directory or
     the net's folder, and a `test_iter` that times the batch is less than its lines, or a batch or more too many. Where
     the facts about the data tell the number, D114 says it.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A part of the data is never tested in that pass, or some count twice: the accuracy is that of other data each time.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "train_val.prototxt"
-        test_iter: 1
-        test_interval: 500
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        max_iter: 10000
-        clip_gradients: 10
-        display: 100
-        snapshot_prefix: "small"
-
-    `train_val.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 }
-          image_data_param { source: "train.txt" batch_size: 32 shuffle: true }
-        }
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { scale: 0.00390625 }
-          image_data_param { source: "val.txt" batch_size: 2 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    `val.txt`:
-
-        a.png 0
-        b.png 1
-        c.png 0
-        d.png 1
-
-    ## Use instead
-
-    `solver.prototxt`:
-
-        net: "train_val.prototxt"
-        test_iter: 2
-        test_interval: 500
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        max_iter: 10000
-        clip_gradients: 10
-        display: 100
-        snapshot_prefix: "small"
-
-    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
-
-    ## When to ignore it
+    ## When it is reported
 
     The test data are so many that a part of them is enough.
 
-    ## Sources
+    ## Fix
+
+    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
+
+    ## References
 
     solver.cpp, Solver::Test; image_data_layer.cpp, which begins anew at the end of the list.
     """

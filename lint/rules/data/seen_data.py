@@ -43,71 +43,24 @@ def _seen(data: LayerData, kind: str, what: str, reason: str, severity: str = ""
 def data_missing(data: LayerData) -> Iterator[Hit]:
     """A source is not there, is empty or cannot be opened, or files that a list names are missing.
 
-    ## What it finds
+    ## What it does
 
     Sources that do not exist from the working directory or the net's folder, databases and lists without items,
     databases and HDF5 files that cannot be opened, and names in lists for which there is no file.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: when it builds the net for a source, or in the middle of an epoch for an image.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    ## Use instead
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    There is no fix: a name in the list may be wrong, or a file lost.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe stops.
 
-    ## Sources
+    ## Example
+
+    There is no fix: a name in the list may be wrong, or a file lost.
+
+    ## References
 
     data_layer.cpp, image_data_layer.cpp, hdf5_data_layer.cpp, window_data_layer.cpp: DataLayerSetUp, load_batch.
     """
@@ -123,83 +76,23 @@ def data_missing(data: LayerData) -> Iterator[Hit]:
 def data_backend(data: LayerData) -> Iterator[Hit]:
     """`backend` names another kind of database than the one that is there.
 
-    ## What it finds
+    ## What it does
 
     LEVELDB, which is also what no `backend` means, for an LMDB, and the reverse.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops when it builds the net; opening an LMDB as LevelDB may leave new files in its folder.
 
-    ## Example
-
-    `make_data.py`:
-
-        import lmdb
-        from caffe_lint.proto.caffe_pb2 import Datum
-
-        with lmdb.open("train_lmdb", map_size=1 << 20) as database, database.begin(write=True) as writing:
-            for number in range(4):
-                item = Datum(channels=1, height=2, width=2, data=bytes(4 * [number]), label=number % 2)
-                writing.put(b"%08d" % number, item.SerializeToString())
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix writes the backend that the source has. It is safe: the source would not open otherwise.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe stops.
 
-    ## Sources
+    ## Fix
+
+    The fix writes the backend that the source has. It is safe: the source would not open otherwise.
+
+    ## References
 
     data_layer.cpp, DataLayer::DataLayer; util/db.cpp, GetDB. The default of DataParameter.backend is LEVELDB.
     """
@@ -220,74 +113,23 @@ def data_backend(data: LayerData) -> Iterator[Hit]:
 def data_not_finite(data: LayerData) -> Iterator[Hit]:
     """Items hold NaN or infinity.
 
-    ## What it finds
+    ## What it does
 
     Values of HDF5 datasets, of float_data and of mean files that are not finite.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Out of a healthy training every weight becomes NaN in the iteration that meets the item, every time.
 
-    ## Example
-
-    `make_data.py`:
-
-        import h5py
-        import numpy
-
-        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
-        data[5, 2] = numpy.nan
-        with h5py.File("train.h5", "w") as file:
-            file["data"] = data
-            file["label"] = numpy.arange(8) % 2
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "HDF5Data"
-          top: "data"
-          top: "label"
-          hdf5_data_param { source: "list.txt" batch_size: 4 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        train.h5
-
-    ## Use instead
-
-    `make_data.py`:
-
-        import h5py
-        import numpy
-
-        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
-        with h5py.File("train.h5", "w") as file:
-            file["data"] = data
-            file["label"] = numpy.arange(8) % 2
-
-    There is no fix: what makes the data has to be repaired.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: every weight is NaN after the iteration that meets one.
 
-    ## Sources
+    ## Example
+
+    There is no fix: what makes the data has to be repaired.
+
+    ## References
 
     Seen with the real Caffe: the run-up is healthy, the first bad line of the log is a data layer's top.
     """
@@ -300,75 +142,24 @@ def data_not_finite(data: LayerData) -> Iterator[Hit]:
 def data_broken(data: LayerData) -> Iterator[Hit]:
     """Items are broken: records that are no Datum, data of the wrong length, images that cannot be decoded.
 
-    ## What it finds
+    ## What it does
 
     Records and files that are empty, break off, or hold something else; Datums whose data are not channels x
     height x width; boxes outside of their image.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops at most of them, in the middle of an epoch. An image that breaks off it reads, with the rest grey.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        <html>404 Not Found</html>
-
-    ## Use instead
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    There is no fix: the items have to be made anew, or taken out.
-
-    ## When to ignore it
+    ## When it is reported
 
     The images that break off are to be used as they are, the rest grey.
 
-    ## Sources
+    ## Example
+
+    There is no fix: the items have to be made anew, or taken out.
+
+    ## References
 
     data_transformer.cpp, Transform; util/io.cpp, DecodeDatumToCVMat, ReadImageToCVMat.
     """
@@ -395,79 +186,28 @@ def data_broken(data: LayerData) -> Iterator[Hit]:
 def data_out_of_proportion(data: LayerData, *, factor: float) -> Iterator[Hit]:
     """A few items have values out of all proportion to the others.
 
-    ## What it finds
+    ## What it does
 
     Items whose greatest magnitude is `factor` times that of the item in the middle, if they are at most one in
     a hundred.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     One of them makes a gradient that throws the weights away, often in the same iteration of every epoch.
 
-    ## Example
-
-    `make_data.py`:
-
-        import h5py
-        import numpy
-
-        data = numpy.random.default_rng(0).normal(size=(200, 4)).astype("float32")
-        data[5, 2] = 1e6
-        with h5py.File("train.h5", "w") as file:
-            file["data"] = data
-            file["label"] = numpy.arange(200) % 2
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "HDF5Data"
-          top: "data"
-          top: "label"
-          hdf5_data_param { source: "list.txt" batch_size: 4 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        train.h5
-
-    ## Use instead
-
-    `make_data.py`:
-
-        import h5py
-        import numpy
-
-        data = numpy.random.default_rng(0).normal(size=(200, 4)).astype("float32")
-        with h5py.File("train.h5", "w") as file:
-            file["data"] = data
-            file["label"] = numpy.arange(200) % 2
-
-    or bound the values before the net learns from them. There is no fix: only you know what they ought to be.
-
-    ## When to ignore it
+    ## When it is reported
 
     The values are right, and the loss bounds its gradient (a Huber loss, say) or the solver has clip_gradients.
+
+    ## Example
+
+    Or bound the values before the net learns from them. There is no fix: only you know what they ought to be.
 
     ## Options
 
     `factor`: 1000 by default.
 
-    ## Sources
+    ## References
 
     The gradient of a layer's weights is proportional to its input.
     """
@@ -484,79 +224,25 @@ def data_out_of_proportion(data: LayerData, *, factor: float) -> Iterator[Hit]:
 def data_list_format(data: LayerData) -> Iterator[Hit]:
     """Lines of a list or a window file are not as Caffe reads them.
 
-    ## What it finds
+    ## What it does
 
     Lines without a label, with a tab or several spaces before it, with several labels; paths with spaces (a
     warning: Caffe before 1.0 breaks them at the first); windows in the foreground with label 0; images of another
     size than the window file says.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     What does not follow the last space is taken for the path, and Caffe stops when it looks for that file.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-        b.ppm
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    ## Use instead
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-        b.ppm 1
-
-    There is no fix: only you know the label.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never for a line without a label. Paths with spaces are fine in Caffe 1.0 and later.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the label.
+
+    ## References
 
     image_data_layer.cpp, window_data_layer.cpp: DataLayerSetUp.
     """
@@ -574,96 +260,24 @@ def data_list_format(data: LayerData) -> Iterator[Hit]:
 def label_out_of_range(data: LayerData) -> Iterator[Hit]:
     """Labels are negative, or not below the number of classes that a loss or an accuracy compares them with.
 
-    ## What it finds
+    ## What it does
 
     For each use of a top as label: values outside of 0 to classes - 1, other than `ignore_label`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A release build does not check: on a CPU it reads what lies beside the scores, and the loss means nothing; on a
     GPU it is NaN or negative. Some stop with `malloc(): corrupted top size`.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-        b.ppm 2
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 3 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    or another label, or `ignore_label`. There is no fix: only you know how many classes there are.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: the loss reads memory that is not its own.
 
-    ## Sources
+    ## Example
+
+    Or another label, or `ignore_label`. There is no fix: only you know how many classes there are.
+
+    ## References
 
     softmax_loss_layer.cpp, Forward_cpu: the check is a DCHECK. Seen with the real Caffe.
     """
@@ -696,77 +310,23 @@ def label_out_of_range(data: LayerData) -> Iterator[Hit]:
 def label_not_integer(data: LayerData) -> Iterator[Hit]:
     """Labels of classes are not integers.
 
-    ## What it finds
+    ## What it does
 
     Fractions in a dataset that a loss takes for classes; labels in a list that are no integer.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe cuts them off without a word: 0.9 is class 0, and a word is class 0 as well.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-        a.ppm cat
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    ## Use instead
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-        a.ppm 0
-
-    There is no fix: only you know which class it is.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: a word is class 0.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which class it is.
+
+    ## References
 
     softmax_loss_layer.cpp, Forward_cpu (static_cast<int>); image_data_layer.cpp (atoi).
     """
@@ -787,81 +347,28 @@ def label_not_integer(data: LayerData) -> Iterator[Hit]:
 def label_distribution(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     """Classes never occur in the training data, or some far more often than others.
 
-    ## What it finds
+    ## What it does
 
     In TRAIN: classes of the loss for which there is no item; a class that occurs over `imbalance` times as often as
     another.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     What never occurs is never learnt. With heavy imbalance the net learns to name the frequent class.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 3 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    ## Use instead
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-        b.ppm 2
-
-    or fewer classes. There is no fix: the data have to be completed.
-
-    ## When to ignore it
+    ## When it is reported
 
     The classes are to be learnt later, from other data.
+
+    ## Example
+
+    Or fewer classes. There is no fix: the data have to be completed.
 
     ## Options
 
     `imbalance`: 100 by default.
 
-    ## Sources
+    ## References
 
     The counts of the data.
     """
@@ -894,107 +401,27 @@ def label_distribution(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
 def data_sizes(data: LayerData) -> Iterator[Hit]:
     """Items are smaller than the crop, or of several sizes in one batch.
 
-    ## What it finds
+    ## What it does
 
     `crop_size` over the height or width of an item; without `crop_size`, items of several sizes (for ImageData
     without `new_height` and `new_width`); items with several numbers of channels, such as grayscale among colour
     images in a database of encoded images.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops at the first of them, in the middle of an epoch.
 
-    ## Example
+    ## When it is reported
 
-    `net.prototxt`:
+    Never: Caffe stops. With `batch_size: 1`, items of several sizes are fine and not reported.
 
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 2 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-        c.ppm 1
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    `c.ppm`:
-
-        P3
-        3 2
-        255
-        0 0 0    20 20 20    30 30 30
-        40 40 40    60 60 60    70 70 70
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          image_data_param { source: "list.txt" batch_size: 2 new_height: 2 new_width: 2 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     For ImageData: writes `new_height` and `new_width`, the size of most images, or the crop's where that is larger.
     Unsafe: it changes what the net sees. For a database with grayscale among colour images: `force_color: true` in
     transform_param, which Caffe applies to encoded images only; safe.
 
-    ## When to ignore it
-
-    Never: Caffe stops. With `batch_size: 1`, items of several sizes are fine and not reported.
-
-    ## Sources
+    ## References
 
     data_transformer.cpp, Transform: `channels == datum_channels`, `datum_height >= crop_size`.
     """
@@ -1055,97 +482,24 @@ def _resize(data: LayerData, height: int, width: int) -> Fix | None:
 def mean_does_not_fit(data: LayerData) -> Iterator[Hit]:
     """The mean to subtract does not fit the data.
 
-    ## What it finds
+    ## What it does
 
     More than one `mean_value`, but not as many as channels; a mean file that is missing, is none, holds NaN, or has
     another size than the items.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops, for the file when it builds the net, for the rest at the first item.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          transform_param { mean_value: 104 mean_value: 104 }
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        a.ppm 0
-        b.ppm 1
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          transform_param { mean_value: 104 }
-          image_data_param { source: "list.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    Where all values are the same, the fix leaves one, which counts for every channel: it is safe.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe stops.
 
-    ## Sources
+    ## Fix
+
+    Where all values are the same, the fix leaves one, which counts for every channel: it is safe.
+
+    ## References
 
     data_transformer.cpp, constructor and Transform.
     """
@@ -1195,75 +549,25 @@ def mean_does_not_fit(data: LayerData) -> Iterator[Hit]:
 def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
     """HDF5 files do not hold what the layer's tops want.
 
-    ## What it finds
+    ## What it does
 
     No dataset that is called like a top; datasets that hold neither floats nor integers; datasets of one file with
     different numbers of items; files whose items have different dimensions; a transform_param (E210 finds it in a
     check); as an advice, a last batch that begins anew.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops, for a later file of the list in the middle of an epoch.
 
-    ## Example
-
-    `make_data.py`:
-
-        import h5py
-        import numpy
-
-        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
-        with h5py.File("train.h5", "w") as file:
-            file["data"] = data
-            file["labels"] = numpy.arange(8) % 2
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "HDF5Data"
-          top: "data"
-          top: "label"
-          hdf5_data_param { source: "list.txt" batch_size: 4 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `list.txt`:
-
-        train.h5
-
-    ## Use instead
-
-    `make_data.py`:
-
-        import h5py
-        import numpy
-
-        data = numpy.random.default_rng(0).normal(size=(8, 4)).astype("float32")
-        with h5py.File("train.h5", "w") as file:
-            file["data"] = data
-            file["label"] = numpy.arange(8) % 2
-
-    or another name for the top. There is no fix: only you know which dataset is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     The file is there for another net, and the list is to be divided.
 
-    ## Sources
+    ## Example
+
+    Or another name for the top. There is no fix: only you know which dataset is meant.
+
+    ## References
 
     hdf5_data_layer.cpp, LoadHDF5FileData; util/hdf5.cpp, hdf5_load_nd_dataset_helper.
     """
@@ -1292,98 +596,24 @@ def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
 def data_does_not_fit_net(data: LayerData) -> Iterator[Hit]:
     """With the shapes that the data have, Caffe would refuse the net.
 
-    ## What it finds
+    ## What it does
 
     What the rules about nets would find if the net said what the data are like: numbers of channels that `group`
     does not divide, targets of another size than the predictions, images that are too small for the poolings.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops when it builds the net.
 
-    ## Example
-
-    `make_data.py`:
-
-        import lmdb
-        from caffe_lint.proto.caffe_pb2 import Datum
-
-        with lmdb.open("train_lmdb", map_size=1 << 20) as database, database.begin(write=True) as writing:
-            for number in range(4):
-                item = Datum(channels=1, height=2, width=2, data=bytes(4 * [number]), label=number % 2)
-                writing.put(b"%08d" % number, item.SerializeToString())
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 1 group: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 1 backend: LMDB }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 1 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    There is no fix: it is a decision of the architecture.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not build the net from these data.
 
-    ## Sources
+    ## Example
+
+    There is no fix: it is a decision of the architecture.
+
+    ## References
 
     As for E205 to E209.
     """
@@ -1400,125 +630,24 @@ def data_does_not_fit_net(data: LayerData) -> Iterator[Hit]:
 def test_iterations(data: LayerData) -> Iterator[Hit]:
     """A test does not go through the test data once.
 
-    ## What it finds
+    ## What it does
 
     `test_iter` times the batch size of the test net that is less than the number of items, or reaches it a batch or
     more too late.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A part of the data is never tested in that pass, or some count twice: the accuracy is that of other data each time.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        test_iter: 1
-        test_interval: 500
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          image_data_param { source: "train.txt" batch_size: 1 }
-        }
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          image_data_param { source: "test.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `train.txt`:
-
-        a.ppm 0
-        b.ppm 1
-
-    `test.txt`:
-
-        c.ppm 0
-        d.ppm 1
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    `c.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    90 90 90
-
-    `d.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    80 80 80
-
-    ## Use instead
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        test_iter: 2
-        test_interval: 500
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
-
-    ## When to ignore it
+    ## When it is reported
 
     The test data are so many that a part of them is enough.
 
-    ## Sources
+    ## Fix
+
+    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
+
+    ## References
 
     solver.cpp, Solver::Test; the data layers begin anew at the end.
     """
@@ -1532,121 +661,24 @@ def test_iterations(data: LayerData) -> Iterator[Hit]:
 def train_test_overlap(data: LayerData) -> Iterator[Hit]:
     """Items of the test data are among those of the training data.
 
-    ## What it finds
+    ## What it does
 
     Items with the same content, compared by a sample of up to 65,536 contents of each source that takes the same
     items of both. A test that names the source of the training is said so.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The accuracy is of what was learnt by heart, and does not show overfitting.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        test_iter: 2
-        test_interval: 500
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          image_data_param { source: "train.txt" batch_size: 1 }
-        }
-        layer {
-          name: "data"
-          type: "ImageData"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          image_data_param { source: "test.txt" batch_size: 1 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `train.txt`:
-
-        a.ppm 0
-        b.ppm 1
-
-    `test.txt`:
-
-        c.ppm 0
-        d.ppm 1
-
-    `a.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    9 9 9
-
-    `b.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    `c.ppm`:
-
-        P3
-        2 2
-        255
-        255 0 0    0 255 0
-        0 0 255    90 90 90
-
-    `d.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    60 60 60
-
-    ## Use instead
-
-    `d.ppm`:
-
-        P3
-        2 2
-        255
-        0 0 0    20 20 20
-        40 40 40    80 80 80
-
-    There is no fix: the items have to be taken out of one of the two.
-
-    ## When to ignore it
+    ## When it is reported
 
     The test is there to show how well the training data are learnt.
 
-    ## Sources
+    ## Example
+
+    There is no fix: the items have to be taken out of one of the two.
+
+    ## References
 
     The contents of the items.
     """

@@ -16,54 +16,26 @@ from ...source.older_forms import older_form
 def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
     """A net with both `layer` and `layers`.
 
-    ## What it finds
+    ## What it does
 
     Layers of today's form (`layer`, types in quotes) and of the V1 form (`layers`, types as names) in one
     file, mostly because layers were copied from another net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Refusing to upgrade inconsistent NetParameter input; the definition includes both 'layer'
     and 'layers' fields.`
 
-    ## Example
+    ## When it is reported
 
-        layers {
-          name: "data"
-          type: DATA
-          top: "data"
-          data_param { source: "train_leveldb" batch_size: 32 }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
+    Never: Caffe does not read the file.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          data_param { source: "train_leveldb" batch_size: 32 }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
+    ## Fix
 
     The fix writes all layers in today's form, in their order. It is unsafe, since Caffe has never read the file: the
     layers of one form may be left over.
 
-    ## When to ignore it
-
-    Never: Caffe does not read the file.
-
-    ## Sources
+    ## References
 
     upgrade_proto.cpp, UpgradeV1Net. Tried with the real Caffe.
     """
@@ -75,52 +47,25 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
 def upgrade_refused(net: NetInPhase) -> Iterator[Hit]:
     """An old net that Caffe cannot lift to today's form.
 
-    ## What it finds
+    ## What it does
 
     In V0 nets: types that there are not, and padding layers in front of something that has no `pad`. In
     nets with `input`: fewer shapes than inputs.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops, or reads past the end of a list: with three `input_dim` the last dimension came out as 0,
     with an `input_shape` too few it crashed.
 
-    ## Example
-
-        name: "deploy"
-        input: "data"
-        input_dim: 1
-        input_dim: 3
-        input_dim: 224
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
-
-    ## Use instead
-
-        name: "deploy"
-        input: "data"
-        input_dim: 1
-        input_dim: 3
-        input_dim: 224
-        input_dim: 224
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
-
-    There is no fix: only you know the number.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not build such a net, or crashes.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the number.
+
+    ## References
 
     upgrade_proto.cpp: UpgradeV0PaddingLayers, UpgradeV0LayerParameter, UpgradeNetInput. The last two were
     tried with the real Caffe.
@@ -132,48 +77,24 @@ def upgrade_refused(net: NetInPhase) -> Iterator[Hit]:
 def upgrade_loses(net: NetInPhase) -> Iterator[Hit]:
     """Something in an old net that Caffe drops when it lifts the net to today's form.
 
-    ## What it finds
+    ## What it does
 
     Fields of V0 layers that do not go with their type, fields of V0 nets that have no successor, `scale` of a
     window data layer, `input_dim` beside `input_shape` or more of them than are read, inputs without a shape.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe goes on without it, for most of these without a word, so the net is not the one in the file.
 
-    ## Example
-
-        input: "data"
-        input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }
-        input_dim: 10
-        input_dim: 3
-        input_dim: 224
-        input_dim: 224
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
-
-    ## Use instead
-
-        input: "data"
-        input_shape { dim: 10 dim: 3 dim: 224 dim: 224 }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
-
-    There is no fix: only you know which of them is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     What is dropped was written for another program than Caffe, and the net is right without it.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which of them is meant.
+
+    ## References
 
     upgrade_proto.cpp: UpgradeV0LayerParameter, UpgradeNetDataTransformation, UpgradeNetInput.
     """
@@ -198,44 +119,26 @@ def _upgrade_problems(net: NetInPhase, *, mixed: bool, fatal: bool) -> Iterator[
 def net_not_found(job: Job) -> Iterator[Hit]:
     """The net that a solver names is not there.
 
-    ## What it finds
+    ## What it does
 
     A `net`, `train_net` or `test_net` that is found neither from the working directory, nor from the
     solver's folder or one above it up to the root of the repository, nor anywhere below that root by the
     last parts of its path.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `File not found`. It resolves the path from the working directory alone. As long as the net
     is not found, it cannot be checked, and rules that judge the solver by its net keep silent.
 
-    ## Example
-
-        net: "trian_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: the path may be right on another machine.
-
-    ## When to ignore it
+    ## When it is reported
 
     The net is made by a script before the training starts.
 
-    ## Sources
+    ## Example
+
+    There is no fix: the path may be right on another machine.
+
+    ## References
 
     io.cpp, ReadProtoFromTextFile.
     """
@@ -254,65 +157,25 @@ def net_not_found(job: Job) -> Iterator[Hit]:
 def net_ambiguous(job: Job) -> Iterator[Hit]:
     """The net that a solver names is not there, but several files could be meant.
 
-    ## What it finds
+    ## What it does
 
     A path that leads nowhere, mostly one of another machine, where several files of the repository share the
     longest end of it.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `File not found`. Which of the files is meant is not to be known, so none is checked with the
     solver.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "/home/someone/lenet.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `small/lenet.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-
-    `large/lenet.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-
-    ## Use instead
-
-    `solver.prototxt`:
-
-        net: "small/lenet.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: write the path of the one that is meant, from the folder that `caffe` is run in.
-
-    ## When to ignore it
+    ## When it is reported
 
     The path is right on the machine that trains, and you check the solver on another one.
 
-    ## Sources
+    ## Example
+
+    There is no fix: write the path of the one that is meant, from the folder that `caffe` is run in.
+
+    ## References
 
     io.cpp, ReadProtoFromTextFile.
     """
@@ -332,43 +195,25 @@ def net_ambiguous(job: Job) -> Iterator[Hit]:
 def net_is_no_net(job: Job) -> Iterator[Hit]:
     """What a solver names as its net is a file, but no net.
 
-    ## What it finds
+    ## What it does
 
     A `net` that leads to a solver (the solver itself, most often), to a file without layers, or to one that
     is not text: a `.caffemodel`, for example.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Message type "caffe.NetParameter" has no field named "net"`. A net without layers is read
     and stops at the first iteration: `Check failed: end < layers_.size()`.
 
-    ## Example
-
-        net: "solver.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: name the file that holds the net.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Example
+
+    There is no fix: name the file that holds the net.
+
+    ## References
 
     Tried with the real Caffe. net.cpp, Net::ForwardFromTo.
     """
@@ -382,55 +227,24 @@ def net_is_no_net(job: Job) -> Iterator[Hit]:
 def net_found_elsewhere(job: Job) -> Iterator[Hit]:
     """The net that a solver names was found under another path.
 
-    ## What it finds
+    ## What it does
 
     A path that leads nowhere, where just one file of the repository shares the longest end of it. That file
     is checked as the solver's net. Many public solvers hold a path of the machine they were written on.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Here, Caffe would stop: `File not found`. There, it may be right.
 
-    ## Example
-
-    `models/solver.prototxt`:
-
-        net: "/home/someone/caffe/models/lenet.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `models/lenet.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-
-    ## Use instead
-
-    `models/solver.prototxt`:
-
-        net: "models/lenet.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    and run `caffe` from the folder above. There is no fix: it depends on where `caffe` is run.
-
-    ## When to ignore it
+    ## When it is reported
 
     The path is right on the machine that trains.
 
-    ## Sources
+    ## Example
+
+    And run `caffe` from the folder above. There is no fix: it depends on where `caffe` is run.
+
+    ## References
 
     io.cpp, ReadProtoFromTextFile.
     """

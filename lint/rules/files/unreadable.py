@@ -49,45 +49,27 @@ _RULE_OF = {
 def syntax_error(file: SourceFile) -> Iterator[Hit]:
     """Text that is no text format of protobuf.
 
-    ## What it finds
+    ## What it does
 
     Whatever the parser cannot take and no other rule has a name for: a surplus `;`, `=` for `:`, a `+`
     before a number, a list that is not closed, numbers with a leading zero, stray characters. All of them
     in one pass.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe reads files with protobuf's `TextFormat::Parse` and stops at the first error: `Error parsing
     text-format caffe.NetParameter: LINE:COLUMN`, then `Failed to parse NetParameter file`. The line is
     often right, the reason often not: it says what the parser expected, not what went wrong.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr=0.01
-        lr_policy: "fixed";;
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr:0.01
-        lr_policy: "fixed";
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe, and offered where only one reading is possible.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe, and offered where only one reading is possible.
+
+    ## References
 
     protobuf: text_format.cc, io/tokenizer.cc. Caffe: io.cpp, ReadProtoFromTextFile.
     """
@@ -98,68 +80,27 @@ def syntax_error(file: SourceFile) -> Iterator[Hit]:
 def unbalanced_braces(file: SourceFile) -> Iterator[Hit]:
     """A brace is missing, or there is one too many.
 
-    ## What it finds
+    ## What it does
 
     A block that is never closed, and a brace that closes nothing. Where the indentation tells which block
     has lost its brace, that place is reported and the rest of the file keeps its meaning; otherwise every
     block that is open at the end of the file.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe's parser notices at the end of the file, or at the first field that does not belong where the
     braces put it, which may be hundreds of lines below the mistake.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        layer {
-          name: "pool1"
-          type: "Pooling"
-          bottom: "data"
-          top: "pool1"
-          pooling_param { kernel_size: 2 stride: 2 }
-        }
+    Never: Caffe does not read the file. But look where the fix puts the brace.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
-        layer {
-          name: "pool1"
-          type: "Pooling"
-          bottom: "data"
-          top: "pool1"
-          pooling_param { kernel_size: 2 stride: 2 }
-        }
+    ## Fix
 
     The fix inserts the brace where the indentation puts it. It is unsafe: the braces could be right and the
     indentation wrong.
 
-    ## When to ignore it
-
-    Never: Caffe does not read the file. But look where the fix puts the brace.
-
-    ## Sources
+    ## References
 
     protobuf: text_format.cc, ConsumeMessage.
     """
@@ -170,41 +111,23 @@ def unbalanced_braces(file: SourceFile) -> Iterator[Hit]:
 def foreign_comment(file: SourceFile) -> Iterator[Hit]:
     """A comment of another language: `//` or `/* */`.
 
-    ## What it finds
+    ## What it does
 
     `//` and `/* */` where a field or value is expected. Inside a string they are left alone.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Text format knows `#` only. Caffe stops: `Expected identifier, got: /`.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01  // was 0.1
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01  # was 0.1
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe. A `/* */` with something behind it on its last line is not repaired.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe. A `/* */` with something behind it on its last line is not repaired.
+
+    ## References
 
     protobuf: io/tokenizer.cc, SH_COMMENT_STYLE.
     """
@@ -215,44 +138,26 @@ def foreign_comment(file: SourceFile) -> Iterator[Hit]:
 def typographic_characters(file: SourceFile) -> Iterator[Hit]:
     """Typographic quotes, or a space that is not ASCII, as word processors and web pages leave them.
 
-    ## What it finds
+    ## What it does
 
     `“ ” « »` and their single forms in the place of quotes; no-break, zero-width and other spaces of Unicode
     between tokens. Inside comments and strings they are fine.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     They look right and are not: Caffe stops with `Interpreting non ascii codepoint` (older builds with an
     error at the next token). A no-break space cannot be seen at all. Python's parser takes some of them, so
     that a file may pass a script and fail in `caffe train`.
 
-    ## Example
-
-        net: “train_val.prototxt”
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe: it writes `"` and ASCII spaces.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe: it writes `"` and ASCII spaces.
+
+    ## References
 
     protobuf: io/tokenizer.cc, Tokenizer::Next.
     """
@@ -263,42 +168,24 @@ def typographic_characters(file: SourceFile) -> Iterator[Hit]:
 def byte_order_mark(file: SourceFile) -> Iterator[Hit]:
     """The file starts with a byte-order mark (EF BB BF).
 
-    ## What it finds
+    ## What it does
 
     The three bytes that some editors of Windows put before a text in UTF-8.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Neither protobuf's C++ parser nor its Python parser skips them: Caffe stops at line 1, column 1, where
     nothing is to be seen.
 
-    ## Example
-
-        \ufeffnet: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The first line begins with the three bytes, which are shown here as one sign. The fix is safe: it takes them out.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    The first line begins with the three bytes, which are shown here as one sign. The fix is safe: it takes them out.
+
+    ## References
 
     protobuf: io/tokenizer.cc. Tried with the real Caffe.
     """
@@ -309,42 +196,24 @@ def byte_order_mark(file: SourceFile) -> Iterator[Hit]:
 def missing_quotes(file: SourceFile) -> Iterator[Hit]:
     """A text without its quotes, or with one of them.
 
-    ## What it finds
+    ## What it does
 
     Paths and names with characters that no identifier has (`models/net.prototxt`, `conv-1`) and no quotes,
     and strings that are not closed on their line.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: strings need quotes, single or double, and end on the line they begin on.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: snapshots/lenet-1
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "snapshots/lenet-1"
-
-    The fix is safe and adds the quotes, where the text ends with its line.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe and adds the quotes, where the text ends with its line.
+
+    ## References
 
     protobuf: text_format.cc, ConsumeString; io/tokenizer.cc, ConsumeString.
     """
@@ -355,44 +224,26 @@ def missing_quotes(file: SourceFile) -> Iterator[Hit]:
 def bad_escape(file: SourceFile) -> Iterator[Hit]:
     r"""A backslash in a string that begins no escape sequence, mostly in a path of Windows.
 
-    ## What it finds
+    ## What it does
 
     Escapes other than `\a \b \f \n \r \t \v \? \\ \' \"`, octal, `\x`, `\u` and `\U`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Invalid escape sequence in string literal`. And what looks like a path may hold escapes
     that are valid: in `"C:\train\new"` the parser sees a tab and a line feed. Python's parser takes what
     C++ refuses.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "C:\models\lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "C:\\models\\lenet"
-
-    or `/`, which Windows takes as well. The fix is safe: it doubles the backslashes of a path that can only
-    be one of Windows.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    Or `/`, which Windows takes as well. The fix is safe: it doubles the backslashes of a path that can only
+    be one of Windows.
+
+    ## References
 
     protobuf: io/tokenizer.cc, ConsumeString.
     """
@@ -403,41 +254,23 @@ def bad_escape(file: SourceFile) -> Iterator[Hit]:
 def missing_colon(file: SourceFile) -> Iterator[Hit]:
     """No colon between the name of a field and its value.
 
-    ## What it finds
+    ## What it does
 
     `base_lr 0.01`. Before a block the colon may be left out, before anything else it may not.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Expected ":", found "0.01"`.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe.
+
+    ## References
 
     protobuf: text_format.cc, ConsumeField.
     """
@@ -448,42 +281,24 @@ def missing_colon(file: SourceFile) -> Iterator[Hit]:
 def missing_value(file: SourceFile) -> Iterator[Hit]:
     """A field without a value.
 
-    ## What it finds
+    ## What it does
 
     `base_lr:` with the next field behind it, and a name with nothing at all.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops, or worse: the parser takes the name of the next field for the value, and the error it
     reports is about that one.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr:
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     protobuf: text_format.cc, ConsumeField.
     """
@@ -494,48 +309,28 @@ def missing_value(file: SourceFile) -> Iterator[Hit]:
 def unknown_field(file: SourceFile) -> Iterator[Hit]:
     """A field that no known Caffe has.
 
-    ## What it finds
+    ## What it does
 
     Names of fields that are neither BVLC's nor any of the known forks'. Reported once for a name in a kind of
     message, unless it can be repaired.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Message type "caffe.SolverParameter" has no field named "learning_rate"`. It never passes
     over what it does not know.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        weigth_decay: 0.0005
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    Your Caffe has the field. Give its `caffe.proto` with `--proto`, and fields are checked against that.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        weight_decay: 0.0005
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix is safe. It renames the field if just one known name is within two letters, and if that makes
     sense: not where the name goes with the layer's own type (`grn_param` in a layer of type `GRN`), or
     where the known name is all of it but for another word (`crop_size_h`): such fields belong to a Caffe
     that is not known here. In a `layer` it writes `param` for the `blobs_lr` and `weight_decay` of V1 layers.
 
-    ## When to ignore it
-
-    Your Caffe has the field. Give its `caffe.proto` with `--proto`, and fields are checked against that.
-
-    ## Sources
+    ## References
 
     protobuf: text_format.cc, ConsumeField. The known forks: `proto/dialects.tsv`.
     """
@@ -560,47 +355,25 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 def wrong_type(file: SourceFile) -> Iterator[Hit]:
     """A value of a type that its field does not take.
 
-    ## What it finds
+    ## What it does
 
     Numbers and names in quotes where none belong, texts without, `TRUE`, `1e3` and `2.0` for whole numbers,
     a minus for unsigned ones, numbers out of range, a block for a value or a value for a block.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Expected integer or identifier, got: "CPU"`. Names of enums stand without quotes, texts
     with: in today's nets `type` is text, in V1 nets (`layers`) it is a name.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: "0.01"
-        lr_policy: "fixed"
-        max_iter: 1e4
-        momentum: 0.9
-        solver_mode: "GPU"
-        test_initialization: FALSE
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        solver_mode: GPU
-        test_initialization: false
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe, and offered where the value can be written in the right type without loss.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe, and offered where the value can be written in the right type without loss.
+
+    ## References
 
     protobuf: text_format.cc, ConsumeFieldValue.
     """
@@ -611,55 +384,25 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
 def unknown_value(file: SourceFile) -> Iterator[Hit]:
     """A value that its enum has in no known Caffe.
 
-    ## What it finds
+    ## What it does
 
     Misspelt names of enum values, and those of Caffes that are not known here. They are case-sensitive:
     `max` is not `MAX`. Reported once for a value, unless it can be repaired.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Unknown enumeration value of "max" for field "pool"`.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "pool1"
-          type: "Pooling"
-          bottom: "data"
-          top: "pool1"
-          pooling_param { pool: max kernel_size: 2 stride: 2 }
-        }
+    Your Caffe has the value: give its `caffe.proto` with `--proto`.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "pool1"
-          type: "Pooling"
-          bottom: "data"
-          top: "pool1"
-          pooling_param { pool: MAX kernel_size: 2 stride: 2 }
-        }
+    ## Fix
 
     The fix is safe, and offered if just one value of the enum is near. Types of V1 layers, of which every
     fork has more, must be within one letter.
 
-    ## When to ignore it
-
-    Your Caffe has the value: give its `caffe.proto` with `--proto`.
-
-    ## Sources
+    ## References
 
     protobuf: text_format.cc, ConsumeFieldValue.
     """
@@ -673,44 +416,25 @@ def unknown_value(file: SourceFile) -> Iterator[Hit]:
 def repeated_field(file: SourceFile) -> Iterator[Hit]:
     """A field that is written twice in one message, which takes it once.
 
-    ## What it finds
+    ## What it does
 
     The second and later `base_lr`, `transform_param`, `type`, … of one message.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Non-repeated field "base_lr" is specified multiple times`. It neither takes the last one
     nor joins two blocks.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-        momentum: 0.9
+    Never: Caffe does not read the file.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix is safe where it makes no difference which of them goes. Two blocks that have no field in common are joined
     by an unsafe one. Otherwise only you know which one was meant.
 
-    ## When to ignore it
-
-    Never: Caffe does not read the file.
-
-    ## Sources
+    ## References
 
     protobuf: text_format.cc, ConsumeField (singular_overwrite_policy).
     """
@@ -729,57 +453,23 @@ def repeated_field(file: SourceFile) -> Iterator[Hit]:
 def missing_required(file: SourceFile) -> Iterator[Hit]:
     """A field that must be written is not.
 
-    ## What it finds
+    ## What it does
 
     Fields that caffe.proto declares `required`. BVLC's own has none in nets and solvers, forks have some.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Message type "caffe.PSROIPoolingParameter" is missing required fields`.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "maps"
-          top: "rois"
-          input_param { shape { dim: 1 dim: 1029 dim: 14 dim: 14 } shape { dim: 1 dim: 5 } }
-        }
-        layer {
-          name: "scores"
-          type: "PSROIPooling"
-          bottom: "maps"
-          bottom: "rois"
-          top: "scores"
-          psroi_pooling_param { output_dim: 21 group_size: 7 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "maps"
-          top: "rois"
-          input_param { shape { dim: 1 dim: 1029 dim: 14 dim: 14 } shape { dim: 1 dim: 5 } }
-        }
-        layer {
-          name: "scores"
-          type: "PSROIPooling"
-          bottom: "maps"
-          bottom: "rois"
-          top: "scores"
-          psroi_pooling_param { spatial_scale: 0.0625 output_dim: 21 group_size: 7 }
-        }
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not read the file.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     protobuf: text_format.cc, TextFormat::Parser::Parse.
     """
@@ -790,64 +480,27 @@ def missing_required(file: SourceFile) -> Iterator[Hit]:
 def fork_only(file: SourceFile) -> Iterator[Hit]:
     """A field, value or layer type that the file's Caffe does not have, but others do.
 
-    ## What it finds
+    ## What it does
 
     With `--dialect`: all that this Caffe lacks, as errors. Without: what is left over when no single known
     Caffe has all that the file uses, as warnings against the one that has most of it.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops at a field or value it does not know, and at `Unknown layer type`. A file that mixes what
     two forks have works in neither of them.
+
+    ## When it is reported
+
+    Your Caffe has both, as many do that grew by copying. Give its `caffe.proto` with `--proto`.
 
     ## Example
 
     A net for NVIDIA's fork, whose data layer is one of SSD's:
 
-        layer {
-          name: "data"
-          type: "AnnotatedData"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 4 backend: LMDB }
-          annotated_data_param { label_map_file: "labels.prototxt" }
-        }
-        layer {
-          name: "boxes"
-          type: "DetectNetTransformation"
-          bottom: "data"
-          bottom: "label"
-          top: "boxes"
-          top: "coverage"
-          detectnet_groundtruth_param { stride: 16 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 4 backend: LMDB }
-        }
-        layer {
-          name: "boxes"
-          type: "DetectNetTransformation"
-          bottom: "data"
-          bottom: "label"
-          top: "boxes"
-          top: "coverage"
-          detectnet_groundtruth_param { stride: 16 }
-        }
-
     Or take the Caffe that has the other layer. There is no fix: only you know which Caffe is yours.
 
-    ## When to ignore it
-
-    Your Caffe has both, as many do that grew by copying. Give its `caffe.proto` with `--proto`.
-
-    ## Sources
+    ## References
 
     The forks' own caffe.proto and layers: `proto/caffe.proto` says for each field who has it,
     `proto/layer_types.tsv` for each layer type.
@@ -862,55 +515,27 @@ def fork_only(file: SourceFile) -> Iterator[Hit]:
 def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     """A layer type that no known Caffe has.
 
-    ## What it finds
+    ## What it does
 
     Types that are written otherwise (`Relu` for `ReLU`) are errors. A type like no other is an advice, once
     in a file: it may be a layer of your own.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Unknown layer type: Relu (known types: …)`. Types are case-sensitive.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "relu1"
-          type: "Relu"
-          bottom: "data"
-          top: "data"
-        }
+    Advice about your own layers: `ignore = ["unknown-layer-type"]`. Behind such a layer nothing is known of
+    shapes, so rules that need them keep silent.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "data"
-        }
+    ## Fix
 
     The fix is safe: it is offered for another case or other underscores, and for one wrong letter in five
     or more, if the type is BVLC's own or that of the Caffe asked for with `--dialect`. Further off than that,
     a name is more often somebody's own layer.
 
-    ## When to ignore it
-
-    Advice about your own layers: `ignore = ["unknown-layer-type"]`. Behind such a layer nothing is known of
-    shapes, so rules that need them keep silent.
-
-    ## Sources
+    ## References
 
     layer_factory.hpp, LayerRegistry::CreateLayer. The known types: `proto/layer_types.tsv`.
     """

@@ -27,113 +27,26 @@ _MISSED = 50
 def test_net_does_not_fit(job: Job) -> Iterator[Hit]:
     """A layer of a test net has parameters of other shapes than the training net's layer of that name.
 
-    ## What it finds
+    ## What it does
 
     Layers of the same name whose number of parameters or whose shapes differ: another num_output or kernel,
     or an InnerProduct that reads a larger image since the crops differ.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The test net takes its weights from the training net, layer by layer of the same name. Caffe stops at the
     first test, which with test_initialization is before iteration 0: `Cannot share param 0 weights from layer
     'fc8'; shape mismatch.` or `Incompatible number of blobs for layer fc8`.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        train_net: "train.prototxt"
-        test_net: "test.prototxt"
-        test_iter: 10
-        test_interval: 100
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `test.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 100 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "accuracy"
-          type: "Accuracy"
-          bottom: "ip"
-          bottom: "label"
-          top: "accuracy"
-        }
-
-    ## Use instead
-
-    `test.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "accuracy"
-          type: "Accuracy"
-          bottom: "ip"
-          bottom: "label"
-          top: "accuracy"
-        }
-
-    There is no fix: only you know which of the two is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe stops at the first test.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which of the two is meant.
+
+    ## References
 
     net.cpp, Net::ShareTrainedLayersWith; solver.cpp, Solver::Test.
     """
@@ -165,115 +78,28 @@ def test_net_does_not_fit(job: Job) -> Iterator[Hit]:
 def untrained_in_test(job: Job) -> Iterator[Hit]:
     """A layer of a test net has parameters that no layer of the training net gives it.
 
-    ## What it finds
+    ## What it does
 
     Layers with parameters whose name no layer of the training net has, most often since it was renamed in one
     of two files. Layers that the test net shares with others by `param { name: … }` are left out, and so are
     those that never learn (lr_mult 0) and have a filler.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Weights go by the names of layers. This one keeps what its fillers give it, and Caffe says nothing: the
     net tests as if it had not learnt.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        train_net: "train.prototxt"
-        test_net: "test.prototxt"
-        test_iter: 10
-        test_interval: 100
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `test.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "scores"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "accuracy"
-          type: "Accuracy"
-          bottom: "ip"
-          bottom: "label"
-          top: "accuracy"
-        }
-
-    ## Use instead
-
-    `test.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "accuracy"
-          type: "Accuracy"
-          bottom: "ip"
-          bottom: "label"
-          top: "accuracy"
-        }
-
-    Where one layer of the training net has a name within two letters, is of that type and is missed in the test net, its
-    name is written. The fix is unsafe: it may be another layer.
-
-    ## When to ignore it
+    ## When it is reported
 
     The layer is to test with what its fillers give it: fixed kernels, for example. Written as lr_mult 0 in the test net
     too, it is not reported.
 
-    ## Sources
+    ## Fix
+
+    Where one layer of the training net has a name within two letters, is of that type and is missed in the test net, its
+    name is written. The fix is unsafe: it may be another layer.
+
+    ## References
 
     net.cpp, Net::ShareTrainedLayersWith.
     """
@@ -294,7 +120,7 @@ def untrained_in_test(job: Job) -> Iterator[Hit]:
 def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
     """A deploy net beside the training net has other parameters than that learns.
 
-    ## What it finds
+    ## What it does
 
     A net in the same folder, of the same name with `deploy` for `train_val` or the like, or called
     `deploy.prototxt`: layers of the same name with parameters of other shapes, and layers with parameters of
@@ -302,129 +128,22 @@ def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
     fit: it is another model's. Where only the last layer differs, or an InnerProduct that reads images of another
     size, it may be the deploy net for other data: that is an advice, unless the net is named by `--deploy`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Trained weights go by the names of layers. Where shapes differ Caffe stops: `Cannot copy param 0 weights
     from layer 'fc8'; shape mismatch.` A layer without weights keeps what its fillers give it, without a word.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `train_val.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    `deploy.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 50 }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
-        layer {
-          name: "scores"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip"
-          inner_product_param { num_output: 10 }
-        }
-
-    ## Use instead
-
-    `deploy.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 50 }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip"
-          inner_product_param { num_output: 10 }
-        }
-
-    Where one layer of the training net has a name within two letters and the same numbers in it, is of that type and is
-    missed in the deploy net, its name is written. The fix is unsafe: it may be another layer.
-
-    ## When to ignore it
+    ## When it is reported
 
     The deploy net is for weights that were changed after training, such as BatchNorm folded into
     convolutions.
 
-    ## Sources
+    ## Fix
+
+    Where one layer of the training net has a name within two letters and the same numbers in it, is of that type and is
+    missed in the deploy net, its name is written. The fix is unsafe: it may be another layer.
+
+    ## References
 
     net.cpp, Net::CopyTrainedLayersFrom.
     """
@@ -458,110 +177,26 @@ def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
 def transform_differs(job: Job) -> Iterator[Hit]:
     """The data of a test net are scaled, or freed of their mean, otherwise than those of the training net.
 
-    ## What it finds
+    ## What it does
 
     Data layers that make the same blob in training and in a test, with another `scale`, other `mean_value`,
     or a mean in one of them only. Another mean_file, and a crop in one of them only, are an advice.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The net is tested on numbers of another size than it learnt from; it looks bad, and gets worse as it
     learns.
 
-    ## Example
+    ## When it is reported
 
-    `solver.prototxt`:
+    The sources differ by just that: the test data were scaled when they were written.
 
-        net: "net.prototxt"
-        test_iter: 100
-        test_interval: 500
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { crop_size: 28 }
-          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { crop_size: 28 scale: 0.00390625 }
-          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     The fix writes the scale and the mean of the training net into the test net. It is unsafe: the test's may be right. A
     crop is left as it is.
 
-    ## When to ignore it
-
-    The sources differ by just that: the test data were scaled when they were written.
-
-    ## Sources
+    ## References
 
     data_transformer.cpp, DataTransformer::Transform: subtracts the mean, then scales.
     """
@@ -594,107 +229,23 @@ def transform_differs(job: Job) -> Iterator[Hit]:
 def tests_on_training_data(job: Job) -> Iterator[Hit]:
     """A test net reads the data that the training net learns from.
 
-    ## What it finds
+    ## What it does
 
     Data layers of a test net whose `source` is that of a data layer of the training net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The test shows how well the net knows its training data, and never that it has learnt them by heart.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        test_iter: 100
-        test_interval: 500
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 100 backend: LMDB }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    There is no fix: only you know the other data.
-
-    ## When to ignore it
+    ## When it is reported
 
     A test net that is there for this, beside another one, or a set-up that is only tried out.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the other data.
+
+    ## References
 
     data_layer.cpp and the other data layers: the source is all that tells them apart.
     """
@@ -724,57 +275,27 @@ def tests_on_training_data(job: Job) -> Iterator[Hit]:
 def batch_statistics_in_test(subject: NetInPhase) -> Iterator[Hit]:
     """A BatchNorm normalises by the batch where the net is tested or used.
 
-    ## What it finds
+    ## What it does
 
     `use_global_stats: false` in a layer of phase TEST; once in a net, with the number of layers. It is a
     warning in a net without a loss, which is there to be used, and an advice in one that tests while it
     trains.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     What comes out for an image then depends on the other images of the batch, and a batch of one image at 1 x
     1 comes out as 0. Left out, the field is false in training and true in a test, which is right for both.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "bn"
-          type: "BatchNorm"
-          bottom: "data"
-          top: "bn"
-          batch_norm_param { use_global_stats: false eps: 1e-5 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "bn"
-          type: "BatchNorm"
-          bottom: "data"
-          top: "bn"
-          batch_norm_param { eps: 1e-5 }
-        }
-
-    The fix takes the field out of all of them. It is unsafe: the net gives other values in a test.
-
-    ## When to ignore it
+    ## When it is reported
 
     Statistics are wanted of the batch: styles that go by the image, or nets that were trained with batches so small that
     their statistics are no use.
 
-    ## Sources
+    ## Fix
+
+    The fix takes the field out of all of them. It is unsafe: the net gives other values in a test.
+
+    ## References
 
     batch_norm_layer.cpp, LayerSetUp: use_global_stats is true in phase TEST if it is not written.
     """
@@ -787,125 +308,27 @@ def batch_statistics_in_test(subject: NetInPhase) -> Iterator[Hit]:
 def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     """A BatchNorm normalises by stored statistics while the net learns from scratch.
 
-    ## What it finds
+    ## What it does
 
     `use_global_stats: true` in the training net of a solver, if that looks as if it were trained from
     scratch: no weight is frozen, all have a filler that is not constant, and the solver has no `weights`. Once
     in a net, with the number of layers.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The statistics are never computed. From scratch they are 0, which makes Caffe divide by the square root of
     eps: values grow 316 times at every BatchNorm. Trained so, a net had a loss of 79 in iteration 0, and NaN
     in iteration 2.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        test_iter: 100
-        test_interval: 500
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
-        }
-        layer {
-          name: "bn"
-          type: "BatchNorm"
-          bottom: "data"
-          top: "bn"
-          batch_norm_param { use_global_stats: true eps: 1e-5 }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "bn"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
-        }
-        layer {
-          name: "bn"
-          type: "BatchNorm"
-          bottom: "data"
-          top: "bn"
-          batch_norm_param { eps: 1e-5 }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "bn"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix takes the field out of all of them. It is unsafe: in a net that is fine-tuned, frozen statistics are often meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     Weights and statistics are loaded before training.
 
-    ## Sources
+    ## Fix
+
+    The fix takes the field out of all of them. It is unsafe: in a net that is fine-tuned, frozen statistics are often meant.
+
+    ## References
 
     batch_norm_layer.cpp, LayerSetUp and Forward_cpu; the training with BVLC's Caffe on the CPU.
     """
@@ -924,94 +347,24 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
 def stage_misspelt(job: Job) -> Iterator[Hit]:
     """A solver gives a stage that no layer asks for, while layers ask for one that is nearly called so.
 
-    ## What it finds
+    ## What it does
 
     Stages of train_state and test_state that no include or exclude rule of the net knows, if a rule knows one
     within two letters that this state does not give.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The layers that wait for the stage are not there. Caffe logs one line about each.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        test_iter: 100
-        test_interval: 500
-        train_state { stage: "finetun" }
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          include { phase: TEST }
-          transform_param { scale: 0.00390625 crop_size: 28 }
-          data_param { source: "test_lmdb" batch_size: 100 backend: LMDB }
-        }
-        layer {
-          name: "drop"
-          type: "Dropout"
-          bottom: "data"
-          top: "data"
-          include { phase: TRAIN stage: "finetune" }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        test_iter: 100
-        test_interval: 500
-        train_state { stage: "finetune" }
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix writes the stage of the rule into the solver. It is unsafe: the rule may be the one that is misspelt.
-
-    ## When to ignore it
+    ## When it is reported
 
     The layers of that stage are left out on purpose.
 
-    ## Sources
+    ## Fix
+
+    The fix writes the stage of the rule into the solver. It is unsafe: the rule may be the one that is misspelt.
+
+    ## References
 
     net.cpp, Net::StateMeetsRule; solver.cpp, InitTrainNet and InitTestNets.
     """

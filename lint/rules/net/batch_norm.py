@@ -36,122 +36,29 @@ _BIASED = {
 def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     """A BatchNorm is not followed by a Scale, so that what it makes has mean 0 and variance 1 for ever.
 
-    ## What it finds
+    ## What it does
 
     BatchNorm layers in nets with a loss whose values reach an activation, a pooling, a sum or a loss without a Scale
     or a layer with weights in between, or with a Scale that has no bias (`bias_term` is false unless written). Once in
     a net for each of the two, with the number of layers. Nothing is said where the fork's BatchNorm scales by itself
     (`scale_bias`, `scale_filler` and the like).
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Batch normalisation as published has two parts: it brings each channel to mean 0 and variance 1, and then scales
     and shifts it by two numbers that are learnt. BVLC's BatchNorm is the first part alone. Without the second, every
     ReLU behind it cuts off one half of its values, whatever would be best.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "conv_bn"
-          type: "BatchNorm"
-          bottom: "conv"
-          top: "conv"
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "conv"
-          top: "conv"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
+    The net is to be as published, or weights of such a net are loaded.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "conv_bn"
-          type: "BatchNorm"
-          bottom: "conv"
-          top: "conv"
-        }
-        layer {
-          name: "scale_conv"
-          type: "Scale"
-          bottom: "conv"
-          top: "conv"
-          scale_param {
-            bias_term: true
-          }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "conv"
-          top: "conv"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     The fix puts a Scale with a bias behind each of them, or gives the Scale that is there its bias. It is unsafe:
     weights that were trained without are for another net.
 
-    ## When to ignore it
-
-    The net is to be as published, or weights of such a net are loaded.
-
-    ## Sources
+    ## References
 
     batch_norm_layer.cpp, Forward_cpu, which has no scale; S. Ioffe, C. Szegedy: Batch Normalization, 2015, section 3.
     """
@@ -183,94 +90,27 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
 def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has a bias that the BatchNorm behind it takes away again.
 
-    ## What it finds
+    ## What it does
 
     Convolution, Deconvolution and InnerProduct layers with a bias whose top only a BatchNorm reads, in nets with a
     loss; once in a net, with the number of layers. BatchNorm layers that use stored statistics in training are left
     out: they take away what they have stored, not the bias.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     BatchNorm subtracts the mean of each channel, and with it the bias, which gets a gradient of 0 and is learnt in
     vain. It costs memory and a little time, and nothing else.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          param { lr_mult: 1 }
-          param { lr_mult: 2 }
-          convolution_param {
-            num_output: 4
-            kernel_size: 3
-            weight_filler { type: "msra" }
-            bias_filler { type: "constant" }
-          }
-        }
-        layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
-        layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
-        layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+    Trained weights are to be loaded, or the deploy net is to stay as it is.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          param { lr_mult: 1 }
-          convolution_param {
-            num_output: 4
-            kernel_size: 3
-            weight_filler { type: "msra" }
-            bias_term: false
-          }
-        }
-        layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
-        layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
-        layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+    ## Fix
 
     The fix writes `bias_term: false` in each of them, and takes out the `param` and the filler of the bias. It is
     unsafe: weights that were trained with the bias no longer fit.
 
-    ## When to ignore it
-
-    Trained weights are to be loaded, or the deploy net is to stay as it is.
-
-    ## Sources
+    ## References
 
     batch_norm_layer.cpp, Forward_cpu: the mean is subtracted first.
     """
@@ -299,113 +139,31 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
 def batch_norm_of_few(job: Job, *, images: int) -> Iterator[Hit]:
     """A BatchNorm has too few values to take a mean of.
 
-    ## What it finds
+    ## What it does
 
     In the training net of a solver, a BatchNorm that normalises by the batch: as a warning, one that has a single
     value for each channel, a batch of 1 and no area; as an advice, batches of fewer than eight images if the solver
     gathers gradients of several of them (`iter_size`). Once in a net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Mean and variance are taken of the images that are in memory together. `iter_size` adds up gradients and changes
     nothing about that: with batches of 2 and `iter_size: 16` they are statistics of 2 images, noisy, and of other
     images in the test. Of a single value the variance is 0, and what comes out is 0, whatever went in.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "train_val.prototxt"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        max_iter: 10000
-        iter_size: 16
-        clip_gradients: 10
-        display: 100
-        snapshot_prefix: "small"
-
-    `train_val.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } shape { dim: 2 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
-        layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
-        layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    ## Use instead
-
-    `solver.prototxt`:
-
-        net: "train_val.prototxt"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        max_iter: 10000
-        iter_size: 2
-        clip_gradients: 10
-        display: 100
-        snapshot_prefix: "small"
-
-    `train_val.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
-        layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
-        layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    No fix: how many images fit into memory, only you know.
-
-    ## When to ignore it
+    ## When it is reported
 
     More images do not fit, and the layers before the BatchNorm are large enough to make up for it.
+
+    ## Example
+
+    No fix: how many images fit into memory, only you know.
 
     ## Options
 
     `images`: batches of fewer images are reported where `iter_size` is over 1.
 
-    ## Sources
+    ## References
 
     batch_norm_layer.cpp, Forward_cpu; solver.cpp, Solver::Step: one Forward for each of `iter_size`.
     """

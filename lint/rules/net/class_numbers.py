@@ -24,72 +24,26 @@ _FORMS = frozenset(("Flatten", "Softmax", "Sigmoid", "Permute", "Concat", "Split
 def one_class(subject: NetInPhase) -> Iterator[Hit]:
     """A softmax has one class to choose from.
 
-    ## What it finds
+    ## What it does
 
     SoftmaxWithLoss in nets for training, and Softmax anywhere, over scores of a single class: `num_output: 1` in the
     layer before, or an `axis` of size 1. It is an error for the only loss of a net, else a warning.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The probability of the only class is 1, whatever the score: the loss is 0 and so is every gradient. Nothing learns,
     and Caffe goes on to the end. A label of 1 is read beyond the scores.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 1 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
+    Never for a loss.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     The fix writes `num_output: 2`, for the two classes that one output is mostly meant for. It is unsafe: there may be
     more, and SigmoidCrossEntropyLoss takes one output for yes and no.
 
-    ## When to ignore it
-
-    Never for a loss.
-
-    ## Sources
+    ## References
 
     softmax_layer.cpp and softmax_loss_layer.cpp, Forward_cpu and Backward_cpu: probability minus 1 for the right class.
     """
@@ -121,71 +75,27 @@ def one_class(subject: NetInPhase) -> Iterator[Hit]:
 def class_numbers_differ(subject: NetInPhase) -> Iterator[Hit]:
     """A detector says at one place that there are so many classes, and otherwise at another.
 
-    ## What it finds
+    ## What it does
 
     Where a net for Fast R-CNN or its kin has an InnerProduct `cls_score` and a `bbox_pred` beside it, a number of boxes
     that is neither four for each class nor four or eight for all of them together; a Python layer whose `num_classes`
     is not the number of `cls_score`. In a net for SSD, a DetectionOutput whose scores are parted by a Reshape into
     another number of classes, or a DetectionEvaluate with another number.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A net is taken over for other classes and one of the numbers is forgotten. Where shapes do not show it, Caffe says
     nothing: boxes of one class are taken for those of another, or a softmax goes over the wrong scores.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 16 dim: 64 } }
-        }
-        layer {
-          name: "cls_score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "cls_score"
-          inner_product_param { num_output: 3 }
-        }
-        layer {
-          name: "bbox_pred"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "bbox_pred"
-          inner_product_param { num_output: 84 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 16 dim: 64 } }
-        }
-        layer {
-          name: "cls_score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "cls_score"
-          inner_product_param { num_output: 3 }
-        }
-        layer {
-          name: "bbox_pred"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "bbox_pred"
-          inner_product_param { num_output: 12 }
-        }
-
-    No fix: only you know how many classes there are. One of them is the background.
-
-    ## When to ignore it
+    ## When it is reported
 
     The layers only bear these names.
 
-    ## Sources
+    ## Example
+
+    No fix: only you know how many classes there are. One of them is the background.
+
+    ## References
 
     R. Girshick: Fast R-CNN, 2015, section 2.3: four numbers for each class. detection_output_layer.cpp, LayerSetUp.
     """

@@ -22,100 +22,25 @@ _WITH_BIAS = frozenset(("Convolution", "Deconvolution", "InnerProduct", "Embed",
 def bias_still_learns(subject: NetInPhase) -> Iterator[Hit]:
     """The weights of a layer are frozen, and its bias learns.
 
-    ## What it finds
+    ## What it does
 
     In nets for training: layers with a weight and a bias that have one `param`, with lr_mult 0. Where two are written,
     the second says what is meant for the bias, and nothing is reported.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The first `param` is the weight's. Without a second the bias has lr_mult 1: it learns, and the layer that was to stay
     as it was loaded drifts away.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "features"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "features"
-          param { lr_mult: 0 }
-          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "features"
-          top: "features"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "features"
-          top: "score"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "features"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "features"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "features"
-          top: "features"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "features"
-          top: "score"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix freezes the bias as well. It is unsafe: a bias may be meant to learn.
-
-    ## When to ignore it
+    ## When it is reported
 
     The bias is to learn. Write a second `param { lr_mult: 1 }`, and it is said.
 
-    ## Sources
+    ## Fix
+
+    The fix freezes the bias as well. It is unsafe: a bias may be meant to learn.
+
+    ## References
 
     net.cpp, Net::AppendParam: what is not written has lr_mult 1.
     """
@@ -162,118 +87,25 @@ def _with_frozen_bias(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
 def frozen_statistics_move(subject: NetInPhase) -> Iterator[Hit]:
     """The layers around a BatchNorm are frozen, and its statistics still change.
 
-    ## What it finds
+    ## What it does
 
     In nets for training, BatchNorm layers without `use_global_stats: true` behind a layer whose weights have lr_mult 0,
     where the Scale behind them, if there is one, has it too, and other layers learn. Once in a net, with their number.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     lr_mult does not reach what BatchNorm stores: in phase TRAIN it normalises by each batch and moves its mean and
     variance towards it. What was to stay as it was loaded changes, the more the smaller the batch is.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          param { lr_mult: 0 }
-          convolution_param { num_output: 8 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "bn"
-          type: "BatchNorm"
-          bottom: "conv"
-          top: "conv"
-        }
-        layer {
-          name: "scale"
-          type: "Scale"
-          bottom: "conv"
-          top: "conv"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          scale_param { bias_term: true }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 16 dim: 3 dim: 8 dim: 8 } shape { dim: 16 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          param { lr_mult: 0 }
-          convolution_param { num_output: 8 kernel_size: 3 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "bn"
-          type: "BatchNorm"
-          bottom: "conv"
-          top: "conv"
-          batch_norm_param { use_global_stats: true }
-        }
-        layer {
-          name: "scale"
-          type: "Scale"
-          bottom: "conv"
-          top: "conv"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          scale_param { bias_term: true }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix writes `use_global_stats: true` into all of them. It is unsafe: the net learns on other values then.
-
-    ## When to ignore it
+    ## When it is reported
 
     The statistics are to follow the new data.
 
-    ## Sources
+    ## Fix
+
+    The fix writes `use_global_stats: true` into all of them. It is unsafe: the net learns on other values then.
+
+    ## References
 
     batch_norm_layer.cpp, LayerSetUp and Forward_cpu.
     """
@@ -321,101 +153,26 @@ def _is_frozen(layer: Layer) -> bool:
 def cut_off_from_loss(subject: NetInPhase) -> Iterator[Hit]:
     """Layers that are to learn get no gradient, since one behind them has `propagate_down: false`.
 
-    ## What it finds
+    ## What it does
 
     In nets for training: layers whose parameters have an lr_mult other than 0, from which a loss can be reached, but
     which no gradient reaches, with a `propagate_down: false` in between. Once in a net, at the first, with their number.
     A net in which nothing learns at all is N204's.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe does not run these layers backward. It still updates their weights: weight decay shrinks them in every
     iteration, until nothing is left of what was loaded or drawn.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "features"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "features"
-          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "features"
-          top: "features"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "features"
-          top: "score"
-          propagate_down: false
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "features"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "features"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "features"
-          top: "features"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "features"
-          top: "score"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    or no `propagate_down`, if they are to learn. There is no fix, as there are these two ways.
-
-    ## When to ignore it
+    ## When it is reported
 
     The solver has no weight_decay.
 
-    ## Sources
+    ## Example
+
+    Or no `propagate_down`, if they are to learn. There is no fix, as there are these two ways.
+
+    ## References
 
     net.cpp, Net::Init (layer_need_backward_); sgd_solver.cpp, SGDSolver::ApplyUpdate, which goes through all parameters.
     """

@@ -21,66 +21,26 @@ _POSITIVE = ("Sigmoid", "Softmax", "Exp")
 def in_place_wrong_values(subject: NetInPhase) -> Iterator[Hit]:
     """A layer works in place whose type cannot: its values come out wrong, and Caffe says nothing.
 
-    ## What it finds
+    ## What it does
 
     Convolution, Deconvolution, Pooling, InnerProduct, Reduction, LRN across channels and Eltwise (sum or
     maximum) whose top is their bottom.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     They write their top while they still read their bottom, or give it another shape. Eltwise with SUM sets
     its top to 0 first, and so loses the first summand; a MAX Pooling gives NaN at once.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "norm"
-          type: "LRN"
-          bottom: "data"
-          top: "data"
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "data"
-          top: "relu"
-        }
+    Never: the values are wrong.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "norm"
-          type: "LRN"
-          bottom: "data"
-          top: "norm"
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "norm"
-          top: "relu"
-        }
+    ## Fix
 
     The fix gives the layer a top of its own, which every layer behind it reads: safe, nothing else can be
     meant. None is offered where the layer is there in some phases only.
 
-    ## When to ignore it
-
-    Never: the values are wrong.
-
-    ## Sources
+    ## References
 
     Measured with BVLC's Caffe on the CPU: losses of the same net in place and with a top of its own.
     """
@@ -94,7 +54,7 @@ def in_place_wrong_values(subject: NetInPhase) -> Iterator[Hit]:
 def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
     """A layer works in place, and a gradient is computed from the values that it has written over.
 
-    ## What it finds
+    ## What it does
 
     In nets for training, where something below learns:
 
@@ -104,79 +64,21 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
       with variance or Power that needs its own top there, also through a Reshape or Flatten, which share
       memory.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The values going forward are right, so that the net even tests well. What is below learns from a wrong
     gradient.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "half"
-          type: "Power"
-          bottom: "ip"
-          top: "ip"
-          power_param { scale: 0.5 }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "ip"
-          bottom: "label"
-        }
+    The weights below are not to learn from this: then write lr_mult 0 for them, and the finding goes.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "half"
-          type: "Power"
-          bottom: "ip"
-          top: "half"
-          power_param { scale: 0.5 }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "half"
-          bottom: "label"
-        }
+    ## Fix
 
     The fix gives the layer a top of its own, which every layer behind it reads: safe, no value going forward
     changes. None is offered where the layer is there in some phases only.
 
-    ## When to ignore it
-
-    The weights below are not to learn from this: then write lr_mult 0 for them, and the finding goes.
-
-    ## Sources
+    ## References
 
     Measured with BVLC's Caffe on the CPU: gradients of the same net in place and with a top of its own.
     """
@@ -212,79 +114,27 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
 def overwrites_shared_memory(subject: NetInPhase) -> Iterator[Hit]:
     """A layer works in place on a blob whose memory another blob has as well, which is read later.
 
-    ## What it finds
+    ## What it does
 
     Reshape, Flatten, Split and a Concat or Slice of one blob give their top the memory of their bottom. A
     layer that works in place on that top changes the bottom too; it is reported if somebody reads that
     afterwards.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Who reads the other blob gets what the in-place layer wrote. Caffe does not notice, since the two have
     different names.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "flat"
-          type: "Flatten"
-          bottom: "data"
-          top: "flat"
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "flat"
-          top: "flat"
-        }
-        layer {
-          name: "sum"
-          type: "Reduction"
-          bottom: "data"
-          top: "sum"
-        }
+    Never: who reads the other blob gets something else than its name says.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "flat"
-          type: "Flatten"
-          bottom: "data"
-          top: "flat"
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "flat"
-          top: "relu"
-        }
-        layer {
-          name: "sum"
-          type: "Reduction"
-          bottom: "data"
-          top: "sum"
-        }
+    ## Fix
 
     The fix gives the layer a top of its own, which every layer behind it reads: safe, since the
     other blob is what its name says again.
 
-    ## When to ignore it
-
-    Never: who reads the other blob gets something else than its name says.
-
-    ## Sources
+    ## References
 
     reshape_layer.cpp, flatten_layer.cpp, split_layer.cpp, concat_layer.cpp, slice_layer.cpp: ShareData.
     """

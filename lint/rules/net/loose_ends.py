@@ -24,69 +24,25 @@ _DISJOINT = ("unknown-bottom", "top-made-twice")
 def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
     """Two layers of a net have the same name.
 
-    ## What it finds
+    ## What it does
 
     Names that stand twice in the same phase. A warning if one of the layers has parameters, else an
     advice, once in a net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Weights are saved, loaded and handed to the test net by the names of layers, and the first layer of a name
     is taken: the other keeps what its fillers gave it, or Caffe stops since the number of parameters differs.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip2"
-          inner_product_param { num_output: 4 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "ip2"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip2"
-          inner_product_param { num_output: 4 }
-        }
-
-    There is no fix: trained weights know a layer by its name.
-
-    ## When to ignore it
+    ## When it is reported
 
     The two never meet: trained weights are neither saved nor loaded.
 
-    ## Sources
+    ## Example
+
+    There is no fix: trained weights know a layer by its name.
+
+    ## References
 
     net.cpp, Net::CopyTrainedLayersFrom, Net::ShareTrainedLayersWith.
     """
@@ -121,54 +77,24 @@ def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
 def rule_never_met(subject: NetInPhase) -> Iterator[Hit]:
     """An include or exclude rule that no state can meet.
 
-    ## What it finds
+    ## What it does
 
     Rules with min_level over max_level, or with the same name in stage and not_stage.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A layer with such an `include` is never there, one with such an `exclude` always. Caffe logs one line
     about it.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "data"
-          top: "relu"
-          include { min_level: 2 max_level: 1 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "data"
-          top: "relu"
-          include { min_level: 1 max_level: 2 }
-        }
-
-    There is no fix: only you know the state that is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     The layer is switched off on purpose; a comment does it better.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the state that is meant.
+
+    ## References
 
     net.cpp, Net::StateMeetsRule.
     """
@@ -192,64 +118,25 @@ def rule_never_met(subject: NetInPhase) -> Iterator[Hit]:
 def unused_top(subject: NetInPhase) -> Iterator[Hit]:
     """A net for training makes blobs that nobody reads.
 
-    ## What it finds
+    ## What it does
 
     In nets for training with a loss: tops that no layer reads, other than losses and measures such as
     Accuracy. One finding in a net, at the first of them.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe takes what nobody reads for an output of the net, and prints every element of it each time it
     displays. Most often a layer is left over, or reads the wrong blob.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          top: "weight"
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "data"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          top: "weight"
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "silence"
-          type: "Silence"
-          bottom: "weight"
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "data"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix lets a Silence layer read all of them. It is unsafe: the layer may be left over, or a reader missing.
-
-    ## When to ignore it
+    ## When it is reported
 
     The blob is to be printed, or is read by a program.
 
-    ## Sources
+    ## Fix
+
+    The fix lets a Silence layer read all of them. It is unsafe: the layer may be left over, or a reader missing.
+
+    ## References
 
     net.cpp, Net::Init (net_output_blobs_); solver.cpp, Solver::Step.
     """
@@ -297,7 +184,7 @@ def _silence(subject: NetInPhase, unread: list[tuple[Layer, int]]) -> Fix | None
 def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has settings that it does not read: those of another type, or of another mode.
 
-    ## What it finds
+    ## What it does
 
     - Sub-messages such as pooling_param in a layer of another of BVLC's types. It is an advice where the layer
       has its own settings as well, where nothing is written in them, and in nets for a fork, whose layers may read
@@ -307,50 +194,20 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
       with MAX, and the like. A warning where they were surely meant to do something, else an advice; each kind once in a
       net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe ignores them, without a word: the layer works with the defaults of its own settings, the data come unscaled,
     a filler without `type` fills with 0.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "norm"
-          type: "LRN"
-          bottom: "data"
-          top: "norm"
-          pooling_param { kernel_size: 3 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "norm"
-          type: "LRN"
-          bottom: "data"
-          top: "norm"
-          lrn_param { local_size: 3 }
-        }
-
-    or another type. There is no fix: either the type or the settings are wrong.
-
-    ## When to ignore it
+    ## When it is reported
 
     Your Caffe reads them there: give its name with `--dialect`.
 
-    ## Sources
+    ## Example
+
+    Or another type. There is no fix: either the type or the settings are wrong.
+
+    ## References
 
     The LayerSetUp function of each layer in src/caffe/layers; filler.hpp. What is read in which mode is written in
     `lint/layers/params_read.py` and `lint/solver/ignored_fields.py`.

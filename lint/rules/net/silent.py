@@ -36,67 +36,26 @@ _SCORES = frozenset(("Convolution", "Deconvolution", "InnerProduct", "BatchNorm"
 def loss_counted_twice(subject: NetInPhase) -> Iterator[Hit]:
     """A loss that another layer reads counts twice, or loses its gradient.
 
-    ## What it finds
+    ## What it does
 
     A loss layer whose top another layer reads: with a loss_weight of its own written, and, in nets for
     training, without one where the reader runs backward.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Where such a top has a loss_weight, Caffe inserts a Split that takes the weight over, erases those of the
     layer, and the layer then gives itself the 1 of a loss: the loss counts 1 more than is written. Without a
     weight written, the reader writes its gradient over the one that stands for the loss.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "data"
-          bottom: "label"
-          top: "loss"
-          loss_weight: 0.5
-        }
-        layer {
-          name: "root"
-          type: "Power"
-          bottom: "loss"
-          top: "root"
-          power_param { power: 0.5 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "data"
-          bottom: "label"
-          top: "loss"
-          loss_weight: 0.5
-        }
-
-    Read the loss from a log, not in the net. There is no fix: only you know why it is read.
-
-    ## When to ignore it
+    ## When it is reported
 
     The net was made with the Split in mind, and its weights are what you want.
 
-    ## Sources
+    ## Example
+
+    Read the loss from a log, not in the net. There is no fix: only you know why it is read.
+
+    ## References
 
     insert_splits.cpp, InsertSplits; loss_layer.cpp, LossLayer::LayerSetUp.
     """
@@ -132,77 +91,26 @@ def loss_counted_twice(subject: NetInPhase) -> Iterator[Hit]:
 def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
     """A loss layer that counts nothing, since its type has no loss_weight by itself and none is written.
 
-    ## What it finds
+    ## What it does
 
     In nets for training, layers that nobody reads and that are a loss by their type or, for Python layers, by
     the name of their class: SmoothL1Loss in the forks for Fast R-CNN, Python layers.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     BVLC's own losses weigh 1 by themselves; these weigh 0. Caffe computes and prints them, and nothing learns
     from them.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "Python"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-          python_param { module: "losses" layer: "HuberLossLayer" }
-        }
+    The loss is there to be looked at, and something else is trained.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "Python"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-          python_param { module: "losses" layer: "HuberLossLayer" }
-          loss_weight: 1
-        }
+    ## Fix
 
     The fix writes `loss_weight: 1` where the layer has one top. It is unsafe: a loss may be there only to be
     looked at.
 
-    ## When to ignore it
-
-    The loss is there to be looked at, and something else is trained.
-
-    ## Sources
+    ## References
 
     layer.hpp, Layer::SetLossWeights; loss_layer.cpp, which gives the 1 and which these do not use.
     """
@@ -227,66 +135,26 @@ def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
 def no_loss(subject: NetInPhase) -> Iterator[Hit]:
     """A net for training has no loss.
 
-    ## What it finds
+    ## What it does
 
     Nets in phase TRAIN with layers that could learn, and no top with a loss_weight other than 0, by itself or
     written; also where each loss is switched off by `loss_weight: 0`. Nothing is said of nets with a layer type that
     nobody knows, which may be a loss, and of nets without a data layer, which a program runs.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe trains to the end of max_iter, prints `loss = 0`, and the weights stay what they were (weight decay
     shrinks them).
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    There is no fix: only you know the loss.
-
-    ## When to ignore it
+    ## When it is reported
 
     A net in phase TRAIN that is run only forward, to look at its values.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the loss.
+
+    ## References
 
     net.cpp, Net::Init (layer_need_backward_); sgd_solver.cpp, SGDSolver::Regularize.
     """
@@ -311,75 +179,25 @@ def no_loss(subject: NetInPhase) -> Iterator[Hit]:
 def nothing_learns(subject: NetInPhase) -> Iterator[Hit]:
     """No parameter gets a gradient from any loss.
 
-    ## What it finds
+    ## What it does
 
     Nets for training with a loss and with layers that have parameters, where each of these has lr_mult 0, or
     propagate_down false or the order of the layers keeps the gradient from it.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe trains to the end of max_iter, and the loss changes with the data only. With debug_info there is not
     one line `[Backward] Layer`.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          param { lr_mult: 1 }
-          param { lr_mult: 2 }
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    There is no fix: only you know which layers are to learn.
-
-    ## When to ignore it
+    ## When it is reported
 
     A net that is trained to see its loss alone: to measure speed, or to test data.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which layers are to learn.
+
+    ## References
 
     net.cpp, Net::Init (layer_need_backward_).
     """
@@ -405,71 +223,25 @@ def nothing_learns(subject: NetInPhase) -> Iterator[Hit]:
 def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
     """A Dropout drops everything, and gives NaN.
 
-    ## What it finds
+    ## What it does
 
     `dropout_ratio: 1`; an advice, once in a net, in phase TEST, where nothing is dropped. Over 1 Caffe stops,
     which is E209.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     What is left is scaled by 1 / (1 - ratio), which is infinite, and 0 times infinity is NaN: in the first
     forward pass, in every value.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "drop"
-          type: "Dropout"
-          bottom: "data"
-          top: "drop"
-          dropout_param { dropout_ratio: 1 }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "drop"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "drop"
-          type: "Dropout"
-          bottom: "data"
-          top: "drop"
-          dropout_param { dropout_ratio: 0.5 }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "drop"
-          bottom: "label"
-          top: "loss"
-        }
-
-    There is no fix: only you know the ratio. It is the share that is dropped, not the one that is kept.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never in training. In a net for tests it does no harm.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the ratio. It is the share that is dropped, not the one that is kept.
+
+    ## References
 
     dropout_layer.cpp, LayerSetUp.
     """
@@ -489,98 +261,26 @@ def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
 def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
     """A Softmax or Sigmoid stands before a loss that applies it by itself.
 
-    ## What it finds
+    ## What it does
 
     SoftmaxWithLoss that reads the top of a Softmax, SigmoidCrossEntropyLoss that reads that of a Sigmoid,
     with nothing but layers that keep values (Reshape, Flatten, Split) in between.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The loss then sees numbers from 0 to 1 as scores. With ten classes it cannot fall below 1.46, and with a
     Sigmoid an output of 0 is taken for a probability of one half: it learns slowly, and never well.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "prob"
-          type: "Softmax"
-          bottom: "ip"
-          top: "prob"
-        }
-        layer {
-          name: "accuracy"
-          type: "Accuracy"
-          bottom: "prob"
-          bottom: "label"
-          top: "accuracy"
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "prob"
-          bottom: "label"
-          top: "loss"
-        }
+    A second Softmax is meant, to soften the scores, and its floor is accepted.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "prob"
-          type: "Softmax"
-          bottom: "ip"
-          top: "prob"
-        }
-        layer {
-          name: "accuracy"
-          type: "Accuracy"
-          bottom: "prob"
-          bottom: "label"
-          top: "accuracy"
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     The fix lets the loss read what the Softmax reads; one that works in place gets a top of its own, which all others
     read. It is unsafe, since what the net learns changes.
 
-    ## When to ignore it
-
-    A second Softmax is meant, to soften the scores, and its floor is accepted.
-
-    ## Sources
+    ## References
 
     softmax_loss_layer.cpp, sigmoid_cross_entropy_loss_layer.cpp. 1.46 = log(e + 9) - 1.
     """
@@ -599,76 +299,24 @@ def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
 def scores_cut_at_zero(subject: NetInPhase) -> Iterator[Hit]:
     """A ReLU stands between the last layer and the loss.
 
-    ## What it finds
+    ## What it does
 
     SoftmaxWithLoss and SigmoidCrossEntropyLoss that read the top of a ReLU.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A score under 0 becomes 0 and gets no gradient: a class that is ruled out cannot come back, and with a
     Sigmoid no output can fall below one half.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "relu"
-          type: "ReLU"
-          bottom: "ip"
-          top: "ip"
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    There is no fix: weights that were trained with the ReLU go with it.
-
-    ## When to ignore it
+    ## When it is reported
 
     The ReLU was there when the weights were trained, and they are to be kept.
 
-    ## Sources
+    ## Example
+
+    There is no fix: weights that were trained with the ReLU go with it.
+
+    ## References
 
     relu_layer.cpp, Backward_cpu.
     """
@@ -687,73 +335,27 @@ def scores_cut_at_zero(subject: NetInPhase) -> Iterator[Hit]:
 def log_of_scores(subject: NetInPhase) -> Iterator[Hit]:
     """A MultinomialLogisticLoss reads scores instead of probabilities.
 
-    ## What it finds
+    ## What it does
 
     MultinomialLogisticLoss whose first bottom comes from a layer whose values may be under 0 or over 1:
     InnerProduct, Convolution, BatchNorm, Scale and the like.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     It takes the logarithm of what it reads, cut off at 1e-20: a score under 0 costs 46, and gives a gradient
     of 1e20. Trained so, a net like LeNet had
     gradients of 1e16 in iteration 0 and NaN in iteration 1.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "MultinomialLogisticLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
+    Never: the gradient is 1e20 where a score is under 0.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     The fix changes the type to SoftmaxWithLoss. It is unsafe: a Softmax before this loss does the same, but
     worse.
 
-    ## When to ignore it
-
-    Never: the gradient is 1e20 where a score is under 0.
-
-    ## Sources
+    ## References
 
     multinomial_logistic_loss_layer.cpp; the training with BVLC's Caffe on the CPU.
     """
@@ -776,71 +378,24 @@ def log_of_scores(subject: NetInPhase) -> Iterator[Hit]:
 def features_as_loss(subject: NetInPhase) -> Iterator[Hit]:
     """A layer that is no loss has a loss_weight: the sum of its values becomes part of the loss.
 
-    ## What it finds
+    ## What it does
 
     loss_weight over or under 0 on layers that learn, activations and layers that pass values on.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe adds up all elements of the top, times the weight, and makes that small: nothing bounds it from
     below, and its gradient is the same for every element, whatever the data.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          loss_weight: 1
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The weight belongs to the layer of the loss. There is no fix: only you know which that is.
-
-    ## When to ignore it
+    ## When it is reported
 
     The sum is meant: a Reduction says so plainly, and is not reported.
 
-    ## Sources
+    ## Example
+
+    The weight belongs to the layer of the loss. There is no fix: only you know which that is.
+
+    ## References
 
     layer.hpp, Layer::SetLossWeights; net.cpp, Net::ForwardFromTo.
     """
@@ -858,72 +413,24 @@ def features_as_loss(subject: NetInPhase) -> Iterator[Hit]:
 def lr_mult_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
     """A parameter has a learning rate or decay of the wrong sign, or one that is no number.
 
-    ## What it finds
+    ## What it does
 
     lr_mult and decay_mult under 0, infinite or NaN.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     With lr_mult under 0 a parameter climbs up the loss; with decay_mult under 0 it grows without end. Caffe
     checks neither.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          param { lr_mult: -1 }
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip"
-          param { lr_mult: 1 }
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip"
-          bottom: "label"
-          top: "loss"
-        }
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     A gradient is turned around on purpose, to learn what confuses a second net (adversarial training).
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::ComputeUpdateValue and Regularize.
     """

@@ -21,102 +21,30 @@ from ..problems import is_for_unknown_caffe
 def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     """Weights start at 0, and nothing comes through them, unless trained ones are loaded.
 
-    ## What it finds
+    ## What it does
 
     In nets for training: layers with weights and without `weight_filler`, or with one that is constant 0, between
     the data and another layer with weights. One finding in a net, at the first of them. A last layer that starts at 0
     learns, and is left out; so are layers whose lr_mult is 0, and upsampling, which is N504's. Nothing is said if the
     solver loads `weights`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Without a filler a weight is 0. The layer's top is then 0 whatever it reads, the gradient that it passes on is 0,
     and behind a ReLU so is its own: the loss stays at that of guessing (2.3026 for ten classes).
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
-        layer {
-          name: "ip2"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip2"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip2"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
-        layer {
-          name: "ip2"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip2"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "ip2"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix is unsafe, since it may be that weights are loaded. It writes msra where a ReLU follows, else xavier, for
-    all such layers of the net.
-
-    ## When to ignore it
+    ## When it is reported
 
     The weights are loaded before training: `caffe train --weights`, `copy_from` in Python. Most public nets with such
     layers are meant for that, so it is an advice. It is a warning where the net looks as if it starts from scratch: a
     single layer of four or more lacks a filler, or fewer than half do and one that has it lies before them.
 
-    ## Sources
+    ## Fix
+
+    The fix is unsafe, since it may be that weights are loaded. It writes msra where a ReLU follows, else xavier, for
+    all such layers of the net.
+
+    ## References
 
     filler.hpp, ConstantFiller; caffe.proto, FillerParameter (type "constant", value 0); S. Glorot, Y. Bengio, 2010 for
     xavier; K. He and others, 2015, for msra.
@@ -147,108 +75,31 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
 def upsampling_start(subject: NetInPhase) -> Iterator[Hit]:
     """A Deconvolution that enlarges starts with weights that do not interpolate.
 
-    ## What it finds
+    ## What it does
 
     Deconvolution layers with a stride over 1 in nets for training, once in a net for each of these: weights that
     start at 0, as a warning where the net looks as if it starts from scratch (see N205), else an advice; a bilinear
     filler in a layer whose outputs each add up several channels, since `group` is not their number; as an advice, a
     bilinear filler with a kernel that does not interpolate at this stride.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Weights of 0 make scores of 0 and pass no gradient down; with `lr_mult: 0` for ever. The bilinear filler writes
     the same small tent for every pair of an input and an output channel. Only with as many groups as channels does
     each channel become larger for itself; with one group every output is the sum of all inputs, and all outputs are
     equal. A stride of f wants a kernel of 2 f - f % 2 and a pad of (f - 1) / 2, rounded up: another one gives stripes.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 4 dim: 3 dim: 16 dim: 16 } shape { dim: 4 dim: 1 dim: 16 dim: 16 } }
-        }
-        layer {
-          name: "score"
-          type: "Convolution"
-          bottom: "data"
-          top: "score"
-          convolution_param { num_output: 5 kernel_size: 2 stride: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "up"
-          type: "Deconvolution"
-          bottom: "score"
-          top: "up"
-          param { lr_mult: 0 }
-          convolution_param {
-            num_output: 5
-            kernel_size: 4
-            stride: 2
-            pad: 1
-            bias_term: false
-            weight_filler { type: "bilinear" }
-          }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "up"
-          bottom: "label"
-          top: "loss"
-        }
+    A program writes the weights, as those that come with FCN do, or trained ones are loaded.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 4 dim: 3 dim: 16 dim: 16 } shape { dim: 4 dim: 1 dim: 16 dim: 16 } }
-        }
-        layer {
-          name: "score"
-          type: "Convolution"
-          bottom: "data"
-          top: "score"
-          convolution_param { num_output: 5 kernel_size: 2 stride: 2 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "up"
-          type: "Deconvolution"
-          bottom: "score"
-          top: "up"
-          param { lr_mult: 0 }
-          convolution_param {
-            num_output: 5
-            kernel_size: 4
-            stride: 2
-            pad: 1
-            bias_term: false
-            weight_filler { type: "bilinear" }
-            group: 5
-          }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "up"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     The fix is unsafe, since it makes another layer. Where as many channels go out as come in, it writes a bilinear
     filler, the group and no bias; for weights of 0, only if the kernel is right. Elsewhere it writes msra or xavier
     for weights that learn.
 
-    ## When to ignore it
-
-    A program writes the weights, as those that come with FCN do, or trained ones are loaded.
-
-    ## Sources
+    ## References
 
     filler.hpp, BilinearFiller; base_conv_layer.cpp and deconv_layer.cpp for the groups; J. Long, E. Shelhamer, T.
     Darrell: Fully Convolutional Networks, 2015, section 3.3.

@@ -24,7 +24,7 @@ _LINEAR = frozenset(("Dropout", "Flatten", "Reshape", "Scale", "Bias", "Split"))
 def nothing_nonlinear(subject: NetInPhase) -> Iterator[Hit]:
     """Two linear layers follow each other with nothing nonlinear between them.
 
-    ## What it finds
+    ## What it does
 
     In nets for training: an InnerProduct that reads another one, or a Convolution that reads another, directly or
     through Dropout, Flatten, Reshape, Scale and Bias, where the first makes at least as many values as the second (and a
@@ -32,86 +32,20 @@ def nothing_nonlinear(subject: NetInPhase) -> Iterator[Hit]:
     weights, and left out; so are layers whose top is read elsewhere, those that are frozen, and convolutions with groups,
     dilation or kernels that are not square.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Two matrices one after the other are one matrix, and two convolutions are one with a larger kernel: the first layer
     adds weights and nothing that the second could not do alone.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 20 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "ip2"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip2"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "ip2"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 20 } shape { dim: 8 dim: 4 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "ip1_relu"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
-        layer {
-          name: "ip2"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "ip2"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "ip2"
-          bottom: "label"
-          top: "loss"
-        }
-
-    The fix puts a ReLU in between. It is unsafe: the net is another one.
-
-    ## When to ignore it
+    ## When it is reported
 
     The net is to be as published, or the first layer is to be taken apart later.
 
-    ## Sources
+    ## Fix
+
+    The fix puts a ReLU in between. It is unsafe: the net is another one.
+
+    ## References
 
     inner_product_layer.cpp and base_conv_layer.cpp: a product and a sum.
     """
@@ -180,55 +114,25 @@ def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
 def pixels_skipped(subject: NetInPhase) -> Iterator[Hit]:
     """A Pooling or Convolution whose windows stand further apart than they are large.
 
-    ## What it finds
+    ## What it does
 
     Pooling and Convolution layers with a stride larger than the kernel, of more than one pixel. A kernel of 1, which
     only takes every n-th pixel, is left out; so is a kernel with dilation.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The pixels between the windows are read by none, so what stands there is lost. Mostly stride and kernel were
     exchanged.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } }
-        }
-        layer {
-          name: "pool"
-          type: "Pooling"
-          bottom: "data"
-          top: "pool"
-          pooling_param { pool: MAX kernel_size: 2 stride: 3 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 33 dim: 33 } }
-        }
-        layer {
-          name: "pool"
-          type: "Pooling"
-          bottom: "data"
-          top: "pool"
-          pooling_param { pool: MAX kernel_size: 3 stride: 2 }
-        }
-
-    There is no fix: only you know the two numbers.
-
-    ## When to ignore it
+    ## When it is reported
 
     The skipping is meant.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the two numbers.
+
+    ## References
 
     pooling_layer.cpp, Forward_cpu; im2col.cpp.
     """

@@ -26,77 +26,23 @@ _LIFTED = "Caffe lifts it to today's form each time it reads the file, so it wor
 def v1_layers(file: SourceFile) -> Iterator[Hit]:
     """Layers are written in one of the two older forms: `layers`, with types in capitals or nested `layer`.
 
-    ## What it finds
+    ## What it does
 
     Nets in the V1 form (`layers`, `type: CONVOLUTION`, `blobs_lr`) and in the V0 form before it (`layers {
     layer { … } }`, `type: "conv"`, layers of type `padding`). One finding for a net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     It does not: Caffe lifts such nets whenever it reads them, and prints a notice. But fields and layer types
     that came later, such as `BatchNorm`, cannot be written into them, Caffe refuses a file with both `layer`
     and `layers`, and other programs that read prototxt files often know only today's form. So this rule is
     off unless it is selected, by its code or by `--upgrade`.
 
-    ## Example
+    ## When it is reported
 
-        layers {
-          name: "data"
-          type: DUMMY_DATA
-          top: "data"
-          dummy_data_param {
-            num: 1
-            channels: 3
-            height: 28
-            width: 28
-          }
-        }
-        layers {
-          name: "conv1"
-          type: CONVOLUTION
-          bottom: "data"
-          top: "conv1"
-          blobs_lr: 1  # the weights
-          blobs_lr: 2  # the bias
-          weight_decay: 1
-          weight_decay: 0
-          convolution_param {
-            num_output: 20
-            kernel_size: 5
-          }
-        }
+    When a Caffe that has only the older form has to read the file.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param {
-            num: 1
-            channels: 3
-            height: 28
-            width: 28
-          }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          param {
-            lr_mult: 1  # the weights
-            decay_mult: 1
-          }
-          param {
-            lr_mult: 2  # the bias
-            decay_mult: 0
-          }
-          convolution_param {
-            num_output: 20
-            kernel_size: 5
-          }
-        }
+    ## Fix
 
     The fix writes into the file what Caffe's upgrade makes of it in memory, all steps at once, since they
     build on each other: V0 layers, padding layers (which are put into the layer behind them), data transforms
@@ -109,11 +55,7 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
     It is not offered where the meaning cannot be kept: a type that no known Caffe has, syntax errors, a V0 or
     V1 field without a counterpart today. The finding says which.
 
-    ## When to ignore it
-
-    When a Caffe that has only the older form has to read the file.
-
-    ## Sources
+    ## References
 
     src/caffe/util/upgrade_proto.cpp: UpgradeV0Net, UpgradeV0PaddingLayers, UpgradeV0LayerParameter,
     UpgradeV1Net, UpgradeV1LayerParameter. `benchmarks/upgrade_corpus.py` prints how often the forms occur,
@@ -132,52 +74,22 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
 def net_level_input(file: SourceFile) -> Iterator[Hit]:
     """The net's inputs are written as fields of the net instead of an Input layer.
 
-    ## What it finds
+    ## What it does
 
     `input` with `input_shape` or `input_dim` at the top level of a net. One finding for a net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     It does not: Caffe puts an Input layer in front of the net whenever it reads the file. But `input_dim`
     takes exactly four numbers an input, and Caffe reads past the end of the list where there are fewer. This
     rule is off unless it is selected, by its code or by `--upgrade`.
 
-    ## Example
+    ## When it is reported
 
-        name: "LeNet"
-        input: "data"
-        input_dim: 64
-        input_dim: 1
-        input_dim: 28
-        input_dim: 28
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param {
-            num_output: 10
-          }
-        }
+    When a Caffe that has no Input layer yet has to read the file; or a program that sets
+    `input_dim` in the text.
 
-    ## Use instead
-
-        name: "LeNet"
-        layer {
-          name: "input"
-          type: "Input"
-          top: "data"
-          input_param { shape: { dim: 64 dim: 1 dim: 28 dim: 28 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param {
-            num_output: 10
-          }
-        }
+    ## Fix
 
     The fix does as Caffe does, and is safe: one layer with all inputs, called "input", in front of all others. Where both
     `input_shape`
@@ -185,12 +97,7 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
     where there are comments on them. In a net with V1 layers the fix is that of P201. There is none for an
     input without a shape, unless a layer makes that blob anyway.
 
-    ## When to ignore it
-
-    When a Caffe that has no Input layer yet has to read the file; or a program that sets
-    `input_dim` in the text.
-
-    ## Sources
+    ## References
 
     src/caffe/util/upgrade_proto.cpp, UpgradeNetInput.
     """
@@ -206,57 +113,27 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
 def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
     """A V1 data layer has `scale`, `mean_file`, `crop_size` or `mirror` outside of `transform_param`.
 
-    ## What it finds
+    ## What it does
 
     These four fields in `data_param`, `image_data_param` or `window_data_param` of layers in the V1 form. One
     finding for a net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     In a V1 net it does not: Caffe moves them to `transform_param` when it reads the file. But in a net in
     today's form the same fields are read and ignored without a word, so a layer that is copied by hand from
     here loses them. One is lost even here: `scale` of a WINDOW_DATA layer, which is moved to where that layer
     does not look. This rule is off unless it is selected, by its code or by `--upgrade`.
 
-    ## Example
-
-        layers {
-          name: "data"
-          type: DATA
-          top: "data"
-          top: "label"
-          data_param {
-            source: "train_leveldb"
-            batch_size: 64
-            scale: 0.00390625
-            mirror: true
-          }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param {
-            source: "train_leveldb"
-            batch_size: 64
-          }
-          transform_param {
-            scale: 0.00390625
-            mirror: true
-          }
-        }
-
-    The fix is that of P201, the whole upgrade, and safe or unsafe as that is.
-
-    ## When to ignore it
+    ## When it is reported
 
     When a Caffe that has only the older form has to read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is that of P201, the whole upgrade, and safe or unsafe as that is.
+
+    ## References
 
     src/caffe/util/upgrade_proto.cpp, UpgradeNetDataTransformation.
     """
@@ -282,61 +159,27 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
 def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
     """A BatchNorm layer has three `param` that do not say what Caffe reads them as: both multipliers 0.
 
-    ## What it finds
+    ## What it does
 
     BatchNorm layers with exactly three `param`, where some `lr_mult` or `decay_mult` is written as, or left
     at, something other than 0. One finding for a net.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The three blobs of BatchNorm are running sums, which the solver must not touch. Caffe takes both
     multipliers of all three as 0, whatever is written: the file says something that does not happen. A Caffe
     from before September 2016 (1.0 rc4) goes by what is written, and needs the zeros. This rule is off unless
     it is selected, by its code or by `--upgrade`.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 28 dim: 28 } }
-        }
-        layer {
-          name: "bn1"
-          type: "BatchNorm"
-          bottom: "data"
-          top: "bn1"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 28 dim: 28 } }
-        }
-        layer {
-          name: "bn1"
-          type: "BatchNorm"
-          bottom: "data"
-          top: "bn1"
-          param { lr_mult: 0 decay_mult: 0 }
-          param { lr_mult: 0 decay_mult: 0 }
-          param { lr_mult: 0 decay_mult: 0 }
-        }
-
-    The fix is safe: it writes what Caffe reads there. In a net with V1 layers it is that of P201.
-
-    ## When to ignore it
+    ## When it is reported
 
     When a Caffe that has only the older form has to read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe: it writes what Caffe reads there. In a net with V1 layers it is that of P201.
+
+    ## References
 
     src/caffe/util/upgrade_proto.cpp, UpgradeNetBatchNorm; src/caffe/layers/batch_norm_layer.cpp, LayerSetUp.
     """
@@ -357,44 +200,24 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
 def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
     """The solver's method is written as `solver_type`, a value in capitals, instead of `type`.
 
-    ## What it finds
+    ## What it does
 
     `solver_type: ADAM` and the like. Together with `type` it is an error, S132.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     It does not: Caffe reads it as `type`. But solver types that came later can only be written as `type`.
     This rule is off unless it is selected, by its code or by `--upgrade`.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        solver_type: ADAM
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        type: "Adam"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is unsafe for a value that only a fork has: the name of its type is a guess.
-
-    ## When to ignore it
+    ## When it is reported
 
     When a Caffe that has no `type` in solvers yet has to read the file.
 
-    ## Sources
+    ## Fix
+
+    The fix is unsafe for a value that only a fork has: the name of its type is a guess.
+
+    ## References
 
     src/caffe/util/upgrade_proto.cpp, UpgradeSolverType.
     """

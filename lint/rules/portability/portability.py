@@ -33,7 +33,7 @@ _INDENT = re.compile(rb"^[ \t]+(?=[^ \t\r\n])", re.MULTILINE)
 def newer_protobuf(file: SourceFile) -> Iterator[Hit]:
     """Something that protobuf of Caffe's first years cannot read.
 
-    ## What it finds
+    ## What it does
 
     - `True` and `False` as values, which protobuf takes from 2.6 on,
     - several messages in brackets, `param: [{ … }, { … }]`, from 2.6 on,
@@ -41,51 +41,21 @@ def newer_protobuf(file: SourceFile) -> Iterator[Hit]:
 
     One finding for each kind in a file.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe reads its files by the protobuf it was built with: 2.5 on Ubuntu 14.04, 2.6.1 on 16.04. There the same file
     is an error at that line. With protobuf 3 it works.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: [1, 3, 8, 8] } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 3 bias_term: False }
-        }
+    Everybody who reads the file has protobuf 3.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: [1, 3, 8, 8] } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          convolution_param { num_output: 4 kernel_size: 3 bias_term: false }
-        }
+    ## Fix
 
     The fix is safe, since it means the same: small letters, one field for each message, no empty brackets. As the
     file works in a Caffe of today, it is applied only where this rule is selected by its code or name.
 
-    ## When to ignore it
-
-    Everybody who reads the file has protobuf 3.
-
-    ## Sources
+    ## References
 
     text_format.cc of protobuf 2.4.1, 2.5.0, 2.6.1 and today's, compared.
     """
@@ -145,7 +115,7 @@ def newer_protobuf(file: SourceFile) -> Iterator[Hit]:
 def python_reads_otherwise(file: SourceFile) -> Iterator[Hit]:
     """Something that protobuf for Python, as pycaffe and converters use it, refuses or reads otherwise than Caffe.
 
-    ## What it finds
+    ## What it does
 
     - a minus apart from its number, `- 1`,
     - a bool written as a number in hexadecimal or with zeros in front, `0x1` or `01`,
@@ -154,53 +124,23 @@ def python_reads_otherwise(file: SourceFile) -> Iterator[Hit]:
 
     One finding for each kind in a file.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     `caffe` itself reads files by protobuf's parser in C++, scripts by the one in Python, and these differ. Python
     refuses the first three. As it opens a file as text, a carriage return ends the line there, and what Caffe takes
     for part of the comment becomes fields.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "power"
-          type: "Power"
-          bottom: "data"
-          top: "power"
-          power_param { scale: - 1 }
-        }
+    No script reads the file.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "power"
-          type: "Power"
-          bottom: "data"
-          top: "power"
-          power_param { scale: -1 }
-        }
+    ## Fix
 
     The fix is safe, since it means the same: it joins the minus and writes bools in words. As `caffe` reads the file
     as it is, it is applied only where this rule is selected by its code or name. Bytes that are no UTF-8 and carriage
     returns are left: only you know the encoding, and what is to be a comment.
 
-    ## When to ignore it
-
-    No script reads the file.
-
-    ## Sources
+    ## References
 
     protoc and protobuf for Python, each in a version of today, given the same ninety texts.
     """
@@ -264,40 +204,24 @@ def python_reads_otherwise(file: SourceFile) -> Iterator[Hit]:
 def absolute_path(file: SourceFile) -> Iterator[Hit]:
     """A path that starts at the root of one machine's disk.
 
-    ## What it finds
+    ## What it does
 
     Sources, mean files, nets, weights and snapshot prefixes that begin with `/`, with a drive such as `C:\\`
     or with `\\\\`. The rule is off unless it is selected.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The file works on that machine only. Caffe takes other paths from the folder in which it is started.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          data_param { source: "/home/me/lenet/train_lmdb" batch_size: 64 backend: LMDB }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-
-    There is no fix: where Caffe is started is yours to say.
-
-    ## When to ignore it
+    ## When it is reported
 
     The data lie in one place on all machines that train.
 
-    ## Sources
+    ## Example
+
+    There is no fix: where Caffe is started is yours to say.
+
+    ## References
 
     A third of the public nets with data have such paths.
     """
@@ -315,42 +239,28 @@ def absolute_path(file: SourceFile) -> Iterator[Hit]:
 def carriage_returns(file: SourceFile) -> Iterator[Hit]:
     """Lines end as Windows ends them, with a carriage return and a line feed.
 
-    ## What it finds
+    ## What it does
 
     Files in which lines end so, all or some of them. The rule is off unless it is selected.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe does not mind: to protobuf a carriage return is a space. Comparing such a file with another shows every line
     as changed, and scripts that edit it by lines leave carriage returns in the middle of what they write.
+
+    ## When it is reported
+
+    The repository is kept so, for editors that want it.
+
+    ## Fix
+
+    The fix is safe, since it means the same. It is applied only where this rule is selected by its code or name.
 
     ## Example
 
     Here ␍ stands for the carriage return.
 
-        layer {␍
-          name: "data"␍
-          type: "Input"␍
-          top: "data"␍
-          input_param { shape { dim: 8 dim: 3 } }␍
-        }␍
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 8 dim: 3 } }
-        }
-
-    The fix is safe, since it means the same. It is applied only where this rule is selected by its code or name.
-
-    ## When to ignore it
-
-    The repository is kept so, for editors that want it.
-
-    ## Sources
+    ## References
 
     io/tokenizer.cc of protobuf: what counts as whitespace.
     """
@@ -380,51 +290,33 @@ def carriage_returns(file: SourceFile) -> Iterator[Hit]:
 def tabs_mixed(file: SourceFile, tab_width: int) -> Iterator[Hit]:
     """Some lines are indented by tabs and others by spaces.
 
-    ## What it finds
+    ## What it does
 
     Files with both at the beginning of lines. The rule is off unless it is selected.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe does not mind. In an editor with other tab stops than the writer's, what belongs to which layer looks
     otherwise than it is.
+
+    ## When it is reported
+
+    Nobody reads the file any more.
+
+    ## Fix
+
+    The fix writes spaces up to the tab stop in place of each tab at the beginning of a line. It is safe, since it
+    means the same, and applied only where this rule is selected by its code or name.
 
     ## Example
 
     Here ␉ stands for the tab.
 
-        layer {
-        ␉name: "data"
-        ␉type: "Input"
-        ␉top: "data"
-          input_param {
-        ␉␉shape { dim: 8 dim: 3 }
-        ␉}
-        }
-
-    ## Use instead
-
-        layer {
-            name: "data"
-            type: "Input"
-            top: "data"
-          input_param {
-                shape { dim: 8 dim: 3 }
-            }
-        }
-
-    The fix writes spaces up to the tab stop in place of each tab at the beginning of a line. It is safe, since it
-    means the same, and applied only where this rule is selected by its code or name.
-
-    ## When to ignore it
-
-    Nobody reads the file any more.
-
     ## Options
 
     `tab_width` should be what the file was written with.
 
-    ## Sources
+    ## References
 
     io/tokenizer.cc of protobuf: what counts as whitespace.
     """

@@ -19,59 +19,29 @@ if TYPE_CHECKING:
 def unused_suppression(outcome: Outcome) -> Iterator[Hit]:
     """A suppression names a rule that finds nothing there.
 
-    ## What it finds
+    ## What it does
 
     Names in `caffe-lint: ignore[…]` and `file-ignore[…]` without which the report would be the same. Judged are only
     rules that ran and could see all that there is: a rule that is switched off, one that compares the solver with
     its net where the net is checked alone, a layer that is kept only with a stage that no solver gives, a file with
     errors of syntax leave the question open, and nothing is said.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     It does not yet. But it will hide the next finding of that rule at this place, which nobody has looked at, and
     it tells readers of a problem that is no longer there.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }  # caffe-lint: ignore[E208] the shape comes from the program
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 4 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 4 }
-        }
-
-    The fix takes the names away that suppress nothing, and the whole comment where none is left. It is safe:
-    comments mean nothing to Caffe.
-
-    ## When to ignore it
+    ## When it is reported
 
     Where a file is checked in several ways, with another `dialect` or other settings, of which only some bring the
     finding. Only its own name suppresses it, `ignore[P901]` in the same line: `ignore[ALL]` or `ignore[P]` do not.
 
-    ## Sources
+    ## Fix
+
+    The fix takes the names away that suppress nothing, and the whole comment where none is left. It is safe:
+    comments mean nothing to Caffe.
+
+    ## References
 
     None of Caffe's: this is about the linter.
     """
@@ -90,57 +60,27 @@ def unused_suppression(outcome: Outcome) -> Iterator[Hit]:
 def bad_suppression(file: SourceFile) -> Iterator[Hit]:
     """A suppression, or a name in one, that means nothing.
 
-    ## What it finds
+    ## What it does
 
     Comments that begin with `caffe-lint:` and go on with another word than `ignore` or `file-ignore`; suppressions
     without codes in brackets; names in the brackets that no rule has.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Somebody thinks that a finding is suppressed, and it is not; or believes to have suppressed one and has written
     down another. A suppression without codes is not taken for one of everything, as that would hide the error that
     somebody makes there next month.
 
+    ## When it is reported
+
+    When the codes are those of a plugin that is not installed everywhere.
+
     ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 4 }  # caffe-lint: ignore
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 4 }
-        }
 
     There is no fix: only its author knows what it is to suppress. `--add-ignore` writes suppressions for what is
     found.
 
-    ## When to ignore it
-
-    When the codes are those of a plugin that is not installed everywhere.
-
-    ## Sources
+    ## References
 
     None of Caffe's: this is about the linter.
     """

@@ -26,44 +26,20 @@ _SEARCHES = 50
 def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     """A layer reads a blob that no layer before it makes.
 
-    ## What it finds
+    ## What it does
 
     Bottoms that no earlier layer of the same phase, level and stages has as a top. Order counts: a layer
     cannot read what a layer further down makes.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Unknown bottom blob 'conv_1' (layer 'relu1', bottom index 0)`.
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "dat"
-          top: "relu1"
-        }
+    Never: Caffe does not build such a net. The warning about a stage is void where `caffe train --stage` gives it.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "data"
-          top: "relu1"
-        }
+    ## Fix
 
     The fix writes the one blob that is there and within two letters of the name (one, for names of up to
     four). It is unsafe where the two differ in their numbers (`conv3` for `conv4`: a layer may be missing),
@@ -72,11 +48,7 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     out; that is unsafe as well. A blob whose layer waits for a stage is a warning where none is given: `caffe train --stage` can
     give it.
 
-    ## When to ignore it
-
-    Never: Caffe does not build such a net. The warning about a stage is void where `caffe train --stage` gives it.
-
-    ## Sources
+    ## References
 
     insert_splits.cpp, InsertSplits; net.cpp, Net::AppendBottom.
     """
@@ -136,85 +108,29 @@ def _without_layer(subject: NetInPhase, layer: Layer) -> Fix | None:
 def top_made_twice(subject: NetInPhase) -> Iterator[Hit]:
     """Two layers of the same phase make a blob of the same name.
 
-    ## What it finds
+    ## What it does
 
     A top whose name an earlier layer has already used, without being the same layer's bottom at the same
     place (which would be in place).
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Top blob 'ip1' produced by multiple sources.`
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "ip2"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "sum"
-          type: "Eltwise"
-          bottom: "ip1"
-          bottom: "ip2"
-          top: "sum"
-        }
+    Never: Caffe does not build such a net.
 
-    Comes with: E201.
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "ip2"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip2"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "sum"
-          type: "Eltwise"
-          bottom: "ip1"
-          bottom: "ip2"
-          top: "sum"
-        }
+    ## Fix
 
     The fix is offered where a layer further down reads a blob of the second layer's name, which nothing
     makes: then it is safe. Otherwise only you know which of the two is meant.
 
-    ## When to ignore it
+    ## Example
 
-    Never: Caffe does not build such a net.
+    Comes with: E201.
 
-    ## Sources
+    ## References
 
     net.cpp, Net::AppendTop.
     """
@@ -230,84 +146,28 @@ def top_made_twice(subject: NetInPhase) -> Iterator[Hit]:
 def in_place_refused(subject: NetInPhase) -> Iterator[Hit]:
     """A layer works in place where Caffe does not let it.
 
-    ## What it finds
+    ## What it does
 
     - A top that is also the layer's bottom while an earlier layer reads that blob too, the layer itself lists
       it twice, or the blob has a loss_weight. Layers that come after it are fine: they read what it wrote.
     - AbsVal, Flatten, Reshape and Split, which never work in place.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe splits a blob with several readers. The layer then reads `conv1_conv1_0_split_1` and writes `conv1`,
     and Caffe stops: `Top blob 'conv1' produced by multiple sources.` The second kind stops with `Flatten
     Layer does not allow in-place computation.`
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "linear"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "linear"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
+    Never: Caffe does not build such a net.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "ip1"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "linear"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "linear"
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "relu1"
-        }
+    ## Fix
 
     The fix gives the layer a top of its own, which every layer behind it reads: safe, since that is the order
     in which the file says who reads what. None is offered where the layer is there in some phases only.
 
-    ## When to ignore it
-
-    Never: Caffe does not build such a net.
-
-    ## Sources
+    ## References
 
     insert_splits.cpp, InsertSplits; net.cpp, Net::AppendTop; absval_layer.cpp, flatten_layer.cpp,
     reshape_layer.cpp, split_layer.cpp.
@@ -320,61 +180,28 @@ def in_place_refused(subject: NetInPhase) -> Iterator[Hit]:
 def param_refused(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has more `param` than parameters, or lets BatchNorm's statistics learn.
 
-    ## What it finds
+    ## What it does
 
     - `param` in layers without parameters (ReLU, Pooling, Dropout), and a second one where `bias_term` is
       false.
     - One or two `param` in a BatchNorm whose lr_mult is not 0. Three of them are fine: Caffe sets their
       lr_mult to 0 when it reads the file.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Too many params specified for layer relu1`, or `Cannot configure batch normalization
     statistics as layer parameters.`
 
-    ## Example
+    ## When it is reported
 
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          param { lr_mult: 1 }
-          param { lr_mult: 2 }
-          convolution_param { num_output: 8 kernel_size: 3 bias_term: false }
-        }
+    Never: Caffe does not build such a net.
 
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } }
-        }
-        layer {
-          name: "conv"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv"
-          param { lr_mult: 1 }
-          convolution_param { num_output: 8 kernel_size: 3 bias_term: false }
-        }
+    ## Fix
 
     Both fixes are safe: they take out what there is no parameter for, and write `lr_mult: 0` for BatchNorm,
     which is what Caffe itself does with three.
 
-    ## When to ignore it
-
-    Never: Caffe does not build such a net.
-
-    ## Sources
+    ## References
 
     net.cpp:143, Net::Init; batch_norm_layer.cpp:44; upgrade_proto.cpp, UpgradeNetBatchNorm.
     """
@@ -386,74 +213,26 @@ def param_refused(subject: NetInPhase) -> Iterator[Hit]:
 def shared_param(subject: NetInPhase) -> Iterator[Hit]:
     """Layers share a parameter by its name, but it has another shape, lr_mult or decay_mult in one of them.
 
-    ## What it finds
+    ## What it does
 
     Parameters of the same `param { name: … }` whose shapes differ (whose sizes differ, with `share_mode:
     PERMISSIVE`), or for which both layers write a multiplier and not the same one. A layer that gives the
     same name to its weight and its bias shares them as well.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Cannot share param 'w' owned by layer 'c1' with layer 'c2'; shape mismatch.` or `Shared
     param 'w' has mismatched lr_mult.`
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "left"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "left"
-          param { name: "w" lr_mult: 1 }
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "right"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "right"
-          param { name: "w" lr_mult: 2 }
-          inner_product_param { num_output: 4 }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "Input"
-          top: "data"
-          input_param { shape { dim: 1 dim: 8 } }
-        }
-        layer {
-          name: "left"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "left"
-          param { name: "w" lr_mult: 1 }
-          inner_product_param { num_output: 4 }
-        }
-        layer {
-          name: "right"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "right"
-          param { name: "w" lr_mult: 1 }
-          inner_product_param { num_output: 4 }
-        }
-
-    There is no fix: only you know which of the two is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not build such a net.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which of the two is meant.
+
+    ## References
 
     net.cpp, Net::AppendParam.
     """
@@ -464,60 +243,25 @@ def shared_param(subject: NetInPhase) -> Iterator[Hit]:
 def one_for_each(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has not as many loss_weight as tops, or propagate_down as bottoms.
 
-    ## What it finds
+    ## What it does
 
     loss_weight and propagate_down are written for each or for none. A loss layer with a second top needs both
     weights written, since the one that Caffe gives it is not enough.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `loss_weight must be unspecified or specified once per top blob.` or `propagate_down param
     must be specified either 0 or bottom_size times`.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "data"
-          bottom: "label"
-          top: "loss"
-          loss_weight: 1
-          loss_weight: 0
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "loss"
-          type: "EuclideanLoss"
-          bottom: "data"
-          bottom: "label"
-          top: "loss"
-          loss_weight: 1
-        }
-
-    There is no fix: only you know which of them is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not build such a net.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which of them is meant.
+
+    ## References
 
     layer.hpp, Layer::SetLossWeights; net.cpp:79.
     """
@@ -528,42 +272,23 @@ def one_for_each(subject: NetInPhase) -> Iterator[Hit]:
 def include_and_exclude(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has both include and exclude rules.
 
-    ## What it finds
+    ## What it does
 
     `include` and `exclude` in one layer, also if both say the same.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Specify either include rules or exclude rules; not both.`
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          include { phase: TRAIN }
-          exclude { phase: TEST }
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-
-    There is no fix: only you know which of them is meant. Several `include` in a layer are fine: one that is met is enough.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not build such a net.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which of them is meant. Several `include` in a layer are fine: one that is met is enough.
+
+    ## References
 
     net.cpp:269, Net::FilterNet.
     """
@@ -574,84 +299,27 @@ def include_and_exclude(subject: NetInPhase) -> Iterator[Hit]:
 def no_gradient(subject: NetInPhase) -> Iterator[Hit]:
     """A gradient would have to go through a layer, or into a label, that has none.
 
-    ## What it finds
+    ## What it does
 
     In nets for training: labels and indices made by layers that learn, and ArgMax, Threshold, Accuracy and
     others without a backward pass between a loss and what learns. `force_backward` counts, and so do lr_mult
     0 and propagate_down.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe builds the net and stops in iteration 0, before the first loss is printed: `SoftmaxWithLoss Layer
     cannot backpropagate to label inputs.` or `Not Implemented Yet`.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-        layer {
-          name: "scores"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "scores"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "best"
-          type: "ArgMax"
-          bottom: "scores"
-          top: "best"
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "scores"
-          bottom: "best"
-          top: "loss"
-        }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param { shape { dim: 8 dim: 3 } shape { dim: 8 } }
-        }
-        layer {
-          name: "scores"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "scores"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "best"
-          type: "ArgMax"
-          bottom: "scores"
-          top: "best"
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "scores"
-          bottom: "label"
-          top: "loss"
-        }
-
-    or `propagate_down: false` for that bottom, or lr_mult 0 below it, which stop the gradient. There is no fix: only
-    you know what is to learn.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe stops in iteration 0.
 
-    ## Sources
+    ## Example
+
+    Or `propagate_down: false` for that bottom, or lr_mult 0 below it, which stop the gradient. There is no fix: only
+    you know what is to learn.
+
+    ## References
 
     The Backward_cpu function of each layer in src/caffe/layers; net.cpp, Net::Init.
     """
@@ -662,55 +330,23 @@ def no_gradient(subject: NetInPhase) -> Iterator[Hit]:
 def empty_net(subject: NetInPhase) -> Iterator[Hit]:
     """A net has no layer left in a phase for which it is built.
 
-    ## What it finds
+    ## What it does
 
     Nets whose layers are all filtered out by their include and exclude rules, or that never had one.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe builds such a net and stops when it runs it.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          include { phase: TEST }
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          include { phase: TRAIN }
-          dummy_data_param { shape { dim: 8 dim: 3 } }
-        }
-
-    There is no fix: only you know when the layers are to be there.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe stops when it runs such a net.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know when the layers are to be there.
+
+    ## References
 
     net.cpp, Net::FilterNet and Net::ForwardFromTo.
     """

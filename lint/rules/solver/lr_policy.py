@@ -21,48 +21,28 @@ from ...source.written import is_absent, place_beside
 def unknown_lr_policy(solver: SolverFile) -> Iterator[Hit]:
     """The `lr_policy` is missing, or none that Caffe knows.
 
-    ## What it finds
+    ## What it does
 
     A policy that no known Caffe has, in this case or spelling (`Step`, `steps`, `multi_step`); one that
     only forks have, when another Caffe is asked for by `--dialect` or by what else the file uses; and no
     policy at all.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Unknown learning rate policy: steps`. It looks at the policy only when it first needs a
     rate: after the nets are built, the data is opened and a whole iteration has been computed.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "Step"
-        gamma: 0.1
-        stepsize: 10000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    Never: Caffe stops.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "step"
-        gamma: 0.1
-        stepsize: 10000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix is safe where one known policy is near. A missing policy is inserted by an unsafe fix, as the
     fields of the solver suggest it: `stepvalue` multistep, `stepsize` step, `gamma` and `power` inv,
     `power` poly, else fixed.
 
-    ## When to ignore it
-
-    Never: Caffe stops.
-
-    ## Sources
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate. Tried with the real Caffe. The forks' policies:
     `lint/solver/schedule.py`.
@@ -162,12 +142,12 @@ _STEPS_OF_A_RUN = 3  # where nothing tells the stepsize
 def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
     """The learning-rate policy needs a field that is not written.
 
-    ## What it finds
+    ## What it does
 
     `gamma`, `power`, `stepsize`, `stepvalue` and the fields of forks' policies, where the policy reads them
     and the solver lacks them. An error where Caffe stops or nothing would be learnt.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     None of these fields has a default: what is not written reads as 0, mostly without a word.
 
@@ -183,36 +163,17 @@ def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
     | sigmoid | stepsize | Caffe stops at the end of iteration 0 |
     | sigmoid | gamma | the rate is always half of `base_lr` |
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "step"
-        stepsize: 10000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    The rate is to stay, or fall to 0 at once, as the policy does without that field; `fixed` says the first more plainly.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "step"
-        gamma: 0.1
-        stepsize: 10000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix writes what most public solvers have: `gamma: 0.1` for step and multistep, 0.0001 and `power: 0.75` for inv,
     `power: 1` for poly, a `stepsize` of a third of the run. Where `stepsize` or `stepvalue` stands for the other, it
     writes the policy that reads it. It is unsafe, since only you know the value; for exp and sigmoid there is none.
 
-    ## When to ignore it
-
-    The rate is to stay, or fall to 0 at once, as the policy does without that field; `fixed` says the first more plainly.
-
-    ## Sources
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate. Each row was tried with the real Caffe, but for sigmoid
     without gamma, which follows from its formula.
@@ -306,49 +267,30 @@ def _without(message: Message, policy: Policy, name: str) -> tuple[str, str]:
 def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
     """A value of the schedule that Caffe does not take.
 
-    ## What it finds
+    ## What it does
 
     `stepsize` of zero or less with step and sigmoid, `gamma` below zero with step, exp, inv and sigmoid;
     with multifixed, as many `stagelr` as `stageiter` are needed; with NVIDIA's poly, `base_lr` must not be
     below `min_lr`. A warning: `gamma` below zero with multistep, which is taken, and turns the rate's sign
     at every step.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops at the end of iteration 0: `Check failed: this->param_.stepsize() > 0`. Before 2017-12 a
     `stepsize` of 0 was a division by zero, which ends the program without a message.
 
+    ## When it is reported
+
+    Never: Caffe stops.
+
     ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "sigmoid"
-        gamma: -0.001
-        stepsize: 5000
-        max_iter: 10000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "exp"
-        gamma: 0.9995
-        max_iter: 10000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
 
     A sigmoid of falling rates needs the negative `gamma` that Caffe refuses since 2017-12: take another
     policy.
 
     There is no fix: only you know which.
 
-    ## When to ignore it
-
-    Never: Caffe stops.
-
-    ## Sources
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate. Tried with the real Caffe, but for the forks' policies.
     """
@@ -389,46 +331,25 @@ def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
 def field_ignored(solver: SolverFile) -> Iterator[Hit]:
     """A field that the solver's policy or type does not read.
 
-    ## What it finds
+    ## What it does
 
     - `gamma`, `power`, `stepsize`, `stepvalue` and forks' fields of a schedule, beside a policy that does without them,
     - `momentum2` where the type is not Adam, `rms_decay` where it is not RMSProp, `delta` with SGD and Nesterov.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     It does nothing, without a word. Either it is left over, or the policy or the type is not the one that was meant:
     `stepvalue` with policy step drops the rate nowhere.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "step"
-        gamma: 0.1
-        stepsize: 10000
-        stepvalue: 25000
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "step"
-        gamma: 0.1
-        stepsize: 10000
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    Or `lr_policy: "multistep"` without `stepsize`. There is no fix, as there are these two ways.
-
-    ## When to ignore it
+    ## When it is reported
 
     The field waits there for another policy or type that is tried in turn.
 
-    ## Sources
+    ## Example
+
+    Or `lr_policy: "multistep"` without `stepsize`. There is no fix, as there are these two ways.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate; solvers/*.cpp, ComputeUpdateValue of each type. What is read by which
     is written in `lint/solver/schedule.py` and `lint/solver/solver_types.py`.
@@ -445,40 +366,25 @@ def field_ignored(solver: SolverFile) -> Iterator[Hit]:
 def base_lr_zero(solver: SolverFile) -> Iterator[Hit]:
     """The learning rate is zero or negative from the start.
 
-    ## What it finds
+    ## What it does
 
     No `base_lr`, or one of zero or less, with a policy whose rates are multiples of it.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     `base_lr` has no default: without it the rate is 0. Caffe trains to the end and changes no weight,
     without a word; the loss only wanders with the data. With a negative rate the loss is made to grow: 2.3
     became NaN in iteration 13.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     You want to see how fast the net runs, or what the loss is without training.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate. Tried with the real Caffe.
     """
@@ -515,47 +421,25 @@ def _breaks_off(solver: SolverFile, name: str) -> bool:
 def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
     """The values of `stepvalue` do not rise.
 
-    ## What it finds
+    ## What it does
 
     With policy multistep, a `stepvalue` that is not greater than the one before it.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe waits for one value at a time, in the order written. A smaller one behind a larger one has to wait
     for it and then takes effect an iteration later: with 4 and then 2 the rate falls at iterations 4 and 5.
     Equal values make two drops in two consecutive iterations.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "multistep"
-        gamma: 0.1
-        stepvalue: 30000
-        stepvalue: 20000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "multistep"
-        gamma: 0.1
-        stepvalue: 20000
-        stepvalue: 30000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix sorts the values. It is unsafe: one of them may be a slip of the pen. Equal values are not fixed.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe waits for the values in the order in which they are written.
 
-    ## Sources
+    ## Fix
+
+    The fix sorts the values. It is unsafe: one of them may be a slip of the pen. Equal values are not fixed.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate. Tried with the real Caffe.
     """
@@ -585,45 +469,25 @@ def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
 def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
     """A step of the learning rate lies behind the end of the training.
 
-    ## What it finds
+    ## What it does
 
     With policy step, a `stepsize` of `max_iter` or more: the rate never falls. With multistep, values of
     `stepvalue` behind `max_iter`. A last one that equals `max_iter` is a habit and not reported.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Mostly `max_iter` was lowered and the schedule forgotten, so the training ends at the rate it began
     with. Some solvers say so on purpose.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "step"
-        gamma: 0.1
-        stepsize: 100000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "step"
-        gamma: 0.1
-        stepsize: 10000
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     The training is to be taken up again with a larger `max_iter`.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate.
     """

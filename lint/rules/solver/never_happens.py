@@ -17,43 +17,25 @@ from ...source.written import is_whole
 def snapshot_never(solver: SolverFile) -> Iterator[Hit]:
     """What is learnt is not saved, or only at the very end.
 
-    ## What it finds
+    ## What it does
 
     - `snapshot_after_train: false` with a `snapshot` that is 0, missing, or larger than `max_iter`: nothing is saved,
     - a `snapshot` larger than `max_iter`: it is never reached, and the end alone is saved.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     In the first case the training runs to its end and is lost. In the second it is lost if it breaks before the end.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        snapshot_after_train: false
-        snapshot_prefix: "lenet"
-        clip_gradients: 35
+    A script runs the solver and saves the weights itself.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        snapshot_after_train: true
-        snapshot_prefix: "lenet"
-        clip_gradients: 35
+    ## Fix
 
     The fix lets Caffe save the end. It is unsafe: somebody has written `false`. A smaller `snapshot` saves more, and is
     yours to choose.
 
-    ## When to ignore it
-
-    A script runs the solver and saves the weights itself.
-
-    ## Sources
+    ## References
 
     solver.cpp, Solver::Step and Solver::Solve.
     """
@@ -85,43 +67,25 @@ def snapshot_never(solver: SolverFile) -> Iterator[Hit]:
 def display_never(solver: SolverFile) -> Iterator[Hit]:
     """The training prints no loss.
 
-    ## What it finds
+    ## What it does
 
     A `display` that is written as 0, or larger than `max_iter`. Solvers with `debug_info` are told so by S109.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe trains without a line about loss or learning rate. A loss that explodes is seen at the end, or at the next
     test.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        display: 0
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
+    A script runs the solver and prints the loss itself.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        display: 20
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix writes 20, as many solvers of Caffe's own examples and models have it, or a hundredth of a shorter training.
     It is unsafe, though it changes the log only: how much you want to read is yours to say.
 
-    ## When to ignore it
-
-    A script runs the solver and prints the loss itself.
-
-    ## Sources
+    ## References
 
     solver.cpp, Solver::Step. Tried with the real Caffe.
     """
@@ -153,48 +117,28 @@ def display_never(solver: SolverFile) -> Iterator[Hit]:
 def debug_info_left_on(solver: SolverFile, most: int) -> Iterator[Hit]:
     """A long training prints `debug_info` again and again.
 
-    ## What it finds
+    ## What it does
 
     `debug_info: true` in a solver that displays more than 1000 iterations (`most`).
 
-    ## Why it hurts
+    ## Why is this bad?
 
     In each displayed iteration Caffe goes over every blob of the net and prints a line for it, forward and backward, and
     more for each test. It takes time, and the log grows to where nobody finds the loss in it.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        display: 20
-        max_iter: 40000
-        debug_info: true
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        display: 20
-        max_iter: 40000
-        debug_info: false
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    The fix is safe, since it changes the log only, and is applied only where this rule is selected by its code or name.
-
-    ## When to ignore it
+    ## When it is reported
 
     You are looking for the layer in which a long training breaks: `caffe-lint log` reads these lines.
+
+    ## Fix
+
+    The fix is safe, since it changes the log only, and is applied only where this rule is selected by its code or name.
 
     ## Options
 
     `most` is 1000, which is 20,000 iterations of which every 20th is displayed.
 
-    ## Sources
+    ## References
 
     solver.cpp, Solver::Step; net.cpp, Net::ForwardDebugInfo and BackwardDebugInfo.
     """
@@ -216,43 +160,25 @@ def debug_info_left_on(solver: SolverFile, most: int) -> Iterator[Hit]:
 def gpu_only(solver: SolverFile) -> Iterator[Hit]:
     """The solver asks for a GPU.
 
-    ## What it finds
+    ## What it does
 
     `solver_mode: GPU`. The rule is off unless it is selected: it is for files that are to train on a CPU.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A Caffe built with CPU_ONLY stops at that: `Cannot use GPU in CPU-only Caffe`. Only what is written counts: where no
     `solver_mode` stands, `caffe train` without `-gpu` trains on the CPU, though the field's declared default is GPU.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-        solver_mode: GPU
+    The Caffe that reads the file has a GPU, or is called with `-gpu`, which goes before the file.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-        solver_mode: CPU
+    ## Fix
 
     The fix is safe: the training is the same but for its speed. It is applied only where this rule is selected by its
     code or name. Layers that need a GPU are E219's.
 
-    ## When to ignore it
-
-    The Caffe that reads the file has a GPU, or is called with `-gpu`, which goes before the file.
-
-    ## Sources
+    ## References
 
     tools/caffe.cpp, train. Tried with the real Caffe.
     """
@@ -278,52 +204,30 @@ def gpu_only(solver: SolverFile) -> Iterator[Hit]:
 def weight_decay_heavy(solver: SolverFile, most: float) -> Iterator[Hit]:
     """A `weight_decay` that shrinks the weights faster than most nets learn.
 
-    ## What it finds
+    ## What it does
 
     With SGD or Nesterov and L2, a `weight_decay` of 0.1 or more (`most`). Where it makes the weights grow instead, that
     is S138.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Each iteration takes the share rate * weight_decay / (1 - momentum) from every weight, whatever the gradients. With
     0.0005, the usual value, and a rate of 0.01 a weight that nothing holds is halved in some 14,000 iterations; with 0.5
     in 14. What the data teach in between is soon forgotten, and the loss stays where guessing is.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        momentum: 0.9
-        weight_decay: 0.5
-        display: 20
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        momentum: 0.9
-        weight_decay: 0.0005
-        display: 20
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     Every layer scales it by a small `decay_mult`.
+
+    ## Example
+
+    There is no fix: only you know the value.
 
     ## Options
 
     `most` is 0.1: of some 600 public solvers, 4 of two repositories have more, two of them to try what it does.
 
-    ## Sources
+    ## References
 
     sgd_solver.cpp, SGDSolver::Regularize and ComputeUpdateValue.
     """

@@ -20,45 +20,27 @@ _CAUSES = {"step": "gamma", "multistep": "gamma", "exp": "gamma", "inv": "power"
 def rate_unusable(solver: SolverFile) -> Iterator[Hit]:
     """The learning rate becomes zero, negative, infinite or NaN at some iteration of the run.
 
-    ## What it finds
+    ## What it does
 
     The whole schedule is walked through. What has a rule of its own is left to it: no rate from the start (S125), a
     field that is missing (S122) or refused (S123). Here are `gamma: 0`, a `gamma` with which the rate is too small for
     Caffe's 32 bits long before the end, and one over 1 with which it grows out of them. A rate of zero is a warning,
     or an advice if it fades away late in the run; the others are errors.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     From that iteration on nothing is learnt, or every weight becomes infinite or NaN. Caffe says nothing but `lr = 0` or
     `lr = inf` in the log.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "exp"
-        gamma: 0.99
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "exp"
-        gamma: 0.9999
-        max_iter: 40000
-        clip_gradients: 35
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the schedule. `caffe-lint schedule` shows the rates of the whole run.
-
-    ## When to ignore it
+    ## When it is reported
 
     The training is stopped before, by hand.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the schedule. `caffe-lint schedule` shows the rates of the whole run.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate.
     """

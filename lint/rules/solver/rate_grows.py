@@ -16,47 +16,25 @@ from ...solver.schedule import grows
 def rate_grows(solver: SolverFile) -> Iterator[Hit]:
     """A `gamma` over 1 makes the learning rate larger at every step.
 
-    ## What it finds
+    ## What it does
 
     `gamma` over 1 with the policies step, multistep and exp, if a step is taken before `max_iter`. A gamma of 1 is a
     rate that stays, and not reported; one with which the rate becomes infinite is S128's.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     These policies multiply the rate by `gamma`. Mostly the factor by which it is to be divided was written: with
     `gamma: 10` a training that was at a loss of 0.01 was NaN a few iterations after the first steps.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.0001
-        lr_policy: "step"
-        gamma: 10
-        stepsize: 20000
-        max_iter: 40000
-        clip_gradients: 35
-        display: 100
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.0001
-        lr_policy: "step"
-        gamma: 0.1
-        stepsize: 20000
-        max_iter: 40000
-        clip_gradients: 35
-        display: 100
-        snapshot_prefix: "lenet"
-
-    The fix writes 1 / gamma. It is unsafe: the rate may be meant to grow.
-
-    ## When to ignore it
+    ## When it is reported
 
     A search for the largest rate that a net bears, or a warm-up by steps.
 
-    ## Sources
+    ## Fix
+
+    The fix writes 1 / gamma. It is unsafe: the rate may be meant to grow.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate. Tried with the real Caffe.
     """

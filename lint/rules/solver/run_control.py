@@ -22,41 +22,24 @@ _TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 def train_net_count(solver: SolverFile) -> Iterator[Hit]:
     """The solver names no net to train, or more than one.
 
-    ## What it finds
+    ## What it does
 
     None, or several, of `net`, `net_param`, `train_net` and `train_net_param`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `SolverParameter must specify a train net using one of these fields`, or `must not contain
     more than one of these fields`.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        train_net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know which net is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     The solver is read by a program of your own, which puts the net in.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know which net is meant.
+
+    ## References
 
     solver.cpp, Solver::InitTrainNet. Tried with the real Caffe.
     """
@@ -77,46 +60,25 @@ def train_net_count(solver: SolverFile) -> Iterator[Hit]:
 def test_iter_count(solver: SolverFile) -> Iterator[Hit]:
     """There is not one `test_iter` for each test net.
 
-    ## What it finds
+    ## What it does
 
     With `train_net` or `train_net_param`: any other number of `test_iter` than of `test_net` and
     `test_net_param` together. With `net` or `net_param`: fewer; what is over makes test nets of the net
     itself.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `test_iter must be specified for each test network.`
 
-    ## Example
-
-        train_net: "train_val.prototxt"
-        test_net: "train_val.prototxt"
-        test_interval: 1000
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        train_net: "train_val.prototxt"
-        test_net: "train_val.prototxt"
-        test_iter: 100
-        test_interval: 1000
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know how many batches the test has.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know how many batches the test has.
+
+    ## References
 
     solver.cpp, Solver::InitTestNets. Tried with the real Caffe.
     """
@@ -141,49 +103,24 @@ def test_iter_count(solver: SolverFile) -> Iterator[Hit]:
 def test_state_count(solver: SolverFile) -> Iterator[Hit]:
     """There are `test_state`s, but not one for each test net.
 
-    ## What it finds
+    ## What it does
 
     Any number of `test_state` but none and that of the test nets, counting those that `test_iter` makes of
     `net`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `test_state must be unspecified or specified once per test net.`
 
-    ## Example
-
-        net: "train_val.prototxt"
-        test_iter: 100
-        test_interval: 1000
-        test_state { stage: "easy" }
-        test_state { stage: "hard" }
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        test_iter: 100
-        test_iter: 100
-        test_interval: 1000
-        test_state { stage: "easy" }
-        test_state { stage: "hard" }
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: either a state or a test is missing.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Example
+
+    There is no fix: either a state or a test is missing.
+
+    ## References
 
     solver.cpp, Solver::InitTestNets. Tried with the real Caffe.
     """
@@ -204,42 +141,23 @@ def test_state_count(solver: SolverFile) -> Iterator[Hit]:
 def test_interval_missing(solver: SolverFile) -> Iterator[Hit]:
     """There is a test net, but no `test_interval`.
 
-    ## What it finds
+    ## What it does
 
     A `test_iter`, `test_net` or `test_net_param` with a `test_interval` that is missing, 0 or negative.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Check failed: param_.test_interval() > 0`.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        test_iter: 100
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        test_iter: 100
-        test_interval: 1000
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know how often to test.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know how often to test.
+
+    ## References
 
     solver.cpp, Solver::InitTestNets. Tried with the real Caffe.
     """
@@ -261,45 +179,26 @@ def test_interval_missing(solver: SolverFile) -> Iterator[Hit]:
 def never_tests(solver: SolverFile) -> Iterator[Hit]:
     """The solver looks as if it tested, and does not.
 
-    ## What it finds
+    ## What it does
 
     A `test_interval` without any `test_iter`, a `test_iter` of 0, and a `test_interval` larger than `max_iter`. With
     `test_initialization: false` and an interval of more than ten times `max_iter` tests are switched off on purpose.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Without `test_iter` no test net is built, without a word. With `test_iter: 0` it is built, takes its
     memory, and is run for no batch: no score is printed. With an interval that is never reached, at most the net
     before its training is tested.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        test_interval: 1000
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        test_iter: 100
-        test_interval: 1000
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    or no `test_interval`, if there is nothing to test. There is no fix, as there are these two ways.
-
-    ## When to ignore it
+    ## When it is reported
 
     The net is never tested on purpose, and the field is left over from another solver.
 
-    ## Sources
+    ## Example
+
+    Or no `test_interval`, if there is nothing to test. There is no fix, as there are these two ways.
+
+    ## References
 
     solver.cpp, Solver::InitTestNets and Solver::Test. Tried with the real Caffe.
     """
@@ -324,42 +223,27 @@ def never_tests(solver: SolverFile) -> Iterator[Hit]:
 def max_iter_zero(solver: SolverFile) -> Iterator[Hit]:
     """The training has no iterations.
 
-    ## What it finds
+    ## What it does
 
     No `max_iter`, or one of 0 and less. Only an advice where that seems meant: `max_iter: 0` in a solver
     that tests (Caffe tests once, before the first iteration), and no `max_iter` beside `snapshot: 0`, as in
     solvers for scripts that call `solver.step(n)` and save the weights themselves. But policy poly divides
     by `max_iter` there, too.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     `max_iter` has no default: it reads as 0. `caffe train` builds the nets, says `Optimization Done.`,
     writes a snapshot of weights that were never trained, and ends well.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     The solver is read by a program that counts the iterations itself (`solver.step(n)` in Python).
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     solver.cpp, Solver::Solve and Solver::Step. Tried with the real Caffe.
     """
@@ -391,42 +275,24 @@ def max_iter_zero(solver: SolverFile) -> Iterator[Hit]:
 def iter_size_zero(solver: SolverFile) -> Iterator[Hit]:
     """`iter_size` is zero or negative.
 
-    ## What it finds
+    ## What it does
 
     An `iter_size` below 1.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe runs no forward and backward pass at all, divides by `iter_size`, and goes on through all
     iterations: the loss is NaN from the first on and nothing is learnt. No message.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        iter_size: 0
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        iter_size: 1
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know over how many batches the gradient was to be summed.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: every gradient is divided by it.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know over how many batches the gradient was to be summed.
+
+    ## References
 
     solver.cpp, Solver::Step. Tried with the real Caffe.
     """
@@ -440,42 +306,24 @@ def iter_size_zero(solver: SolverFile) -> Iterator[Hit]:
 def average_loss(solver: SolverFile) -> Iterator[Hit]:
     """`average_loss` is zero or negative.
 
-    ## What it finds
+    ## What it does
 
     An `average_loss` below 1.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops. The number says over how many iterations the displayed loss is averaged: 1 means not at all.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        average_loss: 0
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    Never: Caffe does not start.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        average_loss: 1
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix is safe: it writes 1 for 0, which can only mean that nothing is to be averaged. It changes what is
     displayed and nothing else.
 
-    ## When to ignore it
-
-    Never: Caffe does not start.
-
-    ## Sources
+    ## References
 
     solver.cpp, Solver::Init. Tried with the real Caffe.
     """
@@ -494,43 +342,24 @@ def average_loss(solver: SolverFile) -> Iterator[Hit]:
 def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
     """`debug_info` is on, but `display` is 0, so the training net shows nothing.
 
-    ## What it finds
+    ## What it does
 
     `debug_info: true` with a `display` that is missing or 0.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe switches the training net's debug lines on in those iterations only that it displays. Without
     `display` the log holds neither losses nor debug lines; test nets alone print theirs.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        debug_info: true
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        debug_info: true
-        display: 100
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know how often to display.
-
-    ## When to ignore it
+    ## When it is reported
 
     The solver is read by a program that has `display` set.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know how often to display.
+
+    ## References
 
     solver.cpp, Solver::Step. Tried with the real Caffe.
     """
@@ -544,43 +373,26 @@ def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
 def snapshot_prefix_missing(solver: SolverFile) -> Iterator[Hit]:
     """The solver writes snapshots but has no `snapshot_prefix`.
 
-    ## What it finds
+    ## What it does
 
     No `snapshot_prefix`, where `snapshot` is above 0 or `snapshot_after_train` is left on. An error if
     `--caffe-version` names a release: all of them, up to 1.0, stop.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe's master makes the prefix from the solver's file name since 2018-02. Before that, it stops: at the
     start with `snapshot`, and without it at the end of the whole training, whose weights are lost.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        snapshot: 10000
-        clip_gradients: 10
+    The training is not to be kept, or your Caffe is one from 2018-02 on, which takes the solver's own name.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        snapshot: 10000
-        snapshot_prefix: "solver"
-        clip_gradients: 10
+    ## Fix
 
     The fix writes what Caffe's master takes: the path of the solver, as it was given here, without its extension. It
     is safe: a Caffe that takes none is told the same as one that makes it up.
 
-    ## When to ignore it
-
-    The training is not to be kept, or your Caffe is one from 2018-02 on, which takes the solver's own name.
-
-    ## Sources
+    ## References
 
     upgrade_proto.cpp, UpgradeSnapshotPrefixProperty; solver.cpp, Solver::CheckSnapshotWritePermissions.
     """
@@ -620,53 +432,25 @@ def _own_prefix(path: str) -> str:
 def inline_net_old_form(solver: SolverFile) -> Iterator[Hit]:
     """A net inside a solver is in an old form, which Caffe does not lift there.
 
-    ## What it finds
+    ## What it does
 
     `layers` or `input` in a `net_param`, `train_net_param` or `test_net_param`.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe brings nets to today's form when it reads them from a file. A net inside a solver it takes as it
     stands: `layers` are not there for it, and what reads an `input` has an unknown bottom. Both end the
     training at its start.
 
-    ## Example
-
-        net_param {
-          input: "data"
-          input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }
-          layer { name: "relu1" type: "ReLU" bottom: "data" top: "data" }
-        }
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net_param {
-          layer {
-            name: "data"
-            type: "Input"
-            top: "data"
-            input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }
-          }
-          layer { name: "relu1" type: "ReLU" bottom: "data" top: "data" }
-        }
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: put the net into a file of its own, or rewrite it.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Example
+
+    There is no fix: put the net into a file of its own, or rewrite it.
+
+    ## References
 
     solver.cpp, Solver::InitTrainNet and Solver::InitTestNets. Tried with the real Caffe.
     """

@@ -25,45 +25,25 @@ _OTHER_METHODS = frozenset(
 def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
     """The solver's `type` is none that Caffe knows.
 
-    ## What it finds
+    ## What it does
 
     Other words, and other cases: `sgd`, `ADAM`, `RMSprop`. And types that only forks have, in another Caffe.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops before it builds anything: `Unknown solver type: sgd (known types: AdaDelta, AdaGrad, Adam,
     Nesterov, RMSProp, SGD)`.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        type: "ADAM"
-        base_lr: 0.001
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    Never: Caffe does not start.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        type: "Adam"
-        base_lr: 0.001
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix is safe where one known type is near. It is not offered for methods of their own that Caffe
     lacks, such as AdamW.
 
-    ## When to ignore it
-
-    Never: Caffe does not start.
-
-    ## Sources
+    ## References
 
     solver_factory.hpp, SolverRegistry::CreateSolver. Tried with the real Caffe.
     """
@@ -114,45 +94,24 @@ def _nearest_type(name: str) -> str | None:
 def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
     """Both `type` and `solver_type` are written.
 
-    ## What it finds
+    ## What it does
 
     The text of today (`type: "Adam"`) and the enum of old (`solver_type: ADAM`) in one solver.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops: `Failed to upgrade solver: old solver_type field (enum) and new type field (string) cannot
     be both specified in solver proto text.` Also if the two say the same.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        type: "Adam"
-        solver_type: ADAM
-        base_lr: 0.001
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        type: "Adam"
-        base_lr: 0.001
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe: it takes `solver_type` out if it says the same. If not, only you know which is right.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe: it takes `solver_type` out if it says the same. If not, only you know which is right.
+
+    ## References
 
     upgrade_proto.cpp, UpgradeSolverType. Tried with the real Caffe.
     """
@@ -172,44 +131,23 @@ def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
 def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
     """Momentum with AdaGrad or RMSProp, or an `rms_decay` that RMSProp does not take.
 
-    ## What it finds
+    ## What it does
 
     Any `momentum` but 0 with type AdaGrad or RMSProp; `rms_decay` below 0, or of 1 and more, with RMSProp.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops before it builds anything: `Momentum cannot be used with AdaGrad.`
 
-    ## Example
-
-        net: "train_val.prototxt"
-        type: "RMSProp"
-        base_lr: 0.001
-        momentum: 0.9
-        rms_decay: 0.98
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        type: "RMSProp"
-        base_lr: 0.001
-        rms_decay: 0.98
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe: it takes out the momentum, which this type cannot have. `rms_decay` is not fixed.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe: it takes out the momentum, which this type cannot have. `rms_decay` is not fixed.
+
+    ## References
 
     sgd_solvers.hpp, AdaGradSolver::constructor_sanity_check and RMSPropSolver::constructor_sanity_check.
     Tried with the real Caffe.
@@ -242,12 +180,12 @@ def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
 def update_out_of_range(solver: SolverFile) -> Iterator[Hit]:
     """A momentum, `momentum2` or `delta` with which the update cannot work.
 
-    ## What it finds
+    ## What it does
 
     `momentum` of 1 and more, or below 0; with Adam, `momentum2` of 1 and more, or below 0; `delta` of 0 and
     less with the types that divide by it.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe checks none of them.
 
@@ -262,35 +200,15 @@ def update_out_of_range(solver: SolverFile) -> Iterator[Hit]:
     - `delta` keeps the division from 0 / 0. With delta 0 Adam gives NaN, and AdaDelta never starts. AdaGrad
       and RMSProp give NaN for every weight whose gradient is exactly 0, as behind a dead ReLU (a warning).
 
-    ## Example
-
-        net: "train_val.prototxt"
-        type: "Adam"
-        base_lr: 0.001
-        momentum: 1.0
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        type: "Adam"
-        base_lr: 0.001
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: the update divides by 0, or grows without end.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     solvers/*.cpp, ComputeUpdateValue. Momentum 1 with SGD and with Adam and delta 0 with Adam were tried
     with the real Caffe; the rest follows from the formulas.
@@ -379,44 +297,25 @@ _MOMENTUM_OF_PAPER = {"Adam": 0.9, "AdaDelta": 0.95}
 def momentum_missing(solver: SolverFile) -> Iterator[Hit]:
     """Adam or AdaDelta without a `momentum`.
 
-    ## What it finds
+    ## What it does
 
     Solvers of type AdaDelta (a warning) and Adam (an advice) in which `momentum` is not written.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     In both it is the decay of a running average, and has no default: it reads as 0. AdaDelta then averages
     nothing. Adam loses its first moment and is RMSProp with a correction at the start.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        type: "AdaDelta"
-        base_lr: 1
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    Momentum is meant to be 0.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        type: "AdaDelta"
-        base_lr: 1
-        momentum: 0.95
-        lr_policy: "fixed"
-        max_iter: 40000
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix inserts the value of the method's paper: 0.9 for Adam, 0.95 for AdaDelta. It is unsafe, as it
     changes the training.
 
-    ## When to ignore it
-
-    Momentum is meant to be 0.
-
-    ## Sources
+    ## References
 
     adam_solver.cpp, adadelta_solver.cpp, ComputeUpdateValue. Kingma and Ba 2015; Zeiler 2012.
     """
@@ -443,44 +342,24 @@ def momentum_missing(solver: SolverFile) -> Iterator[Hit]:
 def regularization_type(solver: SolverFile) -> Iterator[Hit]:
     """A `regularization_type` that is neither L1 nor L2.
 
-    ## What it finds
+    ## What it does
 
     Other words and the lower case. An error if there is a `weight_decay`, else an advice: then Caffe does
     not look.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Caffe stops at the first update, after a whole iteration: `Unknown regularization type: l2`.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        weight_decay: 0.0005
-        regularization_type: "l2"
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 40000
-        weight_decay: 0.0005
-        regularization_type: "L2"
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    The fix is safe: it writes the upper case. Nothing else is fixed.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: Caffe does not start.
 
-    ## Sources
+    ## Fix
+
+    The fix is safe: it writes the upper case. Nothing else is fixed.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::Regularize. Tried with the real Caffe.
     """
@@ -504,12 +383,12 @@ def regularization_type(solver: SolverFile) -> Iterator[Hit]:
 def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
     """A `weight_decay` that makes the weights grow.
 
-    ## What it finds
+    ## What it does
 
     A negative `weight_decay` (a warning), and one that overshoots: with SGD, L2 and momentum m, the largest
     rate times `weight_decay` is at least 2 (1 + m); with Nesterov, at least 2 (1 + m) / (1 + 2m).
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Decay alone multiplies every weight by 1 - rate * weight_decay in each iteration. A negative one makes
     weights grow for no reason of the data. Above the limit the decay throws each weight past zero and
@@ -517,35 +396,15 @@ def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
     a decay of 1000 was NaN in iteration 4. `clip_gradients` does not help: Caffe clips before it adds the
     decay.
 
-    ## Example
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        weight_decay: 500
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        momentum: 0.9
-        lr_policy: "fixed"
-        max_iter: 40000
-        weight_decay: 0.0005
-        clip_gradients: 10
-        snapshot_prefix: "lenet"
-
-    There is no fix: only you know the value.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: the weights grow without end.
 
-    ## Sources
+    ## Example
+
+    There is no fix: only you know the value.
+
+    ## References
 
     sgd_solver.cpp, SGDSolver::Regularize and ComputeUpdateValue. The limit is that of the linear recurrence
     w' = w - h, h' = m h + rate * weight_decay * w. The case above was tried with the real Caffe.

@@ -40,7 +40,7 @@ VALUE = 10.0  # of one pass, where the gradients are not computed
 def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit]:
     """Nothing bounds the gradients: `clip_gradients` is not written, or negative, or 0.
 
-    ## What it finds
+    ## What it does
 
     Solvers without `clip_gradients`, or with a negative one, which is the same. This is an advice: most
     trainings do well without. Where the signal of the training can be computed (`caffe-lint signal`), it says how large
@@ -59,7 +59,7 @@ def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit
 
     `clip_gradients: 0` is an error: every gradient becomes 0, and nothing but weight decay is left.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     One bad batch, or a rate that is too high for the first iterations, makes gradients that throw the
     weights so far off that the next ones are larger still: the loss grows by decades within a few
@@ -71,24 +71,13 @@ def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit
     and 30 learnt. It comes before weight decay and momentum, so it cannot help where these are too large,
     and a NaN in the data gets through.
 
-    ## Example
+    ## When it is reported
 
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        snapshot_prefix: "lenet"
+    The job trains well without it. Regressions with large targets have large gradients by nature: a bound
+    far below them turns the rate into that of every step, so set `value` to what `debug_info` shows as the
+    norm of a healthy iteration, times 3 or more.
 
-    ## Use instead
-
-        net: "train_val.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 30
-        snapshot_prefix: "lenet"
+    ## Fix
 
     The fix writes a bound, beside momentum and weight decay, that does not bite as long as the training goes well, by
     the computed signal (`caffe-lint signal`), or where the training is likely to explode, one that holds it. It is safe
@@ -102,17 +91,11 @@ def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit
     Caffe bounds the raw sum over `iter_size` passes, before it divides by their number. The fix multiplies
     the value by `iter_size`, so that it means the same for the mean.
 
-    ## When to ignore it
-
-    The job trains well without it. Regressions with large targets have large gradients by nature: a bound
-    far below them turns the rate into that of every step, so set `value` to what `debug_info` shows as the
-    norm of a healthy iteration, times 3 or more.
-
     ## Options
 
     `value`: 0 means that the bound is computed. `deep`: 16, as many as VGG-16 has.
 
-    ## Sources
+    ## References
 
     sgd_solver.cpp, SGDSolver::ClipGradients and ApplyUpdate. Numbers: `python benchmarks/thresholds.py
     clipping`. Pascanu, Mikolov, Bengio: On the difficulty of training recurrent neural networks, 2013.

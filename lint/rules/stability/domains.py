@@ -18,7 +18,7 @@ OVERFLOW = 88.7  # the largest exponent of e that a float holds
 def out_of_domain(subject: NetInPhase) -> Iterator[Hit]:
     """A layer gets values for which it, or its gradient, is infinite or NaN.
 
-    ## What it finds
+    ## What it does
 
     Values that surely occur, by what makes them: zeros behind a ReLU or a Dropout, both signs behind a layer of random
     weights or a BatchNorm, the bounds that are known of the data. With these
@@ -31,82 +31,20 @@ def out_of_domain(subject: NetInPhase) -> Iterator[Hit]:
 
     Where the range of the input is not known, nothing is said.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     None of these layers guards its input. One infinite value makes the loss infinite, and its gradient all weights
     below NaN, in the first iteration or in the first in which such a value occurs.
 
-    ## Example
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param {
-            shape { dim: 8 dim: 3 }
-            shape { dim: 8 }
-            data_filler { type: "gaussian" std: 1 }
-            data_filler { type: "constant" value: 0 }
-          }
-        }
-        layer {
-          name: "fc1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "fc1"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "fc1" top: "fc1" }
-        layer { name: "root" type: "Power" bottom: "fc1" top: "root" power_param { power: 0.5 } }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "root"
-          top: "score"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    ## Use instead
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param {
-            shape { dim: 8 dim: 3 }
-            shape { dim: 8 }
-            data_filler { type: "gaussian" std: 1 }
-            data_filler { type: "constant" value: 0 }
-          }
-        }
-        layer {
-          name: "fc1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "fc1"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "fc1" top: "fc1" }
-        layer { name: "root" type: "Power" bottom: "fc1" top: "root" power_param { power: 0.5 shift: 0.001 } }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "root"
-          top: "score"
-          inner_product_param { num_output: 4 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    or whatever keeps the values away from there. There is no fix: how far away is a matter of what is meant.
-
-    ## When to ignore it
+    ## When it is reported
 
     The weights are loaded, and keep the values where the layer can take them.
 
-    ## Sources
+    ## Example
+
+    Or whatever keeps the values away from there. There is no fix: how far away is a matter of what is meant.
+
+    ## References
 
     log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp: none of them has a guard.
     """
@@ -190,74 +128,25 @@ def _shown(value: float) -> str:
 def targets_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
     """SigmoidCrossEntropyLoss gets targets that are not between 0 and 1, so that its loss falls without end.
 
-    ## What it finds
+    ## What it does
 
     Targets whose range is known, from the facts of the data or by the layers that make them, and is not within 0 and 1.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     For a target t and a score x the loss is log(1 + exp(x)) - t * x. With t over 1 it falls as long as x grows, and
     with t below 0 as long as x falls: no score is the best one. The loss becomes negative, the scores run away, and what
     is learnt means nothing. Caffe does not look at the targets.
 
-    ## Example
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "HDF5Data"
-          top: "data"
-          top: "tags"
-          hdf5_data_param { source: "train.txt" batch_size: 10 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "score" bottom: "tags" top: "loss" }
-
-    `caffe-lint.data.json`:
-
-        {"train.txt": {"kind": "hdf5", "items": 100, "tags": {"shape": [5], "min": -1, "max": 1, "mean": 0, "std": 1}}}
-
-    ## Use instead
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "HDF5Data"
-          top: "data"
-          top: "tags"
-          hdf5_data_param { source: "train.txt" batch_size: 10 }
-        }
-        layer {
-          name: "half"
-          type: "Power"
-          bottom: "tags"
-          top: "half"
-          power_param { scale: 0.5 shift: 0.5 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "score" bottom: "half" top: "loss" }
-
-    or data with other targets. There is no fix: the linter does not know what the numbers stand for.
-
-    ## When to ignore it
+    ## When it is reported
 
     Never: such a loss has no least value.
 
-    ## Sources
+    ## Example
+
+    Or data with other targets. There is no fix: the linter does not know what the numbers stand for.
+
+    ## References
 
     sigmoid_cross_entropy_loss_layer.cpp.
     """

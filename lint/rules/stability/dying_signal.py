@@ -23,116 +23,30 @@ if TYPE_CHECKING:
 def signal_dies(job: Job) -> Iterator[Hit]:
     """Weights start so small that next to nothing comes out of them.
 
-    ## What it finds
+    ## What it does
 
     Trainings whose signal can be computed, which are judged to stall or to explode, and in which a layer's top is of
     size 0.01 or less because its weights start at less than a fifth of what would keep values at their size, and no
     layer behind it makes them larger again. Weights that are exactly 0 are N205's.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The gradient of a layer is proportional to the values that it reads and to the weights that lie behind it. Where both
     are next to nothing, no layer moves, and the loss stays at that of guessing (2.3026 for ten classes). Of 360
     trainings with the real Caffe it is found in 72: 54 of them stalled, 13 exploded and 5 learned. They explode because
     the usual remedy is a larger learning rate, and once the weights have grown it is far too large.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "train.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        momentum: 0.9
-        clip_gradients: 100
-        max_iter: 200
-        snapshot_prefix: "digits"
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "gaussian" std: 0.0001 } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-        layer {
-          name: "fc2"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "fc2"
-          inner_product_param { num_output: 50 weight_filler { type: "gaussian" std: 0.0001 } }
-        }
-        layer { name: "relu2" type: "ReLU" bottom: "fc2" top: "fc2" }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "fc2"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "gaussian" std: 0.01 } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    `caffe-lint.data.json`:
-
-        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
-
-    ## Use instead
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "msra" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-        layer {
-          name: "fc2"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "fc2"
-          inner_product_param { num_output: 50 weight_filler { type: "msra" } }
-        }
-        layer { name: "relu2" type: "ReLU" bottom: "fc2" top: "fc2" }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "fc2"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "gaussian" std: 0.01 } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    The fix writes `msra` before rectifiers and `xavier` elsewhere. Where the training is likely to explode it is safe,
-    and the rate is judged with the new weights; where it only stalls, it is unsafe.
-
-    ## When to ignore it
+    ## When it is reported
 
     The weights are loaded (`caffe train --weights`): fillers are then of no account. A solver that says so by `weights`
     is not judged.
 
-    ## Sources
+    ## Fix
+
+    The fix writes `msra` before rectifiers and `xavier` elsewhere. Where the training is likely to explode it is safe,
+    and the rate is judged with the new weights; where it only stalls, it is unsafe.
+
+    ## References
 
     filler.hpp. He et al., "Delving deep into rectifiers", 2015; Glorot and Bengio, "Understanding the difficulty of
     training deep feedforward neural networks", 2010.

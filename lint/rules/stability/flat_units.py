@@ -16,14 +16,14 @@ SURELY = 0.95  # the part of a layer's units from which it is said
 def flat_units(job: Job) -> Iterator[Hit]:
     """Nearly all units of a Sigmoid or TanH start saturated, or of a ReLU dead.
 
-    ## What it finds
+    ## What it does
 
     Layers of which more than 95 % of the units get, by the signal of iteration 0, values for which they are flat: a Sigmoid
     below -6 or above 6, a TanH below -3 or above 3 (their slope is there less than a hundredth of the largest), a ReLU
     without `negative_slope` below 0. Where the data are not known, only if it is so with data of size 1 as well. Blobs
     that are 0 everywhere are left to N205 and G106.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The gradient that comes to such a layer is multiplied by its slope, so next to nothing gets through: the layers below
     keep their first weights, at random, and only those behind it learn. A dead rectifier has no slope at all and may never
@@ -32,84 +32,15 @@ def flat_units(job: Job) -> Iterator[Hit]:
     So it is an advice: of 360 trainings with the real Caffe it is found in 7, whose pixels up to 255 go into sigmoids
     unscaled; of these 6 learnt and 1 exploded, none stalled.
 
-    ## Example
-
-    `solver.prototxt`:
-
-        net: "train.prototxt"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        clip_gradients: 10
-        max_iter: 10000
-        snapshot_prefix: "digits"
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "fc1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "fc1"
-          inner_product_param { num_output: 100 weight_filler { type: "gaussian" std: 0.1 } }
-        }
-        layer { name: "sigmoid1" type: "Sigmoid" bottom: "fc1" top: "fc1" }
-        layer {
-          name: "fc2"
-          type: "InnerProduct"
-          bottom: "fc1"
-          top: "fc2"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc2" bottom: "label" top: "loss" }
-
-    `caffe-lint.data.json`:
-
-        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
-
-    ## Use instead
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "fc1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "fc1"
-          inner_product_param { num_output: 100 weight_filler { type: "xavier" } }
-        }
-        layer { name: "sigmoid1" type: "Sigmoid" bottom: "fc1" top: "fc1" }
-        layer {
-          name: "fc2"
-          type: "InnerProduct"
-          bottom: "fc1"
-          top: "fc2"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc2" bottom: "label" top: "loss" }
-
-    There is no fix: it may be the data, the weights or the bias that are too large.
-
-    ## When to ignore it
+    ## When it is reported
 
     Features at random are wanted, or weights are loaded by the command line.
 
-    ## Sources
+    ## Example
+
+    There is no fix: it may be the data, the weights or the bias that are too large.
+
+    ## References
 
     sigmoid_layer.cpp, tanh_layer.cpp, relu_layer.cpp. Numbers: `python benchmarks/standing_still.py`. Glorot and Bengio:
     Understanding the difficulty of training deep feedforward neural networks, 2010.

@@ -52,7 +52,7 @@ class _Wanted(NamedTuple):
 def infogain_input(net: NetInPhase) -> Iterator[Hit]:
     """InfogainLoss is fed scores where it wants probabilities, or the reverse, or lacks its matrix.
 
-    ## What it finds
+    ## What it does
 
     - Raw scores, where this Caffe's InfogainLoss takes probabilities: an error.
     - The output of a Softmax, where it applies softmax itself: a warning.
@@ -69,7 +69,7 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
     Where a solver trains the net and its signal can be computed, the finding shows what the values and gradients of
     iteration 0 are on the way through the Softmax, or how many scores are below 0.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The change is of 21 March 2016, was merged (pull request 3855) on 14 April 2017 and is in 1.0 of the day
     after, but not in 1.0-rc5 of February 2017.
@@ -83,87 +83,17 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
     Without a matrix Caffe stops: `Infogain matrix source must be specified`; likewise if its size is wrong.
     Labels as the third bottom are taken for a matrix if only their number fits.
 
-    ## Example
+    ## When it is reported
 
-    `solver.prototxt`:
+    Your Caffe's InfogainLoss is one of your own.
 
-        net: "train.prototxt"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 35
-        snapshot_prefix: "classes"
-
-    `train.prototxt`:
-
-        layer {
-          name: "image"
-          type: "ImageData"
-          top: "image"
-          top: "label"
-          transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "image"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "prob"
-          type: "Softmax"
-          bottom: "score"
-          top: "prob"
-        }
-        layer {
-          name: "loss"
-          type: "InfogainLoss"
-          bottom: "prob"
-          bottom: "label"
-          top: "loss"
-          infogain_loss_param { source: "weights.binaryproto" axis: 1 }
-        }
-
-    ## Use instead
-
-    `train.prototxt`:
-
-        layer {
-          name: "image"
-          type: "ImageData"
-          top: "image"
-          top: "label"
-          transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "image"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "InfogainLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-          infogain_loss_param { source: "weights.binaryproto" axis: 1 }
-        }
+    ## Fix
 
     The fix makes the loss read what the Softmax reads, and takes the Softmax out if nothing else reads it.
     For the old form it puts a Softmax before the loss. Both are unsafe, as they rest on knowing the Caffe,
     and there is none where that is not decided: say it with `--caffe-version`.
 
-    ## When to ignore it
-
-    Your Caffe's InfogainLoss is one of your own.
-
-    ## Sources
+    ## References
 
     infogain_loss_layer.cpp of the tags rc5 and 1.0, InfogainLossLayer::LayerSetUp, Reshape, Forward_cpu.
     The effects were seen with the real Caffe.

@@ -28,101 +28,32 @@ _TRANSFORMING = frozenset({"Data", "ImageData", "MemoryData", "WindowData"})
 def input_scale(job: Job) -> Iterator[Hit]:
     """The inputs are so large that the training is likely to explode, and would not with inputs around 1.
 
-    ## What it finds
+    ## What it does
 
     Trainings that are judged to explode (see G102), whose data are known from `caffe-lint.data.json`, have a mean
     absolute value of 10 or more behind `transform_param`, and of which the computed chance to explode is below a quarter
     if they are scaled, with all else as it is.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The gradient of the first layer is proportional to what it reads, and the curvature to its square: pixels up to 255
     bear a rate that is thousands of times smaller than pixels up to 1, and in all layers behind values start as much too
     large. A lower rate or a bound keeps such a training finite, but then the layers that see small values learn slowly.
 
-    ## Example
+    ## When it is reported
 
-    `solver.prototxt`:
+    The net was trained with such inputs, and its weights are loaded.
 
-        net: "train.prototxt"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        momentum: 0.9
-        clip_gradients: 1000000
-        max_iter: 10000
-        snapshot_prefix: "digits"
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-        layer {
-          name: "slant"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "slant"
-          inner_product_param { num_output: 1 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "EuclideanLoss" bottom: "slant" bottom: "label" top: "loss" }
-
-    `caffe-lint.data.json`:
-
-        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
-
-    Comes with: G101.
-
-    ## Use instead
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-          transform_param {
-            scale: 0.00390625
-          }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-        layer {
-          name: "slant"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "slant"
-          inner_product_param { num_output: 1 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "EuclideanLoss" bottom: "slant" bottom: "label" top: "loss" }
+    ## Fix
 
     The fix writes the scale, 1/256 for bytes, into this layer and those that stand for it in other phases. It is unsafe:
     nets for use, and whoever feeds them, have to scale alike. With it the rate need not be lowered, so select it alone.
 
-    ## When to ignore it
+    ## Example
 
-    The net was trained with such inputs, and its weights are loaded.
+    Comes with: G101.
 
-    ## Sources
+    ## References
 
     data_transformer.cpp, DataTransformer::Transform. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
     """

@@ -35,7 +35,7 @@ FAR = 3.0  # times the limit: so high is no rate, however gentle the data are ta
 def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     """The learning rate is higher than this training is likely to bear.
 
-    ## What it finds
+    ## What it does
 
     Where the signal of the training can be computed (`caffe-lint signal`): rates at which it is likely to explode, and
     for which neither the weight of one loss (G103) nor `clip_gradients` alone (G101) will do. The finding shows the
@@ -67,7 +67,7 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     (3 is short for the root of ten, 30 for 10 times that.) For Adam and RMSProp, whose steps are about the
     rate itself, the limit is 0.08, for AdaGrad 0.5, over `lr_mult`. AdaDelta is not judged.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     Steps that overshoot make larger gradients, and these larger steps: the loss sits at 87.3365 (the
     logarithm of the smallest float) or grows by decades, and is NaN after 3 to 30 iterations.
@@ -80,84 +80,11 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     it finds 0.7 %. What it does not see are weights and depths that let a net explode at any rate: eight sums without
     normalisation, for example.
 
-    ## Example
+    ## When it is reported
 
-    `solver.prototxt`:
+    The training is known to run with that rate.
 
-        net: "net.prototxt"
-        base_lr: 1
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 1000
-        snapshot_prefix: "lenet"
-
-    `net.prototxt`:
-
-        layer {
-          name: "data"
-          type: "DummyData"
-          top: "data"
-          top: "label"
-          dummy_data_param {
-            shape { dim: 64 dim: 1 dim: 28 dim: 28 }
-            shape { dim: 64 }
-            data_filler { type: "gaussian" std: 1 }
-            data_filler { type: "constant" value: 0 }
-          }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "relu1"
-          type: "ReLU"
-          bottom: "conv1"
-          top: "conv1"
-        }
-        layer {
-          name: "ip1"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "ip1"
-          inner_product_param { num_output: 50 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "relu2"
-          type: "ReLU"
-          bottom: "ip1"
-          top: "ip1"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "ip1"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `solver.prototxt`:
-
-        net: "net.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 2
-        snapshot_prefix: "lenet"
+    ## Fix
 
     Where the signal is computed, the fix divides the rate by the smallest power of ten with which the training is safe,
     with a margin, and writes the bound that goes with it; it is safe. Else it divides `base_lr` by ten until it is under
@@ -166,15 +93,11 @@ def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
     weight that is to be lowered, which G103 does; and where the only loss has a weight over 1, that is lowered
     first, as it is the same as a rate.
 
-    ## When to ignore it
-
-    The training is known to run with that rate.
-
     ## Options
 
     `times`: 1. With 3, the rule speaks up only at three times the limit.
 
-    ## Sources
+    ## References
 
     sgd_solver.cpp, SGDSolver::GetLearningRate. Numbers: `python benchmarks/thresholds.py rate`.
     Goyal et al.: Accurate, Large Minibatch SGD, 2017. Smith et al.: Don't Decay the Learning Rate, Increase

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:
     """One loss outweighs the others, by its `loss_weight` or because it is a sum where others are means.
 
-    ## What it finds
+    ## What it does
 
     Where the signal of the training can be computed (a solver, its net, first weights from fillers): the loss that
     makes it likely to explode, since its gradients alone have an L2 norm of 10 times all others' or more. The finding
@@ -54,7 +54,7 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
     Of a net with just one loss, a weight of 100 or more is an advice: it is as good as a learning rate that
     many times higher, so what counts is the product (G102 knows it).
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The layers that both losses share follow the larger one, whatever the learning rate: what suits the one
     throws the other far off or starves it. With an auxiliary loss of weight 1000 a small net was NaN in
@@ -62,122 +62,22 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
     2.34); with the weight brought to 1, both learnt. Weights of 1 and 3 were fine, 10 was NaN in iteration
     13.
 
-    ## Example
+    ## When it is reported
 
-    `solver.prototxt`:
+    The weight makes up for targets that are much smaller than 1, or the one loss is meant to lead.
 
-        net: "train.prototxt"
-        base_lr: 0.01
-        lr_policy: "fixed"
-        momentum: 0.9
-        clip_gradients: 100000
-        max_iter: 10000
-        snapshot_prefix: "digits"
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-        layer {
-          name: "aux_score"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "aux_score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "aux_loss"
-          type: "SoftmaxWithLoss"
-          bottom: "aux_score"
-          bottom: "label"
-          top: "aux_loss"
-          loss_weight: 1000
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-
-    `caffe-lint.data.json`:
-
-        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
-
-    ## Use instead
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "conv1"
-          type: "Convolution"
-          bottom: "data"
-          top: "conv1"
-          convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
-        layer {
-          name: "aux_score"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "aux_score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "aux_loss"
-          type: "SoftmaxWithLoss"
-          bottom: "aux_score"
-          bottom: "label"
-          top: "aux_loss"
-          loss_weight: 1
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "conv1"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+    ## Fix
 
     The fix writes the largest weight, going down by tens, with which the training is safe, but none below that at which
     its gradients are as large as the others'; it is safe. `base_lr` stays, as it holds for all losses. Where the signal
     cannot be computed, it writes the weight that makes the losses equal in the first iteration; where the training
     bears the weight, that is unsafe. It is the same for nets of the old form (`layers`).
 
-    ## When to ignore it
-
-    The weight makes up for targets that are much smaller than 1, or the one loss is meant to lead.
-
     ## Options
 
     `times`: 10. `alone`: 100.
 
-    ## Sources
+    ## References
 
     layer.hpp, Layer::SetLossWeights; softmax_loss_layer.cpp, get_normalizer; euclidean_loss_layer.cpp. The
     trainings were made with the real Caffe: LeNet with an auxiliary loss, momentum 0.9, a rate of 0.01.

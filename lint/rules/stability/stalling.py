@@ -17,7 +17,7 @@ from ...stability.computed import stability_of
 def training_stalls(job: Job) -> Iterator[Hit]:
     """The training will stall: its loss will stay about where it starts.
 
-    ## What it finds
+    ## What it does
 
     Trainings from first weights that fillers make, whose signal can be computed (`caffe-lint signal`) and whose chance
     to stall is 90 % or more, or of whose first loss all iterations together would take off less than 0.3 %. The
@@ -27,7 +27,7 @@ def training_stalls(job: Job) -> Iterator[Hit]:
 
     Nothing is said where weights start at 0 (N205) or too small for anything to come out of them (G106), nor of DummyData.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     It runs to its end and nothing is learnt. Caffe says nothing of it: the loss looks healthy, it is only always the same
     (2.3026 for ten classes).
@@ -36,71 +36,18 @@ def training_stalls(job: Job) -> Iterator[Hit]:
     chance to stall, and 54 of these did: a precision of 98 % and a recall of 51 %. In 43 of the 55 weights are too small or
     0; the other 12, of which this rule speaks, all stalled.
 
-    ## Example
+    ## When it is reported
 
-    `solver.prototxt`:
+    The training starts from weights that are given on the command line (`--weights`), or goes on from a snapshot: both
+    start elsewhere than the fillers, and need not come far.
 
-        net: "train.prototxt"
-        base_lr: 0.000001
-        lr_policy: "fixed"
-        momentum: 0.9
-        clip_gradients: 100
-        max_iter: 1000
-        snapshot_prefix: "digits"
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          transform_param { scale: 0.00390625 }
-          data_param { source: "train_lmdb" batch_size: 64 backend: LMDB }
-        }
-        layer {
-          name: "fc1"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "fc1"
-          inner_product_param { num_output: 100 weight_filler { type: "xavier" } }
-        }
-        layer { name: "relu1" type: "ReLU" bottom: "fc1" top: "fc1" }
-        layer {
-          name: "fc2"
-          type: "InnerProduct"
-          bottom: "fc1"
-          top: "fc2"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc2" bottom: "label" top: "loss" }
-
-    `caffe-lint.data.json`:
-
-        {"train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0, "max": 255, "mean": 33, "std": 78}}
-
-    ## Use instead
-
-    `solver.prototxt`:
-
-        net: "train.prototxt"
-        base_lr: 0.0001
-        lr_policy: "fixed"
-        momentum: 0.9
-        clip_gradients: 100
-        max_iter: 1000
-        snapshot_prefix: "digits"
+    ## Fix
 
     The fix multiplies `base_lr` by the smallest power of ten with which the training is computed to learn, if it does not
     become likely to explode by that. It is unsafe, as it is another training. Where no rate would do there is none: look at
     the layer that the finding names.
 
-    ## When to ignore it
-
-    The training starts from weights that are given on the command line (`--weights`), or goes on from a snapshot: both
-    start elsewhere than the fillers, and need not come far.
-
-    ## Sources
+    ## References
 
     docs/signal.md. Numbers: `python benchmarks/standing_still.py`. Saxe, McClelland and Ganguli: Exact solutions to the
     nonlinear dynamics of learning in deep linear neural networks, 2014.

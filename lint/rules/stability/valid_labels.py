@@ -20,92 +20,28 @@ _UNGUARDED = frozenset({"segnet", "fast-rcnn", "faster-rcnn", "ctpn", "lisa-caff
 def no_valid_label(net: NetInPhase) -> Iterator[Hit]:
     """A SoftmaxWithLoss divides by the number of labels that are not ignored, in a Caffe where that may be 0.
 
-    ## What it finds
+    ## What it does
 
     In nets for training that are read by a Caffe up to 1.0-rc2 (`--caffe-version`), or by a fork made from one (SegNet,
     Fast and Faster R-CNN, CTPN, lisa-caffe): a SoftmaxWithLoss with an `ignore_label`, without `normalize: false`, and with
     no more than 16 labels in a batch. Where the Caffe or the number of labels is not known, nothing is said.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     A batch in which every label is the ignored one makes 0 / 0: loss and gradients are NaN, and so are all weights after
     that step. Since November 2015 Caffe divides by 1 then. With half of the labels ignored, one batch of 8 in 256 is like
     that.
 
-    ## Example
+    ## When it is reported
 
-    `train.prototxt`:
+    No batch has only ignored labels, or your Caffe guards the division.
 
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 8 backend: LMDB }
-          transform_param { crop_size: 28 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-          loss_param {
-            ignore_label: 255
-            normalize: true
-          }
-        }
-
-    `caffe-lint.toml`:
-
-        caffe-version = "rc2"
-
-    ## Use instead
-
-    `train.prototxt`:
-
-        layer {
-          name: "data"
-          type: "Data"
-          top: "data"
-          top: "label"
-          data_param { source: "train_lmdb" batch_size: 8 backend: LMDB }
-          transform_param { crop_size: 28 }
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "data"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-          loss_param {
-            ignore_label: 255
-            normalize: false
-          }
-        }
+    ## Fix
 
     The fix divides by the number of items instead, which is never 0. It is unsafe: batches with ignored labels then count
     less, and where an item has many labels the loss is larger by their number.
 
-    ## When to ignore it
-
-    No batch has only ignored labels, or your Caffe guards the division.
-
-    ## Sources
+    ## References
 
     softmax_loss_layer.cpp before and after commit 8b2aa7093 of 22 November 2015.
     """

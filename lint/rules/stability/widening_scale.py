@@ -30,7 +30,7 @@ _OTHER_NORMALISATION = frozenset({"BN"})
 def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     """A block makes the net wider, or multiplies branches, and nothing normalises what comes out.
 
-    ## What it finds
+    ## What it does
 
     In nets for training, without BatchNorm, MVN or the like before the next layer with weights has used it:
 
@@ -45,7 +45,7 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     One finding for each block, with the shapes as far as they are known; and, where a solver trains the net and the
     signal can be computed, how many times values and gradients grow through it in iteration 0.
 
-    ## Why it hurts
+    ## Why is this bad?
 
     The gradient of the weights before a block adds up over all that is made from them, and in a product the
     gradient of one factor is the value of the other: what grows on one side makes the other grow. Layers
@@ -55,171 +55,11 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     344 without 74 did, and a Concat that doubled its channels twice (128 to 512 at 10 x 10) learnt up to a
     rate of 0.1 and was NaN at 1. So this is an advice. G101 counts it as a risk.
 
-    ## Example
+    ## When it is reported
 
-    `solver.prototxt`:
+    The net trains; the layers were normalised once and BatchNorm has been merged into them.
 
-        net: "train.prototxt"
-        base_lr: 0.001
-        lr_policy: "fixed"
-        max_iter: 10000
-        momentum: 0.9
-        clip_gradients: 35
-        snapshot_prefix: "wide"
-
-    `train.prototxt`:
-
-        layer {
-          name: "image"
-          type: "ImageData"
-          top: "image"
-          top: "label"
-          transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
-        }
-        layer {
-          name: "conv2"
-          type: "Convolution"
-          bottom: "image"
-          top: "conv2"
-          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "conv3"
-          type: "Convolution"
-          bottom: "image"
-          top: "conv3"
-          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "up"
-          type: "Deconvolution"
-          bottom: "conv3"
-          top: "up"
-          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "up2"
-          type: "Deconvolution"
-          bottom: "conv2"
-          top: "up2"
-          convolution_param { num_output: 64 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "join"
-          type: "Concat"
-          bottom: "up"
-          bottom: "up2"
-          top: "join"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "join"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
-
-    ## Use instead
-
-    `train.prototxt`:
-
-        layer {
-          name: "image"
-          type: "ImageData"
-          top: "image"
-          top: "label"
-          transform_param { crop_size: 10 mean_value: 127 }
-          image_data_param { source: "list.txt" batch_size: 32 shuffle: true }
-        }
-        layer {
-          name: "conv2"
-          type: "Convolution"
-          bottom: "image"
-          top: "conv2"
-          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "conv3"
-          type: "Convolution"
-          bottom: "image"
-          top: "conv3"
-          convolution_param { num_output: 64 kernel_size: 1 weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "up"
-          type: "Deconvolution"
-          bottom: "conv3"
-          top: "up"
-          convolution_param { num_output: 256 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "bn_up"
-          type: "BatchNorm"
-          bottom: "up"
-          top: "up"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-        }
-        layer {
-          name: "scale_up"
-          type: "Scale"
-          bottom: "up"
-          top: "up"
-          scale_param { bias_term: true }
-        }
-        layer {
-          name: "up2"
-          type: "Deconvolution"
-          bottom: "conv2"
-          top: "up2"
-          convolution_param { num_output: 64 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "msra" } }
-        }
-        layer {
-          name: "bn_up2"
-          type: "BatchNorm"
-          bottom: "up2"
-          top: "up2"
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-          param { lr_mult: 0 }
-        }
-        layer {
-          name: "scale_up2"
-          type: "Scale"
-          bottom: "up2"
-          top: "up2"
-          scale_param { bias_term: true }
-        }
-        layer {
-          name: "join"
-          type: "Concat"
-          bottom: "up"
-          bottom: "up2"
-          top: "join"
-        }
-        layer {
-          name: "score"
-          type: "InnerProduct"
-          bottom: "join"
-          top: "score"
-          inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-        }
-        layer {
-          name: "loss"
-          type: "SoftmaxWithLoss"
-          bottom: "score"
-          bottom: "label"
-          top: "loss"
-        }
+    ## Fix
 
     The fix is unsafe, as it changes the architecture: weights trained before do not fit the new layers, and
     deploy files and test nets in files of their own need the same layers. They work in place, so whatever
@@ -227,15 +67,11 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     it is put behind that too, under the same include rules. There is no fix for V1 nets, which have no
     BatchNorm (P201 lifts them, when selected), nor for Caffes that have `BN` instead.
 
-    ## When to ignore it
-
-    The net trains; the layers were normalised once and BatchNorm has been merged into them.
-
     ## Options
 
     `times`: 2. How many times wider a block must make its input.
 
-    ## Sources
+    ## References
 
     Numbers: `python benchmarks/thresholds.py widening`. batch_norm_layer.cpp, scale_layer.cpp,
     eltwise_layer.cpp. Ioffe and Szegedy: Batch Normalization, 2015.
