@@ -22,6 +22,7 @@ from ..net import data_facts
 from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
+from ..rule.suppressed import suppressing
 from ..settings.settings import FACTS_NAME, SEVERITIES, ConfigError
 from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, read_schema, write_report
 from .commands import Codes, check_about, joined
@@ -149,7 +150,7 @@ def _findings(opened: Opened, base: str, reports: dict[Source, SourceReport]) ->
         for rule in on.by_subject({opened.file.path, subject.net.file.path}).get("inputs", ()):
             for hit in rule.check(subject, **own.options(rule)):
                 there = on.of(hit.file.path)
-                if rule.code in there.codes and not any(hit.file.suppressing(rule.code, hit.span[0])):
+                if rule.code in there.codes and not any(suppressing(hit.file, rule.code, hit.span[0])):
                     finding = there.finding(hit, rule)
                     found.setdefault((finding.place, finding.code, finding.message), finding)
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))

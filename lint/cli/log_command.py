@@ -14,6 +14,7 @@ from ..net.job import Job, SolverFile
 from ..report import FORMATS, Summary
 from ..report.log_report import Report, render
 from ..rule.finding import Related
+from ..rule.suppressed import suppressing
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import SEVERITIES, ConfigError, Settings
 from ..source.files import Unreadable
@@ -274,7 +275,7 @@ _FIELDS = {
 def _suppressed(each: Diagnosed, job: Job) -> bool:
     """Whether a cause is suppressed where it is; one without a place, by what holds for the solver as a whole."""
     places = _places(each, job) or [Related(job.solver.file, (0, 0), "")]
-    return any(any(there.file.suppressing(each.code, there.span[0])) for there in places)
+    return any(any(suppressing(there.file, each.code, there.span[0])) for there in places)
 
 
 def _places(each: Diagnosed, job: Job) -> list[Related]:

@@ -11,6 +11,7 @@ from ..fixes.edit import Edit
 from ..fixes.fields import eol
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, fields_at
+from ..rule.suppressed import suppressing, suppressions_of
 from ..rule.suppressions import Suppression
 from ..source.files import SourceFile
 
@@ -67,7 +68,7 @@ def _suppressed(file: SourceFile, findings: Sequence[Known]) -> bytes:
     moves = [0, *accumulate(len(edit.text) - (edit.end - edit.start) for edit in edits)]
     for one in findings:
         moved = one.start + moves[bisect_right(starts, one.start)]
-        if not any(new.suppressing(one.code, moved)):
+        if not any(suppressing(new, one.code, moved)):
             raise FixRejected(f"{one.code} would still be found")
     return source
 
@@ -116,7 +117,8 @@ def _beside(file: SourceFile, start: int, layer: Field | None) -> Suppression | 
     """The suppression that stands already where one is to be written."""
     lines = file.tree.lines
     span = (layer.start, layer.end) if layer is not None else (lines.start(start), lines.end(start))
-    for old in file.suppressions.at(start) if file.suppressions else ():
+    suppressions = suppressions_of(file)
+    for old in suppressions.at(start) if suppressions else ():
         if span in old.spans and (layer is None or old.scope == "field") and old.scope != "file":
             return old
     return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..net.job import Job, NetInPhase, SolverFile
 from ..rule.finding import Finding
+from ..rule.suppressed import suppressing, suppressions_of
 from ..settings.settings import Settings
 from .files_in_memory import Files, nets_for
 from .rules_on import RulesOfPaths
@@ -34,9 +35,9 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
             here: dict[tuple[Any, ...], int] = {}  # how many findings of this subject stand at a place
             for hit in rule.check(subject, **own.options(rule)):
                 there = on.of(hit.file.path)
-                suppressing = set(hit.file.suppressing(rule.code, hit.span[0]))
-                if suppressing:
-                    used.setdefault(hit.file.path, set()).update(suppressing)
+                selectors = set(suppressing(hit.file, rule.code, hit.span[0]))
+                if selectors:
+                    used.setdefault(hit.file.path, set()).update(selectors)
                 elif rule.code in there.codes:
                     finding = there.finding(hit, rule)
                     key: tuple[Any, ...] = (finding.place, finding.code, finding.message)
@@ -45,14 +46,14 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
                         key = (*key[:2], number)
                     if key not in found or not found[key].reaches(finding.severity):
                         found[key] = finding
-    if any(file.suppressions is not None for file in checked):
+    if any(suppressions_of(file) is not None for file in checked):
         from .unused import outcomes
 
         for outcome in outcomes(subjects, on, used):
             for rule in rules.get("suppressions", ()):
                 there = on.of(outcome.file.path)
                 for hit in rule.check(outcome, **there.options(rule)) if rule.code in there.codes else ():
-                    if not any(hit.file.suppressing(rule.code, hit.span[0])):
+                    if not any(suppressing(hit.file, rule.code, hit.span[0])):
                         finding = there.finding(hit, rule)
                         found[finding.place, finding.code, finding.message] = finding
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))

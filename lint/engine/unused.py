@@ -5,30 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any
 
-from ..proto.named_tuple import NamedTuple
 from ..rule.registry import RULES
-from ..rule.suppressions import UNUSED
+from ..rule.suppressed import suppressing, suppressions_of
+from ..rule.suppressions import UNUSED, Outcome
 
 if TYPE_CHECKING:
-    from ..rule.suppressions import Selector, Suppression
+    from ..rule.suppressions import Selector
     from ..source.files import SourceFile
     from .rules_on import RulesOfPaths, RulesOn
-
-
-class Outcome(NamedTuple):
-    """What became of the suppressions of a file: which were used, and the rules that have looked at all of it."""
-
-    file: SourceFile
-    used: Set[Selector]
-    codes: frozenset[str]
-
-    def unused(self) -> Iterator[tuple[Suppression, list[Selector]]]:
-        """The suppressions that name rules in vain, with those names. Of rules that did not run nothing is known."""
-        suppressions = self.file.suppressions
-        for suppression in suppressions.all if suppressions else ():
-            idle = [each for each in suppression.selectors if each not in self.used and each.codes <= self.codes]
-            if idle:
-                yield suppression, idle
 
 
 def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, set[Selector]]) -> Iterator[Outcome]:
@@ -39,7 +23,8 @@ def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, 
     """
     kinds = kinds_that_saw_all(subjects)
     for file in [subject for kind, subject in subjects if kind == "file"]:
-        if file.suppressions is not None:
+        suppressions = suppressions_of(file)
+        if suppressions is not None:
             own = on.of(file.path)
             codes = own.codes
             mine = used.get(file.path, set())
@@ -47,7 +32,8 @@ def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, 
                 more = own.settings._replace(select=(), extend_select=()).codes_of_files() - codes
                 mine = mine.union(_used_by(more, file, subjects, own))
                 codes |= more
-            yield Outcome(file, mine, frozenset(code for code in codes if RULES[code].subject in kinds[file.path]))
+            seen = frozenset(code for code in codes if RULES[code].subject in kinds[file.path])
+            yield Outcome(file, suppressions, mine, seen)
 
 
 def judged_codes(subjects: list[tuple[str, Any]], on: RulesOfPaths) -> dict[str, frozenset[str]]:
@@ -67,7 +53,7 @@ def _used_by(
             if rule.subject == kind:
                 for hit in rule.check(subject, **on.options(rule)):
                     if hit.file is file:
-                        yield from file.suppressing(rule.code, hit.span[0])
+                        yield from suppressing(file, rule.code, hit.span[0])
 
 
 def kinds_that_saw_all(subjects: list[tuple[str, Any]]) -> dict[str, Set[str]]:

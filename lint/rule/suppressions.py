@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from typing import TYPE_CHECKING
 
 from ..proto.binder import nearest_name
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, Tree, fields_at, inner_block
 from .registry import all_rules, matching
+
+if TYPE_CHECKING:
+    from ..source.files import SourceFile
 
 WORDS = ("ignore", "file-ignore")
 # What this rule finds are suppressions: only its own name hides it, since `ignore[ALL]` would hide that it is unused.
@@ -96,6 +100,22 @@ class Suppressions:
             spans += ((field.start, field.end) for field in fields_at(tree.root, place))
         for span in dict.fromkeys(spans):
             yield from self._by_span.get(span, ())
+
+
+class Outcome(NamedTuple):
+    """What became of the suppressions of a file: which were used, and the rules that have looked at all of it."""
+
+    file: SourceFile
+    suppressions: Suppressions
+    used: Set[Selector]
+    codes: frozenset[str]
+
+    def unused(self) -> Iterator[tuple[Suppression, list[Selector]]]:
+        """The suppressions that name rules in vain, with those names. Of rules that did not run nothing is known."""
+        for suppression in self.suppressions.all:
+            idle = [each for each in suppression.selectors if each not in self.used and each.codes <= self.codes]
+            if idle:
+                yield suppression, idle
 
 
 def read_suppressions(tree: Tree) -> Suppressions:

@@ -17,8 +17,6 @@ from ..proto.tree import Block, ListValue, Scalar, Tree
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-    from ..rule.suppressions import Selector, Suppressions
-
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
 ROOT_MARKERS = (".git", ".hg", ".svn", "caffe-lint.toml")
 
@@ -29,7 +27,6 @@ _SOLVER_FIELDS = frozenset(
 )
 _CONTROLS = bytes([*range(9), *range(14, 32)])
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
-_SUPPRESSION = b"caffe-lint:"  # what every suppression has in it
 
 
 class Unreadable(Exception):
@@ -77,19 +74,6 @@ class SourceFile:
     def message(self) -> Message:
         """The message of `bound`."""
         return self.bound.message
-
-    @cached_property
-    def suppressions(self) -> Suppressions | None:
-        """The suppressions in its comments, None where there is nothing like one."""
-        if _SUPPRESSION not in self.source:
-            return None
-        from ..rule.suppressions import read_suppressions
-
-        return read_suppressions(self.tree)
-
-    def suppressing(self, code: str, position: int) -> Iterable[Selector]:
-        """What suppresses a finding of a rule that begins at a byte."""
-        return () if self.suppressions is None else self.suppressions.covering(code, position)
 
 
 def kind_of(tree: Tree) -> str:

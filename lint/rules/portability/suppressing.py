@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ...fixes.edit import Edit, Fix
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...rule.suppressed import suppressions_of
 
 if TYPE_CHECKING:
-    from ...engine.unused import Outcome
-    from ...rule.suppressions import Selector, Suppression
+    from ...rule.suppressions import Outcome, Selector, Suppression
     from ...source.files import SourceFile
 
 
@@ -84,7 +84,8 @@ def bad_suppression(file: SourceFile) -> Iterator[Hit]:
 
     None of Caffe's: this is about the linter.
     """
-    for mistake in file.suppressions.mistakes if file.suppressions else ():
+    suppressions = suppressions_of(file)
+    for mistake in suppressions.mistakes if suppressions else ():
         reason = (
             "In brackets stand codes, beginnings of codes or names of rules: ignore[G102], ignore[N3, base-lr-high]."
         )
