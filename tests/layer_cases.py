@@ -311,7 +311,10 @@ MADE = [
     Made(loss("SoftmaxWithLossOHEM", 'top: "l" top: "p"'), {"l": "", "p": "2 5"}, SCORES, dialect="rfcn"),
     *(
         Made(loss(kind), {"l": ""}, SCORES, dialect="cc4")
-        for kind in ("CenterLoss", "CtcLoss", "DiceCoefLoss", "FocalLoss", "L1Loss", "RegionLoss", "Yolov3")
+        for kind in (
+            "CenterLoss", "CtcLoss", "DiceCoefLoss", "FocalLoss", "L1Loss", "ManhattanLoss", "RegionLoss",
+            "WeightedEuclideanLoss", "Yolov3",
+        )
     ),
     # data
     Made('type: "Data" top: "d" top: "l" data_param { batch_size: 4 }', {"d": "4 ? ? ?", "l": "4"}, {}),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT
 from ..moments.shapes import Shape
+from . import value_ranges
 from .record import layer_type, one_per_value, same_shape
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 def _relu_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if layer.message["relu_param"]["negative_slope"] >= 0 else IN_PLACE_WRONG_GRADIENT
+
+
+def _relu_cuts(layer: Layer) -> bool:
+    return not layer.message["relu_param"]["negative_slope"]
 
 
 def _elu_in_place(layer: Layer) -> str:
@@ -27,34 +32,74 @@ def _power_reads_top(layer: Layer) -> bool:
     return param["power"] not in (0, 1, 2) and param["power"] * param["scale"] != 0
 
 
-_SQUASHING = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "nonlinear": True, "bounded": True}
+def _power_factor(layer: Layer) -> float | None:
+    param = layer.message["power_param"]
+    return abs(param["scale"]) if param["power"] == 1 else None
 
-layer_type("ReLU", "relu_layer.cpp", in_place=_relu_in_place, nonlinear=True, engine="relu_param")(same_shape)
-layer_type("ReLU6", "relu6_layer.cpp", in_place=IN_PLACE_RIGHT, nonlinear=True, bounded=True)(same_shape)
-layer_type("Sigmoid", "sigmoid_layer.cpp", engine="sigmoid_param", **_SQUASHING)(same_shape)
-layer_type("TanH", "tanh_layer.cpp", engine="tanh_param", **_SQUASHING)(same_shape)
-layer_type("ELU", "elu_layer.cpp", in_place=_elu_in_place, reads_top=True, nonlinear=True)(same_shape)
-layer_type("Swish", "swish_layer.cpp", in_place=IN_PLACE_RIGHT, reads_top=True, nonlinear=True)(same_shape)
-layer_type("Mish", "mish_layer.cpp", nonlinear=True)(same_shape)
-layer_type("BNLL", "bnll_layer.cpp", in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True)(same_shape)
-layer_type("Clip", "clip_layer.cpp", in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, bounded=True)(
-    same_shape
-)
-layer_type("Power", "power_layer.cpp", in_place=IN_PLACE_WRONG_GRADIENT, reads_top=_power_reads_top)(
-    same_shape
-)
+
+_SQUASHING: dict[str, Any] = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "nonlinear": True, "bounded": True}
+
+# An activation for which values below 0 are small or 0.
+_RECTIFIER: dict[str, Any] = {"nonlinear": True, "rectifies": True, "keeps_scale": True}
+
 layer_type(
-    "Threshold",
-    "threshold_layer.cpp",
+    "ReLU", "relu_layer.cpp", reads=("relu_param",), in_place=_relu_in_place, engine="relu_param", cuts=_relu_cuts,
+    value_range=value_ranges.rectified, **_RECTIFIER,
+)(same_shape)  # fmt: skip
+layer_type(
+    "ReLU6", "relu6_layer.cpp", in_place=IN_PLACE_RIGHT, bounded=True, cuts=True,
+    value_range=value_ranges.between(0.0, 6.0), **_RECTIFIER,
+)(same_shape)  # fmt: skip
+layer_type(
+    "Sigmoid", "sigmoid_layer.cpp", reads=("sigmoid_param",), engine="sigmoid_param", unsaturated=(0.03, 0.97),
+    value_range=value_ranges.between(0.0, 1.0), **_SQUASHING,
+)(same_shape)  # fmt: skip
+layer_type(
+    "TanH", "tanh_layer.cpp", reads=("tanh_param",), engine="tanh_param", unsaturated=(0.0, 0.9),
+    value_range=value_ranges.squashed, **_SQUASHING,
+)(same_shape)  # fmt: skip
+layer_type(
+    "ELU", "elu_layer.cpp", reads=("elu_param",), in_place=_elu_in_place, reads_top=True, **_RECTIFIER
+)(same_shape)  # fmt: skip
+layer_type(
+    "Swish", "swish_layer.cpp", reads=("swish_param",), in_place=IN_PLACE_RIGHT, reads_top=True, **_RECTIFIER
+)(same_shape)  # fmt: skip
+layer_type("Mish", "mish_layer.cpp", **_RECTIFIER)(same_shape)
+layer_type(
+    "BNLL", "bnll_layer.cpp", reads=(), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, keeps_scale=True,
+    value_range=value_ranges.between(0.0),
+)(same_shape)  # fmt: skip
+layer_type(
+    "Clip", "clip_layer.cpp", reads=("clip_param",), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, bounded=True
+)(same_shape)  # fmt: skip
+layer_type(
+    "Power", "power_layer.cpp", reads=("power_param",), in_place=IN_PLACE_WRONG_GRADIENT, reads_top=_power_reads_top,
+    keeps_scale=True, factor=_power_factor, value_range=value_ranges.power,
+    hazard=(
+        "power-out-of-domain",
+        "Power has no value for a negative base with a fractional power, and none for 0 with a negative one",
+    ),
+)(same_shape)  # fmt: skip
+layer_type(
+    "Threshold", "threshold_layer.cpp", reads=("threshold_param",), in_place=IN_PLACE_RIGHT, bounded=True,
+    has_backward=False, refuses_at="threshold_layer.hpp:56",
+)(same_shape)  # fmt: skip
+layer_type("Insanity", "insanity_layer.cpp", open_params=True, **_RECTIFIER)(same_shape)
+
+
+@layer_type(
+    "Dropout",
+    "dropout_layer.cpp",
+    reads=("dropout_param",),
     in_place=IN_PLACE_RIGHT,
-    bounded=True,
-    has_backward=False,
-    refuses_at="threshold_layer.hpp:56",
-)(same_shape)
-layer_type("Insanity", "insanity_layer.cpp", nonlinear=True, open_params=True)(same_shape)
-
-
-@layer_type("Dropout", "dropout_layer.cpp", in_place=IN_PLACE_RIGHT)
+    keeps_shape=True,
+    keeps_scale=True,
+    keeps_order=True,
+    linear=True,
+    trains_only=True,
+    value_range=value_ranges.dropped,
+    hazard=("dropout-ratio-1", "Dropout multiplies by 1/(1 - dropout_ratio): with a ratio of 1 that is 0 * inf"),
+)
 def dropout(layer: Layer) -> Sequence[Shape]:
     """The ratio is looked at by debug builds only; what draws the mask wants a probability."""
     if layer.phase == "TRAIN" and "dropout_param" in layer.message.entries:
@@ -66,21 +111,49 @@ def dropout(layer: Layer) -> Sequence[Shape]:
     return same_shape(layer)
 
 
-@layer_type("AbsVal", "absval_layer.cpp", in_place=IN_PLACE_FATAL)
+@layer_type(
+    "AbsVal",
+    "absval_layer.cpp",
+    reads=(),
+    in_place=IN_PLACE_FATAL,
+    keeps_shape=True,
+    keeps_scale=True,
+    value_range=value_ranges.absolute,
+    hazard=("abs-gradient", "AbsVal's gradient is the sign of its input"),
+)
 def abs_val(layer: Layer) -> Sequence[Shape]:
     """Refuses to work in place."""
     not_in_place(layer, ":12")
     return same_shape(layer)
 
 
-@layer_type("Exp", "exp_layer.cpp", in_place=IN_PLACE_RIGHT, reads_top=True)
+@layer_type(
+    "Exp",
+    "exp_layer.cpp",
+    reads=("exp_param",),
+    in_place=IN_PLACE_RIGHT,
+    reads_top=True,
+    keeps_shape=True,
+    value_range=value_ranges.between(0.0),
+    hazard=("exp-overflow", "Exp overflows above about 88.7; scale its input down"),
+)
 def exp(layer: Layer) -> Sequence[Shape]:
     """base ^ (shift + scale x)."""
     _base(layer, "exp_param", ":14")
     return same_shape(layer)
 
 
-@layer_type("Log", "log_layer.cpp", in_place=IN_PLACE_WRONG_GRADIENT)
+@layer_type(
+    "Log",
+    "log_layer.cpp",
+    reads=("log_param",),
+    in_place=IN_PLACE_WRONG_GRADIENT,
+    keeps_shape=True,
+    hazard=(
+        "log-of-nonpositive",
+        "Log has no value where shift + scale * x is 0 or less; add a shift, or clip its input",
+    ),
+)
 def log(layer: Layer) -> Sequence[Shape]:
     """The logarithm of shift + scale x to a base."""
     if _base(layer, "log_param", "") and layer.message["log_param"]["base"] == 1:
@@ -96,7 +169,16 @@ def _base(layer: Layer, param: str, at: str) -> bool:
     return False
 
 
-@layer_type("PReLU", "prelu_layer.cpp", in_place=IN_PLACE_RIGHT, nonlinear=True, multiply_adds=one_per_value)
+@layer_type(
+    "PReLU",
+    "prelu_layer.cpp",
+    reads=("prelu_param",),
+    in_place=IN_PLACE_RIGHT,
+    keeps_shape=True,
+    channel_params=True,
+    multiply_adds=one_per_value,
+    **_RECTIFIER,
+)
 def prelu(layer: Layer) -> Sequence[Shape]:
     """A learned slope for the negative side, of each channel or of all."""
     shape = layer.bottoms[0].shape

@@ -12,11 +12,13 @@ from ..moments.layer_type import (
     IN_PLACE_RIGHT,
     IN_PLACE_WRONG_GRADIENT,
     IN_PLACE_WRONG_VALUES,
+    LEARNED,
 )
 from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
 from ..proto.binder import Message
+from . import value_ranges
 from .activation import not_in_place
-from .record import layer_type, no_products, same_shape, unknown_shapes
+from .record import REARRANGES, layer_type, no_products, same_shape, unknown_shapes
 from .vision import num_output
 
 if TYPE_CHECKING:
@@ -48,7 +50,10 @@ def _inner_product_multiply_adds(layer: Layer) -> int | None:
     fork_bottoms=(1, None),
     fork_tops=(1, None),
     fork_fields=frozenset({"normalize"}),
+    reads=("inner_product_param",),
     in_place=IN_PLACE_WRONG_VALUES,
+    weighted_sum=True,
+    value_range=value_ranges.weighted,
     multiply_adds=_inner_product_multiply_adds,
 )
 def inner_product(layer: Layer) -> Sequence[Shape]:
@@ -76,7 +81,7 @@ def inner_product(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], outputs),)
 
 
-@layer_type("Embed", "embed_layer.cpp", refuses_gradient=(0,), multiply_adds=no_products)
+@layer_type("Embed", "embed_layer.cpp", reads=("embed_param",), refuses_gradient=(0,), multiply_adds=no_products)
 def embed(layer: Layer) -> Sequence[Shape]:
     """A vector for each index."""
     param = layer.message["embed_param"]
@@ -92,7 +97,14 @@ def embed(layer: Layer) -> Sequence[Shape]:
     return () if shape is None else ((*shape, outputs),)
 
 
-@layer_type("Parameter", "parameter_layer.hpp", bottoms=(0, 0), multiply_adds=no_products)
+@layer_type(
+    "Parameter",
+    "parameter_layer.hpp",
+    reads=("parameter_param",),
+    bottoms=(0, 0),
+    origin=LEARNED,
+    multiply_adds=no_products,
+)
 def parameter(layer: Layer) -> Sequence[Shape]:
     """A parameter as a blob."""
     shape: Dims = tuple(layer.message["parameter_param"]["shape"]["dim"])
@@ -115,7 +127,17 @@ def _concat_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if len(layer.bottoms) == 1 else IN_PLACE_CRASH
 
 
-@layer_type("Concat", "concat_layer.cpp", bottoms=(1, None), in_place=_concat_in_place, shares_memory=_one_bottom)
+@layer_type(
+    "Concat",
+    "concat_layer.cpp",
+    reads=("concat_param",),
+    bottoms=(1, None),
+    in_place=_concat_in_place,
+    shares_memory=_one_bottom,
+    joins=True,
+    value_range=value_ranges.joined,
+    **REARRANGES,
+)
 def concat(layer: Layer) -> Sequence[Shape]:
     """Its bottoms behind each other along an axis."""
     param = layer.message["concat_param"]
@@ -173,7 +195,17 @@ def _slice_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if len(layer.tops) == 1 else IN_PLACE_WRONG_VALUES
 
 
-@layer_type("Slice", "slice_layer.cpp", tops=(1, None), in_place=_slice_in_place, shares_memory=_one_top)
+@layer_type(
+    "Slice",
+    "slice_layer.cpp",
+    reads=("slice_param",),
+    tops=(1, None),
+    in_place=_slice_in_place,
+    shares_memory=_one_top,
+    selects=True,
+    value_range=value_ranges.within,
+    **REARRANGES,
+)
 def slice_(layer: Layer) -> Sequence[Shape]:
     """Parts of its bottom along an axis, between points or of equal size."""
     param = layer.message["slice_param"]
@@ -215,30 +247,49 @@ def slice_(layer: Layer) -> Sequence[Shape]:
     return [(*shape[:found], size, *shape[found + 1 :]) for size in sizes]
 
 
-@layer_type("Split", "split_layer.cpp", tops=(1, None), in_place=IN_PLACE_FATAL, shares_memory=True)
+@layer_type(
+    "Split",
+    "split_layer.cpp",
+    reads=(),
+    tops=(1, None),
+    in_place=IN_PLACE_FATAL,
+    shares_memory=True,
+    copies=True,
+    keeps_shape=True,
+    value_range=value_ranges.unchanged,
+    **REARRANGES,
+)
 def split(layer: Layer) -> Sequence[Shape]:
     """Its bottom several times."""
     not_in_place(layer, "")
     return (layer.bottoms[0].shape,) * len(layer.tops)
 
 
+def _is_product(layer: Layer) -> bool:
+    return layer.message["eltwise_param"]["operation"] in ("PROD", 0)
+
+
 def _eltwise_in_place(layer: Layer) -> str:
-    product = layer.message["eltwise_param"]["operation"] == "PROD"
-    return IN_PLACE_WRONG_GRADIENT if product else IN_PLACE_WRONG_VALUES
+    return IN_PLACE_WRONG_GRADIENT if _is_product(layer) else IN_PLACE_WRONG_VALUES
 
 
 def _eltwise_reads_top(layer: Layer) -> bool:
-    param = layer.message["eltwise_param"]
-    return bool(param["operation"] == "PROD" and not param["stable_prod_grad"])
+    return _is_product(layer) and not layer.message["eltwise_param"]["stable_prod_grad"]
 
 
 @layer_type(
     "Eltwise",
     "eltwise_layer.cpp",
+    reads=("eltwise_param",),
     fork_bottoms=(1, None),
     bottoms=(2, None),
     in_place=_eltwise_in_place,
     reads_top=_eltwise_reads_top,
+    keeps_shape=True,
+    combines=True,
+    multiplies=_is_product,
+    value_range=value_ranges.combined,
+    hazard=("product-overflow", "a product of its inputs overflows"),
 )
 def eltwise(layer: Layer) -> Sequence[Shape]:
     """Sum, product or largest of its bottoms, element by element."""
@@ -285,11 +336,15 @@ def axpy(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Softmax",
     "softmax_layer.cpp",
+    reads=("softmax_param",),
     in_place=IN_PLACE_RIGHT,
     reads_top=True,
     bounded=True,
     nonlinear=True,
     engine="softmax_param",
+    keeps_shape=True,
+    is_softmax=True,
+    value_range=value_ranges.between(0.0, 1.0),
 )
 def softmax(layer: Layer) -> Sequence[Shape]:
     """Probabilities along an axis."""
@@ -299,7 +354,7 @@ def softmax(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
-@layer_type("ArgMax", "argmax_layer.cpp", has_backward=False, refuses_at="argmax_layer.hpp:67")
+@layer_type("ArgMax", "argmax_layer.cpp", reads=("argmax_param",), has_backward=False, refuses_at="argmax_layer.hpp:67")
 def arg_max(layer: Layer) -> Sequence[Shape]:
     """Where the largest values are."""
     param = layer.message["argmax_param"]
@@ -326,6 +381,9 @@ def arg_max(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Accuracy",
     "accuracy_layer.cpp",
+    reads=("accuracy_param",),
+    measures=True,
+    class_axis="accuracy_param",
     fork_bottoms=(2, 3),
     fork_tops=(1, None),
     bottoms=(2, 2),
@@ -360,13 +418,22 @@ def check_labels(layer: Layer, scores: Dims, axis: int, at: str = "") -> None:
         layer.fail("label-count", text, "bottom[1]", at, subject=labels.name)
 
 
-@layer_type("Silence", "silence_layer.cpp", bottoms=(1, None), tops=(0, 0))
+@layer_type("Silence", "silence_layer.cpp", reads=(), bottoms=(1, None), tops=(0, 0), discards=True)
 def silence(layer: Layer) -> Sequence[Shape]:
     """Reads blobs so that they are no outputs."""
     return ()
 
 
-@layer_type("Filter", "filter_layer.cpp", bottoms=(2, None), tops=(1, None), refuses_gradient=(-1,))
+@layer_type(
+    "Filter",
+    "filter_layer.cpp",
+    reads=(),
+    bottoms=(2, None),
+    tops=(1, None),
+    refuses_gradient=(-1,),
+    selects=True,
+    **REARRANGES,
+)
 def filter_(layer: Layer) -> Sequence[Shape]:
     """The items whose selector, the last bottom, is not 0: at setup all of them, later as the data has it."""
     last = len(layer.bottoms) - 1
@@ -383,7 +450,16 @@ def filter_(layer: Layer) -> Sequence[Shape]:
     return [bottom.shape for bottom in layer.bottoms[:-1]]
 
 
-@layer_type("BatchReindex", "batch_reindex_layer.cpp", bottoms=(2, 2), refuses_gradient=(1,))
+@layer_type(
+    "BatchReindex",
+    "batch_reindex_layer.cpp",
+    reads=(),
+    bottoms=(2, 2),
+    refuses_gradient=(1,),
+    selects=True,
+    value_range=value_ranges.within,
+    **REARRANGES,
+)
 def batch_reindex(layer: Layer) -> Sequence[Shape]:
     """The items that the second bottom names."""
     shape, indices = layer.bottoms[0].shape, layer.bottoms[1].shape
@@ -393,7 +469,16 @@ def batch_reindex(layer: Layer) -> Sequence[Shape]:
     return () if shape is None else ((indices[0] if indices else None, *shape[1:]),)
 
 
-@layer_type("Python", "python_layer.hpp", bottoms=(0, None), tops=(0, None), is_data=True, open_params=True)
+@layer_type(
+    "Python",
+    "python_layer.hpp",
+    reads=("python_param",),
+    bottoms=(0, None),
+    tops=(0, None),
+    is_data=True,
+    open_params=True,
+    opaque=True,
+)
 def python(layer: Layer) -> Sequence[Shape]:
     """Whatever its class does."""
     param = layer.message["python_param"]

@@ -256,6 +256,9 @@ def _layer_type(description: Description) -> LayerType:
         own["in_place"] = IN_PLACE_RIGHT if description.in_place else IN_PLACE_WRONG_VALUES
     if description.params is not None:
         own["open_params"] = False
+    if description.is_python:
+        python = TYPES["Python"][0]
+        own.update(opaque=True, settings=python.settings, reads=python.reads)
     if description.like is not None:
         return TYPES[description.like][0]._replace(**own)
     defaults: dict[str, Any] = {

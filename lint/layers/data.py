@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import ALL
+from ..moments.layer_type import ALL, FROM_FILES, FROM_PROGRAM, MADE_UP
 from ..moments.shapes import Dims, Shape
+from . import value_ranges
 from .record import layer_type
 
 if TYPE_CHECKING:
@@ -67,10 +68,14 @@ def _check_prefetch(layer: Layer) -> None:
         layer.fail("prefetch", text, "data_param.prefetch", "base_data_layer.cpp", when="forward", how="hang")
 
 
-_SOURCE: dict[str, Any] = {"bottoms": (0, 0), "fork_tops": (1, None), "is_data": True, "fork_fields": None}
+_SOURCE: dict[str, Any] = {
+    "bottoms": (0, 0), "fork_tops": (1, None), "is_data": True, "fork_fields": None, "origin": FROM_FILES,
+}  # fmt: skip
+_IMAGES: dict[str, Any] = {**_SOURCE, "images": True, "transforms": True}
+_HANDED_OVER: dict[str, Any] = {**_SOURCE, "origin": FROM_PROGRAM}
 
 
-@layer_type("Data", "data_layer.cpp", tops=(1, 2), **_SOURCE)
+@layer_type("Data", "data_layer.cpp", reads=("data_param", "transform_param"), tops=(1, 2), **_IMAGES)
 def data(layer: Layer) -> Sequence[Shape]:
     """Images and labels from a database."""
     check_transform(layer)
@@ -79,7 +84,13 @@ def data(layer: Layer) -> Sequence[Shape]:
     return (cropped(layer, batch), (batch,))
 
 
-@layer_type("ImageData", "image_data_layer.cpp", tops=(2, 2), **_SOURCE)
+@layer_type(
+    "ImageData",
+    "image_data_layer.cpp",
+    reads=("image_data_param", "data_param", "transform_param"),
+    tops=(2, 2),
+    **_IMAGES,
+)
 def image_data(layer: Layer) -> Sequence[Shape]:
     """Images and labels from a list of files."""
     param = layer.message["image_data_param"]
@@ -96,7 +107,13 @@ def image_data(layer: Layer) -> Sequence[Shape]:
     return (cropped(layer, batch, channels, height, width), (batch,))
 
 
-@layer_type("WindowData", "window_data_layer.cpp", tops=(2, 2), **_SOURCE)
+@layer_type(
+    "WindowData",
+    "window_data_layer.cpp",
+    reads=("window_data_param", "data_param", "transform_param"),
+    tops=(2, 2),
+    **_IMAGES,
+)
 def window_data(layer: Layer) -> Sequence[Shape]:
     """Windows of images and their labels, from a list."""
     check_transform(layer)
@@ -108,23 +125,41 @@ def window_data(layer: Layer) -> Sequence[Shape]:
     return ((batch, None, crop, crop), (batch,))
 
 
-@layer_type("HDF5Data", "hdf5_data_layer.cpp", tops=(1, None), **_SOURCE)
+@layer_type(
+    "HDF5Data",
+    "hdf5_data_layer.cpp",
+    reads=("hdf5_data_param", "transform_param"),  # the latter to refuse it
+    tops=(1, None),
+    **_SOURCE,
+)
 def hdf5_data(layer: Layer) -> Sequence[Shape]:
     """Arrays from HDF5 files, one for each top. The number of axes is the data's."""
     if "transform_param" in layer.message.entries:
-        layer.fail(
-            "hdf5-transform", "it transforms nothing, but has a transform_param", "transform_param", ":77"
-        )
+        layer.fail("hdf5-transform", "it transforms nothing, but has a transform_param", "transform_param", ":77")
     return ()
 
 
-@layer_type("HDF5Output", "hdf5_output_layer.cpp", bottoms=(2, 2), tops=(0, 0), ignores_gradient=ALL)
+@layer_type(
+    "HDF5Output",
+    "hdf5_output_layer.cpp",
+    reads=("hdf5_output_param",),
+    bottoms=(2, 2),
+    tops=(0, 0),
+    ignores_gradient=ALL,
+)
 def hdf5_output(layer: Layer) -> Sequence[Shape]:
     """Writes both bottoms to a file, once: the second pass finds the arrays there and stops."""
     return ()
 
 
-@layer_type("MemoryData", "memory_data_layer.cpp", tops=(2, 2), **_SOURCE)
+@layer_type(
+    "MemoryData",
+    "memory_data_layer.cpp",
+    reads=("memory_data_param", "transform_param"),
+    tops=(2, 2),
+    transforms=True,
+    **_HANDED_OVER,
+)
 def memory_data(layer: Layer) -> Sequence[Shape]:
     """Images and labels that a program hands over."""
     param = layer.message["memory_data_param"]
@@ -139,7 +174,15 @@ def memory_data(layer: Layer) -> Sequence[Shape]:
 _LEGACY = ("num", "channels", "height", "width")
 
 
-@layer_type("DummyData", "dummy_data_layer.cpp", bottoms=(0, 0), tops=(1, None))
+@layer_type(
+    "DummyData",
+    "dummy_data_layer.cpp",
+    reads=("dummy_data_param",),
+    bottoms=(0, 0),
+    tops=(1, None),
+    origin=MADE_UP,
+    value_range=value_ranges.filled,
+)
 def dummy_data(layer: Layer) -> Sequence[Shape]:
     """Tops of a written shape, filled by a filler."""
     param = layer.message["dummy_data_param"]
@@ -157,9 +200,7 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
         layer.fail("dummy-shape", text, "dummy_data_param.shape[0]", ":38")
         return ()
     if shapes:
-        layer.fail(
-            "dummy-shape", f"it has both shape and {legacy[0]}", f"dummy_data_param.{legacy[0]}[0]", ":34"
-        )
+        layer.fail("dummy-shape", f"it has both shape and {legacy[0]}", f"dummy_data_param.{legacy[0]}[0]", ":34")
         return ()
     sizes = []
     for name in _LEGACY:
@@ -172,7 +213,7 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
     return list(zip(*sizes, strict=True))
 
 
-@layer_type("Input", "input_layer.cpp", tops=(1, None), **_SOURCE)
+@layer_type("Input", "input_layer.cpp", reads=("input_param",), tops=(1, None), **_HANDED_OVER)
 def input_(layer: Layer) -> Sequence[Shape]:
     """Tops that a program fills. Without a shape, one has no axes and no elements until it is given some."""
     shapes = layer.message["input_param"]["shape"]
@@ -189,7 +230,7 @@ def input_(layer: Layer) -> Sequence[Shape]:
 # -- data layers of forks --------------------------------------------------------------------------------
 
 
-@layer_type("AnnotatedData", "annotated_data_layer.cpp", tops=(1, None), **_SOURCE)
+@layer_type("AnnotatedData", "annotated_data_layer.cpp", settings="data_param", tops=(1, None), **_IMAGES)
 def annotated_data(layer: Layer) -> Sequence[Shape]:
     """SSD's: images, and boxes with their labels."""
     batch = batch_size(layer, "data_param")
@@ -212,13 +253,13 @@ def _data_of_fork(layer: Layer) -> Sequence[Shape]:
     return ()
 
 
-for _name, _source in (
-    ("BoxData", "box_data_layer.cpp"),
-    ("CustomData", "custom_data_layer.cpp"),
-    ("DenseImageData", "dense_image_data_layer.cpp"),
-    ("ImageSegData", "image_seg_data_layer.cpp"),
-    ("MatRead", "mat_read_layer.cpp"),
-    ("SparseData", "sparse_data_layer.cpp"),
-    ("VideoData", "video_data_layer.cpp"),
+for _name, _source, _facts in (
+    ("BoxData", "box_data_layer.cpp", _SOURCE),
+    ("CustomData", "custom_data_layer.cpp", _SOURCE),
+    ("DenseImageData", "dense_image_data_layer.cpp", _IMAGES),
+    ("ImageSegData", "image_seg_data_layer.cpp", _IMAGES),
+    ("MatRead", "mat_read_layer.cpp", _SOURCE),
+    ("SparseData", "sparse_data_layer.cpp", _SOURCE),
+    ("VideoData", "video_data_layer.cpp", _IMAGES),
 ):
-    layer_type(_name, _source, tops=(1, None), open_params=True, **_SOURCE)(_data_of_fork)
+    layer_type(_name, _source, tops=(1, None), open_params=True, **_facts)(_data_of_fork)

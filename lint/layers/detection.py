@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import ALL
+from ..moments.layer_type import ALL, DETECTION
 from ..moments.shapes import Shape, differ
 from .loss import LOSS_PARAM
 from .record import layer_type, unknown_shapes
@@ -85,6 +85,8 @@ def _check_boxes(layer: Layer, name: str) -> None:
 @layer_type(
     "MultiBoxLoss",
     "multibox_loss_layer.cpp",
+    settings="multibox_loss_param",
+    loss_family=DETECTION,
     bottoms=(4, None),  # RefineDet's takes those of its first stage too
     is_loss=True,
     auto_top=True,
@@ -100,7 +102,14 @@ def multi_box_loss(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
-@layer_type("DetectionOutput", "detection_output_layer.cpp", bottoms=(3, 5), tops=(0, 2), **_FORWARD_ONLY)
+@layer_type(
+    "DetectionOutput",
+    "detection_output_layer.cpp",
+    settings="detection_output_param",
+    bottoms=(3, 5),
+    tops=(0, 2),
+    **_FORWARD_ONLY,
+)
 def detection_output(layer: Layer) -> Sequence[Shape]:
     """SSD's: the boxes that are left; how many depends on the data."""
     if len(layer.bottoms) == 3:
@@ -108,14 +117,21 @@ def detection_output(layer: Layer) -> Sequence[Shape]:
     return ((1, 1, None, 7),)
 
 
-@layer_type("DetectionEvaluate", "detection_evaluate_layer.cpp", bottoms=(0, None), **_FORWARD_ONLY)
+@layer_type(
+    "DetectionEvaluate",
+    "detection_evaluate_layer.cpp",
+    settings="detection_evaluate_param",
+    measures=True,
+    bottoms=(0, None),
+    **_FORWARD_ONLY,
+)
 def detection_evaluate(layer: Layer) -> Sequence[Shape]:
     """SSD's: which boxes are right."""
     _classes(layer, "detection_evaluate_param")
     return ((1, 1, None, 5),)
 
 
-@layer_type("ROIPooling", "roi_pooling_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type("ROIPooling", "roi_pooling_layer.cpp", keeps_range=True, bottoms=(2, 2), ignores_gradient=(1,))
 def roi_pooling(layer: Layer) -> Sequence[Shape]:
     """Fast R-CNN's: every region at one size."""
     param = layer.message["roi_pooling_param"]
@@ -141,9 +157,7 @@ def psroi_pooling(layer: Layer) -> Sequence[Shape]:
     return ((regions[0] if regions else None, outputs, side, side),)
 
 
-@layer_type(
-    "BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL
-)
+@layer_type("BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL)
 def box_annotator_ohem(layer: Layer) -> Sequence[Shape]:
     """R-FCN's: labels and weights of the hardest boxes."""
     return (layer.bottoms[2].shape, layer.bottoms[3].shape)

@@ -11,24 +11,15 @@ if TYPE_CHECKING:
 
 FILLER_TYPES = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
 
-# The settings that hold the fillers of layers with weights that we know how to fill, by layer type.
-FILLED = {
-    "Convolution": "convolution_param",
-    "Deconvolution": "convolution_param",
-    "InnerProduct": "inner_product_param",
-}
-# What cuts values at 0, so that msra suits the weights before it.
-_RECTIFIERS = frozenset(("ReLU", "PReLU", "ELU"))
-_UNCHANGED = frozenset(("BatchNorm", "Scale", "Bias", "Pooling", "LRN", "Dropout", "Split"))
-
-
 def suiting_filler(param: Param) -> str | None:
     """The filler that keeps values at their size through a layer's weights; None where we do not know how to write it.
 
     Source: He et al., "Delving deep into rectifiers", 2015, for what a rectifier follows; Glorot and Bengio, 2010.
     """
     layer = param.layer
-    if param.role != "weight" or FILLED.get(layer.type, "") not in layer.message or "v0" in layer.context.upgrades:
+    if param.role != "weight" or not layer.traits.weighted_sum or layer.traits.settings not in layer.message:
+        return None
+    if "v0" in layer.context.upgrades:
         return None
     return "msra" if _is_rectified(layer) else "xavier"
 
@@ -38,9 +29,9 @@ def _is_rectified(layer: Layer) -> bool:
     queue = list(layer.tops)
     for blob in queue:
         for reader in blob.consumers:
-            if reader.type in _RECTIFIERS:
+            if reader.traits.rectifies:
                 return True
-            if reader.type in _UNCHANGED:
+            if reader.traits.keeps_order and not reader.traits.joins:
                 queue += reader.tops
     return False
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION
 from ..moments.shapes import Shape, count, differ, shapes_differ
 from .common import check_labels, find_axis
 from .record import layer_type
@@ -21,7 +23,11 @@ _LOSS: dict[str, Any] = {
     "bottoms": (2, 2), "fork_bottoms": (2, 4), "fork_tops": (1, 3), "fork_fields": None,
     "is_loss": True, "auto_top": True, "loss_weight": 1.0,
 }  # fmt: skip
-_LABELLED = {**_LOSS, "refuses_gradient": (1,), "not_forced": (1,)}
+_REGRESSION: dict[str, Any] = {"loss_family": REGRESSION, "nonnegative": True}
+_CLASSIFICATION: dict[str, Any] = {"loss_family": CLASSIFICATION, "nonnegative": True}
+# The logarithm of one class's probability: by chance that of the number of classes.
+_LOG_LIKELIHOOD: dict[str, Any] = {**_CLASSIFICATION, "log_likelihood": True, "chance": math.log}
+_LABELLED: dict[str, Any] = {**_LOSS, "refuses_gradient": (1,), "not_forced": (1,)}
 
 
 def loss_normalization(layer: Layer) -> str:
@@ -33,9 +39,9 @@ def loss_normalization(layer: Layer) -> str:
     if "normalization" in param.entries:
         written: str = param["normalization"]
         return written
-    if "normalize" in param.entries and layer.type != "InfogainLoss":
+    if "normalize" in param.entries and not layer.traits.takes_matrix:
         return "VALID" if param["normalize"] else "BATCH_SIZE"
-    return "BATCH_SIZE" if layer.type == "SigmoidCrossEntropyLoss" else "VALID"
+    return "BATCH_SIZE" if layer.traits.applies == "Sigmoid" else "VALID"
 
 
 def _same_first(layer: Layer) -> bool:
@@ -51,7 +57,12 @@ def _same_first(layer: Layer) -> bool:
 @layer_type(
     "SoftmaxWithLoss",
     "softmax_loss_layer.cpp",
+    reads=("softmax_param", "loss_param"),
+    applies="Softmax",
+    class_axis="softmax_param",
+    hazard=("softmax-of-not-finite", "its scores are not finite, or all of a row are -inf"),
     **{**_LABELLED, "tops": (1, 2), "normalization": LOSS_PARAM, "refuses_at": "softmax_loss_layer.cpp:121"},
+    **_LOG_LIKELIHOOD,
 )
 def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     """Softmax and the logarithm of the label's probability, in one."""
@@ -69,6 +80,16 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "InfogainLoss",
     "infogain_loss_layer.cpp",
+    reads=("infogain_loss_param", "loss_param", "softmax_param"),
+    applies="Softmax",
+    applies_since="1.0",
+    takes_matrix=True,
+    class_axis="infogain_loss_param",
+    hazard=(
+        "infogain-matrix-not-finite",
+        "the infogain matrix holds a value that is not finite, or the scores are",
+    ),
+    **_LOG_LIKELIHOOD,
     **{
         **_LABELLED,
         "bottoms": (2, 3),
@@ -106,7 +127,12 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "SigmoidCrossEntropyLoss",
     "sigmoid_cross_entropy_loss_layer.cpp",
+    reads=("loss_param",),
+    settings="",
+    applies="Sigmoid",
+    chance=lambda classes: classes * math.log(2),
     **{**_LABELLED, "normalization": LOSS_PARAM},
+    **_CLASSIFICATION,
 )
 def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
     """Sigmoid and the logarithms of its distance from a target of 0 to 1, in one."""
@@ -116,7 +142,19 @@ def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
-@layer_type("EuclideanLoss", "euclidean_loss_layer.cpp", **_LOSS, normalization=TWICE_BATCH)
+@layer_type(
+    "EuclideanLoss",
+    "euclidean_loss_layer.cpp",
+    reads=(),
+    normalization=TWICE_BATCH,
+    squared=True,
+    hazard=(
+        "loss-overflow",
+        "the square of the difference overflows: the targets or predictions are beyond 1e19",
+    ),
+    **_LOSS,
+    **_REGRESSION,
+)
 def euclidean_loss(layer: Layer) -> Sequence[Shape]:
     """Half the squared distance of each item."""
     if _same_first(layer) and differ(count(layer.bottoms[0].shape, 1), count(layer.bottoms[1].shape, 1)):
@@ -125,7 +163,16 @@ def euclidean_loss(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
-@layer_type("HingeLoss", "hinge_loss_layer.cpp", **_LABELLED, normalization=BATCH)
+@layer_type(
+    "HingeLoss",
+    "hinge_loss_layer.cpp",
+    reads=("hinge_loss_param",),
+    normalization=BATCH,
+    class_axis="",
+    chance=float,
+    **_LABELLED,
+    **_CLASSIFICATION,
+)
 def hinge_loss(layer: Layer) -> Sequence[Shape]:
     """One against all, with a margin of 1."""
     _same_first(layer)
@@ -137,7 +184,14 @@ def hinge_loss(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "MultinomialLogisticLoss", "multinomial_logistic_loss_layer.cpp", **_LABELLED, normalization=BATCH
+    "MultinomialLogisticLoss",
+    "multinomial_logistic_loss_layer.cpp",
+    reads=(),
+    normalization=BATCH,
+    class_axis="",
+    hazard=("loss-out-of-domain", "it wants probabilities: feed it a Softmax, or use SoftmaxWithLoss"),
+    **_LABELLED,
+    **_LOG_LIKELIHOOD,
 )
 def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
     """The logarithm of the label's probability."""
@@ -151,6 +205,10 @@ def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "ContrastiveLoss",
     "contrastive_loss_layer.cpp",
+    reads=("contrastive_loss_param",),
+    loss_family=EMBEDDING,
+    nonnegative=True,
+    hazard=("contrastive-distance", "it divides by the distance of a pair, which may be 0"),
     **{
         **_LOSS,
         "bottoms": (3, 3),
@@ -192,6 +250,7 @@ _SMOOTH: dict[str, Any] = {
     "auto_top": True,
     "normalization": BATCH,
     "ignores_gradient": (2, 3),
+    **_REGRESSION,
 }
 # The layer set-up of R-CNN's does not call that of the losses, so it has no weight unless one is written.
 _RCNN = frozenset({
@@ -224,7 +283,10 @@ layer_type(
 @layer_type(
     "SoftmaxWithLossOHEM",
     "softmax_loss_ohem_layer.cpp",
+    applies="Softmax",
+    class_axis="softmax_param",
     **{**_LABELLED, "tops": (1, 3), "loss_weight": 0.0, "normalization": LOSS_PARAM},
+    **_LOG_LIKELIHOOD,
 )
 def softmax_with_loss_ohem(layer: Layer) -> Sequence[Shape]:
     """R-FCN's, with the loss of each item as a further top."""
@@ -235,14 +297,16 @@ def _loss_of_fork(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
-_OPEN_LOSS = {**_LOSS, "bottoms": (1, None), "tops": (1, None), "open_params": True, "ignores_gradient": (1,)}
-for _name, _source in (
-    ("CenterLoss", "center_loss_layer.cpp"),
-    ("CtcLoss", "ctc_loss_layer.cpp"),
-    ("DiceCoefLoss", "dice_coef_loss_layer.cpp"),
-    ("FocalLoss", "focal_loss_layer.cpp"),
-    ("L1Loss", "l1_loss_layer.cpp"),
-    ("RegionLoss", "region_loss_layer.cpp"),
-    ("Yolov3", "yolov3_layer.cpp"),
+_OPEN_LOSS: dict[str, Any] = {**_LOSS, "bottoms": (1, None), "tops": (1, None), "open_params": True, "ignores_gradient": (1,)}
+for _name, _source, _facts in (
+    ("CenterLoss", "center_loss_layer.cpp", {"loss_family": EMBEDDING}),
+    ("CtcLoss", "ctc_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
+    ("DiceCoefLoss", "dice_coef_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
+    ("FocalLoss", "focal_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
+    ("L1Loss", "l1_loss_layer.cpp", _REGRESSION),
+    ("ManhattanLoss", "manhattan_loss_layer.cpp", _REGRESSION),
+    ("RegionLoss", "region_loss_layer.cpp", {"loss_family": DETECTION}),
+    ("WeightedEuclideanLoss", "weighted_euclidean_loss_layer.cpp", {**_REGRESSION, "squared": True}),
+    ("Yolov3", "yolov3_layer.cpp", {"loss_family": DETECTION}),
 ):
-    layer_type(_name, _source, **_OPEN_LOSS)(_loss_of_fork)
+    layer_type(_name, _source, **_OPEN_LOSS, **_facts)(_loss_of_fork)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ..moments.shapes import Shape, axis_index, shapes_differ
 from ..proto.binder import Message
+from . import value_ranges
 from .record import layer_type, no_products, one_per_value, same_shape
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
+
+
+_OF_CHANNELS: dict[str, Any] = {
+    "normalises": True, "keeps_shape": True, "keeps_order": True, "channel_params": True,
+    "multiply_adds": one_per_value,
+}  # fmt: skip
 
 
 def _is_of_fork(layer: Layer) -> bool:
@@ -21,9 +28,16 @@ def _is_of_fork(layer: Layer) -> bool:
 @layer_type(
     "BatchNorm",
     "batch_norm_layer.cpp",
+    reads=("batch_norm_param",),
     in_place=IN_PLACE_RIGHT,
-    normalises=True,
-    multiply_adds=one_per_value,
+    stores_statistics=True,
+    value_range=value_ranges.normalised,
+    hazard=(
+        "batch-norm-zero-variance",
+        "BatchNorm divides by sqrt(variance + eps): with eps 0 and no variance (a batch of one) that is 0/0; and"
+        " use_global_stats without trained statistics divides by next to nothing",
+    ),
+    **_OF_CHANNELS,
     open_params=_is_of_fork,
     fork_fields=None,
 )
@@ -71,7 +85,18 @@ def _lrn_reads_top(layer: Layer) -> bool:
     return bool(layer.message["lrn_param"]["norm_region"] == "ACROSS_CHANNELS")
 
 
-@layer_type("LRN", "lrn_layer.cpp", in_place=_lrn_in_place, reads_top=_lrn_reads_top, engine="lrn_param")
+@layer_type(
+    "LRN",
+    "lrn_layer.cpp",
+    reads=("lrn_param",),
+    in_place=_lrn_in_place,
+    reads_top=_lrn_reads_top,
+    engine="lrn_param",
+    keeps_shape=True,
+    keeps_order=True,
+    value_range=value_ranges.divided,
+    hazard=("lrn-zero-base", "LRN has no value where k + alpha/n * sum is 0 or less: k must be over 0"),
+)
 def lrn(layer: Layer) -> Sequence[Shape]:
     """Divides by a power of the squares nearby."""
     size = layer.message["lrn_param"]["local_size"]
@@ -91,7 +116,17 @@ def _mvn_reads_top(layer: Layer) -> bool:
     return bool(layer.message["mvn_param"]["normalize_variance"])
 
 
-@layer_type("MVN", "mvn_layer.cpp", in_place=_mvn_in_place, reads_top=_mvn_reads_top, normalises=True)
+@layer_type(
+    "MVN",
+    "mvn_layer.cpp",
+    reads=("mvn_param",),
+    in_place=_mvn_in_place,
+    reads_top=_mvn_reads_top,
+    normalises=True,
+    keeps_order=True,
+    keeps_channels=True,
+    hazard=("mvn-zero-variance", "MVN divides by the deviation of its input"),
+)
 def mvn(layer: Layer) -> Sequence[Shape]:
     """Mean 0 and variance 1 for each item; it knows 4 axes only (Blob::LegacyShape)."""
     shape = layer.bottoms[0].shape
@@ -103,7 +138,10 @@ def mvn(layer: Layer) -> Sequence[Shape]:
     return ((*shape, *(1,) * (4 - len(shape))),)
 
 
-@layer_type("Normalize", "normalize_layer.cpp", normalises=True, multiply_adds=one_per_value)
+_ZERO_VECTOR = ("normalize-zero-vector", "Normalize divides by the length of a vector that may be 0")
+
+
+@layer_type("Normalize", "normalize_layer.cpp", hazard=_ZERO_VECTOR, **_OF_CHANNELS)
 def normalize(layer: Layer) -> Sequence[Shape]:
     """SSD's: length 1, times a learned scale for each channel."""
     shape = layer.bottoms[0].shape
@@ -127,12 +165,18 @@ layer_type(
     fork_tops=(1, 2),
     fork_fields=None,
     normalises=True,
+    keeps_order=True,
+    hazard=_ZERO_VECTOR,
 )(same_shape)
 
 
-@layer_type(
-    "BN", "bn_layer.cpp", tops=(1, 3), in_place=IN_PLACE_RIGHT, normalises=True, multiply_adds=one_per_value
-)
+_BN: dict[str, Any] = {
+    "settings": "bn_param", "in_place": IN_PLACE_RIGHT, **_OF_CHANNELS,
+    "hazard": ("batch-norm-zero-variance", "the variance, a difference of two sums, came out negative or 0"),
+}  # fmt: skip
+
+
+@layer_type("BN", "bn_layer.cpp", tops=(1, 3), **_BN)
 def bn_segnet(layer: Layer) -> Sequence[Shape]:
     """SegNet's and ENet's, without running statistics."""
     param = layer.message["bn_param"]
@@ -148,14 +192,7 @@ _RUNNING = frozenset({
 })  # fmt: skip
 
 
-@layer_type(
-    "BN",
-    "bn_layer.cpp",
-    dialects=_RUNNING,
-    in_place=IN_PLACE_RIGHT,
-    normalises=True,
-    multiply_adds=one_per_value,
-)
+@layer_type("BN", "bn_layer.cpp", dialects=_RUNNING, **_BN)
 def bn_running(layer: Layer) -> Sequence[Shape]:
     """PSPNet's, with running statistics."""
     param = layer.message["bn_param"]
@@ -180,7 +217,25 @@ layer_type("GRN", "grn_layer.cpp", normalises=True, open_params=True)(same_shape
 # -- Scale and Bias --------------------------------------------------------------------------------------
 
 
-@layer_type("Scale", "scale_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT, multiply_adds=one_per_value)
+_AFFINE: dict[str, Any] = {
+    "in_place": IN_PLACE_RIGHT, "keeps_shape": True, "keeps_scale": True, "keeps_order": True, "linear": True,
+    "channel_params": True,
+}  # fmt: skip
+
+
+@layer_type(
+    "Scale",
+    "scale_layer.cpp",
+    reads=("scale_param",),
+    bottoms=(1, 2),
+    multiply_adds=one_per_value,
+    hazard=(
+        "scale-of-not-finite",
+        "what it multiplies is at the edge of what a float holds: look at the BatchNorm before it, whose statistics"
+        " may be blank",
+    ),
+    **_AFFINE,
+)
 def scale(layer: Layer) -> Sequence[Shape]:
     """Times a factor, learned or the second bottom, plus a learned summand."""
     entries = layer.message.entries
@@ -195,7 +250,7 @@ def scale(layer: Layer) -> Sequence[Shape]:
     return (layer.bottoms[0].shape,)
 
 
-@layer_type("Bias", "bias_layer.cpp", bottoms=(1, 2), in_place=IN_PLACE_RIGHT, multiply_adds=no_products)
+@layer_type("Bias", "bias_layer.cpp", reads=("bias_param",), bottoms=(1, 2), multiply_adds=no_products, **_AFFINE)
 def bias(layer: Layer) -> Sequence[Shape]:
     """Plus a summand, learned or the second bottom."""
     param = layer.message["bias_param"]

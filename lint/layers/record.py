@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import Infer, LayerType
+from ..moments.layer_type import UNKNOWN_TYPE, Infer, LayerType
 from ..moments.shapes import Shape
 
 if TYPE_CHECKING:
@@ -15,9 +15,16 @@ TYPES: dict[str, list[LayerType]] = {}
 
 
 def layer_type(name: str, source: str = "", **facts: Any) -> Callable[[Infer], Infer]:
-    """Enters a type with the decorated function, which infers its shapes; `facts` are fields of LayerType."""
+    """Enters a type with the decorated function, which infers its shapes; `facts` are fields of LayerType.
+
+    The first of what it `reads` are its own `settings`, unless others are given.
+    """
+    if facts.get("reads"):
+        facts.setdefault("settings", facts["reads"][0])
 
     def enter(infer: Infer) -> Infer:
+        if infer is same_shape:
+            facts["keeps_shape"] = True
         TYPES.setdefault(name, []).append(LayerType(name, infer, source, **facts))
         return infer
 
@@ -39,6 +46,28 @@ def find_type(name: str, dialect: str, bottoms: int) -> LayerType | None:
         if kind.bottoms[0] <= bottoms and (kind.bottoms[1] is None or bottoms <= kind.bottoms[1]):
             return kind
     return chosen
+
+
+def traits_of(name: str) -> LayerType:
+    """What is known of a type of which only the name is at hand, as logs have it."""
+    known = TYPES.get(name)
+    return known[0] if known else UNKNOWN_TYPE
+
+
+def is_read(field: str, kind: LayerType) -> bool:
+    """Whether a layer type reads a sub-message; True where what it reads is not known, or the field is no BVLC type's."""
+    return kind.reads is None or field in kind.reads or not readers(field)
+
+
+def readers(field: str) -> tuple[str, ...]:
+    """The layer types that are known to read a sub-message."""
+    return tuple(name for name, kinds in TYPES.items() if field in (kinds[0].reads or ()))
+
+
+# A layer each value of whose tops is one of its bottoms'.
+REARRANGES: dict[str, Any] = {
+    "rearranges": True, "linear": True, "keeps_scale": True, "keeps_range": True, "keeps_order": True,
+}  # fmt: skip
 
 
 def same_shape(layer: Layer) -> Sequence[Shape]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import Count
 from ..moments.shapes import Shape, count, describe, differ, shapes_differ
@@ -86,7 +86,8 @@ def _multiply_adds(layer: Layer) -> int | None:
     return total
 
 
-_STEPPING = {
+_STEPPING: dict[str, Any] = {
+    "reads": ("recurrent_param",),
     "refuses_gradient": (1,),
     "not_forced": (1,),
     "recurrent": True,
@@ -100,6 +101,7 @@ layer_type("RNN", "rnn_layer.cpp", bottoms=(2, None), tops=(1, None), **_STEPPIN
 @layer_type(
     "LSTMUnit",
     "lstm_unit_layer.cpp",
+    reads=(),
     bottoms=(3, 3),
     tops=(2, 2),
     refuses_gradient=(2,),

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES
 from ..moments.shapes import Shape, count, describe, differ
 from ..proto.binder import Message
+from . import value_ranges
 from .activation import not_in_place
 from .common import find_axis
-from .record import layer_type, same_shape
+from .record import REARRANGES, layer_type, same_shape
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
 
 
-@layer_type("Reshape", "reshape_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)
+_MOVES: dict[str, Any] = {**REARRANGES, "value_range": value_ranges.unchanged}
+_RESHAPES: dict[str, Any] = {**_MOVES, "in_place": IN_PLACE_FATAL, "shares_memory": True}
+
+
+@layer_type("Reshape", "reshape_layer.cpp", reads=("reshape_param",), **_RESHAPES)
 def reshape(layer: Layer) -> Sequence[Shape]:
     """The same elements under another shape: 0 keeps a dimension, -1 takes what is left."""
     not_in_place(layer, ":10")
@@ -82,7 +87,7 @@ def _replaced_axes(layer: Layer, param: Message, axes: int) -> tuple[int, int] |
     return start, end
 
 
-@layer_type("Flatten", "flatten_layer.cpp", in_place=IN_PLACE_FATAL, shares_memory=True)
+@layer_type("Flatten", "flatten_layer.cpp", reads=("flatten_param",), **_RESHAPES)
 def flatten(layer: Layer) -> Sequence[Shape]:
     """Several axes as one."""
     not_in_place(layer, "")
@@ -105,7 +110,7 @@ def flatten(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)
 
 
-@layer_type("Permute", "permute_layer.cpp")
+@layer_type("Permute", "permute_layer.cpp", **_MOVES)
 def permute(layer: Layer) -> Sequence[Shape]:
     """SSD's: its bottom with the axes in another order; those not named come last."""
     shape = layer.bottoms[0].shape
@@ -122,7 +127,7 @@ def permute(layer: Layer) -> Sequence[Shape]:
     return (tuple(shape[axis] for axis in [*order, *(i for i in range(len(shape)) if i not in order)]),)
 
 
-@layer_type("Transpose", "transpose_layer.cpp")
+@layer_type("Transpose", "transpose_layer.cpp", **_MOVES)
 def transpose(layer: Layer) -> Sequence[Shape]:
     """Its bottom with the axes in the order of `transpose_param.dim`."""
     shape = layer.bottoms[0].shape
@@ -132,11 +137,11 @@ def transpose(layer: Layer) -> Sequence[Shape]:
     return (tuple(shape[axis] for axis in order),) if sorted(order) == list(range(len(shape))) else ()
 
 
-layer_type("Reverse", "reverse_layer.cpp")(same_shape)
-layer_type("Flip", "flip_layer.cpp")(same_shape)
+layer_type("Reverse", "reverse_layer.cpp", **_MOVES)(same_shape)
+layer_type("Flip", "flip_layer.cpp", **_MOVES)(same_shape)
 
 
-@layer_type("ShuffleChannel", "shuffle_channel_layer.cpp", bottoms=(0, None), tops=(0, None))
+@layer_type("ShuffleChannel", "shuffle_channel_layer.cpp", bottoms=(0, None), tops=(0, None), keeps_shape=True, **_MOVES)
 def shuffle_channel(layer: Layer) -> Sequence[Shape]:
     """ShuffleNet's: mixes the channels of groups."""
     if not layer.bottoms:
@@ -156,7 +161,7 @@ def _tile_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if layer.message["tile_param"]["tiles"] == 1 else IN_PLACE_CRASH
 
 
-@layer_type("Tile", "tile_layer.cpp", in_place=_tile_in_place)
+@layer_type("Tile", "tile_layer.cpp", reads=("tile_param",), in_place=_tile_in_place, **_MOVES)
 def tile(layer: Layer) -> Sequence[Shape]:
     """Its bottom several times along an axis."""
     param = layer.message["tile_param"]
@@ -174,7 +179,7 @@ def tile(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], None if size is None or tiles is None else size * tiles, *shape[axis + 1 :]),)
 
 
-@layer_type("Reduction", "reduction_layer.cpp", in_place=IN_PLACE_WRONG_VALUES)
+@layer_type("Reduction", "reduction_layer.cpp", reads=("reduction_param",), in_place=IN_PLACE_WRONG_VALUES)
 def reduction(layer: Layer) -> Sequence[Shape]:
     """Sum or mean over the last axes."""
     axis = layer.message["reduction_param"]["axis"]

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT
 from ..moments.shapes import Shape, axis_index, truncated
-from .record import layer_type
+from . import value_ranges
+from .record import REARRANGES, layer_type
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
 
 
-@layer_type("Crop", "crop_layer.cpp", bottoms=(2, 2), in_place=IN_PLACE_WRONG_GRADIENT, ignores_gradient=(1,))
+@layer_type(
+    "Crop",
+    "crop_layer.cpp",
+    reads=("crop_param",),
+    bottoms=(2, 2),
+    in_place=IN_PLACE_WRONG_GRADIENT,
+    ignores_gradient=(1,),
+    selects=True,
+    value_range=value_ranges.within,
+    **REARRANGES,
+)
 def crop(layer: Layer) -> Sequence[Shape]:
     """Cuts the first bottom to the size of the second."""
     param = layer.message["crop_param"]
@@ -49,7 +60,19 @@ def crop(layer: Layer) -> Sequence[Shape]:
     return (tuple(top),)
 
 
-@layer_type("Upsample", "upsample_layer.cpp", bottoms=(2, 2), upsampling=True, ignores_gradient=(1,))
+def _growth_by_scale(layer: Layer) -> float | None:
+    param = layer.message.get("upsample_param")
+    scale = param.get("scale", 2) if param is not None else 2
+    return float(scale * scale)
+
+
+# What enlarges planes, each channel by itself.
+_ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
+
+
+@layer_type(
+    "Upsample", "upsample_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
+)
 def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
     """SegNet's: puts each value back to the place that a pooling's mask names."""
     param = layer.message["upsample_param"]
@@ -71,7 +94,13 @@ _REPEATING = frozenset({"mobilenet-yolo", "yolov3-windows", "brocolli", "ssd-chu
 
 
 @layer_type(
-    "Upsample", "upsample_layer.cpp", dialects=_REPEATING, bottoms=(0, None), tops=(0, None), upsampling=True
+    "Upsample",
+    "upsample_layer.cpp",
+    dialects=_REPEATING,
+    bottoms=(0, None),
+    tops=(0, None),
+    growth=_growth_by_scale,
+    **_ENLARGES,
 )
 def upsample(layer: Layer) -> Sequence[Shape]:
     """YOLO's: repeats every pixel."""
@@ -82,7 +111,9 @@ def upsample(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:-2], *(None if size is None else size * scale for size in shape[-2:])),)
 
 
-@layer_type("Unpooling", "unpooling_layer.cpp", bottoms=(1, 2), upsampling=True, ignores_gradient=(1,))
+@layer_type(
+    "Unpooling", "unpooling_layer.cpp", bottoms=(1, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
+)
 def unpooling(layer: Layer) -> Sequence[Shape]:
     """DeconvNet's, to a size that is written."""
     param = layer.message["unpooling_param"]
@@ -98,8 +129,8 @@ def unpooling(layer: Layer) -> Sequence[Shape]:
     "max_unpool_layer.cpp",
     bottoms=(0, None),
     tops=(0, None),
-    upsampling=True,
     ignores_gradient=(1,),
+    **_ENLARGES,
 )
 def max_unpool(layer: Layer) -> Sequence[Shape]:
     """Brocolli's, to a size that is written."""
@@ -110,7 +141,9 @@ def max_unpool(layer: Layer) -> Sequence[Shape]:
     return ((shape[0], shape[1], param.get("dst_h"), param.get("dst_w")),)
 
 
-@layer_type("Interp", "interp_layer.cpp", upsampling=True)
+@layer_type(
+    "Interp", "interp_layer.cpp", linear=True, keeps_range=True, value_range=value_ranges.within, **_ENLARGES
+)
 def interp(layer: Layer) -> Sequence[Shape]:
     """Bilinear resizing, of DeepLab v2 and PSPNet: by one factor, to a size, or by two factors."""
     param = layer.message["interp_param"]
@@ -138,7 +171,7 @@ def interp(layer: Layer) -> Sequence[Shape]:
     return ((shape[0], shape[1], *sizes),)
 
 
-@layer_type("Reorg", "reorg_layer.cpp")
+@layer_type("Reorg", "reorg_layer.cpp", **REARRANGES)
 def reorg(layer: Layer) -> Sequence[Shape]:
     """Moves blocks of pixels into channels, or back; of the YOLO forks."""
     shape = layer.bottoms[0].shape

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, Count
 from ..moments.shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
 from ..proto.binder import Message
+from . import value_ranges
 from .record import layer_type
 
 if TYPE_CHECKING:
@@ -210,17 +211,42 @@ def _deconvolution_multiply_adds(layer: Layer) -> int | None:
     return None if weights is None or inputs is None else weights * inputs
 
 
-_EACH = {"in_place": IN_PLACE_WRONG_VALUES, "bottoms": (1, None), "tops": (1, None), "same_count": True}
+def _deconvolution_growth(layer: Layer) -> float | None:
+    param = layer.message["convolution_param"]
+    strides = param["stride"] or [param.get("stride_h", 1), param.get("stride_w", 1)]
+    shape = layer.bottoms[0].shape
+    channels = shape[1] if shape is not None and len(shape) > 1 else None
+    return strides[0] * strides[-1] * param["num_output"] / channels if channels else None
 
 
-@layer_type("Convolution", "conv_layer.cpp", multiply_adds=_convolution_multiply_adds, **_EACH)
+_WEIGHTED: dict[str, Any] = {
+    "settings": "convolution_param", "weighted_sum": True, "slides": True, "value_range": value_ranges.weighted,
+}  # fmt: skip
+_EACH: dict[str, Any] = {
+    **_WEIGHTED, "in_place": IN_PLACE_WRONG_VALUES, "bottoms": (1, None), "tops": (1, None), "same_count": True,
+}  # fmt: skip
+
+
+@layer_type(
+    "Convolution",
+    "conv_layer.cpp",
+    reads=("convolution_param",),
+    multiply_adds=_convolution_multiply_adds,
+    **_EACH,
+)
 def convolution(layer: Layer) -> Sequence[Shape]:
     """One window for all its bottoms."""
     return _convolution(layer, False)
 
 
 @layer_type(
-    "Deconvolution", "deconv_layer.cpp", upsampling=True, multiply_adds=_deconvolution_multiply_adds, **_EACH
+    "Deconvolution",
+    "deconv_layer.cpp",
+    reads=("convolution_param",),
+    upsampling=True,
+    growth=_deconvolution_growth,
+    multiply_adds=_deconvolution_multiply_adds,
+    **_EACH,
 )
 def deconvolution(layer: Layer) -> Sequence[Shape]:
     """A convolution the other way round: its stride enlarges."""
@@ -235,7 +261,7 @@ def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
     return _convolution(layer, False)
 
 
-@layer_type("ConvolutionDepthwise", "conv_dw_layer.cpp", multiply_adds=_convolution_multiply_adds)
+@layer_type("ConvolutionDepthwise", "conv_dw_layer.cpp", multiply_adds=_convolution_multiply_adds, **_WEIGHTED)
 def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     """As many outputs as channels, whatever num_output and group say; of farmingyard/caffe-mobilenet."""
     param = layer.message["convolution_param"]
@@ -252,7 +278,7 @@ def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     return () if shape is None or sizes is None else ((shape[0], channels, *sizes),)
 
 
-@layer_type("Im2col", "im2col_layer.cpp", in_place=IN_PLACE_CRASH)
+@layer_type("Im2col", "im2col_layer.cpp", reads=("convolution_param",), in_place=IN_PLACE_CRASH, slides=True)
 def im2col(layer: Layer) -> Sequence[Shape]:
     """The windows of a convolution, side by side as channels."""
     shape = layer.bottoms[0].shape
@@ -286,11 +312,19 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
 @layer_type(
     "Pooling",
     "pooling_layer.cpp",
+    reads=("pooling_param",),
     tops=(1, 2),
     counts=_pooling_counts,
     fork_fields=frozenset({"ceil_mode", "engine"}),
     in_place=IN_PLACE_WRONG_VALUES,
     engine="pooling_param",
+    slides=True,
+    keeps_channels=True,
+    keeps_scale=True,
+    keeps_range=True,
+    keeps_order=True,
+    value_range=value_ranges.within,
+    hazard=("pooling-in-place", "MAX pooling in place overwrites what it still has to read"),
 )
 def pooling(layer: Layer) -> Sequence[Shape]:
     """The largest or mean value of a window; the second top holds where the largest was."""
@@ -409,7 +443,7 @@ def _rounds_down(param: Message) -> bool:
     return "ceil_mode" in entries and entries["ceil_mode"][0][0] is False
 
 
-@layer_type("SPP", "spp_layer.cpp")
+@layer_type("SPP", "spp_layer.cpp", reads=("spp_param",), keeps_range=True)
 def spp(layer: Layer) -> Sequence[Shape]:
     """Spatial pyramid pooling: 1, 4, 16 ... bins, whatever the image's size."""
     height = layer.message["spp_param"]["pyramid_height"]

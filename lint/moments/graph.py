@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Field
+from .layer_type import UNKNOWN_TYPE
 from .shapes import Shape, count, describe
 
 if TYPE_CHECKING:
@@ -160,6 +161,11 @@ class Layer:
         self.loss_weights: tuple[float, ...] = ()
         self.runs_backward = False
         self.gradient_bottoms: Sequence[bool] = ()
+
+    @property
+    def traits(self) -> LayerType:
+        """What is known of its type, for questions that are answered with no where the type is not known."""
+        return self.kind or UNKNOWN_TYPE
 
     @property
     def in_place(self) -> bool:

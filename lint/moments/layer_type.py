@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..proto.named_tuple import NamedTuple
+from .interval import UNKNOWN_INTERVAL, Interval
 from .shapes import Shape
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Count = tuple[int, int | None]  # least and most; None: no limit
 Infer = Callable[["Layer"], Sequence[Shape]]
+ValueRange = Callable[["Layer", Sequence[Interval], int], Interval]  # layer, its bottoms' intervals, index of the top
 
 # What a layer does when its top is its bottom (facts measured on BVLC's CPU code).
 IN_PLACE_RIGHT = "right"
@@ -24,6 +26,18 @@ IN_PLACE_CRASH = "crash"  # in the first pass, without a message
 IN_PLACE_WRONG_GRADIENT = "wrong-gradient"
 IN_PLACE_WRONG_VALUES = "wrong-values"
 IN_PLACE_UNKNOWN = "unknown"
+
+# What a loss compares (LayerType.loss_family).
+CLASSIFICATION = "classification"  # scores of classes with labels
+REGRESSION = "regression"  # values with target values
+EMBEDDING = "embedding"  # vectors with each other
+DETECTION = "detection"  # boxes and their classes with those of objects
+
+# Where the values of a layer without bottoms come from (LayerType.origin).
+FROM_FILES = "files"
+FROM_PROGRAM = "program"  # handed over by the program that runs the net
+MADE_UP = "made-up"  # by fillers
+LEARNED = "learned"  # its own parameters
 
 NO_DIALECTS: frozenset[str] = frozenset()
 ALL = (-9,)  # in place of bottom indices: every bottom
@@ -50,8 +64,23 @@ class LayerType(NamedTuple):
         NO_DIALECTS  # where the type means this, if it has several meanings; empty: elsewhere
     )
 
+    # its settings
+    settings: str = ""  # the `*_param` that is the type's own
+    reads: tuple[str, ...] | None = None  # every `*_param` of LayerParameter that it reads; None: not known
+    opaque: bool = False  # what it does is written outside of Caffe, in the class that it names
+
     # losses
     is_loss: bool = False  # its top is a loss by its meaning
+    loss_family: str = ""  # what it compares, one of the constants above; empty for no loss, or where it is not known
+    nonnegative: bool = False  # a loss that cannot be below 0
+    squared: bool = False  # its gradient grows with the distance, without bound
+    log_likelihood: bool = False  # it is minus the logarithm of the right class's probability
+    applies: str = ""  # the activation that it applies to its scores by itself
+    applies_since: str = ""  # from which Caffe on; empty: always
+    takes_matrix: bool = False  # it weighs by an infogain matrix
+    class_axis: str | None = None  # the `*_param` with the axis of its classes; empty: axis 1; None: takes no class labels
+    chance: Callable[[int], float] | None = None  # the loss of one item, of so many classes, by chance
+    measures: bool = False  # it measures how good scores are, and nothing learns from that
     auto_top: bool = False  # AutoTopBlobs: a top is made where none is written
     loss_weight: float = 0.0  # of the first top, where none is written
     normalization: str = ""  # what a loss is divided by: see `loss_normalization`
@@ -70,6 +99,41 @@ class LayerType(NamedTuple):
         False  # backward needs its own output, so none may overwrite it
     )
     shares_memory: bool | Callable[[Layer], bool] = False  # top is the bottom's memory under another name
+
+    # weights
+    weighted_sum: bool = False  # each output is a sum of inputs times weights plus a bias, whose fillers `settings` has
+    slides: bool = False  # it moves a window over its bottom, so that each place has the same weights
+    channel_params: bool = False  # its parameters are a factor or summand of each channel, not weights
+    stores_statistics: bool = False  # all its parameters are statistics, which no solver learns
+
+    # what it does to values
+    keeps_shape: bool = False  # its first top has the shape of its first bottom
+    keeps_channels: bool = False  # and here at least the number of channels
+    rearranges: bool = False  # each value of its tops is one of its bottoms', under another shape or at another place
+    joins: bool = False  # all its bottoms are in its top, one behind the other
+    selects: bool = False  # a top has only part of the bottom
+    copies: bool = False  # each top is its bottom, unchanged
+    combines: bool = False  # adds, multiplies or compares its bottoms element by element
+    multiplies: Callable[[Layer], bool] | None = None  # whether its settings make it a product of its bottoms
+    linear: bool = False  # a factor and a summand for each value
+    factor: Callable[[Layer], float | None] | None = None  # by what it multiplies all values; None: not by one number
+    keeps_scale: bool = False  # its values are about as large as those it reads
+    keeps_range: bool = False  # its values lie between the bounds of those it reads
+    keeps_order: bool = False  # larger values stay the larger ones, so that a rectifier next cuts what it would before
+    rectifies: bool = False  # it cuts or shrinks values below 0, and leaves the others
+    cuts: bool | Callable[[Layer], bool] = False  # it makes 0 of all values below 0
+    is_softmax: bool = False  # its values are probabilities along an axis
+    unsaturated: tuple[float, float] | None = None  # the mean |x| of its top beyond which most of it is saturated
+    trains_only: bool = False  # it changes values in training only
+    discards: bool = False  # it reads blobs only so that they are no outputs of the net
+    value_range: ValueRange | None = None  # between which bounds its values lie, by those of its bottoms
+    growth: Callable[[Layer], float | None] | None = None  # how many times the elements it makes, by its settings alone
+    hazard: tuple[str, str] | None = None  # what gives NaN or infinity from finite values: its name, and an explanation
+
+    # data
+    origin: str = ""  # where the values come from, one of the constants above
+    images: bool = False  # its first top are images of bytes
+    transforms: bool = False  # it applies transform_param
 
     # what the rules ask for
     engine: str = ""  # its settings that have an `engine`, where Caffe can choose cuDNN for it
@@ -95,6 +159,30 @@ class LayerType(NamedTuple):
     def is_alias(self, layer: Layer) -> bool:
         """Whether the layer's top is its bottom's memory under another name."""
         return self.shares_memory(layer) if callable(self.shares_memory) else self.shares_memory
+
+    def cuts_negatives(self, layer: Layer) -> bool:
+        """Whether the layer makes 0 of all values below 0."""
+        return self.cuts(layer) if callable(self.cuts) else self.cuts
+
+    def is_product(self, layer: Layer) -> bool:
+        """Whether the layer multiplies its bottoms with each other."""
+        return self.multiplies is not None and self.multiplies(layer)
+
+    def range_of(self, layer: Layer, bottoms: Sequence[Interval], top: int = 0) -> Interval:
+        """Between which bounds the values of a top lie, if those of the bottoms lie in `bottoms`."""
+        if self.value_range is None or (not bottoms and self.bottoms[0] > 0):
+            return UNKNOWN_INTERVAL
+        return self.value_range(layer, bottoms, top)
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether a scale and shift before or after it can become part of its own parameters."""
+        return self.weighted_sum or (self.linear and self.channel_params)
+
+    @property
+    def wants_probabilities(self) -> bool:
+        """Whether it is a loss that takes the logarithm of what it reads."""
+        return self.log_likelihood and not self.applies
 
     def has_open_params(self, layer: Layer) -> bool:
         """Whether the layer may have parameters we do not know."""
@@ -123,3 +211,10 @@ _WITHOUT_SHAPES = frozenset({"param", "include", "exclude", "blobs", "loss_param
 def is_in(index: int, bottoms: tuple[int, ...], total: int) -> bool:
     """Whether a bottom is one of a LayerType's list of bottoms."""
     return bottoms == ALL or index in bottoms or (index - total) in bottoms
+
+
+def _no_shapes(layer: Layer) -> Sequence[Shape]:
+    return ()
+
+
+UNKNOWN_TYPE = LayerType("", _no_shapes)  # all that is known of a type that nobody described

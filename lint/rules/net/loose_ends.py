@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.layer_edits import Fields, free_name, insert_layers, names_in, state_rules
-from ...layers.params_read import is_read, readers
+from ...layers.record import is_read, readers
 from ...moments.graph import Layer, is_automatic
 from ...net.job import NetInPhase
 from ...net.names import named
@@ -210,17 +210,15 @@ def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
     ## References
 
     The LayerSetUp function of each layer in src/caffe/layers; filler.hpp. What is read in which mode is written in
-    `lint/layers/params_read.py` and `lint/solver/ignored_fields.py`.
+    the records of `lint/layers/` and `lint/solver/ignored_fields.py`.
     """
     if is_for_unknown_caffe(subject.file):
         return
     fork = not is_for_bvlc(subject.file)
     for layer in subject.net.layers:
-        ignored = [name for name in layer.message.entries if not is_read(name, layer.type)]
-        own = any(
-            name.endswith("_param") and name != "transform_param" and is_read(name, layer.type)
-            for name in layer.message.entries
-        )
+        settings_of = [name for name in layer.message.entries if name.endswith("_param")]
+        ignored = [name for name in settings_of if not is_read(name, layer.traits)]
+        own = any(name != "transform_param" and name not in ignored for name in settings_of)
         for name in ignored:
             settings: Message = layer.message[name]
             types = " or ".join(readers(name)[:3])

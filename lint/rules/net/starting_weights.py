@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import start_with, without_bias
-from ...layers.fillers import FILLED, suiting_filler
+from ...layers.fillers import suiting_filler
 from ...moments.graph import Layer, Param
 from ...net.job import NetInPhase
 from ...net.names import named
@@ -181,7 +181,7 @@ def _filler_place(param: Param) -> tuple[int, int]:
 
 
 def _upsamples(layer: Layer) -> bool:
-    if layer.type != "Deconvolution":
+    if not (layer.traits.weighted_sum and layer.traits.upsampling):
         return False
     settings: Message = layer.message["convolution_param"]
     return any(stride > 1 for stride in (*settings["stride"], settings["stride_h"], settings["stride_w"]))
@@ -235,7 +235,7 @@ def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
     filler = suiting_filler(param)
     if not param.lr_mult or filler is None:
         return None
-    settings: Message = param.layer.message[FILLED[param.layer.type]]
+    settings: Message = param.layer.message[param.layer.traits.settings]
     return f'weight_filler {{ type: "{filler}" }}', start_with(subject.file.tree, subject.net.message, settings, filler)
 
 

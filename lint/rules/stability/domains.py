@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 
 from ...moments.graph import Layer
-from ...net.intervals import Interval, intervals
+from ...moments.interval import Interval
+from ...net.intervals import intervals
 from ...net.job import NetInPhase
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule

@@ -1,0 +1,124 @@
+"""Between which bounds the values of layers lie, given those of their bottoms.
+
+Only what holds for every input, or for any weights that are drawn at random around 0, is taken as known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..moments.interval import BOTH_SIGNS, UNKNOWN_INTERVAL, Interval
+
+if TYPE_CHECKING:
+    from ..moments.graph import Layer
+    from ..moments.layer_type import ValueRange
+
+
+def between(low: float, high: float = math.inf) -> ValueRange:
+    """The range of a layer whose values lie between two bounds whatever comes in."""
+    return lambda layer, bottoms, top: Interval(low, high)
+
+
+def unchanged(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """The range of a layer whose values are all those of its first bottom."""
+    return bottoms[0]
+
+
+def within(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """The range of a layer that selects from the values of its first bottom, or averages them."""
+    return Interval(bottoms[0].low, bottoms[0].high)
+
+
+def joined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """The range of a layer that has all values of all bottoms."""
+    return Interval(
+        min(x.low for x in bottoms),
+        max(x.high for x in bottoms),
+        any(x.zero for x in bottoms),
+        any(x.negative for x in bottoms),
+    )
+
+
+def filled(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """DummyData: what constant fillers make; without any, 0 (dummy_data_layer.cpp, LayerSetUp)."""
+    fillers = layer.message["dummy_data_param"]["data_filler"]
+    if any(filler["type"] != "constant" for filler in fillers) or len(fillers) not in (0, 1, len(layer.tops)):
+        return UNKNOWN_INTERVAL
+    values = [filler["value"] for filler in fillers] or [0.0]
+    value = values[top if len(values) > 1 else 0]
+    return Interval(value, value, value == 0, value < 0, reached=True)
+
+
+def weighted(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """Sums with weights that are drawn around 0 have both signs."""
+    filler = layer.params[0].filler if layer.params else None
+    if filler is None:
+        return UNKNOWN_INTERVAL
+    kind = filler["type"]
+    around_zero = kind in ("xavier", "msra") or (kind == "gaussian" and not filler["mean"] and filler["std"] > 0)
+    around_zero = around_zero or (kind == "uniform" and filler["min"] < 0 < filler["max"])
+    return BOTH_SIGNS if around_zero else UNKNOWN_INTERVAL
+
+
+def normalised(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """BatchNorm: in training its values have a mean of 0."""
+    return BOTH_SIGNS if layer.phase == "TRAIN" else UNKNOWN_INTERVAL
+
+
+def divided(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """LRN: it divides by what is over 0."""
+    x = bottoms[0]
+    return Interval(min(0.0, x.low), zero=x.zero, negative=x.negative)
+
+
+def rectified(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """ReLU: 0 instead of what is below, unless that has a slope."""
+    x = bottoms[0]
+    if layer.message["relu_param"]["negative_slope"]:
+        return Interval(negative=x.negative)
+    return Interval(max(0.0, x.low), max(0.0, x.high), x.zero or x.negative, False, x.reached)
+
+
+def absolute(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """AbsVal."""
+    return Interval(0.0, max(abs(bottoms[0].low), abs(bottoms[0].high)), bottoms[0].zero)
+
+
+def power(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """Power: (shift + scale * x) ^ power."""
+    param = layer.message["power_param"]
+    inner = bottoms[0].times(param["scale"], param["shift"])
+    exponent = param["power"]
+    if exponent == 1:
+        return inner
+    if exponent == 2:
+        return Interval(0.0, max(inner.low * inner.low, inner.high * inner.high), inner.zero)
+    return Interval(0.0) if inner.low >= 0 else UNKNOWN_INTERVAL
+
+
+def combined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """Eltwise: a sum, the largest, or a product of what is nowhere below 0."""
+    param = layer.message["eltwise_param"]
+    operation = param["operation"]
+    if operation in ("SUM", 1) and not any(coefficient != 1 for coefficient in param["coeff"]):
+        return Interval(sum(x.low for x in bottoms), sum(x.high for x in bottoms))
+    if operation in ("MAX", 2):
+        return Interval(max(x.low for x in bottoms), max(x.high for x in bottoms))
+    if operation in ("PROD", 0) and all(x.low >= 0 for x in bottoms):
+        return Interval(0.0, zero=any(x.zero for x in bottoms))
+    return UNKNOWN_INTERVAL
+
+
+def dropped(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """Dropout: in training some are 0, and the others larger to make up for that."""
+    x, ratio = bottoms[0], layer.message["dropout_param"]["dropout_ratio"]
+    if layer.phase != "TRAIN" or not 0 < ratio < 1:
+        return x
+    return Interval(min(0.0, x.low / (1 - ratio)), max(0.0, x.high / (1 - ratio)), True, x.negative)
+
+
+def squashed(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """TanH: between -1 and 1, with the sign of what it reads."""
+    return Interval(-1.0, 1.0, bottoms[0].zero, bottoms[0].negative)
