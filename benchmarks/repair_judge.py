@@ -30,7 +30,7 @@ from caffe_lint.settings.settings import Settings
 from caffe_lint.stability.advice.limits import STEP, longest_step
 from caffe_lint.stability.advice.stability import Stability
 from caffe_lint.stability.computed import stability_of
-from caffe_lint.stability.signal.updates import ADAPTIVE
+from caffe_lint.stability.signal.update_rule import ADAPTIVE
 
 # Of the single changes that were tried: what they do to the rate and to the loss weight, and their bound.
 CHANGES: dict[str, tuple[float, float, float]] = {
@@ -120,11 +120,11 @@ def exploded(root: Path, facts: DataFacts, verbose: bool) -> None:
         count["changed again"] += fixed.again
         for name in fixed.changed:
             count[f"changed {name}"] += 1
-        adaptive = old.solving.type in ADAPTIVE
-        bound = new.solving.clip if new.solving.clip > 0 else math.inf
-        present = old.solving.clip if old.solving.clip > 0 else math.inf
+        adaptive = old.update_rule.type in ADAPTIVE
+        bound = new.update_rule.clip if new.update_rule.clip > 0 else math.inf
+        present = old.update_rule.clip if old.update_rule.clip > 0 else math.inf
         start = min(old.l2, present)
-        ours = step(new.solving.rate / old.solving.rate, fixed.weight, bound, old.l2, adaptive) * (
+        ours = step(new.update_rule.rate / old.update_rule.rate, fixed.weight, bound, old.l2, adaptive) * (
             1.0 if adaptive else old.l2 / start
         )
         worked = [
@@ -146,7 +146,7 @@ def exploded(root: Path, facts: DataFacts, verbose: bool) -> None:
             count[said] += 1
         if verbose:
             print(
-                f"  {row['setup']:20s} {fixed.before.verdict.p_explodes:.2f} -> {fixed.after.verdict.p_explodes:.2f}"
+                f"  {row['training']:20s} {fixed.before.verdict.p_explodes:.2f} -> {fixed.after.verdict.p_explodes:.2f}"
                 f"  step x {ours:.2g}, weakest that worked {max(worked, default=math.nan):.2g}: {said};"
                 f" {', '.join(sorted(fixed.changed))}"
             )
@@ -170,7 +170,7 @@ def sound(root: Path, facts: DataFacts, verbose: bool) -> None:
             number += 1
             fixed = fix(path.parent, facts)
             touched = fixed.changed - {"clip_gradients"}
-            clip = fixed.after.signal.solving.clip
+            clip = fixed.after.signal.update_rule.clip
             norm = printed_norm(truth, fixed.before)
             count["nothing changed but a bound"] += not touched and not fixed.before.risky
             count["repaired"] += bool(touched) or fixed.before.risky
@@ -206,7 +206,7 @@ def steps(root: Path, facts: DataFacts) -> None:
         known = stability_of(job)
         assert known is not None
         signal = known.signal
-        if signal.solving.adaptive:
+        if signal.update_rule.adaptive:
             continue
         for name, (scale, _, clip) in CHANGES.items():
             if clip < math.inf:

@@ -20,23 +20,23 @@ from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.debug_lines import backward_lines, forward_lines
 from caffe_lint.stability.signal.passes import Back, Pass, initial_weights
-from caffe_lint.stability.signal.setup import Setup, set_up
+from caffe_lint.stability.signal.training import Training, training_of_file
 
 Key = tuple[str, str, str, str]
 
 
-def setup_of(folder: Path, facts: DataFacts) -> Setup:
+def training_of(folder: Path, facts: DataFacts) -> Training:
     """The training in a folder."""
     files = Files(caffe_schema(), "bvlc")
-    setup = set_up(files.get(str(folder / "solver.prototxt")), files.get, facts)
-    assert setup is not None, folder
-    return setup
+    training = training_of_file(files.get(str(folder / "solver.prototxt")), files.get, facts)
+    assert training is not None, folder
+    return training
 
 
-def predicted(setup: Setup) -> dict[Key, float]:
+def predicted(training: Training) -> dict[Key, float]:
     """Our lines, by what Caffe's say they are about."""
-    weights = initial_weights(setup.net)
-    forward = Pass(setup.circuit, weights)
+    weights = initial_weights(training.net)
+    forward = Pass(training.prepared, weights)
     back = Back(forward)
     lines: dict[Key, float] = {}
     for direction, rows, kind in (
@@ -60,7 +60,7 @@ def main() -> None:
     folders = sorted(path.parent for path in (root / "dev").glob("*/truth.json"))
     for folder in folders:
         truth = json.loads((folder / "truth.json").read_text())
-        lines = predicted(setup_of(folder, facts))
+        lines = predicted(training_of(folder, facts))
         family = folder.name.rsplit("-", 1)[0]
         for direction, layer, kind, name, _, value in truth["init"]:
             ours = lines.get((direction, layer, kind, name))

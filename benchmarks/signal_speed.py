@@ -3,7 +3,7 @@
     python benchmarks/signal_speed.py [--layers 150 --layers 600 --layers 2400]
 
 Residual nets of convolutions, BatchNorm, Scale and ReLU are made in as many layers as asked for. All numbers are
-ratios of two things measured in turns in one run: the signal of iteration 0, the verdict with its rehearsal, and the
+ratios of two things measured in turns in one run: the signal of iteration 0, the verdict with its simulation, and the
 limits of a training that explodes, each as a multiple of reading solver and net and building the net.
 """
 
@@ -19,7 +19,7 @@ from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.advice.limits import limits
 from caffe_lint.stability.signal.passes import Back, Pass, initial_weights
-from caffe_lint.stability.signal.setup import Setup, set_up
+from caffe_lint.stability.signal.training import Training, training_of_file
 from caffe_lint.stability.verdict.verdict import judge
 
 REPEATS = 5
@@ -62,12 +62,12 @@ def written(folder: Path, layers: int, rate: float) -> str:
     return str(folder / "solver.prototxt")
 
 
-def read(path: str) -> Setup:
+def read(path: str) -> Training:
     """The training of a solver, read anew."""
     files = Files(caffe_schema(), "bvlc")
-    setup = set_up(files.get(path), files.get, {})
-    assert setup is not None
-    return setup
+    training = training_of_file(files.get(path), files.get, {})
+    assert training is not None
+    return training
 
 
 def least_time(work: Callable[[], object]) -> float:
@@ -80,9 +80,9 @@ def least_time(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def first_iteration(setup: Setup) -> Back:
+def first_iteration(training: Training) -> Back:
     """The signal of iteration 0."""
-    return Back(Pass(setup.circuit, initial_weights(setup.net)))
+    return Back(Pass(training.prepared, initial_weights(training.net)))
 
 
 def main() -> None:
@@ -94,14 +94,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             path = written(Path(name), layers, 1e4)
             reading = least_time(lambda path=path: read(path))  # type: ignore[misc]
-            setup = read(path)
+            training = read(path)
             times = [
-                least_time(lambda setup=setup: first_iteration(setup)),  # type: ignore[misc]
-                least_time(lambda setup=setup: judge(setup)),  # type: ignore[misc]
-                least_time(lambda setup=setup: limits(judge(setup)[0])),  # type: ignore[misc]
+                least_time(lambda training=training: first_iteration(training)),  # type: ignore[misc]
+                least_time(lambda training=training: judge(training)),  # type: ignore[misc]
+                least_time(lambda training=training: limits(judge(training)[0])),  # type: ignore[misc]
             ]
             signal, verdict, all_of_it = (each / reading for each in times)
-            print(f"{len(setup.net.layers):7d} {signal:8.2f} {verdict:8.2f} {all_of_it:19.2f}")
+            print(f"{len(training.net.layers):7d} {signal:8.2f} {verdict:8.2f} {all_of_it:19.2f}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def main() -> int:
         return 2
     known = signals(root)
     rows = [
-        Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.solving.rate,
+        Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.update_rule.rate,
             signal.features)
         for name, label, signal in known
     ]  # fmt: skip
@@ -47,9 +47,9 @@ def main() -> int:
     standing: Counter[str] = Counter()
     flat: Counter[str] = Counter()
     for _, label, signal in known:
-        computed = Stability(signal.setup)
-        standing[label] += computed.stands_still
-        flat[label] += any(computed.flat_layers(SURELY))
+        computed = Stability(signal.training)
+        standing[label] += computed.will_stall
+        flat[label] += any(computed.saturated_layers(SURELY))
     for code, counts in (("G108", standing), ("G109", flat)):
         what = ", ".join(f"{number} {label}" for label, number in sorted(counts.items()) if number)
         print(f"{code} has findings in {sum(counts.values())} set-ups: {what}")

@@ -24,11 +24,11 @@ from typing import Any
 
 from caffe_lint.net.build import build
 from caffe_lint.net.job import Job, Nets, SolverFile
+from caffe_lint.net.loss_sizes import DOMINANT, dominant_losses, sized_losses
 from caffe_lint.net.net import Net
 from caffe_lint.net.widening import widening_blocks
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.files import SUFFIXES, SourceFile, Unreadable, read_source
-from caffe_lint.stability.advice.loss_sizes import DOMINANT, dominant_losses, sized_losses
 from caffe_lint.stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
 
 BOUNDS = (0.1, 1, 5, 10, 35, 100)

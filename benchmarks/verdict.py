@@ -28,8 +28,8 @@ from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.files import Unreadable
 from caffe_lint.stability.advice.limits import limits
-from caffe_lint.stability.signal.features import Signal, Trial, signal_of, tried
-from caffe_lint.stability.signal.setup import set_up
+from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
+from caffe_lint.stability.signal.training import training_of_file
 from caffe_lint.stability.verdict.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance, judge
 
 RIDGE = 1.0
@@ -45,9 +45,9 @@ def signals(root: Path) -> list[tuple[str, str, Signal]]:
     found = []
     for path in sorted((root / "dev").glob("*/truth.json")):
         files = Files(caffe_schema(), "bvlc")
-        setup = set_up(files.get(str(path.parent / "solver.prototxt")), files.get, facts)
-        assert setup is not None, path
-        found.append((path.parent.name, json.loads(path.read_text())["label"], signal_of(setup)))
+        training = training_of_file(files.get(str(path.parent / "solver.prototxt")), files.get, facts)
+        assert training is not None, path
+        found.append((path.parent.name, json.loads(path.read_text())["label"], signal_of(training)))
     return found
 
 
@@ -158,12 +158,12 @@ def corpus(root: Path) -> None:
         files = Files(caffe_schema(), None)
         try:
             file = files.get(str(path))
-            setup = set_up(file, files.get, {}) if file.kind == "solver" else None
+            training = training_of_file(file, files.get, {}) if file.kind == "solver" else None
         except Unreadable:
             continue
-        if setup is None or setup.net.problems or not setup.net.losses:
+        if training is None or training.net.problems or not training.net.losses:
             continue
-        _, verdict = judge(setup)
+        _, verdict = judge(training)
         total += 1
         if verdict.word == "explodes":
             called.append(f"  {verdict.p_explodes:.2f} {path.relative_to(root)}")
@@ -232,7 +232,7 @@ def robust(rows: Sequence[Row], found: Sequence[Signal]) -> None:
         ("two families left out", 2, 1.0), ("three families left out", 3, 1.0), ("rates times 1.25", 1, 1.25),
         ("rates times 0.8", 1, 0.8),
     ):  # fmt: skip
-        others = None if factor == 1 else [tried(signal, Trial(rate=factor)).features for signal in found]
+        others = None if factor == 1 else [signal_with(signal, Trial(rate=factor)).features for signal in found]
         chances = left_out(rows, number, others)
         scores(f"  explodes, {title}", [p for p, _ in chances], [row.explodes for row in rows])
         scores(f"  stalls, {title}", [q for _, q in chances], [row.stalls for row in rows])
@@ -252,7 +252,7 @@ def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
             signal = known[row["setup"]]
             found = limits(signal)
             for name, tries, limit in (
-                ("base_lr", {"lr_10": 0.1 * signal.solving.rate, "lr_100": 0.01 * signal.solving.rate}, found.base_lr),
+                ("base_lr", {"lr_10": 0.1 * signal.update_rule.rate, "lr_100": 0.01 * signal.update_rule.rate}, found.base_lr),
                 ("clip_gradients", {"clip10": 10.0, "clip1": 1.0}, found.clip_gradients),
             ):
                 weakest = max((value for key, value in tries.items() if worked(row[key])), default=None)
@@ -292,7 +292,7 @@ def main() -> None:
         return
     known = signals(Path(arguments[0] if arguments else "../shared/divergence"))
     rows = [
-        Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.solving.rate,
+        Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.update_rule.rate,
             signal.features)
         for name, label, signal in known
     ]  # fmt: skip

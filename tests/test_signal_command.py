@@ -15,7 +15,7 @@ from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.errors import InputError
 from caffe_lint.stability.signal.features import Trial
-from caffe_lint.stability.signal.setup import set_up
+from caffe_lint.stability.signal.training import training_of_file
 from caffe_lint.stability.verdict.verdict import judge, judge_trial
 
 NET = """
@@ -157,16 +157,16 @@ def test_a_net_that_caffe_would_stop_at_is_not_judged(folder: Path) -> None:
 def test_a_smaller_rate_can_be_tried_without_reading_again(folder: Path) -> None:
     files = Files(caffe_schema(), "bvlc")
     path = written(folder, "base_lr: 50 momentum: 0.9")
-    setup = set_up(files.get(path), files.get, read_facts(str(folder / "caffe-lint.data.json")))
-    assert setup is not None
-    signal, verdict = judge(setup)
+    training = training_of_file(files.get(path), files.get, read_facts(str(folder / "caffe-lint.data.json")))
+    assert training is not None
+    signal, verdict = judge(training)
     tried, calmer = judge_trial(signal, Trial(rate=1e-3))
     again = files.get(written(folder, "base_lr: 0.05 momentum: 0.9"))
     assert verdict.word == "explodes"
     assert calmer.word == "learns"
     assert tried.forward is signal.forward
     fresh = Files(caffe_schema(), "bvlc")
-    other = set_up(fresh.get(again.path), fresh.get, read_facts(str(folder / "caffe-lint.data.json")))
+    other = training_of_file(fresh.get(again.path), fresh.get, read_facts(str(folder / "caffe-lint.data.json")))
     assert other is not None
     assert judge(other)[1].p_explodes == pytest.approx(calmer.p_explodes)
 
@@ -174,11 +174,11 @@ def test_a_smaller_rate_can_be_tried_without_reading_again(folder: Path) -> None
 def test_other_loss_weights_fillers_and_data_can_be_tried(folder: Path) -> None:
     files = Files(caffe_schema(), "bvlc")
     path = written(folder, "base_lr: 0.05 momentum: 0.9", filler="")
-    setup = set_up(files.get(path), files.get, read_facts(str(folder / "caffe-lint.data.json")))
-    assert setup is not None
-    signal, verdict = judge(setup)
+    training = training_of_file(files.get(path), files.get, read_facts(str(folder / "caffe-lint.data.json")))
+    assert training is not None
+    signal, verdict = judge(training)
     assert verdict.word == "stalls"
-    layers = {layer.name: layer for layer in setup.net.layers}
+    layers = {layer.name: layer for layer in training.net.layers}
     fillers = {layers[name].params[0]: filled_as(layers[name].params[0], "msra") for name in ("ip1", "ip2")}
     filled, sound = judge_trial(signal, Trial(fillers=fillers))
     assert sound.word == "learns"
@@ -195,9 +195,9 @@ def test_small_first_weights_wake_up_steeper(folder: Path) -> None:
     for name, filler in (("small", 'weight_filler { type: "gaussian" std: 0.001 }'), ("sound", MSRA)):
         files = Files(caffe_schema(), "bvlc")
         path = written(folder, "base_lr: 0.5 momentum: 0.9", filler=filler)
-        setup = set_up(files.get(path), files.get, facts)
-        assert setup is not None
-        found[name] = judge(setup)[0]
+        training = training_of_file(files.get(path), files.get, facts)
+        assert training is not None
+        found[name] = judge(training)[0]
     assert found["small"].sharpness < found["sound"].sharpness
-    assert found["small"].features["waking"] > 1
-    assert found["sound"].features["waking"] < 0.5
+    assert found["small"].features["curvature_growth"] > 1
+    assert found["sound"].features["curvature_growth"] < 0.5

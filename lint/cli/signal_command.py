@@ -44,7 +44,7 @@ def signal(
     """
     from ..report.signal_text import as_json, as_table
     from ..stability.advice.limits import limits
-    from ..stability.signal.setup import set_up
+    from ..stability.signal.training import training_of_file
     from ..stability.verdict.reasons import reasons
     from ..stability.verdict.verdict import judge
 
@@ -55,12 +55,12 @@ def signal(
             raise Trouble(f"{path}: this is no solver")
         known = data_facts or find_facts(path)
         facts = read_facts(known) if known else {}
-        setup = set_up(file, files.get, facts, input_shapes=dict(input_shapes))
+        training = training_of_file(file, files.get, facts, input_shapes=dict(input_shapes))
     except (Unreadable, FactsError) as error:
         raise Trouble(str(error)) from None
-    if setup is None:
+    if training is None:
         raise Trouble(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
-    found, verdict = judge(setup)
+    found, verdict = judge(training)
     render = as_json if format_ == "json" else as_table
     print_text(render(found, verdict, reasons(found, verdict), limits(found)))
     return EXIT_CLEAN if verdict.word == "learns" else EXIT_FINDINGS

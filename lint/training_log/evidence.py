@@ -253,7 +253,7 @@ class Evidence:
 
     def classes_of(self, layer: Layer) -> int | None:
         """The number of classes of a softmax loss."""
-        from ..stability.advice.loss_sizes import known_shape
+        from ..net.loss_sizes import known_shape
 
         if not layer.bottoms:
             return None

@@ -294,7 +294,7 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
 def _elements(log: Evidence, loss: str) -> int | None:
     """How many values of each item a loss compares."""
     from ..moments.shapes import count
-    from ..stability.advice.loss_sizes import known_shape
+    from ..net.loss_sizes import known_shape
 
     layer = log.layers[loss]
     for blob in layer.bottoms[:2]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from ..fixes.apply import FixRejected, edited, select, verify
 from ..fixes.edit import Fix
 from ..fixes.fields import number_text, set_field
+from ..net.loss_sizes import one_digit
 from ..source.files import SourceFile
-from ..stability.advice.loss_sizes import one_digit
 from .causes import Diagnosed
 from .course import explosion
 from .evidence import Evidence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ...moments.models import Carrier, carries
 from ...moments.statistics import NOTHING, Values, constant, gaussian, scaled
 from ...net.data_facts import tops_facts
+from ...net.loss_sizes import REGRESSIONS
 from ...proto.named_tuple import NamedTuple
-from ...stability.advice.loss_sizes import REGRESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

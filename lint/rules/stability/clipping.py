@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, number_text, set_field
 from ...net.job import Job
+from ...net.loss_sizes import REGRESSIONS, sized_losses
 from ...net.net import Net
 from ...net.widening import widening_blocks
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
 from ...source.written import is_absent, place_beside
-from ...stability.advice.loss_sizes import REGRESSIONS, sized_losses
 from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
 from ...stability.computed import stability_of
 
@@ -112,7 +112,7 @@ def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit
     if written < 0 and "clip_gradients" not in solver and not is_absent(solver, "clip_gradients"):
         return
     if written == 0:
-        bound = clip_value(job, value) if computed is None or value else computed.bound
+        bound = clip_value(job, value) if computed is None or value else computed.clip_bound
         patch = set_field(job.solver.file.tree, solver, "clip_gradients", bound)
         yield Hit(
             job.solver.file,
@@ -149,10 +149,10 @@ def _place(solver: Message) -> tuple[int, int]:
 def _computed(job: Job, computed: Stability, state: str, value: float) -> Hit:
     """The finding where the signal of the training is computed."""
     solver = job.solver.message
-    bound = clip_value(job, value) if value else computed.bound
+    bound = clip_value(job, value) if value else computed.clip_bound
     norm = f"the gradients start with an L2 norm of {computed.signal.l2:.3g}"
     if not computed.risky or computed.repair.clip is None:
-        reason = f"Computed; a bound of {computed.bound:g} does not bite as long as the training goes well."
+        reason = f"Computed; a bound of {computed.clip_bound:g} does not bite as long as the training goes well."
         return Hit(job.solver.file, _place(solver), f"{state}: {norm}", reason, fix=bound_fix(job, bound))
     repair = computed.repair
     with_it = f"With clip_gradients {repair.clip:g}"

@@ -48,7 +48,7 @@ def flat_units(job: Job) -> Iterator[Hit]:
     computed = stability_of(job)
     if computed is None or job.train is None:
         return
-    for layer, part in computed.flat_layers(SURELY):
+    for layer, part in computed.saturated_layers(SURELY):
         size = computed.sizes_around(layer)[0]
         state = "dead" if layer.type == "ReLU" else "saturated"
         yield Hit(

@@ -181,8 +181,8 @@ def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
         return ""
     return (
         f" Computed for iteration 0{computed.assumed}: '{softmax.bottoms[0].name}' has values of {flow.before:.3g} in the"
-        f" mean, of which the Softmax makes {flow.behind:.3g}, and gradients go from {flow.gradient_behind:.3g} to"
-        f" {flow.gradient_before:.3g} on the way back through it ({flow.gradient_before / flow.gradient_behind:.3g} times)."
+        f" mean, of which the Softmax makes {flow.after:.3g}, and gradients go from {flow.gradient_after:.3g} to"
+        f" {flow.gradient_before:.3g} on the way back through it ({flow.gradient_before / flow.gradient_after:.3g} times)."
     )
 
 

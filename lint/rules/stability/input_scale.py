@@ -10,9 +10,9 @@ from ...fixes.fields import Patch, number_text, set_field
 from ...fixes.layer_edits import add_message
 from ...moments.graph import Layer
 from ...net.job import Job, NetInPhase
+from ...net.loss_sizes import one_digit
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ...stability.advice.loss_sizes import one_digit
 from ...stability.computed import stability_of
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def input_scale(job: Job) -> Iterator[Hit]:
     data_transformer.cpp, DataTransformer::Transform. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
     """
     computed = stability_of(job)
-    if computed is None or job.train is None or not computed.risky or computed.setup.around.assumed:
+    if computed is None or job.train is None or not computed.risky or computed.training.data.assumed:
         return
     for layer, factor in computed.large_inputs(LARGE, OF_BYTES):
         if layer.type not in _TRANSFORMING:

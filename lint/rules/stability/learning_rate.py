@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ...fixes.edit import Fix
 from ...fixes.fields import number_text, set_field
 from ...net.job import Job
+from ...net.loss_sizes import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...solver.schedule import Rate, grows, largest_rate
-from ...stability.advice.loss_sizes import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ...stability.advice.rate_limit import Judgement, judge_rate
 from ...stability.computed import stability_of
 from .clipping import bound_patch
@@ -117,7 +117,7 @@ def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     if computed is not None and rate is not None and math.isfinite(rate.value):
         if computed.risky and computed.repair.scale < 1:
             yield _computed(job, computed, rate)
-        if computed.risky or not computed.setup.around.assumed:
+        if computed.risky or not computed.training.data.assumed:
             return
         times = max(times, FAR)
     judgement = judge_rate(job)

@@ -11,9 +11,9 @@ from ...fixes.fields import value_text
 from ...fixes.layer_edits import set_loss_weights
 from ...moments.graph import Loss
 from ...net.job import NetInPhase
+from ...net.loss_sizes import DOMINANT, Dominance, dominant_losses, has_own_weight, sized_losses
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
-from ...stability.advice.loss_sizes import DOMINANT, Dominance, dominant_losses, has_own_weight, sized_losses
 from ...stability.computed import stability_of
 
 if TYPE_CHECKING:
@@ -114,13 +114,13 @@ def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator
 
 def _computed(net: NetInPhase, training: Stability) -> Hit:
     """The finding for a loss that alone makes a training explode."""
-    repair, pulls = training.repair, training.pulls
+    repair, loss_gradient_norms = training.repair, training.loss_gradient_norms
     layer, weight = next(iter(repair.weights.items()))
-    loss = next(each for each in training.signal.setup.net.losses if each.layer is layer)
+    loss = next(each for each in training.signal.training.net.losses if each.layer is layer)
     others = [each for each in training.signal.losses if each is not layer]
     if others:
-        others_pull = math.hypot(*(pulls.get(each.name, 0.0) for each in others))
-        message = f"loss '{layer.name}' makes gradients of an L2 norm of {pulls[layer.name]:.3g}"
+        others_pull = math.hypot(*(loss_gradient_norms.get(each.name, 0.0) for each in others))
+        message = f"loss '{layer.name}' makes gradients of an L2 norm of {loss_gradient_norms[layer.name]:.3g}"
         message += f", the {'others' if len(others) > 1 else 'other'} {others_pull:.3g}"
         reason = "What the losses share follows it alone, at any learning rate"
     else:

@@ -53,14 +53,14 @@ def training_stalls(job: Job) -> Iterator[Hit]:
     nonlinear dynamics of learning in deep linear neural networks, 2014.
     """
     computed = stability_of(job)
-    if computed is None or not computed.stands_still:
+    if computed is None or not computed.will_stall:
         return
     solver, verdict = job.solver.message, computed.verdict
     because = "; ".join(each.sentence for each in computed.reasons_to_stall[:3])
     what = "Look at the layers first: no rate makes it learn."
     fix = None
-    if computed.waking is not None:
-        times, after = computed.waking
+    if computed.faster_rate is not None:
+        times, after = computed.faster_rate
         what = f"At a rate {times:g} times as high the chance to stall is {after.p_stalls:.0%}"
         what += f", that to explode {after.p_explodes:.0%}."
         fix = _fix(job, times)

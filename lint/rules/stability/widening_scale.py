@@ -141,9 +141,9 @@ def _computed(net: NetInPhase, block: WideningBlock) -> str:
         return ""
     return (
         f" Computed for iteration 0{computed.assumed}, from before '{block.layer.name}' to behind {_shown(block.into)}: values go from"
-        f" {flow.before:.3g} to {flow.behind:.3g} in the mean ({flow.behind / flow.before:.3g} times), gradients on the way"
-        f" back from {flow.gradient_behind:.3g} to {flow.gradient_before:.3g}"
-        f" ({flow.gradient_before / flow.gradient_behind:.3g} times)."
+        f" {flow.before:.3g} to {flow.after:.3g} in the mean ({flow.after / flow.before:.3g} times), gradients on the way"
+        f" back from {flow.gradient_after:.3g} to {flow.gradient_before:.3g}"
+        f" ({flow.gradient_before / flow.gradient_after:.3g} times)."
     )
 
 

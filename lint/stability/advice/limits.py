@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from ...proto.named_tuple import NamedTuple
-from ..signal.features import Signal, Trial, reach, tried
-from ..verdict.reasons import guilty_loss
+from ..signal.features import Signal, Trial, relative_step, signal_with
+from ..verdict.reasons import dominant_loss
 from ..verdict.verdict import chance
 from ..verdict.verdict_table import EXPLODES
 
@@ -30,42 +30,42 @@ class Limits(NamedTuple):
 
 def risk(signal: Signal, trial: Trial) -> float:
     """The chance to explode, were it as `trial` says."""
-    return chance(EXPLODES, tried(signal, trial).features)
+    return chance(EXPLODES, signal_with(signal, trial).features)
 
 
 def is_safe(signal: Signal, trial: Trial) -> bool:
     """Whether a training would be in the safe region, were it as `trial` says.
 
-    What small first weights do later is not rehearsed, so where they have to grow it must also be stable then.
+    What small first weights do later is not simulated, so where they have to grow it must also be stable then.
     """
-    found = tried(signal, trial)
-    solver, features = found.solving, found.features
-    late = features["waking"] > 0 and features["sharpness"] > math.log10(solver.steady)
+    found = signal_with(signal, trial)
+    solver, features = found.update_rule, found.features
+    late = features["curvature_growth"] > 0 and features["sharpness"] > math.log10(solver.stability_limit)
     return chance(EXPLODES, features) <= SAFE and (solver.adaptive or not late)
 
 
 def limits(signal: Signal) -> Limits:
     """The limits of a training."""
     if chance(EXPLODES, signal.features) <= SAFE:
-        return Limits(signal.solving.rate or None, healthy_bound(signal), {})
+        return Limits(signal.update_rule.rate or None, healthy_bound(signal), {})
     scale = _largest(lambda factor: is_safe(signal, Trial(rate=factor)))
-    rate = None if scale is None else float(f"{signal.solving.rate * scale:.6g}")
+    rate = None if scale is None else float(f"{signal.update_rule.rate * scale:.6g}")
     return Limits(rate, _clip(signal), _weights(signal))
 
 
 def healthy_bound(signal: Signal) -> float:
     """A `clip_gradients` that does not bite in a healthy run: far over the gradients of the first steps.
 
-    A rehearsal that grows without bound is none of a healthy run, so it counts for no more than a few times its start.
+    A simulation that grows without bound is none of a healthy run, so it counts for no more than a few times its start.
     Nor is a run in which a step carries the weights as far as they are large, so there is no need to let more through;
     but where it is known what the first gradients are, they are.
     """
-    rehearsed = min(max(signal.rehearsal.norms, default=0.0), GROWTH * signal.l2)
-    norm = max(signal.l2, rehearsed) if math.isfinite(signal.l2) else 0.0
-    bound = max(LEAST_BOUND, _rounded_up(HEALTHY * norm)) * signal.solving.iter_size
+    simulated = min(max(signal.simulation.norms, default=0.0), GROWTH * signal.l2)
+    norm = max(signal.l2, simulated) if math.isfinite(signal.l2) else 0.0
+    bound = max(LEAST_BOUND, _rounded_up(HEALTHY * norm)) * signal.update_rule.iter_size
     most = one_digit_below(FARTHEST / STEP * longest_step(signal))
-    if not signal.setup.around.assumed:
-        most = max(most, _rounded_up(2 * norm) * signal.solving.iter_size)
+    if not signal.training.data.assumed:
+        most = max(most, _rounded_up(2 * norm) * signal.update_rule.iter_size)
     return min(bound, most)
 
 
@@ -74,20 +74,20 @@ def longest_step(signal: Signal, scale: float = 1.0) -> float:
 
     See `features.reach`. Infinite for solvers whose steps do not grow with gradients, which no bound makes shorter.
     """
-    each = reach(signal.solving, signal.setup.net) * scale
+    each = relative_step(signal.update_rule, signal.training.net) * scale
     return STEP / each if each > 0 else math.inf
 
 
 def _clip(signal: Signal) -> float | None:
     """The largest of the usual values that will do."""
     for clip in (10.0, 5.0, 1.0, 0.1):
-        if (signal.solving.clip < 0 or clip < signal.solving.clip) and is_safe(signal, Trial(clip=clip)):
+        if (signal.update_rule.clip < 0 or clip < signal.update_rule.clip) and is_safe(signal, Trial(clip=clip)):
             return clip
     return None
 
 
 def _weights(signal: Signal) -> dict[str, float]:
-    name = guilty_loss(signal)
+    name = dominant_loss(signal)
     if name is None:
         return {}
     layer = next(layer for layer in signal.losses if layer.name == name)

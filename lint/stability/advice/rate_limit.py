@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ...net.loss_sizes import REGRESSIONS, SizedLoss, batch_size, pixel_range, sized_losses
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import Rate, largest_rate
-from .loss_sizes import REGRESSIONS, SizedLoss, batch_size, pixel_range, sized_losses
 
 if TYPE_CHECKING:
     from ...moments.graph import Param

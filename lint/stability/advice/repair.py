@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from ...layers.fillers import suiting_filler
 from ...moments.statistics import root
 from ...moments.weights import filled_as
+from ...net.loss_sizes import has_own_weight
 from ...proto.named_tuple import NamedTuple
-from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, tried
-from ..verdict.reasons import guilty_loss, pulls
+from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_with
+from ..verdict.reasons import dominant_loss, loss_gradient_norms
 from ..verdict.verdict import chance
 from ..verdict.verdict_table import EXPLODES, STALLS
 from .limits import healthy_bound, longest_step, one_digit_below, risk
-from .loss_sizes import has_own_weight
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
@@ -67,19 +67,19 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
     `other` is its signal with larger data, where neither is known: with those it must become bearable at least.
     """
     before = _risk(signal)
-    net = signal.setup.net
-    fillers = {counterpart(param, net): kind for param, kind in dying(other or signal).items()}
+    net = signal.training.net
+    fillers = {counterpart(param, net): kind for param, kind in vanishing_weights(other or signal).items()}
     if fillers:
         trial = Trial(fillers={param: filled_as(param, kind) for param, kind in fillers.items()})
-        signal, other = tried(signal, trial), other and tried(other, trial.for_net(other.setup.net))
+        signal, other = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
     weights: dict[Layer, float] = {}
     lighter, larger = signal, other
-    present = signal.solving.clip > 0
+    present = signal.update_rule.clip > 0
     for weights in ({}, *_lighter(signal)):
         trial = Trial(loss_weights=weights)
         lighter, larger = signal, other
         if weights:
-            lighter, larger = tried(signal, trial), other and tried(other, trial.for_net(other.setup.net))
+            lighter, larger = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
         if _is_safe(lighter, AS_WRITTEN, larger) or (weights and _risk(lighter) <= SOUND and larger is None):
             return Repair(fillers, weights, None if present else healthy_bound(lighter), 1.0, before, _risk(lighter))
     best: Repair | None = None
@@ -91,7 +91,7 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
             if best is None or best.after > max(after, TARGET):
                 best = found
             if _is_safe(lighter, trial, larger):
-                stalls = chance(STALLS, tried(lighter, trial).features) >= 0.5
+                stalls = chance(STALLS, signal_with(lighter, trial).features) >= 0.5
                 return best if stalls and best.holds else found
     return best or Repair(fillers, weights, None, 1.0, before, before)
 
@@ -105,13 +105,13 @@ def _is_safe(signal: Signal, trial: Trial, larger: Signal | None) -> bool:
     )
 
 
-def dying(signal: Signal) -> dict[Param, str]:
+def vanishing_weights(signal: Signal) -> dict[Param, str]:
     """Weights so small that next to nothing comes out of them, and the fillers that would suit them.
 
     Only those that others lie behind, of which none makes the values larger again: a last layer learns from any
     start, and behind a normalisation the size of weights is of no account.
     """
-    net = signal.setup.net
+    net = signal.training.net
     sizes = [max((root(top.square) for top in step.tops), default=0.0) for step in signal.forward.steps]
     found: dict[Param, str] = {}
     for layer in net.layers:
@@ -139,8 +139,8 @@ def _bounds(signal: Signal, scale: float) -> Iterator[float | None]:
     None is far over the gradients of the start: what grows beyond them is what is to be held. And none lets a step
     carry the weights too far (`longest_step`), so that there may be none at this rate.
     """
-    present = signal.solving.clip
-    passes = signal.solving.iter_size
+    present = signal.update_rule.clip
+    passes = signal.update_rule.iter_size
     largest = min(max(BOUNDS[-1], LOOSE * signal.l2) * passes, longest_step(signal, scale))
     if 0 < present <= largest:
         yield None
@@ -155,13 +155,13 @@ def _lighter(signal: Signal) -> Iterator[dict[Layer, float]]:
 
     The weight of an only loss is as good as a rate for solvers whose steps grow with gradients.
     """
-    losses = {loss.layer: loss for loss in signal.setup.net.losses if loss.layer in signal.losses}
-    known = pulls(signal)
+    losses = {loss.layer: loss for loss in signal.training.net.losses if loss.layer in signal.losses}
+    known = loss_gradient_norms(signal)
     if len(losses) == 1:
         loss = next(iter(losses.values()))
-        least = abs(loss.weight) if signal.solving.adaptive else 1.0
+        least = abs(loss.weight) if signal.update_rule.adaptive else 1.0
     else:
-        found = [loss for loss in losses.values() if loss.layer.name == guilty_loss(signal)]
+        found = [loss for loss in losses.values() if loss.layer.name == dominant_loss(signal)]
         if not found:
             return
         loss = found[0]

@@ -12,12 +12,12 @@ from ...moments.models import CARRIERS
 from ...moments.statistics import part_over
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
-from ..signal.features import NEXT_TO_NOTHING, Signal, Trial, signal_of
-from ..signal.setup import Setup, setup_of
-from ..verdict.reasons import Reason, pulls, reasons
+from ..signal.features import LEAST_LEARNING, Signal, Trial, signal_of
+from ..signal.training import Training, training_of
+from ..verdict.reasons import Reason, loss_gradient_norms, reasons
 from ..verdict.verdict import EVEN, Verdict, judge, judge_trial, verdict_of
 from .limits import healthy_bound, risk
-from .repair import Repair, dying, repair
+from .repair import Repair, repair, vanishing_weights
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
@@ -32,8 +32,8 @@ class Flow(NamedTuple):
     """Mean absolute values before and behind a stretch of layers, and those of the gradients on the way back."""
 
     before: float
-    behind: float
-    gradient_behind: float
+    after: float
+    gradient_after: float
     gradient_before: float
 
     @property
@@ -49,16 +49,16 @@ class Stability:
     STILL = 0.9  # the chance to stall from which it is said that a training will
     DECADES = 6  # how many times a rate is tried ten times as high
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
+    def __init__(self, training: Training) -> None:
+        self.training = training
         self.signal: Signal
         self.verdict: Verdict
-        self.signal, self.verdict = judge(setup)
+        self.signal, self.verdict = judge(training)
 
     @property
     def risky(self) -> bool:
         """Whether it is likely enough to explode that it is repaired; with assumed data, only if it is called so."""
-        return self.verdict.word == "explodes" or (not self.setup.around.assumed and self.verdict.p_explodes >= self.RISKY)
+        return self.verdict.word == "explodes" or (not self.training.data.assumed and self.verdict.p_explodes >= self.RISKY)
 
     @property
     def severity(self) -> str:
@@ -81,14 +81,14 @@ class Stability:
         return reasons(self.signal, self.verdict._replace(word="stalls"))
 
     @cached_property
-    def pulls(self) -> dict[str, float]:
+    def loss_gradient_norms(self) -> dict[str, float]:
         """The L2 norm of the gradients of each loss alone, by its layer's name, where there are several."""
-        return pulls(self.signal)
+        return loss_gradient_norms(self.signal)
 
     @cached_property
-    def dying(self) -> dict[Param, str]:
+    def vanishing_weights(self) -> dict[Param, str]:
         """Weights that start too small for anything to come out of them; see `repair.dying`."""
-        return dying(self.signal)
+        return vanishing_weights(self.signal)
 
     def sizes_around(self, layer: Layer) -> tuple[float, float]:
         """The mean absolute values of a layer's first bottom and first top."""
@@ -96,36 +96,36 @@ class Stability:
         return step.bottoms[0].size if step.bottoms else 0.0, step.tops[0].size
 
     @cached_property
-    def stands_still(self) -> bool:
+    def will_stall(self) -> bool:
         """Whether it will surely stall, with data of size 1 as well where they are not known.
 
         Not where weights are 0 or too small for anything to come out of them, as these are mostly loaded when the
         training is started, nor where there are no gradients at all: for all of them there are rules.
         """
-        if any(layer.type == "DummyData" for layer in self.setup.net.layers):
+        if any(layer.type == "DummyData" for layer in self.training.net.layers):
             return False  # data that are made up, of which nothing is to be learnt
-        if not _is_still(self.signal, self.verdict) or self.setup.has_open_shapes or self.signal.solving.max_iter <= 0:
+        if not _surely_stalls(self.signal, self.verdict) or self.training.has_open_shapes or self.signal.update_rule.max_iter <= 0:
             return False
         if not self.signal.l2 > 0:
             return False
-        if self.dying or any("weight" in param.role and not each.square for param, each in self.signal.weights.items()):
+        if self.vanishing_weights or any("weight" in param.role and not each.square for param, each in self.signal.weights.items()):
             return False
-        return self._other is None or _is_still(self._other, verdict_of(self._other))
+        return self._other is None or _surely_stalls(self._other, verdict_of(self._other))
 
     @cached_property
-    def waking(self) -> tuple[float, Verdict] | None:
+    def faster_rate(self) -> tuple[float, Verdict] | None:
         """The smallest power of ten for the rate with which a training that stands still learns, and its verdict then."""
         for decade in range(1, self.DECADES + 1):
             signal, found = judge_trial(self.signal, Trial(rate=10.0**decade))
             if found.p_explodes >= self.RISKY:
                 return None
-            if found.p_stalls < EVEN and not _is_still(signal, found):
+            if found.p_stalls < EVEN and not _surely_stalls(signal, found):
                 return 10.0**decade, found
         return None
 
-    def flat_layers(self, part: float) -> Iterator[tuple[Layer, float]]:
+    def saturated_layers(self, part: float) -> Iterator[tuple[Layer, float]]:
         """The layers for which more than a part of the values they read at iteration 0 lie where they are flat."""
-        for layer in self.setup.net.layers:
+        for layer in self.training.net.layers:
             if not layer.runs_backward or not layer.bottoms:
                 continue
             found = flat_part(layer, self.signal.forward.steps[layer.index].bottoms[0])
@@ -141,7 +141,7 @@ class Stability:
     @property
     def assumed(self) -> str:
         """What had to be assumed of the data for these numbers, with a space before it; empty if nothing."""
-        assumed = "; ".join(dict.fromkeys(self.signal.setup.around.assumed))
+        assumed = "; ".join(dict.fromkeys(self.signal.training.data.assumed))
         return f" (assumed: {assumed})" if assumed else ""
 
     def part_below_zero(self, layer: Layer) -> float | None:
@@ -154,7 +154,7 @@ class Stability:
         bottoms, tops = self.signal.forward.steps[first.index].bottoms, self.signal.forward.steps[last.index].tops
         back = self.signal.back
         below = back.bottoms[first.index]
-        above = back.tops.get(self.signal.setup.net.layers[last.index].tops[0])
+        above = back.tops.get(self.signal.training.net.layers[last.index].tops[0])
         return Flow(
             sum(each.size for each in bottoms) / max(1, len(bottoms)),
             tops[0].size if tops else 0.0,
@@ -164,7 +164,7 @@ class Stability:
 
     def large_inputs(self, large: float, of_bytes: float) -> Iterator[tuple[Layer, float]]:
         """The data layers whose first top is large in the mean, and what would bring it to about 1."""
-        for layer, step in zip(self.signal.setup.net.layers, self.signal.forward.steps, strict=True):
+        for layer, step in zip(self.signal.training.net.layers, self.signal.forward.steps, strict=True):
             if layer.kind is not None and layer.kind.is_data and not layer.bottoms and step.tops:
                 size = step.tops[0].size
                 if size >= large and layer.tops[0].consumers:
@@ -175,42 +175,42 @@ class Stability:
         return risk(self.signal, Trial(inputs={layer: factor}))
 
     @cached_property
-    def bound(self) -> float:
+    def clip_bound(self) -> float:
         """A `clip_gradients` that does not bite as long as it goes well, with larger data where these are not known.
 
         For solvers that scale gradients away, the data that it was judged by will do.
         """
-        larger = None if self.signal.solving.adaptive else self._assumed
+        larger = None if self.signal.update_rule.adaptive else self._assumed
         return max(healthy_bound(signal) for signal in (self.signal, larger) if signal is not None)
 
     @cached_property
     def _other(self) -> Signal | None:
         """The signal with data of the other size, those that were assumed or those of size 1; None where they are known."""
-        if not self.setup.around.assumed:
+        if not self.training.data.assumed:
             return None
-        return self._assumed or signal_of(self.setup.with_small_data())
+        return self._assumed or signal_of(self.training.with_small_data())
 
     @cached_property
     def _assumed(self) -> Signal | None:
         """The signal with the data that were assumed, where it was judged by gentler ones."""
-        return signal_of(self.setup) if self.signal.setup is not self.setup else None
+        return signal_of(self.training) if self.signal.training is not self.training else None
 
 
-def _is_still(signal: Signal, verdict: Verdict) -> bool:
+def _surely_stalls(signal: Signal, verdict: Verdict) -> bool:
     """Whether a training is sure to stall: by its chance, or because next to nothing could be taken off its loss.
 
     The chance alone would not do: of a loss that is easy to take off much it is lower, even at a rate of next to 0.
     """
-    nothing = signal.features["learning"] <= NEXT_TO_NOTHING and verdict.p_explodes < Stability.RISKY
+    nothing = signal.features["learning"] <= LEAST_LEARNING and verdict.p_explodes < Stability.RISKY
     return nothing or verdict.p_stalls >= Stability.STILL
 
 
 def computed_of(job: Job) -> Stability | None:
     """What is computed of a job, anew; None where its files do not tell enough."""
-    setup = setup_of(job)
-    if setup is None or not is_told(setup.solver) or not is_computable(setup.net):
+    training = training_of(job)
+    if training is None or not is_told(training.solver) or not is_computable(training.net):
         return None
-    return Stability(setup)
+    return Stability(training)
 
 
 def is_told(solver: Message) -> bool:

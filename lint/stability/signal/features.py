@@ -1,4 +1,4 @@
-"""The few numbers that a verdict rests on: of the first iteration, of the rehearsal, and of what could be learned."""
+"""The few numbers that a verdict rests on: of the first iteration, of the simulation, and of what could be learned."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ...layers.models.loss_models import Loss
 from ...moments.statistics import root
 from ...moments.weights import Weights
 from ...proto.named_tuple import NamedTuple
-from .learning import excess, progress
-from .passes import Back, Circuit, Pass, initial_weights
-from .rehearsal import Rehearsal, rehearse
-from .setup import Setup
-from .updates import Solving, Update, clip_factor, first_updates, solving, step_size
+from .gradient_flow import excess, progress
+from .passes import Back, Pass, PreparedNet, initial_weights
+from .simulation import Simulation, simulate
+from .training import Training
+from .update_rule import Update, UpdateRule, clip_factor, first_updates, step_size, update_rule_of
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Signal(NamedTuple):
-    """All that was computed of a training: the first iteration, its probe of curvature, updates, rehearsal."""
+    """All that was computed of a training: the first iteration, its probe of curvature, updates, simulation."""
 
-    setup: Setup
-    solving: Solving
+    training: Training
+    update_rule: UpdateRule
     weights: Mapping[Param, Weights]
     forward: Pass
     back: Back
@@ -35,15 +35,15 @@ class Signal(NamedTuple):
     updates: Mapping[Param, Update]
     losses: Sequence[Layer]
     sharpness: float
-    rehearsal: Rehearsal
+    simulation: Simulation
     features: dict[str, float]
 
 
-NEXT_TO_NOTHING = -2.0  # the least that `learning` is
+LEAST_LEARNING = -2.0  # the least that `learning` is
 # Times their size that a bound may let an iteration carry the weights. What lets it more holds nothing: numbers stay
 # finite, and nothing is left of what the net was.
-HOLDS_NOTHING = 100.0
-DEEPEST = 0.01  # of the size that outputs should have; smaller ones are as good as none
+INEFFECTIVE_CLIP = 100.0
+SMALLEST_OUTPUT = 0.01  # of the size that outputs should have; smaller ones are as good as none
 
 
 class Trial(NamedTuple):
@@ -77,61 +77,61 @@ def counterpart(param: Param, net: Net) -> Param:
 AS_WRITTEN = Trial()
 
 
-def signal_of(setup: Setup) -> Signal:
+def signal_of(training: Training) -> Signal:
     """The signal of a training."""
-    weights = initial_weights(setup.net)
-    return _signal(setup, solving(setup.solver), weights, *_first_passes(setup.circuit, weights))
+    weights = initial_weights(training.net)
+    return _signal(training, update_rule_of(training.solver), weights, *_first_passes(training.prepared, weights))
 
 
-def tried(signal: Signal, trial: Trial) -> Signal:
+def signal_with(signal: Signal, trial: Trial) -> Signal:
     """The signal of the same training, were it as `trial` says. Trying rates and clipping saves the first passes."""
-    solver = signal.solving.tried(trial.rate, trial.clip)
+    solver = signal.update_rule.changed(trial.rate, trial.clip)
     if not (trial.loss_weights or trial.fillers or trial.inputs):
-        return _signal(signal.setup, solver, signal.weights, signal.forward, signal.back, signal.probe)
-    circuit = signal.setup.circuit.weighing(trial.loss_weights).scaling(trial.inputs)
+        return _signal(signal.training, solver, signal.weights, signal.forward, signal.back, signal.probe)
+    prepared = signal.training.prepared.with_loss_weights(trial.loss_weights).with_scaled_inputs(trial.inputs)
     weights = {**signal.weights, **trial.fillers}
-    return _signal(signal.setup._replace(circuit=circuit), solver, weights, *_first_passes(circuit, weights))
+    return _signal(signal.training._replace(prepared=prepared), solver, weights, *_first_passes(prepared, weights))
 
 
-def _first_passes(circuit: Circuit, weights: Mapping[Param, Weights]) -> tuple[Pass, Back, Back]:
-    forward = Pass(circuit, weights)
+def _first_passes(prepared: PreparedNet, weights: Mapping[Param, Weights]) -> tuple[Pass, Back, Back]:
+    forward = Pass(prepared, weights)
     return forward, Back(forward), Back(forward, probe=True)
 
 
 def _signal(
-    setup: Setup, solver: Solving, weights: Mapping[Param, Weights], forward: Pass, back: Back, probe: Back
+    training: Training, solver: UpdateRule, weights: Mapping[Param, Weights], forward: Pass, back: Back, probe: Back
 ) -> Signal:
     l2 = back.l2
-    held = _held(solver, setup.net)
+    held = _without_ineffective_clip(solver, training.net)
     losses = [layer for layer, _, weight, _ in forward.loss_terms() if weight and layer.runs_backward]
     sharpness = _sharpness(solver, back, probe)
     updates = first_updates(solver, back.gradients, weights, l2)
-    rehearsal = rehearse(setup.solver, held, forward, back, weights)
-    found = Signal(setup, solver, weights, forward, back, probe, l2, updates, losses, sharpness, rehearsal, {})
+    simulation = simulate(training.solver, held, forward, back, weights)
+    found = Signal(training, solver, weights, forward, back, probe, l2, updates, losses, sharpness, simulation, {})
     found.features.update(_features(found))
     return found
 
 
-def reach(solving: Solving, net: Net) -> float:
+def relative_step(rule: UpdateRule, net: Net) -> float:
     """How far gradients of norm 1 let momentum carry the weights on in an iteration, as a part of their size.
 
     Their size is that of weights that keep values as large as they are, whatever those are that the fillers make:
     the variance of each is 1 over fan-in, so that the squares of a layer's add up to its number of outputs. 0 for
     solvers whose steps do not grow with gradients.
     """
-    if solving.adaptive:
+    if rule.adaptive:
         return 0.0
     shapes = [layer.params[0].shape or () for layer in net.layers if layer.params and layer.runs_backward]
     outputs = sum(shape[0] or 0 for shape in shapes if len(shape) > 1)
-    return solving.largest / ((1 - solving.momentum) * solving.iter_size * math.sqrt(outputs)) if outputs else 0.0
+    return rule.largest / ((1 - rule.momentum) * rule.iter_size * math.sqrt(outputs)) if outputs else 0.0
 
 
-def _held(solving: Solving, net: Net) -> Solving:
+def _without_ineffective_clip(rule: UpdateRule, net: Net) -> UpdateRule:
     """The solver without a bound that holds nothing: one that lets an iteration carry the weights many times their size."""
-    return solving._replace(clip=-1.0) if solving.clip * reach(solving, net) > HOLDS_NOTHING else solving
+    return rule._replace(clip=-1.0) if rule.clip * relative_step(rule, net) > INEFFECTIVE_CLIP else rule
 
 
-def _sharpness(solver: Solving, back: Back, probe: Back) -> float:
+def _sharpness(solver: UpdateRule, back: Back, probe: Back) -> float:
     """Rate times curvature: gradient descent is stable below 2, with momentum m below 2 (1 + m).
 
     For a solver that scales gradients, each parameter has the rate that its first step amounts to.
@@ -147,7 +147,7 @@ def _sharpness(solver: Solving, back: Back, probe: Back) -> float:
     return total
 
 
-def waking(signal: Signal) -> float:
+def curvature_growth(signal: Signal) -> float:
     """How many times the curvature grows until the outputs are as large as the loss wants them.
 
     Nets with small first weights begin where nothing is steep. Their gains grow together, and the curvature by the
@@ -156,14 +156,14 @@ def waking(signal: Signal) -> float:
     depth = sum(1 for param in signal.back.gradients if "weight" in param.role and signal.weights[param].size)
     sizes = []
     for layer in signal.losses:
-        carrier, bottoms = signal.setup.circuit.carriers[layer.index], signal.forward.steps[layer.index].bottoms
+        carrier, bottoms = signal.training.prepared.carriers[layer.index], signal.forward.steps[layer.index].bottoms
         if isinstance(carrier, Loss) and bottoms:
             sizes.append(root(bottoms[0].square) / max(carrier.answer(bottoms), 1e-9))
     size = min(1.0, max(sizes, default=1.0))  # the loss that is nearest to where it wants to be is steepest
-    return max(size, DEEPEST) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
+    return max(size, SMALLEST_OUTPUT) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
 
 
-def decades(x: float, low: float, high: float) -> float:
+def log10_within(x: float, low: float, high: float) -> float:
     """The decimal logarithm between bounds; the upper one for what is not finite."""
     if x != x or x == math.inf:
         return high
@@ -171,23 +171,23 @@ def decades(x: float, low: float, high: float) -> float:
 
 
 def _features(signal: Signal) -> dict[str, float]:
-    solver = _held(signal.solving, signal.setup.net)
-    losses, finite = signal.rehearsal.losses, signal.rehearsal.finite
-    norms = [norm for norm in signal.rehearsal.norms if math.isfinite(norm)]
+    solver = _without_ineffective_clip(signal.update_rule, signal.training.net)
+    losses, finite = signal.simulation.losses, signal.simulation.finite
+    norms = [norm for norm in signal.simulation.norms if math.isfinite(norm)]
     first = max(abs(losses[0]), 1e-9) if losses and math.isfinite(losses[0]) else 1.0
     peak = max((abs(loss) for loss in losses if loss == loss), default=first)
     grown = max(norms) / max(norms[0], 1e-12) if norms and norms[0] > 0 else 1.0
     clip = clip_factor(solver, signal.l2)
-    learnt = progress(signal.setup.solver, solver, signal.forward, signal.back, signal.weights)
+    learnt = progress(signal.training.solver, solver, signal.forward, signal.back, signal.weights)
     return {
         # of the first iteration
-        "sharpness": decades(signal.sharpness * solver.gain * clip * waking(signal), -6, 6),
-        "waking": decades(waking(signal), 0, 4),  # a part of sharpness
+        "sharpness": log10_within(signal.sharpness * solver.momentum_gain * clip * curvature_growth(signal), -6, 6),
+        "curvature_growth": log10_within(curvature_growth(signal), 0, 4),  # a part of sharpness
         # from the rehearsal
-        "gradients_grow": decades(grown, -1, 12) if finite else 12.0,
-        "ends_higher": decades(abs(losses[-1]) / first, -1, 2) if finite else 2.0,
-        "rises": decades(peak / first, 0, 1.5) if finite else 1.5,
+        "gradients_grow": log10_within(grown, -1, 12) if finite else 12.0,
+        "ends_higher": log10_within(abs(losses[-1]) / first, -1, 2) if finite else 2.0,
+        "rises": log10_within(peak / first, 0, 1.5) if finite else 1.5,
         # of the whole training, were it stable
-        "learning": decades(learnt, NEXT_TO_NOTHING, 1),
-        "easy": decades(excess(signal.forward) / first, -3, 0),
+        "learning": log10_within(learnt, LEAST_LEARNING, 1),
+        "easy": log10_within(excess(signal.forward) / first, -3, 0),
     }

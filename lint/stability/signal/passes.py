@@ -23,7 +23,7 @@ NO_GRADIENT = Gradient(0.0, 0.0)
 BAD_GRADIENT = Gradient(math.nan, math.nan)
 
 
-class Circuit(NamedTuple):
+class PreparedNet(NamedTuple):
     """A net made ready for many passes: how each layer carries the signal, and the loss weights of its tops."""
 
     net: Net
@@ -32,14 +32,14 @@ class Circuit(NamedTuple):
     loss_weights: Sequence[Sequence[float]]  # empty for a layer that adds nothing to the loss
     counts: Mapping[Param, int]
 
-    def weighing(self, weights: Mapping[Layer, float]) -> Circuit:
+    def with_loss_weights(self, weights: Mapping[Layer, float]) -> PreparedNet:
         """The same net, where the losses of some layers have other weights."""
-        tried = list(self.loss_weights)
+        changed = list(self.loss_weights)
         for layer, weight in weights.items():
-            tried[layer.index] = [weight if written else 0.0 for written in tried[layer.index]]
-        return self._replace(loss_weights=tried)
+            changed[layer.index] = [weight if written else 0.0 for written in changed[layer.index]]
+        return self._replace(loss_weights=changed)
 
-    def scaling(self, factors: Mapping[Layer, float]) -> Circuit:
+    def with_scaled_inputs(self, factors: Mapping[Layer, float]) -> PreparedNet:
         """The same net, where the first tops of some data layers are times a factor."""
         carriers = list(self.carriers)
         for layer, factor in factors.items():
@@ -49,9 +49,9 @@ class Circuit(NamedTuple):
         return self._replace(carriers=carriers)
 
 
-def circuit_of(net: Net, around: Surroundings) -> Circuit:
+def prepare(net: Net, around: Surroundings) -> PreparedNet:
     """Makes a net ready for passes."""
-    return Circuit(
+    return PreparedNet(
         net,
         [_carrier(layer, around) for layer in net.layers],
         [[param.owner for param in layer.params] for layer in net.layers],
@@ -85,14 +85,14 @@ def _loss_weights(layer: Layer) -> Sequence[float]:
 class Pass:
     """A forward pass: the values of every blob, the step of every layer, and the losses with their weights."""
 
-    def __init__(self, circuit: Circuit, weights: Mapping[Param, Weights]) -> None:
-        self.circuit = circuit
-        self.net = circuit.net
+    def __init__(self, prepared: PreparedNet, weights: Mapping[Param, Weights]) -> None:
+        self.prepared = prepared
+        self.net = prepared.net
         self.values: dict[Blob, Values] = {}
         self.steps: list[Step] = []
         values, steps = self.values, self.steps
         get = values.get
-        for layer, carrier, owners in zip(circuit.net.layers, circuit.carriers, circuit.owners, strict=True):
+        for layer, carrier, owners in zip(prepared.net.layers, prepared.carriers, prepared.owners, strict=True):
             bottoms = [get(blob, NOTHING) for blob in layer.bottoms]
             own = [weights[owner] for owner in owners]
             try:
@@ -110,8 +110,8 @@ class Pass:
             if loss.weight:
                 layer = loss.layer
                 value = self.values.get(loss.blob, NOTHING)
-                number = 1 if isinstance(self.circuit.carriers[layer.index], Loss) else size_of(loss.blob)
-                found.append((layer, loss.top_index, self.circuit.loss_weights[layer.index][loss.top_index],
+                number = 1 if isinstance(self.prepared.carriers[layer.index], Loss) else size_of(loss.blob)
+                found.append((layer, loss.top_index, self.prepared.loss_weights[layer.index][loss.top_index],
                               value.mean * number))  # fmt: skip
         return found
 
@@ -128,9 +128,9 @@ class Back:
     """
 
     def __init__(self, forward: Pass, only: Layer | None = None, probe: bool = False) -> None:
-        circuit = forward.circuit
-        self.counts = circuit.counts
-        layers = circuit.net.layers
+        prepared = forward.prepared
+        self.counts = prepared.counts
+        layers = prepared.net.layers
         self.bottoms: list[Sequence[Diffs]] = [()] * len(layers)
         self.tops: dict[Blob, Diffs] = {}
         self.of_layer: list[Sequence[Gradient]] = [()] * len(layers)
@@ -141,13 +141,13 @@ class Back:
             if not layer.runs_backward:
                 continue
             diffs = [tops.get(blob, NO_DIFFS) for blob in layer.tops]
-            weights = circuit.loss_weights[index] if only is None or only is layer else ()
+            weights = prepared.loss_weights[index] if only is None or only is layer else ()
             bottoms: Sequence[Diffs]
             gradients: Sequence[Gradient]
             if not weights and not any(diff.square for diff in diffs):
                 bottoms, gradients = [NO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(layer.params)
             else:
-                carrier, step = circuit.carriers[index], forward.steps[index]
+                carrier, step = prepared.carriers[index], forward.steps[index]
                 try:
                     if isinstance(carrier, Loss):
                         # Caffe hands a loss its weight as the gradient of its top.
@@ -166,7 +166,7 @@ class Back:
                 if computes:
                     before = tops.get(blob)
                     tops[blob] = diff if before is None else added(before, diff)
-            for owner, gradient in zip(circuit.owners[index], gradients, strict=False):
+            for owner, gradient in zip(prepared.owners[index], gradients, strict=False):
                 other = own.get(owner)
                 own[owner] = gradient if other is None else Gradient(
                     other.square + gradient.square, math.hypot(other.size, gradient.size), other.drift + gradient.drift
@@ -197,7 +197,7 @@ def initial_weights(net: Net) -> dict[Param, Weights]:
 
 def weight_rows(forward: Pass, weights: Mapping[Param, Weights], layer: Layer) -> list[float]:
     """The mean absolute value of a layer's parameters after the first forward pass."""
-    carrier = forward.circuit.carriers[layer.index]
+    carrier = forward.prepared.carriers[layer.index]
     if isinstance(carrier, BatchNorm) and layer.type == "BatchNorm" and not carrier.stored:
         return carrier.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
     return [weights[param.owner].size for param in layer.params]

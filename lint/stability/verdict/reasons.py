@@ -8,10 +8,10 @@ from ...layers.loss import LOSS_PARAM, loss_normalization
 from ...moments.models import shape_of
 from ...moments.statistics import root
 from ...proto.named_tuple import NamedTuple
-from ..signal.features import NEXT_TO_NOTHING, Signal
-from ..signal.learning import ENOUGH
+from ..signal.features import LEAST_LEARNING, Signal
+from ..signal.gradient_flow import LEARNT_PART
 from ..signal.passes import Back
-from ..signal.updates import clip_factor
+from ..signal.update_rule import clip_factor
 from .verdict import Verdict
 
 DOMINANT = 10.0  # a loss whose gradients are so many times those of all others together is the guilty one
@@ -35,13 +35,13 @@ class Reason(NamedTuple):
 def reasons(signal: Signal, verdict: Verdict) -> list[Reason]:
     """The reasons for a verdict, the weightiest first; none for a training that learns."""
     if verdict.word == "explodes":
-        return [*_guilty_loss(signal), *_rates(signal), *_inputs(signal), *_losses(signal), *_layers(signal)]
+        return [*_dominant_loss(signal), *_rates(signal), *_inputs(signal), *_losses(signal), *_layers(signal)]
     if verdict.word == "stalls":
         return _stalling(signal)
     return []
 
 
-def pulls(signal: Signal) -> dict[str, float]:
+def loss_gradient_norms(signal: Signal) -> dict[str, float]:
     """The L2 norm of the gradients of each loss alone, by its layer's name, where there are several."""
     if len(signal.losses) < 2:
         return {}
@@ -49,20 +49,20 @@ def pulls(signal: Signal) -> dict[str, float]:
     return {name: pull for name, pull in found.items() if math.isfinite(pull)}
 
 
-def guilty_loss(signal: Signal) -> str | None:
+def dominant_loss(signal: Signal) -> str | None:
     """The loss whose gradients are by far the largest where several pull, by its layer's name."""
-    known = pulls(signal)
+    known = loss_gradient_norms(signal)
     if len(known) < 2:
         return None
     name = max(known, key=lambda each: known[each])
     return name if known[name] > DOMINANT * (sum(known.values()) - known[name]) else None
 
 
-def _guilty_loss(signal: Signal) -> list[Reason]:
-    name = guilty_loss(signal)
+def _dominant_loss(signal: Signal) -> list[Reason]:
+    name = dominant_loss(signal)
     if name is None:
         return []
-    known = pulls(signal)
+    known = loss_gradient_norms(signal)
     others = max(pull for each, pull in known.items() if each != name)
     text = f"its gradients have an L2 norm of {_number(known[name])}, those of the next loss {_number(others)}"
     return [Reason(name, "loss weight", text)]
@@ -70,9 +70,9 @@ def _guilty_loss(signal: Signal) -> list[Reason]:
 
 def _rates(signal: Signal) -> list[Reason]:
     found = []
-    solver = signal.solving
+    solver = signal.update_rule
     sharpness = signal.sharpness * clip_factor(solver, signal.l2)
-    stable = solver.steady / solver.gain
+    stable = solver.stability_limit / solver.momentum_gain
     if sharpness > stable:
         text = (
             f"the rate times the curvature is {_number(sharpness)} in the first step:"
@@ -80,29 +80,29 @@ def _rates(signal: Signal) -> list[Reason]:
         )
         found.append(Reason("", "rate", text))
     sizes = {
-        param: update.ratio * solver.gain
+        param: update.ratio * solver.momentum_gain
         for param, update in signal.updates.items()
         if signal.weights[param].size and "weight" in param.role
     }
     if sizes:
         largest = max(sizes, key=lambda param: sizes[param])
         if sizes[largest] > LARGE_UPDATE:
-            with_momentum = " once momentum has built up" if solver.gain > 1 else ""
+            with_momentum = " once momentum has built up" if solver.momentum_gain > 1 else ""
             text = f"a step changes its {largest.role} by {_number(sizes[largest])} of its size{with_momentum}"
             found.append(Reason(largest.layer.name, "update", text))
-    if not signal.rehearsal.finite:
-        steps = len(signal.rehearsal.losses) - 1
-        found.append(Reason("", "rehearsal", f"rehearsed in the mean, the numbers overflow after {steps} steps"))
+    if not signal.simulation.finite:
+        steps = len(signal.simulation.losses) - 1
+        found.append(Reason("", "simulation", f"simulated in the mean, the numbers overflow after {steps} steps"))
     elif signal.features["ends_higher"] > 0.5:
-        losses = signal.rehearsal.losses
-        text = f"rehearsed in the mean, the loss goes from {_number(losses[0])} to {_number(losses[-1])}"
-        found.append(Reason("", "rehearsal", text))
+        losses = signal.simulation.losses
+        text = f"simulated in the mean, the loss goes from {_number(losses[0])} to {_number(losses[-1])}"
+        found.append(Reason("", "simulation", text))
     return found
 
 
 def _inputs(signal: Signal) -> list[Reason]:
     found = []
-    for layer, step in zip(signal.setup.net.layers, signal.forward.steps, strict=True):
+    for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True):
         if layer.bottoms or layer.kind is None or not layer.kind.is_data or not step.tops:
             continue
         size = step.tops[0].size
@@ -135,14 +135,14 @@ def _layers(signal: Signal) -> list[Reason]:
     """The layer that makes values most times larger, and products."""
     found = []
     most, where = 3.0, None
-    for layer, step in zip(signal.setup.net.layers, signal.forward.steps, strict=True):
+    for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True):
         if layer.params and step.bottoms and step.tops and "weight" in layer.params[0].role:
             below, above = root(step.bottoms[0].square), root(step.tops[0].square)
             if below > 0 and math.isfinite(above) and above / below > most:
                 most, where = above / below, layer
     if where is not None:
         found.append(Reason(where.name, "filler", f"its weights make values {_number(most)} times larger"))
-    for layer in signal.setup.net.layers:
+    for layer in signal.training.net.layers:
         if layer.type == "Eltwise" and str(layer.message["eltwise_param"]["operation"]) in ("PROD", "0"):
             found.append(Reason(layer.name, "product", "it multiplies blobs, so changes below it multiply too"))
             break
@@ -151,10 +151,10 @@ def _layers(signal: Signal) -> list[Reason]:
 
 def _stalling(signal: Signal) -> list[Reason]:
     found = []
-    solver = signal.solving
+    solver = signal.update_rule
     if not solver.rate:
         found.append(Reason("", "rate", "the learning rate is 0"))
-    for layer in signal.setup.net.layers:
+    for layer in signal.training.net.layers:
         params = layer.params
         if params and "weight" in params[0].role and not signal.weights[params[0].owner].square:
             found.append(Reason(layer.name, "filler", "its weights are all 0, so no gradient passes it"))
@@ -172,13 +172,13 @@ def _stalling(signal: Signal) -> list[Reason]:
             )
             found.append(Reason(least[0].layer.name, "vanishing", text))
     if signal.features["learning"] < 0 and solver.rate:
-        part = ENOUGH * 10 ** signal.features["learning"]
-        about = "about" if signal.features["learning"] > NEXT_TO_NOTHING else "less than"
+        part = LEARNT_PART * 10 ** signal.features["learning"]
+        about = "about" if signal.features["learning"] > LEAST_LEARNING else "less than"
         text = f"all iterations together would take off {about} {_number(100 * part)} % of the first loss"
         found.append(Reason("", "rate", text))
     if signal.features["rises"] > 0.5:
-        text = "rehearsed in the mean, the loss rises and stays finite: rectifiers die, outputs freeze"
-        found.append(Reason("", "rehearsal", text))
+        text = "simulated in the mean, the loss rises and stays finite: rectifiers die, outputs freeze"
+        found.append(Reason("", "simulation", text))
     return found
 
 

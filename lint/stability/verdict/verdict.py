@@ -2,7 +2,7 @@
 
 How others ask for it:
 
-    setup = setup_of(job)                       # or set_up(file, open_file, facts); None where there is nothing to judge
+    setup = training_of(job)                       # or training_of_file(file, open_file, facts); None where there is nothing to judge
     signal, verdict = judge(setup)
     signal, verdict = judge_trial(signal, Trial(rate=0.1, clip=10.0))        # and if it were so?
     limits(signal)                                                           # see `limits`
@@ -14,8 +14,8 @@ import math
 from collections.abc import Mapping
 
 from ...proto.named_tuple import NamedTuple
-from ..signal.features import Signal, Trial, signal_of, tried
-from ..signal.setup import Setup
+from ..signal.features import Signal, Trial, signal_of, signal_with
+from ..signal.training import Training
 from .verdict_table import EXPLODES, STALLS
 
 # What each number must do to the chance that a training explodes, or that one that does not explode stalls: 1 raise
@@ -39,20 +39,20 @@ def verdict_of(signal: Signal) -> Verdict:
     """The verdict that the numbers of a training amount to."""
     explodes = chance(EXPLODES, signal.features)
     stalls = chance(STALLS, signal.features) * (1 - explodes)
-    certainty = SURE if signal.setup.around.assumed else EVEN
-    return Verdict(word_for(explodes, stalls, NEVER if signal.setup.has_open_shapes else certainty), explodes, stalls)
+    certainty = SURE if signal.training.data.assumed else EVEN
+    return Verdict(word_for(explodes, stalls, NEVER if signal.training.has_open_shapes else certainty), explodes, stalls)
 
 
-def judge(setup: Setup) -> tuple[Signal, Verdict]:
+def judge(training: Training) -> tuple[Signal, Verdict]:
     """The signal of a training and its verdict.
 
     Where the data are not known, a training is called exploding only if it is with data of size 1 as well,
     and with more certainty: people scale their data when they make them, and nothing in the files tells.
     """
-    signal = signal_of(setup)
+    signal = signal_of(training)
     verdict = verdict_of(signal)
-    if verdict.p_explodes >= SURE and setup.around.assumed:
-        gentler = signal_of(setup.with_small_data())
+    if verdict.p_explodes >= SURE and training.data.assumed:
+        gentler = signal_of(training.with_small_data())
         other = verdict_of(gentler)
         if other.p_explodes < verdict.p_explodes:
             return gentler, other
@@ -61,7 +61,7 @@ def judge(setup: Setup) -> tuple[Signal, Verdict]:
 
 def judge_trial(signal: Signal, trial: Trial) -> tuple[Signal, Verdict]:
     """The signal and the verdict of a training that was judged, were it as `trial` says."""
-    found = tried(signal, trial)
+    found = signal_with(signal, trial)
     return found, verdict_of(found)
 
 

@@ -13,21 +13,21 @@ from ...net.net import Net
 from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile
-from .passes import Circuit, circuit_of
+from .passes import PreparedNet, prepare
 
 # What images are taken for where nothing tells their shape, and what they are at least.
 PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
 
 
-class Setup(NamedTuple):
+class Training(NamedTuple):
     """A training that is to be judged: its solver, its training net ready for passes, and what is known of its data.
 
     `open_tops` are tops of images whose size nothing tells.
     """
 
     solver: Message
-    circuit: Circuit
-    around: Surroundings
+    prepared: PreparedNet
+    data: Surroundings
     open_tops: tuple[str, ...] = ()
 
     @property
@@ -38,34 +38,34 @@ class Setup(NamedTuple):
     @property
     def net(self) -> Net:
         """The training net."""
-        return self.circuit.net
+        return self.prepared.net
 
-    def with_small_data(self) -> Setup:
+    def with_small_data(self) -> Training:
         """The same training, where data of which nothing is known are of size 1, and images small if the net takes them."""
-        around = self.around._replace(assumed=[], unit=True)
+        data = self.data._replace(assumed=[], unit=True)
         net = self.net
         if self.open_tops:
             smaller = _with_images(net, self.open_tops, SMALL_IMAGE)
             net = smaller if _runs(smaller) else net
-            around.assumed.extend(_assumed(self.open_tops, SMALL_IMAGE if net is smaller else PHOTOGRAPH))
-        return Setup(self.solver, circuit_of(net, around), around, self.open_tops)
+            data.assumed.extend(_assumed(self.open_tops, SMALL_IMAGE if net is smaller else PHOTOGRAPH))
+        return Training(self.solver, prepare(net, data), data, self.open_tops)
 
 
-def set_up(
+def training_of_file(
     file: SourceFile,
     open_file: Callable[[str], SourceFile],
     facts: DataFacts,
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     caffe_version: str | None = None,
-) -> Setup | None:
-    """The training of a solver's file; None as for `setup_of`."""
+) -> Training | None:
+    """The training of a solver's file; None as for `training_of`."""
     given = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
     nets = Nets(open_file, caffe_version, input_shapes=given, facts=facts)
-    return setup_of(nets.job(SolverFile(file, caffe_version), None))
+    return training_of(nets.job(SolverFile(file, caffe_version), None))
 
 
-def setup_of(job: Job) -> Setup | None:
+def training_of(job: Job) -> Training | None:
     """The training of a job; None if it has no training net, or one that Caffe would stop at or that has no loss."""
     if job.train is None:
         return None
@@ -75,8 +75,8 @@ def setup_of(job: Job) -> Setup | None:
     open_tops = tuple(layer.tops[0].name for layer in net.layers if _is_open(layer))
     if open_tops:
         net = _with_images(net, open_tops, PHOTOGRAPH)
-    around = Surroundings(net.built_with.facts, _assumed(open_tops, PHOTOGRAPH))
-    return Setup(job.solver.message, circuit_of(net, around), around, open_tops)
+    data = Surroundings(net.built_with.facts, _assumed(open_tops, PHOTOGRAPH))
+    return Training(job.solver.message, prepare(net, data), data, open_tops)
 
 
 def _runs(net: Net) -> bool:

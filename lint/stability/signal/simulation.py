@@ -1,4 +1,4 @@
-"""The first steps of a training, rehearsed in the mean: a few numbers for each blob and parameter.
+"""The first steps of a training, simulated in the mean: a few numbers for each blob and parameter.
 
 Every step is a forward and a backward pass of the statistics, and the solver's own rule with its momentum,
 clipping and decay. Of a parameter's gradient two parts are told apart. In the one, all items agree: it moves
@@ -19,7 +19,7 @@ from ...moments.statistics import root
 from ...moments.weights import Weights
 from ...proto.named_tuple import NamedTuple
 from .passes import Back, Pass
-from .updates import Solving, clip_factor
+from .update_rule import UpdateRule, clip_factor
 
 if TYPE_CHECKING:
     from ...moments.graph import Param
@@ -29,7 +29,7 @@ STEPS = 12
 TOO_LARGE = 1e15
 
 
-class History:
+class SolverHistory:
     """What a solver remembers of a parameter: of its two parts, the sums of gradients and of their squares."""
 
     __slots__ = ("common", "own", "square")
@@ -40,8 +40,8 @@ class History:
         self.square = 0.0
 
 
-class Rehearsal(NamedTuple):
-    """What became of the rehearsed steps: the loss of each, the largest gradient, and how the weights grew."""
+class Simulation(NamedTuple):
+    """What became of the simulated steps: the loss of each, the largest gradient, and how the weights grew."""
 
     losses: list[float]
     norms: list[float]
@@ -54,51 +54,51 @@ class Rehearsal(NamedTuple):
         return max((loss for loss in self.losses if loss == loss), default=math.inf)
 
 
-def rehearse(
-    solver: Message, solving: Solving, forward: Pass, back: Back, weights: Mapping[Param, Weights]
-) -> Rehearsal:
+def simulate(
+    solver: Message, rule: UpdateRule, forward: Pass, back: Back, weights: Mapping[Param, Weights]
+) -> Simulation:
     """Rehearses the first steps of a training, of which the first passes are given."""
     current = dict(weights)
-    histories = {param: History() for param in back.gradients}
+    histories = {param: SolverHistory() for param in back.gradients}
     found: list[float] = []
     norms: list[float] = []
-    steps = min(STEPS, solving.max_iter) if solving.max_iter > 0 else STEPS
+    steps = min(STEPS, rule.max_iter) if rule.max_iter > 0 else STEPS
     for step in range(steps):
         if step:
-            forward = Pass(forward.circuit, current)
+            forward = Pass(forward.prepared, current)
             back = Back(forward)
         loss, l2 = forward.loss, back.l2
         found.append(loss)
         norms.append(l2)
         if not (abs(loss) <= TOO_LARGE and l2 <= TOO_LARGE * TOO_LARGE):
-            return Rehearsal(found, norms, current, False)
+            return Simulation(found, norms, current, False)
         if step + 1 == steps:
             break
-        rate = solving.rate_at(solver, step)
-        factor = clip_factor(solving, l2) / solving.iter_size
+        rate = rule.rate_at(solver, step)
+        factor = clip_factor(rule, l2) / rule.iter_size
         for param, gradient in back.gradients.items():
-            current[param] = _updated(solving, param, gradient, current[param], histories[param], rate, factor, step)
-    return Rehearsal(found, norms, current, True)
+            current[param] = _updated(rule, param, gradient, current[param], histories[param], rate, factor, step)
+    return Simulation(found, norms, current, True)
 
 
 def _updated(
-    solving: Solving, param: Param, gradient: Gradient, weight: Weights, history: History, rate: float, factor: float,
+    rule: UpdateRule, param: Param, gradient: Gradient, weight: Weights, history: SolverHistory, rate: float, factor: float,
     step: int,
 ) -> Weights:  # fmt: skip
     """A parameter after one step."""
     mean, variance, _, pull, smooth = weight
     local = rate * abs(param.lr_mult)
-    decay = solving.decay * param.decay_mult
+    decay = rule.decay * param.decay_mult
     drift = gradient.drift
     common = drift * factor + decay * pull
     own = root(gradient.square - drift * drift) * factor
-    if solving.adaptive:
+    if rule.adaptive:
         square = gradient.square * factor * factor + decay * decay * variance
-        move, spread = _scaled_step(solving, history, local, common, own, square, step)
+        move, spread = _scaled_step(rule, history, local, common, own, square, step)
     else:
-        momentum, before = solving.momentum, history.common
+        momentum, before = rule.momentum, history.common
         history.common = move = momentum * before + local * common
-        if solving.type == "Nesterov":
+        if rule.type == "Nesterov":
             move = (1 + momentum) * move - momentum * before
         random = local * own
         history.own = momentum * momentum * history.own + random * random
@@ -112,19 +112,19 @@ def _updated(
 
 
 def _scaled_step(
-    solving: Solving, history: History, local: float, common: float, own: float, square: float, step: int
+    rule: UpdateRule, history: SolverHistory, local: float, common: float, own: float, square: float, step: int
 ) -> tuple[float, float]:
     """A step of a solver that scales gradients: of the common part, and the mean square of the other's."""
-    momentum, delta = solving.momentum, solving.delta
-    if solving.type == "AdaGrad":
+    momentum, delta = rule.momentum, rule.delta
+    if rule.type == "AdaGrad":
         history.square += square
         scale = local / (root(history.square) + delta)
-    elif solving.type == "RMSProp":
-        history.square = solving.rms_decay * history.square + (1 - solving.rms_decay) * square
+    elif rule.type == "RMSProp":
+        history.square = rule.rms_decay * history.square + (1 - rule.rms_decay) * square
         scale = local / (root(history.square) + delta)
-    elif solving.type == "Adam":
-        history.square = solving.momentum2 * history.square + (1 - solving.momentum2) * square
-        correction = root(1 - solving.momentum2 ** (step + 1)) / max(1e-9, 1 - momentum ** (step + 1))
+    elif rule.type == "Adam":
+        history.square = rule.momentum2 * history.square + (1 - rule.momentum2) * square
+        correction = root(1 - rule.momentum2 ** (step + 1)) / max(1e-9, 1 - momentum ** (step + 1))
         scale = local * correction / (root(history.square) + delta)
         history.common = common = momentum * history.common + (1 - momentum) * common
         history.own = own = momentum * history.own + (1 - momentum) * own

@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ...layers.loss import LOSS_PARAM, loss_normalization
-from ...moments.shapes import Shape, axis_index, count
-from ...proto.named_tuple import NamedTuple
+from ..layers.loss import LOSS_PARAM, loss_normalization
+from ..moments.shapes import Shape, axis_index, count
+from ..proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from ...moments.graph import Blob, Layer, Loss
-    from ...net.net import Net
+    from ..moments.graph import Blob, Layer, Loss
+    from .net import Net
 
 # Losses that sum over the elements of an item and divide by the number of items.
 REGRESSIONS = frozenset(

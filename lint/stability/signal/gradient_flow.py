@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ...layers.models.loss_models import Loss
 from ...moments.weights import Weights, dims
 from .passes import Back, Pass
-from .updates import Solving, clip_factor, step_size
+from .update_rule import UpdateRule, clip_factor, step_size
 
 if TYPE_CHECKING:
     from ...moments.graph import Param
@@ -40,20 +40,20 @@ class _Gain:
 
 
 _STRIDES = 40
-ENOUGH = 0.3  # the part of the first loss that tells a training that learns; some of what is counted is noise
+LEARNT_PART = 0.3  # the part of the first loss that tells a training that learns; some of what is counted is noise
 _FASTEST = 3.0  # times that a gain may grow in a stride
 BIASES = frozenset({"bias", "input bias", "output bias"})
 
 
-def total_rate(solver: Message, solving: Solving) -> list[float]:
+def total_rate(solver: Message, rule: UpdateRule) -> list[float]:
     """The sum of the rates over each stride of the training, relative to the first rate; negative ones left out."""
-    last = max(1, solving.max_iter)
+    last = max(1, rule.max_iter)
     edges = [last * i // _STRIDES for i in range(_STRIDES + 1)]
     found = []
     for start, end in pairwise(edges):
         if end > start:
-            rate = solving.rate_at(solver, (start + end) // 2)
-            found.append((end - start) * (rate / solving.rate if solving.rate else 0.0))
+            rate = rule.rate_at(solver, (start + end) // 2)
+            found.append((end - start) * (rate / rule.rate if rule.rate else 0.0))
     return found
 
 
@@ -61,20 +61,20 @@ def excess(forward: Pass) -> float:
     """What the first loss is above that of the best answer that is the same for every item."""
     total = 0.0
     for layer, _, weight, value in forward.loss_terms():
-        carrier = forward.circuit.carriers[layer.index]
+        carrier = forward.prepared.carriers[layer.index]
         floor = carrier.floor(forward.steps[layer.index].bottoms) if isinstance(carrier, Loss) else 0.0
         total += max(0.0, weight * (value - floor))
     return total
 
 
-def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weights: Mapping[Param, Weights]) -> float:
+def progress(solver: Message, rule: UpdateRule, forward: Pass, back: Back, weights: Mapping[Param, Weights]) -> float:
     """How far the training would come, without regard to instability.
 
-    Below 1: the part of the first loss that it would take off, relative to `ENOUGH`. From 1 on: how many times as
+    Below 1: the part of the first loss that it would take off, relative to `LEARNT_PART`. From 1 on: how many times as
     long as it takes to come so far the training is.
     """
     loss = abs(forward.loss)
-    clip = clip_factor(solving, back.l2)
+    clip = clip_factor(rule, back.l2)
     layers: list[_Gain] = []
     normalised = any(layer.kind is not None and layer.kind.normalises for layer in forward.net.layers)
     for param, gradient in back.gradients.items():
@@ -94,7 +94,7 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
     common = own = 0.0
     most = excess(forward)
     seen = drop = 0.0
-    strides = total_rate(solver, solving)
+    strides = total_rate(solver, rule)
     for stride in strides:
         ratios = [layer.now / layer.first if layer.first else 1.0 for layer in layers]
         together = math.prod(min(ratio, 1e6) for ratio in ratios) if not normalised else 1.0
@@ -104,9 +104,9 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
             if not norm:
                 continue
             each = norm / math.sqrt(layer.number)
-            local = solving.rate * abs(layer.param.lr_mult)
-            step = step_size(solving, each * clip, local) * solving.gain
-            if solving.type == "AdaGrad":
+            local = rule.rate * abs(layer.param.lr_mult)
+            step = step_size(rule, each * clip, local) * rule.momentum_gain
+            if rule.type == "AdaGrad":
                 step *= math.sqrt(seen + stride) - math.sqrt(seen)
             else:
                 step *= stride
@@ -115,12 +115,12 @@ def progress(solver: Message, solving: Solving, forward: Pass, back: Back, weigh
             own += moved * (layer.own * grown) * (layer.own * grown / norm)
             if layer.first:
                 decay = (
-                    0.0 if solving.adaptive else solving.decay * layer.param.decay_mult * local * solving.gain * stride
+                    0.0 if rule.adaptive else rule.decay * layer.param.decay_mult * local * rule.momentum_gain * stride
                 )
                 layer.now = min(layer.now * math.exp(-min(max(decay, -50.0), 50.0)) + moved, layer.now * _FASTEST)
         before, drop = drop, (min(common, most) + own) / loss
-        if drop > ENOUGH:
-            needed = seen + stride * (ENOUGH - before) / (drop - before)
+        if drop > LEARNT_PART:
+            needed = seen + stride * (LEARNT_PART - before) / (drop - before)
             return sum(strides) / needed if needed > 0 else math.inf
         seen += stride
-    return drop / ENOUGH
+    return drop / LEARNT_PART

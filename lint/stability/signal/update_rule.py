@@ -23,7 +23,7 @@ _LEAST_DELTA = 1e-30  # a delta of 0 divides by nothing only where no gradient i
 ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta"})
 
 
-class Solving(NamedTuple):
+class UpdateRule(NamedTuple):
     """A solver's numbers. `rate` is that of the first iteration, `largest` the largest of the whole training."""
 
     type: str
@@ -40,7 +40,7 @@ class Solving(NamedTuple):
     max_iter: int
     scale: float = 1.0  # of every rate, to try others
 
-    def tried(self, scale: float = 1.0, clip: float | None = None) -> Solving:
+    def changed(self, scale: float = 1.0, clip: float | None = None) -> UpdateRule:
         """The same solver with all rates times a factor, or with another clip_gradients."""
         return self._replace(
             rate=self.rate * scale, largest=self.largest * scale, scale=self.scale * scale,
@@ -58,7 +58,7 @@ class Solving(NamedTuple):
         return self.type in ADAPTIVE
 
     @property
-    def gain(self) -> float:
+    def momentum_gain(self) -> float:
         """How many times momentum makes the steps of a lasting gradient larger."""
         if self.type in ("RMSProp", "AdaGrad", "AdaDelta"):
             return 1.0
@@ -67,20 +67,20 @@ class Solving(NamedTuple):
         return 1 / max(1 - self.momentum, 1e-3)
 
     @property
-    def steady(self) -> float:
-        """Up to where steps do not overshoot: the rate times the curvature, times `gain`.
+    def stability_limit(self) -> float:
+        """Up to where steps do not overshoot: the rate times the curvature, times `momentum_gain`.
 
         Source: the stability of gradient descent on a parabola, with momentum m below 2 (1 + m).
         """
-        return 2.0 if self.adaptive else 2 * (1 + self.momentum) * self.gain
+        return 2.0 if self.adaptive else 2 * (1 + self.momentum) * self.momentum_gain
 
 
-def solving(solver: Message) -> Solving:
+def update_rule_of(solver: Message) -> UpdateRule:
     """The numbers of a solver."""
     first = learning_rate(solver, 0)
     largest = largest_rate(solver)
     rate = first if first is not None and math.isfinite(first) else float(solver["base_lr"])
-    return Solving(
+    return UpdateRule(
         solver["type"],
         rate,
         largest.value if largest is not None else rate,
@@ -101,11 +101,11 @@ def _within(value: float, low: float, high: float) -> float:
     return min(value, high) if value >= low else low
 
 
-def clip_factor(solving: Solving, l2: float) -> float:
+def clip_factor(rule: UpdateRule, l2: float) -> float:
     """What clipping multiplies the gradients by."""
-    if solving.clip < 0 or not l2 > solving.clip or not math.isfinite(l2):
-        return 1.0 if math.isfinite(l2) or solving.clip < 0 else 0.0
-    return solving.clip / l2
+    if rule.clip < 0 or not l2 > rule.clip or not math.isfinite(l2):
+        return 1.0 if math.isfinite(l2) or rule.clip < 0 else 0.0
+    return rule.clip / l2
 
 
 class Update(NamedTuple):
@@ -115,38 +115,38 @@ class Update(NamedTuple):
     ratio: float
 
 
-def step_size(solving: Solving, gradient: float, rate: float) -> float:
+def step_size(rule: UpdateRule, gradient: float, rate: float) -> float:
     """The size of the first update for a gradient of that size (after clip and decay)."""
     if gradient == 0:
         return 0.0
-    kind = solving.type
-    delta = solving.delta
+    kind = rule.type
+    delta = rule.delta
     if kind == "AdaGrad":
         return rate * gradient / (gradient + delta)
     if kind == "RMSProp":
-        return rate * gradient / (math.sqrt(1 - solving.rms_decay) * gradient + delta)
+        return rate * gradient / (math.sqrt(1 - rule.rms_decay) * gradient + delta)
     if kind == "AdaDelta":
-        square = (1 - solving.momentum) * gradient * gradient
+        square = (1 - rule.momentum) * gradient * gradient
         return rate * gradient * math.sqrt(delta / (delta + square))
     if kind == "Adam":
-        return rate * gradient / (gradient + delta / math.sqrt(max(1e-12, 1 - solving.momentum2)))
+        return rate * gradient / (gradient + delta / math.sqrt(max(1e-12, 1 - rule.momentum2)))
     if kind == "Nesterov":
-        return rate * gradient * (1 + solving.momentum)
+        return rate * gradient * (1 + rule.momentum)
     return rate * gradient
 
 
 def first_updates(
-    solving: Solving, gradients: Mapping[Param, Gradient], weights: Mapping[Param, Weights], l2: float
+    rule: UpdateRule, gradients: Mapping[Param, Gradient], weights: Mapping[Param, Weights], l2: float
 ) -> dict[Param, Update]:
     """The first update of each parameter that learns."""
-    factor = clip_factor(solving, l2) / solving.iter_size
+    factor = clip_factor(rule, l2) / rule.iter_size
     found = {}
     for param, gradient in gradients.items():
         weight = weights[param]
-        decay = solving.decay * param.decay_mult
-        pulled = decay * (1.0 if solving.l1 else weight.size) if weight.size else 0.0
+        decay = rule.decay * param.decay_mult
+        pulled = decay * (1.0 if rule.l1 else weight.size) if weight.size else 0.0
         size = math.hypot(gradient.size * factor, pulled)
-        update = step_size(solving, size, solving.rate * abs(param.lr_mult))
+        update = step_size(rule, size, rule.rate * abs(param.lr_mult))
         ratio = update / weight.size if weight.size else (math.inf if update else 0.0)
         found[param] = Update(update, ratio)
     return found
