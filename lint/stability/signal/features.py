@@ -183,7 +183,7 @@ def _features(signal: Signal) -> dict[str, float]:
         # of the first iteration
         "sharpness": log10_within(signal.sharpness * solver.momentum_gain * clip * curvature_growth(signal), -6, 6),
         "curvature_growth": log10_within(curvature_growth(signal), 0, 4),  # a part of sharpness
-        # from the rehearsal
+        # from the simulation
         "gradients_grow": log10_within(grown, -1, 12) if finite else 12.0,
         "ends_higher": log10_within(abs(losses[-1]) / first, -1, 2) if finite else 2.0,
         "rises": log10_within(peak / first, 0, 1.5) if finite else 1.5,

@@ -6,6 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ...layers.models import (
+    data_models,  # noqa: F401  (the models fill the table)
+    elementwise,  # noqa: F401
+    joining,  # noqa: F401
+    linear,  # noqa: F401
+    loss_models,  # noqa: F401
+    normalising,  # noqa: F401
+    pooling,  # noqa: F401
+)
 from ...layers.models.data_models import Source
 from ...layers.models.loss_models import Loss
 from ...layers.models.normalising import BatchNorm
