@@ -1,1 +1,1 @@
-"""What Caffe's files say: the schema, the lossless tree, and the messages they bind to."""
+"""The content of Caffe's files: the schema, the lossless tree, and the messages it is bound to."""

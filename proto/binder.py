@@ -1,10 +1,10 @@
-"""Binding: from the tree of a file to a typed message, with every complaint that Caffe's parser would have.
+"""Bind the tree of a file to a typed message and report everything that Caffe's parser would reject.
 
-A `Message` knows for each value where it stands. It is plain Python, since a linter that loads protobuf for a
-ten-line solver spends most of its time doing so; `wire` makes real messages of it.
+A `Message` knows the position of each of its values. It is plain Python, because loading protobuf would take most of
+the time of checking a ten-line solver; `wire` converts it to a real protobuf message.
 
-Where a problem has a repair, the message holds what the repaired text says, so a repair changes the text and not the
-message. Only the types of layers stay as they are written: to protobuf they are text like any other.
+If a problem has a repair, the message already holds what the repaired text says, so a repair changes the text but not
+the message. Layer types are the exception and are kept as written, since protobuf treats them as ordinary strings.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ __all__ = [
     "unescape",
 ]
 
-# Caffe's own messages nest seven deep. What lies below this is not read, so no file can exhaust the stack.
+# Caffe's own messages nest seven deep. Anything deeper than this is not read, so that no file can exhaust the stack.
 MAX_DEPTH = 100
-# What a file can have wrong before nobody reads on, and for how many unknown names a known one is looked for.
+# Limits on the problems reported per file, and on the unknown names for which a similar name is searched.
 MAX_PROBLEMS = 1000
 MAX_SUGGESTIONS = 200
 
-# What BVLC's Caffe once had. No Caffe of today has just that, so no file is taken to be in it.
+# Fields and values that BVLC removed. No current Caffe has just these, so this dialect is never detected.
 HISTORY = "bvlc-history"
 
 
 class Use(NamedTuple):
-    """Something in a file that BVLC's Caffe lacks and some forks have."""
+    """A field, value or layer type in a file that some forks have and BVLC does not."""
 
     dialects: frozenset[str]
     what: str  # "field", "value" or "layer type"
@@ -56,7 +56,7 @@ class Use(NamedTuple):
 
 
 class Bound:
-    """A file read as one message type: the message, the dialect it is in, and what no Caffe of that dialect takes."""
+    """A bound file: its message, its dialect, and the problems that a Caffe of that dialect has with it."""
 
     __slots__ = ("dialect", "message", "problems", "uses")
 
@@ -68,11 +68,11 @@ class Bound:
 
 
 def bind(tree: Tree, schema: Schema, type_name: str, dialect: str | None = None) -> Bound:
-    """Reads a tree as a message of `type_name` (`NetParameter`, `SolverParameter`, …).
+    """Bind a tree to the message type `type_name` (`NetParameter`, `SolverParameter`, …).
 
-    Without `dialect` the Caffe that has everything the file uses is found out: BVLC if it does, else the most
-    widely used fork, else the one that has most of it. Problems are in the order of their places; those of the
-    tree's structure are not among them.
+    If `dialect` is not given, it is detected: BVLC if it has everything that the file uses, otherwise the most widely
+    used fork that does, otherwise the one that has most of it. Problems are sorted by position and do not include
+    those of the tree's structure.
     """
     binder = _Binder(tree, schema, dialect or "bvlc", asked=dialect is not None)
     message = binder.block(tree.root, schema.message(type_name), 0)
@@ -80,7 +80,7 @@ def bind(tree: Tree, schema: Schema, type_name: str, dialect: str | None = None)
         chosen = choose_dialect(schema, binder.uses, binder.forms)
         differs = any(spec.in_dialect(chosen) is not form for spec, form in binder.forms)
         if differs or (chosen != "bvlc" and binder.problems):
-            # A field has another form in that Caffe, or its names are nearer to what somebody misspelt.
+            # A field has another form in that dialect, or one of its names is closer to a misspelt one.
             binder = _Binder(tree, schema, chosen, asked=False, settled=True)
             message = binder.block(tree.root, schema.message(type_name), 0)
         binder.dialect = chosen
@@ -88,9 +88,9 @@ def bind(tree: Tree, schema: Schema, type_name: str, dialect: str | None = None)
 
 
 def choose_dialect(schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[FieldType, FieldType]] = ()) -> str:
-    """The first dialect, in the schema's order of preference, that has the most of `uses` (all, if any has).
+    """Return the first dialect, in the schema's order of preference, that has the most of `uses`.
 
-    `forms` are fields together with the form in which the file has them.
+    `forms` are pairs of a field and the form that the file uses.
     """
     wanted: dict[tuple[frozenset[str], bool], int] = {}
     for use in uses:
@@ -116,7 +116,7 @@ def choose_dialect(schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[Fi
 
 
 class _Binder:
-    """One reading of a tree in one dialect. Until that is `settled`, fields may be in the form of any."""
+    """Binds a tree in one dialect. Until the dialect is `settled`, a field may have the form of any dialect."""
 
     def __init__(self, tree: Tree, schema: Schema, dialect: str, *, asked: bool, settled: bool = False) -> None:
         self.tree = tree
@@ -129,11 +129,11 @@ class _Binder:
         self.forms: set[tuple[FieldType, FieldType]] = set()
         self.layer_types: Mapping[str, frozenset[str]] | None = None
         self.well_formed = not tree.malformed
-        self.reported: set[int] = set()  # malformed scalars and fields that have been complained about
+        self.reported: set[int] = set()  # ids of malformed scalars and fields that have been reported
         self.suggestions: dict[tuple[str, str], str | None] = {}
 
     def block(self, block: Block, type: MessageType, depth: int) -> Message:
-        """What stands in a block, as a message of a type."""
+        """Bind the fields of a block to a message type."""
         message = Message(type, block)
         get = (type.fields_in(self.dialect) if self.settled else type.fields).get
         entries = message.entries
@@ -159,24 +159,24 @@ class _Binder:
             self.field(message, field, spec, depth)
         for spec in type.required:
             if spec.name not in entries:
-                said = f"{type.name} needs '{spec.name}', which is not written"
-                self.complain("missing-required", block.start, block.open_end, said)
+                text = f"{type.name} lacks the required field '{spec.name}'"
+                self.report("missing-required", block.start, block.open_end, text)
         if "type" in entries and type.name == "LayerParameter":
             self.layer_type(entries["type"][0])
         return message
 
     def field(self, message: Message, field: Field, spec: FieldType | None, depth: int) -> None:
-        """One field, whatever may be special about it."""
+        """Bind one field, including all special cases."""
         if spec is None or (spec.dialects == {HISTORY} and self.dialect != HISTORY):
-            if field.name:  # one without a name is the parser's business
+            if field.name:  # the parser reports fields without a name
                 self.unknown_field(message, field, depth)
             return
         node = field.value
-        if node is None:  # the parser has said so
+        if node is None:  # reported by the parser
             return
         entries = message.entries
         name = spec.name
-        if name == "layers" and isinstance(node, Block) and _is_of_todays_form(node) and "layer" in message.type.fields:
+        if name == "layers" and isinstance(node, Block) and _is_current_format(node) and "layer" in message.type.fields:
             self.misnamed_layer(message, field, node, depth)
             return
         if len(spec.variants) > 1 and not self.settled:
@@ -195,7 +195,7 @@ class _Binder:
             entries.setdefault(name, []).extend(written)
 
     def form(self, spec: FieldType, field: Field, again: bool, depth: int) -> FieldType:
-        """Which of several forms of a field this text is written in: the first that takes it."""
+        """Return the first of several forms of a field that accepts this text."""
         many = again or isinstance(field.value, ListValue)
         for form in spec.variants:
             if (form.repeated or not many) and self.fits(field, form, depth):
@@ -203,13 +203,13 @@ class _Binder:
         return spec
 
     def fits(self, field: Field, spec: FieldType, depth: int) -> bool:
-        """Whether a field takes what is written without any complaint."""
+        """Whether a field accepts the text without any problem."""
         if isinstance(field.value, Scalar):
             return spec.read(field.value.text) is not None
         return not self.trial(field, spec, depth)[0]
 
     def trial(self, field: Field, spec: FieldType, depth: int) -> tuple[list[Problem], list[Entry]]:
-        """The complaints and values that a field would give if it were of another type."""
+        """Return the problems and values that a field would have if it were of another type."""
         trial = _Binder(self.tree, self.schema, self.dialect, asked=self.asked, settled=self.settled)
         written: list[Entry] = []
         assert field.value is not None
@@ -219,7 +219,7 @@ class _Binder:
     # -- values ---------------------------------------------------------------------------------------------
 
     def value(self, node: Value, of: str, spec: FieldType, field: Field, written: list[Entry], depth: int) -> None:
-        """Appends what stands in a field of the message type `of` to `written`, or what was meant by it."""
+        """Append the value of a field of the message type `of` to `written`, or the value that was meant."""
         if isinstance(node, Scalar):
             value = spec.read(node.text)
             if value is not None:
@@ -230,10 +230,10 @@ class _Binder:
                 self.wrong_scalar(node, of, spec, field, written)
         elif isinstance(node, Block):
             if spec.kind != "message":
-                said = f"'{spec.name}' expects {_corrections().expected(spec)}, found a block"
-                self.complain("wrong-type", node.start, node.open_end, said)
+                text = f"'{spec.name}' expects {_corrections().expected(spec)}, found a block"
+                self.report("wrong-type", node.start, node.open_end, text)
             elif depth >= MAX_DEPTH:
-                self.complain("syntax", field.start, field.name_end, f"messages nested more than {MAX_DEPTH} deep")
+                self.report("syntax", field.start, field.name_end, f"messages nested more than {MAX_DEPTH} deep")
             else:
                 written.append((self.block(node, spec.message, depth + 1), node, field))
         elif not spec.repeated:
@@ -243,12 +243,12 @@ class _Binder:
                 self.value(item, of, spec, field, written, depth)
 
     def enum_value(self, name: str, dialects: frozenset[str], node: Scalar, spec: FieldType) -> None:
-        """A value that BVLC's enum does not have."""
+        """Record the use of an enum value that BVLC does not have."""
         enum = spec.enum
         if dialects == {HISTORY} and self.dialect != HISTORY:
             until = last_seen(enum.name, name)
-            said = f"{enum.name} has no value {name} in any known Caffe of today: BVLC's had it until {until}"
-            self.complain("unknown-value", node.start, node.end, said)
+            text = f"{enum.name} has no value {name} in any current Caffe (BVLC had it until {until})"
+            self.report("unknown-value", node.start, node.end, text)
         else:
             self.uses.append(Use(dialects, "value", name, enum.name, node.start, node.end))
 
@@ -263,34 +263,34 @@ class _Binder:
             repair = ((node.start, node.end, found.text + b" " * glued),)
             written += [(spec.read(text), node, field) for text in found.many or (found.text,)]
         start = node.start + found.at if node.end - node.start == len(node.text) else node.start
-        self.complain(found.kind, start, node.end, found.message, repair, found.title)
+        self.report(found.kind, start, node.end, found.message, repair, found.title)
 
     def list_for_one(self, node: ListValue, spec: FieldType, field: Field, written: list[Entry]) -> None:
-        single = _corrections().unlisted(node, spec, self.tree.source)
+        single = _corrections().single_item(node, spec, self.tree.source)
         repair = None
         if single is not None:
             item = node.items[0]
             assert isinstance(item, Scalar)
             repair = ((node.start, node.end, single),)
             written.append((spec.read(item.text), item, field))
-        said = f"'{spec.name}' takes one value, not a list"
-        self.complain("wrong-type", node.start, node.end, said, repair, "write the value alone" if repair else "")
+        text = f"'{spec.name}' expects a single value, found a list"
+        self.report("wrong-type", node.start, node.end, text, repair, "remove the brackets" if repair else "")
 
     def colon(self, field: Field, spec: FieldType) -> None:
-        """Complains about a missing colon. Only blocks and lists of them may be without."""
+        """Report a missing colon. Only blocks, and lists of blocks, do not need one."""
         if field.colon >= 0 or isinstance(field.value, Block) or spec.kind == "message":
             return
         self.reported.add(id(field))
         end = field.name_end
-        said = f"expected ':' between '{field.name}' and its value"
+        text = f"expected ':' between '{field.name}' and its value"
         assert field.value is not None
         place = field.value.start
-        self.complain("missing-colon", place, place, said, ((end, end, b":"),), "insert ':'")
+        self.report("missing-colon", place, place, text, ((end, end, b":"),), "insert ':'")
 
     # -- fields and types -----------------------------------------------------------------------------------
 
     def repeated_field(self, message: Message, field: Field, spec: FieldType, depth: int) -> None:
-        """A field that may stand once stands again. Where it says the same, one of the two can go."""
+        """Report a singular field that is set twice. If both values are the same, one of them can be removed."""
         self.reported.add(id(field))
         if len(self.problems) >= MAX_PROBLEMS:
             return
@@ -304,23 +304,23 @@ class _Binder:
                 pass
             elif plain_value(again[0][0]) == plain_value(first):
                 repair = ((start, end, b""),)
-                says, title = ", and says the same both times", "remove the second one"
+                says, title = " (both values are the same)", "remove the second one"
             elif isinstance(first, Message) and isinstance(node, Block) and not set(first.entries) & set(again[0][0].entries):
                 joined = _joined(self.tree.source, node, again[0][0].block)
                 if joined is not None:
                     repair = (joined, (start, end, b""))
-                    title, safe = "join the two", False
+                    title, safe = "merge the two", False
                     first.entries.update(again[0][0].entries)
-        said = f"'{field.name}' is written twice in one {message.type.name}, which takes it once{says}"
-        self.complain("repeated-field", field.start, field.name_end, said, repair, title, safe=safe)
+        text = f"'{field.name}' is set twice, but {message.type.name} allows it only once{says}"
+        self.report("repeated-field", field.start, field.name_end, text, repair, title, safe=safe)
 
     def misnamed_layer(self, message: Message, field: Field, node: Block, depth: int) -> None:
-        """A layer of today's form in the field of the old one."""
+        """Report a layer in the current format that is in the field of the old format."""
         type = message.type.fields["layer"].message
         message.entries.setdefault("layer", []).append((self.block(node, type, depth + 1), node, field))
-        said = "'layers' takes layers of the old form, with a type such as CONVOLUTION; today's stand in 'layer'"
+        text = "'layers' expects V1 layers with types such as CONVOLUTION; layers in the current format belong in 'layer'"
         repair = ((field.start, field.name_end, b"layer"),)
-        self.complain("wrong-type", field.start, field.name_end, said, repair, "write 'layer'")
+        self.report("wrong-type", field.start, field.name_end, text, repair, "rename it to 'layer'")
 
     def unknown_field(self, message: Message, field: Field, depth: int) -> None:
         self.reported.add(id(field))
@@ -330,9 +330,10 @@ class _Binder:
             return
         nearest = self.suggestion(message, field.name)
         spec = type.fields_in(self.dialect)[nearest] if nearest else None
-        said = f"{type.name} has no field '{field.name}' in any known Caffe"
+        text = f"{type.name} has no field '{field.name}' in any known Caffe"
         if field.name in type.fields:
-            said += f" of today: BVLC's had it until {last_seen(type.name, field.name)}"
+            until = last_seen(type.name, field.name)
+            text = f"{type.name} has no field '{field.name}' in any current Caffe (BVLC had it until {until})"
         if spec and self.renamable(message, field, spec, depth):
             written: list[Entry] = []
             assert field.value is not None
@@ -340,16 +341,16 @@ class _Binder:
             message.entries.setdefault(spec.name, []).extend(written)
             repair = ((field.start, field.name_end, spec.name.encode()),)
             title = f"rename it to '{spec.name}'"
-            self.complain(
-                "unknown-field", field.start, field.name_end, f"{said}; did you mean '{spec.name}'?", repair, title
+            self.report(
+                "unknown-field", field.start, field.name_end, f"{text}; did you mean '{spec.name}'?", repair, title
             )
             return
         message.unknown.append(field)
         hint = f"; did you mean '{nearest}'?" if nearest else self.right_place(message, field)
-        self.complain("unknown-field", field.start, field.name_end, said + hint)
+        self.report("unknown-field", field.start, field.name_end, text + hint)
 
     def suggestion(self, message: Message, name: str) -> str | None:
-        """The field that was meant by a name: one of the file's dialect, or else of any."""
+        """Return the field that a misspelt name probably means, preferably one of the file's dialect."""
         type = message.type
         key = (type.name, name)
         if key not in self.suggestions:
@@ -364,7 +365,7 @@ class _Binder:
         nearest = self.suggestions[key]
         if nearest is None or fold(nearest) == fold(name):
             return nearest
-        # Another word at either end, or the name of the layer's own type, is no slip of the pen.
+        # An extra word at either end, or the name of the layer's own type, is not a typo.
         if name.startswith(nearest + "_") or name.endswith("_" + nearest):
             return None
         if name.endswith("_param") and "type" in message.type.fields:
@@ -381,7 +382,7 @@ class _Binder:
         return nearest
 
     def renamable(self, message: Message, field: Field, spec: FieldType, depth: int) -> bool:
-        """Whether a field would be right under another name."""
+        """Whether a field would be valid under another name."""
         if field.value is None or (isinstance(field.value, Block) and spec.kind != "message"):
             return False
         if field.colon < 0 and spec.kind != "message":
@@ -392,15 +393,15 @@ class _Binder:
         return isinstance(field.value, Block) or all(problem.repair for problem in self.trial(field, spec, depth)[0])
 
     def right_place(self, message: Message, field: Field) -> str:
-        """Where a field belongs that stands one block too far out."""
+        """Return a hint if a field belongs in a block next to it."""
         for name, entries in message.entries.items():
             value = entries[0][0]
             if isinstance(value, Message) and field.name in value.type.fields:
-                return f"; it belongs into '{name}'"
+                return f"; it belongs in '{name}'"
         return ""
 
     def layer_type(self, entry: Entry) -> None:
-        """Judges the type of a layer: one that some forks have, or none of them."""
+        """Check a layer type that BVLC does not have: some forks may have it, or no known Caffe."""
         known = self.layer_types
         if known is None:
             known = self.schema.layer_types
@@ -424,12 +425,12 @@ class _Binder:
         ):
             repair = ((node.start, node.end, b'"' + nearest.encode() + b'"'),)
         hint = f"; did you mean '{nearest}'?" if nearest else ""
-        said = f"no known Caffe has a layer type '{name}'{hint}"
-        self.complain("unknown-layer-type", node.start, node.end, said, repair, f"write '{nearest}'" if repair else "")
+        text = f"no known Caffe has a layer type '{name}'{hint}"
+        self.report("unknown-layer-type", node.start, node.end, text, repair, f"write '{nearest}'" if repair else "")
 
-    # -- complaints -----------------------------------------------------------------------------------------
+    # -- problems -------------------------------------------------------------------------------------------
 
-    def complain(
+    def report(
         self,
         kind: str,
         start: int,
@@ -444,7 +445,7 @@ class _Binder:
             self.problems.append(Problem(kind, start, end, message, repair, title, safe))
 
     def all_problems(self) -> list[Problem]:
-        """The complaints, those about what the dialect does not have among them, in the order of their places."""
+        """Return all problems sorted by position, including uses that the dialect does not have."""
         covered = -1
         for use in sorted(self.uses, key=lambda use: (use.start, -use.end)):
             if self.dialect in use.dialects or use.start < covered:
@@ -456,10 +457,10 @@ class _Binder:
                 self.problems.append(_not_in_dialect(use, self.dialect, self.schema))
         for item in self.tree.malformed:
             if id(item) not in self.reported:
-                self.unread(item)
+                self.malformed_item(item)
         uncertain = self.tree.uncertain
         if uncertain:
-            # What a lost brace puts into the wrong block is no mistake of its own.
+            # If a missing brace puts a field into the wrong block, only the brace is reported.
             self.problems = [
                 problem
                 for problem in self.problems
@@ -473,22 +474,22 @@ class _Binder:
     def lists_types(self) -> bool:
         return any(known.name == self.dialect and known.lists_types for known in self.schema.dialects)
 
-    def unread(self, item: Scalar | Field) -> None:
-        """What is malformed inside something unknown, of which nobody can say what it should be."""
+    def malformed_item(self, item: Scalar | Field) -> None:
+        """Report a malformed item inside an unknown field, where the expected type is not known."""
         if isinstance(item, Scalar):
-            found = _corrections().unread(item.text)
+            found = _corrections().untyped_correction(item.text)
             repair = ((item.start, item.end, found.text),) if found.text is not None else None
-            self.complain(found.kind, item.start, item.end, found.message, repair, found.title)
+            self.report(found.kind, item.start, item.end, found.message, repair, found.title)
         elif item.colon < 0:
             end = item.name_end
-            said = f"expected ':' between '{item.name}' and its value"
-            self.complain("missing-colon", item.start, end, said, ((end, end, b":"),), "insert ':'")
+            text = f"expected ':' between '{item.name}' and its value"
+            self.report("missing-colon", item.start, end, text, ((end, end, b":"),), "insert ':'")
         else:
-            said = f"'{item.name}' is no name of a field"
-            self.complain("syntax", item.start, item.name_end, said)
+            text = f"'{item.name}' is not a valid field name"
+            self.report("syntax", item.start, item.name_end, text)
 
     def without_overlaps(self, problem: Problem) -> Problem:
-        """A problem without its repair, if the text that it would replace is to be repaired otherwise before."""
+        """Remove the repair of a problem if it overlaps with the repair of another one that comes first."""
         if problem.repair and any(
             other.repair and any(edit[0] <= end and start <= edit[1] for edit in other.repair)
             for start, end, _ in problem.repair
@@ -502,14 +503,14 @@ Repair = tuple[tuple[int, int, bytes], ...]
 
 
 def _corrections() -> Any:
-    """What is needed only where something is wrong."""
+    """Load the module that is needed only for files with problems."""
     from . import corrections
 
     return corrections
 
 
-def _is_of_todays_form(layer: Block) -> bool:
-    """Whether a layer has its type in quotes, and nothing that only layers of the old form have."""
+def _is_current_format(layer: Block) -> bool:
+    """Whether a layer has a quoted type and no field that only old layers have."""
     quoted = False
     for field in layer.fields:
         if field.name in ("blobs_lr", "weight_decay", "layer"):
@@ -520,7 +521,7 @@ def _is_of_todays_form(layer: Block) -> bool:
 
 
 def _removable(source: bytes, field: Field) -> tuple[int, int]:
-    """The span to take out with a field: its lines where it has them for itself, else the space before it too."""
+    """Return the span to remove with a field: its whole lines if nothing else is on them, otherwise with the space before it."""
     line_start = source.rfind(b"\n", 0, field.start) + 1
     line_end = source.find(b"\n", field.end)
     line_end = len(source) if line_end < 0 else line_end + 1
@@ -533,7 +534,7 @@ def _removable(source: bytes, field: Field) -> tuple[int, int]:
 
 
 def _joined(source: bytes, first: Block, second: Block) -> tuple[int, int, bytes] | None:
-    """What puts the fields of a block at the end of another one; None where there is no place of their own for them."""
+    """Return the edit that appends the fields of a block to another one; None if they do not fit there cleanly."""
     written = [source[field.start : field.end] for field in second.fields]
     if not written or b"\n" in b"".join(written):
         return None
@@ -552,10 +553,10 @@ def _joined(source: bytes, first: Block, second: Block) -> tuple[int, int, bytes
 
 
 def _not_in_dialect(use: Use, dialect: str, schema: Schema) -> Problem:
-    where = f" of {use.of}" if use.of else ""
+    where = f" in {use.of}" if use.of else ""
     has = [known.name for known in schema.dialects if known.name in use.dialects]
     shown = ", ".join(has[:6]) + (f" and {len(has) - 6} more" if len(has) > 6 else "")
-    message = f"{dialect} has no {use.what} '{use.name}'{where}: it is known in {shown}"
+    message = f"{dialect} has no {use.what} '{use.name}'{where}; it exists in {shown}"
     kind = {"field": "foreign-field", "value": "foreign-value", "layer type": "foreign-layer-type"}[use.what]
     end = use.start + len(use.name) if use.what == "field" else use.end
     return Problem(kind, use.start, end, message)

@@ -1,4 +1,4 @@
-"""Braces that are missing or too many, and what the indentation says about them."""
+"""Missing and extra braces, and what the indentation says about them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from .lines import Lines
 from .tree import Block, Field, ListValue, Problem, Tree
 
-# How far back the block is looked for that was closed too early.
+# How many fields to search backwards for the block that was closed too early.
 _FIELDS_BACK = 1000
 
 
 class OpenList(Block):
-    """A list among the open blocks. `comma` is where the last one stands while no value has followed it, else -1."""
+    """A list among the open blocks. `comma` is the position of a comma that no value has followed yet, otherwise -1."""
 
     __slots__ = ("comma", "lacks_comma", "needs_comma", "values")
 
@@ -27,18 +27,18 @@ class OpenList(Block):
 
 
 def holder_of(open_blocks: Sequence[Block], depth: int) -> Field | None:
-    """The field whose value is the open block at a depth; None for an item of a list."""
+    """Return the field whose value is the open block at a depth; None for an item of a list."""
     parent = open_blocks[depth - 1]
     return None if isinstance(parent, OpenList) or not parent.fields else parent.fields[-1]
 
 
 def brace_problems(tree: Tree) -> list[Problem]:
-    """The problems of a tree that say that its braces do not add up."""
+    """Return the problems of a tree that are about unbalanced braces."""
     return [problem for problem in tree.problems if problem.kind in ("unclosed", "missing-brace", "extra-brace")]
 
 
 def open_at_end(tree: Tree) -> list[Field]:
-    """The fields whose blocks the end of the file finds open, from the outermost to the innermost."""
+    """Return the fields whose blocks are still open at the end of the file, outermost first."""
     found = []
     block = tree.root
     while block.fields:
@@ -51,9 +51,9 @@ def open_at_end(tree: Tree) -> list[Field]:
 
 
 def closed_early(fields: Sequence[Field], lines: Lines, brace: int) -> int:
-    """The last of the outermost fields that may have lost its end to a brace that closes nothing; -1 for none.
+    """Return the index of the last top-level field that the unmatched brace may have been meant to close; -1 for none.
 
-    That is the last block no further in than the brace.
+    This is the last block that is indented no further than the brace.
     """
     index = bisect_right(fields, brace, key=lambda field: field.start) - 1
     indent = lines.indent(brace)
@@ -67,18 +67,18 @@ def closed_early(fields: Sequence[Field], lines: Lines, brace: int) -> int:
 
 
 class Indentation:
-    """What the indentation says about the braces of a file in which they do not add up.
+    """Finds missing and extra braces by indentation, in a file with unbalanced braces.
 
-    It is asked from the block on that is never closed, and before each brace that closes nothing, back to the start of
-    the block that was closed before it; and for no more braces than are wrong. A question that is answered with yes
-    counts as a brace found. Questions go forward through the file.
+    It is consulted from the start of a block that is never closed, and before each unmatched brace, from the start of the
+    block that was closed before it, and for no more braces than are wrong. Each positive answer counts as one brace
+    found. Queries must move forward through the file.
     """
 
     def __init__(self, tree: Tree, braces: Sequence[Problem]) -> None:
         self.lines = tree.lines
         self._missing = 0
         self._since = len(tree.source)
-        self._surplus: deque[list[int]] = deque()  # from, to, number of braces
+        self._extra: deque[list[int]] = deque()  # from, to, number of braces
         self._flat: set[int] = set()  # the starts of blocks whose fields are not indented
         for problem in braces:
             if problem.kind == "unclosed":
@@ -87,13 +87,13 @@ class Indentation:
             else:
                 index = closed_early(tree.root.fields, tree.lines, problem.start)
                 start = tree.root.fields[index].start if index >= 0 else 0
-                self._surplus.append([start, problem.end, tree.source.count(b"}", problem.start, problem.end)])
+                self._extra.append([start, problem.end, tree.source.count(b"}", problem.start, problem.end)])
 
     def _asks(self, position: int) -> bool:
         return position > self._since and self._missing > 0 and self.lines.begins_at(position)
 
     def repeats_start(self, open_blocks: Sequence[Block], position: int, name: str) -> bool:
-        """Whether the line of `position` opens the very block that the line before has opened."""
+        """Whether the line of `position` opens the same block as the line before it."""
         block, holder = open_blocks[-1], holder_of(open_blocks, len(open_blocks) - 1)
         if not self._asks(position) or holder is None or block.fields or holder.name != name:
             return False
@@ -105,10 +105,10 @@ class Indentation:
         return repeats
 
     def lost_before_field(self, open_blocks: Sequence[Block], position: int, name: str, *, opens: bool) -> bool:
-        """Whether the innermost block lost its brace before the line on which the field `name` begins.
+        """Whether the closing brace of the innermost block is missing before the line on which the field `name` starts.
 
-        A line no deeper than the one that opened the block shows that; in a block whose fields are not indented, the
-        start of a block of a name that is already open.
+        This is so if the line is indented no further than the one that opened the block or, in a block whose fields are
+        not indented, if it starts a block with the name of one that is open.
         """
         holder = holder_of(open_blocks, len(open_blocks) - 1)
         if not self._asks(position) or holder is None or self.lines.same(holder.start, position):
@@ -125,7 +125,7 @@ class Indentation:
         return lost
 
     def lost_before_brace(self, open_blocks: Sequence[Block], position: int) -> bool:
-        """Whether the innermost block lost its brace before a brace that belongs to the block around it."""
+        """Whether the closing brace of the innermost block is missing before a brace of the block around it."""
         if len(open_blocks) < 3 or not self._asks(position) or open_blocks[-1].start in self._flat:
             return False
         inner = holder_of(open_blocks, len(open_blocks) - 1)
@@ -136,33 +136,33 @@ class Indentation:
         self._missing -= lost
         return lost
 
-    def turned(self, open_blocks: Sequence[Block], position: int) -> bool:
-        """Whether a `{` without a name stands where the brace should that closes the innermost block."""
+    def reversed_brace(self, open_blocks: Sequence[Block], position: int) -> bool:
+        """Whether a `{` without a name is in the place of the closing brace of the innermost block."""
         holder = holder_of(open_blocks, len(open_blocks) - 1)
-        turned = (
+        is_reversed = (
             holder is not None
             and self._asks(position)
             and self.lines.ends_at(position + 1)
             and self.lines.indent(position) == self.lines.indent(holder.start)
         )
-        self._missing -= turned
-        return turned
+        self._missing -= is_reversed
+        return is_reversed
 
-    def surplus(self, open_blocks: Sequence[Block], position: int) -> bool:
-        """Whether a brace does not stand where the one should that closes the innermost block."""
-        while self._surplus and self._surplus[0][1] <= position:
-            self._surplus.popleft()
+    def is_extra(self, open_blocks: Sequence[Block], position: int) -> bool:
+        """Whether a closing brace is extra because it is not in the place where the innermost block should end."""
+        while self._extra and self._extra[0][1] <= position:
+            self._extra.popleft()
         holder = holder_of(open_blocks, len(open_blocks) - 1)
-        if not self._surplus or self._surplus[0][0] > position or not self._surplus[0][2] or holder is None:
+        if not self._extra or self._extra[0][0] > position or not self._extra[0][2] or holder is None:
             return False
         lines = self.lines
         if lines.same(holder.start, position):
             return False
         if lines.begins_at(position):
-            surplus = lines.indent(position) > lines.indent(holder.start) and open_blocks[-1].start not in self._flat
+            is_extra = lines.indent(position) > lines.indent(holder.start) and open_blocks[-1].start not in self._flat
         else:
-            # Behind another brace on this line, while its own block began on a line of its own.
+            # It follows another brace on this line, although its block started on a separate line.
             before = lines.source[lines.text_start(position) : position]
-            surplus = lines.begins_at(holder.start) and (b"{" in before or b"}" in before)
-        self._surplus[0][2] -= surplus
-        return surplus
+            is_extra = lines.begins_at(holder.start) and (b"{" in before or b"}" in before)
+        self._extra[0][2] -= is_extra
+        return is_extra

@@ -1,7 +1,7 @@
-"""Caffe's messages and enums, by the names that a module generated from caffe.proto would give them.
+"""Caffe's messages and enums, under the names that they would have in a module generated from caffe.proto.
 
-They are loaded from the compiled descriptor set that lies beside this file, into a pool of their own (see
-messages). The stub beside it, made by the build, tells type checkers what is here.
+They are loaded from the compiled descriptor set in this folder into a separate pool (see `messages`). The build also
+creates a stub, which tells type checkers what this module contains.
 """
 
 from __future__ import annotations

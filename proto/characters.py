@@ -1,8 +1,8 @@
-"""Characters that are not what they look like, and files that are no text at all.
+"""Characters that look like ASCII but are not, and files that are not text at all.
 
-Word processors, web pages and input methods leave typographic quotes, no-break spaces and full-width punctuation
-where text format knows ASCII only. A *view* is the source with such characters replaced by what they look like, filled
-up with spaces to the same length, so that every place in it is a place in the source.
+Word processors, web pages and input methods produce typographic quotes, no-break spaces and full-width punctuation where
+text format allows only ASCII. A *view* is the source with such characters replaced by what they look like, padded with
+spaces to the same length, so that positions in it are positions in the source.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ _PUNCTUATION = {chr(ord(character) + 0xFEE0): character for character in ":,;{}<
     "\u3001": ",", "\u201a": ",", "\u2236": ":",
 }  # fmt: skip
 
-# Comments and strings, in which every character may stand, or a run of bytes that are not ASCII.
+# Comments and strings, which may contain any character, or a run of non-ASCII bytes.
 _PIECE = re.compile(rb"#[^\n]*|\"(?:[^\"\\\n]|\\[^\n])*\"|'(?:[^'\\\n]|\\[^\n])*'|([\x80-\xff]+)")
 
 
 def not_text(source: bytes) -> Problem | None:
-    """The one problem of bytes that nobody meant as text format: another encoding, a binary file, a web page."""
+    """Return the problem of a file that is not text format at all: another encoding, a binary file, a web page."""
     head = source[:4096]
     what = ""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        what = "this is UTF-16, and Caffe reads ASCII or UTF-8: save it as UTF-8 without byte-order mark"
+        what = "this file is UTF-16, but Caffe reads ASCII or UTF-8: save it as UTF-8 without a byte-order mark"
     elif (source.count(b"\0") > 1 and (b"\0" in head or source.count(b"\0") > len(source) // 20)) or sum(
         byte < 9 or 13 < byte < 32 for byte in head
     ) > len(head) // 20 + 1:
-        what = "this is a binary file, not text format (weights, such as a .caffemodel, are binary)"
+        what = "this is a binary file, not text format (weight files such as .caffemodel are binary)"
     elif re.match(rb"(?i)\s*<(?:!doctype|html|\?xml)\b", head):
-        what = "this is a web page, not text format: download the file itself (on GitHub behind 'Raw')"
+        what = "this is a web page, not text format: download the file itself (on GitHub, use 'Raw')"
     elif head.startswith(b"version https://git-lfs.github.com/spec"):
-        what = "this is the pointer of Git LFS, not the file itself: fetch it with 'git lfs pull'"
+        what = "this is a Git LFS pointer, not the file itself: run 'git lfs pull'"
     return Problem("syntax", 0, 0, what) if what else None
 
 
 def without_lookalikes(source: bytes) -> tuple[bytes, list[Problem]]:
-    """The view of a source, and a problem for each of its lines and kinds of character that were replaced."""
+    """Return the view of a source, and one problem per line and kind of replaced character."""
     if source.isascii():
         return source, []
     view = bytearray(source)
@@ -75,14 +75,14 @@ def without_lookalikes(source: bytes) -> tuple[bytes, list[Problem]]:
 
 _TITLES = {
     "byte-order-mark": "remove the byte-order mark",
-    "smart-quotes": "write ASCII quotes",
-    "unicode-space": "replace it by a space",
-    "syntax": "write it in ASCII",
+    "smart-quotes": "use ASCII quotes",
+    "unicode-space": "replace it with a space",
+    "syntax": "use ASCII",
 }
 
 
 def _characters(run: bytes) -> list[tuple[str, int]]:
-    """The characters of a run with their sizes; what is no UTF-8 is taken as Windows-1252."""
+    """Return the characters of a run with their sizes; bytes that are not UTF-8 are decoded as Windows-1252."""
     try:
         return [(character, len(character.encode())) for character in run.decode()]
     except UnicodeDecodeError:
@@ -90,12 +90,12 @@ def _characters(run: bytes) -> list[tuple[str, int]]:
 
 
 def _replacement(character: str, size: int, position: int, source: bytes) -> tuple[str, bytes, bytes]:
-    """The kind of problem that a character is (none: empty), what to write for it, and that padded to its size."""
+    """Return the kind of problem (empty if there is none), the replacement, and the replacement padded to the same size."""
     if character == "\ufeff" and position == 0:
         return "byte-order-mark", b"", b" " * size
     if character in _QUOTES:
         new = _QUOTES[character].encode()
-        # A quote that follows a value closes it, one that follows a colon or space opens it.
+        # A quote after a value closes it; a quote after a colon or space opens one.
         opens = position == 0 or source[position - 1 : position] in (b" ", b"\t", b"\n", b":", b",", b"[", b"{")
         return "smart-quotes", new, new.rjust(size) if opens else new.ljust(size)
     if character in _PUNCTUATION:
@@ -104,7 +104,7 @@ def _replacement(character: str, size: int, position: int, source: bytes) -> tup
     if character in _SPACES:
         return "unicode-space", b" ", b" " * size
     if character in _INVISIBLE:
-        # A word that it parts is read as two, and stays so.
+        # Within a word it acts as a space, so that the two halves stay separate words.
         within_word = (
             source[position - 1 : position].isalnum() and source[position + size : position + size + 1].isalnum()
         )
@@ -116,20 +116,20 @@ def _message(kind: str, characters: list[str]) -> str:
     character = characters[0]
     code = f"U+{ord(character):04X}"
     if kind == "byte-order-mark":
-        return "byte-order mark at the start of the file: Caffe's parser stops at it"
+        return "byte-order mark at the start of the file: Caffe's parser stops here"
     if kind == "smart-quotes":
-        return f"typographic quotes ({' '.join(dict.fromkeys(characters))}): text format takes \" and ' only"
+        return f"typographic quotes ({' '.join(dict.fromkeys(characters))}): only \" and ' are allowed"
     if kind == "unicode-space":
         look = "is invisible" if character in _INVISIBLE else "looks like a space"
-        return f"{code} {look}, but Caffe's parser stops at it: between tokens it knows only ASCII"
-    return f"'{character}' ({code}) is not '{_PUNCTUATION[character]}': between tokens Caffe's parser knows only ASCII"
+        return f"{code} {look}, but Caffe's parser accepts only ASCII between tokens"
+    return f"'{character}' ({code}) is not '{_PUNCTUATION[character]}': Caffe's parser accepts only ASCII between tokens"
 
 
-def back_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
-    """Makes a tree that was read from a view one of its source, with the problems of the view among its own.
+def map_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
+    """Turn the tree of a view into a tree of its source, and add the problems of the view.
 
-    Scalars get the whole of the characters at their ends. A replaced character inside one that is no token is left to
-    whoever says what the token should have been.
+    The spans of scalars are extended to whole characters. A replaced character inside a malformed scalar is corrected
+    together with that scalar.
     """
     edits = {edit[0]: edit for problem in problems for edit in problem.repair or ()}
     inside = {place: edit for edit in edits.values() for place in range(edit[0] + 1, edit[1])}
@@ -163,7 +163,7 @@ def back_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
 
 
 def _whole_characters(start: int, end: int, inside: dict[int, tuple[int, int, bytes]]) -> tuple[int, int]:
-    """A span of a view without ends within a character; `inside` are the places within those that were replaced."""
+    """Extend a span to whole characters; `inside` are the positions within replaced characters."""
     whole_start = inside[start][0] if start in inside else start
     if start == end:
         return whole_start, whole_start
@@ -171,7 +171,7 @@ def _whole_characters(start: int, end: int, inside: dict[int, tuple[int, int, by
 
 
 def _unpad(scalar: Scalar, source: bytes, edits: dict[int, tuple[int, int, bytes]]) -> set[int]:
-    """Gives a scalar its text with replaced characters of the right size; the places of those in it."""
+    """Remove the padding from a scalar's text, and return the positions of the replaced characters in it."""
     inside = [edits[place] for place in range(scalar.start, scalar.end) if place in edits]
     if inside:
         pieces: list[bytes] = []

@@ -1,6 +1,6 @@
-"""Compiles a caffe.proto, ours or a user's, with grpcio-tools; at build time, what the package ships of ours.
+"""Compile a caffe.proto, ours or a user's, with grpcio-tools. The build uses this for the files shipped in the package.
 
-The build loads this file by its path, before the package exists, so it imports nothing of the package.
+The build loads this file by path, before the package exists, so it imports nothing from the package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FieldDescriptor
     from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto
 
-# Our own schema imports it for its options; it says nothing about Caffe.
+# Imported by our schema for its options.
 OPTIONS_FILE = "google/protobuf/descriptor.proto"
 
 # FieldDescriptorProto.Label, by number.
@@ -38,16 +38,16 @@ class CompileError(Exception):
 
 
 class CompilerMissing(CompileError):
-    """grpcio-tools, which brings protoc, is not installed."""
+    """grpcio-tools, which contains protoc, is not installed."""
 
     def __init__(self) -> None:
         super().__init__('compiling a .proto file needs grpcio-tools: pip install "caffe-lint[proto]"')
 
 
 def compile_proto(path: Path) -> bytes:
-    """Compile a .proto file to a serialized FileDescriptorSet that also holds the files it imports.
+    """Compile a .proto file to a serialized FileDescriptorSet that includes the imported files.
 
-    Raises CompilerMissing without grpcio-tools, and CompileError with protoc's words for a file it refuses.
+    Raises CompilerMissing without grpcio-tools, and CompileError with protoc's message for a file that it rejects.
     """
     with tempfile.TemporaryDirectory() as folder:
         _run_protoc(path, Path(folder), "--include_imports", "--descriptor_set_out=descriptor_set")
@@ -55,15 +55,15 @@ def compile_proto(path: Path) -> bytes:
 
 
 def compile_stub(path: Path) -> str:
-    """The stub of the module that protoc would make of a .proto file, as mypy --strict accepts it."""
+    """Return the type stub of the module that protoc would generate, adapted for mypy --strict."""
     with tempfile.TemporaryDirectory() as folder:
         _run_protoc(path, Path(folder), "--pyi_out=.")
         stub = (Path(folder) / f"{path.stem}_pb2.pyi").read_text(encoding="utf-8")
     stub = stub.replace("_Mapping]", "_Mapping[str, object]]")
-    # A field named by a Python keyword can be given as **{"lambda": 1} only.
+    # A field whose name is a Python keyword can only be passed as **{"lambda": 1}.
     stub = stub.replace("**kwargs)", "**kwargs: object)")
     stub = re.sub(r"^(\w+): _ClassVar\[int\]$", r"\1: int", stub, flags=re.MULTILINE)
-    # Two fields whose names differ in case only share the constant that holds a number.
+    # Two fields whose names differ only in case share the constant of their number.
     lines: list[str] = []
     numbers: set[str] = set()
     for line in stub.splitlines(keepends=True):
@@ -78,16 +78,16 @@ def compile_stub(path: Path) -> str:
 
 
 def schema_table(descriptor_set: bytes) -> str:
-    """The schema as lines of tab-separated words, which can be read at run time without protobuf.
+    """Convert the schema to lines of tab-separated words, which can be read at run time without protobuf.
 
     M  message    dialects
-    F  text name  number  label  kind  type  default (- or =text)  dialects  proto name if another
+    F  text name  number  label  kind  type  default (- or =text)  dialects  proto name if different
     E  enum       dialects
     V  value      number  dialects
 
-    F lines belong to the M line above them, V lines to the E line. Messages and enums have their full names,
-    less the package. Labels: o optional, q required, r repeated, p repeated and packed. No dialects: BVLC's
-    own, as all is in a user's file. In a default, backslash, tab and the ends of lines are as in Python.
+    F lines belong to the M line above them, V lines to the E line. Messages and enums have their full names without the
+    package. Labels: o optional, q required, r repeated, p repeated and packed. Without dialects, an entry belongs to
+    BVLC, as everything in a user's file does. In a default, backslash, tab and line endings are escaped as in Python.
     """
     from google.protobuf import message_factory
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -103,7 +103,7 @@ def schema_table(descriptor_set: bytes) -> str:
     with contextlib.suppress(KeyError):
         for name in ("dialects", "text_name", "message_dialects", "enum_dialects", "value_dialects"):
             options[name] = pool.FindExtensionByName(f"caffe_lint.{name}")
-        # Only the messages of the pool that knows our options can read them.
+        # Our options can only be read by messages of the pool that defines them.
         files = classes["google.protobuf.FileDescriptorSet"].FromString(descriptor_set)
     lines: list[str] = []
     for file in files.file:
@@ -119,7 +119,7 @@ _Options = Mapping[str, "FieldDescriptor"]
 
 
 def _names_without_package(files: Any) -> dict[str, str]:
-    """Names of messages and enums, less the package, by the names that a field's type_name gives them."""
+    """Map each `type_name` of a field to the full name of its message or enum without the package."""
     names: dict[str, str] = {}
     for file in files.file:
         package = f".{file.package}." if file.package else "."
@@ -157,7 +157,7 @@ def _field_line(
 ) -> str:
     type_name = names.get(field.type_name, field.type_name.lstrip("."))
     text_name = _option(field, "text_name", options) or field.name
-    if field.type == _GROUP:  # The text format calls a group by its type.
+    if field.type == _GROUP:  # In text format, a group has the name of its type.
         text_name = type_name.rpartition(".")[2]
     default = "-"
     if field.HasField("default_value"):
@@ -180,7 +180,7 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 def _run_protoc(path: Path, folder: Path, *arguments: str) -> None:
-    """Run protoc on a file, in a process of its own, because it writes its errors to the terminal itself."""
+    """Run protoc in a separate process, because it writes its errors directly to the terminal."""
     if not path.is_file():
         raise CompileError(f"{path}: no such file")
     tools = importlib.util.find_spec("grpc_tools")
@@ -189,7 +189,7 @@ def _run_protoc(path: Path, folder: Path, *arguments: str) -> None:
     path = path.resolve()
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{path.parent}"]
     command += [f"-I{Path(location, '_proto')}" for location in tools.submodule_search_locations]
-    # `python -m` looks for modules in the working directory first: let that be one where there are none.
+    # `python -m` searches for modules in the working directory first, so use one that has none.
     run = subprocess.run(
         [*command, *arguments, str(path)], cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
     )
@@ -198,7 +198,7 @@ def _run_protoc(path: Path, folder: Path, *arguments: str) -> None:
 
 
 def _with_plain_json_names(descriptor_set: bytes) -> bytes:
-    """Make each field's name its JSON name: protobuf refuses two default ones that differ in case only."""
+    """Set the JSON name of each field to its name, since protobuf rejects default JSON names that differ only in case."""
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
     files = FileDescriptorSet.FromString(descriptor_set)
@@ -212,19 +212,19 @@ def _with_plain_json_names(descriptor_set: bytes) -> bytes:
     return files.SerializeToString(deterministic=True)
 
 
-# At run time setuptools would only cost time, and it may be missing; in a build, it is what loads this file.
+# setuptools loads this file in a build. At run time it is not needed and may be missing.
 if "setuptools" in sys.modules:
     from setuptools.command.build_py import build_py
 
     class BuildPy(build_py):
-        """Adds to the package what is compiled from caffe.proto: descriptor set, schema table, type stub."""
+        """Add to the package what is compiled from caffe.proto: descriptor set, schema table, type stub."""
 
         def run(self) -> None:
-            """Compile beside the sources for an editable install, else into the build folder alone."""
+            """Compile next to the sources for an editable install, otherwise only into the build folder."""
             source = Path(self.get_package_dir("caffe_lint.proto"))
             if self.editable_mode:
                 _write_compiled(source / "caffe.proto", source)
-                # Asked for before there was anything compiled, the list of data files has been kept.
+                # The cached list of data files was made before compiling.
                 self.__dict__.pop("data_files", None)
                 super().run()
             else:

@@ -1,6 +1,6 @@
-"""What was meant by a value that its field does not take.
+"""Find out what was meant by a value that its field does not accept.
 
-Each mistake that people make with values has one function here; together they are `correction`.
+There is one function for each kind of mistake; `correction` combines them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _WORDS = {b"true": b"true", b"yes": b"true", b"on": b"true", b"false": b"false",
 
 
 class Correction(NamedTuple):
-    """What is wrong with a value, and the text that says what was meant (None if that is not clear).
+    """What is wrong with a value, and the text that was meant, or None if that is unclear.
 
-    `many` are the values of a list that was written without brackets; `text` is then the list. `at` is where in the
-    value the mistake is.
+    `many` are the values of a list written without brackets, in which case `text` is the list. `at` is the offset of the
+    mistake within the value.
     """
 
     kind: str
@@ -33,9 +33,9 @@ class Correction(NamedTuple):
 
 
 def correction(text: bytes, spec: FieldType, message_name: str, schema: Schema, dialect: str) -> Correction:
-    """What to say about a scalar that the field `spec` of a message does not take.
+    """Return the correction of a scalar that the field `spec` of a message does not accept.
 
-    Names that `dialect` has are more likely meant than others.
+    Names that `dialect` has are preferred.
     """
     found = _correction(text, spec, message_name, schema, dialect)
     if found.text is not None and not found.many and spec.read(found.text) is None:
@@ -53,7 +53,7 @@ def _correction(text: bytes, spec: FieldType, message_name: str, schema: Schema,
         return _enum(text, inside, spec, dialect)
     if spec.repeated and (several := _several(inside, spec)):
         written = b"[" + b", ".join(several) + b"]"
-        message = f"several values of '{spec.name}' in one place need brackets: {shorten(written)}"
+        message = f"several values of '{spec.name}' need brackets: {shorten(written)}"
         return Correction("syntax", message, written, "write a list", several)
     meant = _bool(inside) if spec.kind == "bool" else _number(inside, spec)
     if meant is not None and text == b"+" + meant:
@@ -62,7 +62,7 @@ def _correction(text: bytes, spec: FieldType, message_name: str, schema: Schema,
 
 
 def _without_quotes(text: bytes) -> bytes:
-    """A text without one or both of its quotes."""
+    """Strip the opening and the closing quote, if there are any."""
     if text[:1] in (b'"', b"'"):
         text = text[1:]
     if text[-1:] in (b'"', b"'"):
@@ -70,7 +70,7 @@ def _without_quotes(text: bytes) -> bytes:
     return text.strip()
 
 
-# -- texts ----------------------------------------------------------------------------------------------------
+# -- strings ----------------------------------------------------------------------------------------------------
 
 
 def _string(text: bytes, spec: FieldType, message_name: str, schema: Schema) -> Correction:
@@ -87,15 +87,15 @@ def _string(text: bytes, spec: FieldType, message_name: str, schema: Schema) -> 
         if quote and closing:
             message = f"the quotes of '{spec.name}' do not match: {shorten(text)}"
         elif quote:
-            message = f"the string of '{spec.name}' is not closed on its line"
+            message = f"the string in '{spec.name}' has no closing quote on its line"
         else:
-            message = f"the string of '{spec.name}' has no opening quote"
+            message = f"the string in '{spec.name}' has no opening quote"
         quote = quote or closing
         clear = b"\\" not in inside and quote not in inside and inside.isascii() and inside.strip()
         meant = quote + inside + quote if clear else None
         return Correction("unclosed-string", message, meant, f"write {meant.decode()}" if meant else "")
     shown = shorten(text)
-    message = f"'{spec.name}' expects {expected(spec)}, found {shown}: text needs quotes"
+    message = f"'{spec.name}' expects {expected(spec)}, found {shown}"
     if b"\n" in text or b'"' in text or not text.isascii():
         return Correction("missing-quotes", message)
     of_layer = message_name == "LayerParameter" and spec.name == "type"
@@ -105,7 +105,7 @@ def _string(text: bytes, spec: FieldType, message_name: str, schema: Schema) -> 
 
 
 def _layer_type(text: bytes, schema: Schema) -> bytes | None:
-    """The type of today's nets that a V1 type (`INNER_PRODUCT`) or one in another case means."""
+    """Return the current layer type for a V1 type (`INNER_PRODUCT`) or for a type in another case."""
     from .upgrade import V1_TYPES
 
     types = schema.layer_types or {}
@@ -119,10 +119,10 @@ def _layer_type(text: bytes, schema: Schema) -> bytes | None:
 
 
 def _backslashes(inside: bytes, where: int, quote: bytes) -> Correction:
-    """An invalid escape at `where`, which nearly always is a backslash of a path of Windows."""
+    """Return the correction of an invalid escape at `where`, which is nearly always a backslash in a Windows path."""
     path = re.fullmatch(rb"(?:[A-Za-z]:|\\|\.{1,2}|[$%\w][$%\w. ()-]*)?(?:\\[$%\w. ()+@~-]*)+", inside) is not None
-    hint = ": in a path of Windows write '\\\\' or '/'" if path else ""
-    message = f"'{shorten(inside[where : where + 2])}' is no escape sequence{hint}"
+    hint = "; in a Windows path, use '\\\\' or '/'" if path else ""
+    message = f"'{shorten(inside[where : where + 2])}' is not an escape sequence{hint}"
     meant = None
     if path or not re.search(rb"\\[abfnrtv\\?'\"0-7xXuU]", inside):
         meant = quote + inside.replace(b"\\", b"\\\\") + quote
@@ -140,7 +140,7 @@ def _bool(inside: bytes) -> bytes | None:
 
 
 def _number(inside: bytes, spec: FieldType) -> bytes | None:
-    """The number that was meant: in quotes, with a decimal comma, as a fraction, with surplus zeros or a plus."""
+    """Return the number that was meant by a quoted number, a decimal comma, a fraction, leading zeros or a plus sign."""
     whole = spec.kind in INT_RANGES
     text = inside.lstrip(b"+")
     if re.fullmatch(rb"-?[1-9][0-9]{0,2}(?:[,_ ][0-9]{3})+", text):  # in groups of thousands
@@ -163,7 +163,7 @@ def _number(inside: bytes, spec: FieldType) -> bytes | None:
 
 
 def _computed(text: bytes, whole: bool) -> bytes | None:
-    """What `1/255` or `2*3` comes to."""
+    """Compute an expression such as `1/255` or `2*3`."""
     operator = b"/" if b"/" in text else b"*"
     left, _, right = text.partition(operator)
     a, b = float_value(left.strip()), float_value(right.strip())
@@ -176,7 +176,7 @@ def _computed(text: bytes, whole: bool) -> bytes | None:
 
 
 def _several(inside: bytes, spec: FieldType) -> tuple[bytes, ...]:
-    """The values in `1, 3, 224, 224` or `1 3 224 224`, none if that is something else."""
+    """Return the values in `1, 3, 224, 224` or `1 3 224 224`; empty for anything else."""
     parts = tuple(part for part in re.split(rb"[ \t]*,[ \t]*|[ \t]+", inside) if part)
     return parts if len(parts) > 1 and all(spec.read(part) is not None for part in parts) else ()
 
@@ -187,7 +187,7 @@ def _number_message(text: bytes, spec: FieldType) -> str:
         low, high = INT_RANGES[spec.kind]
         if low == 0 and text[:1] == b"-":
             return f"'{spec.name}' expects {expected(spec)}, found {shown}"
-        return f"{shown} does not fit into '{spec.name}', which goes from {low} to {high}" if number else shown
+        return f"{shown} is out of range for '{spec.name}' ({low} to {high})" if number else shown
     if re.fullmatch(rb"-?0[0-9]+", text):
         octal = "a leading 0 makes it octal" if b"8" in text or b"9" in text else "a leading 0 means octal"
         return f"'{spec.name}' expects {expected(spec)}, found {shown}: {octal}"
@@ -211,11 +211,11 @@ def _enum(text: bytes, inside: bytes, spec: FieldType, dialect: str) -> Correcti
     if nearest:
         message = f"{enum.name} has no value {shown}; did you mean {nearest}?"
         return Correction("unknown-value", message, nearest.encode(), f"write {nearest}")
-    return Correction("unknown-value", f"{enum.name} has no value {shown}; it has {_some(here or enum.values)}")
+    return Correction("unknown-value", f"{enum.name} has no value {shown}; expected one of {_some(here or enum.values)}")
 
 
 def _v1_type(name: str, spec: FieldType) -> str | None:
-    """The V1 type that today's type of a layer has (`InnerProduct`: `INNER_PRODUCT`)."""
+    """Return the V1 type for a current layer type (`INNER_PRODUCT` for `InnerProduct`)."""
     if spec.enum.name != "V1LayerParameter.LayerType":
         return None
     from .upgrade import V1_TYPES
@@ -223,8 +223,8 @@ def _v1_type(name: str, spec: FieldType) -> str | None:
     return next((old for old, new in V1_TYPES.items() if new == name and name and old in spec.enum.values), None)
 
 
-def unread(text: bytes) -> Correction:
-    """What to say about a text that no field takes, whatever its type."""
+def untyped_correction(text: bytes) -> Correction:
+    """Return the correction of a text that no field accepts, whatever its type."""
     inside = text[1:-1]
     if text[:1] in (b'"', b"'") and text[-1:] == text[:1] and (where := bad_escape(inside)) is not None:
         return _backslashes(inside, where, text[:1])
@@ -235,8 +235,8 @@ def unread(text: bytes) -> Correction:
 # -- lists ----------------------------------------------------------------------------------------------------
 
 
-def unlisted(node: ListValue, spec: FieldType, source: bytes) -> bytes | None:
-    """The one value of a list where a single one belongs."""
+def single_item(node: ListValue, spec: FieldType, source: bytes) -> bytes | None:
+    """Return the only item of a list in the place of a single value, None if there are several or it is invalid."""
     if len(node.items) != 1 or not isinstance(node.items[0], Scalar):
         return None
     item = node.items[0]
@@ -247,14 +247,14 @@ def unlisted(node: ListValue, spec: FieldType, source: bytes) -> bytes | None:
 
 
 def expected(spec: FieldType) -> str:
-    """What a field takes, in words."""
+    """Describe what a field accepts."""
     if spec.kind == "message":
         return "a block { ... }"
     if spec.kind == "enum":
         return f"one of {_some(spec.enum.values)}"
     if spec.kind in INT_RANGES:
-        return "a whole number" if INT_RANGES[spec.kind][0] else "a whole number, not negative"
-    return {"string": "text in quotes", "bytes": "text in quotes", "bool": "true or false"}.get(spec.kind, "a number")
+        return "an integer" if INT_RANGES[spec.kind][0] else "a non-negative integer"
+    return {"string": "a quoted string", "bytes": "a quoted string", "bool": "true or false"}.get(spec.kind, "a number")
 
 
 def _some(names: Iterable[str]) -> str:
@@ -263,6 +263,6 @@ def _some(names: Iterable[str]) -> str:
 
 
 def shorten(text: bytes) -> str:
-    """A text for a message: at most 40 characters."""
+    """Shorten a text to at most 40 characters for a message."""
     shown = text[:200].decode("utf-8", "replace")
     return shown if len(shown) <= 40 else shown[:37] + "..."

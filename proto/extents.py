@@ -1,4 +1,4 @@
-"""How far a stretch of text reaches that is no proper token."""
+"""Find the end of text that is not a valid token."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _lost_quote = re.compile(rb"([^\s\"']+)[ \t]+[A-Za-z_][A-Za-z0-9_]*[ \t]*[:{]").
 
 
 def blanks_end(source: bytes, position: int) -> int:
-    """Where spaces and tabs end."""
+    """Return the end of a run of spaces and tabs."""
     match = blanks(source, position)
     assert match is not None
     return match.end()
 
 
 def junk_end(source: bytes, position: int) -> int:
-    """Where junk ends: with its line, or before a brace, a comment, or the start of a field."""
+    """Return the end of junk: the end of its line, or the start of a brace, a comment or a field."""
     end = position
     while True:
         start = blanks_end(source, end)
@@ -47,7 +47,7 @@ def junk_end(source: bytes, position: int) -> int:
 
 
 def bare_end(source: bytes, position: int) -> int:
-    """Where a text without quotes, or with a closing quote only, ends."""
+    """Return the end of text without quotes, or with only a closing quote."""
     word = bare_word(source, position)
     if word is None:
         return position + 1
@@ -61,9 +61,9 @@ def bare_end(source: bytes, position: int) -> int:
 
 
 def unclosed_end(lines: Lines, position: int, open_blocks: Sequence[Block]) -> int:
-    """Where a string was meant to end whose closing quote is not on its line, or behind a NUL.
+    """Return the intended end of a string whose closing quote is not on its line, or comes after a NUL byte.
 
-    The braces at the end of the line that close the last of the open blocks are not part of it.
+    Braces at the end of the line that close the innermost open blocks are not part of it.
     """
     source = lines.source
     with_nul = _string_with_nul(source, position)
@@ -90,9 +90,9 @@ def unclosed_end(lines: Lines, position: int, open_blocks: Sequence[Block]) -> i
 
 
 def without_next_name(text: bytes) -> bytes | None:
-    """What a string was to hold that lost its closing quote and took the next string's opening quote for it.
+    """Return the intended text of a string that lacks its closing quote and ends at the next string's opening quote.
 
-    `name: "a type: "ReLU"` reads as the string `"a type: "` with `ReLU"` behind it. None if this is no such string.
+    `name: "a type: "ReLU"` is read as the string `"a type: "`, followed by `ReLU"`. None for any other string.
     """
     lost = _lost_quote(text, 1)
     if lost is None or text[:1] not in (b'"', b"'") or text[lost.end() :].strip(b" \t") != text[:1]:

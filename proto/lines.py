@@ -1,4 +1,4 @@
-"""The lines of a text: where they begin and end, and how far they are indented."""
+"""The lines of a text: where they start and end, and their indentation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _rest = re.compile(rb"[ \t]*(?:#|\r?\n|\r?\Z)").match
 
 
 class Lines:
-    """Lines of a source, counted from 1, each up to and with its line feed."""
+    """The lines of a source, counted from 1, each including its line feed."""
 
     __slots__ = ("_text_starts", "source", "starts")
 
@@ -24,20 +24,20 @@ class Lines:
             position = source.find(b"\n", position + 1)
 
     def number(self, position: int) -> int:
-        """The number of the line that holds a position."""
+        """Return the number of the line that contains a position."""
         return bisect_right(self.starts, position)
 
     def start(self, position: int) -> int:
-        """Where the line begins that holds a position."""
+        """Return the start of the line that contains a position."""
         return self.starts[self.number(position) - 1]
 
     def end(self, position: int) -> int:
-        """Where the line ends that holds a position: its line feed, or the end of the text."""
+        """Return the end of the line that contains a position: its line feed, or the end of the text."""
         number = self.number(position)
         return self.starts[number] - 1 if number < len(self.starts) else len(self.source)
 
     def text_start(self, position: int) -> int:
-        """Where the text of a line begins, behind its indentation."""
+        """Return the position of the first character after a line's indentation."""
         number = self.number(position)
         if number not in self._text_starts:
             match = _blanks(self.source, self.starts[number - 1])
@@ -46,11 +46,11 @@ class Lines:
         return self._text_starts[number]
 
     def begins_at(self, position: int) -> bool:
-        """Whether nothing but space stands before a position on its line."""
+        """Whether only space precedes a position on its line."""
         return self.text_start(position) == position
 
     def ends_at(self, position: int) -> bool:
-        """Whether nothing but space and a comment follow a position on its line."""
+        """Whether only space and a comment follow a position on its line."""
         return _rest(self.source, position) is not None
 
     def same(self, start: int, end: int) -> bool:
@@ -58,13 +58,13 @@ class Lines:
         return self.source.find(b"\n", start, end) < 0
 
     def indentation(self, position: int) -> bytes:
-        """The space that the line begins with that holds a position."""
+        """Return the space at the start of the line that contains a position."""
         return self.source[self.start(position) : self.text_start(position)]
 
     def indent(self, position: int) -> int:
-        """The width of that space."""
+        """Return the width of that space."""
         return len(self.indentation(position).expandtabs(4))
 
     def end_before(self, start: int) -> bytes:
-        """How the line ends whose successor begins at `start`; a line feed if there is none."""
+        """Return the line ending before the line that starts at `start`; a line feed if there is none."""
         return b"\r\n" if self.source[max(start - 2, 0) : start] == b"\r\n" else b"\n"

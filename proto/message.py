@@ -1,4 +1,4 @@
-"""A message as a file writes it: values with the schema's defaults, and the place of each in the text."""
+"""A message as written in a file: its values, the schema's defaults, and the position of each value in the text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Entry = tuple[Any, "Scalar | Block", Field]
 class Message:
     """The values of one block.
 
-    `message[name]` is the value (a list for a repeated field; the schema's default where nothing is written),
-    `name in message` says whether it is written. Enum values are their names. A sub-message that is not written
-    is an empty Message that stands at the block of its parent.
+    `message[name]` is the value: a list for a repeated field, the schema's default if the field is not set.
+    `name in message` says whether it is set. Enum values are given by name. A sub-message that is not set is an empty
+    Message with the block of its parent.
     """
 
     __slots__ = ("block", "entries", "type", "unknown", "written")
@@ -43,16 +43,16 @@ class Message:
         return spec.default
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value as written, else `default`; also for names that the message type may not have."""
+        """Return the value as written, otherwise `default`, even for a name that the message type does not have."""
         return self[name] if name in self.entries else default
 
     def field(self, name: str, index: int = 0) -> Field | None:
-        """The tree's field that holds the value (of that index), None if it is not written."""
+        """Return the tree's field that holds the value with that index, None if it is not set."""
         entries = self.entries.get(name)
         return entries[index][2] if entries and index < len(entries) else None
 
     def span(self, name: str, index: int = 0) -> tuple[int, int]:
-        """Where the value stands; for one that is not written, the message that would hold it."""
+        """Return the span of the value; if it is not set, the span of the message that would hold it."""
         entries = self.entries.get(name)
         if entries and index < len(entries):
             node = entries[index][1]
@@ -60,7 +60,7 @@ class Message:
         return self.block.start, self.block.end
 
     def at(self, path: str) -> tuple[int, int]:
-        """The span of a path such as `convolution_param.kernel_size[0]`, or of the nearest message that is written.
+        """Return the span of a path such as `convolution_param.kernel_size[0]`, or of the innermost message that is set.
 
         Raises KeyError for a name that the message type does not have.
         """
@@ -80,9 +80,9 @@ class Message:
 
 
 def plain(message: Message) -> dict[str, list[Any]]:
-    """The message as nested dicts and lists, to compare two files by: written values only, unknown fields by name.
+    """Convert a message to nested dicts and lists, to compare two files: only values that are set, unknown fields by name.
 
-    NaN stands as text, so that a message equals itself.
+    NaN is represented as text, so that a message equals itself.
     """
     values: dict[str, list[Any]] = {}
     for name, entries in message.entries.items():
@@ -93,7 +93,7 @@ def plain(message: Message) -> dict[str, list[Any]]:
 
 
 def plain_value(value: Any) -> Any:
-    """One value of `plain`."""
+    """Convert one value for `plain`."""
     if isinstance(value, Message):
         return plain(value)
     return "nan" if value != value else value

@@ -1,7 +1,7 @@
-"""Real protobuf messages from a compiled descriptor set, in a pool of their own.
+"""Create protobuf message classes from a compiled descriptor set, in a separate pool.
 
-A pool of its own lets our schema, a user's caffe.proto and a pycaffe live in one process. And every protobuf
-runtime since 4.25 loads a descriptor set, where a generated module refuses runtimes older than its compiler.
+A separate pool lets our schema, a user's caffe.proto and pycaffe coexist in one process. A descriptor set can be loaded by
+every protobuf runtime since 4.25, whereas a generated module rejects runtimes older than its compiler.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from caffe_lint.proto.compile import OPTIONS_FILE
 
 
 def file_descriptors(descriptor_set: bytes) -> list[FileDescriptor]:
-    """The files of a descriptor set, loaded into a new pool; without protobuf's own file of options."""
+    """Load the files of a descriptor set into a new pool, and return them without protobuf's own options file."""
     files = FileDescriptorSet.FromString(descriptor_set).file
     pool = DescriptorPool()
     for file in files:
@@ -27,7 +27,7 @@ def file_descriptors(descriptor_set: bytes) -> list[FileDescriptor]:
 
 
 def message_classes(descriptor_set: bytes) -> dict[str, type[Message]]:
-    """The message classes of a descriptor set by full name less the package, as the schema table has them.
+    """Return the message classes of a descriptor set by full name without the package, as in the schema table.
 
     >>> message_classes(Path("caffe.binpb").read_bytes())["NetParameter"](name="LeNet").name
     'LeNet'

@@ -1,6 +1,6 @@
-"""What people call fields that Caffe has under another name: as other frameworks do, or as one would think.
+"""Names that people use for fields that Caffe calls otherwise, such as the names in other frameworks.
 
-Names within two letters of the right one are not here; they are found by themselves.
+Names within edit distance 2 of the right one are not listed; `spelling` finds them.
 """
 
 MISNOMERS: dict[str, dict[str, str]] = {

@@ -1,10 +1,10 @@
-"""Reading text format into a lossless tree.
+"""Parse text format into a lossless tree.
 
-Accepts what protobuf's C++ `TextFormat::Parse` accepts (text_format.cc, io/tokenizer.cc), which Caffe uses
-in `ReadProtoFromTextFile`. Names and types of fields are not looked at here; see `binder`.
+Accepts what protobuf's C++ `TextFormat::Parse` accepts (text_format.cc, io/tokenizer.cc), which Caffe uses in
+`ReadProtoFromTextFile`. Field names and types are not checked here; see `binder`.
 
-Nearly every statement of a real file is matched whole by one regular expression. What that does not match goes to
-`statement.Reader`, which reads token by token, knows the rest of the grammar, reports errors and finds where to go on.
+A single regular expression matches nearly every statement of a real file. Anything else goes to `statement.Reader`,
+which reads token by token, handles the rest of the grammar, reports errors and recovers from them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SPACE = rb"[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n[ \t\n\v\f\r]*|\Z))*"
 
-# Groups: 1 name, then 2 scalar, 3 brace behind a colon, or 4 brace; or 5 closing brace; or 6, empty, for all else.
-# A number or word must be followed by what may follow it; separators and adjacent strings are left over for `Reader`.
+# Groups: 1 name, then 2 scalar, 3 brace after a colon, or 4 brace; or 5 closing brace; or 6, empty, for anything else.
+# A number or word must be followed by a valid delimiter. Separators and adjacent strings are left to `Reader`.
 _STATEMENTS = re.compile(
     SPACE + rb"(?:([A-Za-z_][A-Za-z0-9_]*)[ \t]*"
     rb"(?::[ \t]*(?:"
@@ -35,7 +35,7 @@ _STATEMENTS = re.compile(
 
 
 class _Names(dict[bytes, str]):
-    """Names of fields as text. Few are met anew, and one object for all equal names makes looking them up fast."""
+    """Field names as text. Equal names share one object, which makes looking them up fast."""
 
     def __missing__(self, name: bytes) -> str:
         text = self[name] = name.decode()
@@ -43,10 +43,10 @@ class _Names(dict[bytes, str]):
 
 
 def parse(source: bytes) -> Tree:
-    """The tree of a file, with all that is wrong with its structure in the order of the places.
+    """Parse a file into a tree, with the problems of its structure sorted by position.
 
-    Never raises: an unreadable stretch becomes a problem and reading goes on behind it. Values that are no tokens are
-    left to `binder.bind`, which knows what they should be.
+    Never raises: unreadable text becomes a problem, and parsing continues after it. Values that are not valid tokens are
+    reported by `binder.bind`, which knows the expected type.
     """
     tree = _parse(source)
     if tree.problems or tree.malformed:
@@ -56,25 +56,25 @@ def parse(source: bytes) -> Tree:
 
 
 def _parse_again(tree: Tree) -> Tree:
-    """The tree of a file that is no proper text format, read in the way that leaves least to complain about."""
+    """Parse an invalid file again, in the way that leaves the fewest problems."""
     from . import characters
     from .braces import Indentation, brace_problems
 
     source = tree.source
-    strange = characters.not_text(source)
-    if strange:
-        return Tree(source, Block(0, 0), [strange])
+    not_text = characters.not_text(source)
+    if not_text:
+        return Tree(source, Block(0, 0), [not_text])
     view, odd_characters = characters.without_lookalikes(source)
     if odd_characters:
         tree = _parse(view)
     braces = brace_problems(tree)
     if braces:
-        # The braces do not add up. If the indentation says where one is missing or too many, all keeps its place.
+        # The braces are unbalanced. If the indentation shows where one is missing or extra, every field keeps its block.
         guess = _parse(view, Indentation(tree, braces))
         if len(brace_problems(guess)) <= len(braces) and len(guess.problems) <= len(tree.problems):
             tree = guess
     if odd_characters:
-        characters.back_to_source(tree, source, odd_characters)
+        characters.map_to_source(tree, source, odd_characters)
     return tree
 
 

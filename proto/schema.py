@@ -1,7 +1,7 @@
-"""The schema as the program reads it: messages, fields and enums from a table made at build time.
+"""The schema at run time: messages, fields and enums, read from a table that the build creates.
 
-The table is written by `compile.schema_table` from `caffe.proto`. It is text that is looked into only where a file
-needs it, because importing protobuf and building 2,400 descriptors costs more than checking a small solver.
+`compile.schema_table` writes the table from `caffe.proto`. It is parsed lazily, because importing protobuf and building
+2,400 descriptors takes longer than checking a small solver.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _dialects(text: str) -> frozenset[str]:
 
 
 class EnumType:
-    """An enum: `values` name to number; `dialects_of` a value is not there when BVLC has it."""
+    """An enum: `values` maps names to numbers; `dialects_of` has only the values that BVLC does not have."""
 
     __slots__ = ("by_number", "dialects_of", "known", "name", "values")
 
@@ -41,7 +41,7 @@ class EnumType:
         self.known = Known(self._common_value)
 
     def read(self, text: bytes) -> str | None:
-        """The name of the value that a text gives by name or number, None if the enum has no such value."""
+        """Return the name of the value given by name or number, None if the enum has no such value."""
         name = text.decode("utf-8", "replace")
         if name in self.values:
             return name
@@ -49,7 +49,7 @@ class EnumType:
         return None if number is None else self.by_number.get(number)
 
     def _common_value(self, text: bytes) -> str | None:
-        """The same for the values that every Caffe has."""
+        """Do the same for values that every Caffe has."""
         name = self.read(text)
         return None if name in self.dialects_of else name
 
@@ -57,9 +57,9 @@ class EnumType:
 class FieldType:
     """A field of a message: `kind` as in descriptor.proto, lower case (`float`, `message`, …).
 
-    `variants` lists every form that the Caffes give a field of this name, BVLC's first; `common` fields have only one,
-    which every Caffe has. `known` reads the values that every Caffe takes. Made of a line of the table, which is
-    taken apart when something of the field is first asked for.
+    `variants` lists the forms that a field of this name has in all dialects, BVLC's first; a `common` field has only one,
+    which every Caffe has. `known` reads the values that every Caffe accepts. A field is made from a line of the table,
+    which is split when one of its attributes is first used.
     """
 
     __slots__ = (
@@ -78,10 +78,10 @@ class FieldType:
     common: bool
     variants: tuple[FieldType, ...]
     known: Known
-    inner: MessageType | None  # what a block in a common message field is, if it can be nothing else
+    inner: MessageType | None  # the message type of a block in a common message field, if it is unambiguous
     message: MessageType  # the type of a message field
     enum: EnumType  # the type of an enum field
-    default: object  # the declared default, or what C++ reads from a field that is not set and declares none
+    default: object  # the declared default, otherwise the one that C++ uses
 
     def __init__(self, schema: Schema, name: str, line: str) -> None:
         self._schema = schema
@@ -97,7 +97,7 @@ class FieldType:
         elif name == "enum":
             self.enum = self._schema.enum(self.type_name)
         elif name == "inner":
-            # Layers of the old form may turn out to be of today's; the binder looks at them one by one.
+            # A layer in the old field may be in the current format, so the binder checks each one.
             plain = self.common and self.kind == "message" and self.type_name != "V1LayerParameter"
             self.inner = self.message if plain else None
         elif name == "known":
@@ -115,18 +115,18 @@ class FieldType:
         return getattr(self, name)
 
     def is_in(self, dialect: str) -> bool:
-        """Whether a dialect has the field in this form; what BVLC has, all have."""
+        """Whether a dialect has the field in this form. All dialects have BVLC's fields."""
         return not self.dialects or dialect in self.dialects
 
     def in_dialect(self, dialect: str) -> FieldType:
-        """The form that the field has in a dialect: its own, or else BVLC's."""
+        """Return the form that the field has in a dialect: its own, otherwise BVLC's."""
         for variant in self.variants:
             if dialect in variant.dialects:
                 return variant
         return self
 
     def read(self, text: bytes) -> object:
-        """What a text stands for in this field, None if it takes no such text."""
+        """Convert a text to a value of this field, None if the field does not accept it."""
         return self.enum.read(text) if self.kind == "enum" else KNOWN.get(self.kind, NOTHING)[text]
 
     def _known(self) -> Known:
@@ -158,10 +158,10 @@ def _size_class(kind: str) -> str:
 
 
 class MessageType:
-    """A message: its fields by name; of a field with variants the first, which is BVLC's if BVLC has it.
+    """A message type: its fields by name; for a field with variants the first one, which is BVLC's if BVLC has the field.
 
-    `readable` are the fields that may be asked for. In a user's own schema these are also those of ours which it
-    lacks, as not written, and in the form that ours has.
+    `readable` are the fields that may be read. In a user's own schema they include the fields that only our schema has,
+    which are never set.
     """
 
     __slots__ = ("_by_dialect", "_schema", "fields", "name", "readable", "required")
@@ -191,7 +191,7 @@ class MessageType:
         return Schema.message, (self._schema, self.name)
 
     def fields_in(self, dialect: str) -> dict[str, FieldType]:
-        """Its fields by name, each in the form that it has in a dialect."""
+        """Return the fields by name, each in the form of a dialect."""
         found = self._by_dialect.get(dialect)
         if found is None:
             found = {name: field.in_dialect(dialect) for name, field in self.fields.items()}
@@ -200,9 +200,9 @@ class MessageType:
 
 
 class Dialect:
-    """A Caffe with fields and layer types of its own: `bvlc` itself, or a fork.
+    """A Caffe with its own fields and layer types: `bvlc` or a fork.
 
-    `lists_types` says whether all its layer types are known to us.
+    `lists_types` says whether we know all of its layer types.
     """
 
     __slots__ = ("description", "lists_types", "name", "repository")
@@ -215,11 +215,11 @@ class Dialect:
 
 
 class Schema:
-    """All messages and enums of one table, built when first asked for.
+    """All messages and enums of one table, built when first used.
 
-    `layer_types` maps a layer type to the dialects that have it (empty: BVLC). It is None for a user's own schema,
-    of whose layer types nothing is known; `base` is then ours, for what the program asks for and that one lacks.
-    Layer types and dialects are given as functions, as few files need them.
+    `layer_types` maps a layer type to the dialects that have it (empty for BVLC). It is None for a user's own schema, whose
+    layer types are not known; `base` is then our schema, for what the program needs and the user's schema lacks. Layer
+    types and dialects are given as functions, because few files need them.
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class Schema:
         self._enums: dict[str, EnumType] = {}
         self._layer_types = layer_types
         self._dialects = dialects
-        # The text of each message and enum by its full name: the lines that follow its own.
+        # The lines of each message and enum by its full name.
         self._message_texts: dict[str, str] = {}
         self._enum_texts: dict[str, str] = {}
         for number, section in enumerate(("\n" + table).split("\nM\t")):
@@ -246,7 +246,7 @@ class Schema:
 
     @property
     def layer_types(self) -> LayerTypes | None:
-        """The dialects that have a layer type, for every type; None if they are not known."""
+        """The dialects that have each layer type; None if they are not known."""
         return self._layer_types() if callable(self._layer_types) else self._layer_types
 
     @layer_types.setter
@@ -255,11 +255,11 @@ class Schema:
 
     @property
     def dialects(self) -> tuple[Dialect, ...]:
-        """All dialects, in the order of preference."""
+        """All dialects, in order of preference."""
         return self._dialects() if self._dialects else ()
 
     def message(self, name: str) -> MessageType:
-        """The message of that full name, such as `FillerParameter`. Raises KeyError if there is none."""
+        """Return the message type of that full name, such as `FillerParameter`. Raises KeyError if there is none."""
         found = self._messages.get(name)
         if found is None and self.base is not None and not self.has(name):
             return self.base.message(name)
@@ -273,7 +273,7 @@ class Schema:
         return name in self._message_texts
 
     def enum(self, name: str) -> EnumType:
-        """The enum of that full name, such as `PoolingParameter.PoolMethod`. Raises KeyError if there is none."""
+        """Return the enum of that full name, such as `PoolingParameter.PoolMethod`. Raises KeyError if there is none."""
         found = self._enums.get(name)
         if found is None:
             lines = self._enum_texts[name].rstrip("\n").split("\n")[1:]
@@ -281,11 +281,11 @@ class Schema:
         return found
 
     def __getstate__(self) -> dict[str, object]:
-        # Another process builds its own messages and enums when it needs them.
+        # Other processes build their own messages and enums on demand.
         return {**self.__dict__, "_messages": {}, "_enums": {}}
 
     def message_names(self) -> list[str]:
-        """The full names of all messages."""
+        """Return the full names of all messages."""
         return list(self._message_texts)
 
 
@@ -313,11 +313,11 @@ def _caffe_dialects() -> tuple[Dialect, ...]:
 
 
 def last_seen(message_or_enum: str, name: str) -> str:
-    """The month, such as 2014-03, in which BVLC's Caffe last had what it has dropped; empty if that is not known."""
+    """Return the month, such as 2014-03, in which BVLC last had a removed field or value; empty if it is not known."""
     return next((row[2] for row in _rows("dropped.tsv") if row[:2] == [message_or_enum, name]), "")
 
 
 @cache
 def caffe_schema() -> Schema:
-    """The schema of BVLC's Caffe and its forks."""
+    """Return the schema of BVLC Caffe and its forks."""
     return Schema(_read("caffe.schema"), _caffe_layer_types, _caffe_dialects)

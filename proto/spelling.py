@@ -1,4 +1,4 @@
-"""Which known name was meant by one that nobody knows."""
+"""Find the known name that a misspelt one probably means."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 
 def fold(name: str) -> str:
-    """A name without what people vary: case, underscores and dashes."""
+    """Return a name in lower case without underscores and dashes."""
     return name.replace("_", "").replace("-", "").lower()
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name within edit distance 2 (1 for names of up to four letters), if there is just one nearest.
+    """Return the closest known name within edit distance 2 (1 for names of up to four letters), if it is unique.
 
-    A name that differs in case and underscores only is nearer than any other.
+    A name that differs only in case and underscores is closer than any other.
     """
     known = list(known)
     folded = fold(name)
@@ -24,7 +24,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     best: list[str] = []
     letters = set(name)
     for candidate in known:
-        # A change of one letter makes for two letters at most that only one of the names has.
+        # Changing one letter adds at most two letters that only one of the names has.
         if abs(len(candidate) - len(name)) > limit or len(letters.symmetric_difference(candidate)) > 2 * limit:
             continue
         distance = edit_distance(name, candidate, limit)
@@ -37,7 +37,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def edit_distance(a: str, b: str, limit: int) -> int:
-    """Levenshtein distance with swapped neighbours counting once, or `limit + 1` if it is over `limit`."""
+    """Return the Levenshtein distance, counting a transposition as one edit, or `limit + 1` if it exceeds `limit`."""
     previous: list[int] = []
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):

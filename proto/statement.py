@@ -1,7 +1,7 @@
-"""Reading one statement at a time: the whole grammar of text format, and a way on behind everything that is not in it.
+"""Parse one statement at a time, with the whole grammar of text format, and recover from anything outside it.
 
-One mistake gives one problem. Where only one reading is likely, the problem holds the repair and the tree what the text
-says after it.
+Each mistake is reported as one problem. If only one meaning is likely, the problem holds a repair, and the tree holds
+what the repaired text says.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .parser import SPACE
 from .tree import Block, Field, ListValue, Problem, Scalar
 from .values import bad_escape
 
-# What a file can have wrong with its structure before nobody reads on.
+# The number of structural problems reported per file.
 MAX_PROBLEMS = 1000
 
 _skip = re.compile(SPACE).match
-# A token as protobuf's tokenizer cuts it. Groups: 1 identifier, 2 number, 3 string, 4 any other character.
+# A token as in protobuf's tokenizer. Groups: 1 identifier, 2 number, 3 string, 4 any other character.
 _token = re.compile(
     rb"([A-Za-z_][A-Za-z0-9_]*)"
     rb"|((?:0[xX][0-9a-fA-F]*|0[0-9]+|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]*)?[fF]?)[A-Za-z0-9_.]*)"
@@ -49,7 +49,7 @@ _stray_before_brace = re.compile(rb"([^\w\s{}\"':#]{1,3})[ \t]*(?:\r?\n[ \t]*)?\
 _extension = re.compile(rb"\[[ \t]*[A-Za-z_][A-Za-z0-9_./ -]*\]").match
 
 _NAME_START = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
-_CLOSERS = {0x3C: b">", 0x28: b")"}  # of < and (; every other block ends with }
+_CLOSERS = {0x3C: b">", 0x28: b")"}  # for < and (; every other block ends with }
 _CONFLICT_MARKS = (b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")
 
 Edits = tuple[tuple[int, int, bytes], ...]
@@ -58,8 +58,8 @@ Edits = tuple[tuple[int, int, bytes], ...]
 class Reader:
     """Reads statements into the innermost of the open blocks in `stack`, which it shares with the parser.
 
-    `special` counts the open lists and blocks that are not closed by a plain `}`: as long as there are any, every
-    statement has to be read here.
+    `special` counts the open lists and blocks that are not closed by a plain `}`. While there are any, the parser cannot
+    use its fast path, and every statement is read here.
     """
 
     def __init__(self, source: bytes, stack: list[Block], indentation: Indentation | None) -> None:
@@ -70,13 +70,13 @@ class Reader:
         self.uncertain: list[tuple[int, int]] = []
         self.special = 0
         self.indentation = indentation
-        self._transparent: set[int] = set()  # starts of braces that open nothing
+        self._transparent: set[int] = set()  # starts of braces without a name, whose fields belong to the outer block
         self._opened_by: dict[int, int] = {}  # start of a block: the problem about its opening bracket
         self._lines: Lines | None = None
-        self._edits: dict[int, list[tuple[int, int, bytes]]] = {}  # of the repairs that grow
-        self._absent: set[bytes] = set()  # what was searched for and does not come any more
-        self._conflict = (-1, -1)  # the second side of the last merge conflict
-        self._prose = (-1, -1)  # the last problem about a line of prose, and where that ended
+        self._edits: dict[int, list[tuple[int, int, bytes]]] = {}  # repairs that still grow, by problem
+        self._absent: set[bytes] = set()  # strings that do not occur in the rest of the file
+        self._conflict = (-1, -1)  # span of the second side of the last merge conflict
+        self._prose = (-1, -1)  # the last problem about a line of prose, and the end of that line
 
     @property
     def lines(self) -> Lines:
@@ -97,39 +97,39 @@ class Reader:
         title: str = "",
         safe: bool = True,
     ) -> int:
-        """Reports a problem and gives its number, -1 if there are too many already."""
+        """Report a problem and return its number, -1 if there are too many already."""
         if len(self.problems) >= MAX_PROBLEMS:
             return -1
         self.problems.append(Problem(kind, start, max(end, start), message, repair, title, safe))
         return len(self.problems) - 1
 
     def also_repair(self, number: int, *edits: tuple[int, int, bytes]) -> None:
-        """Adds edits to the repair of a problem that has been reported."""
+        """Add edits to the repair of a problem that has been reported."""
         if number >= 0:
             if number not in self._edits:
                 self._edits[number] = list(self.problems[number].repair or ())
             self._edits[number] += edits
 
     def finish(self) -> None:
-        """Writes the repairs that grew into their problems."""
+        """Store the collected repairs in their problems."""
         for number, edits in self._edits.items():
             self.problems[number] = self.problems[number]._replace(repair=tuple(edits))
 
     def bad(self, scalar: Scalar) -> Scalar:
-        """Marks a scalar as none that the tokenizer would cut."""
+        """Mark a scalar as malformed, that is, not a valid token."""
         if len(self.malformed) < MAX_PROBLEMS:
             self.malformed.append(scalar)
         elif len(self.problems) < MAX_PROBLEMS:
-            self.problem("syntax", scalar.start, scalar.end, f"{self.quote(scalar.start, scalar.end)} is no value")
+            self.problem("syntax", scalar.start, scalar.end, f"{self.quote(scalar.start, scalar.end)} is not a value")
         return scalar
 
     def quote(self, start: int, end: int) -> str:
-        """What stands there, shortened, for a message."""
+        """Return the text of a span for a message, shortened."""
         text = self.source[start : min(end, start + 200)].decode("utf-8", "replace")
         return text if len(text) <= 40 else text[:37] + "..."
 
     def find(self, what: bytes, position: int) -> int:
-        """Where something comes next, -1 if it does not. What does not come is looked for once only."""
+        """Return the next position of a string, -1 if there is none. A string that is not found is not searched again."""
         found = -1 if what in self._absent else self.source.find(what, position)
         if found < 0:
             self._absent.add(what)
@@ -138,7 +138,7 @@ class Reader:
     # -- between statements ---------------------------------------------------------------------------------
 
     def skip(self, position: int) -> int:
-        """Past space and comments, and past what was meant as such (each a problem)."""
+        """Skip space and comments, and report anything that was meant as such."""
         source = self.source
         while True:
             match = _skip(source, position)
@@ -149,7 +149,7 @@ class Reader:
             character = source[position]
             if character == 0x2F and source[position + 1 : position + 2] in (b"/", b"*"):
                 position = self.foreign_comment(position)
-            elif character == 0x23:  # a comment that runs into a NUL
+            elif character == 0x23:  # a comment with a NUL byte
                 nul = source.index(b"\0", position)
                 self.control_characters(nul, in_comment=True)
                 position = self.lines.end(nul)
@@ -164,7 +164,7 @@ class Reader:
         while end < len(source) and (source[end] == 0x7F or source[end] < 0x20) and source[end] not in b" \t\n\v\f\r":
             end += 1
         name = "NUL byte" if source[start] == 0 else f"control character 0x{source[start]:02x}"
-        # Between two halves of a word it is not clear that they belong together.
+        # Within a word, it is unclear whether the two halves belong together.
         within_word = source[start - 1 : start].isalnum() and source[end : end + 1].isalnum()
         repair = None if within_word and not in_comment else ((start, end, b""),)
         self.problem("syntax", start, end, f"{name}: Caffe's parser stops here", repair, "remove it" if repair else "")
@@ -174,43 +174,43 @@ class Reader:
         source = self.source
         if source[start + 1] == 0x2F:
             self.problem(
-                "foreign-comment", start, start + 2, "'//' does not start a comment in text format, '#' does",
+                "foreign-comment", start, start + 2, "'//' does not start a comment; use '#'",
                 ((start, start + 2, b"#"),), "write '#'",
             )  # fmt: skip
             return self.lines.end(start)
         close = self.find(b"*/", start + 2)
         if close < 0:
             self.problem(
-                "foreign-comment", start, start + 2, "'/*' does not start a comment in text format, '#' does",
+                "foreign-comment", start, start + 2, "'/*' does not start a comment; use '#'",
                 ((start, start + 2, b"#"),), "write '#'",
             )  # fmt: skip
             return self.lines.end(start)
         end = close + 2
         if self.lines.ends_at(end):
-            # The lines of the comment become comments of their own.
+            # Comment out each line.
             repair = [(start, start + 2, b"#")]
             line = source.find(b"\n", start, close)
             while line >= 0:
                 repair.append((line + 1, line + 1, b"#"))
                 line = source.find(b"\n", line + 1, close)
             repair.append((close, end, b""))
-            title = "make every line of it a '#' comment"
+            title = "comment out each line with '#'"
         else:
             repair = [(start, end, b" ")]
             title = "remove it"
         self.problem(
-            "foreign-comment", start, start + 2, "'/* */' is no comment in text format, '#' to the end of a line is",
+            "foreign-comment", start, start + 2, "'/* */' is not a comment; use '#'",
             tuple(repair), title,
         )  # fmt: skip
         return end
 
     def conflict(self, start: int) -> int:
-        """A mark of a merge conflict: what the first side says is read, the other one is not."""
+        """Report a merge conflict marker. The first side is read, the other one is skipped."""
         end = self.lines.end(start)
         if self.source[start] != 0x3C:
-            self.problem("syntax", start, end, "mark of a merge conflict that is not resolved")
+            self.problem("syntax", start, end, "unresolved merge conflict marker")
         else:
-            self.problem("syntax", start, end, "a merge conflict is not resolved: both sides of it stand here")
+            self.problem("syntax", start, end, "unresolved merge conflict: the file contains both sides")
             middle = self.find(b"\n=======", end)
             last = self.find(b"\n>>>>>>>", end)
             if end <= middle < last:
@@ -220,7 +220,7 @@ class Reader:
     # -- a statement ----------------------------------------------------------------------------------------
 
     def read(self, position: int) -> int:
-        """Reads one statement, closing brace or piece of a list; gives the position behind it, -1 at the end."""
+        """Read a statement, closing brace or item of a list. Return the position after it, -1 at the end of the file."""
         source = self.source
         position = self.skip(position)
         top = self.stack[-1]
@@ -260,13 +260,13 @@ class Reader:
         return self.junk(position)
 
     def string_at_start(self, position: int) -> int:
-        """A string where a field should start: more of the string before it, or a name in quotes."""
+        """Read a string in place of a field: a continuation of the string before it, or a quoted name."""
         source = self.source
         name = _quoted_name(source, position)
         if name:
             self.problem(
                 "syntax", position, name.end(1) + 1,
-                f"the name of a field stands without quotes: {name[1].decode()}",
+                f"field names must not be quoted: {name[1].decode()}",
                 ((position, position + 1, b""), (name.end(1), name.end(1) + 1, b"")), "remove the quotes",
             )  # fmt: skip
             return self.field(position + 1, name.end(1) + 1)
@@ -282,8 +282,7 @@ class Reader:
         return self.junk(position)
 
     def joins(self, value: object, end: int) -> bool:
-        """Whether a string that follows a value is joined to it: it is a string, nothing is wrong with it, and
-        nothing but space and comments follows."""
+        """Whether a string continues the value before it: that is a valid string, followed only by space and comments."""
         if not isinstance(value, Scalar) or value.text[0] not in QUOTES or value.end != end:
             return False
         return not self.malformed or self.malformed[-1] is not value or value.text[-1] == value.text[0]
@@ -299,7 +298,7 @@ class Reader:
             self.bad(value)
 
     def separator(self, position: int) -> int:
-        """A `;` or `,`: right after a field, once."""
+        """Read a `;` or `,`, which is allowed once after a field."""
         fields = self.stack[-1].fields
         if fields:
             last = fields[-1]
@@ -314,7 +313,7 @@ class Reader:
         written = self.quote(position, end)
         self.problem(
             "syntax", position, end,
-            f"expected a field name, found '{written}' (one separator at most may follow a field)",
+            f"expected a field name, found '{written}' (at most one separator may follow a field)",
             ((position, end, b""),), f"remove the '{written}'",
         )  # fmt: skip
         return end
@@ -336,8 +335,8 @@ class Reader:
         return after
 
     def nameless_brace(self, position: int) -> int:
-        """`{` without a name: what is inside belongs to the block around it. Or it was meant as `}`."""
-        if self.indentation and len(self.stack) > 1 and self.indentation.turned(self.stack, position):
+        """Report a `{` without a name. Its fields belong to the outer block, unless it was meant as `}`."""
+        if self.indentation and len(self.stack) > 1 and self.indentation.reversed_brace(self.stack, position):
             self.problem(
                 "syntax", position, position + 1, "expected '}' to close the block, found '{'",
                 ((position, position + 1, b"}"),), "write '}'",
@@ -359,7 +358,7 @@ class Reader:
         return position + 1
 
     def junk(self, position: int) -> int:
-        """What can be no field: more of the value before it on the same line, or a problem of its own."""
+        """Read text that cannot be a field: a continuation of the value before it on the same line, or an error."""
         source = self.source
         character = source[position]
         end = junk_end(source, position)
@@ -405,14 +404,14 @@ class Reader:
 
     # -- a field --------------------------------------------------------------------------------------------
 
-    def field(self, start: int, behind_name: int = -1) -> int:
-        """A field whose name stands at `start`. `behind_name` is given where more than the name belongs to it."""
+    def field(self, start: int, after_name: int = -1) -> int:
+        """Read a field whose name is at `start`. `after_name` is the position to continue from, if not the name's end."""
         source = self.source
         token = _token(source, start)
         assert token is not None
         name = token[1].decode()
         name_end = token.end()
-        after = self.skip(name_end if behind_name < 0 else behind_name)
+        after = self.skip(name_end if after_name < 0 else after_name)
         field = Field(name, start, -1, None, name_end)
         character = source[after] if after < len(source) else 0
         if character == 0x3A:
@@ -466,20 +465,20 @@ class Reader:
         return self.junk(start)
 
     def after_colon(self, field: Field, colon: int, end: int = -1) -> int:
-        """What follows a colon (which ends at `end`): the value, or what shows that there is none."""
+        """Read the value after a colon that ends at `end`, or report that there is none."""
         source = self.source
         field.colon = colon
         end = colon + 1 if end < 0 else end
         field.end = end
-        surplus = end
-        while source[surplus : surplus + 1] in (b":", b"="):
-            surplus += 1
-        if surplus > end:
+        extra_end = end
+        while source[extra_end : extra_end + 1] in (b":", b"="):
+            extra_end += 1
+        if extra_end > end:
             self.problem(
-                "syntax", end, surplus, f"expected a value for '{field.name}', found '{self.quote(end, surplus)}'",
-                ((end, surplus, b""),), f"remove the '{self.quote(end, surplus)}'",
+                "syntax", end, extra_end, f"expected a value for '{field.name}', found '{self.quote(end, extra_end)}'",
+                ((end, extra_end, b""),), f"remove the '{self.quote(end, extra_end)}'",
             )  # fmt: skip
-            end = surplus
+            end = extra_end
         plain = _skip(source, end)
         assert plain is not None
         after = plain.end()
@@ -519,7 +518,7 @@ class Reader:
         return after
 
     def without_colon(self, field: Field, after: int) -> int:
-        """`name value`."""
+        """Read `name value`."""
         self.stack[-1].fields.append(field)
         if len(self.malformed) < MAX_PROBLEMS:
             self.malformed.append(field)
@@ -528,7 +527,7 @@ class Reader:
         return self.value(field, after)
 
     def separator_for_colon(self, field: Field, after: int) -> int:
-        """`name; value` where `name: value` was meant, or a name without value."""
+        """Read `name; value`, which was meant as `name: value`, or a name without a value."""
         source = self.source
         value = blanks_end(source, after + 1)
         word = bare_word(source, value)
@@ -543,14 +542,14 @@ class Reader:
         return self.missing_value(field, after + 1, f"'{chr(source[after])}'")
 
     def bare_name(self, field: Field, after: int) -> int:
-        """A name with nothing behind it on its line."""
+        """Read a name with nothing after it on its line."""
         source = self.source
         if after < len(source) and source[after] in _NAME_START and self.opens_without_brace(field, after):
             self.stack[-1].fields.append(field)
             return self.open_without_brace(field, field.name_end, after)
         fields = self.stack[-1].fields
         of_value = bool(fields) and isinstance(fields[-1].value, Scalar)
-        if of_value and blanks_end(source, fields[-1].end) == field.start:  # the last word of a value of several
+        if of_value and blanks_end(source, fields[-1].end) == field.start:  # the last word of a value of several words
             return self.junk(field.start)
         if source[after : after + 1] == b"}" and self.opens_wrong_way(field, after):
             self.problem(
@@ -572,7 +571,7 @@ class Reader:
         return self.missing_value(field, after, found)
 
     def opens_without_brace(self, field: Field, after: int) -> bool:
-        """Whether a name ends its line and the lines behind it are indented like the fields of a block."""
+        """Whether a name is alone on its line and the lines after it are indented like the fields of a block."""
         return (
             bool(field_start(self.source, after))
             and self.lines.begins_at(field.start)
@@ -581,7 +580,7 @@ class Reader:
         )
 
     def opens_wrong_way(self, field: Field, brace: int) -> bool:
-        """Whether a `}` behind a name is meant as `{`: the lines behind it are indented like the fields of a block."""
+        """Whether a `}` after a name was meant as `{`, because the lines after it are indented like fields of a block."""
         if not self.lines.same(field.name_end, brace) or not self.lines.ends_at(brace + 1):
             return False
         match = _skip(self.source, brace + 1)
@@ -597,7 +596,7 @@ class Reader:
         return after
 
     def field_of_odd_name(self, start: int) -> int:
-        """A field whose name is no identifier, such as `kernel-size: 3`. The type of its block decides about it."""
+        """Read a field whose name is not an identifier, such as `kernel-size: 3`. The binder reports it."""
         match = _odd_name(self.source, start)
         assert match is not None
         field = Field(match[1].decode(), start, -1, None, match.end(1))
@@ -605,7 +604,7 @@ class Reader:
         if len(self.malformed) < MAX_PROBLEMS:
             self.malformed.append(field)
         else:
-            self.problem("syntax", start, field.end, f"{field.name} is no name of a field")
+            self.problem("syntax", start, field.end, f"{field.name} is not a valid field name")
         if self.source[match.end() - 1] == 0x3A:
             return self.after_colon(field, match.end() - 1)
         return self.value(field, match.end() - 1)
@@ -613,7 +612,7 @@ class Reader:
     # -- values ---------------------------------------------------------------------------------------------
 
     def value(self, field: Field, position: int) -> int:
-        """The value of a field: a block or a list is opened, a scalar read whole."""
+        """Read the value of a field: open a block or a list, or read a whole scalar."""
         character = self.source[position]
         if character in b"{<" or (character == 0x28 and self.opens_block(position)):
             return self.open(field, Block(position, position + 1))
@@ -646,7 +645,7 @@ class Reader:
         return block.open_end
 
     def opens_block(self, position: int) -> bool:
-        """Whether `(` or `[` is meant as `{`: a field follows."""
+        """Whether `(` or `[` was meant as `{`, because a field follows."""
         match = _skip(self.source, position + 1)
         assert match is not None
         return bool(field_start(self.source, match.end()))
@@ -681,7 +680,7 @@ class Reader:
             between = self.lines.end_before(line) + self.lines.indentation(end) if line else b" "
             self.problem(
                 "syntax", end, glued.end(2), f"expected the end of the value, found {self.quote(end, glued.end(2))}",
-                ((end, end, between),), "begin a new line",
+                ((end, end, between),), "start a new line",
             )  # fmt: skip
             return Scalar(minus + glued[1], start, end)
         quoted = source[position] in QUOTES
@@ -689,7 +688,7 @@ class Reader:
         return self.bad(Scalar(source[start:end], start, end))
 
     def list_piece(self, top: OpenList, position: int) -> int:
-        """The next of the things a list is made of, up to its end."""
+        """Read the next item, comma or end of a list."""
         source = self.source
         values = top.values
         if (
@@ -712,8 +711,8 @@ class Reader:
         if character == 0x5D:
             if top.comma >= 0:
                 self.problem(
-                    "syntax", top.comma, top.comma + 1, "expected a value behind the last ',' of the list",
-                    ((top.comma, top.comma + 1, b""),), "remove the surplus ','",
+                    "syntax", top.comma, top.comma + 1, "expected a value after the last ',' of the list",
+                    ((top.comma, top.comma + 1, b""),), "remove the extra ','",
                 )  # fmt: skip
             self.close_list(position + 1)
             return position + 1
@@ -724,7 +723,7 @@ class Reader:
             else:
                 self.problem(
                     "syntax", position, position + 1, "expected a value in the list, found ','",
-                    ((position, position + 1, b""),), "remove the surplus ','",
+                    ((position, position + 1, b""),), "remove the extra ','",
                 )  # fmt: skip
             return position + 1
         if character in b";:":
@@ -747,7 +746,7 @@ class Reader:
         top.comma = -1
         top.needs_comma = True
         if character == 0x5B:
-            self.problem("syntax", position, position + 1, "a list inside a list")
+            self.problem("syntax", position, position + 1, "a list must not contain another list")
             inner = ListValue(position)
             self.stack.append(OpenList(inner))
             self.special += 1
@@ -778,7 +777,7 @@ class Reader:
     # -- braces ---------------------------------------------------------------------------------------------
 
     def closes_by(self, character: int, position: int) -> bool:
-        """Whether `)` or `]` stands where a block should be closed."""
+        """Whether `)` or `]` is in the place of a closing brace."""
         opener = self.source[self.stack[-1].start]
         if opener == (0x28 if character == 0x29 else 0x5B):
             return True
@@ -787,14 +786,14 @@ class Reader:
     def close(self, position: int) -> int:
         source = self.source
         indentation = self.indentation
-        if indentation and len(self.stack) > 1 and indentation.surplus(self.stack, position):
+        if indentation and len(self.stack) > 1 and indentation.is_extra(self.stack, position):
             self.problem(
-                "extra-brace", position, position + 1, "this brace is one too many, as the indentation shows",
+                "extra-brace", position, position + 1, "extra closing brace, judging by the indentation",
                 ((position, position + 1, b""),), "remove it", safe=False,
             )  # fmt: skip
             return position + 1
         if len(self.stack) == 1:
-            return self.closes_nothing(position)
+            return self.unmatched_brace(position)
         while indentation and indentation.lost_before_brace(self.stack, position):
             self.close_missing(position)
         block = self.stack[-1]
@@ -816,8 +815,8 @@ class Reader:
         self.leave(position + 1)
         return position + 1
 
-    def closes_nothing(self, position: int) -> int:
-        """A brace when no block is open, together with those that follow it directly."""
+    def unmatched_brace(self, position: int) -> int:
+        """Report a closing brace when no block is open, together with those that follow it directly."""
         if len(self.problems) >= MAX_PROBLEMS:
             return position + 1
         last = self.problems[-1] if self.problems else None
@@ -828,19 +827,19 @@ class Reader:
             return position + 1
         fields = self.stack[0].fields
         index = closed_early(fields, self.lines, position)
-        # Fields between the block before and its brace: it was closed too early, and not by this brace.
+        # If there are fields between the block before and this brace, that block was closed too early by another brace.
         early = index < len(fields) - 1
         if early:
             self.uncertain.append((fields[index].start if index >= 0 else 0, position + 1))
         self.problem(
             "extra-brace", position, position + 1,
-            f"'{chr(self.source[position])}' closes nothing: no block is open here",
+            f"unmatched '{chr(self.source[position])}': no block is open here",
             None if early else ((position, position + 1, b""),), "" if early else "remove it", safe=False,
         )  # fmt: skip
         return position + 1
 
     def leave(self, end: int) -> None:
-        """Closes the innermost block at `end`, where an optional separator may follow."""
+        """Close the innermost block at `end`; a separator may follow."""
         block = self.stack.pop()
         block.end = end
         parent = self.stack[-1]
@@ -852,11 +851,11 @@ class Reader:
             parent.fields[-1].end = end
 
     def closer(self, block: Block) -> bytes:
-        """What closes a block, or would if what opened it were right."""
+        """Return the bracket that closes a block, assuming that a wrong opening bracket is corrected."""
         return b"}" if block.start in self._opened_by else _CLOSERS.get(self.source[block.start], b"}")
 
     def close_at_end(self) -> None:
-        """Reports what the end of the file finds open, at the outermost block: there all began."""
+        """Report the blocks that are open at the end of the file, at the outermost one."""
         size = len(self.source)
         named = []
         for depth in range(1, len(self.stack)):
@@ -881,7 +880,7 @@ class Reader:
         start = holder.start if holder else outermost.start
         line = self.lines.number(outermost.start)
         inner = ", ".join(f"'{name}'" for name, _ in named[1:4]) + (", ..." if len(named) > 4 else "")
-        nor = f" (nor is {inner} in it)" if inner else ""
+        nor = f", nor is {inner} inside it" if inner else ""
         closers = [self.closer(self.stack[depth]) for _, depth in reversed(named)]
         missing = "'" + b" ".join(closers[:8]).decode() + (" ..." if len(closers) > 8 else "") + "'"
         repair: Edits | None = None
@@ -902,7 +901,7 @@ class Reader:
         )  # fmt: skip
 
     def holds_itself(self, named: list[tuple[str, int]]) -> bool:
-        """Whether an open block holds a block of its own name, as happens when a brace is lost further up."""
+        """Whether an open block contains a block of the same name, which means that a brace is missing further up."""
         names = {name for name, _ in named}
         inside = {
             field.name
@@ -915,7 +914,7 @@ class Reader:
     # -- braces by indentation ------------------------------------------------------------------------------
 
     def close_by_indentation(self, position: int, indentation: Indentation) -> None:
-        """Closes the blocks that have lost their brace before the field at `position`."""
+        """Close the blocks whose brace is missing before the field at `position`."""
         token = _token(self.source, position)
         assert token is not None
         name = token[1].decode()
@@ -923,14 +922,14 @@ class Reader:
         if indentation.repeats_start(self.stack, position, name):
             block, holder = self.stack.pop(), self.stack[-1].fields.pop()
             self.problem(
-                "extra-brace", holder.start, block.open_end, f"'{name} {{' stands here twice in a row",
+                "extra-brace", holder.start, block.open_end, f"'{name} {{' is repeated",
                 ((holder.start, position, b""),), "remove the first one", safe=False,
             )  # fmt: skip
         while len(self.stack) > 1 and indentation.lost_before_field(self.stack, position, name, opens=opens):
             self.close_missing(position)
 
     def close_missing(self, position: int) -> None:
-        """Closes the innermost block before the line of `position`, right behind its last field."""
+        """Close the innermost block before the line of `position`, right after its last field."""
         block = self.stack[-1]
         holder = holder_of(self.stack, len(self.stack) - 1)
         assert holder is not None

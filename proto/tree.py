@@ -1,7 +1,7 @@
-"""The lossless tree: what stands where in a text-format file, as spans over its bytes.
+"""The lossless tree of a text-format file: its nodes are spans of the file's bytes.
 
-The bytes of the file are the truth. A node holds no text of its own but positions in `Tree.source`, so
-`render(parse(source)) == source` for every input, and an edit of a span leaves every other byte alone.
+Nodes hold positions in `Tree.source` instead of text, so `render(parse(source)) == source` for every input, and editing
+a span leaves all other bytes alone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .named_tuple import NamedTuple
 
 
 class Problem(NamedTuple):
-    """Something in the text that Caffe's parser (protobuf's C++ `TextFormat::Parse`) would not take.
+    """Something in the text that Caffe's parser (protobuf's C++ `TextFormat::Parse`) would reject.
 
-    `repair` holds replacements (start, end, new bytes) where only one meaning is likely, else None: they make the
-    text say what was read in its place. `safe` is False where that rests on more than the characters themselves
-    (a missing brace).
+    `repair` holds replacements (start, end, new bytes) if only one meaning is likely, otherwise None. They make the text
+    say what the tree says in its place. `safe` is False if this is more than a local correction of characters, as for a
+    missing brace.
     """
 
     kind: str
@@ -30,11 +30,11 @@ class Problem(NamedTuple):
 
 
 class Scalar:
-    """A number, identifier or string as written: `text` is its token, with a detached minus joined on.
+    """A number, identifier or string as written: `text` is its token, including a minus sign before it.
 
-    For adjacent strings, which the format concatenates, `text` holds the tokens with nothing between
-    and the span reaches from the first quote to the last. What is no token at all (a path without quotes, a string
-    that is not closed) is a Scalar as well; the tree lists it as malformed.
+    For adjacent strings, which the format concatenates, `text` holds the tokens without the space between them, and the
+    span reaches from the first quote to the last. A value that is not a valid token (an unquoted path, an unterminated
+    string) is a Scalar, too; the tree lists it as malformed.
     """
 
     __slots__ = ("end", "start", "text")
@@ -46,9 +46,9 @@ class Scalar:
 
 
 class Block:
-    """A message: `{ ... }`, `< ... >`, or the whole file (then without braces).
+    """A message: `{ ... }`, `< ... >`, or the whole file, which has no braces.
 
-    `start` and `end` enclose the braces; `open_end` and `close` the inside.
+    `start` and `end` include the braces, `open_end` and `close` do not.
     """
 
     __slots__ = ("close", "end", "fields", "open_end", "start")
@@ -76,10 +76,10 @@ Value = Scalar | Block | ListValue
 
 
 class Field:
-    """`name: value` or `name { ... }`, up to and with the separator (`;` or `,`) if there is one.
+    """`name: value` or `name { ... }`, including the separator (`;` or `,`) if there is one.
 
-    `value` is None where the text breaks off. `colon` is its position, or -1 without one. `name` is what stands
-    there, which in a broken file need not be an identifier; it is empty for what has no name.
+    `value` is None if the value is missing. `colon` is the position of the colon, or -1. `name` is the name as written,
+    which in an invalid file may not be an identifier, or may be empty.
     """
 
     __slots__ = ("colon", "end", "name", "start", "value")
@@ -93,16 +93,16 @@ class Field:
 
     @property
     def name_end(self) -> int:
-        """Where the name ends; names are ASCII, so a character is a byte."""
+        """The end of the name; names are ASCII, so that a character is a byte."""
         return self.start + len(self.name)
 
 
 class Tree:
-    """A parsed file: its bytes, the outermost message, and what is wrong with its structure.
+    """A parsed file: its bytes, the outermost message, and the problems of its structure.
 
-    `malformed` are the scalars that are no tokens and the fields without a proper name or colon: what they should be
-    depends on the type of the field, so `binder.bind` reports them. `uncertain` are the spans in which a missing or
-    surplus brace leaves open what belongs to which block.
+    `malformed` are the scalars that are not valid tokens, and the fields without a valid name or colon. `binder.bind`
+    reports them, because the correction depends on the type of the field. `uncertain` are the spans in which, due to a
+    missing or extra brace, it is unclear which block a field belongs to.
     """
 
     __slots__ = ("_last", "_lines", "malformed", "problems", "root", "source", "uncertain")
@@ -132,17 +132,17 @@ class Tree:
 
     @property
     def line_starts(self) -> list[int]:
-        """Byte offset of the first byte of every line, in order."""
+        """The byte offsets of the starts of all lines."""
         return self.lines.starts
 
     def line_of(self, offset: int) -> int:
-        """Line of a byte offset, from 1."""
+        """Return the line of a byte offset, counted from 1."""
         return self.lines.number(offset)
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
-        """Line and column of a byte offset, both from 1, the column in characters as editors count them.
+        """Return the line and column of a byte offset, both counted from 1, the column in characters as in an editor.
 
-        A byte-order mark at the start of the file is no character to an editor.
+        A byte-order mark at the start of the file does not count as a character.
         """
         line = self.line_of(offset)
         start = self.line_starts[line - 1]
@@ -150,21 +150,21 @@ class Tree:
             start = min(3, offset)
         column = 0
         last_line, last_offset, last_column = self._last
-        if line == last_line and start <= last_offset <= offset:  # a long line is counted once, not for each place
+        if line == last_line and start <= last_offset <= offset:  # do not count a long line again for each position
             start, column = last_offset, last_column
         column += len(self.source[start:offset].decode("utf-8", "replace"))
         self._last = line, offset, column
         return line, column + 1
 
     def line_text(self, line: int) -> bytes:
-        """The bytes of a line (from 1) without its end-of-line."""
+        """Return the bytes of a line, counted from 1, without its line ending."""
         starts = self.line_starts
         end = starts[line] if line < len(starts) else len(self.source)
         return self.source[starts[line - 1] : end].rstrip(b"\r\n")
 
 
 def inner_block(field: Field, position: int) -> Block | None:
-    """The message in a field's value inside which a position is, None if it is in none."""
+    """Return the message in a field's value that contains a position, None if there is none."""
     values = field.value.items if isinstance(field.value, ListValue) else (field.value,)
     return next(
         (value for value in values if isinstance(value, Block) and value.open_end <= position < value.close), None
@@ -172,7 +172,7 @@ def inner_block(field: Field, position: int) -> Block | None:
 
 
 def fields_at(block: Block, position: int) -> list[Field]:
-    """The fields of a message, and of those inside it, that hold a position; the outermost first."""
+    """Return the nested fields of a message that contain a position, outermost first."""
     found: list[Field] = []
     inner: Block | None = block
     while inner is not None:
@@ -185,9 +185,9 @@ def fields_at(block: Block, position: int) -> list[Field]:
 
 
 def render(tree: Tree) -> bytes:
-    """The file again, byte for byte, put together from the spans of the tree's leaves and what lies between.
+    """Reassemble the bytes of a file from the spans of the tree's leaves and the text between them.
 
-    Raises ValueError if the spans overlap or run backwards, which would be a fault of the parser.
+    Raises ValueError if spans overlap or run backwards, which would be a bug in the parser.
     """
     source = tree.source
     pieces: list[bytes] = []

@@ -1,7 +1,7 @@
-"""Lifting nets and solvers of older forms to today's, as Caffe does when it reads a file.
+"""Upgrade nets and solvers to the current format, as Caffe does when it reads a file.
 
-What is made here are messages of today's types whose values keep the nodes they were written at, so every
-place still points into the file's text. The message that is lifted is never changed.
+The results are messages of the current types whose values keep their tree nodes, so that positions still point into the
+file's text. The original message is never changed.
 Source: src/caffe/util/upgrade_proto.cpp, `UpgradeNetAsNeeded` and `UpgradeSolverAsNeeded`.
 """
 
@@ -14,7 +14,7 @@ from .named_tuple import NamedTuple
 from .schema import Schema
 from .tree import Block, Field, Scalar
 
-# V1LayerParameter.LayerType to the type of today's form (GetV1LayerTypeName).
+# V1LayerParameter.LayerType to the current layer type (GetV1LayerTypeName).
 V1_TYPES = {
     "NONE": "", "ABSVAL": "AbsVal", "ACCURACY": "Accuracy", "ARGMAX": "ArgMax", "BNLL": "BNLL",
     "CONCAT": "Concat", "CONTRASTIVE_LOSS": "ContrastiveLoss", "CONVOLUTION": "Convolution",
@@ -29,7 +29,7 @@ V1_TYPES = {
     "THRESHOLD": "Threshold", "WINDOW_DATA": "WindowData",
 }  # fmt: skip
 
-# Enum values of forks whose type is not the same word in another spelling.
+# Enum values of forks whose layer type is a different word.
 _FORK_V1_TYPES = {"NORM": "Normalize", "DETECTION_OUT": "DetectionOutput", "PRIORBOX": "PriorBox"}
 
 # V0LayerParameter.type to V1LayerParameter.LayerType (UpgradeV0LayerType).
@@ -56,8 +56,7 @@ _IMAGES = {"images": "image_data_param"}
 _LRN = {"lrn": "lrn_param"}
 _ANY = dict.fromkeys(V0_TYPES, "transform_param")
 
-# V0LayerParameter's field: the sub-message of V1LayerParameter for each V0 type that takes it, and its name
-# there.
+# Field of V0LayerParameter to the sub-message of V1LayerParameter for each V0 type that has it, and its name there.
 V0_FIELDS: dict[str, tuple[dict[str, str], str]] = {
     "num_output": (_WEIGHTED, "num_output"),
     "biasterm": (_WEIGHTED, "bias_term"),
@@ -109,7 +108,7 @@ SOLVER_TYPES = {
 
 
 class UpgradeProblem(NamedTuple):
-    """Something that Caffe's upgrade refuses (`fatal`), or loses or reads wrong without stopping."""
+    """Something that Caffe's upgrade rejects (`fatal`), or silently drops or misreads."""
 
     kind: str
     start: int
@@ -119,11 +118,11 @@ class UpgradeProblem(NamedTuple):
 
 
 class Upgraded(NamedTuple):
-    """A net or solver in today's form.
+    """A net or solver in the current format.
 
-    `steps` names what had to be done, in the order `v0`, `data-transform`, `v1`, `inputs`, `batch-norm`;
-    for a solver `solver-type`. `undefined_inputs` are net inputs whose shape Caffe would read past the end of
-    a list. `enum_types` are layer types that stand for a value of a fork's enum: it has them, known or not.
+    `steps` names the steps that were necessary, in the order `v0`, `data-transform`, `v1`, `inputs`, `batch-norm`, or
+    `solver-type` for a solver. `undefined_inputs` are net inputs for whose shape Caffe would read past the end of a list.
+    `enum_types` are layer types that come from a value of a fork's enum, so that the fork has them, known to us or not.
     """
 
     message: Message
@@ -134,10 +133,9 @@ class Upgraded(NamedTuple):
 
 
 def upgrade(net: Message, schema: Schema) -> Upgraded:
-    """A net as Caffe has it after reading the file; one that needs nothing is returned as it is.
+    """Upgrade a net as Caffe does after reading the file; a net in the current format is returned unchanged.
 
-    A net that stands inside a solver is not lifted by Caffe (solver.cpp, InitTrainNet): make it
-    `Upgraded(net)` instead.
+    Caffe does not upgrade a net inside a solver (solver.cpp, InitTrainNet): use `Upgraded(net)` for it.
     Source: UpgradeNetAsNeeded.
     """
     old_layers = net.entries.get("layers")
@@ -159,7 +157,7 @@ def upgrade(net: Message, schema: Schema) -> Upgraded:
 
 
 def upgrade_solver(solver: Message) -> Upgraded:
-    """A solver with `type` instead of `solver_type`. Source: UpgradeSolverType."""
+    """Replace `solver_type` by `type`. Source: UpgradeSolverType."""
     old = solver.entries.get("solver_type")
     if not old:
         return Upgraded(solver)
@@ -169,21 +167,21 @@ def upgrade_solver(solver: Message) -> Upgraded:
             "solver-type-twice",
             node.start,
             node.end,
-            "Caffe refuses a solver with both 'type' and 'solver_type'",
+            "Caffe rejects a solver with both 'type' and 'solver_type'",
             True,
         )
         return Upgraded(solver, (), (problem,))
-    lifted = _copy(solver)
-    del lifted.entries["solver_type"]
-    lifted.entries["type"] = [(SOLVER_TYPES.get(value, value), node, field)]
-    return Upgraded(lifted, ("solver-type",))
+    upgraded = _copy(solver)
+    del upgraded.entries["solver_type"]
+    upgraded.entries["type"] = [(SOLVER_TYPES.get(value, value), node, field)]
+    return Upgraded(upgraded, ("solver-type",))
 
 
 def v1_type(value: str, schema: Schema) -> str:
-    """The layer type that a value of V1LayerParameter.LayerType stands for.
+    """Return the layer type for a value of V1LayerParameter.LayerType.
 
-    For a fork's value, the known type that is the same word (`ROI_POOLING`: ROIPooling), else the value in
-    camel case.
+    For the value of a fork, this is the known type that is the same word (ROIPooling for `ROI_POOLING`), otherwise the
+    value in camel case.
     """
     known = V1_TYPES.get(value, _FORK_V1_TYPES.get(value))
     if known is not None:
@@ -204,7 +202,7 @@ def _batch_norm_with_three_params(net: Message) -> bool:
 
 
 def _copy(message: Message) -> Message:
-    """A message of its own with the same entries; their lists are shared, so they must not be changed."""
+    """Copy a message. The lists of its entries are shared and must not be changed."""
     copy = Message(message.type, message.block, message.written)
     copy.entries = dict(message.entries)
     copy.unknown = message.unknown
@@ -212,7 +210,7 @@ def _copy(message: Message) -> Message:
 
 
 class _NetUpgrade:
-    """One file's way through the steps, and what was found on it."""
+    """The upgrade of one net: its steps and the problems found."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
@@ -238,19 +236,19 @@ class _NetUpgrade:
                 self.problem(
                     "v0-field-lost", entries[0][2], f"Caffe's upgrade of a V0 net drops '{name}'", False
                 )
-        lifted = Message(net.type, net.block, net.written)
-        lifted.unknown = net.unknown
+        upgraded = Message(net.type, net.block, net.written)
+        upgraded.unknown = net.unknown
         for name in (*_V0_NET_FIELDS, "layer"):
             if name in net.entries:
-                lifted.entries[name] = net.entries[name]
-        lifted.entries["layers"] = [
+                upgraded.entries[name] = net.entries[name]
+        upgraded.entries["layers"] = [
             (self.v0_layer(connection, layer), node, field)
             for connection, layer, node, field in self.without_padding(net)
         ]
-        return lifted
+        return upgraded
 
     def without_padding(self, net: Message) -> list[tuple[Message, Message, Scalar | Block, Field]]:
-        """The layers with those of type `padding` put into the convolution or pooling behind them.
+        """Return the layers, with those of type `padding` merged into the convolution or pooling after them.
 
         Source: UpgradeV0PaddingLayers.
         """
@@ -281,12 +279,12 @@ class _NetUpgrade:
 
     def padding_fits(self, kind: str, bottoms: int, source: Message, node: Scalar | Block) -> bool:
         if kind not in ("conv", "pool"):
-            wrong = f"only a conv or pool layer may follow a padding layer, this is '{kind}'"
+            wrong = f"only a conv or pool layer may follow a padding layer, but this is '{kind}'"
         elif bottoms != 1:
-            wrong = f"a layer behind a padding layer takes 1 bottom, this one has {bottoms}"
+            wrong = f"a layer after a padding layer must have 1 bottom, but this one has {bottoms}"
         elif len(source["bottom"]) != 1 or len(source["top"]) != 1:
             has = f"{len(source['bottom'])} and {len(source['top'])}"
-            wrong = f"a padding layer takes 1 bottom and 1 top, this one has {has}"
+            wrong = f"a padding layer must have 1 bottom and 1 top, but this one has {has}"
         else:
             return True
         self.problem("v0-padding", node, wrong, True)
@@ -294,22 +292,22 @@ class _NetUpgrade:
 
     def v0_layer(self, connection: Message, layer: Message) -> Message:
         """Source: UpgradeV0LayerParameter."""
-        lifted = Message(connection.type, connection.block, connection.written)
+        upgraded = Message(connection.type, connection.block, connection.written)
         for name in ("bottom", "top"):
             if name in connection.entries:
-                lifted.entries[name] = connection.entries[name]
+                upgraded.entries[name] = connection.entries[name]
         if not layer.written:
-            return lifted  # all else that stands in it is dropped, its type too
+            return upgraded  # everything else is dropped, even the type
         for name in ("name", "blobs", "blobs_lr", "weight_decay"):
             if name in layer.entries:
-                lifted.entries[name] = layer.entries[name]
+                upgraded.entries[name] = layer.entries[name]
         kind = ""
         if "type" in layer.entries:
             kind, node, field = layer.entries["type"][0]
             if kind in V0_TYPES:
-                lifted.entries["type"] = [(V0_TYPES[kind], node, field)]
+                upgraded.entries["type"] = [(V0_TYPES[kind], node, field)]
             else:
-                self.problem("v0-type", node, f"'{kind}' is no layer type of the V0 form", True)
+                self.problem("v0-type", node, f"'{kind}' is not a V0 layer type", True)
         frame = connection.entries["layer"][0]
         for name, (places, new_name) in V0_FIELDS.items():
             entries = layer.entries.get(name)
@@ -321,17 +319,17 @@ class _NetUpgrade:
                     lost = f"a V0 layer of type '{kind}' has no '{name}': Caffe drops it"
                     self.problem("v0-field-lost", entries[0][2], lost, False)
             elif place:
-                self.inside(lifted, place, frame).entries[new_name] = entries
+                self.inside(upgraded, place, frame).entries[new_name] = entries
             else:
-                lifted.entries[new_name] = entries
+                upgraded.entries[new_name] = entries
         for name in ("new_num", "new_channels"):
             if name in layer.entries:
                 lost = f"Caffe never reads '{name}' of a V0 layer"
                 self.problem("v0-field-lost", layer.entries[name][0][2], lost, False)
-        return lifted
+        return upgraded
 
     def inside(self, message: Message, name: str, frame: Entry) -> Message:
-        """The sub-message of that name, made where it is missing; it stands at `frame`."""
+        """Return the sub-message of that name. If it is missing, it is created with the position of `frame`."""
         entries = message.entries.get(name)
         if entries:
             found: Message = entries[0][0]
@@ -350,9 +348,9 @@ class _NetUpgrade:
         if all(new is old for (new, _, _), (old, _, _) in zip(layers, net.entries["layers"], strict=True)):
             return net
         self.steps.append("data-transform")
-        lifted = _copy(net)
-        lifted.entries["layers"] = layers
-        return lifted
+        upgraded = _copy(net)
+        upgraded.entries["layers"] = layers
+        return upgraded
 
     def with_transform(self, layer: Message) -> Message:
         place = _V1_TRANSFORMS.get(layer["type"] if "type" in layer.entries else "")
@@ -363,36 +361,36 @@ class _NetUpgrade:
         moved = [name for name in _TRANSFORM_FIELDS if name in param.entries]
         if not moved:
             return layer
-        lifted = _copy(layer)
+        upgraded = _copy(layer)
         param = _copy(param)
-        lifted.entries[place] = [(param, frame[1], frame[2])]
-        if "transform_param" in lifted.entries:
-            transform, node, field = lifted.entries["transform_param"][0]
-            lifted.entries["transform_param"] = [(_copy(transform), node, field)]
-        transform = self.inside(lifted, "transform_param", frame)
+        upgraded.entries[place] = [(param, frame[1], frame[2])]
+        if "transform_param" in upgraded.entries:
+            transform, node, field = upgraded.entries["transform_param"][0]
+            upgraded.entries["transform_param"] = [(_copy(transform), node, field)]
+        transform = self.inside(upgraded, "transform_param", frame)
         for name in moved:
             transform.entries[name] = param.entries.pop(name)
         if place == "window_data_param" and "scale" in moved:
             lost = "WindowData reads window_data_param.scale, but Caffe's upgrade moves it to transform_param"
             self.problem("window-scale-lost", transform.entries["scale"][0][2], lost, False)
-        return lifted
+        return upgraded
 
     # -- V1 to V2 -------------------------------------------------------------------------------------------
 
     def v1_to_v2(self, net: Message) -> Message:
         """Source: UpgradeV1Net."""
         self.steps.append("v1")
-        lifted = _copy(net)
-        layers = [(self.v1_layer(layer), node, field) for layer, node, field in lifted.entries.pop("layers")]
-        today = lifted.entries.get("layer")
-        if today:
-            node = min(today, key=lambda entry: entry[1].start)[1]
+        upgraded = _copy(net)
+        layers = [(self.v1_layer(layer), node, field) for layer, node, field in upgraded.entries.pop("layers")]
+        current = upgraded.entries.get("layer")
+        if current:
+            node = min(current, key=lambda entry: entry[1].start)[1]
             self.problem(
-                "layer-forms-mixed", node, "Caffe refuses a net with both 'layer' and 'layers'", True
+                "layer-forms-mixed", node, "Caffe rejects a net with both 'layer' and 'layers'", True
             )
-            layers = sorted([*today, *layers], key=lambda entry: entry[1].start)
-        lifted.entries["layer"] = layers
-        return lifted
+            layers = sorted([*current, *layers], key=lambda entry: entry[1].start)
+        upgraded.entries["layer"] = layers
+        return upgraded
 
     def v1_layer(self, old: Message) -> Message:
         """Source: UpgradeV1LayerParameter."""
@@ -416,7 +414,7 @@ class _NetUpgrade:
         return layer
 
     def v1_params(self, old: Message) -> list[Entry]:
-        """`param` entries from the lists that a V1 layer has instead, as many as the longest of them."""
+        """Return `param` entries made of the lists that a V1 layer has instead, as many as the longest list."""
         lists = [(new, old.entries[name]) for name, new in _V1_PARAM_LISTS.items() if name in old.entries]
         if not lists:
             return []
@@ -437,28 +435,28 @@ class _NetUpgrade:
     def net_inputs(self, net: Message) -> Message:
         """Source: UpgradeNetInput."""
         self.steps.append("inputs")
-        lifted = _copy(net)
-        inputs = lifted.entries.pop("input")
-        shapes = lifted.entries.pop("input_shape", [])
-        dims = lifted.entries.pop("input_dim", [])
+        upgraded = _copy(net)
+        inputs = upgraded.entries.pop("input")
+        shapes = upgraded.entries.pop("input_shape", [])
+        dims = upgraded.entries.pop("input_dim", [])
         if not shapes and not dims:
             for name, node, _ in inputs:
                 dropped = f"input '{name}' has neither input_shape nor input_dim: Caffe drops it"
                 self.problem("input-without-shape", node, dropped, False)
-            return lifted
+            return upgraded
         read = 4 * len(inputs)
         if shapes and dims:
             self.problem(
-                "input-dim-ignored", dims[0][2], "input_dim is not read where input_shape is written", False
+                "input-dim-ignored", dims[0][2], "input_dim has no effect if input_shape is set", False
             )
         elif len(dims) > read:
             self.problem(
-                "input-dim-ignored", dims[read][1], f"Caffe reads 4 input_dim an input, {read} in all", False
+                "input-dim-ignored", dims[read][1], f"Caffe reads 4 input_dim per input, {read} in all", False
             )
         elif len(shapes) > len(inputs):
-            extra = f"there are {len(inputs)} inputs: Caffe ignores this shape"
+            extra = f"Caffe ignores this shape: the number of inputs is {len(inputs)}"
             self.problem("input-shape-ignored", shapes[len(inputs)][1], extra, False)
-        wanted = "input_shape" if shapes else "input_dim (4 for each input)"
+        wanted = "input_shape" if shapes else "input_dim (4 per input)"
         shapes = (shapes or self.shapes_of_dims(net, len(inputs), dims))[: len(inputs)]
         layers = [self.input_layer(net, inputs[: len(shapes)], shapes)] if shapes else []
         missing = inputs[len(shapes) :]
@@ -468,8 +466,8 @@ class _NetUpgrade:
             self.undefined.add(name)
             past = f"input '{name}' has no {wanted}: Caffe reads past the end of the list"
             self.problem("input-shape-missing", node, past, True)
-        lifted.entries["layer"] = [*layers, *lifted.entries.get("layer", [])]
-        return lifted
+        upgraded.entries["layer"] = [*layers, *upgraded.entries.get("layer", [])]
+        return upgraded
 
     def input_layer(self, net: Message, tops: list[Entry], shapes: list[Entry]) -> Entry:
         _, node, field = tops[0]
@@ -484,7 +482,7 @@ class _NetUpgrade:
         return layer, node, field
 
     def shapes_of_dims(self, net: Message, inputs: int, dims: list[Entry]) -> list[Entry]:
-        """A BlobShape for each full group of four `input_dim`, at most one for each input."""
+        """Return a BlobShape for each full group of four `input_dim`, at most one per input."""
         shapes: list[Entry] = []
         for start in range(0, min(4 * inputs, len(dims) - 3), 4):
             shape = self.new("BlobShape", net.block)
@@ -498,12 +496,12 @@ class _NetUpgrade:
     def batch_norm(self, net: Message) -> Message:
         """Source: UpgradeNetBatchNorm."""
         self.steps.append("batch-norm")
-        lifted = _copy(net)
-        lifted.entries["layer"] = [
+        upgraded = _copy(net)
+        upgraded.entries["layer"] = [
             (_without_rates(layer) if _is_batch_norm_with_three_params(layer) else layer, node, field)
             for layer, node, field in net.entries["layer"]
         ]
-        return lifted
+        return upgraded
 
 
 def _is_batch_norm_with_three_params(layer: Message) -> bool:
@@ -511,8 +509,8 @@ def _is_batch_norm_with_three_params(layer: Message) -> bool:
 
 
 def _without_rates(layer: Message) -> Message:
-    """The layer with lr_mult 0 and decay_mult 0 on every `param`, whatever was written."""
-    lifted = _copy(layer)
+    """Return the layer with lr_mult 0 and decay_mult 0 in every `param`, whatever the file says."""
+    upgraded = _copy(layer)
     params: list[Entry] = []
     for param, node, field in layer.entries["param"]:
         frozen = _copy(param)
@@ -520,8 +518,8 @@ def _without_rates(layer: Message) -> Message:
             _, at, at_field = _first(param, name, (param, node, field))
             frozen.entries[name] = [(0.0, at, at_field)]
         params.append((frozen, node, field))
-    lifted.entries["param"] = params
-    return lifted
+    upgraded.entries["param"] = params
+    return upgraded
 
 
 def _first(message: Message, name: str, otherwise: Any) -> Entry:

@@ -1,7 +1,7 @@
-"""What a value in the text stands for, by the type of its field.
+"""Convert the text of a value to the type of its field.
 
-Texts are tokens as `tree.Scalar` holds them, and whatever a broken file has in the place of one: each function gives
-None for what protobuf's C++ parser would not take (text_format.cc, ConsumeFieldValue; io/tokenizer.cc).
+The text is a token as in `tree.Scalar`, or whatever an invalid file has in its place. Each function returns None for a text
+that protobuf's C++ parser would reject (text_format.cc, ConsumeFieldValue; io/tokenizer.cc).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BOOLS = {b"true": True, b"True": True, b"t": True, b"false": False, b"False": F
 _SIMPLE_ESCAPES = {
     b"a": 7, b"b": 8, b"f": 12, b"n": 10, b"r": 13, b"t": 9, b"v": 11, b"\\": 92, b"?": 63, b"'": 39, b'"': 34,
 }  # fmt: skip
-# Groups: 1 octal, 2 hexadecimal, 3 and 4 Unicode, 5 a single character; what matches none of them is no escape.
+# Groups: 1 octal, 2 hexadecimal, 3 and 4 Unicode, 5 a single character; anything else is not an escape.
 _ESCAPE = (
     rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U(00[01][0-9a-fA-F]{5})"
     rb"|([abfnrtv\\?'\"]))"
@@ -37,11 +37,11 @@ _SURROGATES = rb"\\(?:u|U0000)([dD][89aAbB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-
 
 
 class Known(dict[bytes, Any]):
-    """Texts and the values they stand for, read once each: nets say the same few things over and over."""
+    """A cache from texts to their values, since nets repeat the same few texts again and again."""
 
     __slots__ = ("_read",)
 
-    # Enough for the names of a large net; a file with more of them gains nothing by it.
+    # Enough for the names of a large net; a file with more of them does not profit from the cache.
     LIMIT = 10_000
 
     def __init__(self, read: Callable[[bytes], Any]) -> None:
@@ -57,7 +57,7 @@ class Known(dict[bytes, Any]):
 
 
 def string_value(text: bytes) -> str | None:
-    """One or several adjacent strings in quotes; bytes that are no UTF-8 become surrogates."""
+    """Convert one or several adjacent quoted strings; bytes that are not UTF-8 become surrogates."""
     plain = text[0] == 0x22 and text.find(b'"', 1) == len(text) - 1 > 0
     if plain and not (b"\\" in text or b"\0" in text or b"\n" in text):
         return text[1:-1].decode("utf-8", "surrogateescape")
@@ -66,7 +66,7 @@ def string_value(text: bytes) -> str | None:
 
 
 def bytes_value(text: bytes) -> bytes | None:
-    """One or several adjacent strings in quotes."""
+    """Convert one or several adjacent quoted strings."""
     pieces = []
     position = 0
     part = re.compile(_STRING)
@@ -85,12 +85,12 @@ def bytes_value(text: bytes) -> bytes | None:
 
 
 def unescape(text: bytes) -> bytes:
-    """The bytes that a string in quotes stands for; none where it is no string."""
+    """Return the bytes of a quoted string, empty if it is not one."""
     return bytes_value(text) or b""
 
 
 def bad_escape(inside: bytes) -> int | None:
-    """Where the first backslash stands that begins no escape sequence."""
+    """Return the position of the first backslash that does not start an escape sequence."""
     escape = re.compile(_ESCAPE)
     position = inside.find(b"\\")
     while position >= 0:
@@ -102,7 +102,7 @@ def bad_escape(inside: bytes) -> int | None:
 
 
 def _joined(surrogates: re.Match[bytes]) -> bytes:
-    """Two escapes that make one character of UTF-16, as one escape."""
+    """Merge two escapes that form a UTF-16 surrogate pair."""
     high, low = int(surrogates[1], 16), int(surrogates[2], 16)
     return b"\\U%08x" % (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 
@@ -116,12 +116,12 @@ def _unescaped(escape: re.Match[bytes]) -> bytes:
     if single:
         return bytes([_SIMPLE_ESCAPES[single]])
     code = int(short or long, 16)
-    # What is no character comes out as an escape again.
+    # An invalid code point is written as an escape again.
     return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b"\\U%08x" % code
 
 
 def bool_value(text: bytes) -> bool | None:
-    """`true`, `True`, `t`, `false`, `False`, `f`, or a whole number that is 0 or 1."""
+    """Convert `true`, `True`, `t`, `false`, `False`, `f`, or an integer that is 0 or 1."""
     known = _BOOLS.get(text)
     if known is not None:
         return known
@@ -130,7 +130,7 @@ def bool_value(text: bytes) -> bool | None:
 
 
 def int_value(text: bytes) -> int | None:
-    """A whole number: decimal, octal with a leading 0, or hexadecimal."""
+    """Convert an integer: decimal, octal with a leading 0, or hexadecimal."""
     digits = text[1:] if text[:1] == b"-" else text
     if not digits.isalnum():
         return None
@@ -139,13 +139,13 @@ def int_value(text: bytes) -> int | None:
             number = int(digits, 16 if digits[1] in b"xX" else 8) if digits[1] not in b"oO" else None
         else:
             number = int(digits) if digits.isdigit() else None
-    except ValueError:  # no such digits, or more of them than Python converts
+    except ValueError:  # invalid digits, or more than Python converts
         return None
     return -number if number is not None and digits is not text else number
 
 
 def float_value(text: bytes) -> float | None:
-    """A number for a float field: no octal or hexadecimal; an `f` behind is allowed."""
+    """Convert the number of a float field: not octal or hexadecimal, with an optional `f` at the end."""
     digits = text[1:] if text[:1] == b"-" else text
     first = digits[:1]
     if not (first.isalnum() or first == b".") or (first == b"0" and digits[1:2].isdigit()) or b"_" in digits:
@@ -160,7 +160,7 @@ def float_value(text: bytes) -> float | None:
 
 
 def int_reader(kind: str) -> Callable[[bytes], int | None]:
-    """A reader of the whole numbers that fit into a field of this kind; an unsigned one takes no minus at all."""
+    """Return a function that converts the integers in the range of this kind; unsigned kinds accept no minus sign."""
     low, high = INT_RANGES[kind]
 
     def read(text: bytes) -> int | None:
@@ -171,7 +171,7 @@ def int_reader(kind: str) -> Callable[[bytes], int | None]:
     return read
 
 
-# Fields of one kind share what has been read. Enums have tables of their own, messages take no scalar.
+# Fields of the same kind share a cache. Enums have their own, and message fields accept no scalars.
 KNOWN: dict[str, Known] = {
     "string": Known(string_value),
     "bytes": Known(bytes_value),

@@ -1,4 +1,4 @@
-"""Messages in protobuf's wire format, and from there as real protobuf messages."""
+"""Encode messages in protobuf's wire format, and convert them to real protobuf messages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def encode(message: Message, dialect: str = "bvlc") -> bytes:
-    """The message in protobuf's wire format, fields in the order of their numbers, as protoc writes it.
+    """Encode a message in protobuf's wire format, with fields in the order of their numbers, as protoc does.
 
-    A field with variants is written in the form that it has in `dialect`, or else in one that its value fits.
+    A field with variants is encoded in the form of `dialect`, otherwise in one that its value fits.
     """
     out = bytearray()
     for spec in _specs_in_use(message, dialect):
@@ -35,7 +35,7 @@ def encode(message: Message, dialect: str = "bvlc") -> bytes:
 
 
 def _specs_in_use(message: Message, dialect: str) -> list[FieldType]:
-    """The written fields by number, each in the form that is to be written."""
+    """Return the fields that are set, sorted by number, each in the form to encode."""
     specs = []
     for name, entries in message.entries.items():
         spec = message.type.fields[name]
@@ -100,7 +100,7 @@ def _varint(number: int) -> bytes:
 
 
 def to_protobuf(message: Message, dialect: str = "bvlc") -> ProtobufMessage:
-    """The same message as a real protobuf message of `caffe_pb2`."""
+    """Convert a message to a real protobuf message of `caffe_pb2`."""
     from . import caffe_pb2
 
     cls: Any = caffe_pb2

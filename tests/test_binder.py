@@ -300,7 +300,7 @@ def test_what_bvlc_dropped_is_said_to_be_gone_and_since_when() -> None:
     assert problem.kind == "unknown-field"
     assert "until 2015-02" in problem.message
     (problem,) = net('layer { convolution_param { num_output: 8 } weight_filler { type: "xavier" } }').problems
-    assert "it belongs into 'convolution_param'" in problem.message
+    assert "it belongs in 'convolution_param'" in problem.message
     assert net("layer { blobs_lr: 1 }").dialect == "bvlc"
     assert kinds(net("layer { blobs_lr: 1 }", "bvlc-history")) == []
 

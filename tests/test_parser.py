@@ -323,9 +323,9 @@ def test_a_file_of_another_kind_has_one_problem_that_says_so(source: bytes, word
     assert render(tree) == source
 
 
-def test_a_merge_conflict_has_one_problem_and_its_first_side_is_read() -> None:
+def test_a_merge_conflict_is_one_problem_and_its_first_side_is_read() -> None:
     tree = parse(b"a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other\nc: 4\n")
-    assert [problem.message.split(":")[0] for problem in tree.problems] == ["a merge conflict is not resolved"]
+    assert [problem.message.split(":")[0] for problem in tree.problems] == ["unresolved merge conflict"]
     assert shape(tree) == [("a", "1"), ("b", "2"), ("c", "4")]
 
 

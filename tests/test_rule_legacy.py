@@ -385,7 +385,7 @@ def test_selecting_one_form_of_a_net_of_today_leaves_the_others() -> None:
             'layers { name: "a" type: RELU param { lr_mult: 1 } }\n',
             "this 'param' means nothing in a V1LayerParameter",
         ),
-        ('layers { layer { name: "a" type: "blur" } }\n', "'blur' is no layer type of the V0 form"),
+        ('layers { layer { name: "a" type: "blur" } }\n', "'blur' is not a V0 layer type"),
         (
             'layers { layer { name: "a" type: "relu" } loss_weight: 1 }\n',
             "Caffe loses 'loss_weight' of a V0 layer where this stands",
@@ -405,7 +405,7 @@ def test_selecting_one_form_of_a_net_of_today_leaves_the_others() -> None:
         ),
         (
             'input: "x"\ninput_dim: 1\nlayers { name: "a" type: RELU bottom: "x" }\n',
-            "input 'x' has no input_dim (4 for each input): Caffe reads past the end of the list",
+            "input 'x' has no input_dim (4 per input): Caffe reads past the end of the list",
         ),
     ],
 )
