@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from harness import check_files, fix_files
 
-from caffe_lint.cli.check import read_data_facts
+from caffe_lint.cli.from_options import read_data_facts
 from caffe_lint.net.data_facts import DataFacts
 from caffe_lint.rule.registry import all_rules
 from caffe_lint.settings.config_file import load

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from caffe_lint.cli.page_examples import printed_for
 from caffe_lint.report.rule_page import fenced, repair, sections
 from caffe_lint.rule.registry import FAMILIES, Rule, all_rules
 
@@ -70,7 +71,7 @@ def rule_page(rule: Rule) -> str:
         f"| {rule.severity} | {repair(rule)} | {'on' if rule.default else 'off, unless selected'} "
         f"| [{letter}: {FAMILIES[letter]}](index.md#{letter.lower()}) |",
     ]
-    for name, parts in sections(rule).items():
+    for name, parts in sections(rule, printed_for(rule)).items():
         lines += ["", f"## {name}"]
         for part in parts:
             attributes = f' title="{part.name}"' if part.name else ""

@@ -11,8 +11,10 @@ import click
 from ..report.settings_text import as_json, as_toml
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import PRESETS, SEVERITIES, ConfigError
-from .check import EXIT_CLEAN, Trouble, print_text, read_schema
-from .commands import Codes, InputShape, joined
+from ..source.errors import InputError
+from .console import EXIT_CLEAN, print_text
+from .from_options import read_schema
+from .option_types import Codes, InputShape, joined
 
 
 @click.command()
@@ -35,14 +37,14 @@ def config(path: str, output_format: str, **options: Any) -> int:
     The options are those of a check: with them, it prints what that check would use.
     """
     if not os.path.exists(path):
-        raise Trouble(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such file or folder")
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])
     try:
         settings = SettingsOfPaths(CommandLine(**options), read_schema(None))
         explained = settings.explained(path)
     except ConfigError as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     found = settings.config(path)
     if output_format == "json":
         print_text(json.dumps(as_json(path, found, explained), indent=2) + "\n")

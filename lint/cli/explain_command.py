@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 
 import click
 
 from ..report import rule_page as page
 from ..rule.registry import all_rules, matching
 from ..settings.settings import ConfigError, check_selectors
-from .check import Trouble, load_plugins, print_text
+from ..source.errors import InputError
+from .console import in_colour, print_text
+from .from_options import load_plugins
+from .page_examples import printed_for
 
 WIDEST = 100  # columns: longer lines of prose are hard to read
 
@@ -31,11 +32,13 @@ def explain(selectors: tuple[str, ...], output_format: str, color: str, config: 
     try:
         check_selectors("explain", selectors)
     except ConfigError as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     codes = dict.fromkeys(code for selector in selectors for code in matching(selector))
     rules = [all_rules()[code] for code in codes]
     if not all(rule.page for rule in rules):
-        raise Trouble("the pages are docstrings, which python leaves out when it runs with -OO")
-    colour = color == "always" or (color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+        raise InputError("the pages are docstrings, which python leaves out when it runs with -OO")
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
-    print_text(page.render(output_format, rules, colour=colour, width=width))
+    colour = in_colour(color)
+    in_examples = colour and output_format == "text"
+    pages = [(rule, printed_for(rule, colour=in_examples)) for rule in rules]
+    print_text(page.render(output_format, pages, colour=colour, width=width))

@@ -15,7 +15,7 @@ from ..data.locations import base_folder
 from ..data.looking import Source, look
 from ..data.source_report import SourceReport
 from ..engine.fixing import MAX_ROUNDS, apply_fixes
-from ..engine.opening import Opened, nets_of, open_nets
+from ..engine.opening import Opened, nets_of
 from ..engine.rules_on import RulesOfPaths
 from ..fixes.apply import FixRejected, select
 from ..net import data_facts
@@ -24,9 +24,10 @@ from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
 from ..rule.suppressed import suppressing
 from ..settings.settings import FACTS_NAME, SEVERITIES, ConfigError
-from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, read_schema, write_report
-from .commands import Codes, check_about, joined
-from .main import EXIT_INTERRUPTED
+from ..source.errors import InputError
+from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
+from .from_options import open_nets
+from .option_types import Codes, check_about, joined
 
 BAR = 30  # characters
 
@@ -61,7 +62,6 @@ def inputs(
     output_file: str | None,
     exit_zero: bool,
     jobs: int,
-    proto: str | None,
     **options: Any,
 ) -> int:
     """Look into the data that a net or a solver's nets name: NaN, impossible labels, broken images, wrong sizes.
@@ -69,23 +69,23 @@ def inputs(
     Reads LMDB, LevelDB, HDF5, lists of images, window and mean files; never writes into them, and takes no lock.
     Needs caffe-lint[data]. Ctrl-C ends the look, and what was seen is reported.
     """
-    opened = open_nets(path, schema=read_schema(proto), select=joined(select), ignore=joined(ignore), **options)
+    opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
     check_about(select, "inputs", "data")
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")
     written = [source.written for _, _, source in sources_of(opened, "")]
     if not written:
-        raise Trouble(f"{path}: no layer names data that can be looked at")
+        raise InputError(f"{path}: no layer names data that can be looked at")
     base = base_folder(written, path)
     sources = [source for _, _, source in sources_of(opened, base)]
     try:
         reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
     except MissingLibrary as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     try:
         opened, findings, applied = _judged(opened, base, reports, fix, unsafe_fixes)
     except ConfigError as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     if opened.files.patched:
         _write(opened)
     summary = Summary(
@@ -110,13 +110,13 @@ def inputs(
         try:
             _write_facts(write_facts, opened, base, reports)
         except FactsError as error:
-            raise Trouble(str(error)) from None
+            raise InputError(str(error)) from None
     return status
 
 
 def _status(findings: list[Finding], summary: Summary, missing: list[str]) -> int:
     if missing:
-        return EXIT_TROUBLE
+        return EXIT_FAILED
     return EXIT_FINDINGS if any(map(summary.fails, findings)) else EXIT_CLEAN
 
 
@@ -169,7 +169,7 @@ def _write(opened: Opened) -> None:
         try:
             write_atomically(path, opened.files.sources[path], new)
         except OSError as error:
-            raise Trouble(f"not written: {error.strerror + ': ' + path if error.strerror else error}") from None
+            raise InputError(f"not written: {error.strerror + ': ' + path if error.strerror else error}") from None
 
 
 def _write_facts(path: str, opened: Opened, base: str, reports: dict[Source, SourceReport]) -> None:

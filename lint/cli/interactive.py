@@ -24,7 +24,7 @@ from ..report import counted, diff, full
 from ..report.colours import paint
 from ..rule.finding import Finding
 from ..settings.settings import Settings
-from .check import complain, print_text
+from .console import complain, print_text
 
 ANSWERS = {
     "y": "take this fix",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..engine.files_in_memory import Files, nets_for
+from ..engine.writing import write_copies, write_patched
 from ..layers.custom import schema_with
 from ..net.job import Job, SolverFile
 from ..report import FORMATS, Summary
@@ -17,6 +17,7 @@ from ..rule.finding import Related
 from ..rule.suppressed import suppressing
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import SEVERITIES, ConfigError, Settings
+from ..source.errors import InputError
 from ..source.files import Unreadable
 from ..source.places import Place, place_of
 from ..training_log import log_reader as reading
@@ -24,14 +25,23 @@ from ..training_log.causes import Diagnosed
 from ..training_log.diagnosis import diagnose
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
-from .check import EXIT_CLEAN, EXIT_FINDINGS, EXIT_TROUBLE, Trouble, complain, print_text, read_schema, write_report
-from .commands import Codes, check_about, joined
+from .console import (
+    EXIT_CLEAN,
+    EXIT_FAILED,
+    EXIT_FINDINGS,
+    EXIT_STOPPED,
+    UsageError,
+    complain,
+    in_colour,
+    print_text,
+    write_report,
+)
+from .from_options import read_schema
+from .option_types import Codes, check_about, joined
 
 if TYPE_CHECKING:
     from ..fixes.edit import Fix
     from ..training_log.following import Sign
-
-EXIT_STOPPED = 3
 
 
 @click.command()
@@ -86,18 +96,18 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
     its work, 3 stopped by --stop-on.
     """
     if (fix or diff) and not solver_path:
-        raise Trouble("--fix and --diff need --solver, the file to patch")
+        raise UsageError("--fix and --diff need --solver, the file to patch")
     if fix and diff:
-        raise Trouble("--fix writes and --diff only shows: one of the two")
+        raise UsageError("--fix writes and --diff only shows: one of the two")
     if options["output_dir"] and not fix:
-        raise Trouble("--output-dir goes with --fix")
+        raise UsageError("--output-dir goes with --fix")
     if options["stop_on"] and not options["follow"]:
-        raise Trouble("--stop-on goes with --follow")
+        raise UsageError("--stop-on goes with --follow")
     settings = _settings(solver_path or ("." if path == "-" else path), options)
     options["fail_on"] = settings.fail_on
     exports = [(form, options[form]) for form in ("csv", "json", "parquet") if options[form]]
     if path == "-" and exports:
-        raise Trouble("an export reads the log once more: give a file, not standard input")
+        raise UsageError("an export reads the log once more: give a file, not standard input")
     job, files = _job(solver_path, settings) if solver_path else (None, None)
     stopped: list[Sign] = []
     try:
@@ -105,14 +115,14 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         for form, target in exports:
             _export(path, target, form)
     except reading.Unreadable as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        raise Trouble(f"{error.filename or path}: {error.strerror or error}") from None
+        raise InputError(f"{error.filename or path}: {error.strerror or error}") from None
     if not any(not run.empty or run.notes or run.solver_text for run in runs):
         complain(f"{path}: this is no log of a training with Caffe")
-        return EXIT_TROUBLE
+        return EXIT_FAILED
     found = diagnose(runs, job, codes=settings.codes_of_subject("log"), options=settings.options)
     found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
     if job is not None:
@@ -135,7 +145,7 @@ def _settings(path: str, options: dict[str, Any]) -> Settings:
     try:
         return SettingsOfPaths(asked, read_schema(None)).of(path)
     except ConfigError as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
 
 
 def _job(path: str, settings: Settings) -> tuple[Job, Files]:
@@ -143,9 +153,9 @@ def _job(path: str, settings: Settings) -> tuple[Job, Files]:
     try:
         file = files.get(path)
     except Unreadable as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     if file.kind != "solver":
-        raise Trouble(f"{path}: this is no solver")
+        raise InputError(f"{path}: this is no solver")
     return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None), files
 
 
@@ -168,7 +178,7 @@ def _export(path: str, target: str, form: str) -> None:
     try:
         written = export(path, target, form)
     except Missing as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     complain(f"written: {', '.join(written)}")
 
 
@@ -179,9 +189,9 @@ def _plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
     try:
         plot(target, runs, found)
     except Missing as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     except OSError as error:
-        raise Trouble(f"{target}: {error.strerror}") from None
+        raise InputError(f"{target}: {error.strerror}") from None
     complain(f"written: {target}")
 
 
@@ -207,7 +217,7 @@ def _report(
     if fixes and job is not None and files is not None and (fix or diff or options["follow"]):
         patched, trouble = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
     following = options["follow"]
-    colour = _colour(options["color"], to_stderr=following) and not options["output_file"]
+    colour = in_colour(options["color"], to_stderr=following) and not options["output_file"]
     places: dict[int, tuple[Place, ...]] = {}
     if job is not None:
         places = {number: tuple(place_of(*there) for there in _places(each, job)) for number, each in enumerate(found)}
@@ -231,7 +241,8 @@ def _report(
         )
     if files is not None and patched:
         if fix:
-            trouble += _write(patched, files, options["output_dir"])
+            folder = options["output_dir"]
+            trouble += write_copies(patched, folder) if folder else write_patched(patched, files.sources)
         else:
             from ..report.diff import render as render_diff
 
@@ -240,24 +251,9 @@ def _report(
     for sentence in trouble:
         complain(sentence)
     if trouble:
-        return EXIT_TROUBLE
+        return EXIT_FAILED
     failed = any(SEVERITIES.index(each.severity) >= SEVERITIES.index(options["fail_on"]) for each in found)
     return EXIT_FINDINGS if failed and not options["exit_zero"] else EXIT_CLEAN
-
-
-def _write(patched: dict[str, bytes], files: Files, output_dir: str | None) -> list[str]:
-    from ..fixes.write import write_atomically, write_copy
-
-    trouble = []
-    for path, source in sorted(patched.items()):
-        try:
-            if output_dir:
-                write_copy(path, os.path.join(output_dir, os.path.basename(path)), source)
-            else:
-                write_atomically(path, files.sources[path], source)
-        except OSError as error:
-            trouble.append(f"not written: {error.strerror + ': ' + path if error.strerror else error}")
-    return trouble
 
 
 # Which field of the solver a cause is about.
@@ -296,9 +292,3 @@ def _places(each: Diagnosed, job: Job) -> list[Related]:
             places.append(Related(net.file, span, f"layer '{layer.name}' ({layer.type})"))
             break
     return places
-
-
-def _colour(choice: str, *, to_stderr: bool) -> bool:
-    if choice != "auto":
-        return choice == "always"
-    return (sys.stderr if to_stderr else sys.stdout).isatty() and "NO_COLOR" not in os.environ

@@ -10,9 +10,9 @@ import gc
 import os
 import sys
 
-EXIT_INTERRUPTED = 130
-# As cli.py has them.
-COMMANDS = frozenset({"check", "config", "explain", "inputs", "log", "net", "probe", "rules", "schedule", "signal"})
+from ..source.errors import InputError
+from .command_table import COMMANDS
+from .console import EXIT_FAILED, EXIT_INTERRUPTED, UsageError, complain
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     except OSError as error:  # mostly a full disk below standard output
         sys.stderr.write(f"caffe-lint: {error.filename or 'standard output'}: {error.strerror or error}\n")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(2)
+        sys.exit(EXIT_FAILED)
     if _only_paths(arguments):
         # Python would take all modules and trees apart, which is a tenth of the time of a small check.
         atexit._run_exitfuncs()
@@ -55,15 +55,14 @@ def _only_paths(arguments: list[str]) -> bool:
 
 
 def _run(arguments: list[str]) -> int:
-    from ..source.errors import InputError
-    from .check import EXIT_TROUBLE, Options, check, complain
-
     try:
         if _only_paths(arguments):
+            from .check import Options, check
+
             return check(tuple(arguments), Options())
-        from .commands import run
+        from .commands import run  # loads click
 
         return run(arguments)
-    except InputError as error:
+    except (InputError, UsageError) as error:
         complain(str(error))
-        return EXIT_TROUBLE
+        return EXIT_FAILED

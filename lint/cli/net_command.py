@@ -18,10 +18,12 @@ from ..proto.binder import nearest_name
 from ..rule.registry import all_rules
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import ConfigError
-from ..source.files import SourceFile
+from ..source.errors import InputError
+from ..source.files import SourceFile, Unreadable
 from ..source.places import place_of
-from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
-from .commands import InputShape
+from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text
+from .from_options import read_schema
+from .option_types import InputShape
 
 InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -88,7 +90,7 @@ def net(
         asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)
         settings = SettingsOfPaths(asked, schema).of(path)
     except ConfigError as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
@@ -109,8 +111,11 @@ def net(
 def _nets_of(
     path: str, files: Files, nets: Nets, phase: str | None
 ) -> tuple[SourceFile, list[NetInPhase], list[str]]:
-    """The file, its nets, and a line for each net that a solver names in vain. Raises Trouble for none."""
-    file = solver_or_net(path, files)
+    """The file, its nets, and a line for each net that a solver names in vain. Raises InputError for none."""
+    try:
+        file = solver_or_net(path, files)
+    except Unreadable as error:
+        raise InputError(str(error)) from None
     if file.kind == "net":
         return file, nets.alone(file, [phase] if phase else ()), []
     job = nets.job(SolverFile(file), None)
@@ -120,7 +125,7 @@ def _nets_of(
         why = "; ".join(missing) or (
             f"no net of phase {phase}" if job.nets else "no net, or several for training"
         )
-        raise Trouble(f"{path}: the solver builds no net that could be shown: {why}")
+        raise InputError(f"{path}: the solver builds no net that could be shown: {why}")
     return file, built, missing
 
 
@@ -139,7 +144,7 @@ def _missing(job: Job) -> Iterator[str]:
 
 
 def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> None:
-    """Raises Trouble for a top that no data layer makes; says so where the file leaves nothing open."""
+    """Raises InputError for a top that no data layer makes; says so where the file leaves nothing open."""
     tops = {
         blob.name: blob
         for each in built
@@ -153,7 +158,7 @@ def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> N
         if top not in tops:
             nearest = nearest_name(top, list(tops))
             known = f"did you mean '{nearest}'?" if nearest else f"there are {', '.join(tops) or 'none'}"
-            raise Trouble(f"--input-shape: no data layer makes '{top}'; {known}")
+            raise InputError(f"--input-shape: no data layer makes '{top}'; {known}")
         shape = tops[top].shape
         if (
             shape is None

@@ -12,10 +12,12 @@ from tempfile import TemporaryDirectory
 
 from ..engine import plugins
 from ..proto.named_tuple import NamedTuple
-from ..rule.pages import USUAL_NET_NAME, usual_net
+from ..report.rule_page import Printed
+from ..rule.pages import USUAL_NET_NAME, read_page, usual_net
 from ..rule.registry import Rule
 from ..settings.settings import FACTS_NAME
-from .check import Trouble
+from ..source.errors import InputError
+from .commands import run
 
 
 class Ran(NamedTuple):
@@ -30,10 +32,8 @@ class Ran(NamedTuple):
 def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
     """Runs the command that has the rule on the files of an example, with further options.
 
-    Files whose names end in `.py` are run before, and make data. Raises Trouble where a library for data is missing.
+    Files whose names end in `.py` are run before, and make data. Raises InputError where a library for data is missing.
     """
-    from .commands import run
-
     if "caffe-lint.toml" not in files and (brought_by := plugins.bringing(rule.code)):
         files = {"caffe-lint.toml": f"plugins = {json.dumps(brought_by)}\n", **files}
     arguments = [*_arguments(rule, files), *options]
@@ -44,6 +44,16 @@ def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
         after = {name: _text(name) for name in files}
     shown = " ".join(word for word in arguments if word not in _HIDDEN)
     return Ran(f"caffe-lint {shown}", output[0], status, after)
+
+
+def printed_for(rule: Rule, *, colour: bool = False) -> Printed:
+    """What a command prints for the bad example of a rule's page."""
+    in_colour = ("--color=always",) if colour and rule.subject != "inputs" else ()
+    try:
+        ran = run_example(rule, read_page(rule).bad, *in_colour)
+    except (InputError, OSError) as error:  # no library for the data, no place for the files
+        return Printed(missing=str(error))
+    return Printed(ran.command, ran.output)
 
 
 # Options that make a run independent of where it is run, and are of no interest to readers.
@@ -74,7 +84,7 @@ def _write(files: dict[str, str]) -> None:
             try:
                 exec(compile(text, name, "exec"), {"__name__": "__main__"})  # a program of our examples, or of a plugin's
             except ImportError as error:
-                raise Trouble(f"the data of this example need {error.name}: pip install 'caffe-lint[data]'") from None
+                raise InputError(f"the data of this example need {error.name}: pip install 'caffe-lint[data]'") from None
 
 
 def _text(name: str) -> str:

@@ -11,11 +11,12 @@ from ..data.counting import count_items
 from ..data.locations import base_folder, shown
 from ..data.probe_files import NothingToRead, data_layers
 from ..data.probe_files import probe as make_probe
-from ..engine.opening import open_nets
 from ..moments.graph import Layer
 from ..net.data_facts import source_of
 from ..settings.settings import find_facts
-from .check import EXIT_CLEAN, Trouble, complain, print_text, read_data_facts, read_schema
+from ..source.errors import InputError
+from .console import EXIT_CLEAN, complain, print_text
+from .from_options import open_nets, read_data_facts
 
 
 @click.command()
@@ -35,7 +36,7 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
     Run `DIR/run.sh`.
     """
     facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
-    opened = open_nets(path, schema=read_schema(options.pop("proto")), facts=facts, **options)
+    opened = open_nets(path, facts=facts, **options)
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")
     layers = [layer for net in opened.nets for layer in data_layers(net)]
@@ -49,7 +50,7 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
     try:
         made = make_probe(opened, folder, base, items_of)
     except NothingToRead as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     _write(folder, made.files, force)
     length = "one pass over the data" if made.complete else "set max_iter and test_iter there: see the comments"
     print_text(f"{folder}: {', '.join(made.files)} ({made.iterations} iterations; {length})\n")
@@ -62,7 +63,7 @@ def _write(folder: str, files: dict[str, str], force: bool) -> None:
     targets = {os.path.join(folder, name): text for name, text in files.items()}
     there = [target for target in targets if os.path.exists(target)]
     if there and not force:
-        raise Trouble(f"{there[0]} is there already: choose another folder, or --force to write over it")
+        raise InputError(f"{there[0]} is there already: choose another folder, or --force to write over it")
     try:
         os.makedirs(folder, exist_ok=True)
         for target, text in targets.items():
@@ -71,4 +72,4 @@ def _write(folder: str, files: dict[str, str], force: bool) -> None:
             if target.endswith(".sh"):
                 os.chmod(target, 0o755)
     except OSError as error:
-        raise Trouble(f"{error.filename}: {error.strerror}") from None
+        raise InputError(f"{error.filename}: {error.strerror}") from None

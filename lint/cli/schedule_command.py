@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 
@@ -12,8 +11,10 @@ from ..engine.files_in_memory import Files
 from ..proto.binder import Message, nearest_name
 from ..solver.rate_course import Course, course
 from ..solver.schedule import POLICIES, learning_rate
+from ..source.errors import InputError
 from ..source.files import SourceFile, Unreadable
-from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, complain, print_text, read_schema
+from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, in_colour, print_text
+from .from_options import read_schema
 
 _MOST_ITERATIONS = 2**31 - 1
 
@@ -52,8 +53,7 @@ def schedule(
     if format_ == "json":
         print_text(as_json(path, found))
     else:
-        colour = color == "always" or (color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-        print_text(as_text(path, found, rate, colour=colour))
+        print_text(as_text(path, found, rate, colour=in_colour(color)))
     if plot:
         _plot(plot, path, found, message)
     return EXIT_FINDINGS if found.faults else EXIT_CLEAN
@@ -66,22 +66,22 @@ def _solver(path: str, dialect: str | None) -> Message:
     try:
         file: SourceFile = files.get(path)
     except Unreadable as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     if file.kind != "solver":
-        raise Trouble(f"{path}: this is no solver")
+        raise InputError(f"{path}: this is no solver")
     return file.message
 
 
 def _course(path: str, message: Message, iterations: int | None) -> Course:
     length = iterations or message["max_iter"]
     if length <= 0:
-        raise Trouble(f"{path}: the solver does not say how long the run is (max_iter): give --iterations")
+        raise InputError(f"{path}: the solver does not say how long the run is (max_iter): give --iterations")
     found = course(message, length)
     if found is None:
         written = message["lr_policy"]
         nearest = nearest_name(written, list(POLICIES))
         what = f"no known Caffe has a learning-rate policy '{written}'" if written else "the solver has no lr_policy"
-        raise Trouble(f"{path}: {what}" + (f"; did you mean '{nearest}'?" if nearest else ""))
+        raise InputError(f"{path}: {what}" + (f"; did you mean '{nearest}'?" if nearest else ""))
     return found
 
 
@@ -92,7 +92,7 @@ def _plot(target: str, path: str, found: Course, message: Message) -> None:
     try:
         plot(target, path, found, partial(learning_rate, message))
     except Missing as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     except OSError as error:
-        raise Trouble(f"{target}: {error.strerror}") from None
+        raise InputError(f"{target}: {error.strerror}") from None
     complain(f"written: {target}")

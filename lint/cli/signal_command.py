@@ -7,9 +7,11 @@ import click
 from ..engine.files_in_memory import Files
 from ..net.data_facts import FactsError, read_facts
 from ..settings.settings import find_facts
+from ..source.errors import InputError
 from ..source.files import Unreadable
-from .check import EXIT_CLEAN, EXIT_FINDINGS, Trouble, print_text, read_schema
-from .commands import InputShape
+from .console import EXIT_CLEAN, EXIT_FINDINGS, print_text
+from .from_options import read_schema
+from .option_types import InputShape
 
 
 @click.command()
@@ -52,14 +54,14 @@ def signal(
     try:
         file = files.get(path)
         if file.kind != "solver":
-            raise Trouble(f"{path}: this is no solver")
+            raise InputError(f"{path}: this is no solver")
         known = data_facts or find_facts(path)
         facts = read_facts(known) if known else {}
         training = training_of_file(file, files.get, facts, input_shapes=dict(input_shapes))
     except (Unreadable, FactsError) as error:
-        raise Trouble(str(error)) from None
+        raise InputError(str(error)) from None
     if training is None:
-        raise Trouble(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
+        raise InputError(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
     found, verdict = judge(training)
     render = as_json if format_ == "json" else as_table
     print_text(render(found, verdict, reasons(found, verdict), limits(found)))

@@ -11,14 +11,13 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..proto.schema import caffe_schema
 from ..settings.settings import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
 from ..source.errors import InputError
-from .check import Options, Trouble, check_once, complain, print_text
-from .main import EXIT_INTERRUPTED
+from .console import EXIT_INTERRUPTED, UsageError, complain, print_text
 
 CLEAR_SCREEN = "\x1b[2J\x1b[3J\x1b[H"
 _TELLING_NAMES = (*FILE_NAMES, FACTS_NAME, ".gitignore")
@@ -29,15 +28,19 @@ _NAMES_A_NET = re.compile(rb"\b(?:train_|test_)?net\s*:")  # spares parsing what
 State = tuple[int, int, int] | None
 
 
-def watch(paths: tuple[str, ...], options: Options) -> int:
-    """Checks, and checks again at every change, until Ctrl-C. Raises Trouble where nothing can be watched."""
+def watch(
+    paths: tuple[str, ...], also: Iterable[str | None], check: Callable[[], Collection[str]]
+) -> int:
+    """Checks, and checks again at every change, until Ctrl-C. Raises UsageError and InputError.
+
+    `check` gives the paths of the files that it read; `also` are files that it would read, whether they are there or not.
+    """
     try:
         from watchfiles import watch as changes_in
     except ImportError:
-        raise Trouble("--watch needs watchfiles: pip install 'caffe-lint[watch]'") from None
+        raise UsageError("--watch needs watchfiles: pip install 'caffe-lint[watch]'") from None
 
-    said = options.settings
-    named = {path for path in (*paths, said.config, said.baseline, options.proto, said.deploy) if path}
+    named = {path for path in (*paths, *also) if path}
     searched = [path for path in paths if os.path.isdir(path)]
     watched = Watched(named, searched)
     try:
@@ -47,7 +50,7 @@ def watch(paths: tuple[str, ...], options: Options) -> int:
             if sys.stdout.isatty():
                 print_text(CLEAR_SCREEN)
             try:
-                watched = Watched({*named, *check_once(paths, options).read}, searched)
+                watched = Watched({*named, *check()}, searched)
             except InputError as error:
                 complain(str(error))
             states = {**watched.states(), **states}
@@ -64,7 +67,7 @@ def watch(paths: tuple[str, ...], options: Options) -> int:
             except FileNotFoundError:
                 pass  # a folder is gone before it could be watched: a change as well
             except OSError as error:
-                raise Trouble(f"the folders cannot be watched: {error}") from None
+                raise InputError(f"the folders cannot be watched: {error}") from None
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 

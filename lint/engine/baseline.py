@@ -129,6 +129,17 @@ def updated(baseline: Baseline, found: Mapping[Key, int], judged: Mapping[str, f
     return Baseline(baseline.path, {**counts, **found})
 
 
+def record(
+    path: str, findings: list[Finding], texts: Mapping[str, bytes], comparisons: Iterable[Comparison | None]
+) -> Baseline:
+    """Writes the findings of a check into a baseline, a new one or one that is there. Raises BaselineError."""
+    old = read_baseline(path) if os.path.exists(path) else Baseline(path, {})
+    judged = joined(comparison for comparison in comparisons if comparison is not None).judged
+    new = updated(old, Counter(keys_of(findings, texts)), judged)
+    write_baseline(new)
+    return new
+
+
 def read_baseline(path: str) -> Baseline:
     """A baseline from its file. Raises BaselineError."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from ..fixes.apply import FixRejected, edited, verify
@@ -11,6 +11,7 @@ from ..fixes.edit import Edit
 from ..fixes.fields import eol
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, fields_at
+from ..rule.finding import Finding
 from ..rule.suppressed import suppressing, suppressions_of
 from ..rule.suppressions import Suppression
 from ..source.files import SourceFile
@@ -30,6 +31,26 @@ class Written(NamedTuple):
 
     source: bytes
     left: list[Known]
+
+
+def suppress_all(
+    findings: Iterable[Finding], sources: Mapping[str, bytes], as_file: Callable[[str, bytes], SourceFile]
+) -> tuple[dict[str, bytes], list[Finding]]:
+    """The new text of each file with suppressions for its findings, and the findings that are left.
+
+    `as_file` makes a file of a path and its text, as the check read it.
+    """
+    by_path: dict[str, dict[Known, Finding]] = {}
+    for finding in findings:
+        by_path.setdefault(finding.place.path, {})[Known(finding.code, finding.start)] = finding
+    texts: dict[str, bytes] = {}
+    left: list[Finding] = []
+    for path, known in by_path.items():
+        written = write_suppressions(as_file(path, sources[path]), known)
+        if written.source != sources[path]:
+            texts[path] = written.source
+        left += (known[one] for one in written.left)
+    return texts, left
 
 
 def write_suppressions(file: SourceFile, findings: Iterable[Known]) -> Written:

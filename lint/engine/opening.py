@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from typing import Any
 
 from ..layers.custom import schema_with
 from ..net.data_facts import DataFacts
@@ -12,8 +10,7 @@ from ..net.job import Job, NetInPhase, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema, caffe_schema
 from ..settings.in_force import CommandLine, SettingsOfPaths
-from ..settings.settings import ConfigError, Settings
-from ..source.errors import InputError
+from ..settings.settings import Settings
 from ..source.files import SourceFile, Unreadable
 from .files_in_memory import Files, nets_for
 
@@ -30,27 +27,28 @@ class Opened(NamedTuple):
 
 
 def open_nets(
-    path: str, *, schema: Schema | None = None, facts: DataFacts | None = None, **asked: Any
+    path: str,
+    asked: CommandLine | None = None,
+    schema: Schema | None = None,
+    *,
+    facts: DataFacts | None = None,
+    source: bytes | None = None,
 ) -> Opened:
-    """What a solver or a net, or standard input for `-`, would build. Raises InputError if that is nothing.
+    """What a solver or a net would build; `source` is its text where it is not to be read from disk.
 
-    `schema` is what the files are read by, ours by default. `asked` is what the command line says about settings:
-    fields of `CommandLine`. Without `facts` nothing is known
-    of the data, whatever files there are.
+    Without `facts` nothing is known of the data, whatever files there are. Raises ConfigError, and Unreadable if
+    nothing would be built.
     """
     schema = schema or caffe_schema()
-    try:
-        settings = SettingsOfPaths(CommandLine(**asked), schema).of(path)._replace(facts=facts or {})
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    settings = SettingsOfPaths(asked or CommandLine(), schema).of(path)._replace(facts=facts or {})
     files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
-    if path == "-":
-        files.add(path, sys.stdin.buffer.read())
+    if source is not None:
+        files.add(path, source)
     return nets_of(path, files, settings)
 
 
 def nets_of(path: str, files: Files, settings: Settings) -> Opened:
-    """The same, of a file among `files`. Raises InputError."""
+    """The same, of a file among `files`. Raises Unreadable."""
     file = solver_or_net(path, files)
     nets = nets_for(files, settings)
     if file.kind == "net":
@@ -59,20 +57,16 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
     missing = list(_missing(job))
     if not job.nets:
         why = "; ".join(missing) or "it names none, or several for training"
-        raise InputError(f"{path}: the solver builds no net that could be read: {why}")
+        raise Unreadable(f"{path}: the solver builds no net that could be read: {why}")
     return Opened(file, job, job.nets, files, settings, missing)
 
 
 def solver_or_net(path: str, files: Files) -> SourceFile:
-    """The file at a path. Raises InputError if it cannot be read, or is neither a solver nor a net."""
-    try:
-        file = files.get(path)
-        kind = file.kind
-    except Unreadable as error:
-        raise InputError(str(error)) from None
-    if kind == "other":
+    """The file at a path. Raises Unreadable if it cannot be read, or is neither a solver nor a net."""
+    file = files.get(path)
+    if file.kind == "other":
         what = "is empty" if not file.source.strip() else "is neither a solver nor a net of Caffe"
-        raise InputError(f"{path}: {what}")
+        raise Unreadable(f"{path}: {what}")
     return file
 
 

@@ -1,4 +1,4 @@
-"""The page of a rule, for a terminal, as Markdown or as JSON: its sections, and what our commands print for its example."""
+"""The page of a rule, for a terminal, as Markdown or as JSON: its sections, and what is printed for its example."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from ..cli.page_examples import run_example
+from ..proto.named_tuple import NamedTuple
 from ..rule.page_form import BAD, EXAMPLE, FIX, OPTIONS
 from ..rule.pages import USUAL_NET_NAME, Page, Part, read_page, sections_of
 from ..rule.registry import FAMILIES, Option, Rule
-from ..source.errors import InputError
 from .colours import paint
 from .page_markdown import fenced, one_text
 
@@ -21,17 +20,25 @@ FORMATS = ("text", "markdown", "json")
 _INDENT = "  "
 
 
-def render(format: str, rules: list[Rule], *, colour: bool = False, width: int = 100) -> str:
+class Printed(NamedTuple):
+    """What a command printed for the bad example of a page; or why it could not be run, in `missing`."""
+
+    command: str = ""
+    output: str = ""
+    missing: str = ""
+
+
+def render(format: str, pages: list[tuple[Rule, Printed]], *, colour: bool = False, width: int = 100) -> str:
     """Pages in one of FORMATS."""
     if format == "json":
-        return json.dumps([as_dict(rule) for rule in rules], indent=2, ensure_ascii=False) + "\n"
+        return json.dumps([as_dict(*page) for page in pages], indent=2, ensure_ascii=False) + "\n"
     if format == "markdown":
-        return "\n".join(markdown(rule) for rule in rules)
-    return "\n\n".join(_text(rule, colour, width) for rule in rules)
+        return "\n".join(markdown(*page) for page in pages)
+    return "\n\n".join(_text(*page, colour, width) for page in pages)
 
 
-def sections(rule: Rule, *, colour: bool = False) -> dict[str, list[Part]]:
-    """The sections of a rule's page, with what is printed for the bad example behind it, and a table of its options."""
+def sections(rule: Rule, printed: Printed) -> dict[str, list[Part]]:
+    """The sections of a rule's page, with what is printed for the bad example after it, and a table of its options."""
     page = read_page(rule)
     found = sections_of(page)
     if rule.options:
@@ -39,11 +46,11 @@ def sections(rule: Rule, *, colour: bool = False) -> dict[str, list[Part]]:
         table = "\n".join(["| option | type | default | meaning |", "|---|---|---|---|", *rows])
         found[OPTIONS].append(Part(f"{table}\n", is_code=False))
     end = 1 + max(number for number, part in enumerate(found[EXAMPLE]) if part.name.startswith(f"{BAD}/"))
-    found[EXAMPLE][end:end] = _printed(rule, page, colour)
+    found[EXAMPLE][end:end] = _printed(page, printed)
     return found
 
 
-def as_dict(rule: Rule) -> dict[str, Any]:
+def as_dict(rule: Rule, printed: Printed) -> dict[str, Any]:
     """All that is known of a rule."""
     page = read_page(rule)
     return {
@@ -58,24 +65,24 @@ def as_dict(rule: Rule) -> dict[str, Any]:
         "options": {
             name: {"default": option.default, "meaning": option.meaning} for name, option in rule.options.items()
         },
-        "sections": {name: one_text(parts) for name, parts in sections(rule).items()},
+        "sections": {name: one_text(parts) for name, parts in sections(rule, printed).items()},
         "bad": page.bad,
         "good": page.good,
     }
 
 
-def markdown(rule: Rule) -> str:
+def markdown(rule: Rule, printed: Printed) -> str:
     """A page as Markdown."""
     lines = [f"# {rule.code} {rule.name}", "", _facts(rule), "", rule.summary]
-    for name, parts in sections(rule).items():
+    for name, parts in sections(rule, printed).items():
         lines += ["", f"## {name}", "", one_text(parts).rstrip("\n")]
     return "\n".join(lines) + "\n"
 
 
-def _text(rule: Rule, colour: bool, width: int) -> str:
+def _text(rule: Rule, printed: Printed, colour: bool, width: int) -> str:
     lines = [paint(f"{rule.code} {rule.name}", "path", colour), _facts(rule), ""]
     lines += textwrap.wrap(rule.summary, width)
-    for name, parts in sections(rule, colour=colour).items():
+    for name, parts in sections(rule, printed).items():
         lines += ["", paint(name, "frame", colour)]
         for part in parts:
             lines += _code(part, colour and not part.is_output) if part.is_code else _prose(part.text, width)
@@ -110,13 +117,10 @@ def _option(name: str, option: Option) -> str:
     return f"| `{name}` | {type(option.default).__name__} | `{json.dumps(option.default)}` | {option.meaning} |"
 
 
-def _printed(rule: Rule, page: Page, colour: bool) -> list[Part]:
-    in_colour = ("--color=always",) if colour and rule.subject != "inputs" else ()
-    try:
-        ran = run_example(rule, page.bad, *in_colour)
-    except (InputError, OSError) as error:  # no library for the data, no place for the files
-        return [Part(f"Not shown: {error}.\n", is_code=False)]
-    parts = [Part(f"$ {ran.command}\n{ran.output}", is_code=True, is_output=True)]
+def _printed(page: Page, printed: Printed) -> list[Part]:
+    if printed.missing:
+        return [Part(f"Not shown: {printed.missing}.\n", is_code=False)]
+    parts = [Part(f"$ {printed.command}\n{printed.output}", is_code=True, is_output=True)]
     if USUAL_NET_NAME not in page.bad and any(USUAL_NET_NAME in text for text in page.bad.values()):
         note = f"`{USUAL_NET_NAME}` is a net of one layer, on which there is nothing to say.\n"
         parts.append(Part(note, is_code=False))

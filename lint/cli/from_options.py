@@ -1,0 +1,63 @@
+"""What the options of several commands name, read: a caffe.proto, facts about data, plugins, the nets of a file."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..proto.schema import Schema, caffe_schema
+from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.settings import ConfigError
+from ..source.errors import InputError
+from ..source.files import Unreadable
+
+if TYPE_CHECKING:
+    from ..engine.opening import Opened
+    from ..net.data_facts import DataFacts
+
+
+def read_schema(proto: str | None) -> Schema:
+    """The schema to read by: ours, or one compiled from the caffe.proto of `--proto`. Raises InputError."""
+    if proto is None:
+        return caffe_schema()
+    from ..engine.user_schema import user_schema  # loads what runs protoc
+    from ..proto.compile import CompileError
+
+    try:
+        return user_schema(proto)
+    except CompileError as error:
+        raise InputError(f"--proto {proto}: {error}") from None
+
+
+def load_plugins(config: str | None, *, isolated: bool) -> None:
+    """Loads the plugins that the configuration of the working directory names. Raises InputError."""
+    try:
+        SettingsOfPaths(CommandLine(config=config, isolated=isolated), read_schema(None)).of(".")
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+
+
+def read_data_facts(path: str | None) -> DataFacts:
+    """The facts about the data in a file, none without one. Raises InputError."""
+    if path is None:
+        return {}
+    from ..net.data_facts import FactsError, read_facts
+
+    try:
+        return read_facts(path)
+    except FactsError as error:
+        raise InputError(str(error)) from None
+
+
+def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = None, **asked: Any) -> Opened:
+    """What a solver or a net, or standard input for `-`, would build. Raises InputError.
+
+    `asked` are fields of `CommandLine`. Without `facts` nothing is known of the data.
+    """
+    from ..engine import opening  # with the readers of nets: not for every call
+
+    source = sys.stdin.buffer.read() if path == "-" else None
+    try:
+        return opening.open_nets(path, CommandLine(**asked), read_schema(proto), facts=facts, source=source)
+    except (ConfigError, Unreadable) as error:
+        raise InputError(str(error)) from None

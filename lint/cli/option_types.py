@@ -1,0 +1,46 @@
+"""Types of options that several commands have: selectors of rules, shapes of inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..rule.registry import all_rules, matching
+from ..settings.settings import ConfigError, input_shape
+from .console import UsageError
+
+
+class Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
+    """Codes, prefixes and names of rules, separated by commas. Which there are is known when plugins are loaded."""
+
+    name = "CODES"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+def joined(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """The selectors of an option that was given several times."""
+    return tuple(selector for group in groups for selector in group)
+
+
+def check_about(select: tuple[tuple[str, ...], ...], subject: str, what: str) -> None:
+    """Raises UsageError where `--select` names no rule that looks at what a command is about."""
+    mine = {code for code, rule in all_rules().items() if rule.subject == subject}
+    if select and mine.isdisjoint(code for selector in joined(select) for code in matching(selector)):
+        raise UsageError(f"--select {', '.join(joined(select))} names no rule that looks at {what}")
+
+
+class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """`TOP=N,C,H,W`: what the data of a top looks like."""
+
+    name = "TOP=N,C,H,W"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int, ...]]:
+        try:
+            return input_shape(str(value))
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)

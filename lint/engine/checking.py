@@ -1,0 +1,68 @@
+"""A check of files and folders: their units are run, and what came of them is put together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ..proto.named_tuple import NamedTuple
+from ..rule.finding import Finding
+from ..settings.in_force import SettingsOfPaths
+from ..settings.settings import Settings
+from .files_in_memory import Files
+from .grouping import find_units
+from .units import Unit, UnitResult
+
+Runner = Callable[[list[tuple[Unit, Settings]], Files], list[UnitResult]]
+
+
+class Checked(NamedTuple):
+    """What a check came to: the findings that are left, each once, in the order of path, line, column and code.
+
+    `sources` are the bytes of all files that were checked, as read, and `texts` as they are after the fixes. `patched`
+    has each file that was changed once, however many paths lead to it. `applied` is the number of fixes; `trouble` and
+    `notes` are sentences for people on what could not be done and what was passed over.
+    """
+
+    units: list[Unit]
+    results: list[UnitResult]
+    findings: list[Finding]
+    sources: dict[str, bytes]
+    texts: dict[str, bytes]
+    patched: dict[str, bytes]
+    applied: int
+    trouble: list[str]
+    notes: list[str]
+
+
+def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths, run: Runner) -> Checked:
+    """Checks files, and folders in which solvers and nets are looked for. Raises ConfigError.
+
+    `run` is what runs units, each with its settings: `run_units`, or something that asks a person in between.
+    """
+    trouble: list[str] = []
+    notes: list[str] = []
+    units = find_units(paths, files, trouble, notes, settings.excluded)
+    results = run([(unit, settings.of(unit.paths[0])) for unit in units], files)
+    findings = _all_findings(results)
+    new = {path: source for result in results for path, source in result.patched.items()}
+    sources = {path: source for result in results for path, source in result.sources.items()}
+    for result in results:
+        trouble += result.trouble
+    return Checked(
+        units,
+        results,
+        findings,
+        sources,
+        {**sources, **new},
+        {path: new[path] for path in {os.path.realpath(path): path for path in new}.values()},
+        sum(result.applied for result in results),
+        trouble,
+        notes,
+    )
+
+
+def _all_findings(results: list[UnitResult]) -> list[Finding]:
+    """The findings of all units, each once: a net may be checked with several of them."""
+    findings = {finding[:6]: finding for result in results for finding in result.findings}
+    return sorted(findings.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
