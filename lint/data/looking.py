@@ -57,9 +57,9 @@ def source_in(net: NetInPhase, layer: Layer, base: str) -> Source | None:
         used = {use.top.name for use in label_uses(net.net) if use.top.producer is layer}
         tops = tuple(top.name for top in layer.tops)
         return Source(name, written, base, tops=tops, labels=tuple(top for top in tops if top in used))
-    if name == LIST and layer.type == "ImageData":
+    if name == LIST == layer.traits.settings:
         return Source(name, written, base, root=param["root_folder"])
-    if name == WINDOWS and layer.type == "WindowData":
+    if name == WINDOWS == layer.traits.settings:
         thresholds = (param["fg_threshold"], param["bg_threshold"])
         return Source(name, written, base, param["root_folder"], foreground=thresholds[0], background=thresholds[1])
     return None

@@ -14,13 +14,12 @@ from typing import Any
 from ..engine.opening import Opened
 from ..fixes.message_text import message_lines, scalar_text
 from ..moments.graph import Layer
+from ..moments.layer_type import FROM_PROGRAM
 from ..net.classes import LabelUse, label_uses
 from ..net.job import NetInPhase
 from ..net.phases import TEST, TRAIN
 from ..proto.named_tuple import NamedTuple
 
-# Layers without bottoms that make their values themselves, or get them from a program.
-NOT_READ = frozenset({"Input", "DummyData", "MemoryData", "Parameter"})
 # Of the solver, what says where it runs.
 _KEPT = ("solver_mode", "device_id", "random_seed")
 # What is written, and the template of each.
@@ -95,8 +94,8 @@ def data_layers(net: NetInPhase) -> list[Layer]:
     return [
         layer
         for layer in net.net.layers
-        if not layer.bottoms and layer.tops and layer.type not in NOT_READ
-        and (layer.kind is None or layer.kind.is_data or layer.type == "Python")
+        if not layer.bottoms and layer.tops
+        and (layer.kind is None or (layer.kind.is_data and layer.kind.origin != FROM_PROGRAM))
     ]  # fmt: skip
 
 

@@ -432,7 +432,6 @@ def silence(layer: Layer) -> Sequence[Shape]:
     tops=(1, None),
     refuses_gradient=(-1,),
     selects=True,
-    **REARRANGES,
 )
 def filter_(layer: Layer) -> Sequence[Shape]:
     """The items whose selector, the last bottom, is not 0: at setup all of them, later as the data has it."""

@@ -292,7 +292,7 @@ class _Builder:
         for i, blob in enumerate(layer.tops):
             if blob.name in self.net.upgraded.undefined_inputs:
                 told[i] = None
-            elif layer.type == "Input" and told[i] == () and not layer.message["input_param"]["shape"]:
+            elif layer.traits.settings == "input_param" and told[i] == () and not layer.message["input_param"]["shape"]:
                 self.shapeless.append(layer)
             given = self.input_shapes.get(blob.name) or (self.input_shapes.get("*") if i == 0 else None)
             given = given or (known[i] if known else None)

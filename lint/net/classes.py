@@ -9,24 +9,6 @@ from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from .net import Net
 
-# The field that holds the axis of classes, for the layers that compare scores with labels of classes.
-_AXIS_OF = {
-    "SoftmaxWithLoss": "softmax_param",
-    "MultinomialLogisticLoss": "",
-    "HingeLoss": "",
-    "InfogainLoss": "infogain_loss_param",
-    "Accuracy": "accuracy_param",
-}
-# Layers that hand labels on as they are, in another shape or place.
-_PASSING = frozenset({"Split", "Reshape", "Flatten", "Slice", "Concat", "Crop"})
-
-
-# Layers that make scores, with the field that has their number; and those that leave the number of channels.
-_SCORING = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}
-_KEEPING_CHANNELS = frozenset(
-    {"ReLU", "PReLU", "Dropout", "BatchNorm", "Scale", "Softmax", "Sigmoid", "Pooling", "Split"}
-)
-
 
 class LabelUse(NamedTuple):
     """A top of a data layer that `reader` takes for labels.
@@ -52,9 +34,10 @@ def scores_of(reader: Layer) -> Layer | None:
     blob: Blob | None = reader.bottoms[0]
     while blob is not None and blob.producer is not None:
         layer = blob.producer
-        if layer.type in _SCORING:
+        traits = layer.traits
+        if traits.weighted_sum and not traits.upsampling:  # whose weights mostly interpolate
             return layer
-        if layer.type not in _KEEPING_CHANNELS or not layer.bottoms:
+        if not (traits.keeps_shape or traits.keeps_channels) or not layer.bottoms:
             return None
         blob = layer.bottoms[0]
     return None
@@ -62,7 +45,7 @@ def scores_of(reader: Layer) -> Layer | None:
 
 def settings_of_scores(layer: Layer) -> Message:
     """The message with the `num_output` of a layer that makes scores."""
-    found: Message = layer.message[_SCORING[layer.type]]
+    found: Message = layer.message[layer.traits.settings]
     return found
 
 
@@ -75,7 +58,7 @@ def number_of_classes(reader: Layer) -> int | None:
 def label_uses(net: Net) -> Iterator[LabelUse]:
     """Every use of a data layer's top as labels of classes."""
     for layer in net.layers:
-        if layer.type not in _AXIS_OF or len(layer.bottoms) < 2:
+        if layer.traits.class_axis is None or len(layer.bottoms) < 2:
             continue
         for top, whole in _sources(layer.bottoms[1], True):
             yield LabelUse(top, layer, number_of_classes(layer), _ignored(layer), whole)
@@ -87,18 +70,18 @@ def _sources(blob: Blob, whole: bool) -> Iterator[tuple[Blob, bool]]:
         return
     if not producer.bottoms:
         yield blob, whole
-    elif producer.type in _PASSING:
-        for bottom in producer.bottoms if producer.type == "Concat" else producer.bottoms[:1]:
-            yield from _sources(bottom, whole and producer.type not in ("Slice", "Crop"))
+    elif producer.traits.rearranges:
+        for bottom in producer.bottoms if producer.traits.joins else producer.bottoms[:1]:
+            yield from _sources(bottom, whole and not producer.traits.selects)
 
 
 def _classes(layer: Layer) -> int | None:
     shape = layer.bottoms[0].shape
     if shape is None:
         return None
-    name = _AXIS_OF[layer.type]
+    name = layer.traits.class_axis
     axis = layer.message[name].get("axis", 1) if name else 1
-    if layer.type in ("MultinomialLogisticLoss", "HingeLoss") and any(dim != 1 for dim in shape[2:]):
+    if not name and any(dim != 1 for dim in shape[2:]):
         return None  # they take all that belongs to an item for scores
     return shape[axis] if -len(shape) <= axis < len(shape) else None
 
@@ -106,7 +89,7 @@ def _classes(layer: Layer) -> int | None:
 def _num_output(reader: Layer) -> int | None:
     """The classes where shapes are not known: the outputs of the layer that makes the scores."""
     scores = scores_of(reader)
-    name = _AXIS_OF[reader.type]
+    name = reader.traits.class_axis
     if scores is None or (name and reader.message[name].get("axis", 1) != 1):
         return None
     param = settings_of_scores(scores)
@@ -115,6 +98,6 @@ def _num_output(reader: Layer) -> int | None:
 
 
 def _ignored(layer: Layer) -> int | None:
-    name = "accuracy_param" if layer.type == "Accuracy" else "loss_param"
+    name = layer.traits.settings if layer.traits.measures else "loss_param"
     found = layer.message[name].get("ignore_label") if name in layer.message.entries else None
     return found if isinstance(found, int) else None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..layers.record import traits_of
 from ..moments.blob_facts import BlobFacts
 from ..proto.named_tuple import NamedTuple
 from ..settings.settings import find_facts as find_facts
@@ -30,13 +31,6 @@ SOURCE_FIELDS = (
     "data_param", "image_data_param", "hdf5_data_param", "window_data_param", "dense_image_data_param",
     "video_data_param",
 )  # fmt: skip
-_OWN_FIELD = {
-    "Data": "data_param",
-    "AnnotatedData": "data_param",
-    "ImageData": "image_data_param",
-    "HDF5Data": "hdf5_data_param",
-    "WindowData": "window_data_param",
-}
 
 
 class FactsError(Exception):
@@ -102,8 +96,8 @@ def write_facts(path: str, facts: DataFacts) -> None:
 
 def source_param(message: Message) -> tuple[str, Message] | None:
     """The field that names a data layer's source, and its message; None where no source is written."""
-    own = _OWN_FIELD.get(message.get("type", ""))
-    for name in (own,) if own else SOURCE_FIELDS:
+    own = traits_of(message.get("type", "")).settings
+    for name in (own,) if own in SOURCE_FIELDS else SOURCE_FIELDS:
         if name in message.entries:
             param: Message = message[name]
             if isinstance(param.get("source"), str):

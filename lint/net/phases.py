@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..layers.record import traits_of
 from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 
@@ -139,9 +140,9 @@ def _rules(net: Message) -> list[Message]:
 
 
 def _learns(net: Message) -> bool:
-    """Whether a layer is a loss, by its type, the class of a Python layer, or a loss_weight."""
+    """Whether a layer is a loss, by its type, the class that it names, or a loss_weight."""
     for layer, _, _ in net.entries.get("layer", ()):
-        type_name = layer["python_param"]["layer"] if layer["type"] == "Python" else layer["type"]
+        type_name = layer["python_param"]["layer"] if traits_of(layer["type"]).opaque else layer["type"]
         if "Loss" in type_name or any(weight for weight in layer["loss_weight"]):
             return True
     return False

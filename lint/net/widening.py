@@ -13,12 +13,6 @@ from ..moments.shapes import Shape
 from ..proto.named_tuple import NamedTuple
 from .net import Net
 
-WEIGHTED = frozenset({"Convolution", "InnerProduct", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise"})
-# Layers behind which values are of the same size as before, for what matters here.
-_PASSING = frozenset({
-    "ReLU", "PReLU", "ELU", "Dropout", "Crop", "Flatten", "Reshape", "Slice", "Split", "Permute", "Pooling",
-    "Scale", "Bias", "Power", "Tile", "Reverse", "BNLL", "AbsVal",
-})  # fmt: skip
 _STEPS = 3  # layers with weights that are looked back over for the width that a Concat started from
 _REACH = 64  # blobs that are looked at around a block, so that no net takes long
 
@@ -51,19 +45,19 @@ def widening_blocks(net: Net, times: float = 2.0) -> Iterator[WideningBlock]:
         block = None
         if layer.kind.upsampling:
             block = _upsampling(layer, times)
-        elif layer.type == "Concat":
+        elif layer.kind.joins:
             block = _concat(layer, times)
-        elif layer.type == "Eltwise":
+        elif layer.kind.is_product(layer):
             block = _product(layer)
         if block is not None:
-            if block.into.type == "Concat":
+            if block.into.traits.joins:
                 covered.add(block.into.index)
             yield block
 
 
 def _upsampling(layer: Layer, times: float) -> WideningBlock | None:
     """Upsampling by learnt or copied values; not a fixed one, by a Deconvolution that does not learn."""
-    if layer.type == "Deconvolution" and not any(param.lr_mult for param in layer.params[:1]):
+    if layer.traits.weighted_sum and not any(param.lr_mult for param in layer.params[:1]):
         return None
     growth, before, after = _growth(layer)
     if growth is None or growth < times:
@@ -71,7 +65,7 @@ def _upsampling(layer: Layer, times: float) -> WideningBlock | None:
     into = _used_raw(layer.tops[0])
     if into is None:
         return None
-    joined = tuple(into.bottoms) if into.type == "Concat" else (layer.bottoms[0],)
+    joined = tuple(into.bottoms) if into.traits.joins else (layer.bottoms[0],)
     return WideningBlock(layer, "upsampling", joined, before, after, growth, into)
 
 
@@ -80,17 +74,8 @@ def _growth(layer: Layer) -> tuple[float | None, int | None, int | None]:
     before, after = _elements(layer.bottoms[0].shape), _elements(layer.tops[0].shape)
     if before and after:
         return after / before, before, after
-    if layer.type == "Deconvolution":
-        param = layer.message["convolution_param"]
-        strides = param["stride"] or [param.get("stride_h", 1), param.get("stride_w", 1)]
-        area = strides[0] * strides[-1]
-        channels = _channels(layer.bottoms[0].shape)
-        return (area * param["num_output"] / channels if channels else None), None, None
-    if layer.type in ("Upsample", "Unpooling"):
-        param = layer.message.get("upsample_param")
-        scale = param.get("scale", 2) if param is not None else 2
-        return float(scale * scale), None, None
-    return None, None, None
+    times = layer.traits.growth(layer) if layer.traits.growth is not None else None
+    return times, None, None
 
 
 def _concat(layer: Layer, times: float) -> WideningBlock | None:
@@ -124,7 +109,7 @@ def _widest_before(layer: Layer) -> int | None:
         widest = max(widest, _channels(blob.shape) or 0)
         producer = blob.producer
         if producer is not None and producer.kind is not None and not producer.kind.is_data:
-            steps += producer.type in WEIGHTED
+            steps += producer.kind.weighted_sum
             if steps <= _STEPS:
                 level += [(bottom, steps) for bottom in producer.bottoms]
     return widest or None
@@ -132,7 +117,7 @@ def _widest_before(layer: Layer) -> int | None:
 
 def _product(layer: Layer) -> WideningBlock | None:
     """A product of factors of which none is bounded: the gradient of one is the value of the others."""
-    if layer.message["eltwise_param"]["operation"] != "PROD" or any(_is_settled(blob) for blob in layer.bottoms):
+    if any(_is_settled(blob) for blob in layer.bottoms):
         return None
     into = _used_raw(layer.tops[0])
     if into is None:
@@ -147,7 +132,7 @@ def _is_settled(blob: Blob) -> bool:
         kind = producer.kind
         if kind is None or kind.normalises or kind.bounded or kind.is_data or not producer.bottoms:
             return True
-        if producer.type not in _PASSING:
+        if not kind.keeps_scale or kind.joins:
             return False
         producer = producer.bottoms[0].producer
     return True
@@ -168,10 +153,10 @@ def _used_raw(blob: Blob) -> Layer | None:
             if kind is None or not consumer.tops or _settles(consumer) or kind.is_loss or kind.upsampling:
                 continue
             top = consumer.tops[0]
-            if consumer.type in WEIGHTED or consumer.type == "Concat":
+            if kind.weighted_sum or kind.joins:
                 if not _is_normalised_next(top):
                     return consumer
-            elif (consumer.type in _PASSING or consumer.type == "Eltwise") and top not in reached:
+            elif (kind.keeps_scale or kind.combines) and top not in reached:
                 reached.append(top)
     return None
 
@@ -192,7 +177,7 @@ def _is_normalised_next(blob: Blob) -> bool:
         for consumer in each.consumers:
             if consumer.kind is not None and consumer.kind.normalises:
                 continue
-            if consumer.type not in _PASSING or not consumer.tops:
+            if not consumer.traits.keeps_scale or consumer.traits.joins or not consumer.tops:
                 return False
             reached.append(consumer.tops[0])
     return True

@@ -31,15 +31,18 @@ class Ignored(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """Fields of a layer's settings that are ignored `when` the layer and these settings are so."""
+    """Fields of a layer's settings that are ignored `when` the layer and these settings are so.
 
-    types: tuple[str, ...]
+    `shared` where the settings are not the layer type's own.
+    """
+
     settings: str
     fields: tuple[str, ...]
     when: Callable[[Layer, Message], bool]
     what: str
     meaning: str
     harmful: bool = False
+    shared: bool = False
 
 
 # What belongs to a schedule or an update: a policy or type that does not read a field of these ignores it.
@@ -69,28 +72,32 @@ def _always(layer: Layer, settings: Message) -> bool:
 
 
 def _no_bias(layer: Layer, settings: Message) -> bool:
-    return not settings["bias_term"]
+    return layer.traits.weighted_sum and not settings["bias_term"]
+
+
+def _is_normalised_twice(layer: Layer, settings: Message) -> bool:
+    reads = layer.traits.reads or ()
+    return "loss_param" in reads and not layer.traits.takes_matrix and "normalization" in settings
 
 
 MODES: tuple[Mode, ...] = (
-    Mode(("Data",), "data_param", ("scale", "mean_file", "crop_size", "mirror"), _always, _MOVED, _LOST, True),
-    Mode(("ImageData",), "image_data_param", ("scale", "mean_file", "crop_size", "mirror"), _always, _MOVED, _LOST, True),
-    Mode(("WindowData",), "window_data_param", ("mean_file", "crop_size", "mirror"), _always, _MOVED, _LOST, True),
+    Mode("data_param", ("scale", "mean_file", "crop_size", "mirror"), _always, _MOVED, _LOST, True),
+    Mode("image_data_param", ("scale", "mean_file", "crop_size", "mirror"), _always, _MOVED, _LOST, True),
+    Mode("window_data_param", ("mean_file", "crop_size", "mirror"), _always, _MOVED, _LOST, True),
     Mode(
-        ("WindowData",),
         "transform_param",
         ("scale",),
-        _always,
+        lambda layer, settings: layer.traits.settings == "window_data_param",
         "only window_data_param's is read",
         "The data come as they are.",
-        True,
+        harmful=True,
+        shared=True,
     ),
-    Mode(("Data",), "data_param", ("rand_skip",), _always, "a Data layer does not read it", "It starts at the first item."),
-    Mode(("Convolution", "Deconvolution"), "convolution_param", ("bias_filler",), _no_bias, "bias_term is false", _NO_BIAS),
-    Mode(("InnerProduct",), "inner_product_param", ("bias_filler",), _no_bias, "bias_term is false", _NO_BIAS),
-    Mode(("Embed",), "embed_param", ("bias_filler",), _no_bias, "bias_term is false", _NO_BIAS),
+    Mode("data_param", ("rand_skip",), _always, "a Data layer does not read it", "It starts at the first item."),
+    Mode("convolution_param", ("bias_filler",), _no_bias, "bias_term is false", _NO_BIAS),
+    Mode("inner_product_param", ("bias_filler",), _no_bias, "bias_term is false", _NO_BIAS),
+    Mode("embed_param", ("bias_filler",), lambda layer, settings: not settings["bias_term"], "bias_term is false", _NO_BIAS),
     Mode(
-        ("Scale",),
         "scale_param",
         ("bias_filler",),
         lambda layer, settings: "bias_term" not in settings,
@@ -99,7 +106,6 @@ MODES: tuple[Mode, ...] = (
         True,
     ),
     Mode(
-        ("Scale",),
         "scale_param",
         ("bias_filler",),
         lambda layer, settings: "bias_term" in settings and not settings["bias_term"],
@@ -107,7 +113,6 @@ MODES: tuple[Mode, ...] = (
         _NO_BIAS,
     ),
     Mode(
-        ("Scale",),
         "scale_param",
         ("filler", "num_axes"),
         lambda layer, settings: len(layer.bottoms) == 2,
@@ -115,15 +120,13 @@ MODES: tuple[Mode, ...] = (
         "Nothing is learnt here.",
     ),
     Mode(
-        ("Im2col",),
         "convolution_param",
         ("num_output", "group", "weight_filler", "bias_filler"),
-        _always,
+        lambda layer, settings: not layer.traits.weighted_sum,
         "an Im2col layer has no weights",
         "It only lays out what a convolution would read.",
     ),
     Mode(
-        ("LRN",),
         "lrn_param",
         ("k",),
         lambda layer, settings: settings["norm_region"] == "WITHIN_CHANNEL",
@@ -131,7 +134,6 @@ MODES: tuple[Mode, ...] = (
         "The values are divided by (1 + alpha * mean of squares) ^ beta.",
     ),
     Mode(
-        ("Eltwise",),
         "eltwise_param",
         ("coeff",),
         lambda layer, settings: settings["operation"] == "MAX",
@@ -140,12 +142,12 @@ MODES: tuple[Mode, ...] = (
         True,
     ),
     Mode(
-        ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss"),
         "loss_param",
         ("normalize",),
-        lambda layer, settings: "normalization" in settings,
+        _is_normalised_twice,
         "normalization is written, and wins",
         "The loss is divided as normalization says.",
+        shared=True,
     ),
 )
 
@@ -172,7 +174,7 @@ def ignored_in_solver(solver: Message) -> Iterator[Ignored]:
 def ignored_in_layer(layer: Layer) -> Iterator[Ignored]:
     """The fields of a layer's settings that it does not read, as its other settings are. A value of 0 asks for nothing."""
     for mode in MODES:
-        if layer.type in mode.types and mode.settings in layer.message.entries:
+        if mode.settings in layer.message.entries and (mode.shared or mode.settings == layer.traits.settings):
             settings: Message = layer.message[mode.settings]
             for name in mode.fields:
                 if settings.get(name) and mode.when(layer, settings):

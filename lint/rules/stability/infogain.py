@@ -17,7 +17,6 @@ from ...fixes.layer_edits import (
 )
 from ...moments.graph import Blob, Layer
 from ...net.job import NetInPhase
-from ...net.widening import WEIGHTED
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
@@ -31,14 +30,6 @@ _OLD_FORM = frozenset({
     "nvcaffe-0.15", "nvcaffe-0.16",
 })  # fmt: skip
 _NEW_FORM = frozenset({"intel", "mobilenet-yolo"})
-
-# Layers that pass on scores as scores and probabilities as probabilities.
-_PASSING = frozenset({"Flatten", "Reshape", "Split", "Crop", "Permute", "Slice", "Interp"})
-# Layers that make, or pass on, values of any size.
-_ANY_SIZE = frozenset({
-    "ReLU", "PReLU", "ELU", "Dropout", "Pooling", "BatchNorm", "BN", "Scale", "Bias", "LRN", "Eltwise",
-    "Concat", "Upsample", "Unpooling",
-})  # fmt: skip
 
 
 class _Wanted(NamedTuple):
@@ -129,7 +120,7 @@ def _labels_as_matrix(layer: Layer) -> str:
     if matrix in layer.bottoms[:2]:
         return "its first bottom too" if matrix is layer.bottoms[0] else "its label"
     producer = matrix.producer
-    is_images = producer is not None and producer.type in ("Data", "ImageData", "WindowData")
+    is_images = producer is not None and producer.traits.images
     return "the label of a data layer" if is_images and matrix.top_index == 1 else ""
 
 
@@ -225,12 +216,14 @@ def _given(blob: Blob) -> tuple[str, Layer | None]:
     producer = blob.producer
     passing = True
     while producer is not None and producer.bottoms:
-        if producer.type == "Softmax":
+        traits = producer.traits
+        if traits.is_softmax:
             return (PROBABILITIES, producer) if passing else ("", None)
-        if producer.type in WEIGHTED:
+        if traits.weighted_sum:
             return SCORES, None
-        passing = passing and producer.type in _PASSING
-        if producer.type not in _PASSING and producer.type not in _ANY_SIZE:
+        # A probability that is moved, repeated or interpolated stays one; others pass on scores in any size.
+        passing = passing and traits.linear and traits.keeps_range and not traits.joins
+        if not (traits.keeps_scale or traits.keeps_order or traits.upsampling or traits.combines):
             return "", None
         producer = producer.bottoms[0].producer
     return "", None
