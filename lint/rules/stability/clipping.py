@@ -38,67 +38,55 @@ VALUE = 10.0  # of one pass, where the gradients are not computed
     },
 )
 def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit]:
-    """Nothing bounds the gradients: `clip_gradients` is not written, or negative, or 0.
+    """Flags solvers that do not set `clip_gradients`.
 
     ## What it does
 
-    Solvers without `clip_gradients`, or with a negative one, which is the same. This is an advice: most
-    trainings do well without. Where the signal of the training can be computed (`caffe-lint signal`), it says how large
-    the gradients are at the start, and is a warning if the training is likely to explode and a bound holds it; then a
-    bound that is too high is found as well. Where it cannot, it is a warning where the job carries a risk:
-
-    - recurrent layers
-    - several losses, or a loss weight over 1
-    - EuclideanLoss, SmoothL1Loss and their kin, whose gradient is not bounded by itself, and losses that
-      are sums
-    - a learning rate that G102 finds high
-    - upsampling, Concat or products that widen without normalisation (G104)
-    - 16 or more layers with weights and no normalisation among them
-
-    With Adam, RMSProp and AdaGrad, only recurrent layers count: their steps do not grow with the gradients.
-
-    `clip_gradients: 0` is an error: every gradient becomes 0, and nothing but weight decay is left.
+    Flags solvers without `clip_gradients`, or with a negative one, which Caffe treats the same way. Where the training can be
+    judged (`caffe-lint signal`), it also flags a threshold that is too high to prevent divergence. `clip_gradients: 0` is an
+    error: it scales every gradient to zero, and only weight decay still changes the weights.
 
     ## Why is this bad?
 
-    One bad batch, or a rate that is too high for the first iterations, makes gradients that throw the
-    weights so far off that the next ones are larger still: the loss grows by decades within a few
-    iterations and is NaN. Caffe takes the L2 norm of all gradients together and, if it is over
-    `clip_gradients`, scales them all down to it.
+    Without a clip threshold, a single bad batch or a high learning rate can produce a gradient large enough to wreck the
+    weights. The next gradient is larger still, and within a few iterations the loss is 87.3365 or NaN. Caffe compares the L2
+    norm of *all* gradients with `clip_gradients` and scales them down if it is exceeded.
 
-    Clipping keeps a training finite; it does not make a wrong rate right. Of the 75 trainings that exploded
-    among 360, 24 still exploded with a bound of 1, and 35 with one of 10, but only 1 and 2 ended in NaN; 33
-    and 30 learnt. It comes before weight decay and momentum, so it cannot help where these are too large,
-    and a NaN in the data gets through.
+    Clipping is a safety net, not a cure. Of 75 trainings that diverged with the real Caffe, 24 still diverged with a threshold
+    of 1 and 35 with a threshold of 10, though only 1 and 2 of them ended in NaN; 33 and 30 learned. Clipping comes before
+    momentum and weight decay, so it cannot compensate for values of these that are too large, and it does not stop a NaN in
+    the data.
 
     ## When it is reported
 
-    The job trains well without it. Regressions with large targets have large gradients by nature: a bound
-    far below them turns the rate into that of every step, so set `value` to what `debug_info` shows as the
-    norm of a healthy iteration, times 3 or more.
+    - **warning** if the training is judged likely to diverge and a threshold prevents it. Where it cannot be judged: if the job
+      is risky, that is, it has a recurrent layer, several losses, a loss weight over 1, a regression loss, an unnormalised
+      loss, a learning rate that G102 finds high, an unnormalised widening block (G104), or 16 or more layers with weights and
+      no normalisation. With Adam, RMSProp and AdaGrad only recurrent layers count, since their step size does not grow with
+      the gradient.
+    - **advice** otherwise. Most published solvers train without clipping.
+
+    Ignore it if the job trains well without clipping.
 
     ## Fix
 
-    The fix writes a bound, beside momentum and weight decay, that does not bite as long as the training goes well, by
-    the computed signal (`caffe-lint signal`), or where the training is likely to explode, one that holds it. It is safe
-    in that it bounds only what is larger.
+    Inserts `clip_gradients` beside `momentum` and `weight_decay`. The threshold lies above the gradient norms that are computed
+    for a healthy run; if the training is likely to diverge, it is low enough to prevent that. Where the norms cannot be
+    computed, the threshold is 10: in trainings that learned, the norm in the first iteration was at most 1 in 20 % of them, at
+    most 10 in 61 % and at most 35 in 84 %. Regressions with large targets have larger gradients by nature; set `value` to
+    three times the norm that `debug_info` shows in a healthy iteration.
 
-    Where the signal cannot be computed it writes 10: in trainings that learnt (a softmax loss on inputs around 1) the
-    norm in the first iteration was up to 1 in 20 % of them, up to 10 in 61 % and up to 35 in 84 %. A bound of 1 would
-    slow down most of what is healthy, and as a rescue did hardly more than 10 (above). The bound is there for the one
-    bad batch; for a rate that is too high see G102.
-
-    Caffe bounds the raw sum over `iter_size` passes, before it divides by their number. The fix multiplies
-    the value by `iter_size`, so that it means the same for the mean.
+    Caffe clips the sum over `iter_size` passes before it divides by their number, so the fix multiplies the threshold by
+    `iter_size`. The fix is safe: gradients below the threshold stay as they are.
 
     ## Options
 
-    `value`: 0 means that the bound is computed. `deep`: 16, as many as VGG-16 has.
+    `value`: the threshold to write for one pass; 0 computes it. `deep`: how many layers with weights count as a risk.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::ClipGradients and ApplyUpdate. Numbers: `python benchmarks/thresholds.py
-    clipping`. Pascanu, Mikolov, Bengio: On the difficulty of training recurrent neural networks, 2013.
+    `SGDSolver::ClipGradients` and `ApplyUpdate` in sgd_solver.cpp. Pascanu, Mikolov, Bengio: On the difficulty of training
+    recurrent neural networks, 2013. Figures: `python benchmarks/thresholds.py clipping`.
     """
     solver = job.solver.message
     if "clip_gradients" not in solver.type.fields:  # by a caffe.proto from before October 2014

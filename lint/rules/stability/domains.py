@@ -17,37 +17,36 @@ OVERFLOW = 88.7  # the largest exponent of e that a float holds
 
 @rule("G111", "out-of-domain", subject="net", severity="warning")
 def out_of_domain(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer gets values for which it, or its gradient, is infinite or NaN.
+    """Flags layers whose input makes their output or gradient infinite or NaN.
 
     ## What it does
 
-    Values that surely occur, by what makes them: zeros behind a ReLU or a Dropout, both signs behind a layer of random
-    weights or a BatchNorm, the bounds that are known of the data. With these
+    Flags layers that are certain to receive values outside their domain, judging by what produces them: zeros after a ReLU or
+    Dropout, both signs after a layer with random weights or a BatchNorm, the known range of the data. These are
 
     - Log of 0 or less
-    - Power with a fractional exponent of less than 0, or a negative exponent of 0
+    - Power with a fractional exponent of a negative number, or a negative exponent of 0
     - Power of 0 with `shift: 0` and an exponent other than 1 and 2, whose gradient Caffe computes as y / x
-    - Exp beyond the largest float
-    - LRN with a `k` of 0 or less behind a ReLU, which divides 0 by 0 where all channels are 0
-
-    Where the range of the input is not known, nothing is said.
+    - Exp of values that exceed the largest float
+    - LRN with a `k` of 0 or less after a ReLU, which divides 0 by 0 where all channels are 0
 
     ## Why is this bad?
 
-    None of these layers guards its input. One infinite value makes the loss infinite, and its gradient all weights
-    below NaN, in the first iteration or in the first in which such a value occurs.
+    None of these layers guards its input. One infinite value makes the loss infinite and turns the gradients of all weights
+    before it into NaN, in the first iteration or in the first in which such a value occurs.
 
     ## When it is reported
 
-    The weights are loaded, and keep the values where the layer can take them.
+    Only if the range of the input is known. Ignore it if loaded weights keep the values inside the domain.
 
     ## Example
 
-    Or whatever keeps the values away from there. There is no fix: how far away is a matter of what is meant.
+    Anything else that keeps the values inside the domain will do as well. There is no fix: the right margin depends on what
+    the layer is for.
 
     ## References
 
-    log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp: none of them has a guard.
+    log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp.
     """
     if not any(layer.type in _FAULTS for layer in subject.net.layers):
         return
@@ -127,25 +126,26 @@ def _shown(value: float) -> str:
 
 @rule("G112", "targets-out-of-range", subject="net", severity="warning")
 def targets_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
-    """SigmoidCrossEntropyLoss gets targets that are not between 0 and 1, so that its loss falls without end.
+    """Flags SigmoidCrossEntropyLoss with targets outside 0 to 1.
 
     ## What it does
 
-    Targets whose range is known, from the facts of the data or by the layers that make them, and is not within 0 and 1.
+    Flags SigmoidCrossEntropyLoss layers whose targets are known, from the facts about the data or from the layers that produce
+    them, to lie outside the range from 0 to 1.
 
     ## Why is this bad?
 
-    For a target t and a score x the loss is log(1 + exp(x)) - t * x. With t over 1 it falls as long as x grows, and
-    with t below 0 as long as x falls: no score is the best one. The loss becomes negative, the scores run away, and what
-    is learnt means nothing. Caffe does not look at the targets.
+    For a target t and a score x the loss is log(1 + exp(x)) - t * x. If t is above 1, the loss falls without limit as x grows;
+    if t is below 0, as x falls. No score is optimal: the loss turns negative, the scores diverge, and what is learned is
+    meaningless. Caffe does not check the targets.
 
     ## When it is reported
 
-    Never: such a loss has no least value.
+    Whenever the range of the targets is known. There is no reason to ignore it: such a loss has no minimum.
 
     ## Example
 
-    Or data with other targets. There is no fix: the linter does not know what the numbers stand for.
+    Other targets are as good a cure. There is no fix, because the linter does not know what the numbers stand for.
 
     ## References
 

@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 @rule("G106", "signal-dies", subject="job", severity="warning", fixes="safe, unsafe")
 def signal_dies(job: Job) -> Iterator[Hit]:
-    """Weights start so small that next to nothing comes out of them.
+    """Flags initial weights so small that activations vanish.
 
     ## What it does
 
-    Trainings whose signal can be computed, which are judged to stall or to explode, and in which a layer's top is of
-    size 0.01 or less because its weights start at less than a fifth of what would keep values at their size, and no
-    layer behind it makes them larger again. Weights that are exactly 0 are N205's.
+    Flags layers whose output has a mean absolute value of 0.01 or less because their initial weights are less than a fifth of
+    what would preserve the scale, if no later layer amplifies it again. Weights that are exactly 0 are reported by N205.
 
     ## Why is this bad?
 
-    The gradient of a layer is proportional to the values that it reads and to the weights that lie behind it. Where both
-    are next to nothing, no layer moves, and the loss stays at that of guessing (2.3026 for ten classes). Of 360
-    trainings with the real Caffe it is found in 72: 54 of them stalled, 13 exploded and 5 learned. They explode because
-    the usual remedy is a larger learning rate, and once the weights have grown it is far too large.
+    The gradient of a layer is proportional to its inputs and to the weights of the layers after it. If both are close to zero,
+    no layer learns, and the loss stays at the value of guessing (2.3026 for ten classes). Of 360 trainings with the real
+    Caffe, 72 have such a layer: 54 of them stalled, 13 diverged and 5 learned. They diverge because the usual remedy is a
+    larger learning rate, which is far too large once the weights have grown.
 
     ## When it is reported
 
-    The weights are loaded (`caffe train --weights`): fillers are then of no account. A solver that says so by `weights`
-    is not judged.
+    For trainings that can be judged (`caffe-lint signal`) and are judged likely to stall or to diverge. Solvers that load
+    `weights` are not judged. Ignore it if the weights are loaded on the command line (`caffe train --weights`), since fillers
+    then have no effect.
 
     ## Fix
 
-    The fix writes `msra` before rectifiers and `xavier` elsewhere. Where the training is likely to explode it is safe,
-    and the rate is judged with the new weights; where it only stalls, it is unsafe.
+    Writes `msra` for layers before a ReLU and `xavier` elsewhere. If the training is likely to diverge, the fix is safe, and
+    the learning rate is judged with the new weights. If it is only likely to stall, the fix is unsafe.
 
     ## References
 
-    filler.hpp. He et al., "Delving deep into rectifiers", 2015; Glorot and Bengio, "Understanding the difficulty of
-    training deep feedforward neural networks", 2010.
+    filler.hpp. He et al.: Delving deep into rectifiers, 2015. Glorot and Bengio: Understanding the difficulty of training deep
+    feedforward neural networks, 2010.
     """
     computed = stability_of(job)
     if computed is None or job.train is None:

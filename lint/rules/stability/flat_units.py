@@ -14,36 +14,37 @@ SURELY = 0.95  # the part of a layer's units from which it is said
 
 @rule("G109", "flat-units", subject="job", severity="advice")
 def flat_units(job: Job) -> Iterator[Hit]:
-    """Nearly all units of a Sigmoid or TanH start saturated, or of a ReLU dead.
+    """Flags layers whose Sigmoid or TanH units start saturated, or whose ReLU units start dead.
 
     ## What it does
 
-    Layers of which more than 95 % of the units get, by the signal of iteration 0, values for which they are flat: a Sigmoid
-    below -6 or above 6, a TanH below -3 or above 3 (their slope is there less than a hundredth of the largest), a ReLU
-    without `negative_slope` below 0. Where the data are not known, only if it is so with data of size 1 as well. Blobs
-    that are 0 everywhere are left to N205 and G106.
+    Flags layers in which more than 95 % of the units receive, in iteration 0, inputs where the function is flat: a Sigmoid
+    below -6 or above 6, a TanH below -3 or above 3 (where the slope is less than a hundredth of its maximum), a ReLU without
+    `negative_slope` below 0.
 
     ## Why is this bad?
 
-    The gradient that comes to such a layer is multiplied by its slope, so next to nothing gets through: the layers below
-    keep their first weights, at random, and only those behind it learn. A dead rectifier has no slope at all and may never
-    wake up. The loss falls all the same, but to where a net with random features ends.
+    The gradient of such a layer is multiplied by its slope, so almost none passes: the layers before it keep their random
+    initial weights, and only those after it learn. A dead ReLU has a slope of zero and may never recover. The loss still
+    falls, but only as far as a net with random features can go.
 
-    So it is an advice: of 360 trainings with the real Caffe it is found in 7, whose pixels up to 255 go into sigmoids
-    unscaled; of these 6 learnt and 1 exploded, none stalled.
+    This is advice because such trainings often get somewhere: of 360 trainings with the real Caffe, 7 are flagged, all with
+    unscaled pixels up to 255 into sigmoids; 6 of them learned, 1 diverged, none stalled.
 
     ## When it is reported
 
-    Features at random are wanted, or weights are loaded by the command line.
+    Where the training can be judged (`caffe-lint signal`); if the data are unknown, only if it holds with data of magnitude 1
+    as well. Blobs that are entirely zero are left to N205 and G106. Ignore it if random features are wanted, or if weights are
+    loaded on the command line.
 
     ## Example
 
-    There is no fix: it may be the data, the weights or the bias that are too large.
+    There is no fix: the data, the weights or the bias may be what is too large.
 
     ## References
 
-    sigmoid_layer.cpp, tanh_layer.cpp, relu_layer.cpp. Numbers: `python benchmarks/standing_still.py`. Glorot and Bengio:
-    Understanding the difficulty of training deep feedforward neural networks, 2010.
+    sigmoid_layer.cpp, tanh_layer.cpp, relu_layer.cpp. Glorot and Bengio: Understanding the difficulty of training deep
+    feedforward neural networks, 2010. Figures: `python benchmarks/standing_still.py`.
     """
     computed = stability_of(job)
     if computed is None or job.train is None:

@@ -41,53 +41,49 @@ class _Wanted(NamedTuple):
 
 @rule("G105", "infogain-input", subject="net", severity="warning", fixes="unsafe")
 def infogain_input(net: NetInPhase) -> Iterator[Hit]:
-    """InfogainLoss is fed scores where it wants probabilities, or the reverse, or lacks its matrix.
+    """Flags InfogainLoss with the wrong kind of input or without its matrix.
 
     ## What it does
 
-    - Raw scores, where this Caffe's InfogainLoss takes probabilities: an error.
-    - The output of a Softmax, where it applies softmax itself: a warning.
-    - Either of them, where it is not decided which Caffe it is: an advice for scores, and for
-      probabilities, which today's Caffe gets wrong, a warning.
-    - No matrix H (two bottoms and no `infogain_loss_param.source`), labels in its place as the third
-      bottom, or one that has not K x K elements for K classes: an error.
+    Flags InfogainLoss layers that read
 
-    Which it is, `--caffe-version` decides: up to 1.0-rc5 probabilities, from 1.0 on scores. Without it, a
-    fork that the file shows itself to be written for: SSD, SegNet, ENet, PSPNet, NVIDIA's and others take
-    probabilities, Intel's and MobileNet-YOLO take scores. Else the text: `infogain_loss_param.axis`, a
-    `loss_param` in the layer, and a second top came with the new form.
-
-    Where a solver trains the net and its signal can be computed, the finding shows what the values and gradients of
-    iteration 0 are on the way through the Softmax, or how many scores are below 0.
+    - raw scores where this Caffe expects probabilities (error);
+    - the output of a Softmax where it applies softmax itself (warning);
+    - either of them where it is unknown which Caffe reads the net: advice for scores, and a warning for probabilities, which
+      Caffe 1.0 gets wrong;
+    - no matrix H (two bottoms and no `infogain_loss_param.source`), labels in its place as the third bottom, or a matrix that
+      does not have K x K elements for K classes (error).
 
     ## Why is this bad?
 
-    The change is of 21 March 2016, was merged (pull request 3855) on 14 April 2017 and is in 1.0 of the day
-    after, but not in 1.0-rc5 of February 2017.
+    Up to 1.0-rc5 the layer takes the logarithm of its input, clamped at 1e-20, and divides by it in the gradient: a score of 0
+    or less produces gradients of up to 1e20, and the next iteration is NaN. Since 1.0 it applies softmax itself. Softmax
+    applied twice gives a nearly uniform distribution: gradients are small and the loss cannot fall far (2.30 to 1.83 in 150
+    iterations, where scores reach 0.05), without any message.
 
-    The old form takes the logarithm of what it is given, at least 1e-20, and divides by that in the
-    gradient: a score of 0 or less makes gradients of up to 1e20, and the next iteration is NaN. The new
-    form makes a softmax of probabilities, which lie between 0 and 1 and so come out nearly even: gradients
-    are small, the loss cannot fall far (2.30 to 1.83 in 150 iterations, where scores reach 0.05), and
-    nothing is said.
-
-    Without a matrix Caffe stops: `Infogain matrix source must be specified`; likewise if its size is wrong.
-    Labels as the third bottom are taken for a matrix if only their number fits.
+    Without a matrix Caffe stops with `Infogain matrix source must be specified`; it also stops if its size is wrong. Labels as
+    the third bottom are taken for a matrix if their number happens to fit.
 
     ## When it is reported
 
-    Your Caffe's InfogainLoss is one of your own.
+    `--caffe-version` decides which input is right: probabilities up to 1.0-rc5, scores from 1.0 on. Without it, the fork that
+    the file is written for decides: SSD, SegNet, ENet, PSPNet, NVIDIA's and others expect probabilities, Intel's and
+    MobileNet-YOLO scores. Otherwise the text does: `infogain_loss_param.axis`, a `loss_param` in the layer and a second top
+    came with the new form. Where a solver trains the net and the signal can be computed, the finding shows activations and
+    gradients of iteration 0 through the Softmax, or how many scores are negative. Ignore it if your Caffe has an InfogainLoss
+    of its own.
 
     ## Fix
 
-    The fix makes the loss read what the Softmax reads, and takes the Softmax out if nothing else reads it.
-    For the old form it puts a Softmax before the loss. Both are unsafe, as they rest on knowing the Caffe,
-    and there is none where that is not decided: say it with `--caffe-version`.
+    Connects the loss to the input of the Softmax and removes the Softmax if nothing else reads it; for the old form, inserts a
+    Softmax before the loss. Both are unsafe because they depend on the version of Caffe, and none is offered where that is
+    unknown: pass `--caffe-version`.
 
     ## References
 
-    infogain_loss_layer.cpp of the tags rc5 and 1.0, InfogainLossLayer::LayerSetUp, Reshape, Forward_cpu.
-    The effects were seen with the real Caffe.
+    `InfogainLossLayer::LayerSetUp`, `Reshape` and `Forward_cpu` in infogain_loss_layer.cpp at the tags rc5 and 1.0. The change
+    is of 21 March 2016, was merged on 14 April 2017 (pull request 3855) and is in 1.0 but not in 1.0-rc5. The effects were
+    observed with the real Caffe.
     """
     for layer in net.net.layers:
         if layer.type == "InfogainLoss" and len(layer.bottoms) >= 2:

@@ -26,28 +26,30 @@ _TRANSFORMING = frozenset({"Data", "ImageData", "MemoryData", "WindowData"})
 
 @rule("G107", "input-scale", subject="job", severity="advice", fixes="unsafe")
 def input_scale(job: Job) -> Iterator[Hit]:
-    """The inputs are so large that the training is likely to explode, and would not with inputs around 1.
+    """Flags inputs so large that the training is likely to diverge because of them.
 
     ## What it does
 
-    Trainings that are judged to explode (see G102), whose data are known from `caffe-lint.data.json`, have a mean
-    absolute value of 10 or more behind `transform_param`, and of which the computed chance to explode is below a quarter
-    if they are scaled, with all else as it is.
+    Flags data layers whose output has a mean absolute value of 10 or more after `transform_param`, if the training is likely
+    to diverge with these inputs and unlikely to with inputs around 1, all else being equal.
 
     ## Why is this bad?
 
-    The gradient of the first layer is proportional to what it reads, and the curvature to its square: pixels up to 255
-    bear a rate that is thousands of times smaller than pixels up to 1, and in all layers behind values start as much too
-    large. A lower rate or a bound keeps such a training finite, but then the layers that see small values learn slowly.
+    The gradient of the first layer is proportional to its input, and the curvature to the square of it: with pixels up to 255
+    the largest stable learning rate is thousands of times smaller than with pixels up to 1, and the activations of all later
+    layers start too large as well. A lower rate or a clip threshold keeps such a training finite, but the layers with small
+    activations then learn slowly.
 
     ## When it is reported
 
-    The net was trained with such inputs, and its weights are loaded.
+    Where the data are known from `caffe-lint.data.json` and the training can be judged (`caffe-lint signal`). Ignore it if the
+    net was trained with such inputs and its weights are loaded.
 
     ## Fix
 
-    The fix writes the scale, 1/256 for bytes, into this layer and those that stand for it in other phases. It is unsafe:
-    nets for use, and whoever feeds them, have to scale alike. With it the rate need not be lowered, so select it alone.
+    Writes `scale` (1/256 for bytes) into this layer and its counterparts in other phases. It is unsafe: deploy nets, and the
+    code that feeds them, have to scale the same way. With the new scale the learning rate need not be lowered, so select this
+    rule alone to apply it.
 
     ## Example
 
@@ -55,7 +57,7 @@ def input_scale(job: Job) -> Iterator[Hit]:
 
     ## References
 
-    data_transformer.cpp, DataTransformer::Transform. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
+    `DataTransformer::Transform` in data_transformer.cpp. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
     """
     computed = stability_of(job)
     if computed is None or job.train is None or not computed.risky or computed.training.data.assumed:

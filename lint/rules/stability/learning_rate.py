@@ -33,75 +33,68 @@ FAR = 3.0  # times the limit: so high is no rate, however gentle the data are ta
     options={"times": Option(1.0, "how many times over its limit a rate may be")},
 )
 def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
-    """The learning rate is higher than this training is likely to bear.
+    """Flags learning rates that are likely too high for the training.
 
     ## What it does
 
-    Where the signal of the training can be computed (`caffe-lint signal`): rates at which it is likely to explode, and
-    for which neither the weight of one loss (G103) nor `clip_gradients` alone (G101) will do. The finding shows the
-    numbers that weigh most, and the chance to explode before and after. It is a warning from a chance of one half on,
-    an advice from a quarter on; where the data are not known, from 70 % on, with data of size 1 as well, or if the rate
-    is over three times the limit below.
+    Where the training can be judged (`caffe-lint signal`), flags rates at which it is likely to diverge and for which neither
+    a lower weight of one loss (G103) nor `clip_gradients` alone (G101) is enough. The finding names the numbers that matter
+    most.
 
-    Else (weights that are loaded, layers or shapes that are not known): the largest rate of the whole run, as the
-    policy makes it (a warm-up, gamma over 1, `sigmoid`, `stagelr` and the like included), held against a limit for
-    this job. There is no limit for all: public trainings use from 1e-14 to 0.2 and are right.
+    Otherwise - initial weights are loaded, a layer type has no model, a shape is unknown - it compares the largest rate of the
+    whole run (warm-up, `gamma` over 1, `sigmoid`, `stagelr` included) with a limit for jobs of this kind. There is no limit
+    that suits all: published trainings use rates from 1e-14 to 0.2. For SGD and Nesterov the limit starts at 0.4 (softmax,
+    inputs around 1, momentum 0.9, batches of 64, no clipping) and is multiplied by:
 
-    For SGD and Nesterov the limit starts from 0.4, what a plain classifier bears: inputs around 1, softmax,
-    momentum 0.9, batches of 64, no clipping. It is multiplied by
-
-    | what | times |
+    | setting | factor |
     |---|---|
     | momentum m | (1 - m) / 0.1 |
-    | batches of n (`batch_size` times `iter_size`) | root of n / 64 |
-    | pixels up to 255 as input, no normalising layers | 1/10; 1/30 if no mean is taken off |
-    | no convolutions, whose gradients add up over all positions | 3 |
-    | BatchNorm, MVN and their kin | 3; the size of the input is then of no account |
-    | weight w of the only loss, or the largest of several over 1 | 1/w, or 1 / root of w |
-    | a loss that sums n terms where others take the mean | 1/n |
-    | EuclideanLoss; on pixels up to 255 | 1/10; 1/100 |
+    | batch of n (`batch_size` times `iter_size`) | square root of n / 64 |
+    | pixels up to 255 as input, no normalising layers | 1/10; 1/30 if no mean is subtracted |
+    | no convolutions | 3 |
+    | BatchNorm, MVN or similar | 3; the scale of the input then has no effect |
+    | weight w of the only loss, or the largest of several, over 1 | 1/w, or 1 / square root of w |
+    | a loss that sums over n terms instead of averaging | 1/n |
+    | EuclideanLoss; the same on pixels up to 255 | 1/10; 1/100 |
     | clip_gradients | 30 |
-    | first weights of standard deviation 0.05 or more; 0.001 or less; one constant | 1/3; 3; 10 |
+    | initial weights with a standard deviation of 0.05 or more; 0.001 or less; constant | 1/3; 3; 10 |
     | lr_mult of the layers with weights (median) | 1/lr_mult |
 
-    (3 is short for the root of ten, 30 for 10 times that.) For Adam and RMSProp, whose steps are about the
-    rate itself, the limit is 0.08, for AdaGrad 0.5, over `lr_mult`. AdaDelta is not judged.
+    3 stands for the square root of ten, 30 for ten times that. For Adam and RMSProp, whose step size is about the rate itself,
+    the limit is 0.08, for AdaGrad 0.5, each divided by `lr_mult`. AdaDelta is not judged.
 
     ## Why is this bad?
 
-    Steps that overshoot make larger gradients, and these larger steps: the loss sits at 87.3365 (the
-    logarithm of the smallest float) or grows by decades, and is NaN after 3 to 30 iterations.
+    Steps that overshoot lead to larger gradients, and these to larger steps: the loss sits at 87.3365 (minus the logarithm of
+    the smallest float) or grows by orders of magnitude, and is NaN after 3 to 30 iterations.
 
-    The chance is judged on 360 trainings with the real Caffe, each family of nets by what the others taught: see
-    `python benchmarks/verdict.py` and, for the repairs, `python benchmarks/repair_judge.py`. With the limit of the
-    table the rule finds 75 % of those that exploded with SGD or Nesterov, and 85 % of what it finds there did
-    explode. With Adam, RMSProp and AdaGrad trainings are hardly ever NaN; but of the 23 classifiers that it finds, 21
-    ended no better than chance. Of 540 public solvers whose nets are at hand, which are taken to train as they are,
-    it finds 0.7 %. What it does not see are weights and depths that let a net explode at any rate: eight sums without
-    normalisation, for example.
+    With the table, the rule finds 75 % of the trainings that diverged with SGD or Nesterov, and 85 % of what it flags there
+    did diverge. With Adam, RMSProp and AdaGrad trainings hardly ever reach NaN, but of 23 classifiers that it flags, 21 ended
+    no better than chance. Of 540 public solvers with their nets, which are assumed to train as they are, it flags 0.7 %.
 
     ## When it is reported
 
-    The training is known to run with that rate.
+    As a **warning** or, where divergence is less likely or the data are unknown, as **advice**. With unknown data it is a
+    warning only if the training is likely to diverge with data of magnitude 1 as well, or if the rate is over three times the
+    limit. Ignore it if the job is known to train at this rate.
 
     ## Fix
 
-    Where the signal is computed, the fix divides the rate by the smallest power of ten with which the training is safe,
-    with a margin, and writes the bound that goes with it; it is safe. Else it divides `base_lr` by ten until it is under
-    the limit. Where the largest rate does not come from `base_lr` (`stagelr`, `max_lr`, the start of a warm-up), or
-    a `gamma` over 1 makes it grow (S129), there is none. Where one loss outweighs the others, it is that loss's
-    weight that is to be lowered, which G103 does; and where the only loss has a weight over 1, that is lowered
-    first, as it is the same as a rate.
+    If the training can be judged: divides `base_lr` by the smallest power of ten with which the training is judged safe, and
+    inserts the clip threshold that goes with it. Otherwise: divides `base_lr` by ten until it is below the limit. The fix is
+    safe. None is offered where the largest rate does not come from `base_lr` (`stagelr`, `max_lr`, the start of a warm-up),
+    where `gamma` over 1 makes it grow (S129), or where one loss dominates: then G103 lowers its weight. If the only loss has
+    a weight over 1, that weight is lowered first, which has the same effect as a lower rate.
 
     ## Options
 
-    `times`: 1. With 3, the rule speaks up only at three times the limit.
+    `times`: report only rates that exceed their limit this many times.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::GetLearningRate. Numbers: `python benchmarks/thresholds.py rate`.
-    Goyal et al.: Accurate, Large Minibatch SGD, 2017. Smith et al.: Don't Decay the Learning Rate, Increase
-    the Batch Size, 2018.
+    `SGDSolver::GetLearningRate` in sgd_solver.cpp. Goyal et al.: Accurate, Large Minibatch SGD, 2017. Smith et al.: Don't
+    Decay the Learning Rate, Increase the Batch Size, 2018. Figures: `python benchmarks/thresholds.py rate`,
+    `python benchmarks/verdict.py`, `python benchmarks/repair_judge.py`.
     """
     rate = largest_rate(job.solver.message)
     for hit in _hits(job, rate, times):

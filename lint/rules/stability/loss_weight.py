@@ -32,56 +32,52 @@ if TYPE_CHECKING:
     },
 )
 def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:
-    """One loss outweighs the others, by its `loss_weight` or because it is a sum where others are means.
+    """Flags a loss that dominates the other losses of its net.
 
     ## What it does
 
-    Where the signal of the training can be computed (a solver, its net, first weights from fillers): the loss that
-    makes it likely to explode, since its gradients alone have an L2 norm of 10 times all others' or more. The finding
-    shows the norms, and the chance to explode before and after.
+    Where the training can be judged (a solver, its net, initial weights from fillers), flags the loss that makes it likely to
+    diverge because the norm of its gradient is at least 10 times that of all other losses.
 
-    Else, and as an advice where the training bears it: in nets for training with several losses one whose part of the
-    first iteration's loss is 10 times another's or more, because of a weight over 1, or because it adds up all
-    positions or elements (`normalization: NONE`, `BATCH_SIZE` over an image, EuclideanLoss on many outputs). Losses
-    are sized by what the files say: ln K for a softmax over K classes, ln 2 for a sigmoid, half the mean square of the
-    targets for a Euclidean loss (0.1 for targets between 0 and 1, or what the pixels of a data layer give), times the
-    number of terms. Losses of one type and divisor are held against each other by their weights alone. Where a size is
-    not known, nothing is said.
+    Otherwise, and as advice where the training is judged to cope with it, flags a loss whose share of the first iteration's
+    loss is at least 10 times that of another, either because of a weight over 1 or because it sums over positions or elements
+    where others average (`normalization: NONE`, `BATCH_SIZE` over an image, EuclideanLoss on many outputs). Sizes come from
+    the files: ln K for a softmax over K classes, ln 2 for a sigmoid, half the mean square of the targets for EuclideanLoss
+    (0.1 for targets between 0 and 1, or what the pixels of a data layer give), times the number of terms. Losses of one type
+    and normalisation are compared by their weights alone.
 
-    A loss that is merely accompanied by small ones, such as a centre loss of weight 0.008 or auxiliary
-    classifiers of weight 0.3, is no finding.
-
-    Of a net with just one loss, a weight of 100 or more is an advice: it is as good as a learning rate that
-    many times higher, so what counts is the product (G102 knows it).
+    The only loss of a net is flagged as advice if its weight is 100 or more: that is the same as a learning rate that many
+    times higher (G102 takes it into account).
 
     ## Why is this bad?
 
-    The layers that both losses share follow the larger one, whatever the learning rate: what suits the one
-    throws the other far off or starves it. With an auxiliary loss of weight 1000 a small net was NaN in
-    iteration 5; with a thousandth of the learning rate it stayed finite, but the main loss rose (2.31 to
-    2.34); with the weight brought to 1, both learnt. Weights of 1 and 3 were fine, 10 was NaN in iteration
-    13.
+    The layers that the losses share follow the dominant one, whatever the learning rate: what suits it makes the other diverge
+    or starves it. With an auxiliary loss of weight 1000 a small net was NaN in iteration 5. With a thousandth of the learning
+    rate it stayed finite, but the main loss rose (2.31 to 2.34); with the weight set to 1, both losses fell. Weights of 1 and
+    3 were fine, 10 was NaN in iteration 13.
 
     ## When it is reported
 
-    The weight makes up for targets that are much smaller than 1, or the one loss is meant to lead.
+    In nets for training. Nothing is reported where the size of a loss is unknown, or where small losses merely accompany a
+    large one (a centre loss of weight 0.008, auxiliary classifiers of weight 0.3). Ignore it if the weight compensates for
+    targets much smaller than 1, or if one loss is meant to lead.
 
     ## Fix
 
-    The fix writes the largest weight, going down by tens, with which the training is safe, but none below that at which
-    its gradients are as large as the others'; it is safe. `base_lr` stays, as it holds for all losses. Where the signal
-    cannot be computed, it writes the weight that makes the losses equal in the first iteration; where the training
-    bears the weight, that is unsafe. It is the same for nets of the old form (`layers`).
+    Writes the largest weight, in steps of ten, with which the training is judged safe, but none at which the gradients of this
+    loss would be smaller than those of the others. `base_lr` stays as it is, since it applies to all losses. This is safe.
+    Where the training cannot be judged, it writes the weight that makes the losses equal in the first iteration; where the
+    training is judged to cope with the weight, that fix is unsafe. Nets in the old format (`layers`) are fixed the same way.
 
     ## Options
 
-    `times`: 10. `alone`: 100.
+    `times`: by what factor a loss must exceed another. `alone`: from which weight on the only loss is flagged.
 
     ## References
 
-    layer.hpp, Layer::SetLossWeights; softmax_loss_layer.cpp, get_normalizer; euclidean_loss_layer.cpp. The
-    trainings were made with the real Caffe: LeNet with an auxiliary loss, momentum 0.9, a rate of 0.01.
-    `python benchmarks/thresholds.py losses` shows the findings on 360 more, beside what became of them.
+    `Layer::SetLossWeights` in layer.hpp; `get_normalizer` in softmax_loss_layer.cpp; euclidean_loss_layer.cpp. The trainings
+    were run with the real Caffe: LeNet with an auxiliary loss, momentum 0.9, learning rate 0.01.
+    Figures: `python benchmarks/thresholds.py losses`.
     """
     if net.phase != "TRAIN":
         return

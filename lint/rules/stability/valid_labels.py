@@ -18,28 +18,29 @@ _UNGUARDED = frozenset({"segnet", "fast-rcnn", "faster-rcnn", "ctpn", "lisa-caff
 
 @rule("G110", "no-valid-label", subject="net", severity="advice", fixes="unsafe")
 def no_valid_label(net: NetInPhase) -> Iterator[Hit]:
-    """A SoftmaxWithLoss divides by the number of labels that are not ignored, in a Caffe where that may be 0.
+    """Flags a SoftmaxWithLoss that can divide by zero when all labels of a batch are ignored.
 
     ## What it does
 
-    In nets for training that are read by a Caffe up to 1.0-rc2 (`--caffe-version`), or by a fork made from one (SegNet,
-    Fast and Faster R-CNN, CTPN, lisa-caffe): a SoftmaxWithLoss with an `ignore_label`, without `normalize: false`, and with
-    no more than 16 labels in a batch. Where the Caffe or the number of labels is not known, nothing is said.
+    Flags SoftmaxWithLoss layers with an `ignore_label` and no `normalize: false` that see at most 16 labels in a batch, in
+    nets for training that are read by Caffe up to 1.0-rc2 (`--caffe-version`) or by a fork made from one (SegNet, Fast and
+    Faster R-CNN, CTPN, lisa-caffe).
 
     ## Why is this bad?
 
-    A batch in which every label is the ignored one makes 0 / 0: loss and gradients are NaN, and so are all weights after
-    that step. Since November 2015 Caffe divides by 1 then. With half of the labels ignored, one batch of 8 in 256 is like
-    that.
+    These versions divide the loss by the number of labels that are not ignored. If every label of a batch is ignored, that is
+    0 / 0: the loss, the gradients and, after that step, all weights are NaN. With half of the labels ignored, one batch of 8
+    in 256 is like that. Since November 2015 Caffe divides by 1 instead.
 
     ## When it is reported
 
-    No batch has only ignored labels, or your Caffe guards the division.
+    As advice. Nothing is reported if the version of Caffe or the number of labels is unknown. Ignore it if no batch has only
+    ignored labels, or if your Caffe guards the division.
 
     ## Fix
 
-    The fix divides by the number of items instead, which is never 0. It is unsafe: batches with ignored labels then count
-    less, and where an item has many labels the loss is larger by their number.
+    Divides by the number of items instead, which is never 0. It is unsafe: batches with ignored labels then count for less,
+    and the loss is larger by the number of labels per item.
 
     ## References
 

@@ -28,53 +28,51 @@ _OTHER_NORMALISATION = frozenset({"BN"})
     options={"times": Option(2.0, "how many times wider a block makes its input, at least")},
 )
 def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
-    """A block makes the net wider, or multiplies branches, and nothing normalises what comes out.
+    """Flags blocks that widen the net, or multiply branches, without normalisation.
 
     ## What it does
 
-    In nets for training, without BatchNorm, MVN or the like before the next layer with weights has used it:
+    Flags, in nets for training, blocks without BatchNorm, MVN or similar before the next layer with weights:
 
-    - upsampling (Deconvolution, Upsample, Interp and their kin) to twice the elements or more, such as from
-      256 x 10 x 10 to 256 x 20 x 20, that is concatenated or convolved on. A Deconvolution that does not
-      learn, and steps of upsampling one behind the other, as scores for each pixel take them, are left out
-    - Concat along the channels that gives twice the channels, or more, of anything that its branches are or
-      come from in the last three layers, such as 256 to 512
-    - Eltwise PROD of factors of which none is bounded: no Sigmoid, TanH or Softmax, no normalisation, no
-      data. A gate (squeeze-and-excitation, attention) is fine
+    - upsampling (Deconvolution, Upsample, Interp and similar) to at least twice the elements, such as from 256 x 10 x 10 to
+      256 x 20 x 20, followed by Concat or a convolution
+    - Concat along the channels to at least twice the channels of any branch, or of what the branches come from within three
+      layers, such as 256 to 512
+    - Eltwise PROD of which no factor is bounded by a Sigmoid, TanH, Softmax or normalisation, or is data
 
-    One finding for each block, with the shapes as far as they are known; and, where a solver trains the net and the
-    signal can be computed, how many times values and gradients grow through it in iteration 0.
+    There is one finding per block, with the shapes as far as they are known. Where a solver trains the net and the signal can
+    be computed, it says by what factor activations and gradients grow through the block in iteration 0.
 
     ## Why is this bad?
 
-    The gradient of the weights before a block adds up over all that is made from them, and in a product the
-    gradient of one factor is the value of the other: what grows on one side makes the other grow. Layers
-    behind normalisation see values of one size, whatever comes.
+    The gradient of the weights before a block adds up over everything that is made from them, and in a product the gradient of
+    one factor is the value of the other: growth on one side drives the other. Layers after a normalisation see values of
+    constant scale, whatever comes in.
 
-    How much, the trainings say, is a matter of the learning rate: of 16 with such a block 1 exploded, of
-    344 without 74 did, and a Concat that doubled its channels twice (128 to 512 at 10 x 10) learnt up to a
-    rate of 0.1 and was NaN at 1. So this is an advice. G101 counts it as a risk.
+    How much this matters depends on the learning rate. Of 16 trainings with such a block 1 diverged, of 344 without 74 did; a
+    Concat that doubled its channels twice (128 to 512 at 10 x 10) learned at rates up to 0.1 and was NaN at 1.
 
     ## When it is reported
 
-    The net trains; the layers were normalised once and BatchNorm has been merged into them.
+    As advice; G101 counts it as a risk. Not reported: Deconvolution that does not learn, chains of upsampling as in
+    per-pixel scores, gates (squeeze-and-excitation, attention). Ignore it if the net trains, or if BatchNorm has been merged
+    into its layers.
 
     ## Fix
 
-    The fix is unsafe, as it changes the architecture: weights trained before do not fit the new layers, and
-    deploy files and test nets in files of their own need the same layers. They work in place, so whatever
-    read the block now reads the normalised blob; where the file has the block once more for another phase,
-    it is put behind that too, under the same include rules. There is no fix for V1 nets, which have no
-    BatchNorm (P201 lifts them, when selected), nor for Caffes that have `BN` instead.
+    Inserts BatchNorm and Scale after the block, in place, so that whatever read the block reads the normalised blob; where the
+    file has the block again for another phase, after that as well, under the same include rules. It is unsafe because it
+    changes the architecture: existing weights do not fit the new layers, and deploy nets in other files need them too. There
+    is no fix for V1 nets, which have no BatchNorm (P201 upgrades them, if selected), nor for forks that have `BN` instead.
 
     ## Options
 
-    `times`: 2. How many times wider a block must make its input.
+    `times`: by what factor a block must widen its input.
 
     ## References
 
-    Numbers: `python benchmarks/thresholds.py widening`. batch_norm_layer.cpp, scale_layer.cpp,
-    eltwise_layer.cpp. Ioffe and Szegedy: Batch Normalization, 2015.
+    batch_norm_layer.cpp, scale_layer.cpp, eltwise_layer.cpp. Ioffe and Szegedy: Batch Normalization, 2015.
+    Figures: `python benchmarks/thresholds.py widening`.
     """
     if net.phase != "TRAIN":
         return
