@@ -178,7 +178,7 @@ def judge_repair(folder: Path, verdict: str, tallies: dict[str, Tally]) -> None:
     found = diagnose(runs, opened.job)
     fixes = fixes_for(Evidence(runs[-1], opened.job), found, opened.job) if found else []
     patched, trouble = apply_fixes(fixes, {each.path: each for each in (opened.job.solver.file, *opened.job.files)})
-    for path, source in patched.items():
+    for path, (source, _) in patched.items():
         opened.files.replace(path, source)
     after = nets_of(opened.file.path, opened.files, opened.settings)
     assert after.job is not None

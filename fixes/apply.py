@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from ..proto.binder import Message, plain, plain_value
-from .edit import Change, Edit, Fix, Insertion, Replacement
-
-
-class FixRejected(Exception):
-    """A fix would have changed more, or less, than it says; nothing was written. Names the difference."""
+from ..proto.message import Message, plain
+from .changes import PathChanges, after_changes, changes_by_path, hold_equal
+from .edit import Change, Edit, Fix, Replacement
 
 
 def select(fixes: Iterable[Fix]) -> list[Fix]:
@@ -49,65 +45,12 @@ def edited(source: bytes, edits: Iterable[Edit]) -> bytes:
     return b"".join(pieces)
 
 
-def verify(old: Message, new: Message, fixes: Iterable[Fix]) -> None:
-    """Raises FixRejected unless `new` is `old` with exactly the changes that the fixes name."""
-    changes: dict[int, list[Change]] = {}
-    insertions: dict[int, list[Insertion]] = {}
-    whole: Replacement | None = None
-    for fix in fixes:
-        for change in fix.changes:
-            if isinstance(change, Change):
-                changes.setdefault(id(change.block), []).append(change)
-            elif isinstance(change, Insertion):
-                insertions.setdefault(id(change.block), []).append(change)
-            else:
-                whole = change
-    expected = whole.value if whole is not None else _plain_after(old, changes, insertions)
-    found = plain(new)
-    if expected != found:
-        raise FixRejected(
-            "the patched text would differ elsewhere too: " + _first_difference(expected, found)
-        )
+def verify(old: Message, new: Message, fixes: Iterable[Fix]) -> PathChanges:
+    """The changes that fixes name, by path. Raises FixRejected unless `new` is `old` with exactly these.
 
-
-def _plain_after(
-    message: Message, changes: dict[int, list[Change]], insertions: dict[int, list[Insertion]]
-) -> dict[str, list[Any]]:
-    values: dict[str, list[Any]] = {}
-    added = insertions.get(id(message.block), [])
-    for name, entries in message.entries.items():
-        inside: list[Any] = [
-            insertion.value for insertion in added if insertion.field == name and insertion.after is None
-        ]
-        for value, node, _ in entries:
-            inside.append(
-                _plain_after(value, changes, insertions) if isinstance(value, Message) else plain_value(value)
-            )
-            inside += [
-                insertion.value for insertion in added if insertion.field == name and insertion.after is node
-            ]
-        values[name] = inside
-    for field in message.unknown:
-        values.setdefault("?" + field.name, []).append(True)
-    for change in changes.get(id(message.block), []):
-        if change.values:
-            values[change.field] = list(change.values)
-        else:
-            values.pop(change.field, None)
-    return values
-
-
-def _first_difference(expected: Any, found: Any, path: str = "") -> str:
-    if isinstance(expected, dict) and isinstance(found, dict):
-        for name in [*expected, *found]:
-            if expected.get(name) != found.get(name):
-                return _first_difference(
-                    expected.get(name, []), found.get(name, []), f"{path}.{name}" if path else name
-                )
-    if isinstance(expected, list) and isinstance(found, list):
-        if len(expected) != len(found):
-            return f"{path} would stand {len(found)} times, not {len(expected)}"
-        for index, (a, b) in enumerate(zip(expected, found, strict=True)):
-            if a != b:
-                return _first_difference(a, b, f"{path}[{index}]" if len(expected) > 1 else path)
-    return f"{path} would be {found!r}, not {expected!r}"
+    This is the check of one round of fixes by one reader, our binder: it finds the fix that is to blame. What is
+    written or shown in the end, `bindings.verified` checks by a reader that shares no code with ours.
+    """
+    changes = changes_by_path(old, fixes)
+    hold_equal(after_changes(plain(old), changes), plain(new))
+    return changes

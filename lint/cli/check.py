@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from ..engine.checking import Checked, check_paths
-from ..engine.files_in_memory import Files
+from ..engine.files_in_memory import Files, round_of
 from ..engine.running import run_units
 from ..engine.units import Unit, UnitResult
 from ..proto.named_tuple import NamedTuple
@@ -130,16 +130,25 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         raise InputError(str(error)) from None
     findings, patched = checked.findings, checked.patched
     notes, trouble = checked.notes, checked.trouble
+    rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
     if options.add_ignore:
         from ..engine.ignoring import suppress_all
 
-        suppressed, findings = suppress_all(
-            findings,
-            checked.sources,
-            lambda path, source: SourceFile(path, source, settings.schema, settings.of(path).dialect),
-        )
+        def as_file(path: str, source: bytes) -> SourceFile:
+            return SourceFile(path, source, settings.schema, settings.of(path).dialect)
+
+        suppressed, findings = suppress_all(findings, checked.sources, as_file)
         patched.update(suppressed)
+        rounds.update((path, (round_of(as_file(path, checked.sources[path])),)) for path in suppressed)
     failed = any(finding.reaches(fail_on[finding.place.path]) for finding in findings)
+    unverified: set[str] = set()
+    if patched:
+        from ..fixes.bindings import verified  # protobuf, for what is written or shown
+
+        allowed, refused = verified(patched, rounds, settings.schema)
+        unverified = set(patched) - set(allowed)
+        patched = allowed
+        trouble += refused
     if options.settings.write_baseline:
         notes.append(_record(checked, options.settings.write_baseline))
         failed = False
@@ -150,7 +159,9 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         notes += _settled(checked.results, settings)
         piped = next(iter(files.given), None)
         if options.fix or options.add_ignore or options.interactive:
-            trouble += _write(patched, checked.sources, options.output_dir, piped)
+            # A file whose patch was refused is not written at all, except what was piped in: that goes through as it is.
+            sources = {path: text for path, text in checked.sources.items() if path == piped or path not in unverified}
+            trouble += _write(patched, sources, options.output_dir, piped)
         if options.add_ignore and patched and not trouble:
             number = counted(len(checked.findings) - len(findings), "finding")
             notes.append(f"suppressed {number} in {counted(len(patched), 'file')}")

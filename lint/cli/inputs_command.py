@@ -17,7 +17,8 @@ from ..data.source_report import SourceReport
 from ..engine.fixing import MAX_ROUNDS, apply_fixes
 from ..engine.opening import Opened, nets_of
 from ..engine.rules_on import RulesOfPaths
-from ..fixes.apply import FixRejected, select
+from ..fixes.apply import select
+from ..fixes.changes import FixRejected
 from ..net import data_facts
 from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
@@ -163,9 +164,13 @@ def _findings(opened: Opened, base: str, reports: dict[Source, SourceReport]) ->
 
 
 def _write(opened: Opened) -> None:
+    from ..fixes.bindings import verified  # protobuf, for what is written
     from ..fixes.write import write_atomically
 
-    for path, new in sorted(opened.files.patched.items()):
+    patched, refused = verified(opened.files.patched, opened.files.rounds, opened.files.schema)
+    if refused:
+        raise InputError("; ".join(refused))
+    for path, new in sorted(patched.items()):
         try:
             write_atomically(path, opened.files.sources[path], new)
         except OSError as error:

@@ -17,7 +17,8 @@ from ..engine.fixing import apply_fixes
 from ..engine.ignoring import Known, write_suppressions
 from ..engine.unit_check import check_unit
 from ..engine.units import Unit, UnitResult
-from ..fixes.apply import FixRejected, edited
+from ..fixes.apply import edited
+from ..fixes.changes import FixRejected
 from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple
 from ..report import counted, diff, full
@@ -108,7 +109,9 @@ class _Walk:
                 findings = check_unit(unit, files, settings)
             if _sights(findings)[sight] >= before:
                 passed[sight] += 1
-        return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble, files.comparison)
+        return UnitResult(
+            findings, applied, dict(files.patched), dict(files.sources), trouble, files.comparison, files.rounds
+        )
 
     def _next(self, findings: list[Finding], passed: Counter[_Sight]) -> Finding | None:
         """The first finding with a fix that was not decided on. Of findings that look alike, the first are the passed."""

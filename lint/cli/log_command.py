@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engine.files_in_memory import Files, nets_for
+from ..engine.files_in_memory import Files, nets_for, round_of
 from ..engine.writing import write_copies, write_patched
 from ..layers.custom import schema_with
 from ..net.job import Job, SolverFile
@@ -215,7 +215,14 @@ def _report(
         fixes = fixes_for(Evidence(run, job), found, job)
     patched: dict[str, bytes] = {}
     if fixes and job is not None and files is not None and (fix or diff or options["follow"]):
-        patched, trouble = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
+        new, trouble = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
+        patched = {path: each.source for path, each in new.items()}
+        if new and (fix or diff):
+            from ..fixes.bindings import verified  # protobuf, for what is written or shown
+
+            rounds = {path: (round_of(files.get(path), each.changes),) for path, each in new.items()}
+            patched, refused = verified(patched, rounds, files.schema)
+            trouble += refused
     following = options["follow"]
     colour = in_colour(options["color"], to_stderr=following) and not options["output_file"]
     places: dict[int, tuple[Place, ...]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..fixes.changes import PathChanges, Round
 from ..net.job import Nets
 from ..proto.schema import Schema
 from ..settings.settings import Settings
@@ -19,7 +20,8 @@ class Files:
     """The files of a run as the checks see them: read once, and replaced by their patched text where there is one.
 
     `dialect` is what they are held to, unless `settings` are there that know it for each file. `settled` are the texts
-    that patched files have after other units, by where their paths lead: units that share a file go on from there.
+    that patched files have after other units, with the rounds that led to them, by where their paths lead: units that
+    share a file go on from there.
     """
 
     def __init__(self, schema: Schema, dialect: str | None, settings: Settings | None = None) -> None:
@@ -29,7 +31,8 @@ class Files:
         self.sources: dict[str, bytes] = {}
         self.patched: dict[str, bytes] = {}
         self.given: set[str] = set()
-        self.settled: dict[str, bytes] = {}
+        self.settled: dict[str, tuple[bytes, tuple[Round, ...]]] = {}
+        self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # what the last check made of the baseline
         self._files: dict[str, SourceFile] = {}
 
@@ -45,7 +48,7 @@ class Files:
             if path not in self.sources:
                 self.sources[path] = read_source(path)
             if self.settled and path not in self.patched and (real := os.path.realpath(path)) in self.settled:
-                self.patched[path] = self.settled[real]
+                self.patched[path], self.rounds[path] = self.settled[real]
             source = self.patched.get(path, self.sources[path])
             known = self._files[path] = SourceFile(path, source, self.schema, self._dialect_of(path))
         return known
@@ -53,14 +56,17 @@ class Files:
     def _dialect_of(self, path: str) -> str | None:
         return self.dialect if self.settings is None else self.settings.of(path).dialect
 
-    def replace(self, path: str, source: bytes) -> None:
-        """Sets the patched text of a file."""
+    def replace(self, path: str, source: bytes, changes: PathChanges = ()) -> None:
+        """Sets the patched text of a file, which differs in `changes` from the one before."""
+        self.rounds[path] = (*self.rounds.get(path, ()), round_of(self.get(path), changes))
         self.patched[path] = source
         del self._files[path]
 
     def settle(self, result: UnitResult) -> None:
         """Takes over what a unit made of its files, for the units that are still to come."""
-        self.settled.update((os.path.realpath(path), source) for path, source in result.patched.items())
+        self.settled.update(
+            (os.path.realpath(path), (source, result.rounds[path])) for path, source in result.patched.items()
+        )
 
     def forget(self, path: str) -> None:
         """Drops the tree of a file; the text is parsed again when it is asked for."""
@@ -86,6 +92,13 @@ class Files:
             if read_by in self._files and not self.settled:
                 files._files[path] = self._files.pop(read_by).read_as(path, schema, files._dialect_of(path))
         return files
+
+
+def round_of(file: SourceFile, changes: PathChanges = ()) -> Round:
+    """A round of changes to a file."""
+    problems = (*file.tree.problems, *file.bound.problems)
+    as_written = not any(problem.repair and problem.kind != "unknown-layer-type" for problem in problems)
+    return Round(file.source, file.message.type.name, changes, as_written)
 
 
 def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[str, ...] = ()) -> Nets:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..fixes.apply import FixRejected, edited, select, verify
+from ..fixes.apply import edited, select, verify
+from ..fixes.changes import FixRejected
 from ..fixes.edit import Fix
 from ..settings.settings import Settings
 from ..source.files import SourceFile
@@ -19,8 +20,9 @@ MAX_ROUNDS = 100
 def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> UnitResult:
     """Applies the fixes of a unit, round after round, until none is left; nothing is written to disk.
 
-    Every round is verified: the new text means what the old one did but for the fields that its fixes name.
-    A fix that fails this is left out and reported in `trouble`.
+    Every round is checked: to our binder, the new text means what the old one did but for the fields that its fixes
+    name. A fix that fails this is left out and reported in `trouble`. What all rounds came to is for
+    `fixes.bindings.verified` to judge, before anything of it is written or shown.
     """
     trouble: list[str] = []
     applied = 0
@@ -50,7 +52,7 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
         findings = check_unit(unit, files, settings)
     else:
         trouble.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
-    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble, files.comparison)
+    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble, files.comparison, files.rounds)
 
 
 def _key(fix: Fix) -> tuple[Any, ...]:
@@ -74,5 +76,4 @@ def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
         raise FixRejected(f"the patched text would have a new error of syntax: {new.tree.problems[0].message}")
     if new.kind != old.kind:
         raise FixRejected(f"the patched text would no longer be a {old.kind}")
-    verify(old.message, new.message, fixes)
-    files.replace(path, source)
+    files.replace(path, source, verify(old.message, new.message, fixes))

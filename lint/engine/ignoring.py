@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
-from ..fixes.apply import FixRejected, edited, verify
+from ..fixes.apply import edited, verify
+from ..fixes.changes import FixRejected
 from ..fixes.edit import Edit
 from ..fixes.fields import eol
 from ..proto.named_tuple import NamedTuple

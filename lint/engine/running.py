@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
+from ..fixes.changes import Round
 from ..settings.settings import Settings
 from . import plugins
 from .files_in_memory import Files
@@ -44,10 +46,10 @@ def _agree(work: list[tuple[Unit, Settings]], results: list[UnitResult], files: 
     results[-1].trouble.append(f"gave up after {MAX_TURNS} turns of fixes in files that call for each other")
 
 
-def _is_stale(result: UnitResult, settled: dict[str, bytes]) -> bool:
+def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round, ...]]]) -> bool:
     """Whether another unit made another text of a file that this one looked at."""
-    texts = {**result.sources, **result.patched}
-    return bool(settled) and any(settled.get(os.path.realpath(path), text) != text for path, text in texts.items())
+    texts = {**result.sources, **result.patched} if settled else {}
+    return any(settled.get(os.path.realpath(path), (text,))[0] != text for path, text in texts.items())
 
 
 def _run_all_apart(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:

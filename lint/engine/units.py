@@ -5,12 +5,14 @@ A run is made of units - a solver with the nets it names, or a net on its own - 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 
 if TYPE_CHECKING:
+    from ..fixes.changes import Round
     from .baseline import Comparison
 
 
@@ -29,7 +31,8 @@ class Unit(NamedTuple):
 class UnitResult(NamedTuple):
     """What came of a unit: findings that are left, how many fixes were applied, and the patched files' new bytes.
 
-    `sources` are the bytes of the files that were checked, as read; `trouble` are sentences for people.
+    `sources` are the bytes of the files that were checked, as read; `trouble` are sentences for people. `rounds` are
+    the texts between those of `sources` and of `patched`, each with the changes that were made to it.
     """
 
     findings: list[Finding]
@@ -38,6 +41,7 @@ class UnitResult(NamedTuple):
     sources: dict[str, bytes]
     trouble: list[str]
     comparison: Comparison | None = None  # with the baseline
+    rounds: Mapping[str, tuple[Round, ...]] = {}
 
     @property
     def checked(self) -> list[str]:

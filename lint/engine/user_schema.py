@@ -10,7 +10,8 @@ from ..proto.schema import Schema, caffe_schema
 
 def user_schema(path: str) -> Schema:
     """The schema of a caffe.proto, with what ours knows of its fields. Raises CompileError."""
-    schema = Schema(schema_table(compile_proto(Path(path))), base=caffe_schema())
+    compiled = compile_proto(Path(path))
+    schema = Schema(schema_table(compiled), base=caffe_schema(), descriptor_set=compiled)
     for name in ("NetParameter", "SolverParameter"):
         if not schema.has(name):
             raise CompileError(f"it has no message {name}, so it is no caffe.proto")

@@ -7,10 +7,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..fixes.apply import FixRejected, edited, select, verify
+from ..fixes.apply import edited, select, verify
+from ..fixes.changes import FixRejected, PathChanges
 from ..fixes.edit import Fix
 from ..fixes.fields import number_text, set_field
 from ..net.loss_sizes import one_digit
+from ..proto.named_tuple import NamedTuple
 from ..source.files import SourceFile
 from .causes import Diagnosed
 from .course import explosion
@@ -26,6 +28,13 @@ FAST = 10  # iterations; what explodes sooner is more than ten times too fast
 _BESIDE = ("momentum", "weight_decay", "regularization_type")
 _EXPLOSIONS = frozenset({"T201", "T202", "T203", "T204"})
 _NORM_BOUNDED = frozenset({"SGD", "Nesterov"})
+
+
+class Patched(NamedTuple):
+    """The new bytes of a file, and what changed in its meaning."""
+
+    source: bytes
+    changes: PathChanges
 
 
 def healthy_norms(log: Evidence) -> list[float]:
@@ -187,20 +196,20 @@ def _loss_weight(log: Evidence, first: Diagnosed, job: Job) -> tuple[list[Fix], 
     return ([fix], (abs(weight * guilty.first) + sum(others)) / before) if fix is not None else ([], 1.0)
 
 
-def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[str, bytes], list[str]]:
-    """The new bytes of each file that fixes touch, verified, and a sentence for each fix that was refused."""
-    patched: dict[str, bytes] = {}
+def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[str, Patched], list[str]]:
+    """What each file becomes that fixes touch, checked by our binder, and a sentence for each fix that was refused."""
+    patched: dict[str, Patched] = {}
     trouble: list[str] = []
     for path in dict.fromkeys(fix.path for fix in fixes):
         old = files[path]
         chosen = select_all([fix for fix in fixes if fix.path == path])
         try:
             source = edited(old.source, (edit for fix in chosen for edit in fix.edits))
-            verify(old.message, SourceFile(path, source, old.schema, None).message, chosen)
+            changes = verify(old.message, SourceFile(path, source, old.schema, None).message, chosen)
         except (FixRejected, ValueError) as error:
             trouble.append(f"{path}: not fixed: {error}")
             continue
-        patched[path] = source
+        patched[path] = Patched(source, changes)
     return patched, trouble
 
 

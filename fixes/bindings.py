@@ -1,0 +1,257 @@
+"""The check of what is written, by a second reader: the compiled caffe.proto with protobuf's own text parser.
+
+Two checks stand between a fix and the disk. In every round of fixes `apply.verify` compares what *our binder* reads
+before and after; that finds the fix to blame, and cannot find a fault that the binder shares. Here, once for each file
+and right before it is written or shown, *protobuf* reads the text before all rounds and the one after them. Its message
+must have changed in the fields that the fixes name and in no others, or nothing is written.
+
+**When protobuf cannot be asked.** `google.protobuf.text_format` takes less than the C++ parser that Caffe uses (`- 1`,
+bytes that are not UTF-8), and of the forms that forks give a field it knows one. It also takes what C++ refuses (`+1`,
+unknown escapes, a no-break space): Caffe reads nothing there, our binder reads what a repair would write, and protobuf
+something else. So the comparison starts from the first text, in the order of the rounds, that protobuf accepts and in
+which our binder reads nothing but what is written. Only the rounds before it, which are those of text repairs, rest on
+the binder; if there is no such text, all of them do, and the binder compares the first text with the last once more.
+
+**Unknown fields.** The parser is told to skip fields that are not in the schema, as otherwise it would refuse half of the
+nets that are in use. What it skips it cannot compare; so the text of each skipped field, token by token, is put into the
+message at its place, as found by our tree with protobuf's own descriptors to say what is unknown. It must be there
+afterwards unchanged, unless a fix names it; and where a fix rewrites the message around it, what stands there must have
+stood in the old text. A skipped field that is moved, dropped, changed or added without a word is so refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..proto.binder import bind
+from ..proto.message import plain
+from ..proto.parser import parse
+from ..proto.schema import Schema
+from ..proto.tree import Block, Field, ListValue, Scalar, Value
+from .changes import FixRejected, PathChange, PathChanges, PathInsertion, Plain, Round, after_changes, hold_equal
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, FieldDescriptor
+    from google.protobuf.message import Message as ProtobufMessage
+
+
+def verified(
+    patched: Mapping[str, bytes], rounds: Mapping[str, Sequence[Round]], schema: Schema
+) -> tuple[dict[str, bytes], list[str]]:
+    """The patched texts that may be written, by path, and a sentence for each that may not."""
+    good: dict[str, bytes] = {}
+    refused: list[str] = []
+    for path, text in patched.items():
+        try:
+            verify_rounds(rounds.get(path, ()), text, schema)
+        except FixRejected as error:
+            refused.append(f"{path}: not written: {error}")
+        else:
+            good[path] = text
+    return good, refused
+
+
+def verify_rounds(rounds: Sequence[Round], text: bytes, schema: Schema) -> None:
+    """Raises FixRejected unless a text means what the first round's did, but for the changes that the rounds name."""
+    if not rounds:
+        raise FixRejected("no fix says what changed")
+    message_class = _message_class(schema, rounds[0].type_name)
+    descriptor: Any = message_class.DESCRIPTOR
+    for number, first in enumerate(rounds):
+        if not first.as_written:
+            continue
+        try:
+            values = read_by_protobuf(first.source, message_class)
+            for each in rounds[number:]:
+                values = _expected(values, each.changes, descriptor)
+        except _NotForProtobuf:
+            continue
+        try:
+            found = read_by_protobuf(text, message_class)
+        except _NotForProtobuf as error:
+            raise FixRejected(f"protobuf's own parser refuses the patched text: {error}") from None
+        skipped = {piece for _, piece in _skipped(parse(first.source).root, descriptor)}
+        hold_equal(_with_moved_text(values, found, skipped), found)
+        return
+    values = _read_by_binder(rounds[0].source, rounds[0].type_name, schema)
+    for each in rounds:
+        values = after_changes(values, each.changes)
+    hold_equal(values, _read_by_binder(text, rounds[0].type_name, schema))
+
+
+class _NotForProtobuf(Exception):
+    """A text that protobuf's parser refuses, or a change of a field that it does not know."""
+
+
+def _read_by_binder(text: bytes, type_name: str, schema: Schema) -> Plain:
+    return plain(bind(parse(text), schema, type_name).message)
+
+
+def _message_class(schema: Schema, type_name: str) -> type[ProtobufMessage]:
+    return _message_class_in(schema.descriptor_set, type_name)
+
+
+@cache
+def _message_class_in(descriptor_set: bytes, type_name: str) -> type[ProtobufMessage]:
+    from ..proto.messages import message_class  # protobuf, which takes longer to load than a check
+
+    return message_class(descriptor_set, type_name)
+
+
+def read_by_protobuf(text: bytes, message_class: type[ProtobufMessage]) -> Plain:
+    """A text as protobuf reads it, with the tokens of the fields that it skips under `?name`."""
+    from google.protobuf import text_format
+
+    message = message_class()
+    descriptor: Any = message_class.DESCRIPTOR
+    try:
+        # Comments need not be UTF-8; a string that is not cannot be put into the message and raises.
+        text_format.Parse(text.decode("utf-8", "surrogateescape"), message, allow_unknown_field=True)
+    except (text_format.ParseError, UnicodeError, ValueError, RecursionError) as error:
+        raise _NotForProtobuf(str(error)) from None
+    values = _plain_of(message)
+    for path, piece in _skipped(parse(text).root, descriptor):
+        holder = values
+        for name, index in path[:-1]:
+            items = holder.get(name, [])
+            if index >= len(items):
+                raise _NotForProtobuf(f"{name}[{index}] is not where our parser finds it")
+            holder = items[index]
+        holder.setdefault(f"?{path[-1][0]}", []).append(piece)
+    return values
+
+
+def _plain_of(message: ProtobufMessage) -> Plain:
+    return {
+        field.name: [_plain_value(item, field) for item in _items(value)] for field, value in message.ListFields()
+    }
+
+
+def _items(value: Any) -> Any:
+    return value if hasattr(value, "append") else (value,)
+
+
+def _plain_value(value: Any, field: FieldDescriptor) -> Any:
+    if field.message_type is not None:
+        return _plain_of(value)
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[value].name
+    return "nan" if value != value else value
+
+
+_SkippedField = tuple[tuple[tuple[str, int], ...], bytes]
+
+
+def _skipped(block: Block, descriptor: Descriptor) -> Iterator[_SkippedField]:
+    """The fields that the schema does not have, by path, and their tokens, in the order of the text."""
+    numbers: dict[str, int] = {}
+    for field in block.fields:
+        known = descriptor.fields_by_name.get(field.name)
+        if known is None:
+            yield ((field.name, 0),), b" ".join(_tokens(field))
+            continue
+        for value in field.value.items if isinstance(field.value, ListValue) else (field.value,):
+            number = numbers[field.name] = numbers.get(field.name, -1) + 1
+            if known.message_type is not None and isinstance(value, Block):
+                for path, piece in _skipped(value, known.message_type):
+                    yield ((field.name, number), *path), piece
+
+
+def _tokens(field: Field) -> Iterator[bytes]:
+    """A field without what lies between its tokens: layout, comments, optional colons and separators."""
+    yield field.name.encode()
+    values: list[Value | bytes] = [field.value] if field.value is not None else []
+    while values:
+        value = values.pop()
+        if isinstance(value, bytes):
+            yield value
+        elif isinstance(value, Scalar):
+            yield value.text
+        else:
+            is_list = isinstance(value, ListValue)
+            yield b"[" if is_list else b"{"
+            values.append(b"]" if is_list else b"}")
+            if isinstance(value, ListValue):
+                values += reversed(value.items)
+            else:
+                for inner in reversed(value.fields):
+                    values += [] if inner.value is None else [inner.value]
+                    values.append(inner.name.encode())
+
+
+def _expected(values: Plain, changes: PathChanges, descriptor: Descriptor) -> Plain:
+    """What protobuf is to read after changes; values in them are rounded to what their fields hold.
+
+    Raises _NotForProtobuf where a change names a field that protobuf does not know, or knows and our binder does not.
+    """
+    fitted: list[Any] = []
+    for change in changes:
+        if isinstance(change, (PathChange, PathInsertion)):
+            holder = descriptor
+            for name, _ in change.path:
+                field = holder.fields_by_name.get(name)
+                if field is None or field.message_type is None:
+                    raise _NotForProtobuf(f"{holder.name} has no message '{name}'")
+                holder = field.message_type
+            if isinstance(change, PathInsertion):
+                field = _field(holder, change.field)
+                fitted.append(change._replace(value=_fitted(change.value, field)))
+            elif change.field.startswith("?"):
+                known = change.field[1:] in holder.fields_by_name
+                if known and change.values:
+                    raise _NotForProtobuf(f"{holder.name} has a field '{change.field[1:]}'")
+                fitted.append(change._replace(field=change.field[1:]) if known else change)
+            else:
+                field = _field(holder, change.field)
+                fitted.append(change._replace(values=tuple(_fitted(value, field) for value in change.values)))
+        else:
+            fitted.append(change._replace(value=_fitted_message(change.value, descriptor)))
+    return after_changes(values, tuple(fitted))
+
+
+def _field(holder: Descriptor, name: str) -> FieldDescriptor:
+    field = holder.fields_by_name.get(name)
+    if field is None:
+        raise _NotForProtobuf(f"{holder.name} has no field '{name}'")
+    return field
+
+
+def _fitted_message(values: Plain, descriptor: Descriptor) -> Plain:
+    result: Plain = {}
+    for name, items in values.items():
+        if name.startswith("?"):
+            if name[1:] in descriptor.fields_by_name:
+                raise _NotForProtobuf(f"{descriptor.name} has a field '{name[1:]}'")
+            result[name] = items
+        elif items:
+            field = _field(descriptor, name)
+            result[name] = [_fitted(item, field) for item in items]
+    return result
+
+
+def _fitted(value: Any, field: FieldDescriptor) -> Any:
+    if isinstance(value, dict):
+        if field.message_type is None:
+            raise _NotForProtobuf(f"'{field.name}' is not a message")
+        return _fitted_message(value, field.message_type)
+    if field.cpp_type == field.CPPTYPE_FLOAT and isinstance(value, (int, float)):
+        try:
+            return struct.unpack("<f", struct.pack("<f", value))[0]
+        except OverflowError:
+            return float("inf") if value > 0 else float("-inf")
+    return value
+
+
+def _with_moved_text(expected: Any, found: Any, skipped: set[bytes]) -> Any:
+    """`expected` with the tokens of skipped fields where changes say only that there is one (True).
+
+    They are taken from what was `found` there, if they are among those that stood in the old text.
+    """
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return {name: _with_moved_text(items, found.get(name), skipped) for name, items in expected.items()}
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        return [_with_moved_text(item, other, skipped) for item, other in zip(expected, found, strict=True)]
+    return found if expected is True and isinstance(found, bytes) and found in skipped else expected
