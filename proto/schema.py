@@ -305,6 +305,10 @@ def _rows(name: str) -> list[list[str]]:
     return [line.split("\t") for line in _read(name).splitlines() if line and not line.startswith("#")]
 
 
+# Forks of which `layer_types.tsv` has some of the layer types only.
+_TYPES_KNOWN_IN_PART = frozenset({"openvino-toolbox", "synopsys"})
+
+
 @cache
 def _caffe_layer_types() -> dict[str, frozenset[str]]:
     return {row[0]: _dialects(row[1] if len(row) > 1 else "") for row in _rows("layer_types.tsv")}
@@ -312,7 +316,7 @@ def _caffe_layer_types() -> dict[str, frozenset[str]]:
 
 @cache
 def _caffe_dialects() -> tuple[Dialect, ...]:
-    listed = NO_DIALECTS.union(*_caffe_layer_types().values())
+    listed = NO_DIALECTS.union(*_caffe_layer_types().values()) - _TYPES_KNOWN_IN_PART
     return tuple(
         Dialect(name, repository, description, name in listed or name == "bvlc")
         for name, repository, description in _rows("dialects.tsv")

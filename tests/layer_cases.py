@@ -145,7 +145,7 @@ MADE = [
     ),
     Made(one("Upsample", "upsample_param { scale: 2 }"), {"y": "2 3 16 16"}, dialect="mobilenet-yolo"),
     Made(
-        two("Unpooling", "unpooling_param { unpool_size: 14 kernel_size: 2 stride: 2 }"),
+        two("UnPooling", "unpooling_param { unpool_size: 14 kernel_size: 2 stride: 2 }"),
         {"y": "2 3 ? ?"},
         XZ,
         dialect="cambricon",
@@ -182,7 +182,7 @@ MADE = [
     Made(one("PReLU"), SAME, params=["3"]),
     Made(one("PReLU", "prelu_param { channel_shared: true }"), SAME, params=[""]),
     Made(one("ReLU6"), SAME, dialect="mobilenet-yolo"),
-    Made(one("Mish"), SAME, dialect="mobilenet-yolo"),
+    Made(one("Mish"), SAME, dialect="synopsys"),
     Made(one("Insanity"), SAME, dialect="happynear"),
     # normalisation, scale and bias
     Made(one("BatchNorm"), SAME, params=["3", "3", "1"]),
@@ -203,7 +203,7 @@ MADE = [
     Made(one("Normalize"), SAME, params=[""], dialect="ssd"),
     Made(one("BN"), SAME, params=["1 3 1 1", "1 3 1 1"], dialect="segnet"),
     Made(one("BN"), SAME, params=["1 3 1 1"] * 4, dialect="pspnet"),
-    Made(one("GRN"), SAME, dialect="nvcaffe"),
+    Made(one("GRN"), SAME, dialect="openvino-toolbox"),
     # weights
     Made(one("InnerProduct", "inner_product_param { num_output: 4 }"), {"y": "2 4"}, params=["4 192", "4"]),
     Made(
@@ -312,8 +312,8 @@ MADE = [
     *(
         Made(loss(kind), {"l": ""}, SCORES, dialect="cc4")
         for kind in (
-            "CenterLoss", "CtcLoss", "DiceCoefLoss", "FocalLoss", "L1Loss", "ManhattanLoss", "RegionLoss",
-            "WeightedEuclideanLoss", "Yolov3",
+            "CenterLoss", "CtcLoss", "DiceCoefLoss", "FocalLoss", "L1Loss", "RegionLoss",
+            "Yolov3",
         )
     ),
     # data
@@ -407,7 +407,7 @@ MADE = [
         {"c1": "1 2 7", "h1": "1 2 7"},
         {"c": "1 2 7", "g": "1 2 28", "m": "1 2"},
     ),
-    *(Made(one(kind), {"y": "?"}, dialect="ctpn") for kind in ("Lstm", "Recurrent", "GRU")),
+    *(Made(one(kind), {"y": "?"}, dialect="ctpn") for kind in ("Lstm", "GRU")),
     # detection
     Made(
         two("PriorBox", "prior_box_param { min_size: 30 max_size: 60 aspect_ratio: 2 }"),

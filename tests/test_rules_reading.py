@@ -140,7 +140,7 @@ def test_a_block_is_renamed_with_all_that_is_in_it() -> None:
 @pytest.mark.parametrize(
     ("type_name", "field"),
     [
-        ("GRN", "grn_param"),  # not lrn_param
+        ("CRN", "crn_param"),  # not lrn_param
         ("Squeeze", "squeeze_param"),  # not unsqueeze_param
         ("NLLLoss", "nll_loss_param"),  # not l1_loss_param
         ("Data", "transform_param_x"),  # not transform_param
@@ -169,7 +169,7 @@ def test_a_misspelt_layer_type_is_an_error_and_repaired() -> None:
     assert fix(text, select=("E1",)) == repaired
 
 
-@pytest.mark.parametrize("type_name", ["UnPooling", "DocData", "GRN", "MyLayer", "CTCLoss"])
+@pytest.mark.parametrize("type_name", ["AddPad", "DocData", "LayerNorm2", "MyLayer", "CTCLoss"])
 def test_a_layer_type_like_no_other_is_advice_once(type_name: str) -> None:
     text = LAYER.replace("ReLU", type_name) * 3
     (finding,) = check(text, select=("E1",))

@@ -201,3 +201,11 @@ def test_small_first_weights_wake_up_steeper(folder: Path) -> None:
     assert found["small"].sharpness < found["sound"].sharpness
     assert found["small"].features["curvature_growth"] > 1
     assert found["sound"].features["curvature_growth"] < 0.5
+
+
+def test_a_layer_without_a_signal_model_makes_the_signal_unknown(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.01")
+    net = folder / "net.prototxt"
+    net.write_text(net.read_text().replace('type: "ReLU"', 'type: "SpatialProduct"'))
+    with pytest.raises(InputError, match="type 'SpatialProduct' of layer 'relu1' has no signal model"):
+        run(path)

@@ -46,6 +46,7 @@ def signal(
     """
     from ..report.signal_text import as_json, as_table
     from ..stability.advice.limits import limits
+    from ..stability.signal.passes import unmodelled_layers
     from ..stability.signal.training import training_of_file
     from ..stability.verdict.reasons import reasons
     from ..stability.verdict.verdict import judge
@@ -62,6 +63,13 @@ def signal(
         raise InputError(str(error)) from None
     if training is None:
         raise InputError(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
+    unmodelled = unmodelled_layers(training.net)
+    if unmodelled:
+        layer = unmodelled[0]
+        others = f", and so for {len(unmodelled) - 1} more" if len(unmodelled) > 1 else ""
+        raise InputError(
+            f"{path}: unknown signal: type '{layer.type}' of layer '{layer.name}' has no signal model{others}"
+        )
     found, verdict = judge(training)
     render = as_json if format_ == "json" else as_table
     print_text(render(found, verdict, reasons(found, verdict), limits(found)))

@@ -56,7 +56,7 @@ def bringing(code: str) -> list[str]:
 def _load(name: str) -> Brought:
     from importlib.metadata import entry_points  # as slow as the check of a small solver
 
-    from ..layers.record import TYPES
+    from ..layers.record import described_names
 
     offered = {point.name: point for point in entry_points(group=GROUP)}
     if name not in offered:
@@ -64,11 +64,11 @@ def _load(name: str) -> Brought:
         known = ", ".join(sorted(offered)) or "none"
         hint = f"did you mean '{nearest}'?" if nearest else f"installed are: {known}"
         raise PluginError(f"no plugin '{name}' is installed; {hint}")
-    codes, types = set(all_rules()), set(TYPES)
+    codes, types = set(all_rules()), set(described_names())
     try:
         offered[name].load()
     except Exception as error:  # whatever a stranger's module does when it is imported
         raise PluginError(f"plugin '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
     all_rules.cache_clear()
     rules_of_files.cache_clear()
-    return Brought(frozenset(RULES) - codes, frozenset(TYPES) - types)
+    return Brought(frozenset(RULES) - codes, frozenset(described_names()) - types)

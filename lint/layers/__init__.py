@@ -1,3 +1,15 @@
 """What is known of Caffe's layer types, one file for a family of types."""
 
-from . import activation, common, data, detection, loss, normalisation, recurrent, reshaping, resizing, vision  # noqa: F401
+from . import (  # noqa: F401
+    activation,
+    common,
+    data,
+    detection,
+    loss,
+    normalisation,
+    recurrent,
+    reshaping,
+    resizing,
+    undescribed,
+    vision,
+)

@@ -43,37 +43,47 @@ _SQUASHING: dict[str, Any] = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "no
 _RECTIFIER: dict[str, Any] = {"nonlinear": True, "rectifies": True, "keeps_scale": True}
 
 layer_type(
-    "ReLU", "relu_layer.cpp", reads=("relu_param",), in_place=_relu_in_place, engine="relu_param", cuts=_relu_cuts,
+    "ReLU", "relu_layer.cpp", signal="elementwise.ReLU",
+    reads=("relu_param",), in_place=_relu_in_place, engine="relu_param", cuts=_relu_cuts,
     value_range=value_ranges.rectified, **_RECTIFIER,
 )(same_shape)  # fmt: skip
 layer_type(
-    "ReLU6", "relu6_layer.cpp", in_place=IN_PLACE_RIGHT, bounded=True, cuts=True,
+    "ReLU6", "relu6_layer.cpp", signal="elementwise.ReLU",
+    in_place=IN_PLACE_RIGHT, bounded=True, cuts=True,
     value_range=value_ranges.between(0.0, 6.0), **_RECTIFIER,
 )(same_shape)  # fmt: skip
 layer_type(
-    "Sigmoid", "sigmoid_layer.cpp", reads=("sigmoid_param",), engine="sigmoid_param", unsaturated=(0.03, 0.97),
+    "Sigmoid", "sigmoid_layer.cpp", signal="elementwise.ElementwiseFunction",
+    reads=("sigmoid_param",), engine="sigmoid_param", unsaturated=(0.03, 0.97),
     value_range=value_ranges.between(0.0, 1.0), **_SQUASHING,
 )(same_shape)  # fmt: skip
 layer_type(
-    "TanH", "tanh_layer.cpp", reads=("tanh_param",), engine="tanh_param", unsaturated=(0.0, 0.9),
+    "TanH", "tanh_layer.cpp", signal="elementwise.ElementwiseFunction",
+    reads=("tanh_param",), engine="tanh_param", unsaturated=(0.0, 0.9),
     value_range=value_ranges.squashed, **_SQUASHING,
 )(same_shape)  # fmt: skip
 layer_type(
-    "ELU", "elu_layer.cpp", reads=("elu_param",), in_place=_elu_in_place, reads_top=True, **_RECTIFIER
+    "ELU", "elu_layer.cpp", signal="elementwise.ElementwiseFunction",
+    reads=("elu_param",), in_place=_elu_in_place, reads_top=True, **_RECTIFIER
 )(same_shape)  # fmt: skip
 layer_type(
-    "Swish", "swish_layer.cpp", reads=("swish_param",), in_place=IN_PLACE_RIGHT, reads_top=True, **_RECTIFIER
+    "Swish", "swish_layer.cpp", signal="elementwise.ElementwiseFunction",
+    reads=("swish_param",), in_place=IN_PLACE_RIGHT, reads_top=True, **_RECTIFIER
 )(same_shape)  # fmt: skip
-layer_type("Mish", "mish_layer.cpp", **_RECTIFIER)(same_shape)
+layer_type("Mish", "mish_layer.cpp", signal="elementwise.ElementwiseFunction",
+    **_RECTIFIER)(same_shape)
 layer_type(
-    "BNLL", "bnll_layer.cpp", reads=(), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, keeps_scale=True,
+    "BNLL", "bnll_layer.cpp", signal="elementwise.ElementwiseFunction",
+    reads=(), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, keeps_scale=True,
     value_range=value_ranges.between(0.0),
 )(same_shape)  # fmt: skip
 layer_type(
-    "Clip", "clip_layer.cpp", reads=("clip_param",), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, bounded=True
+    "Clip", "clip_layer.cpp", signal="elementwise.ElementwiseFunction",
+    reads=("clip_param",), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, bounded=True
 )(same_shape)  # fmt: skip
 layer_type(
-    "Power", "power_layer.cpp", reads=("power_param",), in_place=IN_PLACE_WRONG_GRADIENT, reads_top=_power_reads_top,
+    "Power", "power_layer.cpp", signal="elementwise.ElementwiseFunction",
+    reads=("power_param",), in_place=IN_PLACE_WRONG_GRADIENT, reads_top=_power_reads_top,
     keeps_scale=True, factor=_power_factor, value_range=value_ranges.power,
     hazard=(
         "power-out-of-domain",
@@ -81,15 +91,17 @@ layer_type(
     ),
 )(same_shape)  # fmt: skip
 layer_type(
-    "Threshold", "threshold_layer.cpp", reads=("threshold_param",), in_place=IN_PLACE_RIGHT, bounded=True,
+    "Threshold", "threshold_layer.cpp", signal="data_models.Output", reads=("threshold_param",), in_place=IN_PLACE_RIGHT, bounded=True,
     has_backward=False, refuses_at="threshold_layer.hpp:56",
 )(same_shape)  # fmt: skip
-layer_type("Insanity", "insanity_layer.cpp", open_params=True, **_RECTIFIER)(same_shape)
+layer_type("Insanity", "insanity_layer.cpp", signal="elementwise.ReLU",
+    open_params=True, **_RECTIFIER)(same_shape)
 
 
 @layer_type(
     "Dropout",
     "dropout_layer.cpp",
+    signal="elementwise.Dropout",
     reads=("dropout_param",),
     in_place=IN_PLACE_RIGHT,
     keeps_shape=True,
@@ -114,6 +126,7 @@ def dropout(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "AbsVal",
     "absval_layer.cpp",
+    signal="elementwise.ElementwiseFunction",
     reads=(),
     in_place=IN_PLACE_FATAL,
     keeps_shape=True,
@@ -130,6 +143,7 @@ def abs_val(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Exp",
     "exp_layer.cpp",
+    signal="elementwise.ElementwiseFunction",
     reads=("exp_param",),
     in_place=IN_PLACE_RIGHT,
     reads_top=True,
@@ -146,6 +160,7 @@ def exp(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Log",
     "log_layer.cpp",
+    signal="elementwise.ElementwiseFunction",
     reads=("log_param",),
     in_place=IN_PLACE_WRONG_GRADIENT,
     keeps_shape=True,
@@ -172,6 +187,7 @@ def _base(layer: Layer, param: str, at: str) -> bool:
 @layer_type(
     "PReLU",
     "prelu_layer.cpp",
+    signal="elementwise.ReLU",
     reads=("prelu_param",),
     in_place=IN_PLACE_RIGHT,
     keeps_shape=True,

@@ -13,6 +13,7 @@ from ..moments.layer_type import (
     IN_PLACE_WRONG_GRADIENT,
     IN_PLACE_WRONG_VALUES,
     LEARNED,
+    UNMODELLED,
 )
 from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
 from ..proto.binder import Message
@@ -47,6 +48,7 @@ def _inner_product_multiply_adds(layer: Layer) -> int | None:
 @layer_type(
     "InnerProduct",
     "inner_product_layer.cpp",
+    signal="linear.InnerProduct",
     fork_bottoms=(1, None),
     fork_tops=(1, None),
     fork_fields=frozenset({"normalize"}),
@@ -81,7 +83,9 @@ def inner_product(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], outputs),)
 
 
-@layer_type("Embed", "embed_layer.cpp", reads=("embed_param",), refuses_gradient=(0,), multiply_adds=no_products)
+@layer_type(
+    "Embed", "embed_layer.cpp", signal="linear.Embed", reads=("embed_param",), refuses_gradient=(0,), multiply_adds=no_products
+)
 def embed(layer: Layer) -> Sequence[Shape]:
     """A vector for each index."""
     param = layer.message["embed_param"]
@@ -100,6 +104,7 @@ def embed(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Parameter",
     "parameter_layer.hpp",
+    signal="elementwise.Parameter",
     reads=("parameter_param",),
     bottoms=(0, 0),
     origin=LEARNED,
@@ -130,6 +135,7 @@ def _concat_in_place(layer: Layer) -> str:
 @layer_type(
     "Concat",
     "concat_layer.cpp",
+    signal="joining.Concat",
     reads=("concat_param",),
     bottoms=(1, None),
     in_place=_concat_in_place,
@@ -198,6 +204,7 @@ def _slice_in_place(layer: Layer) -> str:
 @layer_type(
     "Slice",
     "slice_layer.cpp",
+    signal="joining.Slice",
     reads=("slice_param",),
     tops=(1, None),
     in_place=_slice_in_place,
@@ -250,6 +257,7 @@ def slice_(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Split",
     "split_layer.cpp",
+    signal="passing.PassThrough",
     reads=(),
     tops=(1, None),
     in_place=IN_PLACE_FATAL,
@@ -280,6 +288,7 @@ def _eltwise_reads_top(layer: Layer) -> bool:
 @layer_type(
     "Eltwise",
     "eltwise_layer.cpp",
+    signal="joining.Eltwise",
     reads=("eltwise_param",),
     fork_bottoms=(1, None),
     bottoms=(2, None),
@@ -315,7 +324,7 @@ def eltwise(layer: Layer) -> Sequence[Shape]:
     return (top,)
 
 
-@layer_type("Axpy", "axpy_layer.cpp", bottoms=(3, 3))
+@layer_type("Axpy", "axpy_layer.cpp", signal="joining.Eltwise", bottoms=(3, 3))
 def axpy(layer: Layer) -> Sequence[Shape]:
     """SENet's: a factor for each channel, times the second bottom, plus the third."""
     factor, shape, summand = (bottom.shape for bottom in layer.bottoms)
@@ -336,6 +345,7 @@ def axpy(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Softmax",
     "softmax_layer.cpp",
+    signal="joining.Softmax",
     reads=("softmax_param",),
     in_place=IN_PLACE_RIGHT,
     reads_top=True,
@@ -354,7 +364,10 @@ def softmax(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
-@layer_type("ArgMax", "argmax_layer.cpp", reads=("argmax_param",), has_backward=False, refuses_at="argmax_layer.hpp:67")
+@layer_type(
+    "ArgMax", "argmax_layer.cpp", signal="data_models.Output",
+    reads=("argmax_param",), has_backward=False, refuses_at="argmax_layer.hpp:67"
+)
 def arg_max(layer: Layer) -> Sequence[Shape]:
     """Where the largest values are."""
     param = layer.message["argmax_param"]
@@ -381,6 +394,7 @@ def arg_max(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Accuracy",
     "accuracy_layer.cpp",
+    signal="data_models.Output",
     reads=("accuracy_param",),
     measures=True,
     class_axis="accuracy_param",
@@ -418,7 +432,7 @@ def check_labels(layer: Layer, scores: Dims, axis: int, at: str = "") -> None:
         layer.fail("label-count", text, "bottom[1]", at, subject=labels.name)
 
 
-@layer_type("Silence", "silence_layer.cpp", reads=(), bottoms=(1, None), tops=(0, 0), discards=True)
+@layer_type("Silence", "silence_layer.cpp", signal="data_models.Output", reads=(), bottoms=(1, None), tops=(0, 0), discards=True)
 def silence(layer: Layer) -> Sequence[Shape]:
     """Reads blobs so that they are no outputs."""
     return ()
@@ -427,6 +441,7 @@ def silence(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Filter",
     "filter_layer.cpp",
+    signal="passing.PassThrough",
     reads=(),
     bottoms=(2, None),
     tops=(1, None),
@@ -452,6 +467,7 @@ def filter_(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "BatchReindex",
     "batch_reindex_layer.cpp",
+    signal="passing.PassThrough",
     reads=(),
     bottoms=(2, 2),
     refuses_gradient=(1,),
@@ -468,9 +484,15 @@ def batch_reindex(layer: Layer) -> Sequence[Shape]:
     return () if shape is None else ((indices[0] if indices else None, *shape[1:]),)
 
 
+def _python_signal(layer: Layer) -> str:
+    """One without bottoms brings data; what another computes nobody knows."""
+    return UNMODELLED if layer.bottoms else "data_models.DataSource"
+
+
 @layer_type(
     "Python",
     "python_layer.hpp",
+    signal=_python_signal,
     reads=("python_param",),
     bottoms=(0, None),
     tops=(0, None),
@@ -488,10 +510,10 @@ def python(layer: Layer) -> Sequence[Shape]:
 
 
 _OPEN = {"bottoms": (1, None), "open_params": True}
-layer_type("DenseCRF", "dense_crf_layer.cpp", **_OPEN)(same_shape)
-layer_type("DomainTransform", "domain_transform_layer.cpp", **_OPEN)(same_shape)
-layer_type("SpatialProduct", "spatial_product_layer.cpp", **_OPEN)(same_shape)
-layer_type("MatWrite", "mat_write_layer.cpp", bottoms=(1, None), tops=(0, None))(unknown_shapes)
-layer_type("ContinuationIndicator", "continuation_indicator_layer.cpp", bottoms=(0, None), stops_gradient=True)(
+layer_type("DenseCRF", "dense_crf_layer.cpp", signal=UNMODELLED, **_OPEN)(same_shape)
+layer_type("DomainTransform", "domain_transform_layer.cpp", signal=UNMODELLED, **_OPEN)(same_shape)
+layer_type("SpatialProduct", "spatial_product_layer.cpp", signal=UNMODELLED, **_OPEN)(same_shape)
+layer_type("MatWrite", "mat_write_layer.cpp", signal=UNMODELLED, bottoms=(1, None), tops=(0, None))(unknown_shapes)
+layer_type("ContinuationIndicator", "continuation_indicator_layer.cpp", signal=UNMODELLED, bottoms=(0, None), stops_gradient=True)(
     unknown_shapes
 )

@@ -22,12 +22,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES, Count, LayerType
+from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES, UNMODELLED, Count, LayerType
 from ..moments.shapes import INT_MAX, Shape, axis_index
 from ..proto.binder import Message, nearest_name
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema
-from .record import TYPES
+from .record import TYPES, described_names
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -129,9 +129,9 @@ def _count(where: str, key: str, value: Any) -> Count:
 
 
 def _known_type(where: str, value: Any) -> str:
-    if isinstance(value, str) and value in TYPES:
+    if isinstance(value, str) and value in described_names():
         return value
-    nearest = nearest_name(value, list(TYPES)) if isinstance(value, str) else None
+    nearest = nearest_name(value, described_names()) if isinstance(value, str) else None
     hint = f"; did you mean '{nearest}'?" if nearest else ""
     raise ValueError(f"{where}: 'like' names a layer type that is known here, not {value!r}{hint}")
 
@@ -239,7 +239,7 @@ def schema_with(schema: Schema, names: Iterable[str]) -> Schema:
 
 def _layer_type(description: Description) -> LayerType:
     loss = bool(description.loss)
-    own: dict[str, Any] = {"name": description.name, "infer": _infer(description), "fork_fields": None}
+    own: dict[str, Any] = {"name": description.name, "infer": _infer(description), "fork_fields": None, "signal": UNMODELLED}
     if description.bottoms is not None:
         own["bottoms"] = description.bottoms
         own["is_data"] = description.bottoms == (0, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import ALL, FROM_FILES, FROM_PROGRAM, MADE_UP
+from ..moments.layer_type import ALL, FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODELLED
 from ..moments.shapes import Dims, Shape
 from . import value_ranges
 from .record import layer_type
@@ -75,7 +75,7 @@ _IMAGES: dict[str, Any] = {**_SOURCE, "images": True, "transforms": True}
 _HANDED_OVER: dict[str, Any] = {**_SOURCE, "origin": FROM_PROGRAM}
 
 
-@layer_type("Data", "data_layer.cpp", reads=("data_param", "transform_param"), tops=(1, 2), **_IMAGES)
+@layer_type("Data", "data_layer.cpp", signal="data_models.DataSource", reads=("data_param", "transform_param"), tops=(1, 2), **_IMAGES)
 def data(layer: Layer) -> Sequence[Shape]:
     """Images and labels from a database."""
     check_transform(layer)
@@ -87,6 +87,7 @@ def data(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "ImageData",
     "image_data_layer.cpp",
+    signal="data_models.DataSource",
     reads=("image_data_param", "data_param", "transform_param"),
     tops=(2, 2),
     **_IMAGES,
@@ -110,6 +111,7 @@ def image_data(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "WindowData",
     "window_data_layer.cpp",
+    signal="data_models.DataSource",
     reads=("window_data_param", "data_param", "transform_param"),
     tops=(2, 2),
     **_IMAGES,
@@ -128,6 +130,7 @@ def window_data(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "HDF5Data",
     "hdf5_data_layer.cpp",
+    signal="data_models.DataSource",
     reads=("hdf5_data_param", "transform_param"),  # the latter to refuse it
     tops=(1, None),
     **_SOURCE,
@@ -142,6 +145,7 @@ def hdf5_data(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "HDF5Output",
     "hdf5_output_layer.cpp",
+    signal="data_models.Output",
     reads=("hdf5_output_param",),
     bottoms=(2, 2),
     tops=(0, 0),
@@ -155,6 +159,7 @@ def hdf5_output(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "MemoryData",
     "memory_data_layer.cpp",
+    signal="data_models.DataSource",
     reads=("memory_data_param", "transform_param"),
     tops=(2, 2),
     transforms=True,
@@ -177,6 +182,7 @@ _LEGACY = ("num", "channels", "height", "width")
 @layer_type(
     "DummyData",
     "dummy_data_layer.cpp",
+    signal="data_models.DummyData",
     reads=("dummy_data_param",),
     bottoms=(0, 0),
     tops=(1, None),
@@ -213,7 +219,7 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
     return list(zip(*sizes, strict=True))
 
 
-@layer_type("Input", "input_layer.cpp", reads=("input_param",), tops=(1, None), **_HANDED_OVER)
+@layer_type("Input", "input_layer.cpp", signal="data_models.DataSource", reads=("input_param",), tops=(1, None), **_HANDED_OVER)
 def input_(layer: Layer) -> Sequence[Shape]:
     """Tops that a program fills. Without a shape, one has no axes and no elements until it is given some."""
     shapes = layer.message["input_param"]["shape"]
@@ -230,7 +236,9 @@ def input_(layer: Layer) -> Sequence[Shape]:
 # -- data layers of forks --------------------------------------------------------------------------------
 
 
-@layer_type("AnnotatedData", "annotated_data_layer.cpp", settings="data_param", tops=(1, None), **_IMAGES)
+@layer_type(
+    "AnnotatedData", "annotated_data_layer.cpp", signal="data_models.DataSource", settings="data_param", tops=(1, None), **_IMAGES
+)
 def annotated_data(layer: Layer) -> Sequence[Shape]:
     """SSD's: images, and boxes with their labels."""
     batch = batch_size(layer, "data_param")
@@ -253,13 +261,13 @@ def _data_of_fork(layer: Layer) -> Sequence[Shape]:
     return ()
 
 
-for _name, _source, _facts in (
-    ("BoxData", "box_data_layer.cpp", _SOURCE),
-    ("CustomData", "custom_data_layer.cpp", _SOURCE),
-    ("DenseImageData", "dense_image_data_layer.cpp", _IMAGES),
-    ("ImageSegData", "image_seg_data_layer.cpp", _IMAGES),
-    ("MatRead", "mat_read_layer.cpp", _SOURCE),
-    ("SparseData", "sparse_data_layer.cpp", _SOURCE),
-    ("VideoData", "video_data_layer.cpp", _IMAGES),
+for _name, _source, _facts, _signal in (
+    ("BoxData", "box_data_layer.cpp", _SOURCE, UNMODELLED),
+    ("CustomData", "custom_data_layer.cpp", _SOURCE, UNMODELLED),
+    ("DenseImageData", "dense_image_data_layer.cpp", _IMAGES, "data_models.DataSource"),
+    ("ImageSegData", "image_seg_data_layer.cpp", _IMAGES, UNMODELLED),
+    ("MatRead", "mat_read_layer.cpp", _SOURCE, UNMODELLED),
+    ("SparseData", "sparse_data_layer.cpp", _SOURCE, UNMODELLED),
+    ("VideoData", "video_data_layer.cpp", _IMAGES, "data_models.DataSource"),
 ):
-    layer_type(_name, _source, tops=(1, None), open_params=True, **_facts)(_data_of_fork)
+    layer_type(_name, _source, signal=_signal, tops=(1, None), open_params=True, **_facts)(_data_of_fork)

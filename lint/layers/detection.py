@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import ALL, DETECTION
+from ..moments.layer_type import ALL, DETECTION, UNMODELLED
 from ..moments.shapes import Shape, differ
 from .loss import LOSS_PARAM
 from .record import layer_type, unknown_shapes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FORWARD_ONLY: dict[str, Any] = {"has_backward": False, "refuses_gradient": ALL}
 
 
-@layer_type("PriorBox", "prior_box_layer.cpp", bottoms=(0, None), **_FORWARD_ONLY)
+@layer_type("PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, bottoms=(0, None), **_FORWARD_ONLY)
 def prior_box(layer: Layer) -> Sequence[Shape]:
     """SSD's: boxes of several sizes and aspect ratios around each place of a plane."""
     param = layer.message["prior_box_param"]
@@ -85,6 +85,7 @@ def _check_boxes(layer: Layer, name: str) -> None:
 @layer_type(
     "MultiBoxLoss",
     "multibox_loss_layer.cpp",
+    signal=UNMODELLED,
     settings="multibox_loss_param",
     loss_family=DETECTION,
     bottoms=(4, None),  # RefineDet's takes those of its first stage too
@@ -105,6 +106,7 @@ def multi_box_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "DetectionOutput",
     "detection_output_layer.cpp",
+    signal=UNMODELLED,
     settings="detection_output_param",
     bottoms=(3, 5),
     tops=(0, 2),
@@ -120,6 +122,7 @@ def detection_output(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "DetectionEvaluate",
     "detection_evaluate_layer.cpp",
+    signal="data_models.Output",
     settings="detection_evaluate_param",
     measures=True,
     bottoms=(0, None),
@@ -131,7 +134,7 @@ def detection_evaluate(layer: Layer) -> Sequence[Shape]:
     return ((1, 1, None, 5),)
 
 
-@layer_type("ROIPooling", "roi_pooling_layer.cpp", keeps_range=True, bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type("ROIPooling", "roi_pooling_layer.cpp", signal=UNMODELLED, keeps_range=True, bottoms=(2, 2), ignores_gradient=(1,))
 def roi_pooling(layer: Layer) -> Sequence[Shape]:
     """Fast R-CNN's: every region at one size."""
     param = layer.message["roi_pooling_param"]
@@ -144,7 +147,7 @@ def roi_pooling(layer: Layer) -> Sequence[Shape]:
     return ((regions[0] if regions else None, channels, height or None, width or None),)
 
 
-@layer_type("PSROIPooling", "psroi_pooling_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type("PSROIPooling", "psroi_pooling_layer.cpp", signal=UNMODELLED, bottoms=(2, 2), ignores_gradient=(1,))
 def psroi_pooling(layer: Layer) -> Sequence[Shape]:
     """R-FCN's: every part of a region from channels of its own."""
     param = layer.message["psroi_pooling_param"]
@@ -157,13 +160,13 @@ def psroi_pooling(layer: Layer) -> Sequence[Shape]:
     return ((regions[0] if regions else None, outputs, side, side),)
 
 
-@layer_type("BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL)
+@layer_type("BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", signal=UNMODELLED, bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL)
 def box_annotator_ohem(layer: Layer) -> Sequence[Shape]:
     """R-FCN's: labels and weights of the hardest boxes."""
     return (layer.bottoms[2].shape, layer.bottoms[3].shape)
 
 
-@layer_type("Proposal", "proposal_layer.cpp", bottoms=(0, None), tops=(0, None), ignores_gradient=ALL)
+@layer_type("Proposal", "proposal_layer.cpp", signal=UNMODELLED, bottoms=(0, None), tops=(0, None), ignores_gradient=ALL)
 def proposal(layer: Layer) -> Sequence[Shape]:
     """Regions from a region proposal network; how many depends on the data."""
     return ((None, 5), (None,))
@@ -174,4 +177,4 @@ for _name, _source in (
     ("Yolov3DetectionOutput", "yolov3_detection_output_layer.cpp"),
     ("PredictBox", "predict_box_layer.cpp"),
 ):
-    layer_type(_name, _source, bottoms=(1, None), has_backward=False)(unknown_shapes)
+    layer_type(_name, _source, signal=UNMODELLED, bottoms=(1, None), has_backward=False)(unknown_shapes)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION
+from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION, UNMODELLED
 from ..moments.shapes import Shape, count, differ, shapes_differ
 from .common import check_labels, find_axis
 from .record import layer_type
@@ -57,6 +57,7 @@ def _same_first(layer: Layer) -> bool:
 @layer_type(
     "SoftmaxWithLoss",
     "softmax_loss_layer.cpp",
+    signal="loss_models.SoftmaxWithLoss",
     reads=("softmax_param", "loss_param"),
     applies="Softmax",
     class_axis="softmax_param",
@@ -80,6 +81,7 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "InfogainLoss",
     "infogain_loss_layer.cpp",
+    signal="loss_models.InfogainLoss",
     reads=("infogain_loss_param", "loss_param", "softmax_param"),
     applies="Softmax",
     applies_since="1.0",
@@ -127,6 +129,7 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "SigmoidCrossEntropyLoss",
     "sigmoid_cross_entropy_loss_layer.cpp",
+    signal="loss_models.SigmoidCrossEntropyLoss",
     reads=("loss_param",),
     settings="",
     applies="Sigmoid",
@@ -145,6 +148,7 @@ def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "EuclideanLoss",
     "euclidean_loss_layer.cpp",
+    signal="loss_models.EuclideanLoss",
     reads=(),
     normalization=TWICE_BATCH,
     squared=True,
@@ -166,6 +170,7 @@ def euclidean_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "HingeLoss",
     "hinge_loss_layer.cpp",
+    signal="loss_models.HingeLoss",
     reads=("hinge_loss_param",),
     normalization=BATCH,
     class_axis="",
@@ -186,6 +191,7 @@ def hinge_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "MultinomialLogisticLoss",
     "multinomial_logistic_loss_layer.cpp",
+    signal="loss_models.MultinomialLogisticLoss",
     reads=(),
     normalization=BATCH,
     class_axis="",
@@ -205,6 +211,7 @@ def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "ContrastiveLoss",
     "contrastive_loss_layer.cpp",
+    signal="loss_models.ContrastiveLoss",
     reads=("contrastive_loss_param",),
     loss_family=EMBEDDING,
     nonnegative=True,
@@ -257,15 +264,16 @@ _RCNN = frozenset({
     "faster-rcnn", "fast-rcnn", "faster-rcnn-upstream", "pvanet", "pvanet-master", "ctpn", "frcnn",
     "happynear", "brocolli",
 })  # fmt: skip
-layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", bottoms=(2, 3), loss_weight=1.0, **_SMOOTH)(
+layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", signal="loss_models.EuclideanLoss", bottoms=(2, 3), loss_weight=1.0, **_SMOOTH)(
     _smooth_l1_loss
 )
-layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", dialects=_RCNN, bottoms=(2, 4), **_SMOOTH)(
+layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", signal="loss_models.EuclideanLoss", dialects=_RCNN, bottoms=(2, 4), **_SMOOTH)(
     _smooth_l1_loss
 )
 layer_type(
     "SmoothL1Loss",
     "smooth_L1_loss_layer.cpp",
+    signal="loss_models.EuclideanLoss",
     dialects=frozenset({"rfcn"}),
     bottoms=(2, 3),
     tops=(1, 2),
@@ -274,6 +282,7 @@ layer_type(
 layer_type(
     "SmoothL1LossOHEM",
     "smooth_L1_loss_ohem_layer.cpp",
+    signal="loss_models.EuclideanLoss",
     bottoms=(2, 3),
     tops=(1, 2),
     **{**_SMOOTH, "normalization": LOSS_PARAM},
@@ -283,6 +292,7 @@ layer_type(
 @layer_type(
     "SoftmaxWithLossOHEM",
     "softmax_loss_ohem_layer.cpp",
+    signal="loss_models.SoftmaxWithLoss",
     applies="Softmax",
     class_axis="softmax_param",
     **{**_LABELLED, "tops": (1, 3), "loss_weight": 0.0, "normalization": LOSS_PARAM},
@@ -298,15 +308,13 @@ def _loss_of_fork(layer: Layer) -> Sequence[Shape]:
 
 
 _OPEN_LOSS: dict[str, Any] = {**_LOSS, "bottoms": (1, None), "tops": (1, None), "open_params": True, "ignores_gradient": (1,)}
+layer_type("L1Loss", "l1_loss_layer.cpp", signal="loss_models.EuclideanLoss", **_OPEN_LOSS, **_REGRESSION)(_loss_of_fork)
 for _name, _source, _facts in (
     ("CenterLoss", "center_loss_layer.cpp", {"loss_family": EMBEDDING}),
     ("CtcLoss", "ctc_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
     ("DiceCoefLoss", "dice_coef_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
     ("FocalLoss", "focal_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
-    ("L1Loss", "l1_loss_layer.cpp", _REGRESSION),
-    ("ManhattanLoss", "manhattan_loss_layer.cpp", _REGRESSION),
     ("RegionLoss", "region_loss_layer.cpp", {"loss_family": DETECTION}),
-    ("WeightedEuclideanLoss", "weighted_euclidean_loss_layer.cpp", {**_REGRESSION, "squared": True}),
     ("Yolov3", "yolov3_layer.cpp", {"loss_family": DETECTION}),
 ):
-    layer_type(_name, _source, **_OPEN_LOSS, **_facts)(_loss_of_fork)
+    layer_type(_name, _source, signal=UNMODELLED, **_OPEN_LOSS, **_facts)(_loss_of_fork)

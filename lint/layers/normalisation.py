@@ -28,6 +28,7 @@ def _is_of_fork(layer: Layer) -> bool:
 @layer_type(
     "BatchNorm",
     "batch_norm_layer.cpp",
+    signal="normalising.BatchNorm",
     reads=("batch_norm_param",),
     in_place=IN_PLACE_RIGHT,
     stores_statistics=True,
@@ -88,6 +89,7 @@ def _lrn_reads_top(layer: Layer) -> bool:
 @layer_type(
     "LRN",
     "lrn_layer.cpp",
+    signal="normalising.LRN",
     reads=("lrn_param",),
     in_place=_lrn_in_place,
     reads_top=_lrn_reads_top,
@@ -119,6 +121,7 @@ def _mvn_reads_top(layer: Layer) -> bool:
 @layer_type(
     "MVN",
     "mvn_layer.cpp",
+    signal="normalising.Normalize",
     reads=("mvn_param",),
     in_place=_mvn_in_place,
     reads_top=_mvn_reads_top,
@@ -141,7 +144,7 @@ def mvn(layer: Layer) -> Sequence[Shape]:
 _ZERO_VECTOR = ("normalize-zero-vector", "Normalize divides by the length of a vector that may be 0")
 
 
-@layer_type("Normalize", "normalize_layer.cpp", hazard=_ZERO_VECTOR, **_OF_CHANNELS)
+@layer_type("Normalize", "normalize_layer.cpp", signal="normalising.Normalize", hazard=_ZERO_VECTOR, **_OF_CHANNELS)
 def normalize(layer: Layer) -> Sequence[Shape]:
     """SSD's: length 1, times a learned scale for each channel."""
     shape = layer.bottoms[0].shape
@@ -161,6 +164,7 @@ _WITHOUT_SCALE = frozenset({"happynear", "yjxiong-mem", "yjxiong-interp", "yjxio
 layer_type(
     "Normalize",
     "normalize_layer.cpp",
+    signal="normalising.Normalize",
     dialects=_WITHOUT_SCALE,
     fork_tops=(1, 2),
     fork_fields=None,
@@ -176,7 +180,7 @@ _BN: dict[str, Any] = {
 }  # fmt: skip
 
 
-@layer_type("BN", "bn_layer.cpp", tops=(1, 3), **_BN)
+@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", tops=(1, 3), **_BN)
 def bn_segnet(layer: Layer) -> Sequence[Shape]:
     """SegNet's and ENet's, without running statistics."""
     param = layer.message["bn_param"]
@@ -192,7 +196,7 @@ _RUNNING = frozenset({
 })  # fmt: skip
 
 
-@layer_type("BN", "bn_layer.cpp", dialects=_RUNNING, **_BN)
+@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", dialects=_RUNNING, **_BN)
 def bn_running(layer: Layer) -> Sequence[Shape]:
     """PSPNet's, with running statistics."""
     param = layer.message["bn_param"]
@@ -211,7 +215,7 @@ def _channels(layer: Layer) -> int | None:
 
 
 # Brings the channels of each place to length 1.
-layer_type("GRN", "grn_layer.cpp", normalises=True, open_params=True)(same_shape)
+layer_type("GRN", "grn_layer.cpp", signal="normalising.Normalize", normalises=True, open_params=True)(same_shape)
 
 
 # -- Scale and Bias --------------------------------------------------------------------------------------
@@ -226,6 +230,7 @@ _AFFINE: dict[str, Any] = {
 @layer_type(
     "Scale",
     "scale_layer.cpp",
+    signal="linear.Scale",
     reads=("scale_param",),
     bottoms=(1, 2),
     multiply_adds=one_per_value,
@@ -250,7 +255,9 @@ def scale(layer: Layer) -> Sequence[Shape]:
     return (layer.bottoms[0].shape,)
 
 
-@layer_type("Bias", "bias_layer.cpp", reads=("bias_param",), bottoms=(1, 2), multiply_adds=no_products, **_AFFINE)
+@layer_type(
+    "Bias", "bias_layer.cpp", signal="linear.Scale", reads=("bias_param",), bottoms=(1, 2), multiply_adds=no_products, **_AFFINE
+)
 def bias(layer: Layer) -> Sequence[Shape]:
     """Plus a summand, learned or the second bottom."""
     param = layer.message["bias_param"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import UNKNOWN_TYPE, Infer, LayerType
+from ..moments.layer_type import UNKNOWN_TYPE, UNMODELLED, Infer, LayerType
 from ..moments.shapes import Shape
 
 if TYPE_CHECKING:
@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 TYPES: dict[str, list[LayerType]] = {}
 
 
-def layer_type(name: str, source: str = "", **facts: Any) -> Callable[[Infer], Infer]:
-    """Enters a type with the decorated function, which infers its shapes; `facts` are fields of LayerType.
+def layer_type(
+    name: str, source: str = "", *, signal: str | Callable[[Layer], str] = UNMODELLED, **facts: Any
+) -> Callable[[Infer], Infer]:
+    """Enters a type with the decorated function, which infers its shapes.
 
-    The first of what it `reads` are its own `settings`, unless others are given.
+    `source` is Caffe's file that has it. `signal` names the class of `layers.models` that computes its signal, as
+    `module.Class`, or is UNMODELLED. `facts` are other fields of LayerType. The first of what it `reads` are its own
+    `settings`, unless others are given.
     """
     if facts.get("reads"):
         facts.setdefault("settings", facts["reads"][0])
@@ -25,10 +29,16 @@ def layer_type(name: str, source: str = "", **facts: Any) -> Callable[[Infer], I
     def enter(infer: Infer) -> Infer:
         if infer is same_shape:
             facts["keeps_shape"] = True
-        TYPES.setdefault(name, []).append(LayerType(name, infer, source, **facts))
+        described = [kind for kind in TYPES.get(name, ()) if kind.described]
+        TYPES[name] = [*described, LayerType(name, infer, source, signal=signal, **facts)]
         return infer
 
     return enter
+
+
+def described_names() -> list[str]:
+    """The names of the types of which more than the name is known."""
+    return [name for name, kinds in TYPES.items() if kinds[0].described]
 
 
 def find_type(name: str, dialect: str, bottoms: int) -> LayerType | None:
@@ -37,7 +47,7 @@ def find_type(name: str, dialect: str, bottoms: int) -> LayerType | None:
     Of several meanings, one that takes that many bottoms is preferred: a file's dialect is only a guess.
     """
     known = TYPES.get(name)
-    if known is None:
+    if known is None or not known[0].described:
         return None
     if len(known) == 1:
         return known[0]

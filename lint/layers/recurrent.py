@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import Count
+from ..moments.layer_type import UNMODELLED, Count
 from ..moments.shapes import Shape, count, describe, differ, shapes_differ
 from .record import layer_type, unknown_shapes
 from .vision import num_output
@@ -94,13 +94,14 @@ _STEPPING: dict[str, Any] = {
     "counts": _counts,
     "multiply_adds": _multiply_adds,
 }
-layer_type("LSTM", "lstm_layer.cpp", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
-layer_type("RNN", "rnn_layer.cpp", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
+layer_type("LSTM", "lstm_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
+layer_type("RNN", "rnn_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
 
 
 @layer_type(
     "LSTMUnit",
     "lstm_unit_layer.cpp",
+    signal=UNMODELLED,
     reads=(),
     bottoms=(3, 3),
     tops=(2, 2),
@@ -126,9 +127,8 @@ def lstm_unit(layer: Layer) -> Sequence[Shape]:
 
 for _name, _source in (
     ("Lstm", "lstm_layer.cpp"),
-    ("Recurrent", "recurrent_layer.cpp"),
     ("GRU", "gru_layer.cpp"),
 ):
-    layer_type(_name, _source, bottoms=(1, None), tops=(1, None), open_params=True, recurrent=True)(
+    layer_type(_name, _source, signal=UNMODELLED, bottoms=(1, None), tops=(1, None), open_params=True, recurrent=True)(
         unknown_shapes
     )

@@ -21,7 +21,7 @@ _MOVES: dict[str, Any] = {**REARRANGES, "value_range": value_ranges.unchanged}
 _RESHAPES: dict[str, Any] = {**_MOVES, "in_place": IN_PLACE_FATAL, "shares_memory": True}
 
 
-@layer_type("Reshape", "reshape_layer.cpp", reads=("reshape_param",), **_RESHAPES)
+@layer_type("Reshape", "reshape_layer.cpp", signal="joining.Flatten", reads=("reshape_param",), **_RESHAPES)
 def reshape(layer: Layer) -> Sequence[Shape]:
     """The same elements under another shape: 0 keeps a dimension, -1 takes what is left."""
     not_in_place(layer, ":10")
@@ -87,7 +87,7 @@ def _replaced_axes(layer: Layer, param: Message, axes: int) -> tuple[int, int] |
     return start, end
 
 
-@layer_type("Flatten", "flatten_layer.cpp", reads=("flatten_param",), **_RESHAPES)
+@layer_type("Flatten", "flatten_layer.cpp", signal="joining.Flatten", reads=("flatten_param",), **_RESHAPES)
 def flatten(layer: Layer) -> Sequence[Shape]:
     """Several axes as one."""
     not_in_place(layer, "")
@@ -110,7 +110,7 @@ def flatten(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)
 
 
-@layer_type("Permute", "permute_layer.cpp", **_MOVES)
+@layer_type("Permute", "permute_layer.cpp", signal="passing.PassThrough", **_MOVES)
 def permute(layer: Layer) -> Sequence[Shape]:
     """SSD's: its bottom with the axes in another order; those not named come last."""
     shape = layer.bottoms[0].shape
@@ -127,7 +127,7 @@ def permute(layer: Layer) -> Sequence[Shape]:
     return (tuple(shape[axis] for axis in [*order, *(i for i in range(len(shape)) if i not in order)]),)
 
 
-@layer_type("Transpose", "transpose_layer.cpp", **_MOVES)
+@layer_type("Transpose", "transpose_layer.cpp", signal="passing.PassThrough", **_MOVES)
 def transpose(layer: Layer) -> Sequence[Shape]:
     """Its bottom with the axes in the order of `transpose_param.dim`."""
     shape = layer.bottoms[0].shape
@@ -137,11 +137,14 @@ def transpose(layer: Layer) -> Sequence[Shape]:
     return (tuple(shape[axis] for axis in order),) if sorted(order) == list(range(len(shape))) else ()
 
 
-layer_type("Reverse", "reverse_layer.cpp", **_MOVES)(same_shape)
-layer_type("Flip", "flip_layer.cpp", **_MOVES)(same_shape)
+layer_type("Reverse", "reverse_layer.cpp", signal="passing.PassThrough", **_MOVES)(same_shape)
+layer_type("Flip", "flip_layer.cpp", signal="passing.PassThrough", **_MOVES)(same_shape)
 
 
-@layer_type("ShuffleChannel", "shuffle_channel_layer.cpp", bottoms=(0, None), tops=(0, None), keeps_shape=True, **_MOVES)
+@layer_type(
+    "ShuffleChannel", "shuffle_channel_layer.cpp", signal="passing.PassThrough",
+    bottoms=(0, None), tops=(0, None), keeps_shape=True, **_MOVES
+)
 def shuffle_channel(layer: Layer) -> Sequence[Shape]:
     """ShuffleNet's: mixes the channels of groups."""
     if not layer.bottoms:
@@ -161,7 +164,7 @@ def _tile_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if layer.message["tile_param"]["tiles"] == 1 else IN_PLACE_CRASH
 
 
-@layer_type("Tile", "tile_layer.cpp", reads=("tile_param",), in_place=_tile_in_place, **_MOVES)
+@layer_type("Tile", "tile_layer.cpp", signal="passing.PassThrough", reads=("tile_param",), in_place=_tile_in_place, **_MOVES)
 def tile(layer: Layer) -> Sequence[Shape]:
     """Its bottom several times along an axis."""
     param = layer.message["tile_param"]
@@ -179,7 +182,7 @@ def tile(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], None if size is None or tiles is None else size * tiles, *shape[axis + 1 :]),)
 
 
-@layer_type("Reduction", "reduction_layer.cpp", reads=("reduction_param",), in_place=IN_PLACE_WRONG_VALUES)
+@layer_type("Reduction", "reduction_layer.cpp", signal="joining.Reduction", reads=("reduction_param",), in_place=IN_PLACE_WRONG_VALUES)
 def reduction(layer: Layer) -> Sequence[Shape]:
     """Sum or mean over the last axes."""
     axis = layer.message["reduction_param"]["axis"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT
+from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT, UNMODELLED
 from ..moments.shapes import Shape, axis_index, truncated
 from . import value_ranges
 from .record import REARRANGES, layer_type
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @layer_type(
     "Crop",
     "crop_layer.cpp",
+    signal="passing.PassThrough",
     reads=("crop_param",),
     bottoms=(2, 2),
     in_place=IN_PLACE_WRONG_GRADIENT,
@@ -71,7 +72,7 @@ _ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
 
 
 @layer_type(
-    "Upsample", "upsample_layer.cpp", bottoms=(2, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
+    "Upsample", "upsample_layer.cpp", signal=UNMODELLED, bottoms=(2, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
 )
 def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
     """SegNet's: puts each value back to the place that a pooling's mask names."""
@@ -96,6 +97,7 @@ _REPEATING = frozenset({"mobilenet-yolo", "yolov3-windows", "brocolli", "ssd-chu
 @layer_type(
     "Upsample",
     "upsample_layer.cpp",
+    signal=UNMODELLED,
     dialects=_REPEATING,
     bottoms=(0, None),
     tops=(0, None),
@@ -112,7 +114,7 @@ def upsample(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "Unpooling", "unpooling_layer.cpp", bottoms=(1, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
+    "UnPooling", "unpooling_layer.cpp", signal=UNMODELLED, bottoms=(1, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
 )
 def unpooling(layer: Layer) -> Sequence[Shape]:
     """DeconvNet's, to a size that is written."""
@@ -127,6 +129,7 @@ def unpooling(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "MaxUnPool",
     "max_unpool_layer.cpp",
+    signal=UNMODELLED,
     bottoms=(0, None),
     tops=(0, None),
     ignores_gradient=(1,),
@@ -142,7 +145,7 @@ def max_unpool(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "Interp", "interp_layer.cpp", linear=True, keeps_range=True, value_range=value_ranges.within, **_ENLARGES
+    "Interp", "interp_layer.cpp", signal=UNMODELLED, linear=True, keeps_range=True, value_range=value_ranges.within, **_ENLARGES
 )
 def interp(layer: Layer) -> Sequence[Shape]:
     """Bilinear resizing, of DeepLab v2 and PSPNet: by one factor, to a size, or by two factors."""
@@ -171,7 +174,7 @@ def interp(layer: Layer) -> Sequence[Shape]:
     return ((shape[0], shape[1], *sizes),)
 
 
-@layer_type("Reorg", "reorg_layer.cpp", **REARRANGES)
+@layer_type("Reorg", "reorg_layer.cpp", signal="passing.PassThrough", **REARRANGES)
 def reorg(layer: Layer) -> Sequence[Shape]:
     """Moves blocks of pixels into channels, or back; of the YOLO forks."""
     shape = layer.bottoms[0].shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, Count
+from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, UNMODELLED, Count
 from ..moments.shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
 from ..proto.binder import Message
 from . import value_ranges
@@ -230,6 +230,7 @@ _EACH: dict[str, Any] = {
 @layer_type(
     "Convolution",
     "conv_layer.cpp",
+    signal="linear.Convolution",
     reads=("convolution_param",),
     multiply_adds=_convolution_multiply_adds,
     **_EACH,
@@ -242,6 +243,7 @@ def convolution(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Deconvolution",
     "deconv_layer.cpp",
+    signal="linear.Convolution",
     reads=("convolution_param",),
     upsampling=True,
     growth=_deconvolution_growth,
@@ -254,14 +256,16 @@ def deconvolution(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "DepthwiseConvolution", "depthwise_conv_layer.cpp", multiply_adds=_convolution_multiply_adds, **_EACH
+    "DepthwiseConvolution", "depthwise_conv_layer.cpp", signal="linear.Convolution", multiply_adds=_convolution_multiply_adds, **_EACH
 )
 def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
     """A grouped convolution, of yonghenglh6/DepthwiseConvolution."""
     return _convolution(layer, False)
 
 
-@layer_type("ConvolutionDepthwise", "conv_dw_layer.cpp", multiply_adds=_convolution_multiply_adds, **_WEIGHTED)
+@layer_type(
+    "ConvolutionDepthwise", "conv_dw_layer.cpp", signal="linear.Convolution", multiply_adds=_convolution_multiply_adds, **_WEIGHTED
+)
 def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     """As many outputs as channels, whatever num_output and group say; of farmingyard/caffe-mobilenet."""
     param = layer.message["convolution_param"]
@@ -278,7 +282,7 @@ def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     return () if shape is None or sizes is None else ((shape[0], channels, *sizes),)
 
 
-@layer_type("Im2col", "im2col_layer.cpp", reads=("convolution_param",), in_place=IN_PLACE_CRASH, slides=True)
+@layer_type("Im2col", "im2col_layer.cpp", signal=UNMODELLED, reads=("convolution_param",), in_place=IN_PLACE_CRASH, slides=True)
 def im2col(layer: Layer) -> Sequence[Shape]:
     """The windows of a convolution, side by side as channels."""
     shape = layer.bottoms[0].shape
@@ -312,6 +316,7 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
 @layer_type(
     "Pooling",
     "pooling_layer.cpp",
+    signal="pooling.Pooling",
     reads=("pooling_param",),
     tops=(1, 2),
     counts=_pooling_counts,
@@ -443,7 +448,7 @@ def _rounds_down(param: Message) -> bool:
     return "ceil_mode" in entries and entries["ceil_mode"][0][0] is False
 
 
-@layer_type("SPP", "spp_layer.cpp", reads=("spp_param",), keeps_range=True)
+@layer_type("SPP", "spp_layer.cpp", signal=UNMODELLED, reads=("spp_param",), keeps_range=True)
 def spp(layer: Layer) -> Sequence[Shape]:
     """Spatial pyramid pooling: 1, 4, 16 ... bins, whatever the image's size."""
     height = layer.message["spp_param"]["pyramid_height"]

@@ -6,7 +6,7 @@ A layer and its type name each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from .interval import UNKNOWN_INTERVAL, Interval
@@ -39,6 +39,8 @@ FROM_PROGRAM = "program"  # handed over by the program that runs the net
 MADE_UP = "made-up"  # by fillers
 LEARNED = "learned"  # its own parameters
 
+UNMODELLED = ""  # in place of the name of a signal model
+
 NO_DIALECTS: frozenset[str] = frozenset()
 ALL = (-9,)  # in place of bottom indices: every bottom
 
@@ -54,6 +56,7 @@ class LayerType(NamedTuple):
     name: str
     infer: Infer
     source: str = ""  # Caffe's file that has it
+    described: bool = True  # False: nothing but the name is known
     bottoms: Count = (1, 1)
     tops: Count = (1, 1)
     fork_bottoms: Count | None = None  # what some forks take instead
@@ -146,7 +149,7 @@ class LayerType(NamedTuple):
     recurrent: bool = False
     upsampling: bool = False
     multiply_adds: Callable[[Layer], int | None] | None = None  # of one forward pass
-    signal: Callable[..., Any] | None = None  # how it passes on mean and variance
+    signal: str | Callable[[Layer], str] = UNMODELLED  # see `signal_model`
 
     def in_place_effect(self, layer: Layer) -> str:
         """What happens if the layer works in place, one of the IN_PLACE constants."""
@@ -183,6 +186,10 @@ class LayerType(NamedTuple):
     def wants_probabilities(self) -> bool:
         """Whether it is a loss that takes the logarithm of what it reads."""
         return self.log_likelihood and not self.applies
+
+    def signal_model(self, layer: Layer) -> str:
+        """Which class of `layers.models` computes the layer's signal, as `module.Class`; UNMODELLED if none does."""
+        return self.signal(layer) if callable(self.signal) else self.signal
 
     def has_open_params(self, layer: Layer) -> bool:
         """Whether the layer may have parameters we do not know."""

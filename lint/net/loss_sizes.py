@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Losses that sum over the elements of an item and divide by the number of items.
 REGRESSIONS = frozenset(
-    {"EuclideanLoss", "SmoothL1Loss", "SmoothL1LossOHEM", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"}
+    {"EuclideanLoss", "SmoothL1Loss", "SmoothL1LossOHEM", "L1Loss"}
 )
 _CLASSIFIERS = frozenset({
     "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "InfogainLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss",

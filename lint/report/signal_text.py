@@ -32,7 +32,7 @@ def as_json(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits)
         "reasons": [each._asdict() for each in why],
         "limits": limits._asdict(),
         "simulation": [_finite(loss) for loss in signal.simulation.losses],
-        "assumed": list(dict.fromkeys(signal.training.data.assumed)),
+        "assumed": list(dict.fromkeys(signal.training.context.assumed)),
     }
     return json.dumps(content, indent=1) + "\n"
 
@@ -73,7 +73,7 @@ def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits
     ]
     rows.append("")
     rows.append(f"Loss in the first iteration: {signal.forward.loss:.5g}")
-    for text in dict.fromkeys(signal.training.data.assumed):
+    for text in dict.fromkeys(signal.training.context.assumed):
         rows.append(f"Assumed: {text}")
     rows.append(
         f"This training {verdict.word}: chance to explode {verdict.p_explodes:.0%}, to stall {verdict.p_stalls:.0%}."

@@ -25,7 +25,7 @@ LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (soft
 LARGEST_LOG_TERM = 46.0517  # -ln 1e-20, kLOG_THRESHOLD of InfogainLoss and MultinomialLogisticLoss
 _NOT_WEIGHTS = frozenset({"BatchNorm", "BN", "Scale", "Bias", "PReLU"})
 SOFTMAX_LOSSES = frozenset({"SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss"})
-REGRESSION_LOSSES = frozenset({"EuclideanLoss", "SmoothL1Loss", "L1Loss", "ManhattanLoss", "WeightedEuclideanLoss"})
+REGRESSION_LOSSES = frozenset({"EuclideanLoss", "SmoothL1Loss", "L1Loss"})
 
 
 def median(values: Iterable[float]) -> float:

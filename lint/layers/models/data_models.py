@@ -5,37 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ...moments.models import Carrier, carries
+from ...moments.layer_type import REGRESSION
+from ...moments.signal_model import SignalContext, SignalModel
 from ...moments.statistics import NOTHING, Values, constant, gaussian, scaled
-from ...net.data_facts import tops_facts
-from ...net.loss_sizes import REGRESSIONS
-from ...proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ...moments.graph import Layer
     from ...moments.weights import Weights
-    from ...net.data_facts import SourceFacts
     from ...proto.binder import Message
 
 # 8-bit photographs: what the mean and the spread of pixels commonly are.
 PIXEL_MEAN, PIXEL_STD, PIXEL_MAX = 110.0, 65.0, 255.0
 PIXEL_REACH = 3.0  # for patches of 32 pixels; larger images are smoother still
 _OWN_SPREAD, _COMMON_SPREAD = 0.35, 0.12  # parts of the variance: brightness of an item; the mean image
-
-
-class Surroundings(NamedTuple):
-    """What a training has beside its net: facts of the data by source, and the assumptions that were made."""
-
-    facts: Mapping[str, SourceFacts]
-    assumed: list[str]
-    unit: bool = False  # data of which nothing is known are taken to be of size 1
-
-    def assume(self, what: str) -> None:
-        """Notes an assumption, once."""
-        if what not in self.assumed:
-            self.assumed.append(what)
 
 
 def range_of(
@@ -79,21 +63,17 @@ def labels(low: float, high: float) -> Values:
     return Values(mean, square, abs(mean), square, m2, m2, low, high, math.inf)
 
 
-@carries(
-    "Data", "ImageData", "WindowData", "MemoryData", "AnnotatedData", "HDF5Data", "Input", "Python",
-    "DenseImageData", "VideoData",
-)  # fmt: skip
-class Source(Carrier):
+class DataSource(SignalModel):
     """Data: as the facts say, or as images and labels commonly are."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
-        self.given = [] if layer.bottoms else _given(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
+        self.given = _given(layer, context)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        return super().forward(bottoms, weights) if bottoms else self.given
+        return self.given
 
-    def scaled(self, factor: float) -> Source:
+    def scaled(self, factor: float) -> DataSource:
         """The same data, of which the first top is times a factor."""
         from copy import copy  # only what is tried in place of the files scales data
 
@@ -102,9 +82,9 @@ class Source(Carrier):
         return found
 
 
-def _given(layer: Layer, around: Surroundings) -> list[Values]:
+def _given(layer: Layer, context: SignalContext) -> list[Values]:
     """The values of a data layer's tops."""
-    facts = tops_facts(layer, dict(around.facts))
+    facts = context.facts(layer)
     found = []
     for i, top in enumerate(layer.tops):
         known = facts[i]
@@ -121,7 +101,7 @@ def _given(layer: Layer, around: Surroundings) -> list[Values]:
                 values = values._replace(level=values.square, shared=common, cross=common, reach=math.inf)
                 if shape[1:] in ((), (1,)):
                     values = values._replace(shared=m2, cross=m2)
-        elif i and around.unit and any(reader.type in REGRESSIONS for reader in top.consumers):
+        elif i and context.unit and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
             values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
         elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
             low, high = 0.0, float(_classes(layer) - 1)
@@ -129,16 +109,16 @@ def _given(layer: Layer, around: Surroundings) -> list[Values]:
                 low, high = known.minimum, known.maximum
             values = labels(low, high)
         elif layer.type == "HDF5Data" or (i and layer.type in ("Input", "Python")):
-            around.assume(f"'{top.name}': values of mean 0 and variance 1")
+            context.assume(f"'{top.name}': values of mean 0 and variance 1")
             values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
         elif "label" in top.name:
             values = labels(0.0, float(_classes(layer) - 1))
         else:
-            around.assume(f"'{top.name}': " + ("values of size 1" if around.unit else "8-bit pixels"))
+            context.assume(f"'{top.name}': " + ("values of size 1" if context.unit else "8-bit pixels"))
             values = pixels()
         if i == 0 and "transform_param" in layer.message.entries:
             values = transformed(values, layer.message["transform_param"])
-        if i == 0 and unknown and around.unit and values.square > 1:
+        if i == 0 and unknown and context.unit and values.square > 1:
             values = scaled(values, 1 / math.sqrt(values.square))
         found.append(values)
     return found
@@ -155,12 +135,11 @@ def _classes(layer: Layer) -> int:
     return 10
 
 
-@carries("DummyData")
-class Dummy(Carrier):
+class DummyData(SignalModel):
     """What its fillers make (dummy_data_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         fillers = layer.message["dummy_data_param"]["data_filler"]
         self.given = [_made(fillers[min(i, len(fillers) - 1)] if fillers else None) for i in range(len(layer.tops))]
 
@@ -183,8 +162,7 @@ def _made(filler: Message | None) -> Values:
     return gaussian(mean, m2 + std * std, m2, m2, m2, 0.1)
 
 
-@carries("Silence", "Accuracy", "ArgMax", "HDF5Output", "DetectionEvaluate", "Threshold")
-class End(Carrier):
+class Output(SignalModel):
     """No gradient comes through; what it tells does not matter."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...moments.models import Carrier, Gradient, Step, carries
+from ...moments.signal_model import Gradient, SignalModel, Step
 from ...moments.statistics import (
     NO_DIFFS,
     Diffs,
@@ -25,15 +25,14 @@ from ...moments.weights import Weights
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
-    from .data_models import Surroundings
+    from ...moments.signal_model import SignalContext
 
 
-@carries("ReLU", "PReLU", "ReLU6", "Insanity")
-class ReLU(Carrier):
+class ReLU(SignalModel):
     """What lies below 0 is cut off, or kept times a slope (relu_layer.cpp, prelu_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         written = layer.message["relu_param"]["negative_slope"] if layer.type == "ReLU" else 0.0
         self.fixed = 0.25 if layer.type in ("PReLU", "Insanity") else float(written)
 
@@ -121,12 +120,11 @@ _FUNCTIONS: dict[str, Function] = {
 }
 
 
-@carries("Sigmoid", "TanH", "BNLL", "ELU", "Swish", "Mish", "AbsVal", "Power", "Exp", "Log", "Clip")
-class Mapped(Carrier):
+class ElementwiseFunction(SignalModel):
     """A smooth function of each value, averaged over the predicted distribution."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.linear = _linear(layer)
         self.function, self.slope, self.odd = _function(layer)
 
@@ -201,12 +199,11 @@ def _power(power: float, scale: float, shift: float) -> Function:
     return function, slope, 1.0
 
 
-@carries("Dropout")
-class Dropout(Carrier):
+class Dropout(SignalModel):
     """Some values become 0, the others larger (dropout_layer.cpp); outside of training nothing happens."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         ratio = layer.message["dropout_param"]["dropout_ratio"] if layer.phase == "TRAIN" else 0.0
         self.kept = 1 - ratio if ratio > 0 else 1.0
 
@@ -223,8 +220,7 @@ class Dropout(Carrier):
         return [diffs[0]._replace(square=diffs[0].square / self.kept)], []
 
 
-@carries("Parameter")
-class Parameter(Carrier):
+class Parameter(SignalModel):
     """A parameter as a blob."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...moments.models import Carrier, Gradient, Step, carries, items_of, shape_of, size_of
+from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape_of, size_of
 from ...moments.statistics import NO_DIFFS, Diffs, Values, beside, constant, gaussian, mapped, root, scaled, times
 from ...moments.weights import dims
 from .linear import NONE, Taps, bias_gradient, product, through_weights, total, weight_gradient, weighted
@@ -15,16 +15,15 @@ from .pooling import largest
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
+    from ...moments.signal_model import SignalContext
     from ...moments.weights import Weights
-    from .data_models import Surroundings
 
 
-@carries("Concat")
-class Concat(Carrier):
+class Concat(SignalModel):
     """Blobs beside each other (concat_layer.cpp): averages, weighed by their sizes."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.sizes = [size_of(blob) for blob in layer.bottoms]
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
@@ -34,8 +33,7 @@ class Concat(Carrier):
         return [diffs[0]] * len(self.layer.bottoms), []
 
 
-@carries("Slice")
-class Slice(Carrier):
+class Slice(SignalModel):
     """Parts of a blob (slice_layer.cpp)."""
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
@@ -52,12 +50,11 @@ class Slice(Carrier):
         return [below], []
 
 
-@carries("Eltwise", "Axpy")
-class Eltwise(Carrier):
+class Eltwise(SignalModel):
     """Sums, products and maxima of blobs (eltwise_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         number = len(layer.bottoms)
         self.operation = "SUM"
         self.coefficients = [1.0] * number
@@ -115,12 +112,11 @@ def _larger(a: Values, b: Values) -> Values:
     return gaussian(top, square, t2, t2, t2, min(a.reach, b.reach), (a.drift + b.drift) / 2)
 
 
-@carries("Reduction")
-class Reduction(Carrier):
+class Reduction(SignalModel):
     """Sums and means over the last axes (reduction_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         param = layer.message["reduction_param"]
         written = param["operation"]
         self.operation = {1: "SUM", 2: "ASUM", 3: "SUMSQ", 4: "MEAN"}.get(written, str(written))
@@ -145,12 +141,11 @@ class Reduction(Carrier):
         return [times(diffs[0], factor)], []
 
 
-@carries("Softmax")
-class Softmax(Carrier):
+class Softmax(SignalModel):
     """Probabilities (softmax_layer.cpp). Their latent values are the scores."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         shape = shape_of(layer.bottoms[0])
         axis = layer.message["softmax_param"]["axis"]
         self.classes = max(1, shape[axis] if -len(shape) <= axis < len(shape) else 1)
@@ -183,12 +178,11 @@ class Softmax(Carrier):
         return [times(diff, root(step.tops[0].square))._replace(alive=None)], []
 
 
-@carries("LSTM", "RNN")
-class Recurrent(Carrier):
+class Recurrent(SignalModel):
     """A layer over time, unrolled in its mean: gates half open, states that fade (recurrent_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.is_lstm = layer.type == "LSTM"
         self.width = layer.message["recurrent_param"]["num_output"] or 1
         self.steps = max(1, min(items_of(layer.bottoms[0]), 30))
@@ -229,12 +223,11 @@ class Recurrent(Carrier):
         return [below] + [NO_DIFFS] * (len(step.bottoms) - 1), gradients
 
 
-@carries("Flatten", "Reshape")
-class Flatten(Carrier):
+class Flatten(SignalModel):
     """The same values under another shape (flatten_layer.cpp, reshape_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.flattens = len(shape_of(layer.tops[0])) <= 2 < len(shape_of(layer.bottoms[0]))
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...moments.models import Carrier, Gradient, Step, carries, items_of, shape_of, size_of
+from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape_of, size_of
 from ...moments.statistics import GAUSSIAN_SIZE, INFINITE, NO_DIFFS, Diffs, Values, gaussian, gaussian_size, near, root
 from ...moments.weights import Weights, dims
 from ...proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
-    from .data_models import Surroundings
+    from ...moments.signal_model import SignalContext
 
 NONE = Weights(0.0, 0.0, 0.0)
 UNIT = Weights(1.0, 0.0, 1.0)
@@ -190,14 +190,13 @@ def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
     return Gradient(square, GAUSSIAN_SIZE * root(square), items * positions * diffs.drift)
 
 
-@carries("Convolution", "Deconvolution", "DepthwiseConvolution", "ConvolutionDepthwise")
-class Convolution(Carrier):
+class Convolution(SignalModel):
     """Sums over windows (base_conv_layer.cpp)."""
 
     flat = False  # whether positions of the bottom have weights of their own
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         if not layer.params:
             return
         self.taps = self.read_taps()
@@ -234,12 +233,11 @@ class Convolution(Carrier):
         return [below] * len(self.layer.bottoms), gradients
 
 
-@carries("InnerProduct")
 class InnerProduct(Convolution):
     """Sums over everything in an item (inner_product_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.flat = len(shape_of(layer.bottoms[0])) > 2
 
     def read_taps(self) -> Taps:
@@ -249,8 +247,7 @@ class InnerProduct(Convolution):
         return values._replace(level=values.square, cross=values.shared)
 
 
-@carries("Embed")
-class Embed(Carrier):
+class Embed(SignalModel):
     """Rows chosen by number (embed_layer.cpp)."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
@@ -273,12 +270,11 @@ class Embed(Carrier):
         return [NO_DIFFS] * len(layer.bottoms), gradients
 
 
-@carries("Scale", "Bias")
-class Scale(Carrier):
+class Scale(SignalModel):
     """A factor and a shift for each channel (scale_layer.cpp, bias_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.scales = layer.type == "Scale"
         if layer.params:
             channels = max(1, dims(layer.params[0])[0] if dims(layer.params[0]) else 1)

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...moments.models import Carrier, carries, shape_of
+from ...moments.signal_model import SignalModel, shape_of
 from ...moments.statistics import BAD_DIFFS, NO_DIFFS, NOTHING, Diffs, Values, constant, mapped, part_over, root
 from ..loss import LOSS_PARAM, TWICE_BATCH, loss_normalization
 from .elementwise import sigmoid, softplus
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
+    from ...moments.signal_model import SignalContext
     from ...moments.weights import Weights
-    from .data_models import Surroundings
 
 LARGEST_TERM = 87.3365  # -log(FLT_MIN), softmax_loss_layer.cpp
 _LARGEST_INFOGAIN = 46.0517  # -log(1e-20), infogain_loss_layer.cpp
@@ -66,7 +66,7 @@ def scores_of(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     return math.prod(layer_shape[:axis]) or 1, max(1, layer_shape[axis]), math.prod(layer_shape[axis + 1 :]) or 1
 
 
-class Loss(Carrier):
+class Loss(SignalModel):
     """What losses have in common: the `items`, `outputs` and `positions` of their scores, and the `divisor`.
 
     One that `compares` has two bottoms of one shape, of which that from a file may have none that is known.
@@ -74,8 +74,8 @@ class Loss(Carrier):
 
     compares = False
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         alike = layer.bottoms[:2] if self.compares else ()
         self.shape = shape_of(next((blob for blob in alike if blob.count is not None), layer.bottoms[0]))
         self.items, self.outputs, self.positions = scores_of(self.shape, self.axis())
@@ -180,7 +180,6 @@ def common_drift(values: Values, classes: int) -> float:
     return math.copysign(root(each), common)
 
 
-@carries("SoftmaxWithLoss", "SoftmaxWithLossOHEM")
 class SoftmaxWithLoss(Scores):
     """The mean of -log p (softmax_loss_layer.cpp)."""
 
@@ -233,7 +232,6 @@ def softmax_slope(values: Values, classes: int, positions: int, by: float) -> Di
     return Diffs(square / b2, size / by, level / b2, shared / b2, cross / b2, None, drift / by, echo / by)
 
 
-@carries("InfogainLoss")
 class InfogainLoss(Scores):
     """All logarithms, weighted by a row of the matrix (infogain_loss_layer.cpp).
 
@@ -290,7 +288,6 @@ class InfogainLoss(Scores):
         return abs(level) if level is not None else self.scale(bottoms) / self.outputs
 
 
-@carries("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(Scores):
     """-log of what it is given for the label; 1e-20 stands for less (multinomial_logistic_loss_layer.cpp)."""
 
@@ -332,7 +329,6 @@ class MultinomialLogisticLoss(Scores):
         return 1 / max(values.size, 1e-20) ** 2 / self.outputs
 
 
-@carries("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(Loss):
     """log(1 + exp(-x)) and its like (sigmoid_cross_entropy_loss_layer.cpp)."""
 
@@ -382,15 +378,14 @@ def difference(a: Values, b: Values, factor: float) -> Diffs:
     return Diffs(square, size, level, shared, cross, None, drift)
 
 
-@carries("EuclideanLoss", "L1Loss", "ManhattanLoss", "SmoothL1Loss", "SmoothL1LossOHEM", "WeightedEuclideanLoss")
 class EuclideanLoss(Loss):
     """Half the sum of squares by item (euclidean_loss_layer.cpp); smooth L1 is that near 0."""
 
     compares = True
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
-        self.is_square = layer.type in ("EuclideanLoss", "WeightedEuclideanLoss")
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
+        self.is_square = layer.type == "EuclideanLoss"
 
     def value(self, bottoms: Sequence[Values]) -> float:
         gap = self.gap(bottoms)
@@ -426,12 +421,11 @@ class EuclideanLoss(Loss):
         return [first, first, *[NO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]
 
 
-@carries("HingeLoss")
 class HingeLoss(Scores):
     """Margins of 1 (hinge_loss_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.squared = layer.message["hinge_loss_param"]["norm"] in ("L2", 2)
 
     def value(self, bottoms: Sequence[Values]) -> float:
@@ -459,12 +453,11 @@ class HingeLoss(Scores):
         return 2.0 if self.squared else 0.5
 
 
-@carries("ContrastiveLoss")
 class ContrastiveLoss(Loss):
     """Pairs that should be near or far (contrastive_loss_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.margin: float = layer.message["contrastive_loss_param"]["margin"]
 
     def value(self, bottoms: Sequence[Values]) -> float:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...moments.models import Carrier, Gradient, Step, carries, items_of, positions_of, size_of
+from ...moments.signal_model import Gradient, SignalModel, Step, items_of, positions_of, size_of
 from ...moments.statistics import GAUSSIAN_SIZE, Diffs, Values, gaussian, gaussian_size, mixture, root, times
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
+    from ...moments.signal_model import SignalContext
     from ...moments.weights import Weights
-    from .data_models import Surroundings
 
 
 def _spread(values: Values, unbiased: float) -> float:
@@ -20,15 +20,14 @@ def _spread(values: Values, unbiased: float) -> float:
     return max(0.0, (values.square - values.cross) * unbiased)
 
 
-@carries("BatchNorm", "BN")
-class BatchNorm(Carrier):
+class BatchNorm(SignalModel):
     """Each channel gets mean 0 and variance 1 (batch_norm_layer.cpp; Ioffe and Szegedy 2015).
 
     With use_global_stats in training the stored variance is 0, and values grow 1 / sqrt(eps) times.
     """
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.eps = 1e-5
         self.stored = False  # whether stored statistics are used, which are 0 before any training
         if layer.type == "BatchNorm":
@@ -110,12 +109,11 @@ def times_values(values: Values, factor: float) -> Values:
     )._replace(size=values.size * factor)  # fmt: skip
 
 
-@carries("LRN")
-class Lrn(Carrier):
+class LRN(SignalModel):
     """Divided by a power of the sum of squares nearby (lrn_layer.cpp; Krizhevsky et al. 2012)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         param = layer.message["lrn_param"]
         self.k, self.alpha, self.beta = param["k"], param["alpha"], param["beta"]
 
@@ -142,12 +140,11 @@ class Lrn(Carrier):
         return [times(diffs[0], factor) if math.isfinite(factor) else diffs[0]], []
 
 
-@carries("MVN", "Normalize", "GRN")
-class Normalise(Carrier):
+class Normalize(SignalModel):
     """MVN: mean 0 and variance 1 in each item and channel; Normalize: a fixed length (ssd)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.is_mvn = layer.type == "MVN"
         self.scales = not self.is_mvn or bool(layer.message["mvn_param"]["normalize_variance"])
         shape = layer.bottoms[0].shape or ()

@@ -8,13 +8,13 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ...moments.models import Carrier, Gradient, Step, carries, shape_of, size_of
+from ...moments.signal_model import Gradient, SignalModel, Step, shape_of, size_of
 from ...moments.statistics import Diffs, Values, below, gaussian, near, rectified, root
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
+    from ...moments.signal_model import SignalContext
     from ...moments.weights import Weights
-    from .data_models import Surroundings
 
 # The mean and the variance of the largest of so many independent standard Gaussians (order statistics).
 _LARGEST = (
@@ -117,12 +117,11 @@ def average(values: Values, window: float, stride: float) -> Values:
     return top._replace(low=values.low, high=values.high)
 
 
-@carries("Pooling")
-class Pooling(Carrier):
+class Pooling(SignalModel):
     """MAX, AVE and STOCHASTIC (pooling_layer.cpp)."""
 
-    def __init__(self, layer: Layer, around: Surroundings) -> None:
-        super().__init__(layer, around)
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
         self.window, self.stride = window_of(layer)
         written = layer.message["pooling_param"]["pool"]
         self.takes_maximum = written in ("MAX", 0)

@@ -79,7 +79,7 @@ def _hit(
         f"next to nothing comes out of '{first.layer.name}': its values are {above:.2g}, below it {below:.2g}{more}",
         f"Its weights start at {size:.2g} in the mean: too small to learn at a rate that the training bears. It is"
         f" likely to {fate} ({chance:.0%}).",
-        severity="warning" if computed.verdict.word != "learns" and not computed.training.data.assumed else "advice",
+        severity="warning" if computed.verdict.word != "learns" and not computed.training.context.assumed else "advice",
         related=tuple(Related(net.file, param.layer.place(), f"'{param.layer.name}' as well") for param in others[:5]),
         fix=_fix(net, params, fillers, safe),
     )

@@ -60,7 +60,7 @@ def input_scale(job: Job) -> Iterator[Hit]:
     `DataTransformer::Transform` in data_transformer.cpp. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
     """
     computed = stability_of(job)
-    if computed is None or job.train is None or not computed.risky or computed.training.data.assumed:
+    if computed is None or job.train is None or not computed.risky or computed.training.context.assumed:
         return
     for layer, factor in computed.large_inputs(LARGE, OF_BYTES):
         if layer.type not in _TRANSFORMING:

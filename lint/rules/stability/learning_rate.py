@@ -110,7 +110,7 @@ def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     if computed is not None and rate is not None and math.isfinite(rate.value):
         if computed.risky and computed.repair.scale < 1:
             yield _computed(job, computed, rate)
-        if computed.risky or not computed.training.data.assumed:
+        if computed.risky or not computed.training.context.assumed:
             return
         times = max(times, FAR)
     judgement = judge_rate(job)

@@ -64,7 +64,7 @@ def healthy_bound(signal: Signal) -> float:
     norm = max(signal.l2, simulated) if math.isfinite(signal.l2) else 0.0
     bound = max(LEAST_BOUND, _rounded_up(HEALTHY * norm)) * signal.update_rule.iter_size
     most = one_digit_below(FARTHEST / STEP * longest_step(signal))
-    if not signal.training.data.assumed:
+    if not signal.training.context.assumed:
         most = max(most, _rounded_up(2 * norm) * signal.update_rule.iter_size)
     return min(bound, most)
 

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...layers.models.saturation import flat_part
-from ...moments.models import CARRIERS
 from ...moments.statistics import part_over
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
 from ..signal.features import LEAST_LEARNING, Signal, Trial, signal_of
+from ..signal.passes import unmodelled_layers
 from ..signal.training import Training, training_of
 from ..verdict.reasons import Reason, loss_gradient_norms, reasons
 from ..verdict.verdict import EVEN, Verdict, judge, judge_trial, verdict_of
@@ -58,7 +58,7 @@ class Stability:
     @property
     def risky(self) -> bool:
         """Whether it is likely enough to explode that it is repaired; with assumed data, only if it is called so."""
-        return self.verdict.word == "explodes" or (not self.training.data.assumed and self.verdict.p_explodes >= self.RISKY)
+        return self.verdict.word == "explodes" or (not self.training.context.assumed and self.verdict.p_explodes >= self.RISKY)
 
     @property
     def severity(self) -> str:
@@ -141,7 +141,7 @@ class Stability:
     @property
     def assumed(self) -> str:
         """What had to be assumed of the data for these numbers, with a space before it; empty if nothing."""
-        assumed = "; ".join(dict.fromkeys(self.signal.training.data.assumed))
+        assumed = "; ".join(dict.fromkeys(self.signal.training.context.assumed))
         return f" (assumed: {assumed})" if assumed else ""
 
     def part_below_zero(self, layer: Layer) -> float | None:
@@ -186,7 +186,7 @@ class Stability:
     @cached_property
     def _other(self) -> Signal | None:
         """The signal with data of the other size, those that were assumed or those of size 1; None where they are known."""
-        if not self.training.data.assumed:
+        if not self.training.context.assumed:
             return None
         return self._assumed or signal_of(self.training.with_small_data())
 
@@ -227,12 +227,6 @@ def is_told(solver: Message) -> bool:
 
 def is_computable(net: Net) -> bool:
     """Whether all is known of a net that its signal goes through."""
-    for layer in net.layers:
-        if not layer.runs_backward:
-            continue
-        counts = any(layer.loss_weight(i) for i in range(len(layer.tops)))
-        if layer.kind is None or ((layer.params or counts) and layer.type not in CARRIERS):
-            return False
-        if layer.type == "Python" or any(param.count is None for param in layer.params):
-            return False
-    return True
+    if unmodelled_layers(net):
+        return False
+    return all(param.count is not None for layer in net.layers if layer.runs_backward for param in layer.params)

@@ -156,9 +156,9 @@ def curvature_growth(signal: Signal) -> float:
     depth = sum(1 for param in signal.back.gradients if "weight" in param.role and signal.weights[param].size)
     sizes = []
     for layer in signal.losses:
-        carrier, bottoms = signal.training.prepared.carriers[layer.index], signal.forward.steps[layer.index].bottoms
-        if isinstance(carrier, Loss) and bottoms:
-            sizes.append(root(bottoms[0].square) / max(carrier.answer(bottoms), 1e-9))
+        model, bottoms = signal.training.prepared.models[layer.index], signal.forward.steps[layer.index].bottoms
+        if isinstance(model, Loss) and bottoms:
+            sizes.append(root(bottoms[0].square) / max(model.answer(bottoms), 1e-9))
     size = min(1.0, max(sizes, default=1.0))  # the loss that is nearest to where it wants to be is steepest
     return max(size, SMALLEST_OUTPUT) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
 

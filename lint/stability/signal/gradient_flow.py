@@ -61,8 +61,8 @@ def excess(forward: Pass) -> float:
     """What the first loss is above that of the best answer that is the same for every item."""
     total = 0.0
     for layer, _, weight, value in forward.loss_terms():
-        carrier = forward.prepared.carriers[layer.index]
-        floor = carrier.floor(forward.steps[layer.index].bottoms) if isinstance(carrier, Loss) else 0.0
+        model = forward.prepared.models[layer.index]
+        floor = model.floor(forward.steps[layer.index].bottoms) if isinstance(model, Loss) else 0.0
         total += max(0.0, weight * (value - floor))
     return total
 

@@ -6,25 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...layers.models import (
-    data_models,  # noqa: F401  (the models fill the table)
-    elementwise,  # noqa: F401
-    joining,  # noqa: F401
-    linear,  # noqa: F401
-    loss_models,  # noqa: F401
-    normalising,  # noqa: F401
-    pooling,  # noqa: F401
-)
-from ...layers.models.data_models import Source
+from ...layers.models import model_class
+from ...layers.models.data_models import DataSource
 from ...layers.models.loss_models import Loss
 from ...layers.models.normalising import BatchNorm
-from ...moments.models import CARRIERS, Carrier, Gradient, Step, size_of
+from ...moments.layer_type import UNMODELLED
+from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, size_of
 from ...moments.statistics import BAD_DIFFS, BAD_VALUES, NO_DIFFS, NOTHING, Diffs, Values, added
 from ...moments.weights import Weights, filled
 from ...proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from ...layers.models.data_models import Surroundings
     from ...moments.graph import Blob, Layer, Param
     from ...net.net import Net
 
@@ -33,10 +25,10 @@ BAD_GRADIENT = Gradient(math.nan, math.nan)
 
 
 class PreparedNet(NamedTuple):
-    """A net made ready for many passes: how each layer carries the signal, and the loss weights of its tops."""
+    """A net made ready for many passes: the signal model of each layer, and the loss weights of its tops."""
 
     net: Net
-    carriers: Sequence[Carrier]
+    models: Sequence[SignalModel]
     owners: Sequence[Sequence[Param]]  # the parameters of each layer, as they are shared
     loss_weights: Sequence[Sequence[float]]  # empty for a layer that adds nothing to the loss
     counts: Mapping[Param, int]
@@ -50,34 +42,54 @@ class PreparedNet(NamedTuple):
 
     def with_scaled_inputs(self, factors: Mapping[Layer, float]) -> PreparedNet:
         """The same net, where the first tops of some data layers are times a factor."""
-        carriers = list(self.carriers)
+        models = list(self.models)
         for layer, factor in factors.items():
-            source = carriers[layer.index]
-            if isinstance(source, Source):
-                carriers[layer.index] = source.scaled(factor)
-        return self._replace(carriers=carriers)
+            source = models[layer.index]
+            if isinstance(source, DataSource):
+                models[layer.index] = source.scaled(factor)
+        return self._replace(models=models)
 
 
-def prepare(net: Net, around: Surroundings) -> PreparedNet:
+def prepare(net: Net, context: SignalContext) -> PreparedNet:
     """Makes a net ready for passes."""
     return PreparedNet(
         net,
-        [_carrier(layer, around) for layer in net.layers],
+        [_model(layer, context) for layer in net.layers],
         [[param.owner for param in layer.params] for layer in net.layers],
         [_loss_weights(layer) for layer in net.layers],
         {param: param.count or 1 for param in net.params()},
     )
 
 
-def _carrier(layer: Layer, around: Surroundings) -> Carrier:
+def _model(layer: Layer, context: SignalContext) -> SignalModel:
+    name = _model_name(layer)
     try:
-        return CARRIERS.get(layer.type, Carrier)(layer, around)
+        return (model_class(name) if name != UNMODELLED else Unmodelled)(layer, context)
     except (OverflowError, ZeroDivisionError):
-        return Broken(layer, around)
+        return Unmodelled(layer, context)
 
 
-class Broken(Carrier):
-    """A layer whose numbers nobody can compute with."""
+def _model_name(layer: Layer) -> str:
+    return layer.traits.signal_model(layer)
+
+
+def unmodelled_layers(net: Net) -> list[Layer]:
+    """The layers that have no signal model and pass values to a loss or to a layer that runs backward.
+
+    Where there is one, nothing that is computed of the net's signal means anything.
+    """
+    needed: set[Blob] = set()
+    found = []
+    for layer in reversed(net.layers):
+        if layer.runs_backward or any(layer.loss_weights) or not needed.isdisjoint(layer.tops):
+            needed.update(layer.bottoms)
+            if _model_name(layer) == UNMODELLED:
+                found.append(layer)
+    return found[::-1]
+
+
+class Unmodelled(SignalModel):
+    """A layer without a signal model, or one whose numbers nobody can compute with."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         return [BAD_VALUES] * len(self.layer.tops)
@@ -101,11 +113,11 @@ class Pass:
         self.steps: list[Step] = []
         values, steps = self.values, self.steps
         get = values.get
-        for layer, carrier, owners in zip(prepared.net.layers, prepared.carriers, prepared.owners, strict=True):
+        for layer, model, owners in zip(prepared.net.layers, prepared.models, prepared.owners, strict=True):
             bottoms = [get(blob, NOTHING) for blob in layer.bottoms]
             own = [weights[owner] for owner in owners]
             try:
-                tops = carrier.forward(bottoms, own)
+                tops = model.forward(bottoms, own)
             except (OverflowError, ZeroDivisionError):
                 tops = [BAD_VALUES] * len(layer.tops)
             for blob, value in zip(layer.tops, tops, strict=False):
@@ -119,7 +131,7 @@ class Pass:
             if loss.weight:
                 layer = loss.layer
                 value = self.values.get(loss.blob, NOTHING)
-                number = 1 if isinstance(self.prepared.carriers[layer.index], Loss) else size_of(loss.blob)
+                number = 1 if isinstance(self.prepared.models[layer.index], Loss) else size_of(loss.blob)
                 found.append((layer, loss.top_index, self.prepared.loss_weights[layer.index][loss.top_index],
                               value.mean * number))  # fmt: skip
         return found
@@ -156,17 +168,17 @@ class Back:
             if not weights and not any(diff.square for diff in diffs):
                 bottoms, gradients = [NO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(layer.params)
             else:
-                carrier, step = prepared.carriers[index], forward.steps[index]
+                model, step = prepared.models[index], forward.steps[index]
                 try:
-                    if isinstance(carrier, Loss):
+                    if isinstance(model, Loss):
                         # Caffe hands a loss its weight as the gradient of its top.
                         weight = weights[0] if weights else diffs[0].size
-                        bottoms = (carrier.probe if probe else carrier.down)(step.bottoms, weight)
+                        bottoms = (model.probe if probe else model.down)(step.bottoms, weight)
                         gradients = ()
                     else:
                         if weights and not probe:
                             diffs = [_of_weight(diff, w) for diff, w in zip(diffs, weights, strict=True)]
-                        bottoms, gradients = carrier.backward(step, diffs)
+                        bottoms, gradients = model.backward(step, diffs)
                 except (OverflowError, ZeroDivisionError):
                     bottoms, gradients = [BAD_DIFFS] * len(layer.bottoms), [BAD_GRADIENT] * len(layer.params)
             self.bottoms[index] = bottoms
@@ -206,7 +218,7 @@ def initial_weights(net: Net) -> dict[Param, Weights]:
 
 def weight_rows(forward: Pass, weights: Mapping[Param, Weights], layer: Layer) -> list[float]:
     """The mean absolute value of a layer's parameters after the first forward pass."""
-    carrier = forward.prepared.carriers[layer.index]
-    if isinstance(carrier, BatchNorm) and layer.type == "BatchNorm" and not carrier.stored:
-        return carrier.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
+    model = forward.prepared.models[layer.index]
+    if isinstance(model, BatchNorm) and layer.type == "BatchNorm" and not model.stored:
+        return model.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
     return [weights[param.owner].size for param in layer.params]

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ...moments.models import Gradient
+from ...moments.signal_model import Gradient
 from ...moments.statistics import root
 from ...moments.weights import Weights
 from ...proto.named_tuple import NamedTuple

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
-from ...layers.models.data_models import Surroundings
 from ...moments.graph import Layer
+from ...moments.signal_model import SignalContext
 from ...net.build import rebuilt
-from ...net.data_facts import DataFacts
+from ...net.data_facts import DataFacts, tops_facts
 from ...net.job import Job, Nets, SolverFile
 from ...net.net import Net
 from ...proto.binder import Message
@@ -27,7 +28,7 @@ class Training(NamedTuple):
 
     solver: Message
     prepared: PreparedNet
-    data: Surroundings
+    context: SignalContext
     open_tops: tuple[str, ...] = ()
 
     @property
@@ -42,13 +43,13 @@ class Training(NamedTuple):
 
     def with_small_data(self) -> Training:
         """The same training, where data of which nothing is known are of size 1, and images small if the net takes them."""
-        data = self.data._replace(assumed=[], unit=True)
+        context = self.context._replace(assumed=[], unit=True)
         net = self.net
         if self.open_tops:
             smaller = _with_images(net, self.open_tops, SMALL_IMAGE)
             net = smaller if _runs(smaller) else net
-            data.assumed.extend(_assumed(self.open_tops, SMALL_IMAGE if net is smaller else PHOTOGRAPH))
-        return Training(self.solver, prepare(net, data), data, self.open_tops)
+            context.assumed.extend(_assumed(self.open_tops, SMALL_IMAGE if net is smaller else PHOTOGRAPH))
+        return Training(self.solver, prepare(net, context), context, self.open_tops)
 
 
 def training_of_file(
@@ -75,8 +76,8 @@ def training_of(job: Job) -> Training | None:
     open_tops = tuple(layer.tops[0].name for layer in net.layers if _is_open(layer))
     if open_tops:
         net = _with_images(net, open_tops, PHOTOGRAPH)
-    data = Surroundings(net.built_with.facts, _assumed(open_tops, PHOTOGRAPH))
-    return Training(job.solver.message, prepare(net, data), data, open_tops)
+    context = SignalContext(partial(tops_facts, facts=net.built_with.facts), _assumed(open_tops, PHOTOGRAPH))
+    return Training(job.solver.message, prepare(net, context), context, open_tops)
 
 
 def _runs(net: Net) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ...layers.loss import LOSS_PARAM, loss_normalization
-from ...moments.models import shape_of
+from ...moments.signal_model import shape_of
 from ...moments.statistics import root
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import LEAST_LEARNING, Signal

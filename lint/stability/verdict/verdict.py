@@ -39,7 +39,7 @@ def verdict_of(signal: Signal) -> Verdict:
     """The verdict that the numbers of a training amount to."""
     explodes = chance(EXPLODES, signal.features)
     stalls = chance(STALLS, signal.features) * (1 - explodes)
-    certainty = SURE if signal.training.data.assumed else EVEN
+    certainty = SURE if signal.training.context.assumed else EVEN
     return Verdict(word_for(explodes, stalls, NEVER if signal.training.has_open_shapes else certainty), explodes, stalls)
 
 
@@ -51,7 +51,7 @@ def judge(training: Training) -> tuple[Signal, Verdict]:
     """
     signal = signal_of(training)
     verdict = verdict_of(signal)
-    if verdict.p_explodes >= SURE and training.data.assumed:
+    if verdict.p_explodes >= SURE and training.context.assumed:
         gentler = signal_of(training.with_small_data())
         other = verdict_of(gentler)
         if other.p_explodes < verdict.p_explodes:

@@ -1,0 +1,34 @@
+"""Layers that pass their values on as they are: whole, in part, repeated, or in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from ...moments.signal_model import Gradient, SignalModel, Step, size_of
+from ...moments.statistics import NO_DIFFS, Diffs, Values, added
+
+if TYPE_CHECKING:
+    from ...moments.weights import Weights
+
+
+class PassThrough(SignalModel):
+    """The values of the first bottom; the gradients of all tops add up (split_layer.cpp).
+
+    Where only some of the values are read, as by Crop, the others get a gradient of 0.
+    """
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [bottoms[0]] * len(self.layer.tops)
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        layer = self.layer
+        passed = reduce(added, diffs) if diffs else NO_DIFFS
+        factor = size_of(layer.tops[0]) / size_of(layer.bottoms[0]) if layer.tops else 1.0
+        if factor < 1:
+            passed = Diffs(
+                passed.square * factor, passed.size * factor, passed.level * factor * factor,
+                passed.shared * factor, passed.cross * factor * factor, None, passed.drift * factor,
+            )  # fmt: skip
+        return [passed] * len(layer.bottoms), self.no_gradients
