@@ -119,10 +119,10 @@ def is_cause(problem: NetProblem, words: str) -> bool:
 def with_inputs(upgraded: Upgraded) -> Upgraded:
     """The net with its data layers replaced as they were for the oracle."""
     net = upgraded.message
-    lifted = Message(net.type, net.block)
-    lifted.entries = dict(net.entries)
-    lifted.entries["layer"] = [as_input(entry) for entry in net.entries.get("layer", [])]
-    return upgraded._replace(message=lifted)
+    changed = Message(net.type, net.block)
+    changed.entries = dict(net.entries)
+    changed.entries["layer"] = [as_input(entry) for entry in net.entries.get("layer", [])]
+    return upgraded._replace(message=changed)
 
 
 def as_input(entry: Entry) -> Entry:

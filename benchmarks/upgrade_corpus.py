@@ -60,7 +60,7 @@ class Counts(NamedTuple):
     misses: Counter[str]
 
 
-def lifted(file: SourceFile) -> Upgraded:
+def upgraded_file(file: SourceFile) -> Upgraded:
     """The upgrade in memory."""
     return upgrade_solver(file.message) if file.kind == "solver" else upgrade(file.message, file.schema)
 
@@ -78,7 +78,7 @@ def judge(path: str, source: bytes, oracle: bytes | None, counts: Counts) -> Ite
     old = SourceFile(path, source, caffe_schema(), None)
     if old.kind == "other":
         return
-    steps = lifted(old).steps
+    steps = upgraded_file(old).steps
     counts.files[f"{old.kind}s in all"] += 1
     if not steps:
         if oracle is not None:
@@ -97,7 +97,7 @@ def judge(path: str, source: bytes, oracle: bytes | None, counts: Counts) -> Ite
         yield "trouble", sentence
     text = result.patched.get(path, source)
     new = SourceFile(path, text, caffe_schema(), None)
-    if plain(new.message) == plain(lifted(old).message):
+    if plain(new.message) == plain(upgraded_file(old).message):
         if path not in result.patched:
             counts.files["nothing to write: it says what Caffe makes of it"] += 1
     elif path in result.patched:
@@ -133,7 +133,7 @@ def compare_with_tool(file: SourceFile, oracle: bytes, counts: Counts) -> Iterat
 
 def first_difference(new: SourceFile, old: SourceFile) -> object:
     """Names of top-level fields that differ, and the first layer that does."""
-    found, wanted = plain(new.message), plain(lifted(old).message)
+    found, wanted = plain(new.message), plain(upgraded_file(old).message)
     names = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     layers = zip(found.get("layer", ()), wanted.get("layer", ()), strict=False)
     return names, next(((a, b) for a, b in layers if a != b), None)

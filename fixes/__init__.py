@@ -1,1 +1,1 @@
-"""How a file is changed: edits, fixes, and writing them safely."""
+"""Change files: edits, fixes, and writing them safely."""

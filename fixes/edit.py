@@ -1,4 +1,4 @@
-"""Edits, what they change in the meaning of a file, and fixes, which are made of both."""
+"""Edits, the changes in meaning that they cause, and fixes, which consist of both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..proto.tree import Block
 
 
 class Edit(NamedTuple):
-    """Replaces the bytes from `start` to `end` of the original by `text`; an insertion where the two are equal."""
+    """Replaces the bytes from `start` to `end` of the original with `text`; an insertion if both are equal."""
 
     start: int
     end: int
@@ -17,10 +17,10 @@ class Edit(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a fix does to the meaning of one message: after it, `field` holds just `values`.
+    """A change to the meaning of one message: after the fix, `field` holds exactly `values`.
 
-    The message is named by its block in the tree. Values are as `binder.plain_value` gives them; none means that
-    the field is gone. A field that the schema does not know bears the name `?field`.
+    The message is identified by its block in the tree. Values are in the form of `binder.plain_value`; no values mean that
+    the field is removed. A field that is not in the schema has the name `?field`.
     """
 
     block: Block
@@ -29,7 +29,7 @@ class Change(NamedTuple):
 
 
 class Insertion(NamedTuple):
-    """What a fix adds to a repeated message field: `value` stands behind the message `after` (None: first of all)."""
+    """An addition to a repeated message field: `value` comes after the message `after` (None: at the start)."""
 
     block: Block
     field: str
@@ -38,7 +38,7 @@ class Insertion(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """What a fix makes of a whole file: it means exactly `value` then, as `binder.plain` gives it."""
+    """The new meaning of a whole file: exactly `value`, in the form of `binder.plain`."""
 
     value: dict[str, list[Any]]
 
@@ -46,8 +46,8 @@ class Replacement(NamedTuple):
 class Fix(NamedTuple):
     """A repair of one file.
 
-    `safe` fixes are applied by `--fix`; the others, which change the architecture or guess, by `--unsafe-fixes` only.
-    `changes` names every field whose value differs afterwards, and nothing else may.
+    `safe` fixes are applied by `--fix`. The others, which change the architecture or are a guess, are applied only with
+    `--unsafe-fixes`. `changes` lists every field whose value differs afterwards; no other field may change.
     """
 
     path: str
@@ -58,5 +58,5 @@ class Fix(NamedTuple):
 
     @property
     def start(self) -> int:
-        """The first byte it touches."""
+        """The first byte that it changes."""
         return min(edit.start for edit in self.edits)

@@ -1,6 +1,6 @@
-"""Repairs of single fields, in the style of the file: set, insert, remove, rename.
+"""Set, insert, remove and rename single fields, in the style of the file.
 
-Each gives a `Patch`: the edits, and the changes of meaning they stand for. Patches add up.
+Each function returns a `Patch`: the edits and the changes in meaning. Patches can be added.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .edit import Change, Edit, Fix, Insertion
 
 
 class Patch(NamedTuple):
-    """Edits of one file together with what they mean."""
+    """Edits of one file together with the changes in meaning."""
 
     edits: tuple[Edit, ...] = ()
     changes: tuple[Change | Insertion, ...] = ()
@@ -25,19 +25,19 @@ class Patch(NamedTuple):
         return Patch(self.edits + other.edits, self.changes + other.changes)
 
     def fix(self, path: str, title: str, *, safe: bool = True) -> Fix:
-        """The fix that applies this patch to the file at `path`."""
+        """Return the fix that applies this patch to the file at `path`."""
         return Fix(path, title, self.edits, self.changes, safe)
 
 
 def number_text(value: float) -> str:
-    """A number as a person would write it: 0.001, 35, 1e-10."""
+    """Format a number as a person would write it: 0.001, 35, 1e-10."""
     text = f"{value:.12g}"
     mantissa, e, exponent = text.partition("e")
     return f"{mantissa}e{int(exponent)}" if e else text
 
 
 def value_text(value: Any) -> str:
-    """A value of `plain_value` in text format: a number, true or false, or a quoted string."""
+    """Format a value of `plain_value` in text format: a number, true or false, or a quoted string."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -49,10 +49,10 @@ def value_text(value: Any) -> str:
 def set_field(
     tree: Tree, message: Message, name: str, value: Any, *, beside: tuple[str, ...] = (), text: str = ""
 ) -> Patch:
-    """Writes `name: value` into a message: in place of what stands there, else as a new field.
+    """Set `name` to `value` in a message, replacing the old value or adding a field.
 
-    A new field goes behind the last of the fields named by `beside` that is written, else behind the last field.
-    `text` is how the value is written where `value_text` would not do (the name of an enum value).
+    A new field is added after the last of the fields named by `beside` that are set, otherwise after the last field.
+    `text` overrides how the value is written, as for the name of an enum value.
     """
     written = text or value_text(value)
     change = Change(message.block, name, (plain_value(value),))
@@ -66,7 +66,7 @@ def set_field(
 
 
 def append_field(tree: Tree, message: Message, name: str, *added: Any) -> Patch:
-    """Adds values to a repeated field, behind those that stand there."""
+    """Append values to a repeated field."""
     entries = message.entries.get(name, [])
     values = (*(plain_value(entry[0]) for entry in entries), *map(plain_value, added))
     anchor = entries[-1][2] if entries else None
@@ -75,7 +75,7 @@ def append_field(tree: Tree, message: Message, name: str, *added: Any) -> Patch:
 
 
 def set_values(message: Message, name: str, values: Sequence[Any]) -> Patch:
-    """Writes other values in place of all that stand in a repeated field; those that stay so keep their text."""
+    """Replace the values of a repeated field; values that stay the same keep their text."""
     edits = tuple(
         Edit(node.start, node.end, value_text(value).encode())
         for (old, node, _), value in zip(message.entries[name], values, strict=True)
@@ -85,7 +85,7 @@ def set_values(message: Message, name: str, values: Sequence[Any]) -> Patch:
 
 
 def remove_field(tree: Tree, message: Message, name: str) -> Patch:
-    """Takes a field out, with its line where it has one for itself; comments stay."""
+    """Remove a field, with its line if nothing else is on it; comments stay."""
     entries = message.entries[name]
     fields = {id(entry[2]): entry[2] for entry in entries}
     return Patch(
@@ -94,10 +94,10 @@ def remove_field(tree: Tree, message: Message, name: str) -> Patch:
 
 
 def insert_text(tree: Tree, block: Block, name: str, value: str, anchor: Field | None = None) -> Edit:
-    """The edit that writes `name: value` into a block behind the field `anchor`, else behind its last field.
+    """Return the edit that adds `name: value` to a block after the field `anchor`, otherwise after its last field.
 
-    On a line of its own with the indentation of its neighbours, or within the line where the block has only one.
-    A comment behind the anchor stays with it.
+    The field is written on a separate line with the indentation of its neighbors, or on the same line if the block has only
+    one. A comment after the anchor stays with it.
     """
     source = tree.source
     if anchor is None and block.fields:
@@ -118,17 +118,17 @@ def insert_text(tree: Tree, block: Block, name: str, value: str, anchor: Field |
 
 
 def insert_line(tree: Tree, anchor: Field, text: str) -> Edit:
-    """The edit that puts `text` on a line of its own behind the line that `anchor` ends on, equally indented."""
+    """Return the edit that adds `text` on a new line after the line on which `anchor` ends, with the same indentation."""
     source = tree.source
     new = indent_at(tree, anchor.start) + text.encode()
     line_end = source.find(b"\n", anchor.end)
-    if line_end < 0:  # no final newline: it stays so
+    if line_end < 0:  # keep the missing final newline
         return Edit(len(source), len(source), eol(tree) + new)
     return Edit(line_end + 1, line_end + 1, new + eol(tree))
 
 
 def remove_text(tree: Tree, field: Field) -> Edit:
-    """The edit that takes a field out of the text: whole lines where nothing else stands on them."""
+    """Return the edit that removes a field from the text, with its whole lines if nothing else is on them."""
     source = tree.source
     line_start = source.rfind(b"\n", 0, field.start) + 1
     line_end = source.find(b"\n", field.end)
@@ -147,19 +147,19 @@ def remove_text(tree: Tree, field: Field) -> Edit:
 
 
 def rename_text(field: Field, name: str) -> Edit:
-    """The edit that gives a field another name."""
+    """Return the edit that renames a field."""
     return Edit(field.start, field.name_end, name.encode())
 
 
 def shares_line(tree: Tree, block: Block, field: Field) -> bool:
-    """Whether another field, or the closing brace, follows on the line that `field` ends on."""
+    """Whether another field or the closing brace follows on the line on which `field` ends."""
     line_end = tree.source.find(b"\n", field.end)
     rest = tree.source[field.end : len(tree.source) if line_end < 0 else line_end].lstrip(b" \t\r")
     return bool(rest) and not rest.startswith(b"#")
 
 
 def separator(tree: Tree, block: Block) -> str:
-    """What stands between name and value where this block, or else the file, writes scalars: `: `, `:`, ` : `."""
+    """Return the text between the name and the value of scalars in this block, otherwise in the file: `: `, `:`, ` : `."""
     for candidates in (block.fields, tree.root.fields):
         for field in reversed(candidates):
             if isinstance(field.value, Scalar) and field.colon >= 0:
@@ -170,13 +170,13 @@ def separator(tree: Tree, block: Block) -> str:
 
 
 def eol(tree: Tree) -> bytes:
-    """The end of a line as the file writes it."""
+    """Return the line ending of a file."""
     first = tree.source.find(b"\n")
     return b"\r\n" if first > 0 and tree.source[first - 1] == 0x0D else b"\n"
 
 
 def indent_at(tree: Tree, position: int) -> bytes:
-    """The space at the start of the line that holds `position`."""
+    """Return the space at the start of the line that contains `position`."""
     line_start = tree.source.rfind(b"\n", 0, position) + 1
     match = re.compile(rb"[ \t]*").match(tree.source, line_start)
     assert match is not None
@@ -184,7 +184,7 @@ def indent_at(tree: Tree, position: int) -> bytes:
 
 
 def indent_unit(tree: Tree) -> bytes:
-    """One step of indentation, as the first indented block of the file shows it; two spaces if none does."""
+    """Return one step of indentation, from the first indented block of the file; two spaces if there is none."""
     for field in tree.root.fields:
         if isinstance(field.value, Block) and field.value.fields:
             inner = field.value.fields[0]

@@ -1,7 +1,7 @@
-"""Repairs of a net's wiring, in the style of the file: new layers, other bottoms, layers left out.
+"""Insert, change and remove layers, in the style of the file.
 
-Layers are named by their entry in a net: the message, its block and the field of the file that holds it. The
-message may be in today's form while the text of the file is V1 (`layers`): names and places are the same.
+Layers are given by their entry in a net: the message, its block and the field of the file that holds it. The message may be
+in the current format while the text of the file is V1 (`layers`): names and positions are the same.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from .fields import (
 from .wiring import remove_messages
 
 
-class Word(str):
-    """The name of an enum value, which stands without quotes."""
+class EnumName(str):
+    """The name of an enum value, which is written without quotes."""
 
 
-Written = Union[str, bool, int, float, Word, "Fields"]
+Written = Union[str, bool, int, float, EnumName, "Fields"]
 Fields = tuple[tuple[str, Written], ...]
 
 
 def insert_layers(tree: Tree, net: Message, after: Entry, layers: Iterable[Fields]) -> Patch | None:
-    """Writes layers behind another, under the same field (`layer` or `layers`), in the order given.
+    """Insert layers after another one, in the same field (`layer` or `layers`) and in the given order.
 
-    None where the other layer is an element of a bracketed list, behind which no field can stand.
+    None if the other layer is an item of a bracketed list, after which there can be no field.
     """
     _, node, anchor = after
     if node is not anchor.value or not isinstance(node, Block):
@@ -53,10 +53,9 @@ def insert_layers(tree: Tree, net: Message, after: Entry, layers: Iterable[Field
 
 
 def remove_layer(tree: Tree, net: Message, layer: Entry, also: Patch = Patch()) -> Patch | None:  # noqa: B008
-    """Takes a layer out of a net, a message as the file writes it, together with changes of other layers of
-    it.
+    """Remove a layer from a net, a message as written in the file, and apply a patch to other layers of it.
 
-    None where the layer is an element of a bracketed list.
+    None if the layer is an item of a bracketed list.
     """
     _, node, field = layer
     if node is not field.value:
@@ -74,7 +73,7 @@ def remove_layer(tree: Tree, net: Message, layer: Entry, also: Patch = Patch()) 
 
 
 def written_net(message: Message, block: Block) -> Message | None:
-    """The net at a block as the file writes it: the file's message itself, or a net within a solver."""
+    """Return the net at a block as written in the file: the file's message itself, or a net inside a solver."""
     if message.block is block:
         return message
     for name in ("net_param", "train_net_param", "test_net_param"):
@@ -86,7 +85,7 @@ def written_net(message: Message, block: Block) -> Message | None:
 
 
 def set_value(message: Message, name: str, index: int, value: Any) -> Patch:
-    """Writes another value in place of one that stands in a repeated field."""
+    """Replace one value of a repeated field."""
     entries = message.entries[name]
     node = entries[index][1]
     values = [plain_value(entry[0]) for entry in entries]
@@ -96,9 +95,9 @@ def set_value(message: Message, name: str, index: int, value: Any) -> Patch:
 
 
 def set_loss_weights(tree: Tree, layer: Message, weights: tuple[float, ...]) -> Patch:
-    """Writes the `loss_weight` of a layer, one for each top, behind the tops if none stands there yet.
+    """Set the `loss_weight` of a layer, one per top, adding them after the tops if there are none.
 
-    Where some are written their number stays, and only those change that differ.
+    Existing ones keep their number, and only those that differ are changed.
     """
     entries = layer.entries.get("loss_weight", [])
     values = tuple(float(value_text(weight)) for weight in weights)
@@ -117,7 +116,7 @@ def set_loss_weights(tree: Tree, layer: Message, weights: tuple[float, ...]) -> 
 
 
 def add_message(tree: Tree, net: Message, message: Message, name: str, fields: Fields) -> Patch:
-    """Writes a message field into a message of a layer that has none of that name yet, behind its last field."""
+    """Add a message field to a message of a layer that has none of that name, after its last field."""
     anchor = message.block.fields[-1]
     if shares_line(tree, message.block, anchor):
         lines = [_in_one_line(name, fields, separator(tree, message.block))]
@@ -128,10 +127,10 @@ def add_message(tree: Tree, net: Message, message: Message, name: str, fields: F
     return Patch((edit,), (Change(message.block, name, (_plain(fields),)),))
 
 
-def without_bias(tree: Tree, layer: Message, settings: str) -> Patch | None:
-    """`bias_term: false` in the settings of a layer with weights, without the `param` and the filler of the bias.
+def remove_bias(tree: Tree, layer: Message, settings: str) -> Patch | None:
+    """Set `bias_term: false` in the settings of a layer with weights, and remove the `param` and the filler of the bias.
 
-    None where the `param` do not stand as fields of their own.
+    None if the `param` are not separate fields.
     """
     inside: Message = layer[settings]
     patch = set_field(tree, inside, "bias_term", False, beside=("weight_filler", "num_output"))
@@ -145,8 +144,8 @@ def without_bias(tree: Tree, layer: Message, settings: str) -> Patch | None:
     return patch
 
 
-def start_with(tree: Tree, net: Message, settings: Message, filler: str) -> Patch:
-    """Another `weight_filler` in the settings of a layer, of a type that needs no numbers, and none of the old ones."""
+def set_weight_filler(tree: Tree, net: Message, settings: Message, filler: str) -> Patch:
+    """Set the `weight_filler` of a layer to a type that needs no numbers, and remove the old numbers."""
     if "weight_filler" not in settings:
         return add_message(tree, net, settings, "weight_filler", (("type", filler),))
     written: Message = settings["weight_filler"]
@@ -158,25 +157,25 @@ def start_with(tree: Tree, net: Message, settings: Message, filler: str) -> Patc
 
 
 def last_field(message: Message, name: str) -> Field | None:
-    """The last of the fields of that name, None if none is written."""
+    """Return the last field of that name, None if there is none."""
     entries = message.entries.get(name)
     return entries[-1][2] if entries else None
 
 
 def state_rules(layer: Message) -> Fields:
-    """The include and exclude rules of a layer, for another that is to stand wherever that one does."""
+    """Return the include and exclude rules of a layer, for another layer that must be in the same phases."""
     rules: list[tuple[str, Written]] = []
     for name in ("include", "exclude"):
         for rule in layer[name]:
             inside: list[tuple[str, Written]] = []
             for key, entries in rule.entries.items():
-                inside += [(key, Word(value) if key == "phase" else value) for value, _, _ in entries]
+                inside += [(key, EnumName(value) if key == "phase" else value) for value, _, _ in entries]
             rules.append((name, tuple(inside)))
     return tuple(rules)
 
 
 def names_in(net: Message) -> set[str]:
-    """What the layers and blobs of a net are called, in any phase."""
+    """Return the names of the layers and blobs of a net in all phases."""
     names = {entry[0] for entry in net.entries.get("input", ())}
     for layer, _, _ in (*net.entries.get("layer", ()), *net.entries.get("layers", ())):
         for field in ("name", "bottom", "top"):
@@ -185,7 +184,7 @@ def names_in(net: Message) -> set[str]:
 
 
 def free_name(names: set[str], wanted: str) -> str:
-    """`wanted`, with a number behind it if something of the net is called so already."""
+    """Return `wanted`, with a number appended if the name is already in use."""
     name, number = wanted, 1
     while name in names:
         number += 1
@@ -194,7 +193,7 @@ def free_name(names: set[str], wanted: str) -> str:
 
 
 def _plain(fields: Fields) -> dict[str, list[Any]]:
-    """What the binder will read from the fields, as `binder.plain` gives it."""
+    """Return what the binder will read from the fields, in the form of `binder.plain`."""
     values: dict[str, list[Any]] = {}
     for name, value in fields:
         values.setdefault(name, []).append(_plain(value) if isinstance(value, tuple) else value)
@@ -202,23 +201,23 @@ def _plain(fields: Fields) -> dict[str, list[Any]]:
 
 
 def _fields_edit(tree: Tree, block: Block, anchor: Field, lines: list[str]) -> Edit:
-    """The edit that writes fields behind another of the same block."""
+    """Return the edit that writes fields after another one of the same block."""
     if shares_line(tree, block, anchor):
         return Edit(anchor.end, anchor.end, "".join(f" {line}" for line in lines).encode())
     return _lines_edit(tree, anchor, lines, indent_at(tree, anchor.start).decode())
 
 
 def _lines_edit(tree: Tree, anchor: Field, lines: list[str], indent: str) -> Edit:
-    """The edit that writes lines below the one that a field ends on."""
+    """Return the edit that writes lines below the one on which a field ends."""
     end = eol(tree).decode()
     line_end = tree.source.find(b"\n", anchor.end)
-    if line_end < 0:  # no final newline: it stays so
+    if line_end < 0:  # keep the missing final newline
         return Edit(len(tree.source), len(tree.source), "".join(end + indent + line for line in lines).encode())
     return Edit(line_end + 1, line_end + 1, "".join(indent + line + end for line in lines).encode())
 
 
 def _layer_edit(tree: Tree, net: Block, anchor: Field, block: Block, fields: Fields) -> Edit:
-    """The edit that writes a layer behind another, in one line or in several as that one is."""
+    """Return the edit that writes a layer after another one, on one line or several like that one."""
     source = tree.source
     between = source[anchor.name_end : block.open_end]
     opening = anchor.name + (" {" if b"#" in between else between.decode())
@@ -240,7 +239,7 @@ def _in_one_line(name: str, value: Written, colon: str) -> str:
     if isinstance(value, tuple):
         inside = " ".join(_in_one_line(key, inner, colon) for key, inner in value)
         return f"{name} {{ {inside} }}" if inside else f"{name} {{ }}"
-    return name + colon + (value if isinstance(value, Word) else value_text(value))
+    return name + colon + (value if isinstance(value, EnumName) else value_text(value))
 
 
 def _in_lines(fields: Fields, colon: str, indent: str, step: str, nests_in_one_line: bool) -> list[str]:
@@ -255,7 +254,7 @@ def _in_lines(fields: Fields, colon: str, indent: str, step: str, nests_in_one_l
 
 
 def _nests_in_one_line(tree: Tree, net: Block) -> bool:
-    """Whether the first message within a layer of the net, of one or two scalars, stands in one line."""
+    """Whether the first message of one or two scalars inside a layer of the net is written on one line."""
     for outer in net.fields:
         for field in outer.value.fields if isinstance(outer.value, Block) else ():
             block = field.value

@@ -1,4 +1,4 @@
-"""A message written as text format: one that is not in a file, or not in this form."""
+"""Format a message as text format, if it is not in a file or not in this form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .fields import number_text
 
 
 def message_lines(message: Message, without: Collection[str] = ()) -> list[str]:
-    """The fields of a message in their order, a line each, blocks indented by two spaces."""
+    """Return the lines of a message, one per field, with blocks indented by two spaces."""
     lines = []
     for name, entries in message.entries.items():
         if name in without:
@@ -25,7 +25,7 @@ def message_lines(message: Message, without: Collection[str] = ()) -> list[str]:
 
 
 def scalar_text(value: Any, kind: str) -> str:
-    """A value of a field of that kind, as `schema.FieldType` names kinds."""
+    """Format a value of a field; `kind` as in `schema.FieldType`."""
     if kind in ("string", "bytes"):
         raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
         return '"' + "".join(map(_byte_text, raw)) + '"' if not _is_plain(value) else f'"{value}"'

@@ -1,8 +1,7 @@
-"""Fields that move to another place of their file: taken out with their comments, and written anew.
+"""Move fields to another place in their file: cut them with their comments, and write them again.
 
-A comment belongs to a field if it follows on the field's line, or stands on lines of its own directly above
-it. It goes along where the field has its lines for itself; where lines are shared, comments stay on their
-line.
+A comment belongs to a field if it follows on the same line, or if it is on lines of its own directly above the field. It
+moves with the field if the field does not share its lines; otherwise it stays on its line.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from .edit import Edit
 from .fields import eol, indent_at, indent_unit, separator, shares_line
 
 _COMMENT = re.compile(rb"#[^\r\n]*")
-_BEHIND = re.compile(rb"[ \t]*#[^\r\n]*")
+_COMMENT_AFTER = re.compile(rb"[ \t]*#[^\r\n]*")
 
 
 class Comments(NamedTuple):
-    """The comments of a field: whole lines `above` it, and what stands `behind` it, with the space before."""
+    """The comments of a field: whole lines `above` it, and the one `after` it, including the space before."""
 
     above: tuple[bytes, ...] = ()
-    behind: bytes = b""
+    after: bytes = b""
 
 
 NO_COMMENTS = Comments()
@@ -32,10 +31,10 @@ NO_COMMENTS = Comments()
 
 @dataclass(frozen=True)
 class Element:
-    """A field to be written: `value` is all its text from behind the name on, or the fields of its block.
+    """A field to write: `value` is all its text after the name, or the fields of its block.
 
-    Lines of a text after the first are indented relative to the first. A block that is `compact` stands in
-    one line if nothing in it needs lines of its own. `below` are comments in front of its closing brace.
+    The lines of a text after the first are indented relative to the first. A `compact` block is written on one line if
+    nothing in it needs separate lines. `below` are comments before its closing brace.
     """
 
     name: str
@@ -46,7 +45,7 @@ class Element:
 
     @property
     def fits_one_line(self) -> bool:
-        """Whether there is no comment and no end of line in it."""
+        """Whether it contains no comment and no line break."""
         if self.below or self.comments != NO_COMMENTS:
             return False
         if isinstance(self.value, bytes):
@@ -55,9 +54,9 @@ class Element:
 
 
 class Style(NamedTuple):
-    """How a file is written: a step of indentation, what opens a block, what follows a name, ends of lines.
+    """The style of a file: one step of indentation, the text before a block, the text after a name, the line ending.
 
-    `one_line` says that blocks of one or two scalars stand in one line, as most of them do in this file.
+    `one_line` says that blocks of one or two scalars are written on one line, as most of them are in this file.
     """
 
     step: bytes
@@ -67,7 +66,7 @@ class Style(NamedTuple):
     one_line: bool
 
     def lines(self, element: Element) -> list[bytes]:
-        """The lines of an element, without ends of line, indented from the left margin on."""
+        """Return the lines of an element without line endings, indented from the left margin."""
         name = element.name.encode()
         written = list(element.comments.above)
         if isinstance(element.value, bytes):
@@ -79,11 +78,11 @@ class Style(NamedTuple):
             written.append(name + self.opening)
             written += [self.step + line if line else line for line in (*inside, *element.below)]
             written.append(b"}")
-        written[-1] += element.comments.behind
+        written[-1] += element.comments.after
         return written
 
     def in_line(self, element: Element) -> bytes:
-        """An element in one line, unless there is a comment inside its text; it has no others."""
+        """Return an element on one line, unless its text contains a comment; it must have no other comments."""
         name = element.name.encode()
         if isinstance(element.value, bytes):
             parts = element.value.split(b"\n")
@@ -99,17 +98,17 @@ class Style(NamedTuple):
         )
 
     def block_text(self, elements: Iterable[Element], indent: bytes) -> bytes:
-        """Elements in lines of their own, with the indentation given."""
+        """Return elements on separate lines with the given indentation."""
         lines = [line for element in elements for line in self.lines(element)]
         return b"".join((indent + line if line else line) + self.end for line in lines)
 
     def run_text(self, elements: Iterable[Element]) -> bytes:
-        """Elements one behind the other."""
+        """Return elements on one line, separated by spaces."""
         return b" ".join(self.in_line(element) for element in elements)
 
 
 def style_of(tree: Tree) -> Style:
-    """How the file is written, judged by its layers."""
+    """Return the style of a file, judged by its layers."""
     layers = [field for field in tree.root.fields if field.name in ("layer", "layers")]
     opening, block = b" {", tree.root
     if layers and isinstance(layers[0].value, Block):
@@ -140,10 +139,10 @@ def _small_blocks(block: Block, depth: int) -> Iterator[Block]:
             yield from _small_blocks(inner, depth - 1)
 
 
-class Taken(NamedTuple):
-    """Fields taken out of a block: the edits that do it, and their comments, by the identity of the field.
+class Cut(NamedTuple):
+    """Fields cut out of a block: the edits, and the comments by the id of their field.
 
-    The first edit is where the first of them stood: on whole lines if `lines`, else on a stretch of a line,
+    The first edit is at the place of the first field: it covers whole lines if `lines` is set, otherwise part of a line,
     whose comments are `left`.
     """
 
@@ -153,40 +152,40 @@ class Taken(NamedTuple):
     left: tuple[bytes, ...]
 
 
-def take(
+def cut(
     tree: Tree,
     block: Block,
     fields: Iterable[Field],
-    carry: bool | None = None,
+    move_comments: bool | None = None,
     inside: Mapping[int, Sequence[bytes]] | None = None,
-) -> Taken:
-    """Takes fields out of a block.
+) -> Cut:
+    """Cut fields out of a block.
 
-    Without `carry` something is to be `put` where the first of them stood, and comments go along if that is
-    whole lines. Else `carry` says whether they go along. `inside` are comments in values that are not to be
-    written anew, by the identity of the field.
+    If `move_comments` is None, something will be inserted in place of the first field with `insert_at_cut`, and comments
+    move along if that place is whole lines. Otherwise `move_comments` says whether they do. `inside` are comments in
+    values that are not written again, by the id of the field.
     """
-    own = {id(field): (*_held(tree, field), *(inside or {}).get(id(field), ())) for field in fields}
+    own = {id(field): (*_inner_comments(tree, field), *(inside or {}).get(id(field), ())) for field in fields}
     runs = [run for run in _runs(tree, block) if any(id(field) in own for field in run)]
     edits: list[Edit] = []
     comments: dict[int, Comments] = {}
     lines = False
     left: tuple[bytes, ...] = ()
     for run in runs:
-        at_place = run is runs[0] and carry is None
+        is_target = run is runs[0] and move_comments is None
         start, end = _lines_of(tree, run)
         alone = all(id(field) in own for field in run) and _is_free(tree.source, start, end, run)
-        if at_place:
-            lines = carry = alone
+        if is_target:
+            lines = move_comments = alone
         if not alone:
             cuts = list(_cuts(tree, run, own))
-            if at_place:  # the spaces around it stay, too
-                stretch = next(_stretches(run, own))
-                cuts[0] = Edit(stretch[0].start, stretch[-1].end, b"")
-                left = tuple(comment for field in stretch for comment in own[id(field)])
+            if is_target:  # keep the spaces around it
+                group = next(_groups(run, own))
+                cuts[0] = Edit(group[0].start, group[-1].end, b"")
+                left = tuple(comment for field in group for comment in own[id(field)])
             edits += cuts
-        elif carry:
-            if not at_place:
+        elif move_comments:
+            if not is_target:
                 start = _with_comments_above(tree.source, start)
             comments |= _comments_of_run(tree, run, start, own)
             edits.append(Edit(start, end, b""))
@@ -195,26 +194,26 @@ def take(
             staying += _COMMENT.findall(tree.source, run[-1].end, end)
             indent = indent_at(tree, run[0].start)
             edits.append(Edit(start, end, b"".join(indent + comment + eol(tree) for comment in staying)))
-    return Taken(edits, comments, lines, left)
+    return Cut(edits, comments, lines, left)
 
 
-def put(tree: Tree, style: Style, taken: Taken, elements: Iterable[Element]) -> list[Edit]:
-    """The edits that take fields out and write elements where the first of them stood."""
+def insert_at_cut(tree: Tree, style: Style, taken: Cut, elements: Iterable[Element]) -> list[Edit]:
+    """Return the edits that cut fields and write elements in place of the first one."""
     place, *others = taken.edits
     if taken.lines:
         line = tree.source[place.start : place.end]
         text = style.block_text(elements, line[: len(line) - len(line.lstrip(b" \t"))])
-        if not line.endswith(b"\n"):  # no final newline: it stays so
+        if not line.endswith(b"\n"):  # keep the missing final newline
             text = text[: -len(style.end)]
     else:
         text = b"".join(comment + style.end for comment in taken.left) + style.run_text(elements)
     return [place._replace(text=text), *others]
 
 
-def put_behind(
+def insert_after(
     tree: Tree, style: Style, block: Block, anchor: Field | None, elements: Sequence[Element]
 ) -> Edit:
-    """The edit that writes elements behind a field of a block, or at the start of a block that has none."""
+    """Return the edit that writes elements after a field of a block, or at the start of a block without fields."""
     source = tree.source
     if anchor is not None:
         if shares_line(tree, block, anchor):
@@ -232,8 +231,8 @@ def put_behind(
     )
 
 
-def put_before(tree: Tree, style: Style, anchor: Field, elements: Sequence[Element]) -> Edit:
-    """The edit that writes elements in front of a field of the top level, above its comments."""
+def insert_before(tree: Tree, style: Style, anchor: Field, elements: Sequence[Element]) -> Edit:
+    """Return the edit that writes elements before a top-level field, above its comments."""
     line_start = tree.source.rfind(b"\n", 0, anchor.start) + 1
     if tree.source[line_start : anchor.start].strip():
         return Edit(anchor.start, anchor.start, style.run_text(elements) + b" ")
@@ -241,20 +240,20 @@ def put_before(tree: Tree, style: Style, anchor: Field, elements: Sequence[Eleme
     return Edit(start, start, style.block_text(elements, indent_at(tree, anchor.start)))
 
 
-def carries(tree: Tree, block: Block, anchor: Field | None) -> bool:
-    """Whether what `put_behind` writes there can have comments."""
+def can_hold_comments(tree: Tree, block: Block, anchor: Field | None) -> bool:
+    """Whether elements that `insert_after` writes there can have comments."""
     if anchor is not None:
         return not shares_line(tree, block, anchor)
     return b"\n" in tree.source[block.open_end : block.close]
 
 
 def starts_line(tree: Tree, field: Field) -> bool:
-    """Whether nothing but space stands before a field on its line."""
+    """Whether only space precedes a field on its line."""
     return not tree.source[tree.source.rfind(b"\n", 0, field.start) + 1 : field.start].strip()
 
 
-def text_behind_name(tree: Tree, style: Style, field: Field, node: Scalar | Block) -> bytes:
-    """The text of a field from behind its name to the end of a value, for an `Element`."""
+def text_after_name(tree: Tree, style: Style, field: Field, node: Scalar | Block) -> bytes:
+    """Return the text of a field from the end of its name to the end of a value, for an `Element`."""
     if node is not field.value or b"#" in tree.source[field.name_end : node.start]:
         between = b" " if isinstance(node, Block) else style.colon
         text = between + tree.source[node.start : node.end]
@@ -270,7 +269,7 @@ def text_behind_name(tree: Tree, style: Style, field: Field, node: Scalar | Bloc
 
 
 class Inside(NamedTuple):
-    """The comments of a block: behind its opening, of its fields, and below the last of these."""
+    """The comments of a block: after its opening brace, of its fields, and below the last field."""
 
     opening: tuple[bytes, ...]
     fields: dict[int, Comments]
@@ -278,7 +277,7 @@ class Inside(NamedTuple):
 
 
 def comments_inside(tree: Tree, block: Block) -> Inside:
-    """The comments of a block that is to be written anew as a whole."""
+    """Return the comments of a block that is completely rewritten."""
     source = tree.source
     opening: tuple[bytes, ...] = ()
     found: dict[int, Comments] = {}
@@ -287,32 +286,32 @@ def comments_inside(tree: Tree, block: Block) -> Inside:
     position = block.open_end
     for field in [*block.fields, None]:
         end = field.start if field is not None else block.close
-        behind = _BEHIND.match(source, position, end)
-        above = tuple(_COMMENT.findall(source, behind.end() if behind else position, end))
-        if behind and previous is None:
-            opening = (behind[0].strip(),)
-        elif behind and previous is not None:
-            found[id(previous)] = Comments(found[id(previous)].above, behind[0])
+        after = _COMMENT_AFTER.match(source, position, end)
+        above = tuple(_COMMENT.findall(source, after.end() if after else position, end))
+        if after and previous is None:
+            opening = (after[0].strip(),)
+        elif after and previous is not None:
+            found[id(previous)] = Comments(found[id(previous)].above, after[0])
         if field is not None:
-            found[id(field)] = Comments((*above, *_held(tree, field)))
+            found[id(field)] = Comments((*above, *_inner_comments(tree, field)))
             position, previous = field.end, field
     return Inside(opening, found, above)
 
 
 def all_comments(tree: Tree, block: Block) -> list[bytes]:
-    """Every comment inside a block, also in the blocks within it."""
+    """Return all comments in a block and in the blocks inside it."""
     inside = comments_inside(tree, block)
     found = [*inside.opening, *inside.below]
     for field in block.fields:
         comments = inside.fields[id(field)]
-        found += (*comments.above, comments.behind.strip()) if comments.behind else comments.above
+        found += (*comments.above, comments.after.strip()) if comments.after else comments.above
         if isinstance(field.value, Block):
             found += all_comments(tree, field.value)
     return found
 
 
 def _runs(tree: Tree, block: Block) -> Iterator[list[Field]]:
-    """The fields of a block, those together that share lines."""
+    """Return the fields of a block, grouped by the lines they share."""
     run: list[Field] = []
     for field in block.fields:
         if run and tree.source.find(b"\n", run[-1].end, field.start) >= 0:
@@ -324,13 +323,13 @@ def _runs(tree: Tree, block: Block) -> Iterator[list[Field]]:
 
 
 def _lines_of(tree: Tree, run: list[Field]) -> tuple[int, int]:
-    """From the start of the first line of some fields to the end of their last, with its end of line."""
+    """Return the span of the lines of some fields, including the last line ending."""
     end = tree.source.find(b"\n", run[-1].end)
     return tree.source.rfind(b"\n", 0, run[0].start) + 1, len(tree.source) if end < 0 else end + 1
 
 
 def _is_free(source: bytes, start: int, end: int, run: list[Field]) -> bool:
-    """Whether nothing but comments stands on the lines beside the fields."""
+    """Whether the lines contain only these fields and comments."""
     tail = source[run[-1].end : end].strip()
     return not source[start : run[0].start].strip() and (not tail or tail.startswith(b"#"))
 
@@ -338,19 +337,19 @@ def _is_free(source: bytes, start: int, end: int, run: list[Field]) -> bool:
 def _comments_of_run(
     tree: Tree, run: list[Field], start: int, own: Mapping[int, tuple[bytes, ...]]
 ) -> dict[int, Comments]:
-    """The comments of fields on lines of their own: those above the first, from `start` on, and of each."""
+    """Return the comments of fields that share no lines with others: those above the first, from `start`, and of each."""
     found = {id(field): Comments(own[id(field)]) for field in run}
     first, last = id(run[0]), id(run[-1])
     line_start, _ = _lines_of(tree, run)
     above = _COMMENT.findall(tree.source, start, line_start)
     found[first] = Comments((*above, *found[first].above))
-    behind = _BEHIND.match(tree.source, run[-1].end)
-    found[last] = Comments(found[last].above, behind[0] if behind else b"")
+    after = _COMMENT_AFTER.match(tree.source, run[-1].end)
+    found[last] = Comments(found[last].above, after[0] if after else b"")
     return found
 
 
 def _with_comments_above(source: bytes, line_start: int) -> int:
-    """The start of the lines of comments that stand directly above a line."""
+    """Return the start of the comment lines directly above a line."""
     while line_start:
         above = source.rfind(b"\n", 0, line_start - 1) + 1
         if not source[above:line_start].lstrip().startswith(b"#"):
@@ -359,8 +358,8 @@ def _with_comments_above(source: bytes, line_start: int) -> int:
     return line_start
 
 
-def _held(tree: Tree, field: Field) -> list[bytes]:
-    """The comments between the name and the values of a field, and before its end."""
+def _inner_comments(tree: Tree, field: Field) -> list[bytes]:
+    """Return the comments between the name and the values of a field, and before its end."""
     value = field.value
     nodes = value.items if isinstance(value, ListValue) else [value] if value is not None else []
     found: list[bytes] = []
@@ -371,24 +370,24 @@ def _held(tree: Tree, field: Field) -> list[bytes]:
     return found + _COMMENT.findall(tree.source, position, field.end)
 
 
-def _stretches(run: list[Field], wanted: Container[int]) -> Iterator[list[Field]]:
-    stretch: list[Field] = []
+def _groups(run: list[Field], wanted: Container[int]) -> Iterator[list[Field]]:
+    group: list[Field] = []
     for field in run:
         if id(field) in wanted:
-            stretch.append(field)
-        elif stretch:
-            yield stretch
-            stretch = []
-    if stretch:
-        yield stretch
+            group.append(field)
+        elif group:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _cuts(tree: Tree, run: list[Field], own: Mapping[int, tuple[bytes, ...]]) -> Iterator[Edit]:
-    """The edits that cut fields out of lines that they share with others; `own` are the comments in each."""
+    """Return the edits that cut fields out of lines shared with others; `own` are the comments in each field."""
     source = tree.source
-    for stretch in _stretches(run, own):
-        start, end = stretch[0].start, stretch[-1].end
-        left = [comment for field in stretch for comment in own[id(field)]]
+    for group in _groups(run, own):
+        start, end = group[0].start, group[-1].end
+        left = [comment for field in group for comment in own[id(field)]]
         if left:
             yield Edit(start, end, b"".join(comment + eol(tree) for comment in left))
         elif rest := re.compile(rb"[ \t]+(?=[^ \t\r\n])").match(source, end):

@@ -1,4 +1,4 @@
-"""The rates of a V1 layer (`blobs_lr`, `weight_decay`) in a layer of today's form, which has `param` for them."""
+"""Convert the rates of a V1 layer (`blobs_lr`, `weight_decay`) in a layer in the current format to `param`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from ..proto.tree import Scalar, Tree
 from .edit import Change, Edit
 from .fields import Patch, remove_text, separator
 
-# What a layer has no longer, and the field of `param` that says it; the first of a list is for the first parameter.
+# Removed fields of a layer and the corresponding field of `param`. The first value belongs to the first parameter.
 OLD_RATES = {"blobs_lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
 def write_param(tree: Tree, layer: Message) -> Patch | None:
-    """Writes `param` where the rates of the older form stand, which no layer of today's form has.
+    """Replace the V1 rates, which a layer in the current format cannot have, by `param`.
 
-    None where some of it cannot be read as a number, or where there are `param` already.
+    None if a rate is not a number, or if there are `param` already.
     """
     old = [field for field in layer.unknown if field.name in OLD_RATES]
     if not old or "param" in layer or any(field.name == "param" for field in layer.unknown):

@@ -1,7 +1,7 @@
-"""Repairs of what cannot be read as it stands, and what each changes in the meaning of its file.
+"""Turn the repairs of unreadable text into fixes, with the changes that each makes to the meaning of its file.
 
-A `Problem` of the parser or the binder says how the text is to be repaired. What that does to the message is
-found by reading the repaired fields on their own: the rest of the file must stay as it was.
+A `Problem` of the parser or the binder says how to repair the text. The resulting change of the message is found by reading
+the repaired fields on their own, since the rest of the file must not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _QUOTE_FOLLOWS = re.compile(rb"\s*(?:#[^\n]*\n\s*)*[\"']").match
 
 
 class Text(NamedTuple):
-    """A file as it was read: `dialect` is the one asked for, None where it was to be found out."""
+    """A file as it was read; `dialect` is the one asked for, None if it was detected."""
 
     path: str
     tree: Tree
@@ -33,10 +33,9 @@ class Text(NamedTuple):
 
 
 def repairs(text: Text, problems: Sequence[Problem]) -> list[Fix | None]:
-    """The fix of each problem, None where it names no repair, or one that would only make another problem.
+    """Return the fix of each problem, None if it has no repair, or one that would only cause another problem.
 
-    Problems with fields of the same name in one message have one fix together, as it takes them all to say
-    what the field will hold.
+    Problems with fields of the same name in one message share a fix, because only all of them determine the new value.
     """
     groups: dict[object, list[Problem]] = {}
     keys: list[object] = []
@@ -65,15 +64,15 @@ def _repair(text: Text, problems: list[Problem]) -> Fix | None:
 
 def _edits(text: Text, problems: list[Problem]) -> tuple[Edit, ...]:
     edits = {Edit(start, end, new) for problem in problems for start, end, new in problem.repair or ()}
-    return tuple(sorted(_apart(text.tree.source, edit) for edit in edits))
+    return tuple(sorted(_with_space(text.tree.source, edit) for edit in edits))
 
 
-def _apart(source: bytes, edit: Edit) -> Edit:
-    """The edit with a space where it would join two words that something else stood between."""
+def _with_space(source: bytes, edit: Edit) -> Edit:
+    """Add a space to an edit that would otherwise join two words."""
     new = edit.text
-    behind = source[edit.end : edit.end + 1]
+    after = source[edit.end : edit.end + 1]
     before = source[max(edit.start - 1, 0) : edit.start]
-    if edit.start < edit.end and _IN_WORD(behind):
+    if edit.start < edit.end and _IN_WORD(after):
         if not new and _IN_WORD(before):
             new = b" "
         elif _IN_WORD(new[-1:]) and not _IN_WORD(source[edit.end - 1 : edit.end]):
@@ -82,10 +81,10 @@ def _apart(source: bytes, edit: Edit) -> Edit:
 
 
 def _owners(text: Text, edits: tuple[Edit, ...]) -> tuple[Message, list[Field]]:
-    """The innermost message that holds all edits, and its fields whose name or value they touch.
+    """Return the innermost message that contains all edits, and its fields whose name or value they change.
 
-    No fields if an edit touches the punctuation between them: what the parser has made of that is what its
-    repair says, so nothing changes with it.
+    No fields are returned if an edit changes the punctuation between them: the parser has already read the text as the
+    repair says, so the meaning does not change.
     """
     message = message_at(text.message, edits[0].start, max(edit.end for edit in edits))
     fields = message.block.fields
@@ -114,7 +113,7 @@ def _is_inside(field: Field, edit: Edit) -> bool:
 
 
 def message_at(message: Message, start: int, end: int) -> Message:
-    """The innermost message inside which a span of bytes lies; at least `message` itself."""
+    """Return the innermost message that contains a span of bytes, at least `message` itself."""
     inner: Message | None = message
     while inner is not None:
         message = inner
@@ -135,9 +134,9 @@ def _next_message(message: Message, start: int, end: int) -> Message | None:
 def _changes(
     text: Text, message: Message, fields: list[Field], edits: tuple[Edit, ...]
 ) -> tuple[Change, ...] | None:
-    """What edits of some fields change in a message, None if the fields would not be better off for them."""
+    """Return what edits of some fields change in a message, None if they do not reduce the number of problems."""
     source = text.tree.source
-    if any(_QUOTE_FOLLOWS(source, field.end) for field in fields):  # it would be joined to the repaired value
+    if any(_QUOTE_FOLLOWS(source, field.end) for field in fields):  # it would be joined with the repaired value
         return None
     repaired = {field.start: _edited(source, field, edits) for field in fields}
     names = {field.name for field in fields}

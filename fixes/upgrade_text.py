@@ -1,8 +1,8 @@
-"""The upgrade of nets and solvers of older forms, written into the file.
+"""Upgrade the text of nets and solvers to the current format.
 
-What the file is to mean is what `proto.upgrade` makes of it in memory. Here its text is changed to say so:
-fields keep their text and their comments wherever they go, and what the upgrade does not concern keeps its
-bytes. Source: src/caffe/util/upgrade_proto.cpp.
+`proto.upgrade` determines the upgraded message; this module changes the text accordingly. Fields keep their text and
+comments wherever they move, and everything that the upgrade does not affect keeps its bytes.
+Source: src/caffe/util/upgrade_proto.cpp.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from .moving import (
     Element,
     Style,
     all_comments,
-    carries,
+    can_hold_comments,
     comments_inside,
-    put,
-    put_before,
-    put_behind,
+    cut,
+    insert_after,
+    insert_at_cut,
+    insert_before,
     starts_line,
     style_of,
-    take,
-    text_behind_name,
+    text_after_name,
 )
 
 # The lists of a V1 layer that become `param` blocks.
 _V1_LISTS = ("param", "blobs_lr", "weight_decay", "blob_share_mode")
 _V1_DATA_PARAMS = ("data_param", "image_data_param", "window_data_param")
 _INPUT_FIELDS = ("input", "input_shape", "input_dim")
-# What stands in front in a layer or a `param` that is written anew.
+# Fields that come first in a rewritten layer or `param`.
 _FIELDS_IN_FRONT = ("name", "type", "bottom", "top", "param", "lr_mult", "decay_mult", "share_mode")
 
 
 class Obstacle(NamedTuple):
-    """Why a net cannot be written in today's form, and where that stands."""
+    """The reason why a net cannot be upgraded, and its position."""
 
     start: int
     end: int
@@ -51,88 +51,87 @@ class Obstacle(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A file to be upgraded: `message` as written, `lifted` as `proto.upgrade` makes it."""
+    """A file to upgrade: `message` as written, and `upgraded` by `proto.upgrade`."""
 
     path: str
     tree: Tree
     message: Message
-    lifted: Upgraded
+    upgraded: Upgraded
     schema: Schema
 
 
 def layers_upgrade(source: Source) -> Fix:
-    """The whole upgrade of a net with V0 or V1 layers: its steps build on each other.
+    """Return the complete upgrade of a net with V0 or V1 layers, whose steps depend on each other.
 
-    Unsafe where it makes a net of a file that Caffe refuses, or rests on a guess about the name of a fork's
-    layer.
+    It is unsafe if Caffe rejects the original file, or if the name of a fork's layer type is a guess.
     """
     old = source.message
     writer = _Writer(source)
-    edits = [*(writer.v0_layers() if "v0" in source.lifted.steps else writer.v1_layers())]
-    if "inputs" in source.lifted.steps:
+    edits = [*(writer.v0_layers() if "v0" in source.upgraded.steps else writer.v1_layers())]
+    if "inputs" in source.upgraded.steps:
         edits += writer.inputs()
     for layer in _batch_norms_of_three(old):
         edits += writer.frozen_params(layer)
-    refused = any(problem.fatal for problem in source.lifted.problems)
+    rejected = any(problem.fatal for problem in source.upgraded.problems)
     known = source.schema.layer_types
-    guessed = known is not None and any(name not in known for name in source.lifted.enum_types)
-    change = Replacement({name: values for name, values in plain(source.lifted.message).items() if values})
-    title = "write the net in today's form"
-    return Fix(source.path, title, _in_order(edits), (change,), safe=not refused and not guessed)
+    guessed = known is not None and any(name not in known for name in source.upgraded.enum_types)
+    change = Replacement({name: values for name, values in plain(source.upgraded.message).items() if values})
+    title = "upgrade the net to the current format"
+    return Fix(source.path, title, _in_order(edits), (change,), safe=not rejected and not guessed)
 
 
 def inputs_upgrade(source: Source) -> Fix:
-    """An Input layer for the inputs of a net whose layers are in today's form."""
+    """Replace the net-level inputs of a net by an Input layer. Its layers must be in the current format."""
     block = source.message.block
     changes: list[Change | Insertion] = [
         Change(block, name, ()) for name in _INPUT_FIELDS if name in source.message.entries
     ]
-    layers = source.lifted.message.entries.get("layer", [])
+    layers = source.upgraded.message.entries.get("layer", [])
     added = layers[: len(layers) - len(source.message.entries.get("layer", ()))]
     if "layer" in source.message.entries:
         changes += [Insertion(block, "layer", None, plain(layer)) for layer, _, _ in added]
     elif added:
         changes.append(Change(block, "layer", tuple(plain(layer) for layer, _, _ in added)))
-    title = "write an Input layer" if added else "remove inputs that have no shape"
+    title = "use an Input layer" if added else "remove inputs without a shape"
     return Fix(source.path, title, _in_order(_Writer(source).inputs()), tuple(changes))
 
 
 def batch_norm_upgrade(source: Source) -> Fix:
-    """The `param` of BatchNorm layers as Caffe takes them, in a net whose layers are in today's form."""
+    """Set the `param` of BatchNorm layers to what Caffe uses. The net's layers must be in the current format."""
     writer = _Writer(source)
     edits: list[Edit] = []
     changes: list[Change] = []
-    for layer in thawed_batch_norms(source.message):
+    for layer in unfrozen_batch_norms(source.message):
         edits += writer.frozen_params(layer)
         for param, _, _ in layer.entries["param"]:
             changes += [Change(param.block, name, (0.0,)) for name in ("lr_mult", "decay_mult")]
-    return Fix(source.path, "write lr_mult 0 and decay_mult 0", _in_order(edits), tuple(changes))
+    return Fix(source.path, "set lr_mult and decay_mult to 0", _in_order(edits), tuple(changes))
 
 
 def solver_type_upgrade(source: Source) -> Fix:
-    """`type` instead of `solver_type`; unsafe where a fork's value is taken to be called the same."""
+    """Replace `solver_type` by `type`; unsafe for the value of a fork, whose name is a guess."""
     value, node, field = source.message.entries["solver_type"][0]
-    name = source.lifted.message["type"]
+    name = source.upgraded.message["type"]
     block = source.message.block
     edits = (rename_text(field, "type"), Edit(node.start, node.end, f'"{name}"'.encode()))
     changes = (Change(block, "solver_type", ()), Change(block, "type", (name,)))
-    return Fix(source.path, f'write type: "{name}"', edits, changes, value in SOLVER_TYPES)
+    return Fix(source.path, f'use type: "{name}"', edits, changes, value in SOLVER_TYPES)
 
 
-def moving_transforms(source: Source) -> list[Field]:
-    """The fields of V1 data layers that the upgrade moves to `transform_param`."""
-    upgraded = _by_node(source.lifted.message)
+def moved_transform_fields(source: Source) -> list[Field]:
+    """Return the fields of V1 data layers that the upgrade moves to `transform_param`."""
+    upgraded = _by_node(source.upgraded.message)
     return [
         field
         for layer, node, _ in source.message.entries["layers"]
         for name in _V1_DATA_PARAMS
         if name in layer.entries
-        for field in _moving(layer, upgraded[id(node)], name)
+        for field in _moved_fields(layer, upgraded[id(node)], name)
     ]
 
 
-def thawed_batch_norms(net: Message) -> list[Message]:
-    """BatchNorm layers of today's form with three `param`, not all with lr_mult 0 and decay_mult 0."""
+def unfrozen_batch_norms(net: Message) -> list[Message]:
+    """Return the BatchNorm layers in the current format with three `param`, not all with lr_mult and decay_mult 0."""
     return [
         layer
         for layer in _batch_norms_of_three(net)
@@ -141,11 +140,11 @@ def thawed_batch_norms(net: Message) -> list[Message]:
 
 
 def obstacle(source: Source) -> Obstacle | None:
-    """The first thing for which the file cannot be written in today's form, None if it can."""
+    """Return the first reason why the file cannot be upgraded, None if it can."""
     if source.tree.problems:
         problem = source.tree.problems[0]
-        return Obstacle(problem.start, problem.end, f"the syntax has to be repaired first: {problem.message}")
-    for found in source.lifted.problems:
+        return Obstacle(problem.start, problem.end, f"fix the syntax error first: {problem.message}")
+    for found in source.upgraded.problems:
         if found.fatal and found.kind != "layer-forms-mixed":
             return Obstacle(found.start, found.end, found.message)
     return next(_obstacles(source), None)
@@ -153,20 +152,20 @@ def obstacle(source: Source) -> Obstacle | None:
 
 def _obstacles(source: Source) -> Iterator[Obstacle]:
     net = source.message
-    if "inputs" in source.lifted.steps:
-        yield from _unread(net, _INPUT_FIELDS)
-        made = {top for layer in source.lifted.message["layer"] for top in layer["top"]}
+    if "inputs" in source.upgraded.steps:
+        yield from _unbound_fields(net, _INPUT_FIELDS)
+        made = {top for layer in source.upgraded.message["layer"] for top in layer["top"]}
         shapeless = {
-            problem.start for problem in source.lifted.problems if problem.kind == "input-without-shape"
+            problem.start for problem in source.upgraded.problems if problem.kind == "input-without-shape"
         }
         for name, node, _ in net.entries["input"]:
             if node.start in shapeless and name not in made:
-                wrong = f"input '{name}' has no shape: write its input_shape"
+                wrong = f"input '{name}' has no shape: add an input_shape"
                 yield Obstacle(node.start, node.end, wrong)
-    is_v0 = "v0" in source.lifted.steps
+    is_v0 = "v0" in source.upgraded.steps
     for layer, node, field in net.entries.get("layers", ()):
         if is_v0 and node is not field.value:
-            yield Obstacle(field.start, field.name_end, "V0 layers in a list in brackets")
+            yield Obstacle(field.start, field.name_end, "V0 layers in a bracketed list")
         else:
             yield from _obstacles_of_v0(layer) if is_v0 else _obstacles_of_v1(layer, source.schema)
 
@@ -174,54 +173,54 @@ def _obstacles(source: Source) -> Iterator[Obstacle]:
 def _obstacles_of_v0(layer: Message) -> Iterator[Obstacle]:
     block = layer.block
     if "layer" not in layer.entries:
-        yield Obstacle(block.start, block.open_end, "Caffe loses all that a V1 layer among V0 layers says")
+        yield Obstacle(block.start, block.open_end, "Caffe drops the content of a V1 layer among V0 layers")
         return
     for field in block.fields:
         if field.name not in ("layer", "bottom", "top"):
             yield Obstacle(
-                field.start, field.name_end, f"Caffe loses '{field.name}' of a V0 layer where this stands"
+                field.start, field.name_end, f"Caffe drops '{field.name}' in this place of a V0 layer"
             )
-    yield from _unread(layer, ("layer", "bottom", "top"))
+    yield from _unbound_fields(layer, ("layer", "bottom", "top"))
     inner: Message = layer["layer"]
-    yield from _unread(inner, tuple({field.name for field in inner.block.fields}))
+    yield from _unbound_fields(inner, tuple({field.name for field in inner.block.fields}))
 
 
 def _obstacles_of_v1(layer: Message, schema: Schema) -> Iterator[Obstacle]:
-    today = schema.message("LayerParameter").fields
-    yield from _unread(layer, ("type", *_V1_LISTS))
+    current = schema.message("LayerParameter").fields
+    yield from _unbound_fields(layer, ("type", *_V1_LISTS))
     for field in layer.unknown:
-        if field.name in today:
+        if field.name in current:
             yield Obstacle(field.start, field.name_end, f"a V1 layer has no '{field.name}'")
     for name, entries in layer.entries.items():
         if name in ("type", *_V1_LISTS):
             continue
-        if name not in today or today[name].type_name != layer.type.fields[name].type_name:
+        if name not in current or current[name].type_name != layer.type.fields[name].type_name:
             field = entries[0][2]
-            yield Obstacle(field.start, field.name_end, f"layers of today's form have no such '{name}'")
+            yield Obstacle(field.start, field.name_end, f"layers in the current format have no such '{name}'")
     for name in _V1_DATA_PARAMS:
         if name in layer.entries:
-            yield from _unread(layer[name], ("scale", "mean_file", "crop_size", "mirror"))
+            yield from _unbound_fields(layer[name], ("scale", "mean_file", "crop_size", "mirror"))
 
 
-def _unread(message: Message, names: tuple[str, ...]) -> Iterator[Obstacle]:
-    """Fields of these names that the binder could not take: unknown, of the wrong type, or one too many."""
+def _unbound_fields(message: Message, names: tuple[str, ...]) -> Iterator[Obstacle]:
+    """Find fields of these names that could not be bound: unknown, of the wrong type, or repeated."""
     read = {id(entry[2]) for name in names for entry in message.entries.get(name, ())}
     for field in message.block.fields:
         if field.name in names and id(field) not in read:
-            wrong = f"this '{field.name}' means nothing in a {message.type.name}"
+            wrong = f"this '{field.name}' is not valid in a {message.type.name}"
             if field.name == "type" and isinstance(field.value, Scalar):
                 written = field.value.text.decode("utf-8", "replace")
-                wrong = f"no known Caffe has a layer type {written} in the V1 form"
+                wrong = f"no known Caffe has a V1 layer type {written}"
             yield Obstacle(field.start, field.end, wrong)
 
 
 def _by_node(net: Message) -> dict[int, Message]:
-    """The layers of a net in today's form, by the identity of the node that they were written at."""
+    """Return the upgraded layers of a net by the id of their tree node."""
     return {id(node): layer for layer, node, _ in net.entries.get("layer", ())}
 
 
-def _moving(old: Message, new: Message, name: str) -> list[Field]:
-    """The fields of one data parameter that the upgrade moves to `transform_param`."""
+def _moved_fields(old: Message, new: Message, name: str) -> list[Field]:
+    """Return the fields of one data parameter that the upgrade moves to `transform_param`."""
     left: Message = new[name]
     return [entries[0][2] for inner, entries in old[name].entries.items() if inner not in left.entries]
 
@@ -231,7 +230,7 @@ def _batch_norms_of_three(net: Message) -> list[Message]:
 
 
 def _in_order(edits: Iterable[Edit]) -> tuple[Edit, ...]:
-    """Edits in the order of their places. Two cuts side by side may both have taken the space between."""
+    """Sort edits by position. Two adjacent cuts may both include the space between them."""
     ordered: list[Edit] = []
     for edit in sorted(edits):
         if ordered and not edit.text and edit.start < ordered[-1].end:
@@ -242,26 +241,26 @@ def _in_order(edits: Iterable[Edit]) -> tuple[Edit, ...]:
 
 
 class _Writer:
-    """The edits for each part of a net, in the style of its file."""
+    """Creates the edits for each part of a net, in the style of its file."""
 
     def __init__(self, source: Source) -> None:
         self.net = source.message
-        self.lifted = source.lifted.message
+        self.upgraded = source.upgraded.message
         self.tree = source.tree
         self.style: Style = style_of(source.tree)
 
     # -- layers ---------------------------------------------------------------------------------------------
 
     def v1_layers(self) -> Iterator[Edit]:
-        """Every `layers` written as `layer`, and what is in it as today."""
-        upgraded = _by_node(self.lifted)
+        """Rename every `layers` to `layer` and upgrade its contents."""
+        upgraded = _by_node(self.upgraded)
         fields = {id(field): field for _, _, field in self.net.entries["layers"]}
         yield from (rename_text(field, "layer") for field in fields.values())
         for layer, node, _ in self.net.entries["layers"]:
             yield from self.v1_layer(layer, upgraded[id(node)])
 
     def v1_layer(self, old: Message, new: Message) -> Iterator[Edit]:
-        """The parts of a V1 layer that are written otherwise today."""
+        """Upgrade the parts of a V1 layer that differ in the current format."""
         if "type" in old.entries:
             node = old.entries["type"][0][1]
             yield Edit(node.start, node.end, self.quoted(new["type"], old))
@@ -269,7 +268,7 @@ class _Writer:
             id(entry[2]): entry[2] for name in _V1_LISTS for entry in old.entries.get(name, ())
         }.values()
         if listed:
-            taken = take(self.tree, old.block, listed)
+            taken = cut(self.tree, old.block, listed)
             share_lines = len({self.tree.line_of(field.start) for field in listed}) < len(listed)
             params = [
                 Element(
@@ -279,34 +278,34 @@ class _Writer:
                 )
                 for param, _, _ in new.entries["param"]
             ]
-            yield from put(self.tree, self.style, taken, params)
+            yield from insert_at_cut(self.tree, self.style, taken, params)
         for name in _V1_DATA_PARAMS:
-            fields = _moving(old, new, name) if name in old.entries else []
+            fields = _moved_fields(old, new, name) if name in old.entries else []
             if fields:
                 yield from self.transform(old, new, name, fields)
 
     def transform(self, old: Message, new: Message, name: str, fields: list[Field]) -> Iterator[Edit]:
-        """The fields that move from `data_param` or its likes to `transform_param`."""
+        """Move fields from `data_param` or a similar message to `transform_param`."""
         param, _, param_field = old.entries[name][0]
         transform: Message = new["transform_param"]
         moved = [field.name for field in fields]
         if "transform_param" not in old.entries:
-            taken = take(self.tree, param.block, fields, carry=carries(self.tree, old.block, param_field))
+            taken = cut(self.tree, param.block, fields, move_comments=can_hold_comments(self.tree, old.block, param_field))
             compact = b"\n" not in self.tree.source[param.block.start : param.block.end]
             inside = self.elements(transform, taken.comments, (transform.block,))
             made = Element("transform_param", inside, compact=compact)
             yield from taken.edits
-            yield put_behind(self.tree, self.style, old.block, param_field, [made])
+            yield insert_after(self.tree, self.style, old.block, param_field, [made])
             return
         block: Block = old.entries["transform_param"][0][0].block
         overwritten = [field for field in block.fields if field.name in moved]
         if overwritten:
-            place = take(self.tree, block, overwritten)
-            carry = place.lines
+            place = cut(self.tree, block, overwritten)
+            move_comments = place.lines
         else:
             anchor = block.fields[-1] if block.fields else None
-            carry = carries(self.tree, block, anchor)
-        taken = take(self.tree, param.block, fields, carry=carry)
+            move_comments = can_hold_comments(self.tree, block, anchor)
+        taken = cut(self.tree, param.block, fields, move_comments=move_comments)
         elements = [
             self.element(transform, inner, transform.entries[inner][0], taken.comments, ()) for inner in moved
         ]
@@ -316,13 +315,13 @@ class _Writer:
                 elements[0],
                 [comment for field in overwritten for comment in self.left_over(field, place.comments)],
             )
-            yield from put(self.tree, self.style, place, elements)
+            yield from insert_at_cut(self.tree, self.style, place, elements)
         else:
-            yield put_behind(self.tree, self.style, block, anchor, elements)
+            yield insert_after(self.tree, self.style, block, anchor, elements)
 
     def v0_layers(self) -> Iterator[Edit]:
-        """Every V0 layer written anew, and padding layers taken out."""
-        upgraded = _by_node(self.lifted)
+        """Rewrite every V0 layer and remove padding layers."""
+        upgraded = _by_node(self.upgraded)
         comments: dict[int, Comments] = {}
         for layer, _, _ in self.net.entries["layers"]:
             comments |= comments_inside(self.tree, layer.block).fields
@@ -348,18 +347,18 @@ class _Writer:
         )
 
     def dropped(self) -> Iterator[Field]:
-        """Fields of a V0 net that the upgrade drops, but for those that are taken out with the inputs."""
+        """Return the fields of a V0 net that the upgrade drops, except for those removed with the inputs."""
         inputs = _INPUT_FIELDS if "input" in self.net.entries else ()
         for name, entries in self.net.entries.items():
-            if name not in self.lifted.entries and name != "layers" and name not in inputs:
+            if name not in self.upgraded.entries and name != "layers" and name not in inputs:
                 yield from (field for _, _, field in entries)
 
     def removed(self, fields: Collection[Field], inside: dict[int, list[bytes]]) -> list[Edit]:
-        """Fields of the net taken out, all their comments left where they stand."""
-        return take(self.tree, self.net.block, fields, carry=False, inside=inside).edits if fields else []
+        """Remove fields of the net and leave their comments in place."""
+        return cut(self.tree, self.net.block, fields, move_comments=False, inside=inside).edits if fields else []
 
     def v0_layer(self, old: Message, new: Message, field: Field, comments: dict[int, Comments]) -> Edit:
-        """A V0 layer written anew, on one line if it stands on one."""
+        """Rewrite a V0 layer, on one line if the original is."""
         inner: Message = old["layer"]
         blocks = (old.block, inner.block)
         outside, inside = (comments_inside(self.tree, block) for block in blocks)
@@ -373,7 +372,7 @@ class _Writer:
         return Edit(field.start, old.block.end, text[len(indent) : -len(self.style.end)])
 
     def comments_of_padding(self, layer: Message, comments: dict[int, Comments]) -> list[bytes]:
-        """The comments of a padding layer but for those that went with its `pad`."""
+        """Return the comments of a padding layer, except for those moved with its `pad`."""
         blocks = (layer.block, layer["layer"].block)
         found = self.left_over(layer.entries["layer"][0][2], comments)
         for block in blocks:
@@ -382,7 +381,7 @@ class _Writer:
         return found + self.left_over_inside(blocks, comments)
 
     def left_over_inside(self, blocks: tuple[Block, ...], comments: dict[int, Comments]) -> list[bytes]:
-        """The comments of those fields of a V0 layer that were not written."""
+        """Return the comments of the fields of a V0 layer that were dropped."""
         return [
             comment
             for block in blocks
@@ -395,19 +394,19 @@ class _Writer:
         ]
 
     def left_over(self, field: Field, comments: dict[int, Comments]) -> list[bytes]:
-        """The comments of a field if no other text has got them yet."""
+        """Return the comments of a field that have not been written elsewhere."""
         found = comments.pop(id(field), NO_COMMENTS)
-        return [*found.above, *([found.behind.strip()] if found.behind else ())]
+        return [*found.above, *([found.after.strip()] if found.after else ())]
 
     # -- the parts of a layer -------------------------------------------------------------------------------
 
     def elements(
         self, message: Message, comments: dict[int, Comments], frames: tuple[Block, ...]
     ) -> tuple[Element, ...]:
-        """What a message of today's form is written as.
+        """Return the elements to write for a message in the current format.
 
-        Its fields keep their text. Messages that stand at one of the `frames`, which the old form does
-        without, are written anew, too. `comments` are handed out once, to the text of their field.
+        Its fields keep their text. Messages positioned at one of the `frames`, which the old format does not have, are
+        written from scratch. Each of the `comments` is used once, for the text of its field.
         """
 
         def rank(name: str) -> tuple[int, bool, int]:
@@ -429,13 +428,13 @@ class _Writer:
         comments: dict[int, Comments],
         frames: tuple[Block, ...],
     ) -> Element:
-        """One value of a message of today's form."""
+        """Return the element for one value of a message in the current format."""
         value, node, field = entry
         if isinstance(value, Message) and any(value.block is frame for frame in frames):
             compact = name == "param" and self.style.one_line
             return Element(name, self.elements(value, comments, frames), compact=compact)
-        if isinstance(value, Message) or _says(node, value, message.type.fields[name].kind):
-            text = text_behind_name(self.tree, self.style, field, node)
+        if isinstance(value, Message) or _matches_text(node, value, message.type.fields[name].kind):
+            text = text_after_name(self.tree, self.style, field, node)
         elif isinstance(value, str):
             text = self.style.colon + self.quoted(value, message)
         else:
@@ -443,7 +442,7 @@ class _Writer:
         return Element(name, text, comments.pop(id(field), NO_COMMENTS))
 
     def quoted(self, text: str, layer: Message) -> bytes:
-        """A string in the quotes that the layer has around its names."""
+        """Quote a string with the kind of quotes that the layer uses for its names."""
         quote = b'"'
         for name in ("name", "bottom", "top"):
             for _, node, _ in layer.entries.get(name, ()):
@@ -454,14 +453,14 @@ class _Writer:
     # -- inputs and BatchNorm -------------------------------------------------------------------------------
 
     def inputs(self) -> Iterator[Edit]:
-        """The inputs of the net taken out, and an Input layer in front of the others if they have shapes."""
+        """Remove the net-level inputs, and add an Input layer before the other layers if they have shapes."""
         root = self.net.block
         fields = {
             id(entry[2]): entry[2] for name in _INPUT_FIELDS for entry in self.net.entries.get(name, ())
         }.values()
         written = [entry for name in ("layer", "layers") for entry in self.net.entries.get(name, ())]
         nodes = {id(node) for _, node, _ in written}
-        made = [layer for layer, node, _ in self.lifted.entries.get("layer", ()) if id(node) not in nodes]
+        made = [layer for layer, node, _ in self.upgraded.entries.get("layer", ()) if id(node) not in nodes]
         first = min((field for _, _, field in written), key=lambda field: field.start, default=None)
         kept = {id(node) for layer in made for _, node, _ in layer["input_param"].entries["shape"]}
         inside: dict[int, list[bytes]] = {}
@@ -469,18 +468,18 @@ class _Writer:
             if id(node) not in kept:
                 inside.setdefault(id(field), []).extend(all_comments(self.tree, shape.block))
         if not made:
-            yield from take(self.tree, root, fields, carry=False, inside=inside).edits
+            yield from cut(self.tree, root, fields, move_comments=False, inside=inside).edits
         elif first is None or min(field.start for field in fields) < first.start:
-            taken = take(self.tree, root, fields, inside=inside)
-            yield from put(self.tree, self.style, taken, [self.input_layer(made[0], fields, taken.comments)])
+            taken = cut(self.tree, root, fields, inside=inside)
+            yield from insert_at_cut(self.tree, self.style, taken, [self.input_layer(made[0], fields, taken.comments)])
         else:
-            taken = take(self.tree, root, fields, carry=starts_line(self.tree, first), inside=inside)
+            taken = cut(self.tree, root, fields, move_comments=starts_line(self.tree, first), inside=inside)
             layer = self.input_layer(made[0], fields, taken.comments)
             yield from taken.edits
-            yield put_before(self.tree, self.style, first, [layer])
+            yield insert_before(self.tree, self.style, first, [layer])
 
     def input_layer(self, layer: Message, fields: Iterable[Field], comments: dict[int, Comments]) -> Element:
-        """An Input layer, written as Caffe's own nets have it: a shape in one line."""
+        """Return an Input layer in the style of Caffe's own nets, with each shape on one line."""
         frames = (self.net.block,)
         tops = [self.element(layer, "top", entry, comments, frames) for entry in layer.entries["top"]]
         shapes = []
@@ -498,7 +497,7 @@ class _Writer:
         return Element("layer", (name, kind, *tops, param), Comments(left))
 
     def frozen_params(self, layer: Message) -> Iterator[Edit]:
-        """lr_mult 0 and decay_mult 0 in every `param` of a layer."""
+        """Set lr_mult and decay_mult to 0 in every `param` of a layer."""
         for param, _, _ in layer.entries["param"]:
             missing = []
             for name in ("lr_mult", "decay_mult"):
@@ -511,11 +510,11 @@ class _Writer:
             if missing:
                 fields = param.block.fields
                 anchor = param.field("lr_mult") or (fields[-1] if fields else None)
-                yield put_behind(self.tree, self.style, param.block, anchor, missing)
+                yield insert_after(self.tree, self.style, param.block, anchor, missing)
 
 
-def _says(node: Scalar | Block, value: Any, kind: str) -> bool:
-    """Whether a value is what its node says: the upgrade gives some of them another value."""
+def _matches_text(node: Scalar | Block, value: Any, kind: str) -> bool:
+    """Whether a value is the one in the text, since the upgrade changes some values."""
     if not isinstance(node, Scalar):
         return False
     if kind == "string":
@@ -528,6 +527,6 @@ def _says(node: Scalar | Block, value: Any, kind: str) -> bool:
 
 
 def _with_comments(element: Element, above: Iterable[bytes]) -> Element:
-    """An element with more comments above it."""
-    comments = Comments((*above, *element.comments.above), element.comments.behind)
+    """Add comments above an element."""
+    comments = Comments((*above, *element.comments.above), element.comments.after)
     return Element(element.name, element.value, comments, element.compact, element.below)

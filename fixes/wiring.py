@@ -1,4 +1,4 @@
-"""Repairs of how layers are joined: bottoms and tops under other names, and messages of a layer taken out."""
+"""Change how layers are connected: rename bottoms and tops, and remove messages of a layer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..proto.tree import Block, Field, Tree
 from .edit import Change, Edit
 from .fields import Patch, remove_text, value_text
 
-Use = tuple[Message, str, int]  # a layer, `bottom` or `top`, and which of them
+Use = tuple[Message, str, int]  # a layer, `bottom` or `top`, and its index
 
 
 def rename_blob(uses: Iterable[Use], name: str) -> Patch:
-    """Writes another name at these bottoms and tops, in quotes of the kind that stands there."""
+    """Rename these bottoms and tops, keeping the kind of quotes."""
     places: dict[tuple[int, str], tuple[Message, list[int]]] = {}
     for layer, field, index in uses:
         places.setdefault((id(layer.block), field), (layer, []))[1].append(index)
@@ -33,24 +33,24 @@ def rename_blob(uses: Iterable[Use], name: str) -> Patch:
     return Patch(tuple(edits), tuple(changes))
 
 
-def write_elsewhere(
+def write_new_blob(
     net: Message, layer: Message, index: int, keep: Collection[Message] = ()
 ) -> tuple[Patch, str] | None:
-    """Lets a layer that works in place write a new blob, which all layers behind it read; with its name.
+    """Let an in-place layer write a new blob, which all layers after it read, and return the name of that blob.
 
-    Those in `keep` go on to read the old one. None where it cannot be told who is to read what: the layer is there in
-    some phases only, or a layer behind it makes a blob of the same name.
+    Layers in `keep` still read the old blob. None if it is ambiguous who reads which blob: the layer is only in some
+    phases, or a layer after it writes a blob of the same name.
     """
     if "include" in layer.entries or "exclude" in layer.entries:
         return None
     old = layer["top"][index]
     uses: list[Use] = [(layer, "top", index)]
-    behind = False
+    is_after = False
     for other, _, _ in net.entries.get("layer", ()):
         if other.block is layer.block:
-            behind = True
+            is_after = True
             continue
-        if not behind:
+        if not is_after:
             continue
         bottoms = other["bottom"]
         if all(other.block is not kept.block for kept in keep):
@@ -65,7 +65,7 @@ def write_elsewhere(
 
 
 def free_blob(net: Message, wanted: str) -> str:
-    """`wanted`, with a number behind it if a blob of the net is called so in any phase."""
+    """Return `wanted`, with a number appended if a blob of the net has that name in any phase."""
     taken = {
         name
         for layer, _, _ in net.entries.get("layer", ())
@@ -80,9 +80,9 @@ def free_blob(net: Message, wanted: str) -> str:
 
 
 def remove_messages(tree: Tree, parent: Message, field: str, first: int) -> Patch | None:
-    """Takes the messages of a repeated field out, from the one of that index on.
+    """Remove the messages of a repeated field from an index on.
 
-    None where they do not stand as fields of their own, as in a bracketed list or in the old form of a layer.
+    None if they are not separate fields, as in a bracketed list or a layer in an old format.
     """
     entries = parent.entries[field]
     fields: list[Field] = []

@@ -1,4 +1,4 @@
-"""Writing a patched file: all of it or nothing, and never over somebody else's change."""
+"""Write a patched file completely or not at all, and never over somebody else's change."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import suppress
 
 
 class FileChanged(OSError):
-    """The file no longer holds what was read; it was left as it is."""
+    """The file has changed since it was read, and was not overwritten."""
 
 
 def write_atomically(path: str, old: bytes, new: bytes) -> None:
-    """Replaces the content `old` of a file by `new`.
+    """Replace the content `old` of a file with `new`.
 
-    Through symbolic links to their target; mode and, where permitted, owner are kept. The new content is on the
-    disk before it takes the name, so a crash leaves either the one or the other.
+    Symbolic links are followed; the mode and, if permitted, the owner are kept. The new content is on disk before the file is
+    renamed, so that a crash leaves either the old or the new file.
 
-    Raises FileChanged if the file holds anything but `old`, and OSError where it or its folder cannot be written.
+    Raises FileChanged if the content of the file is not `old`, and OSError if it or its folder cannot be written.
     """
     target = os.path.realpath(path)
-    _hold_unchanged(target, old)
+    _require_unchanged(target, old)
     status = os.stat(target)
     if not os.access(target, os.W_OK):
         raise PermissionError(f"{path} is read-only")
@@ -28,18 +28,18 @@ def write_atomically(path: str, old: bytes, new: bytes) -> None:
 
 
 def write_copy(path: str, target: str, content: bytes) -> None:
-    """Writes the patched content of `path` to another file, with the same mode, making folders where needed.
+    """Write the patched content of `path` to another file with the same mode, creating folders if necessary.
 
-    Raises FileExistsError if `target` is the file itself, OSError where it cannot be written.
+    Raises FileExistsError if `target` is the file itself, OSError if it cannot be written.
     """
     if os.path.exists(target) and os.path.samefile(path, target):
-        raise FileExistsError(f"{target} is the original itself")
+        raise FileExistsError(f"{target} is the original file")
     os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
     _replace(os.path.realpath(target), content, os.stat(path), expected=None)
 
 
 def write_whole(path: str, content: bytes) -> None:
-    """Writes a file of our own, atomically where there is one already. Raises OSError where it cannot be written."""
+    """Write one of our own files, atomically if it exists already. Raises OSError if it cannot be written."""
     try:
         with open(path, "rb") as file:
             old = file.read()
@@ -51,7 +51,7 @@ def write_whole(path: str, content: bytes) -> None:
 
 
 def _replace(target: str, new: bytes, status: os.stat_result, expected: bytes | None) -> None:
-    """Puts new content in the place of a file in one step, with mode and owner of `status`."""
+    """Replace a file in one step, with the mode and owner of `status`."""
     folder, name = os.path.split(target)
     temporary = os.path.join(folder, f".{name}.caffe-lint-{os.getpid()}")
     try:
@@ -64,7 +64,7 @@ def _replace(target: str, new: bytes, status: os.stat_result, expected: bytes | 
             os.chown(temporary, status.st_uid, status.st_gid)
         os.chmod(temporary, stat.S_IMODE(status.st_mode))
         if expected is not None:
-            _hold_unchanged(target, expected)
+            _require_unchanged(target, expected)
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
@@ -72,7 +72,7 @@ def _replace(target: str, new: bytes, status: os.stat_result, expected: bytes | 
         raise
 
 
-def _hold_unchanged(path: str, expected: bytes) -> None:
+def _require_unchanged(path: str, expected: bytes) -> None:
     with open(path, "rb") as file:
         if file.read() != expected:
             raise FileChanged(f"{path} changed while it was being checked; not overwritten")

@@ -13,7 +13,7 @@ from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import Upgraded, upgrade
 
 
-def lifted(text: str, dialect: str = "bvlc") -> Upgraded:
+def upgraded_net(text: str, dialect: str = "bvlc") -> Upgraded:
     """A net's text, read and in today's form."""
     return upgrade(
         bind(parse(text.encode()), caffe_schema(), "NetParameter", dialect).message, caffe_schema()
@@ -34,7 +34,7 @@ def net_of(
         shape = " ".join(f"dim: {dim}" for dim in dims.split())
         param = f"input_param {{ shape {{ {shape} }} }}"
         text = f'layer {{ name: "in_{name}" type: "Input" top: "{name}" {param} }}\n{text}'
-    upgraded = lifted(text, dialect)
+    upgraded = upgraded_net(text, dialect)
     return build(
         upgraded, state or file_state(upgraded.message, phase), dialect=dialect, input_shapes=input_shapes
     )

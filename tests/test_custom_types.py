@@ -38,9 +38,9 @@ def described(**tables: dict[str, Any]) -> dict[str, Description]:
 def built(text: str, descriptions: dict[str, Description], phase: str = "TRAIN") -> Net:
     """The net of a text."""
     bound = bind(parse(text.encode()), caffe_schema(), "NetParameter")
-    lifted = upgrade(bound.message, caffe_schema())
+    upgraded = upgrade(bound.message, caffe_schema())
     types = described_types(descriptions.values())
-    return build(lifted, file_state(lifted.message, phase), dialect=bound.dialect, described=types)
+    return build(upgraded, file_state(upgraded.message, phase), dialect=bound.dialect, described=types)
 
 
 def shape_of(table: dict[str, Any], blob: str = "t") -> Any:
@@ -166,10 +166,10 @@ def test_a_described_data_layer_takes_input_shapes() -> None:
     bound = bind(
         parse(b'layer { name: "d" type: "MyData" top: "d" top: "l" }'), caffe_schema(), "NetParameter"
     )
-    lifted = upgrade(bound.message, caffe_schema())
+    upgraded = upgrade(bound.message, caffe_schema())
     types = described_types(described(MyData={"bottoms": 0, "tops": 2}).values())
-    state = file_state(lifted.message, "TRAIN")
-    net = build(lifted, state, input_shapes={"*": (8, 3), "l": (8,)}, described=types)
+    state = file_state(upgraded.message, "TRAIN")
+    net = build(upgraded, state, input_shapes={"*": (8, 3), "l": (8,)}, described=types)
     assert [blob.shape for blob in net.blobs()] == [(8, 3), (8,)]
 
 

@@ -9,8 +9,8 @@ import pytest
 from caffe_lint.fixes.apply import edited, verify
 from caffe_lint.fixes.fields import Patch
 from caffe_lint.fixes.layer_edits import (
+    EnumName,
     Fields,
-    Word,
     free_name,
     insert_layers,
     names_in,
@@ -107,7 +107,7 @@ def test_several_layers_come_in_their_order() -> None:
 
 
 def test_a_layer_of_the_old_form_is_written_in_it() -> None:
-    fields: Fields = (("name", "p"), ("type", Word("SOFTMAX")), ("bottom", "a"), ("top", "p"))
+    fields: Fields = (("name", "p"), ("type", EnumName("SOFTMAX")), ("bottom", "a"), ("top", "p"))
     after = patched('layers { name: "a" type: RELU }\n', behind_first(fields, field="layers"))
     assert after.endswith('layers { name: "p" type: SOFTMAX bottom: "a" top: "p" }\n')
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from nets import kinds, lifted, net_of, shape
+from nets import kinds, net_of, shape, upgraded_net
 
 from caffe_lint.net.backward import backward_problems
 from caffe_lint.net.build import build
@@ -116,12 +116,12 @@ DATA = 'layer {{ name: "d" type: "Data" top: "x" top: "t" data_param {{ batch_si
 def test_a_file_on_its_own_is_for_the_phases_in_which_it_hangs_together(
     text: str, phases: tuple[str, ...]
 ) -> None:
-    assert phases_of(lifted(text).message) == phases
+    assert phases_of(upgraded_net(text).message) == phases
 
 
 def test_a_file_on_its_own_is_for_the_stages_in_which_it_hangs_together() -> None:
     text = DATA.format('include { stage: "train" }') + relu("x", "y")
-    states = states_of(lifted(text + loss("y")).message)
+    states = states_of(upgraded_net(text + loss("y")).message)
     assert states == (NetState("TRAIN", 0, ("train",)),)
 
 
@@ -358,7 +358,7 @@ def cost(text: str) -> float:
     reading, building = [], []
     for _ in range(3):
         start = time.process_time()
-        upgraded = lifted(text)
+        upgraded = upgraded_net(text)
         middle = time.process_time()
         net = build(upgraded, NetState("TRAIN"))
         assert net.problems == []

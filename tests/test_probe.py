@@ -56,8 +56,8 @@ def written(folder: Path, net: str, *options: str) -> str:
 
 
 def built(text: str, phase: str = "TRAIN") -> Net:
-    lifted = upgrade(bind(parse(text.encode()), caffe_schema(), "NetParameter").message, caffe_schema())
-    return build(lifted, file_state(lifted.message, phase))
+    upgraded = upgrade(bind(parse(text.encode()), caffe_schema(), "NetParameter").message, caffe_schema())
+    return build(upgraded, file_state(upgraded.message, phase))
 
 
 def losses(net: Net) -> dict[str, list[str]]:

@@ -28,13 +28,13 @@ from caffe_lint.source.files import SourceFile
 def upgraded(text: str, *, unsafe: bool = False) -> str:
     """The text after `--upgrade`, proved to mean what the upgrade in memory makes of it, and to stay so."""
     new = fix(text, unsafe=unsafe, select=UPGRADES)
-    expected = {name: values for name, values in plain(lifted(text)).items() if values}
+    expected = {name: values for name, values in plain(upgraded_message(text)).items() if values}
     assert plain(SourceFile("", new.encode(), caffe_schema(), None).message) == expected
     assert fix(new, unsafe=unsafe, select=UPGRADES) == new
     return new
 
 
-def lifted(text: str) -> Message:
+def upgraded_message(text: str) -> Message:
     return upgrade(SourceFile("", text.encode(), caffe_schema(), None).message, caffe_schema()).message
 
 
@@ -381,28 +381,28 @@ def test_selecting_one_form_of_a_net_of_today_leaves_the_others() -> None:
 @pytest.mark.parametrize(
     ("net", "reason"),
     [
-        ('layers { name: "a" type: BLUR }\n', "no known Caffe has a layer type BLUR in the V1 form"),
+        ('layers { name: "a" type: BLUR }\n', "no known Caffe has a V1 layer type BLUR"),
         (
             'layers { name: "a" type: RELU param { lr_mult: 1 } }\n',
-            "this 'param' means nothing in a V1LayerParameter",
+            "this 'param' is not valid in a V1LayerParameter",
         ),
         ('layers { layer { name: "a" type: "blur" } }\n', "'blur' is not a V0 layer type"),
         (
             'layers { layer { name: "a" type: "relu" } loss_weight: 1 }\n',
-            "Caffe loses 'loss_weight' of a V0 layer where this stands",
+            "Caffe drops 'loss_weight' in this place of a V0 layer",
         ),
         (
             'layers { layer { type: "relu" } }\nlayers { name: "b" type: RELU }\n',
-            "Caffe loses all that a V1 layer among V0 layers says",
+            "Caffe drops the content of a V1 layer among V0 layers",
         ),
         (
             'layers { layer { type: "relu" } top: "a" }\nlayers [ { layer { type: "relu" } } ]\n',
-            "V0 layers in a list in brackets",
+            "V0 layers in a bracketed list",
         ),
         ('layers { name: "a" type: RELU tile_param { } }\n', "a V1 layer has no 'tile_param'"),
         (
             'input: "x"\nlayers { name: "a" type: RELU bottom: "x" }\n',
-            "input 'x' has no shape: write its input_shape",
+            "input 'x' has no shape: add an input_shape",
         ),
         (
             'input: "x"\ninput_dim: 1\nlayers { name: "a" type: RELU bottom: "x" }\n',
@@ -423,7 +423,7 @@ def test_a_syntax_error_comes_first() -> None:
     net = 'layers { name: "a" type: RELU\n'
     (finding,) = check(net, select=("P201",))
     assert finding.fix is None
-    assert "the syntax has to be repaired first" in finding.reason
+    assert "fix the syntax error first" in finding.reason
 
 
 def test_both_forms_in_one_file_are_merged_only_as_an_unsafe_fix() -> None:

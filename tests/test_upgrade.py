@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nets import lifted
+from nets import upgraded_net
 
 from caffe_lint.proto.binder import Message, bind, plain
 from caffe_lint.proto.parser import parse
@@ -54,7 +54,7 @@ def test_a_net_of_today_is_returned_as_it_is() -> None:
 
 
 def test_v1_layers_become_layers_whose_values_stand_where_they_stood() -> None:
-    net = lifted(V1)
+    net = upgraded_net(V1)
     assert net.steps == ("data-transform", "v1")
     conv = layer(net, "conv")
     assert conv["type"] == "Convolution"
@@ -69,7 +69,7 @@ def test_v1_layers_become_layers_whose_values_stand_where_they_stood() -> None:
 
 
 def test_v1_data_transforms_move_to_transform_param() -> None:
-    data = layer(lifted(V1), "data")
+    data = layer(upgraded_net(V1), "data")
     assert (data["transform_param"]["scale"], data["transform_param"]["crop_size"]) == (0.5, 20)
     assert "scale" not in data["data_param"]
     assert written(V1, data, "transform_param.scale") == "0.5"
@@ -83,21 +83,21 @@ def test_the_message_that_is_lifted_stays_as_it_was() -> None:
 
 
 def test_a_v1_window_scale_is_lost_and_said_to_be() -> None:
-    net = lifted('layers { name: "d" type: WINDOW_DATA top: "d" top: "l" window_data_param { scale: 0.5 } }')
+    net = upgraded_net('layers { name: "d" type: WINDOW_DATA top: "d" top: "l" window_data_param { scale: 0.5 } }')
     assert [(problem.kind, problem.fatal) for problem in net.problems] == [("window-scale-lost", False)]
 
 
 def test_both_forms_in_one_net_are_refused_but_both_are_read() -> None:
     text = 'layer { name: "a" type: "ReLU" } layers { name: "b" type: RELU } layer { name: "c" type: "TanH" }'
-    net = lifted(text)
+    net = upgraded_net(text)
     assert [(problem.kind, problem.fatal) for problem in net.problems] == [("layer-forms-mixed", True)]
     assert [each["name"] for each in net.message["layer"]] == ["a", "b", "c"]
 
 
 def test_a_v1_layer_without_type_has_none_and_a_forks_value_has_its_own() -> None:
-    assert layer(lifted('layers { name: "a" }'), "a")["type"] == ""
-    assert layer(lifted('layers { name: "a" type: NONE }'), "a")["type"] == ""
-    net = lifted(
+    assert layer(upgraded_net('layers { name: "a" }'), "a")["type"] == ""
+    assert layer(upgraded_net('layers { name: "a" type: NONE }'), "a")["type"] == ""
+    net = upgraded_net(
         'layers { name: "a" type: ROI_POOLING } layers { name: "b" type: LSTM_RESHAPE }', "cambricon"
     )
     assert (layer(net, "a")["type"], layer(net, "b")["type"]) == ("ROIPooling", "LstmReshape")
@@ -118,7 +118,7 @@ layers {
 
 
 def test_v0_layers_take_the_padding_layer_before_them_into_themselves() -> None:
-    net = lifted(V0)
+    net = upgraded_net(V0)
     assert net.steps == ("v0", "v1", "inputs")
     conv = layer(net, "conv")
     param = conv["convolution_param"]
@@ -130,22 +130,22 @@ def test_v0_layers_take_the_padding_layer_before_them_into_themselves() -> None:
 
 
 def test_v0_fields_of_other_types_are_lost_and_said_to_be() -> None:
-    assert [(problem.kind, problem.fatal) for problem in lifted(V0).problems] == [("v0-field-lost", False)]
-    unknown = lifted('layers { layer { name: "a" type: "convolution" } }').problems
+    assert [(problem.kind, problem.fatal) for problem in upgraded_net(V0).problems] == [("v0-field-lost", False)]
+    unknown = upgraded_net('layers { layer { name: "a" type: "convolution" } }').problems
     assert [(problem.kind, problem.fatal) for problem in unknown] == [("v0-type", True)]
     relu = 'layers { layer { name: "r" type: "relu" } bottom: "padded" top: "r" }'
-    assert ("v0-padding", True) in {(problem.kind, problem.fatal) for problem in lifted(V0 + relu).problems}
+    assert ("v0-padding", True) in {(problem.kind, problem.fatal) for problem in upgraded_net(V0 + relu).problems}
 
 
 def test_v0_without_a_nested_layer_keeps_its_bottoms_and_tops_only() -> None:
-    net = lifted(V0 + 'layers { name: "b" type: RELU bottom: "conv" top: "b" }')
+    net = upgraded_net(V0 + 'layers { name: "b" type: RELU bottom: "conv" top: "b" }')
     last = net.message["layer"][-1]
     assert (last["name"], last["type"], last["bottom"], last["top"]) == ("", "", ["conv"], ["b"])
 
 
 def test_net_inputs_become_one_layer_before_all_others() -> None:
     text = 'input: "a" input: "b" input_dim: [1, 2, 3, 4, 5, 6, 7, 8] layer { name: "l" type: "ReLU" }'
-    net = lifted(text)
+    net = upgraded_net(text)
     first = net.message["layer"][0]
     assert (first["name"], first["type"], first["top"]) == ("input", "Input", ["a", "b"])
     assert [shape["dim"] for shape in first["input_param"]["shape"]] == [[1, 2, 3, 4], [5, 6, 7, 8]]
@@ -155,7 +155,7 @@ def test_net_inputs_become_one_layer_before_all_others() -> None:
 
 
 def test_one_shape_for_two_inputs_is_that_of_the_first() -> None:
-    net = lifted('input: "a" input: "b" input_shape { dim: 1 dim: 2 }')
+    net = upgraded_net('input: "a" input: "b" input_shape { dim: 1 dim: 2 }')
     assert net.undefined_inputs == {"b"}
     assert [(problem.kind, problem.fatal) for problem in net.problems] == [("input-shape-missing", True)]
     assert [each["top"] for each in net.message["layer"]] == [["a"], ["b"]]
@@ -171,13 +171,13 @@ def test_one_shape_for_two_inputs_is_that_of_the_first() -> None:
     ],
 )
 def test_what_caffe_drops_of_net_inputs_is_said(text: str, kind: str) -> None:
-    assert [(problem.kind, problem.fatal) for problem in lifted(text).problems] == [(kind, False)]
+    assert [(problem.kind, problem.fatal) for problem in upgraded_net(text).problems] == [(kind, False)]
 
 
 def test_three_params_of_a_batch_norm_are_frozen_others_are_left_alone() -> None:
     for count, rates in ((3, [0.0, 0.0, 0.0]), (2, [5.0, 5.0])):
         text = f'layer {{ name: "bn" type: "BatchNorm" {"param { lr_mult: 5 } " * count}}}'
-        net = lifted(text)
+        net = upgraded_net(text)
         assert [param["lr_mult"] for param in layer(net, "bn")["param"]] == rates
         assert written(text, layer(net, "bn"), "param[1].lr_mult") == "5"
 

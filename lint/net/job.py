@@ -51,14 +51,14 @@ class SolverFile:
         self.caffe_version = caffe_version
 
     @cached_property
-    def lifted(self) -> Upgraded:
+    def upgraded(self) -> Upgraded:
         """The message in today's form, and what the upgrade had to say."""
         return upgrade_solver(self.file.message)
 
     @property
     def message(self) -> Message:
         """The solver's message in today's form."""
-        return self.lifted.message
+        return self.upgraded.message
 
 
 class Job:
@@ -121,7 +121,7 @@ class Nets:
         self._facts = facts
         self._level = level
         self._stages = stages
-        self._lifted: dict[int, Upgraded] = {}
+        self._upgraded: dict[int, Upgraded] = {}
         self._built: dict[tuple[int, NetState], NetInPhase] = {}
 
     def job(self, solver: SolverFile, root: str | None) -> Job:
@@ -169,7 +169,7 @@ class Nets:
     def alone(self, file: SourceFile, phases: Iterable[str] = ()) -> list[NetInPhase]:
         """A net that no solver is known for, in some phases: if none are given, those that its file is made for."""
         source = _NetSource(file, file.message, inline=False)
-        phases = phases or phases_of(self._lift(source).message)
+        phases = phases or phases_of(self._upgrade(source).message)
         return [
             self._net(source, partial(file_state, phase=phase, level=self._level, stages=self._stages))
             for phase in phases
@@ -197,22 +197,22 @@ class Nets:
             return None
         return file if file.kind == "net" else None
 
-    def _lift(self, source: _NetSource) -> Upgraded:
+    def _upgrade(self, source: _NetSource) -> Upgraded:
         key = id(source.message)
-        if key not in self._lifted:
+        if key not in self._upgraded:
             # Caffe reads an inline net as it stands, without the upgrade (solver.cpp, InitTrainNet).
-            self._lifted[key] = (
+            self._upgraded[key] = (
                 Upgraded(source.message) if source.inline else upgrade(source.message, source.file.schema)
             )
-        return self._lifted[key]
+        return self._upgraded[key]
 
     def _net(self, source: _NetSource, state_of: Callable[[Message], NetState]) -> NetInPhase:
-        lifted = self._lift(source)
-        state = state_of(lifted.message)
+        upgraded = self._upgrade(source)
+        state = state_of(upgraded.message)
         key = (id(source.message), state)
         if key not in self._built:
             net = build(
-                lifted,
+                upgraded,
                 state,
                 dialect=source.file.bound.dialect,
                 input_shapes=self._input_shapes,

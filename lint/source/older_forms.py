@@ -20,5 +20,5 @@ def older_form(file: SourceFile) -> Source | None:
     if file.kind == "other":
         return None
     message = file.message
-    lifted = upgrade_solver(message) if file.kind == "solver" else upgrade(message, file.schema)
-    return Source(file.path, file.tree, message, lifted, file.schema) if lifted.steps else None
+    upgraded = upgrade_solver(message) if file.kind == "solver" else upgrade(message, file.schema)
+    return Source(file.path, file.tree, message, upgraded, file.schema) if upgraded.steps else None

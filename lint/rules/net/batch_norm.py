@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
-from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, names_in, state_rules, without_bias
+from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, names_in, remove_bias, state_rules
 from ...moments.graph import Layer
 from ...moments.shapes import count
 from ...net.job import Job, NetInPhase
@@ -295,7 +295,7 @@ def _bias_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
     for layer in layers:
         for message in (layer.message, *(entry[0] for entry in layer.variants())):
             settings = _BIASED[layer.type]
-            without = without_bias(subject.file.tree, message, settings) if settings in message else None
+            without = remove_bias(subject.file.tree, message, settings) if settings in message else None
             if without is None:
                 return None
             patch += without

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...fixes.edit import Fix
-from ...fixes.wiring import write_elsewhere
+from ...fixes.wiring import write_new_blob
 from ...moments.graph import Blob, Layer
 from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ...net.job import NetInPhase
@@ -174,7 +174,7 @@ def _hit(subject: NetInPhase, layer: Layer, index: int, message: str, reason: st
 def _fix(subject: NetInPhase, layer: Layer, index: int) -> Fix | None:
     if "v0" in subject.net.upgraded.steps:
         return None
-    found = write_elsewhere(subject.net.message, layer.message, index)
+    found = write_new_blob(subject.net.message, layer.message, index)
     if found is None:
         return None
     patch, name = found

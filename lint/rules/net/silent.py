@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import append_field, set_field
-from ...fixes.wiring import rename_blob, write_elsewhere
+from ...fixes.wiring import rename_blob, write_new_blob
 from ...moments.graph import Layer, Param
 from ...net.job import NetInPhase
 from ...net.names import named
@@ -492,7 +492,7 @@ def _past(subject: NetInPhase, maker: Layer, loss: Layer) -> Fix | None:
     if "v0" in subject.net.upgraded.steps:
         return None
     losses = [reader.message for reader in maker.tops[0].consumers if reader is first or _squashing(reader) is maker]
-    found = write_elsewhere(subject.net.message, maker.message, 0, losses)
+    found = write_new_blob(subject.net.message, maker.message, 0, losses)
     if found is None:
         return None
     patch, name = found

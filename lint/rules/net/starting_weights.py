@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
-from ...fixes.layer_edits import start_with, without_bias
+from ...fixes.layer_edits import remove_bias, set_weight_filler
 from ...layers.fillers import suiting_filler
 from ...moments.graph import Layer, Param
 from ...net.job import NetInPhase
@@ -236,7 +236,7 @@ def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
     if not param.lr_mult or filler is None:
         return None
     settings: Message = param.layer.message[param.layer.traits.settings]
-    return f'weight_filler {{ type: "{filler}" }}', start_with(subject.file.tree, subject.net.message, settings, filler)
+    return f'weight_filler {{ type: "{filler}" }}', set_weight_filler(subject.file.tree, subject.net.message, settings, filler)
 
 
 def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
@@ -252,11 +252,11 @@ def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | Non
         return None
     if not is_bilinear and (not kernel or not stride or kernel != _interpolating(stride)):
         return None
-    patch = Patch() if is_bilinear else start_with(tree, subject.net.message, settings, "bilinear")
+    patch = Patch() if is_bilinear else set_weight_filler(tree, subject.net.message, settings, "bilinear")
     if settings["group"] != channels:
         patch += set_field(tree, settings, "group", channels)
     if settings["bias_term"]:
-        without = without_bias(tree, layer.message, "convolution_param")
+        without = remove_bias(tree, layer.message, "convolution_param")
         if without is None:
             return None
         patch += without

@@ -65,7 +65,7 @@ def v1_layers(file: SourceFile) -> Iterator[Hit]:
     if source is None or "layers" not in source.message.entries:
         return
     layers = source.message.entries["layers"]
-    form = "V0 form (`layers { layer { … } }`)" if "v0" in source.lifted.steps else "V1 form (`layers`)"
+    form = "V0 form (`layers { layer { … } }`)" if "v0" in source.upgraded.steps else "V1 form (`layers`)"
     number = f"{len(layers)} layers stand" if len(layers) > 1 else "a layer stands"
     yield _hit(file, source, layers[0][2], f"{number} in the {form}")
 
@@ -102,7 +102,7 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
     src/caffe/util/upgrade_proto.cpp, UpgradeNetInput.
     """
     source = older_form(file)
-    if source is None or "inputs" not in source.lifted.steps:
+    if source is None or "inputs" not in source.upgraded.steps:
         return
     inputs = source.message.entries["input"]
     subject = f"{len(inputs)} inputs are" if len(inputs) > 1 else f"the input '{inputs[0][0]}' is"
@@ -138,11 +138,11 @@ def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
     src/caffe/util/upgrade_proto.cpp, UpgradeNetDataTransformation.
     """
     source = older_form(file)
-    if source is None or "data-transform" not in source.lifted.steps:
+    if source is None or "data-transform" not in source.upgraded.steps:
         return
-    from ...fixes.upgrade_text import moving_transforms
+    from ...fixes.upgrade_text import moved_transform_fields
 
-    moving = moving_transforms(source)
+    moving = moved_transform_fields(source)
     names = ", ".join(dict.fromkeys(field.name for field in moving))
     yield _hit(file, source, moving[0], f"{names} of a V1 data layer outside of transform_param")
 
@@ -184,11 +184,11 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
     src/caffe/util/upgrade_proto.cpp, UpgradeNetBatchNorm; src/caffe/layers/batch_norm_layer.cpp, LayerSetUp.
     """
     source = older_form(file)
-    if source is None or "batch-norm" not in source.lifted.steps:
+    if source is None or "batch-norm" not in source.upgraded.steps:
         return
-    from ...fixes.upgrade_text import thawed_batch_norms
+    from ...fixes.upgrade_text import unfrozen_batch_norms
 
-    layers = thawed_batch_norms(source.message)
+    layers = unfrozen_batch_norms(source.message)
     if layers:
         field = layers[0].entries["param"][0][2]
         number = f"{len(layers)} BatchNorm layers have" if len(layers) > 1 else "a BatchNorm layer has"
@@ -222,7 +222,7 @@ def solver_type_enum(file: SourceFile) -> Iterator[Hit]:
     src/caffe/util/upgrade_proto.cpp, UpgradeSolverType.
     """
     source = older_form(file)
-    if source is None or "solver-type" not in source.lifted.steps:
+    if source is None or "solver-type" not in source.upgraded.steps:
         return
     value, _, field = source.message.entries["solver_type"][0]
     yield _hit(file, source, field, f"the method is written as an enum, solver_type: {value}", "solver-type")
@@ -240,7 +240,7 @@ def _hit(
         reason = f"It cannot be written in today's form: {hindrance.message}."
         place = Related(file, (hindrance.start, hindrance.end), hindrance.message)
         return Hit(file, span, message, reason, related=(place,))
-    problems = source.lifted.problems
+    problems = source.upgraded.problems
     if any(problem.fatal for problem in problems):
         reason = "Caffe refuses the file as it is. The fix makes one net of it, in the order of the layers."
     related = tuple(Related(file, (problem.start, problem.end), problem.message) for problem in problems)

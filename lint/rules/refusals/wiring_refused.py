@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import remove_layer, written_net
-from ...fixes.wiring import remove_messages, rename_blob, write_elsewhere
+from ...fixes.wiring import remove_messages, rename_blob, write_new_blob
 from ...moments.graph import Layer, NetProblem
 from ...net.job import NetInPhase
 from ...net.names import same_numbers
@@ -472,7 +472,7 @@ def _own_top_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     index = next((i for i, top in enumerate(layer.tops) if top.below is not None), None)
     if index is None or not _is_in_file(subject, layer):
         return None
-    found = write_elsewhere(subject.net.message, layer.message, index)
+    found = write_new_blob(subject.net.message, layer.message, index)
     if found is None:
         return None
     patch, name = found

@@ -115,7 +115,7 @@ def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
 
     upgrade_proto.cpp, UpgradeSolverType. Tried with the real Caffe.
     """
-    for problem in solver.lifted.problems:
+    for problem in solver.upgraded.problems:
         message = solver.file.message
         old, new = message["solver_type"], message["type"]
         fix = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch
-from ...fixes.layer_edits import start_with
+from ...fixes.layer_edits import set_weight_filler
 from ...moments.graph import Param
 from ...net.job import Job, NetInPhase
 from ...rule.finding import Hit, Related
@@ -89,7 +89,7 @@ def _fix(net: NetInPhase, params: list[Param], fillers: Mapping[Param, str], saf
     patch = Patch()
     for param in params:
         settings = param.layer.message[param.layer.traits.settings]
-        patch += start_with(net.file.tree, net.net.message, settings, fillers[param])
+        patch += set_weight_filler(net.file.tree, net.net.message, settings, fillers[param])
     kinds = " and ".join(dict.fromkeys(fillers[param] for param in params))
     where = f"'{params[0].layer.name}'" if len(params) == 1 else f"{len(params)} layers"
     return patch.fix(net.file.path, f"let the weights of {where} start with {kinds}", safe=safe)

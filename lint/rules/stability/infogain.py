@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.layer_edits import (
-    Word,
+    EnumName,
     free_name,
     insert_layers,
     names_in,
@@ -237,7 +237,7 @@ def _softmax_before(net: NetInPhase, layer: Layer) -> Fix | None:
     top = free_name(names_in(whole), f"{scores}_prob")
     softmax = (
         ("name", top),
-        ("type", Word("SOFTMAX") if old_form else "Softmax"),
+        ("type", EnumName("SOFTMAX") if old_form else "Softmax"),
         ("bottom", scores),
         ("top", top),
         *state_rules(layer.message),
