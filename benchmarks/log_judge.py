@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from caffe_lint.engine.diagnosis import diagnose
 from caffe_lint.engine.opening import Opened, nets_of, open_nets
 from caffe_lint.training_log.causes import Diagnosed
-from caffe_lint.training_log.diagnosis import diagnose
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.following import Watcher
 from caffe_lint.training_log.log_reader import read_log

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from caffe_lint.engine.diagnosis import diagnose
 from caffe_lint.training_log.causes import Diagnosed
-from caffe_lint.training_log.diagnosis import diagnose
 from caffe_lint.training_log.following import Watcher
 from caffe_lint.training_log.log_reader import read_log
 from caffe_lint.training_log.runs import Step

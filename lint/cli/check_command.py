@@ -13,7 +13,6 @@ from ..settings.in_force import CommandLine
 from ..settings.settings import PRESETS, SEVERITIES
 from .check import Options
 from .check import check as run_check
-from .console import UsageError
 from .option_types import Codes, InputShape, joined
 
 
@@ -51,7 +50,7 @@ from .option_types import Codes, InputShape, joined
 @click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
 @click.option(
     "--output-format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(list(FORMATS)),
     default="full",
     show_default=True,
     help="How findings are shown.",
@@ -117,6 +116,6 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
 def _only_upgrades(options: dict[str, Any]) -> dict[str, Any]:
     """The options that `--upgrade` stands for."""
     if options["select"] or options["extend_select"]:
-        raise UsageError("--upgrade selects its rules itself: not together with --select or --extend-select")
+        raise click.UsageError("--upgrade selects its rules itself: not together with --select or --extend-select")
     others = tuple(code for code in all_rules() if code not in UPGRADES)  # a configuration may ask for them
     return {"select": UPGRADES, "ignore": options["ignore"] + others, "fix": not options["diff"]}

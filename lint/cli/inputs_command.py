@@ -9,21 +9,18 @@ from typing import Any
 
 import click
 
-from ..data.judging import facts_of, sources_of, subjects
+from ..data.judging import facts_of, sources_of
 from ..data.libraries import MissingLibrary
 from ..data.locations import base_folder
 from ..data.looking import Source, look
 from ..data.source_report import SourceReport
-from ..engine.fixing import MAX_ROUNDS, apply_fixes
-from ..engine.opening import Opened, nets_of
-from ..engine.rules_on import RulesOfPaths
-from ..fixes.apply import select
-from ..fixes.changes import FixRejected
+from ..engine.data_check import check_data, layers_with_data
+from ..engine.opening import Opened
+from ..engine.writing import write_patched
 from ..net import data_facts
 from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
-from ..rule.suppressed import suppressing
 from ..settings.settings import FACTS_NAME, SEVERITIES, ConfigError
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
@@ -41,7 +38,7 @@ BAR = 30  # characters
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix: also what changes what the net sees.")
 @click.option("--select", type=Codes(), multiple=True, help="Only these rules of family D (codes, prefixes, names).")
 @click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
-@click.option("--output-format", type=click.Choice(FORMATS), default="full", show_default=True)
+@click.option("--output-format", type=click.Choice(list(FORMATS)), default="full", show_default=True)
 @click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
 @click.option("--baseline", metavar="FILE", help="Leave out the findings that it knows.")
@@ -74,19 +71,22 @@ def inputs(
     check_about(select, "inputs", "data")
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")
-    written = [source.written for _, _, source in sources_of(opened, "")]
+    written = [source.written for _, _, source in sources_of(opened.nets, "")]
     if not written:
         raise InputError(f"{path}: no layer names data that can be looked at")
     base = base_folder(written, path)
-    sources = [source for _, _, source in sources_of(opened, base)]
+    sources = [source for _, _, source in sources_of(opened.nets, base)]
     try:
         reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
     except MissingLibrary as error:
         raise InputError(str(error)) from None
+    patch = ("unsafe" if unsafe_fixes else "safe") if fix else ""
     try:
-        opened, findings, applied = _judged(opened, base, reports, fix, unsafe_fixes)
+        opened, findings, applied, failures = check_data(opened, base, reports, patch=patch)
     except ConfigError as error:
         raise InputError(str(error)) from None
+    for sentence in failures:
+        complain(sentence)
     if opened.files.patched:
         _write(opened)
     summary = Summary(
@@ -121,64 +121,16 @@ def _status(findings: list[Finding], summary: Summary, missing: list[str]) -> in
     return EXIT_FINDINGS if any(map(summary.fails, findings)) else EXIT_CLEAN
 
 
-def _judged(
-    opened: Opened, base: str, reports: dict[Source, SourceReport], fix: bool, unsafe: bool
-) -> tuple[Opened, list[Finding], int]:
-    """The findings, after as many rounds of fixes as there are if they are asked for, and how many were applied."""
-    applied = 0
-    findings = _findings(opened, base, reports)
-    for _ in range(MAX_ROUNDS if fix else 0):
-        fixes = [one.fix for one in findings if one.fix is not None and (one.fix.safe or unsafe)]
-        if not fixes:
-            break
-        chosen = select([one for one in fixes if one.path == fixes[0].path])
-        try:
-            apply_fixes(opened.files, fixes[0].path, chosen)
-        except FixRejected as error:
-            complain(f"{fixes[0].path}: not fixed ({chosen[0].title}): {error}")
-            break
-        applied += len(chosen)
-        opened = nets_of(opened.file.path, opened.files, opened.settings)
-        findings = _findings(opened, base, reports)
-    return opened, findings, applied
-
-
-def _findings(opened: Opened, base: str, reports: dict[Source, SourceReport]) -> list[Finding]:
-    on = RulesOfPaths(opened.settings, "inputs")
-    found: dict[tuple[Any, ...], Finding] = {}
-    for subject in subjects(opened, base, reports):
-        own = on.of(subject.net.file.path)
-        for rule in on.by_subject({opened.file.path, subject.net.file.path}).get("inputs", ()):
-            for hit in rule.check(subject, **own.options(rule)):
-                there = on.of(hit.file.path)
-                if rule.code in there.codes and not any(suppressing(hit.file, rule.code, hit.span[0])):
-                    finding = there.finding(hit, rule)
-                    found.setdefault((finding.place, finding.code, finding.message), finding)
-    findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
-    if opened.settings.known is None:
-        return findings
-    from ..engine.baseline import without_known
-
-    texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
-    return without_known(findings, texts, lambda path: on.of(path).settings.known)[0]
-
-
 def _write(opened: Opened) -> None:
     from ..fixes.bindings import verified  # protobuf, for what is written
-    from ..fixes.write import write_atomically
 
     patched, refused = verified(opened.files.patched, opened.files.rounds, opened.files.schema)
-    if refused:
-        raise InputError("; ".join(refused))
-    for path, new in sorted(patched.items()):
-        try:
-            write_atomically(path, opened.files.sources[path], new)
-        except OSError as error:
-            raise InputError(f"not written: {error.strerror + ': ' + path if error.strerror else error}") from None
+    if failures := refused or write_patched(patched, opened.files.sources):
+        raise InputError("; ".join(failures))
 
 
 def _write_facts(path: str, opened: Opened, base: str, reports: dict[Source, SourceReport]) -> None:
-    facts = facts_of(subjects(opened, base, reports), time.strftime("%Y-%m-%d"))
+    facts = facts_of(layers_with_data(opened, base, reports), time.strftime("%Y-%m-%d"))
     data_facts.write_facts(path, facts)
     complain(f"wrote the facts of {len(facts)} sources to {path}")
 

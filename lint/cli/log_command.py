@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..engine.diagnosis import diagnose
 from ..engine.files_in_memory import Files, nets_for, round_of
 from ..engine.writing import write_copies, write_patched
 from ..layers.custom import schema_with
@@ -22,7 +23,6 @@ from ..source.files import Unreadable
 from ..source.places import Place, place_of
 from ..training_log import log_reader as reading
 from ..training_log.causes import Diagnosed
-from ..training_log.diagnosis import diagnose
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
 from .console import (
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 @click.option("--stop-on", type=click.Choice(["divergence"]), help="With --follow: end with 3 when that happens.")
 @click.option(
     "--output-format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(list(FORMATS)),
     default="full",
     show_default=True,
     help="How causes are shown.",

@@ -15,6 +15,7 @@ from ..moments.shapes import describe
 from ..net.job import Job, NetInPhase, Nets, SolverFile
 from ..net.phases import TEST, TRAIN
 from ..proto.binder import nearest_name
+from ..report.net_formats import NET_FORMATS, render_nets
 from ..rule.registry import all_rules
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import ConfigError
@@ -48,7 +49,7 @@ InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["table", "json", "dot"]),
+    type=click.Choice(list(NET_FORMATS)),
     default="table",
     show_default=True,
     help="How it is shown.",
@@ -97,7 +98,8 @@ def net(
     nets = nets_for(files, settings, level=level, stages=stages)
     file, built, missing = _nets_of(path, files, nets, phase.upper() if phase else None)
     _check_input_shapes(input_shapes, built)
-    print_text(_rendered(built, "dot" if dot else format_, splits))
+    width = max(100, os.get_terminal_size().columns) if sys.stdout.isatty() else None
+    print_text(render_nets("dot" if dot else format_, built, splits=splits, width=width))
     problems = dict.fromkeys(missing)
     for source in _files_of(file, built):
         problems.update(dict.fromkeys(_unreadable(source)))
@@ -167,23 +169,6 @@ def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> N
         ):
             shown = describe(tuple(dims))
             complain(f"--input-shape: '{top}' is {describe(shape)} by its file, which goes before {shown}")
-
-
-def _rendered(nets: list[NetInPhase], format_: str, splits: bool) -> str:
-    if format_ == "json":
-        from ..report import net_json
-
-        return net_json.render(nets, splits=splits)
-    if format_ == "dot":
-        from ..report import net_dot
-
-        return net_dot.render(nets, splits=splits)
-    from ..report import net_table
-
-    width = net_table.WIDTH
-    if sys.stdout.isatty():
-        width = max(100, os.get_terminal_size().columns)
-    return net_table.render(nets, splits=splits, width=width)
 
 
 # -- what Caffe would stop at ----------------------------------------------------------------------

@@ -8,7 +8,6 @@ import click
 
 from ..rule.registry import all_rules, matching
 from ..settings.settings import ConfigError, input_shape
-from .console import UsageError
 
 
 class Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
@@ -26,10 +25,10 @@ def joined(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 
 def check_about(select: tuple[tuple[str, ...], ...], subject: str, what: str) -> None:
-    """Raises UsageError where `--select` names no rule that looks at what a command is about."""
+    """Raises click.UsageError where `--select` names no rule that looks at what a command is about."""
     mine = {code for code, rule in all_rules().items() if rule.subject == subject}
     if select and mine.isdisjoint(code for selector in joined(select) for code in matching(selector)):
-        raise UsageError(f"--select {', '.join(joined(select))} names no rule that looks at {what}")
+        raise click.UsageError(f"--select {', '.join(joined(select))} names no rule that looks at {what}")
 
 
 class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]

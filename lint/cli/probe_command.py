@@ -47,8 +47,9 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
         known = facts.get(source_of(layer) or "")
         return found if found is not None else known.items if known is not None else None
 
+    solver = opened.job.solver.message if opened.job is not None else None
     try:
-        made = make_probe(opened, folder, base, items_of)
+        made = make_probe(opened.file.path, opened.nets, solver, folder, base, items_of)
     except NothingToRead as error:
         raise InputError(str(error)) from None
     _write(folder, made.files, force)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from ..report.rule_list import render
+from ..report.rule_list import RULE_LIST_FORMATS, render
 from .console import print_text
 from .from_options import load_plugins
 
 
 @click.command()
-@click.option("--output-format", type=click.Choice(["text", "json", "markdown"]), default="text", help="[text]")
+@click.option("--output-format", type=click.Choice(list(RULE_LIST_FORMATS)), default="text", help="[text]")
 @click.option("--config", metavar="FILE", help="The configuration whose plugins are listed too. [nearest upwards]")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
 def rules(output_format: str, config: str | None, isolated: bool) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..engine.opening import Opened
 from ..moments.blob_facts import BlobFacts
 from ..moments.graph import Layer
 from ..net.classes import LabelUse, label_uses
@@ -85,21 +84,23 @@ class LayerData(NamedTuple):
         return 1 if transform["force_gray"] else None
 
 
-def sources_of(opened: Opened, base: str) -> list[tuple[NetInPhase, Layer, Source]]:
+def sources_of(nets: Iterable[NetInPhase], base: str) -> list[tuple[NetInPhase, Layer, Source]]:
     """Every data layer with a source that can be looked at."""
     return [
         (net, layer, source)
-        for net in opened.nets
+        for net in nets
         for layer in data_layers(net)
         if (source := source_in(net, layer, base)) is not None
     ]
 
 
-def subjects(opened: Opened, base: str, reports: dict[Source, SourceReport]) -> list[LayerData]:
+def subjects(
+    nets: Iterable[NetInPhase], job: Job | None, base: str, reports: Mapping[Source, SourceReport]
+) -> list[LayerData]:
     """What the rules look at after a look into the data."""
     found = [
-        LayerData(net, layer, source, reports[source], opened.job, _index_of_test(net, opened.job), ())
-        for net, layer, source in sources_of(opened, base)
+        LayerData(net, layer, source, reports[source], job, _index_of_test(net, job), ())
+        for net, layer, source in sources_of(nets, base)
         if source in reports
     ]
     return [subject._replace(others=tuple(found)) for subject in found]

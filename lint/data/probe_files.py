@@ -11,13 +11,13 @@ import shlex
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..engine.opening import Opened
 from ..fixes.message_text import message_lines, scalar_text
 from ..moments.graph import Layer
 from ..moments.layer_type import FROM_PROGRAM
 from ..net.classes import LabelUse, label_uses
 from ..net.job import NetInPhase
 from ..net.phases import TEST, TRAIN
+from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 
 # Of the solver, what says where it runs.
@@ -53,17 +53,24 @@ class _Part(NamedTuple):
     stage: str
 
 
-def probe(opened: Opened, folder: str, base: str, items_of: Callable[[Layer], int | None]) -> Probe:
-    """The probe of a solver or net, to be written into `folder` and run in `base`.
+def probe(
+    path: str,
+    nets: list[NetInPhase],
+    solver: Message | None,
+    folder: str,
+    base: str,
+    items_of: Callable[[Layer], int | None],
+) -> Probe:
+    """The probe of the nets of a solver, or of a net alone, at `path`, to be written into `folder` and run in `base`.
 
     `items_of` tells how many items a data layer's source has, None if that is not known.
     Raises NothingToRead.
     """
-    parts = _parts(opened.nets)
+    parts = _parts(nets)
     if not parts:
-        names = {layer.type for net in opened.nets for layer in net.net.layers if not layer.bottoms}
+        names = {layer.type for net in nets for layer in net.net.layers if not layer.bottoms}
         has = f"only {', '.join(sorted(names))}" if names else "no layer without bottoms"
-        raise NothingToRead(f"{opened.file.path}: no layer reads data from files or a database; it has {has}")
+        raise NothingToRead(f"{path}: no layer reads data from files or a database; it has {has}")
     sizes: list[str] = []
     iterations = {id(part): _iterations(part, items_of, sizes) for part in parts}
     training = [part for part in parts if part.phase == TRAIN]
@@ -76,13 +83,13 @@ def probe(opened: Opened, folder: str, base: str, items_of: Callable[[Layer], in
         tests = tests[1:]
     passes = iterations[id(training[0])] or ITERATIONS
     values = {
-        "origin": os.path.basename(opened.file.path),
+        "origin": os.path.basename(path),
         "nets": [_values(part) for part in [*training, *tests]],
         "net": scalar_text(net_path, "string"),
         "sizes": sizes,
         "iterations": passes,
         "tests": [{"iterations": iterations[id(part)] or ITERATIONS, "stage": part.stage} for part in tests],
-        "kept": _kept(opened),
+        "kept": _kept(solver),
         "base": f'"$here"/{shlex.quote(os.path.relpath(base, folder))}',
         "solver": shlex.quote(_path_from(base, os.path.join(folder, "solver.prototxt"))),
     }
@@ -200,10 +207,9 @@ def batch_size(layer: Layer) -> int | None:
     return shape[0] if shape else None
 
 
-def _kept(opened: Opened) -> list[str]:
-    if opened.job is None:
+def _kept(solver: Message | None) -> list[str]:
+    if solver is None:
         return ["solver_mode: CPU"]
-    solver = opened.job.solver.message
     return [
         f"{name}: {scalar_text(solver[name], solver.type.fields[name].kind)}"
         for name in _KEPT

@@ -1,15 +1,27 @@
-"""Reports: how findings are shown. One file for a format, entered in `render`."""
+"""Reports: how findings are shown. A format is one file, entered in FORMATS."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 
 from ..proto.lines import Lines
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..source.places import Place
 
-FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit", "html")
+# The formats of findings, and the module of each. It has `render(findings, summary, *, colour)`, and is loaded when it
+# is asked for.
+FORMATS = {
+    "full": "full",
+    "concise": "concise",
+    "json": "json_format",
+    "sarif": "sarif",
+    "github": "github",
+    "gitlab": "gitlab",
+    "junit": "junit",
+    "html": "html",
+}
 
 
 class Summary(NamedTuple):
@@ -49,37 +61,8 @@ def lines_of(text: bytes) -> Lines:
 
 def render(format: str, findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
     """The whole report in one of FORMATS, ending in a line feed unless it is empty."""
-    if format == "json":
-        from . import json_format
-
-        return json_format.render(findings, summary)
-    if format == "concise":
-        from . import concise
-
-        return concise.render(findings, summary, colour=colour)
-    if format == "sarif":
-        from . import sarif
-
-        return sarif.render(findings, summary)
-    if format == "github":
-        from . import github
-
-        return github.render(findings)
-    if format == "gitlab":
-        from . import gitlab
-
-        return gitlab.render(findings)
-    if format == "junit":
-        from . import junit
-
-        return junit.render(findings, summary)
-    if format == "html":
-        from . import html
-
-        return html.render(findings, summary)
-    from . import full
-
-    return full.render(findings, summary, colour=colour)
+    text: str = import_module(f".{FORMATS[format]}", __name__).render(findings, summary, colour=colour)
+    return text
 
 
 def summary_line(findings: list[Finding], summary: Summary) -> str:

@@ -7,13 +7,14 @@ from the root of the repository. What GitHub would read as the end of a value is
 from __future__ import annotations
 
 from ..rule.finding import Finding
+from . import Summary
 from .repository import named, root
 
 _COMMANDS = {"error": "error", "warning": "warning", "advice": "notice"}
 
 
-def render(findings: list[Finding]) -> str:
-    """The report; empty without findings."""
+def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
+    """The report, never coloured; empty without findings."""
     base = root()
     return "".join(_command(finding, base) + "\n" for finding in findings)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 
 from ..rule.finding import Finding
+from . import Summary
 from .fingerprints import fingerprints
 from .repository import named, plain_text, root
 
 _SEVERITIES = {"error": "critical", "warning": "major", "advice": "info"}
 
 
-def render(findings: list[Finding]) -> str:
-    """The report."""
+def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
+    """The report, never coloured."""
     base = root()
     issues = [
         {

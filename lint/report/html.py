@@ -18,8 +18,8 @@ LONGEST = 240  # characters of a line before the place that are shown, and behin
 LONGEST_IN_PATCH = 1000
 
 
-def render(findings: list[Finding], summary: Summary) -> str:
-    """The report."""
+def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
+    """The report, never coloured."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

@@ -20,8 +20,8 @@ from . import Summary
 VERSION = 1
 
 
-def render(findings: list[Finding], summary: Summary) -> str:
-    """The report."""
+def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
+    """The report, never coloured."""
     fixes = [finding.fix for finding in findings if finding.fix is not None]
     counts = {
         severity: sum(finding.severity == severity for finding in findings)

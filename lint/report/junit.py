@@ -17,8 +17,8 @@ from .repository import plain_text
 _IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render(findings: list[Finding], summary: Summary) -> str:
-    """The report."""
+def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
+    """The report, never coloured."""
     by_path: dict[str, list[Finding]] = {path: [] for path in sorted(summary.texts)}
     for finding in findings:
         by_path.setdefault(finding.place.path, []).append(finding)

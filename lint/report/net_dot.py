@@ -16,12 +16,12 @@ _COLOURS = {"data": "#d5e8d4", "loss": "#f8cecc", "split": "#eeeeee", "unknown":
 _WITH_PARAMS = "#dae8fc"
 
 
-def render(nets: list[NetInPhase], *, splits: bool) -> str:
+def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
     """One digraph for each net."""
     return "\n".join(_graph(net, splits) for net in nets)
 
 
-def _graph(built: NetInPhase, splits: bool) -> str:
+def _graph(built: NetInPhase, splits: bool, width: int | None = None) -> str:
     net = built.net
     title = f"{net.name or built.file.path}, {net.phase}"
     lines = [

@@ -19,7 +19,7 @@ from ..net.job import NetInPhase
 from .net_rows import Row, rows_of
 
 
-def render(nets: list[NetInPhase], *, splits: bool) -> str:
+def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
     """The nets."""
     objects = [_laid_out(_net(net, splits)) for net in nets]
     return objects[0] + "\n" if len(objects) == 1 else "[\n" + ",\n".join(objects) + "\n]\n"

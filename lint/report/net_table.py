@@ -26,9 +26,9 @@ _NAMES = (0, 2, 3)  # columns that may be shortened
 _NUMBERS = (5, 6, 7)
 
 
-def render(nets: list[NetInPhase], *, splits: bool, width: int = WIDTH) -> str:
+def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
     """The nets, each with its totals."""
-    return "\n\n".join(_net(net, splits, width) for net in nets) + "\n"
+    return "\n\n".join(_net(net, splits, width or WIDTH) for net in nets) + "\n"
 
 
 def _net(built: NetInPhase, splits: bool, width: int) -> str:

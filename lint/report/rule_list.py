@@ -8,19 +8,20 @@ from ..rule.registry import FAMILIES, Rule, all_rules
 
 
 def render(format: str) -> str:
-    """All rules: `text` for a terminal, `json`, or `markdown` for the table in the README."""
-    known = list(all_rules().values())
-    if format == "json":
-        return json.dumps([_as_dict(rule) for rule in known], indent=2) + "\n"
-    if format == "markdown":
-        rows = [
-            f"| {rule.code} | {rule.name} | {rule.severity} | {fixes_of(rule)} | {rule.summary} |"
-            for rule in known
-        ]
-        return (
-            "\n".join(["| code | name | severity | fix | what it finds |", "|---|---|---|---|---|", *rows])
-            + "\n"
-        )
+    """All rules in one of RULE_LIST_FORMATS."""
+    return RULE_LIST_FORMATS[format](list(all_rules().values()))
+
+
+def _json(known: list[Rule]) -> str:
+    return json.dumps([_as_dict(rule) for rule in known], indent=2) + "\n"
+
+
+def _markdown(known: list[Rule]) -> str:
+    rows = [f"| {rule.code} | {rule.name} | {rule.severity} | {fixes_of(rule)} | {rule.summary} |" for rule in known]
+    return "\n".join(["| code | name | severity | fix | what it finds |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _text(known: list[Rule]) -> str:
     lines = []
     for letter, meaning in FAMILIES.items():
         family = [rule for rule in known if rule.code[0] == letter]
@@ -28,6 +29,10 @@ def render(format: str) -> str:
             lines.append(f"{letter}  {meaning}")
             lines += [f"  {rule.code}  {rule.severity:8} {rule.name:28} {rule.summary}" for rule in family]
     return "\n".join(lines) + "\n"
+
+
+# For a terminal, for programs, and for the table in the README.
+RULE_LIST_FORMATS = {"text": _text, "json": _json, "markdown": _markdown}
 
 
 def fixes_of(rule: Rule) -> str:

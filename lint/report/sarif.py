@@ -28,8 +28,8 @@ _LEVELS = {"error": "error", "warning": "warning", "advice": "note"}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def render(findings: list[Finding], summary: Summary) -> str:
-    """The report."""
+def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
+    """The report, never coloured."""
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [_Run(findings, summary).as_dict()]}
     return json.dumps(log, indent=2) + "\n"
 

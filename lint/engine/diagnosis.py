@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..rule.registry import all_rules
-from .causes import Diagnosed
-from .evidence import Evidence
-from .progress import UNEXPLAINED
-from .runs import Run
+from ..training_log.causes import Diagnosed
+from ..training_log.evidence import Evidence
+from ..training_log.progress import UNEXPLAINED
+from ..training_log.runs import Run
 
 if TYPE_CHECKING:
     from ..net.job import Job

@@ -1,0 +1,81 @@
+"""What the rules for data find in sources that were looked at, and the files after their fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..data.judging import LayerData, subjects
+from ..data.looking import Source
+from ..data.source_report import SourceReport
+from ..fixes.apply import select
+from ..fixes.changes import FixRejected
+from ..proto.named_tuple import NamedTuple
+from ..rule.finding import Finding
+from ..rule.suppressed import suppressing
+from .fixing import MAX_ROUNDS, apply_fixes
+from .opening import Opened, nets_of
+from .rules_on import RulesOfPaths
+
+Reports = Mapping[Source, SourceReport]
+
+
+class DataChecked(NamedTuple):
+    """What came of the data of a file: its nets after the fixes, findings that are left, how many fixes were applied.
+
+    `failures` are sentences on fixes that did not verify.
+    """
+
+    opened: Opened
+    findings: list[Finding]
+    applied: int
+    failures: list[str]
+
+
+def layers_with_data(opened: Opened, base: str, reports: Reports) -> list[LayerData]:
+    """The data layers whose sources were looked at, by their paths from `base`."""
+    return subjects(opened.nets, opened.job, base, reports)
+
+
+def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") -> DataChecked:
+    """The findings in data, after as many rounds of fixes as there are if `patch` is `safe` or `unsafe`.
+
+    Nothing is written to disk. Raises ConfigError.
+    """
+    applied = 0
+    failures: list[str] = []
+    findings = _findings(opened, base, reports)
+    for _ in range(MAX_ROUNDS if patch else 0):
+        fixes = [one.fix for one in findings if one.fix is not None and (one.fix.safe or patch == "unsafe")]
+        if not fixes:
+            break
+        chosen = select([one for one in fixes if one.path == fixes[0].path])
+        try:
+            apply_fixes(opened.files, fixes[0].path, chosen)
+        except FixRejected as error:
+            failures.append(f"{fixes[0].path}: not fixed ({chosen[0].title}): {error}")
+            break
+        applied += len(chosen)
+        opened = nets_of(opened.file.path, opened.files, opened.settings)
+        findings = _findings(opened, base, reports)
+    return DataChecked(opened, findings, applied, failures)
+
+
+def _findings(opened: Opened, base: str, reports: Reports) -> list[Finding]:
+    on = RulesOfPaths(opened.settings, "inputs")
+    found: dict[tuple[Any, ...], Finding] = {}
+    for subject in layers_with_data(opened, base, reports):
+        own = on.of(subject.net.file.path)
+        for rule in on.by_subject({opened.file.path, subject.net.file.path}).get("inputs", ()):
+            for hit in rule.check(subject, **own.options(rule)):
+                there = on.of(hit.file.path)
+                if rule.code in there.codes and not any(suppressing(hit.file, rule.code, hit.span[0])):
+                    finding = there.finding(hit, rule)
+                    found.setdefault((finding.place, finding.code, finding.message), finding)
+    findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
+    if opened.settings.known is None:
+        return findings
+    from .baseline import without_known  # few runs have a baseline
+
+    texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
+    return without_known(findings, texts, lambda path: on.of(path).settings.known)[0]
