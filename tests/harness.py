@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffe_lint.engine.configuring import LOOKUPS
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.engine.grouping import find_units
 from caffe_lint.engine.running import run_units
 from caffe_lint.engine.units import UnitResult
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.rule.finding import Finding
+from caffe_lint.settings.config_file import read_config
+from caffe_lint.settings.in_force import Layer, combined
 from caffe_lint.settings.settings import Settings
+
+
+def settings_in(path: str) -> Settings:
+    """The settings of a configuration file for files that it makes no difference for. Raises ConfigError."""
+    return combined(Layer.of(read_config(path, LOOKUPS))).settings
 
 
 def check(text: str | bytes, name: str = "net.prototxt", **settings: Any) -> list[Finding]:

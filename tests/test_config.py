@@ -9,13 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness import settings_in
 from test_cli import NET, SOLVER, run
 
+from caffe_lint.engine.configuring import LOOKUPS
+from caffe_lint.engine.selection import codes, options_of
 from caffe_lint.proto.parser import parse
 from caffe_lint.rule.registry import all_rules
 from caffe_lint.rule.suppressions import read_suppressions
-from caffe_lint.settings.config_file import KEYS, load, read_config
-from caffe_lint.settings.settings import PRESETS, ConfigError, Settings, find_config
+from caffe_lint.settings.config_file import KEYS, read_config
+from caffe_lint.settings.nearest_files import find_config
+from caffe_lint.settings.settings import PRESETS, ConfigError, Settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -119,18 +123,18 @@ def test_presets_choose_rules_and_the_level_that_counts(folder: Path) -> None:
     off = {code for code, rule in all_rules().items() if not rule.default}
     assert off
     configure(folder, 'preset = "strict"\n')
-    strict = load(str(folder / "caffe-lint.toml"))
-    assert (off <= strict.codes(), strict.fail_on) == (True, "advice")
+    strict = settings_in(str(folder / "caffe-lint.toml"))
+    assert (off <= codes(strict), strict.fail_on) == (True, "advice")
     configure(folder, 'preset = "stability"\n')
-    assert {code[0] for code in load(str(folder / "caffe-lint.toml")).codes()} == {"G"}
+    assert {code[0] for code in codes(settings_in(str(folder / "caffe-lint.toml")))} == {"G"}
     configure(folder, 'preset = "recommended"\n')
-    assert load(str(folder / "caffe-lint.toml")) == Settings()
+    assert settings_in(str(folder / "caffe-lint.toml")) == Settings()
 
 
 def test_what_stands_beside_a_preset_goes_over_it_and_the_command_line_over_both(folder: Path) -> None:
     configure(folder, 'preset = "strict"\nfail-on = "error"\nignore = ["ALL"]\nextend-select = ["S121"]\n')
-    settings = load(str(folder / "caffe-lint.toml"))
-    assert (settings.fail_on, settings.codes()) == ("error", frozenset())
+    settings = settings_in(str(folder / "caffe-lint.toml"))
+    assert (settings.fail_on, codes(settings)) == ("error", frozenset())
     configure(folder, 'select = ["S"]\nignore = ["N"]\n')
     assert found(folder, ".", "--preset", "stability") == []
     assert found(folder, ".", "--preset", "stability", "--select", "N") == [EVERYTHING[1], EVERYTHING[3]]
@@ -177,7 +181,7 @@ def test_what_is_wrong_is_said_with_file_and_key(tmp_path: Path, text: str, word
     config = tmp_path / "caffe-lint.toml"
     config.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ConfigError) as error:
-        load(str(config))
+        settings_in(str(config))
     assert str(error.value).startswith(str(config))
     assert words in str(error.value)
 
@@ -226,11 +230,11 @@ def test_what_the_command_prints_is_a_configuration_that_says_the_same(folder: P
     )
     printed = run(folder, "config").stdout
     assert set(tomllib.loads(printed)) <= set(KEYS)
-    before = load(str(folder / "caffe-lint.toml"))
+    before = settings_in(str(folder / "caffe-lint.toml"))
     configure(folder, printed)
-    after = load(str(folder / "caffe-lint.toml"))
+    after = settings_in(str(folder / "caffe-lint.toml"))
     assert after._replace(options={}) == before._replace(options={})
-    assert after.options_of("G101") == before.options_of("G101")
+    assert options_of(after, "G101") == options_of(before, "G101")
 
 
 def test_without_a_configuration_all_is_default(folder: Path) -> None:
@@ -252,7 +256,7 @@ def test_the_documentation_s_configuration_is_one_and_names_every_key(tmp_path: 
     (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     config = tmp_path / "caffe-lint.toml"
     config.write_text(block, encoding="utf-8")
-    read = read_config(str(config))
+    read = read_config(str(config), LOOKUPS)
     assert (read.values["extend_select"], len(read.per_file)) == (("P201",), 2)
     table = "".join(re.findall(r"^\| (`[^|]*) \|", text.partition("| key |")[2].partition("## ")[0], re.MULTILINE))
     assert set(re.findall(r"`([\w-]+)`", table)) == set(KEYS)

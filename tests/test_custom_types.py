@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import check
+from harness import check, settings_in
 
+from caffe_lint.engine.selection import layer_types
 from caffe_lint.layers.custom import Description, described_types, read_description
 from caffe_lint.net.build import build
 from caffe_lint.net.net import Net
@@ -21,7 +22,6 @@ from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.upgrade import upgrade
-from caffe_lint.settings.config_file import load
 from caffe_lint.settings.settings import ConfigError, Settings
 
 INPUTS = """\
@@ -225,7 +225,7 @@ def test_a_wrong_description_is_explained(tmp_path: Path, table: str, words: str
     config = tmp_path / "caffe-lint.toml"
     config.write_text(f"[layers]\nMine = {table}\n")
     with pytest.raises(ConfigError) as error:
-        load(str(config))
+        settings_in(str(config))
     assert words in str(error.value)
     assert str(config) in str(error.value)
 
@@ -234,7 +234,7 @@ def test_the_configuration_in_the_documentation_is_right(tmp_path: Path) -> None
     page = Path(__file__).resolve().parents[1] / "docs" / "nets.md"
     inputs, layers, _ = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "caffe-lint.toml").write_text(inputs + layers)
-    settings = load(str(tmp_path / "caffe-lint.toml"))
+    settings = settings_in(str(tmp_path / "caffe-lint.toml"))
     assert settings.input_shapes == {"data": (0, 3, 224, 224)}
     assert "losses.FocalLoss" in settings.layers
     assert settings.layers["ChannelGate"].in_place is True
@@ -245,7 +245,7 @@ def test_the_configuration_of_the_module_is_right(tmp_path: Path) -> None:
 
     lines = (custom.__doc__ or "").split("\n\n")[1].splitlines()
     (tmp_path / "caffe-lint.toml").write_text("\n".join(line for line in lines if "like =" not in line))
-    (description,) = load(str(tmp_path / "caffe-lint.toml")).layers.values()
+    (description,) = settings_in(str(tmp_path / "caffe-lint.toml")).layers.values()
     assert description.name == "SpatialMask"
     assert (description.bottoms, description.tops) == ((2, 2), (1, 1))
     assert (description.loss, description.in_place) == (True, True)
@@ -412,4 +412,4 @@ def test_settings_without_plugins_do_not_look_for_any() -> None:
     code = "import caffe_lint.engine.running, caffe_lint.settings.settings, sys; print('importlib.metadata' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
-    assert Settings().layer_types() == frozenset()
+    assert layer_types(Settings()) == frozenset()

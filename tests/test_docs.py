@@ -8,13 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from harness import check_files, fix_files
+from harness import check_files, fix_files, settings_in
 
 from caffe_lint.cli.from_options import read_data_facts
 from caffe_lint.net.data_facts import DataFacts
 from caffe_lint.rule.registry import all_rules
-from caffe_lint.settings.config_file import load
-from caffe_lint.settings.settings import FACTS_NAME
+from caffe_lint.settings.nearest_files import FACTS_NAME
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 if not (CHECKOUT / "README.md").exists():
@@ -50,7 +49,7 @@ def test_the_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     config = tmp_path / "caffe-lint.toml"
     config.write_text(block, encoding="utf-8")
-    assert load(str(config)).dialect == "ssd"
+    assert settings_in(str(config)).dialect == "ssd"
 
 
 def test_every_benchmark_is_explained() -> None:

@@ -10,7 +10,7 @@ from nets import net_of
 
 from caffe_lint.cli.commands import run
 from caffe_lint.net.data_facts import FactsError, input_shapes, read_facts, tops_facts, write_facts
-from caffe_lint.settings.settings import find_facts
+from caffe_lint.settings.nearest_files import find_facts
 from caffe_lint.source.errors import InputError
 
 FACTS = {

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from ..engine.checking import Checked, check_paths
+from ..engine.configuring import settings_of_paths
 from ..engine.files_in_memory import Files, round_of
 from ..engine.running import run_units
 from ..engine.units import Unit, UnitResult
@@ -121,7 +122,7 @@ def _hold_apart(what: str, paths: tuple[str, ...], options: Options, *others: st
 def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     """Checks, reports and patches as the options say. Raises InputError."""
     try:
-        settings = SettingsOfPaths(options.settings, read_schema(options.proto))
+        settings = settings_of_paths(options.settings, read_schema(options.proto))
         files = Files(settings.schema, settings.of(paths[0]).dialect)
         paths = tuple(_standard_input(path, files, options) for path in paths)
         checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options))

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from ..engine.configuring import settings_of_paths
 from ..report.settings_text import as_json, as_toml
-from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.in_force import CommandLine
 from ..settings.settings import PRESETS, SEVERITIES, ConfigError
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, print_text
@@ -41,7 +42,7 @@ def config(path: str, output_format: str, **options: Any) -> int:
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])
     try:
-        settings = SettingsOfPaths(CommandLine(**options), read_schema(None))
+        settings = settings_of_paths(CommandLine(**options), read_schema(None))
         explained = settings.explained(path)
     except ConfigError as error:
         raise InputError(str(error)) from None

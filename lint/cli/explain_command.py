@@ -6,9 +6,10 @@ import shutil
 
 import click
 
+from ..engine.selection import check_selectors
 from ..report import rule_page as page
 from ..rule.registry import all_rules, matching
-from ..settings.settings import ConfigError, check_selectors
+from ..settings.settings import ConfigError
 from ..source.errors import InputError
 from .console import in_colour, print_text
 from .from_options import load_plugins

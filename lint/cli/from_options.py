@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..engine.configuring import settings_of_paths
 from ..proto.schema import Schema, caffe_schema
-from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.in_force import CommandLine
 from ..settings.settings import ConfigError
 from ..source.errors import InputError
 from ..source.files import Unreadable
@@ -32,7 +33,7 @@ def read_schema(proto: str | None) -> Schema:
 def load_plugins(config: str | None, *, isolated: bool) -> None:
     """Loads the plugins that the configuration of the working directory names. Raises InputError."""
     try:
-        SettingsOfPaths(CommandLine(config=config, isolated=isolated), read_schema(None)).of(".")
+        settings_of_paths(CommandLine(config=config, isolated=isolated), read_schema(None)).of(".")
     except ConfigError as error:
         raise InputError(str(error)) from None
 

@@ -21,7 +21,8 @@ from ..net import data_facts
 from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
-from ..settings.settings import FACTS_NAME, SEVERITIES, ConfigError
+from ..settings.nearest_files import FACTS_NAME
+from ..settings.settings import SEVERITIES, ConfigError
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
 from .from_options import open_nets

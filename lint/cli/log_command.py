@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..engine.configuring import settings_of_paths
 from ..engine.diagnosis import diagnose
 from ..engine.files_in_memory import Files, nets_for, round_of
+from ..engine.selection import codes_of_subject, layer_types
 from ..engine.writing import write_copies, write_patched
 from ..layers.custom import schema_with
 from ..net.job import Job, SolverFile
@@ -16,7 +18,7 @@ from ..report import FORMATS, Summary
 from ..report.log_report import Report, render
 from ..rule.finding import Related
 from ..rule.suppressed import suppressing
-from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.in_force import CommandLine
 from ..settings.settings import SEVERITIES, ConfigError, Settings
 from ..source.errors import InputError
 from ..source.files import Unreadable
@@ -123,7 +125,7 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
     if not any(not run.empty or run.notes or run.solver_text for run in runs):
         complain(f"{path}: this is no log of a training with Caffe")
         return EXIT_FAILED
-    found = diagnose(runs, job, codes=settings.codes_of_subject("log"), options=settings.options)
+    found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options)
     found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
     if job is not None:
         found = [each for each in found if not _suppressed(each, job)]
@@ -143,13 +145,13 @@ def _settings(path: str, options: dict[str, Any]) -> Settings:
         fail_on=options["fail_on"],
     )
     try:
-        return SettingsOfPaths(asked, read_schema(None)).of(path)
+        return settings_of_paths(asked, read_schema(None)).of(path)
     except ConfigError as error:
         raise InputError(str(error)) from None
 
 
 def _job(path: str, settings: Settings) -> tuple[Job, Files]:
-    files = Files(schema_with(read_schema(None), settings.layer_types()), settings.dialect, settings)
+    files = Files(schema_with(read_schema(None), layer_types(settings)), settings.dialect, settings)
     try:
         file = files.get(path)
     except Unreadable as error:

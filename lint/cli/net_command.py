@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import click
 
+from ..engine.configuring import settings_of_paths
 from ..engine.files_in_memory import Files, nets_for
 from ..engine.opening import solver_or_net
+from ..engine.selection import layer_types
 from ..layers.custom import schema_with
 from ..moments.shapes import describe
 from ..net.job import Job, NetInPhase, Nets, SolverFile
@@ -17,7 +19,7 @@ from ..net.phases import TEST, TRAIN
 from ..proto.binder import nearest_name
 from ..report.net_formats import NET_FORMATS, render_nets
 from ..rule.registry import all_rules
-from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.in_force import CommandLine
 from ..settings.settings import ConfigError
 from ..source.errors import InputError
 from ..source.files import SourceFile, Unreadable
@@ -89,10 +91,10 @@ def net(
     schema = read_schema(proto)
     try:
         asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)
-        settings = SettingsOfPaths(asked, schema).of(path)
+        settings = settings_of_paths(asked, schema).of(path)
     except ConfigError as error:
         raise InputError(str(error)) from None
-    files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
+    files = Files(schema_with(schema, layer_types(settings)), settings.dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
     nets = nets_for(files, settings, level=level, stages=stages)

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
-from ..engine import plugins
 from ..proto.named_tuple import NamedTuple
 from ..report.rule_page import Printed
 from ..rule.pages import USUAL_NET_NAME, read_page, usual_net
 from ..rule.registry import Rule
-from ..settings.settings import FACTS_NAME
+from ..settings.nearest_files import FACTS_NAME
 from ..source.errors import InputError
 from .commands import run
 
@@ -34,8 +33,8 @@ def run_example(rule: Rule, files: dict[str, str], *options: str) -> Ran:
 
     Files whose names end in `.py` are run before, and make data. Raises InputError where a library for data is missing.
     """
-    if "caffe-lint.toml" not in files and (brought_by := plugins.bringing(rule.code)):
-        files = {"caffe-lint.toml": f"plugins = {json.dumps(brought_by)}\n", **files}
+    if rule.plugin and "caffe-lint.toml" not in files:
+        files = {"caffe-lint.toml": f"plugins = {json.dumps([rule.plugin])}\n", **files}
     arguments = [*_arguments(rule, files), *options]
     with TemporaryDirectory() as folder, _inside(folder), _captured() as output:
         os.mkdir(".git")  # nothing above the folder belongs to the example

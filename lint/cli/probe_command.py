@@ -13,7 +13,7 @@ from ..data.probe_files import NothingToRead, data_layers
 from ..data.probe_files import probe as make_probe
 from ..moments.graph import Layer
 from ..net.data_facts import source_of
-from ..settings.settings import find_facts
+from ..settings.nearest_files import find_facts
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, complain, print_text
 from .from_options import open_nets, read_data_facts

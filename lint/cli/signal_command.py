@@ -6,7 +6,7 @@ import click
 
 from ..engine.files_in_memory import Files
 from ..net.data_facts import FactsError, read_facts
-from ..settings.settings import find_facts
+from ..settings.nearest_files import find_facts
 from ..source.errors import InputError
 from ..source.files import Unreadable
 from .console import EXIT_CLEAN, EXIT_FINDINGS, print_text

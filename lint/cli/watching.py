@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..proto.schema import caffe_schema
-from ..settings.settings import FACTS_NAME, FILE_NAMES
+from ..settings.nearest_files import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
 from ..source.errors import InputError
 from .console import EXIT_INTERRUPTED, UsageError, complain, print_text

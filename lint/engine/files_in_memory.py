@@ -10,6 +10,7 @@ from ..net.job import Nets
 from ..proto.schema import Schema
 from ..settings.settings import Settings
 from ..source.files import SourceFile, read_source
+from .selection import layer_types
 from .units import Unit, UnitResult
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ class Files:
     def release(self, unit: Unit, settings: Settings) -> Files:
         """The files of a unit, and whatever they lead to, for a check of their own; their trees leave this store."""
         schema = self.schema
-        if settings.layer_types():
-            from ..layers.custom import schema_with
+        if types := layer_types(settings):
+            from ..layers.custom import schema_with  # keeps what describes layer types out of the start
 
-            schema = schema_with(schema, settings.layer_types())
+            schema = schema_with(schema, types)
         files = Files(schema, settings.dialect, settings)
         files.settled = self.settled
         for path in self.given:

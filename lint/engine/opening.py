@@ -9,10 +9,12 @@ from ..net.data_facts import DataFacts
 from ..net.job import Job, NetInPhase, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema, caffe_schema
-from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.in_force import CommandLine
 from ..settings.settings import Settings
 from ..source.files import SourceFile, Unreadable
+from .configuring import settings_of_paths
 from .files_in_memory import Files, nets_for
+from .selection import layer_types
 
 
 class Opened(NamedTuple):
@@ -40,8 +42,8 @@ def open_nets(
     nothing would be built.
     """
     schema = schema or caffe_schema()
-    settings = SettingsOfPaths(asked or CommandLine(), schema).of(path)._replace(facts=facts or {})
-    files = Files(schema_with(schema, settings.layer_types()), settings.dialect)
+    settings = settings_of_paths(asked or CommandLine(), schema).of(path)._replace(facts=facts or {})
+    files = Files(schema_with(schema, layer_types(settings)), settings.dialect)
     if source is not None:
         files.add(path, source)
     return nets_of(path, files, settings)

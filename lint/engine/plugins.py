@@ -9,54 +9,48 @@ pay for looking.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
-from ..proto.binder import nearest_name
-from ..proto.named_tuple import NamedTuple
-from ..rule.registry import RULES, all_rules, rules_of_files
+from ..proto.spelling import nearest_name
+from ..rule.registry import RULES, all_rules, forget_listed
+from ..settings.settings import ConfigError
 
 GROUP = "caffe_lint.plugins"
 
 
-class PluginError(Exception):
+class PluginError(ConfigError):
     """A plugin that cannot be had; says why."""
-
-
-class Brought(NamedTuple):
-    """What a plugin has registered: codes of rules and names of layer types."""
-
-    codes: frozenset[str]
-    types: frozenset[str]
-
-
-_LOADED: dict[str, Brought] = {}
 
 
 def load(names: Iterable[str]) -> None:
     """Loads plugins that are not loaded yet. Raises PluginError."""
     for name in names:
-        if name not in _LOADED:
-            _LOADED[name] = _load(name)
+        _load(name)
 
 
-def types_of(names: Iterable[str]) -> frozenset[str]:
+def types_of(names: tuple[str, ...]) -> frozenset[str]:
     """The layer types that these plugins brought."""
-    return frozenset().union(*(_LOADED[name].types for name in names))
+    if not names:
+        return frozenset()
+    from ..layers.record import TYPES  # keeps the layer types out of the start
+
+    return frozenset(
+        name
+        for name, kinds in TYPES.items()
+        if all(kind.plugin for kind in kinds) and any(kind.plugin in names for kind in kinds)
+    )
 
 
-def codes_of_others(names: Iterable[str]) -> frozenset[str]:
+def codes_of_others(names: tuple[str, ...]) -> frozenset[str]:
     """The codes of rules that came with plugins which are loaded, but not asked for here."""
-    return frozenset().union(*(brought.codes for name, brought in _LOADED.items() if name not in names))
+    return frozenset(code for code, rule in RULES.items() if rule.plugin and rule.plugin not in names)
 
 
-def bringing(code: str) -> list[str]:
-    """The loaded plugins that brought a rule: one, or none for a rule of our own."""
-    return [name for name, brought in _LOADED.items() if code in brought.codes]
-
-
-def _load(name: str) -> Brought:
+@cache
+def _load(name: str) -> None:
     from importlib.metadata import entry_points  # as slow as the check of a small solver
 
-    from ..layers.record import described_names
+    from ..layers.record import TYPES  # keeps the layer types out of the start
 
     offered = {point.name: point for point in entry_points(group=GROUP)}
     if name not in offered:
@@ -64,11 +58,14 @@ def _load(name: str) -> Brought:
         known = ", ".join(sorted(offered)) or "none"
         hint = f"did you mean '{nearest}'?" if nearest else f"installed are: {known}"
         raise PluginError(f"no plugin '{name}' is installed; {hint}")
-    codes, types = set(all_rules()), set(described_names())
+    rules = set(all_rules())
+    types = {id(kind): kind for kinds in TYPES.values() for kind in kinds}
     try:
         offered[name].load()
     except Exception as error:  # whatever a stranger's module does when it is imported
         raise PluginError(f"plugin '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
-    all_rules.cache_clear()
-    rules_of_files.cache_clear()
-    return Brought(frozenset(RULES) - codes, frozenset(described_names()) - types)
+    for code in RULES.keys() - rules:
+        RULES[code] = RULES[code]._replace(plugin=name)
+    for kinds in TYPES.values():
+        kinds[:] = [kind if id(kind) in types else kind._replace(plugin=name) for kind in kinds]
+    forget_listed()

@@ -10,6 +10,7 @@ from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Hit
 from ..rule.registry import RULES, Rule
 from ..source.places import place_of
+from .selection import codes_by_name, codes_of_files, codes_of_subject, options_of
 
 if TYPE_CHECKING:
     from ..settings.settings import Settings
@@ -24,7 +25,7 @@ class RulesOn(NamedTuple):
 
     def options(self, rule: Rule) -> dict[str, Any]:
         """What the rule's check is called with beside its subject."""
-        return self.settings.options_of(rule.code)
+        return options_of(self.settings, rule.code)
 
     def finding(self, hit: Hit, rule: Rule) -> Finding:
         """A hit in this file, as it is reported."""
@@ -60,8 +61,8 @@ class RulesOfPaths:
         return self._by_path[path]
 
     def _of(self, settings: Settings) -> RulesOn:
-        codes = settings.codes_of_subject(self._subject) if self._subject else settings.codes_of_files()
-        return RulesOn(settings, codes, settings.codes_by_name())
+        codes = codes_of_subject(settings, self._subject) if self._subject else codes_of_files(settings)
+        return RulesOn(settings, codes, codes_by_name(settings))
 
     def by_subject(self, paths: Iterable[str]) -> dict[str, list[Rule]]:
         """The rules that are on for any of some paths, by what they look at."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..rule.registry import RULES
 from ..rule.suppressed import suppressing, suppressions_of
 from ..rule.suppressions import UNUSED, Outcome
+from .selection import codes_of_files
 
 if TYPE_CHECKING:
     from ..rule.suppressions import Selector
@@ -29,7 +30,7 @@ def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, 
             codes = own.codes
             mine = used.get(file.path, set())
             if UNUSED in own.by_name:
-                more = own.settings._replace(select=(), extend_select=()).codes_of_files() - codes
+                more = codes_of_files(own.settings._replace(select=(), extend_select=())) - codes
                 mine = mine.union(_used_by(more, file, subjects, own))
                 codes |= more
             seen = frozenset(code for code in codes if RULES[code].subject in kinds[file.path])

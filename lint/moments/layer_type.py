@@ -150,6 +150,7 @@ class LayerType(NamedTuple):
     upsampling: bool = False
     multiply_adds: Callable[[Layer], int | None] | None = None  # of one forward pass
     signal: str | Callable[[Layer], str] = UNMODELLED  # see `signal_model`
+    plugin: str = ""  # the one that brought it; empty for a type of our own
 
     def in_place_effect(self, layer: Layer) -> str:
         """What happens if the layer works in place, one of the IN_PLACE constants."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from ..layers.record import traits_of
 from ..moments.blob_facts import BlobFacts
 from ..proto.named_tuple import NamedTuple
-from ..settings.settings import find_facts as find_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,6 +12,7 @@ import os
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from ..engine.selection import codes, options_of
 from ..rule.registry import Rule, all_rules
 from ..settings.config_file import KEYS
 from ..settings.in_force import Combined
@@ -28,7 +29,7 @@ _SINGLE = [key for key in KEYS.values() if key.kind != "table"]
 def as_json(path: str, config: str | None, explained: Combined) -> dict[str, Any]:
     """The settings as plain values."""
     settings, origins = explained
-    on = settings.codes()
+    on = codes(settings)
     shapes = {
         top: _with_origin(list(shape), origins, f"input_shapes.{top}") for top, shape in settings.input_shapes.items()
     }
@@ -52,7 +53,7 @@ def as_json(path: str, config: str | None, explained: Combined) -> dict[str, Any
                         **_with_origin(_plain(value), origins, f"options.{code}.{name}"),
                         "meaning": rule.options[name].meaning,
                     }
-                    for name, value in settings.options_of(code).items()
+                    for name, value in options_of(settings, code).items()
                 },
             }
             for code, rule in all_rules().items()
@@ -87,12 +88,12 @@ def _rule(rule: Rule, explained: Combined) -> Iterator[tuple[str, str]]:
     settings, origins = explained
     if rule.code in settings.severities:
         yield _line("severity", settings.severities[rule.code], origins, f"severities.{rule.code}")
-    for name, value in settings.options_of(rule.code).items():
+    for name, value in options_of(settings, rule.code).items():
         yield _line(name, _plain(value), origins, f"options.{rule.code}.{name}")
 
 
 def _rules_on(explained: Combined) -> str:
-    on = explained.settings.codes()
+    on = codes(explained.settings)
     text = f"Rules that are on, {len(on)} of {len(all_rules())}: {' '.join(sorted(on))}"
     return "\n".join(textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# "))
 

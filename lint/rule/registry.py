@@ -57,6 +57,7 @@ class Rule(NamedTuple):
     fixes: str  # "", "safe", "unsafe" or "safe, unsafe"
     default: bool
     by_name: bool = False
+    plugin: str = ""  # the one that brought it; empty for a rule of our own
 
     @property
     def is_ours(self) -> bool:
@@ -79,6 +80,7 @@ class Rule(NamedTuple):
 RULES: dict[str, Rule] = {}
 _NAMES: set[str] = set()
 _OUR_RULES = "caffe_lint.rules."
+_LOADERS: list[Callable[[Iterable[str]], None]] = []
 Check = TypeVar("Check", bound=Callable[..., Iterable[Any]])
 
 
@@ -126,23 +128,37 @@ def _ask_for_page(rule: Rule) -> None:
         raise ValueError(f"rule {rule.code}: {fault}")
 
 
+def loaded_by(loader: Callable[[Iterable[str]], None]) -> None:
+    """Takes what registers our own rules: called with subjects, it imports the rules that look at them."""
+    _LOADERS.append(loader)
+
+
+def _load(subjects: Iterable[str]) -> None:
+    if not _LOADERS:
+        raise RuntimeError("no rules are there: import caffe_lint.rules first")
+    for loader in _LOADERS:
+        loader(subjects)
+
+
 @cache
 def all_rules() -> dict[str, Rule]:
     """Every rule by its code, in the order of codes."""
-    from .. import rules
-
-    rules.load()
+    _load(SUBJECTS)
     return dict(sorted(RULES.items()))
 
 
 @cache
 def rules_of_files(*, with_data: bool = False) -> dict[str, Rule]:
     """The rules that look at solvers and nets, `with_data` also those for data; the others are not loaded."""
-    from .. import rules
-
-    rules.load(rules.OF_FILES, *([rules.OF_DATA] if with_data else []))
     subjects = _OF_FILES | ({"inputs"} if with_data else set())
+    _load(subjects)
     return {code: rule for code, rule in sorted(RULES.items()) if rule.subject in subjects}
+
+
+def forget_listed() -> None:
+    """Lets the rules be listed again, since a plugin has registered some."""
+    all_rules.cache_clear()
+    rules_of_files.cache_clear()
 
 
 def matching(selector: str) -> list[str]:

@@ -1,9 +1,12 @@
 """The rules, one folder for a family, one file for a rule or a few that belong together.
 
-`rule.registry.all_rules` brings them in.
+They are imported by groups, when the registry (`rule.registry`) is asked for rules that look at something.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
+
+from ..rule.registry import loaded_by
 
 OF_FILES: dict[str, tuple[str, ...]] = {
     "files": ("unreadable", "net_files"),
@@ -26,9 +29,19 @@ OF_LOGS: dict[str, tuple[str, ...]] = {
 }
 
 
-def load(*groups: dict[str, tuple[str, ...]]) -> None:
-    """Imports files of rules, which registers them; all of them where no group is named."""
-    for group in groups or (OF_FILES, OF_DATA, OF_LOGS):
-        for family, names in group.items():
+_GROUPS = (
+    (OF_FILES, frozenset({"file", "solver", "net", "job", "suppressions"})),
+    (OF_DATA, frozenset({"inputs"})),
+    (OF_LOGS, frozenset({"log"})),
+)
+
+
+def load(subjects: Iterable[str]) -> None:
+    """Imports the files of rules that look at these subjects, which registers them."""
+    for group, looked_at in _GROUPS:
+        for family, names in group.items() if not looked_at.isdisjoint(subjects) else ():
             for name in names:
                 import_module(f"{__name__}.{family}.{name}")
+
+
+loaded_by(load)

@@ -12,16 +12,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..engine import plugins
 from ..proto.named_tuple import NamedTuple
-from ..rule.registry import Option, all_rules, matching
-from .settings import PRESETS, SEVERITIES, ConfigError, Settings, check_selectors, did_you_mean
-
-if TYPE_CHECKING:
-    from ..layers.custom import Description
-
+from .lookups import Lookups
+from .settings import PRESETS, SEVERITIES, ConfigError, did_you_mean
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]*/?[^\s]*\Z")
 
@@ -72,7 +67,7 @@ class ConfigFile(NamedTuple):
     per_file: tuple[PerFile, ...]
 
 
-def read_config(path: str) -> ConfigFile:
+def read_config(path: str, lookups: Lookups) -> ConfigFile:
     """A configuration file. Raises ConfigError for what is not known or not of its type."""
     table = _table(path)
     if table is None:
@@ -80,8 +75,8 @@ def read_config(path: str) -> ConfigFile:
     if "plugins" in table:
         # First, since the other keys may speak of what plugins bring.
         try:
-            plugins.load(_checked(path, "plugins", table["plugins"], "texts"))
-        except plugins.PluginError as error:
+            lookups.load_plugins(_checked(path, "plugins", table["plugins"], "texts", lookups))
+        except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     per_file = table.pop("per-file", {})
     if not isinstance(per_file, dict):
@@ -92,15 +87,8 @@ def read_config(path: str) -> ConfigFile:
         if not isinstance(inner, dict):
             raise ConfigError(f'{where}: this takes a table such as {{ignore = ["N3"]}}, not {inner!r}')
         _check_patterns(where, (pattern,))
-        sections.append(PerFile(pattern, _values(where, inner, [key.name for key in KEYS.values() if key.per_file])))
-    return ConfigFile(path, _values(path, table, list(KEYS)), tuple(sections))
-
-
-def load(path: str) -> Settings:
-    """The settings of a configuration file for files that it makes no difference for. Raises ConfigError."""
-    from .in_force import Layer, combined
-
-    return combined(Layer.of(read_config(path))).settings
+        sections.append(PerFile(pattern, _values(where, inner, [key.name for key in KEYS.values() if key.per_file], lookups)))
+    return ConfigFile(path, _values(path, table, list(KEYS), lookups), tuple(sections))
 
 
 def has_table(path: str) -> bool:
@@ -108,7 +96,7 @@ def has_table(path: str) -> bool:
     return _table(path) is not None
 
 
-def _values(where: str, table: dict[str, Any], known: list[str]) -> dict[str, Any]:
+def _values(where: str, table: dict[str, Any], known: list[str], lookups: Lookups) -> dict[str, Any]:
     """Fields of `Settings`, from a table of keys."""
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -118,23 +106,23 @@ def _values(where: str, table: dict[str, Any], known: list[str]) -> dict[str, An
                 f"{where}: '{key}' {what}" if what else f"{where}: unknown key '{key}'{did_you_mean(key, known)}"
             )
         if key == "rules":
-            values["options"], values["severities"] = _rules(where, value)
+            values["options"], values["severities"] = _rules(where, value, lookups)
         elif key == "input-shapes":
             values["input_shapes"] = _input_shapes(where, value)
         elif key == "layers":
-            values["layers"] = _layers(where, value)
+            values["layers"] = _layers(where, value, lookups)
         elif key == "baseline":
-            text = _checked(where, key, value, "path")
+            text = _checked(where, key, value, "path", lookups)
             values["baseline"] = os.path.relpath(os.path.join(os.path.dirname(os.path.abspath(where)), text))
         else:
-            values[key.replace("-", "_")] = _checked(where, key, value, KEYS[key].kind)
+            values[key.replace("-", "_")] = _checked(where, key, value, KEYS[key].kind, lookups)
     _check_patterns(where, values.get("exclude", ()))
     return values
 
 
 def _check_patterns(where: str, patterns: tuple[str, ...]) -> None:
     if patterns:
-        from ..source.patterns import PatternError, spec_of  # pathspec takes long to load
+        from ..source.patterns import PatternError, spec_of  # keeps pathspec out of the start
 
         try:
             spec_of(patterns)
@@ -142,7 +130,7 @@ def _check_patterns(where: str, patterns: tuple[str, ...]) -> None:
             raise ConfigError(f"{where}: {error}") from None
 
 
-def _checked(where: str, key: str, value: Any, kind: str) -> Any:
+def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> Any:
     choices = {"severity": SEVERITIES, "preset": tuple(PRESETS)}.get(kind)
     if choices is not None:
         if value in choices:
@@ -159,28 +147,29 @@ def _checked(where: str, key: str, value: Any, kind: str) -> Any:
         if isinstance(value, str):
             return value
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return check_selectors(where, tuple(value)) if kind == "selectors" else tuple(value)
+        if kind == "selectors":
+            lookups.check_selectors(where, tuple(value))
+        return tuple(value)
     wanted = "text" if kind in ("text", "path") else "a list of texts"
     raise ConfigError(f"{where}: '{key}' takes {wanted}, not {value!r}")
 
 
-def _rules(where: str, tables: Any) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """`[rules.clip-gradients-missing] value = 10`, by code or name of the rule: options and severities by code."""
     if not isinstance(tables, dict):
         raise ConfigError(f"{where}: 'rules' holds tables, one for a rule")
     options: dict[str, dict[str, Any]] = {}
     severities: dict[str, str] = {}
     for selector, table in tables.items():
-        code = next(iter(matching(selector)), None)
-        if code is None or selector.upper() not in (code, all_rules()[code].name.upper()):
-            names = [rule.name for rule in all_rules().values()]
-            raise ConfigError(f"{where}: no rule is called '{selector}'{did_you_mean(selector, names)}")
+        rule = lookups.rule_options(selector)
+        if rule is None:
+            raise ConfigError(f"{where}: no rule is called '{selector}'{did_you_mean(selector, lookups.rule_names())}")
         if not isinstance(table, dict):
             raise ConfigError(f"{where}: 'rules.{selector}' is a table of options, not {table!r}")
-        known = all_rules()[code].options
+        code, known = rule
         for key, value in table.items():
             if key == "severity":
-                severities[code] = _checked(where, f"rules.{selector}.severity", value, "severity")
+                severities[code] = _checked(where, f"rules.{selector}.severity", value, "severity", lookups)
             elif key not in known:
                 hint = did_you_mean(key, ["severity", *known])
                 raise ConfigError(f"{where}: rule {selector} has no option '{key}'{hint}")
@@ -189,9 +178,8 @@ def _rules(where: str, tables: Any) -> tuple[dict[str, dict[str, Any]], dict[str
     return options, severities
 
 
-def _option(where: str, selector: str, key: str, option: Option, value: Any) -> Any:
+def _option(where: str, selector: str, key: str, default: Any, value: Any) -> Any:
     """A value of the type of the option's default."""
-    default = option.default
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):
@@ -214,15 +202,13 @@ def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:
     return {top: tuple(dims) for top, dims in table.items()}
 
 
-def _layers(where: str, tables: Any) -> dict[str, Description]:
+def _layers(where: str, tables: Any, lookups: Lookups) -> dict[str, Any]:
     """`[layers.MyLayer] bottoms = 1`, by layer type."""
-    from ..layers.custom import read_description
-
     if not isinstance(tables, dict):
         raise ConfigError(f"{where}: 'layers' holds tables, one for a layer type")
     try:
-        return {name: read_description(name, table) for name, table in tables.items()}
-    except ValueError as error:
+        return {name: lookups.read_layer(name, table) for name, table in tables.items()}
+    except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
 

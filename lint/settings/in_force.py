@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..proto.named_tuple import NamedTuple
-from .settings import PRESETS, ConfigError, Settings, check_selectors, find_config, find_facts
+from .lookups import Lookups
+from .nearest_files import find_config, find_facts
+from .settings import PRESETS, Settings
 
 if TYPE_CHECKING:
-    from ..engine.baseline import Baseline
-    from ..net.data_facts import DataFacts
     from ..proto.schema import Schema
     from .config_file import ConfigFile
 
@@ -64,7 +64,7 @@ class Layer(NamedTuple):
         layers = _preset(config.values.get("preset"), f"{shown}:preset")
         layers.append(Layer(f"{shown}:", config.values))
         if path is not None and config.per_file:
-            from ..source.patterns import spec_of  # pathspec takes long to load
+            from ..source.patterns import spec_of  # keeps pathspec out of the start
 
             relative = os.path.relpath(path, os.path.dirname(config.path) or ".")
             layers += (
@@ -122,12 +122,13 @@ def _preset(name: str | None, origin: str) -> list[Layer]:
 class SettingsOfPaths:
     """The settings in force for each path of a run."""
 
-    def __init__(self, command_line: CommandLine, schema: Schema) -> None:
+    def __init__(self, command_line: CommandLine, schema: Schema, lookups: Lookups) -> None:
         self.schema = schema
+        self._lookups = lookups
         self._command_line = command_line
         self._configs: dict[str, ConfigFile] = {}
-        self._facts: dict[str, DataFacts] = {}
-        self._baselines: dict[str, Baseline] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
+        self._baselines: dict[str, Any] = {}
         self._places: dict[str, tuple[str | None, str | None]] = {}
         self._by_path: dict[str, Settings] = {}
         self._settings: dict[tuple[str | None, str | None, tuple[str, ...]], Settings] = {}
@@ -146,7 +147,7 @@ class SettingsOfPaths:
             settings = combined([*layers, *self._of_command_line()]).settings
             settings.check(self.schema)
             self._settings[key] = settings._replace(
-                facts=self._read_facts(facts), known=self._read_baseline(settings.baseline), elsewhere=self
+                facts=self._read_facts(facts), known=self._read_baseline(settings.baseline), elsewhere=self.of
             )
         return self._settings[key]
 
@@ -165,7 +166,7 @@ class SettingsOfPaths:
         return [*self._configs, *self._facts, *self._baselines]
 
     @property
-    def baselines(self) -> list[Baseline]:
+    def baselines(self) -> list[Any]:
         """The baselines that were read."""
         return list(self._baselines.values())
 
@@ -174,7 +175,7 @@ class SettingsOfPaths:
         patterns = self.of(path).exclude
         if not patterns:
             return False
-        from ..source.patterns import spec_of
+        from ..source.patterns import spec_of  # keeps pathspec out of the start
 
         folder = os.path.dirname(self.config(path) or "")
         return spec_of(patterns).match_file(os.path.relpath(path, folder or "."))
@@ -191,44 +192,34 @@ class SettingsOfPaths:
 
     def _read(self, path: str) -> ConfigFile:
         if path not in self._configs:
-            from .config_file import read_config
+            from .config_file import read_config  # keeps what reads TOML out of the start
 
-            self._configs[path] = read_config(path)
+            self._configs[path] = read_config(path, self._lookups)
         return self._configs[path]
 
-    def _read_facts(self, path: str | None) -> DataFacts:
+    def _read_facts(self, path: str | None) -> dict[str, Any]:
         if path is None:
             return {}
         if path not in self._facts:
-            from ..net.data_facts import FactsError, read_facts
-
-            try:
-                self._facts[path] = read_facts(path)
-            except FactsError as error:
-                raise ConfigError(str(error)) from None
+            self._facts[path] = self._lookups.read_facts(path)
         return self._facts[path]
 
-    def _read_baseline(self, path: str | None) -> Baseline | None:
+    def _read_baseline(self, path: str | None) -> Any:
         """The findings that are known; none where all are to be written down."""
         target = self._command_line.write_baseline
-        if path is None and not target:
+        if target:
+            return self._lookups.empty_baseline(target)
+        if path is None:
             return None
-        from ..engine.baseline import Baseline, BaselineError, read_baseline
-
-        if target or path is None:
-            return Baseline(target or "", {})
         if path not in self._baselines:
-            try:
-                self._baselines[path] = read_baseline(path)
-            except BaselineError as error:
-                raise ConfigError(str(error)) from None
+            self._baselines[path] = self._lookups.read_baseline(path)
         return self._baselines[path]
 
     def _of_command_line(self) -> list[Layer]:
         """What the command line says. Its names of rules are looked up here, when plugins are loaded."""
         said = self._command_line
         for name in ("select", "extend_select", "ignore"):
-            check_selectors("--" + name.replace("_", "-"), getattr(said, name))
+            self._lookups.check_selectors("--" + name.replace("_", "-"), getattr(said, name))
         names = [name for name in CommandLine._fields if name in Settings._fields and getattr(said, name)]
         values = {name: getattr(said, name) for name in names}
         if said.input_shape:

@@ -1,0 +1,71 @@
+"""Which rules and layer types settings mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import rules  # noqa: F401 - hands the registry what loads our own rules
+from ..rule.registry import RULES, all_rules, matching, rules_of_files
+from ..settings.settings import ConfigError, Settings, did_you_mean
+from . import plugins
+
+
+def codes_of_files(settings: Settings) -> frozenset[str]:
+    """The codes of the rules that are on and look at solvers and nets, or at the facts about their data."""
+    known = rules_of_files(with_data=bool(settings.facts))
+    if settings.select or settings.extend_select or settings.ignore:
+        return codes(settings) & frozenset(known)
+    default = frozenset(code for code, rule in known.items() if rule.default)
+    return default - plugins.codes_of_others(settings.plugins)
+
+
+def codes(settings: Settings) -> frozenset[str]:
+    """The codes of the rules that are on."""
+    chosen = {code for selector in (*settings.select, *settings.extend_select) for code in matching(selector)}
+    if not settings.select:
+        chosen |= {code for code, rule in all_rules().items() if rule.default}
+    ignored = {code for selector in settings.ignore for code in matching(selector)}
+    return frozenset(chosen - ignored - plugins.codes_of_others(settings.plugins))
+
+
+def codes_of_subject(settings: Settings, subject: str) -> frozenset[str]:
+    """The codes of the rules that are on and look at one thing: a log, or data.
+
+    A `select` that names none of them, as that of a preset for nets, is not about them: then their defaults hold.
+    """
+    mine = frozenset(code for code, rule in all_rules().items() if rule.subject == subject)
+    if all(mine.isdisjoint(matching(selector)) for selector in settings.select):
+        return mine & codes(settings._replace(select=()))
+    return mine & codes(settings)
+
+
+def codes_by_name(settings: Settings) -> frozenset[str]:
+    """The codes of the rules that are selected by their code or name, not by ALL or the beginning of codes."""
+    chosen = {*settings.select, *settings.extend_select}
+    return frozenset(
+        code
+        for selector in chosen
+        for code in matching(selector)
+        if selector.upper() == code or selector.lower() == all_rules()[code].name
+    )
+
+
+def options_of(settings: Settings, code: str) -> dict[str, Any]:
+    """Every option of a rule, set or default."""
+    options = RULES[code].options
+    if not options:
+        return {}
+    return {**{name: option.default for name, option in options.items()}, **settings.options.get(code, {})}
+
+
+def layer_types(settings: Settings) -> frozenset[str]:
+    """The names of the layer types that the configuration describes or a plugin brings."""
+    return plugins.types_of(settings.plugins).union(settings.layers)
+
+
+def check_selectors(where: str, selectors: tuple[str, ...]) -> None:
+    """Raises ConfigError for a selector that means no rule."""
+    for selector in selectors:
+        if not matching(selector):
+            names = [name for code, rule in all_rules().items() for name in (code, rule.name)]
+            raise ConfigError(f"{where}: no rule is called '{selector}'{did_you_mean(selector, names)}")

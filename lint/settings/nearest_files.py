@@ -1,0 +1,56 @@
+"""The files that hold for a path: the nearest configuration and the nearest facts about data, upwards from it."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from .settings import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILE_NAMES = ("caffe-lint.toml", "pyproject.toml")
+FACTS_NAME = "caffe-lint.data.json"
+
+
+def find_config(start: str) -> str | None:
+    """The configuration file that holds for a file or folder: the nearest upwards."""
+    for folder in _upwards(start):
+        for name in FILE_NAMES:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and (name != "pyproject.toml" or _is_ours(path)):
+                return path
+    return None
+
+
+def _is_ours(pyproject: str) -> bool:
+    """Whether a pyproject.toml has a table for us. Most have nothing like it, and are not read as TOML."""
+    try:
+        with open(pyproject, "rb") as file:
+            may_be_ours = re.search(rb"tool.*caffe-lint|\[\s*.?tool.?\s*\]", file.read())
+    except OSError as error:
+        raise ConfigError(f"{pyproject}: {error}") from None
+    if not may_be_ours:
+        return False
+    from .config_file import has_table  # keeps what reads TOML out of the start
+
+    return has_table(pyproject)
+
+
+def find_facts(start: str) -> str | None:
+    """The file of facts about the data (see `data_facts`) that holds for a file or folder: the nearest upwards."""
+    paths = (os.path.join(folder, FACTS_NAME) for folder in _upwards(start))
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def _upwards(start: str) -> Iterator[str]:
+    """The folder of a file, or a folder itself, and all above it."""
+    folder = os.path.abspath(start if os.path.isdir(start) else os.path.dirname(start) or ".")
+    while True:
+        yield folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return
+        folder = parent
