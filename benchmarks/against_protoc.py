@@ -44,7 +44,7 @@ from caffe_lint.proto.wire import encode
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import mutate
 
-NOT_PROTOCS_BUSINESS = frozenset(("unknown-layer-type", "foreign-layer-type", "missing-required"))
+NOT_PROTOCS_BUSINESS = frozenset(("unknown-layer-type", "foreign-layer-type", "missing-required-field"))
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 
 

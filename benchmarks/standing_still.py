@@ -1,4 +1,4 @@
-"""How often G108 (training-stalls) and G109 (flat-units) are right about trainings with the real Caffe.
+"""How often G108 (stalled-training) and G109 (saturated-units) are right about trainings with the real Caffe.
 
 Run: python benchmarks/standing_still.py [../shared/divergence]
 

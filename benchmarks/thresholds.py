@@ -120,7 +120,7 @@ def area(setups: list[Setup]) -> float:
 
 def rate(setups: list[Setup], corpus: Path) -> None:
     """G102: `excess` over the limit, by family and solver, and on public solvers."""
-    print("G102 base-lr-high: the largest rate against its limit")
+    print("G102 high-learning-rate: the largest rate against its limit")
     steps = [setup for setup in setups if not setup.is_adaptive]
     adaptive = [setup for setup in setups if setup.is_adaptive]
     for times in (0.3, 0.5, 1.0, 1.5, 3.0):
@@ -173,7 +173,7 @@ def public(corpus: Path) -> None:
 
 def clipping(setups: list[Setup], data: dict[str, Any], rescues: Path) -> None:
     """G101: the norm of all gradients in the first iteration, and what clipping made of trainings that exploded."""
-    print("G101 clip-gradients-missing")
+    print("G101 missing-gradient-clipping")
     norms: dict[str, list[float]] = defaultdict(list)
     healthy = []
     for setup in setups:
@@ -228,7 +228,7 @@ def first_norm(setup: Setup, data: dict[str, Any]) -> float:
 
 def losses(setups: list[Setup]) -> None:
     """G103: the losses that dominate, beside what became of it; and the first loss, as expected and as it was."""
-    print("G103 loss-weight-high")
+    print("G103 dominant-loss")
     ratios = []
     for setup in setups:
         sizes = [loss.weighted for loss in sized_losses(setup.net)]

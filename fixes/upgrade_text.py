@@ -145,7 +145,7 @@ def obstacle(source: Source) -> Obstacle | None:
         problem = source.tree.problems[0]
         return Obstacle(problem.start, problem.end, f"fix the syntax error first: {problem.message}")
     for found in source.upgraded.problems:
-        if found.fatal and found.kind != "layer-forms-mixed":
+        if found.fatal and found.kind != "mixed-layer-formats":
             return Obstacle(found.start, found.end, found.message)
     return next(_obstacles(source), None)
 

@@ -160,7 +160,7 @@ class _Binder:
         for spec in type.required:
             if spec.name not in entries:
                 text = f"{type.name} lacks the required field '{spec.name}'"
-                self.report("missing-required", block.start, block.open_end, text)
+                self.report("missing-required-field", block.start, block.open_end, text)
         if "type" in entries and type.name == "LayerParameter":
             self.layer_type(entries["type"][0])
         return message
@@ -248,7 +248,7 @@ class _Binder:
         if dialects == {HISTORY} and self.dialect != HISTORY:
             until = last_seen(enum.name, name)
             text = f"{enum.name} has no value {name} in any current Caffe (BVLC had it until {until})"
-            self.report("unknown-value", node.start, node.end, text)
+            self.report("unknown-enum-value", node.start, node.end, text)
         else:
             self.uses.append(Use(dialects, "value", name, enum.name, node.start, node.end))
 
@@ -312,7 +312,7 @@ class _Binder:
                     title, safe = "merge the two", False
                     first.entries.update(again[0][0].entries)
         text = f"'{field.name}' is set twice, but {message.type.name} allows it only once{says}"
-        self.report("repeated-field", field.start, field.name_end, text, repair, title, safe=safe)
+        self.report("duplicate-field", field.start, field.name_end, text, repair, title, safe=safe)
 
     def misnamed_layer(self, message: Message, field: Field, node: Block, depth: int) -> None:
         """Report a layer in the current format that is in the field of the old format."""

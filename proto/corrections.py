@@ -126,7 +126,7 @@ def _backslashes(inside: bytes, where: int, quote: bytes) -> Correction:
     meant = None
     if path or not re.search(rb"\\[abfnrtv\\?'\"0-7xXuU]", inside):
         meant = quote + inside.replace(b"\\", b"\\\\") + quote
-    return Correction("bad-escape", message, meant, "double the backslashes" if meant else "", at=where + 1)
+    return Correction("invalid-escape", message, meant, "double the backslashes" if meant else "", at=where + 1)
 
 
 # -- numbers and words ----------------------------------------------------------------------------------------
@@ -210,8 +210,8 @@ def _enum(text: bytes, inside: bytes, spec: FieldType, dialect: str) -> Correcti
     nearest = nearest_name(bare, here) or nearest_name(bare, enum.values) or _v1_type(bare, spec)
     if nearest:
         message = f"{enum.name} has no value {shown}; did you mean {nearest}?"
-        return Correction("unknown-value", message, nearest.encode(), f"write {nearest}")
-    return Correction("unknown-value", f"{enum.name} has no value {shown}; expected one of {_some(here or enum.values)}")
+        return Correction("unknown-enum-value", message, nearest.encode(), f"write {nearest}")
+    return Correction("unknown-enum-value", f"{enum.name} has no value {shown}; expected one of {_some(here or enum.values)}")
 
 
 def _v1_type(name: str, spec: FieldType) -> str | None:

@@ -174,14 +174,14 @@ class Reader:
         source = self.source
         if source[start + 1] == 0x2F:
             self.problem(
-                "foreign-comment", start, start + 2, "'//' does not start a comment; use '#'",
+                "c-style-comment", start, start + 2, "'//' does not start a comment; use '#'",
                 ((start, start + 2, b"#"),), "write '#'",
             )  # fmt: skip
             return self.lines.end(start)
         close = self.find(b"*/", start + 2)
         if close < 0:
             self.problem(
-                "foreign-comment", start, start + 2, "'/*' does not start a comment; use '#'",
+                "c-style-comment", start, start + 2, "'/*' does not start a comment; use '#'",
                 ((start, start + 2, b"#"),), "write '#'",
             )  # fmt: skip
             return self.lines.end(start)
@@ -199,7 +199,7 @@ class Reader:
             repair = [(start, end, b" ")]
             title = "remove it"
         self.problem(
-            "foreign-comment", start, start + 2, "'/* */' is not a comment; use '#'",
+            "c-style-comment", start, start + 2, "'/* */' is not a comment; use '#'",
             tuple(repair), title,
         )  # fmt: skip
         return end

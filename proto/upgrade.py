@@ -164,7 +164,7 @@ def upgrade_solver(solver: Message) -> Upgraded:
     value, node, field = old[0]
     if "type" in solver.entries:
         problem = UpgradeProblem(
-            "solver-type-twice",
+            "duplicate-solver-type",
             node.start,
             node.end,
             "Caffe rejects a solver with both 'type' and 'solver_type'",
@@ -386,7 +386,7 @@ class _NetUpgrade:
         if current:
             node = min(current, key=lambda entry: entry[1].start)[1]
             self.problem(
-                "layer-forms-mixed", node, "Caffe rejects a net with both 'layer' and 'layers'", True
+                "mixed-layer-formats", node, "Caffe rejects a net with both 'layer' and 'layers'", True
             )
             layers = sorted([*current, *layers], key=lambda entry: entry[1].start)
         upgraded.entries["layer"] = layers

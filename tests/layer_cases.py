@@ -483,7 +483,7 @@ REFUSED = [
     Refused(conv("num_output: 4 kernel_size: 3"), "empty-top", {"x": "1 3 2 2"}),
     Refused(conv("num_output: 4 kernel_size: 3"), "negative-size", {"x": "1 3 1 1"}),
     Refused(conv("num_output: 4 kernel_size: 3 axis: 4"), "axis"),
-    Refused(conv("num_output: 4 kernel_size: 3 engine: CUDNN"), "needs-gpu", when="cpu"),
+    Refused(conv("num_output: 4 kernel_size: 3 engine: CUDNN"), "gpu-only-layer", when="cpu"),
     Refused(conv("num_output: 4 kernel_size: 3 dilation: 2 engine: CUDNN"), "engine-dilation"),
     Refused(conv("num_output: 4 kernel_size: 3", rest='bottom: "z"'), "top-count", XZ),
     Refused(
@@ -515,7 +515,7 @@ REFUSED = [
     Refused(pool("kernel_size: 2 stride: 0"), "stride-zero"),
     Refused(pool("kernel_size: 2 stride_h: 2"), "pooling-pair"),
     Refused(pool("kernel_size: 2 pad: 2"), "pooling-pad"),
-    Refused(pool("kernel_size: 2 pool: STOCHASTIC"), "needs-gpu", when="cpu"),
+    Refused(pool("kernel_size: 2 pool: STOCHASTIC"), "gpu-only-layer", when="cpu"),
     Refused(pool("kernel_size: 3"), "empty-top", {"x": "1 3 2 2"}),
     Refused(pool("kernel_size: 3"), "negative-size", {"x": "1 3 1 1"}),
     Refused(pool("kernel_size: 2"), "axes", {"x": "2 3 8"}),

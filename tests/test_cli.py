@@ -199,12 +199,12 @@ def test_a_named_file_that_is_neither_solver_nor_net_is_said_and_does_not_fail(f
     [
         ((), "Usage"),
         (("solver.prototxt", "--select", "G999"), "no rule is called 'G999'"),
-        (("solver.prototxt", "--ignore", "base-lr-hihg"), "did you mean 'base-lr-high'"),
+        (("solver.prototxt", "--ignore", "high-learnign-rate"), "did you mean 'high-learning-rate'"),
         (("solver.prototxt", "--dialect", "sdd"), "did you mean 'ssd'"),
         (("solver.prototxt", "--caffe-version", "latest"), "no version of Caffe"),
         (("solver.prototxt", "--output-dir", "x"), "--output-dir goes with --fix"),
         (("solver.prototxt", "--config", "none.toml"), "none.toml"),
-        (("explain", "clip-gradient-missing"), "clip-gradients-missing"),
+        (("explain", "missing-gradient-cliping"), "missing-gradient-clipping"),
     ],
 )
 def test_wrong_usage_is_explained(folder: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -224,13 +224,13 @@ def test_advice_alone_does_not_fail(folder: Path) -> None:
 
 def test_rules_are_chosen_by_code_prefix_and_name(folder: Path) -> None:
     (folder / "solver.prototxt").write_text(SOLVER.replace("clip_gradients: 10\n", ""))
-    for selector in ("G101", "G", "clip-gradients-missing"):
+    for selector in ("G101", "G", "missing-gradient-clipping"):
         assert "1 finding " in run(folder, "solver.prototxt", "--select", selector).stdout
         assert "No findings" in run(folder, "solver.prototxt", "--ignore", selector).stdout
 
 
 def test_the_nearest_configuration_holds(folder: Path) -> None:
-    (folder / "caffe-lint.toml").write_text('fail-on = "advice"\n[rules.clip-gradients-missing]\nvalue = 3\n')
+    (folder / "caffe-lint.toml").write_text('fail-on = "advice"\n[rules.missing-gradient-clipping]\nvalue = 3\n')
     (folder / "solver.prototxt").write_text(SOLVER.replace("clip_gradients: 10\n", ""))
     assert run(folder, "solver.prototxt").returncode == 1
     assert "+clip_gradients: 3\n" in run(folder, "solver.prototxt", "--diff").stdout
@@ -257,8 +257,8 @@ def test_what_the_configuration_excludes_is_passed_over_in_folders(folder: Path)
         ('fial-on = "advice"', "unknown key 'fial-on'; did you mean 'fail-on'?"),
         ("select = 3", "'select' takes a list of texts, not 3"),
         ("select = [", "caffe-lint.toml"),
-        ("[rules.clip-gradients-missing]\nvalu = 3", "no option 'valu'; did you mean 'value'?"),
-        ('[rules.clip-gradients-missing]\nvalue = "x"', "takes a value like"),
+        ("[rules.missing-gradient-clipping]\nvalu = 3", "no option 'valu'; did you mean 'value'?"),
+        ('[rules.missing-gradient-clipping]\nvalue = "x"', "takes a value like"),
     ],
 )
 def test_a_wrong_configuration_is_explained(folder: Path, config: str, words: str) -> None:

@@ -164,7 +164,7 @@ def test_a_severity_decides_on_the_exit_status(folder: Path) -> None:
         ('[per-file]\n"a/**" = ["N3"]', "per-file 'a/**': this takes a table such as"),
         ('[per-file]\n"a/**" = {exclude = []}', "per-file 'a/**': 'exclude' holds for all files"),
         ('[per-file]\n"a/**" = {ignroe = []}', "per-file 'a/**': unknown key 'ignroe'; did you mean 'ignore'?"),
-        ('[per-file]\n"a/**" = {ignore = ["base-lr-hihg"]}', "did you mean 'base-lr-high'?"),
+        ('[per-file]\n"a/**" = {ignore = ["high-learnign-rate"]}', "did you mean 'high-learning-rate'?"),
         ('[per-file]\n"!" = {}', "per-file '!': '!' is no pattern of paths"),
         ('exclude = ["a/", "b[z-a]"]', "'b[z-a]' is no pattern of paths"),
         ("[rules]\nG101 = 3", "'rules.G101' is a table of options, not 3"),
@@ -199,7 +199,7 @@ def shown(folder: Path, *arguments: str) -> dict[str, object]:
 def test_the_command_tells_where_each_setting_comes_from(folder: Path) -> None:
     configure(
         folder,
-        'preset = "strict"\nignore = ["P"]\n[rules.base-lr-high]\nseverity = "advice"\n'
+        'preset = "strict"\nignore = ["P"]\n[rules.high-learning-rate]\nseverity = "advice"\n'
         '[per-file]\n"net.*" = {ignore = ["N3"], rules.G101.value = 3}\n',
     )
     answer = shown(folder, "net.prototxt", "--fail-on", "error", "--ignore", "N4")

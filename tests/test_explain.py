@@ -47,7 +47,7 @@ def test_several_rules_are_explained_at_once_each_once() -> None:
 def test_colours_come_only_when_asked_for() -> None:
     assert "\x1b[" not in explained("N205")
     coloured = explained("E103", "--color", "always")
-    assert "\x1b[1mE103 foreign-comment\x1b[0m" in coloured
+    assert "\x1b[1mE103 c-style-comment\x1b[0m" in coloured
     assert "    $ caffe-lint solver.prototxt\n    \x1b[31;1merror[E103]\x1b[0m" in coloured
     assert "    \x1b[32mbase_lr: 0.01  # was 0.1\x1b[0m" in coloured
 

@@ -535,7 +535,7 @@ def test_findings_are_suppressed_selected_and_configured(folder: Path, found: An
     lmdb_at(folder / "db", [datum(9), *CLEAN])
     assert [code for code, _ in found(data())] == ["D107"]
     assert found(data().replace("\n", "  # caffe-lint: ignore[D107]\n")) == []
-    assert found(f"# caffe-lint: file-ignore[label-without-class]\n{data()}") == []
+    assert found(f"# caffe-lint: file-ignore[invalid-class-label]\n{data()}") == []
     assert found(data(), "--ignore", "D1") == []
     assert found(data(), "--select", "D101") == []
     (folder / "caffe-lint.toml").write_text('select = ["G"]\n[per-file]\n"net.*" = {ignore = ["D107"]}\n')

@@ -33,7 +33,7 @@ def run(folder: Path, *arguments: str, text: str | None = None) -> subprocess.Co
 def test_the_report_names_cause_evidence_and_place(folder: Path) -> None:
     done = run(folder, "train.log", "--solver", "solver.prototxt")
     assert done.returncode == 1
-    assert "error[T201] learning-rate-too-high" in done.stdout
+    assert "error[T201] learning-rate-explosion" in done.stdout
     assert "solver.prototxt:1:10: base_lr of the solver" in done.stdout
     assert "1 cause found" in done.stdout
 
@@ -86,7 +86,7 @@ def test_following_passes_the_log_through_unchanged_and_reports(folder: Path) ->
     assert done.stdout == text
     assert done.returncode == 1
     assert "diverged: iteration 13" in done.stderr
-    assert "learning-rate-too-high" in done.stderr
+    assert "learning-rate-explosion" in done.stderr
 
 
 def test_divergence_stops_a_live_pipe_with_3_while_the_writer_goes_on(folder: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_gradient_that_breaks_alone_is_told_from_the_forward_pass(causes: Read
 
 
 STILL: tuple[tuple[str, dict[str, float], str | None], ...] = (
-    ("learning-rate-zero", {"lr": 0}, None),
+    ("zero-learning-rate", {"lr": 0}, None),
     ("zero-weights", {"ip1": 0, "ip1_w": 0, "relu1": 0, "ip2": 0, "ip2_w": 0, "d_ip1": 0, "d_ip1_w": 0}, "ip1"),
     ("dead-relu", {"relu1": 0, "ip2": 0, "d_ip1": 0, "d_ip1_w": 0, "d_ip2_w": 0}, "relu1"),
     ("loss-always-zero", {"loss": 0, "norm": 0, "d_ip2": 0, "d_ip1": 0, "d_ip1_w": 0, "d_ip2_w": 0}, "loss"),

@@ -148,9 +148,9 @@ def test_in_place_on_a_blob_with_a_written_loss_weight_is_refused() -> None:
 
 def test_a_top_that_is_made_already_is_refused() -> None:
     net = net_of(relu("x", "y") + relu("x", "y"), X)
-    assert kinds(net) == ["top-made-twice"]
+    assert kinds(net) == ["duplicate-top"]
     twice = 'layer { name: "s" type: "Split" bottom: "x" top: "y" top: "y" }'
-    assert kinds(net_of(twice, X)) == ["top-made-twice"]
+    assert kinds(net_of(twice, X)) == ["duplicate-top"]
 
 
 def test_an_unknown_bottom_spreads_as_unknown_and_causes_nothing_else() -> None:

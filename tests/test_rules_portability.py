@@ -119,7 +119,7 @@ def test_forms_that_work_are_shown_but_not_changed_for_a_selector_that_is_no_nam
 
 def test_a_rule_may_be_selected_by_its_name_or_beside_others() -> None:
     text = net("  propagate_down: True").decode()
-    for settings in ({"select": ("newer-protobuf",)}, {"extend_select": ("p301",)}, {"select": ("P", "P301")}):
+    for settings in ({"select": ("newer-protobuf-syntax",)}, {"extend_select": ("p301",)}, {"select": ("P", "P301")}):
         assert "True" not in fix(text, ignore=("E", "N"), **settings)
 
 

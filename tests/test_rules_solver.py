@@ -475,6 +475,6 @@ def test_the_decay_is_told_in_iterations() -> None:
 def test_a_solver_is_made_ready_for_the_cpu() -> None:
     text = solver(solver_mode="GPU")
     assert "S145" not in {finding.code for finding in check(text, "solver.prototxt")}
-    assert [finding.code for finding in check(text, "solver.prototxt", select=("gpu-only",))] == ["S145"]
-    assert fix(text, "solver.prototxt", select=("gpu-only",)) == text.replace("GPU", "CPU")
+    assert [finding.code for finding in check(text, "solver.prototxt", select=("gpu-solver-mode",))] == ["S145"]
+    assert fix(text, "solver.prototxt", select=("gpu-solver-mode",)) == text.replace("GPU", "CPU")
     assert check(GOOD, "solver.prototxt", select=("S145",)) == []

@@ -59,7 +59,7 @@ def test_a_page_shows_example_output_and_repair_with_the_changed_lines_marked(pa
     example, rest = page.split("$ caffe-lint")
     output, repair = rest.split("```", 1)
     assert '```text title="bad/solver.prototxt"\n' in example
-    assert "error[E103] foreign-comment" in output
+    assert "error[E103] c-style-comment" in output
     assert '```text title="good/solver.prototxt" hl_lines="2"\n' in repair
 
 

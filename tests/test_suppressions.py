@@ -59,7 +59,7 @@ def test_the_net_has_the_two_findings_that_the_tests_are_about() -> None:
 
 
 @pytest.mark.parametrize(
-    "selector", [AXIS, AXIS.lower(), "E2", "E", "ALL", "no-such-axis", f"N1, {AXIS}", f"{AXIS},N1"]
+    "selector", [AXIS, AXIS.lower(), "E2", "E", "ALL", "invalid-axis", f"N1, {AXIS}", f"{AXIS},N1"]
 )
 def test_at_the_end_of_a_line_codes_prefixes_and_names_suppress(selector: str) -> None:
     text = with_line(NET, "axis: 7", f"# caffe-lint: ignore[{selector}]")
@@ -244,7 +244,7 @@ def test_unused_is_hidden_by_its_own_name_only() -> None:
         ("# caffe-lint: disable=E206", "write ignore[CODE]"),
         ("# caffe-lint:", "without a word"),
         ("# caffe-lint: ignore[X999]", "no rule is called 'X999'"),
-        ("# caffe-lint: ignore[no-such-axes]", "did you mean 'no-such-axis'?"),
+        ("# caffe-lint: ignore[invalid-axes]", "did you mean 'invalid-axis'?"),
         ("# caffe-lint: ignore[E206;E208]", "no rule is called 'E206;E208'"),
         ("# caffe-lint: ignore[\udcff]", "no rule is called"),
     ],

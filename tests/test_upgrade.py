@@ -90,7 +90,7 @@ def test_a_v1_window_scale_is_lost_and_said_to_be() -> None:
 def test_both_forms_in_one_net_are_refused_but_both_are_read() -> None:
     text = 'layer { name: "a" type: "ReLU" } layers { name: "b" type: RELU } layer { name: "c" type: "TanH" }'
     net = upgraded_net(text)
-    assert [(problem.kind, problem.fatal) for problem in net.problems] == [("layer-forms-mixed", True)]
+    assert [(problem.kind, problem.fatal) for problem in net.problems] == [("mixed-layer-formats", True)]
     assert [each["name"] for each in net.message["layer"]] == ["a", "b", "c"]
 
 
@@ -193,7 +193,7 @@ def test_solver_type_becomes_type() -> None:
 
 def test_solver_type_beside_type_is_refused() -> None:
     assert [problem.kind for problem in solver('solver_type: ADAM type: "SGD"').problems] == [
-        "solver-type-twice"
+        "duplicate-solver-type"
     ]
 
 

@@ -269,11 +269,11 @@ def _report(
 _FIELDS = {
     "learning-rate-too-high": "base_lr",
     "learning-rate-negative": "base_lr",
-    "learning-rate-zero": "base_lr",
+    "zero-learning-rate": "base_lr",
     "learning-rate-step": "gamma",
     "momentum-too-high": "momentum",
     "weight-decay-too-high": "weight_decay",
-    "clipping-always": "clip_gradients",
+    "constant-clipping": "clip_gradients",
 }
 
 

@@ -24,7 +24,7 @@ _EXPLAINS = {
     "T303": ("T201", "T304", "T305"),
     "T308": ("T201", "T203"),
 }
-_MISSING_LINES = "T405"  # need-debug-info
+_MISSING_LINES = "T405"  # missing-debug-info
 # A probe does not learn: what it shows is bad input, or that Caffe stopped.
 _OF_PROBES = ("T101", "T501", "T502")
 _SURE = 0.9  # from when a cause explains others away

@@ -196,7 +196,7 @@ def _engine(layer: Layer, engine: str, dilation: Sequence[int] | None) -> None:
 
 def needs_gpu(layer: Layer, what: str, path: str, at: str = "") -> None:
     """Reports what a Caffe without GPU refuses."""
-    layer.fail("needs-gpu", f"{what} not there in a Caffe built for the CPU only", path, at, when="cpu")
+    layer.fail("gpu-only-layer", f"{what} not there in a Caffe built for the CPU only", path, at, when="cpu")
 
 
 def _convolution_multiply_adds(layer: Layer) -> int | None:

@@ -230,7 +230,7 @@ class _Builder:
         made = "it makes itself already" if producer is layer else f"layer '{producer.name}' makes already"
         first = (producer.message.span("top", other.top_index), f"'{other.name}' is made here first")
         layer.report(
-            "top-made-twice", f"it makes '{other.name}', which {made}", place, "net.cpp:377",
+            "duplicate-top", f"it makes '{other.name}', which {made}", place, "net.cpp:377",
             subject=other.name, related=[first],
         )  # fmt: skip
 

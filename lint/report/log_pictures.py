@@ -40,7 +40,7 @@ def _figure(kind: Any, log: Evidence, found: list[Diagnosed]) -> Any:
         _heat_map(figure, axis, title, iterations, names, values, log)
     if found:
         first = found[0]
-        figure.suptitle(f"{first.code} {first.cause.cause}: {_short(first.cause.message)}", fontsize=10)
+        figure.suptitle(f"{first.code} {first.name}: {_short(first.cause.message)}", fontsize=10)
     return figure
 
 
@@ -192,7 +192,7 @@ def _decade(value: float) -> float:
 def _causes(found: list[Diagnosed]) -> str:
     """The causes as a list in HTML."""
     causes = "".join(
-        f"<li><b>{html.escape(f'{each.code} {each.cause.cause}')}</b> {html.escape(each.cause.message)}. "
+        f"<li><b>{html.escape(f'{each.code} {each.name}')}</b> {html.escape(each.cause.message)}. "
         f"{html.escape(each.cause.reason)}</li>"
         for each in found
     )

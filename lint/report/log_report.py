@@ -82,7 +82,7 @@ def _text(report: Report, colour: bool) -> str:
     for position, each in enumerate(report.found):
         cause = each.cause
         head = paint(f"{each.severity}[{each.code}]", each.severity, colour)
-        lines = [f"{head} {paint(cause.cause, 'path', colour)}: {cause.message}"]
+        lines = [f"{head} {paint(each.name, 'path', colour)}: {cause.message}"]
         where = f"{report.path}:{cause.line}" if cause.line else report.path
         run = f", run {each.run}" if len(report.runs) > 1 else ""
         iteration = f", iteration {cause.iteration}" if cause.iteration is not None else ""

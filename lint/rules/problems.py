@@ -17,7 +17,7 @@ from ..source.files import SourceFile
 # The kinds of problems of each rule. A kind that dies without a message is N101's, whatever stands here.
 KINDS: dict[str, str] = {
     "E201": "unknown-bottom",
-    "E202": "top-made-twice",
+    "E202": "duplicate-top",
     "E203": "in-place-on-shared-blob in-place",
     "E204": "bottom-count top-count slice-tops loss-second-top",
     "E205": (
@@ -48,7 +48,7 @@ KINDS: dict[str, str] = {
     "E216": "no-backward no-gradient",
     "E217": "infogain-normalize",
     "E218": "net-empty",
-    "E219": "needs-gpu",
+    "E219": "gpu-only-layer",
     "G105": "infogain-matrix",  # the rule about an InfogainLoss and what it is fed with
 }
 RULE_OF = {kind: code for code, kinds in KINDS.items() for kind in kinds.split()}
@@ -56,7 +56,7 @@ RULE_OF = {kind: code for code, kinds in KINDS.items() for kind in kinds.split()
 # What Caffe prints, where its words help a search more than the file and line of the check.
 _WORDS = {
     "unknown-bottom": "Unknown bottom blob '{subject}' (layer '{layer}', bottom index {index})",
-    "top-made-twice": "Top blob '{subject}' produced by multiple sources.",
+    "duplicate-top": "Top blob '{subject}' produced by multiple sources.",
     "in-place-on-shared-blob": "Top blob '{subject}' produced by multiple sources.",
     "in-place": "{type} Layer does not allow in-place computation.",
     "concat-axes": "All inputs must have the same #axes.",
@@ -176,8 +176,8 @@ def is_for_unknown_caffe(file: SourceFile) -> bool:
 
 def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
     """Whether a field or value is of a Caffe that we do not know, rather than a known one misspelt."""
-    if problem.kind not in ("unknown-field", "unknown-value") or not problem.repair:
-        return problem.kind in ("unknown-field", "unknown-value")
+    if problem.kind not in ("unknown-field", "unknown-enum-value") or not problem.repair:
+        return problem.kind in ("unknown-field", "unknown-enum-value")
     return tree.source[problem.start : problem.end].startswith(problem.repair[0][2] + b"_")
 
 

@@ -393,7 +393,7 @@ def start_too_large(log: Evidence) -> Iterator[Cause]:
         yield _cause(
             log,
             blown,
-            "start-too-large",
+            "exploding-activations",
             f"the first loss is {blown.at_start:.3g} times chance (ln {log.classes})",
             "Inputs or weights are too large, or the loss is a sum. With `debug_info: true` and "
             "`display: 1` the log would tell which.",
@@ -531,7 +531,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
         yield _cause(
             log,
             blown,
-            "start-too-large",
+            "exploding-activations",
             f"the first loss is {blown.at_start:.3g} times chance: the scores are too large",
             f"Their mean |x| is {scores.value:.3g}." if scores else "",
             sure - 0.1,
@@ -587,7 +587,7 @@ def loss_unbounded(log: Evidence) -> Iterator[Cause]:
         step = next(step for step in log.steps if step.iteration == iteration)
         target = _target(log, out)
         cause, why = {
-            "SigmoidCrossEntropyLoss": ("targets-out-of-range", "its targets must be between 0 and 1"),
+            "SigmoidCrossEntropyLoss": ("target-out-of-range", "its targets must be between 0 and 1"),
             "InfogainLoss": ("infogain-matrix-negative", "its infogain matrix has negative entries"),
         }.get(
             out.type,

@@ -130,7 +130,7 @@ MEANINGS = (
     ),
     Meaning(
         r"(bottom|top)_(size|blobs)|(Min|Max|Exact)Num(Bottom|Top)",
-        "blob-count",
+        "blob-count-mismatch",
         "the layer has too many or too few bottoms or tops",
     ),
     Meaning(r"unknown engine", "engine", "the engine is not in this build (CUDNN without cuDNN)"),
@@ -176,7 +176,7 @@ def explain(fatal: Noted) -> tuple[str, str, str | None, str | None]:
         if found is not None:
             groups = found.groupdict()
             return meaning.cause, meaning.meaning, groups.get("layer"), groups.get("blob")
-    return "caffe-stopped", "", None, None
+    return "caffe-fatal-error", "", None, None
 
 
 def _under_construction(log: Evidence) -> str | None:
@@ -198,7 +198,7 @@ def crashed(log: Evidence) -> Iterator[Cause]:
         return
     memory = any(word in note.text for word in ("bad_alloc", "Killed", "out of memory"))
     yield Cause(
-        "out-of-memory" if memory else "crashed",
+        "out-of-memory" if memory else "process-crash",
         f"the process died: {note.text}",
         "For want of memory: a smaller batch_size."
         if memory

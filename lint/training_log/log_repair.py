@@ -103,7 +103,7 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
         write("base_lr", -base, "it must not be negative")
     elif cause == "learning-rate-step" and "gamma" in solver.message and solver.message["gamma"] > 1:
         write("gamma", float(f"{1 / solver.message['gamma']:.3g}"), "so that the rate falls")
-    elif cause == "learning-rate-zero":
+    elif cause == "zero-learning-rate":
         if base == 0:
             write("base_lr", 0.01, "it was 0")
         elif "gamma" not in solver.message or solver.message["gamma"] == 0:
@@ -120,17 +120,17 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
     ):
         weights, scale = _loss_weight(log, first, job)
         patches += weights
-    if cause in ("need-debug-info", "nan-from-the-start") or (first.code == "T101" and first.cause.confidence < 0.9):
+    if cause in ("missing-debug-info", "nan-from-the-start") or (first.code == "T101" and first.cause.confidence < 0.9):
         write("debug_info", True, "to see which layer goes first")
         write("display", 1, "every iteration")
-    elif first.code in _EXPLOSIONS or cause == "clipping-always":
+    elif first.code in _EXPLOSIONS or cause == "constant-clipping":
         rate = float(solver.message["base_lr"]) / (_divisor(log) if cause == "learning-rate-too-high" else 1)
-        value = clip_value(log, rate, scale) if cause != "clipping-always" else _usual_clip(log)
+        value = clip_value(log, rate, scale) if cause != "constant-clipping" else _usual_clip(log)
         bound = float(solver.message["clip_gradients"])
         if (
             value is not None
             and log.solver_type in _NORM_BOUNDED
-            and (bound <= 0 or bound > value or cause == "clipping-always")
+            and (bound <= 0 or bound > value or cause == "constant-clipping")
         ):
             count = len(healthy_norms(log))
             write(
@@ -144,7 +144,7 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
 def next_step(found: list[Diagnosed]) -> str:
     """What to run next, after a repair that only makes the log tell more; empty otherwise."""
     if found and (
-        found[0].cause.cause in ("need-debug-info", "nan-from-the-start")
+        found[0].cause.cause in ("missing-debug-info", "nan-from-the-start")
         or (found[0].code == "T101" and found[0].cause.confidence < 0.9)
     ):
         iteration = found[0].cause.iteration or 0

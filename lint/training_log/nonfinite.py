@@ -154,7 +154,7 @@ def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
     cause, why = DOMAINS.get(
         kind,
         (
-            "loss-out-of-domain" if loss else "layer-out-of-domain",
+            "loss-out-of-domain" if loss else "non-finite-activation",
             "its inputs are finite, so it was asked for what has no value",
         ),
     )
@@ -211,7 +211,7 @@ def gradient_not_finite(log: Evidence) -> Iterator[Cause]:
     stops = next((value for value in after if value.finite and value.value == 0 and value.key.role == "bottom"), None)
     absolute = kind == "AbsVal" or (not kind and "abs" in bad.key.layer.lower())
     cause, reason = (
-        "gradient-not-finite",
+        "non-finite-gradient",
         "The gradients above it are finite, so this layer's own has no value.",
     )
     if bad.key.role == "param" and above and above[-1].value == 0 and not forward:
@@ -291,7 +291,7 @@ def update_not_finite(log: Evidence) -> Iterator[Cause]:
     ]
     settings = "; ".join(culprits) or f"look at the settings of the solver ({log.solver_type})"
     yield Cause(
-        "update-not-finite",
+        "non-finite-update",
         f"the update after iteration {before.iteration} made the weights of '{bad.key.layer}' {bad.value:g}",
         f"All gradients of iteration {before.iteration} were finite and ordinary, so the solver's own "
         f"arithmetic broke: {settings}.",

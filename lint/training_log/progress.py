@@ -98,7 +98,7 @@ def test_at_chance(log: Evidence) -> Iterator[Cause]:
     if not values or any(abs(value - 1 / log.classes) > 0.1 / log.classes for value in values):
         return
     yield Cause(
-        "test-at-chance",
+        "chance-level-accuracy",
         f"the test accuracy stays at {values[-1]:.4g}, which is 1/{log.classes}, while "
         f"the training loss fell to {log.steps[-1].loss:.4g}",
         "Training and test do not see the same: compare transform_param, mean and label order, and "
@@ -133,7 +133,7 @@ def clipping_always(log: Evidence) -> Iterator[Cause]:
     if not always or times < 10 or learnt(log) or explosion(log) is not None:
         return
     yield Cause(
-        "clipping-always",
+        "constant-clipping",
         f"gradients are clipped in every iteration: a norm of {median(norms):.3g} "
         f"against a bound of {clipped[-1].bound:g}",
         f"Each step is cut to 1/{times:.0f}: the bound, not the rate, sets its length. Norms that large "
@@ -202,7 +202,7 @@ def need_debug_info(log: Evidence) -> Iterator[Cause]:
         return
     sound = len(log.healthy)
     yield Cause(
-        "need-debug-info" if sound else "nan-from-the-start",
+        "missing-debug-info" if sound else "nan-from-the-start",
         f"the loss is {step.loss:g} at iteration {step.iteration}, and the log has no debug_info to tell "
         f"which layer went first",
         f"Set debug_info: true and display: 1, and run it again for {step.iteration + 1} iterations.",

@@ -50,7 +50,7 @@ def learning_rate_zero(log: Evidence) -> Iterator[Cause]:
     earlier = [step for step in log.steps if step.rate and step.iteration < zero.iteration]
     how = f"it was {earlier[-1].rate:g} before" if earlier else "it is 0 from the start: base_lr is 0 or missing"
     yield Cause(
-        "learning-rate-zero",
+        "zero-learning-rate",
         f"the learning rate is 0 from iteration {zero.iteration} on",
         f"No weight changes any more; {how}."
         + (" A policy without gamma falls to 0 at its first step." if earlier else ""),
@@ -96,7 +96,7 @@ def no_gradient(log: Evidence) -> Iterator[Cause]:
         views = [view for view in log.views(first) if view.bottom_diffs] if first else []
         cut = views[-1].name if views else None
         yield Cause(
-            "gradient-zero",
+            "zero-gradients",
             "every gradient of every parameter is exactly 0",
             "The loss passes nothing down.",
             0.9,
@@ -378,7 +378,7 @@ def saturated_activation(log: Evidence) -> Iterator[Cause]:
     view, top, kind = full[0]
     early = log.first_pass
     yield Cause(
-        "saturated-activation",
+        "saturated-activations",
         f"{len(full)} {kind} layer{'s are' if len(full) > 1 else ' is'} saturated, '{view.name}' first: "
         f"mean |x| {top.value:.3g}",
         "Their slope is next to nothing there: weights or inputs are too large, and gradients do not get through.",
@@ -469,7 +469,7 @@ def infogain_matrix_useless(log: Evidence) -> Iterator[Cause]:
         if classes is None or not 0.9 < out.first / (classes * math.log(classes)) < 1.15:
             continue
         yield Cause(
-            "infogain-matrix-uniform",
+            "uniform-infogain-matrix",
             f"'{out.layer}' starts at {out.first:.4g}, which is {classes} ln {classes}, and stays there",
             "Its matrix rewards all classes alike (rows of ones, or a matrix of another shape): the "
             "uniform guess is its best.",

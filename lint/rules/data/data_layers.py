@@ -17,13 +17,13 @@ _IMAGES = frozenset(("Data", "ImageData", "WindowData", "MemoryData", "Annotated
 
 @rule(
     "D121",
-    "mean-in-other-units",
+    "mean-scale-mismatch",
     subject="net",
     severity="warning",
     fixes="unsafe",
     options={"small": Option(0.02, "a scale below this brings bytes to about 1, as 1/256 and 1/127 do")},
 )
-def mean_in_other_units(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
+def mean_scale_mismatch(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
     """A mean between 0 and 1 is subtracted from pixels of 0 to 255.
 
     ## What it does
@@ -70,8 +70,8 @@ def mean_in_other_units(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
         )
 
 
-@rule("D122", "list-not-shuffled", subject="job", severity="advice", fixes="unsafe")
-def list_not_shuffled(job: Job) -> Iterator[Hit]:
+@rule("D122", "unshuffled-list", subject="job", severity="advice", fixes="unsafe")
+def unshuffled_list(job: Job) -> Iterator[Hit]:
     """A training net reads a list of images in its order, round after round.
 
     ## What it does

@@ -26,8 +26,8 @@ _AT_THE_ROOT = re.compile(r"(home|Users|root|mnt|media|opt|usr|var)/.")
 _LARGEST_LIST = 50_000_000  # bytes; a check does not wait for more
 
 
-@rule("D116", "source-looks-wrong", subject="net", severity="warning", fixes="unsafe")
-def source_looks_wrong(subject: NetInPhase) -> Iterator[Hit]:
+@rule("D116", "suspicious-source", subject="net", severity="warning", fixes="unsafe")
+def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
     """A source bears the name of something that its layer cannot open.
 
     ## What it does
@@ -68,8 +68,8 @@ def source_looks_wrong(subject: NetInPhase) -> Iterator[Hit]:
             yield _hit(subject, settings, message, reason, {"source": f"/{source}"})
 
 
-@rule("D117", "list-not-tested-once", subject="job", severity="warning", fixes="safe")
-def list_not_tested_once(job: Job) -> Iterator[Hit]:
+@rule("D117", "test-iter-list-mismatch", subject="job", severity="warning", fixes="safe")
+def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
     """A test does not go once through a list of images that is at hand.
 
     ## What it does

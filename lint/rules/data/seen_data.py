@@ -39,8 +39,8 @@ def _seen(data: LayerData, kind: str, what: str, reason: str, severity: str = ""
         )
 
 
-@rule("D101", "data-missing", subject="inputs", severity="error")
-def data_missing(data: LayerData) -> Iterator[Hit]:
+@rule("D101", "missing-data-source", subject="inputs", severity="error")
+def missing_data_source(data: LayerData) -> Iterator[Hit]:
     """A source is not there, is empty or cannot be opened, or files that a list names are missing.
 
     ## What it does
@@ -72,8 +72,8 @@ def data_missing(data: LayerData) -> Iterator[Hit]:
     yield from _seen(data, "missing", "files are missing", "Caffe stops when it comes to the first of them.")
 
 
-@rule("D102", "data-backend", subject="inputs", severity="error", fixes="safe")
-def data_backend(data: LayerData) -> Iterator[Hit]:
+@rule("D102", "wrong-data-backend", subject="inputs", severity="error", fixes="safe")
+def wrong_data_backend(data: LayerData) -> Iterator[Hit]:
     """`backend` names another kind of database than the one that is there.
 
     ## What it does
@@ -109,8 +109,8 @@ def data_backend(data: LayerData) -> Iterator[Hit]:
         yield Hit(data.net.file, span, f"{data.name} is {article} {is_}, but {how}", reason, fix=fix)
 
 
-@rule("D103", "data-not-finite", subject="inputs", severity="error")
-def data_not_finite(data: LayerData) -> Iterator[Hit]:
+@rule("D103", "non-finite-data", subject="inputs", severity="error")
+def non_finite_data(data: LayerData) -> Iterator[Hit]:
     """Items hold NaN or infinity.
 
     ## What it does
@@ -138,8 +138,8 @@ def data_not_finite(data: LayerData) -> Iterator[Hit]:
     yield from _seen(data, "infinite", "items hold infinity", reason)
 
 
-@rule("D104", "data-broken", subject="inputs", severity="error")
-def data_broken(data: LayerData) -> Iterator[Hit]:
+@rule("D104", "corrupt-data", subject="inputs", severity="error")
+def corrupt_data(data: LayerData) -> Iterator[Hit]:
     """Items are broken: records that are no Datum, data of the wrong length, images that cannot be decoded.
 
     ## What it does
@@ -178,12 +178,12 @@ def data_broken(data: LayerData) -> Iterator[Hit]:
 
 @rule(
     "D105",
-    "data-out-of-proportion",
+    "data-outliers",
     subject="inputs",
     severity="warning",
     options={"factor": Option(1000.0, "how many times the greatest value of the item in the middle is too much")},
 )
-def data_out_of_proportion(data: LayerData, *, factor: float) -> Iterator[Hit]:
+def data_outliers(data: LayerData, *, factor: float) -> Iterator[Hit]:
     """A few items have values out of all proportion to the others.
 
     ## What it does
@@ -220,8 +220,8 @@ def data_out_of_proportion(data: LayerData, *, factor: float) -> Iterator[Hit]:
             yield Hit(data.net.file, data.place, message, "Their gradients are as many times as large.")
 
 
-@rule("D106", "data-list-format", subject="inputs", severity="error")
-def data_list_format(data: LayerData) -> Iterator[Hit]:
+@rule("D106", "malformed-list-file", subject="inputs", severity="error")
+def malformed_list_file(data: LayerData) -> Iterator[Hit]:
     """Lines of a list or a window file are not as Caffe reads them.
 
     ## What it does
@@ -256,8 +256,8 @@ def data_list_format(data: LayerData) -> Iterator[Hit]:
         yield from _seen(data, "dims", "images have another size", "Windows are cut from the wrong place.", "warning")
 
 
-@rule("D107", "label-without-class", subject="inputs", severity="error")
-def label_out_of_range(data: LayerData) -> Iterator[Hit]:
+@rule("D107", "invalid-class-label", subject="inputs", severity="error")
+def invalid_class_label(data: LayerData) -> Iterator[Hit]:
     """Labels are negative, or not below the number of classes that a loss or an accuracy compares them with.
 
     ## What it does
@@ -306,8 +306,8 @@ def label_out_of_range(data: LayerData) -> Iterator[Hit]:
         yield Hit(data.net.file, data.place, message, reason)
 
 
-@rule("D108", "label-not-integer", subject="inputs", severity="warning")
-def label_not_integer(data: LayerData) -> Iterator[Hit]:
+@rule("D108", "non-integer-label", subject="inputs", severity="warning")
+def non_integer_label(data: LayerData) -> Iterator[Hit]:
     """Labels of classes are not integers.
 
     ## What it does
@@ -339,12 +339,12 @@ def label_not_integer(data: LayerData) -> Iterator[Hit]:
 
 @rule(
     "D109",
-    "label-distribution",
+    "class-imbalance",
     subject="inputs",
     severity="advice",
     options={"imbalance": Option(100.0, "how many times as often the most frequent class may occur")},
 )
-def label_distribution(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
+def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     """Classes never occur in the training data, or some far more often than others.
 
     ## What it does
@@ -397,8 +397,8 @@ def label_distribution(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
                 yield Hit(data.net.file, data.place, message, "The net learns to name the frequent class.")
 
 
-@rule("D110", "data-sizes", subject="inputs", severity="error", fixes="unsafe")
-def data_sizes(data: LayerData) -> Iterator[Hit]:
+@rule("D110", "image-size-mismatch", subject="inputs", severity="error", fixes="unsafe")
+def image_size_mismatch(data: LayerData) -> Iterator[Hit]:
     """Items are smaller than the crop, or of several sizes in one batch.
 
     ## What it does
@@ -478,8 +478,8 @@ def _resize(data: LayerData, height: int, width: int) -> Fix | None:
     return patch.fix(data.net.file.path, f"resize to {height} x {width}", safe=False)
 
 
-@rule("D111", "mean-does-not-fit", subject="inputs", severity="error", fixes="safe")
-def mean_does_not_fit(data: LayerData) -> Iterator[Hit]:
+@rule("D111", "mean-mismatch", subject="inputs", severity="error", fixes="safe")
+def mean_mismatch(data: LayerData) -> Iterator[Hit]:
     """The mean to subtract does not fit the data.
 
     ## What it does
@@ -545,8 +545,8 @@ def mean_does_not_fit(data: LayerData) -> Iterator[Hit]:
         yield Hit(data.net.file, span, message, "Caffe stops at the first item.")
 
 
-@rule("D112", "hdf5-datasets", subject="inputs", severity="error")
-def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
+@rule("D112", "hdf5-dataset-mismatch", subject="inputs", severity="error")
+def hdf5_dataset_mismatch(data: LayerData) -> Iterator[Hit]:
     """HDF5 files do not hold what the layer's tops want.
 
     ## What it does
@@ -592,8 +592,8 @@ def hdf5_datasets(data: LayerData) -> Iterator[Hit]:
         yield Hit(data.net.file, span, message, reason, "advice")
 
 
-@rule("D113", "data-does-not-fit-net", subject="inputs", severity="error")
-def data_does_not_fit_net(data: LayerData) -> Iterator[Hit]:
+@rule("D113", "data-shape-mismatch", subject="inputs", severity="error")
+def data_shape_mismatch(data: LayerData) -> Iterator[Hit]:
     """With the shapes that the data have, Caffe would refuse the net.
 
     ## What it does
@@ -626,8 +626,8 @@ def data_does_not_fit_net(data: LayerData) -> Iterator[Hit]:
         yield Hit(data.net.file, (problem.start, problem.end), problem.message, reason)
 
 
-@rule("D114", "test-iterations", subject="inputs", severity="warning", fixes="safe")
-def test_iterations(data: LayerData) -> Iterator[Hit]:
+@rule("D114", "test-iter-mismatch", subject="inputs", severity="warning", fixes="safe")
+def test_iter_mismatch(data: LayerData) -> Iterator[Hit]:
     """A test does not go through the test data once.
 
     ## What it does

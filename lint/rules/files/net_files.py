@@ -12,8 +12,8 @@ from ...source.files import NetReference
 from ...source.older_forms import older_form
 
 
-@rule("E117", "layer-forms-mixed", subject="net", severity="error", fixes="unsafe")
-def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
+@rule("E117", "mixed-layer-formats", subject="net", severity="error", fixes="unsafe")
+def mixed_layer_formats(net: NetInPhase) -> Iterator[Hit]:
     """A net with both `layer` and `layers`.
 
     ## What it does
@@ -43,8 +43,8 @@ def layer_forms_mixed(net: NetInPhase) -> Iterator[Hit]:
         yield hit._replace(reason="Caffe stops: Refusing to upgrade inconsistent NetParameter input.", fix=_one_form(net))
 
 
-@rule("E118", "upgrade-refused", subject="net", severity="error")
-def upgrade_refused(net: NetInPhase) -> Iterator[Hit]:
+@rule("E118", "upgrade-failure", subject="net", severity="error")
+def upgrade_failure(net: NetInPhase) -> Iterator[Hit]:
     """An old net that Caffe cannot lift to today's form.
 
     ## What it does
@@ -73,8 +73,8 @@ def upgrade_refused(net: NetInPhase) -> Iterator[Hit]:
     return _upgrade_problems(net, mixed=False, fatal=True)
 
 
-@rule("E119", "upgrade-loses", subject="net", severity="warning")
-def upgrade_loses(net: NetInPhase) -> Iterator[Hit]:
+@rule("E119", "upgrade-drops-field", subject="net", severity="warning")
+def upgrade_drops_field(net: NetInPhase) -> Iterator[Hit]:
     """Something in an old net that Caffe drops when it lifts the net to today's form.
 
     ## What it does
@@ -111,7 +111,7 @@ def _one_form(net: NetInPhase) -> Fix | None:
 
 def _upgrade_problems(net: NetInPhase, *, mixed: bool, fatal: bool) -> Iterator[Hit]:
     for problem in net.net.upgraded.problems:
-        if problem.fatal == fatal and (problem.kind == "layer-forms-mixed") == mixed:
+        if problem.fatal == fatal and (problem.kind == "mixed-layer-formats") == mixed:
             yield Hit(net.file, (problem.start, problem.end), problem.message)
 
 
@@ -153,8 +153,8 @@ def net_not_found(job: Job) -> Iterator[Hit]:
             )
 
 
-@rule("E122", "net-ambiguous", subject="job", severity="warning")
-def net_ambiguous(job: Job) -> Iterator[Hit]:
+@rule("E122", "ambiguous-net", subject="job", severity="warning")
+def ambiguous_net(job: Job) -> Iterator[Hit]:
     """The net that a solver names is not there, but several files could be meant.
 
     ## What it does
@@ -191,8 +191,8 @@ def net_ambiguous(job: Job) -> Iterator[Hit]:
             )
 
 
-@rule("E123", "net-is-no-net", subject="job", severity="error")
-def net_is_no_net(job: Job) -> Iterator[Hit]:
+@rule("E123", "not-a-net", subject="job", severity="error")
+def not_a_net(job: Job) -> Iterator[Hit]:
     """What a solver names as its net is a file, but no net.
 
     ## What it does

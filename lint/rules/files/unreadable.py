@@ -23,21 +23,21 @@ _RULE_OF = {
     "unclosed": "E102",
     "missing-brace": "E102",
     "extra-brace": "E102",
-    "foreign-comment": "E103",
+    "c-style-comment": "E103",
     "smart-quotes": "E104",
     "unicode-space": "E104",
     "byte-order-mark": "E105",
     "missing-quotes": "E106",
     "unclosed-string": "E106",
-    "bad-escape": "E107",
+    "invalid-escape": "E107",
     "missing-colon": "E108",
     "missing-value": "E109",
     "unknown-field": "E110",
     "wrong-type": "E111",
     "quoted-enum": "E111",
-    "unknown-value": "E112",
-    "repeated-field": "E113",
-    "missing-required": "E114",
+    "unknown-enum-value": "E112",
+    "duplicate-field": "E113",
+    "missing-required-field": "E114",
     "foreign-field": "E115",
     "foreign-value": "E115",
     "foreign-layer-type": "E115",
@@ -107,8 +107,8 @@ def unbalanced_braces(file: SourceFile) -> Iterator[Hit]:
     return _each(file, "E102")
 
 
-@rule("E103", "foreign-comment", subject="file", severity="error", fixes="safe")
-def foreign_comment(file: SourceFile) -> Iterator[Hit]:
+@rule("E103", "c-style-comment", subject="file", severity="error", fixes="safe")
+def c_style_comment(file: SourceFile) -> Iterator[Hit]:
     """A comment of another language: `//` or `/* */`.
 
     ## What it does
@@ -220,8 +220,8 @@ def missing_quotes(file: SourceFile) -> Iterator[Hit]:
     return _each(file, "E106")
 
 
-@rule("E107", "bad-escape", subject="file", severity="error", fixes="safe")
-def bad_escape(file: SourceFile) -> Iterator[Hit]:
+@rule("E107", "invalid-escape", subject="file", severity="error", fixes="safe")
+def invalid_escape(file: SourceFile) -> Iterator[Hit]:
     r"""A backslash in a string that begins no escape sequence, mostly in a path of Windows.
 
     ## What it does
@@ -380,8 +380,8 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
     return _each(file, "E111")
 
 
-@rule("E112", "unknown-value", subject="file", severity="error", fixes="safe")
-def unknown_value(file: SourceFile) -> Iterator[Hit]:
+@rule("E112", "unknown-enum-value", subject="file", severity="error", fixes="safe")
+def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
     """A value that its enum has in no known Caffe.
 
     ## What it does
@@ -412,8 +412,8 @@ def unknown_value(file: SourceFile) -> Iterator[Hit]:
     )
 
 
-@rule("E113", "repeated-field", subject="file", severity="error", fixes="safe, unsafe")
-def repeated_field(file: SourceFile) -> Iterator[Hit]:
+@rule("E113", "duplicate-field", subject="file", severity="error", fixes="safe, unsafe")
+def duplicate_field(file: SourceFile) -> Iterator[Hit]:
     """A field that is written twice in one message, which takes it once.
 
     ## What it does
@@ -449,8 +449,8 @@ def repeated_field(file: SourceFile) -> Iterator[Hit]:
         yield hit._replace(related=related)
 
 
-@rule("E114", "missing-required", subject="file", severity="error", fixes="")
-def missing_required(file: SourceFile) -> Iterator[Hit]:
+@rule("E114", "missing-required-field", subject="file", severity="error", fixes="")
+def missing_required_field(file: SourceFile) -> Iterator[Hit]:
     """A field that must be written is not.
 
     ## What it does
@@ -476,8 +476,8 @@ def missing_required(file: SourceFile) -> Iterator[Hit]:
     return _each(file, "E114")
 
 
-@rule("E115", "fork-only", subject="file", severity="warning", fixes="")
-def fork_only(file: SourceFile) -> Iterator[Hit]:
+@rule("E115", "fork-specific", subject="file", severity="warning", fixes="")
+def fork_specific(file: SourceFile) -> Iterator[Hit]:
     """A field, value or layer type that the file's Caffe does not have, but others do.
 
     ## What it does

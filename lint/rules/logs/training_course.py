@@ -57,8 +57,8 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
     yield from judged(log, rise=rise)
 
 
-@rule("T402", "test-at-chance", subject="log", severity="warning")
-def test_at_chance(log: Evidence) -> Iterator[Cause]:
+@rule("T402", "chance-level-accuracy", subject="log", severity="warning")
+def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
     """The training loss falls, but the tests stay where guessing is.
 
     ## What it does
@@ -91,8 +91,8 @@ def test_at_chance(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T403", "clipping-always", subject="log", severity="warning")
-def clipping_always(log: Evidence) -> Iterator[Cause]:
+@rule("T403", "constant-clipping", subject="log", severity="warning")
+def constant_clipping(log: Evidence) -> Iterator[Cause]:
     """Gradients are clipped in every iteration, far below their usual size: the bound acts as a learning rate.
 
     ## What it does
@@ -157,8 +157,8 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T405", "need-debug-info", subject="log", severity="error")
-def need_debug_info(log: Evidence) -> Iterator[Cause]:
+@rule("T405", "missing-debug-info", subject="log", severity="error")
+def missing_debug_info(log: Evidence) -> Iterator[Cause]:
     """The training broke, and the log lacks the lines that would say where.
 
     ## What it does

@@ -149,8 +149,8 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T204", "start-too-large", subject="log", severity="error")
-def start_too_large(log: Evidence) -> Iterator[Cause]:
+@rule("T204", "exploding-activations", subject="log", severity="error")
+def exploding_activations(log: Evidence) -> Iterator[Cause]:
     """Activations are large from the start, and the training is lost by it.
 
     ## What it does
@@ -192,8 +192,8 @@ def start_too_large(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T205", "solver-explosion", subject="log", severity="error")
-def solver_explosion(log: Evidence) -> Iterator[Cause]:
+@rule("T205", "solver-setting-explosion", subject="log", severity="error")
+def solver_setting_explosion(log: Evidence) -> Iterator[Cause]:
     """Gradients or weights blew up by a number of the solver: its momentum or its weight decay.
 
     ## What it does
@@ -228,8 +228,8 @@ def solver_explosion(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T206", "loss-unbounded", subject="log", severity="error")
-def loss_unbounded(log: Evidence) -> Iterator[Cause]:
+@rule("T206", "unbounded-loss", subject="log", severity="error")
+def unbounded_loss(log: Evidence) -> Iterator[Cause]:
     """The loss went below 0 and falls without bound: its targets, matrix or kind allow that.
 
     ## What it does

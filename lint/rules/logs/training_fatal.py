@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ...training_log.evidence import Evidence
 
 
-@rule("T501", "caffe-stopped", subject="log", severity="error")
-def caffe_stopped(log: Evidence) -> Iterator[Cause]:
+@rule("T501", "caffe-fatal-error", subject="log", severity="error")
+def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
     """Caffe stopped with a FATAL line (`F… Check failed: …`): what it means.
 
     ## What it does
@@ -46,8 +46,8 @@ def caffe_stopped(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T502", "crashed", subject="log", severity="error")
-def crashed(log: Evidence) -> Iterator[Cause]:
+@rule("T502", "process-crash", subject="log", severity="error")
+def process_crash(log: Evidence) -> Iterator[Cause]:
     """The process died without a FATAL line: a segmentation fault, an allocator's complaint, a kill.
 
     ## What it does

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ...training_log.evidence import Evidence
 
 
-@rule("T101", "input-not-finite", subject="log", severity="error")
-def input_not_finite(log: Evidence) -> Iterator[Cause]:
+@rule("T101", "non-finite-input", subject="log", severity="error")
+def non_finite_input(log: Evidence) -> Iterator[Cause]:
     """The data or the labels are NaN or infinite: the first bad value of the log is the top of a data layer.
 
     ## What it does
@@ -59,8 +59,8 @@ def input_not_finite(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T102", "layer-out-of-domain", subject="log", severity="error")
-def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
+@rule("T102", "non-finite-activation", subject="log", severity="error")
+def non_finite_activation(log: Evidence) -> Iterator[Cause]:
     """A layer makes NaN or infinity out of finite inputs, with finite weights.
 
     ## What it does
@@ -92,8 +92,8 @@ def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T103", "gradient-not-finite", subject="log", severity="error")
-def gradient_not_finite(log: Evidence) -> Iterator[Cause]:
+@rule("T103", "non-finite-gradient", subject="log", severity="error")
+def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
     """The forward pass is finite, but a layer's gradient is NaN or infinite, and nothing had grown.
 
     ## What it does
@@ -123,8 +123,8 @@ def gradient_not_finite(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T104", "update-not-finite", subject="log", severity="error")
-def update_not_finite(log: Evidence) -> Iterator[Cause]:
+@rule("T104", "non-finite-update", subject="log", severity="error")
+def non_finite_update(log: Evidence) -> Iterator[Cause]:
     """Weights are NaN or infinite though the gradients before were finite and small: the update itself broke.
 
     ## What it does
@@ -155,8 +155,8 @@ def update_not_finite(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T105", "test-not-finite", subject="log", severity="warning")
-def test_not_finite(log: Evidence) -> Iterator[Cause]:
+@rule("T105", "non-finite-test-output", subject="log", severity="warning")
+def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
     """A test net's output is NaN or infinite while the training is sound.
 
     ## What it does

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ...training_log.evidence import Evidence
 
 
-@rule("T301", "learning-rate-zero", subject="log", severity="error")
-def learning_rate_zero(log: Evidence) -> Iterator[Cause]:
+@rule("T301", "zero-learning-rate", subject="log", severity="error")
+def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
     """The log says `lr = 0`: nothing is learnt from that iteration on.
 
     ## What it does
@@ -46,8 +46,8 @@ def learning_rate_zero(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T302", "gradients-zero", subject="log", severity="error")
-def no_gradient(log: Evidence) -> Iterator[Cause]:
+@rule("T302", "zero-gradients", subject="log", severity="error")
+def zero_gradients(log: Evidence) -> Iterator[Cause]:
     """No gradient reaches any weight: the diffs of all parameters are exactly 0, or there is no backward pass.
 
     ## What it does
@@ -159,8 +159,8 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
     yield from judged(log, ratio=ratio)
 
 
-@rule("T305", "saturated-activation", subject="log", severity="warning")
-def saturated_activation(log: Evidence) -> Iterator[Cause]:
+@rule("T305", "saturated-activations", subject="log", severity="warning")
+def saturated_activations(log: Evidence) -> Iterator[Cause]:
     """Sigmoids or TanHs give nearly nothing but their limits, and the training does not learn.
 
     ## What it does
@@ -220,8 +220,8 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T307", "weights-decay-away", subject="log", severity="warning")
-def weights_decay_away(log: Evidence) -> Iterator[Cause]:
+@rule("T307", "vanishing-weights", subject="log", severity="warning")
+def vanishing_weights(log: Evidence) -> Iterator[Cause]:
     """Weight decay shrinks the weights to nothing faster than they learn.
 
     ## What it does
@@ -251,8 +251,8 @@ def weights_decay_away(log: Evidence) -> Iterator[Cause]:
     yield from judged(log)
 
 
-@rule("T308", "infogain-matrix-useless", subject="log", severity="warning")
-def infogain_matrix_useless(log: Evidence) -> Iterator[Cause]:
+@rule("T308", "uniform-infogain-matrix", subject="log", severity="warning")
+def uniform_infogain_matrix(log: Evidence) -> Iterator[Cause]:
     """InfogainLoss starts at K ln K and stays: its matrix rewards every class alike.
 
     ## What it does

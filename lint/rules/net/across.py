@@ -23,8 +23,8 @@ from ..problems import is_for_unknown_caffe
 _MISSED = 50
 
 
-@rule("E221", "test-net-does-not-fit", subject="job", severity="error")
-def test_net_does_not_fit(job: Job) -> Iterator[Hit]:
+@rule("E221", "test-net-mismatch", subject="job", severity="error")
+def test_net_mismatch(job: Job) -> Iterator[Hit]:
     """A layer of a test net has parameters of other shapes than the training net's layer of that name.
 
     ## What it does
@@ -74,8 +74,8 @@ def test_net_does_not_fit(job: Job) -> Iterator[Hit]:
             yield Hit(test.file, target.place(), message, reason, severity, related)
 
 
-@rule("N401", "untrained-in-test", subject="job", severity="warning", fixes="unsafe")
-def untrained_in_test(job: Job) -> Iterator[Hit]:
+@rule("N401", "untrained-test-layer", subject="job", severity="warning", fixes="unsafe")
+def untrained_test_layer(job: Job) -> Iterator[Hit]:
     """A layer of a test net has parameters that no layer of the training net gives it.
 
     ## What it does
@@ -116,8 +116,8 @@ def untrained_in_test(job: Job) -> Iterator[Hit]:
             yield _untrained(test, layer, missed)
 
 
-@rule("N407", "deploy-net-does-not-fit", subject="job", severity="warning", fixes="unsafe")
-def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
+@rule("N407", "deploy-net-mismatch", subject="job", severity="warning", fixes="unsafe")
+def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
     """A deploy net beside the training net has other parameters than that learns.
 
     ## What it does
@@ -173,8 +173,8 @@ def deploy_net_does_not_fit(job: Job) -> Iterator[Hit]:
             yield Hit(deploy.file, layer.place(), f"{named(layer)}: {what}", reason, severity, related)
 
 
-@rule("N402", "transform-differs", subject="job", severity="warning", fixes="unsafe")
-def transform_differs(job: Job) -> Iterator[Hit]:
+@rule("N402", "transform-mismatch", subject="job", severity="warning", fixes="unsafe")
+def transform_mismatch(job: Job) -> Iterator[Hit]:
     """The data of a test net are scaled, or freed of their mean, otherwise than those of the training net.
 
     ## What it does
@@ -225,8 +225,8 @@ def transform_differs(job: Job) -> Iterator[Hit]:
                 yield Hit(test.file, place, text, reason, severity, related, fix)
 
 
-@rule("N403", "tests-on-training-data", subject="job", severity="advice")
-def tests_on_training_data(job: Job) -> Iterator[Hit]:
+@rule("N403", "test-on-training-data", subject="job", severity="advice")
+def test_on_training_data(job: Job) -> Iterator[Hit]:
     """A test net reads the data that the training net learns from.
 
     ## What it does
@@ -343,8 +343,8 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     yield from _global_stats(subject, "TRAIN", True)
 
 
-@rule("N406", "stage-misspelt", subject="job", severity="warning", fixes="unsafe")
-def stage_misspelt(job: Job) -> Iterator[Hit]:
+@rule("N406", "misspelled-stage", subject="job", severity="warning", fixes="unsafe")
+def misspelled_stage(job: Job) -> Iterator[Hit]:
     """A solver gives a stage that no layer asks for, while layers ask for one that is nearly called so.
 
     ## What it does

@@ -131,12 +131,12 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule(
     "N503",
-    "batch-norm-of-few",
+    "batch-norm-too-few-values",
     subject="job",
     severity="advice",
     options={"images": Option(8, "Batches of fewer images are reported where the solver gathers several of them.")},
 )
-def batch_norm_of_few(job: Job, *, images: int) -> Iterator[Hit]:
+def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
     """A BatchNorm has too few values to take a mean of.
 
     ## What it does

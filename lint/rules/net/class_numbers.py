@@ -20,8 +20,8 @@ _NUM_CLASSES = {"DetectionOutput": "detection_output_param", "DetectionEvaluate"
 _FORMS = frozenset(("Flatten", "Softmax", "Sigmoid", "Permute", "Concat", "Split"))
 
 
-@rule("N601", "one-class", subject="net", severity="error", fixes="unsafe")
-def one_class(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N601", "single-class", subject="net", severity="error", fixes="unsafe")
+def single_class(subject: NetInPhase) -> Iterator[Hit]:
     """A softmax has one class to choose from.
 
     ## What it does
@@ -71,8 +71,8 @@ def one_class(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, layer.place(), message, reason, "" if alone else "warning", related, fix)
 
 
-@rule("N602", "class-numbers-differ", subject="net", severity="warning")
-def class_numbers_differ(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N602", "class-count-mismatch", subject="net", severity="warning")
+def class_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     """A detector says at one place that there are so many classes, and otherwise at another.
 
     ## What it does

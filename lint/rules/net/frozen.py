@@ -18,8 +18,8 @@ from ..problems import is_for_unknown_caffe
 _WITH_BIAS = frozenset(("Convolution", "Deconvolution", "InnerProduct", "Embed", "Scale"))
 
 
-@rule("N701", "bias-still-learns", subject="net", severity="warning", fixes="unsafe")
-def bias_still_learns(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N701", "unfrozen-bias", subject="net", severity="warning", fixes="unsafe")
+def unfrozen_bias(subject: NetInPhase) -> Iterator[Hit]:
     """The weights of a layer are frozen, and its bias learns.
 
     ## What it does
@@ -83,8 +83,8 @@ def _with_frozen_bias(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
     return patch.fix(subject.file.path, "freeze the bias as well", safe=False)
 
 
-@rule("N702", "frozen-statistics-move", subject="net", severity="advice", fixes="unsafe")
-def frozen_statistics_move(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N702", "unfrozen-statistics", subject="net", severity="advice", fixes="unsafe")
+def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
     """The layers around a BatchNorm are frozen, and its statistics still change.
 
     ## What it does
@@ -149,8 +149,8 @@ def _is_frozen(layer: Layer) -> bool:
     return bool(layer.params) and all(param.lr_mult == 0 for param in layer.params)
 
 
-@rule("N703", "cut-off-from-loss", subject="net", severity="warning")
-def cut_off_from_loss(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N703", "blocked-gradient", subject="net", severity="warning")
+def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
     """Layers that are to learn get no gradient, since one behind them has `propagate_down: false`.
 
     ## What it does

@@ -17,8 +17,8 @@ from ...rule.registry import rule
 _POSITIVE = ("Sigmoid", "Softmax", "Exp")
 
 
-@rule("N111", "in-place-wrong-values", subject="net", severity="warning", fixes="safe")
-def in_place_wrong_values(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N111", "in-place-wrong-output", subject="net", severity="warning", fixes="safe")
+def in_place_wrong_output(subject: NetInPhase) -> Iterator[Hit]:
     """A layer works in place whose type cannot: its values come out wrong, and Caffe says nothing.
 
     ## What it does
@@ -110,8 +110,8 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
                 yield _hit(subject, layer, index, message, reason)._replace(related=(related,))
 
 
-@rule("N113", "overwrites-shared-memory", subject="net", severity="warning", fixes="safe")
-def overwrites_shared_memory(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N113", "shared-memory-overwrite", subject="net", severity="warning", fixes="safe")
+def shared_memory_overwrite(subject: NetInPhase) -> Iterator[Hit]:
     """A layer works in place on a blob whose memory another blob has as well, which is read later.
 
     ## What it does

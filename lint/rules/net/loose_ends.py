@@ -17,7 +17,7 @@ from ...solver.ignored_fields import Ignored, ignored_in_layer
 from ..problems import is_for_bvlc, is_for_unknown_caffe
 
 # Problems that leave blobs without the reader that was meant.
-_DISJOINT = ("unknown-bottom", "top-made-twice")
+_DISJOINT = ("unknown-bottom", "duplicate-top")
 
 
 @rule("N301", "duplicate-layer-name", subject="net", severity="warning")
@@ -46,7 +46,7 @@ def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
 
     net.cpp, Net::CopyTrainedLayersFrom, Net::ShareTrainedLayersWith.
     """
-    twice = {problem.layer for problem in subject.net.problems if problem.kind == "top-made-twice"}
+    twice = {problem.layer for problem in subject.net.problems if problem.kind == "duplicate-top"}
     harmless: list[Hit] = []
     first: dict[str, Layer] = {}
     for layer in subject.net.layers:
@@ -73,8 +73,8 @@ def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
         yield hit._replace(reason=hit.reason + more)
 
 
-@rule("N302", "rule-never-met", subject="net", severity="warning")
-def rule_never_met(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N302", "unreachable-rule", subject="net", severity="warning")
+def unreachable_rule(subject: NetInPhase) -> Iterator[Hit]:
     """An include or exclude rule that no state can meet.
 
     ## What it does
@@ -180,8 +180,8 @@ def _silence(subject: NetInPhase, unread: list[tuple[Layer, int]]) -> Fix | None
     return patch.fix(subject.file.path, f"let '{name}' read what nobody reads", safe=False) if patch else None
 
 
-@rule("N304", "settings-not-read", subject="net", severity="warning")
-def settings_not_read(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N304", "ignored-settings", subject="net", severity="warning")
+def ignored_settings(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has settings that it does not read: those of another type, or of another mode.
 
     ## What it does

@@ -32,8 +32,8 @@ _SQUASHING = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"
 _SCORES = frozenset(("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale", "Bias", "Eltwise"))
 
 
-@rule("N201", "loss-counted-twice", subject="net", severity="warning")
-def loss_counted_twice(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N201", "double-counted-loss", subject="net", severity="warning")
+def double_counted_loss(subject: NetInPhase) -> Iterator[Hit]:
     """A loss that another layer reads counts twice, or loses its gradient.
 
     ## What it does
@@ -87,8 +87,8 @@ def loss_counted_twice(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, place, message, reason, related=related)
 
 
-@rule("N202", "loss-without-weight", subject="net", severity="warning", fixes="unsafe")
-def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N202", "missing-loss-weight", subject="net", severity="warning", fixes="unsafe")
+def missing_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
     """A loss layer that counts nothing, since its type has no loss_weight by itself and none is written.
 
     ## What it does
@@ -131,8 +131,8 @@ def loss_without_weight(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, layer.place(), message, reason, fix=fix)
 
 
-@rule("N203", "no-loss", subject="net", severity="warning")
-def no_loss(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N203", "missing-loss", subject="net", severity="warning")
+def missing_loss(subject: NetInPhase) -> Iterator[Hit]:
     """A net for training has no loss.
 
     ## What it does
@@ -175,8 +175,8 @@ def no_loss(subject: NetInPhase) -> Iterator[Hit]:
     yield Hit(subject.file, first.layer.place(), message, "Caffe trains it all the same, and prints loss = 0.")
 
 
-@rule("N204", "nothing-learns", subject="net", severity="warning")
-def nothing_learns(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N204", "no-trainable-params", subject="net", severity="warning")
+def no_trainable_params(subject: NetInPhase) -> Iterator[Hit]:
     """No parameter gets a gradient from any loss.
 
     ## What it does
@@ -219,8 +219,8 @@ def nothing_learns(subject: NetInPhase) -> Iterator[Hit]:
     )
 
 
-@rule("N206", "dropout-of-everything", subject="net", severity="warning")
-def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N206", "dropout-ratio-one", subject="net", severity="warning")
+def dropout_ratio_one(subject: NetInPhase) -> Iterator[Hit]:
     """A Dropout drops everything, and gives NaN.
 
     ## What it does
@@ -257,8 +257,8 @@ def dropout_of_everything(subject: NetInPhase) -> Iterator[Hit]:
                     return  # once is enough where it does no harm
 
 
-@rule("N207", "squashed-twice", subject="net", severity="warning", fixes="unsafe")
-def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N207", "double-activation", subject="net", severity="warning", fixes="unsafe")
+def double_activation(subject: NetInPhase) -> Iterator[Hit]:
     """A Softmax or Sigmoid stands before a loss that applies it by itself.
 
     ## What it does
@@ -295,8 +295,8 @@ def squashed_twice(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, layer.message.span("bottom"), message, reason, related=related, fix=fix)
 
 
-@rule("N208", "scores-cut-at-zero", subject="net", severity="advice")
-def scores_cut_at_zero(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N208", "relu-before-loss", subject="net", severity="advice")
+def relu_before_loss(subject: NetInPhase) -> Iterator[Hit]:
     """A ReLU stands between the last layer and the loss.
 
     ## What it does
@@ -331,8 +331,8 @@ def scores_cut_at_zero(subject: NetInPhase) -> Iterator[Hit]:
             yield Hit(subject.file, layer.message.span("bottom"), message, reason, related=related)
 
 
-@rule("N209", "log-of-scores", subject="net", severity="warning", fixes="unsafe")
-def log_of_scores(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N209", "missing-softmax", subject="net", severity="warning", fixes="unsafe")
+def missing_softmax(subject: NetInPhase) -> Iterator[Hit]:
     """A MultinomialLogisticLoss reads scores instead of probabilities.
 
     ## What it does
@@ -374,8 +374,8 @@ def log_of_scores(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, layer.place(), message, reason, fix=fix)
 
 
-@rule("N210", "features-as-loss", subject="net", severity="warning")
-def features_as_loss(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N210", "non-loss-with-loss-weight", subject="net", severity="warning")
+def non_loss_with_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
     """A layer that is no loss has a loss_weight: the sum of its values becomes part of the loss.
 
     ## What it does
@@ -409,8 +409,8 @@ def features_as_loss(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, (node.start, node.end), message, reason)
 
 
-@rule("N211", "lr-mult-out-of-range", subject="net", severity="warning")
-def lr_mult_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N211", "invalid-lr-mult", subject="net", severity="warning")
+def invalid_lr_mult(subject: NetInPhase) -> Iterator[Hit]:
     """A parameter has a learning rate or decay of the wrong sign, or one that is no number.
 
     ## What it does
@@ -448,7 +448,7 @@ def lr_mult_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
 
 def _is_known(net: Net) -> bool:
     """Whether every layer type and every bottom is known, so that what is not there is really not."""
-    joined = all(problem.kind not in ("unknown-bottom", "top-made-twice") for problem in net.problems)
+    joined = all(problem.kind not in ("unknown-bottom", "duplicate-top") for problem in net.problems)
     return joined and all(layer.kind is not None for layer in net.layers)
 
 

@@ -71,8 +71,8 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
 
 
-@rule("N504", "upsampling-start", subject="net", severity="warning", fixes="unsafe")
-def upsampling_start(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N504", "upsampling-filler", subject="net", severity="warning", fixes="unsafe")
+def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
     """A Deconvolution that enlarges starts with weights that do not interpolate.
 
     ## What it does

@@ -20,8 +20,8 @@ _SETTINGS = {"InnerProduct": "inner_product_param", "Convolution": "convolution_
 _LINEAR = frozenset(("Dropout", "Flatten", "Reshape", "Scale", "Bias", "Split"))
 
 
-@rule("N704", "nothing-nonlinear", subject="net", severity="advice", fixes="unsafe")
-def nothing_nonlinear(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N704", "missing-nonlinearity", subject="net", severity="advice", fixes="unsafe")
+def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
     """Two linear layers follow each other with nothing nonlinear between them.
 
     ## What it does
@@ -110,8 +110,8 @@ def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
     return patch.fix(subject.file.path, f"put a ReLU behind '{layer.name}'", safe=False) if patch is not None else None
 
 
-@rule("N705", "pixels-skipped", subject="net", severity="advice")
-def pixels_skipped(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N705", "stride-larger-than-kernel", subject="net", severity="advice")
+def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
     """A Pooling or Convolution whose windows stand further apart than they are large.
 
     ## What it does

@@ -22,8 +22,8 @@ UPGRADES = ("P201", "P202", "P203", "P204", "P205")
 _LIFTED = "Caffe lifts it to today's form each time it reads the file, so it works as it is."
 
 
-@rule("P201", "v1-layers", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
-def v1_layers(file: SourceFile) -> Iterator[Hit]:
+@rule("P201", "old-layer-format", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
+def old_layer_format(file: SourceFile) -> Iterator[Hit]:
     """Layers are written in one of the two older forms: `layers`, with types in capitals or nested `layer`.
 
     ## What it does
@@ -109,8 +109,8 @@ def net_level_input(file: SourceFile) -> Iterator[Hit]:
     yield _hit(file, source, inputs[0][2], f"{subject} written as fields of the net", "inputs")
 
 
-@rule("P203", "v1-data-transform", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
-def v1_data_transform(file: SourceFile) -> Iterator[Hit]:
+@rule("P203", "old-data-transform", subject="file", severity="advice", fixes="safe, unsafe", default=False, by_name=True)
+def old_data_transform(file: SourceFile) -> Iterator[Hit]:
     """A V1 data layer has `scale`, `mean_file`, `crop_size` or `mirror` outside of `transform_param`.
 
     ## What it does

@@ -29,8 +29,8 @@ _LONG_NUMBER = re.compile(rb":\s*0[0-9xX]").search
 _INDENT = re.compile(rb"^[ \t]+(?=[^ \t\r\n])", re.MULTILINE)
 
 
-@rule("P301", "newer-protobuf", subject="file", severity="advice", fixes="safe", by_name=True)
-def newer_protobuf(file: SourceFile) -> Iterator[Hit]:
+@rule("P301", "newer-protobuf-syntax", subject="file", severity="advice", fixes="safe", by_name=True)
+def newer_protobuf_syntax(file: SourceFile) -> Iterator[Hit]:
     """Something that protobuf of Caffe's first years cannot read.
 
     ## What it does
@@ -111,8 +111,8 @@ def newer_protobuf(file: SourceFile) -> Iterator[Hit]:
         )
 
 
-@rule("P302", "python-reads-otherwise", subject="file", severity="advice", fixes="safe", by_name=True)
-def python_reads_otherwise(file: SourceFile) -> Iterator[Hit]:
+@rule("P302", "python-parser-mismatch", subject="file", severity="advice", fixes="safe", by_name=True)
+def python_parser_mismatch(file: SourceFile) -> Iterator[Hit]:
     """Something that protobuf for Python, as pycaffe and converters use it, refuses or reads otherwise than Caffe.
 
     ## What it does
@@ -235,8 +235,8 @@ def absolute_path(file: SourceFile) -> Iterator[Hit]:
                         yield Hit(file, (node.start, node.end), shown, reason)
 
 
-@rule("P304", "carriage-returns", subject="file", severity="advice", fixes="safe", default=False, by_name=True)
-def carriage_returns(file: SourceFile) -> Iterator[Hit]:
+@rule("P304", "crlf-line-endings", subject="file", severity="advice", fixes="safe", default=False, by_name=True)
+def crlf_line_endings(file: SourceFile) -> Iterator[Hit]:
     """Lines end as Windows ends them, with a carriage return and a line feed.
 
     ## What it does
@@ -279,7 +279,7 @@ def carriage_returns(file: SourceFile) -> Iterator[Hit]:
 
 @rule(
     "P305",
-    "tabs-mixed",
+    "mixed-indentation",
     subject="file",
     severity="advice",
     fixes="safe",
@@ -287,7 +287,7 @@ def carriage_returns(file: SourceFile) -> Iterator[Hit]:
     by_name=True,
     options={"tab_width": Option(4, "columns from one tab stop to the next")},
 )
-def tabs_mixed(file: SourceFile, tab_width: int) -> Iterator[Hit]:
+def mixed_indentation(file: SourceFile, tab_width: int) -> Iterator[Hit]:
     """Some lines are indented by tabs and others by spaces.
 
     ## What it does

@@ -56,8 +56,8 @@ def unused_suppression(outcome: Outcome) -> Iterator[Hit]:
         )
 
 
-@rule("P902", "bad-suppression", subject="file", severity="warning")
-def bad_suppression(file: SourceFile) -> Iterator[Hit]:
+@rule("P902", "invalid-suppression", subject="file", severity="warning")
+def invalid_suppression(file: SourceFile) -> Iterator[Hit]:
     """A suppression, or a name in one, that means nothing.
 
     ## What it does
@@ -87,7 +87,7 @@ def bad_suppression(file: SourceFile) -> Iterator[Hit]:
     suppressions = suppressions_of(file)
     for mistake in suppressions.mistakes if suppressions else ():
         reason = (
-            "In brackets stand codes, beginnings of codes or names of rules: ignore[G102], ignore[N3, base-lr-high]."
+            "In brackets stand codes, beginnings of codes or names of rules: ignore[G102], ignore[N3, high-learning-rate]."
         )
         yield Hit(file, (mistake.start, mistake.end), mistake.message, reason)
 

@@ -15,8 +15,8 @@ from ...rule.registry import rule
 from ..problems import hit_of, hits, problems_of
 
 
-@rule("E204", "blob-count", subject="net", severity="error")
-def blob_count(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E204", "blob-count-mismatch", subject="net", severity="error")
+def blob_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has more or fewer bottoms or tops than its type takes.
 
     ## What it does
@@ -42,8 +42,8 @@ def blob_count(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E204")
 
 
-@rule("E205", "shapes-do-not-fit", subject="net", severity="error")
-def shapes_do_not_fit(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E205", "shape-mismatch", subject="net", severity="error")
+def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     """The shapes of a layer's bottoms do not fit each other, or its settings.
 
     ## What it does
@@ -72,8 +72,8 @@ def shapes_do_not_fit(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E205")
 
 
-@rule("E206", "no-such-axis", subject="net", severity="error")
-def no_such_axis(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E206", "invalid-axis", subject="net", severity="error")
+def invalid_axis(subject: NetInPhase) -> Iterator[Hit]:
     """A layer names an axis that its bottom does not have, or wants another number of axes.
 
     ## What it does
@@ -100,8 +100,8 @@ def no_such_axis(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E206")
 
 
-@rule("E207", "nothing-left", subject="net", severity="error")
-def nothing_left(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E207", "empty-output", subject="net", severity="error")
+def empty_output(subject: NetInPhase) -> Iterator[Hit]:
     """A layer would make a blob without elements, of negative size, or too large to count.
 
     ## What it does
@@ -129,8 +129,8 @@ def nothing_left(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E207")
 
 
-@rule("E208", "setting-missing", subject="net", severity="error")
-def setting_missing(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E208", "missing-setting", subject="net", severity="error")
+def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
     """A layer lacks a setting without which its type cannot be made.
 
     ## What it does
@@ -158,8 +158,8 @@ def setting_missing(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E208")
 
 
-@rule("E209", "setting-refused", subject="net", severity="error")
-def setting_refused(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E209", "invalid-setting", subject="net", severity="error")
+def invalid_setting(subject: NetInPhase) -> Iterator[Hit]:
     """A setting has a value that its layer type refuses, or two settings exclude each other.
 
     ## What it does
@@ -187,8 +187,8 @@ def setting_refused(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E209")
 
 
-@rule("E210", "data-settings", subject="net", severity="error", fixes="unsafe")
-def data_settings(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E210", "invalid-data-settings", subject="net", severity="error", fixes="unsafe")
+def invalid_data_settings(subject: NetInPhase) -> Iterator[Hit]:
     """The settings of a data layer contradict each other, or leave its shape open.
 
     ## What it does
@@ -223,8 +223,8 @@ def data_settings(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=fix)
 
 
-@rule("E213", "filler-refused", subject="net", severity="error", fixes="safe")
-def filler_refused(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E213", "invalid-filler", subject="net", severity="error", fixes="safe")
+def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
     """A filler that Caffe does not have, or whose numbers it refuses.
 
     ## What it does
@@ -280,8 +280,8 @@ def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E217")
 
 
-@rule("E219", "needs-gpu", subject="net", severity="advice", fixes="safe", by_name=True)
-def needs_gpu(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E219", "gpu-only-layer", subject="net", severity="advice", fixes="safe", by_name=True)
+def gpu_only_layer(subject: NetInPhase) -> Iterator[Hit]:
     """A layer that only a Caffe built for GPUs can make or run.
 
     ## What it does
@@ -314,8 +314,8 @@ def needs_gpu(subject: NetInPhase) -> Iterator[Hit]:
         yield hit._replace(reason=hit.reason + more, fix=_without_engine(subject))
 
 
-@rule("N101", "dies-without-message", subject="net", severity="error")
-def dies_without_message(subject: NetInPhase) -> Iterator[Hit]:
+@rule("N101", "silent-crash", subject="net", severity="error")
+def silent_crash(subject: NetInPhase) -> Iterator[Hit]:
     """A setting at which Caffe crashes or hangs and says nothing.
 
     ## What it does

@@ -104,8 +104,8 @@ def _without_layer(subject: NetInPhase, layer: Layer) -> Fix | None:
     return patch.fix(subject.file.path, f"take out layer '{layer.name}'", safe=False) if patch is not None else None
 
 
-@rule("E202", "top-made-twice", subject="net", severity="error", fixes="safe")
-def top_made_twice(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E202", "duplicate-top", subject="net", severity="error", fixes="safe")
+def duplicate_top(subject: NetInPhase) -> Iterator[Hit]:
     """Two layers of the same phase make a blob of the same name.
 
     ## What it does
@@ -142,8 +142,8 @@ def top_made_twice(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=_own_name_fix(subject, problem))
 
 
-@rule("E203", "in-place-refused", subject="net", severity="error", fixes="safe")
-def in_place_refused(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E203", "in-place-not-allowed", subject="net", severity="error", fixes="safe")
+def in_place_not_allowed(subject: NetInPhase) -> Iterator[Hit]:
     """A layer works in place where Caffe does not let it.
 
     ## What it does
@@ -176,8 +176,8 @@ def in_place_refused(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=_own_top_fix(subject, problem))
 
 
-@rule("E211", "param-refused", subject="net", severity="error", fixes="safe")
-def param_refused(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E211", "invalid-param", subject="net", severity="error", fixes="safe")
+def invalid_param(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has more `param` than parameters, or lets BatchNorm's statistics learn.
 
     ## What it does
@@ -209,8 +209,8 @@ def param_refused(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=_param_fix(subject, problem))
 
 
-@rule("E212", "shared-param", subject="net", severity="error")
-def shared_param(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E212", "shared-param-mismatch", subject="net", severity="error")
+def shared_param_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     """Layers share a parameter by its name, but it has another shape, lr_mult or decay_mult in one of them.
 
     ## What it does
@@ -239,8 +239,8 @@ def shared_param(subject: NetInPhase) -> Iterator[Hit]:
     return hits(subject, "E212")
 
 
-@rule("E214", "one-for-each", subject="net", severity="error")
-def one_for_each(subject: NetInPhase) -> Iterator[Hit]:
+@rule("E214", "count-mismatch", subject="net", severity="error")
+def count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     """A layer has not as many loss_weight as tops, or propagate_down as bottoms.
 
     ## What it does
@@ -444,7 +444,7 @@ def _is_in_file(subject: NetInPhase, layer: Layer) -> bool:
 
 
 def _twice(net: Net) -> list[NetProblem]:
-    return [problem for problem in net.problems if problem.kind == "top-made-twice"]
+    return [problem for problem in net.problems if problem.kind == "duplicate-top"]
 
 
 def _own_name_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:

@@ -138,8 +138,8 @@ _USUAL = {
 _STEPS_OF_A_RUN = 3  # where nothing tells the stepsize
 
 
-@rule("S122", "schedule-field-missing", subject="solver", severity="warning", fixes="unsafe")
-def schedule_field_missing(solver: SolverFile) -> Iterator[Hit]:
+@rule("S122", "missing-schedule-field", subject="solver", severity="warning", fixes="unsafe")
+def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
     """The learning-rate policy needs a field that is not written.
 
     ## What it does
@@ -263,8 +263,8 @@ def _without(message: Message, policy: Policy, name: str) -> tuple[str, str]:
     return "warning", ""
 
 
-@rule("S123", "schedule-value-refused", subject="solver", severity="error")
-def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
+@rule("S123", "invalid-schedule-value", subject="solver", severity="error")
+def invalid_schedule_value(solver: SolverFile) -> Iterator[Hit]:
     """A value of the schedule that Caffe does not take.
 
     ## What it does
@@ -327,8 +327,8 @@ def schedule_value_refused(solver: SolverFile) -> Iterator[Hit]:
         )
 
 
-@rule("S124", "field-ignored", subject="solver", severity="advice")
-def field_ignored(solver: SolverFile) -> Iterator[Hit]:
+@rule("S124", "ignored-field", subject="solver", severity="advice")
+def ignored_field(solver: SolverFile) -> Iterator[Hit]:
     """A field that the solver's policy or type does not read.
 
     ## What it does
@@ -362,8 +362,8 @@ def field_ignored(solver: SolverFile) -> Iterator[Hit]:
             yield Hit(solver.file, message.span(found.field), found.what, found.meaning)
 
 
-@rule("S125", "base-lr-zero", subject="solver", severity="error")
-def base_lr_zero(solver: SolverFile) -> Iterator[Hit]:
+@rule("S125", "invalid-base-lr", subject="solver", severity="error")
+def invalid_base_lr(solver: SolverFile) -> Iterator[Hit]:
     """The learning rate is zero or negative from the start.
 
     ## What it does
@@ -417,8 +417,8 @@ def _breaks_off(solver: SolverFile, name: str) -> bool:
     )
 
 
-@rule("S126", "stepvalue-order", subject="solver", severity="warning", fixes="unsafe")
-def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
+@rule("S126", "unsorted-stepvalues", subject="solver", severity="warning", fixes="unsafe")
+def unsorted_stepvalues(solver: SolverFile) -> Iterator[Hit]:
     """The values of `stepvalue` do not rise.
 
     ## What it does
@@ -465,8 +465,8 @@ def stepvalue_order(solver: SolverFile) -> Iterator[Hit]:
     yield Hit(solver.file, message.span("stepvalue", index), shown, reason, fix=fix)
 
 
-@rule("S127", "schedule-never-falls", subject="solver", severity="advice")
-def schedule_never_falls(solver: SolverFile) -> Iterator[Hit]:
+@rule("S127", "step-after-max-iter", subject="solver", severity="advice")
+def step_after_max_iter(solver: SolverFile) -> Iterator[Hit]:
     """A step of the learning rate lies behind the end of the training.
 
     ## What it does

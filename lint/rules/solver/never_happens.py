@@ -13,8 +13,8 @@ from ...solver.schedule import largest_rate
 from ...source.written import is_whole
 
 
-@rule("S141", "snapshot-never", subject="solver", severity="advice", fixes="unsafe")
-def snapshot_never(solver: SolverFile) -> Iterator[Hit]:
+@rule("S141", "missing-snapshots", subject="solver", severity="advice", fixes="unsafe")
+def missing_snapshots(solver: SolverFile) -> Iterator[Hit]:
     """What is learnt is not saved, or only at the very end.
 
     ## What it does
@@ -63,8 +63,8 @@ def snapshot_never(solver: SolverFile) -> Iterator[Hit]:
         )
 
 
-@rule("S142", "display-never", subject="solver", severity="advice", fixes="unsafe")
-def display_never(solver: SolverFile) -> Iterator[Hit]:
+@rule("S142", "missing-display", subject="solver", severity="advice", fixes="unsafe")
+def missing_display(solver: SolverFile) -> Iterator[Hit]:
     """The training prints no loss.
 
     ## What it does
@@ -156,8 +156,8 @@ def debug_info_left_on(solver: SolverFile, most: int) -> Iterator[Hit]:
     )
 
 
-@rule("S145", "gpu-only", subject="solver", severity="advice", fixes="safe", default=False, by_name=True)
-def gpu_only(solver: SolverFile) -> Iterator[Hit]:
+@rule("S145", "gpu-solver-mode", subject="solver", severity="advice", fixes="safe", default=False, by_name=True)
+def gpu_solver_mode(solver: SolverFile) -> Iterator[Hit]:
     """The solver asks for a GPU.
 
     ## What it does
@@ -196,12 +196,12 @@ def gpu_only(solver: SolverFile) -> Iterator[Hit]:
 
 @rule(
     "S144",
-    "weight-decay-heavy",
+    "high-weight-decay",
     subject="solver",
     severity="warning",
     options={"most": Option(0.1, "the largest weight_decay that is not reported")},
 )
-def weight_decay_heavy(solver: SolverFile, most: float) -> Iterator[Hit]:
+def high_weight_decay(solver: SolverFile, most: float) -> Iterator[Hit]:
     """A `weight_decay` that shrinks the weights faster than most nets learn.
 
     ## What it does

@@ -16,8 +16,8 @@ from ...source.written import is_absent
 _CAUSES = {"step": "gamma", "multistep": "gamma", "exp": "gamma", "inv": "power", "sigmoid": "gamma", "poly": "power"}
 
 
-@rule("S128", "rate-unusable", subject="solver", severity="error")
-def rate_unusable(solver: SolverFile) -> Iterator[Hit]:
+@rule("S128", "invalid-learning-rate", subject="solver", severity="error")
+def invalid_learning_rate(solver: SolverFile) -> Iterator[Hit]:
     """The learning rate becomes zero, negative, infinite or NaN at some iteration of the run.
 
     ## What it does

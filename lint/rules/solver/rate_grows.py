@@ -12,8 +12,8 @@ from ...solver.rate_course import course
 from ...solver.schedule import grows
 
 
-@rule("S129", "rate-grows", subject="solver", severity="warning", fixes="unsafe")
-def rate_grows(solver: SolverFile) -> Iterator[Hit]:
+@rule("S129", "growing-learning-rate", subject="solver", severity="warning", fixes="unsafe")
+def growing_learning_rate(solver: SolverFile) -> Iterator[Hit]:
     """A `gamma` over 1 makes the learning rate larger at every step.
 
     ## What it does

@@ -137,8 +137,8 @@ def test_state_count(solver: SolverFile) -> Iterator[Hit]:
         yield Hit(solver.file, (span.start, span.name_end) if span else place_beside(message), shown, reason)
 
 
-@rule("S104", "test-interval-missing", subject="solver", severity="error")
-def test_interval_missing(solver: SolverFile) -> Iterator[Hit]:
+@rule("S104", "missing-test-interval", subject="solver", severity="error")
+def missing_test_interval(solver: SolverFile) -> Iterator[Hit]:
     """There is a test net, but no `test_interval`.
 
     ## What it does
@@ -175,8 +175,8 @@ def test_interval_missing(solver: SolverFile) -> Iterator[Hit]:
             yield Hit(solver.file, beside, "there is a test net, but no test_interval", reason)
 
 
-@rule("S105", "never-tests", subject="solver", severity="advice")
-def never_tests(solver: SolverFile) -> Iterator[Hit]:
+@rule("S105", "disabled-testing", subject="solver", severity="advice")
+def disabled_testing(solver: SolverFile) -> Iterator[Hit]:
     """The solver looks as if it tested, and does not.
 
     ## What it does
@@ -219,8 +219,8 @@ def never_tests(solver: SolverFile) -> Iterator[Hit]:
         yield Hit(solver.file, message.span("test_interval"), shown, reason)
 
 
-@rule("S106", "max-iter-zero", subject="solver", severity="error")
-def max_iter_zero(solver: SolverFile) -> Iterator[Hit]:
+@rule("S106", "zero-max-iter", subject="solver", severity="error")
+def zero_max_iter(solver: SolverFile) -> Iterator[Hit]:
     """The training has no iterations.
 
     ## What it does
@@ -271,8 +271,8 @@ def max_iter_zero(solver: SolverFile) -> Iterator[Hit]:
         yield Hit(solver.file, beside, "the solver has no max_iter", reason, severity)
 
 
-@rule("S107", "iter-size-zero", subject="solver", severity="error")
-def iter_size_zero(solver: SolverFile) -> Iterator[Hit]:
+@rule("S107", "invalid-iter-size", subject="solver", severity="error")
+def invalid_iter_size(solver: SolverFile) -> Iterator[Hit]:
     """`iter_size` is zero or negative.
 
     ## What it does
@@ -302,8 +302,8 @@ def iter_size_zero(solver: SolverFile) -> Iterator[Hit]:
         yield Hit(solver.file, message.span("iter_size"), f"iter_size is {message['iter_size']}", reason)
 
 
-@rule("S108", "average-loss", subject="solver", severity="error", fixes="safe")
-def average_loss(solver: SolverFile) -> Iterator[Hit]:
+@rule("S108", "invalid-average-loss", subject="solver", severity="error", fixes="safe")
+def invalid_average_loss(solver: SolverFile) -> Iterator[Hit]:
     """`average_loss` is zero or negative.
 
     ## What it does
@@ -369,8 +369,8 @@ def debug_info_without_display(solver: SolverFile) -> Iterator[Hit]:
         yield Hit(solver.file, message.span("debug_info"), "debug_info is on, but display is 0", reason)
 
 
-@rule("S110", "snapshot-prefix-missing", subject="solver", severity="advice", fixes="safe")
-def snapshot_prefix_missing(solver: SolverFile) -> Iterator[Hit]:
+@rule("S110", "missing-snapshot-prefix", subject="solver", severity="advice", fixes="safe")
+def missing_snapshot_prefix(solver: SolverFile) -> Iterator[Hit]:
     """The solver writes snapshots but has no `snapshot_prefix`.
 
     ## What it does
@@ -428,8 +428,8 @@ def _own_prefix(path: str) -> str:
     return os.path.splitext(path)[0] if path != "-" and is_text else ""
 
 
-@rule("S111", "inline-net-old-form", subject="solver", severity="error")
-def inline_net_old_form(solver: SolverFile) -> Iterator[Hit]:
+@rule("S111", "inline-net-old-format", subject="solver", severity="error")
+def inline_net_old_format(solver: SolverFile) -> Iterator[Hit]:
     """A net inside a solver is in an old form, which Caffe does not lift there.
 
     ## What it does

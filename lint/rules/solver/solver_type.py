@@ -90,8 +90,8 @@ def _nearest_type(name: str) -> str | None:
     return by_fold[nearest] if nearest else None
 
 
-@rule("S132", "solver-type-twice", subject="solver", severity="error", fixes="safe")
-def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
+@rule("S132", "duplicate-solver-type", subject="solver", severity="error", fixes="safe")
+def duplicate_solver_type(solver: SolverFile) -> Iterator[Hit]:
     """Both `type` and `solver_type` are written.
 
     ## What it does
@@ -127,8 +127,8 @@ def solver_type_twice(solver: SolverFile) -> Iterator[Hit]:
         yield Hit(solver.file, (problem.start, problem.end), shown, reason, fix=fix)
 
 
-@rule("S134", "momentum-refused", subject="solver", severity="error", fixes="safe")
-def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
+@rule("S134", "unsupported-momentum", subject="solver", severity="error", fixes="safe")
+def unsupported_momentum(solver: SolverFile) -> Iterator[Hit]:
     """Momentum with AdaGrad or RMSProp, or an `rms_decay` that RMSProp does not take.
 
     ## What it does
@@ -176,8 +176,8 @@ def momentum_refused(solver: SolverFile) -> Iterator[Hit]:
         )
 
 
-@rule("S135", "update-out-of-range", subject="solver", severity="error")
-def update_out_of_range(solver: SolverFile) -> Iterator[Hit]:
+@rule("S135", "invalid-update-parameter", subject="solver", severity="error")
+def invalid_update_parameter(solver: SolverFile) -> Iterator[Hit]:
     """A momentum, `momentum2` or `delta` with which the update cannot work.
 
     ## What it does
@@ -293,8 +293,8 @@ def _judged_delta(type_name: str, value: float) -> tuple[str, str] | None:
 _MOMENTUM_OF_PAPER = {"Adam": 0.9, "AdaDelta": 0.95}
 
 
-@rule("S136", "momentum-missing", subject="solver", severity="warning", fixes="unsafe")
-def momentum_missing(solver: SolverFile) -> Iterator[Hit]:
+@rule("S136", "missing-momentum", subject="solver", severity="warning", fixes="unsafe")
+def missing_momentum(solver: SolverFile) -> Iterator[Hit]:
     """Adam or AdaDelta without a `momentum`.
 
     ## What it does
@@ -338,8 +338,8 @@ def momentum_missing(solver: SolverFile) -> Iterator[Hit]:
     )
 
 
-@rule("S137", "regularization-type", subject="solver", severity="error", fixes="safe")
-def regularization_type(solver: SolverFile) -> Iterator[Hit]:
+@rule("S137", "unknown-regularization-type", subject="solver", severity="error", fixes="safe")
+def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
     """A `regularization_type` that is neither L1 nor L2.
 
     ## What it does
@@ -379,8 +379,8 @@ def regularization_type(solver: SolverFile) -> Iterator[Hit]:
     yield Hit(solver.file, message.span("regularization_type"), shown, reason, severity, fix=fix)
 
 
-@rule("S138", "weight-decay-range", subject="solver", severity="error")
-def weight_decay_range(solver: SolverFile) -> Iterator[Hit]:
+@rule("S138", "invalid-weight-decay", subject="solver", severity="error")
+def invalid_weight_decay(solver: SolverFile) -> Iterator[Hit]:
     """A `weight_decay` that makes the weights grow.
 
     ## What it does

@@ -28,7 +28,7 @@ VALUE = 10.0  # of one pass, where the gradients are not computed
 
 @rule(
     "G101",
-    "clip-gradients-missing",
+    "missing-gradient-clipping",
     subject="job",
     severity="advice",
     fixes="safe",
@@ -37,7 +37,7 @@ VALUE = 10.0  # of one pass, where the gradients are not computed
         "deep": Option(16, "so many layers with weights are a risk if nothing normalises"),
     },
 )
-def clip_gradients_missing(job: Job, *, value: float, deep: int) -> Iterator[Hit]:
+def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[Hit]:
     """Flags solvers that do not set `clip_gradients`.
 
     ## What it does

@@ -15,8 +15,8 @@ from ...rule.registry import rule
 OVERFLOW = 88.7  # the largest exponent of e that a float holds
 
 
-@rule("G111", "out-of-domain", subject="net", severity="warning")
-def out_of_domain(subject: NetInPhase) -> Iterator[Hit]:
+@rule("G111", "out-of-domain-input", subject="net", severity="warning")
+def out_of_domain_input(subject: NetInPhase) -> Iterator[Hit]:
     """Flags layers whose input makes their output or gradient infinite or NaN.
 
     ## What it does
@@ -124,8 +124,8 @@ def _shown(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "there are some of both signs"
 
 
-@rule("G112", "targets-out-of-range", subject="net", severity="warning")
-def targets_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
+@rule("G112", "target-out-of-range", subject="net", severity="warning")
+def target_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
     """Flags SigmoidCrossEntropyLoss with targets outside 0 to 1.
 
     ## What it does

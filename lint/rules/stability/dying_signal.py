@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
 
 
-@rule("G106", "signal-dies", subject="job", severity="warning", fixes="safe, unsafe")
-def signal_dies(job: Job) -> Iterator[Hit]:
+@rule("G106", "vanishing-activations", subject="job", severity="warning", fixes="safe, unsafe")
+def vanishing_activations(job: Job) -> Iterator[Hit]:
     """Flags initial weights so small that activations vanish.
 
     ## What it does

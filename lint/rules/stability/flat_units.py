@@ -12,8 +12,8 @@ from ...stability.computed import stability_of
 SURELY = 0.95  # the part of a layer's units from which it is said
 
 
-@rule("G109", "flat-units", subject="job", severity="advice")
-def flat_units(job: Job) -> Iterator[Hit]:
+@rule("G109", "saturated-units", subject="job", severity="advice")
+def saturated_units(job: Job) -> Iterator[Hit]:
     """Flags layers whose Sigmoid or TanH units start saturated, or whose ReLU units start dead.
 
     ## What it does

@@ -24,8 +24,8 @@ OF_BYTES = 1 / 256
 _TRANSFORMING = frozenset({"Data", "ImageData", "MemoryData", "WindowData"})
 
 
-@rule("G107", "input-scale", subject="job", severity="advice", fixes="unsafe")
-def input_scale(job: Job) -> Iterator[Hit]:
+@rule("G107", "unscaled-input", subject="job", severity="advice", fixes="unsafe")
+def unscaled_input(job: Job) -> Iterator[Hit]:
     """Flags inputs so large that the training is likely to diverge because of them.
 
     ## What it does

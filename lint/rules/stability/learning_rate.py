@@ -26,13 +26,13 @@ FAR = 3.0  # times the limit: so high is no rate, however gentle the data are ta
 
 @rule(
     "G102",
-    "base-lr-high",
+    "high-learning-rate",
     subject="job",
     severity="warning",
     fixes="safe",
     options={"times": Option(1.0, "how many times over its limit a rate may be")},
 )
-def base_lr_high(job: Job, *, times: float) -> Iterator[Hit]:
+def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
     """Flags learning rates that are likely too high for the training.
 
     ## What it does

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @rule(
     "G103",
-    "loss-weight-high",
+    "dominant-loss",
     subject="net",
     severity="warning",
     fixes="safe, unsafe",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         "alone": Option(100.0, "the weight from which the only loss of a net is worth an advice"),
     },
 )
-def loss_weight_high(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:
+def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:
     """Flags a loss that dominates the other losses of its net.
 
     ## What it does

@@ -13,8 +13,8 @@ from ...solver.schedule import largest_rate
 from ...stability.computed import stability_of
 
 
-@rule("G108", "training-stalls", subject="job", severity="warning", fixes="unsafe")
-def training_stalls(job: Job) -> Iterator[Hit]:
+@rule("G108", "stalled-training", subject="job", severity="warning", fixes="unsafe")
+def stalled_training(job: Job) -> Iterator[Hit]:
     """Flags trainings whose loss will not fall.
 
     ## What it does

@@ -16,8 +16,8 @@ FEW = 16  # labels of a batch that may well all be the ignored one: half of them
 _UNGUARDED = frozenset({"segnet", "fast-rcnn", "faster-rcnn", "ctpn", "lisa-caffe"})
 
 
-@rule("G110", "no-valid-label", subject="net", severity="advice", fixes="unsafe")
-def no_valid_label(net: NetInPhase) -> Iterator[Hit]:
+@rule("G110", "no-valid-labels", subject="net", severity="advice", fixes="unsafe")
+def no_valid_labels(net: NetInPhase) -> Iterator[Hit]:
     """Flags a SoftmaxWithLoss that can divide by zero when all labels of a batch are ignored.
 
     ## What it does
