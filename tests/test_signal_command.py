@@ -185,8 +185,8 @@ def test_other_loss_weights_fillers_and_data_can_be_tried(folder: Path) -> None:
     heavier, _ = judge_trial(filled, Trial(loss_weights={layers["loss"]: 10.0}))
     assert heavier.l2 == pytest.approx(10 * filled.l2)
     larger, _ = judge_trial(filled, Trial(inputs={layers["data"]: 100.0}))
-    assert larger.forward.steps[0].tops[0].size == pytest.approx(30.0)
-    assert larger.forward.steps[0].tops[1].size == pytest.approx(4.5)
+    assert larger.forward.steps[0].tops[0].mean_abs == pytest.approx(30.0)
+    assert larger.forward.steps[0].tops[1].mean_abs == pytest.approx(4.5)
 
 
 def test_small_first_weights_wake_up_steeper(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from caffe_lint.layers.models.linear import inside
 from caffe_lint.layers.models.pooling import maximum
-from caffe_lint.moments.statistics import beside, gaussian, gaussian_size, mapped, rectified, scaled
+from caffe_lint.moments.statistics import concatenated, gaussian, gaussian_mean_abs, mapped, rectified, scaled
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (1.0, 2.0), (-3.0, 1.5)])
@@ -19,20 +19,20 @@ def test_rectified_gaussians(mean: float, deviation: float) -> None:
     square = mean * mean + deviation * deviation
     found = rectified(gaussian(mean, square, square, mean * mean, mean * mean, 1.0))
     assert found.mean == pytest.approx(sum(drawn) / len(drawn), rel=0.06, abs=1e-3)
-    assert found.square == pytest.approx(sum(x * x for x in drawn) / len(drawn), rel=0.08, abs=1e-3)
+    assert found.second_moment == pytest.approx(sum(x * x for x in drawn) / len(drawn), rel=0.08, abs=1e-3)
 
 
 def test_the_size_of_a_gaussian_is_that_of_debug_info() -> None:
     source = random.Random(2)
     drawn = [abs(source.gauss(0.7, 2.0)) for _ in range(40_000)]
-    assert gaussian_size(0.7, 0.49 + 4.0) == pytest.approx(sum(drawn) / len(drawn), rel=0.02)
+    assert gaussian_mean_abs(0.7, 0.49 + 4.0) == pytest.approx(sum(drawn) / len(drawn), rel=0.02)
 
 
 def test_a_smooth_function_is_averaged() -> None:
     source = random.Random(3)
     drawn = [math.tanh(source.gauss(0.0, 1.5)) ** 2 for _ in range(40_000)]
     found, _ = mapped(gaussian(0.0, 2.25, 0.0, 0.0, 0.0, 1.0), math.tanh)
-    assert found.square == pytest.approx(sum(drawn) / len(drawn), rel=0.06)
+    assert found.second_moment == pytest.approx(sum(drawn) / len(drawn), rel=0.06)
 
 
 def test_the_largest_of_four() -> None:
@@ -46,7 +46,7 @@ def test_a_shift_of_bounded_values_keeps_to_the_bounds() -> None:
     pixels = gaussian(77.0, 77.0**2 + 96.0**2, 0.0, 0.0, 0.0, 1.0)._replace(low=0.0, high=255.0, size=77.0)
     found = scaled(pixels, 1.0, -110.0)
     assert (found.low, found.high) == (-110.0, 145.0)
-    assert 80 < found.size < 110
+    assert 80 < found.mean_abs < 110
 
 
 @pytest.mark.parametrize("pad", [0, 1, 3, 9])
@@ -62,7 +62,7 @@ def test_the_part_of_a_windows_taps_that_lie_on_the_image(kernel: int, stride: i
 
 def test_blobs_beside_each_other_are_told_apart_for_a_normalisation() -> None:
     small, large = (gaussian(0.0, square, 0.0, 0.0, 0.0, 1.0) for square in (1.0, 9.0))
-    found = beside([small, large], [1, 3])
-    assert found.square == pytest.approx(7.0)
-    assert [(share, part.square) for share, part in found.parts] == [(0.25, 1.0), (0.75, 9.0)]
-    assert beside([found, small], [1, 1]).parts[0][1].parts == ()
+    found = concatenated([small, large], [1, 3])
+    assert found.second_moment == pytest.approx(7.0)
+    assert [(share, part.second_moment) for share, part in found.parts] == [(0.25, 1.0), (0.75, 9.0)]
+    assert concatenated([found, small], [1, 1]).parts[0][1].parts == ()

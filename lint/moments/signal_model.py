@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from .statistics import NO_DIFFS, Diffs, Values
+from .statistics import ZERO_DIFFS, Diffs, Values
 
 if TYPE_CHECKING:
     from .blob_facts import BlobFacts
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Gradient(NamedTuple):
     """The gradient of a parameter: mean square, mean absolute value, and the part in which all items agree."""
 
-    square: float
-    size: float
-    drift: float = 0.0
+    second_moment: float
+    mean_abs: float
+    common: float = 0.0
 
 
 class Step(NamedTuple):
@@ -66,7 +66,7 @@ class SignalModel:
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         """The gradients of the bottoms and of the parameters, from those of the tops; here none comes through."""
-        return [NO_DIFFS] * len(self.layer.bottoms), self.no_gradients
+        return [ZERO_DIFFS] * len(self.layer.bottoms), self.no_gradients
 
 
 # What stands for dimensions that the files do not tell.

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from ..proto.named_tuple import NamedTuple
 
 INFINITE = math.inf
-GAUSSIAN_SIZE = math.sqrt(2 / math.pi)  # mean absolute value of a standard Gaussian
+GAUSSIAN_MEAN_ABS = math.sqrt(2 / math.pi)  # mean absolute value of a standard Gaussian
 
 
 class Values(NamedTuple):
@@ -30,22 +30,22 @@ class Values(NamedTuple):
     """
 
     mean: float
-    square: float
-    size: float
-    level: float
-    shared: float
-    cross: float
+    second_moment: float
+    mean_abs: float
+    corr_within_item: float
+    corr_across_items: float
+    corr_across_both: float
     low: float = -INFINITE
     high: float = INFINITE
-    reach: float = 1.0
-    latent: Values | None = None
-    drift: float = 0.0
+    corr_length: float = 1.0
+    pre_activation: Values | None = None
+    common: float = 0.0
     parts: tuple[tuple[float, Values], ...] = ()
 
     @property
     def variance(self) -> float:
         """The variance over everything."""
-        return max(0.0, self.square - self.mean * self.mean)
+        return max(0.0, self.second_moment - self.mean * self.mean)
 
 
 class Diffs(NamedTuple):
@@ -56,19 +56,19 @@ class Diffs(NamedTuple):
     `open` are the moments of the values where a gate let the gradient through.
     """
 
-    square: float
-    size: float
-    level: float
-    shared: float
-    cross: float
-    alive: float | None = None
-    drift: float = 0.0
-    echo: float = 0.0
-    open: Values | None = None
+    second_moment: float
+    mean_abs: float
+    corr_within_item: float
+    corr_across_items: float
+    corr_across_both: float
+    active_share: float | None = None
+    common: float = 0.0
+    own_value_factor: float = 0.0
+    passed_values: Values | None = None
 
 
-NOTHING = Values(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-NO_DIFFS = Diffs(0.0, 0.0, 0.0, 0.0, 0.0)
+ZERO_VALUES = Values(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+ZERO_DIFFS = Diffs(0.0, 0.0, 0.0, 0.0, 0.0)
 BAD_VALUES = Values(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
 BAD_DIFFS = Diffs(math.nan, math.nan, math.nan, math.nan, math.nan)
 
@@ -84,34 +84,36 @@ def root(x: float) -> float:
     return math.sqrt(x) if x > 0 else 0.0
 
 
-def bell(x: float) -> float:
+def normal_density(x: float) -> float:
     """The density of a standard Gaussian."""
     return math.exp(-0.5 * x * x) / 2.5066282746310002 if abs(x) < 38 else 0.0
 
 
-def below(x: float) -> float:
+def normal_cdf(x: float) -> float:
     """The part of a standard Gaussian that lies below x."""
     return 0.5 * math.erfc(-x / 1.4142135623730951)
 
 
-def gaussian_size(mean: float, square: float) -> float:
+def gaussian_mean_abs(mean: float, square: float) -> float:
     """The mean absolute value of a Gaussian."""
     if not math.isfinite(square):
         return square
     deviation = root(square - mean * mean)
     if not mean:
-        return deviation * GAUSSIAN_SIZE
+        return deviation * GAUSSIAN_MEAN_ABS
     if deviation <= 1e-12 * abs(mean):
         return abs(mean)
     z = mean / deviation
-    return 2 * deviation * bell(z) + mean * (1 - 2 * below(-z))
+    return 2 * deviation * normal_density(z) + mean * (1 - 2 * normal_cdf(-z))
 
 
 def gaussian(
-    mean: float, square: float, level: float, shared: float, cross: float, reach: float, drift: float = 0.0
+    mean: float, square: float, within: float, across: float, across_both: float, length: float, common: float = 0.0
 ) -> Values:
     """Values that are a sum of many, and so distributed as a Gaussian."""
-    return Values(mean, square, gaussian_size(mean, square), level, shared, cross, reach=reach, drift=drift)
+    return Values(
+        mean, square, gaussian_mean_abs(mean, square), within, across, across_both, corr_length=length, common=common
+    )
 
 
 def scaled(values: Values, factor: float, shift: float = 0.0) -> Values:
@@ -124,17 +126,26 @@ def scaled(values: Values, factor: float, shift: float = 0.0) -> Values:
         low, high = high, low
     if factor == 0:
         return constant(shift)
-    square = values.square * f2 + extra
+    square = values.second_moment * f2 + extra
     if shift == 0:
-        size = values.size * abs(factor)
+        size = values.mean_abs * abs(factor)
     elif low >= 0 or high <= 0:
         size = abs(mean)
     else:
         size = _bounded_size(mean, square, low, high)
     return Values(
-        mean, square, size, values.level * f2 + extra, values.shared * f2 + extra, values.cross * f2 + extra,
-        low, high, values.reach, None, values.drift * factor,
-    )  # fmt: skip
+        mean,
+        square,
+        size,
+        values.corr_within_item * f2 + extra,
+        values.corr_across_items * f2 + extra,
+        values.corr_across_both * f2 + extra,
+        low,
+        high,
+        values.corr_length,
+        None,
+        values.common * factor,
+    )
 
 
 def _bounded_size(mean: float, square: float, low: float, high: float) -> float:
@@ -144,24 +155,26 @@ def _bounded_size(mean: float, square: float, low: float, high: float) -> float:
     """
     span = high - low
     if not math.isfinite(span) or span <= 0 or not math.isfinite(square):
-        return gaussian_size(mean, square)
+        return gaussian_mean_abs(mean, square)
     m = (mean - low) / span
     s = (square - 2 * low * mean + low * low) / (span * span)
     even = 6 * (m - s)
     top = m - even / 2
     bottom = 1 - even - top
     if not (0 <= even <= 1 and top >= 0 and bottom >= 0):
-        return min(gaussian_size(mean, square), max(abs(low), abs(high)))
+        return min(gaussian_mean_abs(mean, square), max(abs(low), abs(high)))
     zero = -low / span
     between = span * (zero * zero + (1 - zero) * (1 - zero)) / 2
     return top * abs(high) + bottom * abs(low) + even * between
 
 
-def near(values: Values, distance: float) -> float:
+def moment_at_distance(values: Values, distance: float) -> float:
     """The second moment of two values of one item that lie so far apart."""
-    if values.reach == INFINITE:
-        return values.square
-    return values.level + (values.square - values.level) * math.exp(-distance / max(values.reach, 0.05))
+    if values.corr_length == INFINITE:
+        return values.second_moment
+    return values.corr_within_item + (values.second_moment - values.corr_within_item) * math.exp(
+        -distance / max(values.corr_length, 0.05)
+    )
 
 
 def rectified_correlation(rho: float) -> float:
@@ -179,27 +192,27 @@ def correlated(values: Values, mean: float, square: float, by: float | None = No
     `by` is an exponent-free choice of how correlations change: None for rectifiers, else they are kept.
     """
     m2 = values.mean * values.mean
-    variance = values.square - m2
+    variance = values.second_moment - m2
     least = mean * mean
     new = max(0.0, square - least)
     if not 0 < variance < INFINITE:
         return (least + new,) * 3 if by is None else (least + new * by,) * 3
-    level, shared, cross = (
-        (values.level - m2) / variance,
-        (values.shared - m2) / variance,
-        (values.cross - m2) / variance,
+    within, across, across_both = (
+        (values.corr_within_item - m2) / variance,
+        (values.corr_across_items - m2) / variance,
+        (values.corr_across_both - m2) / variance,
     )
     if by is None:
         return (
-            least + new * rectified_correlation(level),
-            least + new * rectified_correlation(shared),
-            least + new * rectified_correlation(cross),
+            least + new * rectified_correlation(within),
+            least + new * rectified_correlation(across),
+            least + new * rectified_correlation(across_both),
         )
     by *= new
     return (
-        least + by * min(1.0, max(-1.0, level)),
-        least + by * min(1.0, max(-1.0, shared)),
-        least + by * min(1.0, max(-1.0, cross)),
+        least + by * min(1.0, max(-1.0, within)),
+        least + by * min(1.0, max(-1.0, across)),
+        least + by * min(1.0, max(-1.0, across_both)),
     )
 
 
@@ -207,52 +220,64 @@ def rectified(values: Values, slope: float = 0.0) -> Values:
     """max(x, 0) + slope * min(x, 0) of Gaussian values."""
     if values.low >= 0:
         return values
-    if not math.isfinite(values.square):
+    if not math.isfinite(values.second_moment):
         return values
     deviation = root(values.variance)
     mean = values.mean
     if deviation <= 1e-9 * abs(mean):
         return scaled(values, 1.0 if mean >= 0 else slope)
     z = mean / deviation
-    over = below(z)
-    up_mean = mean * over + deviation * bell(z)
-    up_square = (mean * mean + deviation * deviation) * over + mean * deviation * bell(z)
+    over = normal_cdf(z)
+    up_mean = mean * over + deviation * normal_density(z)
+    up_square = (mean * mean + deviation * deviation) * over + mean * deviation * normal_density(z)
     up_mean, up_square = max(up_mean, 0.0), max(up_square, 0.0)
     if values.high <= 0:
         up_mean = up_square = 0.0
     new_mean = up_mean + slope * (mean - up_mean)
-    new_square = up_square + slope * slope * max(0.0, values.square - up_square)
+    new_square = up_square + slope * slope * max(0.0, values.second_moment - up_square)
     # What is known of the size of values that are no Gaussians holds for their halves.
-    heavy = values.size / max(gaussian_size(mean, values.square), 1e-300)
+    heavy = values.mean_abs / max(gaussian_mean_abs(mean, values.second_moment), 1e-300)
     up_size = up_mean * min(1.0, heavy) if abs(z) < 1 else up_mean
     size = up_size + abs(slope) * max(0.0, up_mean - mean)
-    level, shared, cross = correlated(values, new_mean, new_square)
+    within, across, across_both = correlated(values, new_mean, new_square)
     return Values(
-        new_mean, new_square, size, level, shared, cross, 0.0 if slope >= 0 and values.low < 0 and not slope else
-        values.low, max(values.high, 0.0), values.reach, values if not slope else None, values.drift * over,
-    )  # fmt: skip
+        new_mean,
+        new_square,
+        size,
+        within,
+        across,
+        across_both,
+        0.0 if slope >= 0 and values.low < 0 and not slope else values.low,
+        max(values.high, 0.0),
+        values.corr_length,
+        values if not slope else None,
+        values.common * over,
+    )
 
 
-def part_over(values: Values, bound: float = 0.0) -> float:
+def share_above(values: Values, bound: float = 0.0) -> float:
     """The part of Gaussian values that lies over a bound."""
-    if values.low >= bound and values.latent is None:
-        return 1.0 if values.square > 0 or values.low > bound else 0.0
+    if values.low >= bound and values.pre_activation is None:
+        return 1.0 if values.second_moment > 0 or values.low > bound else 0.0
     deviation = root(values.variance)
     if deviation <= 1e-9 * abs(values.mean) or not math.isfinite(deviation):
         return 1.0 if values.mean > bound else 0.0
-    return below((values.mean - bound) / deviation)
+    return normal_cdf((values.mean - bound) / deviation)
 
 
 # Points and weights of Gauss and Hermite's quadrature for the standard Gaussian, 9 points.
 _POINTS = (
-    (0.0, 0.4063492063492063), (1.0232556637891326, 0.2440975028949394), (2.0768479786778302, 0.04991640676521779),
-    (3.205429002856470, 0.002789141321231769), (4.512745863399783, 2.234584400774658e-05),
-)  # fmt: skip
+    (0.0, 0.4063492063492063),
+    (1.0232556637891326, 0.2440975028949394),
+    (2.0768479786778302, 0.04991640676521779),
+    (3.205429002856470, 0.002789141321231769),
+    (4.512745863399783, 2.234584400774658e-05),
+)
 
 
 def mapped(values: Values, function, slope=None, odd_gain: float = 1.0) -> tuple[Values, float]:  # type: ignore[no-untyped-def]
     """A smooth function of Gaussian values, and the mean square of its slope."""
-    deviation = root(values.variance) if math.isfinite(values.square) else 1e18
+    deviation = root(values.variance) if math.isfinite(values.second_moment) else 1e18
     mean = square = size = steep = lean = 0.0
     for point, weight in _POINTS:
         for sign in (1.0, -1.0) if point else (1.0,):
@@ -266,11 +291,20 @@ def mapped(values: Values, function, slope=None, odd_gain: float = 1.0) -> tuple
                 d = slope(x)
                 steep += weight * d * d
                 lean += weight * d
-    level, shared, cross = correlated(values, mean, square, odd_gain)
+    within, across, across_both = correlated(values, mean, square, odd_gain)
     result = Values(
-        mean, square, size, level, shared, cross, function(max(values.low, -1e30)), function(min(values.high, 1e30)),
-        values.reach, None, values.drift * lean,
-    )  # fmt: skip
+        mean,
+        square,
+        size,
+        within,
+        across,
+        across_both,
+        function(max(values.low, -1e30)),
+        function(min(values.high, 1e30)),
+        values.corr_length,
+        None,
+        values.common * lean,
+    )
     return result, steep
 
 
@@ -279,26 +313,32 @@ def gated(
 ) -> Diffs:
     """Gradients behind a gate that lets a part through; gates of related values open together."""
     g2 = gain * gain
-    both = part * part
-    one = part - both
-    level, shared, cross = correlation
+    pair = part * part
+    one = part - pair
+    within, across, across_both = correlation
     return Diffs(
-        diffs.square * part * g2, diffs.size * part * abs(gain), diffs.level * (both + one * level) * g2,
-        diffs.shared * (both + one * shared) * g2, diffs.cross * (both + one * cross) * g2, None,
-        diffs.drift * part * gain, diffs.echo * part, after,
-    )  # fmt: skip
+        diffs.second_moment * part * g2,
+        diffs.mean_abs * part * abs(gain),
+        diffs.corr_within_item * (pair + one * within) * g2,
+        diffs.corr_across_items * (pair + one * across) * g2,
+        diffs.corr_across_both * (pair + one * across_both) * g2,
+        None,
+        diffs.common * part * gain,
+        diffs.own_value_factor * part,
+        after,
+    )
 
 
-def gate_correlations(values: Values) -> tuple[float, float, float]:
+def sign_correlations(values: Values) -> tuple[float, float, float]:
     """How far signs of two values go together (Sheppard 1899): 2/pi times the arc sine of their correlation."""
     m2 = values.mean * values.mean
-    variance = values.square - m2
+    variance = values.second_moment - m2
     if not 0 < variance < INFINITE:
         return 1.0, 1.0, 1.0
     return (
-        _sign_correlation((values.level - m2) / variance),
-        _sign_correlation((values.shared - m2) / variance),
-        _sign_correlation((values.cross - m2) / variance),
+        _sign_correlation((values.corr_within_item - m2) / variance),
+        _sign_correlation((values.corr_across_items - m2) / variance),
+        _sign_correlation((values.corr_across_both - m2) / variance),
     )
 
 
@@ -306,26 +346,38 @@ def _sign_correlation(rho: float) -> float:
     return 2 / math.pi * math.asin(rho if -1 < rho < 1 else 1.0 if rho >= 1 else -1.0)
 
 
-def times(diffs: Diffs, factor: float) -> Diffs:
+def scaled_diffs(diffs: Diffs, factor: float) -> Diffs:
     """Gradients times a factor."""
     f2 = factor * factor
     return Diffs(
-        diffs.square * f2, diffs.size * abs(factor), diffs.level * f2, diffs.shared * f2, diffs.cross * f2,
-        diffs.alive, diffs.drift * factor, diffs.echo * factor * factor,
-    )  # fmt: skip
+        diffs.second_moment * f2,
+        diffs.mean_abs * abs(factor),
+        diffs.corr_within_item * f2,
+        diffs.corr_across_items * f2,
+        diffs.corr_across_both * f2,
+        diffs.active_share,
+        diffs.common * factor,
+        diffs.own_value_factor * factor * factor,
+    )
 
 
-def added(a: Diffs, b: Diffs) -> Diffs:
+def sum_of_diffs(a: Diffs, b: Diffs) -> Diffs:
     """The sum of two gradients that have nothing to do with each other."""
-    square = a.square + b.square
-    if a.square == 0 or b.square == 0:
-        return (b if a.square == 0 else a)._replace(alive=None, open=None)
+    square = a.second_moment + b.second_moment
+    if a.second_moment == 0 or b.second_moment == 0:
+        return (b if a.second_moment == 0 else a)._replace(active_share=None, passed_values=None)
     # Two distributions that are not alike: the mean absolute value lies between that of the larger and the sum.
-    size = min(math.hypot(a.size, b.size), a.size + b.size) if math.isfinite(square) else square
+    size = min(math.hypot(a.mean_abs, b.mean_abs), a.mean_abs + b.mean_abs) if math.isfinite(square) else square
     return Diffs(
-        square, size, a.level + b.level, a.shared + b.shared, a.cross + b.cross, None, a.drift + b.drift,
-        a.echo + b.echo,
-    )  # fmt: skip
+        square,
+        size,
+        a.corr_within_item + b.corr_within_item,
+        a.corr_across_items + b.corr_across_items,
+        a.corr_across_both + b.corr_across_both,
+        None,
+        a.common + b.common,
+        a.own_value_factor + b.own_value_factor,
+    )
 
 
 def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
@@ -333,25 +385,29 @@ def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
     if len(parts) == 1:
         return parts[0]
     whole = sum(sizes)
-    mean = square = each = level = shared = cross = drift = 0.0
-    low, high, reach = INFINITE, -INFINITE, INFINITE
+    mean = square = each = within = across = across_both = common = 0.0
+    low, high, length = INFINITE, -INFINITE, INFINITE
     rectifies = True
     for part, size in zip(parts, sizes, strict=True):
         share = size / whole
         mean += share * part.mean
-        square += share * part.square
-        each += share * part.size
-        level += share * part.level
-        shared += share * part.shared
-        cross += share * part.cross
-        drift += share * part.drift
-        low, high, reach = min(low, part.low), max(high, part.high), min(reach, part.reach)
-        rectifies = rectifies and part.latent is not None
-    latent = mixture([part.latent for part in parts if part.latent is not None], sizes) if rectifies else None
-    return Values(mean, square, each, level, shared, cross, low, high, reach, latent, drift)
+        square += share * part.second_moment
+        each += share * part.mean_abs
+        within += share * part.corr_within_item
+        across += share * part.corr_across_items
+        across_both += share * part.corr_across_both
+        common += share * part.common
+        low, high, length = min(low, part.low), max(high, part.high), min(length, part.corr_length)
+        rectifies = rectifies and part.pre_activation is not None
+    before = (
+        mixture([part.pre_activation for part in parts if part.pre_activation is not None], sizes)
+        if rectifies
+        else None
+    )
+    return Values(mean, square, each, within, across, across_both, low, high, length, before, common)
 
 
-def beside(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
+def concatenated(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
     """Values of several blobs in one that tells them apart. What these are made of themselves is forgotten."""
     if len(parts) == 1:
         return parts[0]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from .statistics import GAUSSIAN_SIZE, gaussian_size
+from .statistics import GAUSSIAN_MEAN_ABS, gaussian_mean_abs
 
 if TYPE_CHECKING:
     from .graph import Param
@@ -21,14 +21,14 @@ class Weights(NamedTuple):
 
     mean: float
     variance: float
-    size: float
-    pull: float = 0.0
-    smooth: bool = False  # a bilinear filter: positive weights, one channel each
+    mean_abs: float
+    learned_shift: float = 0.0
+    is_bilinear: bool = False  # a bilinear filter: positive weights, one channel each
 
     @property
-    def square(self) -> float:
+    def second_moment(self) -> float:
         """The mean square."""
-        return self.mean * self.mean + self.variance + self.pull * self.pull
+        return self.mean * self.mean + self.variance + self.learned_shift * self.learned_shift
 
 
 def dims(param: Param) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ def filled(param: Param) -> Weights:
         if filler["sparse"] >= 0:  # so many inputs per output; the probability is taken of dim 0
             kept = min(1.0, filler["sparse"] / max(1, dims(param)[0] if dims(param) else 1))
         square = kept * (mean * mean + std * std)
-        size = kept * gaussian_size(mean, mean * mean + std * std)
+        size = kept * gaussian_mean_abs(mean, mean * mean + std * std)
         return Weights(mean * kept, max(0.0, square - mean * mean * kept * kept), size)
     if kind == "uniform":
         low, high = filler["min"], filler["max"]
@@ -77,7 +77,7 @@ def filled_as(param: Param, kind: str, norm: str = "FAN_IN") -> Weights:
             bound = math.sqrt(3 / fan)
             return Weights(0.0, bound * bound / 3, bound / 2)
         variance = 2 / fan
-        return Weights(0.0, variance, math.sqrt(variance) * GAUSSIAN_SIZE)
+        return Weights(0.0, variance, math.sqrt(variance) * GAUSSIAN_MEAN_ABS)
     if kind == "positive_unitball":
         mean = 1 / fan_in
         return Weights(mean, mean * mean / 3, mean)

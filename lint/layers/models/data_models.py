@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...moments.layer_type import REGRESSION
 from ...moments.signal_model import SignalContext, SignalModel
-from ...moments.statistics import NOTHING, Values, constant, gaussian, scaled
+from ...moments.statistics import ZERO_VALUES, Values, constant, gaussian, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,17 +24,24 @@ _OWN_SPREAD, _COMMON_SPREAD = 0.35, 0.12  # parts of the variance: brightness of
 
 def range_of(
     mean: float, std: float, low: float, high: float, *, own: float = _OWN_SPREAD, common: float = _COMMON_SPREAD,
-    reach: float = PIXEL_REACH, size: float | None = None,
+    length: float = PIXEL_REACH, size: float | None = None,
 ) -> Values:  # fmt: skip
     """Values with that mean and spread; `own` and `common` are the parts that items and positions have."""
     m2, variance = mean * mean, std * std
     values = Values(
-        mean, m2 + variance, abs(mean), m2 + own * variance, m2 + common * variance, m2 + 0.02 * variance, low, high,
-        reach,
-    )  # fmt: skip
+        mean,
+        m2 + variance,
+        abs(mean),
+        m2 + own * variance,
+        m2 + common * variance,
+        m2 + 0.02 * variance,
+        low,
+        high,
+        length,
+    )
     if size is None:
-        size = abs(mean) if low >= 0 else scaled(values, 1.0, 1e-300).size
-    return values._replace(size=size)
+        size = abs(mean) if low >= 0 else scaled(values, 1.0, 1e-300).mean_abs
+    return values._replace(mean_abs=size)
 
 
 def transformed(values: Values, param: Message) -> Values:
@@ -98,9 +105,14 @@ def _given(layer: Layer, context: SignalContext) -> list[Values]:
                 # Columns of a table: each has its own mean, which items share.
                 m2, variance = values.mean**2, values.variance
                 common = m2 + (0.3 * variance if m2 > 0.05 * variance else 0.0)
-                values = values._replace(level=values.square, shared=common, cross=common, reach=math.inf)
+                values = values._replace(
+                    corr_within_item=values.second_moment,
+                    corr_across_items=common,
+                    corr_across_both=common,
+                    corr_length=math.inf,
+                )
                 if shape[1:] in ((), (1,)):
-                    values = values._replace(shared=m2, cross=m2)
+                    values = values._replace(corr_across_items=m2, corr_across_both=m2)
         elif i and context.unit and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
             values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
         elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
@@ -118,8 +130,8 @@ def _given(layer: Layer, context: SignalContext) -> list[Values]:
             values = pixels()
         if i == 0 and "transform_param" in layer.message.entries:
             values = transformed(values, layer.message["transform_param"])
-        if i == 0 and unknown and context.unit and values.square > 1:
-            values = scaled(values, 1 / math.sqrt(values.square))
+        if i == 0 and unknown and context.unit and values.second_moment > 1:
+            values = scaled(values, 1 / math.sqrt(values.second_moment))
         found.append(values)
     return found
 
@@ -166,4 +178,4 @@ class Output(SignalModel):
     """No gradient comes through; what it tells does not matter."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        return [NOTHING] * len(self.layer.tops)
+        return [ZERO_VALUES] * len(self.layer.tops)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step
 from ...moments.statistics import (
-    NO_DIFFS,
+    ZERO_DIFFS,
     Diffs,
     Values,
     constant,
-    gate_correlations,
     gated,
     mapped,
-    part_over,
     rectified,
     root,
     scaled,
-    times,
+    scaled_diffs,
+    share_above,
+    sign_correlations,
 )
 from ...moments.weights import Weights
 
@@ -43,49 +43,63 @@ class ReLU(SignalModel):
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         values = bottoms[0]
         slope = self.slope(weights)
-        if values.latent is not None and not slope:
+        if values.pre_activation is not None and not slope:
             # A maximum of rectified values is the rectified maximum.
             return [values]
         return [rectified(values, slope)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         values, diff = step.bottoms[0], diffs[0]
-        if values.low >= 0 and values.latent is None and values.square > 0:
+        if values.low >= 0 and values.pre_activation is None and values.second_moment > 0:
             return [diff], self.no_gradients
-        before = values.latent or values
+        before = values.pre_activation or values
         slope = self.slope(step.weights)
-        part = diff.alive if diff.alive is not None else part_over(before)
-        correlations = gate_correlations(before)
+        part = diff.active_share if diff.active_share is not None else share_above(before)
+        correlations = sign_correlations(before)
         if not slope:
-            after = step.tops[0] if values.latent is None else rectified(before)
-            below = gated(diff, part, correlations, 1.0, opened(after, part, correlations))
+            after = step.tops[0] if values.pre_activation is None else rectified(before)
+            below = gated(diff, part, correlations, 1.0, passed_values(after, part, correlations))
         else:
             below = gated(diff, part, correlations)
             rest = gated(diff, 1 - part, correlations, slope)
             below = Diffs(
-                below.square + rest.square, below.size + rest.size, below.level + rest.level,
-                below.shared + rest.shared, below.cross + rest.cross, None, below.drift + rest.drift,
-                diff.echo * part,
-            )  # fmt: skip
+                below.second_moment + rest.second_moment,
+                below.mean_abs + rest.mean_abs,
+                below.corr_within_item + rest.corr_within_item,
+                below.corr_across_items + rest.corr_across_items,
+                below.corr_across_both + rest.corr_across_both,
+                None,
+                below.common + rest.common,
+                diff.own_value_factor * part,
+            )
         gradients = []
         if self.layer.params:
-            square = diff.square * values.square / 2
+            square = diff.second_moment * values.second_moment / 2
             gradients.append(Gradient(square, root(square)))
         return [below], gradients
 
 
-def opened(after: Values, part: float, correlations: tuple[float, float, float]) -> Values | None:
+def passed_values(after: Values, part: float, correlations: tuple[float, float, float]) -> Values | None:
     """The moments of values where a gate that lets a part through is open; of pairs, where both gates are."""
     if part <= 0:
         return None
-    both = part * part
-    one = part - both
-    level, shared, cross = correlations
+    pair = part * part
+    one = part - pair
+    within, across, across_both = correlations
     return Values(
-        after.mean, after.square / part, after.size, after.level / (both + one * level),
-        after.shared / (both + one * shared), after.cross / (both + one * cross), after.low, after.high, after.reach,
-        after.latent, after.drift, after.parts,
-    )  # fmt: skip
+        after.mean,
+        after.second_moment / part,
+        after.mean_abs,
+        after.corr_within_item / (pair + one * within),
+        after.corr_across_items / (pair + one * across),
+        after.corr_across_both / (pair + one * across_both),
+        after.low,
+        after.high,
+        after.corr_length,
+        after.pre_activation,
+        after.common,
+        after.parts,
+    )
 
 
 def sigmoid(x: float) -> float:
@@ -135,9 +149,9 @@ class ElementwiseFunction(SignalModel):
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         if self.linear is not None:
-            return [times(diffs[0], self.linear[0])], []
+            return [scaled_diffs(diffs[0], self.linear[0])], []
         _, steep = mapped(step.bottoms[0], self.function, self.slope, self.odd)
-        return [times(diffs[0], root(steep))], []
+        return [scaled_diffs(diffs[0], root(steep))], []
 
 
 def _function(layer: Layer) -> Function:
@@ -212,12 +226,12 @@ class Dropout(SignalModel):
             return [bottoms[0]]
         if self.kept <= 0:
             return [constant(math.nan)]
-        return [bottoms[0]._replace(square=bottoms[0].square / self.kept, latent=None)]
+        return [bottoms[0]._replace(second_moment=bottoms[0].second_moment / self.kept, pre_activation=None)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         if self.kept == 1 or self.kept <= 0:
             return [diffs[0]], []
-        return [diffs[0]._replace(square=diffs[0].square / self.kept)], []
+        return [diffs[0]._replace(second_moment=diffs[0].second_moment / self.kept)], []
 
 
 class Parameter(SignalModel):
@@ -225,9 +239,9 @@ class Parameter(SignalModel):
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         weight = weights[0] if weights else Weights(0.0, 0.0, 0.0)
-        square = weight.square
-        return [Values(weight.mean, square, weight.size, square, square, square)]
+        square = weight.second_moment
+        return [Values(weight.mean, square, weight.mean_abs, square, square, square)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        diff = diffs[0] if diffs else NO_DIFFS
-        return [], [Gradient(diff.square, diff.size, diff.drift)]
+        diff = diffs[0] if diffs else ZERO_DIFFS
+        return [], [Gradient(diff.second_moment, diff.mean_abs, diff.common)]

@@ -7,11 +7,22 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape_of, size_of
-from ...moments.statistics import NO_DIFFS, Diffs, Values, beside, constant, gaussian, mapped, root, scaled, times
+from ...moments.statistics import (
+    ZERO_DIFFS,
+    Diffs,
+    Values,
+    concatenated,
+    constant,
+    gaussian,
+    mapped,
+    root,
+    scaled,
+    scaled_diffs,
+)
 from ...moments.weights import dims
 from .linear import NONE, Taps, bias_gradient, product, through_weights, total, weight_gradient, weighted
-from .loss_models import shares, softmax_slope
-from .pooling import largest
+from .loss_models import softmax_gradient, softmax_probabilities
+from .pooling import largest_gaussian
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -27,7 +38,7 @@ class Concat(SignalModel):
         self.sizes = [size_of(blob) for blob in layer.bottoms]
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        return [beside(bottoms, self.sizes)]
+        return [concatenated(bottoms, self.sizes)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         return [diffs[0]] * len(self.layer.bottoms), []
@@ -44,9 +55,14 @@ class Slice(SignalModel):
             return sum(size * of(diff) for size, diff in zip(sizes, diffs, strict=True)) / whole
 
         below = Diffs(
-            mean(lambda d: d.square), mean(lambda d: d.size), mean(lambda d: d.level), mean(lambda d: d.shared),
-            mean(lambda d: d.cross), None, mean(lambda d: d.drift),
-        )  # fmt: skip
+            mean(lambda d: d.second_moment),
+            mean(lambda d: d.mean_abs),
+            mean(lambda d: d.corr_within_item),
+            mean(lambda d: d.corr_across_items),
+            mean(lambda d: d.corr_across_both),
+            None,
+            mean(lambda d: d.common),
+        )
         return [below], []
 
 
@@ -80,14 +96,21 @@ class Eltwise(SignalModel):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         diff = diffs[0]
         if self.operation == "SUM":
-            return [times(diff, c) for c in self.coefficients], []
+            return [scaled_diffs(diff, c) for c in self.coefficients], []
         number = len(step.bottoms)
         if self.operation == "MAX":
             part = 1 / number
-            return [Diffs(
-                diff.square * part, diff.size * part, diff.level * part * part, diff.shared * part * part,
-                diff.cross * part * part, None, diff.drift * part,
-            )] * number, []  # fmt: skip
+            return [
+                Diffs(
+                    diff.second_moment * part,
+                    diff.mean_abs * part,
+                    diff.corr_within_item * part * part,
+                    diff.corr_across_items * part * part,
+                    diff.corr_across_both * part * part,
+                    None,
+                    diff.common * part,
+                )
+            ] * number, []
         found = []
         for i in range(number):
             below = diff
@@ -103,13 +126,13 @@ def _times(values: Values, factor: float) -> Values:
 
 
 def _larger(a: Values, b: Values) -> Values:
-    mean, kept = largest(2)
+    mean, kept = largest_gaussian(2)
     deviation = (root(a.variance) + root(b.variance)) / 2
     centre = max(a.mean, b.mean) if abs(a.mean - b.mean) > deviation else (a.mean + b.mean) / 2
     top = centre + mean * deviation
     square = top * top + kept * deviation * deviation
     t2 = top * top
-    return gaussian(top, square, t2, t2, t2, min(a.reach, b.reach), (a.drift + b.drift) / 2)
+    return gaussian(top, square, t2, t2, t2, min(a.corr_length, b.corr_length), (a.common + b.common) / 2)
 
 
 class Reduction(SignalModel):
@@ -126,19 +149,19 @@ class Reduction(SignalModel):
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         values = bottoms[0]
         if self.operation == "ASUM":
-            values = constant(values.size)
+            values = constant(values.mean_abs)
         elif self.operation == "SUMSQ":
-            values = constant(values.square)
+            values = constant(values.second_moment)
         factor = self.coefficient * (1.0 if self.operation == "MEAN" else self.number)
         mean = values.mean
-        square = mean**2 + max(0.0, values.square - mean**2) / self.number
+        square = mean**2 + max(0.0, values.second_moment - mean**2) / self.number
         return [scaled(gaussian(mean, square, square, mean**2, mean**2, math.inf), factor)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         factor = self.coefficient / (self.number if self.operation == "MEAN" else 1.0)
         if self.operation == "SUMSQ":
-            factor *= 2 * root(step.bottoms[0].square)
-        return [times(diffs[0], factor)], []
+            factor *= 2 * root(step.bottoms[0].second_moment)
+        return [scaled_diffs(diffs[0], factor)], []
 
 
 class Softmax(SignalModel):
@@ -153,29 +176,44 @@ class Softmax(SignalModel):
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         values = bottoms[0]
-        chances = shares(root(values.variance), self.classes)
+        chances = softmax_probabilities(root(values.variance), self.classes)
         square = sum(p * p for p in chances) / len(chances)
         mean = 1 / self.classes
         m2 = mean * mean
         spread = max(0.0, square - m2) / max(values.variance, 1e-300) if values.variance else 0.0
-        shared, cross, level = (
-            m2 + spread * max(0.0, moment - values.mean**2) for moment in (values.shared, values.cross, values.level)
+        across, across_both, within = (
+            m2 + spread * max(0.0, moment - values.mean**2)
+            for moment in (values.corr_across_items, values.corr_across_both, values.corr_within_item)
         )
-        return [Values(mean, square, mean, level, shared, cross, 0.0, 1.0, values.reach, values, values.drift * mean)]
+        return [
+            Values(
+                mean,
+                square,
+                mean,
+                within,
+                across,
+                across_both,
+                0.0,
+                1.0,
+                values.corr_length,
+                values,
+                values.common * mean,
+            )
+        ]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         number = self.classes
         diff, values = diffs[0], step.bottoms[0]
-        sparse = diff.square > 0 and diff.size * diff.size < 2 / number * diff.square
+        sparse = diff.second_moment > 0 and diff.mean_abs * diff.mean_abs < 2 / number * diff.second_moment
         if sparse:
             # Gradients of the label's probability alone, as of -log p: together with p they are p - y.
-            chances = shares(root(values.variance), number)
+            chances = softmax_probabilities(root(values.variance), number)
             inverse = sum(min(1 / max(p, 1e-38), 1e20) for p in chances) / len(chances)
-            alive = sum(min(1.0, max(p, 1e-38) * 1e20) for p in chances) / len(chances)
-            by = inverse / max(number * diff.size, 1e-300)
-            slope = softmax_slope(values, number, self.positions, by)
-            return [times(slope, math.sqrt(alive))._replace(size=slope.size * alive)], []
-        return [times(diff, root(step.tops[0].square))._replace(alive=None)], []
+            active = sum(min(1.0, max(p, 1e-38) * 1e20) for p in chances) / len(chances)
+            by = inverse / max(number * diff.mean_abs, 1e-300)
+            slope = softmax_gradient(values, number, self.positions, by)
+            return [scaled_diffs(slope, math.sqrt(active))._replace(mean_abs=slope.mean_abs * active)], []
+        return [scaled_diffs(diff, root(step.tops[0].second_moment))._replace(active_share=None)], []
 
 
 class Recurrent(SignalModel):
@@ -201,26 +239,32 @@ class Recurrent(SignalModel):
         top = mapped(gates, math.tanh)[0]
         square = 0.0
         for _ in range(self.steps):
-            before = gates._replace(square=gates.square + hidden.variance * self.width * square)
-            new = mapped(before, math.tanh)[0].square * half
+            before = gates._replace(second_moment=gates.second_moment + hidden.variance * self.width * square)
+            new = mapped(before, math.tanh)[0].second_moment * half
             square = new * half + 0.25 * square if self.is_lstm else new
-        factor = root(square / top.square) if top.square else 0.0
+        factor = root(square / top.second_moment) if top.second_moment else 0.0
         return [scaled(top, factor)] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         if not step.weights:
             return super().backward(step, diffs)
         taps = self.taps
-        diff = times(diffs[0], 0.35 if self.is_lstm else 0.8)
-        below = times(diff, root(step.weights[0].square * taps.fan_out))
+        diff = scaled_diffs(diffs[0], 0.35 if self.is_lstm else 0.8)
+        below = scaled_diffs(diff, root(step.weights[0].second_moment * taps.fan_out))
         gradients = []
         for param in self.layer.params:
             if "bias" in param.role:
                 gradients.append(bias_gradient(diff, taps.items, 1))
             else:
                 read = step.bottoms[0] if param.role == "input weight" else step.tops[0]
-                gradients.append(weight_gradient(diff, read._replace(level=read.square, cross=read.shared), taps))
-        return [below] + [NO_DIFFS] * (len(step.bottoms) - 1), gradients
+                gradients.append(
+                    weight_gradient(
+                        diff,
+                        read._replace(corr_within_item=read.second_moment, corr_across_both=read.corr_across_items),
+                        taps,
+                    )
+                )
+        return [below] + [ZERO_DIFFS] * (len(step.bottoms) - 1), gradients
 
 
 class Flatten(SignalModel):
@@ -233,12 +277,18 @@ class Flatten(SignalModel):
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         values = bottoms[0]
         if self.flattens:
-            latent = values.latent
-            if latent is not None:
-                latent = latent._replace(level=latent.square, cross=latent.shared)
-            values = values._replace(level=values.square, cross=values.shared, latent=latent)
+            before = values.pre_activation
+            if before is not None:
+                before = before._replace(
+                    corr_within_item=before.second_moment, corr_across_both=before.corr_across_items
+                )
+            values = values._replace(
+                corr_within_item=values.second_moment, corr_across_both=values.corr_across_items, pre_activation=before
+            )
         return [values]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         diff = diffs[0]
-        return [diff._replace(level=0.0, cross=0.0, open=None) if self.flattens else diff], []
+        return [
+            diff._replace(corr_within_item=0.0, corr_across_both=0.0, passed_values=None) if self.flattens else diff
+        ], []

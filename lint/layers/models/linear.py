@@ -8,7 +8,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape_of, size_of
-from ...moments.statistics import GAUSSIAN_SIZE, INFINITE, NO_DIFFS, Diffs, Values, gaussian, gaussian_size, near, root
+from ...moments.statistics import (
+    GAUSSIAN_MEAN_ABS,
+    INFINITE,
+    ZERO_DIFFS,
+    Diffs,
+    Values,
+    gaussian,
+    gaussian_mean_abs,
+    moment_at_distance,
+    root,
+)
 from ...moments.weights import Weights, dims
 from ...proto.named_tuple import NamedTuple
 
@@ -94,11 +104,11 @@ def _inner_taps(layer: Layer) -> Taps:
 def pair_sum(diffs: Diffs, values: Values, items: int, positions: int) -> float:
     """The mean square of a sum over items and positions of a gradient times a value."""
     number = items * positions
-    once = diffs.square * values.square
+    once = diffs.second_moment * values.second_moment
     pairs = (
-        (positions - 1) * diffs.level * values.level
-        + (items - 1) * diffs.shared * values.shared
-        + (items - 1) * (positions - 1) * diffs.cross * values.cross
+        (positions - 1) * diffs.corr_within_item * values.corr_within_item
+        + (items - 1) * diffs.corr_across_items * values.corr_across_items
+        + (items - 1) * (positions - 1) * diffs.corr_across_both * values.corr_across_both
     )
     return max(0.0, number * (once + pairs)) if math.isfinite(pairs) else number * once
 
@@ -114,38 +124,52 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
     """
     fan = taps.fan_in
     by = weight.variance * fan
-    square, level, shared, cross = by * values.square, by * values.level, by * values.shared, by * values.cross
+    square, within, across, across_both = (
+        by * values.second_moment,
+        by * values.corr_within_item,
+        by * values.corr_across_items,
+        by * values.corr_across_both,
+    )
     mean = bias.mean
     if weight.mean:
         mean += weight.mean * fan * values.mean
         m2 = values.mean * values.mean
         same = max(0.0, min(taps.window, fan) - 1)
         others = 0.0 if own_channel else max(0.0, fan - 1 - same)
-        close = near(values, math.sqrt(max(1.0, taps.window)) / 3)
+        close = moment_at_distance(values, math.sqrt(max(1.0, taps.window)) / 3)
         w2 = weight.mean * weight.mean * fan
-        square += w2 * (values.square + same * close + others * m2)
-        level += w2 * (values.level + same * values.level + others * m2)
-        shared += w2 * (values.shared + same * values.cross + others * m2)
-        cross += w2 * (values.cross + same * values.cross + others * m2)
+        square += w2 * (values.second_moment + same * close + others * m2)
+        within += w2 * (values.corr_within_item + same * values.corr_within_item + others * m2)
+        across += w2 * (values.corr_across_items + same * values.corr_across_both + others * m2)
+        across_both += w2 * (values.corr_across_both + same * values.corr_across_both + others * m2)
     added = bias.variance
     if bias.mean:
         added += bias.mean * bias.mean + 2 * bias.mean * (mean - bias.mean)
-    drift = root(by) * values.drift
-    if weight.pull or bias.pull:
-        moved = weight.pull * fan * root(values.cross) + bias.pull
-        added += moved * (moved + 2 * drift)
-        drift += moved
+    common = root(by) * values.common
+    if weight.learned_shift or bias.learned_shift:
+        moved = weight.learned_shift * fan * root(values.corr_across_both) + bias.learned_shift
+        added += moved * (moved + 2 * common)
+        common += moved
     least = mean * mean
     square = max(square + added, least)
-    shared = min(max(shared + added, least), square)
+    across = min(max(across + added, least), square)
     if taps.positions == 1 and taps.window <= 1:
-        level, cross = square, shared
+        within, across_both = square, across
     else:
-        level, cross = min(max(level + added, least), square), min(max(cross + added, least), square)
+        within, across_both = min(max(within + added, least), square), min(max(across_both + added, least), square)
     return Values(
-        mean, square, gaussian_size(mean, square), level, shared, cross, -INFINITE, INFINITE,
-        values.reach / taps.stride, None, drift,
-    )  # fmt: skip
+        mean,
+        square,
+        gaussian_mean_abs(mean, square),
+        within,
+        across,
+        across_both,
+        -INFINITE,
+        INFINITE,
+        values.corr_length / taps.stride,
+        None,
+        common,
+    )
 
 
 def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Values, *, flat: bool) -> Diffs:
@@ -155,39 +179,45 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
     """
     fan = taps.fan_out
     by = (weight.variance + weight.mean * weight.mean) * fan
-    drift = root(by) * diffs.drift
+    common = root(by) * diffs.common
     added = 0.0
-    if weight.pull:
+    if weight.learned_shift:
         # What training added points along the values that all items have in common, across all other directions.
-        moved = weight.pull * fan * diffs.drift
+        moved = weight.learned_shift * fan * diffs.common
         added = moved * moved
-        drift = math.copysign(math.hypot(drift, moved), drift)
-    square, shared = max(0.0, by * diffs.square + added), max(0.0, by * diffs.shared + added)
+        common = math.copysign(math.hypot(common, moved), common)
+    square, across = max(0.0, by * diffs.second_moment + added), max(0.0, by * diffs.corr_across_items + added)
     # Where positions of the bottom have weights of their own, the gradients of two have nothing in common.
-    level, cross = (0.0, 0.0) if flat else (max(0.0, by * diffs.level + added), max(0.0, by * diffs.cross + added))
-    echo = diffs.echo * weight.variance * fan
-    if echo:
-        e2 = echo * echo
-        square, level, shared, cross = (
-            square + e2 * values.square, level + e2 * values.level, shared + e2 * values.shared,
-            cross + e2 * values.cross,
-        )  # fmt: skip
-    return Diffs(square, GAUSSIAN_SIZE * root(square), level, shared, cross, None, drift, echo)
+    within, across_both = (
+        (0.0, 0.0)
+        if flat
+        else (max(0.0, by * diffs.corr_within_item + added), max(0.0, by * diffs.corr_across_both + added))
+    )
+    own_value = diffs.own_value_factor * weight.variance * fan
+    if own_value:
+        e2 = own_value * own_value
+        square, within, across, across_both = (
+            square + e2 * values.second_moment,
+            within + e2 * values.corr_within_item,
+            across + e2 * values.corr_across_items,
+            across_both + e2 * values.corr_across_both,
+        )
+    return Diffs(square, GAUSSIAN_MEAN_ABS * root(square), within, across, across_both, None, common, own_value)
 
 
 def weight_gradient(diffs: Diffs, values: Values, taps: Taps) -> Gradient:
     """The gradient of a weight: a sum over all items and positions that use it."""
     square = pair_sum(diffs, values, taps.items, taps.positions)
-    drift = taps.items * taps.positions * diffs.drift * root(values.cross)
-    return Gradient(square, GAUSSIAN_SIZE * root(square), drift)
+    common = taps.items * taps.positions * diffs.common * root(values.corr_across_both)
+    return Gradient(square, GAUSSIAN_MEAN_ABS * root(square), common)
 
 
 def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
     """The gradient of a bias."""
     square = pair_sum(diffs, ONE, items, positions)
-    if square <= 1e-9 * items * positions * diffs.square:
-        square = items * positions * diffs.square * ROUNDING * ROUNDING
-    return Gradient(square, GAUSSIAN_SIZE * root(square), items * positions * diffs.drift)
+    if square <= 1e-9 * items * positions * diffs.second_moment:
+        square = items * positions * diffs.second_moment * ROUNDING * ROUNDING
+    return Gradient(square, GAUSSIAN_MEAN_ABS * root(square), items * positions * diffs.common)
 
 
 class Convolution(SignalModel):
@@ -244,7 +274,7 @@ class InnerProduct(Convolution):
         return _inner_taps(self.layer)
 
     def seen(self, values: Values) -> Values:
-        return values._replace(level=values.square, cross=values.shared)
+        return values._replace(corr_within_item=values.second_moment, corr_across_both=values.corr_across_items)
 
 
 class Embed(SignalModel):
@@ -254,7 +284,7 @@ class Embed(SignalModel):
         weight = weights[0] if weights else NONE
         bias = weights[1] if len(weights) > 1 else NONE
         mean = weight.mean + bias.mean
-        square = weight.square + bias.square + 2 * weight.mean * bias.mean
+        square = weight.second_moment + bias.second_moment + 2 * weight.mean * bias.mean
         common = mean * mean + bias.variance
         return [gaussian(mean, square, square, common, common, math.inf)]
 
@@ -262,12 +292,12 @@ class Embed(SignalModel):
         layer = self.layer
         rows = max(1, dims(layer.params[0])[0]) if layer.params else 1
         uses = size_of(layer.bottoms[0])
-        square = diffs[0].square * uses / rows
+        square = diffs[0].second_moment * uses / rows
         part = min(1.0, uses / rows)
-        gradients = [Gradient(square, GAUSSIAN_SIZE * root(square * part))]
+        gradients = [Gradient(square, GAUSSIAN_MEAN_ABS * root(square * part))]
         if len(layer.params) > 1:
             gradients.append(bias_gradient(diffs[0], uses, 1))
-        return [NO_DIFFS] * len(layer.bottoms), gradients
+        return [ZERO_DIFFS] * len(layer.bottoms), gradients
 
 
 class Scale(SignalModel):
@@ -291,24 +321,36 @@ class Scale(SignalModel):
             factor, shift = weights[0], weights[1] if len(weights) > 1 else NONE
         else:
             factor, shift = UNIT, weights[0]
-        f2 = factor.square
+        f2 = factor.second_moment
         mean = values.mean * factor.mean + shift.mean
-        extra = shift.square + 2 * shift.mean * factor.mean * values.mean
-        drift = values.drift * factor.mean + shift.pull
-        square = max(0.0, values.square * f2 + extra)
-        level, shared = max(0.0, values.level * f2 + extra), max(0.0, values.shared * f2 + extra)
-        cross = max(0.0, values.cross * f2 + extra)
+        extra = shift.second_moment + 2 * shift.mean * factor.mean * values.mean
+        common = values.common * factor.mean + shift.learned_shift
+        square = max(0.0, values.second_moment * f2 + extra)
+        within, across = max(0.0, values.corr_within_item * f2 + extra), max(0.0, values.corr_across_items * f2 + extra)
+        across_both = max(0.0, values.corr_across_both * f2 + extra)
         low, high = values.low, values.high
-        if factor.mean != 1 or factor.variance or factor.pull or shift.mean or shift.variance:
+        if factor.mean != 1 or factor.variance or factor.learned_shift or shift.mean or shift.variance:
             low, high = -math.inf, math.inf
-        shifts = shift.mean or shift.variance or shift.size or shift.pull
-        if not shifts and not factor.variance and not factor.pull:
-            return [Values(
-                mean, square, values.size * abs(factor.mean), level, shared, cross, low, high, values.reach, None,
-                drift, values.parts if factor.mean == 1 else (),
-            )]  # fmt: skip
-        size = gaussian_size(mean, square)
-        return [Values(mean, square, size, level, shared, cross, low, high, values.reach, None, drift)]
+        shifts = shift.mean or shift.variance or shift.mean_abs or shift.learned_shift
+        if not shifts and not factor.variance and not factor.learned_shift:
+            return [
+                Values(
+                    mean,
+                    square,
+                    values.mean_abs * abs(factor.mean),
+                    within,
+                    across,
+                    across_both,
+                    low,
+                    high,
+                    values.corr_length,
+                    None,
+                    common,
+                    values.parts if factor.mean == 1 else (),
+                )
+            ]
+        size = gaussian_mean_abs(mean, square)
+        return [Values(mean, square, size, within, across, across_both, low, high, values.corr_length, None, common)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         diff = diffs[0]
@@ -323,48 +365,75 @@ class Scale(SignalModel):
         factor = UNIT
         if self.scales:
             factor = step.weights[0]
-            square = pair_sum(diff, diff.open or values, self.items, self.positions)
-            gradients.append(Gradient(square, GAUSSIAN_SIZE * root(square)))
+            square = pair_sum(diff, diff.passed_values or values, self.items, self.positions)
+            gradients.append(Gradient(square, GAUSSIAN_MEAN_ABS * root(square)))
         if len(gradients) < len(layer.params):
             gradients.append(bias_gradient(diff, self.items, self.positions))
-        f2 = factor.square
+        f2 = factor.second_moment
         below = Diffs(
-            diff.square * f2, diff.size * max(factor.size, abs(factor.pull)), diff.level * f2,
-            diff.shared * f2, diff.cross * f2, diff.alive, diff.drift * root(f2),
-        )  # fmt: skip
+            diff.second_moment * f2,
+            diff.mean_abs * max(factor.mean_abs, abs(factor.learned_shift)),
+            diff.corr_within_item * f2,
+            diff.corr_across_items * f2,
+            diff.corr_across_both * f2,
+            diff.active_share,
+            diff.common * root(f2),
+        )
         return [below] * len(layer.bottoms), gradients
 
 
 def product(a: Values, b: Values) -> Values:
     """The products of two blobs that have nothing to do with each other."""
     mean = a.mean * b.mean
-    square = a.square * b.square
-    size = a.size * b.size
+    square = a.second_moment * b.second_moment
+    size = a.mean_abs * b.mean_abs
     bounds = (a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high)
     finite = all(bound == bound for bound in bounds)
     return Values(
-        mean, square, size, a.level * b.level, a.shared * b.shared, a.cross * b.cross,
-        min(bounds) if finite else -math.inf, max(bounds) if finite else math.inf, min(a.reach, b.reach), None,
-        a.drift * root(b.cross) + b.drift * root(a.cross),
-    )  # fmt: skip
+        mean,
+        square,
+        size,
+        a.corr_within_item * b.corr_within_item,
+        a.corr_across_items * b.corr_across_items,
+        a.corr_across_both * b.corr_across_both,
+        min(bounds) if finite else -math.inf,
+        max(bounds) if finite else math.inf,
+        min(a.corr_length, b.corr_length),
+        None,
+        a.common * root(b.corr_across_both) + b.common * root(a.corr_across_both),
+    )
 
 
 def total(a: Values, b: Values) -> Values:
     """The sums of two blobs that have nothing to do with each other but their means."""
     extra = 2 * a.mean * b.mean
-    mean, square = a.mean + b.mean, a.square + b.square + extra
+    mean, square = a.mean + b.mean, a.second_moment + b.second_moment + extra
     low, high = a.low + b.low, a.high + b.high
-    size = abs(mean) if low >= 0 or high <= 0 else gaussian_size(mean, square)
-    extra += 2 * a.drift * b.drift
+    size = abs(mean) if low >= 0 or high <= 0 else gaussian_mean_abs(mean, square)
+    extra += 2 * a.common * b.common
     return Values(
-        mean, square, size, a.level + b.level + extra, a.shared + b.shared + extra, a.cross + b.cross + extra, low,
-        high, min(a.reach, b.reach), None, a.drift + b.drift,
-    )  # fmt: skip
+        mean,
+        square,
+        size,
+        a.corr_within_item + b.corr_within_item + extra,
+        a.corr_across_items + b.corr_across_items + extra,
+        a.corr_across_both + b.corr_across_both + extra,
+        low,
+        high,
+        min(a.corr_length, b.corr_length),
+        None,
+        a.common + b.common,
+    )
 
 
 def weighted(diff: Diffs, values: Values) -> Diffs:
     """A gradient times values that have nothing to do with it."""
     return Diffs(
-        diff.square * values.square, diff.size * values.size, diff.level * values.level, diff.shared * values.shared,
-        diff.cross * values.cross, None, diff.drift * root(values.cross),
-    )  # fmt: skip
+        diff.second_moment * values.second_moment,
+        diff.mean_abs * values.mean_abs,
+        diff.corr_within_item * values.corr_within_item,
+        diff.corr_across_items * values.corr_across_items,
+        diff.corr_across_both * values.corr_across_both,
+        None,
+        diff.common * root(values.corr_across_both),
+    )

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import SignalModel, shape_of
-from ...moments.statistics import BAD_DIFFS, NO_DIFFS, NOTHING, Diffs, Values, constant, mapped, part_over, root
+from ...moments.statistics import BAD_DIFFS, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, constant, mapped, root, share_above
 from ..loss import LOSS_PARAM, TWICE_BATCH, loss_normalization
 from .elementwise import sigmoid, softplus
 
@@ -27,7 +27,7 @@ _CLASSES = 48  # as many quantiles stand for more classes
 
 
 @lru_cache(maxsize=256)
-def quantiles(number: int) -> tuple[float, ...]:
+def normal_quantiles(number: int) -> tuple[float, ...]:
     """The middle values of so many equal parts of a standard Gaussian, made to have variance 1."""
     if number < 2:
         return (0.0,) * number
@@ -46,10 +46,10 @@ def quantiles(number: int) -> tuple[float, ...]:
     return tuple(x / spread for x in found)
 
 
-def shares(deviation: float, classes: int) -> list[float]:
+def softmax_probabilities(deviation: float, classes: int) -> list[float]:
     """Probabilities that a softmax makes of Gaussian scores; each stands for as many classes as any other."""
     number = min(classes, _CLASSES)
-    points = quantiles(number)
+    points = normal_quantiles(number)
     deviation = min(deviation, 1e30)
     top = points[-1] * deviation
     each = [math.exp(max(-700.0, x * deviation - top)) for x in points]
@@ -57,7 +57,7 @@ def shares(deviation: float, classes: int) -> list[float]:
     return [x / whole for x in each]
 
 
-def scores_of(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+def score_sizes(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     """Items, classes and positions of scores."""
     if not layer_shape:
         return 1, 1, 1
@@ -78,7 +78,7 @@ class Loss(SignalModel):
         super().__init__(layer, context)
         alike = layer.bottoms[:2] if self.compares else ()
         self.shape = shape_of(next((blob for blob in alike if blob.count is not None), layer.bottoms[0]))
-        self.items, self.outputs, self.positions = scores_of(self.shape, self.axis())
+        self.items, self.outputs, self.positions = score_sizes(self.shape, self.axis())
         self.number = self.items * self.outputs * self.positions
         self.divisor = self.read_divisor()
 
@@ -102,17 +102,17 @@ class Loss(SignalModel):
         """The loss before its weight."""
         return 0.0
 
-    def floor(self, bottoms: Sequence[Values]) -> float:
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         """The loss, before its weight, of a net that gives the same best answer to every item."""
         return 0.0
 
-    def answer(self, bottoms: Sequence[Values]) -> float:
+    def target_size(self, bottoms: Sequence[Values]) -> float:
         """How large outputs are, by their root mean square, that tell items apart."""
         return 1.0
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         """The gradient of the first bottom, for a weight of 1."""
-        return NO_DIFFS
+        return ZERO_DIFFS
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
         """The second derivative by one output of the net, all items moved alike, before divisor and weight."""
@@ -121,21 +121,27 @@ class Loss(SignalModel):
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         return [constant(self.value(bottoms))] * len(self.layer.tops)
 
-    def down(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:
+    def gradients(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:
         """The gradients of the bottoms, for a loss weight."""
-        slope = self.slope(bottoms)
+        slope = self.score_gradient(bottoms)
         w2 = weight * weight
         first = Diffs(
-            slope.square * w2, slope.size * abs(weight), slope.level * w2, slope.shared * w2, slope.cross * w2, None,
-            slope.drift * weight, slope.echo * weight,
-        )  # fmt: skip
-        return self.each(first)
+            slope.second_moment * w2,
+            slope.mean_abs * abs(weight),
+            slope.corr_within_item * w2,
+            slope.corr_across_items * w2,
+            slope.corr_across_both * w2,
+            None,
+            slope.common * weight,
+            slope.own_value_factor * weight,
+        )
+        return self.for_all_bottoms(first)
 
-    def each(self, first: Diffs) -> list[Diffs]:
+    def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
         """The gradients of all bottoms: of most losses only the first has one."""
-        return [first] + [NO_DIFFS] * (len(self.layer.bottoms) - 1)
+        return [first] + [ZERO_DIFFS] * (len(self.layer.bottoms) - 1)
 
-    def probe(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:
+    def curvature_probe(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:
         """Gradients whose parameter gradients have the sum of squares that is the loss's curvature.
 
         The direction is the steepest of ordinary nets: one in which the outputs of all items move together.
@@ -145,7 +151,7 @@ class Loss(SignalModel):
         terms = self.items * self.positions
         square = abs(weight) * self.curvature(bottoms) / (self.outputs * terms * self.divisor)
         size = root(square)
-        return self.each(Diffs(square, size, square, square, square, None, size))
+        return self.for_all_bottoms(Diffs(square, size, square, square, square, None, size))
 
 
 class Scores(Loss):
@@ -157,27 +163,29 @@ class Scores(Loss):
         return 1 if param is None else int(param["axis"])
 
 
-def common_square(values: Values, moment: float, classes: int) -> float:
+def shared_error_moment(values: Values, moment: float, classes: int) -> float:
     """The mean square of what the probabilities of items have in common, over an even distribution."""
     m2 = values.mean * values.mean
-    spread = max(0.0, min(moment, values.square) - m2)
+    spread = max(0.0, min(moment, values.second_moment) - m2)
     own = max(0.0, values.variance - spread)
-    chances = shares(math.sqrt(spread / (1 + own * math.pi / 8)) if math.isfinite(spread) else 1e30, classes)
+    chances = softmax_probabilities(
+        math.sqrt(spread / (1 + own * math.pi / 8)) if math.isfinite(spread) else 1e30, classes
+    )
     even = 1 / classes
     return sum((p - even) ** 2 for p in chances) / len(chances)
 
 
-def common_drift(values: Values, classes: int) -> float:
+def shared_error(values: Values, classes: int) -> float:
     """The signed size of what the probabilities of all items have in common, over an even distribution.
 
     It pushes back the scores that all items have in common: those that the first weights happen to give them, and
     what training has moved since.
     """
-    given = root(values.cross - values.mean * values.mean - values.drift * values.drift)
-    common = given + values.drift
-    square = max(values.square, common * common)
-    each = common_square(values._replace(mean=0.0, square=square), common * common, classes)
-    return math.copysign(root(each), common)
+    given = root(values.corr_across_both - values.mean * values.mean - values.common * values.common)
+    common_moment = given + values.common
+    square = max(values.second_moment, common_moment * common_moment)
+    each = shared_error_moment(values._replace(mean=0.0, second_moment=square), common_moment * common_moment, classes)
+    return math.copysign(root(each), common_moment)
 
 
 class SoftmaxWithLoss(Scores):
@@ -186,11 +194,11 @@ class SoftmaxWithLoss(Scores):
     def value(self, bottoms: Sequence[Values]) -> float:
         return softmax_loss(bottoms[0], self.outputs, LARGEST_TERM) * self.items * self.positions / self.divisor
 
-    def floor(self, bottoms: Sequence[Values]) -> float:
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         return math.log(self.outputs) * self.items * self.positions / self.divisor
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
-        return softmax_slope(bottoms[0], self.outputs, self.positions, self.divisor)
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
+        return softmax_gradient(bottoms[0], self.outputs, self.positions, self.divisor)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
         return 1.0 / self.outputs
@@ -198,38 +206,38 @@ class SoftmaxWithLoss(Scores):
 
 def softmax_loss(values: Values, classes: int, largest: float) -> float:
     """The mean of -log p over Gaussian scores."""
-    if not math.isfinite(values.square):
+    if not math.isfinite(values.second_moment):
         return math.nan
     number = min(classes, _CLASSES)
-    points = quantiles(number)
+    points = normal_quantiles(number)
     deviation = root(values.variance)
     top = points[-1] * deviation
     whole = top + math.log(sum(math.exp(max(-700.0, x * deviation - top)) for x in points) * classes / number)
     return sum(min(largest, whole - x * deviation) for x in points) / number
 
 
-def softmax_slope(values: Values, classes: int, positions: int, by: float) -> Diffs:
+def softmax_gradient(values: Values, classes: int, positions: int, by: float) -> Diffs:
     """p - y, for labels that have nothing to do with the scores."""
-    if not math.isfinite(values.square):
+    if not math.isfinite(values.second_moment):
         return BAD_DIFFS
     deviation = root(values.variance)
-    chances = shares(deviation, classes)
+    chances = softmax_probabilities(deviation, classes)
     number = len(chances)
     even = 1 / classes
     square = sum(p * p * (1 - even) + (1 - p) ** 2 * even for p in chances) / number
     size = 2 * (1 - even) * even
-    shared = common_square(values, values.shared, classes)
+    across = shared_error_moment(values, values.corr_across_items, classes)
     if positions > 1:
-        level = min(square, common_square(values, values.level, classes) + 0.2 * square)
-        cross = common_square(values, values.cross, classes)
+        within = min(square, shared_error_moment(values, values.corr_within_item, classes) + 0.2 * square)
+        across_both = shared_error_moment(values, values.corr_across_both, classes)
     else:
-        level, cross = square, shared
-    drift = common_drift(values, classes)
+        within, across_both = square, across
+    common = shared_error(values, classes)
     b2 = by * by
     # How far p rises with the score: that part of the gradient is the score itself.
-    rises = sum((p - even) * x for p, x in zip(chances, quantiles(number), strict=True)) / number
-    echo = rises / deviation if deviation else 0.0
-    return Diffs(square / b2, size / by, level / b2, shared / b2, cross / b2, None, drift / by, echo / by)
+    rises = sum((p - even) * x for p, x in zip(chances, normal_quantiles(number), strict=True)) / number
+    own_value = rises / deviation if deviation else 0.0
+    return Diffs(square / b2, size / by, within / b2, across / b2, across_both / b2, None, common / by, own_value / by)
 
 
 class InfogainLoss(Scores):
@@ -238,54 +246,54 @@ class InfogainLoss(Scores):
     A matrix of one value pulls to an even distribution, whatever the labels; any other is taken for diagonal.
     """
 
-    def level(self, bottoms: Sequence[Values]) -> float | None:
+    def uniform_entry(self, bottoms: Sequence[Values]) -> float | None:
         """The value of a matrix that has only one."""
         if len(bottoms) < 3:
             return None
         matrix = bottoms[2]
         return matrix.mean if matrix.low == matrix.high else None
 
-    def scale(self, bottoms: Sequence[Values]) -> float:
+    def entry_size(self, bottoms: Sequence[Values]) -> float:
         """The size of the entries that are not 0."""
-        matrix = bottoms[2] if len(bottoms) > 2 else NOTHING
-        return matrix.square / abs(matrix.mean) if matrix.mean else 1.0
+        matrix = bottoms[2] if len(bottoms) > 2 else ZERO_VALUES
+        return matrix.second_moment / abs(matrix.mean) if matrix.mean else 1.0
 
     def value(self, bottoms: Sequence[Values]) -> float:
-        level = self.level(bottoms)
+        within = self.uniform_entry(bottoms)
         factor = self.items * self.positions / self.divisor
         loss = softmax_loss(bottoms[0], self.outputs, _LARGEST_INFOGAIN) * factor
-        return loss * (self.scale(bottoms) if level is None else level * self.outputs)
+        return loss * (self.entry_size(bottoms) if within is None else within * self.outputs)
 
-    def floor(self, bottoms: Sequence[Values]) -> float:
-        level = self.level(bottoms)
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
+        within = self.uniform_entry(bottoms)
         even = math.log(self.outputs) * self.items * self.positions / self.divisor
-        return even * (self.scale(bottoms) if level is None else level * self.outputs)
+        return even * (self.entry_size(bottoms) if within is None else within * self.outputs)
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]
         classes, positions, by = self.outputs, self.positions, self.divisor
-        level = self.level(bottoms)
-        if level is None:
-            return softmax_slope(values, classes, positions, by / self.scale(bottoms))
-        if not math.isfinite(values.square):
+        within = self.uniform_entry(bottoms)
+        if within is None:
+            return softmax_gradient(values, classes, positions, by / self.entry_size(bottoms))
+        if not math.isfinite(values.second_moment):
             return BAD_DIFFS
-        chances = shares(root(values.variance), classes)
+        chances = softmax_probabilities(root(values.variance), classes)
         if values.variance <= FLOAT_STEP * FLOAT_STEP:
-            return NO_DIFFS  # an even distribution is what it pulls to
-        factor = abs(level) * classes / by
+            return ZERO_DIFFS  # an even distribution is what it pulls to
+        factor = abs(within) * classes / by
         f2 = factor * factor
         even = 1 / classes
         square = sum((p - even) ** 2 for p in chances) / len(chances) * f2
         size = sum(abs(p - even) for p in chances) / len(chances) * factor
-        shared = common_square(values, values.shared, classes) * f2
-        among = square if positions == 1 else common_square(values, values.level, classes) * f2
-        cross = shared if positions == 1 else common_square(values, values.cross, classes) * f2
-        drift = common_drift(values, classes) * factor
-        return Diffs(square, size, among, shared, cross, None, drift)
+        across = shared_error_moment(values, values.corr_across_items, classes) * f2
+        among = square if positions == 1 else shared_error_moment(values, values.corr_within_item, classes) * f2
+        across_both = across if positions == 1 else shared_error_moment(values, values.corr_across_both, classes) * f2
+        common = shared_error(values, classes) * factor
+        return Diffs(square, size, among, across, across_both, None, common)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
-        level = self.level(bottoms)
-        return abs(level) if level is not None else self.scale(bottoms) / self.outputs
+        within = self.uniform_entry(bottoms)
+        return abs(within) if within is not None else self.entry_size(bottoms) / self.outputs
 
 
 class MultinomialLogisticLoss(Scores):
@@ -293,40 +301,44 @@ class MultinomialLogisticLoss(Scores):
 
     def value(self, bottoms: Sequence[Values]) -> float:
         values = bottoms[0]
-        if values.latent is not None and values.high <= 1:
-            return softmax_loss(values.latent, self.outputs, _LARGEST_INFOGAIN)
-        dead = 1 - part_over(values)
-        return dead * _LARGEST_INFOGAIN - (1 - dead) * math.log(max(values.size, 1e-20))
+        if values.pre_activation is not None and values.high <= 1:
+            return softmax_loss(values.pre_activation, self.outputs, _LARGEST_INFOGAIN)
+        dead = 1 - share_above(values)
+        return dead * _LARGEST_INFOGAIN - (1 - dead) * math.log(max(values.mean_abs, 1e-20))
 
-    def floor(self, bottoms: Sequence[Values]) -> float:
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         return math.log(self.outputs)
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]
         classes, items = self.outputs, self.items
-        shared = drift = 0.0
-        if values.latent is not None and values.high <= 1:
-            chances = shares(root(values.latent.variance), classes)
+        across = common = 0.0
+        if values.pre_activation is not None and values.high <= 1:
+            chances = softmax_probabilities(root(values.pre_activation.variance), classes)
             inverse = sum(1 / max(p, 1e-20) for p in chances) / len(chances)
             inverse_square = sum(1 / max(p, 1e-20) ** 2 for p in chances) / len(chances)
         else:
-            dead = 1 - part_over(values)
-            given = 1 / max(values.size, 1e-20)
+            dead = 1 - share_above(values)
+            given = 1 / max(values.mean_abs, 1e-20)
             inverse, inverse_square = dead * 1e20 + (1 - dead) * given, dead * 1e40 + (1 - dead) * given * given
         size = inverse / (classes * items)
         square = inverse_square / (classes * items * items)
-        if values.latent is not None:
+        if values.pre_activation is not None:
             # Behind a softmax, what items have in common is again what their probabilities have.
             factor = classes / items
-            shared = common_square(values.latent, values.latent.shared, classes) * factor * factor
-            drift = common_drift(values.latent, classes) * factor
-        return Diffs(square, size, square, shared, shared, None, drift)
+            across = (
+                shared_error_moment(values.pre_activation, values.pre_activation.corr_across_items, classes)
+                * factor
+                * factor
+            )
+            common = shared_error(values.pre_activation, classes) * factor
+        return Diffs(square, size, square, across, across, None, common)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
         values = bottoms[0]
-        if values.latent is not None and values.high <= 1:
+        if values.pre_activation is not None and values.high <= 1:
             return float(self.outputs)  # the softmax below takes two factors 1 / classes
-        return 1 / max(values.size, 1e-20) ** 2 / self.outputs
+        return 1 / max(values.mean_abs, 1e-20) ** 2 / self.outputs
 
 
 class SigmoidCrossEntropyLoss(Loss):
@@ -342,19 +354,19 @@ class SigmoidCrossEntropyLoss(Loss):
 
     def value(self, bottoms: Sequence[Values]) -> float:
         values, targets = bottoms[0], bottoms[1]
-        if not math.isfinite(values.square):
+        if not math.isfinite(values.second_moment):
             return math.nan
         mean = mapped(values, softplus)[0].mean - values.mean * targets.mean
         return mean * self.number / self.divisor
 
-    def floor(self, bottoms: Sequence[Values]) -> float:
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         part = min(max(bottoms[1].mean, 0.0), 1.0)
         entropy = -sum(p * math.log(p) for p in (part, 1 - part) if p > 0)
         return entropy * self.number / self.divisor
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         values, targets = bottoms[0], bottoms[1]
-        if not math.isfinite(values.square):
+        if not math.isfinite(values.second_moment):
             return BAD_DIFFS
         chance, _ = mapped(values, sigmoid)
         return difference(chance, targets, 1 / self.divisor)
@@ -367,15 +379,20 @@ def difference(a: Values, b: Values, factor: float) -> Diffs:
     """The gradient (a - b) times a factor, for values that have only their means to do with each other."""
     extra = -2 * a.mean * b.mean
     f2 = factor * factor
-    square, level, shared, cross = (
+    square, within, across, across_both = (
         max(0.0, (x + y + extra)) * f2
-        for x, y in ((a.square, b.square), (a.level, b.level), (a.shared, b.shared), (a.cross, b.cross))
+        for x, y in (
+            (a.second_moment, b.second_moment),
+            (a.corr_within_item, b.corr_within_item),
+            (a.corr_across_items, b.corr_across_items),
+            (a.corr_across_both, b.corr_across_both),
+        )
     )
     mean = (a.mean - b.mean) * factor
     size = max(abs(mean), 0.82 * root(square)) if mean * mean < square else abs(mean)
     # The force on what all items have in common: towards the mean of the targets.
-    drift = math.copysign(root(cross), a.drift - b.mean if a.drift else -b.mean or 1.0)
-    return Diffs(square, size, level, shared, cross, None, drift)
+    common = math.copysign(root(across_both), a.common - b.mean if a.common else -b.mean or 1.0)
+    return Diffs(square, size, within, across, across_both, None, common)
 
 
 class EuclideanLoss(Loss):
@@ -390,35 +407,41 @@ class EuclideanLoss(Loss):
     def value(self, bottoms: Sequence[Values]) -> float:
         gap = self.gap(bottoms)
         number = self.number / self.divisor
-        return (gap.square / 2 if self.is_square else min(gap.square / 2, gap.size)) * number
+        return (gap.second_moment / 2 if self.is_square else min(gap.second_moment / 2, gap.mean_abs)) * number
 
-    def floor(self, bottoms: Sequence[Values]) -> float:
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         if len(bottoms) < 2:
             return 0.0
-        square = max(0.0, bottoms[1].square - bottoms[1].cross)
+        square = max(0.0, bottoms[1].second_moment - bottoms[1].corr_across_both)
         number = self.number / self.divisor
         return (square / 2 if self.is_square else min(square / 2, root(square))) * number
 
-    def answer(self, bottoms: Sequence[Values]) -> float:
-        return root(bottoms[1].square) if len(bottoms) > 1 else 1.0
+    def target_size(self, bottoms: Sequence[Values]) -> float:
+        return root(bottoms[1].second_moment) if len(bottoms) > 1 else 1.0
 
     def gap(self, bottoms: Sequence[Values]) -> Diffs:
         """The differences."""
         return difference(bottoms[0], bottoms[1] if len(bottoms) > 1 else constant(0.0), 1.0)
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         gap = self.gap(bottoms)
         by = self.divisor
-        if not self.is_square and gap.square > 1:
-            by *= root(gap.square)  # the slope ends at 1
+        if not self.is_square and gap.second_moment > 1:
+            by *= root(gap.second_moment)  # the slope ends at 1
         b2 = by * by
         return Diffs(
-            gap.square / b2, gap.size / by, gap.level / b2, gap.shared / b2, gap.cross / b2, None, gap.drift / by,
+            gap.second_moment / b2,
+            gap.mean_abs / by,
+            gap.corr_within_item / b2,
+            gap.corr_across_items / b2,
+            gap.corr_across_both / b2,
+            None,
+            gap.common / by,
             1 / by,
-        )  # fmt: skip
+        )
 
-    def each(self, first: Diffs) -> list[Diffs]:
-        return [first, first, *[NO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]
+    def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
+        return [first, first, *[ZERO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]
 
 
 class HingeLoss(Scores):
@@ -430,24 +453,26 @@ class HingeLoss(Scores):
 
     def value(self, bottoms: Sequence[Values]) -> float:
         values = bottoms[0]
-        each = 1 + values.square if self.squared else 1 + max(0.0, values.size - 1)
+        each = 1 + values.second_moment if self.squared else 1 + max(0.0, values.mean_abs - 1)
         return each * self.outputs * self.positions
 
-    def floor(self, bottoms: Sequence[Values]) -> float:
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         return (4.0 if self.squared else 2.0) * self.positions  # all scores at -1
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]
         by = self.divisor
         deviation = max(root(values.variance), 1e-9)
         mean = values.mean + 1
-        active = part_over(values._replace(mean=mean, square=deviation**2 + mean**2, low=-math.inf, latent=None))
-        each = 4 * (1 + values.square) * active if self.squared else active
-        common = (1 - 2 / self.outputs) ** 2 * each
-        size = 2 * root(1 + values.square) * active if self.squared else active
+        active = share_above(
+            values._replace(mean=mean, second_moment=deviation**2 + mean**2, low=-math.inf, pre_activation=None)
+        )
+        each = 4 * (1 + values.second_moment) * active if self.squared else active
+        common_moment = (1 - 2 / self.outputs) ** 2 * each
+        size = 2 * root(1 + values.second_moment) * active if self.squared else active
         b2 = by * by
-        drift = root(common) / by
-        return Diffs(each / b2, size / by, each / b2, common / b2, common / b2, None, drift)
+        common = root(common_moment) / by
+        return Diffs(each / b2, size / by, each / b2, common_moment / b2, common_moment / b2, None, common)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
         return 2.0 if self.squared else 0.5
@@ -462,13 +487,13 @@ class ContrastiveLoss(Loss):
 
     def value(self, bottoms: Sequence[Values]) -> float:
         a, b = bottoms[0], bottoms[1]
-        far = self.number / self.items * max(0.0, a.square + b.square - 2 * a.shared)
+        far = self.number / self.items * max(0.0, a.second_moment + b.second_moment - 2 * a.corr_across_items)
         return (0.5 * far + 0.5 * max(0.0, self.margin - root(far)) ** 2) / 2
 
-    def slope(self, bottoms: Sequence[Values]) -> Diffs:
-        gap = max(0.0, bottoms[0].square + bottoms[1].square - 2 * bottoms[0].shared)
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
+        gap = max(0.0, bottoms[0].second_moment + bottoms[1].second_moment - 2 * bottoms[0].corr_across_items)
         square = gap / (self.items * self.items)
         return Diffs(square, 0.8 * root(square), square, 0.0, 0.0)
 
-    def each(self, first: Diffs) -> list[Diffs]:
-        return [first, first, *[NO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]
+    def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
+        return [first, first, *[ZERO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step, items_of, positions_of, size_of
-from ...moments.statistics import GAUSSIAN_SIZE, Diffs, Values, gaussian, gaussian_size, mixture, root, times
+from ...moments.statistics import (
+    GAUSSIAN_MEAN_ABS,
+    Diffs,
+    Values,
+    gaussian,
+    gaussian_mean_abs,
+    mixture,
+    root,
+    scaled_diffs,
+)
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
 
 def _spread(values: Values, unbiased: float) -> float:
     """The variance that a channel has over items and positions, of which there are so many that this part is left."""
-    return max(0.0, (values.square - values.cross) * unbiased)
+    return max(0.0, (values.second_moment - values.corr_across_both) * unbiased)
 
 
 class BatchNorm(SignalModel):
@@ -46,23 +55,23 @@ class BatchNorm(SignalModel):
 
     def top(self, values: Values) -> Values:
         """The values of the top."""
-        if not math.isfinite(values.square):
+        if not math.isfinite(values.second_moment):
             return values
         factor = self.factor(values)
         if self.stored:
-            return times_values(values, factor)
+            return scaled_gaussian(values, factor)
         if values.parts:
             return mixture([self.top(part) for _, part in values.parts], [share for share, _ in values.parts])
         variance = _spread(values, self.unbiased)
         f2 = factor * factor
         square = variance * f2
-        level = min(square, max(0.0, values.level - values.cross) * f2)
-        shared = min(square, max(0.0, values.shared - values.cross) * f2)
-        size = GAUSSIAN_SIZE * math.sqrt(square)
-        if values.size > 0 and values.low < 0:
-            heavy = values.size / max(gaussian_size(values.mean, values.square), 1e-300)
+        within = min(square, max(0.0, values.corr_within_item - values.corr_across_both) * f2)
+        across = min(square, max(0.0, values.corr_across_items - values.corr_across_both) * f2)
+        size = GAUSSIAN_MEAN_ABS * math.sqrt(square)
+        if values.mean_abs > 0 and values.low < 0:
+            heavy = values.mean_abs / max(gaussian_mean_abs(values.mean, values.second_moment), 1e-300)
             size *= min(1.0, heavy)
-        return Values(0.0, square, size, level, shared, 0.0, reach=values.reach)
+        return Values(0.0, square, size, within, across, 0.0, corr_length=values.corr_length)
 
     def factor(self, values: Values) -> float:
         """What the values are multiplied by."""
@@ -76,9 +85,9 @@ class BatchNorm(SignalModel):
             # Parts of a concatenation have variances of their own; the least one has the largest factor.
             each = [(share, self.factor(part)) for share, part in values.parts]
             mean, square = sum(w * f for w, f in each), sum(w * f * f for w, f in each)
-            diff = times(diffs[0], root(square))._replace(size=diffs[0].size * mean)
+            diff = scaled_diffs(diffs[0], root(square))._replace(mean_abs=diffs[0].mean_abs * mean)
         else:
-            diff = times(diffs[0], self.factor(values))
+            diff = scaled_diffs(diffs[0], self.factor(values))
         if not self.stored:
             diff = self.centred(diff)
         return [diff], self.no_gradients
@@ -86,27 +95,37 @@ class BatchNorm(SignalModel):
     def centred(self, diff: Diffs) -> Diffs:
         """A gradient that adds up to 0 over the items and positions of a channel, as that of a mean taken out does."""
         items, positions = self.items, self.positions
-        square = max(0.0, diff.square - diff.cross)
-        level, shared = max(0.0, diff.level - diff.cross), max(0.0, diff.shared - diff.cross)
+        square = max(0.0, diff.second_moment - diff.corr_across_both)
+        within, across = (
+            max(0.0, diff.corr_within_item - diff.corr_across_both),
+            max(0.0, diff.corr_across_items - diff.corr_across_both),
+        )
         if positions == 1:
-            shared = -square / max(1, items - 1)
-            return Diffs(square, diff.size, square, shared, shared)
-        cross = -(square + (positions - 1) * level + (items - 1) * shared) / max(1, (items - 1) * (positions - 1))
-        return Diffs(square, diff.size, level, shared, cross)
+            across = -square / max(1, items - 1)
+            return Diffs(square, diff.mean_abs, square, across, across)
+        across_both = -(square + (positions - 1) * within + (items - 1) * across) / max(
+            1, (items - 1) * (positions - 1)
+        )
+        return Diffs(square, diff.mean_abs, within, across, across_both)
 
     def statistics(self, values: Values) -> list[float]:
         """The mean absolute value of the layer's three blobs after the first pass."""
-        mean = abs(values.mean) if values.low >= 0 else gaussian_size(values.mean, values.cross)
+        mean = abs(values.mean) if values.low >= 0 else gaussian_mean_abs(values.mean, values.corr_across_both)
         return [mean, _spread(values, 1.0), 1.0]
 
 
-def times_values(values: Values, factor: float) -> Values:
+def scaled_gaussian(values: Values, factor: float) -> Values:
     """Values times a factor, as Gaussians."""
     f2 = factor * factor
     return gaussian(
-        values.mean * factor, values.square * f2, values.level * f2, values.shared * f2, values.cross * f2,
-        values.reach, values.drift * factor,
-    )._replace(size=values.size * factor)  # fmt: skip
+        values.mean * factor,
+        values.second_moment * f2,
+        values.corr_within_item * f2,
+        values.corr_across_items * f2,
+        values.corr_across_both * f2,
+        values.corr_length,
+        values.common * factor,
+    )._replace(mean_abs=values.mean_abs * factor)
 
 
 class LRN(SignalModel):
@@ -119,7 +138,7 @@ class LRN(SignalModel):
 
     def factor(self, values: Values) -> float:
         """What the values are multiplied by, on average."""
-        base = self.k + self.alpha * values.square
+        base = self.k + self.alpha * values.second_moment
         if not base > 0:
             return math.inf
         return float(min(base, 1e38) ** -self.beta)
@@ -130,14 +149,22 @@ class LRN(SignalModel):
         if not math.isfinite(factor):
             return [values]
         f2 = factor * factor
-        return [values._replace(
-            mean=values.mean * factor, square=values.square * f2, size=values.size * factor, level=values.level * f2,
-            shared=values.shared * f2, cross=values.cross * f2, drift=values.drift * factor, latent=None,
-        )]  # fmt: skip
+        return [
+            values._replace(
+                mean=values.mean * factor,
+                second_moment=values.second_moment * f2,
+                mean_abs=values.mean_abs * factor,
+                corr_within_item=values.corr_within_item * f2,
+                corr_across_items=values.corr_across_items * f2,
+                corr_across_both=values.corr_across_both * f2,
+                common=values.common * factor,
+                pre_activation=None,
+            )
+        ]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         factor = self.factor(step.bottoms[0])
-        return [times(diffs[0], factor) if math.isfinite(factor) else diffs[0]], []
+        return [scaled_diffs(diffs[0], factor) if math.isfinite(factor) else diffs[0]], []
 
 
 class Normalize(SignalModel):
@@ -155,20 +182,25 @@ class Normalize(SignalModel):
         if not self.scales:
             return 1.0
         if self.is_mvn:
-            return 1 / (root(values.square - values.level) + 1e-9)
+            return 1 / (root(values.second_moment - values.corr_within_item) + 1e-9)
         weight = weights[0].mean if weights else 1.0
-        return abs(weight) / (root(values.square * self.channels) + 1e-10)
+        return abs(weight) / (root(values.second_moment * self.channels) + 1e-10)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         values = bottoms[0]
         factor = self.factor(values, weights)
         if self.is_mvn:
-            m = values.level
+            m = values.corr_within_item
             values = gaussian(
-                0.0, max(0.0, values.square - m), 0.0, max(0.0, values.shared - values.cross), 0.0, values.reach
+                0.0,
+                max(0.0, values.second_moment - m),
+                0.0,
+                max(0.0, values.corr_across_items - values.corr_across_both),
+                0.0,
+                values.corr_length,
             )
-        return [times_values(values, factor)]
+        return [scaled_gaussian(values, factor)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        gradients = [Gradient(diffs[0].square, diffs[0].size)] * len(self.layer.params)
-        return [times(diffs[0], self.factor(step.bottoms[0], step.weights))], gradients
+        gradients = [Gradient(diffs[0].second_moment, diffs[0].mean_abs)] * len(self.layer.params)
+        return [scaled_diffs(diffs[0], self.factor(step.bottoms[0], step.weights))], gradients

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step, size_of
-from ...moments.statistics import NO_DIFFS, Diffs, Values, added
+from ...moments.statistics import ZERO_DIFFS, Diffs, Values, sum_of_diffs
 
 if TYPE_CHECKING:
     from ...moments.weights import Weights
@@ -24,11 +24,16 @@ class PassThrough(SignalModel):
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         layer = self.layer
-        passed = reduce(added, diffs) if diffs else NO_DIFFS
+        passed = reduce(sum_of_diffs, diffs) if diffs else ZERO_DIFFS
         factor = size_of(layer.tops[0]) / size_of(layer.bottoms[0]) if layer.tops else 1.0
         if factor < 1:
             passed = Diffs(
-                passed.square * factor, passed.size * factor, passed.level * factor * factor,
-                passed.shared * factor, passed.cross * factor * factor, None, passed.drift * factor,
-            )  # fmt: skip
+                passed.second_moment * factor,
+                passed.mean_abs * factor,
+                passed.corr_within_item * factor * factor,
+                passed.corr_across_items * factor,
+                passed.corr_across_both * factor * factor,
+                None,
+                passed.common * factor,
+            )
         return [passed] * len(layer.bottoms), self.no_gradients

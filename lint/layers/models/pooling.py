@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step, shape_of, size_of
-from ...moments.statistics import Diffs, Values, below, gaussian, near, rectified, root
+from ...moments.statistics import Diffs, Values, gaussian, moment_at_distance, normal_cdf, rectified, root
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -25,7 +25,7 @@ _LARGEST = (
 
 
 @cache
-def largest(number: float) -> tuple[float, float]:
+def largest_gaussian(number: float) -> tuple[float, float]:
     """Mean and variance of the largest of some Gaussians, between the numbers in the table."""
     for (a, mean_a, var_a), (b, mean_b, var_b) in pairwise(_LARGEST):
         if number <= b:
@@ -50,53 +50,56 @@ def window_of(layer: Layer) -> tuple[float, float]:
 
 def _neighbours(values: Values, window: float) -> float:
     """The mean second moment of two different values in a window."""
-    return near(values, max(1.0, math.sqrt(window) * 0.52))
+    return moment_at_distance(values, max(1.0, math.sqrt(window) * 0.52))
 
 
 def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
     """Those of the largest of a window of Gaussian values."""
     m2 = values.mean * values.mean
-    together = max(m2, min(_neighbours(values, window), values.square))
-    own = root(values.square - together)
-    shift, kept = largest(window)
+    together = max(m2, min(_neighbours(values, window), values.second_moment))
+    own = root(values.second_moment - together)
+    shift, kept = largest_gaussian(window)
     return min(values.mean + own * shift, values.high), together - m2 + own * own * kept
 
 
 def _part_alive(values: Values, window: float) -> float:
     """The part of windows whose largest of Gaussian values is over 0."""
-    if window <= 1 or values.square == 0 or values.low == values.high or values.latent is not None:
+    if window <= 1 or values.second_moment == 0 or values.low == values.high or values.pre_activation is not None:
         top = maximum(values, window, 1.0)
         mean, variance = top.mean, top.variance
     else:
         mean, variance = _mean_and_variance(values, window)
     deviation = root(variance)
-    return below(mean / deviation) if deviation > 0 else float(mean > 0)
+    return normal_cdf(mean / deviation) if deviation > 0 else float(mean > 0)
 
 
 def maximum(values: Values, window: float, stride: float) -> Values:
     """The largest of a window of Gaussian values that partly go together."""
-    if window <= 1 or values.square == 0:
-        return values._replace(reach=values.reach / stride)
+    if window <= 1 or values.second_moment == 0:
+        return values._replace(corr_length=values.corr_length / stride)
     if values.low == values.high:
         return values
-    if values.latent is not None:
-        return rectified(maximum(values.latent, window, stride))
+    if values.pre_activation is not None:
+        return rectified(maximum(values.pre_activation, window, stride))
     m2 = values.mean * values.mean
     mean, variance = _mean_and_variance(values, window)
     square = mean * mean + variance
     part = variance / max(values.variance, 1e-300)
-    level, shared, cross = (
+    within, across, across_both = (
         min(square, mean * mean + max(0.0, moment - m2) * part)
-        for moment in (values.level, values.shared, values.cross)
+        for moment in (values.corr_within_item, values.corr_across_items, values.corr_across_both)
     )
-    reach = (values.reach + (math.sqrt(window) - stride) / 2) / stride
-    top = gaussian(mean, square, level, shared, cross, reach, values.drift)
+    length = (values.corr_length + (math.sqrt(window) - stride) / 2) / stride
+    top = gaussian(mean, square, within, across, across_both, length, values.common)
     if values.low >= 0:
-        top = top._replace(size=mean)
-    elif values.size < top.size:
+        top = top._replace(mean_abs=mean)
+    elif values.mean_abs < top.mean_abs:
         top = top._replace(
-            size=min(
-                top.size, values.size * top.size / max(gaussian(values.mean, values.square, 0, 0, 0, 1).size, 1e-300)
+            mean_abs=min(
+                top.mean_abs,
+                values.mean_abs
+                * top.mean_abs
+                / max(gaussian(values.mean, values.second_moment, 0, 0, 0, 1).mean_abs, 1e-300),
             )
         )
     return top._replace(low=values.low, high=values.high)
@@ -106,14 +109,14 @@ def average(values: Values, window: float, stride: float) -> Values:
     """The mean of a window."""
     if window <= 1:
         return values
-    square = (values.square + (window - 1) * _neighbours(values, window)) / window
+    square = (values.second_moment + (window - 1) * _neighbours(values, window)) / window
     square = max(square, values.mean * values.mean)
-    shared = (values.shared + (window - 1) * values.cross) / window
-    level, cross = min(values.level, square), min(values.cross, square)
-    reach = (values.reach + (math.sqrt(window) - stride) / 2) / stride
-    top = gaussian(values.mean, square, level, shared, cross, reach, values.drift)
+    across = (values.corr_across_items + (window - 1) * values.corr_across_both) / window
+    within, across_both = min(values.corr_within_item, square), min(values.corr_across_both, square)
+    length = (values.corr_length + (math.sqrt(window) - stride) / 2) / stride
+    top = gaussian(values.mean, square, within, across, across_both, length, values.common)
     if values.low >= 0:
-        top = top._replace(size=values.mean)
+        top = top._replace(mean_abs=values.mean)
     return top._replace(low=values.low, high=values.high)
 
 
@@ -132,7 +135,7 @@ class Pooling(SignalModel):
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         top = (maximum if self.takes_maximum else average)(bottoms[0], self.window, self.stride)
         if self.alone:
-            top = top._replace(level=top.square, cross=top.shared)
+            top = top._replace(corr_within_item=top.second_moment, corr_across_both=top.corr_across_items)
         return [top] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
@@ -140,23 +143,34 @@ class Pooling(SignalModel):
         diff, values = diffs[0], step.bottoms[0]
         r2 = ratio * ratio
         if self.takes_maximum:
-            alive = _part_alive(values.latent, window) if values.latent is not None else None
+            active = _part_alive(values.pre_activation, window) if values.pre_activation is not None else None
             # Where windows overlap, one large value is chosen by several.
             heavy = max(1.0, ratio * window * 0.35) if ratio * window > 1.5 else 1.0
             return [
                 Diffs(
-                    diff.square * ratio * heavy, diff.size * ratio, diff.level * r2, diff.shared * r2 * 1.5,
-                    diff.cross * r2, alive, diff.drift * ratio, diff.echo * ratio,
+                    diff.second_moment * ratio * heavy, diff.mean_abs * ratio, diff.corr_within_item * r2,
+                    diff.corr_across_items * r2 * 1.5,
+                    diff.corr_across_both * r2, active, diff.common * ratio, diff.own_value_factor * ratio,
                 )
             ], []  # fmt: skip
         # Each value gets its part of every window that it lies in, 1 on average.
         uses = max(1.0, ratio * window)
-        together = min(1.0, (diff.level / diff.square) if diff.square else 0.0)
-        square = diff.square * (uses / window) ** 2 * (1 / uses + (1 - 1 / uses) * together)
+        together = min(1.0, (diff.corr_within_item / diff.second_moment) if diff.second_moment else 0.0)
+        square = diff.second_moment * (uses / window) ** 2 * (1 / uses + (1 - 1 / uses) * together)
         if ratio * window < 1:
             square *= ratio * window
-        size = diff.size * ratio * (1.0 if uses <= 1.01 else math.sqrt(1 / uses + (1 - 1 / uses) * together))
-        same = min(square, diff.square * ratio / window)  # two positions of one window get the same
+        size = diff.mean_abs * ratio * (1.0 if uses <= 1.01 else math.sqrt(1 / uses + (1 - 1 / uses) * together))
+        same = min(square, diff.second_moment * ratio / window)  # two positions of one window get the same
         in_window = min(1.0, window / self.positions)
-        level = diff.level * r2 * (1 - in_window) + same * in_window
-        return [Diffs(square, size, level, diff.shared * ratio / window, diff.cross * r2, None, diff.drift * ratio)], []
+        within = diff.corr_within_item * r2 * (1 - in_window) + same * in_window
+        return [
+            Diffs(
+                square,
+                size,
+                within,
+                diff.corr_across_items * ratio / window,
+                diff.corr_across_both * r2,
+                None,
+                diff.common * ratio,
+            )
+        ], []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...moments.statistics import INFINITE, Values, below, part_over, root
+from ...moments.statistics import INFINITE, Values, normal_cdf, root, share_above
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 _FLAT_FROM = {"Sigmoid": 5.99, "TanH": 2.99}
 
 
-def flat_part(layer: Layer, values: Values) -> float | None:
+def saturated_share(layer: Layer, values: Values) -> float | None:
     """The part of the values of its bottom for which a layer is flat; None where their distribution is not known.
 
     Sums of many weighted values are Gaussian; of others only what their bounds say is known. A blob that is 0
     everywhere has no part: it is not the function that stops its gradient.
     """
-    if not 0 < values.square < INFINITE:
+    if not 0 < values.second_moment < INFINITE:
         return None
     is_sum = values.low == -INFINITE and values.high == INFINITE and root(values.variance) > 1e-9 * abs(values.mean)
     if layer.type in _FLAT_FROM:
@@ -32,9 +32,9 @@ def flat_part(layer: Layer, values: Values) -> float | None:
         if not is_sum:
             return None
         deviation = root(values.variance)
-        return 1 - below((bound - values.mean) / deviation) + below((-bound - values.mean) / deviation)
+        return 1 - normal_cdf((bound - values.mean) / deviation) + normal_cdf((-bound - values.mean) / deviation)
     if layer.type == "ReLU" and not layer.message["relu_param"]["negative_slope"]:
         if values.high <= 0:
             return 1.0
-        return 1 - part_over(values) if is_sum else None
+        return 1 - share_above(values) if is_sum else None
     return None

@@ -59,7 +59,7 @@ def vanishing_activations(job: Job) -> Iterator[Hit]:
         fillers, safe = computed.vanishing_weights, False
     else:
         return
-    zero = any(not computed.signal.weights[param].square for param in fillers)
+    zero = any(not computed.signal.weights[param].second_moment for param in fillers)
     if fillers and (safe or not zero):
         yield _hit(job.train, computed, list(fillers), fillers, safe)
 
@@ -69,7 +69,7 @@ def _hit(
 ) -> Hit:
     first, *others = params
     below, above = computed.sizes_around(first.layer)
-    size = computed.signal.weights[first].size
+    size = computed.signal.weights[first].mean_abs
     more = f", and {len(others)} more layers are like it" if others else ""
     fate = "explode" if safe else "stall"
     chance = computed.verdict.p_explodes if safe else computed.verdict.p_stalls

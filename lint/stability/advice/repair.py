@@ -112,7 +112,7 @@ def vanishing_weights(signal: Signal) -> dict[Param, str]:
     start, and behind a normalisation the size of weights is of no account.
     """
     net = signal.training.net
-    sizes = [max((root(top.square) for top in step.tops), default=0.0) for step in signal.forward.steps]
+    sizes = [max((root(top.second_moment) for top in step.tops), default=0.0) for step in signal.forward.steps]
     found: dict[Param, str] = {}
     for layer in net.layers:
         if not layer.params or not layer.runs_backward or not layer.params[0].lr_mult:
@@ -124,7 +124,7 @@ def vanishing_weights(signal: Signal) -> dict[Param, str]:
         behind = [each for each in layer.downstream() if each.params]
         if not behind or any(sizes[each.index] > RECOVERED for each in behind):
             continue
-        if signal.weights[param].square < filled_as(param, filler).square * TINY**2:
+        if signal.weights[param].second_moment < filled_as(param, filler).second_moment * TINY**2:
             found[param] = filler
     return found
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...layers.models.saturation import flat_part
-from ...moments.statistics import part_over
+from ...layers.models.saturation import saturated_share
+from ...moments.statistics import share_above
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
 from ..signal.features import LEAST_LEARNING, Signal, Trial, signal_of
@@ -93,7 +93,7 @@ class Stability:
     def sizes_around(self, layer: Layer) -> tuple[float, float]:
         """The mean absolute values of a layer's first bottom and first top."""
         step = self.signal.forward.steps[layer.index]
-        return step.bottoms[0].size if step.bottoms else 0.0, step.tops[0].size
+        return step.bottoms[0].mean_abs if step.bottoms else 0.0, step.tops[0].mean_abs
 
     @cached_property
     def will_stall(self) -> bool:
@@ -108,7 +108,8 @@ class Stability:
             return False
         if not self.signal.l2 > 0:
             return False
-        if self.vanishing_weights or any("weight" in param.role and not each.square for param, each in self.signal.weights.items()):
+        starts = self.signal.weights.items()
+        if self.vanishing_weights or any("weight" in param.role and not start.second_moment for param, start in starts):
             return False
         return self._other is None or _surely_stalls(self._other, verdict_of(self._other))
 
@@ -128,11 +129,11 @@ class Stability:
         for layer in self.training.net.layers:
             if not layer.runs_backward or not layer.bottoms:
                 continue
-            found = flat_part(layer, self.signal.forward.steps[layer.index].bottoms[0])
+            found = saturated_share(layer, self.signal.forward.steps[layer.index].bottoms[0])
             if found is None or found <= part:
                 continue
             if self._other is not None:
-                other = flat_part(layer, self._other.forward.steps[layer.index].bottoms[0])
+                other = saturated_share(layer, self._other.forward.steps[layer.index].bottoms[0])
                 if other is None or other <= part:
                     continue
                 found = min(found, other)
@@ -147,7 +148,7 @@ class Stability:
     def part_below_zero(self, layer: Layer) -> float | None:
         """The part of a layer's first bottom that is negative at iteration 0; None where it has no spread."""
         values = self.signal.forward.steps[layer.index].bottoms[0]
-        return 1 - part_over(values) if 0 < values.variance < math.inf else None
+        return 1 - share_above(values) if 0 < values.variance < math.inf else None
 
     def flow(self, first: Layer, last: Layer) -> Flow:
         """What goes through the layers from one to another: from all bottoms of the first to the first top of the last."""
@@ -156,17 +157,17 @@ class Stability:
         below = back.bottoms[first.index]
         above = back.tops.get(self.signal.training.net.layers[last.index].tops[0])
         return Flow(
-            sum(each.size for each in bottoms) / max(1, len(bottoms)),
-            tops[0].size if tops else 0.0,
-            above.size if above is not None else 0.0,
-            sum(each.size for each in below) / max(1, len(below)),
+            sum(each.mean_abs for each in bottoms) / max(1, len(bottoms)),
+            tops[0].mean_abs if tops else 0.0,
+            above.mean_abs if above is not None else 0.0,
+            sum(each.mean_abs for each in below) / max(1, len(below)),
         )
 
     def large_inputs(self, large: float, of_bytes: float) -> Iterator[tuple[Layer, float]]:
         """The data layers whose first top is large in the mean, and what would bring it to about 1."""
         for layer, step in zip(self.signal.training.net.layers, self.signal.forward.steps, strict=True):
             if layer.kind is not None and layer.kind.is_data and not layer.bottoms and step.tops:
-                size = step.tops[0].size
+                size = step.tops[0].mean_abs
                 if size >= large and layer.tops[0].consumers:
                     yield layer, of_bytes if size < 256 else 1 / size
 

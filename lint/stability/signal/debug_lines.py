@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...moments.statistics import NO_DIFFS, NOTHING
+from ...moments.statistics import ZERO_DIFFS, ZERO_VALUES
 from ...moments.weights import Weights
 from ...net.splits import with_splits
 from ...proto.named_tuple import NamedTuple
@@ -35,7 +35,7 @@ def forward_lines(forward: Pass, weights: Mapping[Param, Weights]) -> list[Line]
             found += [Line(row.name, top, None, size) for top in row.tops]
             continue
         for blob, name in zip(layer.tops, row.tops, strict=True):
-            size = forward.values.get(blob, NOTHING).size
+            size = forward.values.get(blob, ZERO_VALUES).mean_abs
             current[name] = size
             found.append(Line(layer.name, name, None, size))
         sizes = weight_rows(forward, weights, layer)
@@ -58,17 +58,17 @@ def backward_lines(forward: Pass, back: Back) -> list[Line]:
         if layer is None:
             blob = splits[row.name]
             if blob in back.tops:
-                found.append(Line(row.name, row.bottoms[0], None, back.tops[blob].size))
+                found.append(Line(row.name, row.bottoms[0], None, back.tops[blob].mean_abs))
             continue
         if not layer.runs_backward:
             continue
-        diffs = back.bottoms[layer.index] or [NO_DIFFS] * len(layer.bottoms)
+        diffs = back.bottoms[layer.index] or [ZERO_DIFFS] * len(layer.bottoms)
         for computes, name, diff in zip(layer.gradient_bottoms, row.bottoms, diffs, strict=False):
             if computes:
-                found.append(Line(layer.name, name, None, diff.size))
+                found.append(Line(layer.name, name, None, diff.mean_abs))
         for i, (param, gradient) in enumerate(zip(layer.params, back.of_layer[layer.index], strict=False)):
             if param.lr_mult != 0 or param.role in _STATISTICS:
-                found.append(Line(layer.name, None, i, gradient.size))
+                found.append(Line(layer.name, None, i, gradient.mean_abs))
     return found
 
 

@@ -141,9 +141,9 @@ def _sharpness(solver: UpdateRule, back: Back, probe: Back) -> float:
         rate = solver.rate * abs(param.lr_mult)
         if solver.adaptive:
             own = back.gradients.get(param)
-            size = root(own.square) if own is not None else 0.0
+            size = root(own.second_moment) if own is not None else 0.0
             rate = step_size(solver, size, rate) / size if size > 0 and math.isfinite(size) else 0.0
-        total += rate * gradient.square * (param.count or 1)
+        total += rate * gradient.second_moment * (param.count or 1)
     return total
 
 
@@ -153,12 +153,12 @@ def curvature_growth(signal: Signal) -> float:
     Nets with small first weights begin where nothing is steep. Their gains grow together, and the curvature by the
     weights of a layer is the product of the squared gains of all others.
     """
-    depth = sum(1 for param in signal.back.gradients if "weight" in param.role and signal.weights[param].size)
+    depth = sum(1 for param in signal.back.gradients if "weight" in param.role and signal.weights[param].mean_abs)
     sizes = []
     for layer in signal.losses:
         model, bottoms = signal.training.prepared.models[layer.index], signal.forward.steps[layer.index].bottoms
         if isinstance(model, Loss) and bottoms:
-            sizes.append(root(bottoms[0].square) / max(model.answer(bottoms), 1e-9))
+            sizes.append(root(bottoms[0].second_moment) / max(model.target_size(bottoms), 1e-9))
     size = min(1.0, max(sizes, default=1.0))  # the loss that is nearest to where it wants to be is steepest
     return max(size, SMALLEST_OUTPUT) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
 

@@ -62,7 +62,7 @@ def excess(forward: Pass) -> float:
     total = 0.0
     for layer, _, weight, value in forward.loss_terms():
         model = forward.prepared.models[layer.index]
-        floor = model.floor(forward.steps[layer.index].bottoms) if isinstance(model, Loss) else 0.0
+        floor = model.constant_answer_value(forward.steps[layer.index].bottoms) if isinstance(model, Loss) else 0.0
         total += max(0.0, weight * (value - floor))
     return total
 
@@ -79,14 +79,14 @@ def progress(solver: Message, rule: UpdateRule, forward: Pass, back: Back, weigh
     normalised = any(layer.kind is not None and layer.kind.normalises for layer in forward.net.layers)
     for param, gradient in back.gradients.items():
         number = back.counts[param]
-        square = gradient.square
+        square = gradient.second_moment
         if not 0 < square < math.inf:
             continue
-        together = min(gradient.drift * gradient.drift, square)
+        together = min(gradient.common * gradient.common, square)
         is_bias = param.role in BIASES
         shape = dims(param)
         fan = number / shape[0] if shape and len(shape) > 1 else 1.0
-        gain = 0.0 if is_bias else math.sqrt(weights[param.owner].square * fan)
+        gain = 0.0 if is_bias else math.sqrt(weights[param.owner].second_moment * fan)
         own = 0.0 if is_bias else square - together
         layers.append(_Gain(param, number, math.sqrt(together * number), math.sqrt(own * number), gain))
     if not layers or not loss or not math.isfinite(loss):

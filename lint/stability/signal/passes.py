@@ -12,7 +12,7 @@ from ...layers.models.loss_models import Loss
 from ...layers.models.normalising import BatchNorm
 from ...moments.layer_type import UNMODELLED
 from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, size_of
-from ...moments.statistics import BAD_DIFFS, BAD_VALUES, NO_DIFFS, NOTHING, Diffs, Values, added
+from ...moments.statistics import BAD_DIFFS, BAD_VALUES, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, sum_of_diffs
 from ...moments.weights import Weights, filled
 from ...proto.named_tuple import NamedTuple
 
@@ -114,7 +114,7 @@ class Pass:
         values, steps = self.values, self.steps
         get = values.get
         for layer, model, owners in zip(prepared.net.layers, prepared.models, prepared.owners, strict=True):
-            bottoms = [get(blob, NOTHING) for blob in layer.bottoms]
+            bottoms = [get(blob, ZERO_VALUES) for blob in layer.bottoms]
             own = [weights[owner] for owner in owners]
             try:
                 tops = model.forward(bottoms, own)
@@ -130,7 +130,7 @@ class Pass:
         for loss in self.net.losses:
             if loss.weight:
                 layer = loss.layer
-                value = self.values.get(loss.blob, NOTHING)
+                value = self.values.get(loss.blob, ZERO_VALUES)
                 number = 1 if isinstance(self.prepared.models[layer.index], Loss) else size_of(loss.blob)
                 found.append((layer, loss.top_index, self.prepared.loss_weights[layer.index][loss.top_index],
                               value.mean * number))  # fmt: skip
@@ -161,19 +161,19 @@ class Back:
             index = layer.index
             if not layer.runs_backward:
                 continue
-            diffs = [tops.get(blob, NO_DIFFS) for blob in layer.tops]
+            diffs = [tops.get(blob, ZERO_DIFFS) for blob in layer.tops]
             weights = prepared.loss_weights[index] if only is None or only is layer else ()
             bottoms: Sequence[Diffs]
             gradients: Sequence[Gradient]
-            if not weights and not any(diff.square for diff in diffs):
-                bottoms, gradients = [NO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(layer.params)
+            if not weights and not any(diff.second_moment for diff in diffs):
+                bottoms, gradients = [ZERO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(layer.params)
             else:
                 model, step = prepared.models[index], forward.steps[index]
                 try:
                     if isinstance(model, Loss):
                         # Caffe hands a loss its weight as the gradient of its top.
-                        weight = weights[0] if weights else diffs[0].size
-                        bottoms = (model.probe if probe else model.down)(step.bottoms, weight)
+                        weight = weights[0] if weights else diffs[0].mean_abs
+                        bottoms = (model.curvature_probe if probe else model.gradients)(step.bottoms, weight)
                         gradients = ()
                     else:
                         if weights and not probe:
@@ -186,18 +186,19 @@ class Back:
             for computes, blob, diff in zip(layer.gradient_bottoms, layer.bottoms, bottoms, strict=False):
                 if computes:
                     before = tops.get(blob)
-                    tops[blob] = diff if before is None else added(before, diff)
+                    tops[blob] = diff if before is None else sum_of_diffs(before, diff)
             for owner, gradient in zip(prepared.owners[index], gradients, strict=False):
                 other = own.get(owner)
                 own[owner] = gradient if other is None else Gradient(
-                    other.square + gradient.square, math.hypot(other.size, gradient.size), other.drift + gradient.drift
+                    other.second_moment + gradient.second_moment, math.hypot(other.mean_abs, gradient.mean_abs),
+                    other.common + gradient.common,
                 )  # fmt: skip
         self.gradients = {param: gradient for param, gradient in own.items() if param.lr_mult != 0}
 
     @property
     def l2(self) -> float:
         """The L2 norm of the gradients of all parameters, which clip_gradients is held against."""
-        total = sum(gradient.square * self.counts[param] for param, gradient in self.gradients.items())
+        total = sum(gradient.second_moment * self.counts[param] for param, gradient in self.gradients.items())
         return math.sqrt(total) if total >= 0 else math.nan
 
 
@@ -207,8 +208,9 @@ def _of_weight(diff: Diffs, weight: float) -> Diffs:
         return diff
     w2 = weight * weight
     return Diffs(
-        diff.square + w2, diff.size + abs(weight), diff.level + w2, diff.shared + w2, diff.cross + w2, None, weight
-    )
+        diff.second_moment + w2, diff.mean_abs + abs(weight), diff.corr_within_item + w2,
+        diff.corr_across_items + w2, diff.corr_across_both + w2, None, weight,
+    )  # fmt: skip
 
 
 def initial_weights(net: Net) -> dict[Param, Weights]:
@@ -221,4 +223,4 @@ def weight_rows(forward: Pass, weights: Mapping[Param, Weights], layer: Layer) -
     model = forward.prepared.models[layer.index]
     if isinstance(model, BatchNorm) and layer.type == "BatchNorm" and not model.stored:
         return model.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
-    return [weights[param.owner].size for param in layer.params]
+    return [weights[param.owner].mean_abs for param in layer.params]

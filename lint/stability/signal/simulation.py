@@ -89,11 +89,11 @@ def _updated(
     mean, variance, _, pull, smooth = weight
     local = rate * abs(param.lr_mult)
     decay = rule.decay * param.decay_mult
-    drift = gradient.drift
+    drift = gradient.common
     common = drift * factor + decay * pull
-    own = root(gradient.square - drift * drift) * factor
+    own = root(gradient.second_moment - drift * drift) * factor
     if rule.adaptive:
-        square = gradient.square * factor * factor + decay * decay * variance
+        square = gradient.second_moment * factor * factor + decay * decay * variance
         move, spread = _scaled_step(rule, history, local, common, own, square, step)
     else:
         momentum, before = rule.momentum, history.common

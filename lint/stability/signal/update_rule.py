@@ -144,9 +144,9 @@ def first_updates(
     for param, gradient in gradients.items():
         weight = weights[param]
         decay = rule.decay * param.decay_mult
-        pulled = decay * (1.0 if rule.l1 else weight.size) if weight.size else 0.0
-        size = math.hypot(gradient.size * factor, pulled)
+        pulled = decay * (1.0 if rule.l1 else weight.mean_abs) if weight.mean_abs else 0.0
+        size = math.hypot(gradient.mean_abs * factor, pulled)
         update = step_size(rule, size, rule.rate * abs(param.lr_mult))
-        ratio = update / weight.size if weight.size else (math.inf if update else 0.0)
+        ratio = update / weight.mean_abs if weight.mean_abs else (math.inf if update else 0.0)
         found[param] = Update(update, ratio)
     return found

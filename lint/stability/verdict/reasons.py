@@ -82,7 +82,7 @@ def _rates(signal: Signal) -> list[Reason]:
     sizes = {
         param: update.ratio * solver.momentum_gain
         for param, update in signal.updates.items()
-        if signal.weights[param].size and "weight" in param.role
+        if signal.weights[param].mean_abs and "weight" in param.role
     }
     if sizes:
         largest = max(sizes, key=lambda param: sizes[param])
@@ -105,7 +105,7 @@ def _inputs(signal: Signal) -> list[Reason]:
     for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True):
         if layer.bottoms or layer.kind is None or not layer.kind.is_data or not step.tops:
             continue
-        size = step.tops[0].size
+        size = step.tops[0].mean_abs
         if size > LARGE_INPUT and layer.tops[0].consumers:
             found.append(
                 Reason(
@@ -137,7 +137,7 @@ def _layers(signal: Signal) -> list[Reason]:
     most, where = 3.0, None
     for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True):
         if layer.params and step.bottoms and step.tops and "weight" in layer.params[0].role:
-            below, above = root(step.bottoms[0].square), root(step.tops[0].square)
+            below, above = root(step.bottoms[0].second_moment), root(step.tops[0].second_moment)
             if below > 0 and math.isfinite(above) and above / below > most:
                 most, where = above / below, layer
     if where is not None:
@@ -156,11 +156,11 @@ def _stalling(signal: Signal) -> list[Reason]:
         found.append(Reason("", "rate", "the learning rate is 0"))
     for layer in signal.training.net.layers:
         params = layer.params
-        if params and "weight" in params[0].role and not signal.weights[params[0].owner].square:
+        if params and "weight" in params[0].role and not signal.weights[params[0].owner].second_moment:
             found.append(Reason(layer.name, "filler", "its weights are all 0, so no gradient passes it"))
             break
     bottoms = [
-        (param, root(gradient.square)) for param, gradient in signal.back.gradients.items() if "weight" in param.role
+        (param, root(gradient.second_moment)) for param, gradient in signal.back.gradients.items() if "weight" in param.role
     ]
     if len(bottoms) > 1:
         least = min(bottoms, key=lambda pair: pair[1])
