@@ -43,7 +43,7 @@ def test_the_largest_of_four() -> None:
 
 
 def test_a_shift_of_bounded_values_keeps_to_the_bounds() -> None:
-    pixels = gaussian(77.0, 77.0**2 + 96.0**2, 0.0, 0.0, 0.0, 1.0)._replace(low=0.0, high=255.0, size=77.0)
+    pixels = gaussian(77.0, 77.0**2 + 96.0**2, 0.0, 0.0, 0.0, 1.0)._replace(low=0.0, high=255.0, mean_abs=77.0)
     found = scaled(pixels, 1.0, -110.0)
     assert (found.low, found.high) == (-110.0, 145.0)
     assert 80 < found.mean_abs < 110
