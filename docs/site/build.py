@@ -30,6 +30,7 @@ GUIDES = {
     "docs/outputs.md": "Output formats and editors",
     "docs/signal.md": "Predicting whether training diverges",
     "docs/schedule.md": "The learning-rate schedule",
+    "docs/python.md": "Reading prototxt files in Python",
     "docs/nets.md": "Inspecting nets and describing layers",
     "docs/inputs.md": "Checking input data",
     "docs/log.md": "Diagnosing training logs",
