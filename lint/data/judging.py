@@ -7,6 +7,7 @@ from typing import Any
 
 from ..moments.blob_facts import BlobFacts
 from ..moments.graph import Layer
+from ..net.batch_size import batch_size
 from ..net.classes import LabelUse, label_uses
 from ..net.data_facts import DataFacts, SourceFacts
 from ..net.job import Job, NetInPhase
@@ -14,7 +15,7 @@ from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from .counting import DATABASE, HDF5
 from .looking import Source, source_in
-from .probe_files import batch_size, data_layers
+from .probe_files import data_layers
 from .source_report import Numbers, SourceReport
 
 

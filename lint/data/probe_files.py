@@ -14,6 +14,7 @@ from typing import Any
 from ..fixes.message_text import message_lines, scalar_text
 from ..moments.graph import Layer
 from ..moments.layer_type import FROM_PROGRAM
+from ..net.batch_size import batch_size
 from ..net.classes import LabelUse, label_uses
 from ..net.job import NetInPhase
 from ..net.phases import TEST, TRAIN
@@ -193,18 +194,6 @@ def _iterations(part: _Part, items_of: Callable[[Layer], int | None], sizes: lis
                 f" / {batch or 'its batch size'}, rounded up.".replace("\n", " ")
             )
     return max(most, 1) if known else max(most, ITERATIONS) if most else None
-
-
-def batch_size(layer: Layer) -> int | None:
-    """The batch size of a data layer, None where none is written."""
-    for name in layer.message.entries:
-        if name.endswith("data_param"):
-            param = layer.message[name]
-            if "batch_size" in param.type.fields:
-                size = param["batch_size"]
-                return size if isinstance(size, int) and size > 0 else None
-    shape = layer.tops[0].shape if layer.tops else None
-    return shape[0] if shape else None
 
 
 def _kept(solver: Message | None) -> list[str]:

@@ -7,12 +7,13 @@ weight. What it is divided by is a matter of the layer's type and of `loss_param
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..layers.loss import LOSS_PARAM, loss_normalization
 from ..moments.shapes import Shape, axis_index, count
 from ..proto.named_tuple import NamedTuple
+from .batch_size import net_batch_size
+from .rounding import one_digit
 
 if TYPE_CHECKING:
     from ..moments.graph import Blob, Layer, Loss
@@ -191,27 +192,10 @@ def known_shape(blob: Blob) -> Shape:
     if blob.shape is None and producer is not None and producer.type == "InnerProduct":
         param = producer.message["inner_product_param"]
         if param["axis"] == 1 and param["num_output"]:
-            return (batch_size(producer.context.layers), param["num_output"])
+            return (net_batch_size(producer.context.layers), param["num_output"])
     return blob.shape
 
 
-def batch_size(layers: Iterable[Layer]) -> int | None:
-    """The number of items in a batch of the first data layer, as its shape or else its settings tell it."""
-    for layer in layers:
-        if layer.kind is not None and layer.kind.is_data and layer.tops:
-            shape = layer.tops[0].shape
-            if shape and shape[0]:
-                return shape[0]
-            for name in _DATA_PARAMS:
-                param = layer.message.get(name)
-                if param is not None and param["batch_size"]:
-                    size: int = param["batch_size"]
-                    return size
-            return None
-    return None
-
-
-_DATA_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
 _SAME_VALUES = frozenset({"Flatten", "Reshape", "Slice", "Split", "Crop", "Pooling", "Permute", "Silence"})
 _IMAGES = frozenset({"Data", "ImageData", "AnnotatedData", "DenseImageData", "VideoData", "WindowData"})
 
@@ -236,8 +220,3 @@ def pixel_range(blob: Blob) -> float | None:
         blob = producer.bottoms[0]
         producer = blob.producer
     return None
-
-
-def one_digit(value: float) -> float:
-    """A number rounded to its first digit, as a person would choose it."""
-    return float(f"{value:.0e}")

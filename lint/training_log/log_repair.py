@@ -11,7 +11,7 @@ from ..fixes.apply import edited, select, verify
 from ..fixes.changes import FixRejected, PathChanges
 from ..fixes.edit import Fix
 from ..fixes.fields import number_text, set_field
-from ..net.loss_sizes import one_digit
+from ..net.rounding import one_digit
 from ..proto.named_tuple import NamedTuple
 from ..source.files import SourceFile
 from .causes import Diagnosed

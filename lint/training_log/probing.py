@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..data.probe_files import batch_size
+from ..net.batch_size import batch_size
 from ..net.data_facts import source_param
 from ..proto.named_tuple import NamedTuple
 from .causes import Cause, shown, step_line, value_line

@@ -10,7 +10,7 @@ from ...fixes.fields import Patch, number_text, set_field
 from ...fixes.layer_edits import add_message
 from ...moments.graph import Layer
 from ...net.job import Job, NetInPhase
-from ...net.loss_sizes import one_digit
+from ...net.rounding import one_digit
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.computed import stability_of

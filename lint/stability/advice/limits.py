@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ...net.rounding import one_digit_above, one_digit_below
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import Signal, Trial, relative_step, signal_with
 from ..verdict.reasons import dominant_loss
@@ -62,10 +63,10 @@ def healthy_bound(signal: Signal) -> float:
     """
     simulated = min(max(signal.simulation.norms, default=0.0), GROWTH * signal.l2)
     norm = max(signal.l2, simulated) if math.isfinite(signal.l2) else 0.0
-    bound = max(LEAST_BOUND, _rounded_up(HEALTHY * norm)) * signal.update_rule.iter_size
+    bound = max(LEAST_BOUND, one_digit_above(HEALTHY * norm)) * signal.update_rule.iter_size
     most = one_digit_below(FARTHEST / STEP * longest_step(signal))
     if not signal.training.context.assumed:
-        most = max(most, _rounded_up(2 * norm) * signal.update_rule.iter_size)
+        most = max(most, one_digit_above(2 * norm) * signal.update_rule.iter_size)
     return min(bound, most)
 
 
@@ -101,16 +102,3 @@ def _largest(is_safe_with: Callable[[float], bool]) -> float | None:
     return next((factor for factor in _FACTORS if is_safe_with(factor)), None)
 
 
-def one_digit_below(value: float) -> float:
-    """A number cut after its first digit."""
-    if value <= 0 or not math.isfinite(value):
-        return value
-    power = 10.0 ** math.floor(math.log10(value))
-    return float(f"{math.floor(value / power + 1e-9) * power:.0e}")
-
-
-def _rounded_up(value: float) -> float:
-    if value <= 0 or not math.isfinite(value):
-        return 0.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return float(f"{math.ceil(value / power - 1e-9) * power:.0e}")

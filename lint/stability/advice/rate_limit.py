@@ -12,7 +12,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ...net.loss_sizes import REGRESSIONS, SizedLoss, batch_size, pixel_range, sized_losses
+from ...net.batch_size import net_batch_size
+from ...net.loss_sizes import REGRESSIONS, SizedLoss, pixel_range, sized_losses
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import Rate, largest_rate
 
@@ -113,7 +114,7 @@ def _momentum(training: _Training) -> Factor | None:
 
 def _batch(training: _Training) -> Factor | None:
     """The noise of a gradient falls with the root of the number of items that it is the mean of."""
-    size = batch_size(training.net.layers)
+    size = net_batch_size(training.net.layers)
     if not size:
         return None
     items = size * max(1, training.solver.get("iter_size", 1))

@@ -15,12 +15,13 @@ from ...layers.fillers import suiting_filler
 from ...moments.statistics import root
 from ...moments.weights import filled_as
 from ...net.loss_sizes import has_own_weight
+from ...net.rounding import one_digit_below
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_with
 from ..verdict.reasons import dominant_loss, loss_gradient_norms
 from ..verdict.verdict import chance
 from ..verdict.verdict_table import EXPLODES, STALLS
-from .limits import healthy_bound, longest_step, one_digit_below, risk
+from .limits import healthy_bound, longest_step, risk
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param

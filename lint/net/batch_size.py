@@ -1,0 +1,29 @@
+"""How many items a batch has, as the files tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..moments.graph import Layer
+
+
+def batch_size(layer: Layer) -> int | None:
+    """The number of items in a batch of a data layer: its `batch_size`, else its first top's first dimension."""
+    for name in layer.message.entries:
+        if name.endswith("data_param"):
+            param = layer.message[name]
+            if "batch_size" in param.type.fields:
+                size = param["batch_size"]
+                return size if isinstance(size, int) and size > 0 else None
+    shape = layer.tops[0].shape if layer.tops else None
+    return shape[0] if shape else None
+
+
+def net_batch_size(layers: Iterable[Layer]) -> int | None:
+    """The number of items in a batch of the first data layer among `layers`; None without one, or if it is not told."""
+    for layer in layers:
+        if layer.kind is not None and layer.kind.is_data and layer.tops:
+            return batch_size(layer)
+    return None

@@ -1,0 +1,26 @@
+"""Numbers as a person would write them into a file: of one digit."""
+
+from __future__ import annotations
+
+import math
+
+
+def one_digit(value: float) -> float:
+    """A number rounded to its first digit."""
+    return float(f"{value:.0e}")
+
+
+def one_digit_below(value: float) -> float:
+    """A number cut after its first digit; unchanged if it is not positive and finite."""
+    if value <= 0 or not math.isfinite(value):
+        return value
+    power = 10.0 ** math.floor(math.log10(value))
+    return float(f"{math.floor(value / power + 1e-9) * power:.0e}")
+
+
+def one_digit_above(value: float) -> float:
+    """The next number of one digit that is not smaller; 0 if it is not positive and finite."""
+    if value <= 0 or not math.isfinite(value):
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return float(f"{math.ceil(value / power - 1e-9) * power:.0e}")
