@@ -27,7 +27,8 @@ from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings
-from caffe_lint.stability.advice.limits import STEP, longest_step
+from caffe_lint.solver.step_limit import LARGEST_STEP
+from caffe_lint.stability.advice.limits import norm_limit
 from caffe_lint.stability.advice.stability import Stability
 from caffe_lint.stability.computed import stability_of
 from caffe_lint.stability.signal.update_rule import ADAPTIVE
@@ -146,7 +147,7 @@ def exploded(root: Path, facts: DataFacts, verbose: bool) -> None:
             count[said] += 1
         if verbose:
             print(
-                f"  {row['training']:20s} {fixed.before.verdict.p_explodes:.2f} -> {fixed.after.verdict.p_explodes:.2f}"
+                f"  {row['setup']:20s} {fixed.before.verdict.p_explodes:.2f} -> {fixed.after.verdict.p_explodes:.2f}"
                 f"  step x {ours:.2g}, weakest that worked {max(worked, default=math.nan):.2g}: {said};"
                 f" {', '.join(sorted(fixed.changed))}"
             )
@@ -197,7 +198,7 @@ def printed_norm(truth: dict[str, Any], stability: Stability) -> float | None:
 
 
 def steps(root: Path, facts: DataFacts) -> None:
-    """How far bounds let a step carry the weights, and how often trainings that exploded then learnt (`repair.STEP`)."""
+    """How far bounds let a step carry the weights, and how often trainings that exploded then learnt (`LARGEST_STEP`)."""
     with open(root / "rescues.tsv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     found: dict[float, list[bool]] = {limit: [] for limit in STEPS}
@@ -210,7 +211,7 @@ def steps(root: Path, facts: DataFacts) -> None:
             continue
         for name, (scale, _, clip) in CHANGES.items():
             if clip < math.inf:
-                part = STEP * clip / longest_step(signal, scale)
+                part = LARGEST_STEP * clip / norm_limit(signal, scale)
                 found[next(limit for limit in STEPS if part <= limit)].append(row[name].startswith("learns"))
     print("how far clip1, clip10 and clip1_lr_10 let a step carry the weights, as a part of their size: how many learnt")
     for limit, learnt in found.items():

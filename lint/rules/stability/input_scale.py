@@ -66,7 +66,7 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
         if layer.type not in _TRANSFORMING:
             continue
         after = computed.chance_with_inputs(layer, factor)
-        if after < computed.RISKY:
+        if after is not None:
             size = computed.sizes_around(layer)[1]
             yield _hit(job.train, computed, layer, factor, size, after)
 

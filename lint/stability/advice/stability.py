@@ -15,9 +15,10 @@ from ..signal.features import LEAST_LEARNING, Signal, Trial, signal_of
 from ..signal.passes import unmodelled_layers
 from ..signal.training import Training, training_of
 from ..verdict.reasons import Reason, loss_gradient_norms, reasons
-from ..verdict.verdict import EVEN, Verdict, judge, judge_trial, verdict_of
-from .limits import healthy_bound, risk
+from ..verdict.verdict import EVEN, RISKY, Verdict, judge, judge_trial, verdict_of
+from .limits import healthy_bound
 from .repair import Repair, repair, vanishing_weights
+from .safety import risk
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
@@ -45,7 +46,6 @@ class Flow(NamedTuple):
 class Stability:
     """The signal of a training and its verdict."""
 
-    RISKY = 0.25  # the chance to explode from which a training is repaired
     STILL = 0.9  # the chance to stall from which it is said that a training will
     DECADES = 6  # how many times a rate is tried ten times as high
 
@@ -58,7 +58,7 @@ class Stability:
     @property
     def risky(self) -> bool:
         """Whether it is likely enough to explode that it is repaired; with assumed data, only if it is called so."""
-        return self.verdict.word == "explodes" or (not self.training.context.assumed and self.verdict.p_explodes >= self.RISKY)
+        return self.verdict.word == "explodes" or (not self.training.context.assumed and self.verdict.p_explodes >= RISKY)
 
     @property
     def severity(self) -> str:
@@ -118,7 +118,7 @@ class Stability:
         """The smallest power of ten for the rate with which a training that stands still learns, and its verdict then."""
         for decade in range(1, self.DECADES + 1):
             signal, found = judge_trial(self.signal, Trial(rate=10.0**decade))
-            if found.p_explodes >= self.RISKY:
+            if found.p_explodes >= RISKY:
                 return None
             if found.p_stalls < EVEN and not _surely_stalls(signal, found):
                 return 10.0**decade, found
@@ -171,9 +171,10 @@ class Stability:
                 if size >= large and layer.tops[0].consumers:
                     yield layer, of_bytes if size < 256 else 1 / size
 
-    def chance_with_inputs(self, layer: Layer, factor: float) -> float:
-        """The chance to explode, were a data layer's first top so many times as large."""
-        return risk(self.signal, Trial(inputs={layer: factor}))
+    def chance_with_inputs(self, layer: Layer, factor: float) -> float | None:
+        """The chance to explode, were a data layer's first top so many times as large; None if that is still risky."""
+        found = risk(self.signal, Trial(inputs={layer: factor}))
+        return found if found < RISKY else None
 
     @cached_property
     def clip_bound(self) -> float:
@@ -202,7 +203,7 @@ def _surely_stalls(signal: Signal, verdict: Verdict) -> bool:
 
     The chance alone would not do: of a loss that is easy to take off much it is lower, even at a rate of next to 0.
     """
-    nothing = signal.features["learning"] <= LEAST_LEARNING and verdict.p_explodes < Stability.RISKY
+    nothing = signal.features["learning"] <= LEAST_LEARNING and verdict.p_explodes < RISKY
     return nothing or verdict.p_stalls >= Stability.STILL
 
 

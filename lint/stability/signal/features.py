@@ -11,6 +11,7 @@ from ...layers.models.loss_models import Loss
 from ...moments.statistics import root
 from ...moments.weights import Weights
 from ...proto.named_tuple import NamedTuple
+from ...solver.step_limit import relative_step
 from .gradient_flow import excess, progress
 from .passes import Back, Pass, PreparedNet, initial_weights
 from .simulation import Simulation, simulate
@@ -112,7 +113,7 @@ def _signal(
     return found
 
 
-def relative_step(rule: UpdateRule, net: Net) -> float:
+def unit_step(rule: UpdateRule, net: Net) -> float:
     """How far gradients of norm 1 let momentum carry the weights on in an iteration, as a part of their size.
 
     Their size is that of weights that keep values as large as they are, whatever those are that the fillers make:
@@ -123,12 +124,12 @@ def relative_step(rule: UpdateRule, net: Net) -> float:
         return 0.0
     shapes = [layer.params[0].shape or () for layer in net.layers if layer.params and layer.runs_backward]
     outputs = sum(shape[0] or 0 for shape in shapes if len(shape) > 1)
-    return rule.largest / ((1 - rule.momentum) * rule.iter_size * math.sqrt(outputs)) if outputs else 0.0
+    return relative_step(math.sqrt(outputs), rule.largest, rule.momentum, rule.iter_size)
 
 
 def _without_ineffective_clip(rule: UpdateRule, net: Net) -> UpdateRule:
     """The solver without a bound that holds nothing: one that lets an iteration carry the weights many times their size."""
-    return rule._replace(clip=-1.0) if rule.clip * relative_step(rule, net) > INEFFECTIVE_CLIP else rule
+    return rule._replace(clip=-1.0) if rule.clip * unit_step(rule, net) > INEFFECTIVE_CLIP else rule
 
 
 def _sharpness(solver: UpdateRule, back: Back, probe: Back) -> float:
