@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT
+from ..moments.layer_type import IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, SIGMOID
 from ..moments.shapes import Shape
 from . import value_ranges
 from .record import layer_type, one_per_value, same_shape
@@ -54,7 +54,7 @@ layer_type(
 )(same_shape)  # fmt: skip
 layer_type(
     "Sigmoid", "sigmoid_layer.cpp", signal="elementwise.ElementwiseFunction",
-    reads=("sigmoid_param",), engine="sigmoid_param", unsaturated=(0.03, 0.97),
+    reads=("sigmoid_param",), engine="sigmoid_param", activation=SIGMOID, unsaturated=(0.03, 0.97),
     value_range=value_ranges.between(0.0, 1.0), **_SQUASHING,
 )(same_shape)  # fmt: skip
 layer_type(

@@ -13,6 +13,7 @@ from ..moments.layer_type import (
     IN_PLACE_WRONG_GRADIENT,
     IN_PLACE_WRONG_VALUES,
     LEARNED,
+    SOFTMAX,
     UNMODELLED,
 )
 from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
@@ -353,7 +354,7 @@ def axpy(layer: Layer) -> Sequence[Shape]:
     nonlinear=True,
     engine="softmax_param",
     keeps_shape=True,
-    is_softmax=True,
+    activation=SOFTMAX,
     value_range=value_ranges.between(0.0, 1.0),
 )
 def softmax(layer: Layer) -> Sequence[Shape]:

@@ -262,8 +262,8 @@ def _data_of_fork(layer: Layer) -> Sequence[Shape]:
 
 
 for _name, _source, _facts, _signal in (
-    ("BoxData", "box_data_layer.cpp", _SOURCE, UNMODELLED),
-    ("CustomData", "custom_data_layer.cpp", _SOURCE, UNMODELLED),
+    ("BoxData", "box_data_layer.cpp", {**_SOURCE, "transforms": True}, UNMODELLED),
+    ("CustomData", "custom_data_layer.cpp", {**_SOURCE, "transforms": True}, UNMODELLED),
     ("DenseImageData", "dense_image_data_layer.cpp", _IMAGES, "data_models.DataSource"),
     ("ImageSegData", "image_seg_data_layer.cpp", _IMAGES, UNMODELLED),
     ("MatRead", "mat_read_layer.cpp", _SOURCE, UNMODELLED),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION, UNMODELLED
+from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION, SIGMOID, SOFTMAX, UNMODELLED
 from ..moments.shapes import Shape, count, differ, shapes_differ
 from .common import check_labels, find_axis
 from .record import layer_type
@@ -41,7 +41,7 @@ def loss_normalization(layer: Layer) -> str:
         return written
     if "normalize" in param.entries and not layer.traits.takes_matrix:
         return "VALID" if param["normalize"] else "BATCH_SIZE"
-    return "BATCH_SIZE" if layer.traits.applies == "Sigmoid" else "VALID"
+    return "BATCH_SIZE" if layer.traits.applies == SIGMOID else "VALID"
 
 
 def _same_first(layer: Layer) -> bool:
@@ -59,7 +59,7 @@ def _same_first(layer: Layer) -> bool:
     "softmax_loss_layer.cpp",
     signal="loss_models.SoftmaxWithLoss",
     reads=("softmax_param", "loss_param"),
-    applies="Softmax",
+    applies=SOFTMAX,
     class_axis="softmax_param",
     hazard=("softmax-of-not-finite", "its scores are not finite, or all of a row are -inf"),
     **{**_LABELLED, "tops": (1, 2), "normalization": LOSS_PARAM, "refuses_at": "softmax_loss_layer.cpp:121"},
@@ -83,7 +83,7 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     "infogain_loss_layer.cpp",
     signal="loss_models.InfogainLoss",
     reads=("infogain_loss_param", "loss_param", "softmax_param"),
-    applies="Softmax",
+    applies=SOFTMAX,
     applies_since="1.0",
     takes_matrix=True,
     class_axis="infogain_loss_param",
@@ -132,7 +132,7 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
     signal="loss_models.SigmoidCrossEntropyLoss",
     reads=("loss_param",),
     settings="",
-    applies="Sigmoid",
+    applies=SIGMOID,
     chance=lambda classes: classes * math.log(2),
     **{**_LABELLED, "normalization": LOSS_PARAM},
     **_CLASSIFICATION,
@@ -293,7 +293,7 @@ layer_type(
     "SoftmaxWithLossOHEM",
     "softmax_loss_ohem_layer.cpp",
     signal="loss_models.SoftmaxWithLoss",
-    applies="Softmax",
+    applies=SOFTMAX,
     class_axis="softmax_param",
     **{**_LABELLED, "tops": (1, 3), "loss_weight": 0.0, "normalization": LOSS_PARAM},
     **_LOG_LIKELIHOOD,

@@ -33,6 +33,10 @@ REGRESSION = "regression"  # values with target values
 EMBEDDING = "embedding"  # vectors with each other
 DETECTION = "detection"  # boxes and their classes with those of objects
 
+# What makes probabilities of scores (LayerType.activation, .applies).
+SOFTMAX = "softmax"  # along an axis
+SIGMOID = "sigmoid"  # of each by itself
+
 # Where the values of a layer without bottoms come from (LayerType.origin).
 FROM_FILES = "files"
 FROM_PROGRAM = "program"  # handed over by the program that runs the net
@@ -78,7 +82,7 @@ class LayerType(NamedTuple):
     nonnegative: bool = False  # a loss that cannot be below 0
     squared: bool = False  # its gradient grows with the distance, without bound
     log_likelihood: bool = False  # it is minus the logarithm of the right class's probability
-    applies: str = ""  # the activation that it applies to its scores by itself
+    applies: str = ""  # the activation that it applies to its scores by itself, SOFTMAX or SIGMOID
     applies_since: str = ""  # from which Caffe on; empty: always
     takes_matrix: bool = False  # it weighs by an infogain matrix
     class_axis: str | None = None  # the `*_param` with the axis of its classes; empty: axis 1; None: takes no class labels
@@ -125,7 +129,7 @@ class LayerType(NamedTuple):
     keeps_order: bool = False  # larger values stay the larger ones, so that a rectifier next cuts what it would before
     rectifies: bool = False  # it cuts or shrinks values below 0, and leaves the others
     cuts: bool | Callable[[Layer], bool] = False  # it makes 0 of all values below 0
-    is_softmax: bool = False  # its values are probabilities along an axis
+    activation: str = ""  # SOFTMAX or SIGMOID, where it is the layer of that activation
     unsaturated: tuple[float, float] | None = None  # the mean |x| of its top beyond which most of it is saturated
     trains_only: bool = False  # it changes values in training only
     discards: bool = False  # it reads blobs only so that they are no outputs of the net
@@ -179,9 +183,14 @@ class LayerType(NamedTuple):
         return self.value_range(layer, bottoms, top)
 
     @property
+    def scales_channels(self) -> bool:
+        """Whether it has a factor or summand of its own for each channel, and does nothing else."""
+        return self.linear and self.channel_params
+
+    @property
     def is_affine(self) -> bool:
         """Whether a scale and shift before or after it can become part of its own parameters."""
-        return self.weighted_sum or (self.linear and self.channel_params)
+        return self.weighted_sum or self.scales_channels
 
     @property
     def wants_probabilities(self) -> bool:

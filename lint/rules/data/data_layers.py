@@ -12,8 +12,6 @@ from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
 
-_IMAGES = frozenset(("Data", "ImageData", "WindowData", "MemoryData", "AnnotatedData"))
-
 
 @rule(
     "D121",
@@ -52,7 +50,7 @@ def mean_scale_mismatch(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
     data_transformer.cpp, DataTransformer::Transform.
     """
     for layer in subject.net.layers:
-        if layer.type not in _IMAGES or "transform_param" not in layer.message:
+        if not layer.traits.transforms or "transform_param" not in layer.message:
             continue
         transform: Message = layer.message["transform_param"]
         scale, means = transform["scale"], transform["mean_value"]
@@ -98,7 +96,7 @@ def unshuffled_list(job: Job) -> Iterator[Hit]:
     """
     subject = job.train
     sources = [layer for layer in subject.net.layers if not layer.bottoms] if subject else []
-    if subject is None or [layer.type for layer in sources] != ["ImageData"]:
+    if subject is None or [layer.traits.settings for layer in sources] != ["image_data_param"]:
         return
     layer = sources[0]
     if layer.message["image_data_param"]["shuffle"]:

@@ -60,7 +60,7 @@ def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
             continue
         name, settings = found
         source = settings["source"]
-        if name == "data_param" and layer.type in ("Data", "AnnotatedData"):
+        if name == "data_param" == layer.traits.settings:
             yield from _database(subject, layer, settings, source)
         if _AT_THE_ROOT.match(source) and not _is_there(subject, source.split("/")[0]):
             message = f"{named(layer)}: '{source}' begins like a path from the root, without its slash"
@@ -96,7 +96,7 @@ def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
     """
     for index, test in enumerate(job.tests):
         for layer in test.net.layers:
-            settings = layer.message["image_data_param"] if layer.type == "ImageData" else None
+            settings = layer.message["image_data_param"] if layer.traits.settings == "image_data_param" else None
             if settings is None or settings["source"] in test.net.built_with.facts:
                 continue
             items = _lines(test, settings["source"])

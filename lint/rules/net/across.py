@@ -415,7 +415,7 @@ def _is_for_other_data(here: Layer, there: Layer) -> bool:
     if not any(other.params for other in here.downstream()):
         return True
     own, other = here.params[0].shape, there.params[0].shape
-    return here.type == "InnerProduct" and own is not None and other is not None and own[0] == other[0]
+    return not here.traits.slides and own is not None and other is not None and own[0] == other[0]
 
 
 def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer]) -> Hit:
@@ -453,7 +453,7 @@ def _needs_training(layer: Layer, trained: dict[str, Layer]) -> bool:
 
 def _same_data(net: Net, layer: Layer) -> Layer | None:
     """The data layer of a net that makes what a data layer of another makes."""
-    if layer.bottoms or not layer.tops or layer.type in ("Input", "DummyData", "Python", "HDF5Data"):
+    if layer.bottoms or not layer.tops or (layer.kind is not None and not layer.kind.transforms):
         return None
     for other in net.layers:
         names = [top.name for top in other.tops]
@@ -532,7 +532,7 @@ def _global_stats(subject: NetInPhase, phase: str, value: bool) -> Iterator[Hit]
     layers = [
         layer
         for layer in subject.net.layers
-        if layer.type == "BatchNorm"
+        if layer.traits.stores_statistics
         and layer.phase == phase
         and layer.message["batch_norm_param"].get("use_global_stats") is value
     ]

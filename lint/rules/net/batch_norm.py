@@ -21,16 +21,6 @@ _OWN_SCALE = frozenset(
     ("scale_bias", "scale_filler", "bias_filler", "weight_filler", "filler", "use_alpha_beta", "use_weight_bias")
 )
 _SCALING_DIALECTS = frozenset(("intel",))
-# What a scale and a shift before it can be moved into.
-_LINEAR = frozenset(("Convolution", "InnerProduct", "Deconvolution", "Scale", "Bias"))
-_PASSING = frozenset(("Split", "Dropout", "Concat", "Slice", "Flatten", "Reshape", "Silence"))
-# The layers with a bias that BatchNorm takes away again, and where their settings stand.
-_BIASED = {
-    "Convolution": "convolution_param",
-    "Deconvolution": "convolution_param",
-    "InnerProduct": "inner_product_param",
-}
-
 
 @rule("N501", "batch-norm-without-scale", subject="net", severity="advice", fixes="unsafe")
 def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
@@ -75,7 +65,7 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     bare = [layer for layer in net.layers if _is_plain(layer) and any(map(_wants_scale, layer.tops[0].consumers))]
     if not bare:
         return
-    total = sum(layer.type == "BatchNorm" for layer in net.layers)
+    total = sum(layer.traits.stores_statistics for layer in net.layers)
     readers = bare[0].tops[0].consumers
     message = f"{named(bare[0])}: no Scale follows, so nothing scales and shifts what it makes"
     reason = "Caffe's BatchNorm only normalises."
@@ -172,7 +162,7 @@ def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
         return
     gathered = job.solver.message.get("iter_size", 1)
     layers = [
-        layer for layer in subject.net.layers if layer.type == "BatchNorm" and _is_of_batch(layer) and layer.bottoms
+        layer for layer in subject.net.layers if layer.traits.stores_statistics and _is_of_batch(layer) and layer.bottoms
     ]
     for layer in layers:
         if _values_of_a_channel(layer) == 1:
@@ -198,7 +188,7 @@ def _settings(layer: Layer) -> Message:
 
 def _is_plain(layer: Layer) -> bool:
     """Whether a layer is a BatchNorm as BVLC's, which has no scale of its own."""
-    if layer.type != "BatchNorm" or not layer.bottoms or len(layer.tops) != 1:
+    if not layer.traits.stores_statistics or not layer.bottoms or len(layer.tops) != 1:
         return False
     return _OWN_SCALE.isdisjoint(_settings(layer).entries) and len(layer.message["param"]) <= 3
 
@@ -213,15 +203,16 @@ def _wants_scale(reader: Layer) -> bool:
     return (
         reader.kind is not None
         and not reader.kind.normalises
-        and reader.type not in _LINEAR
-        and reader.type not in _PASSING
-        and reader.type != "Python"
+        and not reader.kind.is_affine
+        and not reader.kind.linear
+        and not reader.kind.discards
+        and not reader.kind.opaque
     )
 
 
 def _scales_only(layer: Layer) -> bool:
     """Whether a layer is the Scale behind a BatchNorm, without a bias, before what wants one."""
-    if layer.type != "Scale" or len(layer.bottoms) != 1 or layer.message["scale_param"]["bias_term"]:
+    if layer.traits.settings != "scale_param" or len(layer.bottoms) != 1 or layer.message["scale_param"]["bias_term"]:
         return False
     maker = layer.bottoms[0].producer
     return maker is not None and _is_plain(maker) and any(map(_wants_scale, layer.tops[0].consumers))
@@ -229,13 +220,13 @@ def _scales_only(layer: Layer) -> bool:
 
 def _has_idle_bias(layer: Layer) -> bool:
     """Whether a layer's bias reaches nothing but a BatchNorm that subtracts it again."""
-    name = _BIASED.get(layer.type)
+    name = layer.traits.settings if layer.traits.weighted_sum else None
     if name is None or len(layer.tops) != 1 or not layer.message[name]["bias_term"]:
         return False
     if [param.role for param in layer.params] != ["weight", "bias"] or not layer.params[1].lr_mult:
         return False
     readers = layer.tops[0].consumers
-    return len(readers) == 1 and readers[0].type == "BatchNorm" and _subtracts_mean(readers[0])
+    return len(readers) == 1 and readers[0].traits.stores_statistics and _subtracts_mean(readers[0])
 
 
 def _subtracts_mean(layer: Layer) -> bool:
@@ -294,7 +285,7 @@ def _bias_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
     patch = Patch()
     for layer in layers:
         for message in (layer.message, *(entry[0] for entry in layer.variants())):
-            settings = _BIASED[layer.type]
+            settings = layer.traits.settings
             without = remove_bias(subject.file.tree, message, settings) if settings in message else None
             if without is None:
                 return None

@@ -7,17 +7,13 @@ from collections.abc import Iterator
 
 from ...fixes.fields import set_field
 from ...moments.graph import Layer
+from ...moments.layer_type import SOFTMAX
 from ...net.classes import number_of_classes, scores_of, settings_of_scores
 from ...net.job import NetInPhase
 from ...net.names import named
 from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-
-# What a detector's layer that reads classes by itself says of their number.
-_NUM_CLASSES = {"DetectionOutput": "detection_output_param", "DetectionEvaluate": "detection_evaluate_param"}
-# What gives scores another form between the layer that makes them and DetectionOutput.
-_FORMS = frozenset(("Flatten", "Softmax", "Sigmoid", "Permute", "Concat", "Split"))
 
 
 @rule("N601", "single-class", subject="net", severity="error", fixes="unsafe")
@@ -49,8 +45,8 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
     """
     net = subject.net
     for layer in net.layers:
-        is_loss = layer.type == "SoftmaxWithLoss"
-        if not layer.bottoms or not ((is_loss and net.phase == "TRAIN") or layer.type == "Softmax"):
+        is_loss = layer.traits.applies == SOFTMAX and not layer.traits.applies_since
+        if not layer.bottoms or not ((is_loss and net.phase == "TRAIN") or layer.traits.activation == SOFTMAX):
             continue
         if (number_of_classes(layer) if is_loss else _over_axis(layer)) != 1:
             continue
@@ -101,7 +97,7 @@ def class_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     """
     yield from _boxes_of_classes(subject)
     for layer in subject.net.layers:
-        if layer.type == "DetectionOutput" and len(layer.bottoms) > 1:
+        if layer.traits.settings == "detection_output_param" and len(layer.bottoms) > 1:
             yield from _detection_output(subject, layer)
 
 
@@ -133,7 +129,7 @@ def _boxes_of_classes(subject: NetInPhase) -> Iterator[Hit]:
 
 def _python_layers(subject: NetInPhase, net: Net, classes: int, where: tuple[Related, ...]) -> Iterator[Hit]:
     for layer in net.layers:
-        if layer.type != "Python":
+        if not layer.traits.opaque:
             continue
         told = re.search(r"['\"]num_classes['\"]\s*:\s*(\d+)", layer.message["python_param"]["param_str"])
         if told and int(told[1]) not in (classes, 2):  # 2: an object or none
@@ -144,23 +140,29 @@ def _python_layers(subject: NetInPhase, net: Net, classes: int, where: tuple[Rel
 
 def _is_named(layer: Layer, name: str) -> bool:
     """Whether a layer is an InnerProduct of that name with a written num_output."""
-    if layer.name != name or layer.type != "InnerProduct" or not layer.bottoms:
+    if layer.name != name or not layer.traits.weighted_sum or layer.traits.slides or not layer.bottoms:
         return False
     return bool(settings_of_scores(layer).get("num_output"))
 
 
+def _gives_another_form(layer: Layer) -> bool:
+    """Whether a layer gives scores another form, other than the one that parts them into classes."""
+    traits = layer.traits
+    return (traits.rearranges or traits.bounded) and traits.settings != "reshape_param"
+
+
 def _detection_output(subject: NetInPhase, layer: Layer) -> Iterator[Hit]:
     """The number of classes of SSD's DetectionOutput, of the Reshape before it and of what judges it."""
-    settings = layer.message[_NUM_CLASSES[layer.type]]
+    settings = layer.message[layer.traits.settings]
     classes = settings["num_classes"]
     if not classes:
         return
     where = (Related(subject.file, settings.span("num_classes"), f"{named(layer)}: {classes}"),)
     blob = layer.bottoms[1]
-    while blob.producer is not None and blob.producer.bottoms and blob.producer.type in _FORMS:
+    while blob.producer is not None and blob.producer.bottoms and _gives_another_form(blob.producer):
         blob = blob.producer.bottoms[0]
     reshape = blob.producer
-    if reshape is not None and reshape.type == "Reshape":
+    if reshape is not None and reshape.traits.settings == "reshape_param":
         shape = reshape.message["reshape_param"]["shape"]
         dims = shape["dim"]
         if len(dims) == 3 and dims[:2] == [0, -1] and dims[2] != classes:
@@ -168,8 +170,8 @@ def _detection_output(subject: NetInPhase, layer: Layer) -> Iterator[Hit]:
             reason = "The softmax goes over scores of different boxes."
             yield Hit(subject.file, shape.span("dim", 2), message, reason, related=where)
     for reader in layer.tops[0].consumers if layer.tops else ():
-        if reader.type == "DetectionEvaluate":
-            judged = reader.message[_NUM_CLASSES[reader.type]]
+        if reader.traits.settings == "detection_evaluate_param":
+            judged = reader.message[reader.traits.settings]
             if judged["num_classes"] not in (0, classes):
                 message = f"{named(reader)}: num_classes {judged['num_classes']}, but '{layer.name}' has {classes}"
                 place = judged.span("num_classes")

@@ -10,12 +10,9 @@ from ...fixes.layer_edits import Fields, add_message, insert_layers
 from ...moments.graph import Layer
 from ...net.job import NetInPhase
 from ...net.names import named
-from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ..problems import is_for_unknown_caffe
-
-_WITH_BIAS = frozenset(("Convolution", "Deconvolution", "InnerProduct", "Embed", "Scale"))
 
 
 @rule("N701", "unfrozen-bias", subject="net", severity="warning", fixes="unsafe")
@@ -63,7 +60,7 @@ def unfrozen_bias(subject: NetInPhase) -> Iterator[Hit]:
 
 def _is_half_frozen(layer: Layer) -> bool:
     specs = layer.message.entries.get("param", ())
-    if layer.type not in _WITH_BIAS or len(specs) != 1 or len(layer.params) != 2:
+    if len(specs) != 1 or len(layer.params) != 2 or layer.params[1].role != "bias":
         return False
     weight, bias = layer.params
     return "lr_mult" in specs[0][0] and weight.lr_mult == 0 and bias.lr_mult != 0 and bias.owner is bias
@@ -112,7 +109,7 @@ def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
     net = subject.net
     if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
         return
-    if not any(param.lr_mult for param in net.params() if param.layer.type != "BatchNorm"):
+    if not any(param.lr_mult for param in net.params() if not param.layer.traits.stores_statistics):
         return
     found = [layer for layer in net.layers if _moves_among_frozen(layer)]
     for layer in found[:1]:
@@ -134,14 +131,15 @@ def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
 
 
 def _moves_among_frozen(layer: Layer) -> bool:
-    settings: Message = layer.message["batch_norm_param"] if layer.type == "BatchNorm" else layer.message
-    if layer.type != "BatchNorm" or layer.phase != "TRAIN" or settings["use_global_stats"]:
+    if not layer.traits.stores_statistics or layer.phase != "TRAIN":
+        return False
+    if layer.message["batch_norm_param"]["use_global_stats"]:
         return False
     before = layer.bottoms[0].producer if layer.bottoms else None
     behind = layer.tops[0].consumers[0] if layer.tops and layer.tops[0].consumers else None
     if before is None or not _is_frozen(before):
         return False
-    return behind is None or behind.type != "Scale" or _is_frozen(behind)
+    return behind is None or not behind.traits.scales_channels or _is_frozen(behind)
 
 
 def _is_frozen(layer: Layer) -> bool:
@@ -185,7 +183,7 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
     idle = [
         layer
         for layer in net.layers
-        if layer.type != "BatchNorm" and not layer.runs_backward and any(param.lr_mult for param in layer.params)
+        if not layer.traits.stores_statistics and not layer.runs_backward and any(param.lr_mult for param in layer.params)
     ]
     if not idle or not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
         return

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.wiring import write_new_blob
 from ...moments.graph import Blob, Layer
+from ...moments.interval import UNKNOWN_INTERVAL
 from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ...net.job import NetInPhase
 from ...net.names import named
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-
-# What makes every value positive, which a ReLU then leaves as it is.
-_POSITIVE = ("Sigmoid", "Softmax", "Exp")
 
 
 @rule("N111", "in-place-wrong-output", subject="net", severity="warning", fixes="safe")
@@ -99,7 +97,7 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
                 producer = blob.producer
                 if producer is None or not _reads_top(producer) or not any(producer.gradient_bottoms):
                     continue
-                if layer.type == "ReLU" and producer.type in _POSITIVE:
+                if layer.traits.cuts_negatives(layer) and _is_positive(producer):
                     continue
                 name = producer.name
                 message = (
@@ -183,7 +181,12 @@ def _fix(subject: NetInPhase, layer: Layer, index: int) -> Fix | None:
 
 def _changes_values(layer: Layer) -> bool:
     """Whether a layer in place may leave other values than it found; a Dropout does not in TEST."""
-    return not (layer.type == "Dropout" and layer.phase == "TEST")
+    return not (layer.traits.trains_only and layer.phase == "TEST")
+
+
+def _is_positive(layer: Layer) -> bool:
+    """Whether no value that a layer makes is below 0, whatever it reads, so that a ReLU leaves them as they are."""
+    return layer.traits.range_of(layer, [UNKNOWN_INTERVAL] * len(layer.bottoms)).low >= 0
 
 
 def _reads_top(layer: Layer) -> bool:

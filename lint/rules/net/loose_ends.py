@@ -146,7 +146,7 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
     found = []
     for layer in net.layers:
         kind = layer.kind
-        if kind is None or kind.is_loss or layer.type in ("Accuracy", "Python") or not kind.has_backward:
+        if kind is None or kind.is_loss or kind.measures or kind.opaque or not kind.has_backward:
             continue
         for index, top in enumerate(layer.tops):
             if (

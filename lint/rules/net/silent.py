@@ -10,26 +10,12 @@ from ...fixes.edit import Fix
 from ...fixes.fields import append_field, set_field
 from ...fixes.wiring import rename_blob, write_new_blob
 from ...moments.graph import Layer, Param
+from ...moments.layer_type import FROM_PROGRAM, LEARNED
 from ...net.job import NetInPhase
 from ...net.names import named
 from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-
-# What a loss is not meant to be put on: layers that learn, activations, and what only passes values on.
-_FEATURES = frozenset(
-    (
-        "Convolution", "Deconvolution", "InnerProduct", "Embed", "BatchNorm", "ReLU", "PReLU", "ELU", "TanH",
-        "Sigmoid", "Swish", "Dropout", "Pooling", "LRN", "MVN", "Concat", "Slice", "Flatten", "Reshape",
-        "Softmax",
-    )
-)  # fmt: skip
-# Data layers that a program fills.
-_FED_BY_PROGRAMS = ("Input", "MemoryData", "Parameter")
-# What a loss does by itself to the scores that it reads.
-_SQUASHING = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
-# What leaves values below 0 and over 1 as they come: scores, not probabilities.
-_SCORES = frozenset(("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale", "Bias", "Eltwise"))
 
 
 @rule("N201", "double-counted-loss", subject="net", severity="warning")
@@ -161,7 +147,7 @@ def missing_loss(subject: NetInPhase) -> Iterator[Hit]:
     net = subject.net
     if net.phase != "TRAIN" or any(loss.weight for loss in net.losses) or not _is_known(net):
         return
-    if all(layer.bottoms or layer.type in _FED_BY_PROGRAMS for layer in net.layers):
+    if all(layer.bottoms or layer.traits.origin in (FROM_PROGRAM, LEARNED) for layer in net.layers):
         return  # a program runs it, as it does deploy nets
     first = next(_learning(net), None)
     losses = [layer for layer in net.layers if _is_loss(layer)]
@@ -205,7 +191,7 @@ def no_trainable_params(subject: NetInPhase) -> Iterator[Hit]:
     losses = [loss for loss in net.losses if loss.weight]
     if net.phase != "TRAIN" or not losses or not _is_known(net):
         return
-    params = [param for param in net.params() if param.layer.type != "BatchNorm"]
+    params = [param for param in net.params() if not param.layer.traits.stores_statistics]
     if not params or any(param.lr_mult != 0 and param.layer.runs_backward for param in params):
         return
     layer = losses[0].layer
@@ -246,7 +232,7 @@ def dropout_ratio_one(subject: NetInPhase) -> Iterator[Hit]:
     dropout_layer.cpp, LayerSetUp.
     """
     for layer in subject.net.layers:
-        if layer.type == "Dropout":
+        if layer.traits.settings == "dropout_param":
             param = layer.message["dropout_param"]
             if param["dropout_ratio"] == 1:
                 message = f"{named(layer)}: dropout_ratio is 1, so everything is dropped"
@@ -321,11 +307,11 @@ def relu_before_loss(subject: NetInPhase) -> Iterator[Hit]:
     relu_layer.cpp, Backward_cpu.
     """
     for layer in subject.net.layers:
-        if layer.type not in ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss") or not layer.bottoms:
+        if not _surely_applies(layer) or not layer.bottoms:
             continue
         maker = _maker_of_values(layer)
-        if maker is not None and maker.type == "ReLU" and not maker.message["relu_param"]["negative_slope"]:
-            message = f"{named(layer)}: its scores come from ReLU layer '{maker.name}', which cuts them at 0"
+        if maker is not None and maker.traits.cuts_negatives(maker):
+            message = f"{named(layer)}: its scores come from {maker.type} layer '{maker.name}', which cuts them at 0"
             reason = "Scores under 0 become 0 and get no gradient."
             related = (Related(subject.file, maker.place(), f"layer '{maker.name}'"),)
             yield Hit(subject.file, layer.message.span("bottom"), message, reason, related=related)
@@ -360,10 +346,10 @@ def missing_softmax(subject: NetInPhase) -> Iterator[Hit]:
     multinomial_logistic_loss_layer.cpp; the training with BVLC's Caffe on the CPU.
     """
     for layer in subject.net.layers:
-        if layer.type != "MultinomialLogisticLoss" or not layer.bottoms:
+        if not layer.traits.wants_probabilities or not layer.bottoms:
             continue
         maker = _maker_of_values(layer)
-        if maker is None or maker.type not in _SCORES:
+        if maker is None or not _makes_scores(maker):
             continue
         message = f"{named(layer)}: it wants probabilities and gets the scores of {named(maker)}"
         reason = "It takes their logarithm: a score under 0 gives a gradient of 1e20."
@@ -401,7 +387,7 @@ def non_loss_with_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
     """
     for loss in subject.net.losses:
         layer = loss.layer
-        if loss.entry is None or not loss.weight or layer.type not in _FEATURES:
+        if loss.entry is None or not loss.weight or not _makes_features(layer):
             continue
         node = loss.entry[1]
         message = f"{named(layer)}: it is no loss, but has loss_weight {loss.weight:g}"
@@ -454,27 +440,46 @@ def _is_known(net: Net) -> bool:
 
 def _is_loss(layer: Layer) -> bool:
     """Whether a layer is a loss by its type; a Python layer by the name of its class."""
-    if layer.type == "Python":
+    if layer.traits.opaque:
         return re.search(r"loss(layer)?$", layer.message["python_param"]["layer"], re.IGNORECASE) is not None
     return layer.kind is not None and layer.kind.is_loss
 
 
 def _learning(net: Net) -> Iterator[Param]:
-    return (param for param in net.params() if param.lr_mult and param.layer.type != "BatchNorm")
+    return (param for param in net.params() if param.lr_mult and not param.layer.traits.stores_statistics)
 
 
 def _maker_of_values(layer: Layer) -> Layer | None:
     """The layer that computed the values of the first bottom, past those that only give them another form."""
     maker = layer.bottoms[0].producer
-    while maker is not None and maker.type in ("Reshape", "Flatten", "Split") and maker.bottoms:
+    while maker is not None and maker.traits.is_alias(maker) and maker.bottoms:
         maker = maker.bottoms[0].producer
     return maker
 
 
 def _squashing(layer: Layer) -> Layer | None:
     """The Softmax or Sigmoid before a loss that applies the same by itself."""
-    maker = _maker_of_values(layer) if layer.type in _SQUASHING and layer.bottoms else None
-    return maker if maker is not None and maker.type == _SQUASHING[layer.type] else None
+    maker = _maker_of_values(layer) if _surely_applies(layer) and layer.bottoms else None
+    return maker if maker is not None and maker.traits.activation == layer.traits.applies else None
+
+
+def _surely_applies(layer: Layer) -> bool:
+    """Whether a layer is a loss that applies an activation by itself, in whatever Caffe."""
+    return bool(layer.traits.applies) and not layer.traits.applies_since
+
+
+def _makes_scores(layer: Layer) -> bool:
+    """Whether a layer leaves values below 0 and over 1 as they come: scores, not probabilities."""
+    traits = layer.traits
+    return traits.is_affine or traits.stores_statistics or traits.combines
+
+
+def _makes_features(layer: Layer) -> bool:
+    """Whether a loss is not meant to be put on a layer: one that learns, an activation, one that only passes values on."""
+    traits = layer.traits
+    if any(param.role == "weight" for param in layer.params) or traits.nonlinear or traits.normalises:
+        return True
+    return traits.keeps_order and not traits.is_affine
 
 
 def _past(subject: NetInPhase, maker: Layer, loss: Layer) -> Fix | None:

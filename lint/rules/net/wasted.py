@@ -15,10 +15,6 @@ from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ..problems import is_for_unknown_caffe
 
-_SETTINGS = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}
-# What leaves a product of two linear layers linear.
-_LINEAR = frozenset(("Dropout", "Flatten", "Reshape", "Scale", "Bias", "Split"))
-
 
 @rule("N704", "missing-nonlinearity", subject="net", severity="advice", fixes="unsafe")
 def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
@@ -53,8 +49,8 @@ def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
     if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
         return
     for first in net.layers:
-        second = _only_reader(first) if first.type in _SETTINGS else None
-        while second is not None and second.type in _LINEAR:
+        second = _only_reader(first) if first.traits.weighted_sum and not first.traits.upsampling else None
+        while second is not None and _stays_linear(second):
             second = _only_reader(second)
         if second is None or not _is_one_with(first, second):
             continue
@@ -69,25 +65,34 @@ def _only_reader(layer: Layer) -> Layer | None:
     """The layer that reads the one top of a layer, None if there are several, or the top is a loss."""
     if len(layer.tops) != 1 or layer.loss_weight(0):
         return None
-    readers = [reader for reader in layer.tops[0].consumers if reader.type != "Silence"]
+    readers = [reader for reader in layer.tops[0].consumers if not reader.traits.discards]
     return readers[0] if len(readers) == 1 else None
+
+
+def _stays_linear(layer: Layer) -> bool:
+    """Whether a product of two linear layers stays linear with a layer between them, and stays where it is."""
+    traits = layer.traits
+    return traits.linear and not traits.joins and (traits.keeps_shape or traits.is_alias(layer))
 
 
 def _is_one_with(first: Layer, second: Layer) -> bool:
     """Whether the second of two linear layers could do alone what both do."""
     if second.type != first.type or len(second.bottoms) != 1:
         return False
-    own: Message = first.message[_SETTINGS[first.type]]
-    other: Message = second.message[_SETTINGS[second.type]]
+    own: Message = first.message[first.traits.settings]
+    other: Message = second.message[second.traits.settings]
     if not own["num_output"] or own["num_output"] < other["num_output"]:
         return False
     if any(param.lr_mult == 0 or param.name for layer in (first, second) for param in layer.params[:1]):
         return False
-    if first.type == "InnerProduct":
+    if not first.traits.slides:
         return bool(own["axis"] == other["axis"])
     shape = first.bottoms[0].shape
     if shape is None or len(shape) < 2 or shape[1] is None or own["num_output"] < shape[1]:
         return False  # it makes fewer channels than it reads, which saves weights
+    weights = first.params[0].shape if first.params else None
+    if weights is None or weights[1] != shape[1]:
+        return False  # it has weights for some of the channels only
     square = all(len(settings["kernel_size"]) == 1 for settings in (own, other))  # 3 x 1 and 1 x 3 save weights
     dense = all(step == 1 for settings in (own, other) for step in (settings["group"], *settings["dilation"]))
     return bool(square and dense)
@@ -95,7 +100,7 @@ def _is_one_with(first: Layer, second: Layer) -> bool:
 
 def _kernel(layer: Layer) -> int:
     """The size of a convolution's kernel, 1 for an InnerProduct."""
-    sizes = layer.message["convolution_param"]["kernel_size"] if layer.type == "Convolution" else []
+    sizes = layer.message["convolution_param"]["kernel_size"] if layer.traits.slides else []
     return int(sizes[0]) if sizes else 1
 
 
@@ -137,8 +142,10 @@ def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
     pooling_layer.cpp, Forward_cpu; im2col.cpp.
     """
     for layer in subject.net.layers:
-        name = {"Pooling": "pooling_param", "Convolution": "convolution_param"}.get(layer.type)
-        if name is None or any(step > 1 for step in layer.message[name].get("dilation", ())):
+        name = layer.traits.settings
+        if not layer.traits.slides or layer.traits.upsampling:
+            continue
+        if any(step > 1 for step in layer.message[name].get("dilation", ())):
             continue
         settings: Message = layer.message[name]
         for side in ("", "_h", "_w"):

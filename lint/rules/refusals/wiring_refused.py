@@ -9,6 +9,7 @@ from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import remove_layer, written_net
 from ...fixes.wiring import remove_messages, rename_blob, write_new_blob
 from ...moments.graph import Layer, NetProblem
+from ...moments.layer_type import FROM_PROGRAM
 from ...net.job import NetInPhase
 from ...net.names import same_numbers
 from ...net.net import Net
@@ -89,10 +90,10 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
 
 def _wants_label(subject: NetInPhase, layer: Layer, name: str) -> bool:
     """Whether a loss or a measure lacks the labels in a net that a program feeds."""
-    if layer.kind is None or not (layer.kind.is_loss or layer.type == "Accuracy"):
+    if layer.kind is None or not (layer.kind.is_loss or layer.kind.measures):
         return False
     sources = [other for other in subject.net.layers if not other.bottoms]
-    is_fed = bool(sources) and all(other.type == "Input" for other in sources)
+    is_fed = bool(sources) and all(other.traits.origin == FROM_PROGRAM for other in sources)
     return is_fed and layer.message["bottom"][1:2] == [name]
 
 

@@ -216,7 +216,7 @@ def _risks_of_layers(net: Net, deep: int) -> list[str]:
     block = next(iter(widening_blocks(net)), None)
     if block is not None:
         risks.append(f"{block.layer.type} '{block.layer.name}' widens without normalisation (G104)")
-    weighted = sum(layer.type in ("Convolution", "InnerProduct", "Deconvolution") for layer in net.layers)
-    if weighted >= deep and not any(layer.kind is not None and layer.kind.normalises for layer in net.layers):
+    weighted = sum(layer.traits.weighted_sum for layer in net.layers)
+    if weighted >= deep and not any(layer.traits.normalises for layer in net.layers):
         risks.append(f"{weighted} layers with weights and no normalisation")
     return risks

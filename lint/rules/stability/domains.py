@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ...moments.graph import Layer
 from ...moments.interval import Interval
+from ...moments.layer_type import SIGMOID
 from ...net.intervals import intervals
 from ...net.job import NetInPhase
 from ...rule.finding import Hit, Related
@@ -48,11 +49,11 @@ def out_of_domain_input(subject: NetInPhase) -> Iterator[Hit]:
 
     log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp.
     """
-    if not any(layer.type in _FAULTS for layer in subject.net.layers):
+    if not any(layer.traits.settings in _FAULTS for layer in subject.net.layers):
         return
     known = intervals(subject.net)
     for layer in subject.net.layers:
-        check = _FAULTS.get(layer.type)
+        check = _FAULTS.get(layer.traits.settings)
         if check is None or not layer.bottoms:
             continue
         fault = check(layer, known[layer.bottoms[0]])
@@ -108,7 +109,7 @@ def _lrn(layer: Layer, x: Interval) -> tuple[str, str] | None:
     return f"has a k of {k:g}", "Where the channels around are all 0, it computes 0 times infinity: NaN."
 
 
-_FAULTS = {"Log": _log, "Power": _power, "Exp": _exp, "LRN": _lrn}
+_FAULTS = {"log_param": _log, "power_param": _power, "exp_param": _exp, "lrn_param": _lrn}
 
 
 def _least(x: Interval, scale: float, shift: float) -> float | None:
@@ -151,7 +152,7 @@ def target_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
 
     sigmoid_cross_entropy_loss_layer.cpp.
     """
-    losses = [layer for layer in subject.net.layers if layer.type == "SigmoidCrossEntropyLoss" and len(layer.bottoms) > 1]
+    losses = [layer for layer in subject.net.layers if layer.traits.applies == SIGMOID and len(layer.bottoms) > 1]
     if not losses:
         return
     known = intervals(subject.net)

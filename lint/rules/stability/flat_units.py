@@ -51,7 +51,7 @@ def saturated_units(job: Job) -> Iterator[Hit]:
         return
     for layer, part in computed.saturated_layers(SURELY):
         size = computed.sizes_around(layer)[0]
-        state = "dead" if layer.type == "ReLU" else "saturated"
+        state = "dead" if layer.traits.rectifies else "saturated"
         yield Hit(
             job.train.file,
             layer.place(),

@@ -16,6 +16,7 @@ from ...fixes.layer_edits import (
     written_net,
 )
 from ...moments.graph import Blob, Layer
+from ...moments.layer_type import SOFTMAX
 from ...net.job import NetInPhase
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit, Related
@@ -86,7 +87,7 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
     observed with the real Caffe.
     """
     for layer in net.net.layers:
-        if layer.type == "InfogainLoss" and len(layer.bottoms) >= 2:
+        if layer.traits.takes_matrix and len(layer.bottoms) >= 2:
             yield from _matrix(net, layer)
             yield from _input(net, layer)
 
@@ -213,7 +214,7 @@ def _given(blob: Blob) -> tuple[str, Layer | None]:
     passing = True
     while producer is not None and producer.bottoms:
         traits = producer.traits
-        if traits.is_softmax:
+        if traits.activation == SOFTMAX:
             return (PROBABILITIES, producer) if passing else ("", None)
         if traits.weighted_sum:
             return SCORES, None

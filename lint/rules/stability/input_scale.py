@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 LARGE = 10.0  # the mean absolute value of inputs that are not around 1
 OF_BYTES = 1 / 256
-# The data layers that heed transform_param (HDF5Data does not).
-_TRANSFORMING = frozenset({"Data", "ImageData", "MemoryData", "WindowData"})
-
 
 @rule("G107", "unscaled-input", subject="job", severity="advice", fixes="unsafe")
 def unscaled_input(job: Job) -> Iterator[Hit]:
@@ -63,7 +60,7 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
     if computed is None or job.train is None or not computed.risky or computed.training.context.assumed:
         return
     for layer, factor in computed.large_inputs(LARGE, OF_BYTES):
-        if layer.type not in _TRANSFORMING:
+        if not layer.traits.transforms:
             continue
         after = computed.chance_with_inputs(layer, factor)
         if after is not None:

@@ -111,7 +111,7 @@ def _message(block: WideningBlock) -> str:
     before = describe_item(layer.bottoms[0].shape)
     known = "?" not in before + after
     sizes = f"{before} becomes {after}" if known else f"{block.times:.3g} times the elements"
-    into = f", and {_shown(block.into)} joins it" if block.into.type == "Concat" else ""
+    into = f", and {_shown(block.into)} joins it" if block.into.traits.joins else ""
     return f"{layer.type} '{layer.name}' upsamples '{layer.bottoms[0].name}' ({sizes}), not normalised{into}"
 
 
