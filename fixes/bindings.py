@@ -103,7 +103,7 @@ def _message_class_in(descriptor_set: bytes, type_name: str) -> type[ProtobufMes
 
 def read_by_protobuf(text: bytes, message_class: type[ProtobufMessage]) -> Plain:
     """A text as protobuf reads it, with the tokens of the fields that it skips under `?name`."""
-    from google.protobuf import text_format
+    from google.protobuf import text_format  # keeps protobuf out of the start
 
     message = message_class()
     descriptor: Any = message_class.DESCRIPTOR

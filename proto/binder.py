@@ -504,7 +504,7 @@ Repair = tuple[tuple[int, int, bytes], ...]
 
 def _corrections() -> Any:
     """Load the module that is needed only for files with problems."""
-    from . import corrections
+    from . import corrections  # keeps out of the start what only files with mistakes need
 
     return corrections
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import FieldDescriptor
+    from google.protobuf.descriptor import FieldDescriptor  # keeps protobuf out of the start
+
+    # Keeps protobuf out of the start.
     from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto
 
 # Imported by our schema for its options.
@@ -89,9 +91,9 @@ def schema_table(descriptor_set: bytes) -> str:
     package. Labels: o optional, q required, r repeated, p repeated and packed. Without dialects, an entry belongs to
     BVLC, as everything in a user's file does. In a default, backslash, tab and line endings are escaped as in Python.
     """
-    from google.protobuf import message_factory
-    from google.protobuf.descriptor_pb2 import FileDescriptorSet
-    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf import message_factory  # keeps protobuf out of the start
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet  # keeps protobuf out of the start
+    from google.protobuf.descriptor_pool import DescriptorPool  # keeps protobuf out of the start
 
     files: Any = FileDescriptorSet.FromString(descriptor_set)
     names = _names_without_package(files)
@@ -199,7 +201,7 @@ def _run_protoc(path: Path, folder: Path, *arguments: str) -> None:
 
 def _with_plain_json_names(descriptor_set: bytes) -> bytes:
     """Set the JSON name of each field to its name, since protobuf rejects default JSON names that differ only in case."""
-    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet  # keeps protobuf out of the start
 
     files = FileDescriptorSet.FromString(descriptor_set)
     for file in files.file:

@@ -12,6 +12,7 @@ from .named_tuple import NamedTuple
 from .schema import FieldType, Schema
 from .spelling import fold, nearest_name
 from .tree import ListValue, Scalar
+from .v1_types import V1_TYPES
 from .values import INT_RANGES, bad_escape, float_value, int_value
 
 _WORDS = {b"true": b"true", b"yes": b"true", b"on": b"true", b"false": b"false", b"no": b"false", b"off": b"false"}
@@ -106,8 +107,6 @@ def _string(text: bytes, spec: FieldType, message_name: str, schema: Schema) -> 
 
 def _layer_type(text: bytes, schema: Schema) -> bytes | None:
     """Return the current layer type for a V1 type (`INNER_PRODUCT`) or for a type in another case."""
-    from .upgrade import V1_TYPES
-
     types = schema.layer_types or {}
     name = text.decode("ascii", "replace")
     if name in types:
@@ -218,8 +217,6 @@ def _v1_type(name: str, spec: FieldType) -> str | None:
     """Return the V1 type for a current layer type (`INNER_PRODUCT` for `InnerProduct`)."""
     if spec.enum.name != "V1LayerParameter.LayerType":
         return None
-    from .upgrade import V1_TYPES
-
     return next((old for old, new in V1_TYPES.items() if new == name and name and old in spec.enum.values), None)
 
 

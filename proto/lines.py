@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
+# What may stand between tokens, as a pattern: blanks and comments.
+SPACE = rb"[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n[ \t\n\v\f\r]*|\Z))*"
+
 _blanks = re.compile(rb"[ \t]*").match
 _rest = re.compile(rb"[ \t]*(?:#|\r?\n|\r?\Z)").match
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .lines import SPACE
 from .tree import Block, Field, Scalar, Tree
 
 if TYPE_CHECKING:
-    from .braces import Indentation
-    from .statement import Reader
-
-SPACE = rb"[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n[ \t\n\v\f\r]*|\Z))*"
+    from .braces import Indentation  # keeps out of the start what only files with mistakes need
+    from .statement import Reader  # keeps out of the start what only unusual text needs
 
 # Groups: 1 name, then 2 scalar, 3 brace after a colon, or 4 brace; or 5 closing brace; or 6, empty, for anything else.
 # A number or word must be followed by a valid delimiter. Separators and adjacent strings are left to `Reader`.
@@ -57,8 +56,8 @@ def parse(source: bytes) -> Tree:
 
 def _parse_again(tree: Tree) -> Tree:
     """Parse an invalid file again, in the way that leaves the fewest problems."""
-    from . import characters
-    from .braces import Indentation, brace_problems
+    from . import characters  # keeps out of the start what only files with mistakes need
+    from .braces import Indentation, brace_problems  # keeps out of the start what only files with mistakes need
 
     source = tree.source
     not_text = characters.not_text(source)
@@ -122,7 +121,7 @@ def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
         if reader is None:
             if position == len(source) and block is root:
                 break
-            from .statement import Reader
+            from .statement import Reader  # keeps out of the start what only unusual text needs
 
             reader = Reader(source, stack, indentation)
         position = reader.read(position)

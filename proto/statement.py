@@ -20,8 +20,7 @@ from .extents import (
     unclosed_end,
     without_next_name,
 )
-from .lines import Lines
-from .parser import SPACE
+from .lines import SPACE, Lines
 from .tree import Block, Field, ListValue, Problem, Scalar
 from .values import bad_escape
 

@@ -13,24 +13,7 @@ from .binder import Entry, Message
 from .named_tuple import NamedTuple
 from .schema import Schema
 from .tree import Block, Field, Scalar
-
-# V1LayerParameter.LayerType to the current layer type (GetV1LayerTypeName).
-V1_TYPES = {
-    "NONE": "", "ABSVAL": "AbsVal", "ACCURACY": "Accuracy", "ARGMAX": "ArgMax", "BNLL": "BNLL",
-    "CONCAT": "Concat", "CONTRASTIVE_LOSS": "ContrastiveLoss", "CONVOLUTION": "Convolution",
-    "DATA": "Data", "DECONVOLUTION": "Deconvolution", "DROPOUT": "Dropout", "DUMMY_DATA": "DummyData",
-    "ELTWISE": "Eltwise", "EUCLIDEAN_LOSS": "EuclideanLoss", "EXP": "Exp", "FLATTEN": "Flatten",
-    "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output", "HINGE_LOSS": "HingeLoss", "IM2COL": "Im2col",
-    "IMAGE_DATA": "ImageData", "INFOGAIN_LOSS": "InfogainLoss", "INNER_PRODUCT": "InnerProduct",
-    "LRN": "LRN", "MEMORY_DATA": "MemoryData", "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss",
-    "MVN": "MVN", "POOLING": "Pooling", "POWER": "Power", "RELU": "ReLU", "SIGMOID": "Sigmoid",
-    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss", "SILENCE": "Silence", "SLICE": "Slice",
-    "SOFTMAX": "Softmax", "SOFTMAX_LOSS": "SoftmaxWithLoss", "SPLIT": "Split", "TANH": "TanH",
-    "THRESHOLD": "Threshold", "WINDOW_DATA": "WindowData",
-}  # fmt: skip
-
-# Enum values of forks whose layer type is a different word.
-_FORK_V1_TYPES = {"NORM": "Normalize", "DETECTION_OUT": "DetectionOutput", "PRIORBOX": "PriorBox"}
+from .v1_types import FORK_V1_TYPES, V1_TYPES
 
 # V0LayerParameter.type to V1LayerParameter.LayerType (UpgradeV0LayerType).
 V0_TYPES = {
@@ -183,7 +166,7 @@ def v1_type(value: str, schema: Schema) -> str:
     For the value of a fork, this is the known type that is the same word (ROIPooling for `ROI_POOLING`), otherwise the
     value in camel case.
     """
-    known = V1_TYPES.get(value, _FORK_V1_TYPES.get(value))
+    known = V1_TYPES.get(value, FORK_V1_TYPES.get(value))
     if known is not None:
         return known
     folded = value.replace("_", "").lower()

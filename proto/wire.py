@@ -101,7 +101,7 @@ def _varint(number: int) -> bytes:
 
 def to_protobuf(message: Message, dialect: str = "bvlc") -> ProtobufMessage:
     """Convert a message to a real protobuf message of `caffe_pb2`."""
-    from . import caffe_pb2
+    from . import caffe_pb2  # keeps protobuf out of the start
 
     cls: Any = caffe_pb2
     for part in message.type.name.split("."):

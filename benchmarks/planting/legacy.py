@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.proto.tree import Block
-from caffe_lint.proto.upgrade import V1_TYPES
+from caffe_lint.proto.v1_types import V1_TYPES
 
 from .case import Case, plants
 

@@ -6,6 +6,8 @@ Source: caffe.proto, Datum; for AnnotatedDatum that of the SSD fork, whose numbe
 
 from __future__ import annotations
 
+import struct
+
 from ..proto.named_tuple import NamedTuple
 
 
@@ -141,8 +143,6 @@ class Box(NamedTuple):
 
 def read_annotated(value: bytes) -> tuple[Datum, list[Box]]:
     """The Datum of an AnnotatedDatum and its boxes. Raises BrokenDatum."""
-    import struct
-
     datum = None
     boxes = []
     for number, wire, start, end in fields(value):

@@ -114,7 +114,7 @@ def _look_at_file(
 def _look_at_dataset(
     report: SourceReport, dataset: Any, place: str, top: str, label: bool, share: float, watch: Watch | None
 ) -> bool:
-    import numpy
+    import numpy  # of the extra `data`
 
     items = dataset.shape[0]
     values = max(1, int(numpy.prod(dataset.shape[1:], dtype=numpy.int64)))

@@ -166,7 +166,7 @@ def _begin(stop: Any, seen: Any, tell: Callable[[], None] | None = None) -> None
 
 
 def _run_apart(tasks: list[_Task], jobs: int, stop: Any, seen: Any, tell: Callable[[], None]) -> list[SourceReport]:
-    from concurrent.futures import ProcessPoolExecutor, wait
+    from concurrent.futures import ProcessPoolExecutor, wait  # keeps multiprocessing out of the start
 
     with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(stop, seen)) as pool:
         runs = [pool.submit(_run, task) for task in tasks]
@@ -223,7 +223,7 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
         except leveldb_source.BrokenDatabase as error:
             report.trouble, report.trouble_kind = str(error), "unreadable"
             return report
-    from .libraries import library
+    from .libraries import library  # keeps the libraries of the extra `data` out of the start
 
     lmdb = library("lmdb", "reading LMDB")
     try:
@@ -238,6 +238,6 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
 
 
 def _in_main_thread() -> bool:
-    import threading
+    import threading  # keeps multiprocessing out of the start
 
     return threading.current_thread() is threading.main_thread()

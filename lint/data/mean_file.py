@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from ..proto.named_tuple import NamedTuple
-from .datum import BrokenDatum, fields
+from .datum import BrokenDatum, fields, read_varint
 
 
 class Mean(NamedTuple):
@@ -54,8 +54,6 @@ def read(path: str) -> Mean:
 
 
 def _varints(content: bytes, at: int, end: int) -> list[int]:
-    from .datum import read_varint
-
     found = []
     while at < end:
         number, at = read_varint(content, at)

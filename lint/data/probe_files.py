@@ -213,7 +213,7 @@ def _path_from(base: str, path: str) -> str:
 
 
 def _rendered(template: str, values: dict[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # keeps jinja2 out of the start
 
     environment = Environment(
         loader=PackageLoader("caffe_lint.report", "templates"),

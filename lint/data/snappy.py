@@ -25,7 +25,7 @@ def decompress(content: bytes) -> bytes:
 
 def quick_error(quick: Any) -> type[Exception]:
     """What cramjam raises for damaged bytes."""
-    import cramjam
+    import cramjam  # of the extra `data`
 
     error: type[Exception] = cramjam.DecompressionError
     return error
@@ -78,7 +78,7 @@ def _unpack(content: bytes) -> bytes:
 @cache
 def _cramjam() -> Any:
     try:
-        from cramjam import snappy
+        from cramjam import snappy  # of the extra `data`
     except ImportError:
         return None
     return snappy

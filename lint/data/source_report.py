@@ -44,7 +44,7 @@ class Numbers:
 
         Gives the rows that hold NaN, and those that hold an infinity and no NaN.
         """
-        import numpy
+        import numpy  # of the extra `data`
 
         rows = numpy.asarray(array, dtype=numpy.float64).reshape(len(array), -1)
         if not rows.size:

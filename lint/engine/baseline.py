@@ -171,7 +171,7 @@ def read_baseline(path: str) -> Baseline:
 
 def write_baseline(baseline: Baseline) -> None:
     """Writes a baseline, sorted, so that two of them can be compared. Raises BaselineError."""
-    from ..fixes.write import write_whole
+    from ..fixes.write import write_whole  # keeps what writes files out of the start
 
     folder = os.path.dirname(os.path.abspath(baseline.path))
     findings: dict[str, dict[str, dict[str, int]]] = {}

@@ -53,8 +53,8 @@ def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round
 
 
 def _run_all_apart(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
-    import signal
-    from concurrent.futures import ProcessPoolExecutor
+    import signal  # only with --jobs
+    from concurrent.futures import ProcessPoolExecutor  # keeps multiprocessing out of the start
 
     with ProcessPoolExecutor(jobs) as pool:
         runs = []

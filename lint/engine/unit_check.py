@@ -47,7 +47,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
                     if key not in found or not found[key].reaches(finding.severity):
                         found[key] = finding
     if any(suppressions_of(file) is not None for file in checked):
-        from .unused import outcomes
+        from .unused import outcomes  # keeps what reads suppressions out of the start
 
         for outcome in outcomes(subjects, on, used):
             for rule in rules.get("suppressions", ()):
@@ -64,8 +64,8 @@ def _new_ones(
     findings: list[Finding], subjects: list[tuple[str, Any]], files: Files, on: RulesOfPaths
 ) -> list[Finding]:
     """The findings that no baseline knows; `files` keeps what came of the others."""
-    from .baseline import Comparison, without_known
-    from .unused import judged_codes
+    from .baseline import Comparison, without_known  # keeps json out of the start
+    from .unused import judged_codes  # keeps what reads suppressions out of the start
 
     texts = {path: files.get(path).source for path in {finding.place.path for finding in findings}}
     new, hidden = without_known(findings, texts, lambda path: on.of(path).settings.known)
@@ -114,7 +114,7 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
 def _data_subjects(nets: list[NetInPhase], job: Job | None, settings: Settings) -> Iterator[tuple[str, Any]]:
     """The data layers of nets whose sources are known from a file of facts."""
     if settings.facts:
-        from ..data.judging import subjects_of_facts
+        from ..data.judging import subjects_of_facts  # keeps the readers of data out of the start
 
         for data in subjects_of_facts(nets, job, settings.facts):
             yield "inputs", data

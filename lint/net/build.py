@@ -25,7 +25,7 @@ from .net import BuiltWith, Net
 from .phases import NetState, kept_layers
 
 if TYPE_CHECKING:
-    from .data_facts import DataFacts
+    from .data_facts import DataFacts  # keeps what reads facts out of the start
 
 
 def build(
@@ -118,7 +118,7 @@ class _Builder:
         phase = entries["phase"][0][0] if "phase" in entries else net.state.phase
         kind = None
         if self.described:
-            from ..layers.custom import described_type
+            from ..layers.custom import described_type  # keeps what describes layer types out of the start
 
             kind = described_type(self.described, entry[0], type_name)
         if kind is None:
@@ -286,7 +286,7 @@ class _Builder:
         told = [*shapes, *[None] * (len(layer.tops) - len(shapes))]
         known: Sequence[Sequence[int] | None] = ()
         if self.facts:
-            from .data_facts import input_shapes
+            from .data_facts import input_shapes  # keeps what reads facts out of the start
 
             known = input_shapes(layer, self.facts)
         for i, blob in enumerate(layer.tops):

@@ -59,7 +59,7 @@ _DATA = "data"  # the name of the items' data where a source has one array only
 
 def read_facts(path: str) -> DataFacts:
     """The facts of a file. Raises FactsError for what is not of the layout."""
-    import json
+    import json  # keeps json out of the start
 
     try:
         with open(path, encoding="utf-8") as file:
@@ -81,9 +81,9 @@ def write_facts(path: str, facts: DataFacts) -> None:
 
     Raises FactsError.
     """
-    import json
+    import json  # keeps json out of the start
 
-    from ..fixes.write import write_whole
+    from ..fixes.write import write_whole  # keeps what writes files out of the start
 
     known: DataFacts = read_facts(path) if os.path.exists(path) else {}
     text = json.dumps({source: _plain(one) for source, one in sorted({**known, **facts}.items())}, indent=1)

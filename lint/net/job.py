@@ -16,7 +16,7 @@ from .net import Net
 from .phases import TEST, NetState, file_state, phases_of, solver_state
 
 if TYPE_CHECKING:
-    from ..layers.custom import Description
+    from ..layers.custom import Description  # keeps what describes layer types out of the start
     from ..moments.layer_type import LayerType
     from .data_facts import DataFacts
 
@@ -226,6 +226,6 @@ class Nets:
 def _described(layers: Collection[Description]) -> dict[str, LayerType]:
     if not layers:
         return {}  # as in most runs, which then need not load what reads descriptions
-    from ..layers.custom import described_types
+    from ..layers.custom import described_types  # keeps what describes layer types out of the start
 
     return described_types(layers)

@@ -20,7 +20,7 @@ LONGEST_IN_PATCH = 1000
 
 def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
     """The report, never coloured."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # keeps jinja2 out of the start
 
     environment = Environment(
         loader=PackageLoader("caffe_lint.report"),

@@ -152,7 +152,7 @@ def _heat_map(
     values: list[list[float]],
     log: Evidence,
 ) -> None:
-    from matplotlib.colors import ListedColormap
+    from matplotlib.colors import ListedColormap  # of the extra `plot`
 
     broken = [[1.0 if not math.isfinite(value) else math.nan for value in row] for row in values]
     logarithms = [[_decade(value) for value in row] for row in values]

@@ -20,10 +20,10 @@ def figure_type(target: str) -> Any:
     if os.path.splitext(target)[1].lower() not in FORMATS:
         raise Missing(f"--plot {target}: the name has to end in {', '.join(FORMATS)}")
     try:
-        import matplotlib
+        import matplotlib  # of the extra `plot`
 
         matplotlib.use("Agg")
-        from matplotlib.figure import Figure
+        from matplotlib.figure import Figure  # of the extra `plot`
     except ImportError:
         raise Missing("--plot needs matplotlib: pip install 'caffe-lint[plot]'") from None
     return Figure

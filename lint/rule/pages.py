@@ -46,7 +46,7 @@ def read_page(rule: Rule) -> Page:
 
 def examples_folder(rule: Rule) -> Path:
     """The folder with a rule's examples, whether it is there or not."""
-    from inspect import getfile
+    from inspect import getfile  # keeps inspect out of the start
 
     return (OUR_EXAMPLES if rule.is_ours else Path(getfile(rule.check)).parent / "examples") / rule.code
 
@@ -136,7 +136,7 @@ def visible(text: str) -> str:
 
 
 def _changed(before: str, after: str) -> tuple[int, ...]:
-    from difflib import SequenceMatcher
+    from difflib import SequenceMatcher  # keeps difflib out of the start
 
     matcher = SequenceMatcher(None, before.split("\n"), after.split("\n"), autojunk=False)
     return tuple(

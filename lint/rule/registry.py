@@ -67,7 +67,7 @@ class Rule(NamedTuple):
     @property
     def page(self) -> str:
         """The docstring of the check, which is the rule's page."""
-        from inspect import cleandoc
+        from inspect import cleandoc  # keeps inspect out of the start
 
         return cleandoc(self.check.__doc__ or "")
 
@@ -117,8 +117,8 @@ def rule(
 
 
 def _ask_for_page(rule: Rule) -> None:
-    from .page_form import fault_of, fault_of_examples
-    from .pages import read_page
+    from .page_form import fault_of, fault_of_examples  # keeps pages out of the start: for plugins
+    from .pages import read_page  # keeps pages out of the start: for plugins
 
     page, fixes = read_page(rule), bool(rule.fixes)
     fault = fault_of(rule.page, fixes=fixes, options=bool(rule.options)) or fault_of_examples(

@@ -215,9 +215,9 @@ def _layers(where: str, tables: Any, lookups: Lookups) -> dict[str, Any]:
 def _table(path: str) -> dict[str, Any] | None:
     """The settings' table of a TOML file, None where pyproject.toml has none. Raises ConfigError for broken TOML."""
     if sys.version_info >= (3, 11):
-        import tomllib
+        import tomllib  # keeps tomllib out of the start
     else:
-        import tomli as tomllib
+        import tomli as tomllib  # keeps tomli out of the start
     try:
         with open(path, "rb") as file:
             content: dict[str, Any] = tomllib.load(file)

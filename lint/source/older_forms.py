@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from .files import SourceFile
 
 if TYPE_CHECKING:
-    from ..fixes.upgrade_text import Source
+    from ..fixes.upgrade_text import Source  # keeps rarely needed repairs out of the start
 
 
 @lru_cache(maxsize=1)
 def older_form(file: SourceFile) -> Source | None:
     """The file with its upgrade, None if it needs none. All rules about older forms ask for it in turn."""
-    from ..fixes.upgrade_text import Source
-    from ..proto.upgrade import upgrade, upgrade_solver
+    from ..fixes.upgrade_text import Source  # keeps rarely needed repairs out of the start
+    from ..proto.upgrade import upgrade, upgrade_solver  # keeps the upgrade out of the start of current files
 
     if file.kind == "other":
         return None

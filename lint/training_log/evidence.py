@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..net.job import Nets
+from ..net.loss_sizes import known_shape
 from ..proto.named_tuple import NamedTuple
+from ..proto.schema import caffe_schema
+from ..proto.upgrade import upgrade_solver
+from ..source.files import SourceFile
+from .probe_nets import is_probe_net
 from .runs import Pass, Run, Step, Test, Value
 
 if TYPE_CHECKING:
@@ -76,10 +82,6 @@ class Evidence:
             return self.job.solver.message
         if not self.run.solver_text.strip():
             return None
-        from ..proto.schema import caffe_schema
-        from ..proto.upgrade import upgrade_solver
-        from ..source.files import SourceFile
-
         file = SourceFile("solver", self.run.solver_text, caffe_schema(), None)
         return upgrade_solver(file.message).message if file.kind == "solver" else None
 
@@ -94,10 +96,6 @@ class Evidence:
         """A net as Caffe wrote it at the log's beginning."""
         if len(self.run.net_texts) <= index:
             return None
-        from ..net.job import Nets
-        from ..proto.schema import caffe_schema
-        from ..source.files import SourceFile
-
         file = SourceFile("net", self.run.net_texts[index], caffe_schema(), None)
         if file.kind != "net":
             return None
@@ -112,10 +110,9 @@ class Evidence:
 
     @cached_property
     def is_probe(self) -> bool:
-        """Whether the run is that of a probe (`probing.is_probe`)."""
-        from .probing import is_probe
-
-        return is_probe(self)
+        """Whether the run is that of a probe: every loss compares a blob with itself, and the rate is 0."""
+        net = self.net
+        return net is not None and self.setting("base_lr") == 0 and is_probe_net(net)
 
     @property
     def net(self) -> Net | None:
@@ -253,8 +250,6 @@ class Evidence:
 
     def classes_of(self, layer: Layer) -> int | None:
         """The number of classes of a softmax loss."""
-        from ..net.loss_sizes import known_shape
-
         if not layer.bottoms:
             return None
         shape = known_shape(layer.bottoms[0])

@@ -7,6 +7,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ..moments.shapes import count
+from ..net.loss_sizes import known_shape
 from .causes import Cause, Shown, norms_line, rate_line, shown, step_line, value_line
 from .course import Explosion, course, explosion
 from .evidence import LARGEST_SOFTMAX_TERM, REGRESSION_LOSSES, SOFTMAX_LOSSES, Evidence, Output
@@ -293,9 +295,6 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
 
 def _elements(log: Evidence, loss: str) -> int | None:
     """How many values of each item a loss compares."""
-    from ..moments.shapes import count
-    from ..net.loss_sizes import known_shape
-
     layer = log.layers[loss]
     for blob in layer.bottoms[:2]:
         shape = known_shape(blob)

@@ -59,7 +59,7 @@ def _opened(path: str) -> BinaryIO:
         return sys.stdin.buffer
     file = open(path, "rb")  # noqa: SIM115  (the caller closes it)
     if file.peek(2)[:2] == b"\x1f\x8b":
-        import gzip
+        import gzip  # keeps gzip out of the start
 
         return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
     return file

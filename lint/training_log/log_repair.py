@@ -15,6 +15,7 @@ from ..net.rounding import one_digit
 from ..proto.named_tuple import NamedTuple
 from ..solver.step_limit import largest_norm, relative_step
 from ..source.files import SourceFile
+from ..stability.advice.loss_weights import loss_weight_fix
 from .causes import Diagnosed
 from .course import explosion
 from .evidence import Evidence
@@ -173,8 +174,6 @@ def _loss_weight(log: Evidence, first: Diagnosed, job: Job) -> tuple[list[Fix], 
 
     With what this does to the gradients, which go with the weighted losses.
     """
-    from ..rules.stability.loss_weight import loss_weight_fix
-
     if job.train is None:
         return [], 1.0
     guilty = next((out for out in log.outputs if out.layer == first.cause.layer), None)

@@ -15,6 +15,7 @@ from ..net.data_facts import source_param
 from ..proto.named_tuple import NamedTuple
 from .causes import Cause, shown, step_line, value_line
 from .evidence import Evidence
+from .probe_nets import origin_of
 from .runs import Pass, Step, Value
 
 if TYPE_CHECKING:
@@ -35,14 +36,6 @@ class _Bad(NamedTuple):
     batches: list[int]
     value: Value | None
     step: Step | None
-
-
-def is_probe(log: Evidence) -> bool:
-    """Whether the run is that of a probe: every loss compares a blob with itself, and the rate is 0."""
-    net = log.net
-    if net is None or not net.losses or log.setting("base_lr") != 0:
-        return False
-    return all(loss.layer.type == "EuclideanLoss" and _itself(loss.layer) for loss in net.losses)
 
 
 def bad_batches(log: Evidence) -> Iterator[Cause]:
@@ -126,7 +119,7 @@ def _faults(
     for loss in net.losses:
         if loss.blob.name not in outputs:
             continue
-        top, through_log = _origin(loss.layer.bottoms[0])
+        top, through_log = origin_of(loss.layer.bottoms[0])
         if top is None or top.producer is None or (through_log and top.name in itself):
             continue
         if through_log:
@@ -139,20 +132,6 @@ def _faults(
         yield f"{'inf' if is_infinite else 'nan'}-in-{what}", top.producer, top.name
 
 
-def _itself(loss: Layer) -> bool:
-    return len(loss.bottoms) == 2 and _origin(loss.bottoms[0]) == _origin(loss.bottoms[1])
-
-
-def _origin(blob: Blob) -> tuple[Blob | None, bool]:
-    """The data layer's top that a blob is made of, and whether it went through another layer on the way."""
-    changed = False
-    found: Blob | None = blob
-    while found is not None and found.producer is not None and found.producer.bottoms:
-        changed = changed or found.producer.type != "Split"
-        found = found.producer.bottoms[0]
-    return found, changed
-
-
 def _is_label(net: Net, top: Blob) -> bool:
     """Whether a probe takes a top for labels: it goes through logarithms, too."""
-    return any(_origin(loss.layer.bottoms[0]) == (top, True) for loss in net.losses)
+    return any(origin_of(loss.layer.bottoms[0]) == (top, True) for loss in net.losses)

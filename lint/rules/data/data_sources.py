@@ -107,7 +107,7 @@ def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
 
 def _lines(net: NetInPhase, written: str) -> int:
     """How many items a list has that is there and of a size to be read at once, else 0."""
-    from ...data.image_list import count
+    from ...data.image_list import count  # keeps what reads lists out of the start
 
     for base in ("", os.path.dirname(net.file.path)):
         path = os.path.join(base, written)

@@ -503,7 +503,7 @@ def mean_mismatch(data: LayerData) -> Iterator[Hit]:
 
     data_transformer.cpp, constructor and Transform.
     """
-    from ...data import mean_file
+    from ...data import mean_file  # keeps the reader of mean files out of the start
 
     transform = data.layer.message["transform_param"]
     shapes = data.shapes
@@ -619,7 +619,7 @@ def data_shape_mismatch(data: LayerData) -> Iterator[Hit]:
     """
     if data.from_facts:
         return  # the check has built the net with these shapes
-    from ...data.fitting import new_problems
+    from ...data.fitting import new_problems  # keeps what builds trial nets out of the start
 
     for problem in new_problems(data):
         reason = f"The items of {data.name} have this shape; Caffe stops ({problem.source})."

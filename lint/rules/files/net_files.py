@@ -103,7 +103,7 @@ def upgrade_drops_field(net: NetInPhase) -> Iterator[Hit]:
 
 def _one_form(net: NetInPhase) -> Fix | None:
     """The fix that writes a net of both forms in today's, None for a net in a solver and where something hinders it."""
-    from ...fixes.upgrade_text import layers_upgrade, obstacle
+    from ...fixes.upgrade_text import layers_upgrade, obstacle  # keeps rarely needed repairs out of the start
 
     source = older_form(net.file) if net.file.kind == "net" else None
     return layers_upgrade(source) if source is not None and obstacle(source) is None else None

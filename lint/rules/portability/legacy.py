@@ -13,7 +13,7 @@ from ...source.older_forms import older_form
 
 if TYPE_CHECKING:
     from ...fixes.edit import Fix
-    from ...fixes.upgrade_text import Source
+    from ...fixes.upgrade_text import Source  # keeps rarely needed repairs out of the start
     from ...proto.tree import Field
 
 # The rules that `--upgrade` selects.
@@ -140,7 +140,7 @@ def old_data_transform(file: SourceFile) -> Iterator[Hit]:
     source = older_form(file)
     if source is None or "data-transform" not in source.upgraded.steps:
         return
-    from ...fixes.upgrade_text import moved_transform_fields
+    from ...fixes.upgrade_text import moved_transform_fields  # keeps rarely needed repairs out of the start
 
     moving = moved_transform_fields(source)
     names = ", ".join(dict.fromkeys(field.name for field in moving))
@@ -186,7 +186,7 @@ def batch_norm_three_params(file: SourceFile) -> Iterator[Hit]:
     source = older_form(file)
     if source is None or "batch-norm" not in source.upgraded.steps:
         return
-    from ...fixes.upgrade_text import unfrozen_batch_norms
+    from ...fixes.upgrade_text import unfrozen_batch_norms  # keeps rarely needed repairs out of the start
 
     layers = unfrozen_batch_norms(source.message)
     if layers:
@@ -232,7 +232,7 @@ def _hit(
     file: SourceFile, source: Source, field: Field, message: str, step: str = "", reason: str = _LIFTED
 ) -> Hit:
     """The finding of a form, at the first field that is written in it."""
-    from ...fixes.upgrade_text import obstacle
+    from ...fixes.upgrade_text import obstacle  # keeps rarely needed repairs out of the start
 
     span = field.start, field.name_end
     hindrance = obstacle(source)
@@ -251,6 +251,7 @@ def _hit(
 @lru_cache(maxsize=1)
 def _fix(file: SourceFile, step: str) -> Fix:
     """The fix of one step, or of all steps for a net with V0 or V1 layers, where they build on each other."""
+    # Keeps rarely needed repairs out of the start.
     from ...fixes.upgrade_text import batch_norm_upgrade, inputs_upgrade, layers_upgrade, solver_type_upgrade
 
     source = older_form(file)

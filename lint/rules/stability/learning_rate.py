@@ -13,10 +13,10 @@ from ...net.loss_sizes import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...solver.schedule import Rate, grows, largest_rate
+from ...stability.advice.loss_weights import loss_weight_fix
 from ...stability.advice.rate_limit import Judgement, judge_rate
 from ...stability.computed import stability_of
 from .clipping import bound_patch
-from .loss_weight import loss_weight_fix
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability

@@ -6,14 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...fixes.edit import Fix
-from ...fixes.fields import value_text
-from ...fixes.layer_edits import set_loss_weights
 from ...moments.graph import Loss
 from ...net.job import NetInPhase
-from ...net.loss_sizes import DOMINANT, Dominance, dominant_losses, has_own_weight, sized_losses
+from ...net.loss_sizes import DOMINANT, Dominance, dominant_losses, sized_losses
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
+from ...stability.advice.loss_weights import loss_weight_fix
 from ...stability.computed import stability_of
 
 if TYPE_CHECKING:
@@ -134,17 +132,6 @@ def _computed(net: NetInPhase, training: Stability) -> Hit:
         related=tuple(Related(net.file, each.place(), f"the loss '{each.name}'") for each in others),
         fix=loss_weight_fix(net, loss, weight),
     )
-
-
-def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float, *, safe: bool = True) -> Fix | None:
-    """The fix that gives a loss another weight, None where the layer's text has no place for it."""
-    layer = loss.layer
-    if not has_own_weight(loss):
-        return None
-    weights = [layer.loss_weight(index) for index in range(len(layer.tops))]
-    weights[loss.top_index] = weight
-    patch = set_loss_weights(net.file.tree, layer.message, tuple(weights))
-    return patch.fix(net.file.path, f"write loss_weight: {value_text(weight)} for '{layer.name}'", safe=safe)
 
 
 def _place(loss: Loss) -> tuple[int, int]:

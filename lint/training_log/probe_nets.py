@@ -1,0 +1,27 @@
+"""What makes a net that of a probe (`caffe-lint probe`), and where in it a blob comes from."""
+
+from __future__ import annotations
+
+from ..moments.graph import Blob, Layer
+from ..net.net import Net
+
+
+def is_probe_net(net: Net) -> bool:
+    """Whether every loss of a net compares a blob with itself."""
+    return bool(net.losses) and all(
+        loss.layer.type == "EuclideanLoss" and _compares_with_itself(loss.layer) for loss in net.losses
+    )
+
+
+def origin_of(blob: Blob) -> tuple[Blob | None, bool]:
+    """The data layer's top that a blob is made of, and whether it went through another layer on the way."""
+    changed = False
+    found: Blob | None = blob
+    while found is not None and found.producer is not None and found.producer.bottoms:
+        changed = changed or found.producer.type != "Split"
+        found = found.producer.bottoms[0]
+    return found, changed
+
+
+def _compares_with_itself(loss: Layer) -> bool:
+    return len(loss.bottoms) == 2 and origin_of(loss.bottoms[0]) == origin_of(loss.bottoms[1])
