@@ -448,7 +448,7 @@ def _rounds_down(param: Message) -> bool:
     return "ceil_mode" in entries and entries["ceil_mode"][0][0] is False
 
 
-@layer_type("SPP", "spp_layer.cpp", signal=UNMODELLED, reads=("spp_param",), keeps_range=True)
+@layer_type("SPP", "spp_layer.cpp", signal="pooling.SPP", reads=("spp_param",), keeps_range=True)
 def spp(layer: Layer) -> Sequence[Shape]:
     """Spatial pyramid pooling: 1, 4, 16 ... bins, whatever the image's size."""
     height = layer.message["spp_param"]["pyramid_height"]

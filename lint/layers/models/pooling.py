@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ...moments.signal_model import Gradient, SignalModel, Step, shape_of, size_of
-from ...moments.statistics import Diffs, Values, gaussian, moment_at_distance, normal_cdf, rectified, root
+from ...moments.signal_model import Gradient, SignalModel, Step, positions_of, shape_of, size_of
+from ...moments.statistics import (
+    Diffs,
+    Values,
+    gaussian,
+    mixture,
+    moment_at_distance,
+    normal_cdf,
+    rectified,
+    root,
+    sum_of_diffs,
+)
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
     from ...moments.signal_model import SignalContext
     from ...moments.weights import Weights
 
-# The mean and the variance of the largest of so many independent standard Gaussians (order statistics).
+# Of how many independent standard Gaussians: the mean and the variance of the largest (tables of order statistics, as
+# Harter 1961, "Expected values of normal order statistics"; the last row is a rough extrapolation).
 _LARGEST = (
     (1, 0.0, 1.0), (2, 0.5642, 0.6817), (3, 0.8463, 0.5595), (4, 1.0294, 0.4917), (6, 1.2672, 0.4159),
     (9, 1.4850, 0.3574), (16, 1.7660, 0.2951), (25, 1.9653, 0.2585), (49, 2.2415, 0.2168), (100, 2.5076, 0.1843),
     (1000, 3.2414, 0.1239), (100000, 4.3, 0.08),
 )  # fmt: skip
+
+
+# The mean distance of two random points in a square of side 1: (2 + sqrt(2) + 5 asinh(1)) / 15 = 0.521 (square line picking).
+_MEAN_DISTANCE_IN_SQUARE = 0.52
+# Where max pooling's windows overlap, one large value is the largest of several, and their gradients add up in it.
+_OVERLAPPING = (
+    1.5  # windows that each value lies in, from which on they count as overlapping; not fitted: a rough estimate
+)
+_WINS_PER_WINDOW = 0.35  # windows won by a value that wins any, for each that it lies in; not fitted: a rough estimate
+# How many times likelier than at random the largest values of two items lie at the same place; not fitted: a rough
+# estimate for what all items have in common.
+_SAME_WINNER = 1.5
+_MOST_LEVELS = 32  # of a pyramid; no image has 2^32 pixels along a side
+_ONE_USE = 1.01  # windows that each value lies in, up to which rounding aside it lies in one
 
 
 @cache
@@ -50,7 +75,7 @@ def window_of(layer: Layer) -> tuple[float, float]:
 
 def _neighbours(values: Values, window: float) -> float:
     """The mean second moment of two different values in a window."""
-    return moment_at_distance(values, max(1.0, math.sqrt(window) * 0.52))
+    return moment_at_distance(values, max(1.0, math.sqrt(window) * _MEAN_DISTANCE_IN_SQUARE))
 
 
 def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
@@ -62,7 +87,7 @@ def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
     return min(values.mean + own * shift, values.high), together - m2 + own * own * kept
 
 
-def _part_alive(values: Values, window: float) -> float:
+def _active_share(values: Values, window: float) -> float:
     """The part of windows whose largest of Gaussian values is over 0."""
     if window <= 1 or values.second_moment == 0 or values.low == values.high or values.pre_activation is not None:
         top = maximum(values, window, 1.0)
@@ -120,57 +145,93 @@ def average(values: Values, window: float, stride: float) -> Values:
     return top._replace(low=values.low, high=values.high)
 
 
+def maximum_backward(values: Values, diff: Diffs, window: float, ratio: float) -> Diffs:
+    """The gradient below max pooling over windows of so many values; `ratio` is the number of tops for each bottom value."""
+    r2 = ratio * ratio
+    active = _active_share(values.pre_activation, window) if values.pre_activation is not None else None
+    heavy = max(1.0, ratio * window * _WINS_PER_WINDOW) if ratio * window > _OVERLAPPING else 1.0
+    return Diffs(
+        diff.second_moment * ratio * heavy, diff.mean_abs * ratio, diff.corr_within_item * r2,
+        diff.corr_across_items * r2 * _SAME_WINNER, diff.corr_across_both * r2, active, diff.common * ratio,
+        diff.own_value_factor * ratio,
+    )  # fmt: skip
+
+
+def average_backward(diff: Diffs, window: float, ratio: float, positions: int) -> Diffs:
+    """The gradient below average pooling over windows of so many values, of `positions` in a channel.
+
+    Each value gets its part of every window that it lies in, 1 on average.
+    """
+    uses = max(1.0, ratio * window)
+    together = min(1.0, (diff.corr_within_item / diff.second_moment) if diff.second_moment else 0.0)
+    square = diff.second_moment * (uses / window) ** 2 * (1 / uses + (1 - 1 / uses) * together)
+    if ratio * window < 1:
+        square *= ratio * window
+    size = diff.mean_abs * ratio * (1.0 if uses <= _ONE_USE else math.sqrt(1 / uses + (1 - 1 / uses) * together))
+    same = min(square, diff.second_moment * ratio / window)  # two positions of one window get the same
+    in_window = min(1.0, window / positions)
+    within = diff.corr_within_item * ratio * ratio * (1 - in_window) + same * in_window
+    across = diff.corr_across_items * ratio / window
+    return Diffs(square, size, within, across, diff.corr_across_both * ratio * ratio, None, diff.common * ratio)
+
+
 class Pooling(SignalModel):
-    """MAX, AVE and STOCHASTIC (pooling_layer.cpp)."""
+    """MAX, and AVE, which stands for STOCHASTIC as well (pooling_layer.cpp)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         self.window, self.stride = window_of(layer)
-        written = layer.message["pooling_param"]["pool"]
-        self.takes_maximum = written in ("MAX", 0)
+        self.takes_maximum = layer.message["pooling_param"]["pool"] in ("MAX", 0)
         self.ratio = size_of(layer.tops[0]) / size_of(layer.bottoms[0])
         self.alone = math.prod(shape_of(layer.tops[0])[2:]) == 1
-        self.positions = max(1, math.prod(shape_of(layer.bottoms[0])[2:]))
+        self.positions = positions_of(layer.bottoms[0])
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         top = (maximum if self.takes_maximum else average)(bottoms[0], self.window, self.stride)
-        if self.alone:
-            top = top._replace(corr_within_item=top.second_moment, corr_across_both=top.corr_across_items)
-        return [top] * len(self.layer.tops)
+        return [_flattened(top) if self.alone else top] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        window, ratio = self.window, self.ratio
-        diff, values = diffs[0], step.bottoms[0]
-        r2 = ratio * ratio
         if self.takes_maximum:
-            active = _part_alive(values.pre_activation, window) if values.pre_activation is not None else None
-            # Where windows overlap, one large value is chosen by several.
-            heavy = max(1.0, ratio * window * 0.35) if ratio * window > 1.5 else 1.0
-            return [
-                Diffs(
-                    diff.second_moment * ratio * heavy, diff.mean_abs * ratio, diff.corr_within_item * r2,
-                    diff.corr_across_items * r2 * 1.5,
-                    diff.corr_across_both * r2, active, diff.common * ratio, diff.own_value_factor * ratio,
-                )
-            ], []  # fmt: skip
-        # Each value gets its part of every window that it lies in, 1 on average.
-        uses = max(1.0, ratio * window)
-        together = min(1.0, (diff.corr_within_item / diff.second_moment) if diff.second_moment else 0.0)
-        square = diff.second_moment * (uses / window) ** 2 * (1 / uses + (1 - 1 / uses) * together)
-        if ratio * window < 1:
-            square *= ratio * window
-        size = diff.mean_abs * ratio * (1.0 if uses <= 1.01 else math.sqrt(1 / uses + (1 - 1 / uses) * together))
-        same = min(square, diff.second_moment * ratio / window)  # two positions of one window get the same
-        in_window = min(1.0, window / self.positions)
-        within = diff.corr_within_item * r2 * (1 - in_window) + same * in_window
-        return [
-            Diffs(
-                square,
-                size,
-                within,
-                diff.corr_across_items * ratio / window,
-                diff.corr_across_both * r2,
-                None,
-                diff.common * ratio,
+            return [maximum_backward(step.bottoms[0], diffs[0], self.window, self.ratio)], []
+        return [average_backward(diffs[0], self.window, self.ratio, self.positions)], []
+
+
+def _flattened(values: Values) -> Values:
+    """The same values without positions."""
+    return values._replace(corr_within_item=values.second_moment, corr_across_both=values.corr_across_items)
+
+
+class SPP(SignalModel):
+    """Spatial pyramid pooling: level l pools the plane in 2^l x 2^l windows; all results stand in a row (spp_layer.cpp)."""
+
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
+        param = layer.message["spp_param"]
+        self.takes_maximum = param["pool"] in ("MAX", 0)
+        sides = shape_of(layer.bottoms[0])[2:]
+        self.positions = positions_of(layer.bottoms[0])
+        self.bins = [4**level for level in range(min(param["pyramid_height"], _MOST_LEVELS))]
+        self.windows = [float(math.prod(-(-side // 2**level) for side in sides)) for level in range(len(self.bins))]
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        pool = maximum if self.takes_maximum else average
+        levels = [pool(bottoms[0], window, math.sqrt(window)) for window in self.windows]
+        return [_flattened(mixture(levels, self.bins))]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        diff, values = diffs[0], step.bottoms[0]
+        if len(self.bins) > 1:  # every result has weights of its own in what reads them
+            diff = diff._replace(corr_within_item=0.0, corr_across_both=0.0, passed_values=None)
+        below = []
+        for bins, window in zip(self.bins, self.windows, strict=True):
+            ratio = bins / self.positions
+            below.append(
+                maximum_backward(values, diff, window, ratio)
+                if self.takes_maximum
+                else average_backward(diff, window, ratio, self.positions)
             )
-        ], []
+        whole = reduce(sum_of_diffs, below)
+        if all(level.active_share is not None for level in below) and 0 < whole.second_moment < math.inf:
+            active = sum((level.active_share or 0.0) * level.second_moment for level in below) / whole.second_moment
+            whole = whole._replace(active_share=active)
+        return [whole], []
