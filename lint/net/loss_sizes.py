@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..layers.loss import LOSS_PARAM, loss_normalization
+from ..moments.layer_type import REGRESSION, SIGMOID
 from ..moments.shapes import Shape, axis_index, count
 from ..proto.named_tuple import NamedTuple
 from .batch_size import net_batch_size
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from ..moments.graph import Blob, Layer, Loss
     from .net import Net
 
-# Losses that sum over the elements of an item and divide by the number of items.
-REGRESSIONS = frozenset(
-    {"EuclideanLoss", "SmoothL1Loss", "SmoothL1LossOHEM", "L1Loss"}
-)
-_CLASSIFIERS = frozenset({
-    "SoftmaxWithLoss", "SoftmaxWithLossOHEM", "InfogainLoss", "MultinomialLogisticLoss", "SigmoidCrossEntropyLoss",
-    "HingeLoss",
-})  # fmt: skip
 _LN_2 = math.log(2)
 DOMINANT = 10.0  # from how many times another a loss outweighs it
 
@@ -110,13 +103,13 @@ def terms(layer: Layer) -> float | None:
         how = loss_normalization(layer)
         if how not in ("BATCH_SIZE", "NONE"):
             return 1.0
-        if shape is None or layer.type not in _CLASSIFIERS:
+        if shape is None or kind.chance is None:
             return None
         axis = _class_axis(layer, len(shape))
         return count(shape[how == "BATCH_SIZE" : axis] + shape[axis + 1 :])
-    if layer.type in _CLASSIFIERS:
+    if kind.chance is not None:
         return 1.0
-    if layer.type in REGRESSIONS and len(layer.bottoms) > 2:  # weights choose which elements count
+    if kind.loss_family == REGRESSION and len(layer.bottoms) > 2:  # weights choose which elements count
         return None
     return count(shape, 1) if shape is not None else None
 
@@ -131,18 +124,17 @@ def first_value(layer: Layer) -> float | None:
     number = terms(layer)
     if number is None:
         return None
-    if layer.type in REGRESSIONS:
+    traits = layer.traits
+    if traits.loss_family == REGRESSION:
         pixels = pixel_range(layer.bottoms[1]) if len(layer.bottoms) > 1 else None
         return number * (0.1 if pixels is None else 0.1 * max(1.0, pixels * pixels))
-    if layer.type == "SigmoidCrossEntropyLoss" and loss_normalization(layer) not in ("BATCH_SIZE", "NONE"):
+    if traits.applies == SIGMOID and loss_normalization(layer) not in ("BATCH_SIZE", "NONE"):
         return _LN_2
     shape = known_shape(layer.bottoms[0])
     classes = shape[_class_axis(layer, len(shape))] if shape is not None and len(shape) > 1 else None
-    if not classes or layer.type not in _CLASSIFIERS:
+    if not classes or traits.chance is None:
         return None
-    if layer.type == "HingeLoss":
-        return number * classes
-    return number * (classes * _LN_2 if layer.type == "SigmoidCrossEntropyLoss" else math.log(classes)) or None
+    return number * traits.chance(classes) or None
 
 
 def _class_axis(layer: Layer, axes: int) -> int:
@@ -180,24 +172,17 @@ def _is_ordinary(loss: SizedLoss, alike: bool) -> bool:
     return abs(loss.loss.weight) <= 1 and (alike or not loss.unnormalised)
 
 
-_SAME_SHAPE = frozenset({"ReLU", "PReLU", "ELU", "Sigmoid", "TanH", "Dropout", "Scale", "Bias", "BatchNorm", "Power"})
-
-
 def known_shape(blob: Blob) -> Shape:
     """The shape of a blob; of scores whose input is not known, what the layer that makes them tells of it."""
     producer = blob.producer
-    while blob.shape is None and producer is not None and producer.bottoms and producer.type in _SAME_SHAPE:
+    while blob.shape is None and producer is not None and producer.bottoms and producer.traits.keeps_shape:
         blob = producer.bottoms[0]
         producer = blob.producer
-    if blob.shape is None and producer is not None and producer.type == "InnerProduct":
-        param = producer.message["inner_product_param"]
+    if blob.shape is None and producer is not None and producer.traits.weighted_sum and not producer.traits.slides:
+        param = producer.message[producer.traits.settings]
         if param["axis"] == 1 and param["num_output"]:
             return (net_batch_size(producer.context.layers), param["num_output"])
     return blob.shape
-
-
-_SAME_VALUES = frozenset({"Flatten", "Reshape", "Slice", "Split", "Crop", "Pooling", "Permute", "Silence"})
-_IMAGES = frozenset({"Data", "ImageData", "AnnotatedData", "DenseImageData", "VideoData", "WindowData"})
 
 
 def pixel_range(blob: Blob) -> float | None:
@@ -208,13 +193,13 @@ def pixel_range(blob: Blob) -> float | None:
     scale = 1.0
     producer = blob.producer
     while producer is not None:
-        kind = producer.kind
-        if producer.type in _IMAGES:
+        traits = producer.traits
+        if traits.images:
             return 255 * scale * abs(producer.message["transform_param"]["scale"]) if blob.top_index == 0 else None
-        if producer.type == "Power" and producer.message["power_param"]["power"] == 1:
-            scale *= abs(producer.message["power_param"]["scale"])
-        elif producer.type not in _SAME_VALUES or kind is None:
+        factor = traits.factor(producer) if traits.factor is not None else 1.0 if traits.keeps_range else None
+        if factor is None:
             return None
+        scale *= factor
         if not producer.bottoms:
             return None
         blob = producer.bottoms[0]

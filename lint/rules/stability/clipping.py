@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, number_text, set_field
+from ...moments.layer_type import REGRESSION
 from ...net.job import Job
-from ...net.loss_sizes import REGRESSIONS, sized_losses
+from ...net.loss_sizes import sized_losses
 from ...net.net import Net
 from ...net.widening import widening_blocks
 from ...proto.binder import Message
@@ -202,7 +203,7 @@ def _risks_of_losses(net: Net) -> list[str]:
     if heaviest is not None and abs(heaviest.loss.weight) > 1:
         risks.append(f"a loss weight of {heaviest.loss.weight:g} ('{heaviest.layer.name}')")
     for loss in losses:
-        if loss.layer.type in REGRESSIONS:
+        if loss.layer.traits.loss_family == REGRESSION:
             risks.append(f"the gradient of {loss.layer.type} '{loss.layer.name}' is not bounded")
             break
         if loss.unnormalised:

@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ...moments.layer_type import REGRESSION
 from ...net.batch_size import net_batch_size
-from ...net.loss_sizes import REGRESSIONS, SizedLoss, pixel_range, sized_losses
+from ...net.loss_sizes import SizedLoss, pixel_range, sized_losses
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import Rate, largest_rate
 
@@ -96,7 +97,7 @@ def _training(job: Job) -> _Training | None:
     weights = [
         param
         for layer in net.layers
-        if layer.type in ("Convolution", "InnerProduct", "Deconvolution")
+        if layer.traits.weighted_sum
         for param in layer.params[:1]
         if param.lr_mult > 0
     ]
@@ -142,7 +143,7 @@ def _input(training: _Training) -> Factor | None:
 
 def _shared_weights(training: _Training) -> Factor | None:
     """The gradient of a convolution's weights adds up over all positions; without any it is smaller."""
-    if any(param.layer.type != "InnerProduct" for param in training.weights) or not training.weights:
+    if any(param.layer.traits.slides for param in training.weights) or not training.weights:
         return None
     return Factor(10**0.5, "no convolutions")
 
@@ -167,7 +168,7 @@ def _loss_weight(training: _Training) -> Factor | None:
 
 def _regression(training: _Training) -> Factor | None:
     """The gradient of a Euclidean loss is the distance itself, where that of a softmax is at most 1."""
-    layers = [loss.layer for loss in training.losses if loss.layer.type == "EuclideanLoss"]
+    layers = [loss.layer for loss in training.losses if loss.layer.traits.squared]
     if not layers:
         return None
     if any((pixel_range(blob) or 0) >= 100 for layer in layers for blob in layer.bottoms):
@@ -177,7 +178,7 @@ def _regression(training: _Training) -> Factor | None:
 
 def _sum(training: _Training) -> Factor | None:
     """A sum over all positions is as many times a mean."""
-    sums = [loss for loss in training.losses if loss.unnormalised and loss.layer.type not in REGRESSIONS]
+    sums = [loss for loss in training.losses if loss.unnormalised and loss.layer.traits.loss_family != REGRESSION]
     if not sums:
         return None
     loss = max(sums, key=lambda each: each.terms or 0)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...layers.models.saturation import saturated_share
+from ...moments.layer_type import MADE_UP
 from ...moments.statistics import share_above
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
@@ -102,7 +103,7 @@ class Stability:
         Not where weights are 0 or too small for anything to come out of them, as these are mostly loaded when the
         training is started, nor where there are no gradients at all: for all of them there are rules.
         """
-        if any(layer.type == "DummyData" for layer in self.training.net.layers):
+        if any(layer.traits.origin == MADE_UP for layer in self.training.net.layers):
             return False  # data that are made up, of which nothing is to be learnt
         if not _surely_stalls(self.signal, self.verdict) or self.training.has_open_shapes or self.signal.update_rule.max_iter <= 0:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ...layers.loss import LOSS_PARAM, loss_normalization
+from ...moments.layer_type import REGRESSION
 from ...moments.signal_model import shape_of
 from ...moments.statistics import root
 from ...proto.named_tuple import NamedTuple
@@ -122,7 +123,7 @@ def _losses(signal: Signal) -> list[Reason]:
         if kind is not None and kind.normalization == LOSS_PARAM and loss_normalization(layer) == "NONE":
             text = f"it is a sum that nothing divides: {_number(weight * value)} in the first iteration"
             found.append(Reason(layer.name, "unnormalised loss", text))
-        elif layer.type in ("EuclideanLoss", "SmoothL1Loss"):
+        elif kind is not None and kind.loss_family == REGRESSION and kind.normalization != LOSS_PARAM:
             shape = shape_of(layer.bottoms[0])
             outputs = math.prod(shape[1:])
             if outputs > 10 or value > 10:
@@ -143,7 +144,7 @@ def _layers(signal: Signal) -> list[Reason]:
     if where is not None:
         found.append(Reason(where.name, "filler", f"its weights make values {_number(most)} times larger"))
     for layer in signal.training.net.layers:
-        if layer.type == "Eltwise" and str(layer.message["eltwise_param"]["operation"]) in ("PROD", "0"):
+        if layer.traits.is_product(layer):
             found.append(Reason(layer.name, "product", "it multiplies blobs, so changes below it multiply too"))
             break
     return found
