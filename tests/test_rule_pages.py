@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from caffe_lint import rules
 from caffe_lint.cli.page_examples import Ran, run_example
 from caffe_lint.rule.page_form import fault_of, fault_of_examples
 from caffe_lint.rule.pages import OUR_EXAMPLES, read_page
@@ -147,6 +148,14 @@ def test_solvers_stand_before_nets_and_nets_before_their_data(tmp_path: Path) ->
     names = ["a.ppm", "data.prototxt", "nets/b.prototxt", "solver.prototxt"]
     page = read_page(with_files(tmp_path, {f"bad/{name}": "" for name in names}))
     assert list(page.bad) == ["solver.prototxt", "data.prototxt", "nets/b.prototxt", "a.ppm"]
+
+
+def test_every_file_with_rules_is_registered() -> None:
+    folder = OUR_EXAMPLES.parent
+    files = {path for path in folder.glob("*/*.py") if "\n@rule(" in path.read_text(encoding="utf-8")}
+    groups = (rules.OF_FILES, rules.OF_DATA, rules.OF_LOGS)
+    listed = [folder / family / f"{name}.py" for group in groups for family, names in group.items() for name in names]
+    assert sorted(listed) == sorted(files)
 
 
 def test_every_folder_of_examples_belongs_to_a_rule() -> None:

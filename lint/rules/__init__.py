@@ -9,21 +9,27 @@ from importlib import import_module
 from ..rule.registry import loaded_by
 
 OF_FILES: dict[str, tuple[str, ...]] = {
-    "files": ("unreadable", "net_files"),
-    "refusals": ("wiring_refused", "layer_settings"),
+    "files": ("text_format", "field_values", "unknown_names", "failed_upgrades", "net_paths"),
+    "refusals": ("refused_blobs", "layer_shapes", "refused_settings", "refused_params", "refused_nets"),
     "net": (
-        "in_place", "silent", "loose_ends", "across", "batch_norm", "starting_weights", "class_numbers", "frozen",
-        "wasted",
+        "in_place", "counted_losses", "loss_inputs", "starting_weights", "layer_numbers", "names_and_phases",
+        "unused_parts", "nets_of_a_job", "train_test_inputs", "stored_statistics", "misspelled_stage", "batch_norm",
+        "class_numbers", "frozen", "wasted",
     ),
     "data": ("data_layers", "data_sources"),
-    "solver": ("run_control", "lr_policy", "rate_grows", "rate_faults", "solver_type", "never_happens"),
-    "stability": (
-        "clipping", "learning_rate", "loss_weight", "dying_signal", "input_scale", "stalling", "flat_units",
-        "valid_labels", "domains", "widening_scale", "infogain",
+    "solver": (
+        "solver_nets", "iteration_counts", "display", "snapshots", "unknown_policy", "schedule_fields",
+        "schedule_values", "rate_values", "solver_method", "momentum_values", "weight_decay",
     ),
-    "portability": ("legacy", "portability", "suppressing"),
+    "stability": (
+        "clipping", "learning_rate", "loss_weight", "dying_signal", "input_scale", "stalling",
+        "flat_units", "valid_labels", "domains", "widening_scale", "infogain",
+    ),
+    "portability": ("legacy", "parser_differences", "paths_and_whitespace", "suppressing"),
 }  # fmt: skip
-OF_DATA: dict[str, tuple[str, ...]] = {"data": ("seen_data",)}
+OF_DATA: dict[str, tuple[str, ...]] = {
+    "data": ("unreadable_data", "data_values", "class_labels", "data_shapes", "train_and_test_data")
+}
 OF_LOGS: dict[str, tuple[str, ...]] = {
     "logs": ("training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal")
 }

@@ -1,13 +1,12 @@
-"""How the layers of a net are joined, where Caffe stops at it: blobs, in-place layers, parameters, phases."""
+"""Bottoms that no layer produces, and tops that two layers produce, or one in place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ...fixes.edit import Fix
-from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import remove_layer, written_net
-from ...fixes.wiring import remove_messages, rename_blob, write_new_blob
+from ...fixes.wiring import rename_blob, write_new_blob
 from ...moments.graph import Layer, NetProblem
 from ...moments.layer_type import FROM_PROGRAM
 from ...net.job import NetInPhase
@@ -17,7 +16,7 @@ from ...net.phases import NetState, kept_layers
 from ...proto.binder import Message, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ..problems import hit_of, hits, index_of, problems_of
+from ..problems import hit_of, index_of, problems_of
 
 # So many unknown bottoms of a net are looked up among its blobs; more of them are no slips of the pen.
 _SEARCHES = 50
@@ -177,187 +176,6 @@ def in_place_not_allowed(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=_own_top_fix(subject, problem))
 
 
-@rule("E211", "invalid-param", subject="net", severity="error", fixes="safe")
-def invalid_param(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has more `param` than parameters, or lets BatchNorm's statistics learn.
-
-    ## What it does
-
-    - `param` in layers without parameters (ReLU, Pooling, Dropout), and a second one where `bias_term` is
-      false.
-    - One or two `param` in a BatchNorm whose lr_mult is not 0. Three of them are fine: Caffe sets their
-      lr_mult to 0 when it reads the file.
-
-    ## Why is this bad?
-
-    Caffe stops: `Too many params specified for layer relu1`, or `Cannot configure batch normalization
-    statistics as layer parameters.`
-
-    ## When it is reported
-
-    Never: Caffe does not build such a net.
-
-    ## Fix
-
-    Both fixes are safe: they take out what there is no parameter for, and write `lr_mult: 0` for BatchNorm,
-    which is what Caffe itself does with three.
-
-    ## References
-
-    net.cpp:143, Net::Init; batch_norm_layer.cpp:44; upgrade_proto.cpp, UpgradeNetBatchNorm.
-    """
-    for problem in problems_of(subject, "E211"):
-        yield hit_of(subject, problem)._replace(fix=_param_fix(subject, problem))
-
-
-@rule("E212", "shared-param-mismatch", subject="net", severity="error")
-def shared_param_mismatch(subject: NetInPhase) -> Iterator[Hit]:
-    """Layers share a parameter by its name, but it has another shape, lr_mult or decay_mult in one of them.
-
-    ## What it does
-
-    Parameters of the same `param { name: … }` whose shapes differ (whose sizes differ, with `share_mode:
-    PERMISSIVE`), or for which both layers write a multiplier and not the same one. A layer that gives the
-    same name to its weight and its bias shares them as well.
-
-    ## Why is this bad?
-
-    Caffe stops: `Cannot share param 'w' owned by layer 'c1' with layer 'c2'; shape mismatch.` or `Shared
-    param 'w' has mismatched lr_mult.`
-
-    ## When it is reported
-
-    Never: Caffe does not build such a net.
-
-    ## Example
-
-    There is no fix: only you know which of the two is meant.
-
-    ## References
-
-    net.cpp, Net::AppendParam.
-    """
-    return hits(subject, "E212")
-
-
-@rule("E214", "count-mismatch", subject="net", severity="error")
-def count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has not as many loss_weight as tops, or propagate_down as bottoms.
-
-    ## What it does
-
-    loss_weight and propagate_down are written for each or for none. A loss layer with a second top needs both
-    weights written, since the one that Caffe gives it is not enough.
-
-    ## Why is this bad?
-
-    Caffe stops: `loss_weight must be unspecified or specified once per top blob.` or `propagate_down param
-    must be specified either 0 or bottom_size times`.
-
-    ## When it is reported
-
-    Never: Caffe does not build such a net.
-
-    ## Example
-
-    There is no fix: only you know which of them is meant.
-
-    ## References
-
-    layer.hpp, Layer::SetLossWeights; net.cpp:79.
-    """
-    return hits(subject, "E214")
-
-
-@rule("E215", "include-and-exclude", subject="net", severity="error")
-def include_and_exclude(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has both include and exclude rules.
-
-    ## What it does
-
-    `include` and `exclude` in one layer, also if both say the same.
-
-    ## Why is this bad?
-
-    Caffe stops: `Specify either include rules or exclude rules; not both.`
-
-    ## When it is reported
-
-    Never: Caffe does not build such a net.
-
-    ## Example
-
-    There is no fix: only you know which of them is meant. Several `include` in a layer are fine: one that is met is enough.
-
-    ## References
-
-    net.cpp:269, Net::FilterNet.
-    """
-    return hits(subject, "E215")
-
-
-@rule("E216", "no-gradient", subject="net", severity="error")
-def no_gradient(subject: NetInPhase) -> Iterator[Hit]:
-    """A gradient would have to go through a layer, or into a label, that has none.
-
-    ## What it does
-
-    In nets for training: labels and indices made by layers that learn, and ArgMax, Threshold, Accuracy and
-    others without a backward pass between a loss and what learns. `force_backward` counts, and so do lr_mult
-    0 and propagate_down.
-
-    ## Why is this bad?
-
-    Caffe builds the net and stops in iteration 0, before the first loss is printed: `SoftmaxWithLoss Layer
-    cannot backpropagate to label inputs.` or `Not Implemented Yet`.
-
-    ## When it is reported
-
-    Never: Caffe stops in iteration 0.
-
-    ## Example
-
-    Or `propagate_down: false` for that bottom, or lr_mult 0 below it, which stop the gradient. There is no fix: only
-    you know what is to learn.
-
-    ## References
-
-    The Backward_cpu function of each layer in src/caffe/layers; net.cpp, Net::Init.
-    """
-    return hits(subject, "E216")
-
-
-@rule("E218", "empty-net", subject="net", severity="error")
-def empty_net(subject: NetInPhase) -> Iterator[Hit]:
-    """A net has no layer left in a phase for which it is built.
-
-    ## What it does
-
-    Nets whose layers are all filtered out by their include and exclude rules, or that never had one.
-
-    ## Why is this bad?
-
-    Caffe builds such a net and stops when it runs it.
-
-    ## When it is reported
-
-    Never: Caffe stops when it runs such a net.
-
-    ## Example
-
-    There is no fix: only you know when the layers are to be there.
-
-    ## References
-
-    net.cpp, Net::FilterNet and Net::ForwardFromTo.
-    """
-    if "layers" not in subject.net.message:  # inside a solver, where Caffe does not lift them: S111
-        yield from hits(subject, "E218")
-
-
-# -- what the file says -----------------------------------------------------------------------------------
-
-
 def _is_half_read(layer: Message) -> bool:
     """Whether something that may tell where a layer belongs cannot be read, which is reported elsewhere."""
     if any(not field.name.endswith("_param") for field in layer.unknown):
@@ -408,9 +226,6 @@ def _is_written_over_behind(net: Net, layer: Layer, name: str) -> bool:
         for other in net.layers[layer.index + 1 :]
         for top in other.tops
     )
-
-
-# -- repairs ----------------------------------------------------------------------------------------------
 
 
 def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
@@ -478,18 +293,3 @@ def _own_top_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
         return None
     patch, name = found
     return patch.fix(subject.file.path, f"write '{name}', and read that behind layer '{layer.name}'")
-
-
-def _param_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
-    layer, path = problem.layer, subject.file.path
-    assert layer is not None
-    if problem.kind == "too-many-params":
-        patch = remove_messages(subject.file.tree, layer.message, "param", len(layer.params))
-        return patch.fix(path, "take out the surplus param") if patch else None
-    if any(field.name != "param" for _, _, field in layer.message.entries["param"]):
-        return None
-    patch = Patch()
-    for spec in layer.message["param"]:
-        if spec["lr_mult"] != 0:
-            patch += set_field(subject.file.tree, spec, "lr_mult", 0)
-    return patch.fix(path, "write lr_mult: 0") if patch.edits else None

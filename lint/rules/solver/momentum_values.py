@@ -1,4 +1,4 @@
-"""Family S, the update: solver types, what each of them reads, and numbers that it cannot work with."""
+"""Momentum and the other parameters of an update."""
 
 from __future__ import annotations
 
@@ -6,125 +6,10 @@ from collections.abc import Iterator
 
 from ...fixes.fields import number_text, remove_field, set_field
 from ...net.job import SolverFile
-from ...proto.binder import nearest_name
-from ...proto.upgrade import SOLVER_TYPES as TYPE_OF_ENUM
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ...solver.rate_course import fault_of
-from ...solver.schedule import largest_rate
 from ...solver.solver_types import SOLVER_TYPES
 from ...source.written import is_absent, is_whole, place_beside
-
-# Methods that no known Caffe has under `type`, though their names are near to one of those.
-_OTHER_METHODS = frozenset(
-    ("adamw", "adamax", "nadam", "radam", "amsgrad", "lamb", "lars", "larc", "lion", "sgdw")
-)
-
-
-@rule("S131", "unknown-solver-type", subject="solver", severity="error", fixes="safe")
-def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
-    """The solver's `type` is none that Caffe knows.
-
-    ## What it does
-
-    Other words, and other cases: `sgd`, `ADAM`, `RMSprop`. And types that only forks have, in another Caffe.
-
-    ## Why is this bad?
-
-    Caffe stops before it builds anything: `Unknown solver type: sgd (known types: AdaDelta, AdaGrad, Adam,
-    Nesterov, RMSProp, SGD)`.
-
-    ## When it is reported
-
-    Never: Caffe does not start.
-
-    ## Fix
-
-    The fix is safe where one known type is near. It is not offered for methods of their own that Caffe
-    lacks, such as AdamW.
-
-    ## References
-
-    solver_factory.hpp, SolverRegistry::CreateSolver. Tried with the real Caffe.
-    """
-    message = solver.message
-    name = message["type"]
-    known = SOLVER_TYPES.get(name)
-    asked = solver.file.asked_dialect
-    if known is not None and (not known.dialects or asked is None or asked in known.dialects):
-        return
-    reason = "Caffe stops: Unknown solver type."
-    if known is not None:
-        shown = f"{asked} has no solver type '{name}': it is known in {', '.join(known.dialects)}"
-        yield Hit(solver.file, message.span("type"), shown, reason)
-        return
-    nearest = _nearest_type(name)
-    hint = f"did you mean '{nearest}'?" if nearest else f"it has {', '.join(_own_types())}"
-    fix = None
-    if nearest:
-        fix = set_field(solver.file.tree, message, "type", nearest).fix(
-            solver.file.path, f'write "{nearest}"'
-        )
-    yield Hit(
-        solver.file,
-        message.span("type"),
-        f"no known Caffe has a solver type '{name}'; {hint}",
-        reason,
-        severity="warning" if solver.file.schema.layer_types is None else "",  # a Caffe of the user's own
-        fix=fix,
-    )
-
-
-def _own_types() -> list[str]:
-    return [name for name, known in SOLVER_TYPES.items() if not known.dialects]
-
-
-def _nearest_type(name: str) -> str | None:
-    folded = name.strip().lower().replace("_", "").replace("-", "")
-    by_fold = {known.lower(): known for known in _own_types()}
-    if folded in by_fold:
-        return by_fold[folded]
-    if folded in _OTHER_METHODS:
-        return None
-    nearest = nearest_name(folded, list(by_fold))
-    return by_fold[nearest] if nearest else None
-
-
-@rule("S132", "duplicate-solver-type", subject="solver", severity="error", fixes="safe")
-def duplicate_solver_type(solver: SolverFile) -> Iterator[Hit]:
-    """Both `type` and `solver_type` are written.
-
-    ## What it does
-
-    The text of today (`type: "Adam"`) and the enum of old (`solver_type: ADAM`) in one solver.
-
-    ## Why is this bad?
-
-    Caffe stops: `Failed to upgrade solver: old solver_type field (enum) and new type field (string) cannot
-    be both specified in solver proto text.` Also if the two say the same.
-
-    ## When it is reported
-
-    Never: Caffe does not start.
-
-    ## Fix
-
-    The fix is safe: it takes `solver_type` out if it says the same. If not, only you know which is right.
-
-    ## References
-
-    upgrade_proto.cpp, UpgradeSolverType. Tried with the real Caffe.
-    """
-    for problem in solver.upgraded.problems:
-        message = solver.file.message
-        old, new = message["solver_type"], message["type"]
-        fix = None
-        if TYPE_OF_ENUM.get(old) == new and is_whole(message, "solver_type"):
-            patch = remove_field(solver.file.tree, message, "solver_type")
-            fix = patch.fix(solver.file.path, "remove solver_type, which says the same as type")
-        shown = f'both type "{new}" and solver_type {old} are written'
-        reason = "Caffe stops: they cannot be both specified."
-        yield Hit(solver.file, (problem.start, problem.end), shown, reason, fix=fix)
 
 
 @rule("S134", "unsupported-momentum", subject="solver", severity="error", fixes="safe")
@@ -288,7 +173,6 @@ def _judged_delta(type_name: str, value: float) -> tuple[str, str] | None:
         )
     return "warning", "A weight whose gradient is exactly 0, as behind a dead ReLU, is divided by 0 or less."
 
-
 # What is written for a decay that a type cannot do without: the values of their papers.
 _MOMENTUM_OF_PAPER = {"Adam": 0.9, "AdaDelta": 0.95}
 
@@ -336,106 +220,3 @@ def missing_momentum(solver: SolverFile) -> Iterator[Hit]:
         "advice" if name == "Adam" else "warning",
         fix=patch.fix(solver.file.path, f"insert momentum: {number_text(value)}", safe=False),
     )
-
-
-@rule("S137", "unknown-regularization-type", subject="solver", severity="error", fixes="safe")
-def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
-    """A `regularization_type` that is neither L1 nor L2.
-
-    ## What it does
-
-    Other words and the lower case. An error if there is a `weight_decay`, else an advice: then Caffe does
-    not look.
-
-    ## Why is this bad?
-
-    Caffe stops at the first update, after a whole iteration: `Unknown regularization type: l2`.
-
-    ## When it is reported
-
-    Never: Caffe does not start.
-
-    ## Fix
-
-    The fix is safe: it writes the upper case. Nothing else is fixed.
-
-    ## References
-
-    sgd_solver.cpp, SGDSolver::Regularize. Tried with the real Caffe.
-    """
-    message = solver.message
-    name = message["regularization_type"]
-    if name in ("L1", "L2"):
-        return
-    fix = None
-    if name.upper() in ("L1", "L2"):
-        patch = set_field(solver.file.tree, solver.file.message, "regularization_type", name.upper())
-        fix = patch.fix(solver.file.path, f'write "{name.upper()}"')
-    shown = f"there is no regularization type '{name}', only L1 and L2"
-    if message["weight_decay"] != 0:
-        reason, severity = "Caffe stops at the end of iteration 0: Unknown regularization type.", "error"
-    else:
-        reason, severity = "Without weight_decay Caffe does not look at it.", "advice"
-    yield Hit(solver.file, message.span("regularization_type"), shown, reason, severity, fix=fix)
-
-
-@rule("S138", "invalid-weight-decay", subject="solver", severity="error")
-def invalid_weight_decay(solver: SolverFile) -> Iterator[Hit]:
-    """A `weight_decay` that makes the weights grow.
-
-    ## What it does
-
-    A negative `weight_decay` (a warning), and one that overshoots: with SGD, L2 and momentum m, the largest
-    rate times `weight_decay` is at least 2 (1 + m); with Nesterov, at least 2 (1 + m) / (1 + 2m).
-
-    ## Why is this bad?
-
-    Decay alone multiplies every weight by 1 - rate * weight_decay in each iteration. A negative one makes
-    weights grow for no reason of the data. Above the limit the decay throws each weight past zero and
-    further out on the other side, so that all grow without end, whatever the gradients: a rate of 0.01 with
-    a decay of 1000 was NaN in iteration 4. `clip_gradients` does not help: Caffe clips before it adds the
-    decay.
-
-    ## When it is reported
-
-    Never: the weights grow without end.
-
-    ## Example
-
-    There is no fix: only you know the value.
-
-    ## References
-
-    sgd_solver.cpp, SGDSolver::Regularize and ComputeUpdateValue. The limit is that of the linear recurrence
-    w' = w - h, h' = m h + rate * weight_decay * w. The case above was tried with the real Caffe.
-    """
-    message = solver.message
-    decay = message["weight_decay"]
-    if decay < 0:
-        reason = "Every weight grows in every iteration, by the more the larger it is."
-        yield Hit(
-            solver.file,
-            message.span("weight_decay"),
-            f"weight_decay is {number_text(decay)}",
-            reason,
-            "warning",
-        )
-        return
-    momentum = message["momentum"]
-    rate = largest_rate(message)
-    if rate is None or fault_of(rate.value) or not 0 <= momentum < 1 or message["regularization_type"] != "L2":
-        return
-    if message["type"] == "SGD":
-        limit = 2 * (1 + momentum)
-    elif message["type"] == "Nesterov":
-        limit = 2 * (1 + momentum) / (1 + 2 * momentum)
-    else:
-        return
-    if rate.value * decay >= limit:
-        yield Hit(
-            solver.file,
-            message.span("weight_decay"),
-            f"weight_decay {number_text(decay)} is too much for a rate of {number_text(rate.value)}",
-            f"Their product, {number_text(rate.value * decay)}, is over {number_text(limit)}: every weight"
-            " overshoots zero and grows without end.",
-        )

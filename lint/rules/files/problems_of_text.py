@@ -1,0 +1,79 @@
+"""Findings for problems that were met while parsing and binding a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ...fixes.unreadable_text import Text, repairs
+from ...proto.named_tuple import NamedTuple
+from ...proto.tree import Problem
+from ...rule.finding import Hit
+from ...source.files import SourceFile
+
+# The rule that reports each kind of problem. What is not listed goes to E101.
+_RULE_OF = {
+    "unclosed": "E102",
+    "missing-brace": "E102",
+    "extra-brace": "E102",
+    "c-style-comment": "E103",
+    "smart-quotes": "E104",
+    "unicode-space": "E104",
+    "byte-order-mark": "E105",
+    "missing-quotes": "E106",
+    "unclosed-string": "E106",
+    "invalid-escape": "E107",
+    "missing-colon": "E108",
+    "missing-value": "E109",
+    "unknown-field": "E110",
+    "wrong-type": "E111",
+    "quoted-enum": "E111",
+    "unknown-enum-value": "E112",
+    "duplicate-field": "E113",
+    "missing-required-field": "E114",
+    "foreign-field": "E115",
+    "foreign-value": "E115",
+    "foreign-layer-type": "E115",
+    "unknown-layer-type": "E116",
+}
+
+
+class FoundProblem(NamedTuple):
+    """A problem and the finding that reports it."""
+
+    hit: Hit
+    problem: Problem
+
+
+def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
+    """What a rule reports: the problems of its kinds, each with its fix."""
+    problems = [
+        problem
+        for problem in (*file.tree.problems, *file.bound.problems)
+        if _RULE_OF.get(problem.kind, "E101") == code
+    ]
+    if not problems:
+        return []
+    text = Text(file.path, file.tree, file.message, file.schema, file.asked_dialect)
+    reason = f"Caffe stops here: Failed to parse {file.message.type.name} file."
+    if code == "E116":
+        reason = "Caffe stops: Unknown layer type."
+    return [
+        FoundProblem(Hit(file, (problem.start, problem.end), problem.message, reason, fix=fix), problem)
+        for problem, fix in zip(problems, repairs(text, problems), strict=True)
+    ]
+
+
+def each_problem(file: SourceFile, code: str) -> Iterator[Hit]:
+    return (found.hit for found in problems_of(file, code))
+
+
+def once(found: Iterable[tuple[Hit, Problem]]) -> Iterator[Hit]:
+    """Those with a repair one by one; of others that say the same only the first, with their number."""
+    alike: dict[str, list[Hit]] = {}
+    for hit, problem in found:
+        alike.setdefault(
+            problem.message if hit.fix is None else f"{problem.message} {problem.start}", []
+        ).append(hit)
+    for hits in alike.values():
+        count = f" It stands {len(hits)} times in this file." if len(hits) > 1 else ""
+        yield hits[0]._replace(reason=hits[0].reason + count)

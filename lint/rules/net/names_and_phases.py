@@ -1,0 +1,121 @@
+"""Names of layers, and the states in which they exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...moments.graph import Layer
+from ...net.job import NetInPhase
+from ...net.names import named
+from ...proto.binder import Message
+from ...rule.finding import Hit, Related
+from ...rule.registry import rule
+
+
+@rule("N301", "duplicate-layer-name", subject="net", severity="warning")
+def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
+    """Two layers of a net have the same name.
+
+    ## What it does
+
+    Names that stand twice in the same phase. A warning if one of the layers has parameters, else an
+    advice, once in a net.
+
+    ## Why is this bad?
+
+    Weights are saved, loaded and handed to the test net by the names of layers, and the first layer of a name
+    is taken: the other keeps what its fillers gave it, or Caffe stops since the number of parameters differs.
+
+    ## When it is reported
+
+    The two never meet: trained weights are neither saved nor loaded.
+
+    ## Example
+
+    There is no fix: trained weights know a layer by its name.
+
+    ## References
+
+    net.cpp, Net::CopyTrainedLayersFrom, Net::ShareTrainedLayersWith.
+    """
+    twice = {problem.layer for problem in subject.net.problems if problem.kind == "duplicate-top"}
+    harmless: list[Hit] = []
+    first: dict[str, Layer] = {}
+    for layer in subject.net.layers:
+        other = first.setdefault(layer.name, layer)
+        if other is layer or not layer.name or layer in twice or "input" in (layer.entry[2].name, other.entry[2].name):
+            continue
+        message = f"{named(layer)}: {other.type} layer has that name as well"
+        if other.type == layer.type:
+            message = f"{named(layer)}: another layer has that name as well"
+        loses = bool(layer.params or other.params)
+        reason = (
+            "Weights are saved and loaded by name: the second layer does not get its own."
+            if loses
+            else "Neither has parameters, so that only logs are harder to read."
+        )
+        related = (Related(subject.file, _name_of(other), "the first of them"),)
+        hit = Hit(subject.file, _name_of(layer), message, reason, "" if loses else "advice", related)
+        if loses:
+            yield hit
+        else:
+            harmless.append(hit)
+    for hit in harmless[:1]:
+        more = f" So it is for {len(harmless)} layers of this net." if len(harmless) > 1 else ""
+        yield hit._replace(reason=hit.reason + more)
+
+
+@rule("N302", "unreachable-rule", subject="net", severity="warning")
+def unreachable_rule(subject: NetInPhase) -> Iterator[Hit]:
+    """An include or exclude rule that no state can meet.
+
+    ## What it does
+
+    Rules with min_level over max_level, or with the same name in stage and not_stage.
+
+    ## Why is this bad?
+
+    A layer with such an `include` is never there, one with such an `exclude` always. Caffe logs one line
+    about it.
+
+    ## When it is reported
+
+    The layer is switched off on purpose; a comment does it better.
+
+    ## Example
+
+    There is no fix: only you know the state that is meant.
+
+    ## References
+
+    net.cpp, Net::StateMeetsRule.
+    """
+    for entry in subject.net.message.entries.get("layer", ()):
+        layer: Message = entry[0]
+        for field in ("include", "exclude"):
+            for rule_, _, _ in layer.entries.get(field, ()):
+                why = _contradiction(rule_)
+                if why:
+                    what = (
+                        "the layer is never there" if field == "include" else "it leaves the layer in always"
+                    )
+                    message = (
+                        f"{layer['type']} layer '{layer['name']}': no state can meet this {field}: {why}"
+                    )
+                    place = (rule_.block.start, rule_.block.end)
+                    yield Hit(subject.file, place, message, f"So {what}, without a word.")
+
+
+def _name_of(layer: Layer) -> tuple[int, int]:
+    return layer.message.span("name") if "name" in layer.message else layer.place()
+
+
+def _contradiction(rule_: Message) -> str:
+    """Why no state meets an include or exclude rule; empty if one may."""
+    low, high = rule_.get("min_level"), rule_.get("max_level")
+    if low is not None and high is not None and low > high:
+        return f"min_level {low} is over max_level {high}"
+    for stage in rule_["stage"]:
+        if stage in rule_["not_stage"]:
+            return f"'{stage}' is in stage and in not_stage"
+    return ""
