@@ -73,7 +73,7 @@ def check(paths: tuple[str, ...], options: Options) -> int:
     """
     _ask_for_sense(paths, options)
     if options.watch:
-        from .watching import watch
+        from .watching import watch  # only with --watch
 
         said = options.settings
         also = (said.config, said.baseline, said.deploy, options.proto)
@@ -86,7 +86,7 @@ def _ask_for_sense(paths: tuple[str, ...], options: Options) -> None:
     if not paths:
         raise UsageError("no file or folder given")
     if paths[0] not in ("-", options.stdin_filename) and not os.path.lexists(paths[0]):
-        from ..proto.spelling import nearest_name
+        from ..proto.spelling import nearest_name  # for a mistyped command only
 
         if meant := nearest_name(paths[0], sorted(COMMANDS)):
             raise UsageError(f"no command and no file is called '{paths[0]}'; did you mean `caffe-lint {meant}`?")
@@ -133,7 +133,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     notes, trouble = checked.notes, checked.trouble
     rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
     if options.add_ignore:
-        from ..engine.ignoring import suppress_all
+        from ..engine.ignoring import suppress_all  # keeps --add-ignore out of the start
 
         def as_file(path: str, source: bytes) -> SourceFile:
             return SourceFile(path, source, settings.schema, settings.of(path).dialect)
@@ -194,7 +194,7 @@ def _standard_input(path: str, files: Files, options: Options) -> str:
 
 def _run(work: list[tuple[Unit, Settings]], files: Files, options: Options) -> list[UnitResult]:
     if options.interactive:
-        from .interactive import fix_as_chosen
+        from .interactive import fix_as_chosen  # keeps --interactive out of the start
 
         return fix_as_chosen(work, files, unsafe=options.unsafe_fixes, colour=_coloured(options))
     fixes = options.fix or (options.diff and not options.add_ignore)
@@ -204,7 +204,7 @@ def _run(work: list[tuple[Unit, Settings]], files: Files, options: Options) -> l
 
 def _record(checked: Checked, path: str) -> str:
     """Writes what was found into a baseline, and says so. Raises InputError."""
-    from ..engine.baseline import BaselineError, record
+    from ..engine.baseline import BaselineError, record  # keeps json out of the start
 
     try:
         new = record(path, checked.findings, checked.sources, (result.comparison for result in checked.results))
@@ -219,7 +219,7 @@ def _settled(results: list[UnitResult], settings: SettingsOfPaths) -> Iterator[s
     comparisons = [result.comparison for result in results if result.comparison is not None]
     if not comparisons:
         return
-    from ..engine.baseline import joined, stale
+    from ..engine.baseline import joined, stale  # keeps json out of the start
 
     comparison = joined(comparisons)
     for baseline in settings.baselines:
@@ -241,7 +241,7 @@ def _show(findings: list[Finding], summary: Summary, options: Options, *, to_std
     if options.interactive:  # everything else was shown with its question
         text = f"\n{summary_line(findings, summary)}\n"
     elif options.statistics:
-        from ..report.rule_counts import render as render_statistics
+        from ..report.rule_counts import render as render_statistics  # keeps json out of the start
 
         text = render_statistics(findings, summary, as_json=options.output_format == "json")
     else:
@@ -250,7 +250,7 @@ def _show(findings: list[Finding], summary: Summary, options: Options, *, to_std
 
 
 def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: bool) -> None:
-    from ..report.diff import render as render_diff
+    from ..report.diff import render as render_diff  # keeps difflib out of the start
 
     for path in sorted(patched):
         print_text(render_diff(path, sources[path], patched[path], colour=colour))
@@ -260,7 +260,7 @@ def _write(
     patched: dict[str, bytes], sources: dict[str, bytes], output_dir: str | None, piped: str | None
 ) -> list[str]:
     """Writes the patched files; standard input goes to standard output. A sentence for each that failed."""
-    from ..engine.writing import write_copies, write_patched
+    from ..engine.writing import write_copies, write_patched  # keeps what writes files out of the start
 
     if piped is not None:
         sys.stdout.buffer.write(patched.get(piped, sources.get(piped, b"")))

@@ -14,7 +14,7 @@ from ..source.files import Unreadable
 
 if TYPE_CHECKING:
     from ..engine.opening import Opened
-    from ..net.data_facts import DataFacts
+    from ..net.data_facts import DataFacts  # keeps json out of the start
 
 
 def read_schema(proto: str | None) -> Schema:
@@ -22,7 +22,7 @@ def read_schema(proto: str | None) -> Schema:
     if proto is None:
         return caffe_schema()
     from ..engine.user_schema import user_schema  # loads what runs protoc
-    from ..proto.compile import CompileError
+    from ..proto.compile import CompileError  # keeps what runs protoc out of the start
 
     try:
         return user_schema(proto)
@@ -42,7 +42,7 @@ def read_data_facts(path: str | None) -> DataFacts:
     """The facts about the data in a file, none without one. Raises InputError."""
     if path is None:
         return {}
-    from ..net.data_facts import FactsError, read_facts
+    from ..net.data_facts import FactsError, read_facts  # keeps json out of the start
 
     try:
         return read_facts(path)

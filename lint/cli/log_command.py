@@ -43,7 +43,7 @@ from .option_types import Codes, check_about, joined
 
 if TYPE_CHECKING:
     from ..fixes.edit import Fix
-    from ..training_log.following import Sign
+    from ..training_log.following import Sign  # only with --follow
 
 
 @click.command()
@@ -162,7 +162,7 @@ def _job(path: str, settings: Settings) -> tuple[Job, Files]:
 
 
 def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
-    from ..training_log.following import follow
+    from ..training_log.following import follow  # only with --follow
 
     def told(sign: Sign) -> None:
         word = "diverged" if sign.diverged else "warning"
@@ -175,7 +175,7 @@ def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
 
 
 def _export(path: str, target: str, form: str) -> None:
-    from ..report.log_tables import Missing, export
+    from ..report.log_tables import Missing, export  # of the exports only
 
     try:
         written = export(path, target, form)
@@ -185,8 +185,8 @@ def _export(path: str, target: str, form: str) -> None:
 
 
 def _plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
-    from ..report.log_pictures import plot
-    from ..report.pictures import Missing
+    from ..report.log_pictures import plot  # keeps matplotlib out of the start
+    from ..report.pictures import Missing  # keeps matplotlib out of the start
 
     try:
         plot(target, runs, found)
@@ -208,6 +208,7 @@ def _report(
     diff: bool,
     options: dict[str, Any],
 ) -> int:
+    # Keeps rarely needed repairs out of the start.
     from ..training_log.log_repair import apply_fixes, fixes_for, next_step
 
     fixes: list[Fix] = []
@@ -253,7 +254,7 @@ def _report(
             folder = options["output_dir"]
             trouble += write_copies(patched, folder) if folder else write_patched(patched, files.sources)
         else:
-            from ..report.diff import render as render_diff
+            from ..report.diff import render as render_diff  # keeps difflib out of the start
 
             for name in sorted(patched):
                 print_text(render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following)

@@ -57,7 +57,7 @@ def _only_paths(arguments: list[str]) -> bool:
 def _run(arguments: list[str]) -> int:
     try:
         if _only_paths(arguments):
-            from .check import Options, check
+            from .check import Options, check  # keeps the check out of the other commands
 
             return check(tuple(arguments), Options())
         from .commands import run  # loads click

@@ -45,7 +45,7 @@ def schedule(
 
     The exit status is 1 if there is such a rate.
     """
-    from ..report.schedule_text import as_json, as_text
+    from ..report.schedule_text import as_json, as_text  # keeps json out of the start
 
     message = _solver(path, dialect)
     found = _course(path, message, iterations)
@@ -86,8 +86,8 @@ def _course(path: str, message: Message, iterations: int | None) -> Course:
 
 
 def _plot(target: str, path: str, found: Course, message: Message) -> None:
-    from ..report.pictures import Missing
-    from ..report.schedule_picture import plot
+    from ..report.pictures import Missing  # keeps matplotlib out of the start
+    from ..report.schedule_picture import plot  # keeps matplotlib out of the start
 
     try:
         plot(target, path, found, partial(learning_rate, message))

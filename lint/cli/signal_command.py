@@ -44,12 +44,12 @@ def signal(
 
     Nothing is run: all is computed from the files. The exit status is 1 if the training is judged not to learn.
     """
-    from ..report.signal_text import as_json, as_table
-    from ..stability.advice.limits import limits
-    from ..stability.signal.passes import unmodelled_layers
-    from ..stability.signal.training import training_of_file
-    from ..stability.verdict.reasons import reasons
-    from ..stability.verdict.verdict import judge
+    from ..report.signal_text import as_json, as_table  # keeps json out of the start
+    from ..stability.advice.limits import limits  # keeps the signal models out of the start
+    from ..stability.signal.passes import unmodelled_layers  # keeps the signal models out of the start
+    from ..stability.signal.training import training_of_file  # keeps the signal models out of the start
+    from ..stability.verdict.reasons import reasons  # keeps the signal models out of the start
+    from ..stability.verdict.verdict import judge  # keeps the signal models out of the start
 
     files = Files(read_schema(None), dialect)
     try:

@@ -36,7 +36,7 @@ def watch(
     `check` gives the paths of the files that it read; `also` are files that it would read, whether they are there or not.
     """
     try:
-        from watchfiles import watch as changes_in
+        from watchfiles import watch as changes_in  # of the extra `watch`
     except ImportError:
         raise UsageError("--watch needs watchfiles: pip install 'caffe-lint[watch]'") from None
 

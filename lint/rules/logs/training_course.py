@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...rule.registry import Option, rule
 
 if TYPE_CHECKING:
-    from ...training_log.causes import Cause
-    from ...training_log.evidence import Evidence
+    from ...training_log.causes import Cause  # keeps what judges logs out of a list of rules
+    from ...training_log.evidence import Evidence  # keeps what judges logs out of a list of rules
 
 
 @rule(
@@ -52,7 +52,7 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
 
     solver.cpp, TestAll. SageMaker Debugger's Overfit and Overtraining.
     """
-    from ...training_log.progress import overfitting as judged
+    from ...training_log.progress import overfitting as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log, rise=rise)
 
@@ -86,7 +86,7 @@ def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
 
     accuracy_layer.cpp; batch_norm_layer.cpp; solver.cpp, Test.
     """
-    from ...training_log.progress import test_at_chance as judged
+    from ...training_log.progress import test_at_chance as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -120,7 +120,7 @@ def constant_clipping(log: Evidence) -> Iterator[Cause]:
 
     sgd_solver.cpp, ClipGradients.
     """
-    from ...training_log.progress import clipping_always as judged
+    from ...training_log.progress import clipping_always as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -152,7 +152,7 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp (DCHECK_GE, DCHECK_LT). Checked by running Caffe.
     """
-    from ...training_log.progress import label_out_of_range as judged
+    from ...training_log.progress import label_out_of_range as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -184,6 +184,6 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
 
     solver.cpp, Step: debug_info is printed in displayed iterations only.
     """
-    from ...training_log.progress import need_debug_info as judged
+    from ...training_log.progress import need_debug_info as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)

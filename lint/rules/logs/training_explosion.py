@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ...rule.registry import Option, rule
 
 if TYPE_CHECKING:
-    from ...training_log.causes import Cause
-    from ...training_log.evidence import Evidence
+    from ...training_log.causes import Cause  # keeps what judges logs out of a list of rules
+    from ...training_log.evidence import Evidence  # keeps what judges logs out of a list of rules
 
 
 @rule("T201", "learning-rate-explosion", subject="log", severity="error")
@@ -56,6 +56,7 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     softmax_loss_layer.cpp, Forward_cpu; infogain_loss_layer.hpp; sgd_solver.cpp, ApplyUpdate. Measured on the runs
     that `python benchmarks/log_judge.py` reads.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.explosions import learning_rate_explosion as judged
 
     yield from judged(log)
@@ -104,6 +105,7 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
 
     layer.hpp, SetLossWeights; solver.cpp, Step. Measured on the runs of `python benchmarks/log_judge.py`.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.explosions import loss_weight_explosion as judged
 
     yield from judged(log, share=share)
@@ -144,6 +146,7 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
 
     euclidean_loss_layer.cpp; loss_layer.cpp, GetNormalizer; multinomial_logistic_loss_layer.cpp.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.explosions import loss_scale_explosion as judged
 
     yield from judged(log)
@@ -187,7 +190,7 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
     softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python
     benchmarks/log_judge.py`.
     """
-    from ...training_log.explosions import start_too_large as judged
+    from ...training_log.explosions import start_too_large as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -223,7 +226,7 @@ def solver_setting_explosion(log: Evidence) -> Iterator[Cause]:
 
     sgd_solver.cpp, Regularize, ComputeUpdateValue. Checked by running Caffe.
     """
-    from ...training_log.explosions import solver_explosion as judged
+    from ...training_log.explosions import solver_explosion as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -254,6 +257,6 @@ def unbounded_loss(log: Evidence) -> Iterator[Cause]:
 
     sigmoid_cross_entropy_loss_layer.cpp; infogain_loss_layer.cpp. Checked by running Caffe.
     """
-    from ...training_log.explosions import loss_unbounded as judged
+    from ...training_log.explosions import loss_unbounded as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)

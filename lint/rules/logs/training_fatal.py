@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from ...rule.registry import rule
 
 if TYPE_CHECKING:
-    from ...training_log.causes import Cause
-    from ...training_log.evidence import Evidence
+    from ...training_log.causes import Cause  # keeps what judges logs out of a list of rules
+    from ...training_log.evidence import Evidence  # keeps what judges logs out of a list of rules
 
 
 @rule("T501", "caffe-fatal-error", subject="log", severity="error")
@@ -41,7 +41,7 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
 
     The source file that the line itself names.
     """
-    from ...training_log.fatal import caffe_stopped as judged
+    from ...training_log.fatal import caffe_stopped as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -73,6 +73,6 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp (checks that are compiled out). Checked by running Caffe with labels of 1e9.
     """
-    from ...training_log.fatal import crashed as judged
+    from ...training_log.fatal import crashed as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)

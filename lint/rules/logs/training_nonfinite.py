@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ...rule.registry import rule
 
 if TYPE_CHECKING:
-    from ...training_log.causes import Cause
-    from ...training_log.evidence import Evidence
+    from ...training_log.causes import Cause  # keeps what judges logs out of a list of rules
+    from ...training_log.evidence import Evidence  # keeps what judges logs out of a list of rules
 
 
 @rule("T101", "non-finite-input", subject="log", severity="error")
@@ -54,7 +54,7 @@ def non_finite_input(log: Evidence) -> Iterator[Cause]:
     net.cpp, ForwardDebugInfo; pooling_layer.cpp; sgd_solver.cpp, ClipGradients. `python benchmarks/log_judge.py`
     prints how it does on real logs.
     """
-    from ...training_log.nonfinite import input_not_finite as judged
+    from ...training_log.nonfinite import input_not_finite as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -87,6 +87,7 @@ def non_finite_activation(log: Evidence) -> Iterator[Cause]:
 
     The layers' Forward_cpu: log_layer.cpp, power_layer.cpp, batch_norm_layer.cpp, infogain_loss_layer.cpp.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.nonfinite import layer_out_of_domain as judged
 
     yield from judged(log)
@@ -118,6 +119,7 @@ def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
 
     net.cpp, BackwardDebugInfo; power_layer.cpp, Backward_cpu; multinomial_logistic_loss_layer.cpp.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.nonfinite import gradient_not_finite as judged
 
     yield from judged(log)
@@ -150,7 +152,7 @@ def non_finite_update(log: Evidence) -> Iterator[Cause]:
 
     adam_solver.cpp, adagrad_solver.cpp, ComputeUpdateValue; sgd_solver.cpp, GetLearningRate.
     """
-    from ...training_log.nonfinite import update_not_finite as judged
+    from ...training_log.nonfinite import update_not_finite as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -183,6 +185,6 @@ def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
 
     solver.cpp, Solver::Test; batch_norm_layer.cpp.
     """
-    from ...training_log.nonfinite import test_not_finite as judged
+    from ...training_log.nonfinite import test_not_finite as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)

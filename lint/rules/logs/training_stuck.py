@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ...rule.registry import Option, rule
 
 if TYPE_CHECKING:
-    from ...training_log.causes import Cause
-    from ...training_log.evidence import Evidence
+    from ...training_log.causes import Cause  # keeps what judges logs out of a list of rules
+    from ...training_log.evidence import Evidence  # keeps what judges logs out of a list of rules
 
 
 @rule("T301", "zero-learning-rate", subject="log", severity="error")
@@ -41,6 +41,7 @@ def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
 
     sgd_solver.cpp, GetLearningRate.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.standstill import learning_rate_zero as judged
 
     yield from judged(log)
@@ -73,7 +74,7 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
 
     net.cpp, BackwardDebugInfo, Init ("does not need backward computation"); loss_layer.cpp, GetNormalizer.
     """
-    from ...training_log.standstill import no_gradient as judged
+    from ...training_log.standstill import no_gradient as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -108,7 +109,7 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
 
     filler.hpp; relu_layer.cpp; net.cpp, ForwardDebugInfo. Checked by running Caffe.
     """
-    from ...training_log.standstill import dead_units as judged
+    from ...training_log.standstill import dead_units as judged  # keeps what judges logs out of a list of rules
 
     yield from judged(log)
 
@@ -154,6 +155,7 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
 
     net.cpp, BackwardDebugInfo: means of |x|, not norms. Measured on the runs of `python benchmarks/log_judge.py`.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.standstill import vanishing_gradient as judged
 
     yield from judged(log, ratio=ratio)
@@ -184,6 +186,7 @@ def saturated_activations(log: Evidence) -> Iterator[Cause]:
 
     tanh_layer.cpp, sigmoid_layer.cpp, Backward_cpu.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.standstill import saturated_activation as judged
 
     yield from judged(log)
@@ -215,6 +218,7 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp, infogain_loss_layer.cpp (since 2017-04; before, InfogainLoss wanted probabilities).
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.standstill import double_activation_loss as judged
 
     yield from judged(log)
@@ -246,6 +250,7 @@ def vanishing_weights(log: Evidence) -> Iterator[Cause]:
 
     sgd_solver.cpp, Regularize.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.standstill import weights_decay_away as judged
 
     yield from judged(log)
@@ -279,6 +284,7 @@ def uniform_infogain_matrix(log: Evidence) -> Iterator[Cause]:
 
     infogain_loss_layer.cpp, Forward_cpu: the sum of H[label, l] * log(p_l) over all l.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.standstill import infogain_matrix_useless as judged
 
     yield from judged(log)
@@ -313,6 +319,7 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp. See SageMaker Debugger's LossNotDecreasing and UpdateTooSmall in docs/log.md.
     """
+    # Keeps what judges logs out of a list of rules.
     from ...training_log.standstill import loss_not_decreasing as judged
 
     yield from judged(log)
