@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Gradient(NamedTuple):
-    """The gradient of a parameter: mean square, mean absolute value, and the part in which all items agree."""
+    """The moments of a parameter's gradient, over its elements.
+
+    `common` is the signed part of each in which all items of the batch agree.
+    """
 
     second_moment: float
     mean_abs: float
@@ -26,7 +29,7 @@ class Gradient(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a layer saw in one pass: its bottoms' values, its tops', and its parameters."""
+    """What a layer reads and makes in one forward pass: the moments of its bottoms and tops, and its parameters."""
 
     bottoms: Sequence[Values]
     tops: Sequence[Values]
@@ -51,9 +54,9 @@ class SignalContext(NamedTuple):
 
 
 class SignalModel:
-    """How a layer maps the moments of values forward and of gradients backward.
+    """Maps the moments of a layer's bottoms to those of its tops, and those of gradients back.
 
-    A model is made once for a layer, and reads then what the files say of it, as there are many passes.
+    There are many passes through a net, so a model is made once for each layer and reads the layer's settings then.
     """
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
@@ -61,11 +64,11 @@ class SignalModel:
         self.no_gradients = [Gradient(0.0, 0.0)] * len(layer.params)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        """The values of the tops, from those of the bottoms and the parameters."""
+        """The moments of each top, from those of each bottom and of each parameter."""
         raise NotImplementedError
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        """The gradients of the bottoms and of the parameters, from those of the tops; here none comes through."""
+        """The gradient of each bottom and of each parameter, from that of each top; here they are 0."""
         return [ZERO_DIFFS] * len(self.layer.bottoms), self.no_gradients
 
 
@@ -74,7 +77,7 @@ ASSUMED_ITEMS, ASSUMED_CHANNELS, ASSUMED_SIDE = 32, 3, 32
 
 
 def shape_of(blob: Blob) -> tuple[int, ...]:
-    """The shape of a blob, with something ordinary where it is not known."""
+    """The shape of a blob, with 32 items, 3 channels and 32 positions a side in place of what is not known."""
     shape = blob.shape
     if shape is None:
         return (ASSUMED_ITEMS, ASSUMED_CHANNELS, ASSUMED_SIDE, ASSUMED_SIDE)
@@ -91,13 +94,13 @@ def size_of(blob: Blob) -> int:
 
 
 def items_of(blob: Blob) -> int:
-    """The first dimension."""
+    """The number of items: the first dimension."""
     shape = shape_of(blob)
     return max(shape[0], 1) if shape else 1
 
 
 def positions_of(blob: Blob) -> int:
-    """The number of positions in a channel."""
+    """The number of positions in a channel: the product of all dimensions but the first two."""
     total = 1
     for dim in shape_of(blob)[2:]:
         total *= dim

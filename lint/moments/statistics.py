@@ -1,12 +1,14 @@
-"""The few numbers that stand for a blob, and what the functions of a net do to them.
+"""Moments of values and gradients, and what the functions of a net do to them.
 
-The values of a blob are taken as drawn at random over channels, items (samples of the batch) and positions.
-Besides the ordinary moments there are three more, of two values in one channel: in one item at two positions
-(`level`), in two items at one position (`shared`), and at different items and positions (`cross`). A layer of
-random weights multiplies all four alike, so they travel through the depth of a net as in He et al. (2015),
-"Delving deep into rectifiers", and in the mean field theory of Poole et al. (2016), "Exponential expressivity
-in deep neural networks through transient chaos". They say how far the gradients of many items and positions
-add up instead of cancelling, which decides how large the gradients of weights are.
+The values of a blob are taken as drawn at random over channels, items (samples of the batch) and positions (places in
+the plane of a channel). Besides mean and second moment there are three correlations E[x y], not centred, of two values x
+and y in one channel: of one item at two positions, of two items at one position, and of two items at two positions. A
+layer of random weights multiplies the second moment and all three by the same factor, so that they are propagated
+through the depth of a net as in He et al. (2015), "Delving deep into rectifiers", and in the mean field theory of Poole
+et al. (2016), "Exponential expressivity in deep neural networks through transient chaos". They say how far the
+gradients of many items and positions add up instead of cancelling, which decides how large the gradients of weights are.
+
+All numbers are in the units of the blob, second moments and correlations in their square, lengths in positions.
 """
 
 from __future__ import annotations
@@ -17,16 +19,24 @@ from collections.abc import Sequence
 from ..proto.named_tuple import NamedTuple
 
 INFINITE = math.inf
+_LEAST_CORR_LENGTH = 0.05  # in positions; below it neighbours are independent
+_SAME = 1e-9  # a deviation that is no more than this part of the mean counts as none
 GAUSSIAN_MEAN_ABS = math.sqrt(2 / math.pi)  # mean absolute value of a standard Gaussian
 
 
 class Values(NamedTuple):
-    """What is known of the values of a blob.
+    """The moments of a blob's values.
 
-    `square` is the mean square, `size` the mean absolute value that debug_info prints, `low` and `high` bounds.
-    `reach` is the distance, in positions, over which values resemble each other. `latent` are the values
-    before a rectifier, for which maxima over windows are known. `drift` is the signed part that all items have
-    in common because the first steps of a training put it there. `parts` are what a concatenation is made of.
+    mean: the mean.
+    second_moment: the mean square.
+    mean_abs: the mean absolute value, which debug_info prints.
+    corr_within_item, corr_across_items, corr_across_both: E[x y] of two values of one channel: of one item at two
+        positions, of two items at one position, of two items at two positions.
+    low, high: between which bounds all values lie.
+    corr_length: the distance, in positions, over which values of one item resemble each other.
+    pre_activation: the values before a rectifier, of which the largest of a window is known (or before a softmax).
+    common: the signed part of each value that all items have in common because training put it there.
+    parts: of a concatenation, the share of each blob in the values, and its moments.
     """
 
     mean: float
@@ -49,11 +59,13 @@ class Values(NamedTuple):
 
 
 class Diffs(NamedTuple):
-    """What is known of the gradient of a blob: as `Values`, for its mean square and its correlations.
+    """The moments of the gradient of a blob; the fields of `Values` mean the same.
 
-    `alive` is the part that gets through the rectifier below, where pooling chose the largest values. `echo` is
-    the part that is the blob's own value times a factor, as the way back goes through the weights of the way there.
-    `open` are the moments of the values where a gate let the gradient through.
+    active_share: the part of the gradient that passes the rectifier below, where pooling chose the largest values.
+    common: the signed part of each gradient in which all items agree.
+    own_value_factor: the gradient contains the blob's own value times this, as the way back goes through the weights of
+        the way there.
+    passed_values: the moments of the blob's values where a rectifier let the gradient pass.
     """
 
     second_moment: float
@@ -74,13 +86,13 @@ BAD_DIFFS = Diffs(math.nan, math.nan, math.nan, math.nan, math.nan)
 
 
 def constant(value: float) -> Values:
-    """A blob of one value."""
+    """A blob all of whose values are the same."""
     square = value * value
     return Values(value, square, abs(value), square, square, square, value, value, INFINITE)
 
 
 def root(x: float) -> float:
-    """The square root, 0 for what rounding made negative."""
+    """The square root; 0 where rounding made the number negative."""
     return math.sqrt(x) if x > 0 else 0.0
 
 
@@ -90,12 +102,12 @@ def normal_density(x: float) -> float:
 
 
 def normal_cdf(x: float) -> float:
-    """The part of a standard Gaussian that lies below x."""
+    """The probability that a standard Gaussian is below x."""
     return 0.5 * math.erfc(-x / 1.4142135623730951)
 
 
 def gaussian_mean_abs(mean: float, square: float) -> float:
-    """The mean absolute value of a Gaussian."""
+    """The mean absolute value of a Gaussian with this mean and second moment."""
     if not math.isfinite(square):
         return square
     deviation = root(square - mean * mean)
@@ -110,14 +122,14 @@ def gaussian_mean_abs(mean: float, square: float) -> float:
 def gaussian(
     mean: float, square: float, within: float, across: float, across_both: float, length: float, common: float = 0.0
 ) -> Values:
-    """Values that are a sum of many, and so distributed as a Gaussian."""
+    """Gaussian values, as sums of many terms are."""
     return Values(
         mean, square, gaussian_mean_abs(mean, square), within, across, across_both, corr_length=length, common=common
     )
 
 
 def scaled(values: Values, factor: float, shift: float = 0.0) -> Values:
-    """The values times a factor, plus a shift."""
+    """The moments of factor * x + shift."""
     mean = values.mean * factor + shift
     f2 = factor * factor
     extra = 2 * shift * factor * values.mean + shift * shift
@@ -169,16 +181,19 @@ def _bounded_size(mean: float, square: float, low: float, high: float) -> float:
 
 
 def moment_at_distance(values: Values, distance: float) -> float:
-    """The second moment of two values of one item that lie so far apart."""
+    """E[x y] of two values of one item and channel, `distance` positions apart: it falls off exponentially."""
     if values.corr_length == INFINITE:
         return values.second_moment
     return values.corr_within_item + (values.second_moment - values.corr_within_item) * math.exp(
-        -distance / max(values.corr_length, 0.05)
+        -distance / max(values.corr_length, _LEAST_CORR_LENGTH)
     )
 
 
 def rectified_correlation(rho: float) -> float:
-    """The correlation of two rectified Gaussians (the arc-cosine kernel of Cho and Saul 2009, centred)."""
+    """The correlation coefficient of two rectified Gaussians, from that of the Gaussians.
+
+    Source: the arc-cosine kernel of Cho and Saul (2009), "Kernel methods for deep learning", centred.
+    """
     if rho >= 1:
         return 1.0
     rho = rho if rho > -1 else -1.0
@@ -187,9 +202,10 @@ def rectified_correlation(rho: float) -> float:
 
 
 def correlated(values: Values, mean: float, square: float, by: float | None = None) -> tuple[float, float, float]:
-    """`level`, `shared` and `cross` after a function of each value gave a new mean and square.
+    """The three correlations after a function of each value gave them this mean and second moment.
 
-    `by` is an exponent-free choice of how correlations change: None for rectifiers, else they are kept.
+    `by` is the factor on the correlation coefficients: a number for smooth functions, None for a rectifier, whose
+    coefficients change as the arc-cosine kernel says.
     """
     m2 = values.mean * values.mean
     variance = values.second_moment - m2
@@ -217,14 +233,14 @@ def correlated(values: Values, mean: float, square: float, by: float | None = No
 
 
 def rectified(values: Values, slope: float = 0.0) -> Values:
-    """max(x, 0) + slope * min(x, 0) of Gaussian values."""
+    """The moments of max(x, 0) + slope * min(x, 0) for Gaussian x."""
     if values.low >= 0:
         return values
     if not math.isfinite(values.second_moment):
         return values
     deviation = root(values.variance)
     mean = values.mean
-    if deviation <= 1e-9 * abs(mean):
+    if deviation <= _SAME * abs(mean):
         return scaled(values, 1.0 if mean >= 0 else slope)
     z = mean / deviation
     over = normal_cdf(z)
@@ -256,16 +272,17 @@ def rectified(values: Values, slope: float = 0.0) -> Values:
 
 
 def share_above(values: Values, bound: float = 0.0) -> float:
-    """The part of Gaussian values that lies over a bound."""
+    """The share of Gaussian values that lie above a bound."""
     if values.low >= bound and values.pre_activation is None:
         return 1.0 if values.second_moment > 0 or values.low > bound else 0.0
     deviation = root(values.variance)
-    if deviation <= 1e-9 * abs(values.mean) or not math.isfinite(deviation):
+    if deviation <= _SAME * abs(values.mean) or not math.isfinite(deviation):
         return 1.0 if values.mean > bound else 0.0
     return normal_cdf((values.mean - bound) / deviation)
 
 
-# Points and weights of Gauss and Hermite's quadrature for the standard Gaussian, 9 points.
+# Points and weights of the Gauss-Hermite quadrature of 9 points for a standard Gaussian; each point but 0 counts with both
+# signs.
 _POINTS = (
     (0.0, 0.4063492063492063),
     (1.0232556637891326, 0.2440975028949394),
@@ -276,7 +293,10 @@ _POINTS = (
 
 
 def mapped(values: Values, function, slope=None, odd_gain: float = 1.0) -> tuple[Values, float]:  # type: ignore[no-untyped-def]
-    """A smooth function of Gaussian values, and the mean square of its slope."""
+    """The moments of f(x) for Gaussian x, and the mean square of f's slope, by Gauss-Hermite quadrature.
+
+    `odd_gain` is the factor on the correlation coefficients: 1 for functions that are nearly odd.
+    """
     deviation = root(values.variance) if math.isfinite(values.second_moment) else 1e18
     mean = square = size = steep = lean = 0.0
     for point, weight in _POINTS:
@@ -311,7 +331,11 @@ def mapped(values: Values, function, slope=None, odd_gain: float = 1.0) -> tuple
 def gated(
     diffs: Diffs, part: float, correlation: tuple[float, float, float], gain: float = 1.0, after: Values | None = None
 ) -> Diffs:
-    """Gradients behind a gate that lets a part through; gates of related values open together."""
+    """The gradient below a rectifier that lets a share of it pass.
+
+    `correlation` is how far two gates open together, within an item, across items and across both (see
+    `sign_correlations`). `gain` is the slope of the open gate, `after` the moments of the values that pass.
+    """
     g2 = gain * gain
     pair = part * part
     one = part - pair
@@ -330,7 +354,10 @@ def gated(
 
 
 def sign_correlations(values: Values) -> tuple[float, float, float]:
-    """How far signs of two values go together (Sheppard 1899): 2/pi times the arc sine of their correlation."""
+    """The correlations of the signs of two Gaussian values: 2/pi times the arc sine of theirs (Sheppard 1899).
+
+    Within an item, across items, and across both.
+    """
     m2 = values.mean * values.mean
     variance = values.second_moment - m2
     if not 0 < variance < INFINITE:
@@ -347,7 +374,7 @@ def _sign_correlation(rho: float) -> float:
 
 
 def scaled_diffs(diffs: Diffs, factor: float) -> Diffs:
-    """Gradients times a factor."""
+    """The moments of the gradient times a factor."""
     f2 = factor * factor
     return Diffs(
         diffs.second_moment * f2,
@@ -362,7 +389,7 @@ def scaled_diffs(diffs: Diffs, factor: float) -> Diffs:
 
 
 def sum_of_diffs(a: Diffs, b: Diffs) -> Diffs:
-    """The sum of two gradients that have nothing to do with each other."""
+    """The moments of the sum of two uncorrelated gradients."""
     square = a.second_moment + b.second_moment
     if a.second_moment == 0 or b.second_moment == 0:
         return (b if a.second_moment == 0 else a)._replace(active_share=None, passed_values=None)
@@ -381,7 +408,7 @@ def sum_of_diffs(a: Diffs, b: Diffs) -> Diffs:
 
 
 def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
-    """Values of several blobs in one."""
+    """The moments of several blobs taken together; `sizes` are their numbers of elements."""
     if len(parts) == 1:
         return parts[0]
     whole = sum(sizes)
@@ -408,7 +435,7 @@ def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
 
 
 def concatenated(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
-    """Values of several blobs in one that tells them apart. What these are made of themselves is forgotten."""
+    """The moments of several blobs in one, which remembers its parts (one level of them) for a normalisation by channel."""
     if len(parts) == 1:
         return parts[0]
     whole = sum(sizes)

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """The values of a parameter: mean and variance over its elements, mean absolute value.
+    """The moments of a parameter, over its elements.
 
-    `pull` is the size of what the steps of training added to each element in the one direction in which the
-    gradients of all items agree, with its sign.
+    `mean` and `variance` are those its filler gave it, and what training widened them to. `learned_shift` is the signed
+    amount that training added to each element in the one direction in which the gradients of all items agree.
+    `is_bilinear` is True for filters of positive weights with one channel each.
     """
 
     mean: float

@@ -1,4 +1,4 @@
-"""The values that data layers bring: from facts of the data where they are given, else from assumptions."""
+"""Data layers: values as the facts of the data say, else as images, labels and tables commonly are."""
 
 from __future__ import annotations
 
@@ -16,25 +16,43 @@ if TYPE_CHECKING:
     from ...moments.weights import Weights
     from ...proto.binder import Message
 
-# 8-bit photographs: what the mean and the spread of pixels commonly are.
+# 8-bit photographs: mean and standard deviation of a pixel, near those of CIFAR-10 (121 and 64); not fitted.
 PIXEL_MEAN, PIXEL_STD, PIXEL_MAX = 110.0, 65.0, 255.0
-PIXEL_REACH = 3.0  # for patches of 32 pixels; larger images are smoother still
-_OWN_SPREAD, _COMMON_SPREAD = 0.35, 0.12  # parts of the variance: brightness of an item; the mean image
+# The distance in pixels over which those of one image resemble each other, in patches of 32 pixels; larger images are
+# smoother still. Not fitted: a rough estimate.
+PIXEL_CORR_LENGTH = 3.0
+# Parts of an image's variance, not fitted: rough estimates. What all pixels of one image share (its brightness), what
+# all images share at one place (the mean image), and what both share.
+_SHARE_WITHIN_IMAGE, _SHARE_OF_MEAN_IMAGE, _SHARE_OF_BOTH = 0.35, 0.12, 0.02
+# Columns of a table: the part of the variance that is that of the columns' means, where the mean square of all values is
+# more than so many times the variance. Not fitted: rough estimates.
+_SHARE_OF_COLUMN_MEANS, _COLUMNS_HAVE_MEANS = 0.3, 0.05
+# Values of which nothing is known: mean 0 and variance 1 by definition; their correlations within an item, across items
+# and across both, and their length in positions are rough estimates that were not fitted.
+_UNKNOWN_DATA = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
+_CORR_LENGTH_OF_NOISE = 0.1  # in positions: independent values, for which a length of 0 would divide by 0
+_ASSUMED_CLASSES = 10  # of labels whose scores are not found
 
 
 def range_of(
-    mean: float, std: float, low: float, high: float, *, own: float = _OWN_SPREAD, common: float = _COMMON_SPREAD,
-    length: float = PIXEL_REACH, size: float | None = None,
+    mean: float, std: float, low: float, high: float, *, within: float = _SHARE_WITHIN_IMAGE,
+    across: float = _SHARE_OF_MEAN_IMAGE,
+    length: float = PIXEL_CORR_LENGTH, size: float | None = None,
 ) -> Values:  # fmt: skip
-    """Values with that mean and spread; `own` and `common` are the parts that items and positions have."""
+    """Values with that mean and standard deviation.
+
+    `within` and `across` are the parts of the variance that all values of an item, and those of all items at one
+    position, have in common. `length` is over how many positions values resemble each other, `size` the mean absolute
+    value if it is known.
+    """
     m2, variance = mean * mean, std * std
     values = Values(
         mean,
         m2 + variance,
         abs(mean),
-        m2 + own * variance,
-        m2 + common * variance,
-        m2 + 0.02 * variance,
+        m2 + within * variance,
+        m2 + across * variance,
+        m2 + _SHARE_OF_BOTH * variance,
         low,
         high,
         length,
@@ -62,7 +80,7 @@ def pixels() -> Values:
 
 
 def labels(low: float, high: float) -> Values:
-    """Whole numbers, each as often."""
+    """Labels: the whole numbers from `low` to `high`, each equally often."""
     mean = (low + high) / 2
     number = high - low + 1
     square = mean * mean + (number * number - 1) / 12
@@ -71,7 +89,7 @@ def labels(low: float, high: float) -> Values:
 
 
 class DataSource(SignalModel):
-    """Data: as the facts say, or as images and labels commonly are."""
+    """A layer that reads data: as the facts say, or as images and labels commonly are, after transform_param."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -104,7 +122,7 @@ def _given(layer: Layer, context: SignalContext) -> list[Values]:
             if len(shape) <= 2:
                 # Columns of a table: each has its own mean, which items share.
                 m2, variance = values.mean**2, values.variance
-                common = m2 + (0.3 * variance if m2 > 0.05 * variance else 0.0)
+                common = m2 + (_SHARE_OF_COLUMN_MEANS * variance if m2 > _COLUMNS_HAVE_MEANS * variance else 0.0)
                 values = values._replace(
                     corr_within_item=values.second_moment,
                     corr_across_items=common,
@@ -114,7 +132,7 @@ def _given(layer: Layer, context: SignalContext) -> list[Values]:
                 if shape[1:] in ((), (1,)):
                     values = values._replace(corr_across_items=m2, corr_across_both=m2)
         elif i and context.unit and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
-            values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
+            values = _UNKNOWN_DATA
         elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
             low, high = 0.0, float(_classes(layer) - 1)
             if known is not None and known.minimum is not None and known.maximum is not None:
@@ -122,7 +140,7 @@ def _given(layer: Layer, context: SignalContext) -> list[Values]:
             values = labels(low, high)
         elif layer.type == "HDF5Data" or (i and layer.type in ("Input", "Python")):
             context.assume(f"'{top.name}': values of mean 0 and variance 1")
-            values = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
+            values = _UNKNOWN_DATA
         elif "label" in top.name:
             values = labels(0.0, float(_classes(layer) - 1))
         else:
@@ -144,11 +162,11 @@ def _classes(layer: Layer) -> int:
                 shape = reader.bottoms[0].shape
                 if shape is not None and len(shape) > 1 and shape[1]:
                     return max(2, shape[1])
-    return 10
+    return _ASSUMED_CLASSES
 
 
 class DummyData(SignalModel):
-    """What its fillers make (dummy_data_layer.cpp)."""
+    """Made-up data, as its fillers make them (dummy_data_layer.cpp)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -168,14 +186,14 @@ def _made(filler: Message | None) -> Values:
         return constant(filler["value"])
     if kind == "uniform":
         low, high = filler["min"], filler["max"]
-        return range_of((low + high) / 2, (high - low) / math.sqrt(12), low, high, own=0, common=0)
+        return range_of((low + high) / 2, (high - low) / math.sqrt(12), low, high, within=0, across=0)
     mean, std = filler["mean"], filler["std"]
     m2 = mean * mean
-    return gaussian(mean, m2 + std * std, m2, m2, m2, 0.1)
+    return gaussian(mean, m2 + std * std, m2, m2, m2, _CORR_LENGTH_OF_NOISE)
 
 
 class Output(SignalModel):
-    """No gradient comes through; what it tells does not matter."""
+    """A layer whose tops only report something, such as Accuracy: they are taken for 0, and no gradient comes back."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         return [ZERO_VALUES] * len(self.layer.tops)

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from ...moments.signal_model import SignalContext
 
 
+_PRELU_SLOPE = 0.25  # prelu_layer.cpp's, where no filler is written; taken for Insanity's random slopes, too
+
+
 class ReLU(SignalModel):
     """What lies below 0 is cut off, or kept times a slope (relu_layer.cpp, prelu_layer.cpp)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         written = layer.message["relu_param"]["negative_slope"] if layer.type == "ReLU" else 0.0
-        self.fixed = 0.25 if layer.type in ("PReLU", "Insanity") else float(written)
+        self.fixed = _PRELU_SLOPE if layer.type in ("PReLU", "Insanity") else float(written)
 
     def slope(self, weights: Sequence[Weights]) -> float:
         """The slope below 0."""

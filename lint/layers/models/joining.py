@@ -216,6 +216,14 @@ class Softmax(SignalModel):
         return [scaled_diffs(diff, root(step.tops[0].second_moment))._replace(active_share=None)], []
 
 
+# An LSTM's gates are taken to be half open, as sigmoids of values around 0 are: the square of what gets through.
+_HALF_OPEN = 0.25
+_MOST_STEPS = 30  # of a sequence that are followed; states have settled by then
+# What the gradient of a step's output is multiplied by on its way to what the gates read: for an LSTM an output gate of
+# 1/2 times slopes of tanh below 1, for an RNN the slope of one tanh. Not fitted: rough estimates.
+_LSTM_SLOPE, _RNN_SLOPE = 0.35, 0.8
+
+
 class Recurrent(SignalModel):
     """A layer over time, unrolled in its mean: gates half open, states that fade (recurrent_layer.cpp)."""
 
@@ -223,33 +231,28 @@ class Recurrent(SignalModel):
         super().__init__(layer, context)
         self.is_lstm = layer.type == "LSTM"
         self.width = layer.message["recurrent_param"]["num_output"] or 1
-        self.steps = max(1, min(items_of(layer.bottoms[0]), 30))
-        if layer.params:
-            weight = dims(layer.params[0])
-            items = max(1, size_of(layer.bottoms[0]) // max(1, math.prod(weight[1:])))
-            self.taps = Taps(math.prod(weight[1:]), weight[0], 1.0, items, 1)
+        self.steps = max(1, min(items_of(layer.bottoms[0]), _MOST_STEPS))
+        weight = dims(layer.params[0])
+        items = max(1, size_of(layer.bottoms[0]) // max(1, math.prod(weight[1:])))
+        self.taps = Taps(math.prod(weight[1:]), weight[0], 1.0, items, 1)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        if not weights:
-            return super().forward(bottoms, weights)
         bias = weights[1] if len(weights) > 1 else NONE
         gates = through_weights(bottoms[0], weights[0], bias, self.taps)
         hidden = next((w for w, p in zip(weights, self.layer.params, strict=True) if p.role == "hidden weight"), NONE)
-        half = 0.25 if self.is_lstm else 1.0
+        half = _HALF_OPEN if self.is_lstm else 1.0
         top = mapped(gates, math.tanh)[0]
         square = 0.0
         for _ in range(self.steps):
             before = gates._replace(second_moment=gates.second_moment + hidden.variance * self.width * square)
             new = mapped(before, math.tanh)[0].second_moment * half
-            square = new * half + 0.25 * square if self.is_lstm else new
+            square = new * half + _HALF_OPEN * square if self.is_lstm else new
         factor = root(square / top.second_moment) if top.second_moment else 0.0
         return [scaled(top, factor)] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        if not step.weights:
-            return super().backward(step, diffs)
         taps = self.taps
-        diff = scaled_diffs(diffs[0], 0.35 if self.is_lstm else 0.8)
+        diff = scaled_diffs(diffs[0], _LSTM_SLOPE if self.is_lstm else _RNN_SLOPE)
         below = scaled_diffs(diff, root(step.weights[0].second_moment * taps.fan_out))
         gradients = []
         for param in self.layer.params:

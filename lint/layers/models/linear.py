@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 NONE = Weights(0.0, 0.0, 0.0)
 UNIT = Weights(1.0, 0.0, 1.0)
-_LARGEST_PAD = 1000  # of which taps are counted; images are not padded that much
-ROUNDING = 3e-8  # of a float, against sums that are 0 but for that
+_LARGEST_PAD = 1000  # in pixels, up to which taps are counted one by one; images are not padded that much
+# The relative rounding error of a float (half of 2^-24), left of sums that are 0 but for it; and how small a part of the
+# terms' squares counts as such a sum.
+ROUNDING, _NOTHING_LEFT = 3e-8, 1e-9
+_SIDE_BY_DISTANCE = 3  # the side of a window by the mean distance of two of its taps along one axis, if they are many
 
 
 class Taps(NamedTuple):
@@ -136,7 +139,7 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
         m2 = values.mean * values.mean
         same = max(0.0, min(taps.window, fan) - 1)
         others = 0.0 if own_channel else max(0.0, fan - 1 - same)
-        close = moment_at_distance(values, math.sqrt(max(1.0, taps.window)) / 3)
+        close = moment_at_distance(values, math.sqrt(max(1.0, taps.window)) / _SIDE_BY_DISTANCE)
         w2 = weight.mean * weight.mean * fan
         square += w2 * (values.second_moment + same * close + others * m2)
         within += w2 * (values.corr_within_item + same * values.corr_within_item + others * m2)
@@ -215,7 +218,7 @@ def weight_gradient(diffs: Diffs, values: Values, taps: Taps) -> Gradient:
 def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
     """The gradient of a bias."""
     square = pair_sum(diffs, ONE, items, positions)
-    if square <= 1e-9 * items * positions * diffs.second_moment:
+    if square <= _NOTHING_LEFT * items * positions * diffs.second_moment:
         square = items * positions * diffs.second_moment * ROUNDING * ROUNDING
     return Gradient(square, GAUSSIAN_MEAN_ABS * root(square), items * positions * diffs.common)
 

@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 LARGEST_TERM = 87.3365  # -log(FLT_MIN), softmax_loss_layer.cpp
 _LARGEST_INFOGAIN = 46.0517  # -log(1e-20), infogain_loss_layer.cpp
 FLOAT_STEP = 6e-8  # smaller differences are lost beside 1
-_CLASSES = 48  # as many quantiles stand for more classes
+_CLASSES = 48  # quantiles that stand for any larger number of classes, to keep passes fast
+_LEAST_PROBABILITY = 1e-20  # kLOG_THRESHOLD, multinomial_logistic_loss_layer.cpp
+# The part of the squared gradient of scores that the positions of an item share beside that of their scores, as their
+# labels are often the same. Not fitted: a rough estimate.
+_SHARE_OF_EQUAL_LABELS = 0.2
+# The mean absolute value of differences, as a part of their root mean square: between a Gaussian's (sqrt(2 / pi) = 0.80)
+# and that of evenly spread values (sqrt(3) / 2 = 0.87). Not fitted: a rough estimate.
+_MEAN_ABS_OF_DIFFERENCE = 0.82
+_MEAN_ABS_OF_DISTANCE = 0.8  # the same for the distance of two embeddings: a Gaussian's
+# A sigmoid of Gaussian scores of variance v is one of their mean over sqrt(1 + v pi / 8): MacKay 1992, "The evidence
+# framework applied to classification networks".
+_PROBIT = math.pi / 8
+_EXP_UNDERFLOWS = -700.0  # of a double, with a margin
+_LARGEST_DEVIATION = 1e30  # of scores; larger ones would overflow in a square
 
 
 @lru_cache(maxsize=256)
@@ -50,9 +63,9 @@ def softmax_probabilities(deviation: float, classes: int) -> list[float]:
     """Probabilities that a softmax makes of Gaussian scores; each stands for as many classes as any other."""
     number = min(classes, _CLASSES)
     points = normal_quantiles(number)
-    deviation = min(deviation, 1e30)
+    deviation = min(deviation, _LARGEST_DEVIATION)
     top = points[-1] * deviation
-    each = [math.exp(max(-700.0, x * deviation - top)) for x in points]
+    each = [math.exp(max(_EXP_UNDERFLOWS, x * deviation - top)) for x in points]
     whole = sum(each) * classes / number
     return [x / whole for x in each]
 
@@ -169,7 +182,7 @@ def shared_error_moment(values: Values, moment: float, classes: int) -> float:
     spread = max(0.0, min(moment, values.second_moment) - m2)
     own = max(0.0, values.variance - spread)
     chances = softmax_probabilities(
-        math.sqrt(spread / (1 + own * math.pi / 8)) if math.isfinite(spread) else 1e30, classes
+        math.sqrt(spread / (1 + own * _PROBIT)) if math.isfinite(spread) else _LARGEST_DEVIATION, classes
     )
     even = 1 / classes
     return sum((p - even) ** 2 for p in chances) / len(chances)
@@ -212,7 +225,7 @@ def softmax_loss(values: Values, classes: int, largest: float) -> float:
     points = normal_quantiles(number)
     deviation = root(values.variance)
     top = points[-1] * deviation
-    whole = top + math.log(sum(math.exp(max(-700.0, x * deviation - top)) for x in points) * classes / number)
+    whole = top + math.log(sum(math.exp(max(_EXP_UNDERFLOWS, x * deviation - top)) for x in points) * classes / number)
     return sum(min(largest, whole - x * deviation) for x in points) / number
 
 
@@ -228,7 +241,9 @@ def softmax_gradient(values: Values, classes: int, positions: int, by: float) ->
     size = 2 * (1 - even) * even
     across = shared_error_moment(values, values.corr_across_items, classes)
     if positions > 1:
-        within = min(square, shared_error_moment(values, values.corr_within_item, classes) + 0.2 * square)
+        within = min(
+            square, shared_error_moment(values, values.corr_within_item, classes) + _SHARE_OF_EQUAL_LABELS * square
+        )
         across_both = shared_error_moment(values, values.corr_across_both, classes)
     else:
         within, across_both = square, across
@@ -304,7 +319,7 @@ class MultinomialLogisticLoss(Scores):
         if values.pre_activation is not None and values.high <= 1:
             return softmax_loss(values.pre_activation, self.outputs, _LARGEST_INFOGAIN)
         dead = 1 - share_above(values)
-        return dead * _LARGEST_INFOGAIN - (1 - dead) * math.log(max(values.mean_abs, 1e-20))
+        return dead * _LARGEST_INFOGAIN - (1 - dead) * math.log(max(values.mean_abs, _LEAST_PROBABILITY))
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         return math.log(self.outputs)
@@ -315,11 +330,11 @@ class MultinomialLogisticLoss(Scores):
         across = common = 0.0
         if values.pre_activation is not None and values.high <= 1:
             chances = softmax_probabilities(root(values.pre_activation.variance), classes)
-            inverse = sum(1 / max(p, 1e-20) for p in chances) / len(chances)
-            inverse_square = sum(1 / max(p, 1e-20) ** 2 for p in chances) / len(chances)
+            inverse = sum(1 / max(p, _LEAST_PROBABILITY) for p in chances) / len(chances)
+            inverse_square = sum(1 / max(p, _LEAST_PROBABILITY) ** 2 for p in chances) / len(chances)
         else:
             dead = 1 - share_above(values)
-            given = 1 / max(values.mean_abs, 1e-20)
+            given = 1 / max(values.mean_abs, _LEAST_PROBABILITY)
             inverse, inverse_square = dead * 1e20 + (1 - dead) * given, dead * 1e40 + (1 - dead) * given * given
         size = inverse / (classes * items)
         square = inverse_square / (classes * items * items)
@@ -338,7 +353,7 @@ class MultinomialLogisticLoss(Scores):
         values = bottoms[0]
         if values.pre_activation is not None and values.high <= 1:
             return float(self.outputs)  # the softmax below takes two factors 1 / classes
-        return 1 / max(values.mean_abs, 1e-20) ** 2 / self.outputs
+        return 1 / max(values.mean_abs, _LEAST_PROBABILITY) ** 2 / self.outputs
 
 
 class SigmoidCrossEntropyLoss(Loss):
@@ -372,7 +387,7 @@ class SigmoidCrossEntropyLoss(Loss):
         return difference(chance, targets, 1 / self.divisor)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
-        return 0.25
+        return 0.25  # the largest slope of a sigmoid
 
 
 def difference(a: Values, b: Values, factor: float) -> Diffs:
@@ -389,7 +404,7 @@ def difference(a: Values, b: Values, factor: float) -> Diffs:
         )
     )
     mean = (a.mean - b.mean) * factor
-    size = max(abs(mean), 0.82 * root(square)) if mean * mean < square else abs(mean)
+    size = max(abs(mean), _MEAN_ABS_OF_DIFFERENCE * root(square)) if mean * mean < square else abs(mean)
     # The force on what all items have in common: towards the mean of the targets.
     common = math.copysign(root(across_both), a.common - b.mean if a.common else -b.mean or 1.0)
     return Diffs(square, size, within, across, across_both, None, common)
@@ -493,7 +508,7 @@ class ContrastiveLoss(Loss):
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         gap = max(0.0, bottoms[0].second_moment + bottoms[1].second_moment - 2 * bottoms[0].corr_across_items)
         square = gap / (self.items * self.items)
-        return Diffs(square, 0.8 * root(square), square, 0.0, 0.0)
+        return Diffs(square, _MEAN_ABS_OF_DISTANCE * root(square), square, 0.0, 0.0)
 
     def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
         return [first, first, *[ZERO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from ...moments.weights import Weights
 
 
+_BN_EPS = 1e-5  # bn_layer.cpp's bn_eps, and batch_norm_param's default
+_MVN_EPS = 1e-9  # mvn_param's eps
+_NORMALIZE_EPS = 1e-10  # norm_param's eps, of SSD's Normalize
+_LEAST_VARIANCE = 1e-30  # of what is divided by; a file may well say an eps of 0
+
+
 def _spread(values: Values, unbiased: float) -> float:
     """The variance that a channel has over items and positions, of which there are so many that this part is left."""
     return max(0.0, (values.second_moment - values.corr_across_both) * unbiased)
@@ -37,7 +43,7 @@ class BatchNorm(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.eps = 1e-5
+        self.eps = _BN_EPS
         self.stored = False  # whether stored statistics are used, which are 0 before any training
         if layer.type == "BatchNorm":
             param = layer.message["batch_norm_param"]
@@ -76,8 +82,8 @@ class BatchNorm(SignalModel):
     def factor(self, values: Values) -> float:
         """What the values are multiplied by."""
         if self.stored:
-            return 1 / math.sqrt(max(self.eps, 1e-30))
-        return 1 / math.sqrt(max(_spread(values, self.unbiased) + self.eps, 1e-30))
+            return 1 / math.sqrt(max(self.eps, _LEAST_VARIANCE))
+        return 1 / math.sqrt(max(_spread(values, self.unbiased) + self.eps, _LEAST_VARIANCE))
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         values = step.bottoms[0]
@@ -182,9 +188,9 @@ class Normalize(SignalModel):
         if not self.scales:
             return 1.0
         if self.is_mvn:
-            return 1 / (root(values.second_moment - values.corr_within_item) + 1e-9)
+            return 1 / (root(values.second_moment - values.corr_within_item) + _MVN_EPS)
         weight = weights[0].mean if weights else 1.0
-        return abs(weight) / (root(values.second_moment * self.channels) + 1e-10)
+        return abs(weight) / (root(values.second_moment * self.channels) + _NORMALIZE_EPS)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         values = bottoms[0]
