@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from caffe_lint.layers.models import model_class
@@ -35,3 +38,11 @@ def test_a_type_of_which_only_the_name_is_known_is_not_described() -> None:
 
 def test_a_type_without_a_description_has_no_signal_model() -> None:
     assert [kind.name for kind in RECORDS if not kind.described and kind.signal != UNMODELLED] == []
+
+
+def test_the_example_in_the_contributor_s_guide_is_in_the_tree() -> None:
+    root = Path(__file__).parents[1]
+    guide = (root / "docs" / "README.md").read_text()
+    record, row = re.findall(r"^```(?:python)?\n(.*Mish.*)\n```$", guide, re.MULTILINE)
+    assert record in (root / "lint" / "layers" / "activation.py").read_text().splitlines()
+    assert row in (root / "proto" / "layer_types.tsv").read_text().splitlines()

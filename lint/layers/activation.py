@@ -70,8 +70,7 @@ layer_type(
     "Swish", "swish_layer.cpp", signal="elementwise.ElementwiseFunction",
     reads=("swish_param",), in_place=IN_PLACE_RIGHT, reads_top=True, **_RECTIFIER
 )(same_shape)  # fmt: skip
-layer_type("Mish", "mish_layer.cpp", signal="elementwise.ElementwiseFunction",
-    **_RECTIFIER)(same_shape)
+layer_type("Mish", "mish_layer.cpp", signal="elementwise.ElementwiseFunction", **_RECTIFIER)(same_shape)
 layer_type(
     "BNLL", "bnll_layer.cpp", signal="elementwise.ElementwiseFunction",
     reads=(), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, keeps_scale=True,

@@ -17,14 +17,12 @@ class Weights(NamedTuple):
 
     `mean` and `variance` are those its filler gave it, and what training widened them to. `learned_shift` is the signed
     amount that training added to each element in the one direction in which the gradients of all items agree.
-    `is_bilinear` is True for filters of positive weights with one channel each.
     """
 
     mean: float
     variance: float
     mean_abs: float
     learned_shift: float = 0.0
-    is_bilinear: bool = False  # a bilinear filter: positive weights, one channel each
 
     @property
     def second_moment(self) -> float:
@@ -89,5 +87,5 @@ def filled_as(param: Param, kind: str, norm: str = "FAN_IN") -> Weights:
         row = [1 - abs(i / factor - centre) for i in range(side)]
         mean = (sum(row) / side) ** 2
         square = (sum(x * x for x in row) / side) ** 2
-        return Weights(mean, max(0.0, square - mean * mean), mean, 0.0, True)
+        return Weights(mean, max(0.0, square - mean * mean), mean)
     return Weights(0.0, 0.0, 0.0)

@@ -120,6 +120,13 @@ def softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
+def _mish_slope(x: float) -> float:
+    """A step in place of Mish's slope, which is 0.6 at 0 and near 1 above 1; below 0 not fitted: a rough estimate."""
+    return 1.0 if x > 1 else 0.6
+
+
+# A function, its slope, and the factor on correlation coefficients (see `mapped`): 1/2 for AbsVal, which is even, as a
+# rough estimate that was not fitted.
 Function = tuple[Callable[[float], float], Callable[[float], float], float]
 
 _FUNCTIONS: dict[str, Function] = {
@@ -133,7 +140,7 @@ _FUNCTIONS: dict[str, Function] = {
         1.0,
     ),
     "Swish": (lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * (1 - sigmoid(x))), 1.0),
-    "Mish": (lambda x: x * math.tanh(softplus(x)), lambda x: 1.0 if x > 1 else 0.6, 1.0),
+    "Mish": (lambda x: x * math.tanh(softplus(x)), _mish_slope, 1.0),
 }
 
 

@@ -86,11 +86,11 @@ def _updated(
     step: int,
 ) -> Weights:  # fmt: skip
     """A parameter after one step."""
-    mean, variance, _, pull, smooth = weight
+    mean, variance, _, learned_shift = weight
     local = rate * abs(param.lr_mult)
     decay = rule.decay * param.decay_mult
     drift = gradient.common
-    common = drift * factor + decay * pull
+    common = drift * factor + decay * learned_shift
     own = root(gradient.second_moment - drift * drift) * factor
     if rule.adaptive:
         square = gradient.second_moment * factor * factor + decay * decay * variance
@@ -107,8 +107,8 @@ def _updated(
         mean *= shrink
         variance *= shrink * shrink
     variance += spread
-    pull -= move
-    return Weights(mean, variance, root(variance + mean * mean + pull * pull) * 0.8, pull, smooth)
+    learned_shift -= move
+    return Weights(mean, variance, root(variance + mean * mean + learned_shift * learned_shift) * 0.8, learned_shift)
 
 
 def _scaled_step(
