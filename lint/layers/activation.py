@@ -130,6 +130,7 @@ def dropout(layer: Layer) -> Sequence[Shape]:
     in_place=IN_PLACE_FATAL,
     keeps_shape=True,
     keeps_scale=True,
+    takes_absolute=True,
     value_range=value_ranges.absolute,
     hazard=("abs-gradient", "AbsVal's gradient is the sign of its input"),
 )

@@ -124,6 +124,7 @@ class LayerType(NamedTuple):
     multiplies: Callable[[Layer], bool] | None = None  # whether its settings make it a product of its bottoms
     linear: bool = False  # a factor and a summand for each value
     factor: Callable[[Layer], float | None] | None = None  # by what it multiplies all values; None: not by one number
+    takes_absolute: bool = False  # it makes absolute values, whose gradient is a sign
     keeps_scale: bool = False  # its values are about as large as those it reads
     keeps_range: bool = False  # its values lie between the bounds of those it reads
     keeps_order: bool = False  # larger values stay the larger ones, so that a rectifier next cuts what it would before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..proto.named_tuple import NamedTuple
-from .evidence import LARGEST_SOFTMAX_TERM, SOFTMAX_LOSSES, Evidence
+from .evidence import LARGEST_SOFTMAX_TERM, Evidence
 from .runs import Step
 
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
@@ -56,7 +56,7 @@ def learnt(found: Evidence) -> bool:
     bar = how.start if how.start > 0 else -math.inf
     only = found.single_loss
     a_mean = how.first < LARGEST_SOFTMAX_TERM + 1  # beyond, it is a sum of which chance is not known
-    if found.chance is not None and only is not None and only.type in SOFTMAX_LOSSES and a_mean:
+    if found.chance is not None and only is not None and only.traits.log_likelihood and a_mean:
         bar = min(bar, found.chance)
     return how.end < LEARNT * bar
 
@@ -94,7 +94,8 @@ def _usual(values: list[float]) -> float:
 
 
 def _saturating(found: Evidence) -> bool:
-    return found.single_loss is None or found.single_loss.type in ("", *SOFTMAX_LOSSES)
+    only = found.single_loss
+    return only is None or not only.type or only.traits.log_likelihood
 
 
 def explosion(found: Evidence) -> Explosion | None:
@@ -134,7 +135,7 @@ def _breaking(steps: list[Step]) -> bool:
 def _at_start(found: Evidence, how: Course) -> float:
     if found.run.resumed or found.chance is None or not found.chance or found.steps[0].iteration > 0:
         return 0.0
-    softmax = [out for out in found.outputs if out.type in SOFTMAX_LOSSES]
+    softmax = [out for out in found.outputs if out.traits.log_likelihood]
     if not softmax:
         return 0.0
     firsts = [abs(out.first) for out in softmax if abs(out.first) < LARGEST_SOFTMAX_TERM + 1]

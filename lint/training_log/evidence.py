@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ..layers.record import traits_of
+from ..moments.layer_type import LayerType
 from ..net.job import Nets
 from ..net.loss_sizes import known_shape
 from ..proto.named_tuple import NamedTuple
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
 
 LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
 LARGEST_LOG_TERM = 46.0517  # -ln 1e-20, kLOG_THRESHOLD of InfogainLoss and MultinomialLogisticLoss
-_NOT_WEIGHTS = frozenset({"BatchNorm", "BN", "Scale", "Bias", "PReLU"})
-SOFTMAX_LOSSES = frozenset({"SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss"})
-REGRESSION_LOSSES = frozenset({"EuclideanLoss", "SmoothL1Loss", "L1Loss"})
 
 
 def median(values: Iterable[float]) -> float:
@@ -49,6 +48,11 @@ class Output(NamedTuple):
     weight: float
     first: float
     values: tuple[tuple[int, float], ...]  # iteration, value
+
+    @property
+    def traits(self) -> LayerType:
+        """What is known of its layer's type."""
+        return traits_of(self.type)
 
     @property
     def weighted(self) -> float:
@@ -129,6 +133,11 @@ class Evidence:
         found = self.layers.get(layer or "")
         return found.type if found is not None else "Split" if layer and layer.endswith("_split") else ""
 
+    def traits_of(self, layer: str | None) -> LayerType:
+        """What is known of a layer's type."""
+        found = self.layers.get(layer or "")
+        return found.traits if found is not None else traits_of(self.type_of(layer))
+
     def setting(self, name: str) -> float:
         """A number of the solver; 0 where it is not known, as Caffe reads what is not written."""
         if self.solver is None:
@@ -173,7 +182,8 @@ class Evidence:
 
     @staticmethod
     def _judges(layer: Layer) -> bool:
-        return "Loss" in layer.type or layer.type in ("Accuracy", "Silence")
+        traits = layer.traits
+        return "Loss" in layer.type or traits.is_loss or traits.measures or traits.discards
 
     # -- steps ----------------------------------------------------------------------------------------------
 
@@ -244,7 +254,7 @@ class Evidence:
     def classes(self) -> int | None:
         """The number of classes that the first softmax loss tells apart, None where it is not known."""
         for layer in self.layers.values():
-            if layer.type in SOFTMAX_LOSSES and layer.bottoms:
+            if layer.traits.log_likelihood and layer.bottoms:
                 return self.classes_of(layer)
         return None
 
@@ -361,7 +371,7 @@ class Evidence:
                 tuple(diffs.get(name, ())),
             )
             for name in order
-            if not name.endswith("_split") and self.type_of(name) != "Split"
+            if not name.endswith("_split") and not self.traits_of(name).copies
         ]
 
     def weights(self, passed: Pass) -> Iterator[tuple[LayerView, Value, Value | None]]:
@@ -369,7 +379,7 @@ class Evidence:
         sums.
         """
         for view in self.views(passed):
-            if view.params and view.param_diffs and self.type_of(view.name) not in _NOT_WEIGHTS:
+            if view.params and view.param_diffs and not self.traits_of(view.name).channel_params:
                 yield view, view.params[0], view.param_diffs[0]
 
     def bottoms_of(self, passed: Pass, layer: str) -> list[Value]:

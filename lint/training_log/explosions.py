@@ -7,11 +7,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ..moments.layer_type import REGRESSION, SIGMOID
 from ..moments.shapes import count
 from ..net.loss_sizes import known_shape
 from .causes import Cause, Shown, norms_line, rate_line, shown, step_line, value_line
 from .course import Explosion, course, explosion
-from .evidence import LARGEST_SOFTMAX_TERM, REGRESSION_LOSSES, SOFTMAX_LOSSES, Evidence, Output
+from .evidence import LARGEST_SOFTMAX_TERM, Evidence, Output
 from .runs import Step, Value
 
 _ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta", "AMSGrad"})
@@ -132,7 +133,7 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     led = f" The gradient of '{leader.key.layer}' grew most." if leader is not None else ""
     shared = log.setting("iter_size") > 1
     sure = 0.8 if blown.at_start < 2.5 else 0.65 if blown.at_start < 6 else 0.45
-    if any(out.weight > 1 for out in log.outputs) or any(out.type in REGRESSION_LOSSES for out in log.outputs):
+    if any(out.weight > 1 for out in log.outputs) or any(out.traits.loss_family == REGRESSION for out in log.outputs):
         sure = min(sure, 0.7)
     how = "diverged" if blown.finite else "exploded"
     told = f" of {rate:g}" if rate else ""
@@ -239,9 +240,9 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
     for out in log.outputs:
         if out.layer not in log.layers:
             continue  # of a net whose text was cut
-        if out.type in REGRESSION_LOSSES:
+        if out.traits.loss_family == REGRESSION:
             yield from _regression(log, blown, out)
-        elif out.type in SOFTMAX_LOSSES:
+        elif out.traits.log_likelihood:
             yield from _softmax_scale(log, blown, out)
 
 
@@ -339,7 +340,7 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
             blob=out.name,
         )
         return
-    if out.type == "MultinomialLogisticLoss":
+    if out.traits.wants_probabilities:
         yield _cause(
             log,
             blown,
@@ -365,7 +366,7 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
             blob=out.name,
         )
     if scores is not None and scores.value < 3:
-        matrix = out.type == "InfogainLoss"
+        matrix = out.traits.takes_matrix
         yield _cause(
             log,
             blown,
@@ -408,7 +409,7 @@ def start_too_large(log: Evidence) -> Iterator[Cause]:
 def _scores(log: Evidence) -> Value | None:
     for out in log.outputs:
         layer = log.layers.get(out.layer)
-        if layer is not None and out.type in SOFTMAX_LOSSES and layer.bottoms and log.first_pass is not None:
+        if layer is not None and out.traits.log_likelihood and layer.bottoms and log.first_pass is not None:
             for value in log.bottoms_of(log.first_pass, out.layer):
                 if value.key.blob == layer.bottoms[0].name:
                     return value
@@ -422,7 +423,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
     for view in log.views(log.first_pass):
         if not view.tops or not view.tops[0].finite:
             continue
-        top, kind = view.tops[0], log.type_of(view.name)
+        top, kind, traits = view.tops[0], log.type_of(view.name), log.traits_of(view.name)
         if log.is_data(view.name):
             for value in view.tops:
                 if value.value >= 10 and value.finite and not log.is_label(view.name, value.key.blob):
@@ -443,7 +444,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
             continue
         gain = top.value / below
         evidence = tuple(bottoms[:1])
-        if kind == "BatchNorm" and gain > 30:
+        if traits.stores_statistics and gain > 30:
             factors.append(
                 (
                     1e6 * gain,
@@ -454,7 +455,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                     evidence,
                 )
             )
-        elif view.params and gain >= 3 and kind not in ("Scale", "Bias", "BatchNorm"):
+        elif view.params and gain >= 3 and not traits.channel_params:
             factors.append(
                 (
                     gain,
@@ -467,7 +468,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                     (*evidence, view.params[0]),
                 )
             )
-        elif kind == "Eltwise":
+        elif traits.combines:
             sums.append((gain, top))
             if gain >= 10:
                 factors.append(
@@ -480,7 +481,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                         evidence,
                     )
                 )
-        elif gain >= 10 and kind not in ("Pooling",):
+        elif gain >= 10 and not traits.keeps_range:
             factors.append(
                 (
                     gain,
@@ -569,15 +570,8 @@ def solver_explosion(log: Evidence) -> Iterator[Cause]:
 
 def loss_unbounded(log: Evidence) -> Iterator[Cause]:
     """The causes that rule T206 finds: see its page."""
-    known = {
-        "SigmoidCrossEntropyLoss",
-        "InfogainLoss",
-        "MultinomialLogisticLoss",
-        "SoftmaxWithLoss",
-        "EuclideanLoss",
-    }
     for out in log.outputs:
-        if out.type not in known or out.weight < 0:
+        if not out.traits.nonnegative or out.weight < 0:
             continue
         below = next(((iteration, value) for iteration, value in out.values if value < -0.01), None)
         if below is None:
@@ -585,13 +579,11 @@ def loss_unbounded(log: Evidence) -> Iterator[Cause]:
         iteration, value = below
         step = next(step for step in log.steps if step.iteration == iteration)
         target = _target(log, out)
-        cause, why = {
-            "SigmoidCrossEntropyLoss": ("target-out-of-range", "its targets must be between 0 and 1"),
-            "InfogainLoss": ("infogain-matrix-negative", "its infogain matrix has negative entries"),
-        }.get(
-            out.type,
-            ("loss-negative", "its labels or its code are out of order: this loss cannot be below 0"),
-        )
+        cause, why = "loss-negative", "its labels or its code are out of order: this loss cannot be below 0"
+        if out.traits.applies == SIGMOID:
+            cause, why = "target-out-of-range", "its targets must be between 0 and 1"
+        elif out.traits.takes_matrix:
+            cause, why = "infogain-matrix-negative", "its infogain matrix has negative entries"
         told = f" The mean |x| of '{target.key.blob}' is {target.value:.4g}." if target is not None else ""
         bad = log.first_bad
         yield Cause(

@@ -189,7 +189,7 @@ def _loss_weight(log: Evidence, first: Diagnosed, job: Job) -> tuple[list[Fix], 
     elif first.cause.cause == "loss-weight-too-high":
         weight = one_digit(max(others) / abs(guilty.first)) if others else 1.0
     else:
-        expected = log.chance if log.chance and guilty.type in ("SoftmaxWithLoss", "InfogainLoss") else 1.0
+        expected = log.chance if log.chance and guilty.traits.log_likelihood else 1.0
         weight = one_digit(guilty.weight * expected / abs(guilty.first))
     fix = loss_weight_fix(job.train, loss, weight)
     before = abs(guilty.weighted) + sum(others)

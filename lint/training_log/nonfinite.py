@@ -13,55 +13,6 @@ from .evidence import Evidence
 from .probing import bad_batches
 from .runs import Value
 
-# What makes each type of layer give NaN or infinity from finite inputs, with finite weights.
-DOMAINS = {
-    "Log": (
-        "log-of-nonpositive",
-        "Log has no value where shift + scale * x is 0 or less; add a shift, or clip its input",
-    ),
-    "Power": (
-        "power-out-of-domain",
-        "Power has no value for a negative base with a fractional power, and none for 0 with a negative one",
-    ),
-    "Exp": ("exp-overflow", "Exp overflows above about 88.7; scale its input down"),
-    "BatchNorm": (
-        "batch-norm-zero-variance",
-        "BatchNorm divides by sqrt(variance + eps): with eps 0 and "
-        "no variance (a batch of one) that is 0/0; and use_global_stats without trained statistics divides "
-        "by next to nothing",
-    ),
-    "BN": ("batch-norm-zero-variance", "the variance, a difference of two sums, came out negative or 0"),
-    "Scale": (
-        "scale-of-not-finite",
-        "what it multiplies is at the edge of what a float holds: look at "
-        "the BatchNorm before it, whose statistics may be blank",
-    ),
-    "Dropout": (
-        "dropout-ratio-1",
-        "Dropout multiplies by 1/(1 - dropout_ratio): with a ratio of 1 that is 0 * inf",
-    ),
-    "Pooling": ("pooling-in-place", "MAX pooling in place overwrites what it still has to read"),
-    "LRN": ("lrn-zero-base", "LRN has no value where k + alpha/n * sum is 0 or less: k must be over 0"),
-    "MVN": ("mvn-zero-variance", "MVN divides by the deviation of its input"),
-    "Normalize": ("normalize-zero-vector", "Normalize divides by the length of a vector that may be 0"),
-    "Eltwise": ("product-overflow", "a product of its inputs overflows"),
-    "AbsVal": ("abs-gradient", "AbsVal's gradient is the sign of its input"),
-    "InfogainLoss": (
-        "infogain-matrix-not-finite",
-        "the infogain matrix holds a value that is not finite, or the scores are",
-    ),
-    "EuclideanLoss": (
-        "loss-overflow",
-        "the square of the difference overflows: the targets or predictions are beyond 1e19",
-    ),
-    "ContrastiveLoss": ("contrastive-distance", "it divides by the distance of a pair, which may be 0"),
-    "SoftmaxWithLoss": ("softmax-of-not-finite", "its scores are not finite, or all of a row are -inf"),
-    "MultinomialLogisticLoss": (
-        "loss-out-of-domain",
-        "it wants probabilities: feed it a Softmax, or use SoftmaxWithLoss",
-    ),
-}
-
 
 def input_not_finite(log: Evidence) -> Iterator[Cause]:
     """The causes that rule T101 finds: see its page."""
@@ -151,12 +102,9 @@ def layer_out_of_domain(log: Evidence) -> Iterator[Cause]:
         return
     kind = log.type_of(bad.key.layer)
     loss = "Loss" in kind or kind == ""
-    cause, why = DOMAINS.get(
-        kind,
-        (
-            "loss-out-of-domain" if loss else "non-finite-activation",
-            "its inputs are finite, so it was asked for what has no value",
-        ),
+    cause, why = log.traits_of(bad.key.layer).hazard or (
+        "loss-out-of-domain" if loss else "non-finite-activation",
+        "its inputs are finite, so it was asked for what has no value",
     )
     blank = _blank_statistics(log, bad)
     if blank:
@@ -209,7 +157,7 @@ def gradient_not_finite(log: Evidence) -> Iterator[Cause]:
     after = [value for value in log.bad_pass if value.line > bad.line]
     above = [value for value in log.bad_pass if value.line < bad.line and value.key.direction == "Backward"]
     stops = next((value for value in after if value.finite and value.value == 0 and value.key.role == "bottom"), None)
-    absolute = kind == "AbsVal" or (not kind and "abs" in bad.key.layer.lower())
+    absolute = log.traits_of(bad.key.layer).takes_absolute or (not kind and "abs" in bad.key.layer.lower())
     cause, reason = (
         "non-finite-gradient",
         "The gradients above it are finite, so this layer's own has no value.",

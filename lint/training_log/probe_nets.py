@@ -18,7 +18,7 @@ def origin_of(blob: Blob) -> tuple[Blob | None, bool]:
     changed = False
     found: Blob | None = blob
     while found is not None and found.producer is not None and found.producer.bottoms:
-        changed = changed or found.producer.type != "Split"
+        changed = changed or not found.producer.traits.copies
         found = found.producer.bottoms[0]
     return found, changed
 

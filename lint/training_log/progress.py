@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .causes import Cause, Shown, shown, step_line, value_line
 from .course import explosion, learnt
-from .evidence import SOFTMAX_LOSSES, Evidence, median
+from .evidence import Evidence, median
 from .runs import Test
 
 _ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
@@ -87,7 +87,7 @@ def test_at_chance(log: Evidence) -> Iterator[Cause]:
     if log.classes is None or log.classes < 3 or log.first_bad_iteration is not None or not learnt(log):
         return
     only = log.single_loss
-    if only is None or only.type not in SOFTMAX_LOSSES or only.type == "InfogainLoss":
+    if only is None or not only.traits.log_likelihood or only.traits.takes_matrix:
         return
     last = log.tests[-3:]
     if len(last) < 3 or (log.tests[-1].iteration or 0) == 0:
@@ -151,7 +151,7 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
     """The causes that rule T404 finds: see its page."""
     for out in log.outputs:
         layer = log.layers.get(out.layer)
-        classes = log.classes_of(layer) if layer is not None and out.type in SOFTMAX_LOSSES else None
+        classes = log.classes_of(layer) if layer is not None and out.traits.log_likelihood else None
         if layer is None or classes is None or len(layer.bottoms) < 2:
             continue
         if "loss_param" in layer.message and "ignore_label" in layer.message["loss_param"]:

@@ -8,16 +8,15 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..moments.layer_type import SOFTMAX
 from .causes import Cause, norms_line, rate_line, shown, step_line, value_line
 from .course import FEW, STUCK, course, explosion, learnt
-from .evidence import SOFTMAX_LOSSES, Evidence, LayerView
+from .evidence import Evidence, LayerView
 from .runs import Pass, Value
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
 
-_RECTIFIERS = frozenset({"ReLU"})
-_SQUASHING = {"Sigmoid": 0.5, "TanH": 0.0}
 
 
 def stuck(log: Evidence) -> bool:
@@ -34,7 +33,7 @@ def _at_chance(log: Evidence, end: float) -> bool:
     return (
         log.chance is not None
         and only is not None
-        and only.type in SOFTMAX_LOSSES
+        and only.traits.log_likelihood
         and abs(end - log.chance) < 0.02 * log.chance
     )
 
@@ -133,7 +132,7 @@ def _why_zero(log: Evidence) -> tuple[str, Value | None]:
         if "loss_param" in layer.message and "ignore_label" in layer.message["loss_param"]:
             ignored = layer.message["loss_param"]["ignore_label"]
             return f"all labels are {ignored}, which are ignored (ignore_label)", label
-        if out.type == "InfogainLoss":
+        if out.traits.takes_matrix:
             return "the infogain matrix is 0", None
     if log.steps and not log.outputs:
         return "no output of the net counts in the loss (loss_weight 0, or no loss layer)", None
@@ -208,8 +207,7 @@ _Found = tuple[str, str, str, Value, tuple[Value, ...]]
 
 def _zero_weights(log: Evidence, views: list[LayerView], position: int) -> _Found | None:
     view = views[position]
-    kind = log.type_of(view.name)
-    if not view.params or not view.tops or kind in ("BatchNorm", "BN", "Scale", "Bias", "PReLU"):
+    if not view.params or not view.tops or log.traits_of(view.name).channel_params:
         return None
     if view.params[0].value != 0 or (not view.param_diffs and not log.layers):
         return None
@@ -231,7 +229,7 @@ def _dead_rectifier(log: Evidence, views: list[LayerView], position: int, at_fir
     if (
         not view.tops
         or view.tops[0].value != 0
-        or (kind not in _RECTIFIERS and (kind or "relu" not in view.name.lower()))
+        or (not log.traits_of(view.name).rectifies and (kind or "relu" not in view.name.lower()))
     ):
         return None
     below = views[position - 1] if position else None
@@ -346,11 +344,12 @@ def _signal(log: Evidence, passed: Pass) -> list[Value]:
     """The first data top and the tops of what follows it, without losses, labels and what only judges."""
     found = []
     for view in log.views(passed):
-        kind = log.type_of(view.name)
+        kind, traits = log.type_of(view.name), log.traits_of(view.name)
         if (
             not view.tops
             or "Loss" in kind
-            or kind in ("Accuracy", "Softmax", "ArgMax", "Silence")
+            or traits.activation == SOFTMAX
+            or not traits.has_backward
             or "loss" in view.name.lower()
         ):
             continue
@@ -369,10 +368,8 @@ def saturated_activation(log: Evidence) -> Iterator[Cause]:
     full = []
     for view in log.views(passed):
         kind = log.type_of(view.name)
-        if view.tops and kind in _SQUASHING:
-            size = view.tops[0].value
-            if (kind == "TanH" and size > 0.9) or (kind == "Sigmoid" and not 0.03 < size < 0.97):
-                full.append((view, view.tops[0], kind))
+        if _is_saturated(log, view):
+            full.append((view, view.tops[0], kind))
     if not full:
         return
     view, top, kind = full[0]
@@ -392,29 +389,28 @@ def saturated_activation(log: Evidence) -> Iterator[Cause]:
 
 
 def _saturated_early(log: Evidence, passed: Pass) -> bool:
-    return any(
-        (view.tops and log.type_of(view.name) == "TanH" and view.tops[0].value > 0.9)
-        or (view.tops and log.type_of(view.name) == "Sigmoid" and not 0.03 < view.tops[0].value < 0.97)
-        for view in log.views(passed)
-    )
+    return any(_is_saturated(log, view) for view in log.views(passed))
+
+
+def _is_saturated(log: Evidence, view: LayerView) -> bool:
+    usual = log.traits_of(view.name).unsaturated
+    return bool(view.tops) and usual is not None and not usual[0] <= view.tops[0].value <= usual[1]
 
 
 def double_activation_loss(log: Evidence) -> Iterator[Cause]:
     """The causes that rule T306 finds: see its page."""
-    pairs = {"SoftmaxWithLoss": "Softmax", "InfogainLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
     how = course(log)
     if how is None or how.steps < FEW or log.first_bad_iteration is not None:
         return
     for layer in log.layers.values():
-        wanted = pairs.get(layer.type)
+        what = layer.traits.applies
         producer = layer.bottoms[0].producer if layer.bottoms else None
-        if wanted is None or producer is None or producer.type != wanted:
+        if not what or producer is None or producer.traits.activation != what:
             continue
         classes = log.classes_of(layer)
-        floor = math.log((math.e + classes - 1) / math.e) if wanted == "Softmax" and classes else None
+        floor = math.log((math.e + classes - 1) / math.e) if what == SOFTMAX and classes else None
         if floor is not None and how.smallest < 0.97 * floor and log.single_loss is not None:
             continue  # an InfogainLoss of before 2017: it wants probabilities
-        what = "softmax" if wanted == "Softmax" else "sigmoid"
         yield Cause(
             f"double-{what}",
             f"'{layer.name}' ({layer.type}) applies a {what} to what '{producer.name}' has already made",
@@ -465,7 +461,7 @@ def infogain_matrix_useless(log: Evidence) -> Iterator[Cause]:
         return
     for out in log.outputs:
         layer = log.layers.get(out.layer)
-        classes = log.classes_of(layer) if layer is not None and out.type == "InfogainLoss" else None
+        classes = log.classes_of(layer) if layer is not None and out.traits.takes_matrix else None
         if classes is None or not 0.9 < out.first / (classes * math.log(classes)) < 1.15:
             continue
         yield Cause(
