@@ -10,7 +10,7 @@ from ..report import FORMATS
 from ..rule.registry import all_rules
 from ..rules.portability.legacy import UPGRADES
 from ..settings.in_force import CommandLine
-from ..settings.settings import PRESETS, SEVERITIES
+from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES
 from .check import Options
 from .check import check as run_check
 from .option_types import Codes, InputShape, joined
@@ -57,6 +57,7 @@ from .option_types import Codes, InputShape, joined
 )
 @click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1. [warning]")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule instead of listing them.")
 @click.option(

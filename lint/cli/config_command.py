@@ -11,7 +11,7 @@ import click
 from ..engine.configuring import settings_of_paths
 from ..report.settings_text import as_json, as_toml
 from ..settings.in_force import CommandLine
-from ..settings.settings import PRESETS, SEVERITIES, ConfigError
+from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, print_text
 from .from_options import read_schema
@@ -26,6 +26,7 @@ from .option_types import Codes, InputShape, joined
 @click.option("--extend-select", type=Codes(), multiple=True, help="These rules as well.")
 @click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1.")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
 @click.option("--dialect", metavar="NAME", help="The Caffe that will read the files.")
 @click.option("--caffe-version", metavar="VERSION", help="The release of Caffe.")
 @click.option("--baseline", metavar="FILE", help="The findings that are known.")

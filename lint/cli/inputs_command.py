@@ -22,7 +22,7 @@ from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
 from ..settings.nearest_files import FACTS_NAME
-from ..settings.settings import SEVERITIES, ConfigError
+from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
 from .from_options import open_nets
@@ -42,6 +42,7 @@ BAR = 30  # characters
 @click.option("--output-format", type=click.Choice(list(FORMATS)), default="full", show_default=True)
 @click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
 @click.option("--baseline", metavar="FILE", help="Leave out the findings that it knows.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Processes. [one for each core]")

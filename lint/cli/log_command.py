@@ -19,7 +19,7 @@ from ..report.log_report import Report, render
 from ..rule.finding import Related
 from ..rule.suppressed import suppressing
 from ..settings.in_force import CommandLine
-from ..settings.settings import SEVERITIES, ConfigError, Settings
+from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError, Settings
 from ..source.errors import InputError
 from ..source.files import Unreadable
 from ..source.places import Place, place_of
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
 @click.option("--select", type=Codes(), multiple=True, help="Only these rules of family T (codes, prefixes, names).")
 @click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are causes.")
 @click.option("--config", metavar="FILE", help="The configuration to use. [the nearest upwards from solver or log]")
 @click.option("--isolated", is_flag=True, help="Use no configuration file.")
@@ -127,6 +128,7 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         return EXIT_FAILED
     found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options)
     found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
+    found = [each for each in found if each.is_sure(settings.min_confidence)]
     if job is not None:
         found = [each for each in found if not _suppressed(each, job)]
     status = _report(path, runs, found, job, files, fix=fix, diff=diff, options=options)
@@ -143,6 +145,7 @@ def _settings(path: str, options: dict[str, Any]) -> Settings:
         select=joined(options["select"]),
         ignore=joined(options["ignore"]),
         fail_on=options["fail_on"],
+        min_confidence=options["min_confidence"],
     )
     try:
         return settings_of_paths(asked, read_schema(None)).of(path)

@@ -73,9 +73,9 @@ def _findings(opened: Opened, base: str, reports: Reports) -> list[Finding]:
                     finding = there.finding(hit, rule)
                     found.setdefault((finding.place, finding.code, finding.message), finding)
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
-    if opened.settings.known is None:
-        return findings
-    from .baseline import without_known  # few runs have a baseline
+    if opened.settings.known is not None:
+        from .baseline import without_known  # few runs have a baseline
 
-    texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
-    return without_known(findings, texts, lambda path: on.of(path).settings.known)[0]
+        texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
+        findings, _ = without_known(findings, texts, lambda path: on.of(path).settings.known)
+    return [finding for finding in findings if on.of(finding.place.path).shows(finding)]

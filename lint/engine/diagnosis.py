@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..rule.registry import all_rules
-from ..training_log.causes import Diagnosed
+from ..training_log.causes import LIKELY, SURE, Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.progress import UNEXPLAINED
 from ..training_log.runs import Run
@@ -27,8 +27,6 @@ _EXPLAINS = {
 _MISSING_LINES = "T405"  # missing-debug-info
 # A probe does not learn: what it shows is bad input, or that Caffe stopped.
 _OF_PROBES = ("T101", "T501", "T502")
-_SURE = 0.9  # from when a cause explains others away
-_LIKELY = 0.5  # from when a cause leaves the lines that are missing a matter of advice
 
 
 def diagnose(
@@ -64,10 +62,10 @@ def diagnose(
 
 
 def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
-    gone = {code for each in found if each.cause.confidence >= _SURE for code in _EXPLAINS.get(each.code, ())}
+    gone = {code for each in found if each.cause.confidence >= SURE for code in _EXPLAINS.get(each.code, ())}
     if len(found) > 1:
         found = [each for each in found if each.cause.cause != UNEXPLAINED]
-    named = any(each.code != _MISSING_LINES and each.cause.confidence >= _LIKELY for each in found)
+    named = any(each.code != _MISSING_LINES and each.cause.confidence >= LIKELY for each in found)
     return [
         each._replace(severity="advice") if named and each.code == _MISSING_LINES else each
         for each in found

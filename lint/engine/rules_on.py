@@ -41,7 +41,12 @@ class RulesOn(NamedTuple):
             tuple(place_of(other.file, other.span, other.message) for other in hit.related),
             hit.fix if not rule.by_name or rule.code in self.by_name else None,
             hit.span[0],
+            hit.confidence or rule.confidence,
         )
+
+    def shows(self, finding: Finding) -> bool:
+        """Whether a finding is certain enough to be reported (`--min-confidence`)."""
+        return finding.is_sure(self.settings.min_confidence)
 
 
 class RulesOfPaths:

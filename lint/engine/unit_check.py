@@ -57,7 +57,9 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
                         finding = there.finding(hit, rule)
                         found[finding.place, finding.code, finding.message] = finding
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
-    return findings if settings.known is None else _new_ones(findings, subjects, files, on)
+    if settings.known is not None:
+        findings = _new_ones(findings, subjects, files, on)
+    return [finding for finding in findings if on.of(finding.place.path).shows(finding)]
 
 
 def _new_ones(

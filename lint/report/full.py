@@ -44,6 +44,8 @@ def block(finding: Finding, colour: bool) -> str:
         lines += _wrapped(
             f"{margin} {paint('=', 'frame', colour)} ", "why: " + finding.reason, len(margin) + 3
         )
+    if finding.confidence != "high":
+        lines.append(f"{margin} {paint('=', 'frame', colour)} confidence: {finding.confidence}")
     if finding.fix is not None:
         how = "--fix" if finding.fix.safe else "--fix --unsafe-fixes"
         where = "" if finding.fix.path == place.path else f" in {finding.fix.path}"

@@ -24,7 +24,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
             "check_name": finding.name,
             "fingerprint": fingerprint,
             "severity": _SEVERITIES[finding.severity],
-            "content": {"body": plain_text(finding.reason)},
+            "content": {"body": plain_text(f"{finding.reason}\n\nConfidence: {finding.confidence}.".lstrip())},
             "location": {
                 "path": named(base, finding.place.path),
                 "lines": {"begin": finding.place.line, "end": finding.place.end_line},

@@ -1,7 +1,7 @@
 """JSON: one object with a version of its layout, the findings, and the summary.
 
 Lines and columns count from 1, columns in characters; the end is behind the last character. The layout, version 1:
-{"version": 1, "findings": [{"code", "name", "severity", "message", "reason", "path", "line", "column", "end_line",
+{"version": 1, "findings": [{"code", "name", "severity", "confidence", "message", "reason", "path", "line", "column", "end_line",
 "end_column", "related": [{"path", "line", "column", "end_line", "end_column", "message"}], "fix": null or {"title",
 "safe", "path", "edits": [{"start", "end", "text"}]}}], "summary": {"files", "error", "warning", "advice",
 "fixable", "unsafe_fixable", "fixed"}}; "start" and "end" of an edit are offsets in bytes. Later versions of the
@@ -47,6 +47,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "code": finding.code,
         "name": finding.name,
         "severity": finding.severity,
+        "confidence": finding.confidence,
         "message": finding.message,
         "reason": finding.reason,
         **_place(finding.place),

@@ -59,6 +59,7 @@ def _failure(finding: Finding) -> str:
     text += [f"{other.path}:{other.line}:{other.column}: {other.message}" for other in finding.related]
     if finding.reason:
         text.append(f"why: {finding.reason}")
+    text.append(f"confidence: {finding.confidence}")
     if finding.fix is not None:
         text.append(f"fix: {finding.fix.title} ({'--fix' if finding.fix.safe else '--fix --unsafe-fixes'})")
     attributes = _attributes(type=finding.severity, message=finding.message)

@@ -2,7 +2,7 @@
 
 JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iterations", "passes", "tests"}],
 "causes":
-[{"code", "name", "severity", "confidence", "cause", "message", "reason", "run", "layer", "blob", "iteration",
+[{"code", "name", "severity", "confidence", "confidence_level", "cause", "message", "reason", "run", "layer", "blob", "iteration",
 "log_line", "first_not_finite": null or {"layer", "blob", "iteration", "log_line", "value"}, "evidence":
 [{"log_line",
 "text"}], "places": [{"path", "line", "column", "message"}]}], "fixes": [titles], "next": what to run, or ""}.
@@ -72,6 +72,7 @@ def _findings(report: Report) -> list[Finding]:
                 report.files.line_text(place),
                 (*others, *evidence),
                 None,
+                confidence=each.confidence,
             )
         )
     return findings
@@ -95,6 +96,8 @@ def _text(report: Report, colour: bool) -> str:
             lines.append(f"  {paint('=', 'frame', colour)} {place.path}:{place.line}:{place.column}: {place.message}")
         why = textwrap.wrap(f"why: {cause.reason}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
         lines += [f"  {paint('=', 'frame', colour) if not number else ' '} {line}" for number, line in enumerate(why)]
+        if each.confidence != "high":
+            lines.append(f"  {paint('=', 'frame', colour)} confidence: {each.confidence}")
         blocks.append("\n".join(lines))
     for title in report.fixes:
         how = "fixed" if report.fixed else "fix (--fix)"
@@ -160,6 +163,7 @@ def _cause(each: Diagnosed, places: tuple[Place, ...], log: Evidence) -> dict[st
         "name": each.name,
         "severity": each.severity,
         "confidence": round(cause.confidence, 2),
+        "confidence_level": each.confidence,
         "cause": cause.cause,
         "message": cause.message,
         "reason": cause.reason,

@@ -45,6 +45,7 @@ def _as_dict(rule: Rule) -> dict[str, object]:
         "code": rule.code,
         "name": rule.name,
         "severity": rule.severity,
+        "confidence": rule.confidence,
         "fix": rule.fixes,
         "fix_by_name": rule.by_name,
         "default": rule.default,

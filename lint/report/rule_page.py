@@ -58,6 +58,7 @@ def as_dict(rule: Rule, printed: Printed) -> dict[str, Any]:
         "name": rule.name,
         "family": FAMILIES[rule.code[0]],
         "severity": rule.severity,
+        "confidence": rule.confidence,
         "fix": rule.fixes,
         "fix_by_name": rule.by_name,
         "default": rule.default,
@@ -102,7 +103,7 @@ def _code(part: Part, colour: bool) -> list[str]:
 
 def _facts(rule: Rule) -> str:
     off = "" if rule.default else ", off unless selected"
-    return f"{rule.severity}, {repair(rule)}{off} · {FAMILIES[rule.code[0]]}"
+    return f"{rule.severity}, {rule.confidence} confidence, {repair(rule)}{off} · {FAMILIES[rule.code[0]]}"
 
 
 def repair(rule: Rule) -> str:

@@ -25,6 +25,7 @@ from .repository import file_uri, path_from, plain_text, root, uri
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "advice": "note"}
+_RANKS = {"high": 90.0, "medium": 60.0, "low": 30.0}  # SARIF's priority, from 0 to 100: by confidence
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -95,6 +96,8 @@ class _Run:
             "level": _LEVELS[finding.severity],
             "message": _message(f"{finding.message}\n{finding.reason}".rstrip()),
             "locations": [self._location(finding.place, finding.line_text)],
+            "rank": _RANKS[finding.confidence],
+            "properties": {"confidence": finding.confidence},
             "partialFingerprints": {"caffeLint/v1": fingerprint},
         }
         if finding.related:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from ..settings.settings import SEVERITIES
+from ..settings.settings import CONFIDENCES, SEVERITIES
 from ..source.places import Place
+from .confidence import DEFAULT
 
 if TYPE_CHECKING:
     from ..fixes.edit import Fix
@@ -25,7 +26,8 @@ class Hit(NamedTuple):
     """What a rule yields: a place, a message, and whatever differs from the rule's own metadata.
 
     `reason` is the second sentence: what happens in Caffe, with the numbers of this file.
-    `severity` is given where the case at hand is worse, or less bad, than the rule's default.
+    `severity` is given where the case at hand is worse, or less bad, than the rule's default, and `confidence` where it
+    is more or less certain.
     """
 
     file: SourceFile
@@ -35,6 +37,7 @@ class Hit(NamedTuple):
     severity: str = ""
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
+    confidence: str = ""
 
 
 class Finding(NamedTuple):
@@ -50,6 +53,11 @@ class Finding(NamedTuple):
     related: tuple[Place, ...]
     fix: Fix | None
     start: int = 0
+    confidence: str = DEFAULT
+
+    def is_sure(self, confidence: str) -> bool:
+        """Whether it is at least as certain as `confidence`."""
+        return CONFIDENCES.index(self.confidence) >= CONFIDENCES.index(confidence)
 
     def reaches(self, severity: str) -> bool:
         """Whether it is at least as bad as `severity`."""

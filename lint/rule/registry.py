@@ -12,6 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..proto.named_tuple import NamedTuple
+from ..settings.settings import CONFIDENCES
+from .confidence import DEFAULT, confidence_of
 
 if TYPE_CHECKING:
     from .finding import Hit
@@ -58,6 +60,7 @@ class Rule(NamedTuple):
     default: bool
     by_name: bool = False
     plugin: str = ""  # the one that brought it; empty for a rule of our own
+    confidence: str = DEFAULT
 
     @property
     def is_ours(self) -> bool:
@@ -94,8 +97,9 @@ def rule(
     fixes: str = "",
     default: bool = True,
     by_name: bool = False,
+    confidence: str = "",
 ) -> Callable[[Check], Check]:
-    """Registers a check as a rule.
+    """Registers a check as a rule. Without a `confidence`, ours have the one of `rule.confidence`, others are medium.
 
     Raises ValueError for a code or name that is taken, of no family, or where page or examples are missing
     (`page_form`). Tests ask for our own instead, since the usual call has no time for it.
@@ -104,9 +108,10 @@ def rule(
     def register(check: Check) -> Check:
         if code in RULES or name in _NAMES:
             raise ValueError(f"rule {code} {name} is registered twice")
-        if code[0] not in FAMILIES or subject not in SUBJECTS:
-            raise ValueError(f"rule {code}: no such family or subject")
-        found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name)
+        if code[0] not in FAMILIES or subject not in SUBJECTS or confidence not in ("", *CONFIDENCES):
+            raise ValueError(f"rule {code}: no such family, subject or confidence")
+        sure = confidence or (confidence_of(code) if check.__module__.startswith(_OUR_RULES) else DEFAULT)
+        found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name, confidence=sure)
         if not found.is_ours and sys.flags.optimize < 2:  # -OO leaves docstrings out
             _ask_for_page(found)
         _NAMES.add(name)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..proto.named_tuple import NamedTuple
 from .lookups import Lookups
-from .settings import PRESETS, SEVERITIES, ConfigError, did_you_mean
+from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, did_you_mean
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]*/?[^\s]*\Z")
 
@@ -25,7 +25,7 @@ class Key(NamedTuple):
     """A key of the configuration: what its value is, what it means, and whether `per-file` takes it too."""
 
     name: str
-    kind: str  # selectors, texts, text, path, address, severity, preset or table
+    kind: str  # selectors, texts, text, path, address, severity, confidence, preset or table
     meaning: str
     per_file: bool = False
 
@@ -38,6 +38,7 @@ KEYS = {
         Key("extend-select", "selectors", "rules that are on as well", per_file=True),
         Key("ignore", "selectors", "rules that are off", per_file=True),
         Key("fail-on", "severity", "the least severity that makes the exit status 1", per_file=True),
+        Key("min-confidence", "confidence", "the least confidence of what is reported", per_file=True),
         Key("dialect", "text", "the Caffe that reads the files; found out when absent", per_file=True),
         Key("caffe-version", "text", "its release, such as 1.0 or 1.0-rc5", per_file=True),
         Key("baseline", "path", "the file of findings that are known (--write-baseline), from this file's folder"),
@@ -131,7 +132,7 @@ def _check_patterns(where: str, patterns: tuple[str, ...]) -> None:
 
 
 def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> Any:
-    choices = {"severity": SEVERITIES, "preset": tuple(PRESETS)}.get(kind)
+    choices = {"severity": SEVERITIES, "confidence": CONFIDENCES, "preset": tuple(PRESETS)}.get(kind)
     if choices is not None:
         if value in choices:
             return value

@@ -33,6 +33,7 @@ class CommandLine(NamedTuple):
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: str | None = None
+    min_confidence: str | None = None
     dialect: str | None = None
     caffe_version: str | None = None
     deploy: str | None = None

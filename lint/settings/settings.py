@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..proto.schema import Schema
 
 SEVERITIES = ("advice", "warning", "error")
+CONFIDENCES = ("low", "medium", "high")
 
 # What a preset stands for: fields of Settings, under whatever the configuration says beside it.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: str = "warning"
+    min_confidence: str = "low"
     dialect: str | None = None
     caffe_version: str | None = None
     deploy: str | None = None

@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
+from ..settings.settings import CONFIDENCES
 from .runs import Pass, Step, Value
 
 if TYPE_CHECKING:
     from ..rule.finding import Related
 
 EVIDENCE_LINES = 6
+SURE = 0.9  # from when a cause explains others away
+LIKELY = 0.5  # from when a cause leaves the lines that are missing a matter of advice
 
 
 class Shown(NamedTuple):
@@ -52,6 +55,15 @@ class Diagnosed(NamedTuple):
     severity: str
     run: int
     cause: Cause
+
+    @property
+    def confidence(self) -> str:
+        """How sure it is, in a word: as findings say it."""
+        return "high" if self.cause.confidence >= SURE else "medium" if self.cause.confidence >= LIKELY else "low"
+
+    def is_sure(self, confidence: str) -> bool:
+        """Whether it is at least as certain as `confidence`."""
+        return CONFIDENCES.index(self.confidence) >= CONFIDENCES.index(confidence)
 
 
 def shown(*parts: Shown | Iterable[Shown | None] | None) -> tuple[Shown, ...]:
