@@ -101,8 +101,10 @@ def _targets(node: ast.Import | ast.ImportFrom, package: str) -> list[str]:
     if node.level:
         above = package.split(".")[: len(package.split(".")) - node.level + 1]
         base = ".".join((*above, *([base] if base else [])))
-    ours = {f"{PACKAGE}.{name}" for name in modules()}
-    return list(dict.fromkeys(f"{base}.{each.name}" if f"{base}.{each.name}" in ours else base for each in node.names))
+    inside = f"{base}.".removeprefix(PACKAGE).removeprefix(".")
+    return list(
+        dict.fromkeys(f"{base}.{each.name}" if inside + each.name in modules() else base for each in node.names)
+    )
 
 
 def room_of(module: str) -> str:
