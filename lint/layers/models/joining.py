@@ -47,6 +47,9 @@ class Concat(SignalModel):
 class Slice(SignalModel):
     """Parts of a blob (slice_layer.cpp)."""
 
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [bottoms[0]] * len(self.layer.tops)
+
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         sizes = [size_of(blob) for blob in self.layer.tops]
         whole = sum(sizes)

@@ -18,8 +18,7 @@ from ...stability.computed import stability_of
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
 
-LARGE = 10.0  # the mean absolute value of inputs that are not around 1
-OF_BYTES = 1 / 256
+OF_BYTES = 1 / 256  # the scale that brings bytes to below 1
 
 @rule("G107", "unscaled-input", subject="job", severity="advice", fixes="unsafe")
 def unscaled_input(job: Job) -> Iterator[Hit]:
@@ -59,7 +58,7 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
     computed = stability_of(job)
     if computed is None or job.train is None or not computed.risky or computed.training.context.assumed:
         return
-    for layer, factor in computed.large_inputs(LARGE, OF_BYTES):
+    for layer, factor in computed.large_inputs(OF_BYTES):
         if not layer.traits.transforms:
             continue
         after = computed.chance_with_inputs(layer, factor)

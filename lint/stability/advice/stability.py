@@ -15,7 +15,7 @@ from ...solver.schedule import learning_rate
 from ..signal.features import LEAST_LEARNING, Signal, Trial, signal_of
 from ..signal.passes import unmodelled_layers
 from ..signal.training import Training, training_of
-from ..verdict.reasons import Reason, loss_gradient_norms, reasons
+from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
 from ..verdict.verdict import EVEN, RISKY, Verdict, judge, judge_trial, verdict_of
 from .limits import healthy_bound
 from .repair import Repair, repair, vanishing_weights
@@ -47,8 +47,10 @@ class Flow(NamedTuple):
 class Stability:
     """The signal of a training and its verdict."""
 
-    STILL = 0.9  # the chance to stall from which it is said that a training will
-    DECADES = 6  # how many times a rate is tried ten times as high
+    # The probability to stall from which it is said that a training will. Source: benchmarks/standing_still.py, which prints
+    # precision and recall for several; chosen on the trainings that also fit it.
+    STALLS = 0.9
+    DECADES = 6  # how many times a rate is tried ten times as high; set by hand
 
     def __init__(self, training: Training) -> None:
         self.training = training
@@ -164,12 +166,12 @@ class Stability:
             sum(each.mean_abs for each in below) / max(1, len(below)),
         )
 
-    def large_inputs(self, large: float, of_bytes: float) -> Iterator[tuple[Layer, float]]:
-        """The data layers whose first top is large in the mean, and what would bring it to about 1."""
+    def large_inputs(self, of_bytes: float) -> Iterator[tuple[Layer, float]]:
+        """The data layers whose first top is of magnitude 10 or more, and what would bring it to about 1."""
         for layer, step in zip(self.signal.training.net.layers, self.signal.forward.steps, strict=True):
             if layer.kind is not None and layer.kind.is_data and not layer.bottoms and step.tops:
                 size = step.tops[0].mean_abs
-                if size >= large and layer.tops[0].consumers:
+                if size >= LARGE_INPUT and layer.tops[0].consumers:
                     yield layer, of_bytes if size < 256 else 1 / size
 
     def chance_with_inputs(self, layer: Layer, factor: float) -> float | None:
@@ -205,7 +207,7 @@ def _surely_stalls(signal: Signal, verdict: Verdict) -> bool:
     The chance alone would not do: of a loss that is easy to take off much it is lower, even at a rate of next to 0.
     """
     nothing = signal.features["learning"] <= LEAST_LEARNING and verdict.p_explodes < RISKY
-    return nothing or verdict.p_stalls >= Stability.STILL
+    return nothing or verdict.p_stalls >= Stability.STALLS
 
 
 def computed_of(job: Job) -> Stability | None:

@@ -40,11 +40,18 @@ class Signal(NamedTuple):
     features: dict[str, float]
 
 
-LEAST_LEARNING = -2.0  # the least that `learning` is
-# Times their size that a bound may let an iteration carry the weights. What lets it more holds nothing: numbers stay
-# finite, and nothing is left of what the net was.
+# The bounds of the features, decimal logarithms: beyond them a number tells no more. They were set by hand while looking at the
+# figures of benchmarks/verdict.py, which fits the coefficients within them; no script searches for them.
+LEAST_LEARNING, MOST_LEARNING = -2.0, 1.0
+SHARPNESS, CURVATURE_GROWTH = (-6.0, 6.0), (0.0, 4.0)
+GRADIENTS_GROW, ENDS_HIGHER, RISES, EASY = (-1.0, 12.0), (-1.0, 2.0), (0.0, 1.5), (-3.0, 0.0)
+# A clip threshold that lets an iteration move the weights by more than so many times their norm counts as none: numbers stay
+# finite, and nothing is left of what the net was. Set by hand with benchmarks/verdict.py; no script searches for it.
 INEFFECTIVE_CLIP = 100.0
-SMALLEST_OUTPUT = 0.01  # of the size that outputs should have; smaller ones are as good as none
+# The part of the root mean square that outputs should have, below which smaller ones tell no more. Set by hand likewise.
+SMALLEST_OUTPUT = 0.01
+# What a loss, a norm and a target are at least where something is divided by them.
+TINY_LOSS, TINY_NORM, TINY_TARGET = 1e-9, 1e-12, 1e-9
 
 
 class Trial(NamedTuple):
@@ -159,7 +166,7 @@ def curvature_growth(signal: Signal) -> float:
     for layer in signal.losses:
         model, bottoms = signal.training.prepared.models[layer.index], signal.forward.steps[layer.index].bottoms
         if isinstance(model, Loss) and bottoms:
-            sizes.append(root(bottoms[0].second_moment) / max(model.target_size(bottoms), 1e-9))
+            sizes.append(root(bottoms[0].second_moment) / max(model.target_size(bottoms), TINY_TARGET))
     size = min(1.0, max(sizes, default=1.0))  # the loss that is nearest to where it wants to be is steepest
     return max(size, SMALLEST_OUTPUT) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
 
@@ -175,20 +182,20 @@ def _features(signal: Signal) -> dict[str, float]:
     solver = _without_ineffective_clip(signal.update_rule, signal.training.net)
     losses, finite = signal.simulation.losses, signal.simulation.finite
     norms = [norm for norm in signal.simulation.norms if math.isfinite(norm)]
-    first = max(abs(losses[0]), 1e-9) if losses and math.isfinite(losses[0]) else 1.0
+    first = max(abs(losses[0]), TINY_LOSS) if losses and math.isfinite(losses[0]) else 1.0
     peak = max((abs(loss) for loss in losses if loss == loss), default=first)
-    grown = max(norms) / max(norms[0], 1e-12) if norms and norms[0] > 0 else 1.0
+    grown = max(norms) / max(norms[0], TINY_NORM) if norms and norms[0] > 0 else 1.0
     clip = clip_factor(solver, signal.l2)
     learnt = progress(signal.training.solver, solver, signal.forward, signal.back, signal.weights)
     return {
         # of the first iteration
-        "sharpness": log10_within(signal.sharpness * solver.momentum_gain * clip * curvature_growth(signal), -6, 6),
-        "curvature_growth": log10_within(curvature_growth(signal), 0, 4),  # a part of sharpness
+        "sharpness": log10_within(signal.sharpness * solver.momentum_gain * clip * curvature_growth(signal), *SHARPNESS),
+        "curvature_growth": log10_within(curvature_growth(signal), *CURVATURE_GROWTH),  # a part of sharpness
         # from the simulation
-        "gradients_grow": log10_within(grown, -1, 12) if finite else 12.0,
-        "ends_higher": log10_within(abs(losses[-1]) / first, -1, 2) if finite else 2.0,
-        "rises": log10_within(peak / first, 0, 1.5) if finite else 1.5,
+        "gradients_grow": log10_within(grown, *GRADIENTS_GROW) if finite else GRADIENTS_GROW[1],
+        "ends_higher": log10_within(abs(losses[-1]) / first, *ENDS_HIGHER) if finite else ENDS_HIGHER[1],
+        "rises": log10_within(peak / first, *RISES) if finite else RISES[1],
         # of the whole training, were it stable
-        "learning": log10_within(learnt, LEAST_LEARNING, 1),
-        "easy": log10_within(excess(signal.forward) / first, -3, 0),
+        "learning": log10_within(learnt, LEAST_LEARNING, MOST_LEARNING),
+        "easy": log10_within(excess(signal.forward) / first, *EASY),
     }

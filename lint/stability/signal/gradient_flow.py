@@ -39,9 +39,14 @@ class _Gain:
         self.now = gain
 
 
-_STRIDES = 40
-LEARNT_PART = 0.3  # the part of the first loss that tells a training that learns; some of what is counted is noise
-_FASTEST = 3.0  # times that a gain may grow in a stride
+_STRIDES = 40  # of equal length that a training is computed in. Set by hand; no script compares others
+# The part of the first loss whose removal counts as having learnt. ../shared/divergence labels a training `learns` from 0.02 on;
+# more is asked for as some of what is counted is noise. Set by hand with benchmarks/verdict.py; no script searches for it.
+LEARNT_PART = 0.3
+# How many times a layer's gain may grow in a stride, so that the flow's exponential growth stays finite. Set by hand.
+_FASTEST = 3.0
+# Caps on a gain's growth, on the growth of a gradient and on a decay's exponent, which keep numbers finite.
+_MOST_GROWTH, _MOST_GRADIENT, _MOST_EXPONENT = 1e6, 1e15, 50.0
 BIASES = frozenset({"bias", "input bias", "output bias"})
 
 
@@ -97,9 +102,9 @@ def progress(solver: Message, rule: UpdateRule, forward: Pass, back: Back, weigh
     strides = total_rate(solver, rule)
     for stride in strides:
         ratios = [layer.now / layer.first if layer.first else 1.0 for layer in layers]
-        together = math.prod(min(ratio, 1e6) for ratio in ratios) if not normalised else 1.0
+        together = math.prod(min(ratio, _MOST_GROWTH) for ratio in ratios) if not normalised else 1.0
         for layer, ratio in zip(layers, ratios, strict=True):
-            grown = min(together / ratio if not normalised and ratio else 1.0, 1e15)
+            grown = min(together / ratio if not normalised and ratio else 1.0, _MOST_GRADIENT)
             norm = math.hypot(layer.common, layer.own) * grown
             if not norm:
                 continue
@@ -117,10 +122,15 @@ def progress(solver: Message, rule: UpdateRule, forward: Pass, back: Back, weigh
                 decay = (
                     0.0 if rule.adaptive else rule.decay * layer.param.decay_mult * local * rule.momentum_gain * stride
                 )
-                layer.now = min(layer.now * math.exp(-min(max(decay, -50.0), 50.0)) + moved, layer.now * _FASTEST)
+                layer.now = min(layer.now * _decayed(decay) + moved, layer.now * _FASTEST)
         before, drop = drop, (min(common, most) + own) / loss
         if drop > LEARNT_PART:
             needed = seen + stride * (LEARNT_PART - before) / (drop - before)
             return sum(strides) / needed if needed > 0 else math.inf
         seen += stride
     return drop / LEARNT_PART
+
+
+def _decayed(exponent: float) -> float:
+    """What weight decay leaves of a gain."""
+    return math.exp(-min(max(exponent, -_MOST_EXPONENT), _MOST_EXPONENT))

@@ -1,6 +1,6 @@
-"""The first steps of a training, simulated in the mean: a few numbers for each blob and parameter.
+"""The first iterations of a training, simulated on the moments: a few numbers for each blob and parameter.
 
-Every step is a forward and a backward pass of the statistics, and the solver's own rule with its momentum,
+Every iteration is a forward and a backward pass of the statistics, and the solver's own rule with its momentum,
 clipping and decay. Of a parameter's gradient two parts are told apart. In the one, all items agree: it moves
 the outputs of all items together, and is what makes trainings unstable first, as ordinary nets have by far
 their largest curvature there (LeCun et al. 1991, "Eigenvalues of covariance matrices"; Karakida et al. 2019,
@@ -10,12 +10,11 @@ be seen. The other adds up at random and widens the distribution of the weights.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient
-from ...moments.statistics import root
+from ...moments.statistics import GAUSSIAN_MEAN_ABS, root
 from ...moments.weights import Weights
 from ...proto.named_tuple import NamedTuple
 from .passes import Back, Pass
@@ -25,8 +24,13 @@ if TYPE_CHECKING:
     from ...moments.graph import Param
     from ...proto.binder import Message
 
-STEPS = 12
-TOO_LARGE = 1e15
+ITERATIONS = 12  # how many are simulated. Set by hand: few enough for a check; no script compares others
+# A loss beyond which the simulation counts as overflowed; gradient norms may be its square. Set by hand, far below what a
+# float holds (1e38), as a blob's largest value lies far above its mean.
+OVERFLOW = 1e15
+# A step's momentum and decay are kept finite: 1 - momentum is at least LEAST_FRICTION, and decay changes a weight by a factor of
+# at most MOST_DECAY. Neither is reached by a solver that trains.
+LEAST_FRICTION, MOST_DECAY = 1e-3, 1e6
 
 
 class SolverHistory:
@@ -41,28 +45,23 @@ class SolverHistory:
 
 
 class Simulation(NamedTuple):
-    """What became of the simulated steps: the loss of each, the largest gradient, and how the weights grew."""
+    """What became of the simulated iterations: the loss of each, the largest gradient, and how the weights grew."""
 
     losses: list[float]
     norms: list[float]
     weights: Mapping[Param, Weights]
     finite: bool
 
-    @property
-    def peak(self) -> float:
-        """The largest loss."""
-        return max((loss for loss in self.losses if loss == loss), default=math.inf)
-
 
 def simulate(
     solver: Message, rule: UpdateRule, forward: Pass, back: Back, weights: Mapping[Param, Weights]
 ) -> Simulation:
-    """Rehearses the first steps of a training, of which the first passes are given."""
+    """Simulates the first iterations of a training, of which the first passes are given."""
     current = dict(weights)
     histories = {param: SolverHistory() for param in back.gradients}
     found: list[float] = []
     norms: list[float] = []
-    steps = min(STEPS, rule.max_iter) if rule.max_iter > 0 else STEPS
+    steps = min(ITERATIONS, rule.max_iter) if rule.max_iter > 0 else ITERATIONS
     for step in range(steps):
         if step:
             forward = Pass(forward.prepared, current)
@@ -70,7 +69,7 @@ def simulate(
         loss, l2 = forward.loss, back.l2
         found.append(loss)
         norms.append(l2)
-        if not (abs(loss) <= TOO_LARGE and l2 <= TOO_LARGE * TOO_LARGE):
+        if not (abs(loss) <= OVERFLOW and l2 <= OVERFLOW * OVERFLOW):
             return Simulation(found, norms, current, False)
         if step + 1 == steps:
             break
@@ -102,13 +101,13 @@ def _updated(
             move = (1 + momentum) * move - momentum * before
         random = local * own
         history.own = momentum * momentum * history.own + random * random
-        spread = history.own * (1 + momentum) / max(1 - momentum, 1e-3)  # steps that momentum strings together
-        shrink = max(-1e6, 1 - local * decay)
+        spread = history.own * (1 + momentum) / max(1 - momentum, LEAST_FRICTION)  # steps that momentum strings together
+        shrink = max(-MOST_DECAY, 1 - local * decay)
         mean *= shrink
         variance *= shrink * shrink
     variance += spread
     learned_shift -= move
-    return Weights(mean, variance, root(variance + mean * mean + learned_shift * learned_shift) * 0.8, learned_shift)
+    return Weights(mean, variance, root(variance + mean * mean + learned_shift * learned_shift) * GAUSSIAN_MEAN_ABS, learned_shift)
 
 
 def _scaled_step(

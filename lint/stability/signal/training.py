@@ -16,7 +16,8 @@ from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile
 from .passes import PreparedNet, prepare
 
-# What images are taken for where nothing tells their shape, and what they are at least.
+# What images are taken for where nothing tells their shape (channels, height, width after the items): ImageNet's usual crop, and
+# the size of CIFAR's images, the smallest in common use.
 PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
 
 

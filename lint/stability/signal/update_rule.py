@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from ...moments.graph import Param
     from ...proto.binder import Message
 
-_MOST_MOMENTUM = 0.9999
-_LEAST_DELTA = 1e-30  # a delta of 0 divides by nothing only where no gradient is
+# What is computed with of a solver's numbers: momentum of 1 would carry on for ever, and a delta of 0 divides by nothing only
+# where no gradient is. Rates and decays beyond LARGE overflow whatever they multiply.
+_MOST_MOMENTUM, _LEAST_DELTA, _LARGE = 0.9999, 1e-30, 1e30
+_LEAST_FRICTION, _LEAST_CORRECTION = 1e-3, 1e-12  # what 1 - momentum, and 1 - momentum2 of Adam, are at least
 ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta"})
 
 
@@ -64,7 +66,7 @@ class UpdateRule(NamedTuple):
             return 1.0
         if self.type == "Adam":
             return 1.0
-        return 1 / max(1 - self.momentum, 1e-3)
+        return 1 / max(1 - self.momentum, _LEAST_FRICTION)
 
     @property
     def stability_limit(self) -> float:
@@ -87,8 +89,8 @@ def update_rule_of(solver: Message) -> UpdateRule:
         _within(solver["momentum"], 0.0, _MOST_MOMENTUM),
         _within(solver["momentum2"], 0.0, 1.0),
         _within(solver["rms_decay"], 0.0, 1.0),
-        _within(solver["delta"], _LEAST_DELTA, 1e30),
-        _within(solver["weight_decay"], -1e30, 1e30),
+        _within(solver["delta"], _LEAST_DELTA, _LARGE),
+        _within(solver["weight_decay"], -_LARGE, _LARGE),
         solver["regularization_type"] == "L1",
         solver["clip_gradients"],
         max(1, solver["iter_size"]),
@@ -129,7 +131,7 @@ def step_size(rule: UpdateRule, gradient: float, rate: float) -> float:
         square = (1 - rule.momentum) * gradient * gradient
         return rate * gradient * math.sqrt(delta / (delta + square))
     if kind == "Adam":
-        return rate * gradient / (gradient + delta / math.sqrt(max(1e-12, 1 - rule.momentum2)))
+        return rate * gradient / (gradient + delta / math.sqrt(max(_LEAST_CORRECTION, 1 - rule.momentum2)))
     if kind == "Nesterov":
         return rate * gradient * (1 + rule.momentum)
     return rate * gradient

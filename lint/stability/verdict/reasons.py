@@ -15,9 +15,15 @@ from ..signal.passes import Back
 from ..signal.update_rule import clip_factor
 from .verdict import Verdict
 
-DOMINANT = 10.0  # a loss whose gradients are so many times those of all others together is the guilty one
-LARGE_INPUT = 10.0  # the mean absolute value of an input from which its size is named
-LARGE_UPDATE = 0.1  # of a weight in one step
+# From where on a number is named as a reason. All were set by hand; no script fits them. They choose what is said, and
+# (DOMINANT) whether a loss weight is tried before the rate, but do not change the verdict.
+DOMINANT = 10.0  # times the gradient norms of all other losses together
+LARGE_INPUT = 10.0  # mean absolute value of an input; fillers are made for 1 (LeCun et al. 1998, "Efficient BackProp")
+LARGE_UPDATE = 0.1  # part of a weight that a step changes; about 0.001 is usual
+MANY_OUTPUTS, LARGE_LOSS = 10, 10.0  # terms that a regression loss sums per item, and its value in the first iteration
+LARGE_GAIN = 3.0  # times the root mean square of what a layer reads
+VANISHING = 1e-4  # part of the largest root mean square of a weight's gradients
+LOUD = 0.5  # decades that the simulated loss ends or peaks above the first
 
 
 class Reason(NamedTuple):
@@ -94,7 +100,7 @@ def _rates(signal: Signal) -> list[Reason]:
     if not signal.simulation.finite:
         steps = len(signal.simulation.losses) - 1
         found.append(Reason("", "simulation", f"simulated in the mean, the numbers overflow after {steps} steps"))
-    elif signal.features["ends_higher"] > 0.5:
+    elif signal.features["ends_higher"] > LOUD:
         losses = signal.simulation.losses
         text = f"simulated in the mean, the loss goes from {_number(losses[0])} to {_number(losses[-1])}"
         found.append(Reason("", "simulation", text))
@@ -126,7 +132,7 @@ def _losses(signal: Signal) -> list[Reason]:
         elif kind is not None and kind.loss_family == REGRESSION and kind.normalization != LOSS_PARAM:
             shape = shape_of(layer.bottoms[0])
             outputs = math.prod(shape[1:])
-            if outputs > 10 or value > 10:
+            if outputs > MANY_OUTPUTS or value > LARGE_LOSS:
                 text = f"it adds up {outputs} outputs for each item: {_number(weight * value)} in the first iteration"
                 found.append(Reason(layer.name, "unnormalised loss", text))
     return found
@@ -135,7 +141,7 @@ def _losses(signal: Signal) -> list[Reason]:
 def _layers(signal: Signal) -> list[Reason]:
     """The layer that makes values most times larger, and products."""
     found = []
-    most, where = 3.0, None
+    most, where = LARGE_GAIN, None
     for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True):
         if layer.params and step.bottoms and step.tops and "weight" in layer.params[0].role:
             below, above = root(step.bottoms[0].second_moment), root(step.tops[0].second_moment)
@@ -166,7 +172,7 @@ def _stalling(signal: Signal) -> list[Reason]:
     if len(bottoms) > 1:
         least = min(bottoms, key=lambda pair: pair[1])
         most = max(bottoms, key=lambda pair: pair[1])
-        if least[1] < 1e-4 * most[1]:
+        if least[1] < VANISHING * most[1]:
             text = (
                 f"its gradient is {_number(least[1])}, that of '{most[0].layer.name}' {_number(most[1])}:"
                 " it dies on the way"
@@ -177,7 +183,7 @@ def _stalling(signal: Signal) -> list[Reason]:
         about = "about" if signal.features["learning"] > LEAST_LEARNING else "less than"
         text = f"all iterations together would take off {about} {_number(100 * part)} % of the first loss"
         found.append(Reason("", "rate", text))
-    if signal.features["rises"] > 0.5:
+    if signal.features["rises"] > LOUD:
         text = "simulated in the mean, the loss rises and stays finite: rectifiers die, outputs freeze"
         found.append(Reason("", "simulation", text))
     return found
