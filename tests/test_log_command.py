@@ -47,7 +47,7 @@ def test_json_has_what_a_script_needs(folder: Path) -> None:
 
 def test_a_sound_log_leaves_with_0(folder: Path) -> None:
     done = run(folder, "-", text=log_of(falling(20)))
-    assert (done.returncode, done.stdout.startswith("Nothing wrong")) == (0, True)
+    assert (done.returncode, done.stdout.startswith("No problem found")) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_cause_is_suppressed_where_it_points_to(folder: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert run(folder, "train.log").returncode == 1  # without the solver there is no such place
     solver.write_text(f"# caffe-lint: file-ignore[T2]\n{SOLVER}")
-    assert "Nothing wrong" in run(folder, "train.log", "--solver", "solver.prototxt").stdout
+    assert "No problem found" in run(folder, "train.log", "--solver", "solver.prototxt").stdout
 
 
 def test_select_ignore_exit_zero_and_output_file(folder: Path) -> None:

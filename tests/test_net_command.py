@@ -104,8 +104,8 @@ loss    SoftmaxWithLoss  score    =         scalar                             4
                          label
 
 learnable  32.1 k values in 6 blobs, 128 kB
-mult-adds  1.33 M in one forward pass, 166 k for each of 8 items
-memory     326 kB for the blobs' values; training keeps their gradients as well
+mult-adds  1.33 M in one forward pass, 166 k per item (batch of 8)
+memory     326 kB for the values of blobs; training also stores their gradients
 losses     loss x 1
 outputs    loss
 """

@@ -116,7 +116,7 @@ def test_the_command_prints_table_curve_and_sentence() -> None:
     assert done.returncode == 1
     assert re.search(r"^ +100  0 +0 +step 1, zero$", done.stdout, re.MULTILINE)
     assert re.search(r"^   0 ┤█{20,21}0{51,52}$|^  0 ┤█{20,21}0{51,52}$", done.stdout, re.MULTILINE)
-    assert done.stdout.endswith("From iteration 100 on the rate is zero: nothing is learnt.\n")
+    assert done.stdout.endswith("The rate is zero from iteration 100 on: nothing is learned.\n")
 
 
 def test_every_curve_is_as_wide_as_its_run_or_the_terminal() -> None:

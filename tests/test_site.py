@@ -66,10 +66,10 @@ def test_a_page_shows_example_output_and_repair_with_the_changed_lines_marked(pa
 def test_a_page_says_what_kind_of_rule_it_is(pages: dict[str, str]) -> None:
     assert "| error | safe and unsafe fixes | on | [E:" in pages["rules/E201.md"]
     assert (
-        "| advice | safe and unsafe fixes for who selects it by its code or name | off, unless selected | [P:"
+        "| advice | safe and unsafe fixes if selected by code or name | off, unless selected | [P:"
         in pages["rules/P201.md"]
     )
-    assert "| error | fix by the log | on | [T:" in pages["rules/T202.md"]
+    assert "| error | fix by `caffe-lint log` | on | [T:" in pages["rules/T202.md"]
     assert (
         "| option | type | default | meaning |\n|---|---|---|---|\n| `factor` | float | `1000.0` |"
         in pages["rules/D105.md"]

@@ -1,4 +1,4 @@
-"""Colours for a terminal, by meaning."""
+"""Terminal colours by meaning."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _CODES = {
 
 
 def paint(text: str, meaning: str, colour: bool) -> str:
-    """The text in the colour of its meaning, or as it is."""
+    """Return the text in the colour of its meaning, or unchanged if colours are off."""
     return f"\x1b[{_CODES[meaning]}m{text}\x1b[0m" if colour else text

@@ -1,4 +1,4 @@
-"""Patches as unified diffs, which `patch -p1` and `git apply` take."""
+"""Patches as unified diffs for `patch -p1` and `git apply`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .colours import paint
 
 
 def render(path: str, old: bytes, new: bytes, *, colour: bool = False) -> str:
-    """The diff of one file; empty if nothing differs. Bytes that are no UTF-8 pass through as surrogates."""
+    """Return the diff of one file, empty if nothing differs. Bytes that are not UTF-8 become surrogates."""
     relative = os.path.relpath(path) if os.path.isabs(path) else path
     name = path if relative.startswith("..") else relative
     lines = unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}", n=3)
@@ -26,7 +26,7 @@ def render(path: str, old: bytes, new: bytes, *, colour: bool = False) -> str:
 
 
 def _lines(source: bytes) -> list[str]:
-    """The lines with their ends. Only a line feed ends a line, as for `patch`."""
+    """Split into lines with their endings. Only a line feed ends a line, as for `patch`."""
     text = source.decode("utf-8", "surrogateescape")
     return [line + "\n" for line in text.split("\n")[:-1]] + (
         [last] if (last := text.rpartition("\n")[2]) else []

@@ -1,4 +1,4 @@
-"""Fingerprints: by these, services tell findings that they know from new ones, also where lines have moved."""
+"""Fingerprints, by which services recognize known findings even if lines have moved."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _NUMBERS = re.compile(r"('[^']*')|\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 def fingerprints(findings: list[Finding], base: str) -> list[str]:
-    """One for each finding, all different.
+    """Return a unique fingerprint for each finding.
 
-    It holds the rule, the path from `base`, the text of the line, and the message without its numbers, which change
-    with other parts of the net; names keep theirs. Of findings that are alike in all this, the position counts.
+    It depends on the rule, the path from `base`, the text of the line, and the message without its numbers, which may
+    change with other parts of the net; numbers in names are kept. Otherwise equal findings are numbered in order.
     """
     seen: Counter[tuple[str, ...]] = Counter()
     prints = []

@@ -1,4 +1,4 @@
-"""The report for people: each finding with its line, a caret, the reason, and the fix in one line."""
+"""The report for people: each finding with its line, a caret, notes, and the fix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import Summary, summary_line
 from .colours import paint
 
 WIDTH = 110
-SHOWN = 160  # of a longer line only this much is shown, around the place
+SHOWN = 160  # a longer line is shortened to this many characters around the place
 TAB = 4
 
 
@@ -23,7 +23,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
 
 
 def block(finding: Finding, colour: bool) -> str:
-    """A finding, without a line feed at its end."""
+    """Return the text of a finding, without a final line feed."""
     place = finding.place
     head = paint(f"{finding.severity}[{finding.code}]", finding.severity, colour)
     lines = [f"{head} {paint(finding.name, 'path', colour)}: {finding.message}"]
@@ -42,7 +42,7 @@ def block(finding: Finding, colour: bool) -> str:
         )
     if finding.reason:
         lines += _wrapped(
-            f"{margin} {paint('=', 'frame', colour)} ", "why: " + finding.reason, len(margin) + 3
+            f"{margin} {paint('=', 'frame', colour)} ", "note: " + finding.reason, len(margin) + 3
         )
     if finding.confidence != "high":
         lines.append(f"{margin} {paint('=', 'frame', colour)} confidence: {finding.confidence}")
@@ -51,14 +51,14 @@ def block(finding: Finding, colour: bool) -> str:
         where = "" if finding.fix.path == place.path else f" in {finding.fix.path}"
         lines += _wrapped(
             f"{margin} {paint('=', 'frame', colour)} ",
-            paint(f"fix: {finding.fix.title}{where} ({how})", "fix", colour),
+            paint(f"help: {finding.fix.title}{where} ({how})", "fix", colour),
             len(margin) + 3,
         )
     return "\n".join(lines)
 
 
 def _wrapped(prefix: str, text: str, indent: int) -> list[str]:
-    """Lines broken between words. Loading `textwrap` would take longer than all reports of most checks."""
+    """Wrap a text between words. Loading `textwrap` would take longer than most whole reports."""
     lines: list[str] = []
     for word in re.split(r"[ \t\n\v\f\r]", text):
         if lines and len(lines[-1]) + 1 + len(word) <= WIDTH - indent:
@@ -70,7 +70,7 @@ def _wrapped(prefix: str, text: str, indent: int) -> list[str]:
 
 
 def _window(line: str, place: Place) -> tuple[str, int, int]:
-    """The part of a line that is shown, with the columns before the caret and the width of the carets on a screen."""
+    """Return the part of a line to show, the number of columns before the caret, and the width of the carets."""
     start, end = place.column - 1, max(place.end_column - 1, place.column)
     if place.line == 1:
         line = line.removeprefix("\ufeff")
@@ -84,7 +84,7 @@ def _window(line: str, place: Place) -> tuple[str, int, int]:
 
 
 def printable(text: str) -> str:
-    """Tabs as spaces, and a visible sign for every character that a terminal would obey."""
+    """Replace tabs by spaces, and control characters by a visible sign."""
     return "".join(
         " " * TAB
         if character == "\t"

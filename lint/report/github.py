@@ -1,7 +1,7 @@
 """GitHub's workflow commands: each finding becomes an annotation at its line of the pull request.
 
-One line a finding, `::warning title=…,file=…,line=…,endLine=…,col=…,endColumn=…::…`; advice is a `notice`. Paths are
-from the root of the repository. What GitHub would read as the end of a value is escaped.
+One line per finding, `::warning title=…,file=…,line=…,endLine=…,col=…,endColumn=…::…`; advice is a `notice`. Paths are
+relative to the root of the repository. Characters that would end a value are escaped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _command(finding: Finding, base: str) -> str:
         "endColumn": place.end_column,
     }
     properties = ",".join(f"{name}={_escaped(str(value), ':,')}" for name, value in values.items())
-    # The log shows the text alone, so the place stands there as well.
+    # The log shows only the text, so the text includes the place.
     text = f"{place.path}:{place.line}:{place.column}: {finding.code} {finding.message}"
     if finding.reason:
         text += f"\n{finding.reason}"

@@ -1,6 +1,6 @@
-"""GitLab's Code Quality report: a JSON list of what it shows in merge requests.
+"""GitLab's Code Quality report: a JSON list of issues, which it shows in merge requests.
 
-Paths are from the root of the repository. An error is `critical`, a warning `major`, advice `info`.
+Paths are relative to the root of the repository. An error is `critical`, a warning `major`, advice `info`.
 """
 
 from __future__ import annotations

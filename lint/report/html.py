@@ -1,4 +1,4 @@
-"""One page for a browser, with all it needs inside: findings by file, in their text, with reasons and patches."""
+"""A self-contained page for a browser: findings by file, with the surrounding lines, notes and patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .full import printable
 from .repository import plain_text
 
 AROUND = 2  # lines shown before and after the one of a finding
-LONGEST = 240  # characters of a line before the place that are shown, and behind it
+LONGEST = 240  # characters of a line to show before the place, and after it
 LONGEST_IN_PATCH = 1000
 
 
@@ -49,7 +49,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
 
 
 def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:
-    """What the template shows of a finding."""
+    """Return what the template shows of a finding."""
     fix = finding.fix
     lines = lines_of(summary.texts.get(finding.place.path, b""))
     patch = ""
@@ -67,7 +67,7 @@ def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:
 
 
 def _page(rule: Rule) -> dict[str, Any]:
-    """What the template shows of a rule: the parts of each section."""
+    """Return what the template shows of a rule: the parts of each section."""
     return {"rule": rule, "sections": sections_of(read_page(rule))}
 
 
@@ -75,7 +75,7 @@ _MEANINGS = {"+": "added", "-": "removed", "@": "hunk"}
 
 
 def _texts(lines: Lines, first: int, end: int) -> list[tuple[int, str]]:
-    """The lines from `first` on and before `end`, as far as there are any, with their numbers."""
+    """Return the existing lines from `first` to before `end` with their numbers."""
     found = []
     for number in range(max(first, 1), min(end, len(lines.starts) + 1)):
         start = lines.starts[number - 1]
@@ -86,13 +86,13 @@ def _texts(lines: Lines, first: int, end: int) -> list[tuple[int, str]]:
 
 
 def _marked(finding: Finding) -> tuple[str, str, str]:
-    """The line of a finding: what stands before the place, the place, and what stands behind it."""
+    """Split the line of a finding into the text before the place, the place, and the text after it."""
     place = finding.place
     text = finding.line_text.removeprefix("\ufeff") if place.line == 1 else finding.line_text
     start, end = place.column - 1, place.end_column - 1
-    before, behind = text[:start], text[end:]
+    before, after = text[:start], text[end:]
     if len(before) > LONGEST:
         before = "…" + before[-LONGEST:]
-    if len(behind) > LONGEST:
-        behind = behind[:LONGEST] + "…"
-    return printable(before), printable(text[start:end]) or " ", printable(behind)
+    if len(after) > LONGEST:
+        after = after[:LONGEST] + "…"
+    return printable(before), printable(text[start:end]) or " ", printable(after)

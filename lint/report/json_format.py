@@ -1,11 +1,11 @@
 """JSON: one object with a version of its layout, the findings, and the summary.
 
-Lines and columns count from 1, columns in characters; the end is behind the last character. The layout, version 1:
+Lines and columns are counted from 1, columns in characters; the end is after the last character. The layout, version 1:
 {"version": 1, "findings": [{"code", "name", "severity", "confidence", "message", "reason", "path", "line", "column", "end_line",
 "end_column", "related": [{"path", "line", "column", "end_line", "end_column", "message"}], "fix": null or {"title",
 "safe", "path", "edits": [{"start", "end", "text"}]}}], "summary": {"files", "error", "warning", "advice",
-"fixable", "unsafe_fixable", "fixed"}}; "start" and "end" of an edit are offsets in bytes. Later versions of the
-program may add keys; the version changes when one is taken away or means something else.
+"fixable", "unsafe_fixable", "fixed"}}; "start" and "end" of an edit are byte offsets. Later versions of the
+program may add keys; the version changes if a key is removed or changes its meaning.
 """
 
 from __future__ import annotations

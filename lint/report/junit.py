@@ -1,7 +1,7 @@
-"""JUnit's XML, which most CI servers show: a suite for each file, a failed case for each finding.
+"""JUnit XML, which most CI servers show: a test suite per file, a failed test case per finding.
 
-A file without findings is one case that passed. What is below the level that counts (--fail-on) is a skipped case,
-and what could not be done is an error in a suite of its own.
+A file without findings has one passing test case. A finding below the level that counts (--fail-on) is a skipped test
+case, and anything that could not be done is an error in a separate suite.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..rule.finding import Finding
 from . import Summary
 from .repository import plain_text
 
-# What XML cannot hold in any form.
+# Characters that XML cannot represent.
 _IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -58,10 +58,10 @@ def _failure(finding: Finding) -> str:
         text.append(finding.line_text)
     text += [f"{other.path}:{other.line}:{other.column}: {other.message}" for other in finding.related]
     if finding.reason:
-        text.append(f"why: {finding.reason}")
+        text.append(f"note: {finding.reason}")
     text.append(f"confidence: {finding.confidence}")
     if finding.fix is not None:
-        text.append(f"fix: {finding.fix.title} ({'--fix' if finding.fix.safe else '--fix --unsafe-fixes'})")
+        text.append(f"help: {finding.fix.title} ({'--fix' if finding.fix.safe else '--fix --unsafe-fixes'})")
     attributes = _attributes(type=finding.severity, message=finding.message)
     return f"<failure{attributes}>{escape(_possible(chr(10).join(text)))}</failure>"
 

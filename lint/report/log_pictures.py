@@ -1,4 +1,4 @@
-"""Pictures of a run: curves of loss, rate and norm, heat maps of debug_info (layers by iterations)."""
+"""Pictures of a run: curves of loss, learning rate and gradient norm, and heat maps of debug_info (layers by iterations)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .pictures import figure_type, write
 if TYPE_CHECKING:
     from ..training_log.causes import Diagnosed
 
-ROWS = 60  # layers of a heat map; of more, an even choice
-_LOWEST, _HIGHEST = -12.0, 8.0  # decades of the colours
+ROWS = 60  # layers in a heat map; if there are more, an even selection
+_LOWEST, _HIGHEST = -12.0, 8.0  # decades of the colour scale
 
 
 def plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
-    """Draws the run that was diagnosed first, else the last one. Raises pictures.Missing, OSError."""
+    """Draw the run of the first diagnosis, otherwise the last run. Raises pictures.Missing, OSError."""
     kind = figure_type(target)
     number = found[0].run if found else runs[-1].number
     log = Evidence(next(run for run in runs if run.number == number))
@@ -45,7 +45,7 @@ def _figure(kind: Any, log: Evidence, found: list[Diagnosed]) -> Any:
 
 
 def _interesting_end(log: Evidence) -> float:
-    """The last iteration that is drawn: what comes long after the first NaN is nothing but NaN."""
+    """Return the last iteration to draw, shortly after the first NaN, since only NaN follows."""
     if log.first_bad_iteration is None:
         return math.inf
     return max(log.first_bad_iteration * 1.3, log.first_bad_iteration + 5)
@@ -114,7 +114,7 @@ def _mark(axis: Any, log: Evidence) -> None:
 def _table(
     log: Evidence, passes: list[Pass], direction: str, what: str, role: str
 ) -> tuple[list[int], list[str], list[list[float]]]:
-    """Iterations, rows and values of a heat map, a row for a layer's first blob, in forward order."""
+    """Return the iterations, row names and values of a heat map, one row per blob, in forward order."""
     rows: dict[str, list[float]] = {}
     iterations = []
     for number, passed in enumerate(passes):
@@ -131,7 +131,7 @@ def _table(
                 row += [math.nan] * (len(iterations) - 1 - len(row))
                 row.append(value.value)
     names = list(rows)
-    if direction == "Backward":  # from the loss down, a layer's own blobs in order: turned over by layers
+    if direction == "Backward":  # from the loss down, with each layer's blobs in order: reverse the layers
         order = {layer: index for index, layer in enumerate(dict.fromkeys(name.split(" ")[0] for name in names))}
         names.sort(key=lambda name: -order[name.split(" ")[0]])
     step = max(1, -(-len(names) // ROWS))
@@ -190,10 +190,10 @@ def _decade(value: float) -> float:
 
 
 def _causes(found: list[Diagnosed]) -> str:
-    """The causes as a list in HTML."""
+    """Return the causes as a list in HTML."""
     causes = "".join(
         f"<li><b>{html.escape(f'{each.code} {each.name}')}</b> {html.escape(each.cause.message)}. "
         f"{html.escape(each.cause.reason)}</li>"
         for each in found
     )
-    return f"<ol>{causes or '<li>Nothing wrong in this log.</li>'}</ol>\n"
+    return f"<ol>{causes or '<li>No problem found.</li>'}</ol>\n"

@@ -1,4 +1,4 @@
-"""The diagnosis of a training log, for people and as JSON.
+"""The diagnosis of a training log, as text and as JSON.
 
 JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iterations", "passes", "tests"}],
 "causes":
@@ -6,7 +6,7 @@ JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iter
 "log_line", "first_not_finite": null or {"layer", "blob", "iteration", "log_line", "value"}, "evidence":
 [{"log_line",
 "text"}], "places": [{"path", "line", "column", "message"}]}], "fixes": [titles], "next": what to run, or ""}.
-The likeliest cause stands first.
+The most likely cause comes first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WIDTH = 110
 
 
 class Report(NamedTuple):
-    """What there is to report on a log."""
+    """The contents of a report on a log."""
 
     path: str
     runs: list[Run]
@@ -43,7 +43,7 @@ class Report(NamedTuple):
 
 
 def render(format: str, report: Report, *, colour: bool = False) -> str:
-    """The report in one of `report.FORMATS`: `json` and `full` of its own kind, the others as findings."""
+    """Return the report in one of `report.FORMATS`; `json` and `full` differ from those of findings."""
     if format == "json":
         return _json(report)
     if format == "full":
@@ -52,7 +52,7 @@ def render(format: str, report: Report, *, colour: bool = False) -> str:
 
 
 def _findings(report: Report) -> list[Finding]:
-    """The causes as findings: in the prototxt where a place there is known, else in the log, with the evidence."""
+    """Convert causes to findings with the evidence, at their place in the prototxt if known, otherwise in the log."""
     findings = []
     for position, each in enumerate(report.found):
         cause = each.cause
@@ -94,14 +94,13 @@ def _text(report: Report, colour: bool) -> str:
         ]
         for place in report.places.get(position, ()):
             lines.append(f"  {paint('=', 'frame', colour)} {place.path}:{place.line}:{place.column}: {place.message}")
-        why = textwrap.wrap(f"why: {cause.reason}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+        why = textwrap.wrap(f"note: {cause.reason}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
         lines += [f"  {paint('=', 'frame', colour) if not number else ' '} {line}" for number, line in enumerate(why)]
         if each.confidence != "high":
             lines.append(f"  {paint('=', 'frame', colour)} confidence: {each.confidence}")
         blocks.append("\n".join(lines))
-    for title in report.fixes:
-        how = "fixed" if report.fixed else "fix (--fix)"
-        blocks.append(paint(f"{how}: {title}", "fix", colour))
+    fixes = [f"fixed: {title}" if report.fixed else f"help: {title} (--fix)" for title in report.fixes]
+    blocks += [paint(fix, "fix", colour) for fix in fixes]
     if report.next_step:
         blocks.append(f"next: {report.next_step}")
     blocks.append(_summary(report))
@@ -120,9 +119,9 @@ def _summary(report: Report) -> str:
         f"{passes} passes with debug_info"
     )
     if not report.found:
-        return f"Nothing wrong in this log: {read}."
+        return f"No problem found in {read}."
     count = len(report.found)
-    return f"{count} cause{'s' * (count != 1)} found, the likeliest first ({read})."
+    return f"{count} cause{'s' * (count != 1)} found, most likely first ({read})."
 
 
 def _json(report: Report) -> str:

@@ -1,6 +1,6 @@
-"""A log as tables: its iterations, and its values of debug_info; CSV, JSON, or Parquet.
+"""Export a log as tables of iterations and of debug_info values, in CSV, JSON or Parquet.
 
-Every iteration and value goes out as it is read, so a long log needs no more memory than a short one.
+Rows are written while the log is read, so that a long log needs no more memory than a short one.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ ROWS = 50_000  # of a group in a Parquet file
 
 
 class Missing(Exception):
-    """A library is not installed; says how to get it."""
+    """A library is not installed; the message says how to install it."""
 
 
 class Table(NamedTuple):
-    """Somewhere rows go: a writer for one, and what ends it."""
+    """The destination of rows: functions to write one and to close it."""
 
     write: Callable[[tuple[Any, ...]], None]
     close: Callable[[], None]
 
 
 class Exporter:
-    """Writes each step and value that a log's reader sees into two tables."""
+    """Writes each step and each value from a log's reader into two tables."""
 
     def __init__(self, iterations: Table, debug: Table) -> None:
         self._iterations = iterations
@@ -54,7 +54,7 @@ class Exporter:
         self._numbers: dict[int, int] = {}
 
     def step(self, run: Run, step: Step) -> None:
-        """A row for an iteration."""
+        """Write a row for an iteration."""
         norms = step.norms or (None, None, None, None)
         clipping = step.clipping or (None, None)
         outputs = json.dumps([_output(out) for out in step.outputs])
@@ -63,7 +63,7 @@ class Exporter:
         )
 
     def passed(self, run: Run, passed: Pass) -> None:
-        """Rows for the values of a pass."""
+        """Write rows for the values of a pass."""
         number = self._number(run)
         for value in passed:
             self._debug.write((number, passed.iteration, value.line, *value.key, value.value))
@@ -72,7 +72,7 @@ class Exporter:
         return self._numbers.setdefault(id(run), len(self._numbers) + 1)
 
     def close(self) -> None:
-        """Ends both tables."""
+        """Close both tables."""
         self._iterations.close()
         self._debug.close()
 
@@ -86,8 +86,9 @@ def _output(out: Any) -> dict[str, Any]:
 
 
 def export(path: str, target: str, form: str) -> list[str]:
-    """Writes a log's tables to `target` and, for debug_info, beside it; gives the paths. Raises OSError,
-    Missing, Unreadable.
+    """Write a log's tables to `target` and, for debug_info, to a file next to it. Return the paths.
+
+    Raises OSError, Missing, Unreadable.
     """
     stem, suffix = os.path.splitext(target)
     beside = f"{stem}.debug{suffix}"
@@ -110,7 +111,7 @@ def _csv(path: str, names: tuple[str, ...]) -> Table:
 
 
 def _json(path: str, names: tuple[str, ...]) -> Table:
-    """An array of objects; what is not finite stands as a string, as JSON has no number for it."""
+    """Write an array of objects. Values that are not finite are strings, since JSON has no numbers for them."""
     file = open(path, "w", encoding="utf-8")  # noqa: SIM115
     file.write("[")
     state = {"first": True}

@@ -1,8 +1,8 @@
-"""A net as a graph for graphviz: a node for a layer, an edge for a blob that one makes and another reads.
+"""A net as a graph for Graphviz: a node per layer, and an edge for a blob that one layer writes and another reads.
 
     caffe-lint net train_val.prototxt --format dot | dot -Tsvg -o net.svg
 
-Layers that work in place stand in the chain of those that write the same blob, drawn with a dashed border.
+In-place layers are part of the chain of layers that write the same blob, and have a dashed border.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _WITH_PARAMS = "#dae8fc"
 
 
 def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
-    """One digraph for each net."""
+    """Return one digraph per net."""
     return "\n".join(_graph(net, splits) for net in nets)
 
 
@@ -32,7 +32,7 @@ def _graph(built: NetInPhase, splits: bool, width: int | None = None) -> str:
     ]
     makers: dict[str, tuple[str, Row, Top]] = {}
     unread: dict[str, tuple[str, Top]] = {}
-    nobodys: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for index, row in enumerate(rows_of(net, splits=splits)):
         node = f"layer{index}"
         lines.append(f"  {node} [{_layer(row)}];")
@@ -40,10 +40,10 @@ def _graph(built: NetInPhase, splits: bool, width: int | None = None) -> str:
             made = makers.get(bottom)
             unread.pop(bottom, None)
             if made is None:
-                if bottom not in nobodys:
-                    nobodys[bottom] = f"missing{len(nobodys)}"
-                    lines.append(f"  {nobodys[bottom]} [shape=ellipse, color=red, label={_quoted(bottom)}];")
-                lines.append(f"  {nobodys[bottom]} -> {node} [color=red];")
+                if bottom not in missing:
+                    missing[bottom] = f"missing{len(missing)}"
+                    lines.append(f"  {missing[bottom]} [shape=ellipse, color=red, label={_quoted(bottom)}];")
+                lines.append(f"  {missing[bottom]} -> {node} [color=red];")
             else:
                 lines.append(f"  {made[0]} -> {node} [label={_quoted(_edge(made[1], made[2]))}];")
         for top in row.tops:
@@ -65,13 +65,13 @@ def _layer(row: Row) -> str:
 
 
 def _edge(row: Row, top: Top) -> str:
-    """What stands at an edge: the shape, and the blob's name where the layer that makes it does not tell."""
+    """Return the label of an edge: the shape, and the blob's name unless it is the name of its layer."""
     shape = describe(top.shape)
     return shape if len(row.tops) == 1 and top.name == row.name else f"{top.name}\n{shape}"
 
 
 def _quoted(text: str) -> str:
-    """A string of the DOT language: backslashes, quotes and ampersands (HTML entities) mean themselves."""
+    """Quote a string in the DOT language, escaping backslashes, quotes and ampersands (HTML entities)."""
     clean = text.encode("utf-8", "replace").decode()
     shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in clean)
     for letter, escaped in (("\\", "\\\\"), ('"', '\\"'), ("&", "&amp;"), ("\n", "\\n")):

@@ -1,11 +1,11 @@
 """A net as JSON.
 
-One object for one net, a list of them for several. A dimension that the files do not tell is null; so is a
-shape, or a parameter's, of which not even the number of axes is known. The layout: {"path", "name", "phase",
+One object for one net, a list for several. A dimension that is not known is null, and so is the shape of a blob or
+parameter whose number of axes is not known. The layout: {"path", "name", "phase",
 "level", "stages", "dialect", "blobs": {name: [dims]}, "layers": [{"name", "type", "bottoms", "tops",
 "params": [[dims]], "multiply_adds", "memory"}], "losses": [{"layer", "top", "weight"}], "outputs",
-"learnable"}. "multiply_adds" are of one forward pass, "memory" the bytes of the tops' values where they have
-memory of their own, "learnable" the number of values in all parameters, shared ones counted once.
+"learnable"}. "multiply_adds" are those of one forward pass, "memory" is the size in bytes of the tops that
+have memory of their own, "learnable" the number of values in all parameters, counting shared ones once.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .net_rows import Row, rows_of
 
 
 def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
-    """The nets."""
+    """Return the nets as JSON."""
     objects = [_laid_out(_net(net, splits)) for net in nets]
     return objects[0] + "\n" if len(objects) == 1 else "[\n" + ",\n".join(objects) + "\n]\n"
 
 
 def _laid_out(net: dict[str, Any]) -> str:
-    """An object with a line for each blob, layer and loss."""
+    """Format an object with one line per blob, layer and loss."""
     lines = []
     for key, value in net.items():
         if isinstance(value, dict) and value:

@@ -1,4 +1,4 @@
-"""A net layer by layer, as the table, JSON and the graph show it."""
+"""The layers of a net as rows for the table, JSON and the graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..proto.named_tuple import NamedTuple
 
 
 class Top(NamedTuple):
-    """A top of a row. `memory` says whose it lies in: see `costs.whose_memory`."""
+    """A top of a row. `memory` says which memory it uses: see `costs.whose_memory`."""
 
     name: str
     shape: Shape
@@ -19,7 +19,7 @@ class Top(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A layer, or a Split that Caffe inserts."""
+    """A layer, or a Split inserted by Caffe."""
 
     name: str
     type: str
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 def rows_of(net: Net, *, splits: bool) -> list[Row]:
-    """The layers of a net in order; with `splits`, as Caffe has them after inserting its Split layers."""
+    """Return the layers of a net in order, with `splits` including the Split layers that Caffe inserts."""
     if not splits:
         return [
             Row(

@@ -1,7 +1,6 @@
-"""A net as a table for a terminal: a line for a layer, more where it has several bottoms or tops, and totals.
+"""A net as a table for a terminal: a line per layer, more if it has several bottoms or tops, and totals.
 
-Most tops are called like their layer, and say nothing new: these are shown as `=`, and those that are written
-over the layer's bottom as `in place`.
+A top with the same name as its layer is shown as `=`, and one that overwrites the layer's bottom as `in place`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from .net_rows import Row, Top, rows_of
 WIDTH = 120
 LEAST_NAME = 12  # columns of a name, however narrow the table
 MOST_TYPE = 22
-MOST_LINES = 12  # of one layer; what does not fit is counted
+MOST_LINES = 12  # per layer; the rest is only counted
 
 _HEADS = ("layer", "type", "bottoms", "tops", "shape", "params", "mult-adds", "memory")
 _NAMES = (0, 2, 3)  # columns that may be shortened
@@ -27,7 +26,7 @@ _NUMBERS = (5, 6, 7)
 
 
 def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
-    """The nets, each with its totals."""
+    """Return the tables of the nets, each with its totals."""
     return "\n\n".join(_net(net, splits, width or WIDTH) for net in nets) + "\n"
 
 
@@ -51,7 +50,7 @@ def _title(built: NetInPhase, rows: list[Row]) -> str:
 
 
 def _lines(row: Row) -> list[Sequence[str]]:
-    """The cells of a layer: bottoms below each other, and tops."""
+    """Return the cells of a layer, with one line per bottom and top."""
     lines: list[Sequence[str]] = []
     height = max(1, len(row.bottoms), len(row.tops))
     shown = height if height <= MOST_LINES else MOST_LINES - 1
@@ -77,7 +76,7 @@ def _top(row: Row, top: Top) -> str:
 
 
 def _params(params: list[Param]) -> str:
-    """The number of values; in brackets if all of them are shared with an earlier layer."""
+    """Return the number of values, in brackets if all of them are shared with an earlier layer."""
     if not params:
         return ""
     number = quantity(total(param.count for param in params))
@@ -112,7 +111,7 @@ def _totals(net: Net, rows: list[Row]) -> list[str]:
             f"{values.shown()} values in {len(learned)} blob{'' if len(learned) == 1 else 's'}, {values.bytes()}",
         ),
         ("mult-adds", f"{products.shown()} in one forward pass{_each(net, products)}"),
-        ("memory", f"{_sum(sizes).bytes()} for the blobs' values; training keeps their gradients as well"),
+        ("memory", f"{_sum(sizes).bytes()} for the values of blobs; training also stores their gradients"),
     ]
     if net.losses:
         losses = ", ".join(f"{loss.blob.name} x {loss.weight:g}" for loss in net.losses)
@@ -122,18 +121,18 @@ def _totals(net: Net, rows: list[Row]) -> list[str]:
 
 
 class _Sum:
-    """A sum of numbers some of which may be unknown."""
+    """A sum of numbers, some of which may be unknown."""
 
     def __init__(self, parts: Sequence[int | None]) -> None:
         self.known = sum(part for part in parts if part is not None)
         self.unknown = sum(part is None for part in parts)
 
     def shown(self) -> str:
-        """The known part, and that there is more."""
+        """Return the known part, and whether there is more."""
         return self._with_rest(quantity(self.known))
 
     def bytes(self) -> str:
-        """The memory of so many values."""
+        """Return the memory of that many values."""
         return self._with_rest(quantity(self.known * BYTES, "B"))
 
     def _with_rest(self, known: str) -> str:
@@ -150,11 +149,11 @@ def _each(net: Net, products: _Sum) -> str:
     items = batch(net)
     if not items or items == 1 or products.unknown or not products.known:
         return ""
-    return f", {quantity(round(products.known / items))} for each of {items} items"
+    return f", {quantity(round(products.known / items))} per item (batch of {items})"
 
 
 def quantity(number: int | None, unit: str = "") -> str:
-    """A number in three digits, such as `1.23 M` or `45.6 kB`; `?` for one that is not known."""
+    """Format a number with three digits, such as `1.23 M` or `45.6 kB`; `?` if it is not known."""
     if number is None:
         return "?"
     value = float(number)
@@ -166,11 +165,11 @@ def quantity(number: int | None, unit: str = "") -> str:
     return f"{value:.{digits}f} {prefix}{unit}".rstrip()
 
 
-# -- laying out ------------------------------------------------------------------------------------
+# -- layout ----------------------------------------------------------------------------------------
 
 
 def _widths(lines: list[Sequence[str]], width: int) -> list[int]:
-    """The widths of the columns: what is in them, with the names shortened alike until the table fits."""
+    """Return the widths of the columns, with names shortened equally until the table fits."""
     widths = [max([len(head), *(len(line[i]) for line in lines)]) for i, head in enumerate(_HEADS)]
     widths[1] = min(widths[1], MOST_TYPE)
     room = width - 2 * (len(widths) - 1) - sum(size for i, size in enumerate(widths) if i not in _NAMES)
@@ -191,7 +190,7 @@ def _joined(cells: Sequence[str], widths: list[int]) -> str:
 
 
 def _shortened(text: str, width: int) -> str:
-    """The text with its middle left out where it is too long: names differ at their ends."""
+    """Shorten a text in the middle, since names usually differ at their ends."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2

@@ -1,4 +1,4 @@
-"""Pictures by matplotlib, if it is installed: which formats there are, and writing a figure as one of them."""
+"""Draw pictures with matplotlib, if it is installed, and write them in several formats."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FORMATS = (".png", ".svg", ".html")
 
 
 class Missing(Exception):
-    """A library is not installed, or a format is not known; says what to do."""
+    """A library is not installed, or a format is unknown; the message says what to do."""
 
 
 def figure_type(target: str) -> Any:
-    """matplotlib's Figure, for a picture that is to be written to `target`. Raises Missing."""
+    """Return matplotlib's Figure type for a picture to be written to `target`. Raises Missing."""
     if os.path.splitext(target)[1].lower() not in FORMATS:
-        raise Missing(f"--plot {target}: the name has to end in {', '.join(FORMATS)}")
+        raise Missing(f"--plot {target}: the name must end in {', '.join(FORMATS)}")
     try:
         import matplotlib  # of the extra `plot`
 
@@ -30,9 +30,9 @@ def figure_type(target: str) -> Any:
 
 
 def write(figure: Any, target: str, *, title: str, described: str, text: str = "") -> None:
-    """Writes a figure in the format of the file's name. Raises OSError.
+    """Write a figure in the format given by the file name. Raises OSError.
 
-    `title`, `described` (what the picture shows, in words) and `text` (in HTML) are those of a page.
+    `title`, `described` (a description of the picture) and `text` (in HTML) are used for an HTML page.
     """
     if os.path.splitext(target)[1].lower() != ".html":
         figure.savefig(target, dpi=110)

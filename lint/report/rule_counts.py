@@ -1,6 +1,6 @@
-"""How often each rule found something, the most frequent first: as a table, or as JSON.
+"""The number of findings of each rule, most frequent first, as a table or as JSON.
 
-JSON: {"version": 1, "rules": [{"code", "name", "severity", "count", "fixable"}]}; fixable: that a safe fix would settle.
+JSON: {"version": 1, "rules": [{"code", "name", "severity", "count", "fixable"}]}; fixable: with a safe fix.
 """
 
 from __future__ import annotations

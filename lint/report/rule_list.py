@@ -1,4 +1,4 @@
-"""The rules themselves: as a list, and as a table for the documentation."""
+"""The list of rules, and a table of them for the documentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..rule.registry import FAMILIES, Rule, all_rules
 
 
 def render(format: str) -> str:
-    """All rules in one of RULE_LIST_FORMATS."""
+    """Return all rules in one of RULE_LIST_FORMATS."""
     return RULE_LIST_FORMATS[format](list(all_rules().values()))
 
 
@@ -36,7 +36,7 @@ RULE_LIST_FORMATS = {"text": _text, "json": _json, "markdown": _markdown}
 
 
 def fixes_of(rule: Rule) -> str:
-    """The kinds of fixes of a rule, for people; `by name`: for who selects it by its code or name."""
+    """Describe the fixes of a rule; `by name` means that they need the rule to be selected by its code or name."""
     return (rule.fixes or "none") + (" (by name)" if rule.by_name else "")
 
 

@@ -1,4 +1,4 @@
-"""The page of a rule, for a terminal, as Markdown or as JSON: its sections, and what is printed for its example."""
+"""The page of a rule for a terminal, as Markdown or as JSON: its sections, and the output for its example."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INDENT = "  "
 
 
 class Printed(NamedTuple):
-    """What a command printed for the bad example of a page; or why it could not be run, in `missing`."""
+    """The output of a command for the bad example of a page, or, in `missing`, why it could not be run."""
 
     command: str = ""
     output: str = ""
@@ -29,7 +29,7 @@ class Printed(NamedTuple):
 
 
 def render(format: str, pages: list[tuple[Rule, Printed]], *, colour: bool = False, width: int = 100) -> str:
-    """Pages in one of FORMATS."""
+    """Return pages in one of FORMATS."""
     if format == "json":
         return json.dumps([as_dict(*page) for page in pages], indent=2, ensure_ascii=False) + "\n"
     if format == "markdown":
@@ -38,7 +38,7 @@ def render(format: str, pages: list[tuple[Rule, Printed]], *, colour: bool = Fal
 
 
 def sections(rule: Rule, printed: Printed) -> dict[str, list[Part]]:
-    """The sections of a rule's page, with what is printed for the bad example after it, and a table of its options."""
+    """Return the sections of a rule's page, with the output for the bad example after it and a table of options."""
     page = read_page(rule)
     found = sections_of(page)
     if rule.options:
@@ -51,7 +51,7 @@ def sections(rule: Rule, printed: Printed) -> dict[str, list[Part]]:
 
 
 def as_dict(rule: Rule, printed: Printed) -> dict[str, Any]:
-    """All that is known of a rule."""
+    """Return everything about a rule as plain values."""
     page = read_page(rule)
     return {
         "code": rule.code,
@@ -73,7 +73,7 @@ def as_dict(rule: Rule, printed: Printed) -> dict[str, Any]:
 
 
 def markdown(rule: Rule, printed: Printed) -> str:
-    """A page as Markdown."""
+    """Return a page as Markdown."""
     lines = [f"# {rule.code} {rule.name}", "", _facts(rule), "", rule.summary]
     for name, parts in sections(rule, printed).items():
         lines += ["", f"## {name}", "", one_text(parts).rstrip("\n")]
@@ -93,7 +93,7 @@ def _text(rule: Rule, printed: Printed, colour: bool, width: int) -> str:
 
 
 def _code(part: Part, colour: bool) -> list[str]:
-    """A block of code under its name, the lines that a repair has changed in another colour."""
+    """Format a block of code below its name, with the lines that a fix has changed in another colour."""
     lines = [f"{_INDENT}{part.name}:"] if part.name else []
     for number, line in enumerate(fenced(part.text).splitlines()[1:-1], 1):
         meaning = "added" if number in part.changed else "code"
@@ -107,11 +107,11 @@ def _facts(rule: Rule) -> str:
 
 
 def repair(rule: Rule) -> str:
-    """Which fixes a rule has, in words. By a log it is `caffe-lint log` that repairs, by the likeliest cause."""
+    """Describe the fixes of a rule. For log rules, `caffe-lint log` fixes the most likely cause."""
     if rule.subject == "log":
-        return "fix by the log" if FIX in read_page(rule).sections else "no fix"
+        return "fix by `caffe-lint log`" if FIX in read_page(rule).sections else "no fix"
     words = {"": "no fix", "safe": "safe fix", "unsafe": "unsafe fix", "safe, unsafe": "safe and unsafe fixes"}
-    return words[rule.fixes] + (" for who selects it by its code or name" if rule.by_name else "")
+    return words[rule.fixes] + (" if selected by code or name" if rule.by_name else "")
 
 
 def _option(name: str, option: Option) -> str:
@@ -123,13 +123,13 @@ def _printed(page: Page, printed: Printed) -> list[Part]:
         return [Part(f"Not shown: {printed.missing}.\n", is_code=False)]
     parts = [Part(f"$ {printed.command}\n{printed.output}", is_code=True, is_output=True)]
     if USUAL_NET_NAME not in page.bad and any(USUAL_NET_NAME in text for text in page.bad.values()):
-        note = f"`{USUAL_NET_NAME}` is a net of one layer, on which there is nothing to say.\n"
+        note = f"`{USUAL_NET_NAME}` is a net of one layer without findings.\n"
         parts.append(Part(note, is_code=False))
     return parts
 
 
 def _prose(text: str, width: int) -> Iterator[str]:
-    """Paragraphs, lists and tables, wrapped."""
+    """Wrap paragraphs, lists and tables."""
     for number, paragraph in enumerate(text.strip("\n").split("\n\n")):
         if number:
             yield ""
@@ -142,7 +142,7 @@ def _prose(text: str, width: int) -> Iterator[str]:
 
 
 def _table(text: str, width: int) -> Iterator[str]:
-    """The rows of a table of Markdown with their columns one below the other, without the line below its head."""
+    """Align the columns of a Markdown table, and leave out the line below its header."""
     rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in text.split("\n")]
     del rows[1]
     widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]

@@ -1,8 +1,8 @@
-"""SARIF 2.1.0, which code-scanning services and editors read: findings with their rules' pages and their fixes.
+"""SARIF 2.1.0 for code-scanning services and editors: findings with their rules' pages and their fixes.
 
-Columns count UTF-16 code units, as SARIF's readers expect; a byte-order mark counts nothing. Paths are relative to
-`%SRCROOT%`, the root of the repository; what lies elsewhere has a URI of its own. An edit of text that is no UTF-8
-is given in bytes, since a column would mean something else to every reader, and so is one of a byte-order mark.
+Columns are in UTF-16 code units, as SARIF readers expect, and a byte-order mark does not count. Paths are relative to
+`%SRCROOT%`, the root of the repository; files elsewhere have an absolute URI. An edit of text that is not UTF-8, or of a
+byte-order mark, is given in bytes, because readers disagree on the columns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
 
 
 class _Run:
-    """A run of the program, with the files and rules that its results point to by number."""
+    """A run of the program, with the files and rules that its results refer to by number."""
 
     def __init__(self, findings: list[Finding], summary: Summary) -> None:
         self.findings = findings
@@ -185,13 +185,13 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _utf16_width(text: bytes, start: int, end: int) -> int:
-    """The code units from the start of a line; a byte-order mark at the start of the file is none."""
+    """Return the number of code units from the start of a line, without a byte-order mark at the start of the file."""
     width = len(text[start:end].decode("utf-8").encode("utf-16-le")) // 2
     return width - 1 if start == 0 and text[:end].startswith(_BYTE_ORDER_MARK) else width
 
 
 def _utf16_column(column: int, number: int, line: str) -> int:
-    """A column in characters as one in code units; as it is where the text of the line is not known (empty)."""
+    """Convert a column from characters to code units; unchanged if the text of the line is not known (empty)."""
     if number == 1:
         line = line.removeprefix("\ufeff")
     return column + sum(character > "\uffff" for character in line[: column - 1])

@@ -1,4 +1,4 @@
-"""A learning rate over a run as a picture."""
+"""A picture of the learning rate over a run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..fixes.fields import number_text
 from ..solver.rate_course import Course, differ_much, fault_of
 from .pictures import figure_type, write
 
-_POINTS = 600  # of a curve that changes all along
+_POINTS = 600  # of a continuous curve
 
 
 def plot(target: str, path: str, course: Course, rate: Callable[[int], float | None]) -> None:
-    """Draws the rate, with what is wrong with it. Raises pictures.Missing, OSError."""
+    """Draw the learning rate and mark where it is unusable. Raises pictures.Missing, OSError."""
     figure = figure_type(target)(figsize=(9, 4), layout="constrained")
     axis = figure.subplots()
     places = {row.iteration for row in course.rows} | {course.length - 1}

@@ -1,4 +1,4 @@
-"""A learning rate over a run, for a terminal: where it changes, as a table and a curve; or as JSON."""
+"""The learning rate over a run, as a table and a curve for a terminal, or as JSON."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ WIDTH = 72  # columns of the curve
 HEIGHT = 8  # its lines
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
-# What a rate from which nothing good is learnt does, and its sign in the curve.
+# The effect of an unusable rate, and its symbol in the curve.
 _MEANINGS = {
-    ZERO: "nothing is learnt",
-    NEGATIVE: "the loss is made to grow",
-    INFINITE: "every weight becomes infinite or NaN",
-    NAN: "every weight becomes NaN",
+    ZERO: "nothing is learned",
+    NEGATIVE: "updates increase the loss",
+    INFINITE: "all weights become infinite or NaN",
+    NAN: "all weights become NaN",
 }
 _SIGNS = {ZERO: "0", NEGATIVE: "-", INFINITE: "!", NAN: "!"}
 
 
 def as_text(path: str, course: Course, rate: Rate, *, colour: bool = False) -> str:
-    """The table, the curve, and what is wrong with it."""
+    """Return the table, the curve, and a sentence for each unusable range."""
     first = number_text(course.rows[0].rate or 0)
-    kind = "the rate stays as it is from each of these on" if course.stepwise else "the rate changes all along"
-    head = f"{path}: policy '{course.policy.name}', {course.length:,} iterations from a rate of {first}; {kind}"
+    kind = "constant between these iterations" if course.stepwise else "changing continuously"
+    head = f"{path}: policy '{course.policy.name}', {course.length:,} iterations, initial rate {first}, {kind}"
     lines = [head, "", *_table(course.rows, colour), "", *_curve(course, rate, colour)]
     faults = course.faults
     if faults:
@@ -41,14 +41,14 @@ def as_text(path: str, course: Course, rate: Rate, *, colour: bool = False) -> s
 
 def _sentence(fault: Fault, length: int) -> str:
     until = "on" if fault.last == length - 1 else f"to {fault.last:,}"
-    return f"From iteration {fault.first:,} {until} the rate is {fault.kind}: {_MEANINGS[fault.kind]}."
+    return f"The rate is {fault.kind} from iteration {fault.first:,} {until}: {_MEANINGS[fault.kind]}."
 
 
 def _table(rows: Sequence[Row], colour: bool) -> list[str]:
     start = rows[0].rate
-    cells = [("iteration", "rate", "of the first", "")]
+    cells = [("iteration", "rate", "relative", "")]
     for row in rows:
-        rate = "not told by the file" if row.rate is None else _short(row.rate)
+        rate = "unknown" if row.rate is None else _short(row.rate)
         share = ""
         if row.rate is not None and start and math.isfinite(row.rate / start):
             share = _short(row.rate / start)
@@ -67,12 +67,12 @@ def _short(value: float) -> str:
 
 
 def _curve(course: Course, rate: Rate, colour: bool) -> list[str]:
-    """The curve in blocks, a column for equally many iterations; by its logarithm where rates differ much."""
+    """Draw the curve with block characters, on a logarithmic scale if rates differ by much."""
     columns = min(WIDTH, course.length)
     values = [rate(column * course.length // columns) for column in range(columns)]
     good = [value for value in values if value is not None and not fault_of(value)]
     if not good:
-        return ["There is no rate to draw."]
+        return ["No rate to draw."]
     low, high = min(good), max(good)
     logarithmic = differ_much(good)
     levels = [_level(value, low, high, logarithmic) for value in values]
@@ -91,14 +91,14 @@ def _curve(course: Course, rate: Rate, colour: bool) -> list[str]:
     lines.append(f"{'':>{margin}} └{'─' * columns}")
     lines.append(f"{'':>{margin}}  0{end:>{max(columns - 1, len(end) + 1)}}" + (" (logarithmic)" if logarithmic else ""))
     signs = {level for level in levels if isinstance(level, str)}
-    meanings = {sign: fault for fault, sign in _SIGNS.items() if fault != INFINITE} | {"!": "infinite or NaN", "?": "not told"}
+    meanings = {sign: fault for fault, sign in _SIGNS.items() if fault != INFINITE} | {"!": "infinite or NaN", "?": "unknown"}
     if signs:
         lines.append(f"{'':>{margin}}  " + ", ".join(f"{sign} {meanings[sign]}" for sign in sorted(signs)))
     return [paint(line, "dim", colour) if not line.strip(" │") else line for line in lines]
 
 
 def _level(value: float | None, low: float, high: float, logarithmic: bool) -> int | str:
-    """How many eighths of a line a rate is high, or the sign of one that cannot be drawn."""
+    """Return the height of a rate in eighths of a line, or the symbol of one that cannot be drawn."""
     if value is None:
         return "?"
     fault = fault_of(value)
@@ -111,7 +111,7 @@ def _level(value: float | None, low: float, high: float, logarithmic: bool) -> i
 
 
 def as_json(path: str, course: Course) -> str:
-    """The same rows for programs; a rate that is no number, or not told, is null."""
+    """Return the rows as JSON; a rate that is not finite or not known is null."""
     rows = [
         {
             "iteration": row.iteration,

@@ -1,8 +1,8 @@
-"""The settings in force for a file, as TOML with where each comes from, and as JSON.
+"""The settings in force for a file and where each one comes from, as TOML or JSON.
 
 JSON: {"version": 1, "path", "config": path or null, "settings": {key: {"value", "from": [places]}}, "rules": {code:
-{"name", "on", "severity": {"value", "from"}, "options": {name: {"value", "from", "meaning"}}}}}. Keys are those of the
-configuration file; what is not set is null, and its place is "default".
+{"name", "on", "severity": {"value", "from"}, "options": {name: {"value", "from", "meaning"}}}}}. The keys are those of
+the configuration file; a setting that is not set is null and comes from "default".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SINGLE = [key for key in KEYS.values() if key.kind != "table"]
 
 
 def as_json(path: str, config: str | None, explained: Combined) -> dict[str, Any]:
-    """The settings as plain values."""
+    """Return the settings as plain values."""
     settings, origins = explained
     on = codes(settings)
     shapes = {
@@ -62,7 +62,7 @@ def as_json(path: str, config: str | None, explained: Combined) -> dict[str, Any
 
 
 def as_toml(path: str, config: str | None, explained: Combined) -> str:
-    """The settings as a configuration file that says the same, each with its place behind it."""
+    """Return the settings as an equivalent configuration file, with a comment after each on where it comes from."""
     settings, origins = explained
     shown = os.path.relpath(config) if config else "no configuration file"
     blocks = [[(f"# The settings in force for {path} ({shown}).", "")]]
@@ -75,9 +75,9 @@ def as_toml(path: str, config: str | None, explained: Combined) -> str:
         shapes = settings.input_shapes.items()
         lines = [_line(json.dumps(top), list(shape), origins, f"input_shapes.{top}") for top, shape in shapes]
         blocks.append([("[input-shapes]", ""), *lines])
-    if settings.layers:  # as long as the nets that use them: where they stand will do
+    if settings.layers:  # these may be long, so only their place is shown
         blocks.append(
-            [(f"# layers.{name} is described", ", ".join(origins[f"layers.{name}"])) for name in settings.layers]
+            [(f"# layers.{name} is defined", ", ".join(origins[f"layers.{name}"])) for name in settings.layers]
         )
     width = min(50, max(len(text) for block in blocks for text, origin in block if origin))
     text = "\n\n".join("\n".join(_beside(line, width) for line in block) for block in blocks)
@@ -94,12 +94,12 @@ def _rule(rule: Rule, explained: Combined) -> Iterator[tuple[str, str]]:
 
 def _rules_on(explained: Combined) -> str:
     on = codes(explained.settings)
-    text = f"Rules that are on, {len(on)} of {len(all_rules())}: {' '.join(sorted(on))}"
+    text = f"Enabled rules, {len(on)} of {len(all_rules())}: {' '.join(sorted(on))}"
     return "\n".join(textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# "))
 
 
 def _line(name: str, value: Any, origins: dict[str, tuple[str, ...]], key: str) -> tuple[str, str]:
-    """The text of a setting, as a comment where it is not set, and its place."""
+    """Return the text of a setting, a comment if it is not set, and where it comes from."""
     if value is None:
         return f"# {name} is not set", ""
     return f"{name} = {json.dumps(value, ensure_ascii=False)}", ", ".join(origins.get(key, DEFAULT))

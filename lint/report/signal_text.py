@@ -1,4 +1,4 @@
-"""The signal as JSON, and as a table in the order and the units of debug_info."""
+"""The signal as JSON, or as a table in the order and units of debug_info."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..stability.signal.features import Signal
 from ..stability.verdict.reasons import Reason
 from ..stability.verdict.verdict import Verdict
 
-GROWS, DIES = 10.0, 0.1  # from how many times the layer before on a value is marked
+GROWS, VANISHES = 10.0, 0.1  # a value is marked from this ratio to the layer before it
 
 
 def as_json(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits) -> str:
-    """The signal as JSON; what is not finite is null."""
+    """Return the signal as JSON; values that are not finite are null."""
     content = {
         "loss": _finite(signal.forward.loss),
         "forward": [_line(line) for line in forward_lines(signal.forward, signal.weights)],
@@ -46,7 +46,7 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits) -> str:
-    """The signal as lines of debug_info, marked where it grows or dies, then the verdict."""
+    """Return the signal as lines of debug_info, marked where it grows or vanishes, and the verdict."""
     rows = []
     for title, lines, what in (
         ("Forward", forward_lines(signal.forward, signal.weights), "top"),
@@ -58,7 +58,7 @@ def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits
             if line.param is None:
                 if before:
                     ratio = line.mean_abs / before
-                    mark = "  << grows" if ratio > GROWS else "  << dies" if ratio < DIES else ""
+                    mark = "  << grows" if ratio > GROWS else "  << vanishes" if ratio < VANISHES else ""
                 before = line.mean_abs if line.mean_abs > 0 else None
                 name = f"{what} blob {line.blob}"
             else:
@@ -67,12 +67,12 @@ def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits
             rows.append(f"[{title}] Layer {line.layer}, {name} {kind}: {line.mean_abs:.5g}{mark}")
     rows.append(f"[Backward] All net params diff: L2 norm = {signal.l2:.5g}")
     rows += [
-        f"[Update] Layer {param.layer.name}, param {param.index}: first step / value = {update.ratio:.3g}"
+        f"[Update] Layer {param.layer.name}, param {param.index}: first update / value = {update.ratio:.3g}"
         for param, update in signal.updates.items()
         if math.isfinite(update.ratio)
     ]
     rows.append("")
-    rows.append(f"Loss in the first iteration: {signal.forward.loss:.5g}")
+    rows.append(f"Initial loss: {signal.forward.loss:.5g}")
     for text in dict.fromkeys(signal.training.context.assumed):
         rows.append(f"Assumed: {text}")
     rows.append(
@@ -80,8 +80,8 @@ def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits
     )
     rows += [f"  {f'{each.layer}: ' if each.layer else ''}{each.message}" for each in why]
     if limits.base_lr is not None:
-        rows.append(f"  base_lr no more than {limits.base_lr:g}")
+        rows.append(f"  base_lr: at most {limits.base_lr:g}")
     if limits.clip_gradients is not None:
-        rows.append(f"  clip_gradients of {limits.clip_gradients:g}")
-    rows += [f"  loss_weight of {name} no more than {weight:g}" for name, weight in limits.loss_weight.items()]
+        rows.append(f"  clip_gradients: {limits.clip_gradients:g}")
+    rows += [f"  loss_weight of {name}: at most {weight:g}" for name, weight in limits.loss_weight.items()]
     return "\n".join(rows) + "\n"
