@@ -72,3 +72,25 @@ def test_the_higher_a_pyramid_the_smaller_its_windows_and_their_largest_values(t
 def test_a_layer_that_has_no_signal_model_is_named(tmp_path: Path) -> None:
     net = training(tmp_path, 'type: "Im2col" convolution_param { kernel_size: 3 }').net
     assert [layer.name for layer in unmodelled_layers(net)] == ["it"]
+
+
+def test_a_repeated_value_gets_the_sum_of_the_gradients(tmp_path: Path) -> None:
+    signal = signal_of(training(tmp_path, 'type: "Upsample" upsample_param { scale: 2 }'))
+    layer = signal.training.net.layers[3]
+    assert layer.tops[0].shape == (16, 8, 32, 32)
+    (below,), above = signal.back.bottoms[layer.index], signal.back.tops[layer.tops[0]]
+    assert below.second_moment == pytest.approx(4 * above.second_moment, rel=1e-3)  # they are nearly independent
+
+
+def test_a_plane_that_is_unpooled_is_0_at_most_places(tmp_path: Path) -> None:
+    same = around(tmp_path, 'type: "Split"')[0]
+    top = around(tmp_path, 'type: "UnPooling" unpooling_param { unpool_size: 32 }')[0]
+    assert top.mean_abs == pytest.approx(same.mean_abs / 4)
+    assert top.second_moment == pytest.approx(same.second_moment / 4)
+
+
+def test_interpolation_keeps_the_mean_and_evens_out_the_rest(tmp_path: Path) -> None:
+    same = around(tmp_path, 'type: "Split"')[0]
+    top = around(tmp_path, 'type: "Interp" interp_param { zoom_factor: 4 }')[0]
+    assert top.mean == pytest.approx(same.mean)
+    assert same.mean**2 < top.second_moment < same.second_moment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT, UNMODELLED
+from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT
 from ..moments.shapes import Shape, axis_index, truncated
 from . import value_ranges
 from .record import REARRANGES, layer_type
@@ -72,8 +72,9 @@ _ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
 
 
 @layer_type(
-    "Upsample", "upsample_layer.cpp", signal=UNMODELLED, bottoms=(2, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
-)
+    "Upsample", "upsample_layer.cpp", signal="enlarging.Unpooling", bottoms=(2, 2), ignores_gradient=(1,),
+    growth=_growth_by_scale, **_ENLARGES,
+)  # fmt: skip
 def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
     """SegNet's: puts each value back to the place that a pooling's mask names."""
     param = layer.message["upsample_param"]
@@ -97,7 +98,7 @@ _REPEATING = frozenset({"mobilenet-yolo", "yolov3-windows", "brocolli", "ssd-chu
 @layer_type(
     "Upsample",
     "upsample_layer.cpp",
-    signal=UNMODELLED,
+    signal="enlarging.Repeating",
     dialects=_REPEATING,
     bottoms=(0, None),
     tops=(0, None),
@@ -114,8 +115,9 @@ def upsample(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "UnPooling", "unpooling_layer.cpp", signal=UNMODELLED, bottoms=(1, 2), ignores_gradient=(1,), growth=_growth_by_scale, **_ENLARGES
-)
+    "UnPooling", "unpooling_layer.cpp", signal="enlarging.Unpooling", bottoms=(1, 2), ignores_gradient=(1,),
+    growth=_growth_by_scale, **_ENLARGES,
+)  # fmt: skip
 def unpooling(layer: Layer) -> Sequence[Shape]:
     """DeconvNet's, to a size that is written."""
     param = layer.message["unpooling_param"]
@@ -129,7 +131,7 @@ def unpooling(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "MaxUnPool",
     "max_unpool_layer.cpp",
-    signal=UNMODELLED,
+    signal="enlarging.Unpooling",
     bottoms=(0, None),
     tops=(0, None),
     ignores_gradient=(1,),
@@ -145,8 +147,9 @@ def max_unpool(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "Interp", "interp_layer.cpp", signal=UNMODELLED, linear=True, keeps_range=True, value_range=value_ranges.within, **_ENLARGES
-)
+    "Interp", "interp_layer.cpp", signal="enlarging.Interpolating", linear=True, keeps_range=True,
+    value_range=value_ranges.within, **_ENLARGES,
+)  # fmt: skip
 def interp(layer: Layer) -> Sequence[Shape]:
     """Bilinear resizing, of DeepLab v2 and PSPNet: by one factor, to a size, or by two factors."""
     param = layer.message["interp_param"]
