@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..rule.registry import all_rules
-from ..training_log.causes import LIKELY, SURE, Diagnosed
+from ..training_log.causes import LIKELY, SURE, UNEXPLAINED, Diagnosed
 from ..training_log.evidence import Evidence
-from ..training_log.progress import UNEXPLAINED
 from ..training_log.runs import Run
 
 if TYPE_CHECKING:

@@ -31,8 +31,12 @@ OF_DATA: dict[str, tuple[str, ...]] = {
     "data": ("unreadable_data", "data_values", "class_labels", "data_shapes", "train_and_test_data")
 }
 OF_LOGS: dict[str, tuple[str, ...]] = {
-    "logs": ("training_nonfinite", "training_explosion", "training_stuck", "training_course", "training_fatal")
-}
+    "logs": (
+        "non_finite_inputs", "non_finite_layers", "non_finite_updates", "exploding_updates", "exploding_losses",
+        "exploding_activations", "missing_updates", "vanishing_signals", "stagnant_losses", "generalisation",
+        "constant_clipping", "logged_labels", "missing_debug_info", "fatal_lines",
+    )
+}  # fmt: skip
 
 
 _GROUPS = (

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..rule.finding import Related
 
 EVIDENCE_LINES = 6
+UNEXPLAINED = "not-finite"  # said where no rule knows more
 SURE = 0.9  # from when a cause explains others away
 LIKELY = 0.5  # from when a cause leaves the lines that are missing a matter of advice
 

@@ -6,7 +6,7 @@ import math
 
 from ..proto.named_tuple import NamedTuple
 from .evidence import LARGEST_SOFTMAX_TERM, Evidence
-from .runs import Step
+from .runs import Step, Value
 
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
 LEARNT = 0.95  # of the first loss, and of chance: what ends below has learnt something
@@ -156,3 +156,34 @@ def _begin(found: Evidence, steps: list[Step]) -> Step:
             return step
         lowest = min(lowest, loss)
     return steps[0]
+
+
+def stuck(log: Evidence) -> bool:
+    """Whether the displayed loss did not fall: enough iterations, all finite, none of them an explosion."""
+    how = course(log)
+    if how is None or how.steps < FEW or log.first_bad_iteration is not None or learnt(log):
+        return False
+    span = log.steps[-1].iteration - log.steps[0].iteration
+    return span >= FEW and (how.end > STUCK * how.start or _at_chance(log, how.end))
+
+
+def _at_chance(log: Evidence, end: float) -> bool:
+    only = log.single_loss
+    return (
+        log.chance is not None
+        and only is not None
+        and only.traits.log_likelihood
+        and abs(end - log.chance) < 0.02 * log.chance
+    )
+
+
+def weights_bad(log: Evidence, bad: Value) -> bool:
+    """Whether the layer's weights are not finite either, so that the fault lies before this pass."""
+    assert log.bad_pass is not None
+    if bad.key.role == "param" and bad.key.direction == "Forward":
+        return True
+    return any(
+        not value.finite
+        for value in log.bad_pass
+        if value.key.layer == bad.key.layer and value.key.direction == "Forward" and value.key.role == "param"
+    )

@@ -1,14 +1,15 @@
-"""Where Caffe itself stopped: what its FATAL lines mean, and crashes without one."""
+"""Runs that Caffe or the system ended: FATAL lines and crashes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from ..proto.named_tuple import NamedTuple
-from .causes import Cause, Shown
-from .evidence import Evidence
-from .runs import Noted
+from ...proto.named_tuple import NamedTuple
+from ...rule.registry import rule
+from ...training_log.causes import Cause, Shown
+from ...training_log.evidence import Evidence
+from ...training_log.runs import Noted
 
 
 class Meaning(NamedTuple):
@@ -17,7 +18,6 @@ class Meaning(NamedTuple):
     pattern: str
     cause: str
     meaning: str
-
 
 # The first that fits counts. Sources: the files of BVLC/caffe that the messages name.
 MEANINGS = (
@@ -148,8 +148,32 @@ MEANINGS = (
 )
 
 
-def caffe_stopped(log: Evidence) -> Iterator[Cause]:
-    """The causes that rule T501 finds: see its page."""
+@rule("T501", "caffe-fatal-error", subject="log", severity="error")
+def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
+    """Caffe stopped with a FATAL line (`F… Check failed: …`): what it means.
+
+    ## What it does
+
+    Every first FATAL line of a run, with what it means and the layer that was being set up or is named in it. With
+    `--solver` it points to that layer.
+
+    ## Why is this bad?
+
+    Nothing was trained from there on.
+
+    ## When it is reported
+
+    Never: nothing was trained from there on.
+
+    ## Example
+
+    `--fix` has no repair for it here: `caffe-lint` on the solver finds the mistake with its place, and often
+    repairs it.
+
+    ## References
+
+    The source file that the line itself names.
+    """
     fatal = next((note for note in log.run.notes if note.kind == "fatal"), None)
     if fatal is None:
         return
@@ -166,6 +190,52 @@ def caffe_stopped(log: Evidence) -> Iterator[Cause]:
         log.steps[-1].iteration if log.steps else None,
         fatal.line,
         (Shown(fatal.line, f"{fatal.source}] {text}"),),
+    )
+
+
+@rule("T502", "process-crash", subject="log", severity="error")
+def process_crash(log: Evidence) -> Iterator[Cause]:
+    """The process died without a FATAL line: a segmentation fault, an allocator's complaint, a kill.
+
+    ## What it does
+
+    `*** Aborted at`, `Segmentation fault`, `malloc(): …`, `Killed`, `std::bad_alloc` in the log of a run that did
+    not end with `Optimization Done.`
+
+    ## Why is this bad?
+
+    A release build does not check labels: one far out of range reads or writes beside the blob. `Killed` is the
+    system's, for want of memory.
+
+    ## When it is reported
+
+    You ended the process yourself.
+
+    ## Example
+
+    There is nothing to change in the solver: look for labels out of range with `caffe-lint inputs`, or give the
+    process more memory. The log is that of a training which ends by itself.
+
+    ## References
+
+    softmax_loss_layer.cpp (checks that are compiled out). Checked by running Caffe with labels of 1e9.
+    """
+    note = next((note for note in log.run.notes if note.kind == "crashed"), None)
+    if note is None or any(other.kind in ("fatal", "done", "stopped") for other in log.run.notes):
+        return
+    memory = any(word in note.text for word in ("bad_alloc", "Killed", "out of memory"))
+    yield Cause(
+        "out-of-memory" if memory else "process-crash",
+        f"the process died: {note.text}",
+        "For want of memory: a smaller batch_size."
+        if memory
+        else "Without a word from Caffe: labels out of range do that, as a release build does not check them.",
+        0.9,
+        None,
+        None,
+        log.steps[-1].iteration if log.steps else None,
+        note.line,
+        (Shown(note.line, note.text),),
     )
 
 
@@ -189,24 +259,3 @@ def _by_source(log: Evidence, fatal: Noted) -> str | None:
     stem = fatal.source.partition(".")[0].removesuffix("_layer").replace("_", "")
     names = [layer.name for layer in log.layers.values() if layer.type.lower() == stem]
     return names[0] if len(names) == 1 else None
-
-
-def crashed(log: Evidence) -> Iterator[Cause]:
-    """The causes that rule T502 finds: see its page."""
-    note = next((note for note in log.run.notes if note.kind == "crashed"), None)
-    if note is None or any(other.kind in ("fatal", "done", "stopped") for other in log.run.notes):
-        return
-    memory = any(word in note.text for word in ("bad_alloc", "Killed", "out of memory"))
-    yield Cause(
-        "out-of-memory" if memory else "process-crash",
-        f"the process died: {note.text}",
-        "For want of memory: a smaller batch_size."
-        if memory
-        else "Without a word from Caffe: labels out of range do that, as a release build does not check them.",
-        0.9,
-        None,
-        None,
-        log.steps[-1].iteration if log.steps else None,
-        note.line,
-        (Shown(note.line, note.text),),
-    )

@@ -1,0 +1,208 @@
+"""Explosions caused by activations that are large from the start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...rule.registry import rule
+from ...training_log.causes import Cause, value_line
+from ...training_log.course import Explosion, explosion
+from ...training_log.evidence import Evidence
+from ...training_log.runs import Value
+from .exploded import exploded
+
+
+@rule("T204", "exploding-activations", subject="log", severity="error")
+def exploding_activations(log: Evidence) -> Iterator[Cause]:
+    """Activations are large from the start, and the training is lost by it.
+
+    ## What it does
+
+    A run that blew up, or never got below chance, whose first softmax loss is 3 times ln K or more because its
+    scores are large. What made them so, by the means of |x| of the first pass:
+
+    - the input: a data layer's top with a mean |x| of 10 or more (pixels from 0 to 255)
+    - BatchNorm with `use_global_stats` on blank statistics: each multiplies by 1/sqrt(eps) = 316
+    - a layer whose weights make its output several times its input (a gaussian without std has std 1)
+    - a division or product, a chain of Eltwise sums without normalisation
+
+    ## Why is this bad?
+
+    The loss is saturated: probabilities are 0 (87.3365 each), gradients are as large as they get, and the first
+    steps throw the weights about.
+
+    ## When it is reported
+
+    Never: the training is lost.
+
+    ## Fix
+
+    That is, scale the input (`transform_param { scale: 0.00390625 }` for pixels), use msra or xavier,
+    `use_global_stats: false`. `--fix` writes only the bound of gradients: the rest changes what the weights of
+    others mean.
+
+    ## Example
+
+    Comes with: T201.
+
+    ## References
+
+    softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python
+    benchmarks/log_judge.py`.
+    """
+    blown = explosion(log)
+    if blown is None or blown.at_start < 3 or log.run.resumed:
+        return
+    sure = 0.6 if blown.at_start < 6 else 0.88
+    first = log.first_pass
+    if first is None:
+        yield exploded(
+            log,
+            blown,
+            "exploding-activations",
+            f"the first loss is {blown.at_start:.3g} times chance (ln {log.classes})",
+            "Inputs or weights are too large, or the loss is a sum. With `debug_info: true` and "
+            "`display: 1` the log would tell which.",
+            sure - 0.1,
+        )
+        return
+    scores = _scores(log)
+    if scores is not None and scores.value < 3:
+        return  # the loss's own scale: T203
+    yield from _large_start(log, blown, sure)
+
+
+def _scores(log: Evidence) -> Value | None:
+    for out in log.outputs:
+        layer = log.layers.get(out.layer)
+        if layer is not None and out.traits.log_likelihood and layer.bottoms and log.first_pass is not None:
+            for value in log.bottoms_of(log.first_pass, out.layer):
+                if value.key.blob == layer.bottoms[0].name:
+                    return value
+    return None
+
+
+def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause]:
+    assert log.first_pass is not None
+    factors: list[tuple[float, str, str, str, Value, tuple[Value, ...]]] = []
+    sums: list[tuple[float, Value]] = []
+    for view in log.views(log.first_pass):
+        if not view.tops or not view.tops[0].finite:
+            continue
+        top, kind, traits = view.tops[0], log.type_of(view.name), log.traits_of(view.name)
+        if log.is_data(view.name):
+            for value in view.tops:
+                if value.value >= 10 and value.finite and not log.is_label(view.name, value.key.blob):
+                    factors.append(  # noqa: PERF401  (too long for an expression)
+                        (
+                            value.value / 0.5,
+                            "input-not-scaled",
+                            f"the input '{value.key.blob}' is not scaled: its mean |x| is {value.value:.4g}",
+                            "Inputs around 1 are what fillers are made for.",
+                            value,
+                            (),
+                        )
+                    )
+            continue
+        bottoms = log.bottoms_of(log.first_pass, view.name)
+        below = max((value.value for value in bottoms if value.finite), default=0.0)
+        if not below or "Loss" in kind:
+            continue
+        gain = top.value / below
+        evidence = tuple(bottoms[:1])
+        if traits.stores_statistics and gain > 30:
+            factors.append(
+                (
+                    1e6 * gain,
+                    "batch-norm-blank-statistics",
+                    f"BatchNorm '{view.name}' multiplies by {gain:.3g}: its statistics are blank",
+                    "With use_global_stats it reads stored statistics, which are 0 without training: x / sqrt(eps).",
+                    top,
+                    evidence,
+                )
+            )
+        elif view.params and gain >= 3 and not traits.channel_params:
+            factors.append(
+                (
+                    gain,
+                    "weights-too-large",
+                    f"the weights of '{view.name}' are too large: its output is {gain:.3g} times its input",
+                    f"The mean |x| of its weights is {view.params[0].value:.3g}: see its "
+                    f"weight_filler (a gaussian without std has "
+                    f"1).",
+                    top,
+                    (*evidence, view.params[0]),
+                )
+            )
+        elif traits.combines:
+            sums.append((gain, top))
+            if gain >= 10:
+                factors.append(
+                    (
+                        gain,
+                        "layer-amplifies",
+                        f"Eltwise '{view.name}' makes its output {gain:.3g} times its inputs",
+                        "A product of values over 1, or a division, does that.",
+                        top,
+                        evidence,
+                    )
+                )
+        elif gain >= 10 and not traits.keeps_range:
+            factors.append(
+                (
+                    gain,
+                    "layer-amplifies",
+                    f"layer '{view.name}' ({kind or 'type not known'}) makes its output {gain:.3g} times its input",
+                    "It is asked for what is near a point where it grows without bound.",
+                    top,
+                    evidence,
+                )
+            )
+    growth = math.prod(gain for gain, _ in sums)
+    if len(sums) >= 3 and growth >= 4 and not any(factor[1] == "batch-norm-blank-statistics" for factor in factors):
+        last = sums[-1][1]
+        factors.append(
+            (
+                growth,
+                "residual-growth",
+                f"{len(sums)} Eltwise sums without normalisation make "
+                f"the signal grow {growth:.3g} times: '{last.key.blob}' has a mean |x| of {last.value:.4g}",
+                "Each sum adds the variance of its branch: put BatchNorm and Scale into the "
+                "branches, or start their last weights at 0.",
+                last,
+                (sums[0][1],),
+            )
+        )
+    factors.sort(key=lambda factor: -factor[0])
+    leading = {factor[1]: factor for factor in reversed(factors)}  # of each kind the largest
+    for position, (_, cause, message, reason, value, evidence) in enumerate(
+        sorted(leading.values(), key=lambda each: -each[0])
+    ):
+        others = [factor[4].key.layer for factor in factors if factor[1] == cause and factor[4] is not value]
+        if others:
+            reason += f" Likewise {', '.join(others[:4])}."
+        yield exploded(
+            log,
+            blown,
+            cause,
+            message,
+            f"The first loss is {blown.at_start:.3g} times ln {log.classes}. {reason}",
+            sure - 0.04 * position,
+            layer=value.key.layer,
+            blob=value.key.blob,
+            extra=(*(value_line(each) for each in evidence), value_line(value)),
+        )
+    if not factors:
+        scores = _scores(log)
+        yield exploded(
+            log,
+            blown,
+            "exploding-activations",
+            f"the first loss is {blown.at_start:.3g} times chance: the scores are too large",
+            f"Their mean |x| is {scores.value:.3g}." if scores else "",
+            sure - 0.1,
+            layer=scores.key.layer if scores else None,
+            blob=scores.key.blob if scores else None,
+            extra=(value_line(scores),) if scores else (),
+        )

@@ -1,0 +1,358 @@
+"""Explosions caused by a loss: its weight, its scale, or that it has no lower bound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...moments.layer_type import REGRESSION, SIGMOID
+from ...moments.shapes import count
+from ...net.loss_sizes import known_shape
+from ...rule.registry import Option, rule
+from ...training_log.causes import Cause, shown, step_line, value_line
+from ...training_log.course import Explosion, explosion
+from ...training_log.evidence import LARGEST_SOFTMAX_TERM, Evidence, Output
+from ...training_log.runs import Value
+from .exploded import exploded
+
+
+@rule(
+    "T202",
+    "loss-weight-explosion",
+    subject="log",
+    severity="error",
+    options={"share": Option(0.75, "which part of the first loss makes a loss the leading one")},
+)
+def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
+    """Gradients blew up, and one loss with a weight over 1 made nearly all of them.
+
+    ## What it does
+
+    In a run that blew up: an output with a weight (`aux_loss = 2.37 (* 1000 = 2367 loss)`) over 1 that makes 75 %
+    of the first displayed loss or more, or the only loss with a weight of 10 or more. A negative weight is named
+    too: the training then climbs.
+
+    ## Why is this bad?
+
+    A weight is a factor on that loss's gradients: what the layers below feel is rate times weight. In a small net
+    weights of 1 and 3 were fine, 10 was NaN in iteration 13, 1000 in 5. Lowering the rate instead starves the other
+    losses.
+
+    ## When it is reported
+
+    Never: the training is lost.
+
+    ## Fix
+
+    `--fix` writes the weight that makes the loss as large as the next one in the first iteration, 1 where it is the
+    only one.
+
+    ## Example
+
+    Comes with: T201, T405.
+
+    ## Options
+
+    `share`: 0.75.
+
+    ## References
+
+    layer.hpp, SetLossWeights; solver.cpp, Step. Measured on the runs of `python benchmarks/log_judge.py`.
+    """
+    # Keeps what judges logs out of a list of rules.
+    blown = explosion(log)
+    if blown is None:
+        return
+    for out in log.outputs:
+        if out.weight < 0:
+            yield exploded(
+                log,
+                blown,
+                "loss-weight-negative",
+                f"loss '{out.layer}' has a weight of {out.weight:g}: the training climbs it",
+                "Caffe takes a negative weight without a word.",
+                0.98,
+                layer=out.layer,
+                blob=out.name,
+            )
+    total = sum(abs(out.weighted) for out in log.outputs if math.isfinite(out.weighted))
+    for out in log.outputs:
+        part = abs(out.weighted) / total if total else 0.0
+        several = len(log.outputs) > 1 and out.weight > 1 and part >= share
+        if several or (len(log.outputs) == 1 and out.weight >= 10):
+            yield exploded(
+                log,
+                blown,
+                "loss-weight-too-high",
+                f"loss '{out.layer}' has a weight of {out.weight:g} and makes {part:.0%} of the first loss",
+                f"Of {out.first:.4g} it makes {out.weighted:.4g}; every gradient below it is "
+                f"{out.weight:g} times as large.{_diff_share(log)}",
+                0.93 if several or out.weight >= 30 else 0.75,
+                layer=out.layer,
+                blob=out.name,
+            )
+
+
+@rule("T203", "loss-scale-explosion", subject="log", severity="error")
+def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
+    """Gradients blew up because the loss is large by its making: a sum, or targets that are not scaled.
+
+    ## What it does
+
+    In a run that blew up:
+
+    - EuclideanLoss and its kin on targets whose mean |x| is 3 or more (pixels, coordinates, class numbers), or that
+      adds up 32 or more outputs for each item, as it divides by the number of items only
+    - a softmax or sigmoid loss that is a multiple of ln K (ln 2) at the start though its scores are small: the sum
+      over a batch or picture (`normalization: NONE`, `BATCH_SIZE`), or an infogain matrix with large entries
+    - MultinomialLogisticLoss on scores that are no probabilities: a first loss near 46.05 times their share
+
+    ## Why is this bad?
+
+    Its gradient is that many times larger, like a rate that much higher.
+
+    ## When it is reported
+
+    Never: the training is lost.
+
+    ## Fix
+
+    Or take `normalization: NONE` out; targets are scaled by `Power` with `scale: 0.00392`, say. `--fix` writes the
+    weight that makes the first loss as large as a mean would be, and a bound that steps keep to.
+
+    ## Example
+
+    Comes with: T201.
+
+    ## References
+
+    euclidean_loss_layer.cpp; loss_layer.cpp, GetNormalizer; multinomial_logistic_loss_layer.cpp.
+    """
+    # Keeps what judges logs out of a list of rules.
+    blown = explosion(log)
+    if blown is None or log.run.resumed:
+        return
+    for out in log.outputs:
+        if out.layer not in log.layers:
+            continue  # of a net whose text was cut
+        if out.traits.loss_family == REGRESSION:
+            yield from _regression(log, blown, out)
+        elif out.traits.log_likelihood:
+            yield from _softmax_scale(log, blown, out)
+
+
+@rule("T206", "unbounded-loss", subject="log", severity="error")
+def unbounded_loss(log: Evidence) -> Iterator[Cause]:
+    """The loss went below 0 and falls without bound: its targets, matrix or kind allow that.
+
+    ## What it does
+
+    A displayed loss below 0 from a loss layer that cannot go there with sound inputs: SigmoidCrossEntropyLoss with
+    targets outside 0 to 1 (a class number, 255), InfogainLoss with negative entries, a softmax loss with a negative
+    weight (T202), a layer that is no loss but has a loss_weight.
+
+    ## Why is this bad?
+
+    There is no minimum: the loss goes to minus infinity, then NaN. Clipping only slows it down.
+
+    ## When it is reported
+
+    Never: there is no minimum.
+
+    ## Example
+
+    Targets between 0 and 1, a matrix without negative entries, a loss that is one. `--fix` has no repair for it.
+
+    ## References
+
+    sigmoid_cross_entropy_loss_layer.cpp; infogain_loss_layer.cpp. Checked by running Caffe.
+    """
+    for out in log.outputs:
+        if not out.traits.nonnegative or out.weight < 0:
+            continue
+        below = next(((iteration, value) for iteration, value in out.values if value < -0.01), None)
+        if below is None:
+            continue
+        iteration, value = below
+        step = next(step for step in log.steps if step.iteration == iteration)
+        target = _target(log, out)
+        cause, why = "loss-negative", "its labels or its code are out of order: this loss cannot be below 0"
+        if out.traits.applies == SIGMOID:
+            cause, why = "target-out-of-range", "its targets must be between 0 and 1"
+        elif out.traits.takes_matrix:
+            cause, why = "infogain-matrix-negative", "its infogain matrix has negative entries"
+        told = f" The mean |x| of '{target.key.blob}' is {target.value:.4g}." if target is not None else ""
+        bad = log.first_bad
+        yield Cause(
+            cause,
+            f"loss '{out.layer}' ({out.type}) fell below 0: {value:.4g} at iteration {iteration}",
+            f"It then has no minimum: {why}.{told}",
+            0.96,
+            out.layer,
+            target.key.blob if target is not None else out.name,
+            log.first_bad_iteration if log.first_bad_iteration is not None else iteration,
+            bad.line if bad is not None else step.line,
+            shown(
+                value_line(target) if target else None,
+                step_line(log.steps[0]),
+                step_line(step),
+                (step_line(s) for s in log.healthy[-2:]),
+                value_line(bad) if bad else None,
+            ),
+        )
+
+
+def _diff_share(log: Evidence) -> str:
+    """The diffs that the losses pass down in the first pass."""
+    if log.first_pass is None:
+        return ""
+    names = {out.layer for out in log.outputs}
+    diffs = [
+        f"'{value.key.layer}' {value.value:.3g}"
+        for value in log.first_pass
+        if value.key.direction == "Backward" and value.key.role == "bottom" and value.key.layer in names
+    ]
+    return f" Mean |diff| passed down in the first pass: {', '.join(diffs)}." if len(diffs) > 1 else ""
+
+
+def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]:
+    layer = log.layers[out.layer]
+    first = log.first_pass
+    target = None
+    if first is not None and len(layer.bottoms) > 1:
+        target = next(
+            (value for value in log.bottoms_of(first, out.layer) if value.key.blob == layer.bottoms[1].name),
+            None,
+        )
+    items = _elements(log, out.layer)
+    if target is not None and target.value >= 3 and target.finite:
+        yield exploded(
+            log,
+            blown,
+            "targets-not-scaled",
+            f"the targets of '{out.layer}' are large: mean |x| of '{target.key.blob}' is "
+            f"{target.value:.4g}, the first loss {out.first:.4g}",
+            "The gradient of a squared difference grows with the target. Scale the targets to about 1.",
+            0.93 if target.value >= 10 else 0.85,
+            layer=out.layer,
+            blob=target.key.blob,
+            extra=(value_line(target),),
+        )
+    elif items is not None and items >= 32:
+        yield exploded(
+            log,
+            blown,
+            "loss-not-normalised",
+            f"'{out.layer}' adds up {items} outputs for each item: its first value is {out.first:.4g}",
+            f"{out.type} divides by the number of items only, so its gradient is {items} times that of a "
+            f"mean: it wants a rate that much lower, or a loss_weight of {1 / items:.1g}.",
+            0.82,
+            layer=out.layer,
+            blob=out.name,
+        )
+    elif target is None and out.first >= 10:
+        yield exploded(
+            log,
+            blown,
+            "targets-not-scaled",
+            f"the first value of '{out.layer}' is {out.first:.4g}: its targets are not near 1, or it adds up many",
+            f"{out.type} divides by the number of items only. With `debug_info: true` the log would show the targets.",
+            0.8,
+            layer=out.layer,
+            blob=out.name,
+        )
+
+
+def _elements(log: Evidence, loss: str) -> int | None:
+    """How many values of each item a loss compares."""
+    layer = log.layers[loss]
+    for blob in layer.bottoms[:2]:
+        shape = known_shape(blob)
+        number = count(shape, 1) if shape is not None else None
+        if number is None and blob.producer is not None:
+            told = log.run.shapes.get(blob.producer.name)
+            if told and blob.top_index < len(told):
+                number = math.prod(told[blob.top_index][1:])
+        if number:
+            return number
+    return None
+
+
+def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]:
+    layer = log.layers[out.layer]
+    classes = log.classes_of(layer)
+    first = log.first_pass
+    if classes is None or not math.isfinite(out.first):
+        return
+    times = out.first / math.log(classes)
+    scores = None
+    if first is not None and layer.bottoms:
+        scores = next((v for v in log.bottoms_of(first, out.layer) if v.key.blob == layer.bottoms[0].name), None)
+    how = str(layer.message["loss_param"]["normalization"]) if "loss_param" in layer.message else ""
+    summed = (
+        "normalization" in layer.message["loss_param"] and how in ("NONE", "0", "BATCH_SIZE", "3", "2")
+        if "loss_param" in layer.message
+        else False
+    )
+    if times <= 3:
+        return
+    if summed:
+        yield exploded(
+            log,
+            blown,
+            "loss-not-normalised",
+            f"'{out.layer}' is a sum (normalization: {how}): "
+            f"{out.first:.4g} at the start, {times:.3g} times ln {classes}",
+            f"Its gradient is {times:.3g} times that of a mean, like a rate that much higher.",
+            0.95,
+            layer=out.layer,
+            blob=out.name,
+        )
+        return
+    if out.traits.wants_probabilities:
+        yield exploded(
+            log,
+            blown,
+            "loss-wants-probabilities",
+            f"'{out.layer}' (MultinomialLogisticLoss) gets what is no probability: it starts at "
+            f"{out.first:.4g}, of 46.05 at most",
+            "It has no softmax inside, and its gradient divides by what it takes for a probability, "
+            "floored at 1e-20. Use SoftmaxWithLoss.",
+            0.95,
+            layer=out.layer,
+            blob=out.name,
+        )
+        return
+    if scores is None and out.first > LARGEST_SOFTMAX_TERM + 1:
+        yield exploded(
+            log,
+            blown,
+            "loss-not-normalised",
+            f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}: it is a sum",
+            "A mean over terms of at most 87.34 cannot be that large.",
+            0.9,
+            layer=out.layer,
+            blob=out.name,
+        )
+    if scores is not None and scores.value < 3:
+        matrix = out.traits.takes_matrix
+        yield exploded(
+            log,
+            blown,
+            "infogain-matrix-scale" if matrix else "loss-not-normalised",
+            f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}, though its scores "
+            f"are small (mean |x| {scores.value:.3g})",
+            ("The entries of its infogain matrix are that large." if matrix else "It is a sum over that many terms.")
+            + " Its gradient grows with them, like a rate that much higher.",
+            0.94,
+            layer=out.layer,
+            blob=out.name,
+            extra=(value_line(scores),),
+        )
+
+
+def _target(log: Evidence, out: Output) -> Value | None:
+    layer = log.layers.get(out.layer)
+    if layer is None or log.first_pass is None or len(layer.bottoms) < 2:
+        return None
+    return next((v for v in log.bottoms_of(log.first_pass, out.layer) if v.key.blob == layer.bottoms[1].name), None)

@@ -1,0 +1,184 @@
+"""Tests that get worse, or stay at chance, while the training goes on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...rule.registry import Option, rule
+from ...training_log.causes import Cause, Shown, shown, step_line
+from ...training_log.course import explosion, learnt
+from ...training_log.evidence import Evidence, median
+from ...training_log.runs import Test
+
+_ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
+
+
+@rule(
+    "T401",
+    "overfitting",
+    subject="log",
+    severity="warning",
+    options={"rise": Option(1.25, "how many times its lowest the test loss must be at the end")},
+)
+def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
+    """The test loss rises while the training loss still falls.
+
+    ## What it does
+
+    At least 4 tests of a net with a loss, whose lowest loss lies before the last quarter of them, which at the end
+    is 1.25 times that or more, and above the training loss, which is lower at the end than it was then. Where there
+    is an accuracy, it must not have gained meanwhile. Where the test loss has only stopped falling over the last
+    half of the tests, nothing is said: that may be the rate.
+
+    ## Why is this bad?
+
+    What is learnt from then on is the training set. The snapshot nearest to the lowest test loss is the one to use.
+
+    ## When it is reported
+
+    The net is wanted at its end, whatever the test says: its accuracy is what counts, and still rises.
+
+    ## Example
+
+    More data or augmentation, Dropout, weight_decay, or an earlier end. `--fix` has no repair for it.
+
+    ## Options
+
+    `rise`: 1.25.
+
+    ## References
+
+    solver.cpp, TestAll. SageMaker Debugger's Overfit and Overtraining.
+    """
+    if log.first_bad_iteration is not None or explosion(log) is not None:
+        return
+    for net in sorted({test.net for test in log.tests}):
+        curve = [
+            (test, out.value)
+            for test in log.tests
+            if test.net == net
+            for out in test.outputs[:8]
+            if out.weight and out.weight > 0 and math.isfinite(out.value)
+        ]
+        if len({test.line for test, _ in curve}) < 4:
+            continue
+        names = [out.name for out in curve[0][0].outputs if out.weight]
+        if len(names) != 1:
+            continue
+        lowest = min(range(len(curve)), key=lambda index: curve[index][1])
+        end = median([value for _, value in curve[-max(1, len(curve) // 8) :]])
+        at, best = curve[lowest]
+        if lowest >= len(curve) * 0.75 or end < rise * best or end - best < 0.02:
+            continue
+        train_then = [s.loss for s in log.steps if at.iteration is not None and s.iteration <= at.iteration][-5:]
+        train_now = [s.loss for s in log.steps][-5:]
+        if not train_then or median(train_now) > median(train_then) or median(train_now) > end:
+            continue
+        last = curve[-1][0]
+        scored = [(_accuracy(test), test) for test, _ in curve]
+        reached = _accuracy(at)
+        if reached is not None and (scored[-1][0] or 0.0) >= reached:
+            continue  # its guesses are better, if bolder
+        yield Cause(
+            "overfitting",
+            f"the test loss rose from {best:.4g} (iteration {at.iteration}) to {end:.4g} while the "
+            f"training loss fell to {median(train_now):.4g}",
+            f"From iteration {at.iteration} on the training set is learnt by heart.",
+            0.85,
+            None,
+            names[0],
+            at.iteration,
+            at.line,
+            shown(_test_line(at, best), _test_line(last, end), step_line(log.steps[-1])),
+        )
+
+
+@rule("T402", "chance-level-accuracy", subject="log", severity="warning")
+def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
+    """The training loss falls, but the tests stay where guessing is.
+
+    ## What it does
+
+    A softmax training that has learnt, and at least 3 tests whose accuracy is within a tenth of 1/K, or whose loss
+    is at or over ln K, to the end. Also an accuracy of exactly 1 while the loss is NaN: comparisons with NaN are
+    false, so Accuracy counts every item.
+
+    ## Why is this bad?
+
+    The test net sees other data (another transform, mean or label order), or BatchNorm's stored statistics are not
+    those of the training.
+
+    ## When it is reported
+
+    The test data have labels that mean nothing.
+
+    ## Example
+
+    There is nothing to change in the solver: compare transform_param, mean and label order of the two nets, and
+    look at BatchNorm's use_global_stats. The log is that of the training with test data that go with the training
+    data.
+
+    ## References
+
+    accuracy_layer.cpp; batch_norm_layer.cpp; solver.cpp, Test.
+    """
+    for test in log.tests:
+        perfect = [out for out in test.outputs if "acc" in out.name.lower() and out.value == 1]
+        broken = [out for out in test.outputs if not math.isfinite(out.value) or 87.3 < out.value < 87.37]
+        if perfect and broken:
+            yield Cause(
+                "accuracy-of-nan",
+                f"accuracy is 1 while {broken[0].name} = {broken[0].value:g}: the scores are NaN",
+                "Comparisons with NaN are false, so Accuracy counts every item as right.",
+                0.4,
+                None,
+                perfect[0].name,
+                test.iteration,
+                test.line,
+                (_test_line(test, broken[0].value),),
+            )
+            break
+    if log.classes is None or log.classes < 3 or log.first_bad_iteration is not None or not learnt(log):
+        return
+    only = log.single_loss
+    if only is None or not only.traits.log_likelihood or only.traits.takes_matrix:
+        return
+    last = log.tests[-3:]
+    if len(last) < 3 or (log.tests[-1].iteration or 0) == 0:
+        return
+    values = [
+        out.value for test in last for out in test.outputs if any(word in out.name.lower() for word in _ACCURACIES)
+    ]
+    if not values or any(abs(value - 1 / log.classes) > 0.1 / log.classes for value in values):
+        return
+    yield Cause(
+        "chance-level-accuracy",
+        f"the test accuracy stays at {values[-1]:.4g}, which is 1/{log.classes}, while "
+        f"the training loss fell to {log.steps[-1].loss:.4g}",
+        "Training and test do not see the same: compare transform_param, mean and label order, and "
+        "BatchNorm's use_global_stats.",
+        0.8,
+        None,
+        None,
+        log.tests[-1].iteration,
+        log.tests[-1].line,
+        shown(
+            (
+                Shown(
+                    t.line,
+                    f"Iteration {t.iteration}: " + ", ".join(f"{o.name} = {o.value:g}" for o in t.outputs[:3]),
+                )
+                for t in last
+            ),
+            step_line(log.steps[-1]),
+        ),
+    )
+
+
+def _accuracy(test: Test) -> float | None:
+    return next((out.value for out in test.outputs if "acc" in out.name.lower()), None)
+
+
+def _test_line(test: Test, value: float) -> Shown:
+    return Shown(test.line, f"Iteration {test.iteration}, Testing net (#{test.net}): loss = {value:g}")

@@ -1,0 +1,70 @@
+"""Logs without the lines that would name the first bad layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...rule.registry import rule
+from ...training_log.causes import UNEXPLAINED, Cause, shown, step_line, value_line
+from ...training_log.evidence import Evidence
+
+
+@rule("T405", "missing-debug-info", subject="log", severity="error")
+def missing_debug_info(log: Evidence) -> Iterator[Cause]:
+    """The training broke, and the log lacks the lines that would say where.
+
+    ## What it does
+
+    A loss that is NaN or infinite in a log without debug_info, or without any sound iteration before; and, where no
+    other rule finds a cause, the first value of debug_info that is not finite. Where another rule finds a likely cause
+    (a confidence of 0.5 or more), it is an advice.
+
+    ## Why is this bad?
+
+    Which layer went first, and whether it was the data, cannot be told from the loss alone.
+
+    ## When it is reported
+
+    You know the cause.
+
+    ## Fix
+
+    `--fix` writes both. Run it again for as many iterations as it took to break; then the log names the layer that
+    went first. The log above is that of the training once this is repaired.
+
+    ## References
+
+    solver.cpp, Step: debug_info is printed in displayed iterations only.
+    """
+    bad = log.first_bad
+    if bad is not None:
+        iteration = log.bad_pass.iteration if log.bad_pass is not None else None
+        yield Cause(
+            UNEXPLAINED,
+            f"values are not finite from iteration {iteration} on: the first is {bad.key.role} '{bad.key.blob}' of layer"
+            f" '{bad.key.layer}'",
+            "Nothing in the log tells why: neither loss nor gradients had grown before.",
+            0.1,
+            bad.key.layer,
+            bad.key.blob,
+            iteration,
+            bad.line,
+            shown((step_line(each) for each in log.healthy[-2:]), value_line(bad)),
+        )
+        return
+    step = log.first_bad_step
+    if step is None:
+        return
+    sound = len(log.healthy)
+    yield Cause(
+        "missing-debug-info" if sound else "nan-from-the-start",
+        f"the loss is {step.loss:g} at iteration {step.iteration}, and the log has no debug_info to tell "
+        f"which layer went first",
+        f"Set debug_info: true and display: 1, and run it again for {step.iteration + 1} iterations.",
+        0.2 if sound > 1 else 0.5,
+        None,
+        None,
+        step.iteration,
+        step.line,
+        shown((step_line(s) for s in log.healthy[-2:]), step_line(step)),
+    )

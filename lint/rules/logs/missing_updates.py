@@ -1,0 +1,246 @@
+"""Weights that do not move, or only shrink: no learning rate, no gradient, weight decay alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ...rule.registry import rule
+from ...training_log.causes import Cause, norms_line, rate_line, shown, step_line, value_line
+from ...training_log.course import stuck
+from ...training_log.evidence import Evidence
+from ...training_log.runs import Value
+
+if TYPE_CHECKING:
+    from ...moments.graph import Layer
+
+
+@rule("T301", "zero-learning-rate", subject="log", severity="error")
+def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
+    """The log says `lr = 0`: nothing is learnt from that iteration on.
+
+    ## What it does
+
+    A displayed rate of exactly 0, before the last hundredth of the training: base_lr or gamma is missing or 0 (a
+    step policy without gamma falls to 0 at its first step), or it underflowed.
+
+    ## Why is this bad?
+
+    Every update is 0; the training goes on and tells nothing of it.
+
+    ## When it is reported
+
+    A poly policy ends at 0: its last iterations are no finding.
+
+    ## Fix
+
+    `--fix` writes `base_lr: 0.01` where base_lr is 0 or missing.
+
+    ## References
+
+    sgd_solver.cpp, GetLearningRate.
+    """
+    # Keeps what judges logs out of a list of rules.
+    zero = next((step for step in log.steps if step.rate == 0), None)
+    if zero is None:
+        return
+    total = log.setting("max_iter") or log.steps[-1].iteration
+    if zero.iteration >= 0.98 * total and zero.iteration > 0:
+        return
+    earlier = [step for step in log.steps if step.rate and step.iteration < zero.iteration]
+    how = f"it was {earlier[-1].rate:g} before" if earlier else "it is 0 from the start: base_lr is 0 or missing"
+    yield Cause(
+        "zero-learning-rate",
+        f"the learning rate is 0 from iteration {zero.iteration} on",
+        f"No weight changes any more; {how}."
+        + (" A policy without gamma falls to 0 at its first step." if earlier else ""),
+        0.99,
+        iteration=zero.iteration,
+        line=zero.rate_line,
+        evidence=shown(rate_line(earlier[-1]) if earlier else None, rate_line(zero), step_line(zero)),
+    )
+
+
+@rule("T302", "zero-gradients", subject="log", severity="error")
+def zero_gradients(log: Evidence) -> Iterator[Cause]:
+    """No gradient reaches any weight: the diffs of all parameters are exactly 0, or there is no backward pass.
+
+    ## What it does
+
+    `All net params (data, diff): L1 norm = (X, 0)` in pass after pass. Without a single [Backward] line of a layer,
+    nothing is to be learnt: every lr_mult is 0, or `propagate_down: false` or a loss_weight of 0 cuts the way. With
+    such lines and a loss of 0, the loss counts nothing: all labels are those to be ignored, or the infogain matrix
+    is 0. A loss of exactly 0 from the start is reported without debug_info as well.
+
+    ## Why is this bad?
+
+    There are no updates and no learning, and no message.
+
+    ## When it is reported
+
+    The run was there to see the loss alone, or how fast the net is.
+
+    ## Example
+
+    `--fix` has no repair for it: only you know which layers are to learn.
+
+    ## References
+
+    net.cpp, BackwardDebugInfo, Init ("does not need backward computation"); loss_layer.cpp, GetNormalizer.
+    """
+    if not log.steps and log.first_pass is None:
+        return
+    first = log.first_pass
+    with_norms = [each for each in log.passes if each.norms is not None]  # the last pass is a forward only
+    all_zero = bool(with_norms) and all(each.norms is not None and each.norms.l1_diff == 0 for each in with_norms)
+    losses = [step.loss for step in log.steps]
+    zero_loss = len(losses) >= 3 and all(loss == 0 for loss in losses)
+    if not all_zero and not zero_loss:
+        return
+    backward = first is not None and any(value.key.direction == "Backward" for value in first)
+    step = log.steps[0] if log.steps else None
+    evidence = shown(step_line(step) if step else None, (norms_line(each) for each in with_norms[:2]))
+    iteration = step.iteration if step else None
+    at = step.line if step else first.line if first else None
+    if zero_loss:
+        out = log.outputs[0] if log.outputs else None
+        why, label = _why_zero(log)
+        yield Cause(
+            "loss-always-zero",
+            "the loss is exactly 0 in every iteration" + (" and so is every gradient" if all_zero else ""),
+            f"Nothing is counted: {why}.",
+            0.97,
+            out.layer if out else None,
+            label.key.blob if label else (out.name if out else None),
+            iteration,
+            at,
+            shown(evidence, value_line(label) if label else None),
+        )
+        return
+    if backward:
+        views = [view for view in log.views(first) if view.bottom_diffs] if first else []
+        cut = views[-1].name if views else None
+        yield Cause(
+            "zero-gradients",
+            "every gradient of every parameter is exactly 0",
+            "The loss passes nothing down.",
+            0.9,
+            cut,
+            None,
+            iteration,
+            at,
+            evidence,
+        )
+        return
+    cause, why, layer = _why_frozen(log)
+    yield Cause(
+        cause,
+        "no layer runs backward: nothing is learnt",
+        f"There is no [Backward] line of any layer. {why}",
+        0.97,
+        layer,
+        None,
+        iteration,
+        at,
+        evidence,
+    )
+
+
+@rule("T307", "vanishing-weights", subject="log", severity="warning")
+def vanishing_weights(log: Evidence) -> Iterator[Cause]:
+    """Weight decay shrinks the weights to nothing faster than they learn.
+
+    ## What it does
+
+    A training that does not learn in which the norm of all parameters (`All net params (data, …)`) fell below a
+    half of what it was, or in which rate times weight_decay is 1e-3 or more.
+
+    ## Why is this bad?
+
+    Each step multiplies weights by 1 - rate * decay; what gradients write is forgotten within 1 / (rate * decay)
+    steps.
+
+    ## When it is reported
+
+    The loss is to stay where it is, and only small weights are wanted.
+
+    ## Fix
+
+    `--fix` writes `weight_decay: 0.0005`.
+
+    ## References
+
+    sgd_solver.cpp, Regularize.
+    """
+    # Keeps what judges logs out of a list of rules.
+    if not stuck(log):
+        return
+    decay = log.setting("weight_decay")
+    rate = next((step.rate for step in log.steps if step.rate), log.setting("base_lr")) or 0.0
+    norms = [step for step in log.steps if step.norms is not None]
+    shrank = (
+        len(norms) > 1 and norms[0].norms and norms[-1].norms and norms[-1].norms.l2_data < 0.5 * norms[0].norms.l2_data
+    )
+    if decay <= 0 or rate * decay * max(log.steps[-1].iteration, 1) < 0.5 or not (shrank or rate * decay >= 1e-3):
+        return
+    before, after = (norms[0], norms[-1]) if shrank else (log.steps[0], log.steps[-1])
+    told = (
+        f": the L2 norm of all parameters fell from {before.norms.l2_data:.3g} to {after.norms.l2_data:.3g}"
+        if before.norms and after.norms
+        else ""
+    )
+    yield Cause(
+        "weight-decay-too-high",
+        f"weight_decay {decay:g} shrinks the weights away{told}",
+        f"With a rate of {rate:g} a weight is forgotten within {1 / (rate * decay):.0f} steps.",
+        0.93,
+        iteration=after.iteration,
+        line=after.norms_line or after.line,
+        evidence=shown(norms_line(before), norms_line(after), step_line(log.steps[0]), step_line(log.steps[-1])),
+    )
+
+
+def _why_zero(log: Evidence) -> tuple[str, Value | None]:
+    for out in log.outputs:
+        layer = log.layers.get(out.layer)
+        if layer is None or log.first_pass is None or len(layer.bottoms) < 2:
+            continue
+        label = next(
+            (v for v in log.bottoms_of(log.first_pass, out.layer) if v.key.blob == layer.bottoms[1].name),
+            None,
+        )
+        if "loss_param" in layer.message and "ignore_label" in layer.message["loss_param"]:
+            ignored = layer.message["loss_param"]["ignore_label"]
+            return f"all labels are {ignored}, which are ignored (ignore_label)", label
+        if out.traits.takes_matrix:
+            return "the infogain matrix is 0", None
+    if log.steps and not log.outputs:
+        return "no output of the net counts in the loss (loss_weight 0, or no loss layer)", None
+    return "labels that are all ignored, a matrix or weight of 0", None
+
+
+def _why_frozen(log: Evidence) -> tuple[str, str, str | None]:
+    for layer in log.layers.values():
+        if "propagate_down" in layer.message and not any(layer.message["propagate_down"]):
+            return (
+                "propagate-down-false",
+                f"propagate_down: false of '{layer.name}' cuts the way down.",
+                layer.name,
+            )
+    learning = [layer for layer in log.layers.values() if layer.params]
+    frozen = [layer for layer in learning if _frozen(layer)]
+    if frozen and len(frozen) == len(learning):
+        return "all-frozen", "lr_mult is 0 for every parameter.", frozen[0].name
+    zero = [
+        layer
+        for layer in log.layers.values()
+        if "loss_weight" in layer.message and not any(layer.message["loss_weight"])
+    ]
+    if zero:
+        return "loss-weight-zero", f"loss_weight is 0 for '{zero[0].name}'.", zero[0].name
+    return "all-frozen", "lr_mult is 0 everywhere, or propagate_down or loss_weight cuts the way.", None
+
+
+def _frozen(layer: Layer) -> bool:
+    params = layer.message["param"]
+    return bool(params) and all(param["lr_mult"] == 0 for param in params)

@@ -1,0 +1,174 @@
+"""Inputs that are NaN or infinite, of the training net or a test net."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from ...rule.registry import rule
+from ...training_log.causes import Cause, Shown, norms_line, shown, step_line, value_line
+from ...training_log.course import grew, weights_bad
+from ...training_log.evidence import Evidence
+from ...training_log.probing import bad_batches
+
+
+@rule("T101", "non-finite-input", subject="log", severity="error")
+def non_finite_input(log: Evidence) -> Iterator[Cause]:
+    """The data or the labels are NaN or infinite: the first bad value of the log is the top of a data layer.
+
+    ## What it does
+
+    The first value of debug_info that is NaN or infinite, in the order of the log, where it is a data layer's top:
+    `[Forward] Layer data, top blob data data: nan`. What stands before it is sound. It says whether it is the data
+    or what the losses compare with.
+
+    Where only every so many iterations are displayed, the guilty batch may lie between two of them. Then the first
+    bad value is that of the first layer with weights, which are NaN already, while the data of that iteration are
+    clean; and neither loss nor gradients had grown. That is said with less confidence.
+
+    In the log of a probe (`caffe-lint probe`) every batch with such a value is named, and every one with a label
+    that no class has.
+
+    ## Why is this bad?
+
+    One NaN in one picture makes every weight NaN in that iteration, for good, whatever comes after. Clipping, a
+    lower rate or another loss weight cannot help: NaN compares with nothing, so the clipping test is false. An
+    infinite value may leave the loss of its iteration finite, as MAX pooling drops NaN.
+
+    ## When it is reported
+
+    Never: the training is lost.
+
+    ## Example
+
+    There is nothing to change in the prototxts: find the entry (batch_size times the iteration tells where, if
+    nothing is shuffled) with `caffe-lint inputs`, and repair or remove it. The log is that of the training with
+    sound data.
+
+    ## References
+
+    net.cpp, ForwardDebugInfo; pooling_layer.cpp; sgd_solver.cpp, ClipGradients. `python benchmarks/log_judge.py`
+    prints how it does on real logs.
+    """
+    if log.is_probe:
+        yield from bad_batches(log)
+        return
+    bad = log.first_bad
+    if bad is not None and bad.key.direction == "Forward" and log.is_data(bad.key.layer):
+        kind = "inf" if math.isinf(bad.value) else "nan"
+        what = "label" if log.is_label(bad.key.layer, bad.key.blob) else "data"
+        assert log.bad_pass is not None
+        number, size = log.bad_pass.iteration, log.batch
+        batch = f" It is batch {number}, counted from 0" if number is not None else ""
+        if number is not None and size:
+            batch += f": entries {size * number} to {size * (number + 1) - 1} if nothing is shuffled"
+        yield Cause(
+            f"{kind}-in-{what}",
+            f"the {what} itself is {'infinite' if kind == 'inf' else 'NaN'}: top '{bad.key.blob}' of "
+            f"data layer '{bad.key.layer}'",
+            f"Everything before it is finite, and no solver setting can rescue a training from such a value.{batch}.",
+            0.98,
+            bad.key.layer,
+            bad.key.blob,
+            log.bad_pass.iteration,
+            bad.line,
+            shown((step_line(step) for step in log.healthy[-2:]), _norms_before(log), value_line(bad)),
+        )
+        return
+    step = log.first_bad_step
+    if step is None or grew(log) or len(log.healthy) < 2:
+        return
+    if not _hidden(log, step.iteration):
+        return
+    before = log.healthy[-1]
+    yield Cause(
+        "nan-in-data",
+        f"a batch between iterations {before.iteration} and {step.iteration} is likely NaN or infinite itself",
+        f"At iteration {before.iteration} loss and gradients were sound and had not grown; at "
+        f"{step.iteration} all is NaN. "
+        "With `display: 1` and `debug_info: true` the log would show the data layer first.",
+        0.6,
+        bad.key.layer if bad is not None else None,
+        bad.key.blob if bad is not None else None,
+        step.iteration,
+        bad.line if bad is not None else step.line,
+        shown((step_line(each) for each in log.healthy[-3:]), step_line(step), value_line(bad) if bad else None),
+    )
+
+
+@rule("T105", "non-finite-test-output", subject="log", severity="warning")
+def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
+    """A test net's output is NaN or infinite while the training is sound.
+
+    ## What it does
+
+    `Test net output` lines that are not finite before anything of the training is. With debug_info, which test nets
+    print always, it names the first blob.
+
+    ## Why is this bad?
+
+    The weights are sound, so it is the test's own data, or what differs in the phase TEST: BatchNorm uses its
+    stored statistics there, which are blank before the first training iteration, and data come from another source
+    with another transform.
+
+    ## When it is reported
+
+    The test that is not finite is the one before the first iteration, and later ones are sound.
+
+    ## Example
+
+    There is nothing to change in the solver: look at the test's own data and transform, and at BatchNorm's stored
+    statistics. The log is that of the training with sound test data.
+
+    ## References
+
+    solver.cpp, Solver::Test; batch_norm_layer.cpp.
+    """
+    for test in log.tests:
+        limit = log.first_bad_iteration
+        if limit is not None and test.iteration is not None and test.iteration >= limit:
+            return
+        wrong = [out for out in test.outputs if not math.isfinite(out.value)]
+        if not wrong:
+            continue
+        passed = log.run.test_bad
+        bad = next((value for value in passed if not value.finite), None) if passed is not None else None
+        first = bad.key if bad is not None else None
+        in_data = first is not None and first == next(iter(passed or ())).key
+        yield Cause(
+            "nan-in-test-data" if in_data else "nan-in-test",
+            f"test net #{test.net} gives {wrong[0].name} = {wrong[0].value:g} at iteration "
+            f"{test.iteration} while the training is finite",
+            "The weights are sound, so look at the test's own data and transform, and at BatchNorm's "
+            "stored statistics."
+            + (f" The first value that is not finite is '{first.blob}' of layer '{first.layer}'." if first else ""),
+            0.9,
+            first.layer if first else None,
+            first.blob if first else wrong[0].name,
+            test.iteration,
+            bad.line if bad else test.line,
+            shown(
+                value_line(bad) if bad else None,
+                Shown(
+                    test.line,
+                    f"Iteration {test.iteration}, Testing net (#{test.net}): {wrong[0].name} = {wrong[0].value:g}",
+                ),
+                (step_line(step) for step in log.healthy[-1:]),
+            ),
+        )
+        return
+
+
+def _hidden(log: Evidence, iteration: int) -> bool:
+    """Whether what happened lies in iterations that were not displayed, or that have no debug_info."""
+    bad = log.first_bad
+    if bad is None:
+        return True
+    if log.healthy and iteration - log.healthy[-1].iteration <= 1:
+        return False
+    return weights_bad(log, bad)
+
+
+def _norms_before(log: Evidence) -> Shown | None:
+    before = log.pass_before_bad
+    return norms_line(before) if before is not None else None

@@ -1,0 +1,94 @@
+"""Layers that turn finite inputs into NaN or infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...rule.registry import rule
+from ...training_log.causes import Cause, shown, step_line, value_line
+from ...training_log.course import grew, weights_bad
+from ...training_log.evidence import Evidence
+from ...training_log.runs import Value
+
+
+@rule("T102", "non-finite-activation", subject="log", severity="error")
+def non_finite_activation(log: Evidence) -> Iterator[Cause]:
+    """A layer makes NaN or infinity out of finite inputs, with finite weights.
+
+    ## What it does
+
+    The first value that is not finite is a layer's top, its inputs and weights in the same pass are finite, and
+    nothing had grown before: the layer was asked for what has no value. Which that is follows from its type: the
+    logarithm of 0, a root of a negative number, 0/0 in BatchNorm with `eps: 0`, a Dropout of ratio 1, an infogain
+    matrix with an infinity, a loss out of its domain.
+
+    ## Why is this bad?
+
+    It is a matter of that layer, not of the solver: no rate is low enough.
+
+    ## When it is reported
+
+    Never: the training is lost from that iteration on.
+
+    ## Example
+
+    Or whatever keeps that layer's input where it has a value. `--fix` has no repair for it: only you know what was
+    meant.
+
+    ## References
+
+    The layers' Forward_cpu: log_layer.cpp, power_layer.cpp, batch_norm_layer.cpp, infogain_loss_layer.cpp.
+    """
+    # Keeps what judges logs out of a list of rules.
+    bad = log.first_bad
+    if bad is None or bad.key.direction != "Forward" or bad.key.role != "top" or log.is_data(bad.key.layer):
+        return
+    if weights_bad(log, bad) or (grew(log) and not _at_once(log)):
+        return
+    assert log.bad_pass is not None
+    bottoms = log.bottoms_of(log.bad_pass, bad.key.layer)
+    if any(not bottom.finite for bottom in bottoms):
+        return
+    kind = log.type_of(bad.key.layer)
+    loss = "Loss" in kind or kind == ""
+    cause, why = log.traits_of(bad.key.layer).hazard or (
+        "loss-out-of-domain" if loss else "non-finite-activation",
+        "its inputs are finite, so it was asked for what has no value",
+    )
+    blank = _blank_statistics(log, bad)
+    if blank:
+        cause, why = (
+            "batch-norm-blank-statistics",
+            (
+                "the statistics of the BatchNorm below are all 0 (blobs 0 to 2), so it divides by sqrt(eps): "
+                "use_global_stats needs trained statistics"
+            ),
+        )
+    yield Cause(
+        cause,
+        f"layer '{bad.key.layer}'{f' ({kind})' if kind else ''} makes {bad.value:g} out of finite inputs",
+        f"Its bottoms and weights are finite in the same pass: {why}.",
+        0.93 if bottoms or blank else 0.7,
+        bad.key.layer,
+        bad.key.blob,
+        log.bad_pass.iteration,
+        bad.line,
+        shown(
+            (value_line(value) for value in (*blank, *bottoms)),
+            value_line(bad),
+            (step_line(s) for s in log.healthy[-1:]),
+        ),
+    )
+
+
+def _at_once(log: Evidence) -> bool:
+    return log.first_bad_iteration is not None and not log.healthy
+
+
+def _blank_statistics(log: Evidence, bad: Value) -> list[Value]:
+    """Three blobs of zeros just before: a BatchNorm whose statistics were never trained."""
+    assert log.bad_pass is not None
+    before = [value for value in log.bad_pass if value.line < bad.line][-3:]
+    if len(before) == 3 and all(value.key.role == "param" and value.value == 0 for value in before):
+        return before
+    return []
