@@ -1,6 +1,6 @@
 """How fast the linter is, against protobuf's own parser, against importing its libraries, and as nets grow.
 
-    python benchmarks/speed.py [--corpus ../shared/corpus] [--sample 200] [--part a --part b --part c]
+    python benchmarks/speed.py [--corpus ../shared/corpus] [--sample 200] [--part a --part b --part c --part d]
 
 All numbers are ratios of two things measured in turns in one run, so they carry over to other machines.
 Times are the processor's, the least of several: what else runs on the machine makes them longer, not shorter.
@@ -16,6 +16,7 @@ import math
 import os
 import platform
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -156,24 +157,31 @@ def _print_ratios(what: str, results: list[Timed]) -> None:
     print(line, flush=True)
 
 
+IMPORTS = "import click, google.protobuf.message_factory"
+# Calls of the program on examples/digits by what follows the path, each with the most that it may take of the imports.
+CALLS = (
+    ("", 0.95),
+    ("--output-format concise", 1.25),
+    ("--diff", 2.5),
+    ("--fix --output-dir patched", 2.5),
+)
+
+
 def processes(rounds: int) -> None:
     """(b): whole processes, started in turns, with all modules compiled beforehand."""
-    print("(b) a whole process, median of wall-clock and of processor time; goal: at most 1.0 of the imports")
-    program = os.path.join(os.path.dirname(sys.executable), "caffe-lint")
-    digits = Path(__file__).resolve().parent.parent / "examples" / "digits" / "solver.prototxt"
+    print("(b) a whole process / importing click and protobuf, medians of processor time and of wall-clock time")
     with tempfile.TemporaryDirectory() as folder:
-        solver = os.path.join(folder, "solver.prototxt")
-        Path(solver).write_text(SMALL_SOLVER, encoding="utf-8")
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": os.path.join(folder, "bytecode")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        commands = {
-            "caffe-lint small-solver.prototxt": [program, solver],
-            "caffe-lint examples/digits/solver.prototxt": [program, str(digits)],
-            "import click, google.protobuf.message_factory": [
-                *(sys.executable, "-c", "import click, google.protobuf.message_factory")
-            ],
-            "pass": [sys.executable, "-c", "pass"],
-        }
+        program = os.path.join(os.path.dirname(sys.executable), "caffe-lint")
+        digits = os.path.join(folder, "digits")
+        shutil.copytree(Path(__file__).resolve().parent.parent / "examples" / "digits", digits)
+        Path(folder, "solver.prototxt").write_text(SMALL_SOLVER, encoding="utf-8")
+        solver = os.path.join(digits, "solver.prototxt")
+        commands = {f"digits/solver.prototxt {options}".strip(): [program, solver, *options.split()] for options, _ in CALLS}
+        commands["small-solver.prototxt"] = [program, os.path.join(folder, "solver.prototxt")]
+        commands[IMPORTS] = [sys.executable, "-c", IMPORTS]
+        commands["pass"] = [sys.executable, "-c", "pass"]
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for number in range(rounds + 2):
             for name, command in commands.items():
@@ -183,13 +191,33 @@ def processes(rounds: int) -> None:
     medians = {
         name: tuple(statistics.median(column) for column in zip(*taken, strict=True)) for name, taken in times.items()
     }
+    limits = dict(zip(commands, (limit for _, limit in CALLS), strict=False))
     for name, (wall, cpu) in medians.items():
-        print(f"    {name:46} {wall * 1e3:6.1f} ms  {cpu * 1e3:6.1f} ms")
-    names = list(commands)
-    for mine in names[:2]:
-        for other in names[2:]:
-            wall, cpu = (a / b for a, b in zip(medians[mine], medians[other], strict=True))
-            print(f"    {mine} / {other}: {wall:.2f} (processor time {cpu:.2f})")
+        line = f"    {name:52} {cpu * 1e3:6.1f} ms {wall * 1e3:6.1f} ms"
+        if name != IMPORTS:
+            line += f"   {cpu / medians[IMPORTS][1]:.2f} {wall / medians[IMPORTS][0]:.2f}"
+        print(line + (f"   goal: at most {limits[name]}" if name in limits else ""))
+
+
+CALL = "from caffe_lint.cli.main import main; main()"
+TYPING = "import typing; from caffe_lint.proto import named_tuple; named_tuple.NamedTuple = typing.NamedTuple; "
+
+
+def named_tuples(rounds: int) -> None:
+    """(d): the paths-only call with the named tuples of `typing` in the place of ours, in turns."""
+    print("(d) a small check with typing.NamedTuple / with proto/named_tuple.py, medians of processor time")
+    digits = str(Path(__file__).resolve().parent.parent / "examples" / "digits" / "solver.prototxt")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": os.path.join(folder, "bytecode")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        times: tuple[list[float], list[float]] = ([], [])
+        for number in range(rounds + 2):
+            for taken, code in zip(times, (TYPING + CALL, CALL), strict=True):
+                _, cpu = _run([sys.executable, "-c", code, digits], environment, folder)
+                if number >= 2:  # the first rounds compile
+                    taken.append(cpu)
+    theirs, ours = map(statistics.median, times)
+    print(f"    {theirs / ours:.2f}  ({theirs * 1e3:.1f} ms / {ours * 1e3:.1f} ms)")
 
 
 def _run(command: list[str], environment: dict[str, str], folder: str) -> tuple[float, float]:
@@ -329,10 +357,10 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files")
     parser.add_argument("--sample", type=int, help="take so many files of the corpus, not all")
     parser.add_argument("--repeats", type=int, default=3, help="times each work is done")
-    parser.add_argument("--rounds", type=int, default=30, help="times each process is started")
-    parser.add_argument("--part", action="append", choices=("a", "b", "c"), help="only this part")
+    parser.add_argument("--rounds", type=int, default=20, help="times each process is started")
+    parser.add_argument("--part", action="append", choices=("a", "b", "c", "d"), help="only this part")
     arguments = parser.parse_args()
-    parts = arguments.part or ["a", "b", "c"]
+    parts = arguments.part or ["a", "b", "c", "d"]
     implementation = f"protobuf {google.protobuf.__version__} ({api_implementation.Type()})"
     print(f"Python {platform.python_version()}, {implementation}, {os.cpu_count()} processors")
     # As the program sets it for itself (cli.main); it changes next to nothing for protobuf's parser. What a first check
@@ -348,6 +376,8 @@ def main() -> None:
         processes(arguments.rounds)
     if "c" in parts:
         growth(arguments.repeats)
+    if "d" in parts:
+        named_tuples(arguments.rounds)
 
 
 if __name__ == "__main__":

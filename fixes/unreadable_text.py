@@ -18,8 +18,8 @@ from ..proto.tree import Block, Field, Problem, Tree
 from .apply import edited
 from .edit import Change, Edit, Fix
 
-_IN_WORD = re.compile(rb"[A-Za-z0-9_]").match
-_QUOTE_FOLLOWS = re.compile(rb"\s*(?:#[^\n]*\n\s*)*[\"']").match
+_IN_WORD = rb"[A-Za-z0-9_]"
+_QUOTE_FOLLOWS = rb"\s*(?:#[^\n]*\n\s*)*[\"']"
 
 
 class Text(NamedTuple):
@@ -72,10 +72,10 @@ def _with_space(source: bytes, edit: Edit) -> Edit:
     new = edit.text
     after = source[edit.end : edit.end + 1]
     before = source[max(edit.start - 1, 0) : edit.start]
-    if edit.start < edit.end and _IN_WORD(after):
-        if not new and _IN_WORD(before):
+    if edit.start < edit.end and re.match(_IN_WORD, after):
+        if not new and re.match(_IN_WORD, before):
             new = b" "
-        elif _IN_WORD(new[-1:]) and not _IN_WORD(source[edit.end - 1 : edit.end]):
+        elif re.match(_IN_WORD, new[-1:]) and not re.match(_IN_WORD, source[edit.end - 1 : edit.end]):
             new += b" "
     return edit._replace(text=new)
 
@@ -136,7 +136,7 @@ def _changes(
 ) -> tuple[Change, ...] | None:
     """Return what edits of some fields change in a message, None if they do not reduce the number of problems."""
     source = text.tree.source
-    if any(_QUOTE_FOLLOWS(source, field.end) for field in fields):  # it would be joined with the repaired value
+    if any(re.compile(_QUOTE_FOLLOWS).match(source, field.end) for field in fields):  # it would be joined with the repaired value
         return None
     repaired = {field.start: _edited(source, field, edits) for field in fields}
     names = {field.name for field in fields}

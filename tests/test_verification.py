@@ -11,6 +11,7 @@ import pytest
 
 from caffe_lint.engine.files_in_memory import Files, round_of
 from caffe_lint.engine.fixing import apply_fixes
+from caffe_lint.engine.user_schema import user_schema
 from caffe_lint.fixes import bindings
 from caffe_lint.fixes.bindings import verified, verify_rounds
 from caffe_lint.fixes.changes import FixRejected, PathChange, PathChanges, PathInsertion
@@ -221,3 +222,56 @@ def test_protobuf_is_loaded_for_a_patch_and_for_nothing_else(tmp_path: Path) -> 
     assert loaded_after(str(solver), "--upgrade", "--diff")
     assert loaded_after(str(solver), "--upgrade")
     assert not loaded_after(str(solver), "--upgrade")  # nothing is left to patch
+
+
+def run(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """The program, after some code that breaks it."""
+    code = f"import sys\n{before}\nfrom caffe_lint.cli.main import main\nmain()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+
+
+# A writer of numbers that writes a momentum beside every rate, and a binder that reads no momentum.
+BROKEN = """
+from caffe_lint.fixes import apply
+from caffe_lint.proto.schema import caffe_schema
+edited = apply.edited
+def wrong(source, edits):
+    return edited(source, edits) + b"\\nmomentum: 0.5\\n"
+from caffe_lint.engine import fixing
+fixing.edited = wrong
+from caffe_lint.proto import message
+plain = message.plain
+def blind(read):
+    values = plain(read)
+    values.pop("momentum", None)
+    return values
+apply.plain = blind
+"""
+
+
+@pytest.mark.parametrize("how", [("--fix",), ("--diff",), ("--fix", "--output-dir", "out")])
+def test_a_refused_patch_is_not_written_and_the_status_says_so(tmp_path: Path, how: tuple[str, ...]) -> None:
+    solver = tmp_path / "solver.prototxt"
+    text = 'net_param { name: "n" }\nbase_lr: 0.1\nmax_iter: 5\nlr_policy: "fixed"\nsolver_type: SGD\n'
+    solver.write_text(text)
+    out = tmp_path / "out"
+    how = tuple(str(out) if word == "out" else word for word in how)
+    done = run(str(solver), "--select", "P205", "--isolated", *how, before=BROKEN)
+    assert done.returncode == 2
+    assert "not written: the patched text would differ elsewhere too: momentum would stand 1 times, not 0" in done.stderr
+    assert "+" not in done.stdout
+    assert solver.read_text() == text
+    assert not out.exists()
+    assert run(str(solver), "--select", "P205", "--isolated", *how).returncode < 2
+
+
+def test_a_users_own_schema_verifies_its_files(tmp_path: Path) -> None:
+    pytest.importorskip("grpc_tools")
+    proto = tmp_path / "caffe.proto"
+    ours = (Path(__file__).resolve().parent.parent / "proto" / "caffe.proto").read_text(encoding="utf-8")
+    proto.write_text(ours.replace("message SolverParameter {", "message SolverParameter {\n  optional int32 own = 31000000;"))
+    schema = user_schema(str(proto))
+    file = SourceFile("s.prototxt", SOLVER + b"own: 3\n", schema, None)
+    verify_rounds([round_of(file, (PathChange((), "own", (4,)),))], SOLVER + b"own: 4\n", schema)
+    with pytest.raises(FixRejected, match=r"own would be 5, not 4"):
+        verify_rounds([round_of(file, (PathChange((), "own", (4,)),))], SOLVER + b"own: 5\n", schema)

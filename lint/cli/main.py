@@ -36,11 +36,9 @@ def main() -> None:
         sys.stderr.write(f"caffe-lint: {error.filename or 'standard output'}: {error.strerror or error}\n")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
-    if _only_paths(arguments):
-        # Python would take all modules and trees apart, which is a tenth of the time of a small check.
-        atexit._run_exitfuncs()
-        os._exit(status)
-    sys.exit(status)
+    # Python would take all modules and trees apart, which is a tenth of the time of a small check.
+    atexit._run_exitfuncs()
+    os._exit(status)
 
 
 def _open_what_is_closed() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 from .settings import ConfigError
@@ -29,7 +28,7 @@ def _is_ours(pyproject: str) -> bool:
     """Whether a pyproject.toml has a table for us. Most have nothing like it, and are not read as TOML."""
     try:
         with open(pyproject, "rb") as file:
-            may_be_ours = re.search(rb"tool.*caffe-lint|\[\s*.?tool.?\s*\]", file.read())
+            may_be_ours = any(map(_names_our_table, file.read().split(b"\n")))
     except OSError as error:
         raise ConfigError(f"{pyproject}: {error}") from None
     if not may_be_ours:
@@ -37,6 +36,12 @@ def _is_ours(pyproject: str) -> bool:
     from .config_file import has_table  # keeps what reads TOML out of the start
 
     return has_table(pyproject)
+
+
+def _names_our_table(line: bytes) -> bool:
+    """Whether a line may begin our table: `[tool.caffe-lint]` however it is quoted, or `[tool]` with all that is in it."""
+    before, _, after = line.partition(b"tool")
+    return b"caffe-lint" in after or (before.strip(b" \t\"'") == b"[" and after.strip(b" \t\"'").startswith(b"]"))
 
 
 def find_facts(start: str) -> str | None:

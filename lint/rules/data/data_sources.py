@@ -16,12 +16,12 @@ from ...rule.finding import Hit
 from ...rule.registry import rule
 from .test_passes import judge_pass
 
-_NAMES = {"LMDB": re.compile(r"lmdb", re.IGNORECASE), "LEVELDB": re.compile(r"leveldb", re.IGNORECASE)}
+_NAMES = ("LMDB", "LEVELDB")
 _CALLED = {"LMDB": "an LMDB", "LEVELDB": "a LevelDB"}
 # The files inside of an LMDB, which is a folder.
-_INSIDE = re.compile(r"[/\\](data|lock)\.mdb$", re.IGNORECASE)
+_INSIDE = r"(?i)[/\\](data|lock)\.mdb$"
 # Folders at the root of a machine: a path that begins with one has lost its slash.
-_AT_THE_ROOT = re.compile(r"(home|Users|root|mnt|media|opt|usr|var)/.")
+_AT_THE_ROOT = r"(home|Users|root|mnt|media|opt|usr|var)/."
 
 _LARGEST_LIST = 50_000_000  # bytes; a check does not wait for more
 
@@ -62,7 +62,7 @@ def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
         source = settings["source"]
         if name == "data_param" == layer.traits.settings:
             yield from _database(subject, layer, settings, source)
-        if _AT_THE_ROOT.match(source) and not _is_there(subject, source.split("/")[0]):
+        if re.match(_AT_THE_ROOT, source) and not _is_there(subject, source.split("/")[0]):
             message = f"{named(layer)}: '{source}' begins like a path from the root, without its slash"
             reason = "Caffe looks for it in the folder that it is run in."
             yield _hit(subject, settings, message, reason, {"source": f"/{source}"})
@@ -121,7 +121,7 @@ def _lines(net: NetInPhase, written: str) -> int:
 
 def _database(subject: NetInPhase, layer: Layer, settings: Message, source: str) -> Iterator[Hit]:
     backend = settings["backend"]
-    inside = _INSIDE.search(source)
+    inside = re.search(_INSIDE, source) if source[-1:] in "bB" else None
     if inside is not None:
         message = f"{named(layer)}: '{source}' is a file in a database, not the database"
         yield _hit(subject, settings, message, "Caffe opens the folder.", {"source": source[: inside.start()]})
@@ -138,7 +138,7 @@ def _database(subject: NetInPhase, layer: Layer, settings: Message, source: str)
 def _said(source: str) -> str | None:
     """Which kind of database a path names, in its last part or else anywhere; None for neither or both."""
     for part in (os.path.basename(source.rstrip("/")), source):
-        said = [backend for backend, name in _NAMES.items() if name.search(part)]
+        said = [backend for backend in _NAMES if backend in part.upper()]
         if len(said) == 1:
             return said[0]
     return None

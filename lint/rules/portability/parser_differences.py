@@ -14,13 +14,14 @@ from ...source.files import SourceFile
 from .every_message import every_message
 
 _CAPITALS = {b"True": b"true", b"False": b"false"}
-_COMMENT_OR_COMMA = re.compile(rb"#[^\n]*|,")
-_STRING_OR_COMMENT = re.compile(rb"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|#[^\n]*")
-_RETURN_WITHIN = re.compile(rb"\r[ \t\r]*[^\s#]")
+# Patterns that few files need are compiled where they are used, which keeps that out of the start.
+_COMMENT_OR_COMMA = rb"#[^\n]*|,"
+_STRING_OR_COMMENT = rb"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|#[^\n]*"
+_RETURN_WITHIN = rb"\r[ \t\r]*[^\s#]"
 # Without any of these there is nothing to look for.
-_NEWER = re.compile(rb"True|False|\[").search
-_MINUS_APART = re.compile(rb"-[\s#]").search
-_LONG_NUMBER = re.compile(rb":\s*0[0-9xX]").search
+_NEWER = (b"True", b"False", b"[")
+_MINUS_APART = rb"-[\s#]"
+_LONG_NUMBER = rb":\s*0[0-9xX]"
 
 
 @rule("P301", "newer-protobuf-syntax", subject="file", severity="advice", fixes="safe", by_name=True)
@@ -54,7 +55,7 @@ def newer_protobuf_syntax(file: SourceFile) -> Iterator[Hit]:
     text_format.cc of protobuf 2.4.1, 2.5.0, 2.6.1 and today's, compared.
     """
     tree = file.tree
-    if not _NEWER(tree.source):
+    if not any(word in tree.source for word in _NEWER):
         return
     capitals: list[Scalar] = []
     lists: list[tuple[Field, ListValue]] = []
@@ -142,7 +143,7 @@ def python_parser_mismatch(file: SourceFile) -> Iterator[Hit]:
     minuses: list[Scalar] = []
     bools: list[Scalar] = []
     foreign: list[tuple[int, int]] = []
-    if _MINUS_APART(source) or _LONG_NUMBER(source) or b"\\" in source:
+    if (b"-" in source and re.search(_MINUS_APART, source)) or re.search(_LONG_NUMBER, source) or b"\\" in source:
         for message in every_message(file):
             for name, entries in message.entries.items():
                 for value, node, _ in entries:
@@ -213,7 +214,7 @@ def _separated(tree: Tree, field: Field, value: ListValue) -> Iterator[Edit]:
     source = tree.source
     yield Edit(value.start, value.start + 1, b"")
     for block, following in zip(value.items, value.items[1:]):  # noqa: B905 - pairs
-        for found in _COMMENT_OR_COMMA.finditer(source, block.end, following.start):
+        for found in re.compile(_COMMENT_OR_COMMA).finditer(source, block.end, following.start):
             if found[0] == b",":
                 yield Edit(found.start(), found.end(), b"")
         yield Edit(following.start, following.start, field.name.encode() + b" ")
@@ -242,9 +243,9 @@ def _return_within_comment(source: bytes) -> int | None:
     """Where the first carriage return stands within a comment that goes on behind it."""
     if source.count(b"\r") == source.count(b"\r\n"):
         return None
-    for token in _STRING_OR_COMMENT.finditer(source):
+    for token in re.finditer(_STRING_OR_COMMENT, source):
         if token[0].startswith(b"#"):
-            found = _RETURN_WITHIN.search(token[0])
+            found = re.search(_RETURN_WITHIN, token[0])
             if found:
                 return token.start() + found.start()
     return None

@@ -16,8 +16,8 @@ from .every_message import every_message
 _PATHS = frozenset(
     "source root_folder mean_file meanfile file_name net train_net test_net snapshot_prefix weights".split()
 )
-_ABSOLUTE = re.compile(r"/|[A-Za-z]:[\\/]|\\\\").match
-_INDENT = re.compile(rb"^[ \t]+(?=[^ \t\r\n])", re.MULTILINE)
+_ABSOLUTE = r"/|[A-Za-z]:[\\/]|\\\\"
+_INDENT = rb"(?m)^[ \t]+(?=[^ \t\r\n])"
 
 
 @rule("P303", "absolute-path", subject="file", severity="advice", default=False)
@@ -49,7 +49,7 @@ def absolute_path(file: SourceFile) -> Iterator[Hit]:
         for name, entries in message.entries.items():
             if name in _PATHS:
                 for value, node, _ in entries:
-                    if isinstance(value, str) and _ABSOLUTE(value):
+                    if isinstance(value, str) and re.match(_ABSOLUTE, value):
                         shown = f"{name} is a path of one machine: {value!r}"
                         reason = "On another it is not there, or something else is."
                         yield Hit(file, (node.start, node.end), shown, reason)
@@ -142,7 +142,7 @@ def mixed_indentation(file: SourceFile, tab_width: int) -> Iterator[Hit]:
     """
     if file.kind == "other":
         return
-    indents = list(_INDENT.finditer(file.tree.source))
+    indents = list(re.finditer(_INDENT, file.tree.source)) if b"\t" in file.tree.source else []
     tabbed = [indent for indent in indents if b"\t" in indent[0]]
     if not tabbed or not any(b" " in indent[0] for indent in indents):
         return
