@@ -21,8 +21,6 @@ from .clipping import bound_patch
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
 
-FAR = 3.0  # times the limit: so high is no rate, however gentle the data are taken to be that nobody knows
-
 
 @rule(
     "G102",
@@ -74,9 +72,8 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
 
     ## When it is reported
 
-    As a **warning** or, where divergence is less likely or the data are unknown, as **advice**. With unknown data it is a
-    warning only if the training is likely to diverge with data of magnitude 1 as well, or if the rate is over three times the
-    limit. Ignore it if the job is known to train at this rate.
+    As a **warning** or, where divergence is less likely, as **advice**. With unknown data it is reported only if the training
+    is likely to diverge with data of magnitude 1 as well. Ignore it if the job is known to train at this rate.
 
     ## Fix
 
@@ -105,14 +102,12 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
 
 
 def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
-    """What is computed of the training, or else what the limits of comparable ones say."""
+    """What is computed of the training; where nothing can be, what the limits of comparable ones say."""
     computed = stability_of(job)
     if computed is not None and rate is not None and math.isfinite(rate.value):
         if computed.risky and computed.repair.scale < 1:
             yield _computed(job, computed, rate)
-        if computed.risky or not computed.training.context.assumed:
-            return
-        times = max(times, FAR)
+        return
     judgement = judge_rate(job)
     if judgement is None or judgement.excess <= times:
         return
