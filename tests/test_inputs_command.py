@@ -112,7 +112,7 @@ def test_broken_records(folder: Path, found: Any) -> None:
     findings = found(data())
     assert [code for code, _ in findings] == ["D104"] * 3
     text = " ".join(message for _, message in findings)
-    assert "2 of 44 items are broken: key '00000040': it breaks off: 192 bytes are announced" in text
+    assert "2 of 44 items are broken: key '00000040': it is truncated: 192 bytes are expected" in text
     assert "1 of 44 items are empty: key '00000042'" in text
     assert "key '00000043': 7 bytes for 3 x 8 x 8 = 192" in text
 
@@ -140,7 +140,7 @@ def test_encoded_images_of_a_database(folder: Path, found: Any) -> None:
     assert [code for code, _ in findings] == ["D104", "D104", "D110"]
     assert "1 items have not 3 channels as most have: key '00000022' has 1" in findings[2][1]
     lmdb_at(folder / "cut", [encoded_datum(jpeg[: len(jpeg) // 2], index % 4) for index in range(4)])
-    assert "4 of 4 images break off: key '00000000': JPEG breaks off" in only(found(data("cut")))[1]
+    assert "4 of 4 images break off: key '00000000': JPEG is truncated" in only(found(data("cut")))[1]
 
 
 def test_grey_among_colour_is_mended_by_force_color(folder: Path, found: Any) -> None:
@@ -202,12 +202,12 @@ def test_a_leveldb_is_read_without_being_touched(folder: Path, found: Any) -> No
 
 
 def test_sources_that_are_missing_or_no_database(folder: Path, found: Any) -> None:
-    assert only(found(data("nowhere"))) == ("D101", "there is no 'nowhere'")
+    assert only(found(data("nowhere"))) == ("D101", "'nowhere' does not exist")
     (folder / "empty").mkdir()
     assert only(found(data("empty"))) == ("D101", "'empty' is neither an LMDB nor a LevelDB")
     (folder / "torn").mkdir()
     (folder / "torn" / "data.mdb").write_bytes(b"x" * 5000)
-    assert "'torn' is no LMDB that could be read" in only(found(data("torn")))[1]
+    assert "'torn' cannot be read as an LMDB" in only(found(data("torn")))[1]
 
 
 def test_test_iter_goes_through_the_data_once(folder: Path, found: Any) -> None:
@@ -389,7 +389,7 @@ def test_bad_lines_and_images(folder: Path, found: Any) -> None:
         "D104 'l.txt': 1 of 17 images break off: line 16: cut.png",
         "D106 'l.txt': 2 of 17 lines are not 'path label': line 11: no space",
         "line 10: 'a b.png'",
-        "D108 'l.txt': 2 of 17 labels are no integers: line 13: 1.5, read as 1; line 14: 'cat' is no number, read as 0",
+        "D108 'l.txt': 2 of 17 labels are no integers: line 13: 1.5, read as 1; line 14: 'cat' is not a number, read as 0",
         "7 (line 17)",
     ):
         assert words in text, text
@@ -419,7 +419,7 @@ def test_window_files(folder: Path, found: Any) -> None:
     (folder / "w.txt").write_text(good.replace("1 0.9 0 0 5 5", "0 0.9 0 0 15 5").replace("3 0.9", "4 0.9"))
     assert {code for code, _ in found(WINDOWS)} == {"D104", "D106", "D107", "D109"}
     (folder / "w.txt").write_text(good[:30])
-    assert "it ends where" in only(found(WINDOWS))[1]
+    assert "found the end of the file" in only(found(WINDOWS))[1]
 
 
 # -- the command -----------------------------------------------------------------------------------------------
@@ -500,7 +500,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_seen(folder: Path, jobs: str) -> Non
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "key '00000000': it is no image" in out
+    assert "key '00000000': it is not an image" in out
     assert "broken off: this is what was seen so far" in err
     assert "Traceback" not in err
 

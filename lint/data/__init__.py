@@ -1,1 +1,1 @@
-"""Looking into the data that nets name: one file for a kind of source, reading only."""
+"""Check the data that nets name, read-only: one file per kind of source."""

@@ -1,4 +1,4 @@
-"""How many items a source has, told without looking at them."""
+"""Count the items of a source without reading them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HDF5, LIST, WINDOWS, DATABASE = "hdf5_data_param", "image_data_param", "window_d
 
 
 def count_items(layer: Layer, base: str) -> int | None:
-    """The number of items of a data layer's source, None if it is not there or cannot be read."""
+    """Return the number of items of a data layer's source, None if it does not exist or cannot be read."""
     found = source_param(layer.message)
     if found is None:
         return None

@@ -1,6 +1,6 @@
-"""Reading Datum and AnnotatedDatum off the wire, as far as a look into the data needs it.
+"""Decode the parts of Datum and AnnotatedDatum that are needed to check data.
 
-Far quicker than making messages of them, and it can say where a broken one breaks off.
+This is much faster than creating messages, and it can say where a broken one is truncated.
 Source: caffe.proto, Datum; for AnnotatedDatum that of the SSD fork, whose numbers it has.
 """
 
@@ -12,11 +12,11 @@ from ..proto.named_tuple import NamedTuple
 
 
 class BrokenDatum(Exception):
-    """Bytes that are no Datum; says why."""
+    """The bytes are not a Datum; the message says why."""
 
 
 class Datum(NamedTuple):
-    """A Datum. `start` and `end` bound its `data`; `floats` are the places of its float_data: start and end.
+    """A Datum. `start` and `end` delimit its `data`; `floats` are the spans of its float_data.
 
     `simple` tells that nothing but `data` and what stands before it depends on where a field stands: `data` is
     the only long field.
@@ -33,16 +33,16 @@ class Datum(NamedTuple):
 
     @property
     def values(self) -> int:
-        """The number of values that its shape has."""
+        """The number of values according to its shape."""
         return self.channels * self.height * self.width
 
 
 def read_varint(value: bytes, at: int) -> tuple[int, int]:
-    """The number that starts at a place, and the place behind it. Raises BrokenDatum."""
+    """Return the number at a position, and the position after it. Raises BrokenDatum."""
     result = shift = 0
     while shift < 70:
         if at >= len(value):
-            raise BrokenDatum("it breaks off in a number")
+            raise BrokenDatum("it is truncated in a number")
         byte = value[at]
         at += 1
         result |= (byte & 0x7F) << shift
@@ -53,13 +53,13 @@ def read_varint(value: bytes, at: int) -> tuple[int, int]:
 
 
 def signed(number: int) -> int:
-    """An int32 as it is meant."""
+    """Convert an unsigned number to the int32 that it encodes."""
     number &= 0xFFFFFFFF
     return number - (1 << 32) if number >= 1 << 31 else number
 
 
 def fields(value: bytes, at: int = 0, end: int | None = None) -> list[tuple[int, int, int, int]]:
-    """The fields of a message: number, wire type, and for a varint its value twice, else start and end.
+    """Iterate over the fields of a message: number, wire type, and for a varint its value twice, otherwise start and end.
 
     Of unpacked floats each is one. Raises BrokenDatum.
     """
@@ -81,21 +81,21 @@ def fields(value: bytes, at: int = 0, end: int | None = None) -> list[tuple[int,
         else:
             raise BrokenDatum("it is no message")
         if at + size > end:
-            raise BrokenDatum(f"it breaks off: field {number} needs {size} bytes, {end - at} are there")
+            raise BrokenDatum(f"it is truncated: field {number} needs {size} bytes but only {end - at} are left")
         found.append((number, wire, at, at + size))
         at += size
     return found
 
 
 def read_datum(value: bytes, at: int = 0, end: int | None = None) -> Datum:
-    """The Datum in some bytes. Raises BrokenDatum."""
+    """Decode a Datum. Raises BrokenDatum."""
     end = len(value) if end is None else end
     numbers = {1: 0, 2: 0, 3: 0, 5: 0, 7: 0}
     start = stop = 0
     floats: list[tuple[int, int, bool]] = []
     while at < end:
         tag = value[at]
-        if tag == 0x35:  # float_data, one by one: as many in a row as there are
+        if tag == 0x35:  # float_data that is not packed: read the whole run
             run = at
             count = numbers[1] * numbers[2] * numbers[3] or 1
             if value[at : min(end, at + 5 * count) : 5] == b"\x35" * count and at + 5 * count <= end:
@@ -104,7 +104,7 @@ def read_datum(value: bytes, at: int = 0, end: int | None = None) -> Datum:
                 while at < end and value[at] == 0x35:
                     at += 5
                 if at > end:
-                    raise BrokenDatum("it breaks off in float_data")
+                    raise BrokenDatum("it is truncated in float_data")
             floats.append((run, at, False))
             continue
         tag, at = read_varint(value, at)
@@ -116,7 +116,7 @@ def read_datum(value: bytes, at: int = 0, end: int | None = None) -> Datum:
         elif wire == 2 and number:
             size, at = read_varint(value, at)
             if at + size > end:
-                raise BrokenDatum(f"it breaks off: {size} bytes are announced, {end - at} are there")
+                raise BrokenDatum(f"it is truncated: {size} bytes are expected but only {end - at} are left")
             if number == 4:
                 start, stop = at, at + size
             elif number == 6:
@@ -125,7 +125,7 @@ def read_datum(value: bytes, at: int = 0, end: int | None = None) -> Datum:
         elif wire in (1, 5) and number:
             at += 8 if wire == 1 else 4
             if at > end:
-                raise BrokenDatum("it breaks off")
+                raise BrokenDatum("it is truncated")
         else:
             raise BrokenDatum("it is no Datum")
     return Datum(
@@ -142,7 +142,7 @@ class Box(NamedTuple):
 
 
 def read_annotated(value: bytes) -> tuple[Datum, list[Box]]:
-    """The Datum of an AnnotatedDatum and its boxes. Raises BrokenDatum."""
+    """Decode the Datum and the boxes of an AnnotatedDatum. Raises BrokenDatum."""
     datum = None
     boxes = []
     for number, wire, start, end in fields(value):

@@ -1,4 +1,4 @@
-"""Whether a net fits its data: it is built again with the shapes that they have."""
+"""Check whether a net fits its data by building it with the shapes of the data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def new_problems(data: LayerData) -> list[NetProblem]:
-    """What Caffe would refuse of the net with the shapes of a data layer, and would not without."""
+    """Return the problems that a net has with the shapes of a data layer, and not without them."""
     shapes = _shapes(data)
     net = data.net.net
     if not shapes:

@@ -1,4 +1,4 @@
-"""HDF5: a list of files, whose datasets are called like the tops that they fill.
+"""Read HDF5 data: a list of files, whose datasets have the names of the tops that they fill.
 
 Source: hdf5_data_layer.cpp; util/hdf5.cpp, hdf5_load_nd_dataset_helper (float and integer classes, 0 to 4 axes).
 """
@@ -12,17 +12,17 @@ from typing import Any
 from .libraries import library
 from .source_report import SourceReport, Watch
 
-_VALUES = 1 << 22  # read at once
+_VALUES = 1 << 22  # number of values to read at once
 
 
 def listed(path: str) -> list[str]:
-    """The files that a list names. Raises OSError."""
+    """Return the files named by a list. Raises OSError."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read().split()  # as Caffe reads it: whatever stands between white space
+        return file.read().split()  # like Caffe, split at white space
 
 
 def count(path: str, base: str, top: str) -> int:
-    """The number of items in all files. Raises MissingLibrary, OSError or KeyError."""
+    """Return the number of items in all files. Raises MissingLibrary, OSError or KeyError."""
     h5py = library("h5py", "reading HDF5")
     total = 0
     for name in listed(path):
@@ -34,9 +34,9 @@ def count(path: str, base: str, top: str) -> int:
 def look(
     path: str, base: str, tops: tuple[str, ...], labels: tuple[str, ...], watch: Watch, *, sample: int | None
 ) -> SourceReport:
-    """Looks at the datasets of some tops in every file; those in `labels` are counted value by value.
+    """Check the datasets of some tops in every file; those in `labels` are counted value by value.
 
-    Raises MissingLibrary, and OSError where the list cannot be read.
+    Raises MissingLibrary, and OSError if the list cannot be read.
     """
     h5py = library("h5py", "reading HDF5")
     report = SourceReport("hdf5", path)
@@ -51,7 +51,7 @@ def look(
             with h5py.File(full, "r", locking=False) as file:
                 report.items += _items(file, tops)
         except OSError:
-            continue  # told below
+            continue  # reported below
     share = min(1.0, sample / report.items) if sample is not None and report.items else 1.0
     for name in files:
         full = os.path.join(base, name)

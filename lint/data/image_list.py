@@ -1,4 +1,4 @@
-"""Lists of images with labels, a line each, as ImageData and the forks' layers of its kind read them.
+"""Read lists of images and labels, one per line, as ImageData and similar layers of forks do.
 
 Source: image_data_layer.cpp, DataLayerSetUp (the label is what follows the last space, read by atoi).
 """
@@ -11,7 +11,7 @@ from ..proto.named_tuple import NamedTuple
 
 
 class Line(NamedTuple):
-    """A line of a list: its number from 1, the image as written, and the label as written, None without one."""
+    """A line of a list: its number, counted from 1, the image and the label as written, None if there is no label."""
 
     number: int
     image: str
@@ -19,7 +19,7 @@ class Line(NamedTuple):
 
 
 def lines(path: str) -> Iterator[Line]:
-    """The lines of a list that are not empty. Raises OSError."""
+    """Return the lines of a list that are not empty. Raises OSError."""
     with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         for number, text in enumerate(file, 1):
             text = text.rstrip("\n")
@@ -29,5 +29,5 @@ def lines(path: str) -> Iterator[Line]:
 
 
 def count(path: str) -> int:
-    """The number of items. Raises OSError."""
+    """Return the number of items. Raises OSError."""
     return sum(1 for _ in lines(path))

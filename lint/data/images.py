@@ -1,4 +1,4 @@
-"""Encoded images: their size and channels, whether they can be decoded, and how their values are spread."""
+"""Inspect encoded images: their size and channels, whether they can be decoded, and the distribution of values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..proto.named_tuple import NamedTuple
 from .libraries import library
 
-# Magic bytes of what OpenCV reads and people train with.
+# Magic bytes of image formats that OpenCV reads and people use for training.
 _KINDS = (
     (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
     (b"RIFF", "WebP"), (b"P5", "PGM"), (b"P6", "PPM"),
@@ -16,7 +16,7 @@ _KINDS = (
 
 
 class Image(NamedTuple):
-    """An image: channels as it is stored (4 with transparency), and its histogram, 256 counts over all channels.
+    """An image: its stored channels (4 with transparency), and its histogram of 256 counts over all channels.
 
     `fault` is `unreadable` (no image at all), `truncated` or empty; `detail` says more.
     """
@@ -30,7 +30,7 @@ class Image(NamedTuple):
 
 
 def look_at(content: bytes) -> Image:
-    """What an encoded image is; decodes it whole. Raises MissingLibrary."""
+    """Inspect an encoded image by decoding it completely. Raises MissingLibrary."""
     pillow = library("PIL.Image", "looking into encoded images")
     pillow.MAX_IMAGE_PIXELS = None
     if not content:
@@ -54,7 +54,7 @@ def look_at(content: bytes) -> Image:
 
 
 def kind_of(content: bytes) -> str:
-    """The kind of image that the first bytes announce, empty for none known."""
+    """Return the image format according to the first bytes, empty if it is unknown."""
     return next((kind for magic, kind in _KINDS if content.startswith(magic)), "")
 
 
@@ -65,5 +65,5 @@ def _channels(image: Any) -> int:
 def _words(error: Exception, content: bytes) -> str:
     kind = kind_of(content)
     if "truncated" in str(error).lower() or "unexpected end" in str(error).lower():
-        return f"{kind or 'the image'} breaks off".strip()
-    return f"a damaged {kind}" if kind else "it is no image"
+        return f"{kind or 'the image'} is truncated".strip()
+    return f"a damaged {kind}" if kind else "it is not an image"

@@ -1,4 +1,4 @@
-"""What is judged: a data layer in a net, with what was seen of its source; and the facts that come of it."""
+"""The subjects of data rules, a data layer in a net with the report on its source, and the facts derived from them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .source_report import Numbers, SourceReport
 
 
 class LayerData(NamedTuple):
-    """A data layer of a net and what was seen of its source. `test` is the index of the test net, None for none.
+    """A data layer of a net and the report on its source. `test` is the index of the test net, None for other nets.
 
-    `from_facts`: the source was not looked at now, but what a file of facts says of it is taken.
+    `from_facts` is set if the source was not read, and the report comes from a file of facts.
     """
 
     net: NetInPhase
@@ -36,13 +36,13 @@ class LayerData(NamedTuple):
 
     @property
     def param(self) -> Message:
-        """The field that names the source."""
+        """The name of the field that refers to the source."""
         param: Message = self.layer.message[self.source.field]
         return param
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where the source is named."""
+        """The place where the source is named."""
         return self.param.span("source")
 
     @property
@@ -52,17 +52,17 @@ class LayerData(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """The name of the source in messages."""
         return f"'{self.source.written}'"
 
     @property
     def label_uses(self) -> list[LabelUse]:
-        """Which layers compare its tops with scores; of a database or a list, only the second top has labels."""
+        """The layers that compare its tops with scores; for a database or a list, only the second top has labels."""
         return [use for use in label_uses(self.net.net) if use.top.producer is self.layer]
 
     @property
     def shapes(self) -> dict[tuple[int, ...], list[Any]]:
-        """The shapes of items as the layer reads them, images in as many channels as it asks for."""
+        """The shapes of items as the layer reads them, with the number of image channels that it asks for."""
         channels = self._forced_channels()
         if channels is None:
             return self.report.shapes
@@ -86,7 +86,7 @@ class LayerData(NamedTuple):
 
 
 def sources_of(nets: Iterable[NetInPhase], base: str) -> list[tuple[NetInPhase, Layer, Source]]:
-    """Every data layer with a source that can be looked at."""
+    """Return every data layer with a source that can be read."""
     return [
         (net, layer, source)
         for net in nets
@@ -98,7 +98,7 @@ def sources_of(nets: Iterable[NetInPhase], base: str) -> list[tuple[NetInPhase, 
 def subjects(
     nets: Iterable[NetInPhase], job: Job | None, base: str, reports: Mapping[Source, SourceReport]
 ) -> list[LayerData]:
-    """What the rules look at after a look into the data."""
+    """Return the subjects of the rules after the data were read."""
     found = [
         LayerData(net, layer, source, reports[source], job, _index_of_test(net, job), ())
         for net, layer, source in sources_of(nets, base)
@@ -108,7 +108,7 @@ def subjects(
 
 
 def subjects_of_facts(nets: Iterable[NetInPhase], job: Job | None, facts: DataFacts) -> list[LayerData]:
-    """What the rules look at where only facts about the data are there."""
+    """Return the subjects of the rules if only facts about the data are available."""
     return [
         LayerData(net, layer, source, report_of(facts[source.written], source.labels), job, _index_of_test(net, job), (), True)
         for net in nets
@@ -122,9 +122,9 @@ def _index_of_test(net: NetInPhase, job: Job | None) -> int | None:
 
 
 def report_of(facts: SourceFacts, label_tops: tuple[str, ...] = ()) -> SourceReport:
-    """The facts about a source as a look into it would have reported them, but for where each item stands.
+    """Convert the facts about a source to a report, without the places of items.
 
-    `label_tops` are the datasets of HDF5 that hold labels. A label of which only the range is known counts 0 times.
+    `label_tops` are the HDF5 datasets that hold labels. If only the range of labels is known, each one counts 0 times.
     """
     report = SourceReport(facts.kind, "")
     report.items = facts.items
@@ -146,7 +146,7 @@ def report_of(facts: SourceFacts, label_tops: tuple[str, ...] = ()) -> SourceRep
 
 
 def facts_of(subjects: list[LayerData], date: str) -> DataFacts:
-    """The facts of all sources that could be read."""
+    """Return the facts about all sources that could be read."""
     facts: DataFacts = {}
     for subject in subjects:
         report = subject.report

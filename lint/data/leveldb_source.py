@@ -1,6 +1,6 @@
-"""LevelDB, read from its files: its own library locks the database and writes into it even to read.
+"""Read LevelDB files directly, since its library locks the database and writes to it even when reading.
 
-What is live stands in the MANIFEST that CURRENT names: tables by level, and the log that is not in a table yet.
+CURRENT names a MANIFEST, which lists the live files: tables by level, and the log that is not in a table yet.
 Layouts: LevelDB's doc/table_format.md, doc/log_format.md and db/version_edit.cc.
 """
 
@@ -20,23 +20,23 @@ from .source_report import SourceReport, Watch
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
-_BLOCK = 32768  # of a log
+_BLOCK = 32768  # block size of a log
 _HEADER = struct.Struct("<IHB")
 
-Entry = tuple[bytes, int, bytes | None]  # key, minus its sequence number, value: None where it was deleted
+Entry = tuple[bytes, int, bytes | None]  # key, negative sequence number, value, or None if deleted
 
 
 class BrokenDatabase(Exception):
-    """Files that are no LevelDB, or a damaged one; says which and why."""
+    """A folder is not a LevelDB, or it is damaged; the message says which file and why."""
 
 
 def is_leveldb(path: str) -> bool:
-    """Whether a folder holds a LevelDB."""
+    """Whether a folder contains a LevelDB."""
     return os.path.isfile(os.path.join(path, "CURRENT"))
 
 
 def records(path: str) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values in the order of keys, each key once, without what was deleted. Raises BrokenDatabase."""
+    """Iterate over keys and values in the order of keys, without duplicates and deleted keys. Raises BrokenDatabase."""
     levels, logs = _live_files(path)
     runs = [_table(path, number) for number in levels.pop(0, [])]
     runs += [_chained(path, numbers) for _, numbers in sorted(levels.items())]
@@ -50,14 +50,14 @@ def records(path: str) -> Iterator[tuple[bytes, bytes]]:
 
 
 def count(path: str) -> int:
-    """The number of records: they have to be gone through. Raises BrokenDatabase."""
+    """Return the number of records, which requires reading all keys. Raises BrokenDatabase."""
     return sum(1 for _ in records(path))
 
 
 def look(
     path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, part: int = 0, parts: int = 1
 ) -> SourceReport:
-    """Looks at the records, or one part of several of them. Raises BrokenDatabase."""
+    """Check the records, or one of several parts of them. Raises BrokenDatabase."""
     report = SourceReport("leveldb", path)
     report.items = count(path)
     work = RecordLook(report, watch, annotated=annotated, largest=largest)
@@ -85,7 +85,7 @@ def look(
 
 
 def _live_files(path: str) -> tuple[dict[int, list[int]], list[int]]:
-    """The tables of each level, of level 0 the newest last, and the logs that still count."""
+    """Return the tables of each level, with the newest of level 0 last, and the live logs."""
     try:
         with open(os.path.join(path, "CURRENT"), encoding="ascii") as file:
             manifest = file.read().strip()
@@ -140,7 +140,7 @@ def _live_files(path: str) -> tuple[dict[int, list[int]], list[int]]:
 
 
 def _log_records(path: str) -> Iterator[bytes]:
-    """The records of a log file, as far as they are whole: the last may be in the making."""
+    """Return the complete records of a log file; the last one may still be being written."""
     with open(path, "rb") as file:
         content = file.read()
     at = 0
@@ -156,7 +156,7 @@ def _log_records(path: str) -> Iterator[bytes]:
             return
         parts.append(content[at : at + size])
         at += size
-        if kind in (1, 4):  # whole, or the last part
+        if kind in (1, 4):  # complete, or the last part
             yield b"".join(parts)
             parts = []
 
@@ -194,7 +194,7 @@ def _chained(path: str, numbers: list[int]) -> Iterator[Entry]:
 
 
 def _table(path: str, number: int) -> Iterator[Entry]:
-    """The entries of a table, block by block."""
+    """Iterate over the entries of a table, block by block."""
     name = next(
         (full for end in ("ldb", "sst") if os.path.exists(full := os.path.join(path, f"{number:06d}.{end}"))), None
     )
@@ -205,7 +205,7 @@ def _table(path: str, number: int) -> Iterator[Entry]:
             file.seek(0, os.SEEK_END)
             size = file.tell()
             if size < _FOOTER:
-                raise BrokenDatum("it breaks off")
+                raise BrokenDatum("it is truncated")
             file.seek(size - _FOOTER)
             footer = file.read(_FOOTER)
             if struct.unpack_from("<Q", footer, 40)[0] != _MAGIC:
@@ -228,7 +228,7 @@ def _table(path: str, number: int) -> Iterator[Entry]:
 def _read(descriptor: int, offset: int, length: int) -> bytes:
     content = os.pread(descriptor, length + 5, offset)
     if len(content) < length + 5:
-        raise BrokenDatum("it breaks off")
+        raise BrokenDatum("it is truncated")
     kind = content[length]
     if kind == 0:
         return content[:length]
@@ -238,7 +238,7 @@ def _read(descriptor: int, offset: int, length: int) -> bytes:
 
 
 def _block(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of a block; keys share their beginning with the one before."""
+    """Return the keys and values of a block; a key may share a prefix with the one before it."""
     (restarts,) = struct.unpack_from("<I", content, len(content) - 4)
     end = len(content) - 4 - 4 * restarts
     at = 0

@@ -1,4 +1,4 @@
-"""The libraries that read data; they come with `caffe-lint[data]`, and are imported only when they are needed."""
+"""The libraries that read data, installed by `caffe-lint[data]` and imported only when needed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _PACKAGES = {"lmdb": "lmdb", "h5py": "h5py", "numpy": "numpy", "PIL.Image": "Pil
 
 
 class MissingLibrary(Exception):
-    """A library that is not installed; says what for, and how to get it."""
+    """A library is not installed; the message says what it is needed for and how to install it."""
 
 
 def library(module: str, purpose: str) -> Any:
-    """The module. Raises MissingLibrary with the `purpose` it would have served."""
+    """Import a module. Raises MissingLibrary, which names the `purpose`."""
     try:
         return import_module(module)
     except ImportError:

@@ -1,4 +1,4 @@
-"""What is looked for in a list of images: its lines, and the files that they name."""
+"""Check a list of images: its lines and the files that they name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?").fullmatch
 def look(
     path: str, base: str, root: str, watch: Watch, *, sample: int | None, part: int = 0, parts: int = 1
 ) -> SourceReport:
-    """Looks at every line, and at the images of the chosen ones. `root` is the layer's root_folder.
+    """Check every line, and the images of the sampled ones. `root` is the layer's root_folder.
 
-    The first of several parts looks at the lines. Raises OSError where the list cannot be read, MissingLibrary.
+    The first of several parts checks the lines. Raises OSError if the list cannot be read, MissingLibrary.
     """
     report = SourceReport("images", path)
     every = list(lines(path))
@@ -57,11 +57,11 @@ def _look_at_line(report: SourceReport, line: Line) -> None:
     elif _NUMBER(label):
         report.fault("label", f"{where}: {label}, read as {_atoi(label)}")
     else:
-        report.fault("label", f"{where}: '{label}' is no number, read as {_atoi(label)}")
+        report.fault("label", f"{where}: '{label}' is not a number, read as {_atoi(label)}")
     if line.image != line.image.strip():
         report.fault("line", f"{where}: more than one space before the label")
     elif re.search(r" [+-]?\d+$", line.image):
-        report.fault("line", f"{where}: more than one label; Caffe takes what stands before the last for the path")
+        report.fault("line", f"{where}: more than one label; Caffe takes everything before the last one as the path")
     elif " " in line.image:
         report.fault("space", f"{where}: '{line.image}'")
 
@@ -72,7 +72,7 @@ def _atoi(text: str) -> int:
 
 
 def look_at_file(report: SourceReport, path: str, name: str, where: str) -> None:
-    """Looks at one image file."""
+    """Check one image file."""
     try:
         with open(path, "rb") as file:
             content = file.read()

@@ -1,4 +1,4 @@
-"""LMDB: opened without a lock and for reading only, so that a training may use it meanwhile."""
+"""Read LMDB without locking and read-only, so that a training run can use it at the same time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .source_report import SourceReport, Watch
 
 
 def open_lmdb(path: str) -> Any:
-    """The environment at a path, a folder or a file. Raises MissingLibrary, OSError or lmdb.Error."""
+    """Open the environment at a path, a folder or a file. Raises MissingLibrary, OSError or lmdb.Error."""
     lmdb = library("lmdb", "reading LMDB")
     return lmdb.open(
         path, readonly=True, lock=False, create=False, subdir=os.path.isdir(path), max_dbs=0, readahead=True
@@ -20,13 +20,13 @@ def open_lmdb(path: str) -> Any:
 
 
 def count(path: str) -> int:
-    """The number of records. Raises as `open_lmdb` does."""
+    """Return the number of records. Raises the same errors as `open_lmdb`."""
     with open_lmdb(path) as environment:
         return int(environment.stat()["entries"])
 
 
 def first(path: str) -> bytes:
-    """The first record's value, empty if there is none. Raises as `open_lmdb` does."""
+    """Return the value of the first record, empty if there is none. Raises the same errors as `open_lmdb`."""
     with open_lmdb(path) as environment, environment.begin() as transaction:
         cursor = transaction.cursor()
         return bytes(cursor.value()) if cursor.first() else b""
@@ -35,7 +35,7 @@ def first(path: str) -> bytes:
 def look(
     path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, part: int = 0, parts: int = 1
 ) -> SourceReport:
-    """Looks at the records, or one part of several of them. Raises as `open_lmdb` does."""
+    """Check the records, or one of several parts of them. Raises the same errors as `open_lmdb`."""
     lmdb = library("lmdb", "reading LMDB")
     report = SourceReport("lmdb", path)
     with open_lmdb(path) as environment, environment.begin() as transaction:
@@ -53,7 +53,7 @@ def look(
                 work.look(_some(cursor, chosen_runs(report.items, sample, part, parts)), key)
         except lmdb.Error as error:
             report.complete = False
-            report.fault("broken", f"behind {key() or 'the start'}: the database is damaged ({error})")
+            report.fault("broken", f"after {key() or 'the start'}: the database is damaged ({error})")
     return report
 
 
@@ -70,6 +70,6 @@ def _some(cursor: Any, wanted: Iterator[int]) -> Iterator[bytes]:
 
 
 def name_of(key: bytes) -> str:
-    """A key as people know it."""
+    """Format a key for people."""
     text = key.decode("utf-8", "backslashreplace")
     return f"key '{text}'" if text.isprintable() else f"key {key.hex()}"

@@ -1,4 +1,4 @@
-"""Where on the disk the sources are that nets name: Caffe takes paths from the folder it is started in."""
+"""Find the sources that nets name on disk. Caffe's paths are relative to the folder in which it is started."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..source.files import repository_root
 
 
 def base_folder(written: Iterable[str], near: str) -> str:
-    """The folder from which most of the paths exist: the working directory, that of the file `near`, or above it.
+    """Return the folder in which most of the paths exist: the working directory, the folder of the file `near`, or a parent.
 
     The working directory if none of them helps.
     """
@@ -33,6 +33,6 @@ def _folders(near: str) -> list[str]:
 
 
 def shown(path: str) -> str:
-    """A path as people write it: relative to the working directory where it lies below."""
+    """Return a path relative to the working directory if it is inside, otherwise unchanged."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative

@@ -1,4 +1,4 @@
-"""Looking at all sources that some nets name, each once, in several processes, until done or told to stop."""
+"""Check all sources that some nets name, each one once, in several processes, until done or interrupted."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary
 from .source_report import SourceReport, Watch
 
-POLL = 0.1  # seconds between two looks at how far it has come
+POLL = 0.1  # seconds between two progress updates
 
 
 class Source(NamedTuple):
-    """A source to look at: the field that names it, where it is, and what of the layer matters for reading it.
+    """A source to check: the field that names it, its location, and the layer's settings that matter for reading it.
 
-    `written` is the path as the net has it; `tops` and `labels` are datasets of HDF5.
+    `written` is the path in the net; `tops` and `labels` are HDF5 datasets.
     """
 
     field: str
@@ -40,12 +40,12 @@ class Source(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path from the working directory."""
+        """The path relative to the working directory."""
         return os.path.join(self.base, self.written)
 
 
 def source_in(net: NetInPhase, layer: Layer, base: str) -> Source | None:
-    """The source of a data layer, None for a layer of a kind that is not read here."""
+    """Return the source of a data layer, None for a kind of layer that is not supported."""
     found = source_param(layer.message)
     if found is None:
         return None
@@ -68,9 +68,9 @@ def source_in(net: NetInPhase, layer: Layer, base: str) -> Source | None:
 def look(
     sources: Iterable[Source], *, sample: int | None, jobs: int, progress: Callable[[int, int], None]
 ) -> dict[Source, SourceReport]:
-    """A report on each source. `progress` is told the items looked at, and how many there are.
+    """Return a report on each source. `progress` is called with the number of items read and their total.
 
-    Ctrl-C ends the look; the reports are then of what was seen, and not `complete`. Raises MissingLibrary.
+    Ctrl-C stops the check; the reports then cover what was read and are not `complete`. Raises MissingLibrary.
     """
     wanted = list(dict.fromkeys(sources))
     sizes = {source: _size(source, sample) for source in wanted}
@@ -118,7 +118,7 @@ class _Task(NamedTuple):
 class _Size(NamedTuple):
     items: int
     wanted: int
-    divisible: bool  # decoding takes longer than going through it
+    divisible: bool  # decoding takes longer than reading
 
 
 def _size(source: Source, sample: int | None) -> _Size:
@@ -134,7 +134,7 @@ def _size(source: Source, sample: int | None) -> _Size:
             items = image_list.count(path)
     except MissingLibrary:
         raise
-    except Exception:  # what is wrong there is told by the look itself
+    except Exception:  # the check itself will report the error
         items = 0
     return _Size(items, min(items, sample) if sample is not None else items, divisible)
 
@@ -183,7 +183,7 @@ def _run(task: _Task) -> SourceReport:
         report.complete = False
         return report
     if not os.path.exists(path):
-        report.trouble, report.trouble_kind = f"there is no '{source.written}'", "missing"
+        report.trouble, report.trouble_kind = f"'{source.written}' does not exist", "missing"
         return report
     watch = _SharedWatch()
     try:
@@ -231,7 +231,7 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
     except lmdb.Error as error:
         report = SourceReport("lmdb", path)
         report.trouble, report.trouble_kind = (
-            f"'{task.source.written}' is no LMDB that could be read ({error})",
+            f"'{task.source.written}' cannot be read as an LMDB ({error})",
             "unreadable",
         )
         return report

@@ -1,4 +1,4 @@
-"""Mean files: a BlobProto, from which Caffe takes an image to subtract. Source: data_transformer.cpp, constructor."""
+"""Read mean files: a BlobProto with an image that Caffe subtracts. Source: data_transformer.cpp, constructor."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from .datum import BrokenDatum, fields, read_varint
 
 
 class Mean(NamedTuple):
-    """A mean image: channels, height, width; `faulty` says what is wrong with its values."""
+    """A mean image: channels, height and width; `faulty` says what is wrong with its values."""
 
     shape: tuple[int, int, int]
     faulty: str
 
 
 class BrokenMean(Exception):
-    """A file that is no BlobProto with an image; says why."""
+    """The file is not a BlobProto with an image; the message says why."""
 
 
 def read(path: str) -> Mean:
-    """The mean image of a file. Raises OSError, BrokenMean."""
+    """Read the mean image of a file. Raises OSError, BrokenMean."""
     with open(path, "rb") as file:
         content = file.read()
     sizes = {1: 0, 2: 0, 3: 0, 4: 0}
@@ -48,7 +48,7 @@ def read(path: str) -> Mean:
     for dim in shape:
         count *= dim
     if not values or count != values:
-        raise BrokenMean(f"it is no BlobProto of an image: {values} values for {' x '.join(map(str, shape))}")
+        raise BrokenMean(f"it is not a BlobProto with an image: {values} values for {' x '.join(map(str, shape))}")
     shape = [1] * (3 - len(shape)) + shape
     return Mean((shape[-3], shape[-2], shape[-1]), faulty)
 

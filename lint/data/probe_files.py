@@ -1,7 +1,7 @@
-"""The probe: a small net and solver that read the data of another, and whose loss is NaN once an input is bad.
+"""The probe: a small net and solver that read the data of another one, and whose loss is NaN as soon as an input is bad.
 
-Each blob is compared with itself by an EuclideanLoss: x - x is 0, and NaN where x is NaN or infinite. Labels of
-classes go through logarithms that are finite only for those that there are.
+An EuclideanLoss compares each blob with itself: x - x is 0, but NaN if x is NaN or infinite. Class labels pass through
+logarithms that are finite only for valid classes.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from ..net.phases import TEST, TRAIN
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 
-# Of the solver, what says where it runs.
+# Solver fields that say where training runs.
 _KEPT = ("solver_mode", "device_id", "random_seed")
-# What is written, and the template of each.
+# The files to write and their templates.
 FILES = {
     "net.prototxt": "probe_net.prototxt.j2",
     "solver.prototxt": "probe_solver.prototxt.j2",
     "run.sh": "probe_run.sh.j2",
     "caffe-lint.toml": "probe_config.toml.j2",
 }
-ITERATIONS = 1000  # where the size of the data is not known
+ITERATIONS = 1000  # if the size of the data is not known
 
 
 class NothingToRead(Exception):
-    """No layer of the nets reads data; says so."""
+    """No layer of the nets reads data."""
 
 
 class Probe(NamedTuple):
-    """The files of a probe, by name. `complete` tells whether its iterations are those of one pass."""
+    """The files of a probe by name. `complete` says whether its iterations cover the data once."""
 
     files: dict[str, str]
     iterations: int
@@ -46,7 +46,7 @@ class Probe(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A net of the probe: what it reads, and when. `stage` is empty for the only net of its phase."""
+    """A net of the probe: what it reads and in which phase. `stage` is empty for the only net of its phase."""
 
     data: list[Layer]
     uses: list[LabelUse]
@@ -62,9 +62,9 @@ def probe(
     base: str,
     items_of: Callable[[Layer], int | None],
 ) -> Probe:
-    """The probe of the nets of a solver, or of a net alone, at `path`, to be written into `folder` and run in `base`.
+    """Return the probe for the nets of a solver or for a single net at `path`, to be written to `folder` and run in `base`.
 
-    `items_of` tells how many items a data layer's source has, None if that is not known.
+    `items_of` returns the number of items of a data layer's source, None if it is not known.
     Raises NothingToRead.
     """
     parts = _parts(nets)
@@ -78,7 +78,7 @@ def probe(
     tests = [part for part in parts if part.phase == TEST]
     net_path = _path_from(base, os.path.join(folder, "net.prototxt"))
     complete = all(iterations[id(part)] is not None for part in parts)
-    if not training:  # Caffe wants a training net; it reads the same data
+    if not training:  # Caffe requires a training net, so it reads the same data
         training = [tests[0]._replace(phase=TRAIN, stage="")]
         iterations[id(training[0])] = iterations[id(tests[0])]
         tests = tests[1:]
@@ -98,7 +98,7 @@ def probe(
 
 
 def data_layers(net: NetInPhase) -> list[Layer]:
-    """The layers of a net that read data."""
+    """Return the layers of a net that read data."""
     return [
         layer
         for layer in net.net.layers
@@ -108,7 +108,7 @@ def data_layers(net: NetInPhase) -> list[Layer]:
 
 
 def _parts(nets: Iterable[NetInPhase]) -> list[_Part]:
-    """Each net with data that is not read by another of its phase already."""
+    """Return each net whose data are not read by another net of the same phase."""
     parts: list[_Part] = []
     seen: set[tuple[str, ...]] = set()
     for net in nets:
@@ -169,7 +169,7 @@ def _checks(part: _Part) -> list[dict[str, Any]]:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """A name from which blobs can be named that the data layers do not make, nor another check."""
+    """Return a name for blobs that conflicts with neither the data layers nor other checks."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
     while any(other.startswith((f"bad_{plain}", f"{plain}_")) for other in taken):
         plain += "x"
@@ -178,7 +178,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _iterations(part: _Part, items_of: Callable[[Layer], int | None], sizes: list[str]) -> int | None:
-    """The batches of one pass over the largest source; None if the size of one is not known."""
+    """Return the number of batches in one pass over the largest source, None if the size of a source is not known."""
     most = 0
     known = True
     for layer in part.data:
@@ -207,7 +207,7 @@ def _kept(solver: Message | None) -> list[str]:
 
 
 def _path_from(base: str, path: str) -> str:
-    """A path as one writes it when working in `base`: whole, where it does not lie below."""
+    """Return a path relative to `base` if it is inside, otherwise the absolute path."""
     relative = os.path.relpath(path, base)
     return os.path.abspath(path) if relative.startswith("..") else relative
 

@@ -1,7 +1,7 @@
-"""Records of a database, one after the other: what is looked for in each Datum, whatever database it is in.
+"""Check the records of a database, whatever its kind: each one is a Datum.
 
-Records that begin alike - the same shape, the same length of data - are recognised by their first bytes, and only the
-rest is read: a bare loop that makes messages of them takes longer.
+Records with the same shape and data size are recognized by their first bytes, and only the rest is decoded, which is faster
+than a bare loop that creates protobuf messages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BLOCK = 64  # records that one process takes in a row
 
 
 class RecordLook:
-    """Looks at records of one source and fills its report. `largest` is the number of items of the largest source."""
+    """Checks the records of one source and fills its report. `largest` is the number of items of the largest source."""
 
     def __init__(self, report: SourceReport, watch: Watch, *, annotated: bool, largest: int) -> None:
         self.report = report
@@ -36,7 +36,7 @@ class RecordLook:
         self._images = is_installed("PIL.Image")
 
     def look(self, records: Iterable[bytes], key: Any) -> None:
-        """Looks at records; `key()` names the one that came last."""
+        """Check records; `key()` names the last one read."""
         seen = 0
         report = self.report
         prefix, size, tails, kept = b"", 0, dict[bytes, list[Any]](), list[bytes]()
@@ -93,7 +93,7 @@ class RecordLook:
         report.looked_at += seen + rest
 
     def one(self, value: bytes, key: Any) -> Datum | None:
-        """Looks at one record in full; gives its Datum, None where it is broken or annotated."""
+        """Check one record completely. Return its Datum, None if it is broken or annotated."""
         report = self.report
         where = key()
         if not value:
@@ -178,11 +178,11 @@ class RecordLook:
 
 
 def digest(content: bytes) -> int:
-    """64 bits that tell contents apart, the same in every process."""
+    """Return a 64-bit digest of the content that is the same in every process."""
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 
 def chosen_runs(items: int, sample: int | None, part: int, parts: int) -> Iterator[int]:
-    """The indices of a sample that fall to one of several processes, in blocks that lie together."""
+    """Return the indices of a sample for one of several processes, in contiguous blocks."""
     indices = chosen(items, sample)
     return indices if parts == 1 else (index for index in indices if (index // BLOCK) % parts == part)

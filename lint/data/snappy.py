@@ -1,4 +1,4 @@
-"""Unpacking Snappy, with cramjam where it is installed and else by hand. Layout: snappy's format_description.txt."""
+"""Decompress Snappy, with cramjam if it is installed, otherwise in Python. Layout: snappy's format_description.txt."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from .datum import BrokenDatum, read_varint
 
 
 class BrokenSnappy(Exception):
-    """Bytes that are not packed by Snappy."""
+    """The data are not valid Snappy."""
 
 
 def decompress(content: bytes) -> bytes:
-    """The bytes that were packed. Raises BrokenSnappy."""
+    """Decompress data. Raises BrokenSnappy."""
     quick = _cramjam()
     if quick is not None:
         try:
             return bytes(quick.decompress_raw(content))
         except quick_error(quick) as error:
-            raise BrokenSnappy(f"a packed block is damaged: {error}") from None
+            raise BrokenSnappy(f"a compressed block is damaged: {error}") from None
     return unpack(content)
 
 
 def quick_error(quick: Any) -> type[Exception]:
-    """What cramjam raises for damaged bytes."""
+    """Return the exception that cramjam raises for damaged data."""
     import cramjam  # of the extra `data`
 
     error: type[Exception] = cramjam.DecompressionError
@@ -32,11 +32,11 @@ def quick_error(quick: Any) -> type[Exception]:
 
 
 def unpack(content: bytes) -> bytes:
-    """The same in Python. Raises BrokenSnappy."""
+    """Decompress in pure Python. Raises BrokenSnappy."""
     try:
         return _unpack(content)
     except (BrokenDatum, IndexError):
-        raise BrokenSnappy("a packed block is damaged") from None
+        raise BrokenSnappy("a compressed block is damaged") from None
 
 
 def _unpack(content: bytes) -> bytes:
@@ -46,7 +46,7 @@ def _unpack(content: bytes) -> bytes:
         tag = content[at]
         at += 1
         kind = tag & 3
-        if kind == 0:  # bytes as they are
+        if kind == 0:  # literal bytes
             size = tag >> 2
             if size >= 60:
                 extra = size - 59
@@ -67,7 +67,7 @@ def _unpack(content: bytes) -> bytes:
             raise IndexError
         start = len(out) - back
         piece = bytes(out[start : start + size])
-        while len(piece) < size:  # it may reach into what it makes itself
+        while len(piece) < size:  # the copy may overlap its own output
             piece += piece[: size - len(piece)]
         out += piece
     if len(out) != total:

@@ -1,4 +1,4 @@
-"""What was seen of one source: numbers, shapes, labels, and the items with something wrong."""
+"""The report on one source: numbers, shapes, labels, and faulty items."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-EXAMPLES = 5  # items named for each fault
-DISTINCT = 100_000  # labels or shapes that are told apart; what comes after is counted, but not kept
-SKETCH = 1 << 16  # contents kept to find the same items elsewhere
+EXAMPLES = 5  # items named per kind of fault
+DISTINCT = 100_000  # limit of distinct labels or shapes to keep
+SKETCH = 1 << 16  # limit of digests to keep for finding equal items in other sources
 
 
 class Numbers:
-    """Range and moments of an array, in one pass, and how large the items' greatest values are."""
+    """The range and moments of an array, computed in one pass, and the distribution of the items' largest values."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -23,11 +23,11 @@ class Numbers:
         self.squares = 0.0
         self.low = math.inf
         self.high = -math.inf
-        self.exponents: dict[int, int] = {}  # of the greatest magnitude in an item: how many items
-        self.largest: list[tuple[float, str]] = []  # the few items with the greatest values
+        self.exponents: dict[int, int] = {}  # number of items by the exponent of their largest magnitude
+        self.largest: list[tuple[float, str]] = []  # the items with the largest values
 
     def add_counts(self, counts: Any) -> None:
-        """Adds bytes, of which `counts` tells how often each of the 256 values occurs."""
+        """Add bytes; `counts` has the number of occurrences of each of the 256 values."""
         occurring = [(value, int(number)) for value, number in enumerate(counts) if number]
         if not occurring:
             return
@@ -40,9 +40,9 @@ class Numbers:
         self.high = max(self.high, occurring[-1][0])
 
     def add_array(self, array: Any, where: Any) -> tuple[list[int], list[int]]:
-        """Adds items, one on each row of a numpy array; `where(row)` names one.
+        """Add items, one per row of a numpy array; `where(row)` names an item.
 
-        Gives the rows that hold NaN, and those that hold an infinity and no NaN.
+        Return the rows that contain NaN, and those that contain infinity but not NaN.
         """
         import numpy  # of the extra `data`
 
@@ -76,7 +76,7 @@ class Numbers:
         return nan_rows, inf_rows
 
     def merge(self, other: Numbers) -> None:
-        """Adds what another part of the same source has."""
+        """Add the numbers of another part of the same source."""
         for name in ("count", "total", "absolute", "squares"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
@@ -91,7 +91,7 @@ class Numbers:
 
     @property
     def mean_abs(self) -> float:
-        """The mean of their magnitudes, which is what Caffe prints with debug_info."""
+        """The mean of their absolute values, which Caffe prints with debug_info."""
         return self.absolute / self.count
 
     @property
@@ -100,7 +100,7 @@ class Numbers:
         return math.sqrt(max(0.0, self.squares / self.count - self.mean**2))
 
     def out_of_proportion(self, factor: float) -> int:
-        """How many items have a value `factor` times as large as the greatest of the item in the middle."""
+        """Return the number of items whose largest value is at least `factor` times that of the median item."""
         items = sum(self.exponents.values())
         half = 0
         for exponent in sorted(self.exponents):
@@ -112,32 +112,31 @@ class Numbers:
 
 
 class Fault:
-    """A kind of fault: how many items have it, and a few of them, each with what is wrong there."""
+    """A kind of fault: the number of items that have it, and a description of a few of them."""
 
     def __init__(self) -> None:
         self.count = 0
         self.examples: list[str] = []
 
     def add(self, example: str, number: int = 1) -> None:
-        """Notes an item."""
+        """Record an item."""
         self.count += number
         if len(self.examples) < EXAMPLES:
             self.examples.append(example)
 
     def shown(self, most: int = 3) -> str:
-        """The examples in a row."""
+        """Return the examples as one text."""
         more = self.count - min(most, len(self.examples))
         return "; ".join(self.examples[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 class SourceReport:
-    """What was seen of a source.
+    """The report on one source.
 
-    `kind` is that of `data_facts.SourceFacts`. `items` is how many it has, None if it cannot be opened (then `trouble`
-    says why); `looked_at` how many of them were read; `complete` is False where the look was broken off.
-    `shapes` counts the shapes of items, `labels` has for each label how often it occurs and where first.
-    `contents` samples the contents of items, with where each stands; items that are the same elsewhere are in the
-    sample of both.
+    `kind` is that of `data_facts.SourceFacts`. `items` is the number of items, None if the source cannot be opened, in
+    which case `trouble` says why. `looked_at` is the number of items read, and `complete` is False if the check was
+    interrupted. `shapes` and `labels` hold the number of occurrences and the first place of each shape and label.
+    `contents` is a sample of digests of items with their places; equal items are in the samples of both sources.
     """
 
     def __init__(self, kind: str, path: str) -> None:
@@ -149,8 +148,8 @@ class SourceReport:
         self.trouble = ""
         self.trouble_kind = ""  # "missing", "backend" or "unreadable"
         self.data: dict[str, Numbers] = {}
-        self.array_shapes: dict[str, tuple[int, ...]] = {}  # of HDF5 datasets, without the axis of items
-        self.shapes: dict[tuple[int, ...], list[Any]] = {}  # (channels, height, width): how many, where first
+        self.array_shapes: dict[str, tuple[int, ...]] = {}  # of HDF5 datasets, without the item axis
+        self.shapes: dict[tuple[int, ...], list[Any]] = {}  # (channels, height, width): number and first place
         self.labels: dict[float, list[Any]] = {}
         self.faults: dict[str, Fault] = {}
         self.encoded = 0
@@ -158,23 +157,23 @@ class SourceReport:
         self.threshold = 1 << 64
 
     def numbers(self, name: str) -> Numbers:
-        """The numbers of an array, begun where there are none."""
+        """Return the numbers of an array, creating them if necessary."""
         return self.data.setdefault(name, Numbers())
 
     def fault(self, kind: str, example: str, number: int = 1) -> None:
-        """Notes an item with a fault."""
+        """Record an item with a fault."""
         self.faults.setdefault(kind, Fault()).add(example, number)
 
     def label(self, value: float, where: str, number: int = 1) -> None:
-        """Counts a label."""
+        """Count a label."""
         _count(self.labels, value, where, number)
 
     def shape(self, shape: tuple[int, ...], where: str, number: int = 1) -> None:
-        """Counts the shape of an item."""
+        """Count the shape of an item."""
         _count(self.shapes, shape, where, number)
 
     def content(self, digest: int, where: str) -> None:
-        """Keeps a 64-bit digest of an item's content if it falls into the sample, which is thinned out when full."""
+        """Keep a 64-bit digest of an item's content if it is part of the sample, which is thinned out when full."""
         if digest < self.threshold:
             self.contents.setdefault(digest, where)
             if len(self.contents) > SKETCH:
@@ -186,7 +185,7 @@ class SourceReport:
             self.contents = {digest: where for digest, where in self.contents.items() if digest < self.threshold}
 
     def merge(self, other: SourceReport) -> None:
-        """Adds what another part of the same source has. `items` is that of the whole in each."""
+        """Add the report on another part of the same source. `items` is that of the whole source in both."""
         self.looked_at += other.looked_at
         self.complete = self.complete and other.complete
         self.encoded += other.encoded
@@ -209,7 +208,7 @@ class SourceReport:
         self._thin_out()
 
     def same_contents(self, other: SourceReport) -> tuple[int, int, list[tuple[str, str]]]:
-        """Of how many sampled items that both could share how many they do, and where some of these stand."""
+        """Return the number of sampled items that both sources share, the sample size, and the places of some of them."""
         limit = min(self.threshold, other.threshold)
         mine = {digest for digest in self.contents if digest < limit}
         shared = sorted(mine & other.contents.keys())
@@ -218,7 +217,7 @@ class SourceReport:
 
     @property
     def main_shape(self) -> tuple[int, ...] | None:
-        """The shape that most items have."""
+        """The most frequent shape of items."""
         return max(self.shapes, key=lambda shape: self.shapes[shape][0]) if self.shapes else None
 
 
@@ -231,17 +230,17 @@ def _count(table: dict[Any, list[Any]], key: Any, where: str, number: int) -> No
 
 
 class Watch:
-    """Tells how far a look has come, and whether it is to go on."""
+    """Receives the progress of a check and decides whether to continue."""
 
     def seen(self, number: int) -> bool:
-        """Notes that so many more items were looked at; False if the look is to stop."""
+        """Record that more items were read; False if the check should stop."""
         return True
 
 
 def chosen(items: int, sample: int | None) -> Iterator[int]:
-    """The indices of a sample over the items, one at random from each of as many stretches; all without one.
+    """Return the indices of a sample, one at random from each of equally long sections; without a sample, all indices.
 
-    At random, since labels often take turns; the same in every run and process.
+    They are random because labels often alternate, but the same in every run and process.
     """
     if sample is None or sample >= items:
         yield from range(items)

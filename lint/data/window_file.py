@@ -1,4 +1,4 @@
-"""Window files: images, each with windows and their labels and overlaps, as WindowData reads them.
+"""Read window files as WindowData does: images, each with windows and their labels and overlaps.
 
     # 0
     images/000.jpg
@@ -20,7 +20,7 @@ from .source_report import SourceReport, Watch, chosen
 
 
 class Window(NamedTuple):
-    """A window: its place in the file, label, overlap and corners."""
+    """A window: its place in the file, its label, overlap and corners."""
 
     where: str
     label: int
@@ -29,7 +29,7 @@ class Window(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """An image of a window file with its size as the file says it, and its windows."""
+    """An image of a window file with the size given in the file, and its windows."""
 
     where: str
     image: str
@@ -40,11 +40,11 @@ class Windows(NamedTuple):
 
 
 class BrokenWindowFile(Exception):
-    """A window file that does not go on as it should; says where."""
+    """The window file is malformed; the message says where."""
 
 
 def read(path: str) -> list[Windows]:
-    """The images of a window file. Raises OSError, BrokenWindowFile."""
+    """Read the images of a window file. Raises OSError, BrokenWindowFile."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         words = [(word, number) for number, line in enumerate(file, 1) for word in line.split()]
     images: list[Windows] = []
@@ -53,7 +53,7 @@ def read(path: str) -> list[Windows]:
     def word(what: str) -> tuple[str, int]:
         nonlocal at
         if at >= len(words):
-            raise BrokenWindowFile(f"it ends where {what} should stand")
+            raise BrokenWindowFile(f"expected {what}, found the end of the file")
         at += 1
         return words[at - 1]
 
@@ -87,14 +87,14 @@ def read(path: str) -> list[Windows]:
 
 
 def count(path: str) -> int:
-    """The number of windows. Raises OSError, BrokenWindowFile."""
+    """Return the number of windows. Raises OSError, BrokenWindowFile."""
     return sum(len(image.windows) for image in read(path))
 
 
 def look(
     path: str, base: str, root: str, watch: Watch, *, sample: int | None, foreground: float, background: float
 ) -> SourceReport:
-    """Looks at every window, and at the chosen images. Raises OSError, MissingLibrary."""
+    """Check every window and the sampled images. Raises OSError, MissingLibrary."""
     report = SourceReport("windows", path)
     try:
         images = read(path)
