@@ -1,4 +1,4 @@
-"""Layers that map each value by itself, and Dropout."""
+"""Layers that apply a function to each element, Dropout, and Parameter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PRELU_SLOPE = 0.25  # prelu_layer.cpp's, where no filler is written; taken for 
 
 
 class ReLU(SignalModel):
-    """What lies below 0 is cut off, or kept times a slope (relu_layer.cpp, prelu_layer.cpp)."""
+    """max(x, 0) + slope * min(x, 0) (relu_layer.cpp, prelu_layer.cpp). ReLU6 is taken for a ReLU without its limit."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -40,7 +40,7 @@ class ReLU(SignalModel):
         self.fixed = _PRELU_SLOPE if layer.type in ("PReLU", "Insanity") else float(written)
 
     def slope(self, weights: Sequence[Weights]) -> float:
-        """The slope below 0."""
+        """The slope of the negative side: the mean of the learned slopes, or the one in the settings."""
         return weights[0].mean if weights else self.fixed
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
@@ -83,7 +83,10 @@ class ReLU(SignalModel):
 
 
 def passed_values(after: Values, part: float, correlations: tuple[float, float, float]) -> Values | None:
-    """The moments of values where a gate that lets a part through is open; of pairs, where both gates are."""
+    """The moments of the values that pass a rectifier, which lets a share of them pass; of pairs, where both pass.
+
+    `correlations` are those of `sign_correlations`, `after` the moments of all values after the rectifier.
+    """
     if part <= 0:
         return None
     pair = part * part
@@ -145,7 +148,7 @@ _FUNCTIONS: dict[str, Function] = {
 
 
 class ElementwiseFunction(SignalModel):
-    """A smooth function of each value, averaged over the predicted distribution."""
+    """A function of each element, averaged over the Gaussian distribution that is predicted for it (see `mapped`)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -165,7 +168,7 @@ class ElementwiseFunction(SignalModel):
 
 
 def _function(layer: Layer) -> Function:
-    """A layer's function, its slope, and how it changes correlations."""
+    """A layer's function, its slope, and its factor on correlation coefficients."""
     message = layer.message
     kind = layer.type
     if kind == "Power":
@@ -224,7 +227,7 @@ def _power(power: float, scale: float, shift: float) -> Function:
 
 
 class Dropout(SignalModel):
-    """Some values become 0, the others larger (dropout_layer.cpp); outside of training nothing happens."""
+    """In training a share of the values becomes 0 and the others are scaled up (dropout_layer.cpp); else nothing happens."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -245,7 +248,7 @@ class Dropout(SignalModel):
 
 
 class Parameter(SignalModel):
-    """A parameter as a blob."""
+    """The parameter itself as a blob (parameter_layer.hpp)."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         weight = weights[0] if weights else Weights(0.0, 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""Layers that join, part and add up blobs: Concat, Slice, Eltwise, Reduction, and recurrent layers."""
+"""Layers that concatenate, split or combine blobs, Softmax, recurrent layers, and Flatten."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Concat(SignalModel):
-    """Blobs beside each other (concat_layer.cpp): averages, weighed by their sizes."""
+    """Concatenation (concat_layer.cpp): moments are averages, weighted by the sizes of the blobs."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -45,7 +45,7 @@ class Concat(SignalModel):
 
 
 class Slice(SignalModel):
-    """Parts of a blob (slice_layer.cpp)."""
+    """Parts of a blob (slice_layer.cpp): each has the moments of the whole; gradients are averaged by size."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         return [bottoms[0]] * len(self.layer.tops)
@@ -70,7 +70,10 @@ class Slice(SignalModel):
 
 
 class Eltwise(SignalModel):
-    """Sums, products and maxima of blobs (eltwise_layer.cpp)."""
+    """Sums, products and maxima of blobs, element by element (eltwise_layer.cpp).
+
+    The blobs are taken to be independent but for their means. Axpy is taken for a sum.
+    """
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -139,7 +142,7 @@ def _larger(a: Values, b: Values) -> Values:
 
 
 class Reduction(SignalModel):
-    """Sums and means over the last axes (reduction_layer.cpp)."""
+    """Sums and means over the last axes (reduction_layer.cpp), of values taken to be independent."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -168,7 +171,7 @@ class Reduction(SignalModel):
 
 
 class Softmax(SignalModel):
-    """Probabilities (softmax_layer.cpp). Their latent values are the scores."""
+    """Probabilities of Gaussian scores (softmax_layer.cpp); their `pre_activation` are the scores."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -228,7 +231,7 @@ _LSTM_SLOPE, _RNN_SLOPE = 0.35, 0.8
 
 
 class Recurrent(SignalModel):
-    """A layer over time, unrolled in its mean: gates half open, states that fade (recurrent_layer.cpp)."""
+    """LSTM and RNN (recurrent_layer.cpp, lstm_layer.cpp), unrolled: the second moment of the state, step by step."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -274,7 +277,10 @@ class Recurrent(SignalModel):
 
 
 class Flatten(SignalModel):
-    """The same values under another shape (flatten_layer.cpp, reshape_layer.cpp)."""
+    """The same values under another shape (flatten_layer.cpp, reshape_layer.cpp).
+
+    Where positions become channels, there is one position: its correlation with itself is the second moment.
+    """
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)

@@ -1,4 +1,4 @@
-"""Layers of weights: convolutions, inner products, embeddings, and the scale and bias of a channel."""
+"""Layers with weights: convolutions, inner products, embeddings, and the scale and bias of each channel."""
 
 from __future__ import annotations
 
@@ -36,9 +36,12 @@ _SIDE_BY_DISTANCE = 3  # the side of a window by the mean distance of two of its
 
 
 class Taps(NamedTuple):
-    """How a layer's outputs read its inputs: for each output so many inputs, for each input so many outputs.
+    """How the outputs of a layer read its inputs.
 
-    `window` of those inputs are in one channel; `items` and `positions` share each weight.
+    fan_in, fan_out: inputs read by each output, outputs that read each input; averages, less those on padding.
+    window: how many of the inputs of an output are in one channel.
+    items, positions: at how many items and positions of the top each weight is used.
+    stride: positions of the bottom per position of the top along an axis; below 1 for a deconvolution.
     """
 
     fan_in: float
@@ -51,7 +54,7 @@ class Taps(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def inside(size: int, out: int, kernel: int, stride: int, pad: int) -> float:
-    """The part of a window's taps that fall on the image and not on its padding, over one axis."""
+    """The share of a window's taps, along one axis, that read the image and not its padding."""
     if pad <= 0 or out <= 0:
         return 1.0
     if pad > _LARGEST_PAD:
@@ -105,7 +108,7 @@ def _inner_taps(layer: Layer) -> Taps:
 
 
 def pair_sum(diffs: Diffs, values: Values, items: int, positions: int) -> float:
-    """The mean square of a sum over items and positions of a gradient times a value."""
+    """The second moment of a weight's gradient: of the sum of gradient times value over all items and positions."""
     number = items * positions
     once = diffs.second_moment * values.second_moment
     pairs = (
@@ -209,14 +212,14 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
 
 
 def weight_gradient(diffs: Diffs, values: Values, taps: Taps) -> Gradient:
-    """The gradient of a weight: a sum over all items and positions that use it."""
+    """The gradient of a weight: the sum of gradient times value over all items and positions that use it."""
     square = pair_sum(diffs, values, taps.items, taps.positions)
     common = taps.items * taps.positions * diffs.common * root(values.corr_across_both)
     return Gradient(square, GAUSSIAN_MEAN_ABS * root(square), common)
 
 
 def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
-    """The gradient of a bias."""
+    """The gradient of a bias: the sum of the gradients over all items and positions."""
     square = pair_sum(diffs, ONE, items, positions)
     if square <= _NOTHING_LEFT * items * positions * diffs.second_moment:
         square = items * positions * diffs.second_moment * ROUNDING * ROUNDING
@@ -224,14 +227,12 @@ def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
 
 
 class Convolution(SignalModel):
-    """Sums over windows (base_conv_layer.cpp)."""
+    """Weighted sums over windows (base_conv_layer.cpp), of convolution and deconvolution."""
 
     flat = False  # whether positions of the bottom have weights of their own
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        if not layer.params:
-            return
         self.taps = self.read_taps()
         shape = dims(layer.params[0])
         self.own_channel = len(shape) > 1 and shape[1] == 1 and layer.type != "InnerProduct"
@@ -240,24 +241,20 @@ class Convolution(SignalModel):
             self.bias_positions = max(1, size_of(layer.tops[0]) // (self.taps.items * channels))
 
     def read_taps(self) -> Taps:
-        """The windows."""
+        """How outputs read inputs."""
         return _convolution_taps(self.layer)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        if not weights:
-            return list(bottoms)
         bias = weights[1] if len(weights) > 1 else NONE
         top = through_weights(self.seen(bottoms[0]), weights[0], bias, self.taps, own_channel=self.own_channel)
         return [top] * len(self.layer.tops)
 
     def seen(self, values: Values) -> Values:
-        """The bottom as the weights read it."""
+        """The moments of the bottom as the weights read it."""
         return values
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         weights = step.weights
-        if not weights:
-            return super().backward(step, diffs)
         taps, diff, values = self.taps, diffs[0], step.bottoms[0]
         below = through_weights_back(diff, weights[0], taps, values, flat=self.flat)
         gradients = [weight_gradient(diff, self.seen(values), taps)]
@@ -267,7 +264,7 @@ class Convolution(SignalModel):
 
 
 class InnerProduct(Convolution):
-    """Sums over everything in an item (inner_product_layer.cpp)."""
+    """Weighted sums over all values of an item (inner_product_layer.cpp)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -281,7 +278,7 @@ class InnerProduct(Convolution):
 
 
 class Embed(SignalModel):
-    """Rows chosen by number (embed_layer.cpp)."""
+    """Rows of the weights, chosen by index (embed_layer.cpp)."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         weight = weights[0] if weights else NONE
@@ -304,7 +301,7 @@ class Embed(SignalModel):
 
 
 class Scale(SignalModel):
-    """A factor and a shift for each channel (scale_layer.cpp, bias_layer.cpp)."""
+    """A factor and a summand for each channel, learned or from a second bottom (scale_layer.cpp, bias_layer.cpp)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -386,7 +383,7 @@ class Scale(SignalModel):
 
 
 def product(a: Values, b: Values) -> Values:
-    """The products of two blobs that have nothing to do with each other."""
+    """The moments of the product of two independent blobs."""
     mean = a.mean * b.mean
     square = a.second_moment * b.second_moment
     size = a.mean_abs * b.mean_abs
@@ -408,7 +405,7 @@ def product(a: Values, b: Values) -> Values:
 
 
 def total(a: Values, b: Values) -> Values:
-    """The sums of two blobs that have nothing to do with each other but their means."""
+    """The moments of the sum of two blobs that are independent but for their means."""
     extra = 2 * a.mean * b.mean
     mean, square = a.mean + b.mean, a.second_moment + b.second_moment + extra
     low, high = a.low + b.low, a.high + b.high
@@ -430,7 +427,7 @@ def total(a: Values, b: Values) -> Values:
 
 
 def weighted(diff: Diffs, values: Values) -> Diffs:
-    """A gradient times values that have nothing to do with it."""
+    """The moments of a gradient times independent values."""
     return Diffs(
         diff.second_moment * values.second_moment,
         diff.mean_abs * values.mean_abs,

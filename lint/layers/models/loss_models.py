@@ -41,7 +41,7 @@ _LARGEST_DEVIATION = 1e30  # of scores; larger ones would overflow in a square
 
 @lru_cache(maxsize=256)
 def normal_quantiles(number: int) -> tuple[float, ...]:
-    """The middle values of so many equal parts of a standard Gaussian, made to have variance 1."""
+    """The medians of so many equally likely parts of a standard Gaussian, scaled to variance 1."""
     if number < 2:
         return (0.0,) * number
     found = []
@@ -60,7 +60,7 @@ def normal_quantiles(number: int) -> tuple[float, ...]:
 
 
 def softmax_probabilities(deviation: float, classes: int) -> list[float]:
-    """Probabilities that a softmax makes of Gaussian scores; each stands for as many classes as any other."""
+    """The softmax of Gaussian scores with this standard deviation; with more than 48 classes each stands for several."""
     number = min(classes, _CLASSES)
     points = normal_quantiles(number)
     deviation = min(deviation, _LARGEST_DEVIATION)
@@ -71,7 +71,7 @@ def softmax_probabilities(deviation: float, classes: int) -> list[float]:
 
 
 def score_sizes(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
-    """Items, classes and positions of scores."""
+    """The numbers of items, classes and positions of scores of this shape, whose classes are along `axis`."""
     if not layer_shape:
         return 1, 1, 1
     axis = axis if axis >= 0 else axis + len(layer_shape)
@@ -96,11 +96,11 @@ class Loss(SignalModel):
         self.divisor = self.read_divisor()
 
     def axis(self) -> int:
-        """The axis of outputs."""
+        """The axis of the outputs."""
         return 1
 
     def read_divisor(self) -> float:
-        """What the sum is divided by."""
+        """What Caffe divides the sum over all terms by."""
         kind = self.layer.kind
         if kind is not None and kind.normalization == LOSS_PARAM:
             how = loss_normalization(self.layer)
@@ -116,15 +116,15 @@ class Loss(SignalModel):
         return 0.0
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
-        """The loss, before its weight, of a net that gives the same best answer to every item."""
+        """The loss, before its weight, of the best answer that is the same for every item."""
         return 0.0
 
     def target_size(self, bottoms: Sequence[Values]) -> float:
-        """How large outputs are, by their root mean square, that tell items apart."""
+        """The root mean square of outputs that tell items apart."""
         return 1.0
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
-        """The gradient of the first bottom, for a weight of 1."""
+        """The gradient of the first bottom, for a loss weight of 1."""
         return ZERO_DIFFS
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
@@ -135,7 +135,7 @@ class Loss(SignalModel):
         return [constant(self.value(bottoms))] * len(self.layer.tops)
 
     def gradients(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:
-        """The gradients of the bottoms, for a loss weight."""
+        """The gradient of each bottom, for a loss weight."""
         slope = self.score_gradient(bottoms)
         w2 = weight * weight
         first = Diffs(
@@ -151,7 +151,7 @@ class Loss(SignalModel):
         return self.for_all_bottoms(first)
 
     def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
-        """The gradients of all bottoms: of most losses only the first has one."""
+        """The gradient of each bottom, from that of the first: of most losses only that one has a gradient."""
         return [first] + [ZERO_DIFFS] * (len(self.layer.bottoms) - 1)
 
     def curvature_probe(self, bottoms: Sequence[Values], weight: float) -> list[Diffs]:

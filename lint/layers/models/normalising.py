@@ -1,4 +1,4 @@
-"""Layers that bring values to a fixed size: BatchNorm, LRN, MVN, Normalize."""
+"""Layers that normalize values: BatchNorm, LRN, MVN, Normalize."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LEAST_VARIANCE = 1e-30  # of what is divided by; a file may well say an eps of 
 
 
 def _spread(values: Values, unbiased: float) -> float:
-    """The variance that a channel has over items and positions, of which there are so many that this part is left."""
+    """The variance of a channel over items and positions; `unbiased` is 1 - 1/n for n of them."""
     return max(0.0, (values.second_moment - values.corr_across_both) * unbiased)
 
 
@@ -60,7 +60,7 @@ class BatchNorm(SignalModel):
         return [self.top(bottoms[0])]
 
     def top(self, values: Values) -> Values:
-        """The values of the top."""
+        """The moments of the top."""
         if not math.isfinite(values.second_moment):
             return values
         factor = self.factor(values)
@@ -99,7 +99,7 @@ class BatchNorm(SignalModel):
         return [diff], self.no_gradients
 
     def centred(self, diff: Diffs) -> Diffs:
-        """A gradient that adds up to 0 over the items and positions of a channel, as that of a mean taken out does."""
+        """The gradient less its mean over the items and positions of a channel, as subtracting a mean forward asks for."""
         items, positions = self.items, self.positions
         square = max(0.0, diff.second_moment - diff.corr_across_both)
         within, across = (
@@ -121,7 +121,7 @@ class BatchNorm(SignalModel):
 
 
 def scaled_gaussian(values: Values, factor: float) -> Values:
-    """Values times a factor, as Gaussians."""
+    """The moments of Gaussian values times a factor."""
     f2 = factor * factor
     return gaussian(
         values.mean * factor,
@@ -135,7 +135,7 @@ def scaled_gaussian(values: Values, factor: float) -> Values:
 
 
 class LRN(SignalModel):
-    """Divided by a power of the sum of squares nearby (lrn_layer.cpp; Krizhevsky et al. 2012)."""
+    """Division by a power of the mean square of nearby channels (lrn_layer.cpp; Krizhevsky et al. 2012)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -174,7 +174,7 @@ class LRN(SignalModel):
 
 
 class Normalize(SignalModel):
-    """MVN: mean 0 and variance 1 in each item and channel; Normalize: a fixed length (ssd)."""
+    """MVN: mean 0 and variance 1 for each item and channel; Normalize: length 1 over channels, times a scale (SSD)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)

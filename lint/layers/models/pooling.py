@@ -1,4 +1,4 @@
-"""Pooling: the largest or the mean value of a window."""
+"""Pooling: the largest or the mean value of a window, and pyramids of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ONE_USE = 1.01  # windows that each value lies in, up to which rounding aside i
 
 @cache
 def largest_gaussian(number: float) -> tuple[float, float]:
-    """Mean and variance of the largest of some Gaussians, between the numbers in the table."""
+    """The mean and variance of the largest of so many standard Gaussians, interpolated in the table."""
     for (a, mean_a, var_a), (b, mean_b, var_b) in pairwise(_LARGEST):
         if number <= b:
             part = math.log(max(number, 1) / a) / math.log(b / a)
@@ -60,7 +60,7 @@ def largest_gaussian(number: float) -> tuple[float, float]:
 
 
 def window_of(layer: Layer) -> tuple[float, float]:
-    """The values in a window, and the stride."""
+    """The number of values in a window, and the stride in positions."""
     param = layer.message["pooling_param"]
     shape = shape_of(layer.bottoms[0])
     if param["global_pooling"]:
@@ -74,12 +74,12 @@ def window_of(layer: Layer) -> tuple[float, float]:
 
 
 def _neighbours(values: Values, window: float) -> float:
-    """The mean second moment of two different values in a window."""
+    """E[x y] of two different values in a window, at their mean distance."""
     return moment_at_distance(values, max(1.0, math.sqrt(window) * _MEAN_DISTANCE_IN_SQUARE))
 
 
 def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
-    """Those of the largest of a window of Gaussian values."""
+    """The mean and variance of the largest of a window of correlated Gaussian values."""
     m2 = values.mean * values.mean
     together = max(m2, min(_neighbours(values, window), values.second_moment))
     own = root(values.second_moment - together)
@@ -88,7 +88,7 @@ def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
 
 
 def _active_share(values: Values, window: float) -> float:
-    """The part of windows whose largest of Gaussian values is over 0."""
+    """The share of windows whose largest value is above 0, for Gaussian values before a rectifier."""
     if window <= 1 or values.second_moment == 0 or values.low == values.high or values.pre_activation is not None:
         top = maximum(values, window, 1.0)
         mean, variance = top.mean, top.variance
@@ -99,7 +99,7 @@ def _active_share(values: Values, window: float) -> float:
 
 
 def maximum(values: Values, window: float, stride: float) -> Values:
-    """The largest of a window of Gaussian values that partly go together."""
+    """The moments of the largest of a window of correlated Gaussian values."""
     if window <= 1 or values.second_moment == 0:
         return values._replace(corr_length=values.corr_length / stride)
     if values.low == values.high:
@@ -131,7 +131,7 @@ def maximum(values: Values, window: float, stride: float) -> Values:
 
 
 def average(values: Values, window: float, stride: float) -> Values:
-    """The mean of a window."""
+    """The moments of the mean of a window of correlated values."""
     if window <= 1:
         return values
     square = (values.second_moment + (window - 1) * _neighbours(values, window)) / window

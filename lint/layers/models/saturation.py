@@ -1,4 +1,4 @@
-"""How many values of a blob lie where the function that reads them is flat, so that no gradient gets through.
+"""The share of a blob's values for which the activation that reads them is saturated, so that no gradient passes.
 
 Sigmoid and TanH are flat where their slope is less than a hundredth of its largest, a rectifier below 0.
 """
@@ -17,7 +17,7 @@ _FLAT_FROM = {"Sigmoid": 5.99, "TanH": 2.99}
 
 
 def saturated_share(layer: Layer, values: Values) -> float | None:
-    """The part of the values of its bottom for which a layer is flat; None where their distribution is not known.
+    """The share of the values of its bottom that saturate a layer; None where their distribution is not known.
 
     Sums of many weighted values are Gaussian; of others only what their bounds say is known. A blob that is 0
     everywhere has no part: it is not the function that stops its gradient.
