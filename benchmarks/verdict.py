@@ -1,6 +1,6 @@
 """How good the verdict is: every family of set-ups judged by what was learned from the others.
 
-Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [-v] [../shared/divergence]
+Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [--confidence] [-v] [../shared/divergence]
      python benchmarks/verdict.py --corpus [../shared/corpus/files]
 
 Prints, for "explodes" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
@@ -9,7 +9,9 @@ leaves two and three families out at a time, and judges the trainings with rates
 `--write` fits the coefficients on all families and writes them into lint/stability/verdict/verdict_table.py and docs/signal.md.
 `--limits` holds the limits of set-ups that exploded against the weakest single change with which the real Caffe
 ended lower than it began: as strong as that, and not a hundred times stronger. `--corpus` judges public solvers
-instead, which trained: it prints the share that is called exploding, and which.
+instead, which trained: it prints the share that is called exploding, and which. `--confidence` prints what is said of
+a training by the chances it has, and how often that is right, leaving one family out at a time, and the smallest chances
+from which it would be right in 90 % of cases; it writes this table into docs/signal.md.
 """
 
 from __future__ import annotations
@@ -30,13 +32,14 @@ from caffe_lint.source.files import Unreadable
 from caffe_lint.stability.advice.limits import limits
 from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
 from caffe_lint.stability.signal.training import training_of_file
-from caffe_lint.stability.verdict.verdict import EXPLODES_SIGNS, STALLS_SIGNS, chance, judge
+from caffe_lint.stability.verdict.verdict import CERTAIN, EXPLODES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, chance, judge
 
 RIDGE = 1.0
 ROUNDS = 30
 TABLE = Path(__file__).parent.parent / "lint" / "stability" / "verdict" / "verdict_table.py"
 PAGE = Path(__file__).parent.parent / "docs" / "signal.md"
-BEGIN, END = "<!-- coefficients -->", "<!-- end of coefficients -->"
+PRECISION = 0.9  # of what people are told
+FATES = {"diverge": "explodes", "stall": "stalls"}
 
 
 def signals(root: Path) -> list[tuple[str, str, Signal]]:
@@ -279,9 +282,37 @@ def write(model: Model) -> None:
     for name in dict.fromkeys([*EXPLODES_SIGNS, *STALLS_SIGNS, ""]):
         cells = (f"{model[of][name]:+.2f}" if name in model[of] else "" for of in model)
         table.append(f"| {f'`{name}`' if name else 'constant'} | {' | '.join(cells)} |")
+    replace("coefficients", table)
+
+
+def replace(name: str, lines: Sequence[str]) -> None:
+    """Writes a table between its markers in the documentation."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     text = PAGE.read_text()
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    PAGE.write_text(before + BEGIN + "\n" + "\n".join(table) + "\n" + END + after)
+    PAGE.write_text(text.split(begin)[0] + "\n".join([begin, *lines, end]) + text.split(end)[1])
+
+
+def confidence(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> list[str]:
+    """The table of what is said from which chance on, and how often it is right. Prints the least chances that would do."""
+    lines = ["| said | chance | of families left out | right |", "|---|---|---:|---:|"]
+    for index, (fate, outcome) in enumerate(FATES.items()):
+        judged = [(pair[index], getattr(row, outcome)) for row, pair in zip(rows, chances, strict=True)]
+        for words, least, most, expected in (
+            (f"high confidence that it will {fate}", CERTAIN, 1.0, True),
+            (f"likely to {fate}", LIKELY[fate], 1.0, True),
+            (f"may {fate}", RISKY, LIKELY[fate], True),
+            (f"unlikely to {fate}", 0.0, RISKY, False),
+        ):
+            said = [happened is expected for p, happened in judged if least <= p < most or p == most == 1.0]
+            right = f"{sum(said) / len(said):.0%} ({sum(said)})" if said else ""
+            lines.append(f"| {words} | {least:g} to {most:g} | {len(said)} | {right} |")
+        enough = [
+            step / 20
+            for step in range(1, 20)
+            if (said := [happened for p, happened in judged if p >= step / 20]) and sum(said) >= PRECISION * len(said)
+        ]
+        print(f"{fate}: right in {PRECISION:.0%} of cases from a chance of {min(enough)} on")
+    return lines
 
 
 def main() -> None:
@@ -319,6 +350,10 @@ def main() -> None:
     if "--limits" in sys.argv:
         root = Path(arguments[0] if arguments else "../shared/divergence")
         judge_limits(root, {name: signal for name, _, signal in known})
+    if "--confidence" in sys.argv:
+        table = confidence(rows, chances)
+        print("\n".join(table))
+        replace("confidence", table)
     if "--write" in sys.argv:
         write(taught(rows))
 

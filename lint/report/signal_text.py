@@ -10,7 +10,7 @@ from ..stability.advice.limits import Limits
 from ..stability.signal.debug_lines import Line, backward_lines, forward_lines
 from ..stability.signal.features import Signal
 from ..stability.verdict.reasons import Reason
-from ..stability.verdict.verdict import Verdict
+from ..stability.verdict.verdict import Verdict, outlook
 
 GROWS, VANISHES = 10.0, 0.1  # a value is marked from this ratio to the layer before it
 
@@ -75,9 +75,7 @@ def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits
     rows.append(f"Initial loss: {signal.forward.loss:.5g}")
     for text in dict.fromkeys(signal.training.context.assumed):
         rows.append(f"Assumed: {text}")
-    rows.append(
-        f"This training {verdict.word}: chance to explode {verdict.p_explodes:.0%}, to stall {verdict.p_stalls:.0%}."
-    )
+    rows.append(f"This training {outlook(verdict.p_explodes)} and {outlook(verdict.p_stalls, 'stall')}.")
     rows += [f"  {f'{each.layer}: ' if each.layer else ''}{each.message}" for each in why]
     if limits.base_lr is not None:
         rows.append(f"  base_lr: at most {limits.base_lr:g}")

@@ -18,6 +18,7 @@ from ...rule.registry import Option, rule
 from ...source.written import is_absent, place_beside
 from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
 from ...stability.computed import stability_of
+from ...stability.verdict.verdict import confidence_in, outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -157,9 +158,10 @@ def _computed(job: Job, computed: Stability, state: str, value: float) -> Hit:
         job.solver.file,
         _place(solver),
         f"{state}, and this training {repair.outlook}: {norm}",
-        f"{with_it}, the computed chance to explode is {repair.after:.0%}.",
+        f"{with_it}, it {outlook(repair.after)}.",
         severity=severity,
         fix=fix,
+        confidence=confidence_in(repair.before, computed.signal),
     )
 
 

@@ -13,6 +13,7 @@ from ...net.job import Job, NetInPhase
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ...stability.computed import stability_of
+from ...stability.verdict.verdict import confidence_in, outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -71,14 +72,15 @@ def _hit(
     below, above = computed.sizes_around(first.layer)
     size = computed.signal.weights[first].mean_abs
     more = f", and {len(others)} more layers are like it" if others else ""
-    fate = "explode" if safe else "stall"
+    fate = "diverge" if safe else "stall"
     chance = computed.verdict.p_explodes if safe else computed.verdict.p_stalls
     return Hit(
         net.file,
         first.filler.span("type") if first.filler is not None else first.layer.place(),
         f"next to nothing comes out of '{first.layer.name}': its values are {above:.2g}, below it {below:.2g}{more}",
-        f"Its weights start at {size:.2g} in the mean: too small to learn at a rate that the training bears. It is"
-        f" likely to {fate} ({chance:.0%}).",
+        f"Its weights start at {size:.2g} in the mean: too small to learn at a rate that the training bears. It"
+        f" {outlook(chance, fate)}.",
+        confidence=confidence_in(chance, computed.signal),
         severity="warning" if computed.verdict.word != "learns" and not computed.training.context.assumed else "advice",
         related=tuple(Related(net.file, param.layer.place(), f"'{param.layer.name}' as well") for param in others[:5]),
         fix=_fix(net, params, fillers, safe),

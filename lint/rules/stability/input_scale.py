@@ -14,6 +14,7 @@ from ...net.rounding import one_digit
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.computed import stability_of
+from ...stability.verdict.verdict import confidence_in, outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -74,8 +75,9 @@ def _hit(net: NetInPhase, computed: Stability, layer: Layer, factor: float, size
         net.file,
         layer.place(),
         f"'{layer.tops[0].name}' has values of {size:.3g} in the mean, not around 1",
-        f"The computed chance to explode is {computed.verdict.p_explodes:.0%} with them, and {after:.0%} with a scale of"
-        f" {number_text(scale)}.",
+        f"With them this training {outlook(computed.verdict.p_explodes)}; with a scale of {number_text(scale)} it"
+        f" {outlook(after)}.",
+        confidence=confidence_in(computed.verdict.p_explodes, computed.signal),
         fix=_fix(net, layer, scale),
     )
 

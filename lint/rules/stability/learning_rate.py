@@ -16,6 +16,7 @@ from ...solver.schedule import Rate, grows, largest_rate
 from ...stability.advice.loss_weights import loss_weight_fix
 from ...stability.advice.rate_limit import Judgement, judge_rate
 from ...stability.computed import stability_of
+from ...stability.verdict.verdict import confidence_in, outlook
 from .clipping import bound_patch
 
 if TYPE_CHECKING:
@@ -147,8 +148,9 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         job.solver.file,
         solver.span(rate.field, rate.position),
         f"at a learning rate of {rate.value:g}{when} this training {repair.outlook}",
-        f"Computed: {because}. {with_it} the chance is {repair.after:.0%}.",
+        f"Computed: {because}. {with_it} it {outlook(repair.after)}.",
         severity=computed.severity,
+        confidence=confidence_in(repair.before, computed.signal),
         fix=fix,
     )
 

@@ -13,6 +13,7 @@ from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...stability.advice.loss_weights import loss_weight_fix
 from ...stability.computed import stability_of
+from ...stability.verdict.verdict import confidence_in, outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -120,15 +121,16 @@ def _computed(net: NetInPhase, training: Stability) -> Hit:
     else:
         message = f"the only loss, '{layer.name}', has a weight of {loss.weight:g}"
         reason = "It makes every gradient that many times as large, like a learning rate that much higher"
-    after = f"to {repair.after:.0%} with a weight of {weight:g}"
+    after = f"with a weight of {weight:g}"
     if repair.scale < 1:
         after += " and the rate lowered too (G102)"
     return Hit(
         net.file,
         _place(loss),
         message,
-        f"{reason}: the computed chance to explode goes from {repair.before:.0%} {after}.",
+        f"{reason}. This training {outlook(repair.before)}; {after} it {outlook(repair.after)}.",
         severity="warning",
+        confidence=confidence_in(repair.before, training.signal),
         related=tuple(Related(net.file, each.place(), f"the loss '{each.name}'") for each in others),
         fix=loss_weight_fix(net, loss, weight),
     )

@@ -11,6 +11,7 @@ from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.schedule import largest_rate
 from ...stability.computed import stability_of
+from ...stability.verdict.verdict import confidence_in, outlook
 
 
 @rule("G108", "stalled-training", subject="job", severity="warning", fixes="unsafe")
@@ -60,16 +61,16 @@ def stalled_training(job: Job) -> Iterator[Hit]:
     fix = None
     if computed.faster_rate is not None:
         times, after = computed.faster_rate
-        what = f"At a rate {times:g} times as high the chance to stall is {after.p_stalls:.0%}"
-        what += f", that to explode {after.p_explodes:.0%}."
+        what = f"At a rate {times:g} times as high it {outlook(after.p_stalls, 'stall')} and {outlook(after.p_explodes)}."
         fix = _fix(job, times)
     yield Hit(
         job.solver.file,
         solver.span("base_lr"),
-        f"this training will stall ({verdict.p_stalls:.0%}), from first weights made by its fillers",
+        "this training is likely to stall from initial weights that its fillers make",
         f"Computed{computed.assumed}: {because or 'its loss stays where it starts'}. {what}",
         severity="advice" if computed.assumed else "warning",
         fix=fix,
+        confidence=confidence_in(verdict.p_stalls, computed.signal),
     )
 
 

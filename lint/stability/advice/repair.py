@@ -19,7 +19,7 @@ from ...net.rounding import one_digit_below
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_with
 from ..verdict.reasons import dominant_loss, loss_gradient_norms
-from ..verdict.verdict import chance
+from ..verdict.verdict import chance, outlook
 from ..verdict.verdict_table import STALLS
 from .limits import healthy_bound, norm_limit
 from .safety import SAFE, is_safe, risk
@@ -60,7 +60,7 @@ class Repair(NamedTuple):
     @property
     def outlook(self) -> str:
         """What is said of the training as it is."""
-        return f"{'is likely to' if self.before >= 0.5 else 'may'} explode ({self.before:.0%})"
+        return outlook(self.before)
 
 
 def repair(signal: Signal, other: Signal | None = None) -> Repair:

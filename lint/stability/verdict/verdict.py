@@ -30,6 +30,11 @@ EVEN, SURE, NEVER = 0.5, 0.7, math.inf
 # The probability to explode from which a training is repaired. Set by hand while looking at benchmarks/repair_judge.py
 # ("repaired" of those that exploded and of those that learnt); no script searches for it.
 RISKY = 0.25
+# What people are told instead of a figure, which is not calibrated: from these chances on a training is likely to diverge
+# or stall, up to `RISKY` it is unlikely to. `python benchmarks/verdict.py --confidence` chose them: at least 90 % of what
+# is said so is right, of families that the verdict was not fitted to.
+LIKELY = {"diverge": 0.75, "stall": 0.6}
+CERTAIN = 0.9  # the chance from which a finding has high confidence; found right as often, by the same command
 
 
 class Verdict(NamedTuple):
@@ -75,6 +80,18 @@ def word_for(explodes: float, stalls: float, certainty: float = EVEN) -> str:
     if explodes >= certainty and explodes >= stalls:
         return "explodes"
     return "stalls" if stalls >= 0.5 else "learns"
+
+
+def outlook(probability: float, fate: str = "diverge") -> str:
+    """What is said of a training whose chance to `diverge` or `stall` that is."""
+    if probability >= LIKELY[fate]:
+        return f"is likely to {fate}"
+    return f"may {fate}" if probability >= RISKY else f"is unlikely to {fate}"
+
+
+def confidence_in(probability: float, signal: Signal) -> str:
+    """How sure a finding that rests on a chance to diverge or stall is."""
+    return "high" if probability >= CERTAIN and not signal.training.context.assumed else "medium"
 
 
 def chance(coefficients: Mapping[str, float], features: Mapping[str, float]) -> float:
