@@ -15,7 +15,7 @@ class Lookups(NamedTuple):
     where selectors stand and refuses those that mean no rule. `rule_options` gives the code of the rule of a code or
     name and the default of each of its options, None where no rule is called so; `rule_names` is all there are.
     `read_layer` reads the description of a layer type, from its name and table; `read_facts` and `read_baseline` read
-    a file. What is refused is a ConfigError.
+    a file; `empty_baseline` is one that is yet to be written there. What is refused is a ConfigError.
     """
 
     load_plugins: Callable[[tuple[str, ...]], None]
