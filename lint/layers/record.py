@@ -64,6 +64,11 @@ def traits_of(name: str) -> LayerType:
     return known[0] if known else UNKNOWN_TYPE
 
 
+def is_loss_type(name: str) -> bool:
+    """Whether a type is a loss: by its record or, as forks and Python classes have many more, by its name."""
+    return traits_of(name).is_loss or "Loss" in name
+
+
 def is_read(field: str, kind: LayerType) -> bool:
     """Whether a layer type reads a sub-message; True where what it reads is not known, or the field is no BVLC type's."""
     return kind.reads is None or field in kind.reads or not readers(field)

@@ -27,7 +27,7 @@ def mark_backward(net: Net) -> None:
         needs = needs or any((param.spec["lr_mult"] if param.spec else 1.0) != 0 for param in layer.params)
         bottoms.append(computed)
         runs.append(needs)
-        if needs and not (layer.kind and layer.kind.stops_gradient):
+        if needs and not layer.traits.stops_gradient:
             needing.update(layer.tops)
     under_loss: set[Blob] = set()
     wanted: set[Blob] = set()  # whose gradient a reader computes

@@ -24,6 +24,6 @@ def batch_size(layer: Layer) -> int | None:
 def net_batch_size(layers: Iterable[Layer]) -> int | None:
     """The number of items in a batch of the first data layer among `layers`; None without one, or if it is not told."""
     for layer in layers:
-        if layer.kind is not None and layer.kind.is_data and layer.tops:
+        if layer.traits.is_data and layer.tops:
             return batch_size(layer)
     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..layers.record import traits_of
+from ..layers.record import is_loss_type, traits_of
 from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 
@@ -143,7 +143,7 @@ def _learns(net: Message) -> bool:
     """Whether a layer is a loss, by its type, the class that it names, or a loss_weight."""
     for layer, _, _ in net.entries.get("layer", ()):
         type_name = layer["python_param"]["layer"] if traits_of(layer["type"]).opaque else layer["type"]
-        if "Loss" in type_name or any(weight for weight in layer["loss_weight"]):
+        if is_loss_type(type_name) or any(weight for weight in layer["loss_weight"]):
             return True
     return False
 

@@ -163,7 +163,7 @@ def _used_raw(blob: Blob) -> Layer | None:
 
 def _settles(layer: Layer) -> bool:
     """Whether what a layer makes lies in a range whatever comes in."""
-    return layer.kind is not None and (layer.kind.normalises or layer.kind.bounded)
+    return layer.traits.normalises or layer.traits.bounded
 
 
 def _is_normalised_next(blob: Blob) -> bool:
@@ -175,7 +175,7 @@ def _is_normalised_next(blob: Blob) -> bool:
         if not each.consumers:
             return False
         for consumer in each.consumers:
-            if consumer.kind is not None and consumer.kind.normalises:
+            if consumer.traits.normalises:
                 continue
             if not consumer.traits.keeps_scale or consumer.traits.joins or not consumer.tops:
                 return False

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..layers.record import traits_of
+from ..layers.record import is_loss_type, traits_of
 from ..moments.layer_type import LayerType
 from ..net.job import Nets
 from ..net.loss_sizes import known_shape
@@ -183,7 +183,7 @@ class Evidence:
     @staticmethod
     def _judges(layer: Layer) -> bool:
         traits = layer.traits
-        return "Loss" in layer.type or traits.is_loss or traits.measures or traits.discards
+        return traits.is_loss or is_loss_type(layer.type) or traits.measures or traits.discards
 
     # -- steps ----------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ...layers.record import is_loss_type
 from ...rule.registry import rule
 from ...training_log.causes import Cause, value_line
 from ...training_log.course import Explosion, explosion
@@ -107,7 +108,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
             continue
         bottoms = log.bottoms_of(log.first_pass, view.name)
         below = max((value.value for value in bottoms if value.finite), default=0.0)
-        if not below or "Loss" in kind:
+        if not below or is_loss_type(kind):
             continue
         gain = top.value / below
         evidence = tuple(bottoms[:1])

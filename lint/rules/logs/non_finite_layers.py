@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...layers.record import is_loss_type
 from ...rule.registry import rule
 from ...training_log.causes import Cause, shown, step_line, value_line
 from ...training_log.course import grew, weights_bad
@@ -50,7 +51,7 @@ def non_finite_activation(log: Evidence) -> Iterator[Cause]:
     if any(not bottom.finite for bottom in bottoms):
         return
     kind = log.type_of(bad.key.layer)
-    loss = "Loss" in kind or kind == ""
+    loss = kind == "" or is_loss_type(kind)
     cause, why = log.traits_of(bad.key.layer).hazard or (
         "loss-out-of-domain" if loss else "non-finite-activation",
         "its inputs are finite, so it was asked for what has no value",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ...layers.record import is_loss_type
 from ...rule.registry import rule
 from ...training_log.causes import Cause, Shown, norms_line, shown, value_line
 from ...training_log.course import grew, weights_bad
@@ -43,7 +44,7 @@ def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
         return
     assert log.bad_pass is not None
     kind = log.type_of(bad.key.layer)
-    is_loss = "Loss" in kind or (not kind and "loss" in bad.key.layer.lower())
+    is_loss = is_loss_type(kind) or (not kind and "loss" in bad.key.layer.lower())
     forward = any(value.key.direction == "Forward" for value in log.bad_pass)
     after = [value for value in log.bad_pass if value.line > bad.line]
     above = [value for value in log.bad_pass if value.line < bad.line and value.key.direction == "Backward"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...layers.record import is_loss_type
 from ...moments.layer_type import SOFTMAX
 from ...rule.registry import Option, rule
 from ...training_log.causes import Cause, shown, step_line, value_line
@@ -312,7 +313,7 @@ def _signal(log: Evidence, passed: Pass) -> list[Value]:
         kind, traits = log.type_of(view.name), log.traits_of(view.name)
         if (
             not view.tops
-            or "Loss" in kind
+            or is_loss_type(kind)
             or traits.activation == SOFTMAX
             or not traits.has_backward
             or "loss" in view.name.lower()

@@ -248,7 +248,7 @@ def _is_loss(layer: Layer) -> bool:
     """Whether a layer is a loss by its type; a Python layer by the name of its class."""
     if layer.traits.opaque:
         return re.search(r"loss(layer)?$", layer.message["python_param"]["layer"], re.IGNORECASE) is not None
-    return layer.kind is not None and layer.kind.is_loss
+    return layer.traits.is_loss
 
 
 def _learning(net: Net) -> Iterator[Param]:

@@ -190,7 +190,7 @@ def _is_positive(layer: Layer) -> bool:
 
 
 def _reads_top(layer: Layer) -> bool:
-    return layer.kind is not None and layer.kind.needs_its_top(layer)
+    return layer.traits.needs_its_top(layer)
 
 
 def _same_memory(blob: Blob) -> list[Blob]:

@@ -186,7 +186,7 @@ def clipping_risks(job: Job, deep: int) -> list[str]:
     if job.train is None:
         return []
     net = job.train.net
-    recurrent = next((layer for layer in net.layers if layer.kind is not None and layer.kind.recurrent), None)
+    recurrent = next((layer for layer in net.layers if layer.traits.recurrent), None)
     risks = [f"{recurrent.type} '{recurrent.name}' is recurrent"] if recurrent is not None else []
     if job.solver.message.get("type", "SGD") in ADAPTIVE_LIMITS:
         return risks

@@ -108,7 +108,7 @@ def _training(job: Job) -> _Training | None:
     ]
     if not losses:
         return None
-    normalises = any(layer.kind is not None and layer.kind.normalises for layer in net.layers)
+    normalises = any(layer.traits.normalises for layer in net.layers)
     return _Training(job.solver.message, net, losses, weights, normalises)
 
 
@@ -154,7 +154,7 @@ def _shared_weights(training: _Training) -> Factor | None:
 
 
 def _is_centred(param: Param) -> bool:
-    layer = next((each for each in param.layer.upstream() if each.kind is not None and each.kind.is_data), None)
+    layer = next((each for each in param.layer.upstream() if each.traits.is_data), None)
     transform = layer.message["transform_param"] if layer is not None else None
     return transform is not None and bool(transform["mean_value"] or transform["mean_file"])
 

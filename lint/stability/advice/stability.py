@@ -169,7 +169,7 @@ class Stability:
     def large_inputs(self, of_bytes: float) -> Iterator[tuple[Layer, float]]:
         """The data layers whose first top is of magnitude 10 or more, and what would bring it to about 1."""
         for layer, step in zip(self.signal.training.net.layers, self.signal.forward.steps, strict=True):
-            if layer.kind is not None and layer.kind.is_data and not layer.bottoms and step.tops:
+            if layer.traits.is_data and not layer.bottoms and step.tops:
                 size = step.tops[0].mean_abs
                 if size >= LARGE_INPUT and layer.tops[0].consumers:
                     yield layer, of_bytes if size < 256 else 1 / size

@@ -81,7 +81,7 @@ def progress(solver: Message, rule: UpdateRule, forward: Pass, back: Back, weigh
     loss = abs(forward.loss)
     clip = clip_factor(rule, back.l2)
     layers: list[_Gain] = []
-    normalised = any(layer.kind is not None and layer.kind.normalises for layer in forward.net.layers)
+    normalised = any(layer.traits.normalises for layer in forward.net.layers)
     for param, gradient in back.gradients.items():
         number = back.counts[param]
         square = gradient.second_moment

@@ -96,7 +96,7 @@ def _assumed(tops: Iterable[str], shape: tuple[int, ...]) -> list[str]:
 
 def _is_open(layer: Layer) -> bool:
     """Whether a data layer's images are of a size that nothing tells."""
-    if layer.kind is None or not layer.kind.is_data or layer.bottoms or layer.kind.settings == "hdf5_data_param" or not layer.tops:
+    if not layer.traits.is_data or layer.bottoms or layer.traits.settings == "hdf5_data_param" or not layer.tops:
         return False
     shape = layer.tops[0].shape
     return shape is None or None in shape[1:]

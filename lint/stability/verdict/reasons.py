@@ -110,7 +110,7 @@ def _rates(signal: Signal) -> list[Reason]:
 def _inputs(signal: Signal) -> list[Reason]:
     found = []
     for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True):
-        if layer.bottoms or layer.kind is None or not layer.kind.is_data or not step.tops:
+        if layer.bottoms or not layer.traits.is_data or not step.tops:
             continue
         size = step.tops[0].mean_abs
         if size > LARGE_INPUT and layer.tops[0].consumers:
@@ -125,11 +125,11 @@ def _inputs(signal: Signal) -> list[Reason]:
 def _losses(signal: Signal) -> list[Reason]:
     found = []
     for layer, _, weight, value in signal.forward.loss_terms():
-        kind = layer.kind
-        if kind is not None and kind.normalization == LOSS_PARAM and loss_normalization(layer) == "NONE":
+        traits = layer.traits
+        if traits.normalization == LOSS_PARAM and loss_normalization(layer) == "NONE":
             text = f"it is a sum that nothing divides: {_number(weight * value)} in the first iteration"
             found.append(Reason(layer.name, "unnormalised loss", text))
-        elif kind is not None and kind.loss_family == REGRESSION and kind.normalization != LOSS_PARAM:
+        elif traits.loss_family == REGRESSION and traits.normalization != LOSS_PARAM:
             shape = shape_of(layer.bottoms[0])
             outputs = math.prod(shape[1:])
             if outputs > MANY_OUTPUTS or value > LARGE_LOSS:
