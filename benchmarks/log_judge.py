@@ -177,12 +177,12 @@ def judge_repair(folder: Path, verdict: str, tallies: dict[str, Tally]) -> None:
     runs = read_log(str(next(folder.glob("log.txt*"))))
     found = diagnose(runs, opened.job)
     fixes = fixes_for(Evidence(runs[-1], opened.job), found, opened.job) if found else []
-    patched, trouble = apply_fixes(fixes, {each.path: each for each in (opened.job.solver.file, *opened.job.files)})
+    patched, errors = apply_fixes(fixes, {each.path: each for each in (opened.job.solver.file, *opened.job.files)})
     for path, (source, _) in patched.items():
         opened.files.replace(path, source)
     after = nets_of(opened.file.path, opened.files, opened.settings)
     assert after.job is not None
-    assert not trouble
+    assert not errors
     base_lr = float(opened.job.solver.message["base_lr"])
     guilty = found[0].cause.layer if found else None
     mine = Strength(

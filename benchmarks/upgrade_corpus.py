@@ -48,7 +48,7 @@ MISSES = (
     "comments differ",
     "a second upgrade changes it",
     "other than what Caffe's tool wrote",
-    "trouble",
+    "errors",
 )
 
 
@@ -93,8 +93,8 @@ def judge(path: str, source: bytes, oracle: bytes | None, counts: Counts) -> Ite
             counts.files["upgraded with --unsafe-fixes only"] += 1
     else:
         counts.files["upgraded"] += 1
-    for sentence in result.trouble:
-        yield "trouble", sentence
+    for sentence in result.errors:
+        yield "errors", sentence
     text = result.patched.get(path, source)
     new = SourceFile(path, text, caffe_schema(), None)
     if plain(new.message) == plain(upgraded_file(old).message):
@@ -106,7 +106,7 @@ def judge(path: str, source: bytes, oracle: bytes | None, counts: Counts) -> Ite
         counts.files["left as it is, with a finding that says why"] += 1
         yield "left", result.findings[0].reason if result.findings else "no finding"
         if not result.findings:
-            yield "trouble", "left without a finding"
+            yield "errors", "left without a finding"
     if path in result.patched:
         if encoded(old.kind, source) is not None:
             counts.files["read by protoc before"] += 1

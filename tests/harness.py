@@ -40,7 +40,7 @@ def fix_files(texts: dict[str, Any], *, unsafe: bool = False, **settings: Any) -
     """The texts of several files after their fixes. Fails if a fix was refused."""
     patched = {name: _bytes(text) for name, text in texts.items()}
     for result in _run(texts, "unsafe" if unsafe else "safe", settings):
-        assert not result.trouble, result.trouble
+        assert not result.errors, result.errors
         patched.update(result.patched)
     return {name: source.decode("utf-8") for name, source in patched.items()}
 
@@ -59,7 +59,7 @@ def _run(texts: dict[str, Any], patch: str, values: dict[str, Any]) -> list[Unit
     files = Files(caffe_schema(), settings.dialect)
     for name, text in texts.items():
         files.add(name, _bytes(text))
-    trouble: list[str] = []
-    units = find_units(list(texts), files, trouble, trouble)
-    assert not trouble, trouble
+    errors: list[str] = []
+    units = find_units(list(texts), files, errors, errors)
+    assert not errors, errors
     return run_units([(unit, settings) for unit in units], files, patch, 1)

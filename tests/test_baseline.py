@@ -183,7 +183,7 @@ def test_what_is_no_baseline_is_said(tmp_path: Path, text: str, words: str) -> N
     assert words in str(error.value)
 
 
-def test_a_baseline_that_is_not_there_or_cannot_be_written_is_trouble(folder: Path) -> None:
+def test_a_baseline_that_is_not_there_or_cannot_be_written_is_an_error(folder: Path) -> None:
     done = run(folder, "solver.prototxt", "--baseline", "gone.json")
     assert (done.returncode, "--write-baseline gone.json makes one" in done.stderr) == (2, True)
     done = run(folder, "solver.prototxt", "--write-baseline", "gone/known.json")

@@ -282,7 +282,7 @@ def test_a_solver_shows_the_nets_it_would_build(shown: Shown, folder: Path) -> N
     assert shown.json("solver.prototxt", "--phase", "TRAIN")["path"] == "net.prototxt"
 
 
-def test_a_solver_without_its_net_is_trouble(shown: Shown, folder: Path) -> None:
+def test_a_solver_without_its_net_is_an_error(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text('net: "gone.prototxt" base_lr: 0.1 max_iter: 9')
     with pytest.raises(
         InputError, match=r"builds no net that could be shown: solver\.prototxt:1:6: there is no net 'gone"

@@ -102,7 +102,7 @@ def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_sarif_is_valid_against_its_schema(texts: dict[str, str | bytes]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    text = reports(texts, "sarif", trouble=("nothing could be written",), docs_url="https://example.org/")
+    text = reports(texts, "sarif", errors=("nothing could be written",), docs_url="https://example.org/")
     assert json.loads(text)["runs"][0]["results"]
     jsonschema.validators.validator_for(schema)(schema).validate(json.loads(text))
     text.encode("utf-8").decode("utf-8")
@@ -204,11 +204,11 @@ def test_the_site_has_to_be_an_address(tmp_path: Path) -> None:
     assert "'docs-url' is an address" in done.stderr
 
 
-def test_sarif_tells_of_trouble() -> None:
+def test_sarif_reports_errors() -> None:
     assert sarif({"net.prototxt": NET})["invocations"] == [
         {"executionSuccessful": True, "toolExecutionNotifications": []}
     ]
-    (invocation,) = sarif({"net.prototxt": NET}, trouble=("a file could not be read",))["invocations"]
+    (invocation,) = sarif({"net.prototxt": NET}, errors=("a file could not be read",))["invocations"]
     assert invocation["executionSuccessful"] is False
     assert invocation["toolExecutionNotifications"][0]["message"] == {"text": "a file could not be read"}
 
@@ -272,7 +272,7 @@ def test_junit_is_read_by_others(tmp_path: Path) -> None:
     junitparser = pytest.importorskip("junitparser")
     findings = check_files({"net.prototxt": WIDE})
     path = tmp_path / "report.xml"
-    summary = Summary({"net.prototxt": WIDE.encode(), "clean.prototxt": b""}, trouble=("no & such <file>",))
+    summary = Summary({"net.prototxt": WIDE.encode(), "clean.prototxt": b""}, errors=("no & such <file>",))
     path.write_text(render("junit", findings, summary), encoding="utf-8")
     read = junitparser.JUnitXml.fromfile(str(path))
     suites = {suite.name: suite for suite in read}
@@ -283,8 +283,8 @@ def test_junit_is_read_by_others(tmp_path: Path) -> None:
     assert [case.result[0].message for case in cases if case.result[0].type == "error"] == [
         finding.message for finding in findings if finding.severity == "error"
     ]
-    (trouble,) = suites["caffe-lint"]
-    assert trouble.result[0].message == "no & such <file>"
+    (errors,) = suites["caffe-lint"]
+    assert errors.result[0].message == "no & such <file>"
 
 
 def test_junit_fails_at_the_level_that_counts() -> None:

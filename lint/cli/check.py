@@ -130,7 +130,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     except ConfigError as error:
         raise InputError(str(error)) from None
     findings, patched = checked.findings, checked.patched
-    notes, trouble = checked.notes, checked.trouble
+    notes, errors = checked.notes, checked.errors
     rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
     if options.add_ignore:
         from ..engine.ignoring import suppress_all  # keeps --add-ignore out of the start
@@ -149,7 +149,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         allowed, refused = verified(patched, rounds, settings.schema)
         unverified = set(patched) - set(allowed)
         patched = allowed
-        trouble += refused
+        errors += refused
     if options.settings.write_baseline:
         notes.append(_record(checked, options.settings.write_baseline))
         failed = False
@@ -162,24 +162,24 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         if options.fix or options.add_ignore or options.interactive:
             # A file whose patch was refused is not written at all, except what was piped in: that goes through as it is.
             sources = {path: text for path, text in checked.sources.items() if path == piped or path not in unverified}
-            trouble += _write(patched, sources, options.output_dir, piped)
-        if options.add_ignore and patched and not trouble:
+            errors += _write(patched, sources, options.output_dir, piped)
+        if options.add_ignore and patched and not errors:
             number = counted(len(checked.findings) - len(findings), "finding")
             notes.append(f"suppressed {number} in {counted(len(patched), 'file')}")
         summary = Summary(
             {**checked.texts, **patched},
             checked.applied,
             len(patched),
-            tuple(dict.fromkeys(trouble)),
+            tuple(dict.fromkeys(errors)),
             fail_on,
             settings.of(paths[0]).docs_url,
         )
         _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
-    if not checked.units and not trouble and not notes:
+    if not checked.units and not errors and not notes:
         notes.append("no solver or net of Caffe found there")
-    for sentence in dict.fromkeys(notes + trouble):
+    for sentence in dict.fromkeys(notes + errors):
         complain(sentence)
-    status = EXIT_FAILED if trouble else EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
+    status = EXIT_FAILED if errors else EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
     return Outcome(status, (*checked.sources, *settings.files()))
 
 

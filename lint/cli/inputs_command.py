@@ -139,7 +139,7 @@ def _write_facts(path: str, opened: Opened, base: str, reports: dict[Source, Sou
 
 def _seen(source: Source, report: SourceReport) -> str:
     """A line about a source."""
-    if report.trouble:
+    if report.error:
         return ""
     of = "" if report.looked_at == report.items else f", looked at {report.looked_at}"
     labels = f", labels {min(report.labels):g} to {max(report.labels):g}" if report.labels else ""

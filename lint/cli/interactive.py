@@ -81,7 +81,7 @@ class _Walk:
 
     def through(self, unit: Unit, files: Files, settings: Settings) -> UnitResult:
         """The walk through the fixes of a unit."""
-        trouble: list[str] = []
+        errors: list[str] = []
         applied = 0
         passed: Counter[_Sight] = Counter()  # findings that keep standing there, as they were left or could not be fixed
         findings = check_unit(unit, files, settings)
@@ -100,9 +100,9 @@ class _Walk:
                     apply_fixes(files, finding.fix.path, [finding.fix])
                     applied += 1
                 except FixRejected as error:
-                    trouble.append(f"{finding.fix.path}: not fixed ({finding.fix.title}): {error}")
+                    errors.append(f"{finding.fix.path}: not fixed ({finding.fix.title}): {error}")
             elif answer == "i" and not self._suppress(finding, files):
-                trouble.append(f"{finding.place.path}:{finding.place.line}: no comment can suppress {finding.code} there")
+                errors.append(f"{finding.place.path}:{finding.place.line}: no comment can suppress {finding.code} there")
             elif answer == "q":
                 self.left = True
             if answer not in ("n", "q"):
@@ -110,7 +110,7 @@ class _Walk:
             if _sights(findings)[sight] >= before:
                 passed[sight] += 1
         return UnitResult(
-            findings, applied, dict(files.patched), dict(files.sources), trouble, files.comparison, files.rounds
+            findings, applied, dict(files.patched), dict(files.sources), errors, files.comparison, files.rounds
         )
 
     def _next(self, findings: list[Finding], passed: Counter[_Sight]) -> Finding | None:

@@ -215,20 +215,20 @@ def _report(
     from ..training_log.log_repair import apply_fixes, fixes_for, next_step
 
     fixes: list[Fix] = []
-    trouble: list[str] = []
+    errors: list[str] = []
     if found and job is not None:
         run = next(run for run in runs if run.number == found[0].run)
         fixes = fixes_for(Evidence(run, job), found, job)
     patched: dict[str, bytes] = {}
     if fixes and job is not None and files is not None and (fix or diff or options["follow"]):
-        new, trouble = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
+        new, errors = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
         patched = {path: each.source for path, each in new.items()}
         if new and (fix or diff):
             from ..fixes.bindings import verified  # protobuf, for what is written or shown
 
             rounds = {path: (round_of(files.get(path), each.changes),) for path, each in new.items()}
             patched, refused = verified(patched, rounds, files.schema)
-            trouble += refused
+            errors += refused
     following = options["follow"]
     colour = in_colour(options["color"], to_stderr=following) and not options["output_file"]
     places: dict[int, tuple[Place, ...]] = {}
@@ -240,11 +240,11 @@ def _report(
         found,
         places,
         [f"{each.title} in {each.path}" for each in fixes],
-        fix and not trouble,
+        fix and not errors,
         next_step(found),
         Summary(
             {path: b"", **(files.sources if files is not None else {})},
-            trouble=tuple(trouble),
+            errors=tuple(errors),
             fail_on=dict.fromkeys([path, *(files.sources if files is not None else ())], options["fail_on"]),
         ),
     )
@@ -255,15 +255,15 @@ def _report(
     if files is not None and patched:
         if fix:
             folder = options["output_dir"]
-            trouble += write_copies(patched, folder) if folder else write_patched(patched, files.sources)
+            errors += write_copies(patched, folder) if folder else write_patched(patched, files.sources)
         else:
             from ..report.diff import render as render_diff  # keeps difflib out of the start
 
             for name in sorted(patched):
                 print_text(render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following)
-    for sentence in trouble:
+    for sentence in errors:
         complain(sentence)
-    if trouble:
+    if errors:
         return EXIT_FAILED
     failed = any(SEVERITIES.index(each.severity) >= SEVERITIES.index(options["fail_on"]) for each in found)
     return EXIT_FINDINGS if failed and not options["exit_zero"] else EXIT_CLEAN

@@ -43,7 +43,7 @@ def look(
     report.items = 0
     files = listed(path)
     if not files:
-        report.trouble, report.trouble_kind = "the list names no file", "unreadable"
+        report.error, report.error_kind = "the list names no file", "unreadable"
         return report
     for name in files:
         full = os.path.join(base, name)

@@ -150,7 +150,7 @@ def facts_of(subjects: list[LayerData], date: str) -> DataFacts:
     facts: DataFacts = {}
     for subject in subjects:
         report = subject.report
-        if report.trouble or not report.looked_at:
+        if report.error or not report.looked_at:
             continue
         more: dict[str, Any] = {"looked_at": report.looked_at, "date": date}
         data: dict[str, BlobFacts] = {}

@@ -183,7 +183,7 @@ def _run(task: _Task) -> SourceReport:
         report.complete = False
         return report
     if not os.path.exists(path):
-        report.trouble, report.trouble_kind = f"'{source.written}' does not exist", "missing"
+        report.error, report.error_kind = f"'{source.written}' does not exist", "missing"
         return report
     watch = _SharedWatch()
     try:
@@ -200,7 +200,7 @@ def _run(task: _Task) -> SourceReport:
             foreground=source.foreground, background=source.background,
         )  # fmt: skip
     except OSError as error:
-        report.trouble, report.trouble_kind = f"'{source.written}': {error.strerror or error}", "unreadable"
+        report.error, report.error_kind = f"'{source.written}': {error.strerror or error}", "unreadable"
         return report
 
 
@@ -213,7 +213,7 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
     if os.path.isdir(path) and not os.path.exists(os.path.join(path, "data.mdb")):
         report = SourceReport("leveldb", path)
         if not leveldb_source.is_leveldb(path):
-            report.trouble, report.trouble_kind = (
+            report.error, report.error_kind = (
                 f"'{task.source.written}' is neither an LMDB nor a LevelDB",
                 "unreadable",
             )
@@ -221,7 +221,7 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
         try:
             return leveldb_source.look(path, watch, **options)
         except leveldb_source.BrokenDatabase as error:
-            report.trouble, report.trouble_kind = str(error), "unreadable"
+            report.error, report.error_kind = str(error), "unreadable"
             return report
     from .libraries import library  # keeps the libraries of the extra `data` out of the start
 
@@ -230,7 +230,7 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
         return lmdb_source.look(path, watch, **options)
     except lmdb.Error as error:
         report = SourceReport("lmdb", path)
-        report.trouble, report.trouble_kind = (
+        report.error, report.error_kind = (
             f"'{task.source.written}' cannot be read as an LMDB ({error})",
             "unreadable",
         )

@@ -134,7 +134,7 @@ class SourceReport:
     """The report on one source.
 
     `kind` is that of `data_facts.SourceFacts`. `items` is the number of items, None if the source cannot be opened, in
-    which case `trouble` says why. `looked_at` is the number of items read, and `complete` is False if the check was
+    which case `error` says why. `looked_at` is the number of items read, and `complete` is False if the check was
     interrupted. `shapes` and `labels` hold the number of occurrences and the first place of each shape and label.
     `contents` is a sample of digests of items with their places; equal items are in the samples of both sources.
     """
@@ -145,8 +145,8 @@ class SourceReport:
         self.items: int | None = None
         self.looked_at = 0
         self.complete = True
-        self.trouble = ""
-        self.trouble_kind = ""  # "missing", "backend" or "unreadable"
+        self.error = ""
+        self.error_kind = ""  # "missing", "backend" or "unreadable"
         self.data: dict[str, Numbers] = {}
         self.array_shapes: dict[str, tuple[int, ...]] = {}  # of HDF5 datasets, without the item axis
         self.shapes: dict[tuple[int, ...], list[Any]] = {}  # (channels, height, width): number and first place
@@ -189,8 +189,8 @@ class SourceReport:
         self.looked_at += other.looked_at
         self.complete = self.complete and other.complete
         self.encoded += other.encoded
-        self.trouble = self.trouble or other.trouble
-        self.trouble_kind = self.trouble_kind or other.trouble_kind
+        self.error = self.error or other.error
+        self.error_kind = self.error_kind or other.error_kind
         for name, numbers in other.data.items():
             self.numbers(name).merge(numbers)
         self.array_shapes = {**other.array_shapes, **self.array_shapes}

@@ -99,11 +99,11 @@ def look(
     try:
         images = read(path)
     except BrokenWindowFile as error:
-        report.trouble, report.trouble_kind = str(error), "unreadable"
+        report.error, report.error_kind = str(error), "unreadable"
         return report
     report.items = sum(len(image.windows) for image in images)
     if not report.items:
-        report.trouble, report.trouble_kind = "it has no windows", "unreadable"
+        report.error, report.error_kind = "it has no windows", "unreadable"
     for image in images:
         for window in image.windows:
             if window.overlap >= foreground:

@@ -20,7 +20,7 @@ class Checked(NamedTuple):
     """What a check came to: the findings that are left, each once, in the order of path, line, column and code.
 
     `sources` are the bytes of all files that were checked, as read, and `texts` as they are after the fixes. `patched`
-    has each file that was changed once, however many paths lead to it. `applied` is the number of fixes; `trouble` and
+    has each file that was changed once, however many paths lead to it. `applied` is the number of fixes; `errors` and
     `notes` are sentences for people on what could not be done and what was passed over.
     """
 
@@ -31,7 +31,7 @@ class Checked(NamedTuple):
     texts: dict[str, bytes]
     patched: dict[str, bytes]
     applied: int
-    trouble: list[str]
+    errors: list[str]
     notes: list[str]
 
 
@@ -40,15 +40,15 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
 
     `run` is what runs units, each with its settings: `run_units`, or something that asks a person in between.
     """
-    trouble: list[str] = []
+    errors: list[str] = []
     notes: list[str] = []
-    units = find_units(paths, files, trouble, notes, settings.excluded)
+    units = find_units(paths, files, errors, notes, settings.excluded)
     results = run([(unit, settings.of(unit.paths[0])) for unit in units], files)
     findings = _all_findings(results)
     new = {path: source for result in results for path, source in result.patched.items()}
     sources = {path: source for result in results for path, source in result.sources.items()}
     for result in results:
-        trouble += result.trouble
+        errors += result.errors
     return Checked(
         units,
         results,
@@ -57,7 +57,7 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
         {**sources, **new},
         {path: new[path] for path in {os.path.realpath(path): path for path in new}.values()},
         sum(result.applied for result in results),
-        trouble,
+        errors,
         notes,
     )
 

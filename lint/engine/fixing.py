@@ -21,10 +21,10 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
     """Applies the fixes of a unit, round after round, until none is left; nothing is written to disk.
 
     Every round is checked: to our binder, the new text means what the old one did but for the fields that its fixes
-    name. A fix that fails this is left out and reported in `trouble`. What all rounds came to is for
+    name. A fix that fails this is left out and reported in `errors`. What all rounds came to is for
     `fixes.bindings.verified` to judge, before anything of it is written or shown.
     """
-    trouble: list[str] = []
+    errors: list[str] = []
     applied = 0
     refused: set[tuple[Any, ...]] = set()
     findings = check_unit(unit, files, settings)
@@ -48,11 +48,11 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
                 applied += 1
             except FixRejected as error:
                 refused.add(_key(chosen[0]))
-                trouble.append(f"{path}: not fixed ({chosen[0].title}): {error}")
+                errors.append(f"{path}: not fixed ({chosen[0].title}): {error}")
         findings = check_unit(unit, files, settings)
     else:
-        trouble.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
-    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), trouble, files.comparison, files.rounds)
+        errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
+    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), errors, files.comparison, files.rounds)
 
 
 def _key(fix: Fix) -> tuple[Any, ...]:

@@ -18,14 +18,14 @@ TREES_KEPT = 20_000_000
 def find_units(
     paths: Iterable[str],
     files: Files,
-    trouble: list[str],
+    errors: list[str],
     notes: list[str],
     excluded: Callable[[str], bool] = lambda path: False,
 ) -> list[Unit]:
     """The units of what the user named: files, and folders in which solvers and nets are looked for.
 
     A file that is neither is passed over in a folder, as is one that is `excluded`, and a sentence in `notes` when
-    named. What cannot be read is a sentence in `trouble`.
+    named. What cannot be read is a sentence in `errors`.
     """
     found_as: dict[str, _Found] = {}
     seen: set[str] = set()
@@ -52,14 +52,14 @@ def find_units(
         try:
             kind = files.get(path).kind
         except Unreadable as error:
-            trouble.append(str(error))
+            errors.append(str(error))
             continue
         if kind != "other":
             found_as[path] = _Found(kind, None, real)
         elif files.get(path).source.strip():
             notes.append(f"{path}: neither a solver nor a net of Caffe, not checked")
         else:
-            trouble.append(f"{path}: is empty")
+            errors.append(f"{path}: is empty")
     return _units(found_as, files)
 
 

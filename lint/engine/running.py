@@ -43,7 +43,7 @@ def _agree(work: list[tuple[Unit, Settings]], results: list[UnitResult], files: 
             files.settle(results[number])
         if not any(_is_stale(result, files.settled) for result in results):
             return
-    results[-1].trouble.append(f"gave up after {MAX_TURNS} turns of fixes in files that call for each other")
+    results[-1].errors.append(f"gave up after {MAX_TURNS} turns of fixes in files that call for each other")
 
 
 def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round, ...]]]) -> bool:

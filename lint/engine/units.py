@@ -31,7 +31,7 @@ class Unit(NamedTuple):
 class UnitResult(NamedTuple):
     """What came of a unit: findings that are left, how many fixes were applied, and the patched files' new bytes.
 
-    `sources` are the bytes of the files that were checked, as read; `trouble` are sentences for people. `rounds` are
+    `sources` are the bytes of the files that were checked, as read; `errors` are sentences for people. `rounds` are
     the texts between those of `sources` and of `patched`, each with the changes that were made to it.
     """
 
@@ -39,7 +39,7 @@ class UnitResult(NamedTuple):
     applied: int
     patched: dict[str, bytes]
     sources: dict[str, bytes]
-    trouble: list[str]
+    errors: list[str]
     comparison: Comparison | None = None  # with the baseline
     rounds: Mapping[str, tuple[Round, ...]] = {}
 

@@ -1,4 +1,4 @@
-"""Reports: how findings are shown. A format is one file, entered in FORMATS."""
+"""Reports of findings. Each format is a file of its own with an entry in FORMATS."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..source.places import Place
 
-# The formats of findings, and the module of each. It has `render(findings, summary, *, colour)`, and is loaded when it
-# is asked for.
+# The output formats and their modules. A module has `render(findings, summary, *, colour)` and is loaded on demand.
 FORMATS = {
     "full": "full",
     "concise": "concise",
@@ -25,23 +24,23 @@ FORMATS = {
 
 
 class Summary(NamedTuple):
-    """What a run did beside its findings.
+    """What else there is to report about a run.
 
-    `texts` are the files that were checked, by path, as the findings speak of them: after the fixes; a log, which may
-    be large, is there without its text. `applied` is how many findings were settled by fixes in how many `patched`
-    files; `trouble` are sentences on what could not be done. `fail_on` says, by path, which severity makes the run
-    fail at least; `warning` where it says nothing. `docs_url` is where the pages of the rules are served, if they are.
+    `texts` are the checked files by path, after fixes, since findings refer to these; a log, which may be large, has an
+    empty text. `applied` is the number of findings fixed in `patched` files; `errors` are sentences about what could not
+    be done. `fail_on` is the lowest severity that fails the run by path, `warning` by default. `docs_url` is the address of
+    the rules' pages, if they are served.
     """
 
     texts: dict[str, bytes]
     applied: int = 0
     patched: int = 0
-    trouble: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
     fail_on: dict[str, str] = {}  # noqa: RUF012 - never changed
     docs_url: str | None = None
 
     def line_text(self, place: Place) -> str:
-        """The line of a place, empty where the text is not at hand."""
+        """Return the line of a place, empty if its text is not available."""
         lines = lines_of(self.texts.get(place.path, b""))
         if place.line > len(lines.starts):
             return ""
@@ -55,7 +54,7 @@ class Summary(NamedTuple):
 
 @lru_cache(maxsize=64)
 def lines_of(text: bytes) -> Lines:
-    """The lines of a file, found once for all its findings."""
+    """Return the lines of a file, computed once for all its findings."""
     return Lines(text)
 
 
@@ -66,7 +65,7 @@ def render(format: str, findings: list[Finding], summary: Summary, *, colour: bo
 
 
 def summary_line(findings: list[Finding], summary: Summary) -> str:
-    """What was found, in how many files, and how much of it a fix would settle."""
+    """Return a line with the number of findings, of files, and of fixable findings."""
     fixed = ""
     if summary.applied:
         fixed = f"Fixed {counted(summary.applied, 'finding')} in {counted(summary.patched, 'file')}. "
@@ -93,5 +92,5 @@ def summary_line(findings: list[Finding], summary: Summary) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
+    """Return `1 file`, `2 files`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -36,7 +36,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
         by_path.setdefault(finding.place.path, []).append(shown)
     page = environment.get_template("report.html.j2").render(
         summary=summary_line(findings, summary),
-        trouble=summary.trouble,
+        errors=summary.errors,
         counts={
             severity: sum(finding.severity == severity for finding in findings)
             for severity in ("error", "warning", "advice")

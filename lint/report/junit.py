@@ -23,8 +23,8 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
     for finding in findings:
         by_path.setdefault(finding.place.path, []).append(finding)
     suites = [_suite(path, found, summary) for path, found in by_path.items()]
-    if summary.trouble:
-        suites.append(_trouble(summary.trouble))
+    if summary.errors:
+        suites.append(_errors(summary.errors))
     total = {name: sum(counts[name] for counts, _ in suites) for name in ("tests", "failures", "errors", "skipped")}
     lines = ['<?xml version="1.0" encoding="utf-8"?>', f"<testsuites{_attributes(name='caffe-lint', **total)}>"]
     lines += [line for _, suite in suites for line in suite]
@@ -70,12 +70,12 @@ def _skipped(finding: Finding) -> str:
     return f"<skipped{_attributes(message=f'{finding.severity}: {finding.message}')}/>"
 
 
-def _trouble(sentences: tuple[str, ...]) -> tuple[dict[str, int], list[str]]:
+def _errors(sentences: tuple[str, ...]) -> tuple[dict[str, int], list[str]]:
     counts = {"tests": len(sentences), "failures": 0, "errors": len(sentences), "skipped": 0}
     lines = [f"  <testsuite{_attributes(name='caffe-lint', **counts)}>"]
     for number, sentence in enumerate(sentences, 1):
-        lines.append(f"    <testcase{_attributes(name=f'trouble {number}', classname='caffe-lint')}>")
-        lines.append(f"      <error{_attributes(type='trouble', message=sentence)}/>")
+        lines.append(f"    <testcase{_attributes(name=f'error {number}', classname='caffe-lint')}>")
+        lines.append(f"      <error{_attributes(type='error', message=sentence)}/>")
         lines.append("    </testcase>")
     return counts, [*lines, "  </testsuite>"]
 

@@ -59,9 +59,9 @@ class _Run:
             },
             "invocations": [
                 {
-                    "executionSuccessful": not self.summary.trouble,
+                    "executionSuccessful": not self.summary.errors,
                     "toolExecutionNotifications": [
-                        {"level": "error", "message": _message(sentence)} for sentence in self.summary.trouble
+                        {"level": "error", "message": _message(sentence)} for sentence in self.summary.errors
                     ],
                 }
             ],

@@ -1,4 +1,4 @@
-"""Watching a training: the log passes through unchanged, and the first sign of trouble is told at once."""
+"""Watch a training run: pass the log through unchanged, and report the first sign of trouble immediately."""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def _loss_weight(log: Evidence, first: Diagnosed, job: Job) -> tuple[list[Fix], 
 def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[str, Patched], list[str]]:
     """What each file becomes that fixes touch, checked by our binder, and a sentence for each fix that was refused."""
     patched: dict[str, Patched] = {}
-    trouble: list[str] = []
+    errors: list[str] = []
     for path in dict.fromkeys(fix.path for fix in fixes):
         old = files[path]
         chosen = select_all([fix for fix in fixes if fix.path == path])
@@ -207,10 +207,10 @@ def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[st
             source = edited(old.source, (edit for fix in chosen for edit in fix.edits))
             changes = verify(old.message, SourceFile(path, source, old.schema, None).message, chosen)
         except (FixRejected, ValueError) as error:
-            trouble.append(f"{path}: not fixed: {error}")
+            errors.append(f"{path}: not fixed: {error}")
             continue
         patched[path] = Patched(source, changes)
-    return patched, trouble
+    return patched, errors
 
 
 def select_all(fixes: list[Fix]) -> list[Fix]:

@@ -40,8 +40,8 @@ def missing_data_source(data: LayerData) -> Iterator[Hit]:
     data_layer.cpp, image_data_layer.cpp, hdf5_data_layer.cpp, window_data_layer.cpp: DataLayerSetUp, load_batch.
     """
     report = data.report
-    if report.trouble_kind in ("missing", "unreadable"):
-        yield Hit(data.net.file, data.place, report.trouble, "Caffe stops when it builds the net.")
+    if report.error_kind in ("missing", "unreadable"):
+        yield Hit(data.net.file, data.place, report.error, "Caffe stops when it builds the net.")
     elif report.items == 0 and report.complete and not report.faults:
         yield Hit(data.net.file, data.place, f"{data.name} has no items", "Caffe stops, or waits for ever.")
     yield from seen(data, "missing", "files are missing", "Caffe stops when it comes to the first of them.")
@@ -71,7 +71,7 @@ def wrong_data_backend(data: LayerData) -> Iterator[Hit]:
 
     data_layer.cpp, DataLayer::DataLayer; util/db.cpp, GetDB. The default of DataParameter.backend is LEVELDB.
     """
-    if data.source.field != "data_param" or data.report.trouble:
+    if data.source.field != "data_param" or data.report.error:
         return
     said, is_ = data.param["backend"], data.report.kind.upper()
     if said in ("LEVELDB", "LMDB") and said != is_:
