@@ -42,7 +42,7 @@ $(BIN)/python:
 	@touch $@
 
 .venv/installed-for-development: $(SOURCES) | $(BIN)/python
-	$(BIN)/python $(INSTALL) --editable '.[dev,parquet,plot,proto,test]' $(STRICT)
+	$(BIN)/python $(INSTALL) --editable '.[benchmark,dev,parquet,plot,proto,test]' $(STRICT)
 	@touch .venv/installed $@
 
 # caffe-lint exits with 1 if it has findings or a patch to show, which is the point here.

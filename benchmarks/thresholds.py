@@ -22,6 +22,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from sklearn.metrics import roc_auc_score
+
 from caffe_lint.net.build import build
 from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.net.loss_sizes import DOMINANT, dominant_losses, sized_losses
@@ -112,10 +114,8 @@ def precision_and_recall(setups: Iterable[Setup], found: Callable[[Setup], bool]
 
 def area(setups: list[Setup]) -> float:
     """The area under the curve of `excess` for `explodes`: how often one that explodes ranks over one that does not."""
-    explode = [setup.excess for setup in setups if setup.explodes]
-    rest = [setup.excess for setup in setups if not setup.explodes]
-    wins = sum((a > b) + 0.5 * (a == b) for a in explode for b in rest)
-    return wins / (len(explode) * len(rest)) if explode and rest else math.nan
+    outcomes = [setup.explodes for setup in setups]
+    return float(roc_auc_score(outcomes, [setup.excess for setup in setups])) if len(set(outcomes)) == 2 else math.nan
 
 
 def rate(setups: list[Setup], corpus: Path) -> None:

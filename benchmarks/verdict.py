@@ -25,6 +25,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
@@ -34,8 +38,8 @@ from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signa
 from caffe_lint.stability.signal.training import training_of_file
 from caffe_lint.stability.verdict.verdict import CERTAIN, EXPLODES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, chance, judge
 
-RIDGE = 1.0
-ROUNDS = 30
+RIDGE = 1.0  # of the regression on standardised features; set by hand, keeps coefficients of rare outcomes small
+ROUNDS = 100  # of Newton's method at most
 TABLE = Path(__file__).parent.parent / "lint" / "stability" / "verdict" / "verdict_table.py"
 PAGE = Path(__file__).parent.parent / "docs" / "signal.md"
 PRECISION = 0.9  # of what people are told
@@ -56,17 +60,7 @@ def signals(root: Path) -> list[tuple[str, str, Signal]]:
 
 def area(chances: Sequence[float], outcomes: Sequence[bool]) -> float:
     """The area under the ROC curve: how often one that did ranks above one that did not."""
-    ranked = sorted(zip(chances, outcomes, strict=True))
-    ones = sum(outcomes)
-    zeros = len(outcomes) - ones
-    total, i = 0.0, 0
-    while i < len(ranked):
-        j = i
-        while j < len(ranked) and ranked[j][0] == ranked[i][0]:
-            j += 1
-        total += sum(outcome for _, outcome in ranked[i:j]) * (i + 1 + j) / 2
-        i = j
-    return (total - ones * (ones + 1) / 2) / (ones * zeros) if ones and zeros else math.nan
+    return float(roc_auc_score(outcomes, chances)) if len(set(outcomes)) == 2 else math.nan
 
 
 def scores(name: str, chances: Sequence[float], outcomes: Sequence[bool]) -> None:
@@ -97,58 +91,13 @@ def fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], signs: Ma
 
 
 def _fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], names: Sequence[str]) -> dict[str, float]:
-    """Newton's method on standardised features with a ridge."""
-    number = len(rows)
-    means = [sum(row[name] for row in rows) / number for name in names]
-    spreads = [
-        math.sqrt(sum((row[name] - mean) ** 2 for row in rows) / number) or 1.0
-        for name, mean in zip(names, means, strict=True)
-    ]
-    table = [
-        [1.0, *((row[name] - mean) / spread for name, mean, spread in zip(names, means, spreads, strict=True))]
-        for row in rows
-    ]
-    size = len(names) + 1
-    weights = [0.0] * size
-    for _ in range(ROUNDS):
-        slope = [0.0] + [-RIDGE * w for w in weights[1:]]
-        curve = [[RIDGE if i == j and i else 0.0 for j in range(size)] for i in range(size)]
-        for row, outcome in zip(table, outcomes, strict=True):
-            x = sum(w * value for w, value in zip(weights, row, strict=True))
-            p = 1 / (1 + math.exp(-x)) if x > -500 else 0.0
-            q = max(p * (1 - p), 1e-9)
-            for i, a in enumerate(row):
-                slope[i] += (outcome - p) * a
-                line = curve[i]
-                for j in range(i + 1):
-                    line[j] += q * a * row[j]
-        for i in range(size):
-            for j in range(i):
-                curve[j][i] = curve[i][j]
-        step = _solved(curve, slope)
-        weights = [w + s for w, s in zip(weights, step, strict=True)]
-        if max(abs(s) for s in step) < 1e-8:
-            break
-    found = {name: w / spread for name, w, spread in zip(names, weights[1:], spreads, strict=True)}
-    found[""] = weights[0] - sum(found[name] * mean for name, mean in zip(names, means, strict=True))
-    return found
-
-
-def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """The solution of linear equations, by Gauss."""
-    size = len(right)
-    rows = [[*matrix[i], right[i]] for i in range(size)]
-    for i in range(size):
-        pivot = max(range(i, size), key=lambda k: abs(rows[k][i]))
-        rows[i], rows[pivot] = rows[pivot], rows[i]
-        for k in range(i + 1, size):
-            factor = rows[k][i] / rows[i][i]
-            for j in range(i, size + 1):
-                rows[k][j] -= factor * rows[i][j]
-    found = [0.0] * size
-    for i in reversed(range(size)):
-        rest = sum(rows[i][j] * found[j] for j in range(i + 1, size))
-        found[i] = (rows[i][size] - rest) / rows[i][i]
+    """Logistic regression on standardised features with a ridge."""
+    scaler = StandardScaler()
+    table = scaler.fit_transform([[row[name] for name in names] for row in rows])
+    model = LogisticRegression(C=1 / RIDGE, solver="newton-cholesky", tol=1e-10, max_iter=ROUNDS).fit(table, outcomes)
+    weights = model.coef_[0] / scaler.scale_
+    found = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
+    found[""] = float(model.intercept_[0] - weights @ scaler.mean_)
     return found
 
 
