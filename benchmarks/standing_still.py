@@ -16,7 +16,7 @@ from pathlib import Path
 
 from verdict import Row, left_out, signals
 
-from caffe_lint.rules.stability.flat_units import SURELY
+from caffe_lint.rules.stability.saturated_units import SURELY
 from caffe_lint.stability.advice.stability import Stability
 
 CHANCES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)

@@ -24,9 +24,9 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("upgrade_text.py", "BatchNorm"): "Caffe's upgrade (upgrade_proto.cpp, UpgradeNetBatchNorm) is about this type",
     ("valid_labels.py", "SoftmaxWithLoss"): "the rule is about what old Caffes' SoftmaxWithLoss divides by",
     ("wasted.py", "ReLU"): INSERTED,
-    ("widening_scale.py", "BN"): "a Caffe whose nets have BN may have another BatchNorm, or none",
-    ("widening_scale.py", "BatchNorm"): INSERTED,
-    ("widening_scale.py", "Scale"): INSERTED,
+    ("widening_block.py", "BN"): "a Caffe whose nets have BN may have another BatchNorm, or none",
+    ("widening_block.py", "BatchNorm"): INSERTED,
+    ("widening_block.py", "Scale"): INSERTED,
 }
 MOST_EXEMPT = 30
 # Calls that take what they compare with, or look up, as their first argument.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import rules  # noqa: F401 - hands the registry what loads our own rules
-from ..rule.registry import RULES, all_rules, matching, rules_of_files
+from ..rule.registry import RULES, Rule, all_rules, matching, means, rules_of_files
 from ..settings.settings import ConfigError, Settings, did_you_mean
 from . import plugins
 
@@ -14,17 +14,25 @@ def codes_of_files(settings: Settings) -> frozenset[str]:
     """The codes of the rules that are on and look at solvers and nets, or at the facts about their data."""
     known = rules_of_files(with_data=bool(settings.facts))
     if settings.select or settings.extend_select or settings.ignore:
-        return codes(settings) & frozenset(known)
+        return _among(known, settings)
     default = frozenset(code for code, rule in known.items() if rule.default)
     return default - plugins.codes_of_others(settings.plugins)
 
 
 def codes(settings: Settings) -> frozenset[str]:
     """The codes of the rules that are on."""
-    chosen = {code for selector in (*settings.select, *settings.extend_select) for code in matching(selector)}
-    if not settings.select:
-        chosen |= {code for code, rule in all_rules().items() if rule.default}
-    ignored = {code for selector in settings.ignore for code in matching(selector)}
+    return _among(all_rules(), settings)
+
+
+def _among(known: dict[str, Rule], settings: Settings) -> frozenset[str]:
+    """The codes of those of the known rules that are on."""
+    selected = (*settings.select, *settings.extend_select)
+    chosen = {
+        code
+        for code, rule in known.items()
+        if (rule.default and not settings.select) or any(means(selector, rule) for selector in selected)
+    }
+    ignored = {code for code in chosen if any(means(selector, known[code]) for selector in settings.ignore)}
     return frozenset(chosen - ignored - plugins.codes_of_others(settings.plugins))
 
 
@@ -40,14 +48,10 @@ def codes_of_subject(settings: Settings, subject: str) -> frozenset[str]:
 
 
 def codes_by_name(settings: Settings) -> frozenset[str]:
-    """The codes of the rules that are selected by their code or name, not by ALL or the beginning of codes."""
-    chosen = {*settings.select, *settings.extend_select}
-    return frozenset(
-        code
-        for selector in chosen
-        for code in matching(selector)
-        if selector.upper() == code or selector.lower() == all_rules()[code].name
-    )
+    """The codes of the rules of files that are selected by their code or name, not by ALL or the beginning of codes."""
+    chosen = {selector.lower() for selector in (*settings.select, *settings.extend_select)}
+    known = rules_of_files(with_data=bool(settings.facts)).items() if chosen else ()
+    return frozenset(code for code, rule in known if not chosen.isdisjoint((code.lower(), rule.name)))
 
 
 def options_of(settings: Settings, code: str) -> dict[str, Any]:
@@ -66,6 +70,7 @@ def layer_types(settings: Settings) -> frozenset[str]:
 def check_selectors(where: str, selectors: tuple[str, ...]) -> None:
     """Raises ConfigError for a selector that means no rule."""
     for selector in selectors:
-        if not matching(selector):
+        # Nearly all selectors mean rules of files, which are loaded anyway.
+        if not any(means(selector, rule) for rule in rules_of_files().values()) and not matching(selector):
             names = [name for code, rule in all_rules().items() for name in (code, rule.name)]
             raise ConfigError(f"{where}: no rule is called '{selector}'{did_you_mean(selector, names)}")

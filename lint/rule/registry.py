@@ -168,11 +168,9 @@ def forget_listed() -> None:
 
 def matching(selector: str) -> list[str]:
     """The codes that a selector means: a code, the beginning of codes, a name, or ALL. Empty if it means none."""
-    known = all_rules()
-    if selector.upper() == "ALL":
-        return list(known)
-    return [
-        code
-        for code, rule in known.items()
-        if code.startswith(selector.upper()) or rule.name == selector.lower()
-    ]
+    return [code for code, rule in all_rules().items() if means(selector, rule)]
+
+
+def means(selector: str, rule: Rule) -> bool:
+    """Whether a selector means a rule."""
+    return selector.upper() == "ALL" or rule.code.startswith(selector.upper()) or rule.name == selector.lower()

@@ -12,9 +12,9 @@ OF_FILES: dict[str, tuple[str, ...]] = {
     "files": ("text_format", "field_values", "unknown_names", "failed_upgrades", "net_paths"),
     "refusals": ("refused_blobs", "layer_shapes", "refused_settings", "refused_params", "refused_nets"),
     "net": (
-        "in_place", "counted_losses", "loss_inputs", "starting_weights", "layer_numbers", "names_and_phases",
+        "in_place", "counted_losses", "loss_inputs", "initial_weights", "layer_numbers", "names_and_phases",
         "unused_parts", "nets_of_a_job", "train_test_inputs", "stored_statistics", "misspelled_stage", "batch_norm",
-        "class_numbers", "frozen", "wasted",
+        "class_numbers", "frozen_layers", "wasted",
     ),
     "data": ("data_layers", "data_sources"),
     "solver": (
@@ -22,8 +22,8 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "schedule_values", "rate_values", "solver_method", "momentum_values", "weight_decay",
     ),
     "stability": (
-        "clipping", "learning_rate", "loss_weight", "dying_signal", "input_scale", "stalling",
-        "flat_units", "valid_labels", "domains", "widening_scale", "infogain",
+        "clipping", "learning_rate", "dominant_loss", "vanishing_activations", "unscaled_input", "stalled_training",
+        "saturated_units", "valid_labels", "domains", "widening_block", "infogain_input",
     ),
     "portability": ("legacy", "parser_differences", "paths_and_whitespace", "suppressing"),
 }  # fmt: skip
