@@ -128,7 +128,7 @@ def summary(corpus: Corpus) -> Iterator[str]:
     for (repository, _), number in corpus.files.items():
         by_repository[repository].append(number)
     yield (
-        f"{corpus.repositories} repositories, {len(counts)} files. Warnings and errors for each file: median "
+        f"{corpus.repositories} repositories, {len(counts)} files. Warnings and errors per file: median "
         f"{statistics.median(counts):g}, mean {statistics.mean(counts):.2f}; none in {counts.count(0) / len(counts):.0%}; "
         f"median of the repositories' means {statistics.median(map(statistics.mean, by_repository.values())):.2f}."
     )
@@ -136,8 +136,8 @@ def summary(corpus: Corpus) -> Iterator[str]:
     read = {one.key: one for one in serious if one.key in known}
     words = Counter(known[key][0] for key in read)
     yield (
-        f"Of {len(serious)} warnings and errors ({len({one.kind for one in serious})} that are no near twins) "
-        f"{len(read)} were read: {words['true']} true, {words['harmless']} true but harmless, {words['false']} false."
+        f"Of {len(serious)} warnings and errors ({len({one.kind for one in serious})} distinct ones) "
+        f"{len(read)} were judged: {words['true']} true, {words['harmless']} true but harmless, {words['false']} false."
     )
     weights: Counter[str] = Counter()
     for code, _ in {(one.finding.code, one.repository) for one in serious}:
@@ -152,8 +152,8 @@ def summary(corpus: Corpus) -> Iterator[str]:
     if total:
         unread = weights.total() - total
         yield (
-            f"Precision, each rule by the repositories that it fires in: {true / total:.1%}; {exactly / total:.1%} without "
-            f"what is harmless. Not read are rules with {unread:g} of {weights.total()} cases."
+            f"Precision, with rules weighted by the repositories they fire in: {true / total:.1%}; {exactly / total:.1%} without "
+            f"harmless ones. Rules with {unread:g} of {weights.total()} cases have not been judged."
         )
     often: dict[str, set[str]] = defaultdict(set)
     for one in corpus.found:
@@ -164,7 +164,7 @@ def summary(corpus: Corpus) -> Iterator[str]:
         has = len({one.key for one in corpus.found if one.finding.code == code and one.key in known})
         if len(repositories) > OFTEN * corpus.repositories and has < min(20, len(group)):
             short.append(f"{code} ({has} of {min(20, len(group))})")
-    yield f"Rules on more than {OFTEN:.0%} of the repositories that want more reading: {', '.join(short) or 'none'}."
+    yield f"Rules in more than {OFTEN:.0%} of the repositories that need more judgments: {', '.join(short) or 'none'}."
 
 
 def sample(corpus: Corpus, number: int) -> Iterator[Found]:

@@ -162,7 +162,7 @@ def test_the_script_is_one_and_finds_the_bad_line(folder: Path) -> None:
     done = subprocess.run(
         ["sh", "probe/run.sh"], env={"CAFFE": str(caffe), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True
     )
-    assert (done.returncode, done.stdout) == (0, "every value of the pass was finite\n")
+    assert (done.returncode, done.stdout) == (0, "all values were finite\n")
 
 
 HDF5_JOB = """\
@@ -213,7 +213,7 @@ def test_the_log_of_a_probe_names_every_bad_batch(folder: Path) -> None:
 
 
 def test_a_probe_of_good_data_has_nothing_wrong(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run_on_hdf5(folder, {}) == (0, "every value of the pass was finite")
+    assert run_on_hdf5(folder, {}) == (0, "all values were finite")
     assert run(["log", "probe/probe.log"]) == 0
     assert run(["log", "probe/probe.log", "--solver", "probe/solver.prototxt"]) == 0
 
