@@ -121,3 +121,4 @@ def test_a_bound_far_over_the_gradients_takes_nothing_off_the_chance_to_explode(
     bounded = found("G102", LARGE, high.replace("clip_gradients: 100", f"clip_gradients: {bound}"))
     assert [finding.message for finding in bounded] == [finding.message for finding in without]
     assert "likely to diverge" in bounded[0].message
+    assert bounded[0].confidence == "high"

@@ -18,7 +18,7 @@ from ..proto.named_tuple import NamedTuple
 from ..report import Summary, counted, render, summary_line
 from ..rule.finding import Finding
 from ..settings.in_force import CommandLine, SettingsOfPaths
-from ..settings.settings import ConfigError, Settings
+from ..settings.settings import Settings
 from ..source.errors import InputError
 from ..source.files import SourceFile
 from .command_table import COMMANDS
@@ -121,14 +121,11 @@ def _hold_apart(what: str, paths: tuple[str, ...], options: Options, *others: st
 
 def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     """Checks, reports and patches as the options say. Raises InputError."""
-    try:
-        settings = settings_of_paths(options.settings, read_schema(options.proto))
-        files = Files(settings.schema, settings.of(paths[0]).dialect)
-        paths = tuple(_standard_input(path, files, options) for path in paths)
-        checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options))
-        fail_on = {path: settings.of(path).fail_on for path in {finding.place.path for finding in checked.findings}}
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    settings = settings_of_paths(options.settings, read_schema(options.proto))
+    files = Files(settings.schema, settings.of(paths[0]).dialect)
+    paths = tuple(_standard_input(path, files, options) for path in paths)
+    checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options))
+    fail_on = {path: settings.of(path).fail_on for path in {finding.place.path for finding in checked.findings}}
     findings, patched = checked.findings, checked.patched
     notes, errors = checked.notes, checked.errors
     rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
@@ -204,12 +201,9 @@ def _run(work: list[tuple[Unit, Settings]], files: Files, options: Options) -> l
 
 def _record(checked: Checked, path: str) -> str:
     """Writes what was found into a baseline, and says so. Raises InputError."""
-    from ..engine.baseline import BaselineError, record  # keeps json out of the start
+    from ..engine.baseline import record  # keeps json out of the start
 
-    try:
-        new = record(path, checked.findings, checked.sources, (result.comparison for result in checked.results))
-    except BaselineError as error:
-        raise InputError(str(error)) from None
+    new = record(path, checked.findings, checked.sources, (result.comparison for result in checked.results))
     files = len({key[0] for key in new.counts})
     return f"{path}: {counted(sum(new.counts.values()), 'known finding')} in {counted(files, 'file')}"
 

@@ -11,7 +11,7 @@ import click
 from ..engine.configuring import settings_of_paths
 from ..report.settings_text import as_json, as_toml
 from ..settings.in_force import CommandLine
-from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError
+from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, print_text
 from .from_options import read_schema
@@ -42,11 +42,8 @@ def config(path: str, output_format: str, **options: Any) -> int:
         raise InputError(f"{path}: no such file or folder")
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])
-    try:
-        settings = settings_of_paths(CommandLine(**options), read_schema(None))
-        explained = settings.explained(path)
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    settings = settings_of_paths(CommandLine(**options), read_schema(None))
+    explained = settings.explained(path)
     found = settings.config(path)
     if output_format == "json":
         print_text(json.dumps(as_json(path, found, explained), indent=2) + "\n")

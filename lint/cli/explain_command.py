@@ -9,7 +9,6 @@ import click
 from ..engine.selection import check_selectors
 from ..report import rule_page as page
 from ..rule.registry import all_rules, matching
-from ..settings.settings import ConfigError
 from ..source.errors import InputError
 from .console import in_colour, print_text
 from .from_options import load_plugins
@@ -30,10 +29,7 @@ def explain(selectors: tuple[str, ...], output_format: str, color: str, config: 
     The beginning of codes (`S1`) prints every page of it.
     """
     load_plugins(config, isolated=isolated)
-    try:
-        check_selectors("explain", selectors)
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    check_selectors("explain", selectors)
     codes = dict.fromkeys(code for selector in selectors for code in matching(selector))
     rules = [all_rules()[code] for code in codes]
     if not all(rule.page for rule in rules):

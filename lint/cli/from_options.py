@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.configuring import settings_of_paths
 from ..proto.schema import Schema, caffe_schema
 from ..settings.in_force import CommandLine
-from ..settings.settings import ConfigError
 from ..source.errors import InputError
-from ..source.files import Unreadable
 
 if TYPE_CHECKING:
     from ..engine.opening import Opened
@@ -32,22 +30,16 @@ def read_schema(proto: str | None) -> Schema:
 
 def load_plugins(config: str | None, *, isolated: bool) -> None:
     """Loads the plugins that the configuration of the working directory names. Raises InputError."""
-    try:
-        settings_of_paths(CommandLine(config=config, isolated=isolated), read_schema(None)).of(".")
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    settings_of_paths(CommandLine(config=config, isolated=isolated), read_schema(None)).of(".")
 
 
 def read_data_facts(path: str | None) -> DataFacts:
     """The facts about the data in a file, none without one. Raises InputError."""
     if path is None:
         return {}
-    from ..net.data_facts import FactsError, read_facts  # keeps json out of the start
+    from ..net.data_facts import read_facts  # keeps json out of the start
 
-    try:
-        return read_facts(path)
-    except FactsError as error:
-        raise InputError(str(error)) from None
+    return read_facts(path)
 
 
 def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = None, **asked: Any) -> Opened:
@@ -58,7 +50,4 @@ def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = 
     from ..engine import opening  # with the readers of nets: not for every call
 
     source = sys.stdin.buffer.read() if path == "-" else None
-    try:
-        return opening.open_nets(path, CommandLine(**asked), read_schema(proto), facts=facts, source=source)
-    except (ConfigError, Unreadable) as error:
-        raise InputError(str(error)) from None
+    return opening.open_nets(path, CommandLine(**asked), read_schema(proto), facts=facts, source=source)

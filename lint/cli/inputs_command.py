@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from ..data.judging import facts_of, sources_of
-from ..data.libraries import MissingLibrary
 from ..data.locations import base_folder
 from ..data.looking import Source, look
 from ..data.source_report import SourceReport
@@ -18,11 +17,10 @@ from ..engine.data_check import check_data, layers_with_data
 from ..engine.opening import Opened
 from ..engine.writing import write_patched
 from ..net import data_facts
-from ..net.data_facts import FactsError
 from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
 from ..settings.nearest_files import FACTS_NAME
-from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError
+from ..settings.settings import CONFIDENCES, SEVERITIES
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
 from .from_options import open_nets
@@ -78,15 +76,9 @@ def inputs(
         raise InputError(f"{path}: no layer names data that can be looked at")
     base = base_folder(written, path)
     sources = [source for _, _, source in sources_of(opened.nets, base)]
-    try:
-        reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
-    except MissingLibrary as error:
-        raise InputError(str(error)) from None
+    reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
     patch = ("unsafe" if unsafe_fixes else "safe") if fix else ""
-    try:
-        opened, findings, applied, failures = check_data(opened, base, reports, patch=patch)
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    opened, findings, applied, failures = check_data(opened, base, reports, patch=patch)
     for sentence in failures:
         complain(sentence)
     if opened.files.patched:
@@ -110,10 +102,7 @@ def inputs(
         complain("broken off: this is what was seen so far")
         status = EXIT_INTERRUPTED
     elif write_facts:
-        try:
-            _write_facts(write_facts, opened, base, reports)
-        except FactsError as error:
-            raise InputError(str(error)) from None
+        _write_facts(write_facts, opened, base, reports)
     return status
 
 

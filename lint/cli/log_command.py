@@ -19,9 +19,8 @@ from ..report.log_report import Report, render
 from ..rule.finding import Related
 from ..rule.suppressed import suppressing
 from ..settings.in_force import CommandLine
-from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError, Settings
+from ..settings.settings import CONFIDENCES, SEVERITIES, Settings
 from ..source.errors import InputError
-from ..source.files import Unreadable
 from ..source.places import Place, place_of
 from ..training_log import log_reader as reading
 from ..training_log.causes import Diagnosed
@@ -117,8 +116,6 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         runs = _follow(path, options["stop_on"], stopped) if options["follow"] else reading.read_log(path)
         for form, target in exports:
             _export(path, target, form)
-    except reading.Unreadable as error:
-        raise InputError(str(error)) from None
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -147,18 +144,12 @@ def _settings(path: str, options: dict[str, Any]) -> Settings:
         fail_on=options["fail_on"],
         min_confidence=options["min_confidence"],
     )
-    try:
-        return settings_of_paths(asked, read_schema(None)).of(path)
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    return settings_of_paths(asked, read_schema(None)).of(path)
 
 
 def _job(path: str, settings: Settings) -> tuple[Job, Files]:
     files = Files(schema_with(read_schema(None), layer_types(settings)), settings.dialect, settings)
-    try:
-        file = files.get(path)
-    except Unreadable as error:
-        raise InputError(str(error)) from None
+    file = files.get(path)
     if file.kind != "solver":
         raise InputError(f"{path}: this is no solver")
     return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None), files
@@ -178,23 +169,17 @@ def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
 
 
 def _export(path: str, target: str, form: str) -> None:
-    from ..report.log_tables import Missing, export  # of the exports only
+    from ..report.log_tables import export  # of the exports only
 
-    try:
-        written = export(path, target, form)
-    except Missing as error:
-        raise InputError(str(error)) from None
+    written = export(path, target, form)
     complain(f"written: {', '.join(written)}")
 
 
 def _plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
     from ..report.log_pictures import plot  # keeps matplotlib out of the start
-    from ..report.pictures import Missing  # keeps matplotlib out of the start
 
     try:
         plot(target, runs, found)
-    except Missing as error:
-        raise InputError(str(error)) from None
     except OSError as error:
         raise InputError(f"{target}: {error.strerror}") from None
     complain(f"written: {target}")

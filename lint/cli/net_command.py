@@ -20,9 +20,8 @@ from ..proto.binder import nearest_name
 from ..report.net_formats import NET_FORMATS, render_nets
 from ..rule.registry import all_rules
 from ..settings.in_force import CommandLine
-from ..settings.settings import ConfigError
 from ..source.errors import InputError
-from ..source.files import SourceFile, Unreadable
+from ..source.files import SourceFile
 from ..source.places import place_of
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text
 from .from_options import read_schema
@@ -89,11 +88,8 @@ def net(
     stop at while building goes to standard error, a line each, and makes the exit status 1.
     """
     schema = read_schema(proto)
-    try:
-        asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)
-        settings = settings_of_paths(asked, schema).of(path)
-    except ConfigError as error:
-        raise InputError(str(error)) from None
+    asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)
+    settings = settings_of_paths(asked, schema).of(path)
     files = Files(schema_with(schema, layer_types(settings)), settings.dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
@@ -116,10 +112,7 @@ def _nets_of(
     path: str, files: Files, nets: Nets, phase: str | None
 ) -> tuple[SourceFile, list[NetInPhase], list[str]]:
     """The file, its nets, and a line for each net that a solver names in vain. Raises InputError for none."""
-    try:
-        file = solver_or_net(path, files)
-    except Unreadable as error:
-        raise InputError(str(error)) from None
+    file = solver_or_net(path, files)
     if file.kind == "net":
         return file, nets.alone(file, [phase] if phase else ()), []
     job = nets.job(SolverFile(file), None)

@@ -9,7 +9,7 @@ import click
 
 from ..data.counting import count_items
 from ..data.locations import base_folder, shown
-from ..data.probe_files import NothingToRead, data_layers
+from ..data.probe_files import data_layers
 from ..data.probe_files import probe as make_probe
 from ..moments.graph import Layer
 from ..net.data_facts import source_of
@@ -48,10 +48,7 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
         return found if found is not None else known.items if known is not None else None
 
     solver = opened.job.solver.message if opened.job is not None else None
-    try:
-        made = make_probe(opened.file.path, opened.nets, solver, folder, base, items_of)
-    except NothingToRead as error:
-        raise InputError(str(error)) from None
+    made = make_probe(opened.file.path, opened.nets, solver, folder, base, items_of)
     _write(folder, made.files, force)
     length = "one pass over the data" if made.complete else "set max_iter and test_iter there: see the comments"
     print_text(f"{folder}: {', '.join(made.files)} ({made.iterations} iterations; {length})\n")

@@ -12,7 +12,7 @@ from ..proto.binder import Message, nearest_name
 from ..solver.rate_course import Course, course
 from ..solver.schedule import POLICIES, learning_rate
 from ..source.errors import InputError
-from ..source.files import SourceFile, Unreadable
+from ..source.files import SourceFile
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, in_colour, print_text
 from .from_options import read_schema
 
@@ -63,10 +63,7 @@ def _solver(path: str, dialect: str | None) -> Message:
     files = Files(read_schema(None), dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
-    try:
-        file: SourceFile = files.get(path)
-    except Unreadable as error:
-        raise InputError(str(error)) from None
+    file: SourceFile = files.get(path)
     if file.kind != "solver":
         raise InputError(f"{path}: this is no solver")
     return file.message
@@ -86,13 +83,10 @@ def _course(path: str, message: Message, iterations: int | None) -> Course:
 
 
 def _plot(target: str, path: str, found: Course, message: Message) -> None:
-    from ..report.pictures import Missing  # keeps matplotlib out of the start
     from ..report.schedule_picture import plot  # keeps matplotlib out of the start
 
     try:
         plot(target, path, found, partial(learning_rate, message))
-    except Missing as error:
-        raise InputError(str(error)) from None
     except OSError as error:
         raise InputError(f"{target}: {error.strerror}") from None
     complain(f"written: {target}")

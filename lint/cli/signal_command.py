@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 
 from ..engine.files_in_memory import Files
-from ..net.data_facts import FactsError, read_facts
+from ..net.data_facts import read_facts
 from ..settings.nearest_files import find_facts
 from ..source.errors import InputError
-from ..source.files import Unreadable
 from .console import EXIT_CLEAN, EXIT_FINDINGS, print_text
 from .from_options import read_schema
 from .option_types import InputShape
@@ -52,15 +51,12 @@ def signal(
     from ..stability.verdict.verdict import judge  # keeps the signal models out of the start
 
     files = Files(read_schema(None), dialect)
-    try:
-        file = files.get(path)
-        if file.kind != "solver":
-            raise InputError(f"{path}: this is no solver")
-        known = data_facts or find_facts(path)
-        facts = read_facts(known) if known else {}
-        training = training_of_file(file, files.get, facts, input_shapes=dict(input_shapes))
-    except (Unreadable, FactsError) as error:
-        raise InputError(str(error)) from None
+    file = files.get(path)
+    if file.kind != "solver":
+        raise InputError(f"{path}: this is no solver")
+    known = data_facts or find_facts(path)
+    facts = read_facts(known) if known else {}
+    training = training_of_file(file, files.get, facts, input_shapes=dict(input_shapes))
     if training is None:
         raise InputError(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
     unmodelled = unmodelled_layers(training.net)

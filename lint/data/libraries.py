@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from ..source.errors import InputError
+
 _PACKAGES = {"lmdb": "lmdb", "h5py": "h5py", "numpy": "numpy", "PIL.Image": "Pillow", "cramjam": "cramjam"}
 
 
-class MissingLibrary(Exception):
+class MissingLibrary(InputError):
     """A library is not installed; the message says what it is needed for and how to install it."""
 
 

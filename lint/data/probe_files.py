@@ -20,6 +20,7 @@ from ..net.job import NetInPhase
 from ..net.phases import TEST, TRAIN
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
+from ..source.errors import InputError
 
 # Solver fields that say where training runs.
 _KEPT = ("solver_mode", "device_id", "random_seed")
@@ -33,7 +34,7 @@ FILES = {
 ITERATIONS = 1000  # if the size of the data is not known
 
 
-class NothingToRead(Exception):
+class NothingToRead(InputError):
     """No layer of the nets reads data."""
 
 

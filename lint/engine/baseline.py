@@ -19,6 +19,7 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.tree import Block, Field, Scalar, fields_at
 from ..rule.finding import Finding
+from ..source.errors import InputError
 
 VERSION = 1
 LAYERS = ("layer", "layers")
@@ -26,7 +27,7 @@ LAYERS = ("layer", "layers")
 Key = tuple[str, str, str]  # path of a file, code of a rule, address in the file
 
 
-class BaselineError(Exception):
+class BaselineError(InputError):
     """A baseline that cannot be read or written; says which, and why."""
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..layers.record import traits_of
 from ..moments.blob_facts import BlobFacts
 from ..proto.named_tuple import NamedTuple
+from ..source.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ SOURCE_FIELDS = (
 )  # fmt: skip
 
 
-class FactsError(Exception):
+class FactsError(InputError):
     """A file of facts that cannot be read; says which, and why."""
 
 

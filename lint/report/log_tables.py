@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..proto.named_tuple import NamedTuple
+from ..source.errors import InputError
 from ..training_log.log_reader import LogReader, blocks
 from ..training_log.runs import Pass, Run, Step
 
@@ -34,7 +35,7 @@ DEBUG = ("run", "iteration", "log_line", "direction", "layer", "role", "blob", "
 ROWS = 50_000  # of a group in a Parquet file
 
 
-class Missing(Exception):
+class Missing(InputError):
     """A library is not installed; the message says how to install it."""
 
 

@@ -8,10 +8,12 @@ import io
 import os
 from typing import Any
 
+from ..source.errors import InputError
+
 FORMATS = (".png", ".svg", ".html")
 
 
-class Missing(Exception):
+class Missing(InputError):
     """A library is not installed, or a format is unknown; the message says what to do."""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..proto.binder import nearest_name
 from ..proto.named_tuple import NamedTuple
+from ..source.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class ConfigError(Exception):
+class ConfigError(InputError):
     """The configuration cannot be used; says which file and key, what stands there and what was expected."""
 
 

@@ -2,4 +2,7 @@
 
 
 class InputError(Exception):
-    """A file, a folder or a configuration cannot be used; says which, and why."""
+    """A file, a folder or a configuration cannot be used; says which, and why.
+
+    What a room has to say of files of its own is a kind of it.
+    """

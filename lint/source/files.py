@@ -13,6 +13,7 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, ListValue, Scalar, Tree
+from .errors import InputError
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -29,7 +30,7 @@ _CONTROLS = bytes([*range(9), *range(14, 32)])
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
 
 
-class Unreadable(Exception):
+class Unreadable(InputError):
     """A file that cannot be read, or holds no text; says why."""
 
 

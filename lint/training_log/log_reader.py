@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
+from ..source.errors import InputError
 from . import log_lines as lines
 from .log_lines import Message, Norms, Note, Output
 from .runs import BAD_STEPS, BAD_TESTS, Clipped, Noted, Pass, Run, Step, Test
@@ -28,7 +29,7 @@ UNNUMBERED = 64  # passes that wait for the line that tells their iteration (ite
 LONGEST_LINE = 1 << 24
 
 
-class Unreadable(Exception):
+class Unreadable(InputError):
     """A log cannot be read; says why, for people."""
 
 
