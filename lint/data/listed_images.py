@@ -47,7 +47,7 @@ def _look_at_line(report: SourceReport, line: Line) -> None:
         return
     label = line.label.rstrip("\r")
     if "\t" in label or (not label and line.image):
-        what = "a tab stands where Caffe wants a space" if "\t" in label else "a space at the end, no label behind it"
+        what = "a tab where Caffe expects a space" if "\t" in label else "a space at the end with no label after it"
         report.fault("line", f"{where}: {what}")
     elif _INTEGER(label):
         if not -(2**31) <= int(label) < 2**31:
