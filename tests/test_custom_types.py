@@ -15,6 +15,7 @@ from harness import check, settings_in
 
 from caffe_lint.engine.selection import layer_types
 from caffe_lint.layers.custom import Description, described_types, read_description
+from caffe_lint.layers.record import TYPES
 from caffe_lint.net.build import build
 from caffe_lint.net.net import Net
 from caffe_lint.net.phases import file_state
@@ -184,6 +185,25 @@ def test_a_type_may_be_like_a_known_one() -> None:
     other = built(text, described(MyConv={"like": "Convolution", "shape": "like bottom 0", "params": [[1]]}))
     assert other.layers[2].tops[0].shape == (2, 3, 8, 9)
     assert [param.shape for param in other.layers[2].params] == [(1,)]
+
+
+@pytest.mark.parametrize("like", ["Sigmoid", "LSTM", "Eltwise"])
+def test_a_type_that_is_like_another_has_all_that_is_known_of_it(like: str) -> None:
+    (kind,) = described_types(described(Mine={"like": like}).values()).values()
+    known = TYPES[like][0]
+    asked = ("settings", "reads", "unsaturated", "combines", "recurrent", "value_range", "normalises")
+    assert [getattr(kind, name) for name in asked] == [getattr(known, name) for name in asked]
+    assert (kind.name, kind.base, known.base) == ("Mine", like, like)
+
+
+def test_a_recurrent_type_may_be_like_a_known_one() -> None:
+    text = (
+        'input: "x" input_shape { dim: 4 dim: 2 dim: 3 } input: "c" input_shape { dim: 4 dim: 2 }'
+        ' layer { name: "l" type: "MyLSTM" bottom: "x" bottom: "c" top: "t" recurrent_param { num_output: 5 } }'
+    )
+    net = built(text, described(MyLSTM={"like": "LSTM"}))
+    assert net.layers[-1].tops[0].shape == (4, 2, 5)
+    assert [param.shape for param in net.layers[-1].params] == [(20, 3), (20,), (20, 5)]
 
 
 def test_a_description_goes_before_what_is_known_here() -> None:

@@ -12,12 +12,17 @@ from caffe_lint.layers.record import TYPES, find_type
 from caffe_lint.moments.layer_type import UNMODELLED
 from caffe_lint.moments.signal_model import SignalModel
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.proto.v1_types import FORK_V1_TYPES, V1_TYPES
 
 RECORDS = [kind for kinds in TYPES.values() for kind in kinds]
 
 
 def test_the_schema_and_the_records_have_the_same_types() -> None:
     assert sorted(caffe_schema().layer_types or ()) == sorted(TYPES)
+
+
+def test_every_name_that_an_older_format_has_for_a_type_leads_to_its_record() -> None:
+    assert {*V1_TYPES.values(), *FORK_V1_TYPES.values()} - {"", *TYPES} == set()
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,9 @@ def test_a_filler_is_written_for_what_follows() -> None:
     assert fix(HIDDEN + TOP, select=("N205",), unsafe=True) == DATA + ip("hidden", "data") + TOP
     msra = ip("hidden", "data", ' weight_filler { type: "msra" }')
     assert fix(HIDDEN + RELU + TOP, select=("N205",), unsafe=True) == DATA + msra + RELU + TOP
+    for kind in ("ReLU6", "PReLU", "Swish"):
+        rectifier = RELU.replace("ReLU", kind)
+        assert fix(HIDDEN + rectifier + TOP, select=("N205",), unsafe=True) == DATA + msra + rectifier + TOP
     zero = HIDDEN.replace("num_output: 6 }", 'num_output: 6 weight_filler { type: "constant" value: 0 } }')
     assert fix(zero + TOP, select=("N205",), unsafe=True) == DATA + ip("hidden", "data") + TOP
 

@@ -258,9 +258,9 @@ def _layer_type(description: Description) -> LayerType:
         own["open_params"] = False
     if description.is_python:
         python = TYPES["Python"][0]
-        own.update(opaque=True, settings=python.settings, reads=python.reads)
+        own.update(like=python.name, opaque=True, settings=python.settings, reads=python.reads)
     if description.like is not None:
-        return TYPES[description.like][0]._replace(**own)
+        return TYPES[description.like][0]._replace(**{**own, "like": description.like})
     defaults: dict[str, Any] = {
         "bottoms": (0, None),
         "tops": (1, 1) if own.get("auto_top") else (0, None),

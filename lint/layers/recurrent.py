@@ -18,21 +18,21 @@ _GATES = {"LSTM": 4, "RNN": 1}
 
 
 def _counts(layer: Layer) -> tuple[Count, Count]:
-    states = _STATES[layer.type] if layer.message["recurrent_param"]["expose_hidden"] else 0
+    states = _STATES[layer.traits.base] if layer.message["recurrent_param"]["expose_hidden"] else 0
     return (2 + states, 3 + states), (1 + states, 1 + states)
 
 
 def _recurrent(layer: Layer) -> Sequence[Shape]:
     param = layer.message["recurrent_param"]
     outputs = num_output(layer, param, "recurrent_param", "")
-    states = _STATES[layer.type] if param["expose_hidden"] else 0
+    states = _STATES[layer.traits.base] if param["expose_hidden"] else 0
     steps, streams = _steps_and_streams(layer)
     for i in range(len(layer.bottoms) - states, len(layer.bottoms)):
         wanted = (1, streams, outputs)
         if shapes_differ(layer.bottoms[i].shape, wanted):
             text = f"its first state must be {describe(wanted)}, not {layer.shown(i)}"
             layer.fail("recurrent-state", text, f"bottom[{i}]", "recurrent_layer.cpp")
-    wide = None if outputs is None else outputs * _GATES[layer.type]
+    wide = None if outputs is None else outputs * _GATES[layer.traits.base]
     values = layer.bottoms[0].shape
     inputs = count(values, 2) if values is not None and len(values) > 2 else None
     layer.add_param("input weight", (wide, inputs), param, "weight_filler")
@@ -44,7 +44,7 @@ def _recurrent(layer: Layer) -> Sequence[Shape]:
             layer.fail("recurrent-still", text, "bottom[2]", "recurrent_layer.cpp")
         layer.add_param("still input weight", (wide, count(still, 1)), param, "weight_filler")
     layer.add_param("hidden weight", (wide, outputs), param, "weight_filler")
-    if layer.type == "RNN":
+    if layer.traits.base == "RNN":
         layer.add_param("output weight", (outputs, outputs), param, "weight_filler")
         layer.add_param("output bias", (outputs,), param, "bias_filler")
     return ((steps, streams, outputs), *((1, streams, outputs),) * states)

@@ -60,6 +60,7 @@ class LayerType(NamedTuple):
     name: str
     infer: Infer
     source: str = ""  # Caffe's file that has it
+    like: str = ""  # the type of our own that a configuration says it is like
     described: bool = True  # False: nothing but the name is known
     bottoms: Count = (1, 1)
     tops: Count = (1, 1)
@@ -182,6 +183,11 @@ class LayerType(NamedTuple):
         if self.value_range is None or (not bottoms and self.bottoms[0] > 0):
             return UNKNOWN_INTERVAL
         return self.value_range(layer, bottoms, top)
+
+    @property
+    def base(self) -> str:
+        """The type that it behaves as: of our own types it is itself."""
+        return self.like or self.name
 
     @property
     def scales_channels(self) -> bool:

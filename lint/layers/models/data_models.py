@@ -133,12 +133,12 @@ def _given(layer: Layer, context: SignalContext) -> list[Values]:
                     values = values._replace(corr_across_items=m2, corr_across_both=m2)
         elif i and context.unit and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
             values = _UNKNOWN_DATA
-        elif i and (layer.type not in ("Input", "Python") or "label" in top.name):
+        elif i and (layer.traits.base not in ("Input", "Python") or "label" in top.name):
             low, high = 0.0, float(_classes(layer) - 1)
             if known is not None and known.minimum is not None and known.maximum is not None:
                 low, high = known.minimum, known.maximum
             values = labels(low, high)
-        elif layer.type == "HDF5Data" or (i and layer.type in ("Input", "Python")):
+        elif layer.traits.base == "HDF5Data" or (i and layer.traits.base in ("Input", "Python")):
             context.assume(f"'{top.name}': values of mean 0 and variance 1")
             values = _UNKNOWN_DATA
         elif "label" in top.name:

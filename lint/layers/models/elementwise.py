@@ -36,8 +36,8 @@ class ReLU(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        written = layer.message["relu_param"]["negative_slope"] if layer.type == "ReLU" else 0.0
-        self.fixed = _PRELU_SLOPE if layer.type in ("PReLU", "Insanity") else float(written)
+        written = layer.message["relu_param"]["negative_slope"] if layer.traits.base == "ReLU" else 0.0
+        self.fixed = _PRELU_SLOPE if layer.traits.base in ("PReLU", "Insanity") else float(written)
 
     def slope(self, weights: Sequence[Weights]) -> float:
         """The slope of the negative side: the mean of the learned slopes, or the one in the settings."""
@@ -170,7 +170,7 @@ class ElementwiseFunction(SignalModel):
 def _function(layer: Layer) -> Function:
     """A layer's function, its slope, and its factor on correlation coefficients."""
     message = layer.message
-    kind = layer.type
+    kind = layer.traits.base
     if kind == "Power":
         param = message["power_param"]
         return _power(param["power"], param["scale"], param["shift"])
@@ -197,7 +197,7 @@ def _function(layer: Layer) -> Function:
 
 
 def _linear(layer: Layer) -> tuple[float, float] | None:
-    if layer.type == "Power":
+    if layer.traits.base == "Power":
         param = layer.message["power_param"]
         if param["power"] == 1:
             return param["scale"], param["shift"]

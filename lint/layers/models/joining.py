@@ -80,7 +80,7 @@ class Eltwise(SignalModel):
         number = len(layer.bottoms)
         self.operation = "SUM"
         self.coefficients = [1.0] * number
-        if layer.type == "Eltwise":
+        if layer.traits.base == "Eltwise":
             param = layer.message["eltwise_param"]
             written = param["operation"]
             self.operation = {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, str(written))
@@ -235,7 +235,7 @@ class Recurrent(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.is_lstm = layer.type == "LSTM"
+        self.is_lstm = layer.traits.base == "LSTM"
         self.width = layer.message["recurrent_param"]["num_output"] or 1
         self.steps = max(1, min(items_of(layer.bottoms[0]), _MOST_STEPS))
         weight = dims(layer.params[0])

@@ -85,7 +85,7 @@ def _convolution_taps(layer: Layer) -> Taps:
     strides = _pair(param["stride"], param["stride_h"], param["stride_w"], 1)
     pads = _pair(param["pad"], param["pad_h"], param["pad_w"], 0)
     dilation = param["dilation"][0] if param["dilation"] else 1
-    transposed = layer.type == "Deconvolution"
+    transposed = layer.traits.base == "Deconvolution"
     image, windows = (above, below) if transposed else (below, above)
     window = math.prod(kernel)
     part = 1.0
@@ -235,7 +235,7 @@ class Convolution(SignalModel):
         super().__init__(layer, context)
         self.taps = self.read_taps()
         shape = dims(layer.params[0])
-        self.own_channel = len(shape) > 1 and shape[1] == 1 and layer.type != "InnerProduct"
+        self.own_channel = len(shape) > 1 and shape[1] == 1 and layer.traits.base != "InnerProduct"
         if len(layer.params) > 1:
             channels = max(1, dims(layer.params[1])[0])
             self.bias_positions = max(1, size_of(layer.tops[0]) // (self.taps.items * channels))
@@ -305,7 +305,7 @@ class Scale(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.scales = layer.type == "Scale"
+        self.scales = layer.traits.base == "Scale"
         if layer.params:
             channels = max(1, dims(layer.params[0])[0] if dims(layer.params[0]) else 1)
             self.items = items_of(layer.bottoms[0])

@@ -171,7 +171,7 @@ class Scores(Loss):
     """Losses over the scores of classes."""
 
     def axis(self) -> int:
-        name = "infogain_loss_param" if self.layer.type == "InfogainLoss" else "softmax_param"
+        name = "infogain_loss_param" if self.layer.traits.takes_matrix else "softmax_param"
         param = self.layer.message.get(name)
         return 1 if param is None else int(param["axis"])
 
@@ -417,7 +417,7 @@ class EuclideanLoss(Loss):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.is_square = layer.type == "EuclideanLoss"
+        self.is_square = layer.traits.squared
 
     def value(self, bottoms: Sequence[Values]) -> float:
         gap = self.gap(bottoms)

@@ -45,7 +45,7 @@ class BatchNorm(SignalModel):
         super().__init__(layer, context)
         self.eps = _BN_EPS
         self.stored = False  # whether stored statistics are used, which are 0 before any training
-        if layer.type == "BatchNorm":
+        if layer.traits.base == "BatchNorm":
             param = layer.message["batch_norm_param"]
             self.eps = float(param["eps"])
             told = "use_global_stats" in param.entries
@@ -178,7 +178,7 @@ class Normalize(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.is_mvn = layer.type == "MVN"
+        self.is_mvn = layer.traits.base == "MVN"
         self.scales = not self.is_mvn or bool(layer.message["mvn_param"]["normalize_variance"])
         shape = layer.bottoms[0].shape or ()
         self.channels = (shape[1] if len(shape) > 1 else 1) or 1

@@ -25,15 +25,15 @@ def saturated_share(layer: Layer, values: Values) -> float | None:
     if not 0 < values.second_moment < INFINITE:
         return None
     is_sum = values.low == -INFINITE and values.high == INFINITE and root(values.variance) > 1e-9 * abs(values.mean)
-    if layer.type in _FLAT_FROM:
-        bound = _FLAT_FROM[layer.type]
+    if layer.traits.base in _FLAT_FROM:
+        bound = _FLAT_FROM[layer.traits.base]
         if values.low > bound or values.high < -bound:
             return 1.0
         if not is_sum:
             return None
         deviation = root(values.variance)
         return 1 - normal_cdf((bound - values.mean) / deviation) + normal_cdf((-bound - values.mean) / deviation)
-    if layer.type == "ReLU" and not layer.message["relu_param"]["negative_slope"]:
+    if layer.traits.base == "ReLU" and not layer.message["relu_param"]["negative_slope"]:
         if values.high <= 0:
             return 1.0
         return 1 - share_above(values) if is_sum else None
