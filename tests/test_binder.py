@@ -198,7 +198,7 @@ def test_what_is_no_string(text: bytes) -> None:
         ("base_lr: 1\nbase_lr: 2", "duplicate-field", None),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_once_and_the_message_holds_what_was_meant(text: str, kind: str, after: str | None) -> None:
+def test_a_mistake_is_reported_once_and_the_message_holds_what_was_meant(text: str, kind: str, after: str | None) -> None:
     bound = solver(text)
     assert kinds(bound) == [kind]
     assert repaired(text, "SolverParameter") == (after or text)
@@ -231,7 +231,7 @@ def test_all_mistakes_are_told_in_the_order_of_their_places() -> None:
     assert kinds(bound) == ["unknown-field", "unknown-layer-type", "unknown-enum-value", "wrong-type", "wrong-type"]
 
 
-def test_a_layer_type_stays_as_it_is_written() -> None:
+def test_a_layer_type_is_kept_as_written() -> None:
     bound = net('layer { type: "Relu" }')
     assert [problem.repair for problem in bound.problems] == [((14, 20, b'"ReLU"'),)]
     assert bound.message["layer"][0]["type"] == "Relu"
@@ -282,7 +282,7 @@ def test_a_field_with_another_form_in_some_dialect_is_read_in_the_form_that_fits
     assert (once.dialect, kinds(once)) == ("bvlc", [])
 
 
-def test_what_fits_no_dialect_together_is_told_against_the_one_that_has_most_of_it() -> None:
+def test_uses_that_fit_no_dialect_are_reported_for_the_closest_one() -> None:
     text = "layer { dense_image_data_param { } detectnet_groundtruth_param { } detectnet_augmentation_param { } }"
     bound = net(text)
     assert (bound.dialect.startswith("nvcaffe"), kinds(bound)) == (True, ["foreign-field"])

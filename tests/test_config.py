@@ -131,7 +131,7 @@ def test_presets_choose_rules_and_the_level_that_counts(folder: Path) -> None:
     assert settings_in(str(folder / "caffe-lint.toml")) == Settings()
 
 
-def test_what_stands_beside_a_preset_goes_over_it_and_the_command_line_over_both(folder: Path) -> None:
+def test_settings_override_the_preset_and_the_command_line_overrides_both(folder: Path) -> None:
     configure(folder, 'preset = "strict"\nfail-on = "error"\nignore = ["ALL"]\nextend-select = ["S121"]\n')
     settings = settings_in(str(folder / "caffe-lint.toml"))
     assert (settings.fail_on, codes(settings)) == ("error", frozenset())
@@ -196,7 +196,7 @@ def shown(folder: Path, *arguments: str) -> dict[str, object]:
     return answer
 
 
-def test_the_command_tells_where_each_setting_comes_from(folder: Path) -> None:
+def test_the_config_command_shows_where_each_setting_comes_from(folder: Path) -> None:
     configure(
         folder,
         'preset = "strict"\nignore = ["P"]\n[rules.high-learning-rate]\nseverity = "advice"\n'
@@ -222,7 +222,7 @@ def test_the_command_tells_where_each_setting_comes_from(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_what_the_command_prints_is_a_configuration_that_says_the_same(folder: Path, preset: str) -> None:
+def test_the_config_command_prints_an_equivalent_configuration(folder: Path, preset: str) -> None:
     configure(
         folder,
         f'preset = "{preset}"\nignore = ["P"]\ndialect = "ssd"\nexclude = ["x/"]\n[rules.G101]\nseverity = "error"\n'
@@ -243,12 +243,12 @@ def test_without_a_configuration_all_is_default(folder: Path) -> None:
     assert "no configuration file" in run(folder, "config", "--isolated").stdout
 
 
-def test_of_what_is_not_there_it_says_so(folder: Path) -> None:
+def test_a_missing_path_is_an_error(folder: Path) -> None:
     done = run(folder, "config", "nothing.prototxt")
     assert (done.returncode, done.stderr) == (2, "caffe-lint: nothing.prototxt: no such file or folder\n")
 
 
-def test_the_documentation_s_configuration_is_one_and_names_every_key(tmp_path: Path) -> None:
+def test_the_documented_configuration_is_valid_and_names_every_key(tmp_path: Path) -> None:
     page = Path(__file__).parent.parent / "docs" / "adopting.md"
     if not page.exists():
         pytest.skip("there is no checkout to look at")
@@ -265,7 +265,7 @@ def test_the_documentation_s_configuration_is_one_and_names_every_key(tmp_path: 
     assert (len(suppressions.all), suppressions.mistakes) == (3, ())
 
 
-def test_every_option_of_a_rule_has_a_plain_default_and_says_what_it_means() -> None:
+def test_every_option_of_a_rule_has_a_plain_default_and_a_meaning() -> None:
     for rule in all_rules().values():
         for name, option in rule.options.items():
             assert type(option.default) in (bool, int, float, str, tuple), (rule.code, name)

@@ -1,4 +1,4 @@
-"""The documentation says what is so: sessions, the table of rules, links, and the folders it names."""
+"""The documentation is up to date: sessions, the table of rules, links, and the files it names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_readme_lists_every_rule_and_no_other() -> None:
     assert rows == {code: rule.name for code, rule in all_rules().items()}
 
 
-def test_the_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
+def test_the_configuration_in_the_readme_is_valid(tmp_path: Path) -> None:
     text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     config = tmp_path / "caffe-lint.toml"
@@ -85,7 +85,7 @@ def example(folder: Path) -> tuple[dict[str, bytes], DataFacts]:
         ("letters", {"E111", "G101", "G103", "S121"}),
     ],
 )
-def test_the_examples_show_what_their_page_says(folder: str, codes: set[str]) -> None:
+def test_the_examples_have_the_documented_findings(folder: str, codes: set[str]) -> None:
     texts, facts = example(CHECKOUT / "examples" / folder)
     assert {finding.code for finding in check_files(texts, facts=facts)} == codes
 
@@ -97,7 +97,7 @@ def test_fixed_examples_have_nothing_left_to_fix() -> None:
         assert not [finding for finding in check_files(fixed, facts=facts) if finding.fix is not None]
 
 
-def test_of_three_losses_only_the_weight_of_the_guilty_one_is_changed() -> None:
+def test_only_the_weight_of_the_dominant_loss_is_changed() -> None:
     texts, facts = example(CHECKOUT / "examples" / "faces")
     (finding,) = check_files(texts, facts=facts)
     assert "'points_loss'" in finding.message

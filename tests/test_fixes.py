@@ -51,7 +51,7 @@ def test_a_new_field_takes_the_style_of_its_neighbours(before: str, after: str) 
     assert inserted(before) == after
 
 
-def test_a_new_field_goes_beside_the_fields_it_belongs_to() -> None:
+def test_a_new_field_is_inserted_next_to_related_fields() -> None:
     text = "base_lr: 0.1\nmomentum: 0.9\nweight_decay: 5e-4 # l2\nmax_iter: 5\n"
     assert inserted(text, beside=("momentum", "weight_decay")) == (
         "base_lr: 0.1\nmomentum: 0.9\nweight_decay: 5e-4 # l2\nclip_gradients: 10\nmax_iter: 5\n"
@@ -74,7 +74,7 @@ def test_within_a_line_a_new_field_stays_on_it() -> None:
         ("layer {\n  loss_weight: 1\n  # c\n}", "layer {\n  loss_weight: 1\n  loss_weight: 2\n  # c\n}"),
     ],
 )
-def test_a_field_goes_into_a_block_of_any_shape(before: str, after: str) -> None:
+def test_a_field_is_inserted_into_a_block_of_any_shape(before: str, after: str) -> None:
     source = before.encode()
     tree = parse(source)
     net = bind(tree, caffe_schema(), "NetParameter").message
@@ -113,7 +113,7 @@ def test_numbers_are_written_as_people_write_them() -> None:
     ]
 
 
-def test_a_fix_that_changes_more_than_it_says_is_rejected() -> None:
+def test_a_fix_with_undeclared_changes_is_rejected() -> None:
     source = b"base_lr: 1\nmomentum: 0.9\n"
     message = read(source)
     fix = Fix("s", "t", (Edit(9, 10, b"2"),), (Change(message.block, "base_lr", (2.0,)),))
@@ -124,7 +124,7 @@ def test_a_fix_that_changes_more_than_it_says_is_rejected() -> None:
         verify(message, message, [fix])
 
 
-def test_of_two_fixes_at_one_place_or_field_only_the_first_is_taken() -> None:
+def test_only_the_first_of_two_conflicting_fixes_is_applied() -> None:
     message = read(b"base_lr: 1\nmomentum: 0.9\n")
     first = Fix("s", "a", (Edit(9, 10, b"2"),), (Change(message.block, "base_lr", (2.0,)),))
     same_text = Fix("s", "b", (Edit(9, 10, b"3"),), ())
@@ -138,7 +138,7 @@ def test_overlapping_edits_are_a_fault() -> None:
         edited(b"abcdef", [Edit(0, 3, b""), Edit(2, 4, b"")])
 
 
-def test_writing_keeps_mode_and_goes_through_links(tmp_path: Path) -> None:
+def test_writing_keeps_the_mode_and_follows_links(tmp_path: Path) -> None:
     target = tmp_path / "real.prototxt"
     target.write_bytes(b"old")
     target.chmod(0o640)

@@ -112,19 +112,19 @@ def test_a_layer_of_the_old_form_is_written_in_it() -> None:
     assert after.endswith('layers { name: "p" type: SOFTMAX bottom: "a" top: "p" }\n')
 
 
-def test_nothing_is_written_behind_an_element_of_a_list() -> None:
+def test_nothing_is_inserted_after_an_item_of_a_list() -> None:
     tree, net = read('layer: [{ name: "a" }, { name: "b" }]')
     assert insert_layers(tree, net, net.entries["layer"][0], (RELU,)) is None
     assert remove_layer(tree, net, net.entries["layer"][0]) is None
 
 
-def test_a_layer_is_taken_out_and_its_comment_stays() -> None:
+def test_a_layer_is_removed_and_its_comment_stays() -> None:
     text = 'name: "n"\n# scores\nlayer { name: "a" }\nlayer { name: "b" }\n'
     after = patched(text, lambda tree, net: remove_layer(tree, net, net.entries["layer"][0]))
     assert after == 'name: "n"\n# scores\nlayer { name: "b" }\n'
 
 
-def test_a_layer_is_taken_out_together_with_a_change_of_another() -> None:
+def test_a_layer_is_removed_together_with_a_change_of_another() -> None:
     text = 'layer { name: "a" }\nlayer { name: "b" bottom: "x" bottom: "y" }\n'
 
     def make(tree: Tree, net: Message) -> Patch | None:
@@ -152,7 +152,7 @@ def test_a_layer_is_taken_out_together_with_a_change_of_another() -> None:
         ('layer { name: "a" }\n', (2.0,), 'layer { name: "a" loss_weight: 2 }\n'),
     ],
 )
-def test_loss_weights_stand_behind_the_tops(text: str, weights: tuple[float, ...], after: str) -> None:
+def test_loss_weights_are_inserted_after_the_tops(text: str, weights: tuple[float, ...], after: str) -> None:
     assert patched(text, lambda tree, net: set_loss_weights(tree, net["layer"][0], weights)) == after
 
 

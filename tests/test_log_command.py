@@ -45,7 +45,7 @@ def test_json_has_what_a_script_needs(folder: Path) -> None:
     assert cause["first_not_finite"]["value"] == "nan"
 
 
-def test_a_sound_log_leaves_with_0(folder: Path) -> None:
+def test_a_healthy_log_exits_with_0(folder: Path) -> None:
     done = run(folder, "-", text=log_of(falling(20)))
     assert (done.returncode, done.stdout.startswith("No problem found")) == (0, True)
 

@@ -170,7 +170,7 @@ def test_what_is_right_has_no_problem(text: bytes, said: list[Any]) -> None:
         ("\ufeffa: 1".encode(), (1, 1, "byte-order-mark"), b"a: 1"),
     ],
 )
-def test_a_mistake_is_told_once_and_its_repair_leaves_none(
+def test_a_mistake_is_reported_once_and_repaired_completely(
     text: bytes, place: tuple[int, int, str], after: bytes
 ) -> None:
     assert complaints(text) == [place]
@@ -189,7 +189,7 @@ def test_a_mistake_is_told_once_and_its_repair_leaves_none(
         (b"a: 1\n) b: 2", (2, 1, "syntax"), [("a", "1"), ("b", "2")]),
     ],
 )
-def test_what_cannot_be_repaired_is_told_and_read_on_behind(
+def test_an_unrepairable_mistake_is_reported_and_parsing_continues(
     text: bytes, place: tuple[int, int, str], said: list[Any]
 ) -> None:
     assert complaints(text)[0] == place
@@ -243,7 +243,7 @@ def without(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("number", [5, 8, 9, 13, 16])
-def test_a_closing_brace_that_is_missing_is_missed_where_the_indentation_says(number: int) -> None:
+def test_a_missing_closing_brace_is_located_by_indentation(number: int) -> None:
     text = without(number)
     ((_, _, kind),) = complaints(text)
     assert kind == ("unclosed" if number == 16 else "missing-brace")
@@ -253,7 +253,7 @@ def test_a_closing_brace_that_is_missing_is_missed_where_the_indentation_says(nu
 
 
 @pytest.mark.parametrize("number", [5, 8, 9, 13, 16])
-def test_a_closing_brace_too_many_is_found_where_the_indentation_says(number: int) -> None:
+def test_an_extra_closing_brace_is_located_by_indentation(number: int) -> None:
     for text in (
         b"".join([*LINES[:number], *LINES[number - 1 :]]),
         b"".join([*LINES[: number - 1], LINES[number - 1].replace(b"}", b"}}"), *LINES[number:]]),
@@ -271,13 +271,13 @@ def test_an_opening_brace_that_is_missing_or_another_is_put_right(number: int, i
     assert shape(parse(repaired(text))) == shape(parse(NET))
 
 
-def test_without_indentation_the_next_block_of_the_same_name_tells_that_one_is_open() -> None:
+def test_without_indentation_a_block_of_the_same_name_shows_that_one_is_open() -> None:
     text = b'layer {\nname: "a"\nlayer {\nname: "b"\n}\n'
     assert complaints(text) == [(3, 1, "missing-brace")]
     assert shape(parse(text)) == [("layer", [("name", '"a"')]), ("layer", [("name", '"b"')])]
 
 
-def test_a_line_that_opens_a_block_twice_is_taken_once() -> None:
+def test_a_repeated_opening_line_is_read_once() -> None:
     text = NET.replace(b"  param {\n", b"  param {\n  param {\n")
     assert len(complaints(text)) == 1
     assert repaired(text) == NET
@@ -315,7 +315,7 @@ def test_where_nobody_can_tell_the_place_is_uncertain() -> None:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
     ],
 )
-def test_a_file_of_another_kind_has_one_problem_that_says_so(source: bytes, word: str) -> None:
+def test_a_file_that_is_not_text_format_has_one_problem(source: bytes, word: str) -> None:
     tree = parse(source)
     (problem,) = tree.problems
     assert word in problem.message

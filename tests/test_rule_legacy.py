@@ -410,7 +410,7 @@ def test_selecting_one_form_of_a_net_of_today_leaves_the_others() -> None:
         ),
     ],
 )
-def test_what_cannot_be_written_today_is_left_and_says_why(net: str, reason: str) -> None:
+def test_a_net_that_cannot_be_upgraded_is_left_with_a_reason(net: str, reason: str) -> None:
     findings = check(net, select=UPGRADES)
     assert findings
     assert [finding.fix for finding in findings] == [None] * len(findings)

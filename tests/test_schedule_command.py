@@ -194,7 +194,7 @@ def test_help_names_the_command() -> None:
     assert "max_iter" in CliRunner().invoke(cli, ["schedule", "--help"]).output
 
 
-def test_the_documentation_shows_what_is_printed() -> None:
+def test_the_documentation_shows_the_actual_output() -> None:
     page = Path(__file__).parent.parent / "docs" / "schedule.md"
     if not page.exists():
         pytest.skip("there is no checkout to look at")

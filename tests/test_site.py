@@ -1,4 +1,4 @@
-"""The site of the documentation: a page for each rule, and links that lead somewhere. mkdocs is not needed for this."""
+"""The documentation website: a page for each rule, and working links. mkdocs is not needed for these tests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_rule_has_a_page_and_a_row(pages: dict[str, str]) -> None:
     assert sorted(rows) == list(all_rules())
 
 
-def test_every_link_leads_to_a_page(pages: dict[str, str]) -> None:
+def test_every_link_has_a_target(pages: dict[str, str]) -> None:
     missing = [
         (path, link)
         for path, text in pages.items()
@@ -63,7 +63,7 @@ def test_a_page_shows_example_output_and_repair_with_the_changed_lines_marked(pa
     assert '```text title="good/solver.prototxt" hl_lines="2"\n' in repair
 
 
-def test_a_page_says_what_kind_of_rule_it_is(pages: dict[str, str]) -> None:
+def test_a_page_shows_the_severity_fix_and_family_of_its_rule(pages: dict[str, str]) -> None:
     assert "| error | safe and unsafe fixes | on | [E:" in pages["rules/E201.md"]
     assert (
         "| advice | safe and unsafe fixes if selected by code or name | off, unless selected | [P:"
@@ -76,7 +76,7 @@ def test_a_page_says_what_kind_of_rule_it_is(pages: dict[str, str]) -> None:
     )
 
 
-def test_codes_lead_to_their_pages_but_not_in_code(site: ModuleType) -> None:
+def test_codes_link_to_their_pages_except_in_code(site: ModuleType) -> None:
     linked = site._linked("See G102, `G103` and [G104](x.md); G101 is here, X999 nowhere.", "G101")
     assert linked == "See [G102](G102.md), `G103` and [G104](x.md); G101 is here, X999 nowhere."
 

@@ -48,7 +48,7 @@ def written(text: str, message: Message, path: str) -> str:
     return text[start:end]
 
 
-def test_a_net_of_today_is_returned_as_it_is() -> None:
+def test_a_net_in_the_current_format_is_returned_unchanged() -> None:
     bound = bind(parse(b'layer { type: "ReLU" bottom: "x" top: "x" }'), caffe_schema(), "NetParameter")
     assert upgrade(bound.message, caffe_schema()).message is bound.message
 
@@ -75,7 +75,7 @@ def test_v1_data_transforms_move_to_transform_param() -> None:
     assert written(V1, data, "transform_param.scale") == "0.5"
 
 
-def test_the_message_that_is_lifted_stays_as_it_was() -> None:
+def test_upgrading_does_not_change_the_original_message() -> None:
     bound = bind(parse(V1.encode()), caffe_schema(), "NetParameter").message
     before = plain(bound)
     upgrade(bound, caffe_schema())
