@@ -18,7 +18,7 @@ else:
     from types import FunctionType
 
     try:
-        from _collections import _tuplegetter as getter_of  # what collections.namedtuple takes, twice as fast
+        from _collections import _tuplegetter as getter_of  # used by collections.namedtuple, twice as fast
     except ImportError:
 
         def getter_of(index, doc):
@@ -26,12 +26,12 @@ else:
 
     @cache
     def _code_of(count):
-        """A constructor with so many fields, whatever their names."""
+        """Return the code of a constructor with that many fields, whatever their names."""
         names = "".join(f"_{number}, " for number in range(count))
         return eval(f"lambda _cls, {names}: _new(_cls, ({names}))").__code__
 
     def _first(cls, *values, **named):
-        """The constructor of a class until its first tuple is made, when the right one takes its place."""
+        """The initial constructor of a class, which replaces itself when the first tuple is created."""
         owner = next(base for base in cls.__mro__ if "_fields" in vars(base))
         code = _code_of(len(owner._fields)).replace(co_name="__new__", co_varnames=("_cls", *owner._fields))
         owner.__new__ = constructor = FunctionType(code, {"_new": tuple.__new__}, "__new__")
@@ -40,7 +40,7 @@ else:
         return constructor(cls, *values, **named)
 
     class _NamedTuple(tuple):
-        """What all named tuples can do. The names are those of `collections.namedtuple`."""
+        """The methods of all named tuples, with the names of `collections.namedtuple`."""
 
         __slots__ = ()
         __new__ = _first
@@ -65,7 +65,7 @@ else:
             return tuple(self)
 
     class _Maker(type):
-        """Makes of a class with annotations a tuple with these fields; the class is then an ordinary one."""
+        """Turns a class with annotations into a tuple class with these fields."""
 
         def __new__(cls, name, bases, namespace):
             fields = tuple(namespace.get("__annotations__", ()))
