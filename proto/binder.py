@@ -92,8 +92,12 @@ def choose_dialect(schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[Fi
 
     `forms` are pairs of a field and the form that the file uses.
     """
+    candidates = [known for known in schema.dialects if known.name != HISTORY and known.lists_fields]
+    names = {known.name for known in candidates}
     wanted: dict[tuple[frozenset[str], bool], int] = {}
     for use in uses:
+        if use.dialects.isdisjoint(names):
+            continue  # only forks that are known in part have it, which tells nothing of the others
         key = (use.dialects, use.what == "layer type")
         wanted[key] = wanted.get(key, 0) + 1
     if not wanted:
@@ -111,7 +115,6 @@ def choose_dialect(schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[Fi
                     surely += count
         return surely, unknown
 
-    candidates = [known for known in schema.dialects if known.name != HISTORY]
     return min(candidates, key=lacking).name if candidates else "bvlc"
 
 
@@ -450,7 +453,7 @@ class _Binder:
         for use in sorted(self.uses, key=lambda use: (use.start, -use.end)):
             if self.dialect in use.dialects or use.start < covered:
                 continue
-            if use.what == "layer type" and not self.lists_types():
+            if not (self.lists_types() if use.what == "layer type" else self.lists_fields()):
                 continue
             covered = use.end
             if len(self.problems) < MAX_PROBLEMS:
@@ -470,6 +473,9 @@ class _Binder:
             self.problems = [self.without_overlaps(problem) for problem in self.problems]
         self.problems.sort(key=lambda problem: problem.start)
         return self.problems
+
+    def lists_fields(self) -> bool:
+        return all(known.lists_fields for known in self.schema.dialects if known.name == self.dialect)
 
     def lists_types(self) -> bool:
         return any(known.name == self.dialect and known.lists_types for known in self.schema.dialects)

@@ -202,16 +202,19 @@ class MessageType:
 class Dialect:
     """A Caffe with its own fields and layer types: `bvlc` or a fork.
 
-    `lists_types` says whether we know all of its layer types.
+    `lists_types` says whether we know all of its layer types, `lists_fields` whether we know all of its fields.
     """
 
-    __slots__ = ("description", "lists_types", "name", "repository")
+    __slots__ = ("description", "lists_fields", "lists_types", "name", "repository")
 
-    def __init__(self, name: str, repository: str, description: str, lists_types: bool) -> None:
+    def __init__(
+        self, name: str, repository: str, description: str, lists_types: bool, lists_fields: bool = True
+    ) -> None:
         self.name = name
         self.repository = repository
         self.description = description
         self.lists_types = lists_types
+        self.lists_fields = lists_fields
 
 
 class Schema:
@@ -305,8 +308,8 @@ def _rows(name: str) -> list[list[str]]:
     return [line.split("\t") for line in _read(name).splitlines() if line and not line.startswith("#")]
 
 
-# Forks of which `layer_types.tsv` has some of the layer types only.
-_TYPES_KNOWN_IN_PART = frozenset({"openvino-toolbox", "synopsys"})
+# Forks of which we know only some layer types, and no fields.
+_KNOWN_IN_PART = frozenset({"openvino-toolbox", "synopsys"})
 
 
 @cache
@@ -316,9 +319,9 @@ def _caffe_layer_types() -> dict[str, frozenset[str]]:
 
 @cache
 def _caffe_dialects() -> tuple[Dialect, ...]:
-    listed = NO_DIALECTS.union(*_caffe_layer_types().values()) - _TYPES_KNOWN_IN_PART
+    listed = NO_DIALECTS.union(*_caffe_layer_types().values()) - _KNOWN_IN_PART
     return tuple(
-        Dialect(name, repository, description, name in listed or name == "bvlc")
+        Dialect(name, repository, description, name in listed or name == "bvlc", name not in _KNOWN_IN_PART)
         for name, repository, description in _rows("dialects.tsv")
     )
 

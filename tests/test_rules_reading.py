@@ -326,3 +326,14 @@ def test_the_names_that_caffe_has_for_misnomers_are_its_own() -> None:
         fields = caffe_schema().message(message).fields
         assert set(names.values()) <= set(fields)
         assert not any(name in fields and not fields[name].dialects for name in names)
+
+
+def test_a_type_of_a_fork_that_is_known_in_part_is_named_with_that_fork() -> None:
+    text = LAYER.replace("ReLU", "Mish")
+    (finding,) = check(text, select=("E1",))
+    assert (finding.code, "it exists in synopsys" in finding.message) == ("E115", True)
+
+
+def test_nothing_is_said_of_the_fields_of_a_fork_that_is_known_in_part() -> None:
+    text = LAYER.replace("}\n", "  upsample_param { scale: 2 }\n}\n").replace("ReLU", "Mish")
+    assert check(text, select=("E1",), dialect="synopsys") == []
