@@ -202,7 +202,7 @@ def test_a_named_file_that_is_neither_solver_nor_net_is_said_and_does_not_fail(f
         (("solver.prototxt", "--ignore", "high-learnign-rate"), "did you mean 'high-learning-rate'"),
         (("solver.prototxt", "--dialect", "sdd"), "did you mean 'ssd'"),
         (("solver.prototxt", "--caffe-version", "latest"), "no version of Caffe"),
-        (("solver.prototxt", "--output-dir", "x"), "--output-dir goes with --fix"),
+        (("solver.prototxt", "--output-dir", "x"), "--output-dir needs --fix"),
         (("solver.prototxt", "--config", "none.toml"), "none.toml"),
         (("explain", "missing-gradient-cliping"), "missing-gradient-clipping"),
     ],

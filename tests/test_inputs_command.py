@@ -501,7 +501,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_seen(folder: Path, jobs: str) -> Non
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "key '00000000': it is not an image" in out
-    assert "broken off: this is what was seen so far" in err
+    assert "interrupted: this is what was read so far" in err
     assert "Traceback" not in err
 
 

@@ -210,10 +210,10 @@ def test_nothing_to_ask_is_no_question(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("solver.prototxt",), "no terminal"),
+        (("solver.prototxt",), "--interactive needs a terminal"),
         (("solver.prototxt", "--fix"), "--fix"),
         (("solver.prototxt", "--watch"), "--watch"),
-        (("-",), "not together with -"),
+        (("-",), "it cannot be combined with -"),
     ],
 )
 def test_without_a_person_it_is_refused(folder: Path, arguments: tuple[str, ...], word: str) -> None:

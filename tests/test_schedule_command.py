@@ -141,8 +141,8 @@ def test_json_holds_the_same_rows() -> None:
         (STEP.replace('"step"', '"Step"'), "did you mean 'step'?"),
         (STEP.replace('lr_policy: "step"', ""), "has no lr_policy"),
         (STEP.replace("max_iter: 350", ""), "--iterations"),
-        ('layer { name: "a" type: "ReLU" bottom: "b" top: "c" }', "no solver"),
-        ("", "no solver"),
+        ('layer { name: "a" type: "ReLU" bottom: "b" top: "c" }', "not a solver"),
+        ("", "not a solver"),
         ("base_lr: {", "solver"),
     ],
 )

@@ -117,7 +117,7 @@ def test_the_table_has_the_lines_of_debug_info(folder: Path) -> None:
 
 def test_a_net_is_no_solver(folder: Path) -> None:
     written(folder, "base_lr: 0.05")
-    with pytest.raises(InputError, match="no solver"):
+    with pytest.raises(InputError, match="not a solver"):
         run(str(folder / "net.prototxt"))
 
 

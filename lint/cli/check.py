@@ -91,21 +91,21 @@ def _ask_for_sense(paths: tuple[str, ...], options: Options) -> None:
         if meant := nearest_name(paths[0], sorted(COMMANDS)):
             raise UsageError(f"no command and no file is called '{paths[0]}'; did you mean `caffe-lint {meant}`?")
     if options.output_dir and not options.fix:
-        raise UsageError("--output-dir goes with --fix")
+        raise UsageError("--output-dir needs --fix")
     if options.settings.deploy and not os.path.isfile(options.settings.deploy):
         raise InputError(f"--deploy {options.settings.deploy}: no such file")
     if options.fix and options.diff:
-        raise UsageError("--fix writes and --diff only shows: one of the two")
+        raise UsageError("--fix and --diff cannot be combined: --fix writes the patch, --diff shows it")
     if options.fix and options.add_ignore:
-        raise UsageError("--fix repairs and --add-ignore accepts what is there: first the one, then the other")
+        raise UsageError("--fix and --add-ignore cannot be combined: run --fix first, then --add-ignore")
     if options.settings.write_baseline:
-        _hold_apart("--write-baseline takes what is there as known", (), options, *_NOT_WITH_A_RECORD)
+        _hold_apart("--write-baseline records the findings", (), options, *_NOT_WITH_A_RECORD)
     if options.interactive:
-        _hold_apart("--interactive asks what to do with each fix", paths, options, *_NOT_IN_A_TALK)
+        _hold_apart("--interactive asks about each fix", paths, options, *_NOT_IN_A_TALK)
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise UsageError("--interactive asks questions, and there is no terminal to answer them")
+            raise UsageError("--interactive needs a terminal")
     if options.watch:
-        _hold_apart("--watch only looks, again and again", paths, options, "fix", "add_ignore")
+        _hold_apart("--watch writes nothing", paths, options, "fix", "add_ignore")
 
 
 _NOT_WITH_A_RECORD = ("fix", "diff", "add_ignore", "interactive", "watch", "statistics", "output_file")
@@ -116,7 +116,7 @@ def _hold_apart(what: str, paths: tuple[str, ...], options: Options, *others: st
     """Raises UsageError for options, or a `-`, that make no sense together with another."""
     given = [f"--{name.replace('_', '-')}" for name in others if getattr(options, name)]
     for other in (*given, *(path for path in paths if path == "-")):
-        raise UsageError(f"{what}: not together with {other}")
+        raise UsageError(f"{what}; it cannot be combined with {other}")
 
 
 def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
@@ -173,7 +173,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         )
         _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     if not checked.units and not errors and not notes:
-        notes.append("no solver or net of Caffe found there")
+        notes.append("no Caffe solver or net found")
     for sentence in dict.fromkeys(notes + errors):
         complain(sentence)
     status = EXIT_FAILED if errors else EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN

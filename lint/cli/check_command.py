@@ -17,94 +17,94 @@ from .option_types import Codes, InputShape, joined
 
 
 @click.command(
-    epilog="""Exit status: 0 nothing to report at the level that counts (--fail-on), 1 findings, 2 could not do its work.
+    epilog="""Exit status: 0 no findings at or above the level that counts (--fail-on), 1 findings, 2 the check could not be done.
 
-    Other commands, each with a --help of its own:
+    Other commands; each has its own --help:
 
     \b
-      config FILE       print the settings in force for a file
+      config FILE       print the settings that apply to a file
       explain CODE      print the pages of rules
-      inputs FILE       look into the data that nets name
-      log LOG           say what went wrong in a training, by its log
-      net FILE          print a net as Caffe would build it
+      inputs FILE       check the data that nets name
+      log LOG           find out from its log what went wrong in a training
+      net FILE          print a net as Caffe builds it
       probe FILE        write a net that finds the batch with NaN or a bad label
       rules             list the rules
       schedule SOLVER   print the learning rate over the run
-      signal SOLVER     compute values, gradients and updates of iteration 0
+      signal SOLVER     predict activations, gradients and updates of iteration 0
     """
 )
 @click.argument("paths", nargs=-1, metavar="FILE|FOLDER|-…")
 @click.option("--fix", is_flag=True, help="Patch the files.")
-@click.option("--unsafe-fixes", is_flag=True, help="Also fixes that change the architecture or rest on a guess.")
-@click.option("--upgrade", is_flag=True, help="Write older forms in today's (--fix for P201 to P205 alone).")
-@click.option("--diff", is_flag=True, help="Show the patch that --fix would make, write nothing.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix: also apply fixes that change the architecture or rest on a guess.")
+@click.option("--upgrade", is_flag=True, help="Upgrade old formats to the current one (--fix for P201 to P205 only).")
+@click.option("--diff", is_flag=True, help="Show the patch that --fix would apply; write nothing.")
 @click.option(
-    "--add-ignore", is_flag=True, help="Write suppressions for what is found, instead of reporting it (--diff: show)."
+    "--add-ignore", is_flag=True, help="Suppress the findings by comments instead of reporting them (with --diff: show)."
 )
-@click.option("--output-dir", metavar="DIR", help="With --fix: write all checked files there, leave the originals.")
-@click.option("--baseline", metavar="FILE", help="Leave out the findings that it knows.")
-@click.option("--write-baseline", metavar="FILE", help="Write down what is found as known, instead of reporting it.")
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="The rules to begin with. [recommended]")
-@click.option("--select", type=Codes(), multiple=True, help="Only these rules (codes, prefixes, names, ALL).")
-@click.option("--extend-select", type=Codes(), multiple=True, help="These rules as well.")
-@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
+@click.option("--output-dir", metavar="DIR", help="With --fix: write all checked files there and keep the originals.")
+@click.option("--baseline", metavar="FILE", help="Hide the findings recorded in this file.")
+@click.option("--write-baseline", metavar="FILE", help="Record the findings in this file instead of reporting them.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="The base set of rules. [recommended]")
+@click.option("--select", type=Codes(), multiple=True, help="Enable only these rules (codes, prefixes, names or ALL).")
+@click.option("--extend-select", type=Codes(), multiple=True, help="Enable these rules as well.")
+@click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
 @click.option(
     "--output-format",
     type=click.Choice(list(FORMATS)),
     default="full",
     show_default=True,
-    help="How findings are shown.",
+    help="The format of the report.",
 )
-@click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1. [warning]")
-@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@click.option("--output-file", metavar="FILE", help="Write the report to this file instead of standard output.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [warning]")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
+@click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if there are findings.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule instead of listing them.")
 @click.option(
     "--dialect",
     metavar="NAME",
-    help="The Caffe that will read the files (bvlc, ssd, nvcaffe, …); found out by default.",
+    help="The Caffe that reads the files (bvlc, ssd, nvcaffe, …). [detected]",
 )
 @click.option(
     "--deploy",
     metavar="FILE",
-    help="The net that is used with the weights; the one beside the training net by default.",
+    help="The deploy net, which uses the trained weights. [the one next to the training net]",
 )
-@click.option("--data-facts", metavar="FILE", help="What is known of the data. [caffe-lint.data.json, upwards]")
-@click.option("--caffe-version", metavar="VERSION", help="The release of Caffe, such as 1.0 or 1.0-rc5.")
+@click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
+@click.option("--caffe-version", metavar="VERSION", help="The Caffe release, such as 1.0 or 1.0-rc5.")
 @click.option(
     "--proto",
     metavar="FILE",
-    help="A caffe.proto of your own to read the files by (needs caffe-lint[proto]).",
+    help="Your own caffe.proto to read the files with (needs caffe-lint[proto]).",
 )
 @click.option(
     "--input-shape",
     type=InputShape(),
     multiple=True,
-    help="The data's shape where the file leaves it open; 0: as it says, *: any.",
+    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
 )
 @click.option(
     "--config",
     metavar="FILE",
-    help="The configuration to use, instead of the nearest upwards from each file.",
+    help="The configuration to use. [nearest upwards from each file]",
 )
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 @click.option(
     "--jobs",
     "-j",
     type=click.IntRange(min=0),
     default=1,
     show_default=True,
-    help="Processes; 0: one for each core.",
+    help="Number of processes; 0 is one per core.",
 )
-@click.option("--interactive", is_flag=True, help="Ask for each fix, with its patch, whether to take it.")
+@click.option("--interactive", is_flag=True, help="Show each fix and ask whether to apply it.")
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C (needs caffe-lint[watch]).")
-@click.option("--stdin-filename", metavar="PATH", help="The path that standard input (-) stands for.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
+@click.option("--stdin-filename", metavar="PATH", help="The path to report for standard input (-).")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
 def check(paths: tuple[str, ...], **options: Any) -> int:
-    """Check solvers and nets: what Caffe would refuse, and what will make gradients explode or vanish.
+    """Check solvers and nets for what Caffe refuses and for what makes a training diverge or stall.
 
-    A solver is checked together with the nets it names. Below a folder, solvers and nets are found by what they say.
+    A solver is checked together with the nets it names. In folders, solvers and nets are recognised by their contents.
     """
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])

@@ -32,7 +32,7 @@ class _CheckByDefault(click.Group):
 @click.group(cls=_CheckByDefault, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="caffe-lint", prog_name="caffe-lint")
 def cli() -> None:
-    """Finds what will make a Caffe training diverge or stop, explains it, and patches the files."""
+    """Find what makes a Caffe training diverge or stop, explain it, and patch the files."""
 
 
 def run(arguments: list[str]) -> int:

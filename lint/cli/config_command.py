@@ -21,22 +21,22 @@ from .option_types import Codes, InputShape, joined
 @click.command()
 @click.argument("path", default=".", metavar="[FILE|FOLDER]")
 @click.option("--output-format", type=click.Choice(["toml", "json"]), default="toml", show_default=True)
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="The rules to begin with.")
-@click.option("--select", type=Codes(), multiple=True, help="Only these rules.")
-@click.option("--extend-select", type=Codes(), multiple=True, help="These rules as well.")
-@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the exit status 1.")
-@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
-@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files.")
-@click.option("--caffe-version", metavar="VERSION", help="The release of Caffe.")
-@click.option("--baseline", metavar="FILE", help="The findings that are known.")
-@click.option("--input-shape", type=InputShape(), multiple=True, help="The data's shape where the file leaves it open.")
-@click.option("--config", metavar="FILE", help="The configuration to use, instead of the nearest upwards.")
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="The base set of rules.")
+@click.option("--select", type=Codes(), multiple=True, help="Enable only these rules.")
+@click.option("--extend-select", type=Codes(), multiple=True, help="Enable these rules as well.")
+@click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1.")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
+@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files.")
+@click.option("--caffe-version", metavar="VERSION", help="The Caffe release.")
+@click.option("--baseline", metavar="FILE", help="The file of known findings.")
+@click.option("--input-shape", type=InputShape(), multiple=True, help="Shape of a data top that the file does not give.")
+@click.option("--config", metavar="FILE", help="The configuration to use. [nearest upwards]")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 def config(path: str, output_format: str, **options: Any) -> int:
-    """Print the settings in force for a file, as a configuration that says the same, with where each comes from.
+    """Print the settings that apply to a file as an equivalent configuration, with the origin of each.
 
-    The options are those of a check: with them, it prints what that check would use.
+    The options are those of a check: given here, they show what that check would use.
     """
     if not os.path.exists(path):
         raise InputError(f"{path}: no such file or folder")

@@ -20,13 +20,13 @@ WIDEST = 100  # columns: longer lines of prose are hard to read
 @click.command()
 @click.argument("selectors", nargs=-1, required=True, metavar="CODE|NAME…")
 @click.option("--output-format", type=click.Choice(page.FORMATS), default="text", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
-@click.option("--config", metavar="FILE", help="The configuration whose plugins are explained too. [nearest upwards]")
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
+@click.option("--config", metavar="FILE", help="The configuration whose plugins are loaded. [nearest upwards]")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 def explain(selectors: tuple[str, ...], output_format: str, color: str, config: str | None, isolated: bool) -> None:
-    """Print the pages of rules: what they do, why it matters, how they fix it, an example with what is printed for it.
+    """Print the pages of rules: what they do, why it matters, how they fix it, and an example with its output.
 
-    The beginning of codes (`S1`) prints every page of it.
+    The prefix of a code (`S1`) prints all pages that match.
     """
     load_plugins(config, isolated=isolated)
     check_selectors("explain", selectors)

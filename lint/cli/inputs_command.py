@@ -31,23 +31,23 @@ BAR = 30  # characters
 
 @click.command()
 @click.argument("path", metavar="SOLVER|NET")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Look at N items of each source. [all]")
-@click.option("--write-facts", metavar="FILE", help=f"Write what is known of each source ({FACTS_NAME}).")
-@click.option("--fix", is_flag=True, help="Patch the net and the solver where the data decide.")
-@click.option("--unsafe-fixes", is_flag=True, help="With --fix: also what changes what the net sees.")
-@click.option("--select", type=Codes(), multiple=True, help="Only these rules of family D (codes, prefixes, names).")
-@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N items of each source. [all]")
+@click.option("--write-facts", metavar="FILE", help=f"Write facts about each source to this file ({FACTS_NAME}).")
+@click.option("--fix", is_flag=True, help="Patch the net and the solver where the data show what is right.")
+@click.option("--unsafe-fixes", is_flag=True, help="With --fix: also apply fixes that change what the net sees.")
+@click.option("--select", type=Codes(), multiple=True, help="Enable only these rules of family D (codes, prefixes, names).")
+@click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
 @click.option("--output-format", type=click.Choice(list(FORMATS)), default="full", show_default=True)
-@click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
-@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
-@click.option("--baseline", metavar="FILE", help="Leave out the findings that it knows.")
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
-@click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Processes. [one for each core]")
-@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
-@click.option("--proto", metavar="FILE", help="A caffe.proto of your own (needs caffe-lint[proto]).")
+@click.option("--output-file", metavar="FILE", help="Write the report to this file instead of standard output.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [warning]")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
+@click.option("--baseline", metavar="FILE", help="Hide the findings recorded in this file.")
+@click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if there are findings.")
+@click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Number of processes. [one per core]")
+@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
+@click.option("--proto", metavar="FILE", help="Your own caffe.proto (needs caffe-lint[proto]).")
 @click.option("--config", metavar="FILE", help="The configuration to use.")
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 def inputs(
     path: str,
     sample: int | None,
@@ -62,10 +62,10 @@ def inputs(
     jobs: int,
     **options: Any,
 ) -> int:
-    """Look into the data that a net or a solver's nets name: NaN, impossible labels, broken images, wrong sizes.
+    """Check the data that a net or a solver's nets name for NaN, invalid labels, broken images and wrong sizes.
 
-    Reads LMDB, LevelDB, HDF5, lists of images, window and mean files; never writes into them, and takes no lock.
-    Needs caffe-lint[data]. Ctrl-C ends the look, and what was seen is reported.
+    Reads LMDB, LevelDB, HDF5, image lists, window files and mean files; never writes to them and takes no lock.
+    Needs caffe-lint[data]. On Ctrl-C it stops and reports what it has read.
     """
     opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
     check_about(select, "inputs", "data")
@@ -73,7 +73,7 @@ def inputs(
         complain(f"{path}: {sentence}")
     written = [source.written for _, _, source in sources_of(opened.nets, "")]
     if not written:
-        raise InputError(f"{path}: no layer names data that can be looked at")
+        raise InputError(f"{path}: no layer names data that can be checked")
     base = base_folder(written, path)
     sources = [source for _, _, source in sources_of(opened.nets, base)]
     reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
@@ -99,7 +99,7 @@ def inputs(
     if status == EXIT_FINDINGS and exit_zero:
         status = EXIT_CLEAN
     if not all(report.complete for report in reports.values()):
-        complain("broken off: this is what was seen so far")
+        complain("interrupted: this is what was read so far")
         status = EXIT_INTERRUPTED
     elif write_facts:
         _write_facts(write_facts, opened, base, reports)

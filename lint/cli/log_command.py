@@ -51,65 +51,64 @@ if TYPE_CHECKING:
     "--solver",
     "solver_path",
     metavar="FILE",
-    help="The solver of that training: findings point into it and its nets.",
+    help="The solver of that training; findings then point into it and its nets.",
 )
 @click.option(
     "--fix",
     "fix",
     is_flag=True,
-    help="Patch the solver and its nets for the likeliest cause (needs --solver).",
+    help="Fix the most likely cause in the solver and its nets (needs --solver).",
 )
-@click.option("--diff", is_flag=True, help="Show that patch, write nothing.")
-@click.option("--output-dir", metavar="DIR", help="With --fix: write the patched files there, leave the originals.")
+@click.option("--diff", is_flag=True, help="Show that patch; write nothing.")
+@click.option("--output-dir", metavar="DIR", help="With --fix: write the patched files there and keep the originals.")
 @click.option(
-    "--follow", is_flag=True, help="Watch a training that runs: pass the log through, warn at the first sign."
+    "--follow", is_flag=True, help="Follow a running training: pass its log through and warn at the first sign of divergence."
 )
-@click.option("--stop-on", type=click.Choice(["divergence"]), help="With --follow: end with 3 when that happens.")
+@click.option("--stop-on", type=click.Choice(["divergence"]), help="With --follow: exit with status 3 when that happens.")
 @click.option(
     "--output-format",
     type=click.Choice(list(FORMATS)),
     default="full",
     show_default=True,
-    help="How causes are shown.",
+    help="The format of the report.",
 )
 @click.option(
     "--csv",
     "csv",
     metavar="FILE",
-    help="Write the iterations there, and debug_info beside it (FILE.debug.csv).",
+    help="Export the iterations as CSV, and debug_info next to it (FILE.debug.csv).",
 )
-@click.option("--json", "json", metavar="FILE", help="The same as JSON.")
-@click.option("--parquet", metavar="FILE", help="The same as Parquet (needs caffe-lint[parquet]).")
-@click.option("--plot", metavar="FILE", help="Draw curves and heat maps: .png, .svg or .html (needs caffe-lint[plot]).")
-@click.option("--output-file", metavar="FILE", help="Write the report there instead of to standard output.")
-@click.option("--select", type=Codes(), multiple=True, help="Only these rules of family T (codes, prefixes, names).")
-@click.option("--ignore", type=Codes(), multiple=True, help="Not these rules.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Least severity that makes the status 1. [warning]")
-@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Least confidence of what is reported. [low]")
-@click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are causes.")
-@click.option("--config", metavar="FILE", help="The configuration to use. [the nearest upwards from solver or log]")
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
+@click.option("--json", "json", metavar="FILE", help="Export them as JSON.")
+@click.option("--parquet", metavar="FILE", help="Export them as Parquet (needs caffe-lint[parquet]).")
+@click.option("--plot", metavar="FILE", help="Plot curves and heat maps to a .png, .svg or .html file (needs caffe-lint[plot]).")
+@click.option("--output-file", metavar="FILE", help="Write the report to this file instead of standard output.")
+@click.option("--select", type=Codes(), multiple=True, help="Enable only these rules of family T (codes, prefixes, names).")
+@click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [warning]")
+@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
+@click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if causes are found.")
+@click.option("--config", metavar="FILE", help="The configuration to use. [nearest upwards from solver or log]")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
 def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: Any) -> int:
-    """Read Caffe's log: where a training went wrong, why, and what to change.
+    """Read a log of Caffe and say where the training went wrong, why, and what to change.
 
-    LOG is a file, also gzipped, or - for standard input. Exit status: 0 nothing wrong, 1 causes found, 2
-    could not do
-    its work, 3 stopped by --stop-on.
+    LOG is a file, which may be gzipped, or - for standard input. Exit status: 0 no problem found, 1 causes found,
+    2 the log could not be read, 3 stopped by --stop-on.
     """
     if (fix or diff) and not solver_path:
         raise UsageError("--fix and --diff need --solver, the file to patch")
     if fix and diff:
-        raise UsageError("--fix writes and --diff only shows: one of the two")
+        raise UsageError("--fix and --diff cannot be combined: --fix writes the patch, --diff shows it")
     if options["output_dir"] and not fix:
-        raise UsageError("--output-dir goes with --fix")
+        raise UsageError("--output-dir needs --fix")
     if options["stop_on"] and not options["follow"]:
-        raise UsageError("--stop-on goes with --follow")
+        raise UsageError("--stop-on needs --follow")
     settings = _settings(solver_path or ("." if path == "-" else path), options)
     options["fail_on"] = settings.fail_on
     exports = [(form, options[form]) for form in ("csv", "json", "parquet") if options[form]]
     if path == "-" and exports:
-        raise UsageError("an export reads the log once more: give a file, not standard input")
+        raise UsageError("exports read the log twice: pass a file instead of standard input")
     job, files = _job(solver_path, settings) if solver_path else (None, None)
     stopped: list[Sign] = []
     try:
@@ -121,7 +120,7 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
             raise
         raise InputError(f"{error.filename or path}: {error.strerror or error}") from None
     if not any(not run.empty or run.notes or run.solver_text for run in runs):
-        complain(f"{path}: this is no log of a training with Caffe")
+        complain(f"{path}: not a Caffe training log")
         return EXIT_FAILED
     found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options)
     found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
@@ -151,7 +150,7 @@ def _job(path: str, settings: Settings) -> tuple[Job, Files]:
     files = Files(schema_with(read_schema(None), layer_types(settings)), settings.dialect, settings)
     file = files.get(path)
     if file.kind != "solver":
-        raise InputError(f"{path}: this is no solver")
+        raise InputError(f"{path}: not a solver")
     return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None), files
 
 

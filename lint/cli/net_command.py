@@ -35,39 +35,39 @@ InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 @click.option(
     "--phase",
     type=click.Choice([TRAIN, TEST], case_sensitive=False),
-    help="Only this phase. [those that the file is made for]",
+    help="Show only this phase. [all phases of the file]",
 )
-@click.option("--level", type=int, default=0, show_default=True, help="The level that the net is built for.")
-@click.option("--stage", "stages", multiple=True, help="A stage that the net is built for; may be repeated.")
+@click.option("--level", type=int, default=0, show_default=True, help="The level to build the net for.")
+@click.option("--stage", "stages", multiple=True, help="A stage to build the net for; can be repeated.")
 @click.option(
     "--input-shape",
     "input_shapes",
     type=InputShape(),
     multiple=True,
-    help="The data's shape where the file leaves it open; 0: as it says, *: any.",
+    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
 )
-@click.option("--splits", is_flag=True, help="With the Split layers that Caffe inserts.")
+@click.option("--splits", is_flag=True, help="Show the Split layers that Caffe inserts.")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(list(NET_FORMATS)),
     default="table",
     show_default=True,
-    help="How it is shown.",
+    help="The output format.",
 )
-@click.option("--dot", is_flag=True, help="The same as --format dot: a graph for graphviz.")
+@click.option("--dot", is_flag=True, help="Same as --format dot: a graph for Graphviz.")
 @click.option(
     "--dialect",
     metavar="NAME",
-    help="The Caffe that will read the file (bvlc, ssd, nvcaffe, …); found out by default.",
+    help="The Caffe that reads the file (bvlc, ssd, nvcaffe, …). [detected]",
 )
 @click.option(
-    "--proto", metavar="FILE", help="A caffe.proto of your own to read the file by (needs caffe-lint[proto])."
+    "--proto", metavar="FILE", help="Your own caffe.proto to read the file with (needs caffe-lint[proto])."
 )
 @click.option(
-    "--config", metavar="FILE", help="The configuration to use, instead of the nearest upwards from the file."
+    "--config", metavar="FILE", help="The configuration to use. [nearest upwards from the file]"
 )
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 def net(
     path: str,
     phase: str | None,
@@ -82,10 +82,10 @@ def net(
     config: str | None,
     isolated: bool,
 ) -> int:
-    """Print a net as Caffe would build it: layers, shapes, parameters, multiply-adds, memory.
+    """Print a net as Caffe builds it: layers, shapes, parameters, multiply-adds and memory.
 
-    FILE is a net, or a solver: then the nets that it would build, the training net first. What Caffe would
-    stop at while building goes to standard error, a line each, and makes the exit status 1.
+    FILE is a net, or a solver, whose nets are shown with the training net first. Errors that would stop Caffe while
+    it builds the net go to standard error, one per line, and set exit status 1.
     """
     schema = read_schema(proto)
     asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)

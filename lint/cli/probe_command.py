@@ -21,19 +21,18 @@ from .from_options import open_nets, read_data_facts
 
 @click.command()
 @click.argument("path", metavar="SOLVER|NET")
-@click.option("-o", "--output-dir", "folder", metavar="DIR", required=True, help="The folder to write into.")
-@click.option("--data-facts", metavar="FILE", help="Facts of the data. [caffe-lint.data.json, upwards]")
-@click.option("--force", is_flag=True, help="Write over the files of an earlier probe.")
-@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
-@click.option("--proto", metavar="FILE", help="A caffe.proto of your own (needs caffe-lint[proto]).")
+@click.option("-o", "--output-dir", "folder", metavar="DIR", required=True, help="The folder to write to.")
+@click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
+@click.option("--force", is_flag=True, help="Overwrite the files of an earlier probe.")
+@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
+@click.option("--proto", metavar="FILE", help="Your own caffe.proto (needs caffe-lint[proto]).")
 @click.option("--config", metavar="FILE", help="The configuration to use.")
-@click.option("--isolated", is_flag=True, help="Use no configuration file.")
+@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 def probe(path: str, folder: str, data_facts: str | None, force: bool, **options: Any) -> int:
-    """Write a net, a solver and a script that read every input once, to find the batch that is bad.
+    """Write a net, a solver and a script that read every input once, to find the bad batch.
 
     The net has the data layers of SOLVER or NET with their transforms, and a loss for each blob that is 0 for finite
-    values and NaN for all others; labels that no class has make it NaN too. Nothing is learnt, nothing is saved.
-    Run `DIR/run.sh`.
+    values and NaN for all others; invalid labels make it NaN too. Nothing is trained or saved. Run `DIR/run.sh`.
     """
     facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
     opened = open_nets(path, facts=facts, **options)

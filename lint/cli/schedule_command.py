@@ -25,25 +25,25 @@ _MOST_ITERATIONS = 2**31 - 1
     "--iterations",
     type=click.IntRange(1, _MOST_ITERATIONS),
     metavar="N",
-    help="How long the run is. [max_iter of the solver]",
+    help="Number of iterations. [max_iter of the solver]",
 )
-@click.option("--plot", metavar="FILE", help="Draw the curve: .png, .svg or .html (needs caffe-lint[plot]).")
+@click.option("--plot", metavar="FILE", help="Plot the curve to a .png, .svg or .html file (needs caffe-lint[plot]).")
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How it is shown.",
+    help="The output format.",
 )
-@click.option("--dialect", metavar="NAME", help="The Caffe that will read the file; found out by default.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours. [auto]")
+@click.option("--dialect", metavar="NAME", help="The Caffe that reads the file. [detected]")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
 def schedule(
     path: str, iterations: int | None, plot: str | None, format_: str, dialect: str | None, color: str
 ) -> int:
     """Print the learning rate over a run: where it changes, its curve, and where it becomes 0, negative or NaN.
 
-    The exit status is 1 if there is such a rate.
+    The exit status is 1 if that happens.
     """
     from ..report.schedule_text import as_json, as_text  # keeps json out of the start
 
@@ -65,7 +65,7 @@ def _solver(path: str, dialect: str | None) -> Message:
         files.add(path, sys.stdin.buffer.read())
     file: SourceFile = files.get(path)
     if file.kind != "solver":
-        raise InputError(f"{path}: this is no solver")
+        raise InputError(f"{path}: not a solver")
     return file.message
 
 

@@ -21,17 +21,17 @@ from .option_types import InputShape
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="How it is shown.",
+    help="The output format.",
 )
-@click.option("--data-facts", metavar="FILE", help="What is known of the data. [caffe-lint.data.json, upwards]")
+@click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
 @click.option(
     "--input-shape",
     "input_shapes",
     type=InputShape(),
     multiple=True,
-    help="The data's shape where the file leaves it open; 0: as it says, *: any.",
+    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
 )
-@click.option("--dialect", metavar="NAME", help="The Caffe that will read the files; found out by default.")
+@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
 def signal(
     path: str,
     format_: str,
@@ -39,9 +39,9 @@ def signal(
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
     dialect: str | None,
 ) -> int:
-    """Print the signal of iteration 0 as debug_info would, and whether the training explodes, stalls or learns.
+    """Print the predicted debug_info of iteration 0, and whether the training is likely to diverge or stall.
 
-    Nothing is run: all is computed from the files. The exit status is 1 if the training is judged not to learn.
+    Nothing is run: everything is computed from the files. The exit status is 1 if the training is predicted to fail.
     """
     from ..report.signal_text import as_json, as_table  # keeps json out of the start
     from ..stability.advice.limits import limits  # keeps the signal models out of the start
@@ -53,7 +53,7 @@ def signal(
     files = Files(read_schema(None), dialect)
     file = files.get(path)
     if file.kind != "solver":
-        raise InputError(f"{path}: this is no solver")
+        raise InputError(f"{path}: not a solver")
     known = data_facts or find_facts(path)
     facts = read_facts(known) if known else {}
     training = training_of_file(file, files.get, facts, input_shapes=dict(input_shapes))
