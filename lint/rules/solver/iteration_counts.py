@@ -1,4 +1,4 @@
-"""Counts of iterations that must be positive."""
+"""Numbers of iterations that must be positive."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from ...source.written import is_absent, place_beside
 
 @rule("S106", "zero-max-iter", subject="solver", severity="error")
 def zero_max_iter(solver: SolverFile) -> Iterator[Hit]:
-    """The training has no iterations.
+    """Flags solvers that train for no iterations.
 
     ## What it does
 
-    No `max_iter`, or one of 0 and less. Only an advice where that seems meant: `max_iter: 0` in a solver
-    that tests (Caffe tests once, before the first iteration), and no `max_iter` beside `snapshot: 0`, as in
-    solvers for scripts that call `solver.step(n)` and save the weights themselves. But policy poly divides
-    by `max_iter` there, too.
+    Flags a `max_iter` that is missing, 0 or negative.
 
     ## Why is this bad?
 
-    `max_iter` has no default: it reads as 0. `caffe train` builds the nets, says `Optimization Done.`,
-    writes a snapshot of weights that were never trained, and ends well.
+    `max_iter` has no default and reads as 0. `caffe train` builds the nets, prints `Optimization Done.`, writes a
+    snapshot of untrained weights and exits successfully.
 
     ## When it is reported
 
-    The solver is read by a program that counts the iterations itself (`solver.step(n)` in Python).
+    - **error** in general.
+    - **advice** if it looks intended: `max_iter: 0` in a solver with `test_iter` (Caffe runs the test once, before
+      the first iteration), or no `max_iter` beside `snapshot: 0`, as in solvers for scripts that call
+      `solver.step(n)` and save the weights themselves. With policy poly a missing `max_iter` stays an error, because
+      the rate is divided by it.
 
-    ## Example
-
-    There is no fix: only you know the value.
+    There is no fix, because only you know the value. Ignore it if a program reads the solver and counts the
+    iterations itself (`solver.step(n)` in Python).
 
     ## References
 
-    solver.cpp, Solver::Solve and Solver::Step. Tried with the real Caffe.
+    `Solver::Solve` and `Solver::Step` in solver.cpp. Verified with the real Caffe.
     """
     message = solver.message
     if "max_iter" in message:
         value = message["max_iter"]
         if value <= 0:
-            meant = bool(message["test_iter"])
+            intended = bool(message["test_iter"])
             reason = (
-                "Caffe tests once and trains nothing."
-                if meant
-                else "Caffe trains nothing and says that it is done."
+                "Caffe runs the test once and trains nothing."
+                if intended
+                else "Caffe trains nothing and still reports success."
             )
-            severity = "advice" if meant else "error"
+            severity = "advice" if intended else "error"
             yield Hit(solver.file, message.span("max_iter"), f"max_iter is {value}", reason, severity)
     elif is_absent(message, "max_iter"):
-        reason = "It has no default: caffe train trains nothing and says that it is done."
+        reason = "max_iter has no default: caffe train trains nothing and still reports success."
         severity = "error"
         if message["lr_policy"] == "poly":
-            reason += " Policy poly divides by it: in a script that calls step() the rate is NaN."
+            reason += " Policy poly divides by max_iter: in a script that calls step() the rate is NaN."
         elif "snapshot" in message and message["snapshot"] == 0:
-            reason += " A script that calls step() does not need it."
+            reason += " A script that calls step() does not need max_iter."
             severity = "advice"
         beside = place_beside(message, "lr_policy", "base_lr")
         yield Hit(solver.file, beside, "the solver has no max_iter", reason, severity)
@@ -65,59 +65,56 @@ def zero_max_iter(solver: SolverFile) -> Iterator[Hit]:
 
 @rule("S107", "invalid-iter-size", subject="solver", severity="error")
 def invalid_iter_size(solver: SolverFile) -> Iterator[Hit]:
-    """`iter_size` is zero or negative.
+    """Flags solvers whose `iter_size` is zero or negative.
 
     ## What it does
 
-    An `iter_size` below 1.
+    Flags an `iter_size` below 1.
 
     ## Why is this bad?
 
-    Caffe runs no forward and backward pass at all, divides by `iter_size`, and goes on through all
-    iterations: the loss is NaN from the first on and nothing is learnt. No message.
+    Caffe runs no forward and no backward pass, divides by `iter_size`, and goes on through all iterations. The loss
+    is NaN from the first iteration on, nothing is learned, and no message is printed.
 
     ## When it is reported
 
-    Never: every gradient is divided by it.
-
-    ## Example
-
-    There is no fix: only you know over how many batches the gradient was to be summed.
+    Reported as an **error**. There is no fix, because only you know over how many batches to sum the gradient.
 
     ## References
 
-    solver.cpp, Solver::Step. Tried with the real Caffe.
+    `Solver::Step` in solver.cpp. Verified with the real Caffe.
     """
     message = solver.message
     if message["iter_size"] < 1:
-        reason = "Caffe runs no pass at all: the loss is NaN and nothing is learnt."
+        reason = "Caffe runs no forward or backward pass: the loss is NaN and nothing is learned."
         yield Hit(solver.file, message.span("iter_size"), f"iter_size is {message['iter_size']}", reason)
 
 
 @rule("S108", "invalid-average-loss", subject="solver", severity="error", fixes="safe")
 def invalid_average_loss(solver: SolverFile) -> Iterator[Hit]:
-    """`average_loss` is zero or negative.
+    """Flags solvers whose `average_loss` is zero or negative.
 
     ## What it does
 
-    An `average_loss` below 1.
+    Flags an `average_loss` below 1.
 
     ## Why is this bad?
 
-    Caffe stops. The number says over how many iterations the displayed loss is averaged: 1 means not at all.
+    Caffe stops. `average_loss` is the number of iterations over which the displayed loss is averaged; 1 means no
+    averaging.
 
     ## When it is reported
 
-    Never: Caffe does not start.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe: it writes 1 for 0, which can only mean that nothing is to be averaged. It changes what is
-    displayed and nothing else.
+    Replaces 0 with 1, since 0 can only mean that nothing is to be averaged. The fix is safe: it changes only what is
+    displayed. Negative values are not fixed.
 
     ## References
 
-    solver.cpp, Solver::Init. Tried with the real Caffe.
+    `Solver::Init` in solver.cpp. Verified with the real Caffe.
     """
     message = solver.message
     value = message["average_loss"]
@@ -125,6 +122,6 @@ def invalid_average_loss(solver: SolverFile) -> Iterator[Hit]:
         fix = None
         if value == 0:
             patch = set_field(solver.file.tree, solver.file.message, "average_loss", 1)
-            fix = patch.fix(solver.file.path, "write average_loss: 1")
+            fix = patch.fix(solver.file.path, "set average_loss to 1")
         reason = f"Caffe stops: Check failed: average_loss() >= 1 ({value} vs. 1)."
         yield Hit(solver.file, message.span("average_loss"), f"average_loss is {value}", reason, fix=fix)
