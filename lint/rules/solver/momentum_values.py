@@ -14,28 +14,28 @@ from ...source.written import is_absent, is_whole, place_beside
 
 @rule("S134", "unsupported-momentum", subject="solver", severity="error", fixes="safe")
 def unsupported_momentum(solver: SolverFile) -> Iterator[Hit]:
-    """Momentum with AdaGrad or RMSProp, or an `rms_decay` that RMSProp does not take.
+    """Flags `momentum` with solver types that do not support it, and an invalid `rms_decay`.
 
     ## What it does
 
-    Any `momentum` but 0 with type AdaGrad or RMSProp; `rms_decay` below 0, or of 1 and more, with RMSProp.
+    Flags any `momentum` other than 0 with type AdaGrad or RMSProp, and an `rms_decay` outside 0 <= `rms_decay` < 1
+    with RMSProp.
 
     ## Why is this bad?
 
-    Caffe stops before it builds anything: `Momentum cannot be used with AdaGrad.`
+    Caffe stops before it builds a net: `Momentum cannot be used with AdaGrad.`
 
     ## When it is reported
 
-    Never: Caffe does not start.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe: it takes out the momentum, which this type cannot have. `rms_decay` is not fixed.
+    Removes `momentum`. The fix is safe, since the solver does not start with it. An invalid `rms_decay` is not fixed.
 
     ## References
 
-    sgd_solvers.hpp, AdaGradSolver::constructor_sanity_check and RMSPropSolver::constructor_sanity_check.
-    Tried with the real Caffe.
+    `constructor_sanity_check` of AdaGradSolver and RMSPropSolver in sgd_solvers.hpp. Verified with the real Caffe.
     """
     message = solver.message
     name = message["type"]
@@ -43,165 +43,174 @@ def unsupported_momentum(solver: SolverFile) -> Iterator[Hit]:
         fix = None
         if is_whole(message, "momentum"):
             patch = remove_field(solver.file.tree, solver.file.message, "momentum")
-            fix = patch.fix(solver.file.path, f"remove momentum, which {name} cannot have")
+            fix = patch.fix(solver.file.path, "remove momentum")
         yield Hit(
             solver.file,
             message.span("momentum"),
-            f"type {name} takes no momentum, this is {number_text(message['momentum'])}",
+            f"type {name} does not support momentum ({number_text(message['momentum'])})",
             f"Caffe stops: Momentum cannot be used with {name}.",
             fix=fix,
         )
     if name == "RMSProp" and not 0 <= message["rms_decay"] < 1:
-        shown = f"rms_decay is {number_text(message['rms_decay'])}, RMSProp takes 0 up to, but not, 1"
+        shown = f"rms_decay is {number_text(message['rms_decay'])}; RMSProp requires 0 <= rms_decay < 1"
         yield Hit(
             solver.file,
             message.span("rms_decay"),
             shown,
-            "Caffe stops: Check failed: rms_decay() < 1 and >= 0.",
+            "Caffe stops: its check of rms_decay fails.",
         )
 
 
 @rule("S135", "invalid-update-parameter", subject="solver", severity="error")
 def invalid_update_parameter(solver: SolverFile) -> Iterator[Hit]:
-    """A momentum, `momentum2` or `delta` with which the update cannot work.
+    """Flags values of `momentum`, `momentum2` and `delta` that break the update.
 
     ## What it does
 
-    `momentum` of 1 and more, or below 0; with Adam, `momentum2` of 1 and more, or below 0; `delta` of 0 and
-    less with the types that divide by it.
+    Flags a `momentum` of 1 or more, or below 0; with Adam, a `momentum2` of 1 or more, or below 0; and a `delta` of 0
+    or less with the types that divide by it (Adam, AdaDelta, AdaGrad, RMSProp).
 
     ## Why is this bad?
 
-    Caffe checks none of them.
+    Caffe checks none of these values.
 
-    - SGD and Nesterov: each step is the last one times `momentum`, and more. With 1 nothing ever fades: 2.3
-      became NaN in iteration 143. Above 1 the steps grow without end. Below 0 each step takes back part of
-      the last one (a warning).
-    - Adam divides by `1 - momentum^t`, which is 0 with momentum 1: NaN in iteration 1. With momentum2 1 the
-      factor `sqrt(1 - momentum2^t)` is 0 and nothing is learnt, above 1 it is NaN.
-    - AdaDelta averages with `momentum`: with 1 it averages nothing, and its steps are plain gradients times
-      `base_lr`, which is 1 in most of its solvers (a warning); above 1 it takes the root of a negative
-      number.
-    - `delta` keeps the division from 0 / 0. With delta 0 Adam gives NaN, and AdaDelta never starts. AdaGrad
-      and RMSProp give NaN for every weight whose gradient is exactly 0, as behind a dead ReLU (a warning).
+    - SGD and Nesterov: each step is `momentum` times the previous one, plus the new gradient. With 1 no step ever
+      decays: a loss of 2.3 became NaN in iteration 143. Above 1 the steps grow without bound. Below 0 each step takes
+      back part of the previous one.
+    - Adam divides by `1 - momentum^t`, which is 0 if `momentum` is 1: NaN in iteration 1. If `momentum2` is 1, the
+      factor `sqrt(1 - momentum2^t)` is 0 and nothing is learned; above 1 it is NaN.
+    - AdaDelta averages with `momentum`. With 1 it averages nothing, and its steps are plain gradients times
+      `base_lr`, which is 1 in most of its solvers. Above 1 it takes the square root of a negative number.
+    - `delta` prevents a division of 0 by 0. If it is 0, Adam produces NaN, AdaDelta never starts to learn, and
+      AdaGrad and RMSProp produce NaN for every weight whose gradient is exactly 0, as after a dead ReLU.
 
     ## When it is reported
 
-    Never: the update divides by 0, or grows without end.
+    - **warning** for a `momentum` or `momentum2` below 0 (with SGD and Nesterov, a `momentum` of -1 or more), a `momentum`
+      of 1 with AdaDelta, a `delta` below 0, and a `delta` of 0 with AdaGrad and RMSProp;
+    - **error** otherwise.
 
-    ## Example
-
-    There is no fix: only you know the value.
+    There is no fix, because only you know the value.
 
     ## References
 
-    solvers/*.cpp, ComputeUpdateValue. Momentum 1 with SGD and with Adam and delta 0 with Adam were tried
-    with the real Caffe; the rest follows from the formulas.
+    `ComputeUpdateValue` in solvers/*.cpp. A momentum of 1 with SGD and with Adam and a delta of 0 with Adam were
+    tried with the real Caffe; the rest follows from the formulas.
     """
     message = solver.message
     known = SOLVER_TYPES.get(message["type"])
     if known is None:
         return
     for name, judge in (
-        ("momentum", _judged_momentum),
-        ("momentum2", _judged_momentum2),
-        ("delta", _judged_delta),
+        ("momentum", _judge_momentum),
+        ("momentum2", _judge_momentum2),
+        ("delta", _judge_delta),
     ):
         if name in known.reads and name in message:
             value = message[name]
-            verdict = (
-                judge(message["type"], value) if value == value else ("error", "Every weight becomes NaN.")
-            )
+            verdict = judge(message["type"], value) if value == value else ("error", "Every weight becomes NaN.")
             if verdict:
                 severity, reason = verdict
-                shown = f"{name} is {number_text(value)}"
+                expected = "delta > 0" if name == "delta" else f"0 <= {name} < 1"
+                shown = f"{name} is {number_text(value)}; expected {expected}"
                 yield Hit(solver.file, message.span(name), shown, reason, severity)
 
 
-def _judged_momentum(type_name: str, value: float) -> tuple[str, str] | None:
+def _judge_momentum(type_name: str, value: float) -> tuple[str, str] | None:
+    """Return the severity and the reason for a momentum, None if it is valid."""
     if 0 <= value < 1:
         return None
     if type_name == "Adam":
         if value == 1:
             return (
                 "error",
-                "Adam divides by 1 - momentum^t, which is 0: every weight is NaN after the first step.",
+                "Adam divides by 1 - momentum^t, which is 0: every weight is NaN after the first iteration.",
             )
         if value > 1:
             return (
                 "error",
-                "Adam divides by 1 - momentum^t, which is negative: every step makes the loss grow.",
+                "Adam divides by 1 - momentum^t, which is negative: every step increases the loss.",
             )
     elif type_name == "AdaDelta":
         if value == 1:
             return (
                 "warning",
-                "AdaDelta averages nothing then: its steps are the gradients themselves times base_lr.",
+                "AdaDelta averages nothing: its steps are plain gradients times base_lr.",
             )
         if value > 1:
-            return "error", "AdaDelta's average of squares is negative then, and its root NaN."
+            return "error", "AdaDelta's average of squared gradients becomes negative, and its square root is NaN."
     elif value == 1:
-        return "error", "No step ever fades, so the weights swing wider and wider until they are NaN."
+        return "error", "Steps never decay: the weights oscillate with growing amplitude until they are NaN."
     elif abs(value) > 1:
         grown = number_text(float(f"{abs(value) ** 100:.2g}")) if abs(value) < 1000 else "inf"
-        return "error", f"A step grows by this factor in every iteration: {grown} times in 100."
-    return "warning", "Each step takes back part of the last one: learning is slower than without momentum."
+        return (
+            "error",
+            f"Each step is multiplied by {number_text(value)} in every iteration: {grown} times as large after 100.",
+        )
+    return "warning", "Each step takes back part of the previous one: learning is slower than without momentum."
 
 
-def _judged_momentum2(type_name: str, value: float) -> tuple[str, str] | None:
+def _judge_momentum2(type_name: str, value: float) -> tuple[str, str] | None:
+    """Return the severity and the reason for a momentum2, None if it is valid."""
     if 0 <= value < 1:
         return None
     if value == 1:
-        return "error", "Adam's steps have the factor sqrt(1 - momentum2^t), which is 0: nothing is learnt."
+        return "error", "Adam multiplies its steps by sqrt(1 - momentum2^t), which is 0: nothing is learned."
     if value > 1:
-        return "error", "Adam takes the root of 1 - momentum2^t, which is negative: every weight becomes NaN."
-    return "warning", "Adam's average of squares may become negative, and its root NaN."
+        return "error", "Adam takes the square root of 1 - momentum2^t, which is negative: every weight becomes NaN."
+    return "warning", "Adam's average of squared gradients may become negative, and its square root is NaN."
 
 
-def _judged_delta(type_name: str, value: float) -> tuple[str, str] | None:
+def _judge_delta(type_name: str, value: float) -> tuple[str, str] | None:
+    """Return the severity and the reason for a delta, None if it is valid."""
     if value > 0:
         return None
     if value == 0 and type_name == "Adam":
         return (
             "error",
-            "A weight whose gradient is 0 is divided 0 / 0: it becomes NaN, and everything with it.",
+            "For a weight with gradient 0, Adam divides 0 by 0: the weight becomes NaN, and soon every other.",
         )
     if value == 0 and type_name == "AdaDelta":
         return (
             "error",
-            "AdaDelta's first step is sqrt(delta) times the gradient, which is 0, and so is every other.",
+            "AdaDelta's first step is proportional to sqrt(delta), which is 0, and so is every later step.",
         )
-    return "warning", "A weight whose gradient is exactly 0, as behind a dead ReLU, is divided by 0 or less."
+    return "warning", "For a weight with gradient 0, as after a dead ReLU, the update divides by 0 or less."
 
-# What is written for a decay that a type cannot do without: the values of their papers.
+
+# The decay of the running average that each type's paper recommends.
 _MOMENTUM_OF_PAPER = {"Adam": 0.9, "AdaDelta": 0.95}
 
 
 @rule("S136", "missing-momentum", subject="solver", severity="warning", fixes="unsafe")
 def missing_momentum(solver: SolverFile) -> Iterator[Hit]:
-    """Adam or AdaDelta without a `momentum`.
+    """Flags Adam and AdaDelta solvers without `momentum`.
 
     ## What it does
 
-    Solvers of type AdaDelta (a warning) and Adam (an advice) in which `momentum` is not written.
+    Flags solvers of type Adam or AdaDelta that do not set `momentum`.
 
     ## Why is this bad?
 
-    In both it is the decay of a running average, and has no default: it reads as 0. AdaDelta then averages
-    nothing. Adam loses its first moment and is RMSProp with a correction at the start.
+    Both types use `momentum` as the decay of a running average. It has no default and reads as 0. AdaDelta then
+    averages nothing. Adam loses its first moment and becomes RMSProp with a bias correction at the start.
 
     ## When it is reported
 
-    Momentum is meant to be 0.
+    - **warning** with AdaDelta;
+    - **advice** with Adam.
+
+    Ignore it if a momentum of 0 is intended.
 
     ## Fix
 
-    The fix inserts the value of the method's paper: 0.9 for Adam, 0.95 for AdaDelta. It is unsafe, as it
-    changes the training.
+    Inserts the value from the method's paper: 0.9 for Adam, 0.95 for AdaDelta. It is unsafe, since it changes the
+    training.
 
     ## References
 
-    adam_solver.cpp, adadelta_solver.cpp, ComputeUpdateValue. Kingma and Ba 2015; Zeiler 2012.
+    `ComputeUpdateValue` in adam_solver.cpp and adadelta_solver.cpp. Kingma and Ba: Adam, 2015. Zeiler: ADADELTA,
+    2012.
     """
     message = solver.message
     name = message["type"]
@@ -209,9 +218,9 @@ def missing_momentum(solver: SolverFile) -> Iterator[Hit]:
     if value is None or not is_absent(message, "momentum"):
         return
     patch = set_field(solver.file.tree, solver.file.message, "momentum", value, beside=("base_lr", "type"))
-    reason = "It reads as 0: squares of gradients are not averaged."
+    reason = "momentum reads as 0: AdaDelta does not average squared gradients."
     if name == "Adam":
-        reason = "It reads as 0: Adam has no first moment then."
+        reason = "momentum reads as 0: Adam has no first moment."
     yield Hit(
         solver.file,
         place_beside(message, "type", "solver_type"),
