@@ -201,11 +201,11 @@ def test_a_decimal_comma_is_not_a_rate_of_zero() -> None:
 def test_the_consequence_is_told_in_numbers() -> None:
     (finding,) = found(solver(gamma=None))
     assert finding.place.line == 8
-    assert "from iteration 100 on the rate is 0" in finding.reason
+    assert "from iteration 100 on, the rate is 0" in finding.reason
     (finding,) = found(solver(lr_policy='"multistep"', stepsize=None, stepvalue="200\nstepvalue: 100"))
-    assert "falls at iterations 200, 201" in finding.reason
+    assert "at iterations 200, 201" in finding.reason
     (finding,) = found(solver(stepsize="300"))
-    assert "0.01 to the end" in finding.reason
+    assert "0.01 until the end" in finding.reason
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_a_rate_that_fades_late_has_had_its_effect() -> None:
 def test_the_reason_says_how_to_see_the_rates() -> None:
     (finding,) = found(solver(gamma="0"))
     assert finding.place.line == 9
-    assert "from iteration 100 on, of 300" in finding.message
+    assert "from iteration 100 of 300 on" in finding.message
     assert "`caffe-lint schedule solver.prototxt`" in finding.reason
 
 
