@@ -16,8 +16,8 @@ from ...solver.rate_course import where_to_see
 from ...solver.schedule import POLICIES, Policy, fired_steps
 from ...source.written import is_absent
 
-# What nearly all public solvers write: 44 of 58 repositories with step, 13 of 20 with multistep, 13 of 14 with inv, half
-# of those with poly.
+# The values that most public solvers use: 44 of 58 repositories with step, 13 of 20 with multistep, 13 of 14 with inv,
+# half of those with poly.
 _USUAL = {
     ("step", "gamma"): 0.1,
     ("multistep", "gamma"): 0.1,
@@ -25,23 +25,23 @@ _USUAL = {
     ("inv", "power"): 0.75,
     ("poly", "power"): 1,
 }
-_STEPS_OF_A_RUN = 3  # where nothing tells the stepsize
+_STEPS_OF_A_RUN = 3  # if the stepsize is missing
 
 
 @rule("S122", "missing-schedule-field", subject="solver", severity="warning", fixes="unsafe")
 def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
-    """The learning-rate policy needs a field that is not written.
+    """Flags learning-rate policies without a field that they require.
 
     ## What it does
 
-    `gamma`, `power`, `stepsize`, `stepvalue` and the fields of forks' policies, where the policy reads them
-    and the solver lacks them. An error where Caffe stops or nothing would be learnt.
+    Flags missing `gamma`, `power`, `stepsize` and `stepvalue`, and missing fields of forks' policies, if the policy
+    reads them.
 
     ## Why is this bad?
 
-    None of these fields has a default: what is not written reads as 0, mostly without a word.
+    None of these fields has a default. A missing field reads as 0, usually without a message.
 
-    | policy | without | then |
+    | policy | missing | effect |
     |---|---|---|
     | step | stepsize | Caffe stops at the end of iteration 0 |
     | step | gamma | the rate is 0 from iteration `stepsize` on |
@@ -55,18 +55,23 @@ def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    The rate is to stay, or fall to 0 at once, as the policy does without that field; `fixed` says the first more plainly.
+    - **error** if Caffe stops, or (exp without `gamma`) nothing would be learned;
+    - **advice** for step and multistep without `gamma` if no step is taken before `max_iter`;
+    - **warning** otherwise.
+
+    Ignore it if the rate is meant to stay constant (policy `fixed` says so more clearly) or to drop to 0 at once.
 
     ## Fix
 
-    The fix writes what most public solvers have: `gamma: 0.1` for step and multistep, 0.0001 and `power: 0.75` for inv,
-    `power: 1` for poly, a `stepsize` of a third of the run. Where `stepsize` or `stepvalue` stands for the other, it
-    writes the policy that reads it. It is unsafe, since only you know the value; for exp and sigmoid there is none.
+    Inserts the values that most public solvers use: `gamma: 0.1` for step and multistep, `gamma: 0.0001` and `power:
+    0.75` for inv, `power: 1` for poly, a `stepsize` of a third of the run. If the solver has `stepvalue` instead of
+    `stepsize`, or the reverse, the fix changes the policy to the one that reads it. It is unsafe, since only you know
+    the value. There is no fix for exp and sigmoid.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::GetLearningRate. Each row was tried with the real Caffe, but for sigmoid
-    without gamma, which follows from its formula.
+    `SGDSolver::GetLearningRate` in sgd_solver.cpp. Each row was verified with the real Caffe, except sigmoid without
+    gamma, which follows from its formula.
     """
     message = solver.message
     policy = POLICIES.get(message["lr_policy"])
@@ -81,7 +86,7 @@ def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
     yield Hit(
         solver.file,
         message.span("lr_policy"),
-        f"policy '{policy.name}' needs {' and '.join(missing)}, not written here{_sibling(message, policy)}",
+        f"policy '{policy.name}' lacks {' and '.join(missing)}{_sibling(message, policy)}",
         " ".join((*reasons, *([where_to_see(solver.file.path)] if severity != "error" else ()))),
         severity,
         fix=_missing_fix(solver, policy, missing),
@@ -89,14 +94,14 @@ def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
 
 
 def _missing_fix(solver: SolverFile, policy: Policy, missing: list[str]) -> Fix | None:
-    """The missing fields with their usual values, or the policy that reads what is written instead."""
+    """Return a fix that inserts the usual values, or changes to the policy that reads what is written instead."""
     message, tree = solver.message, solver.file.tree
     for name in missing:
         for other in POLICIES.values():
             meant = _SIBLINGS.get(name) in message.entries and _SIBLINGS.get(name) in other.needs
             if meant and not other.dialects and all(need in message for need in other.needs):
                 patch = set_field(tree, message, "lr_policy", other.name)
-                return patch.fix(solver.file.path, f'write lr_policy: "{other.name}"', safe=False)
+                return patch.fix(solver.file.path, f'set lr_policy to "{other.name}"', safe=False)
     values: dict[str, float] = {}
     for name in missing:
         value = _USUAL.get((policy.name, name))
@@ -109,79 +114,80 @@ def _missing_fix(solver: SolverFile, policy: Policy, missing: list[str]) -> Fix 
     for name, value in values.items():
         patch += set_field(tree, message, name, value, beside=("lr_policy",))
     title = ", ".join(f"{name}: {number_text(value)}" for name, value in values.items())
-    return patch.fix(solver.file.path, f"write {title}", safe=False)
+    return patch.fix(solver.file.path, f"insert {title}", safe=False)
 
-# What people write for each other.
+
+# Fields that are easily confused with each other.
 _SIBLINGS = {"stepsize": "stepvalue", "stepvalue": "stepsize"}
 
 
 def _sibling(message: Message, policy: Policy) -> str:
-    """A word on a field that is written in the place of one that is missing."""
+    """Return a note on a field that is written instead of a missing one, empty if there is none."""
     for name in policy.needs:
         written = _SIBLINGS.get(name)
         if name not in message and written in message.entries and written not in policy.needs:
-            readers = [
-                other.name for other in POLICIES.values() if written in other.needs and not other.dialects
-            ]
-            return f" ({written} is not read: it belongs to {' and '.join(readers)})"
+            readers = [other.name for other in POLICIES.values() if written in other.needs and not other.dialects]
+            return f"; {written} belongs to {' and '.join(readers)}"
     return ""
 
 
 def _without(message: Message, policy: Policy, name: str) -> tuple[str, str]:
-    """How bad it is that a field is missing, and what happens."""
+    """Return the severity of a missing field and its effect."""
     base = message["base_lr"]
     length = message["max_iter"]
     if (policy.name, name) in (("step", "stepsize"), ("sigmoid", "stepsize")):
         return "error", "Caffe stops at the end of iteration 0: Check failed: stepsize() > 0 (0 vs. 0)."
     if (policy.name, name) == ("exp", "gamma"):
-        return "error", f"It reads as 0: the rate is {number_text(base)} in iteration 0, and 0 in all others."
+        return "error", f"gamma reads as 0: the rate is {number_text(base)} in iteration 0, and 0 from iteration 1 on."
     if (policy.name, name) in (("step", "gamma"), ("multistep", "gamma")):
         steps = [message["stepsize"]] if policy.name == "step" else fired_steps(message)[:1]
         if not steps or steps[0] <= 0:
-            return "warning", "It reads as 0."
+            return "warning", "gamma reads as 0."
         if 0 < length <= steps[0]:
-            return "advice", f"It reads as 0, but no step is taken in the {length} iterations."
+            return "advice", f"gamma reads as 0, but no step is taken before max_iter {length}."
         return (
             "warning",
-            f"It reads as 0: from iteration {steps[0]} on the rate is 0 and nothing is learnt any more.",
+            f"gamma reads as 0: from iteration {steps[0]} on, the rate is 0 and nothing is learned.",
         )
     if (policy.name, name) == ("sigmoid", "gamma"):
-        return "warning", f"It reads as 0: the rate is always {number_text(base / 2)}, half of base_lr."
+        return "warning", f"gamma reads as 0: the rate is always {number_text(base / 2)}, half of base_lr."
     if not policy.dialects:
-        return "warning", f"The rate never falls from {number_text(base)}."
+        return "warning", f"The rate stays at {number_text(base)}."
     return "warning", ""
 
 
 @rule("S124", "ignored-field", subject="solver", severity="advice")
 def ignored_field(solver: SolverFile) -> Iterator[Hit]:
-    """A field that the solver's policy or type does not read.
+    """Flags fields that the solver's policy or type does not read.
 
     ## What it does
 
-    - `gamma`, `power`, `stepsize`, `stepvalue` and forks' fields of a schedule, beside a policy that does without them,
-    - `momentum2` where the type is not Adam, `rms_decay` where it is not RMSProp, `delta` with SGD and Nesterov.
+    - Flags `gamma`, `power`, `stepsize`, `stepvalue` and forks' schedule fields if the policy does not read them.
+    - Flags `momentum2` if the type is not Adam, `rms_decay` if it is not RMSProp, and `delta` with SGD and Nesterov.
 
     ## Why is this bad?
 
-    It does nothing, without a word. Either it is left over, or the policy or the type is not the one that was meant:
-    `stepvalue` with policy step drops the rate nowhere.
+    The field has no effect, and Caffe prints no message. Either it is a leftover, or the policy or type is not the
+    intended one: `stepvalue` with policy step never lowers the rate.
 
     ## When it is reported
 
-    The field waits there for another policy or type that is tried in turn.
+    Reported as **advice**. A field that S122 names as written instead of a missing one is not reported again. There
+    is no fix, since either the field or the policy may be wrong. Ignore it if you keep the field for another policy
+    or type that you switch to.
 
     ## Example
 
-    Or `lr_policy: "multistep"` without `stepsize`. There is no fix, as there are these two ways.
+    The other way to correct it is `lr_policy: "multistep"` without `stepsize`.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::GetLearningRate; solvers/*.cpp, ComputeUpdateValue of each type. What is read by which
-    is written in `lint/solver/schedule.py` and `lint/solver/solver_types.py`.
+    `SGDSolver::GetLearningRate` in sgd_solver.cpp; `ComputeUpdateValue` of each type in solvers/*.cpp.
+    `lint/solver/schedule.py` and `lint/solver/solver_types.py` list the fields that each policy and type reads.
     """
     message = solver.message
     policy = POLICIES.get(message["lr_policy"])
     missing = {name for name in policy.needs if is_absent(message, name)} if policy else set()
     for found in ignored_in_solver(message):
-        if _SIBLINGS.get(found.field) not in missing:  # which is told by S122
+        if _SIBLINGS.get(found.field) not in missing:  # S122 reports it
             yield Hit(solver.file, message.span(found.field), found.what, found.meaning)
