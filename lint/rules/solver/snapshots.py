@@ -14,56 +14,52 @@ from ...source.written import is_absent, is_whole, place_beside
 
 @rule("S110", "missing-snapshot-prefix", subject="solver", severity="advice", fixes="safe")
 def missing_snapshot_prefix(solver: SolverFile) -> Iterator[Hit]:
-    """The solver writes snapshots but has no `snapshot_prefix`.
+    """Flags solvers that write snapshots but do not set `snapshot_prefix`.
 
     ## What it does
 
-    No `snapshot_prefix`, where `snapshot` is above 0 or `snapshot_after_train` is left on. An error if
-    `--caffe-version` names a release: all of them, up to 1.0, stop.
+    Flags a missing `snapshot_prefix` if `snapshot` is above 0 or `snapshot_after_train` is not switched off.
 
     ## Why is this bad?
 
-    Caffe's master makes the prefix from the solver's file name since 2018-02. Before that, it stops: at the
-    start with `snapshot`, and without it at the end of the whole training, whose weights are lost.
+    Since February 2018, Caffe's master derives the prefix from the solver's file name. Before that, Caffe stops: at
+    the start if `snapshot` is set, otherwise at the end of the training, and the weights are lost.
 
     ## When it is reported
 
-    The training is not to be kept, or your Caffe is one from 2018-02 on, which takes the solver's own name.
+    - **error** if `--caffe-version` names a release: all of them, up to 1.0, stop;
+    - **advice** otherwise.
+
+    Ignore it if you do not need the trained weights, or if your Caffe is from February 2018 or later.
 
     ## Fix
 
-    The fix writes what Caffe's master takes: the path of the solver, as it was given here, without its extension. It
-    is safe: a Caffe that takes none is told the same as one that makes it up.
+    Inserts the prefix that Caffe's master uses: the path of the solver, as given on the command line, without its
+    extension. The fix is safe, since it writes what a Caffe without this check would use anyway.
 
     ## References
 
-    upgrade_proto.cpp, UpgradeSnapshotPrefixProperty; solver.cpp, Solver::CheckSnapshotWritePermissions.
+    `UpgradeSnapshotPrefixProperty` in upgrade_proto.cpp; `Solver::CheckSnapshotWritePermissions` in solver.cpp.
     """
     message = solver.message
-    if not is_absent(message, "snapshot_prefix") or not (
-        message["snapshot"] > 0 or message["snapshot_after_train"]
-    ):
+    if not is_absent(message, "snapshot_prefix") or not (message["snapshot"] > 0 or message["snapshot_after_train"]):
         return
     severity = "advice" if solver.caffe_version is None else "error"
-    when = (
-        "at the start"
-        if message["snapshot"] > 0
-        else "at the end of the training, before it saves the weights"
-    )
-    reason = f"Caffe before 2018-02, which is every release, stops {when}."
+    when = "at the start" if message["snapshot"] > 0 else "at the end of the training, before it saves the weights"
+    reason = f"Every release of Caffe, and its master before February 2018, stops {when}."
     prefix = _own_prefix(solver.file.path)
     fix = None
     if prefix:
         patch = set_field(solver.file.tree, message, "snapshot_prefix", prefix, beside=("snapshot",))
-        fix = patch.fix(solver.file.path, f'write snapshot_prefix: "{prefix}"')
+        fix = patch.fix(solver.file.path, f'insert snapshot_prefix: "{prefix}"')
     place = place_beside(message, "snapshot")
     yield Hit(solver.file, place, "the solver has no snapshot_prefix", reason, severity, fix=fix)
 
 
 def _own_prefix(path: str) -> str:
-    """The prefix that Caffe makes of a solver's path; of an absolute one its last part.
+    """Return the prefix that Caffe derives from a solver's path; for an absolute path, only its last part.
 
-    Empty for standard input, and for a name that is no UTF-8, which a text file cannot hold as it is.
+    Empty for standard input, and for a name that is not valid UTF-8, which a text file cannot hold unchanged.
     """
     if os.path.isabs(path):
         path = os.path.basename(path)
@@ -73,49 +69,51 @@ def _own_prefix(path: str) -> str:
 
 @rule("S141", "missing-snapshots", subject="solver", severity="advice", fixes="unsafe")
 def missing_snapshots(solver: SolverFile) -> Iterator[Hit]:
-    """What is learnt is not saved, or only at the very end.
+    """Flags solvers that save no weights, or only at the very end.
 
     ## What it does
 
-    - `snapshot_after_train: false` with a `snapshot` that is 0, missing, or larger than `max_iter`: nothing is saved,
-    - a `snapshot` larger than `max_iter`: it is never reached, and the end alone is saved.
+    - Flags `snapshot_after_train: false` with a `snapshot` that is missing, 0 or larger than `max_iter`: nothing is
+      saved.
+    - Flags a `snapshot` larger than `max_iter`: it is never reached, and only the final weights are saved.
 
     ## Why is this bad?
 
-    In the first case the training runs to its end and is lost. In the second it is lost if it breaks before the end.
+    In the first case, the training runs to its end and its result is lost. In the second, everything is lost if the
+    training stops early.
 
     ## When it is reported
 
-    A script runs the solver and saves the weights itself.
+    Reported as **advice**. Ignore it if a script runs the solver and saves the weights itself.
 
     ## Fix
 
-    The fix lets Caffe save the end. It is unsafe: somebody has written `false`. A smaller `snapshot` saves more, and is
-    yours to choose.
+    In the first case, sets `snapshot_after_train` to true. It is unsafe, since somebody wrote `false` on purpose.
+    Choose a smaller `snapshot` to save more often.
 
     ## References
 
-    solver.cpp, Solver::Step and Solver::Solve.
+    `Solver::Step` and `Solver::Solve` in solver.cpp.
     """
     message = solver.message
     every, length = message["snapshot"], message["max_iter"]
     if length <= 0 or every < 0 or not is_whole(message, "snapshot"):
         return
     if not message["snapshot_after_train"] and (every == 0 or every > length):
-        why = f"snapshot is {every:,} and max_iter {length:,}" if every else "no snapshot is asked for"
+        why = f"snapshot {every:,} exceeds max_iter {length:,}" if every else "snapshot is 0"
         patch = set_field(solver.file.tree, solver.file.message, "snapshot_after_train", True)
         yield Hit(
             solver.file,
             message.span("snapshot_after_train"),
-            f"nothing is saved: {why}, and snapshot_after_train is false",
-            "Caffe trains to the end and drops all that it has learnt.",
-            fix=patch.fix(solver.file.path, "write snapshot_after_train: true", safe=False),
+            f"no weights are saved: {why} and snapshot_after_train is false",
+            "Caffe trains to the end and discards the weights.",
+            fix=patch.fix(solver.file.path, "set snapshot_after_train to true", safe=False),
         )
     elif every > length:
         yield Hit(
             solver.file,
             message.span("snapshot"),
-            f"snapshot is {every:,}, but the training ends at max_iter {length:,}",
-            "Only the end is saved: what breaks before is lost.",
+            f"snapshot {every:,} exceeds max_iter {length:,}",
+            "Only the final weights are saved: if the training stops early, everything is lost.",
             "advice",
         )
