@@ -1,4 +1,4 @@
-"""The solver's type, and whether it needs a GPU."""
+"""The solver's type, and whether the solver needs a GPU."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from ...rule.registry import rule
 from ...solver.solver_types import SOLVER_TYPES
 from ...source.written import is_whole
 
-# Methods that no known Caffe has under `type`, though their names are near to one of those.
-_OTHER_METHODS = frozenset(
-    ("adamw", "adamax", "nadam", "radam", "amsgrad", "lamb", "lars", "larc", "lion", "sgdw")
-)
+# Methods that no known Caffe has, although their names resemble one of its types.
+_OTHER_METHODS = frozenset(("adamw", "adamax", "nadam", "radam", "amsgrad", "lamb", "lars", "larc", "lion", "sgdw"))
 
 
 @rule("S131", "unknown-solver-type", subject="solver", severity="error", fixes="safe")
 def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
-    """The solver's `type` is none that Caffe knows.
+    """Flags a solver `type` that Caffe does not know.
 
     ## What it does
 
-    Other words, and other cases: `sgd`, `ADAM`, `RMSprop`. And types that only forks have, in another Caffe.
+    Flags misspelled types and types in the wrong case (`sgd`, `ADAM`, `RMSprop`), types that no known Caffe has, and,
+    if `--dialect` names a Caffe, types that only other forks have.
 
     ## Why is this bad?
 
-    Caffe stops before it builds anything: `Unknown solver type: sgd (known types: AdaDelta, AdaGrad, Adam,
-    Nesterov, RMSProp, SGD)`.
+    Caffe stops before it builds a net: `Unknown solver type: sgd (known types: AdaDelta, AdaGrad, Adam, Nesterov,
+    RMSProp, SGD)`.
 
     ## When it is reported
 
-    Never: Caffe does not start.
+    - **warning** for a type that no known Caffe has if a caffe.proto of your own is used;
+    - **error** otherwise.
 
     ## Fix
 
-    The fix is safe where one known type is near. It is not offered for methods of their own that Caffe
-    lacks, such as AdamW.
+    Replaces the type with the known type that is spelled most similarly. The fix is safe, and is offered only if one
+    known type is close. It is not offered for methods that Caffe lacks, such as AdamW.
 
     ## References
 
-    solver_factory.hpp, SolverRegistry::CreateSolver. Tried with the real Caffe.
+    `SolverRegistry::CreateSolver` in solver_factory.hpp. Verified with the real Caffe.
     """
     message = solver.message
     name = message["type"]
@@ -53,22 +53,20 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
         return
     reason = "Caffe stops: Unknown solver type."
     if known is not None:
-        shown = f"{asked} has no solver type '{name}': it is known in {', '.join(known.dialects)}"
+        shown = f"{asked} has no solver type '{name}'; it exists in {', '.join(known.dialects)}"
         yield Hit(solver.file, message.span("type"), shown, reason)
         return
     nearest = _nearest_type(name)
-    hint = f"did you mean '{nearest}'?" if nearest else f"it has {', '.join(_own_types())}"
+    hint = f"did you mean '{nearest}'?" if nearest else f"known types: {', '.join(_own_types())}"
     fix = None
     if nearest:
-        fix = set_field(solver.file.tree, message, "type", nearest).fix(
-            solver.file.path, f'write "{nearest}"'
-        )
+        fix = set_field(solver.file.tree, message, "type", nearest).fix(solver.file.path, f'set type to "{nearest}"')
     yield Hit(
         solver.file,
         message.span("type"),
-        f"no known Caffe has a solver type '{name}'; {hint}",
+        f"unknown solver type '{name}'; {hint}",
         reason,
-        severity="warning" if solver.file.schema.layer_types is None else "",  # a Caffe of the user's own
+        severity="warning" if solver.file.schema.layer_types is None else "",  # with a caffe.proto of the user's own
         fix=fix,
     )
 
@@ -90,28 +88,29 @@ def _nearest_type(name: str) -> str | None:
 
 @rule("S132", "duplicate-solver-type", subject="solver", severity="error", fixes="safe")
 def duplicate_solver_type(solver: SolverFile) -> Iterator[Hit]:
-    """Both `type` and `solver_type` are written.
+    """Flags solvers that set both `type` and `solver_type`.
 
     ## What it does
 
-    The text of today (`type: "Adam"`) and the enum of old (`solver_type: ADAM`) in one solver.
+    Flags the current text field (`type: "Adam"`) and the old enum (`solver_type: ADAM`) in one solver.
 
     ## Why is this bad?
 
-    Caffe stops: `Failed to upgrade solver: old solver_type field (enum) and new type field (string) cannot
-    be both specified in solver proto text.` Also if the two say the same.
+    Caffe stops, even if both name the same type: `Failed to upgrade solver: old solver_type field (enum) and new type
+    field (string) cannot be both specified in solver proto text.`
 
     ## When it is reported
 
-    Never: Caffe does not start.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe: it takes `solver_type` out if it says the same. If not, only you know which is right.
+    Removes `solver_type` if it names the same type as `type`. That is safe. If the two differ, there is no fix,
+    because only you know which is right.
 
     ## References
 
-    upgrade_proto.cpp, UpgradeSolverType. Tried with the real Caffe.
+    `UpgradeSolverType` in upgrade_proto.cpp. Verified with the real Caffe.
     """
     for problem in solver.upgraded.problems:
         message = solver.file.message
@@ -119,37 +118,39 @@ def duplicate_solver_type(solver: SolverFile) -> Iterator[Hit]:
         fix = None
         if TYPE_OF_ENUM.get(old) == new and is_whole(message, "solver_type"):
             patch = remove_field(solver.file.tree, message, "solver_type")
-            fix = patch.fix(solver.file.path, "remove solver_type, which says the same as type")
-        shown = f'both type "{new}" and solver_type {old} are written'
-        reason = "Caffe stops: they cannot be both specified."
+            fix = patch.fix(solver.file.path, "remove solver_type")
+        shown = f'both type "{new}" and solver_type {old} are set'
+        reason = "Caffe stops if both are set, even to the same type."
         yield Hit(solver.file, (problem.start, problem.end), shown, reason, fix=fix)
 
 
 @rule("S145", "gpu-solver-mode", subject="solver", severity="advice", fixes="safe", default=False, by_name=True)
 def gpu_solver_mode(solver: SolverFile) -> Iterator[Hit]:
-    """The solver asks for a GPU.
+    """Flags solvers that ask for a GPU.
 
     ## What it does
 
-    `solver_mode: GPU`. The rule is off unless it is selected: it is for files that are to train on a CPU.
+    Flags `solver_mode: GPU`.
 
     ## Why is this bad?
 
-    A Caffe built with CPU_ONLY stops at that: `Cannot use GPU in CPU-only Caffe`. Only what is written counts: where no
-    `solver_mode` stands, `caffe train` without `-gpu` trains on the CPU, though the field's declared default is GPU.
+    A Caffe built with CPU_ONLY stops: `Cannot use GPU in CPU-only Caffe`. If `solver_mode` is not written, `caffe
+    train` without `-gpu` trains on the CPU, although the declared default of the field is GPU.
 
     ## When it is reported
 
-    The Caffe that reads the file has a GPU, or is called with `-gpu`, which goes before the file.
+    Reported as **advice**, only if this rule is selected: it is for files that must train on a CPU. E219 reports
+    layers that need a GPU. Ignore it if your Caffe has a GPU, or if you call it with `-gpu`, which overrides the
+    file.
 
     ## Fix
 
-    The fix is safe: the training is the same but for its speed. It is applied only where this rule is selected by its
-    code or name. Layers that need a GPU are E219's.
+    Sets `solver_mode` to CPU. The fix is safe, since it changes only the speed of the training. It is applied only if
+    this rule is selected by its code or name.
 
     ## References
 
-    tools/caffe.cpp, train. Tried with the real Caffe.
+    `train` in tools/caffe.cpp. Verified with the real Caffe.
     """
     message = solver.message
     if message.get("solver_mode") == "GPU":
@@ -158,6 +159,6 @@ def gpu_solver_mode(solver: SolverFile) -> Iterator[Hit]:
             solver.file,
             message.span("solver_mode"),
             "solver_mode is GPU",
-            "A Caffe built for the CPU only stops at that.",
-            fix=patch.fix(solver.file.path, "write solver_mode: CPU"),
+            "A Caffe built with CPU_ONLY stops.",
+            fix=patch.fix(solver.file.path, "set solver_mode to CPU"),
         )
