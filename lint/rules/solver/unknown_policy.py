@@ -15,32 +15,33 @@ from ...source.written import is_absent, place_beside
 
 @rule("S121", "unknown-lr-policy", subject="solver", severity="error", fixes="safe, unsafe")
 def unknown_lr_policy(solver: SolverFile) -> Iterator[Hit]:
-    """The `lr_policy` is missing, or none that Caffe knows.
+    """Flags solvers whose `lr_policy` is missing or unknown to Caffe.
 
     ## What it does
 
-    A policy that no known Caffe has, in this case or spelling (`Step`, `steps`, `multi_step`); one that
-    only forks have, when another Caffe is asked for by `--dialect` or by what else the file uses; and no
-    policy at all.
+    Flags a missing policy, a policy that no known Caffe has in this spelling (`Step`, `steps`, `multi_step`), and a
+    policy that only forks have, if `--dialect` or the solver's other fields point to a different Caffe.
 
     ## Why is this bad?
 
-    Caffe stops: `Unknown learning rate policy: steps`. It looks at the policy only when it first needs a
-    rate: after the nets are built, the data is opened and a whole iteration has been computed.
+    Caffe stops: `Unknown learning rate policy: steps`. It reads the policy only when it first needs a rate, after the
+    nets are built, the data is opened and a whole iteration has been computed.
 
     ## When it is reported
 
-    Never: Caffe stops.
+    - **warning** for a fork's policy if only the solver's other fields point to a different Caffe, and for an unknown
+      policy if a caffe.proto of your own is used;
+    - **error** otherwise.
 
     ## Fix
 
-    The fix is safe where one known policy is near. A missing policy is inserted by an unsafe fix, as the
-    fields of the solver suggest it: `stepvalue` multistep, `stepsize` step, `gamma` and `power` inv,
-    `power` poly, else fixed.
+    Replaces the policy with the known policy that is spelled most similarly. This is safe, and is offered only if one
+    is close. If the policy is missing, an unsafe fix inserts the one that the solver's other fields suggest:
+    multistep for `stepvalue`, step for `stepsize`, inv for `gamma` and `power`, poly for `power`, otherwise fixed.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::GetLearningRate. Tried with the real Caffe. The forks' policies:
+    `SGDSolver::GetLearningRate` in sgd_solver.cpp. Verified with the real Caffe. The forks' policies are listed in
     `lint/solver/schedule.py`.
     """
     message = solver.message
@@ -58,27 +59,27 @@ def unknown_lr_policy(solver: SolverFile) -> Iterator[Hit]:
     elif "lr_policy" in message:
         policy = POLICIES.get(message["lr_policy"])
         if policy is None:
-            yield _misspelt_policy(solver)
+            yield _misspelled_policy(solver)
         elif policy.dialects:
             yield from _foreign_policy(solver, policy)
 
 
-def _misspelt_policy(solver: SolverFile) -> Hit:
+def _misspelled_policy(solver: SolverFile) -> Hit:
     message = solver.message
     name = message["lr_policy"]
     nearest = _nearest_policy(name)
     known = ", ".join(policy.name for policy in POLICIES.values() if not policy.dialects)
-    hint = f"did you mean '{nearest}'?" if nearest else f"it has {known}"
+    hint = f"did you mean '{nearest}'?" if nearest else f"known: {known}"
     fix = None
     if nearest:
         patch = set_field(solver.file.tree, message, "lr_policy", nearest)
-        fix = patch.fix(solver.file.path, f'write "{nearest}"')
+        fix = patch.fix(solver.file.path, f'set lr_policy to "{nearest}"')
     return Hit(
         solver.file,
         message.span("lr_policy"),
-        f"no known Caffe has a learning-rate policy '{name}'; {hint}",
+        f"unknown lr_policy '{name}'; {hint}",
         "Caffe stops at the end of iteration 0: Unknown learning rate policy.",
-        severity="warning" if solver.file.schema.layer_types is None else "",  # a Caffe of the user's own
+        severity="warning" if solver.file.schema.layer_types is None else "",  # with a caffe.proto of the user's own
         fix=fix,
     )
 
@@ -99,20 +100,20 @@ def _foreign_policy(solver: SolverFile, policy: Policy) -> Iterator[Hit]:
         other = asked
     else:
         fits = any(all(dialect in use.dialects for use in uses) for dialect in policy.dialects)
-        other = "the Caffe that has the other fields of this solver"
+        other = "the Caffe with this solver's other fields"
     if not fits:
         shown = ", ".join(policy.dialects[:6]) + (" and others" if len(policy.dialects) > 6 else "")
         yield Hit(
             solver.file,
             solver.message.span("lr_policy"),
-            f"{other} has no learning-rate policy '{policy.name}': it is known in {shown}",
+            f"{other} has no lr_policy '{policy.name}'; it exists in {shown}",
             "Caffe stops at the end of iteration 0: Unknown learning rate policy.",
             severity="error" if asked is not None else "warning",
         )
 
 
 def _likely_policy(message: Message) -> str:
-    """The policy that the fields of a schedule were written for."""
+    """Return the policy that the schedule's fields suggest."""
     if "stepvalue" in message:
         return "multistep"
     if "stepsize" in message:
