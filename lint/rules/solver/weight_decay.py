@@ -15,12 +15,11 @@ from ...solver.schedule import largest_rate
 
 @rule("S137", "unknown-regularization-type", subject="solver", severity="error", fixes="safe")
 def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
-    """A `regularization_type` that is neither L1 nor L2.
+    """Flags a `regularization_type` that is neither L1 nor L2.
 
     ## What it does
 
-    Other words and the lower case. An error if there is a `weight_decay`, else an advice: then Caffe does
-    not look.
+    Flags any other text, including lower-case `l1` and `l2`.
 
     ## Why is this bad?
 
@@ -28,15 +27,16 @@ def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not start.
+    - **error** if `weight_decay` is not 0;
+    - **advice** otherwise, because Caffe then does not read the field.
 
     ## Fix
 
-    The fix is safe: it writes the upper case. Nothing else is fixed.
+    Replaces `l1` and `l2` with `L1` and `L2`. The fix is safe. Other values are not fixed.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::Regularize. Tried with the real Caffe.
+    `SGDSolver::Regularize` in sgd_solver.cpp. Verified with the real Caffe.
     """
     message = solver.message
     name = message["regularization_type"]
@@ -45,53 +45,52 @@ def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
     fix = None
     if name.upper() in ("L1", "L2"):
         patch = set_field(solver.file.tree, solver.file.message, "regularization_type", name.upper())
-        fix = patch.fix(solver.file.path, f'write "{name.upper()}"')
-    shown = f"there is no regularization type '{name}', only L1 and L2"
+        fix = patch.fix(solver.file.path, f'set regularization_type to "{name.upper()}"')
+    shown = f"unknown regularization_type '{name}'; known types: L1, L2"
     if message["weight_decay"] != 0:
         reason, severity = "Caffe stops at the end of iteration 0: Unknown regularization type.", "error"
     else:
-        reason, severity = "Without weight_decay Caffe does not look at it.", "advice"
+        reason, severity = "Caffe does not read this field if weight_decay is 0.", "advice"
     yield Hit(solver.file, message.span("regularization_type"), shown, reason, severity, fix=fix)
 
 
 @rule("S138", "invalid-weight-decay", subject="solver", severity="error")
 def invalid_weight_decay(solver: SolverFile) -> Iterator[Hit]:
-    """A `weight_decay` that makes the weights grow.
+    """Flags a `weight_decay` that makes the weights grow.
 
     ## What it does
 
-    A negative `weight_decay` (a warning), and one that overshoots: with SGD, L2 and momentum m, the largest
-    rate times `weight_decay` is at least 2 (1 + m); with Nesterov, at least 2 (1 + m) / (1 + 2m).
+    Flags a negative `weight_decay`, and one that overshoots zero. With L2 and momentum m, weights overshoot and grow
+    if the largest learning rate times `weight_decay` is at least 2 (1 + m) with SGD, or 2 (1 + m) / (1 + 2m) with
+    Nesterov.
 
     ## Why is this bad?
 
-    Decay alone multiplies every weight by 1 - rate * weight_decay in each iteration. A negative one makes
-    weights grow for no reason of the data. Above the limit the decay throws each weight past zero and
-    further out on the other side, so that all grow without end, whatever the gradients: a rate of 0.01 with
-    a decay of 1000 was NaN in iteration 4. `clip_gradients` does not help: Caffe clips before it adds the
-    decay.
+    Weight decay alone multiplies every weight by 1 - rate * weight_decay in each iteration. A negative value makes
+    the weights grow, whatever the data. Above the limit, the decay throws each weight past zero to a larger value of
+    the opposite sign, so that all weights grow without bound, whatever the gradients. A rate of 0.01 with a decay of
+    1000 gave NaN in iteration 4. `clip_gradients` does not help: Caffe clips before it adds the decay.
 
     ## When it is reported
 
-    Never: the weights grow without end.
+    - **warning** if `weight_decay` is negative;
+    - **error** if it overshoots.
 
-    ## Example
-
-    There is no fix: only you know the value.
+    There is no fix, because only you know the value.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::Regularize and ComputeUpdateValue. The limit is that of the linear recurrence
-    w' = w - h, h' = m h + rate * weight_decay * w. The case above was tried with the real Caffe.
+    `SGDSolver::Regularize` and `ComputeUpdateValue` in sgd_solver.cpp. The limit is that of the linear recurrence w'
+    = w - h, h' = m h + rate * weight_decay * w. The case above was verified with the real Caffe.
     """
     message = solver.message
     decay = message["weight_decay"]
     if decay < 0:
-        reason = "Every weight grows in every iteration, by the more the larger it is."
+        reason = "Every weight grows in every iteration, in proportion to its size."
         yield Hit(
             solver.file,
             message.span("weight_decay"),
-            f"weight_decay is {number_text(decay)}",
+            f"weight_decay is {number_text(decay)}, but must not be negative",
             reason,
             "warning",
         )
@@ -110,9 +109,9 @@ def invalid_weight_decay(solver: SolverFile) -> Iterator[Hit]:
         yield Hit(
             solver.file,
             message.span("weight_decay"),
-            f"weight_decay {number_text(decay)} is too much for a rate of {number_text(rate.value)}",
-            f"Their product, {number_text(rate.value * decay)}, is over {number_text(limit)}: every weight"
-            " overshoots zero and grows without end.",
+            f"weight_decay {number_text(decay)} is too high for a learning rate of {number_text(rate.value)}",
+            f"Their product is {number_text(rate.value * decay)}; from {number_text(limit)} on, every weight"
+            " overshoots zero and grows without bound.",
         )
 
 
@@ -121,37 +120,35 @@ def invalid_weight_decay(solver: SolverFile) -> Iterator[Hit]:
     "high-weight-decay",
     subject="solver",
     severity="warning",
-    options={"most": Option(0.1, "the largest weight_decay that is not reported")},
+    options={"most": Option(0.1, "the smallest weight_decay that is reported")},
 )
 def high_weight_decay(solver: SolverFile, most: float) -> Iterator[Hit]:
-    """A `weight_decay` that shrinks the weights faster than most nets learn.
+    """Flags a `weight_decay` that shrinks the weights faster than most nets learn.
 
     ## What it does
 
-    With SGD or Nesterov and L2, a `weight_decay` of 0.1 or more (`most`). Where it makes the weights grow instead, that
-    is S138.
+    Flags a `weight_decay` of 0.1 or more (`most`) with SGD or Nesterov and L2.
 
     ## Why is this bad?
 
-    Each iteration takes the share rate * weight_decay / (1 - momentum) from every weight, whatever the gradients. With
-    0.0005, the usual value, and a rate of 0.01 a weight that nothing holds is halved in some 14,000 iterations; with 0.5
-    in 14. What the data teach in between is soon forgotten, and the loss stays where guessing is.
+    Each iteration removes the fraction rate * weight_decay / (1 - momentum) of every weight, whatever the gradients.
+    With the usual decay of 0.0005 and a rate of 0.01, a weight without a gradient is halved in about 14,000
+    iterations; with a decay of 0.5, in 14. What the net learns in between is quickly lost, and the loss stays at
+    chance level.
 
     ## When it is reported
 
-    Every layer scales it by a small `decay_mult`.
-
-    ## Example
-
-    There is no fix: only you know the value.
+    Reported as a **warning**. A `weight_decay` that makes the weights grow instead is reported by S138. There is no
+    fix, because only you know the value. Ignore it if every layer scales the decay with a small `decay_mult`.
 
     ## Options
 
-    `most` is 0.1: of some 600 public solvers, 4 of two repositories have more, two of them to try what it does.
+    `most`: the smallest `weight_decay` that is reported. Of about 600 public solvers, 4 from two repositories exceed the
+    default of 0.1, two of them as an experiment.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::Regularize and ComputeUpdateValue.
+    `SGDSolver::Regularize` and `ComputeUpdateValue` in sgd_solver.cpp.
     """
     message = solver.message
     decay, momentum = message["weight_decay"], message["momentum"]
@@ -162,13 +159,13 @@ def high_weight_decay(solver: SolverFile, most: float) -> Iterator[Hit]:
         return
     share = rate.value * decay / (1 - momentum)
     if rate.value * decay >= 1:
-        return  # it overshoots: S138
+        return  # S138 reports it if it overshoots
     half = max(1, round(math.log(2) / share))
-    iterations = "one iteration" if half == 1 else f"{half:,} iterations"
+    iterations = "1 iteration" if half == 1 else f"{half:,} iterations"
     yield Hit(
         solver.file,
         message.span("weight_decay"),
         f"weight_decay {number_text(decay)} halves the weights in {iterations}",
-        f"At a rate of {number_text(rate.value)} and momentum {number_text(momentum)} it takes {share:.2g} of each weight"
-        " in every iteration; 0.0005 is usual.",
+        f"With a learning rate of {number_text(rate.value)} and a momentum of {number_text(momentum)}, each iteration removes"
+        f" the fraction {share:.2g} of every weight; the usual weight_decay is 0.0005.",
     )
