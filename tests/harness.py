@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from caffe_lint.engine.configuring import LOOKUPS
@@ -19,6 +22,47 @@ from caffe_lint.settings.settings import Settings
 def settings_in(path: str) -> Settings:
     """The settings of a configuration file for files that it makes no difference for. Raises ConfigError."""
     return combined(Layer.of(read_config(path, LOOKUPS))).settings
+
+# A net and its solver on which there is nothing to say.
+NET = """\
+name: "small"
+layer {
+  name: "data"
+  type: "DummyData"
+  top: "data"
+  top: "label"
+  dummy_data_param {
+    shape { dim: 8 dim: 3 dim: 16 dim: 16 }
+    shape { dim: 8 }
+    data_filler { type: "gaussian" std: 1 }
+    data_filler { type: "constant" value: 0 }
+  }
+}
+layer {
+  name: "score"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "score"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "loss"
+  type: "SoftmaxWithLoss"
+  bottom: "score"
+  bottom: "label"
+  top: "loss"
+}
+"""
+SOLVER = """\
+net: "net.prototxt"
+base_lr: 0.01
+lr_policy: "fixed"
+momentum: 0.9
+max_iter: 100
+clip_gradients: 10
+snapshot_prefix: "snapshots/small"
+"""
+
 
 
 def check(text: str | bytes, name: str = "net.prototxt", **settings: Any) -> list[Finding]:
@@ -63,3 +107,21 @@ def _run(texts: dict[str, Any], patch: str, values: dict[str, Any]) -> list[Unit
     units = find_units(list(texts), files, errors, errors)
     assert not errors, errors
     return run_units([(unit, settings) for unit in units], files, patch, 1)
+
+
+def run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Runs the program in a folder, in a process of its own. Fails at a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe_lint", *arguments],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return subprocess.CompletedProcess(
+        done.args,
+        done.returncode,
+        done.stdout.decode("utf-8", "replace"),
+        done.stderr.decode("utf-8", "replace"),
+    )

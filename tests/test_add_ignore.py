@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import check, check_files
-from test_cli import NET, SOLVER, run
+from harness import NET, SOLVER, check, check_files, run
 from test_suppressions import NET as BAD_NET
 
 from caffe_lint.cli.page_examples import run_example

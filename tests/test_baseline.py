@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import NET, SOLVER, run
+from harness import NET, SOLVER, run
 
 from caffe_lint.engine.baseline import BaselineError, address, read_baseline
 from caffe_lint.proto.parser import parse

@@ -13,45 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
-
-NET = """\
-name: "small"
-layer {
-  name: "data"
-  type: "DummyData"
-  top: "data"
-  top: "label"
-  dummy_data_param {
-    shape { dim: 8 dim: 3 dim: 16 dim: 16 }
-    shape { dim: 8 }
-    data_filler { type: "gaussian" std: 1 }
-    data_filler { type: "constant" value: 0 }
-  }
-}
-layer {
-  name: "score"
-  type: "InnerProduct"
-  bottom: "data"
-  top: "score"
-  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-}
-layer {
-  name: "loss"
-  type: "SoftmaxWithLoss"
-  bottom: "score"
-  bottom: "label"
-  top: "loss"
-}
-"""
-SOLVER = """\
-net: "net.prototxt"
-base_lr: 0.01
-lr_policy: "fixed"
-momentum: 0.9
-max_iter: 100
-clip_gradients: 10
-snapshot_prefix: "snapshots/small"
-"""
+from harness import NET, SOLVER, run
 
 
 @pytest.fixture
@@ -59,23 +21,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "solver.prototxt").write_text(SOLVER)
     return tmp_path
-
-
-def run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "caffe_lint", *arguments],
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
-    return subprocess.CompletedProcess(
-        done.args,
-        done.returncode,
-        done.stdout.decode("utf-8", "replace"),
-        done.stderr.decode("utf-8", "replace"),
-    )
 
 
 def break_solver(folder: Path) -> None:

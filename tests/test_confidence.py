@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from harness import check
-from test_cli import NET, run
+from harness import NET, check, run
 
 from caffe_lint.rule import confidence as table
 from caffe_lint.rule.registry import all_rules

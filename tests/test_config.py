@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import settings_in
-from test_cli import NET, SOLVER, run
+from harness import NET, SOLVER, run, settings_in
 
 from caffe_lint.engine.configuring import LOOKUPS
 from caffe_lint.engine.selection import codes, options_of

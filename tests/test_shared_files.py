@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from harness import run as run_program
 
 TRAIN = """\
 layer {
@@ -62,15 +62,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "caffe_lint", *arguments, "--select", "E,N"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return done
+    return run_program(folder, *arguments, "--select", "E,N")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
