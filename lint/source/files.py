@@ -127,8 +127,6 @@ def find_files(folder: str) -> Iterator[str]:
 
 def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
     """A folder and those below it that .gitignore does not name, each with the paths that `find_files` gives."""
-    from .patterns import spec_of_file  # pathspec takes long to load
-
     ignores: dict[str, GitIgnoreSpec] = {}
 
     def ignored(path: str, is_folder: bool) -> bool:
@@ -145,6 +143,8 @@ def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
     for current, folders, names in os.walk(folder):
         current = os.path.normpath(current)
         if ".gitignore" in names:
+            from .patterns import spec_of_file  # keeps pathspec out of the start where no .gitignore asks for it
+
             with (
                 suppress(OSError),
                 open(os.path.join(current, ".gitignore"), encoding="utf-8", errors="replace") as file,
