@@ -88,7 +88,7 @@ class LayerType(NamedTuple):
     takes_matrix: bool = False  # it weighs by an infogain matrix
     class_axis: str | None = None  # the `*_param` with the axis of its classes; empty: axis 1; None: takes no class labels
     chance: Callable[[int], float] | None = None  # the loss of one item, of so many classes, by chance
-    measures: bool = False  # it measures how good scores are, and nothing learns from that
+    measures: bool = False  # it measures how good scores are; nothing learns from it
     auto_top: bool = False  # AutoTopBlobs: a top is made where none is written
     loss_weight: float = 0.0  # of the first top, where none is written
     normalization: str = ""  # what a loss is divided by: see `loss_normalization`
@@ -116,9 +116,9 @@ class LayerType(NamedTuple):
 
     # what it does to values
     keeps_shape: bool = False  # its first top has the shape of its first bottom
-    keeps_channels: bool = False  # and here at least the number of channels
+    keeps_channels: bool = False  # its first top has as many channels as its first bottom
     rearranges: bool = False  # each value of its tops is one of its bottoms', under another shape or at another place
-    joins: bool = False  # all its bottoms are in its top, one behind the other
+    joins: bool = False  # its top has all its bottoms, one after the other along an axis
     selects: bool = False  # a top has only part of the bottom
     copies: bool = False  # each top is its bottom, unchanged
     combines: bool = False  # adds, multiplies or compares its bottoms element by element
@@ -128,7 +128,7 @@ class LayerType(NamedTuple):
     takes_absolute: bool = False  # it makes absolute values, whose gradient is a sign
     keeps_scale: bool = False  # its values are about as large as those it reads
     keeps_range: bool = False  # its values lie between the bounds of those it reads
-    keeps_order: bool = False  # larger values stay the larger ones, so that a rectifier next cuts what it would before
+    keeps_order: bool = False  # larger values stay larger: a rectifier after it cuts what it would cut before it
     rectifies: bool = False  # it cuts or shrinks values below 0, and leaves the others
     cuts: bool | Callable[[Layer], bool] = False  # it makes 0 of all values below 0
     activation: str = ""  # SOFTMAX or SIGMOID, where it is the layer of that activation
@@ -137,7 +137,7 @@ class LayerType(NamedTuple):
     discards: bool = False  # it reads blobs only so that they are no outputs of the net
     value_range: ValueRange | None = None  # between which bounds its values lie, by those of its bottoms
     growth: Callable[[Layer], float | None] | None = None  # how many times the elements it makes, by its settings alone
-    hazard: tuple[str, str] | None = None  # what gives NaN or infinity from finite values: its name, and an explanation
+    hazard: tuple[str, str] | None = None  # why finite values can give NaN or infinity: the name of the cause, and an explanation
 
     # data
     origin: str = ""  # where the values come from, one of the constants above
