@@ -1,4 +1,4 @@
-"""Layers that write over what is still needed: no message, and wrong values or wrong gradients."""
+"""Layers that overwrite values which are still needed: Caffe prints no message, but outputs or gradients are wrong."""
 
 from __future__ import annotations
 
@@ -17,76 +17,77 @@ from ...rule.registry import rule
 
 @rule("N111", "in-place-wrong-output", subject="net", severity="warning", fixes="safe")
 def in_place_wrong_output(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer works in place whose type cannot: its values come out wrong, and Caffe says nothing.
+    """Flags in-place layers of types that compute wrong values in place.
 
     ## What it does
 
-    Convolution, Deconvolution, Pooling, InnerProduct, Reduction, LRN across channels and Eltwise (sum or
-    maximum) whose top is their bottom.
+    Flags Convolution, Deconvolution, Pooling, InnerProduct, Reduction, LRN across channels and Eltwise (sum or maximum)
+    layers whose top is also their bottom.
 
     ## Why is this bad?
 
-    They write their top while they still read their bottom, or give it another shape. Eltwise with SUM sets
-    its top to 0 first, and so loses the first summand; a MAX Pooling gives NaN at once.
+    These layers write their top while they still read their bottom, or give it another shape. Eltwise with SUM first
+    sets its top to 0 and so loses the first summand; MAX pooling produces NaN at once. Caffe prints no message.
 
     ## When it is reported
 
-    Never: the values are wrong.
+    Reported as a **warning**. Do not ignore it: the values are wrong.
 
     ## Fix
 
-    The fix gives the layer a top of its own, which every layer behind it reads: safe, nothing else can be
-    meant. None is offered where the layer is there in some phases only.
+    Gives the layer a top of its own, which all layers after it read. The fix is safe, because nothing else can be meant.
+    No fix is offered if the layer has `include` or `exclude` rules.
 
     ## References
 
-    Measured with BVLC's Caffe on the CPU: losses of the same net in place and with a top of its own.
+    Measured with BVLC Caffe on the CPU: the loss of the same net with the layer in place and with a top of its own.
     """
     for layer, index in _in_place(subject, IN_PLACE_WRONG_VALUES):
-        message = f"{named(layer)}: it works in place on '{layer.tops[index].name}', which gives wrong values"
-        reason = f"Caffe builds it, and {layer.type} writes its top while it still needs its bottom."
+        message = f"{named(layer)} works in place on '{layer.tops[index].name}' and computes wrong values"
+        reason = f"Caffe accepts this, but {layer.type} writes its top while it still reads its bottom."
         yield _hit(subject, layer, index, message, reason)
 
 
 @rule("N112", "in-place-wrong-gradient", subject="net", severity="warning", fixes="safe")
 def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer works in place, and a gradient is computed from the values that it has written over.
+    """Flags in-place layers that overwrite values from which a gradient is computed.
 
     ## What it does
 
-    In nets for training, where something below learns:
-
-    - Power, Log, BNLL, Clip, MVN with variance, LRN within channels, Eltwise products and ReLU with a
-      negative slope under 0 that work in place: they need their own bottom in the backward pass.
-    - any layer in place on the top of a Sigmoid, TanH, ELU, Swish, Exp, Softmax, LRN across channels, MVN
-      with variance or Power that needs its own top there, also through a Reshape or Flatten, which share
-      memory.
+    - Flags Power, Log, BNLL, Clip, MVN with variance normalisation, LRN within channels, Eltwise products and ReLU with
+      a negative `negative_slope` that work in place. Their backward pass needs the values of their bottom.
+    - Flags any layer that works in place on the top of a Sigmoid, TanH, ELU, Swish, Exp, Softmax, LRN across channels,
+      MVN with variance normalisation or Power layer whose backward pass needs the values of that top. A Reshape or
+      Flatten in between makes no difference, because it shares the memory of its bottom.
 
     ## Why is this bad?
 
-    The values going forward are right, so that the net even tests well. What is below learns from a wrong
-    gradient.
+    The forward pass is correct, so the net even tests well. But the layers before the overwritten values learn from a
+    wrong gradient.
 
     ## When it is reported
 
-    The weights below are not to learn from this: then write lr_mult 0 for them, and the finding goes.
+    Reported as a **warning** in nets for training, if a gradient passes through the overwritten values. Nothing is
+    reported for a ReLU after values that are never negative, which it does not change.
+
+    If the layers before are not meant to learn, set their `lr_mult` to 0, and the finding disappears.
 
     ## Fix
 
-    The fix gives the layer a top of its own, which every layer behind it reads: safe, no value going forward
-    changes. None is offered where the layer is there in some phases only.
+    Gives the layer a top of its own, which all layers after it read. The fix is safe, because it changes no value of the
+    forward pass. No fix is offered if the layer has `include` or `exclude` rules.
 
     ## References
 
-    Measured with BVLC's Caffe on the CPU: gradients of the same net in place and with a top of its own.
+    Measured with BVLC Caffe on the CPU: gradients of the same net with the layer in place and with a top of its own.
     """
     if subject.phase != "TRAIN":
         return
     for layer, index in _in_place(subject, IN_PLACE_WRONG_GRADIENT):
         if layer.runs_backward and index < len(layer.bottoms) and layer.gradient_bottoms[index]:
             name = layer.tops[index].name
-            message = f"{named(layer)}: it works in place on '{name}', which gives a wrong gradient"
-            reason = f"{layer.type} computes its gradient from its bottom, which is gone by then."
+            message = f"{named(layer)} works in place on '{name}' and computes a wrong gradient"
+            reason = f"{layer.type} computes its gradient from its bottom, which is overwritten by then."
             yield _hit(subject, layer, index, message, reason)
     for layer in subject.net.layers:
         for index, top in enumerate(layer.tops):
@@ -100,41 +101,40 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
                 if layer.traits.cuts_negatives(layer) and _is_positive(producer):
                     continue
                 name = producer.name
-                message = (
-                    f"{named(layer)}: it writes over the top of layer '{name}', which spoils its gradient"
-                )
-                reason = f"{producer.type} computes its gradient from its own top, '{blob.name}'."
+                message = f"{named(layer)} overwrites the top of layer '{name}' and makes its gradient wrong"
+                reason = f"{producer.type} computes its gradient from its top '{blob.name}', which is overwritten by then."
                 related = Related(subject.file, producer.place(), f"{producer.type} layer '{name}'")
                 yield _hit(subject, layer, index, message, reason)._replace(related=(related,))
 
 
 @rule("N113", "shared-memory-overwrite", subject="net", severity="warning", fixes="safe")
 def shared_memory_overwrite(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer works in place on a blob whose memory another blob has as well, which is read later.
+    """Flags in-place layers that also overwrite another blob in the same memory.
 
     ## What it does
 
-    Reshape, Flatten, Split and a Concat or Slice of one blob give their top the memory of their bottom. A
-    layer that works in place on that top changes the bottom too; it is reported if somebody reads that
-    afterwards.
+    The top of a Reshape, Flatten or Split, of a Concat with one bottom and of a Slice with one top shares the memory of
+    the bottom. A layer that works in place on such a top also changes the other blob. It is flagged if a layer after it
+    reads that blob.
 
     ## Why is this bad?
 
-    Who reads the other blob gets what the in-place layer wrote. Caffe does not notice, since the two have
-    different names.
+    The layers that read the other blob get the values that the in-place layer wrote. Caffe does not notice, because the
+    blobs have different names.
 
     ## When it is reported
 
-    Never: who reads the other blob gets something else than its name says.
+    Reported as a **warning**. Nothing is reported for Dropout in phase TEST, where it changes nothing. Do not ignore it:
+    the values are wrong.
 
     ## Fix
 
-    The fix gives the layer a top of its own, which every layer behind it reads: safe, since the
-    other blob is what its name says again.
+    Gives the layer a top of its own, which all layers after it read. The fix is safe, because the other blob then keeps
+    the values that its own layer wrote. No fix is offered if the layer has `include` or `exclude` rules.
 
     ## References
 
-    reshape_layer.cpp, flatten_layer.cpp, split_layer.cpp, concat_layer.cpp, slice_layer.cpp: ShareData.
+    `ShareData` in reshape_layer.cpp, flatten_layer.cpp, split_layer.cpp, concat_layer.cpp and slice_layer.cpp.
     """
     for layer in subject.net.layers:
         for index, top in enumerate(layer.tops):
@@ -143,23 +143,19 @@ def shared_memory_overwrite(subject: NetInPhase) -> Iterator[Hit]:
             for blob in _other_names(top.below):
                 reader = next((other for other in blob.consumers if other.index > layer.index), None)
                 if reader is not None:
-                    message = (
-                        f"{named(layer)}: it works in place on '{top.name}', and so on '{blob.name}' as well"
-                    )
-                    reason = (
-                        f"The two have one memory, and layer '{reader.name}' reads '{blob.name}' afterwards."
-                    )
+                    message = f"{named(layer)} works in place on '{top.name}' and also overwrites '{blob.name}'"
+                    reason = f"The two share memory, so layer '{reader.name}' reads overwritten values from '{blob.name}'."
                     related = Related(subject.file, reader.place(), f"reads '{blob.name}'")
                     yield _hit(subject, layer, index, message, reason)._replace(related=(related,))
                     break
 
 
-def _in_place(subject: NetInPhase, verdict: str) -> Iterator[tuple[Layer, int]]:
-    """The layers of which it is known that in place they do this, with the index of that top."""
+def _in_place(subject: NetInPhase, effect: str) -> Iterator[tuple[Layer, int]]:
+    """Yield the layers that are known to have this effect in place, with the index of the in-place top."""
     for layer in subject.net.layers:
         for index, top in enumerate(layer.tops):
             if top.below is not None and layer.kind is not None:
-                if layer.kind.in_place_effect(layer) == verdict:
+                if layer.kind.in_place_effect(layer) == effect:
                     yield layer, index
                 break
 
@@ -176,16 +172,16 @@ def _fix(subject: NetInPhase, layer: Layer, index: int) -> Fix | None:
     if found is None:
         return None
     patch, name = found
-    return patch.fix(subject.file.path, f"write '{name}', and read that behind layer '{layer.name}'")
+    return patch.fix(subject.file.path, f"rename its top to '{name}', also where later layers read it")
 
 
 def _changes_values(layer: Layer) -> bool:
-    """Whether a layer in place may leave other values than it found; a Dropout does not in TEST."""
+    """Return whether an in-place layer may change the values of its blob; Dropout does not in phase TEST."""
     return not (layer.traits.trains_only and layer.phase == "TEST")
 
 
 def _is_positive(layer: Layer) -> bool:
-    """Whether no value that a layer makes is below 0, whatever it reads, so that a ReLU leaves them as they are."""
+    """Return whether a layer never outputs a negative value, whatever it reads, so that a ReLU after it changes nothing."""
     return layer.traits.range_of(layer, [UNKNOWN_INTERVAL] * len(layer.bottoms)).low >= 0
 
 
@@ -194,7 +190,7 @@ def _reads_top(layer: Layer) -> bool:
 
 
 def _same_memory(blob: Blob) -> list[Blob]:
-    """The blob, and those before it whose memory it has under another name."""
+    """Return the blob, and the blobs before it that share its memory under another name."""
     blobs = [blob]
     while True:
         producer = blobs[-1].producer
@@ -206,7 +202,7 @@ def _same_memory(blob: Blob) -> list[Blob]:
 
 
 def _other_names(blob: Blob) -> Iterator[Blob]:
-    """The other blobs that have the memory of this one: those it is made of, and the tops beside it."""
+    """Yield the other blobs that share the memory of this one: those it is made from, and tops of the same layers."""
     memory = _same_memory(blob)
     yield from memory[1:]
     for shared in memory[:-1]:
