@@ -160,7 +160,7 @@ def test_a_loss_with_a_weight_that_is_read_counts_twice() -> None:
     )
     findings = check(text, select=("N2",))
     assert places(findings) == [("N201", 24)]
-    assert "counts 3, not the 2" in findings[0].message
+    assert "counts with a weight of 3 instead of 2" in findings[0].message
 
 
 def test_a_loss_without_a_written_weight_loses_its_gradient_to_its_reader() -> None:

@@ -1,4 +1,4 @@
-"""Which losses a net learns from: none, one counted twice, one without weight, or a layer that is no loss."""
+"""The losses that a net learns from: none, one counted twice, one without a weight, or a layer that is not a loss."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ from ...rule.registry import rule
 
 @rule("N201", "double-counted-loss", subject="net", severity="warning")
 def double_counted_loss(subject: NetInPhase) -> Iterator[Hit]:
-    """A loss that another layer reads counts twice, or loses its gradient.
+    """Flags losses that count twice or lose their gradient because another layer reads them.
 
     ## What it does
 
-    A loss layer whose top another layer reads: with a loss_weight of its own written, and, in nets for
-    training, without one where the reader runs backward.
+    Flags loss layers whose top another layer reads, if they have a `loss_weight`, or if they have none, the net is for
+    training, and the layer that reads the loss runs backward.
 
     ## Why is this bad?
 
-    Where such a top has a loss_weight, Caffe inserts a Split that takes the weight over, erases those of the
-    layer, and the layer then gives itself the 1 of a loss: the loss counts 1 more than is written. Without a
-    weight written, the reader writes its gradient over the one that stands for the loss.
+    If such a top has a `loss_weight`, Caffe inserts a Split that takes over the weight, and removes it from the loss
+    layer. The loss layer then gives itself the default weight of 1, so the loss counts 1 more than is written.
+
+    If no weight is written, the layer that reads the loss writes its own gradient over the loss weight that Caffe has
+    stored there.
 
     ## When it is reported
 
-    The net was made with the Split in mind, and its weights are what you want.
-
-    ## Example
-
-    Read the loss from a log, not in the net. There is no fix: only you know why it is read.
+    Reported as a **warning**. There is no fix, because only you know why the loss is read; if it is only to be watched,
+    read it from the log. Ignore it if the net was made with the Split in mind and its weights are what you want.
 
     ## References
 
-    insert_splits.cpp, InsertSplits; loss_layer.cpp, LossLayer::LayerSetUp.
+    `InsertSplits` in insert_splits.cpp; `LossLayer::LayerSetUp` in loss_layer.cpp.
     """
     net = subject.net
     for layer in net.layers:
@@ -55,16 +54,15 @@ def double_counted_loss(subject: NetInPhase) -> Iterator[Hit]:
         related = (Related(subject.file, readers[0].place(), f"reads '{layer.tops[0].name}'"),)
         if written:
             total = sum(loss.weight for loss in net.losses if loss.layer is layer)
-            message = (
-                f"{named(layer)}: its loss counts {total:g}, not the {written[0].weight:g} that is written"
-            )
+            message = f"{named(layer)} counts with a weight of {total:g} instead of {written[0].weight:g}"
             reason = (
-                f"Layer '{readers[0].name}' reads it: Caffe splits it, and the layer adds a 1 of its own."
+                f"Layer '{readers[0].name}' reads the loss: Caffe inserts a Split that takes over the written weight,"
+                " and the loss layer adds its default weight of 1."
             )
             place = layer.message.span("loss_weight")
         elif net.phase == "TRAIN" and readers[0].runs_backward:
-            message = f"{named(layer)}: layer '{readers[0].name}' reads its loss and spoils its gradient"
-            reason = "It writes its own gradient over the weight that Caffe has put there for the loss."
+            message = f"{named(layer)} loses its gradient to layer '{readers[0].name}', which reads its top"
+            reason = f"Layer '{readers[0].name}' writes its own gradient over the loss weight that Caffe has stored there."
             place = layer.message.span("top")
         else:
             continue
@@ -73,30 +71,32 @@ def double_counted_loss(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("N202", "missing-loss-weight", subject="net", severity="warning", fixes="unsafe")
 def missing_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
-    """A loss layer that counts nothing, since its type has no loss_weight by itself and none is written.
+    """Flags loss layers without effect because their loss weight is 0.
 
     ## What it does
 
-    In nets for training, layers that nobody reads and that are a loss by their type or, for Python layers, by
-    the name of their class: SmoothL1Loss in the forks for Fast R-CNN, Python layers.
+    Flags layers in nets for training whose tops no layer reads, that have no `loss_weight` and no default weight, but are
+    losses by their type or, for Python layers, by the name of their class. An example is SmoothL1Loss in the forks for
+    Fast R-CNN.
 
     ## Why is this bad?
 
-    BVLC's own losses weigh 1 by themselves; these weigh 0. Caffe computes and prints them, and nothing learns
+    The losses of BVLC Caffe have a default weight of 1; these have 0. Caffe computes and prints them, but nothing learns
     from them.
 
     ## When it is reported
 
-    The loss is there to be looked at, and something else is trained.
+    Reported as a **warning**. Ignore it if the loss is only to be watched and another one is trained.
 
     ## Fix
 
-    The fix writes `loss_weight: 1` where the layer has one top. It is unsafe: a loss may be there only to be
-    looked at.
+    Inserts `loss_weight: 1` if the layer has one top. The fix is unsafe, because the loss may be there only to be
+    watched.
 
     ## References
 
-    layer.hpp, Layer::SetLossWeights; loss_layer.cpp, which gives the 1 and which these do not use.
+    `Layer::SetLossWeights` in layer.hpp; `LossLayer::LayerSetUp` in loss_layer.cpp, which sets the default weight of 1
+    and is not used by these layers.
     """
     if subject.phase != "TRAIN":
         return
@@ -105,85 +105,79 @@ def missing_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
             continue
         if any(top.consumers for top in layer.tops) or not _is_loss(layer):
             continue
-        message = f"{named(layer)}: it has no loss_weight, and so nothing learns from it"
-        reason = f"Caffe gives its own losses a weight of 1, {layer.type} gets 0."
+        message = f"{named(layer)} is a loss without loss_weight and has no effect"
+        reason = f"The default loss weight of {layer.type} layers is 0, not 1 as for Caffe's own losses: nothing learns from it."
         fix: Fix | None = None
         if len(layer.message["top"]) == 1 and "v0" not in subject.net.upgraded.steps:
             fix = append_field(subject.file.tree, layer.message, "loss_weight", 1).fix(
-                subject.file.path, "write loss_weight: 1", safe=False
+                subject.file.path, "insert loss_weight: 1", safe=False
             )
         yield Hit(subject.file, layer.place(), message, reason, fix=fix)
 
 
 @rule("N203", "missing-loss", subject="net", severity="warning")
 def missing_loss(subject: NetInPhase) -> Iterator[Hit]:
-    """A net for training has no loss.
+    """Flags nets for training without a loss.
 
     ## What it does
 
-    Nets in phase TRAIN with layers that could learn, and no top with a loss_weight other than 0, by itself or
-    written; also where each loss is switched off by `loss_weight: 0`. Nothing is said of nets with a layer type that
-    nobody knows, which may be a loss, and of nets without a data layer, which a program runs.
+    Flags nets in phase TRAIN that have layers to train, but no top whose loss weight, written or default, differs from 0.
+    This includes nets in which `loss_weight: 0` switches off every loss.
 
     ## Why is this bad?
 
-    Caffe trains to the end of max_iter, prints `loss = 0`, and the weights stay what they were (weight decay
-    shrinks them).
+    Caffe trains until `max_iter`, prints `loss = 0`, and changes the weights at most by weight decay, which shrinks them.
 
     ## When it is reported
 
-    A net in phase TRAIN that is run only forward, to look at its values.
-
-    ## Example
-
-    There is no fix: only you know the loss.
+    Reported as a **warning**. Nothing is reported for nets with an unknown layer type, which may be a loss, and for nets
+    without a data layer, which a program runs. There is no fix, because only you know the loss. Ignore it if the net is
+    only run forward, to look at its values.
 
     ## References
 
-    net.cpp, Net::Init (layer_need_backward_); sgd_solver.cpp, SGDSolver::Regularize.
+    `Net::Init` (`layer_need_backward_`) in net.cpp; `SGDSolver::Regularize` in sgd_solver.cpp.
     """
     net = subject.net
     if net.phase != "TRAIN" or any(loss.weight for loss in net.losses) or not _is_known(net):
         return
     if all(layer.bottoms or layer.traits.origin in (FROM_PROGRAM, LEARNED) for layer in net.layers):
         return  # a program runs it, as it does deploy nets
-    first = next(_learning(net), None)
+    first = next(_trainable(net), None)
     losses = [layer for layer in net.layers if _is_loss(layer)]
     if first is None or any("loss_weight" not in layer.message for layer in losses):
-        return  # what is there but weighs nothing is N202's
+        return  # losses with a weight of 0 are reported by N202
     if losses:
-        message = f"{named(losses[0])}: its loss_weight is 0, and the net has no other loss: nothing learns"
-        yield Hit(subject.file, losses[0].message.span("loss_weight"), message, "Caffe trains it all the same.")
+        message = f"{named(losses[0])} has loss_weight 0, and the net has no other loss"
+        reason = "Nothing learns, but Caffe trains to the end all the same."
+        yield Hit(subject.file, losses[0].message.span("loss_weight"), message, reason)
         return
-    message = f"the net has no loss: nothing learns, not even {named(first.layer)}"
-    yield Hit(subject.file, first.layer.place(), message, "Caffe trains it all the same, and prints loss = 0.")
+    reason = f"Neither {named(first.layer)} nor any other layer learns, but Caffe trains to the end and prints loss = 0."
+    yield Hit(subject.file, first.layer.place(), "the net for training has no loss", reason)
 
 
 @rule("N204", "no-trainable-params", subject="net", severity="warning")
 def no_trainable_params(subject: NetInPhase) -> Iterator[Hit]:
-    """No parameter gets a gradient from any loss.
+    """Flags nets for training in which no parameter gets a gradient from a loss.
 
     ## What it does
 
-    Nets for training with a loss and with layers that have parameters, where each of these has lr_mult 0, or
-    propagate_down false or the order of the layers keeps the gradient from it.
+    Flags nets for training with a loss and with parameters, none of which can learn: each has `lr_mult: 0`, or gets no
+    gradient because of `propagate_down: false` or the order of the layers.
 
     ## Why is this bad?
 
-    Caffe trains to the end of max_iter, and the loss changes with the data only. With debug_info there is not
-    one line `[Backward] Layer`.
+    Caffe trains until `max_iter`, and the loss changes only with the data. With `debug_info`, the log has no
+    `[Backward] Layer` line.
 
     ## When it is reported
 
-    A net that is trained to see its loss alone: to measure speed, or to test data.
-
-    ## Example
-
-    There is no fix: only you know which layers are to learn.
+    Reported as a **warning**. Nothing is reported for nets with an unknown layer type. There is no fix, because only you
+    know which layers are meant to learn. Ignore it if the net is trained only to measure its speed or to test the data.
 
     ## References
 
-    net.cpp, Net::Init (layer_need_backward_).
+    `Net::Init` (`layer_need_backward_`) in net.cpp.
     """
     net = subject.net
     losses = [loss for loss in net.losses if loss.weight]
@@ -194,69 +188,67 @@ def no_trainable_params(subject: NetInPhase) -> Iterator[Hit]:
         return
     layer = losses[0].layer
     if any(param.lr_mult for param in params):
-        why = "no gradient reaches the layers that could"
+        why = "no gradient reaches a trainable layer"
+    elif len(params) == 1:
+        why = "the only parameter has lr_mult 0"
     else:
         why = f"all {len(params)} parameters have lr_mult 0"
-    message = f"{named(layer)}: nothing learns from this loss: {why}"
-    yield Hit(
-        subject.file, layer.place(), message, "Caffe trains it all the same; its weights stay as they are."
-    )
+    message = f"{named(layer)} trains nothing: {why}"
+    yield Hit(subject.file, layer.place(), message, "Nothing learns, but Caffe trains to the end all the same.")
 
 
 @rule("N210", "non-loss-with-loss-weight", subject="net", severity="warning")
 def non_loss_with_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer that is no loss has a loss_weight: the sum of its values becomes part of the loss.
+    """Flags layers that have a `loss_weight` but are not losses.
 
     ## What it does
 
-    loss_weight over or under 0 on layers that learn, activations and layers that pass values on.
+    Flags a `loss_weight` other than 0 on layers with weights, activations, normalisation layers and layers that only pass
+    values on.
 
     ## Why is this bad?
 
-    Caffe adds up all elements of the top, times the weight, and makes that small: nothing bounds it from
+    Caffe adds up all elements of the top, multiplies the sum by the weight and minimises it. Nothing bounds the sum from
     below, and its gradient is the same for every element, whatever the data.
 
     ## When it is reported
 
-    The sum is meant: a Reduction says so plainly, and is not reported.
-
-    ## Example
-
-    The weight belongs to the layer of the loss. There is no fix: only you know which that is.
+    Reported as a **warning**. There is no fix, because only you know to which loss layer the weight belongs. Ignore it if
+    the sum is meant; a Reduction layer makes this plain and is not reported.
 
     ## References
 
-    layer.hpp, Layer::SetLossWeights; net.cpp, Net::ForwardFromTo.
+    `Layer::SetLossWeights` in layer.hpp; `Net::ForwardFromTo` in net.cpp.
     """
     for loss in subject.net.losses:
         layer = loss.layer
         if loss.entry is None or not loss.weight or not _makes_features(layer):
             continue
         node = loss.entry[1]
-        message = f"{named(layer)}: it is no loss, but has loss_weight {loss.weight:g}"
+        message = f"{named(layer)} has loss_weight {loss.weight:g} but is not a loss"
         reason = f"The sum of '{loss.blob.name}' becomes part of the loss, and nothing bounds it from below."
         yield Hit(subject.file, (node.start, node.end), message, reason)
 
 
 def _is_known(net: Net) -> bool:
-    """Whether every layer type and every bottom is known, so that what is not there is really not."""
+    """Return whether every layer type and every bottom is known, so that what seems to be missing is really missing."""
     joined = all(problem.kind not in ("unknown-bottom", "duplicate-top") for problem in net.problems)
     return joined and all(layer.kind is not None for layer in net.layers)
 
 
 def _is_loss(layer: Layer) -> bool:
-    """Whether a layer is a loss by its type; a Python layer by the name of its class."""
+    """Return whether a layer is a loss by its type or, for a Python layer, by the name of its class."""
     if layer.traits.opaque:
         return re.search(r"loss(layer)?$", layer.message["python_param"]["layer"], re.IGNORECASE) is not None
     return layer.traits.is_loss
 
 
-def _learning(net: Net) -> Iterator[Param]:
+def _trainable(net: Net) -> Iterator[Param]:
     return (param for param in net.params() if param.lr_mult and not param.layer.traits.stores_statistics)
 
 
 def _makes_features(layer: Layer) -> bool:
-    """Whether a loss is not meant to be put on a layer: one that learns, an activation, one that only passes values on."""
+    """Return whether a layer has weights, is an activation, normalises or only passes values on: no place for a loss weight."""
     traits = layer.traits
     if any(param.role == "weight" for param in layer.params) or traits.nonlinear or traits.normalises:
         return True
