@@ -61,8 +61,8 @@ def double_counted_loss(subject: NetInPhase) -> Iterator[Hit]:
             )
             place = layer.message.span("loss_weight")
         elif net.phase == "TRAIN" and readers[0].runs_backward:
-            message = f"{named(layer)} loses its gradient to layer '{readers[0].name}', which reads its top"
-            reason = f"Layer '{readers[0].name}' writes its own gradient over the loss weight that Caffe has stored there."
+            message = f"layer '{readers[0].name}' overwrites the gradient of {named(layer)}"
+            reason = f"It reads '{layer.tops[0].name}' and writes its own gradient over the loss weight that Caffe stores there."
             place = layer.message.span("top")
         else:
             continue

@@ -1,4 +1,4 @@
-"""Activations before a loss that do not go with it."""
+"""Losses whose input does not go with them: an activation applied twice, cut scores, scores instead of probabilities."""
 
 from __future__ import annotations
 
@@ -16,170 +16,175 @@ from ...rule.registry import rule
 
 @rule("N207", "double-activation", subject="net", severity="warning", fixes="unsafe")
 def double_activation(subject: NetInPhase) -> Iterator[Hit]:
-    """A Softmax or Sigmoid stands before a loss that applies it by itself.
+    """Flags a Softmax or Sigmoid before a loss that applies it itself.
 
     ## What it does
 
-    SoftmaxWithLoss that reads the top of a Softmax, SigmoidCrossEntropyLoss that reads that of a Sigmoid,
-    with nothing but layers that keep values (Reshape, Flatten, Split) in between.
+    Flags SoftmaxWithLoss layers that read the top of a Softmax, and SigmoidCrossEntropyLoss layers that read the top of a
+    Sigmoid. Layers in between that keep the values (Reshape, Flatten, Split) make no difference.
 
     ## Why is this bad?
 
-    The loss then sees numbers from 0 to 1 as scores. With ten classes it cannot fall below 1.46, and with a
-    Sigmoid an output of 0 is taken for a probability of one half: it learns slowly, and never well.
+    The loss takes the values between 0 and 1 for scores. Softmax applied twice gives a nearly uniform distribution: with
+    ten classes, the loss cannot fall below 1.46. With a Sigmoid, an output of 0 is taken for a probability of one half.
+    The net learns slowly and never well.
 
     ## When it is reported
 
-    A second Softmax is meant, to soften the scores, and its floor is accepted.
+    Reported as a **warning**. Ignore it if the second Softmax is meant to soften the scores and the lower bound of the
+    loss is accepted.
 
     ## Fix
 
-    The fix lets the loss read what the Softmax reads; one that works in place gets a top of its own, which all others
-    read. It is unsafe, since what the net learns changes.
+    Lets the loss read the bottom of the Softmax or Sigmoid. If that layer works in place, it gets a top of its own, which
+    all other layers read. The fix is unsafe, because it changes what the net learns.
 
     ## References
 
-    softmax_loss_layer.cpp, sigmoid_cross_entropy_loss_layer.cpp. 1.46 = log(e + 9) - 1.
+    softmax_loss_layer.cpp; sigmoid_cross_entropy_loss_layer.cpp. 1.46 = log(e + 9) - 1.
     """
     for layer in subject.net.layers:
-        maker = _squashing(layer)
-        if maker is None:
+        producer = _same_activation(layer)
+        if producer is None:
             continue
-        message = f"{named(layer)}: it applies a {maker.type} to the top of {maker.type} layer '{maker.name}'"
-        reason = "The loss sees numbers from 0 to 1 where it wants scores: it cannot become small."
-        related = (Related(subject.file, maker.place(), f"layer '{maker.name}'"),)
-        fix = _past(subject, maker, layer)
+        message = f"{named(layer)} applies {producer.type} to the output of {producer.type} layer '{producer.name}'"
+        reason = "The loss takes values between 0 and 1 for scores, so it cannot become small."
+        related = (Related(subject.file, producer.place(), f"layer '{producer.name}'"),)
+        fix = _bypass(subject, producer, layer)
         yield Hit(subject.file, layer.message.span("bottom"), message, reason, related=related, fix=fix)
 
 
 @rule("N208", "relu-before-loss", subject="net", severity="advice")
 def relu_before_loss(subject: NetInPhase) -> Iterator[Hit]:
-    """A ReLU stands between the last layer and the loss.
+    """Flags a ReLU between the last layer and the loss.
 
     ## What it does
 
-    SoftmaxWithLoss and SigmoidCrossEntropyLoss that read the top of a ReLU.
+    Flags SoftmaxWithLoss and SigmoidCrossEntropyLoss layers that read the top of a ReLU which sets negative values to 0.
 
     ## Why is this bad?
 
-    A score under 0 becomes 0 and gets no gradient: a class that is ruled out cannot come back, and with a
-    Sigmoid no output can fall below one half.
+    A negative score becomes 0 and gets no gradient. A class that has been ruled out cannot come back, and with a Sigmoid
+    no output can fall below one half.
 
     ## When it is reported
 
-    The ReLU was there when the weights were trained, and they are to be kept.
-
-    ## Example
-
-    There is no fix: weights that were trained with the ReLU go with it.
+    Reported as **advice**. There is no fix, because weights that were trained with the ReLU do not go with a net without
+    it. Ignore it if you keep such weights.
 
     ## References
 
-    relu_layer.cpp, Backward_cpu.
+    `Backward_cpu` in relu_layer.cpp.
     """
     for layer in subject.net.layers:
-        if not _surely_applies(layer) or not layer.bottoms:
+        if not _always_applies(layer) or not layer.bottoms:
             continue
-        maker = _maker_of_values(layer)
-        if maker is not None and maker.traits.cuts_negatives(maker):
-            message = f"{named(layer)}: its scores come from {maker.type} layer '{maker.name}', which cuts them at 0"
-            reason = "Scores under 0 become 0 and get no gradient."
-            related = (Related(subject.file, maker.place(), f"layer '{maker.name}'"),)
+        producer = _producer_of_values(layer)
+        if producer is not None and producer.traits.cuts_negatives(producer):
+            message = f"{named(layer)} reads its scores from {producer.type} layer '{producer.name}'"
+            reason = f"{producer.type} sets negative scores to 0, so they get no gradient."
+            related = (Related(subject.file, producer.place(), f"layer '{producer.name}'"),)
             yield Hit(subject.file, layer.message.span("bottom"), message, reason, related=related)
 
 
 @rule("N209", "missing-softmax", subject="net", severity="warning", fixes="unsafe")
 def missing_softmax(subject: NetInPhase) -> Iterator[Hit]:
-    """A MultinomialLogisticLoss reads scores instead of probabilities.
+    """Flags MultinomialLogisticLoss layers that read scores instead of probabilities.
 
     ## What it does
 
-    MultinomialLogisticLoss whose first bottom comes from a layer whose values may be under 0 or over 1:
+    Flags MultinomialLogisticLoss layers whose first bottom comes from a layer whose values may be below 0 or above 1:
     InnerProduct, Convolution, BatchNorm, Scale and the like.
 
     ## Why is this bad?
 
-    It takes the logarithm of what it reads, cut off at 1e-20: a score under 0 costs 46, and gives a gradient
-    of 1e20. Trained so, a net like LeNet had
-    gradients of 1e16 in iteration 0 and NaN in iteration 1.
+    The loss takes the logarithm of its input, which it limits to at least 1e-20. A negative score therefore costs 46 and
+    has a gradient of 1e20. A net like LeNet trained this way had gradients of 1e16 in iteration 0 and NaN in iteration 1.
 
     ## When it is reported
 
-    Never: the gradient is 1e20 where a score is under 0.
+    Reported as a **warning**. Do not ignore it: every negative score has a gradient of 1e20.
 
     ## Fix
 
-    The fix changes the type to SoftmaxWithLoss. It is unsafe: a Softmax before this loss does the same, but
-    worse.
+    Changes the type to SoftmaxWithLoss. The fix is unsafe, because a Softmax before this loss is another way to get the
+    same loss, though a worse one.
 
     ## References
 
-    multinomial_logistic_loss_layer.cpp; the training with BVLC's Caffe on the CPU.
+    multinomial_logistic_loss_layer.cpp. The training above was run with BVLC Caffe on the CPU.
     """
     for layer in subject.net.layers:
         if not layer.traits.wants_probabilities or not layer.bottoms:
             continue
-        maker = _maker_of_values(layer)
-        if maker is None or not _makes_scores(maker):
+        producer = _producer_of_values(layer)
+        if producer is None or not _outputs_scores(producer):
             continue
-        message = f"{named(layer)}: it wants probabilities and gets the scores of {named(maker)}"
-        reason = "It takes their logarithm: a score under 0 gives a gradient of 1e20."
+        message = f"{named(layer)} reads scores from layer '{producer.name}' instead of probabilities"
+        reason = "The loss takes the logarithm of its input, so a negative score has a gradient of 1e20."
         fix: Fix | None = None
         if "type" in layer.message and not {"v0", "v1"} & set(subject.net.upgraded.steps):
             patch = set_field(subject.file.tree, layer.message, "type", "SoftmaxWithLoss")
-            fix = patch.fix(subject.file.path, 'write "SoftmaxWithLoss"', safe=False)
+            fix = patch.fix(subject.file.path, 'change the type to "SoftmaxWithLoss"', safe=False)
         yield Hit(subject.file, layer.place(), message, reason, fix=fix)
 
 
-def _maker_of_values(layer: Layer) -> Layer | None:
-    """The layer that computed the values of the first bottom, past those that only give them another form."""
-    maker = layer.bottoms[0].producer
-    while maker is not None and maker.traits.is_alias(maker) and maker.bottoms:
-        maker = maker.bottoms[0].producer
-    return maker
+def _producer_of_values(layer: Layer) -> Layer | None:
+    """Return the layer that computed the values of the first bottom, past layers that only reshape them."""
+    producer = layer.bottoms[0].producer
+    while producer is not None and producer.traits.is_alias(producer) and producer.bottoms:
+        producer = producer.bottoms[0].producer
+    return producer
 
 
-def _squashing(layer: Layer) -> Layer | None:
-    """The Softmax or Sigmoid before a loss that applies the same by itself."""
-    maker = _maker_of_values(layer) if _surely_applies(layer) and layer.bottoms else None
-    return maker if maker is not None and maker.traits.activation == layer.traits.applies else None
+def _same_activation(layer: Layer) -> Layer | None:
+    """Return the Softmax or Sigmoid before a loss that applies the same activation itself."""
+    producer = _producer_of_values(layer) if _always_applies(layer) and layer.bottoms else None
+    return producer if producer is not None and producer.traits.activation == layer.traits.applies else None
 
 
-def _surely_applies(layer: Layer) -> bool:
-    """Whether a layer is a loss that applies an activation by itself, in whatever Caffe."""
+def _always_applies(layer: Layer) -> bool:
+    """Return whether a layer is a loss that applies an activation itself in every version of Caffe."""
     return bool(layer.traits.applies) and not layer.traits.applies_since
 
 
-def _makes_scores(layer: Layer) -> bool:
-    """Whether a layer leaves values below 0 and over 1 as they come: scores, not probabilities."""
+def _outputs_scores(layer: Layer) -> bool:
+    """Return whether a layer outputs values below 0 and above 1: scores, not probabilities."""
     traits = layer.traits
     return traits.is_affine or traits.stores_statistics or traits.combines
 
 
-def _past(subject: NetInPhase, maker: Layer, loss: Layer) -> Fix | None:
-    """Lets a loss read what a layer before it reads, if whatever stands between the two is there for it alone."""
+def _bypass(subject: NetInPhase, producer: Layer, loss: Layer) -> Fix | None:
+    """Return a fix that lets a loss read what `producer` reads, if only that loss uses the layers in between."""
     first = loss
-    while (between := first.bottoms[0].producer) is not None and between is not maker:
+    while (between := first.bottoms[0].producer) is not None and between is not producer:
         if between.in_place or len(between.tops[0].consumers) > 1:
             return None
         first = between
-    below = maker.bottoms[0].name
-    if not maker.in_place:
-        if not _still_there(maker, first):
+    below = producer.bottoms[0].name
+    if not producer.in_place:
+        if not _is_unchanged(producer, first):
             return None
-        return rename_blob([(first.message, "bottom", 0)], below).fix(subject.file.path, f"read '{below}'", safe=False)
+        return rename_blob([(first.message, "bottom", 0)], below).fix(
+            subject.file.path, f"read '{below}' instead", safe=False
+        )
     if "v0" in subject.net.upgraded.steps:
         return None
-    losses = [reader.message for reader in maker.tops[0].consumers if reader is first or _squashing(reader) is maker]
-    found = write_new_blob(subject.net.message, maker.message, 0, losses)
+    losses = [
+        reader.message
+        for reader in producer.tops[0].consumers
+        if reader is first or _same_activation(reader) is producer
+    ]
+    found = write_new_blob(subject.net.message, producer.message, 0, losses)
     if found is None:
         return None
     patch, name = found
-    return patch.fix(subject.file.path, f"write '{name}' in layer '{maker.name}', and read '{below}'", safe=False)
+    title = f"rename the top of layer '{producer.name}' to '{name}', except for the loss"
+    return patch.fix(subject.file.path, title, safe=False)
 
 
-def _still_there(maker: Layer, reader: Layer) -> bool:
-    """Whether what a layer has read is not overwritten until another, further down, would read it."""
-    below = maker.bottoms[0]
-    overwritten = any(top.below is below for other in maker.context.layers for top in other.tops)
-    return below.producer is not None and not overwritten and maker.index < reader.index
+def _is_unchanged(producer: Layer, reader: Layer) -> bool:
+    """Return whether the bottom of a layer is not overwritten before `reader`, a layer after it, would read it."""
+    below = producer.bottoms[0]
+    overwritten = any(top.below is below for other in producer.context.layers for top in other.tops)
+    return below.producer is not None and not overwritten and producer.index < reader.index
