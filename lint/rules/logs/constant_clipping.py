@@ -13,28 +13,30 @@ from ...training_log.evidence import Evidence, median
 
 @rule("T403", "constant-clipping", subject="log", severity="warning")
 def constant_clipping(log: Evidence) -> Iterator[Cause]:
-    """Gradients are clipped in every iteration, far below their usual size: the bound acts as a learning rate.
+    """Flags clip thresholds so low that they scale down the gradients in every iteration.
 
     ## What it does
 
-    `Gradient clipping: scaling down gradients (L2 norm A > B)` in every iteration with a median norm of 10 times
-    the bound or more, in logs with at least 4 such lines and a loss that did not learn, or with nothing else to
-    judge by (an excerpt). Recurrent nets that clip always and learn are healthy and not reported. One or two lines
-    are no finding, as clipping is there to act now and then.
+    Flags `Gradient clipping: scaling down gradients (L2 norm A > B)` in every iteration with a median norm of 10 times the
+    threshold or more, if the log has at least 4 such lines and the loss did not fall, or nothing else to judge by (an
+    excerpt).
 
     ## Why is this bad?
 
-    Every step has the same length, whatever the gradient; what the rate says no longer counts, and the norm tells
-    that something is large by its making: a loss that is a sum, targets that are not scaled.
+    Every step has the same length, whatever the gradient, so the threshold acts as the learning rate. A norm that large
+    shows that something is large by construction: a loss that is a sum, or targets that are not scaled.
 
     ## When it is reported
 
-    Steps of one length are wanted: then a lower rate with no bound does the same more plainly.
+    **warning**. Recurrent nets that always clip and learn are healthy and not reported; nor are one or two such lines, since
+    clipping is meant to act now and then. Ignore it if steps of equal length are intended; a lower learning rate without
+    clipping does the same more plainly.
 
     ## Fix
 
-    Look for what makes the norm so large. `--fix` writes the 90th percentile of the norms, as half of the steps
-    would be cut by the median, and the largest would let through what clipping is for.
+    `caffe-lint log --fix` sets `clip_gradients` to the 90th percentile of the norms: the median would clip half of the
+    steps, and the largest norm would let through what clipping is meant to stop. Look for what makes the norm so large as
+    well.
 
     ## References
 

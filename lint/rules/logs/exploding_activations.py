@@ -16,32 +16,32 @@ from .exploded import exploded
 
 @rule("T204", "exploding-activations", subject="log", severity="error")
 def exploding_activations(log: Evidence) -> Iterator[Cause]:
-    """Activations are large from the start, and the training is lost by it.
+    """Flags runs that diverged because activations were too large from the start.
 
     ## What it does
 
-    A run that blew up, or never got below chance, whose first softmax loss is 3 times ln K or more because its
-    scores are large. What made them so, by the means of |x| of the first pass:
+    Flags a run that diverged, or never got below chance level, if its first softmax loss is 3 times ln K or more because the
+    scores are large. The means of |x| of the first pass tell why they are large:
 
-    - the input: a data layer's top with a mean |x| of 10 or more (pixels from 0 to 255)
-    - BatchNorm with `use_global_stats` on blank statistics: each multiplies by 1/sqrt(eps) = 316
-    - a layer whose weights make its output several times its input (a gaussian without std has std 1)
-    - a division or product, a chain of Eltwise sums without normalisation
+    - the input: a data layer's top with a mean |x| of 10 or more (pixels from 0 to 255);
+    - BatchNorm with `use_global_stats` on blank statistics: each such layer multiplies by 1/sqrt(eps) = 316;
+    - a layer whose weights make its output several times as large as its input (a gaussian filler without std has std 1);
+    - a division or product, or a chain of Eltwise sums without normalisation.
 
     ## Why is this bad?
 
-    The loss is saturated: probabilities are 0 (87.3365 each), gradients are as large as they get, and the first
-    steps throw the weights about.
+    The loss is saturated: probabilities are 0 (87.3365 each), gradients are as large as they can be, and the first steps
+    throw the weights far off.
 
     ## When it is reported
 
-    Never: the training is lost.
+    **error**, if the run diverged or never got below chance level.
 
     ## Fix
 
-    That is, scale the input (`transform_param { scale: 0.00390625 }` for pixels), use msra or xavier,
-    `use_global_stats: false`. `--fix` writes only the bound of gradients: the rest changes what the weights of
-    others mean.
+    `caffe-lint log --fix` sets `clip_gradients` only, since any other change gives existing weights a different meaning.
+    Scale the input yourself (`transform_param { scale: 0.00390625 }` for pixels), use msra or xavier fillers, or set
+    `use_global_stats: false`.
 
     ## Example
 
@@ -49,8 +49,7 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
 
     ## References
 
-    softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python
-    benchmarks/log_judge.py`.
+    softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python benchmarks/log_judge.py`.
     """
     blown = explosion(log)
     if blown is None or blown.at_start < 3 or log.run.resumed:

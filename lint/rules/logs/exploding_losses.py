@@ -24,28 +24,28 @@ from .exploded import exploded
     options={"share": Option(0.75, "which part of the first loss makes a loss the leading one")},
 )
 def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
-    """Gradients blew up, and one loss with a weight over 1 made nearly all of them.
+    """Flags loss weights that made a run diverge.
 
     ## What it does
 
-    In a run that blew up: an output with a weight (`aux_loss = 2.37 (* 1000 = 2367 loss)`) over 1 that makes 75 %
-    of the first displayed loss or more, or the only loss with a weight of 10 or more. A negative weight is named
-    too: the training then climbs.
+    In a run that diverged, flags an output with a weight above 1 (`aux_loss = 2.37 (* 1000 = 2367 loss)`) that makes up 75 %
+    of the first displayed loss or more, and the only loss if its weight is 10 or more. A negative weight is flagged as well:
+    the training then maximises that loss.
 
     ## Why is this bad?
 
-    A weight is a factor on that loss's gradients: what the layers below feel is rate times weight. In a small net
-    weights of 1 and 3 were fine, 10 was NaN in iteration 13, 1000 in 5. Lowering the rate instead starves the other
-    losses.
+    A loss weight multiplies the gradients of its loss, so the layers below are trained with the learning rate times the
+    weight. In a small net, weights of 1 and 3 were fine, 10 led to NaN in iteration 13 and 1000 in iteration 5. Lowering the
+    learning rate instead starves the other losses.
 
     ## When it is reported
 
-    Never: the training is lost.
+    **error**, if the run diverged.
 
     ## Fix
 
-    `--fix` writes the weight that makes the loss as large as the next one in the first iteration, 1 where it is the
-    only one.
+    `caffe-lint log --fix` sets the weight that makes this loss as large as the largest of the others in the first iteration,
+    or 1 if it is the only loss. A negative weight is made positive.
 
     ## Example
 
@@ -53,7 +53,7 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
 
     ## Options
 
-    `share`: 0.75.
+    `share`: the part of the first displayed loss from which on one loss dominates; 0.75 by default.
 
     ## References
 
@@ -95,30 +95,31 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
 
 @rule("T203", "loss-scale-explosion", subject="log", severity="error")
 def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
-    """Gradients blew up because the loss is large by its making: a sum, or targets that are not scaled.
+    """Flags losses that made a run diverge because they are sums or have unscaled targets.
 
     ## What it does
 
-    In a run that blew up:
+    In a run that diverged, flags
 
-    - EuclideanLoss and its kin on targets whose mean |x| is 3 or more (pixels, coordinates, class numbers), or that
-      adds up 32 or more outputs for each item, as it divides by the number of items only
-    - a softmax or sigmoid loss that is a multiple of ln K (ln 2) at the start though its scores are small: the sum
-      over a batch or picture (`normalization: NONE`, `BATCH_SIZE`), or an infogain matrix with large entries
-    - MultinomialLogisticLoss on scores that are no probabilities: a first loss near 46.05 times their share
+    - EuclideanLoss and other regression losses on targets with a mean |x| of 3 or more (pixels, coordinates, class numbers),
+      or that add up 32 or more outputs per item, as they divide by the number of items only;
+    - a softmax or sigmoid loss that starts at a multiple of ln K (ln 2) although its scores are small: a sum over the batch
+      or image (`normalization: NONE`, `BATCH_SIZE`), or an infogain matrix with large entries;
+    - MultinomialLogisticLoss on scores that are not probabilities: its first loss is near 46.05 times their share.
 
     ## Why is this bad?
 
-    Its gradient is that many times larger, like a rate that much higher.
+    The gradient is larger by the same factor, which acts like a learning rate that is higher by that factor.
 
     ## When it is reported
 
-    Never: the training is lost.
+    **error**, if the run diverged.
 
     ## Fix
 
-    Or take `normalization: NONE` out; targets are scaled by `Power` with `scale: 0.00392`, say. `--fix` writes the
-    weight that makes the first loss as large as a mean would be, and a bound that steps keep to.
+    For a sum or an infogain matrix, `caffe-lint log --fix` sets the loss weight that makes the first loss as large as a mean
+    would be. It also sets a `clip_gradients` that limits the size of a step. Alternatively, remove `normalization: NONE`, or
+    scale the targets with a `Power` layer, for example with `scale: 0.00392`.
 
     ## Example
 
@@ -143,25 +144,25 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
 
 @rule("T206", "unbounded-loss", subject="log", severity="error")
 def unbounded_loss(log: Evidence) -> Iterator[Cause]:
-    """The loss went below 0 and falls without bound: its targets, matrix or kind allow that.
+    """Flags losses that fall below 0, which they cannot do with valid inputs.
 
     ## What it does
 
-    A displayed loss below 0 from a loss layer that cannot go there with sound inputs: SigmoidCrossEntropyLoss with
-    targets outside 0 to 1 (a class number, 255), InfogainLoss with negative entries, a softmax loss with a negative
-    weight (T202), a layer that is no loss but has a loss_weight.
+    Flags a displayed loss below 0 from a loss layer that cannot go there with valid inputs: SigmoidCrossEntropyLoss with
+    targets outside 0 to 1 (a class number, 255), or InfogainLoss with negative entries in its matrix. Negative loss weights
+    are reported by T202.
 
     ## Why is this bad?
 
-    There is no minimum: the loss goes to minus infinity, then NaN. Clipping only slows it down.
+    Such a loss has no minimum: it goes to minus infinity, then to NaN. Clipping only slows this down.
 
     ## When it is reported
 
-    Never: there is no minimum.
+    **error**, always: without a minimum, there is nothing to learn.
 
     ## Example
 
-    Targets between 0 and 1, a matrix without negative entries, a loss that is one. `--fix` has no repair for it.
+    There is no automatic fix. Use targets between 0 and 1, or a matrix without negative entries.
 
     ## References
 

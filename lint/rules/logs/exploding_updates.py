@@ -17,34 +17,35 @@ _ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta", "AMSGrad"})
 
 @rule("T201", "learning-rate-explosion", subject="log", severity="error")
 def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
-    """Gradients and loss grew over iterations until the training was lost: the learning rate is too high.
+    """Flags runs that diverged because the learning rate is too high.
 
     ## What it does
 
-    A run that began sound - a first loss like chance, gradients of ordinary size - and in which the gradient's norm
-    or the loss then grew by decades within a few iterations, into NaN or infinity, or to a loss from which it did
-    not come back. A softmax loss sits at k/N of 87.3365 (-ln FLT_MIN: probabilities that are 0) on the way,
+    Flags a run that started well - a first loss near chance level, gradients of ordinary size - and in which the gradient
+    norm or the loss then grew by orders of magnitude within a few iterations, to NaN, to infinity, or to a loss from which
+    it did not recover. On the way, a softmax loss sits at k/N of 87.3365 (-ln FLT_MIN: probabilities of 0),
     MultinomialLogisticLoss and InfogainLoss at 46.05 (-ln 1e-20).
 
-    It names the layer whose value overflowed first, which is merely the one with the largest numbers, and the layer
-    whose gradient led. Where the rate rose just before (a step with gamma over 1, a warm-up), or is negative, it
-    says so. Where another cause fits as well - a start that was too large, a loss weight - the rate comes after it.
+    The finding names the layer whose value overflowed first, which is merely the one with the largest values, and the layer
+    whose gradient grew most. It says so if the learning rate rose just before (a step with gamma above 1, a warm-up) or is
+    negative. If another cause fits as well, such as large initial values or a loss weight, it is listed first.
 
     ## Why is this bad?
 
-    A step that overshoots makes the next gradient larger than the last; with momentum it takes a handful of
-    iterations from the first sign to NaN. Values of debug_info towards 1e8 are never reasonable. Note that these
-    are means of |x|, not norms; only the line "All net params" has norms.
+    A step that overshoots makes the next gradient larger than the last. With momentum, it takes only a few iterations from
+    the first sign to NaN. Values near 1e8 in `debug_info` are never reasonable. Note that these are means of |x|, not norms;
+    only the line "All net params" has norms.
 
     ## When it is reported
 
-    The run was meant to find the highest rate.
+    **error**, if the run diverged. Ignore it if the run was meant to find the highest learning rate.
 
     ## Fix
 
-    `--fix` writes a tenth of `base_lr`, or a hundredth where it took less than 10 iterations, and `clip_gradients`
-    by the norms of the sound part where the log has them. Of 48 runs that went NaN, a tenth of the rate made 17
-    finite, a hundredth 29, clipping at 1 made 44 finite; but 11, 16 and 23 of them learnt.
+    `caffe-lint log --fix` divides `base_lr` by 10, or by 100 if the run broke in less than 10 iterations. It also sets
+    `clip_gradients` from the gradient norms of the healthy part, if the log has them. Of 48 runs that ended in NaN, a tenth
+    of the learning rate made 17 finite, a hundredth 29, and clipping at 1 made 44 finite; but only 11, 16 and 23 of them
+    learned.
 
     ## Example
 
@@ -52,8 +53,8 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
 
     ## References
 
-    softmax_loss_layer.cpp, Forward_cpu; infogain_loss_layer.hpp; sgd_solver.cpp, ApplyUpdate. Measured on the runs
-    that `python benchmarks/log_judge.py` reads.
+    softmax_loss_layer.cpp, Forward_cpu; infogain_loss_layer.hpp; sgd_solver.cpp, ApplyUpdate. Measured on the runs that
+    `python benchmarks/log_judge.py` reads.
     """
     # Keeps what judges logs out of a list of rules.
     blown = explosion(log)
@@ -121,26 +122,26 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
 
 @rule("T205", "solver-setting-explosion", subject="log", severity="error")
 def solver_setting_explosion(log: Evidence) -> Iterator[Cause]:
-    """Gradients or weights blew up by a number of the solver: its momentum or its weight decay.
+    """Flags a momentum or weight decay that made a run diverge.
 
     ## What it does
 
-    A run that blew up whose solver (given, or printed at the log's beginning) has a `momentum` of 1 or more or
-    below 0, or a weight decay that by itself makes weights grow: rate times decay over 2 (1 + momentum). Also a
-    negative weight decay.
+    In a run that diverged, flags a `momentum` of 1 or more or below 0, a negative `weight_decay`, and a weight decay that
+    makes weights grow by itself: learning rate times weight decay above 2 (1 + momentum). The solver is the one given with
+    `--solver`, or else the one printed at the beginning of the log.
 
     ## Why is this bad?
 
-    A momentum of 1 never forgets a step. Weight decay comes after clipping, so clipping does not bound it: a weight
-    is multiplied by 1 - rate * decay in each step, and beyond 2 that grows.
+    With a momentum of 1, no step is ever forgotten. Weight decay is applied after clipping, so clipping does not limit it:
+    each step multiplies a weight by 1 - rate * decay, and if rate * decay is above 2, the weight grows.
 
     ## When it is reported
 
-    Never: the training is lost.
+    **error**, if the run diverged.
 
     ## Fix
 
-    `--fix` writes `momentum: 0.9`, or `weight_decay: 0.0005`.
+    `caffe-lint log --fix` sets `momentum: 0.9` or `weight_decay: 0.0005`.
 
     ## Example
 

@@ -150,25 +150,24 @@ MEANINGS = (
 
 @rule("T501", "caffe-fatal-error", subject="log", severity="error")
 def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
-    """Caffe stopped with a FATAL line (`F… Check failed: …`): what it means.
+    """Flags FATAL lines (`F… Check failed: …`) with which Caffe stopped, and explains them.
 
     ## What it does
 
-    Every first FATAL line of a run, with what it means and the layer that was being set up or is named in it. With
-    `--solver` it points to that layer.
+    Flags the first FATAL line of a run, says what it means, and names the layer in it or the layer that was being set up.
+    With `--solver`, it points to that layer.
 
     ## Why is this bad?
 
-    Nothing was trained from there on.
+    Caffe stopped: nothing was trained from there on.
 
     ## When it is reported
 
-    Never: nothing was trained from there on.
+    **error**, always.
 
     ## Example
 
-    `--fix` has no repair for it here: `caffe-lint` on the solver finds the mistake with its place, and often
-    repairs it.
+    There is no automatic fix here. Run `caffe-lint` on the solver: it shows where the mistake is, and can often fix it.
 
     ## References
 
@@ -195,26 +194,26 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
 
 @rule("T502", "process-crash", subject="log", severity="error")
 def process_crash(log: Evidence) -> Iterator[Cause]:
-    """The process died without a FATAL line: a segmentation fault, an allocator's complaint, a kill.
+    """Flags processes that died without a FATAL line, for example by a segmentation fault.
 
     ## What it does
 
-    `*** Aborted at`, `Segmentation fault`, `malloc(): …`, `Killed`, `std::bad_alloc` in the log of a run that did
+    Flags `*** Aborted at`, `Segmentation fault`, `malloc(): …`, `Killed` and `std::bad_alloc` in the log of a run that did
     not end with `Optimization Done.`
 
     ## Why is this bad?
 
-    A release build does not check labels: one far out of range reads or writes beside the blob. `Killed` is the
-    system's, for want of memory.
+    Release builds do not check labels: one that is far out of range reads or writes outside the blob. `Killed` means that
+    the operating system ended the process because memory ran out.
 
     ## When it is reported
 
-    You ended the process yourself.
+    **error**. Ignore it if you ended the process yourself.
 
     ## Example
 
-    There is nothing to change in the solver: look for labels out of range with `caffe-lint inputs`, or give the
-    process more memory. The log is that of a training which ends by itself.
+    There is nothing to change in the solver: look for labels out of range with `caffe-lint inputs`, or give the process more
+    memory. The second log is that of a training that ended normally.
 
     ## References
 

@@ -22,30 +22,30 @@ _ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
     options={"rise": Option(1.25, "how many times its lowest the test loss must be at the end")},
 )
 def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
-    """The test loss rises while the training loss still falls.
+    """Flags runs whose test loss rises while the training loss still falls.
 
     ## What it does
 
-    At least 4 tests of a net with a loss, whose lowest loss lies before the last quarter of them, which at the end
-    is 1.25 times that or more, and above the training loss, which is lower at the end than it was then. Where there
-    is an accuracy, it must not have gained meanwhile. Where the test loss has only stopped falling over the last
-    half of the tests, nothing is said: that may be the rate.
+    Flags a test net with at least 4 tests and one loss, if the lowest test loss lies before the last quarter of the tests,
+    and the test loss at the end is at least 1.25 times as high and above the training loss, which has fallen in the
+    meantime. If there is an accuracy, it must not have improved. A test loss that merely stopped falling over the last half
+    of the tests is not reported, since the learning rate may be the reason.
 
     ## Why is this bad?
 
-    What is learnt from then on is the training set. The snapshot nearest to the lowest test loss is the one to use.
+    From then on, the net overfits the training set. Use the snapshot nearest to the lowest test loss.
 
     ## When it is reported
 
-    The net is wanted at its end, whatever the test says: its accuracy is what counts, and still rises.
+    **warning**. Ignore it if you want the net as it is at the end, for example because the score that counts still rises.
 
     ## Example
 
-    More data or augmentation, Dropout, weight_decay, or an earlier end. `--fix` has no repair for it.
+    There is no automatic fix. Use more data or augmentation, Dropout or weight_decay, or stop earlier.
 
     ## Options
 
-    `rise`: 1.25.
+    `rise`: how many times its lowest value the test loss must be at the end; 1.25 by default.
 
     ## References
 
@@ -96,28 +96,26 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
 
 @rule("T402", "chance-level-accuracy", subject="log", severity="warning")
 def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
-    """The training loss falls, but the tests stay where guessing is.
+    """Flags test accuracies that stay at chance level while the training loss falls.
 
     ## What it does
 
-    A softmax training that has learnt, and at least 3 tests whose accuracy is within a tenth of 1/K, or whose loss
-    is at or over ln K, to the end. Also an accuracy of exactly 1 while the loss is NaN: comparisons with NaN are
-    false, so Accuracy counts every item.
+    Flags a softmax training that has learned, if the accuracy of its last 3 tests is within a tenth of 1/K. Also flags an
+    accuracy of exactly 1 while the loss is NaN: comparisons with NaN are false, so Accuracy counts every item as correct.
 
     ## Why is this bad?
 
-    The test net sees other data (another transform, mean or label order), or BatchNorm's stored statistics are not
+    The test net sees different data (another transform, mean or label order), or BatchNorm's stored statistics differ from
     those of the training.
 
     ## When it is reported
 
-    The test data have labels that mean nothing.
+    **warning**. Ignore it if the labels of the test data are meaningless.
 
     ## Example
 
-    There is nothing to change in the solver: compare transform_param, mean and label order of the two nets, and
-    look at BatchNorm's use_global_stats. The log is that of the training with test data that go with the training
-    data.
+    There is nothing to change in the solver: compare transform_param, mean and label order of the two nets, and check
+    BatchNorm's use_global_stats. The second log is that of the training with test data that match the training data.
 
     ## References
 

@@ -11,26 +11,26 @@ from ...training_log.evidence import Evidence
 
 @rule("T404", "label-out-of-range", subject="log", severity="error")
 def label_out_of_range(log: Evidence) -> Iterator[Cause]:
-    """The mean of the labels is larger than the number of classes allows.
+    """Flags labels whose mean is too large for the number of classes.
 
     ## What it does
 
-    In debug_info: a top of a data layer that a softmax loss over K classes takes as its labels, with a mean |x|
-    over K - 1, where the loss ignores no label. Labels that are merely shifted by one have a mean below that, and
-    leave no trace in the log.
+    In `debug_info`, flags the top of a data layer that a softmax loss over K classes takes as its labels, if its mean |x| is
+    above K - 1 and the loss ignores no label. Labels that are merely shifted by one have a lower mean and leave no trace in
+    the log.
 
     ## Why is this bad?
 
-    A release build does not check labels: the loss reads the memory beside the row. That gives a loss that looks
-    sound, or a crash without a word.
+    Release builds do not check labels: the loss reads memory outside the row. The loss then looks healthy, or Caffe crashes
+    without a message.
 
     ## When it is reported
 
-    Never: the loss reads memory that is not its own.
+    **error**, always: the loss reads memory that is not its own.
 
     ## Example
 
-    Count labels from 0, or raise num_output. `caffe-lint inputs` reads all labels. `--fix` has no repair for it.
+    There is no automatic fix. Count labels from 0, or raise num_output. `caffe-lint inputs` checks all labels.
 
     ## References
 

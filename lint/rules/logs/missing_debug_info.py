@@ -11,26 +11,29 @@ from ...training_log.evidence import Evidence
 
 @rule("T405", "missing-debug-info", subject="log", severity="error")
 def missing_debug_info(log: Evidence) -> Iterator[Cause]:
-    """The training broke, and the log lacks the lines that would say where.
+    """Flags logs of a failed training that lack the lines to tell where it failed.
 
     ## What it does
 
-    A loss that is NaN or infinite in a log without debug_info, or without any sound iteration before; and, where no
-    other rule finds a cause, the first value of debug_info that is not finite. Where another rule finds a likely cause
-    (a confidence of 0.5 or more), it is an advice.
+    Flags a loss that is NaN or infinite in a log without `debug_info`, or without any healthy iteration before it. If no
+    other rule finds a cause, it also flags the first value of `debug_info` that is not finite.
 
     ## Why is this bad?
 
-    Which layer went first, and whether it was the data, cannot be told from the loss alone.
+    The loss alone does not tell which layer failed first, or whether it was the data.
 
     ## When it is reported
 
-    You know the cause.
+    - **advice** if another rule finds a likely cause (a confidence of 0.5 or more);
+    - **error** otherwise.
+
+    Ignore it if you know the cause.
 
     ## Fix
 
-    `--fix` writes both. Run it again for as many iterations as it took to break; then the log names the layer that
-    went first. The log above is that of the training once this is repaired.
+    `caffe-lint log --fix` sets `debug_info: true` and `display: 1`. Run the training again for as many iterations as it took
+    to fail; the new log then names the layer that failed first. The second log of the example is that of the training after
+    the cause was repaired.
 
     ## References
 

@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 @rule("T301", "zero-learning-rate", subject="log", severity="error")
 def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
-    """The log says `lr = 0`: nothing is learnt from that iteration on.
+    """Flags runs whose learning rate becomes 0 before the end.
 
     ## What it does
 
-    A displayed rate of exactly 0, before the last hundredth of the training: base_lr or gamma is missing or 0 (a
-    step policy without gamma falls to 0 at its first step), or it underflowed.
+    Flags a displayed `lr = 0` before the last 2 % of the training. `base_lr` or `gamma` is missing or 0 (a step policy
+    without gamma falls to 0 at its first step), or the learning rate underflowed.
 
     ## Why is this bad?
 
-    Every update is 0; the training goes on and tells nothing of it.
+    Every update is 0 from then on. Caffe goes on training and prints no message.
 
     ## When it is reported
 
-    A poly policy ends at 0: its last iterations are no finding.
+    **error**. A poly policy ends at 0; its last iterations are not reported.
 
     ## Fix
 
-    `--fix` writes `base_lr: 0.01` where base_lr is 0 or missing.
+    `caffe-lint log --fix` sets `base_lr: 0.01` if `base_lr` is 0 or missing, otherwise `gamma: 0.1` if `gamma` is.
 
     ## References
 
@@ -63,26 +63,26 @@ def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
 
 @rule("T302", "zero-gradients", subject="log", severity="error")
 def zero_gradients(log: Evidence) -> Iterator[Cause]:
-    """No gradient reaches any weight: the diffs of all parameters are exactly 0, or there is no backward pass.
+    """Flags runs in which no gradient reaches any weight.
 
     ## What it does
 
-    `All net params (data, diff): L1 norm = (X, 0)` in pass after pass. Without a single [Backward] line of a layer,
-    nothing is to be learnt: every lr_mult is 0, or `propagate_down: false` or a loss_weight of 0 cuts the way. With
-    such lines and a loss of 0, the loss counts nothing: all labels are those to be ignored, or the infogain matrix
-    is 0. A loss of exactly 0 from the start is reported without debug_info as well.
+    Flags `All net params (data, diff): L1 norm = (X, 0)` in every pass. If no layer has a [Backward] line, nothing is
+    trainable: every lr_mult is 0, or `propagate_down: false` or a loss_weight of 0 blocks the gradient. If layers have such
+    lines and the loss is 0, nothing contributes to the loss: all labels are ignored, or the infogain matrix is 0. A loss of
+    exactly 0 from the start is reported without `debug_info` as well.
 
     ## Why is this bad?
 
-    There are no updates and no learning, and no message.
+    No weight changes and nothing is learned, and Caffe prints no message.
 
     ## When it is reported
 
-    The run was there to see the loss alone, or how fast the net is.
+    **error**. Ignore it if the run was only meant to compute the loss or to measure the speed of the net.
 
     ## Example
 
-    `--fix` has no repair for it: only you know which layers are to learn.
+    There is no automatic fix: only you know which layers should learn.
 
     ## References
 
@@ -148,25 +148,25 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
 
 @rule("T307", "vanishing-weights", subject="log", severity="warning")
 def vanishing_weights(log: Evidence) -> Iterator[Cause]:
-    """Weight decay shrinks the weights to nothing faster than they learn.
+    """Flags a weight decay that shrinks the weights faster than they learn.
 
     ## What it does
 
-    A training that does not learn in which the norm of all parameters (`All net params (data, …)`) fell below a
-    half of what it was, or in which rate times weight_decay is 1e-3 or more.
+    Flags a run that does not learn, in which the norm of all parameters (`All net params (data, …)`) fell below half of its
+    first value, or in which learning rate times weight_decay is 1e-3 or more.
 
     ## Why is this bad?
 
-    Each step multiplies weights by 1 - rate * decay; what gradients write is forgotten within 1 / (rate * decay)
-    steps.
+    Each step multiplies the weights by 1 - rate * decay, so whatever the gradients add is forgotten within 1 / (rate *
+    decay) steps.
 
     ## When it is reported
 
-    The loss is to stay where it is, and only small weights are wanted.
+    **warning**. Ignore it if small weights are the goal, and the loss may stay where it is.
 
     ## Fix
 
-    `--fix` writes `weight_decay: 0.0005`.
+    `caffe-lint log --fix` sets `weight_decay: 0.0005`.
 
     ## References
 

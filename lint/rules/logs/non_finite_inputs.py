@@ -14,41 +14,41 @@ from ...training_log.probing import bad_batches
 
 @rule("T101", "non-finite-input", subject="log", severity="error")
 def non_finite_input(log: Evidence) -> Iterator[Cause]:
-    """The data or the labels are NaN or infinite: the first bad value of the log is the top of a data layer.
+    """Flags data or labels that are NaN or infinite.
 
     ## What it does
 
-    The first value of debug_info that is NaN or infinite, in the order of the log, where it is a data layer's top:
-    `[Forward] Layer data, top blob data data: nan`. What stands before it is sound. It says whether it is the data
-    or what the losses compare with.
+    Flags a data layer's top if it holds the first value in the log that is NaN or infinite: `[Forward] Layer data, top blob
+    data data: nan`. Every value before it is finite. The message says whether it is the data or the labels (or targets),
+    that is, what the losses compare with.
 
-    Where only every so many iterations are displayed, the guilty batch may lie between two of them. Then the first
-    bad value is that of the first layer with weights, which are NaN already, while the data of that iteration are
-    clean; and neither loss nor gradients had grown. That is said with less confidence.
+    If the log shows only every n-th iteration (`display`), the bad batch may lie between two displayed iterations. The first
+    bad value is then in the first layer with weights, which are NaN by then, while the data of that iteration are clean. If
+    neither loss nor gradients had grown before, such a batch is the likely cause, and it is reported with medium confidence.
 
-    In the log of a probe (`caffe-lint probe`) every batch with such a value is named, and every one with a label
-    that no class has.
+    In the log of a probe (`caffe-lint probe`), every batch with such a value is named, and every batch with a label outside
+    the classes.
 
     ## Why is this bad?
 
-    One NaN in one picture makes every weight NaN in that iteration, for good, whatever comes after. Clipping, a
-    lower rate or another loss weight cannot help: NaN compares with nothing, so the clipping test is false. An
-    infinite value may leave the loss of its iteration finite, as MAX pooling drops NaN.
+    A single NaN in a single image makes every weight NaN in that iteration, and they stay NaN. Clipping, a lower learning
+    rate or another loss weight cannot help: comparisons with NaN are false, so Caffe's clipping never acts. An infinite
+    value may leave the loss of its own iteration finite, since MAX pooling drops NaN.
 
     ## When it is reported
 
-    Never: the training is lost.
+    **error**, always: the training cannot recover.
 
     ## Example
 
-    There is nothing to change in the prototxts: find the entry (batch_size times the iteration tells where, if
-    nothing is shuffled) with `caffe-lint inputs`, and repair or remove it. The log is that of the training with
-    sound data.
+    There is no automatic fix, since only the data can be repaired. Find the bad item with `caffe-lint inputs`, and repair or
+    remove it. If nothing is shuffled, batch_size times the iteration tells where it is. The second log is that of the
+    training with clean data.
 
     ## References
 
-    net.cpp, ForwardDebugInfo; pooling_layer.cpp; sgd_solver.cpp, ClipGradients. `python benchmarks/log_judge.py`
-    prints how it does on real logs.
+    net.cpp, ForwardDebugInfo; pooling_layer.cpp; sgd_solver.cpp, ClipGradients. `python benchmarks/log_judge.py` compares
+    the diagnoses with real logs.
     """
     if log.is_probe:
         yield from bad_batches(log)
@@ -98,27 +98,27 @@ def non_finite_input(log: Evidence) -> Iterator[Cause]:
 
 @rule("T105", "non-finite-test-output", subject="log", severity="warning")
 def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
-    """A test net's output is NaN or infinite while the training is sound.
+    """Flags test nets whose output is NaN or infinite while the training is finite.
 
     ## What it does
 
-    `Test net output` lines that are not finite before anything of the training is. With debug_info, which test nets
-    print always, it names the first blob.
+    Flags the first `Test net output` that is not finite, unless something in the training was not finite before. With
+    `debug_info`, which Caffe prints for every iteration of a test, it names the first blob that is not finite.
 
     ## Why is this bad?
 
-    The weights are sound, so it is the test's own data, or what differs in the phase TEST: BatchNorm uses its
-    stored statistics there, which are blank before the first training iteration, and data come from another source
-    with another transform.
+    The weights are finite, so the cause is in the test data or in what differs in phase TEST: BatchNorm uses its stored
+    statistics there, which are blank before the first training iteration, and the data come from another source with another
+    transform.
 
     ## When it is reported
 
-    The test that is not finite is the one before the first iteration, and later ones are sound.
+    **warning**. Ignore it if only the test before the first iteration is not finite, and later ones are.
 
     ## Example
 
-    There is nothing to change in the solver: look at the test's own data and transform, and at BatchNorm's stored
-    statistics. The log is that of the training with sound test data.
+    There is nothing to change in the solver: check the test data and their transform, and BatchNorm's stored statistics. The
+    second log is that of the training with clean test data.
 
     ## References
 

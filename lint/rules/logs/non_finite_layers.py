@@ -14,27 +14,27 @@ from ...training_log.runs import Value
 
 @rule("T102", "non-finite-activation", subject="log", severity="error")
 def non_finite_activation(log: Evidence) -> Iterator[Cause]:
-    """A layer makes NaN or infinity out of finite inputs, with finite weights.
+    """Flags layers that output NaN or infinity although their inputs and weights are finite.
 
     ## What it does
 
-    The first value that is not finite is a layer's top, its inputs and weights in the same pass are finite, and
-    nothing had grown before: the layer was asked for what has no value. Which that is follows from its type: the
-    logarithm of 0, a root of a negative number, 0/0 in BatchNorm with `eps: 0`, a Dropout of ratio 1, an infogain
-    matrix with an infinity, a loss out of its domain.
+    Flags a layer if its top holds the first value in the log that is not finite, its inputs and weights in the same pass are
+    finite, and neither loss nor gradients had grown before. The layer was asked for something that is undefined. Its type
+    tells what: the logarithm of 0, the root of a negative number, 0/0 in BatchNorm with `eps: 0`, Dropout with a ratio of 1,
+    an infogain matrix with an infinite entry, a loss outside its domain.
 
     ## Why is this bad?
 
-    It is a matter of that layer, not of the solver: no rate is low enough.
+    The cause is that layer, not the solver: no learning rate is low enough to avoid it.
 
     ## When it is reported
 
-    Never: the training is lost from that iteration on.
+    **error**, always: the training is lost from that iteration on.
 
     ## Example
 
-    Or whatever keeps that layer's input where it has a value. `--fix` has no repair for it: only you know what was
-    meant.
+    There is no automatic fix, since only you know what was meant. Here, a `shift` keeps the argument of the logarithm
+    positive; anything else that does so works as well.
 
     ## References
 

@@ -14,25 +14,27 @@ from ...training_log.evidence import Evidence
 
 @rule("T103", "non-finite-gradient", subject="log", severity="error")
 def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
-    """The forward pass is finite, but a layer's gradient is NaN or infinite, and nothing had grown.
+    """Flags layers whose gradient is NaN or infinite although the forward pass is finite.
 
     ## What it does
 
-    The first value that is not finite is a diff: `[Backward] Layer L, bottom blob B diff: nan`. What lies above
-    that layer is finite, so it is this layer's gradient that has no value: a root at 0, a division by a distance of
-    0, a layer of one's own. Where it is the loss's own gradient, the loss is out of its domain.
+    Flags a layer if the first value in the log that is not finite is one of its diffs, `[Backward] Layer L, bottom blob B
+    diff: nan`, and neither loss nor gradients had grown before. The gradients above this layer are finite, so it is this
+    layer's own gradient that is undefined: a root at 0, a division by a distance of 0, a fault in a custom layer. If it is
+    the gradient of the loss itself, the loss is outside its domain.
 
     ## Why is this bad?
 
-    The next update makes every weight below NaN.
+    The next update makes every weight below this layer NaN.
 
     ## When it is reported
 
-    Never: every weight below is NaN after the next update.
+    **error**, always: the training cannot recover.
 
     ## Example
 
-    Or whatever keeps that layer's input away from where its slope has no value. `--fix` has no repair for it.
+    There is no automatic fix, since only you know what was meant. Here, a larger `shift` keeps the root away from 0;
+    anything else that keeps the layer's input away from where its slope is undefined works as well.
 
     ## References
 
@@ -102,26 +104,26 @@ def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
 
 @rule("T104", "non-finite-update", subject="log", severity="error")
 def non_finite_update(log: Evidence) -> Iterator[Cause]:
-    """Weights are NaN or infinite though the gradients before were finite and small: the update itself broke.
+    """Flags updates that make weights NaN or infinite although all gradients were finite.
 
     ## What it does
 
-    In two displayed iterations in a row: in the first everything is finite, the gradients too, and none had grown;
-    in the second the weights are not. What lies between is the solver's own arithmetic. With a rate that is NaN or
-    infinite in the log, it says so.
+    Compares two consecutive displayed iterations. In the first, everything is finite, including the gradients, and nothing
+    had grown; in the second, weights are not finite. All that lies between is the solver's own arithmetic. A learning rate
+    that is NaN or infinite in the log is flagged as well.
 
     ## Why is this bad?
 
-    Adam with `momentum: 1` divides by 0 in its first step; `delta: 0` divides by 0 wherever a gradient is 0; a rate
+    Adam with `momentum: 1` divides by 0 in its first step; `delta: 0` divides by 0 wherever a gradient is 0; a learning rate
     that overflows makes every weight infinite.
 
     ## When it is reported
 
-    Never: the training is lost.
+    **error**, always: the training is lost.
 
     ## Example
 
-    `--fix` has no repair for it: more than one number of the solver may be to blame.
+    There is no automatic fix, since more than one setting of the solver may be wrong. Here it is `momentum`.
 
     ## References
 

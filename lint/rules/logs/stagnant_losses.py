@@ -17,29 +17,29 @@ _EXPLAINED_BY = ("T301", "T302", "T303", "T304", "T305", "T306", "T307", "T308")
 
 @rule("T306", "double-activation-loss", subject="log", severity="warning")
 def double_activation_loss(log: Evidence) -> Iterator[Cause]:
-    """A loss that has its own Softmax or Sigmoid is fed with one: it learns slowly, down to a floor.
+    """Flags a Softmax or Sigmoid before a loss that already applies one.
 
     ## What it does
 
-    From the net (given, or printed at the log's beginning): a Softmax below SoftmaxWithLoss or InfogainLoss, a
-    Sigmoid below SigmoidCrossEntropyLoss; where the loss stays over the floor that this gives.
+    Flags a Softmax before SoftmaxWithLoss or InfogainLoss, and a Sigmoid before SigmoidCrossEntropyLoss, in the net that was
+    given or printed at the beginning of the log, if the loss stays above the floor that this causes.
 
     ## Why is this bad?
 
-    Scores between 0 and 1 can hardly be told apart by a second softmax: for 10 classes the loss cannot go below
-    ln((e + 9) / e) = 1.46, and gradients are a tenth.
+    Softmax applied twice gives a nearly uniform distribution. For 10 classes, the loss cannot go below ln((e + 9) / e) =
+    1.46, and gradients are a tenth as large.
 
     ## When it is reported
 
-    The second softmax is meant, and its floor accepted.
+    **warning**. Ignore it if the second softmax is intended and its floor is acceptable.
 
     ## Example
 
-    Feed the scores to the loss. `--fix` has no repair for it.
+    There is no automatic fix. Feed the scores to the loss directly.
 
     ## References
 
-    softmax_loss_layer.cpp, infogain_loss_layer.cpp (since 2017-04; before, InfogainLoss wanted probabilities).
+    softmax_loss_layer.cpp, infogain_loss_layer.cpp (since 2017-04; before, InfogainLoss expected probabilities).
     """
     # Keeps what judges logs out of a list of rules.
     how = course(log)
@@ -71,25 +71,25 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
 
 @rule("T308", "uniform-infogain-matrix", subject="log", severity="warning")
 def uniform_infogain_matrix(log: Evidence) -> Iterator[Cause]:
-    """InfogainLoss starts at K ln K and stays: its matrix rewards every class alike.
+    """Flags an InfogainLoss that stays at K ln K because its matrix rewards every class alike.
 
     ## What it does
 
-    An InfogainLoss whose first value is near K times ln K and which does not fall: rows that are all ones, so that
-    the best it can do is to give every class the same probability. A matrix of the wrong shape with the right
-    number of entries does that too.
+    Flags an InfogainLoss whose first value is near K times ln K and which does not fall. The rows of its matrix are all
+    ones, so the best it can do is to give every class the same probability. A matrix of the wrong shape with the right
+    number of entries has the same effect.
 
     ## Why is this bad?
 
-    Nothing can be learnt from it.
+    Nothing can be learned from such a matrix.
 
     ## When it is reported
 
-    Never: nothing can be learnt from such a matrix.
+    **warning**, always: no setting of the solver makes it learn.
 
     ## Example
 
-    A matrix that rewards the right class more than others. `--fix` has no repair for it.
+    There is no automatic fix. Use a matrix that rewards the correct class more than the others.
 
     Comes with: T204.
 
@@ -121,32 +121,33 @@ def uniform_infogain_matrix(log: Evidence) -> Iterator[Cause]:
 
 @rule("T309", "loss-not-decreasing", subject="log", severity="warning")
 def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
-    """The loss does not fall, and nothing else says why.
+    """Flags losses that do not fall, if no other rule finds the reason.
 
     ## What it does
 
-    From 8 displayed iterations on: the mean of the last tenth of the losses is more than 98.5 % of the first
-    tenth's, or it sits within 2 % of ln K, where a softmax tells nothing apart (0.6931 for 2 classes, 2.3026 for
-    10, 6.9078 for 1000). Reported only where no cause of this family explains it. With debug_info it says how large
-    updates are against the weights: about 1e-3 is usual, 1e-6 does nothing within a day.
+    Flags a run with 8 or more displayed iterations in which the mean of the last tenth of the losses is more than 98.5 % of
+    the mean of the first tenth, or within 2 % of ln K, where a softmax does not distinguish the classes (0.6931 for 2
+    classes, 2.3026 for 10, 6.9078 for 1000). With `debug_info`, it says how large updates are relative to the weights: about
+    1e-3 is usual, 1e-6 has no effect within a day.
 
     ## Why is this bad?
 
-    Nothing is learnt. The usual reasons: labels that do not belong to the data, a rate far too low, weights of a
-    net for another input, or too few iterations to tell.
+    Nothing is learned. The usual reasons are labels that do not match the data, a learning rate that is far too low, weights
+    of a net for another input, or too few iterations to tell.
 
     ## When it is reported
 
-    The log is the beginning of a training that starts slowly, or goes on from a snapshot that had learnt.
+    **warning**, if none of T301 to T308 explains it. Ignore it if the log is the beginning of a training that starts slowly,
+    or continues from a snapshot that had learned.
 
     ## Example
 
-    Or other labels, or more time: here a rate a hundred thousand times too low was to blame. `--fix` has no repair
-    for it.
+    There is no automatic fix. Here, the learning rate was a hundred thousand times too low; in other cases, different labels
+    or more time may help.
 
     ## References
 
-    softmax_loss_layer.cpp. See SageMaker Debugger's LossNotDecreasing and UpdateTooSmall in docs/log.md.
+    softmax_loss_layer.cpp. See SageMaker Debugger's LossNotDecreasing and WeightUpdateRatio in docs/log.md.
     """
     # Keeps what judges logs out of a list of rules.
     if not stuck(log) or explosion(log) is not None:

@@ -17,29 +17,29 @@ _Found = tuple[str, str, str, Value, tuple[Value, ...]]
 
 @rule("T303", "dead-units", subject="log", severity="error")
 def dead_units(log: Evidence) -> Iterator[Cause]:
-    """A layer gives exactly 0 for every input, or its weights are all 0 or all equal: nothing below it learns.
+    """Flags layers that output only zeros, or whose weights are all 0 or all equal.
 
     ## What it does
 
-    In the last pass that is finite, and in the first:
+    In a run that stayed finite and did not learn, flags, in the first pass and in the last:
 
-    - weights that are exactly 0, with tops of 0 above them: no weight_filler, which means constant 0
-    - a ReLU whose top is exactly 0 (mean |x| 0): every unit is dead, and every diff below it is exactly 0
-    - weights that a constant filler made all equal: all units of a layer then learn the same
+    - weights that are exactly 0 in a layer that outputs zeros: there is no weight_filler, which means constant 0;
+    - a ReLU that outputs only zeros (mean |x| 0): every unit is dead, and every diff below it is exactly 0;
+    - weights that a constant filler made all equal: all units of the layer then learn the same.
 
     ## Why is this bad?
 
-    The gradient below is exactly 0. Only the biases above still move, to the frequencies of the labels, and the
-    loss stays at ln K.
+    The gradient below is exactly 0. Only the biases above still change, towards the frequencies of the labels, and the loss
+    stays at ln K.
 
     ## When it is reported
 
-    Never: nothing below that layer learns.
+    **error**, always: nothing below that layer learns.
 
     ## Example
 
-    A weight_filler (msra before ReLU, xavier else); a lower rate or bias where ReLUs died in the course. `--fix`
-    has no repair for it.
+    There is no automatic fix. Add a weight_filler (msra before ReLU, xavier otherwise). If ReLUs died during the training,
+    lower the learning rate or the bias.
 
     ## References
 
@@ -87,34 +87,36 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
     options={"ratio": Option(1e-4, "first over last gradient of the weights, below which gradients have vanished")},
 )
 def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
-    """Gradients or signals fade layer by layer until the first layers do not learn.
+    """Flags gradients or activations that vanish before they reach the other end of the net.
 
     ## What it does
 
-    A training that does not learn in whose debug_info
+    Flags a run that does not learn and in whose `debug_info`
 
-    - the mean |diff| of the first weights is less than 1e-4 of the last ones', or
-    - all weights' diffs are less than 1e-4 of their data, because the signal itself fades on its way up: the tops
-      shrink layer by layer (weights too small), so that only the last bias learns
+    - the mean |diff| of the first weights is less than 1e-4 of that of the last weights, or
+    - the diffs of all weights are less than 1e-4 of their data, because the activations themselves vanish: the tops shrink
+      from layer to layer (weights too small), so that only the last bias learns.
 
-    It names the first layer that is out of reach and what the values are there.
+    It names the first layer that is out of reach, and the values there.
 
     ## Why is this bad?
 
-    A sigmoid passes on a quarter of a gradient at most: after 8 of them 1e-5 is left. Weights with a std of 0.01 in
-    12 layers leave 1e-14.
+    A sigmoid passes on a quarter of a gradient at most: after 8 of them, 1e-5 is left. Weights with a std of 0.01 in 12
+    layers leave 1e-14.
 
     ## When it is reported
 
-    The log is the beginning of a training that starts slowly: look again when it has run for longer.
+    **warning**. Ignore it if the log is the beginning of a training that starts slowly, and check again when it has run for
+    longer.
 
     ## Example
 
-    Msra with ReLU instead of sigmoids, xavier instead of a small gaussian, BatchNorm. `--fix` has no repair for it.
+    There is no automatic fix. Use ReLU and msra instead of sigmoids, xavier instead of a small gaussian, or BatchNorm.
 
     ## Options
 
-    `ratio`: 1e-4 (healthy nets measured 0.05 to 2).
+    `ratio`: the ratio of the first to the last gradient below which gradients have vanished; 1e-4 by default (healthy nets
+    measured 0.05 to 2).
 
     ## References
 
@@ -189,24 +191,24 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
 
 @rule("T305", "saturated-activations", subject="log", severity="warning")
 def saturated_activations(log: Evidence) -> Iterator[Cause]:
-    """Sigmoids or TanHs give nearly nothing but their limits, and the training does not learn.
+    """Flags saturated Sigmoid and TanH layers in a training that does not learn.
 
     ## What it does
 
-    In a training that did not learn: a TanH whose top has a mean |x| over 0.9, or a Sigmoid over 0.97 or under 0.03
-    - the mean of |x| of what lies between -1 and 1, or 0 and 1.
+    In a run that did not learn, flags a TanH whose top has a mean |x| above 0.9, and a Sigmoid with a mean above 0.97 or
+    below 0.03. TanH outputs lie between -1 and 1, Sigmoid outputs between 0 and 1.
 
     ## Why is this bad?
 
-    Their slope is next to 0 there, so gradients below are noise or nothing. Weights or inputs are too large.
+    The slope is close to 0 there, so the gradients below are noise or vanish. Weights or inputs are too large.
 
     ## When it is reported
 
-    The values are meant to be at their limits: gates that are open or closed.
+    **warning**. Ignore it if the values are meant to be at their limits, such as gates that are open or closed.
 
     ## Example
 
-    Smaller weights or inputs. `--fix` has no repair for it.
+    There is no automatic fix. Use smaller weights or inputs.
 
     ## References
 
