@@ -1,4 +1,4 @@
-"""The rules for what does not fit between a solver's training net and its test nets."""
+"""The rules for mismatches between a solver's training net, its test nets and the deploy net."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_another_image_makes_another_inner_product() -> None:
     files["net.prototxt"] = one + other + convolution + NET.replace('"data"', '"c"')
     findings = check_files(files, select=("E221",))
     assert places(findings) == [("E221", 22)]
-    assert "different sizes in the two phases" in findings[0].message
+    assert "different sizes in the two phases" in findings[0].reason
 
 
 def test_what_a_fork_of_ones_own_does_is_no_error() -> None:
@@ -213,7 +213,7 @@ def test_a_deploy_net_beside_the_training_net() -> None:
     assert fix_files(files, unsafe=True, select=("N407",))["deploy.prototxt"] == used
     files["deploy.prototxt"] = DEPLOY + HEAD + SECOND + THIRD.replace("num_output: 10", "num_output: 11")
     findings = check_files(files, select=("N407",))
-    assert "11 x 10, 10 x 10 in the training net" in findings[0].message
+    assert "11 x 10, but 10 x 10 in the training net" in findings[0].message
     assert findings[0].severity == "advice"  # it may be for data of other classes
     assert [finding.severity for finding in check_files(files, select=("N407",), deploy="deploy.prototxt")] == ["warning"]
     files["deploy.prototxt"] = used.replace("num_output: 10", "num_output: 11")  # another model

@@ -1,9 +1,9 @@
-"""Names of layers and blobs: how messages call a layer, and which known name is meant by another."""
+"""Names of layers and blobs: how messages name layers, and which known name a misspelled one stands for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.binder import nearest_name
@@ -11,18 +11,29 @@ from ..proto.binder import nearest_name
 if TYPE_CHECKING:
     from ..moments.graph import Layer
 
+_LISTED = 3  # names that a message lists before it breaks off
+
 
 def named(layer: Layer) -> str:
-    """A layer by its type and name, at the beginning of a message."""
+    """Return the type and name of a layer, as messages write them."""
     return f"{layer.type} layer '{layer.name}'" if layer.type else f"layer '{layer.name}'"
 
 
+def also_in(layers: Sequence[Layer]) -> str:
+    """Return the sentence that names all layers but the first; empty if there is only one. It follows a reason."""
+    others = [f"'{layer.name}'" for layer in layers[1:]]
+    if not others:
+        return ""
+    more = ", …" if len(others) > _LISTED else ""
+    return f" Also in {len(others)} other layer{'s'[: len(others) > 1]}: {', '.join(others[:_LISTED])}{more}."
+
+
 def meant_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is nearest and has the same numbers in it: `conv4` is not meant by `conv3`."""
+    """Return the nearest known name that has the same numbers in it (`conv3` never stands for `conv4`), or None."""
     near = nearest_name(name, list(dict.fromkeys(known)))
     return near if near is not None and same_numbers(name, near) else None
 
 
 def same_numbers(name: str, other: str) -> bool:
-    """Whether two names have the same numbers in them, in the same order."""
+    """Return whether two names contain the same numbers, in the same order."""
     return re.findall(r"\d+", name) == re.findall(r"\d+", other)

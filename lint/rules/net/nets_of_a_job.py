@@ -1,4 +1,4 @@
-"""Test and deploy nets whose layers differ from those of the training net."""
+"""Test and deploy nets whose layers do not match those of the training net."""
 
 from __future__ import annotations
 
@@ -15,36 +15,41 @@ from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ..problems import is_for_unknown_caffe
 
-# So many layers may a test net miss and still be the same net, with some names misspelt.
+# A test net that lacks more layers of the training net is taken for another net, not for one with misspelled names.
 _MISSED = 50
 
 
 @rule("E221", "test-net-mismatch", subject="job", severity="error")
 def test_net_mismatch(job: Job) -> Iterator[Hit]:
-    """A layer of a test net has parameters of other shapes than the training net's layer of that name.
+    """Flags test-net layers whose parameters have other shapes than in the training net.
 
     ## What it does
 
-    Layers of the same name whose number of parameters or whose shapes differ: another num_output or kernel,
-    or an InnerProduct that reads a larger image since the crops differ.
+    Compares layers of the same name in the training net and the test nets of a solver. Flags those whose number of
+    parameters or whose shapes differ: because of another `num_output` or kernel size, or because an InnerProduct
+    reads images of another size, after different crops.
 
     ## Why is this bad?
 
-    The test net takes its weights from the training net, layer by layer of the same name. Caffe stops at the
-    first test, which with test_initialization is before iteration 0: `Cannot share param 0 weights from layer
-    'fc8'; shape mismatch.` or `Incompatible number of blobs for layer fc8`.
+    A test net takes its weights from the training net, layer by layer of the same name. Caffe stops at the first
+    test, which with `test_initialization` (the default) comes before iteration 0: `Cannot share param 0 weights from
+    layer 'fc8'; shape mismatch.` or `Incompatible number of blobs for layer fc8`.
 
     ## When it is reported
 
-    Never: Caffe stops at the first test.
+    - **error** in general;
+    - **warning** if one of the two files has fields or values that no known Caffe has.
+
+    Layers that may have parameters unknown to us, such as Python layers, are not compared. Do not ignore it: Caffe
+    stops at the first test.
 
     ## Example
 
-    There is no fix: only you know which of the two is meant.
+    No fix is offered, because the tool cannot tell which of the two nets is right.
 
     ## References
 
-    net.cpp, Net::ShareTrainedLayersWith; solver.cpp, Solver::Test.
+    `Net::ShareTrainedLayersWith` in net.cpp; `Solver::Test` in solver.cpp.
     """
     train = job.train
     if train is None:
@@ -56,48 +61,48 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
             target = targets.get(source.name)
             if target is None or not source.name or _is_open(source) or _is_open(target):
                 continue
-            what = _difference(target, source)
-            if not what:
+            message = _difference(target, source)
+            if not message:
                 continue
             related: tuple[Related, ...] = (
-                Related(train.file, source.place(), "the layer of the training net"),
+                Related(train.file, source.place(), "the layer in the training net"),
             )
+            reason = "The test net takes its weights from the training net: Caffe stops at the first test."
             if source.entry[1] is target.entry[1]:
                 related = ()
-                what += "; it reads blobs of different sizes in the two phases"
-            message = f"{named(target)}: {what}"
-            reason = "The test net takes its weights from there: Caffe stops at the first test."
+                reason += " The layer reads blobs of different sizes in the two phases."
             yield Hit(test.file, target.place(), message, reason, severity, related)
 
 
 @rule("N401", "untrained-test-layer", subject="job", severity="warning", fixes="unsafe")
 def untrained_test_layer(job: Job) -> Iterator[Hit]:
-    """A layer of a test net has parameters that no layer of the training net gives it.
+    """Flags test-net layers that get no weights from the training net.
 
     ## What it does
 
-    Layers with parameters whose name no layer of the training net has, most often since it was renamed in one
-    of two files. Layers that the test net shares with others by `param { name: … }` are left out, and so are
-    those that never learn (lr_mult 0) and have a filler.
+    Flags layers with parameters whose name does not occur in the training net, usually because the layer was renamed
+    in one of two files. Layers that share all their parameters with layers of the training net (`param { name: … }`)
+    are left out, and so are fixed layers: those with `lr_mult: 0` and a filler.
 
     ## Why is this bad?
 
-    Weights go by the names of layers. This one keeps what its fillers give it, and Caffe says nothing: the
-    net tests as if it had not learnt.
+    Caffe matches weights by the names of layers. A layer without a counterpart keeps the initial weights of its
+    filler, and Caffe prints no message: the net tests as if this layer had learned nothing.
 
     ## When it is reported
 
-    The layer is to test with what its fillers give it: fixed kernels, for example. Written as lr_mult 0 in the test net
-    too, it is not reported.
+    Reported as a **warning**. Nothing is reported if the training net has fields or values that no known Caffe has.
+    Ignore it if the layer is meant to be tested with its initial weights, such as fixed kernels; with `lr_mult: 0`
+    and a filler in the test net, it is not reported.
 
     ## Fix
 
-    Where one layer of the training net has a name within two letters, is of that type and is missed in the test net, its
-    name is written. The fix is unsafe: it may be another layer.
+    Renames the layer if the training net has a layer of the same type, with a name at most two letters away and the
+    same numbers in it, that the test net lacks. The fix is unsafe, because another layer may be meant.
 
     ## References
 
-    net.cpp, Net::ShareTrainedLayersWith.
+    `Net::ShareTrainedLayersWith` in net.cpp.
     """
     train = job.train
     if train is None or is_for_unknown_caffe(train.file):
@@ -114,34 +119,38 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
 
 @rule("N407", "deploy-net-mismatch", subject="job", severity="warning", fixes="unsafe")
 def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
-    """A deploy net beside the training net has other parameters than that learns.
+    """Flags deploy nets whose layers do not match the weights of the training net.
 
     ## What it does
 
-    A net in the same folder, of the same name with `deploy` for `train_val` or the like, or called
-    `deploy.prototxt`: layers of the same name with parameters of other shapes, and layers with parameters of
-    a name that the training net does not have. Nothing is said of a net of which not even half the layers
-    fit: it is another model's. Where only the last layer differs, or an InnerProduct that reads images of another
-    size, it may be the deploy net for other data: that is an advice, unless the net is named by `--deploy`.
+    The deploy net is the one in the training net's folder that has the same name with `deploy` for `train_val` or the
+    like, or is called `deploy.prototxt`; or it is the one that `--deploy` names. Flags its layers with parameters
+    whose shapes differ from those of the training net's layer of the same name, or whose name does not occur in the
+    training net.
 
     ## Why is this bad?
 
-    Trained weights go by the names of layers. Where shapes differ Caffe stops: `Cannot copy param 0 weights
-    from layer 'fc8'; shape mismatch.` A layer without weights keeps what its fillers give it, without a word.
+    Caffe matches trained weights by the names of layers. If the shapes differ, it stops: `Cannot copy param 0 weights
+    from layer 'fc8'; shape mismatch.` A layer without weights keeps its initial ones, and Caffe prints no message.
 
     ## When it is reported
 
-    The deploy net is for weights that were changed after training, such as BatchNorm folded into
-    convolutions.
+    - **warning** in general;
+    - **advice** if only the last layer differs, or an InnerProduct that reads images of another size: the deploy net
+      may be for other data. With `--deploy`, that is a warning too.
+
+    Nothing is reported if fewer than half of the layers with parameters match, because the net then belongs to
+    another model, or if a layer may have parameters unknown to us. Ignore it if the deploy net is for weights that
+    were changed after training, for example by folding BatchNorm into convolutions.
 
     ## Fix
 
-    Where one layer of the training net has a name within two letters and the same numbers in it, is of that type and is
-    missed in the deploy net, its name is written. The fix is unsafe: it may be another layer.
+    Renames the layer if the training net has a layer of the same type, with a name at most two letters away and the
+    same numbers in it, that the deploy net lacks. The fix is unsafe, because another layer may be meant.
 
     ## References
 
-    net.cpp, Net::CopyTrainedLayersFrom.
+    `Net::CopyTrainedLayersFrom` in net.cpp.
     """
     train, deploy = job.train, job.deploy
     if train is None or deploy is None:
@@ -159,18 +168,18 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
         return
     missed = [layer for name, layer in trained.items() if name not in here and layer.params]
     for layer in weighted:
-        what = differences.get(layer.name)
-        if what is None and _needs_training(layer, trained):
+        message = differences.get(layer.name)
+        if message is None and _needs_training(layer, trained):
             yield _untrained(deploy, layer, missed)
-        elif what:
-            related = (Related(train.file, trained[layer.name].place(), "the layer of the training net"),)
-            reason = "The trained weights do not fit: Caffe stops when it loads them."
+        elif message:
+            related = (Related(train.file, trained[layer.name].place(), "the layer in the training net"),)
+            reason = "The trained weights do not match: Caffe stops when it loads them."
             severity = "advice" if not job.deploy_is_named and _is_for_other_data(layer, trained[layer.name]) else ""
-            yield Hit(deploy.file, layer.place(), f"{named(layer)}: {what}", reason, severity, related)
+            yield Hit(deploy.file, layer.place(), message, reason, severity, related)
 
 
 def _by_name(net: Net) -> dict[str, Layer]:
-    """The layers by their names; of several, the first, as Caffe finds them."""
+    """Return the layers by their names; if several share one, the first, which is the one that Caffe finds."""
     layers: dict[str, Layer] = {}
     for layer in net.layers:
         layers.setdefault(layer.name, layer)
@@ -178,17 +187,19 @@ def _by_name(net: Net) -> dict[str, Layer]:
 
 
 def _difference(here: Layer, there: Layer) -> str:
-    """How the parameters of a layer differ from those of the training net's layer; empty if they do not."""
+    """Return a message on how the parameters of a layer differ from the training net's; empty if they do not."""
     if len(here.params) != len(there.params):
-        return f"it has {len(here.params)} parameters, {len(there.params)} in the training net"
+        number = len(here.params)
+        return f"{named(here)} has {number} parameter{'s'[: number != 1]}, but {len(there.params)} in the training net"
     for own, other in zip(here.params, there.params, strict=True):
         if shapes_differ(own.shape, other.shape):
-            return f"its {own.role} is {describe(own.shape)}, {describe(other.shape)} in the training net"
+            shapes = f"is {describe(own.shape)}, but {describe(other.shape)} in the training net"
+            return f"{own.role} of {named(here)} {shapes}"
     return ""
 
 
 def _is_for_other_data(here: Layer, there: Layer) -> bool:
-    """Whether layers differ as they do for other data: by the number of classes, or by the size of the images."""
+    """Return whether layers differ as they do for other data: in the number of classes or the size of the images."""
     if not any(other.params for other in here.downstream()):
         return True
     own, other = here.params[0].shape, there.params[0].shape
@@ -196,31 +207,31 @@ def _is_for_other_data(here: Layer, there: Layer) -> bool:
 
 
 def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer]) -> Hit:
-    """The finding for a layer whose name the training net does not have, and which of those missed it may be.
+    """Return the finding for a layer whose name the training net lacks.
 
-    A net that misses many is another net, in which no name is looked for.
+    It suggests one of the layers that `net` lacks, unless these are so many that it must be another net.
     """
     alike = [other.name for other in missed if other.type == layer.type]
     meant = meant_name(layer.name, alike) if len(alike) <= _MISSED else None
-    message = f"{named(layer)}: the training net has no layer of that name"
+    message = f"{named(layer)} does not exist in the training net"
     fix: Fix | None = None
     if meant is not None:
         message += f"; did you mean '{meant}'?"
         if "name" in layer.message and "v0" not in net.net.upgraded.steps:
             patch = set_field(net.file.tree, layer.message, "name", meant)
-            fix = patch.fix(net.file.path, f"write '{meant}'", safe=False)
+            fix = patch.fix(net.file.path, f"rename the layer to '{meant}'", safe=False)
     place = layer.message.span("name") if "name" in layer.message else layer.place()
-    reason = "Weights go by names: this layer keeps what its fillers give it."
+    reason = "Caffe matches weights by layer name, so this layer keeps its initial weights."
     return Hit(net.file, place, message, reason, fix=fix)
 
 
 def _is_open(layer: Layer) -> bool:
-    """Whether a layer may have parameters that we do not know."""
+    """Return whether a layer may have parameters that we do not know."""
     return layer.kind is None or layer.kind.has_open_params(layer)
 
 
 def _needs_training(layer: Layer, trained: dict[str, Layer]) -> bool:
-    """Whether a layer of a test net has a parameter that makes sense only after training."""
+    """Return whether a layer of a test net has a parameter that must come from training."""
     return any(
         param.owner.layer.name not in trained and (param.lr_mult or param.filler is None)
         for param in layer.params
