@@ -166,8 +166,8 @@ def test_an_unknown_bottom_tells_where_the_blob_is_made() -> None:
     )
     told = [problem.related[0][2] for problem in net.problems]
     assert told == [
-        "layer 'y' makes 'y', but only later",
-        "layer 'w' makes 'w', but not in phase TRAIN",
+        "layer 'y' produces 'y', but only later",
+        "layer 'w' produces 'w', but not in phase TRAIN",
     ]
 
 

@@ -15,12 +15,13 @@ from ..engine.files_in_memory import Files, round_of
 from ..engine.running import run_units
 from ..engine.units import Unit, UnitResult
 from ..proto.named_tuple import NamedTuple
-from ..report import Summary, counted, render, summary_line
+from ..report import Summary, render, summary_line
 from ..rule.finding import Finding
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import Settings
 from ..source.errors import InputError
 from ..source.files import SourceFile
+from ..source.wording import counted
 from .command_table import COMMANDS
 from .console import (
     EXIT_CLEAN,

@@ -21,10 +21,11 @@ from ..fixes.apply import edited
 from ..fixes.changes import FixRejected
 from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple
-from ..report import counted, diff, full
+from ..report import diff, full
 from ..report.colours import paint
 from ..rule.finding import Finding
 from ..settings.settings import Settings
+from ..source.wording import counted
 from .console import complain, print_text
 
 ANSWERS = {

@@ -1,4 +1,4 @@
-"""Activations: layers that work on each element by itself."""
+"""Activations: layers that compute each element on its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..moments.layer_type import IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, SIGMOID
 from ..moments.shapes import Shape
 from . import value_ranges
-from .record import layer_type, one_per_value, same_shape
+from .record import layer_type, one_per_value, same_shape, wrong_axes
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -39,7 +39,7 @@ def _power_factor(layer: Layer) -> float | None:
 
 _SQUASHING: dict[str, Any] = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "nonlinear": True, "bounded": True}
 
-# An activation for which values below 0 are small or 0.
+# An activation that maps negative values to 0 or to small values.
 _RECTIFIER: dict[str, Any] = {"nonlinear": True, "rectifies": True, "keeps_scale": True}
 
 layer_type(
@@ -112,11 +112,11 @@ layer_type("Insanity", "insanity_layer.cpp", signal="elementwise.ReLU",
     hazard=("dropout-ratio-1", "Dropout multiplies by 1/(1 - dropout_ratio): with a ratio of 1 that is 0 * inf"),
 )
 def dropout(layer: Layer) -> Sequence[Shape]:
-    """The ratio is looked at by debug builds only; what draws the mask wants a probability."""
+    """Only debug builds check the ratio, but drawing the mask needs a probability."""
     if layer.phase == "TRAIN" and "dropout_param" in layer.message.entries:
         ratio = layer.message["dropout_param"]["dropout_ratio"]
         if ratio < 0 or ratio > 1:
-            text = f"dropout_ratio must lie between 0 and 1, it is {ratio:g}"
+            text = f"dropout_ratio must be between 0 and 1, not {ratio:g}"
             at = "math_functions.cpp:323" if ratio < 0 else "math_functions.cpp:322"
             layer.fail("dropout-ratio", text, "dropout_param.dropout_ratio", at, when="forward")
     return same_shape(layer)
@@ -135,7 +135,7 @@ def dropout(layer: Layer) -> Sequence[Shape]:
     hazard=("abs-gradient", "AbsVal's gradient is the sign of its input"),
 )
 def abs_val(layer: Layer) -> Sequence[Shape]:
-    """Refuses to work in place."""
+    """The absolute value, not in place."""
     not_in_place(layer, ":12")
     return same_shape(layer)
 
@@ -172,7 +172,7 @@ def exp(layer: Layer) -> Sequence[Shape]:
 def log(layer: Layer) -> Sequence[Shape]:
     """The logarithm of shift + scale x to a base."""
     if _base(layer, "log_param", "") and layer.message["log_param"]["base"] == 1:
-        layer.fail("base", "base must not be 1: there is no logarithm to that base", "log_param.base", ":26")
+        layer.fail("base", "base must not be 1", "log_param.base", ":26")
     return same_shape(layer)
 
 
@@ -180,7 +180,7 @@ def _base(layer: Layer, param: str, at: str) -> bool:
     base = layer.message[param]["base"]
     if base == -1 or (base > 0 and math.isfinite(base)):
         return True
-    layer.fail("base", f"base must be over 0, or -1 for e; it is {base:g}", f"{param}.base", at)
+    layer.fail("base", f"base must be greater than 0, or -1 for e, not {base:g}", f"{param}.base", at)
     return False
 
 
@@ -196,12 +196,12 @@ def _base(layer: Layer, param: str, at: str) -> bool:
     **_RECTIFIER,
 )
 def prelu(layer: Layer) -> Sequence[Shape]:
-    """A learned slope for the negative side, of each channel or of all."""
+    """A learned slope for negative values, one for each channel or one for all."""
     shape = layer.bottoms[0].shape
     param = layer.message["prelu_param"]
     slope: Shape = None
     if shape is not None and len(shape) < 2:
-        layer.fail("axes", f"it needs 2 axes or more, not {layer.shown()}", "bottom", ":14")
+        layer.fail("axes", wrong_axes(layer, "at least 2"), "bottom", ":14")
     elif param["channel_shared"]:
         slope = ()
     elif shape is not None:
@@ -211,9 +211,8 @@ def prelu(layer: Layer) -> Sequence[Shape]:
 
 
 def not_in_place(layer: Layer, at: str) -> None:
-    """Reports a layer that must not work in place."""
+    """Report a layer that works in place though its type cannot."""
     if layer.tops and layer.tops[0].below is not None:
         name = layer.tops[0].name
-        layer.fail(
-            "in-place", f"it must not work in place, but writes '{name}', its bottom", "top", at, subject=name
-        )
+        text = f"{layer.type} cannot work in place, but '{name}' is both its top and its bottom"
+        layer.fail("in-place", text, "top", at, subject=name)

@@ -1,4 +1,4 @@
-"""Layers that multiply, join, part or select blobs."""
+"""Layers that multiply, join, split or select blobs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from ..moments.layer_type import (
 )
 from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
 from ..proto.binder import Message
+from ..source.wording import counted
 from . import value_ranges
 from .activation import not_in_place
-from .record import REARRANGES, layer_type, no_products, same_shape, unknown_shapes
+from .record import REARRANGES, layer_type, missing_axis, no_products, number_of, same_shape, unknown_shapes
 from .vision import num_output
 
 if TYPE_CHECKING:
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
 
 
 def find_axis(layer: Layer, axis: int, shape: Dims, path: str) -> int | None:
-    """The axis of the first bottom from the front; one that is not there is reported (CanonicalAxisIndex)."""
+    """The non-negative index of an axis of the first bottom; reports one that does not exist (CanonicalAxisIndex)."""
     found = axis_index(axis, len(shape))
     if found is None:
-        text = f"axis {axis} is not there: its bottom is {layer.shown()}"
-        layer.fail("axis", text, path, "blob.hpp:122")
+        layer.fail("axis", missing_axis(layer, axis), path, "blob.hpp:122")
     return found
 
 
@@ -60,7 +60,7 @@ def _inner_product_multiply_adds(layer: Layer) -> int | None:
     multiply_adds=_inner_product_multiply_adds,
 )
 def inner_product(layer: Layer) -> Sequence[Shape]:
-    """Every output from every input of an item."""
+    """A fully connected layer: every output depends on every input of an item."""
     param = layer.message["inner_product_param"]
     entries = param.entries
     shape = layer.bottoms[0].shape
@@ -79,7 +79,7 @@ def inner_product(layer: Layer) -> Sequence[Shape]:
     if shape is None or axis is None:
         return ()
     if layer.in_place and differ(inputs, outputs):
-        text = f"it works in place and changes {inputs} inputs to {outputs}: in the second pass they do not fit"
+        text = f"the layer works in place, but maps {inputs} inputs to {outputs} outputs"
         layer.fail("in-place", text, "top", ":64", when="forward")
     return ((*shape[:axis], outputs),)
 
@@ -93,7 +93,7 @@ def embed(layer: Layer) -> Sequence[Shape]:
     outputs = num_output(layer, param, "embed_param", "embed_layer.cpp")
     inputs: int | None = param["input_dim"]
     if inputs is not None and inputs <= 0:
-        layer.fail("input-dim-missing", "it needs an input_dim over 0", "embed_param.input_dim")
+        layer.fail("input-dim-missing", "input_dim must be greater than 0", "embed_param.input_dim")
         inputs = None
     layer.add_param("weight", (inputs, outputs), param, "weight_filler")
     if param["bias_term"]:
@@ -118,7 +118,7 @@ def parameter(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
-# -- joining and parting ---------------------------------------------------------------------------------
+# -- joining and splitting ---------------------------------------------------------------------------------
 
 
 def _one_bottom(layer: Layer) -> bool:
@@ -146,7 +146,7 @@ def _concat_in_place(layer: Layer) -> str:
     **REARRANGES,
 )
 def concat(layer: Layer) -> Sequence[Shape]:
-    """Its bottoms behind each other along an axis."""
+    """Its bottoms joined along an axis."""
     param = layer.message["concat_param"]
     name, axis = _axis_or_dim(layer, param, "concat_param", "concat_dim", "")
     first = next((i for i, bottom in enumerate(layer.bottoms) if bottom.shape is not None), None)
@@ -156,8 +156,7 @@ def concat(layer: Layer) -> Sequence[Shape]:
     assert pattern is not None
     found = axis_index(axis, len(pattern))
     if found is None:
-        text = f"axis {axis} is not there: its bottom is {layer.shown(first)}"
-        layer.fail("axis", text, name, "blob.hpp:122")
+        layer.fail("axis", missing_axis(layer, axis, first), name, "blob.hpp:122")
         return ()
     top = list(pattern)
     total: int | None = 0
@@ -167,7 +166,7 @@ def concat(layer: Layer) -> Sequence[Shape]:
             total = None
             continue
         if len(shape) != len(pattern):
-            text = f"its bottoms must have as many axes: {layer.shown(first)}, {layer.shown(i)}"
+            text = f"bottoms have different numbers of axes: {layer.shown(first)}, {layer.shown(i)}"
             layer.fail("concat-axes", text, f"bottom[{i}]")
             total = None
             continue
@@ -181,7 +180,7 @@ def concat(layer: Layer) -> Sequence[Shape]:
             if top[j] is None:
                 top[j] = dim
             elif pattern is not None:
-                text = f"its bottoms may differ in axis {found} only: {layer.shown(first)}, {layer.shown(i)}"
+                text = f"bottoms may differ only in axis {found}: {layer.shown(first)}, {layer.shown(i)}"
                 layer.fail("concat-shapes", text, f"bottom[{i}]", ":42")
                 return ((*(None,) * found, None, *(None,) * (len(pattern) - found - 1)),)
     top[found] = total
@@ -189,12 +188,12 @@ def concat(layer: Layer) -> Sequence[Shape]:
 
 
 def _axis_or_dim(layer: Layer, param: Message, path: str, old: str, at: str) -> tuple[str, int]:
-    """The axis, by its field of today or of old, and which that was."""
+    """The path and the value of the field that sets the axis: `axis` or the deprecated `old`."""
     entries = param.entries
     if old not in entries:
         return f"{path}.axis", entries["axis"][0][0] if "axis" in entries else 1
     if "axis" in entries:
-        layer.fail("axis-twice", f"it has both axis and {old}", f"{path}.{old}", at)
+        layer.fail("axis-twice", f"both axis and {old} are set", f"{path}.{old}", at)
     return f"{path}.{old}", entries[old][0][0]
 
 
@@ -215,7 +214,7 @@ def _slice_in_place(layer: Layer) -> str:
     **REARRANGES,
 )
 def slice_(layer: Layer) -> Sequence[Shape]:
-    """Parts of its bottom along an axis, between points or of equal size."""
+    """Slices of its bottom along an axis, between slice points or of equal size."""
     param = layer.message["slice_param"]
     name, axis = _axis_or_dim(layer, param, "slice_param", "slice_dim", ":13")
     points = param["slice_point"]
@@ -223,10 +222,10 @@ def slice_(layer: Layer) -> Sequence[Shape]:
     path = "slice_param.slice_point[0]"
     right = not points or len(points) == tops - 1
     if not right:
-        text = f"it has {len(points)} slice_point for {tops} tops: Caffe wants {tops - 1}"
+        text = f"{number_of(len(points), 'slice_point')} for {counted(tops, 'top')}; expected {tops - 1}"
         layer.fail("slice-points", text, path)
     elif any(after <= before for before, after in zip([0, *points], points, strict=False)):
-        layer.fail("slice-points", f"its slice points must rise, from over 0: {points}", path, ":50")
+        layer.fail("slice-points", f"slice points must be positive and increasing, not {points}", path, ":50")
         right = False
     shape = layer.bottoms[0].shape
     if shape is None:
@@ -238,17 +237,17 @@ def slice_(layer: Layer) -> Sequence[Shape]:
     sizes: list[int | None] = [None] * tops
     if whole is not None and points and right:
         if tops > whole:
-            text = f"axis {found} of {layer.shown()} cannot be parted into {tops} tops"
+            text = f"axis {found} of {layer.shown()} cannot be split into {tops} tops"
             layer.fail("slice-tops", text, "top", ":44")
         elif points[-1] >= whole:
-            text = f"its last slice point must be under {whole}, the size of axis {found} of {layer.shown()}"
+            text = f"slice point {points[-1]} is not below {whole}, the size of axis {found} of {layer.shown()}"
             at = "blob.cpp:133" if points[-1] == whole else "blob.cpp:32"
             layer.fail("slice-points", text, f"slice_param.slice_point[{len(points) - 1}]", at)
         if points[-1] <= whole:
             sizes = [after - before for before, after in zip([0, *points], [*points, whole], strict=True)]
     elif whole is not None and not points:
         if whole % tops:
-            text = f"axis {found} of {layer.shown()} cannot be parted into {tops} equal tops"
+            text = f"axis {found} of {layer.shown()} is not divisible by {tops} tops"
             layer.fail("slice-uneven", text, "top", ":61")
         else:
             sizes = [whole // tops] * tops
@@ -269,7 +268,7 @@ def slice_(layer: Layer) -> Sequence[Shape]:
     **REARRANGES,
 )
 def split(layer: Layer) -> Sequence[Shape]:
-    """Its bottom several times."""
+    """Copies of its bottom."""
     not_in_place(layer, "")
     return (layer.bottoms[0].shape,) * len(layer.tops)
 
@@ -302,23 +301,23 @@ def _eltwise_reads_top(layer: Layer) -> bool:
     hazard=("product-overflow", "a product of its inputs overflows"),
 )
 def eltwise(layer: Layer) -> Sequence[Shape]:
-    """Sum, product or largest of its bottoms, element by element."""
+    """The element-wise sum, product or maximum of its bottoms."""
     entries = layer.message.entries
     if "eltwise_param" in entries:
         param: Message = entries["eltwise_param"][0][0]
         coefficients = len(param.entries.get("coeff", ()))
         if coefficients:
             if coefficients != len(layer.bottoms):
-                text = f"it has {coefficients} coeff for {len(layer.bottoms)} bottoms"
+                text = f"{number_of(coefficients, 'coeff')} for {counted(len(layer.bottoms), 'bottom')}"
                 layer.fail("eltwise-coeff", text, "eltwise_param.coeff[0]", ":12")
             if param["operation"] == "PROD":
-                layer.fail("eltwise-coeff", "a product takes no coeff", "eltwise_param.coeff[0]", ":15")
+                layer.fail("eltwise-coeff", "coeff is not allowed with operation PROD", "eltwise_param.coeff[0]", ":15")
     top = layer.bottoms[0].shape
     for i, bottom in enumerate(layer.bottoms):
         if bottom.shape == top:
             continue
         if shapes_differ(top, bottom.shape):
-            text = f"its bottoms must have one shape: {layer.shown()}, {layer.shown(i)}"
+            text = f"bottoms have different shapes: {layer.shown()}, {layer.shown(i)}"
             layer.fail("bottom-shapes", text, f"bottom[{i}]", ":34")
             return ()
         top = merge(top, bottom.shape)
@@ -327,15 +326,15 @@ def eltwise(layer: Layer) -> Sequence[Shape]:
 
 @layer_type("Axpy", "axpy_layer.cpp", signal="joining.Eltwise", bottoms=(3, 3))
 def axpy(layer: Layer) -> Sequence[Shape]:
-    """SENet's: a factor for each channel, times the second bottom, plus the third."""
+    """SENet: the second bottom times a factor for each channel, plus the third bottom."""
     factor, shape, summand = (bottom.shape for bottom in layer.bottoms)
     if factor is not None and shape is not None and len(factor) > 1 and len(shape) > 1:
         wrong = differ(factor[0], shape[0]) or differ(factor[1], shape[1])
         if wrong or (len(factor) == 4 and (differ(factor[2], 1) or differ(factor[3], 1))):
-            text = f"it wants one factor for each channel: {layer.shown()}, {layer.shown(1)}"
+            text = f"{layer.shown()} does not have one factor for each channel of {layer.shown(1)}"
             layer.fail("bottom-shapes", text, "bottom[0]")
     if shapes_differ(shape, summand):
-        text = f"it adds blobs of one shape: {layer.shown(1)}, {layer.shown(2)}"
+        text = f"summands have different shapes: {layer.shown(1)}, {layer.shown(2)}"
         layer.fail("bottom-shapes", text, "bottom[2]")
     return (shape,)
 
@@ -370,12 +369,12 @@ def softmax(layer: Layer) -> Sequence[Shape]:
     reads=("argmax_param",), has_backward=False, refuses_at="argmax_layer.hpp:67"
 )
 def arg_max(layer: Layer) -> Sequence[Shape]:
-    """Where the largest values are."""
+    """The indices of the largest values."""
     param = layer.message["argmax_param"]
     top_k = param["top_k"]
     shape = layer.bottoms[0].shape
     if top_k < 1:
-        layer.fail("top-k", "top_k must be 1 or more", "argmax_param.top_k")
+        layer.fail("top-k", "top_k must be at least 1", "argmax_param.top_k")
     axis: int | None = None
     if "axis" in param.entries and shape is not None:
         axis = find_axis(layer, param["axis"], shape, "argmax_param.axis")
@@ -385,7 +384,7 @@ def arg_max(layer: Layer) -> Sequence[Shape]:
         return ()
     among = count(shape, 1) if axis is None else shape[axis]
     if among is not None and top_k > among:
-        layer.fail("top-k", f"it looks for the best {top_k} of {among}", "argmax_param.top_k")
+        layer.fail("top-k", f"top_k {top_k} is greater than the number of values, {among}", "argmax_param.top_k")
     if axis is not None:
         return ((*shape[:axis], top_k, *shape[axis + 1 :]),)
     values = 2 if param["out_max_val"] else 1
@@ -408,12 +407,12 @@ def arg_max(layer: Layer) -> Sequence[Shape]:
     refuses_at="accuracy_layer.hpp:79",
 )
 def accuracy(layer: Layer) -> Sequence[Shape]:
-    """The share of items whose label is among the best scores; the second top has it for each class."""
+    """The share of items whose label is among the `top_k` highest scores; the second top has it for each class."""
     param = layer.message["accuracy_param"]
     scores = layer.bottoms[0].shape
     given, labels = layer.bottoms[0].count, layer.bottoms[1].count
     if given is not None and labels and param["top_k"] > given // labels:
-        text = f"it looks among the best {param['top_k']} of {given // labels} scores for each label"
+        text = f"top_k {param['top_k']} is greater than the number of scores per label, {given // labels}"
         layer.fail("top-k", f"{text}: {layer.shown()}, {layer.shown(1)}", "accuracy_param.top_k", ":25")
     if scores is None:
         return ((),)
@@ -425,17 +424,17 @@ def accuracy(layer: Layer) -> Sequence[Shape]:
 
 
 def check_labels(layer: Layer, scores: Dims, axis: int, at: str = "") -> None:
-    """Reports a label blob that has not one element for each place of the scores."""
+    """Report a label blob that does not have one element for each position of the scores."""
     wanted = count((*scores[:axis], *scores[axis + 1 :]))
     labels = layer.bottoms[1]
-    if differ(wanted, labels.count):
-        text = f"{layer.shown()} needs {wanted} labels, {layer.shown(1)} has {labels.count}"
+    if wanted is not None and differ(wanted, labels.count):
+        text = f"{layer.shown()} needs {counted(wanted, 'label')}, but {layer.shown(1)} has {labels.count}"
         layer.fail("label-count", text, "bottom[1]", at, subject=labels.name)
 
 
 @layer_type("Silence", "silence_layer.cpp", signal="data_models.Output", reads=(), bottoms=(1, None), tops=(0, 0), discards=True)
 def silence(layer: Layer) -> Sequence[Shape]:
-    """Reads blobs so that they are no outputs."""
+    """Consumes blobs so that they are not outputs of the net."""
     return ()
 
 
@@ -450,17 +449,17 @@ def silence(layer: Layer) -> Sequence[Shape]:
     selects=True,
 )
 def filter_(layer: Layer) -> Sequence[Shape]:
-    """The items whose selector, the last bottom, is not 0: at setup all of them, later as the data has it."""
+    """The items whose selector, in the last bottom, is not 0: all of them at setup, later as the data says."""
     last = len(layer.bottoms) - 1
     if len(layer.tops) != last:
-        text = f"it makes a top for each bottom but the last, so {last} and not {len(layer.tops)}"
+        text = f"{counted(len(layer.tops), 'top')}; expected {last}, one for each bottom except the last"
         layer.fail("top-count", text, "top")
     selector = layer.bottoms[last].shape
     if selector is not None and any(differ(dim, 1) for dim in selector[1:]):
-        layer.fail("bottom-shapes", f"its selector must be a list, not {layer.shown(last)}", f"bottom[{last}]")
+        layer.fail("bottom-shapes", f"the selector must have one value per item, not {layer.shown(last)}", f"bottom[{last}]")
     for i, bottom in enumerate(layer.bottoms[:-1]):
         if selector and bottom.shape and differ(selector[0], bottom.shape[0]):
-            text = f"it selects from as many items as its selector has: {layer.shown(i)}, {layer.shown(last)}"
+            text = f"numbers of items and of selectors differ: {layer.shown(i)}, {layer.shown(last)}"
             layer.fail("bottom-shapes", text, f"bottom[{i}]")
     return [bottom.shape for bottom in layer.bottoms[:-1]]
 
@@ -480,13 +479,13 @@ def batch_reindex(layer: Layer) -> Sequence[Shape]:
     """The items that the second bottom names."""
     shape, indices = layer.bottoms[0].shape, layer.bottoms[1].shape
     if indices is not None and len(indices) != 1:
-        layer.fail("axes", f"its second bottom must be a list of indices, not {layer.shown(1)}", "bottom[1]")
+        layer.fail("axes", f"the indices must have 1 axis, not {layer.shown(1)}", "bottom[1]")
         return ()
     return () if shape is None else ((indices[0] if indices else None, *shape[1:]),)
 
 
 def _python_signal(layer: Layer) -> str:
-    """One without bottoms brings data; what another computes nobody knows."""
+    """A Python layer without bottoms is a data layer; what one with bottoms computes is unknown."""
     return UNMODELLED if layer.bottoms else "data_models.DataSource"
 
 
@@ -506,7 +505,7 @@ def python(layer: Layer) -> Sequence[Shape]:
     param = layer.message["python_param"]
     for name in ("module", "layer"):
         if not param[name]:
-            layer.fail("python-class-missing", f"it does not name its {name}", f"python_param.{name}")
+            layer.fail("python-class-missing", f"{name} is not set", f"python_param.{name}")
     return ()
 
 

@@ -1,4 +1,4 @@
-"""Layers that bring data into the net or take it out."""
+"""Layers that read data into the net or write it out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import ALL, FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODELLED
 from ..moments.shapes import Dims, Shape
+from ..source.wording import counted
 from . import value_ranges
-from .record import layer_type
+from .record import layer_type, number_of, one_or
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -21,7 +22,7 @@ def cropped(
     height: int | None = None,
     width: int | None = None,
 ) -> Dims:
-    """The shape of a batch of images; `crop_size` makes them square (DataTransformer::InferBlobShape)."""
+    """The shape of a batch of images; `crop_size` crops to a square (DataTransformer::InferBlobShape)."""
     transform = layer.message["transform_param"]
     crop = transform["crop_size"]
     if not crop:
@@ -31,40 +32,40 @@ def cropped(
         return (batch, channels, crop_h or height, crop_w or width)
     sides = [side for side in (height, width) if side is not None and crop > side]
     if sides:
-        text = f"it crops {crop} from images of side {min(sides)}"
+        text = f"crop_size {crop} is larger than an image side of {min(sides)}"
         path = "transform_param.crop_size"
         layer.fail("crop-too-large", text, path, "data_transformer.cpp:498", when="forward")
     return (batch, channels, crop, crop)
 
 
 def check_transform(layer: Layer, channels: int | None = None) -> None:
-    """What DataTransformer refuses, in its constructor and in Transform."""
+    """Report what DataTransformer rejects, in its constructor and in Transform."""
     if "transform_param" not in layer.message.entries:
         return
     transform = layer.message["transform_param"]
     means = transform["mean_value"]
     path = "transform_param.mean_value[0]"
     if means and "mean_file" in transform.entries:
-        layer.fail("mean-twice", "it has both mean_file and mean_value", path, "data_transformer.cpp:21")
+        layer.fail("mean-twice", "both mean_file and mean_value are set", path, "data_transformer.cpp:21")
     if len(means) > 1 and channels is not None and len(means) != channels:
-        text = f"it has {len(means)} mean_value for {channels} channels: Caffe wants 1 or {channels}"
+        text = f"{number_of(len(means), 'mean_value')} for {counted(channels, 'channel')}; expected {one_or(channels)}"
         layer.fail("mean-count", text, path, "data_transformer.cpp:263", when="forward")
 
 
 def batch_size(layer: Layer, name: str, when: str = "forward") -> int | None:
-    """The batch size, which must be over 0."""
+    """The batch size; reports one that is missing or 0."""
     param = layer.message[name]
     size: int = param["batch_size"]
     if size:
         return size
-    text = "batch_size must be over 0" if "batch_size" in param.entries else "it has no batch_size"
+    text = "batch_size must be greater than 0" if "batch_size" in param.entries else "batch_size is not set"
     layer.fail("batch-size-missing", text, f"{name}.batch_size", when=when)
     return None
 
 
 def _check_prefetch(layer: Layer) -> None:
     if "data_param" in layer.message.entries and layer.message["data_param"]["prefetch"] == 0:
-        text = "it prefetches 0 batches, so that it waits for the first for ever"
+        text = "prefetch 0 makes the layer wait forever for its first batch"
         layer.fail("prefetch", text, "data_param.prefetch", "base_data_layer.cpp", when="forward", how="hang")
 
 
@@ -72,7 +73,7 @@ _SOURCE: dict[str, Any] = {
     "bottoms": (0, 0), "fork_tops": (1, None), "is_data": True, "fork_fields": None, "origin": FROM_FILES,
 }  # fmt: skip
 _IMAGES: dict[str, Any] = {**_SOURCE, "images": True, "transforms": True}
-_HANDED_OVER: dict[str, Any] = {**_SOURCE, "origin": FROM_PROGRAM}
+_FROM_PROGRAM: dict[str, Any] = {**_SOURCE, "origin": FROM_PROGRAM}
 
 
 @layer_type("Data", "data_layer.cpp", signal="data_models.DataSource", reads=("data_param", "transform_param"), tops=(1, 2), **_IMAGES)
@@ -101,7 +102,7 @@ def image_data(layer: Layer) -> Sequence[Shape]:
     height, width = param["new_height"] or None, param["new_width"] or None
     if (height is None) != (width is None):
         name = "new_width" if height is None else "new_height"
-        text = f"it has only {name}: Caffe wants new_height and new_width, or none"
+        text = f"only {name} is set; expected new_height and new_width, or neither"
         layer.fail("image-size", text, f"image_data_param.{name}", ":33")
         height = width = None
     batch = batch_size(layer, "image_data_param", "setup")
@@ -123,7 +124,7 @@ def window_data(layer: Layer) -> Sequence[Shape]:
     batch = layer.message["window_data_param"]["batch_size"] or None
     crop = layer.message["transform_param"]["crop_size"] or None
     if crop is None:
-        layer.fail("crop-missing", "it needs a crop_size", "transform_param.crop_size")
+        layer.fail("crop-missing", "crop_size is not set", "transform_param.crop_size")
     return ((batch, None, crop, crop), (batch,))
 
 
@@ -131,14 +132,14 @@ def window_data(layer: Layer) -> Sequence[Shape]:
     "HDF5Data",
     "hdf5_data_layer.cpp",
     signal="data_models.DataSource",
-    reads=("hdf5_data_param", "transform_param"),  # the latter to refuse it
+    reads=("hdf5_data_param", "transform_param"),  # the latter only to reject it
     tops=(1, None),
     **_SOURCE,
 )
 def hdf5_data(layer: Layer) -> Sequence[Shape]:
-    """Arrays from HDF5 files, one for each top. The number of axes is the data's."""
+    """Arrays from HDF5 files, one for each top. The number of axes depends on the data."""
     if "transform_param" in layer.message.entries:
-        layer.fail("hdf5-transform", "it transforms nothing, but has a transform_param", "transform_param", ":77")
+        layer.fail("hdf5-transform", "HDF5Data does not support transform_param", "transform_param", ":77")
     return ()
 
 
@@ -163,15 +164,15 @@ def hdf5_output(layer: Layer) -> Sequence[Shape]:
     reads=("memory_data_param", "transform_param"),
     tops=(2, 2),
     transforms=True,
-    **_HANDED_OVER,
+    **_FROM_PROGRAM,
 )
 def memory_data(layer: Layer) -> Sequence[Shape]:
-    """Images and labels that a program hands over."""
+    """Images and labels that a program provides."""
     param = layer.message["memory_data_param"]
     sizes = [param[name] or None for name in ("batch_size", "channels", "height", "width")]
     if None in sizes and "dim" not in param.entries:
         name = ("batch_size", "channels", "height", "width")[sizes.index(None)]
-        text = f"it needs batch_size, channels, height and width: {name} is missing or 0"
+        text = f"{name} is missing or 0; MemoryData needs batch_size, channels, height and width"
         layer.fail("memory-size", text, f"memory_data_param.{name}", ":19")
     return (tuple(sizes), (sizes[0],))
 
@@ -190,44 +191,44 @@ _LEGACY = ("num", "channels", "height", "width")
     value_range=value_ranges.filled,
 )
 def dummy_data(layer: Layer) -> Sequence[Shape]:
-    """Tops of a written shape, filled by a filler."""
+    """Tops of a given shape, filled by fillers."""
     param = layer.message["dummy_data_param"]
     tops = len(layer.tops)
     fillers = len(param["data_filler"])
     if fillers not in (0, 1, tops):
-        text = f"it has {fillers} data_filler for {tops} tops: Caffe wants none, 1 or {tops}"
+        text = f"{number_of(fillers, 'data_filler')} for {counted(tops, 'top')}; expected {one_or(tops)}, or none"
         layer.fail("dummy-fillers", text, "dummy_data_param.data_filler[0]")
     shapes = param["shape"]
     legacy = [name for name in _LEGACY if name in param.entries]
     if not legacy:
         if len(shapes) in (1, tops):
             return [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
-        text = f"it has {len(shapes)} shape for {tops} tops: Caffe wants 1 or {tops}"
+        text = f"{counted(len(shapes), 'shape')} for {counted(tops, 'top')}; expected {one_or(tops)}"
         layer.fail("dummy-shape", text, "dummy_data_param.shape[0]", ":38")
         return ()
     if shapes:
-        layer.fail("dummy-shape", f"it has both shape and {legacy[0]}", f"dummy_data_param.{legacy[0]}[0]", ":34")
+        layer.fail("dummy-shape", f"both shape and {legacy[0]} are set", f"dummy_data_param.{legacy[0]}[0]", ":34")
         return ()
     sizes = []
     for name in _LEGACY:
         values = param[name]
         if len(values) not in (1, tops):
-            text = f"it has {len(values)} {name} for {tops} tops: Caffe wants 1 or {tops}"
+            text = f"{number_of(len(values), name)} for {counted(tops, 'top')}; expected {one_or(tops)}"
             layer.fail("dummy-shape", text, f"dummy_data_param.{name}[0]")
             return ()
         sizes.append(values * tops if len(values) == 1 else values)
     return list(zip(*sizes, strict=True))
 
 
-@layer_type("Input", "input_layer.cpp", signal="data_models.DataSource", reads=("input_param",), tops=(1, None), **_HANDED_OVER)
+@layer_type("Input", "input_layer.cpp", signal="data_models.DataSource", reads=("input_param",), tops=(1, None), **_FROM_PROGRAM)
 def input_(layer: Layer) -> Sequence[Shape]:
-    """Tops that a program fills. Without a shape, one has no axes and no elements until it is given some."""
+    """Tops that a program fills. A top without a shape has no axes and no elements until the program reshapes it."""
     shapes = layer.message["input_param"]["shape"]
     tops = len(layer.tops)
     if not shapes:
         return ((),) * tops
     if len(shapes) not in (1, tops):
-        text = f"it has {len(shapes)} shape for {tops} tops: Caffe wants 1, {tops} or none"
+        text = f"{counted(len(shapes), 'shape')} for {counted(tops, 'top')}; expected {one_or(tops)}, or none"
         layer.fail("input-shape", text, "input_param.shape[0]", ":13")
         return ()
     return [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
@@ -240,7 +241,7 @@ def input_(layer: Layer) -> Sequence[Shape]:
     "AnnotatedData", "annotated_data_layer.cpp", signal="data_models.DataSource", settings="data_param", tops=(1, None), **_IMAGES
 )
 def annotated_data(layer: Layer) -> Sequence[Shape]:
-    """SSD's: images, and boxes with their labels."""
+    """SSD: images, and boxes with their labels."""
     batch = batch_size(layer, "data_param")
     check_transform(layer)
     transform = layer.message["transform_param"]

@@ -1,4 +1,4 @@
-"""Layers of detectors: SSD, R-CNN and their kin."""
+"""Layers of object detectors: SSD, R-CNN and related ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..moments.layer_type import ALL, DETECTION, UNMODELLED
 from ..moments.shapes import Shape, differ
 from .loss import LOSS_PARAM
-from .record import layer_type, unknown_shapes
+from .record import layer_type, number_of, unknown_shapes
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -19,22 +19,22 @@ _FORWARD_ONLY: dict[str, Any] = {"has_backward": False, "refuses_gradient": ALL}
 
 @layer_type("PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, bottoms=(0, None), **_FORWARD_ONLY)
 def prior_box(layer: Layer) -> Sequence[Shape]:
-    """SSD's: boxes of several sizes and aspect ratios around each place of a plane."""
+    """SSD: boxes of several sizes and aspect ratios around each position of a feature map."""
     param = layer.message["prior_box_param"]
     smallest, largest = _list(param, "min_size"), _list(param, "max_size")
     path = "prior_box_param.max_size[0]"
     if not smallest:
-        layer.fail("prior-size", "it has no min_size", "prior_box_param.min_size")
+        layer.fail("prior-size", "min_size is not set", "prior_box_param.min_size")
     elif min(smallest) <= 0:
-        layer.fail("prior-size", "min_size must be over 0", "prior_box_param.min_size[0]")
+        layer.fail("prior-size", "min_size must be greater than 0", "prior_box_param.min_size[0]")
     if largest and len(largest) != len(smallest):
-        text = f"it has {len(smallest)} min_size and {len(largest)} max_size: Caffe wants as many"
+        text = f"{number_of(len(largest), 'max_size')} for {number_of(len(smallest), 'min_size')}"
         layer.fail("prior-size", text, path)
     elif any(big <= small for small, big in zip(smallest, largest, strict=False)):
-        layer.fail("prior-size", "each max_size must be over its min_size", path)
+        layer.fail("prior-size", "each max_size must be greater than its min_size", path)
     variances = param["variance"]
     if len(variances) not in (0, 1, 4) or any(value <= 0 for value in variances):
-        text = f"it takes no variance, 1 or 4, all over 0, not {variances}"
+        text = f"variance must have 0, 1 or 4 values, all greater than 0, not {variances}"
         layer.fail("prior-variance", text, "prior_box_param.variance[0]")
     priors = _number_of_ratios(param["aspect_ratio"], param["flip"]) * len(smallest) + len(largest)
     plane = layer.bottoms[0].shape if layer.bottoms else None
@@ -45,7 +45,7 @@ def prior_box(layer: Layer) -> Sequence[Shape]:
 
 
 def _list(param: Message, name: str) -> list[float]:
-    """The written values; in some forks only one may be written."""
+    """The values of a field, which is repeated in some forks and single in others."""
     return [value for value, _, _ in param.entries.get(name, ())]
 
 
@@ -62,13 +62,13 @@ def _number_of_ratios(written: Sequence[float], flip: bool) -> int:
 def _classes(layer: Layer, name: str) -> int | None:
     classes: int = layer.message[name]["num_classes"]
     if classes < 1:
-        layer.fail("num-classes", "it needs a num_classes", f"{name}.num_classes")
+        layer.fail("num-classes", "num_classes must be at least 1", f"{name}.num_classes")
         return None
     return classes
 
 
 def _check_boxes(layer: Layer, name: str) -> None:
-    """Whether locations and confidences, bottoms 0 and 1, are as many as the prior boxes ask for."""
+    """Report locations and confidences, bottoms 0 and 1, whose number does not match the prior boxes."""
     classes = _classes(layer, name)
     priors = layer.bottoms[2].shape
     if classes is None or priors is None or len(priors) < 3 or priors[2] is None:
@@ -78,7 +78,7 @@ def _check_boxes(layer: Layer, name: str) -> None:
     for i, wanted in enumerate((boxes * sides, boxes * classes)):
         shape = layer.bottoms[i].shape
         if shape is not None and len(shape) > 1 and differ(shape[1], wanted):
-            text = f"{boxes} prior boxes need {wanted} values of each item, not {layer.shown(i)}"
+            text = f"{boxes} prior boxes need {wanted} values per item, not {layer.shown(i)}"
             layer.fail("prior-count", text, f"bottom[{i}]", subject=layer.bottoms[i].name)
 
 
@@ -88,7 +88,7 @@ def _check_boxes(layer: Layer, name: str) -> None:
     signal=UNMODELLED,
     settings="multibox_loss_param",
     loss_family=DETECTION,
-    bottoms=(4, None),  # RefineDet's takes those of its first stage too
+    bottoms=(4, None),  # more in RefineDet, which also takes those of its first stage
     is_loss=True,
     auto_top=True,
     loss_weight=1.0,
@@ -97,7 +97,7 @@ def _check_boxes(layer: Layer, name: str) -> None:
     not_forced=(1,),
 )
 def multi_box_loss(layer: Layer) -> Sequence[Shape]:
-    """SSD's: the loss of locations and confidences of the prior boxes that match."""
+    """SSD: the loss of locations and confidences of the matched prior boxes."""
     if len(layer.bottoms) == 4:
         _check_boxes(layer, "multibox_loss_param")
     return ((),)
@@ -113,7 +113,7 @@ def multi_box_loss(layer: Layer) -> Sequence[Shape]:
     **_FORWARD_ONLY,
 )
 def detection_output(layer: Layer) -> Sequence[Shape]:
-    """SSD's: the boxes that are left; how many depends on the data."""
+    """SSD: the boxes that remain; their number depends on the data."""
     if len(layer.bottoms) == 3:
         _check_boxes(layer, "detection_output_param")
     return ((1, 1, None, 7),)
@@ -129,19 +129,19 @@ def detection_output(layer: Layer) -> Sequence[Shape]:
     **_FORWARD_ONLY,
 )
 def detection_evaluate(layer: Layer) -> Sequence[Shape]:
-    """SSD's: which boxes are right."""
+    """SSD: which boxes are correct."""
     _classes(layer, "detection_evaluate_param")
     return ((1, 1, None, 5),)
 
 
 @layer_type("ROIPooling", "roi_pooling_layer.cpp", signal=UNMODELLED, keeps_range=True, bottoms=(2, 2), ignores_gradient=(1,))
 def roi_pooling(layer: Layer) -> Sequence[Shape]:
-    """Fast R-CNN's: every region at one size."""
+    """Fast R-CNN: every region, pooled to one size."""
     param = layer.message["roi_pooling_param"]
     height, width = param["pooled_h"], param["pooled_w"]
     if not height or not width:
         name = "pooled_w" if height else "pooled_h"
-        layer.fail("roi-size", "it needs pooled_h and pooled_w over 0", f"roi_pooling_param.{name}")
+        layer.fail("roi-size", f"{name} must be greater than 0", f"roi_pooling_param.{name}")
     plane, regions = layer.bottoms[0].shape, layer.bottoms[1].shape
     channels = plane[1] if plane is not None and len(plane) == 4 else None
     return ((regions[0] if regions else None, channels, height or None, width or None),)
@@ -149,26 +149,26 @@ def roi_pooling(layer: Layer) -> Sequence[Shape]:
 
 @layer_type("PSROIPooling", "psroi_pooling_layer.cpp", signal=UNMODELLED, bottoms=(2, 2), ignores_gradient=(1,))
 def psroi_pooling(layer: Layer) -> Sequence[Shape]:
-    """R-FCN's: every part of a region from channels of its own."""
+    """R-FCN: every part of a region, pooled from channels of its own."""
     param = layer.message["psroi_pooling_param"]
     outputs, side = param.get("output_dim"), param.get("group_size")
     plane, regions = layer.bottoms[0].shape, layer.bottoms[1].shape
     if isinstance(outputs, int) and isinstance(side, int) and plane is not None and len(plane) == 4:
         wanted = outputs * side * side
         if differ(plane[1], wanted):
-            layer.fail("psroi-channels", f"it needs {wanted} channels, not {layer.shown()}", "bottom[0]")
+            layer.fail("psroi-channels", f"expected {wanted} channels (output_dim * group_size^2), not {layer.shown()}", "bottom[0]")
     return ((regions[0] if regions else None, outputs, side, side),)
 
 
 @layer_type("BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", signal=UNMODELLED, bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL)
 def box_annotator_ohem(layer: Layer) -> Sequence[Shape]:
-    """R-FCN's: labels and weights of the hardest boxes."""
+    """R-FCN: labels and weights of the hardest boxes."""
     return (layer.bottoms[2].shape, layer.bottoms[3].shape)
 
 
 @layer_type("Proposal", "proposal_layer.cpp", signal=UNMODELLED, bottoms=(0, None), tops=(0, None), ignores_gradient=ALL)
 def proposal(layer: Layer) -> Sequence[Shape]:
-    """Regions from a region proposal network; how many depends on the data."""
+    """Regions from a region proposal network; their number depends on the data."""
     return ((None, 5), (None,))
 
 

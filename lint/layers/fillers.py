@@ -1,4 +1,4 @@
-"""Fillers, the rules by which parameters get their first values (filler.hpp): what Caffe refuses, and which suits."""
+"""Fillers, which set the initial values of parameters (filler.hpp): what Caffe rejects, and which filler suits a layer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 FILLER_TYPES = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
 
 def suiting_filler(param: Param) -> str | None:
-    """The filler that keeps values at their size through a layer's weights; None where we do not know how to write it.
+    """The filler that preserves the scale of values through a layer's weights; None if it is not known where to write it.
 
-    Source: He et al., "Delving deep into rectifiers", 2015, for what a rectifier follows; Glorot and Bengio, 2010.
+    Source: He et al., "Delving deep into rectifiers", 2015, for layers before a ReLU; Glorot and Bengio, 2010, for others.
     """
     layer = param.layer
     if param.role != "weight" or not layer.traits.weighted_sum or layer.traits.settings not in layer.message:
@@ -25,7 +25,7 @@ def suiting_filler(param: Param) -> str | None:
 
 
 def _is_rectified(layer: Layer) -> bool:
-    """Whether a rectifier comes next, past layers that leave the sign of values to it."""
+    """Whether a rectifier follows, directly or after layers that keep the order of values."""
     queue = list(layer.tops)
     for blob in queue:
         for reader in blob.consumers:
@@ -37,7 +37,7 @@ def _is_rectified(layer: Layer) -> bool:
 
 
 def check_filler(param: Param) -> None:
-    """Reports what the parameter's filler would stop at."""
+    """Report what Caffe would reject in the parameter's filler."""
     filler = param.filler
     if filler is None:
         return
@@ -50,7 +50,7 @@ def check_filler(param: Param) -> None:
         _fail(
             param,
             "filler-type",
-            f"'{kind}' is no filler: known are {', '.join(FILLER_TYPES)}",
+            f"unknown filler type '{kind}'; known are {', '.join(FILLER_TYPES)}",
             "type",
             "filler.hpp:294",
         )
@@ -60,7 +60,7 @@ def check_filler(param: Param) -> None:
             _fail(
                 param,
                 "filler-std",
-                f"std must be over 0, it is {filler['std']:g}",
+                f"std must be greater than 0, not {filler['std']:g}",
                 "std",
                 "math_functions.cpp:281",
             )
@@ -68,7 +68,7 @@ def check_filler(param: Param) -> None:
             _fail(
                 param,
                 "filler-sparse",
-                f"sparse must be -1 or more, it is {filler['sparse']}",
+                f"sparse must be at least -1, not {filler['sparse']}",
                 "sparse",
                 "filler.hpp",
             )
@@ -76,7 +76,7 @@ def check_filler(param: Param) -> None:
         _fail(
             param,
             "filler-sparse",
-            f"only a gaussian filler can be sparse, this one is {kind}",
+            f"sparse works with gaussian fillers only, not with {kind}",
             "sparse",
             "filler.hpp:43",
         )
@@ -84,7 +84,7 @@ def check_filler(param: Param) -> None:
         _fail(
             param,
             "filler-range",
-            f"min {filler['min']:g} is over max {filler['max']:g}",
+            f"min {filler['min']:g} is greater than max {filler['max']:g}",
             "min",
             "math_functions.cpp:259",
         )
@@ -94,7 +94,7 @@ def check_filler(param: Param) -> None:
             _fail(
                 param,
                 "filler-bilinear",
-                f"a bilinear filler needs 4 axes, there are {len(shape)}",
+                f"a bilinear filler needs 4 axes, not {len(shape)}",
                 "type",
                 "filler.hpp:255",
             )
@@ -103,7 +103,7 @@ def check_filler(param: Param) -> None:
             _fail(
                 param,
                 "filler-bilinear",
-                f"a bilinear filler needs a square kernel, it is {sides}",
+                f"a bilinear filler needs a square kernel, not {sides}",
                 "type",
                 "filler.hpp:256",
             )
@@ -111,7 +111,7 @@ def check_filler(param: Param) -> None:
         _fail(
             param,
             "filler-empty",
-            "there is nothing to fill: the parameter has no elements",
+            "the parameter has no elements to fill",
             "type",
             "filler.hpp",
         )

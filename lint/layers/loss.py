@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION, SIGMOID, SOFTMAX, UNMODELLED
 from ..moments.shapes import Shape, count, differ, shapes_differ
 from .common import check_labels, find_axis
-from .record import layer_type
+from .record import layer_type, wrong_axes
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
 
 # What a loss is divided by (LayerType.normalization).
-BATCH = "batch"  # the first dimension
-TWICE_BATCH = "twice-batch"  # twice that
-LOSS_PARAM = "loss-param"  # as loss_param says: see `loss_normalization`
+BATCH = "batch"  # the batch size
+TWICE_BATCH = "twice-batch"  # twice the batch size
+LOSS_PARAM = "loss-param"  # what loss_param says: see `loss_normalization`
 
 _LOSS: dict[str, Any] = {
     "bottoms": (2, 2), "fork_bottoms": (2, 4), "fork_tops": (1, 3), "fork_fields": None,
@@ -25,13 +25,13 @@ _LOSS: dict[str, Any] = {
 }  # fmt: skip
 _REGRESSION: dict[str, Any] = {"loss_family": REGRESSION, "nonnegative": True}
 _CLASSIFICATION: dict[str, Any] = {"loss_family": CLASSIFICATION, "nonnegative": True}
-# The logarithm of one class's probability: by chance that of the number of classes.
+# The negative log probability of one class: at chance, the logarithm of the number of classes.
 _LOG_LIKELIHOOD: dict[str, Any] = {**_CLASSIFICATION, "log_likelihood": True, "chance": math.log}
 _LABELLED: dict[str, Any] = {**_LOSS, "refuses_gradient": (1,), "not_forced": (1,)}
 
 
 def loss_normalization(layer: Layer) -> str:
-    """What a loss of kind `LOSS_PARAM` is divided by: FULL, VALID, BATCH_SIZE or NONE.
+    """The normalization of a loss that is normalised by `LOSS_PARAM`: FULL, VALID, BATCH_SIZE or NONE.
 
     Source: SoftmaxWithLossLayer::LayerSetUp and SigmoidCrossEntropyLossLayer::LayerSetUp.
     """
@@ -45,10 +45,10 @@ def loss_normalization(layer: Layer) -> str:
 
 
 def _same_first(layer: Layer) -> bool:
-    """Whether both bottoms have as many items (LossLayer::Reshape)."""
+    """Whether both bottoms have the same number of items; reports it if not (LossLayer::Reshape)."""
     a, b = layer.bottoms[0].shape, layer.bottoms[1].shape
     if a and b and differ(a[0], b[0]):
-        text = f"its bottoms must have one first dimension: {layer.shown()}, {layer.shown(1)}"
+        text = f"bottoms have different first dimensions: {layer.shown()}, {layer.shown(1)}"
         layer.fail("loss-batch", text, "bottom[1]", "loss_layer.cpp")
         return False
     return True
@@ -66,9 +66,9 @@ def _same_first(layer: Layer) -> bool:
     **_LOG_LIKELIHOOD,
 )
 def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
-    """Softmax and the logarithm of the label's probability, in one."""
+    """Softmax and the negative log probability of the label, in one layer."""
     if len(layer.tops) == 2 and layer.context.dialect == "bvlc" and len(layer.message["loss_weight"]) == 2:
-        text = "BVLC's cannot have 2 tops: it hands its 2 loss_weight on to a softmax that has 1 top"
+        text = "BVLC's Caffe cannot build it with 2 tops: its inner Softmax rejects 2 loss_weight entries"
         layer.fail("loss-second-top", text, "top[1]", "layer.hpp:392")
     scores = layer.bottoms[0].shape
     if scores is not None:
@@ -101,15 +101,15 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     },
 )
 def infogain_loss(layer: Layer) -> Sequence[Shape]:
-    """The logarithms of all probabilities, weighted by the label's row of a matrix; as since Caffe 1.0."""
+    """The log probabilities of all classes, weighted by the label's row of a matrix; as in Caffe 1.0 and later."""
     message = layer.message
     param = message["infogain_loss_param"]
     if "normalize" in message["loss_param"].entries and layer.context.dialect == "bvlc":
         layer.fail(
-            "infogain-normalize", "it takes normalization, not normalize", "loss_param.normalize", ":36"
+            "infogain-normalize", "normalize is not supported; expected normalization", "loss_param.normalize", ":36"
         )
     if len(layer.bottoms) < 3 and not param["source"]:
-        text = "it has no infogain matrix: neither a third bottom nor a source"
+        text = "no infogain matrix: neither a third bottom nor source is set"
         layer.fail("infogain-matrix", text, "infogain_loss_param.source", ":41")
     scores = layer.bottoms[0].shape
     if scores is None:
@@ -121,7 +121,7 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
         check_labels(layer, scores, axis)
     classes = scores[axis]
     if len(layer.bottoms) == 3 and classes is not None and differ(layer.bottoms[2].count, classes**2):
-        text = f"its matrix must have {classes} x {classes} elements, not {layer.shown(2)}"
+        text = f"the infogain matrix must have {classes} x {classes} elements, not {layer.shown(2)}"
         layer.fail("infogain-matrix", text, "bottom[2]")
     return ((), scores)
 
@@ -138,9 +138,9 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
     **_CLASSIFICATION,
 )
 def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
-    """Sigmoid and the logarithms of its distance from a target of 0 to 1, in one."""
+    """Sigmoid and the cross-entropy with targets between 0 and 1, in one layer."""
     if _same_first(layer) and differ(layer.bottoms[0].count, layer.bottoms[1].count):
-        text = f"it wants one target for each score: {layer.shown()}, {layer.shown(1)}"
+        text = f"numbers of scores and targets differ: {layer.shown()}, {layer.shown(1)}"
         layer.fail("target-count", text, "bottom[1]", ":41")
     return ((),)
 
@@ -160,9 +160,9 @@ def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
     **_REGRESSION,
 )
 def euclidean_loss(layer: Layer) -> Sequence[Shape]:
-    """Half the squared distance of each item."""
+    """Half the squared Euclidean distance of each item."""
     if _same_first(layer) and differ(count(layer.bottoms[0].shape, 1), count(layer.bottoms[1].shape, 1)):
-        text = f"items of both bottoms must have one size: {layer.shown()}, {layer.shown(1)}"
+        text = f"items of the bottoms differ in size: {layer.shown()}, {layer.shown(1)}"
         layer.fail("loss-shapes", text, "bottom[1]", ":12")
     return ((),)
 
@@ -179,12 +179,11 @@ def euclidean_loss(layer: Layer) -> Sequence[Shape]:
     **_CLASSIFICATION,
 )
 def hinge_loss(layer: Layer) -> Sequence[Shape]:
-    """One against all, with a margin of 1."""
+    """The one-versus-all hinge loss, with a margin of 1."""
     _same_first(layer)
     shape = layer.bottoms[0].shape
     if shape is not None and len(shape) > 4:
-        text = f"it takes 4 axes at most, not {layer.shown()}"
-        layer.fail("axes", text, "bottom[0]", "blob.hpp:140", when="forward")
+        layer.fail("axes", wrong_axes(layer, "at most 4"), "bottom[0]", "blob.hpp:140", when="forward")
     return ((),)
 
 
@@ -200,11 +199,11 @@ def hinge_loss(layer: Layer) -> Sequence[Shape]:
     **_LOG_LIKELIHOOD,
 )
 def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
-    """The logarithm of the label's probability."""
+    """The negative log probability of the label."""
     _same_first(layer)
     labels = layer.bottoms[1].shape
     if labels is not None and any(differ(dim, 1) for dim in labels[1:]):
-        layer.fail("label-count", f"it wants one label for each item, not {layer.shown(1)}", "bottom[1]")
+        layer.fail("label-count", f"expected one label per item, not {layer.shown(1)}", "bottom[1]")
     return ((),)
 
 
@@ -225,17 +224,17 @@ def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
     },
 )
 def contrastive_loss(layer: Layer) -> Sequence[Shape]:
-    """The distance of similar pairs, and how much others come closer than a margin."""
+    """The distance of similar pairs, and how far dissimilar ones are inside a margin."""
     _same_first(layer)
     a, b, similar = (bottom.shape for bottom in layer.bottoms)
     if a is not None and b is not None and len(a) > 1 and len(b) > 1 and differ(a[1], b[1]):
-        text = f"it compares vectors of one length: {layer.shown()}, {layer.shown(1)}"
+        text = f"vectors have different lengths: {layer.shown()}, {layer.shown(1)}"
         layer.fail("bottom-shapes", text, "bottom[1]")
     for i, shape in enumerate((a, b, similar)):
         if shape is not None and any(differ(dim, 1) for dim in shape[2:]):
-            layer.fail("bottom-shapes", f"{layer.shown(i)} must be 1 x 1 in its last axes", f"bottom[{i}]")
+            layer.fail("bottom-shapes", f"{layer.shown(i)} must have size 1 in its last axes", f"bottom[{i}]")
     if similar is not None and len(similar) > 1 and differ(similar[1], 1):
-        layer.fail("bottom-shapes", f"it wants one label for each pair, not {layer.shown(2)}", "bottom[2]")
+        layer.fail("bottom-shapes", f"expected one label per pair, not {layer.shown(2)}", "bottom[2]")
     return ((),)
 
 
@@ -245,7 +244,7 @@ def contrastive_loss(layer: Layer) -> Sequence[Shape]:
 def _smooth_l1_loss(layer: Layer) -> Sequence[Shape]:
     a, b = layer.bottoms[0].shape, layer.bottoms[1].shape
     if a is not None and b is not None and len(a) == len(b) == 4 and shapes_differ(a, b):
-        text = f"its bottoms must have one shape: {layer.shown()}, {layer.shown(1)}"
+        text = f"bottoms have different shapes: {layer.shown()}, {layer.shown(1)}"
         layer.fail("loss-shapes", text, "bottom[1]")
     return ((),)
 
@@ -259,7 +258,7 @@ _SMOOTH: dict[str, Any] = {
     "ignores_gradient": (2, 3),
     **_REGRESSION,
 }
-# The layer set-up of R-CNN's does not call that of the losses, so it has no weight unless one is written.
+# R-CNN's LayerSetUp does not call LossLayer's, so the loss has no weight unless loss_weight is set.
 _RCNN = frozenset({
     "faster-rcnn", "fast-rcnn", "faster-rcnn-upstream", "pvanet", "pvanet-master", "ctpn", "frcnn",
     "happynear", "brocolli",
@@ -299,7 +298,7 @@ layer_type(
     **_LOG_LIKELIHOOD,
 )
 def softmax_with_loss_ohem(layer: Layer) -> Sequence[Shape]:
-    """R-FCN's, with the loss of each item as a further top."""
+    """R-FCN: SoftmaxWithLoss with the loss of each item as another top."""
     return ((), layer.bottoms[0].shape)
 
 

@@ -1,4 +1,4 @@
-"""Layers that bring values to a fixed size, and the scales and biases that follow them."""
+"""Layers that normalise values, and the scales and biases that follow them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ..moments.shapes import Shape, axis_index, shapes_differ
 from ..proto.binder import Message
+from ..source.wording import counted
 from . import value_ranges
-from .record import layer_type, no_products, one_per_value, same_shape
+from .record import layer_type, missing_axis, no_products, one_per_value, same_shape, wrong_axes
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -36,19 +37,19 @@ def _is_of_fork(layer: Layer) -> bool:
     hazard=(
         "batch-norm-zero-variance",
         "BatchNorm divides by sqrt(variance + eps): with eps 0 and no variance (a batch of one) that is 0/0; and"
-        " use_global_stats without trained statistics divides by next to nothing",
+        " use_global_stats without trained statistics divides by almost 0",
     ),
     **_OF_CHANNELS,
     open_params=_is_of_fork,
     fork_fields=None,
 )
 def batch_norm(layer: Layer) -> Sequence[Shape]:
-    """Mean 0 and variance 1 for each channel. Its blobs are statistics, which the solver must not learn."""
+    """Mean 0 and variance 1 for each channel. Its blobs are statistics, which the solver must not update."""
     shape = layer.bottoms[0].shape
     channels: int | None = None
     if shape is not None:
         if len(shape) == 1:
-            layer.fail("axes", f"it needs 2 axes or more, not {layer.shown()}", "bottom", "blob.hpp:122")
+            layer.fail("axes", wrong_axes(layer, "at least 2"), "bottom", "blob.hpp:122")
         else:
             channels = shape[1] if shape else 1
     for role, size in (("mean", channels), ("variance", channels), ("scale factor", 1)):
@@ -59,7 +60,7 @@ def batch_norm(layer: Layer) -> Sequence[Shape]:
 
 
 def _has_fields_of_its_own(layer: Layer) -> bool:
-    """Whether the file is for a fork with a BatchNorm of its own, which may well learn what BVLC's must not."""
+    """Whether the file is for a fork with its own BatchNorm, which may learn what BVLC's must not."""
     dialect = layer.context.dialect
     fields = layer.message.type.readable["batch_norm_param"].message.readable.values()
     return any(dialect in field.dialects and "bvlc" not in field.dialects for field in fields)
@@ -70,8 +71,8 @@ def _check_frozen(layer: Layer) -> None:
         rate = spec["lr_mult"]
         if rate != 0:
             written = "lr_mult" in spec.entries
-            what = f"lr_mult {rate:g}" if written else "no lr_mult, which means 1"
-            text = f"param {i} has {what}: these blobs are statistics and must have 0"
+            what = f"lr_mult {rate:g}" if written else "the default lr_mult 1"
+            text = f"param {i} has {what}, but BatchNorm statistics need lr_mult 0"
             path = f"param[{i}].lr_mult" if written else f"param[{i}]"
             layer.fail("batch-norm-learns", text, path, ":44")
             return
@@ -100,13 +101,13 @@ def _lrn_reads_top(layer: Layer) -> bool:
     hazard=("lrn-zero-base", "LRN has no value where k + alpha/n * sum is 0 or less: k must be over 0"),
 )
 def lrn(layer: Layer) -> Sequence[Shape]:
-    """Divides by a power of the squares nearby."""
+    """Divides each value by a power of the sum of squares around it."""
     size = layer.message["lrn_param"]["local_size"]
     if size % 2 == 0:
-        layer.fail("lrn-size", f"local_size must be odd, it is {size}", "lrn_param.local_size", ":12")
+        layer.fail("lrn-size", f"local_size must be odd, not {size}", "lrn_param.local_size", ":12")
     shape = layer.bottoms[0].shape
     if shape is not None and len(shape) != 4:
-        layer.fail("axes", f"it needs 4 axes, not {layer.shown()}", "bottom")
+        layer.fail("axes", wrong_axes(layer, "4"), "bottom")
     return (shape,)
 
 
@@ -131,12 +132,12 @@ def _mvn_reads_top(layer: Layer) -> bool:
     hazard=("mvn-zero-variance", "MVN divides by the deviation of its input"),
 )
 def mvn(layer: Layer) -> Sequence[Shape]:
-    """Mean 0 and variance 1 for each item; it knows 4 axes only (Blob::LegacyShape)."""
+    """Mean 0 and variance 1 for each item; its top always has 4 axes (Blob::LegacyShape)."""
     shape = layer.bottoms[0].shape
     if shape is None:
         return ((None, None, None, None),)
     if len(shape) > 4:
-        layer.fail("axes", f"it takes 4 axes at most, not {layer.shown()}", "bottom", "blob.hpp:140")
+        layer.fail("axes", wrong_axes(layer, "at most 4"), "bottom", "blob.hpp:140")
         return ()
     return ((*shape, *(1,) * (4 - len(shape))),)
 
@@ -146,12 +147,12 @@ _ZERO_VECTOR = ("normalize-zero-vector", "Normalize divides by the length of a v
 
 @layer_type("Normalize", "normalize_layer.cpp", signal="normalising.Normalize", hazard=_ZERO_VECTOR, **_OF_CHANNELS)
 def normalize(layer: Layer) -> Sequence[Shape]:
-    """SSD's: length 1, times a learned scale for each channel."""
+    """SSD: scales vectors to length 1, then by a learned factor for each channel."""
     shape = layer.bottoms[0].shape
     param = layer.message["norm_param"]
     scale: Shape = None
     if shape is not None and len(shape) < 2:
-        layer.fail("axes", f"it needs 2 axes or more, not {layer.shown()}", "bottom")
+        layer.fail("axes", wrong_axes(layer, "at least 2"), "bottom")
     elif param["channel_shared"]:
         scale = ()
     elif shape is not None:
@@ -182,7 +183,7 @@ _BN: dict[str, Any] = {
 
 @layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", tops=(1, 3), **_BN)
 def bn_segnet(layer: Layer) -> Sequence[Shape]:
-    """SegNet's and ENet's, without running statistics."""
+    """SegNet and ENet: without running statistics."""
     param = layer.message["bn_param"]
     of_channels = (1, _channels(layer), 1, 1)
     layer.add_param("scale", of_channels, param, "scale_filler")
@@ -198,7 +199,7 @@ _RUNNING = frozenset({
 
 @layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", dialects=_RUNNING, **_BN)
 def bn_running(layer: Layer) -> Sequence[Shape]:
-    """PSPNet's, with running statistics."""
+    """PSPNet: with running statistics."""
     param = layer.message["bn_param"]
     channels = _channels(layer)
     shape: Shape = (1, channels) if layer.context.dialect.startswith("yjxiong") else (1, channels, 1, 1)
@@ -214,7 +215,7 @@ def _channels(layer: Layer) -> int | None:
     return shape[1] if shape is not None and len(shape) > 1 else None
 
 
-# Brings the channels of each place to length 1.
+# Scales the channels of each position to length 1.
 layer_type("GRN", "grn_layer.cpp", signal="normalising.Normalize", normalises=True, open_params=True)(same_shape)
 
 
@@ -242,7 +243,7 @@ _AFFINE: dict[str, Any] = {
     **_AFFINE,
 )
 def scale(layer: Layer) -> Sequence[Shape]:
-    """Times a factor, learned or the second bottom, plus a learned summand."""
+    """Multiplies by a factor, learned or the second bottom, and may add a learned bias."""
     entries = layer.message.entries
     param: Message = (
         entries["scale_param"][0][0] if "scale_param" in entries else layer.message["scale_param"]
@@ -259,7 +260,7 @@ def scale(layer: Layer) -> Sequence[Shape]:
     "Bias", "bias_layer.cpp", signal="linear.Scale", reads=("bias_param",), bottoms=(1, 2), multiply_adds=no_products, **_AFFINE
 )
 def bias(layer: Layer) -> Sequence[Shape]:
-    """Plus a summand, learned or the second bottom."""
+    """Adds a bias, learned or the second bottom."""
     param = layer.message["bias_param"]
     shape = _factor_shape(layer, param, "bias_param")
     if len(layer.bottoms) == 1:
@@ -268,7 +269,7 @@ def bias(layer: Layer) -> Sequence[Shape]:
 
 
 def _factor_shape(layer: Layer, param: Message, name: str) -> Shape:
-    """The shape of the factor or summand; as second bottom it must fit into the first."""
+    """The shape of the factor or bias; that of a second bottom must match part of the first."""
     shape = layer.bottoms[0].shape
     entries = param.entries
     written = entries["axis"][0][0] if "axis" in entries else 1
@@ -280,12 +281,12 @@ def _factor_shape(layer: Layer, param: Message, name: str) -> Shape:
         if start is None:
             _no_axis(layer, written, name)
         elif len(shape) < start + len(factor) or shapes_differ(shape[start : start + len(factor)], factor):
-            text = f"{layer.shown(1)} does not fit {layer.shown()} from axis {start} on"
+            text = f"{layer.shown(1)} does not match {layer.shown()} from axis {start}"
             layer.fail("bottom-shapes", text, "bottom[1]")
         return factor
     axes = entries["num_axes"][0][0] if "num_axes" in entries else 1
     if axes < -1:
-        layer.fail("num-axes", f"num_axes must be -1 or more, it is {axes}", f"{name}.num_axes")
+        layer.fail("num-axes", f"num_axes must be at least -1, not {axes}", f"{name}.num_axes")
         return None
     if axes == 0:
         return ()
@@ -298,12 +299,11 @@ def _factor_shape(layer: Layer, param: Message, name: str) -> Shape:
     if axes == -1:
         return shape[start:]
     if start + axes > len(shape):
-        text = f"it takes {axes} axes from axis {start} on, more than {layer.shown()} has"
+        text = f"{counted(axes, 'axis', 'axes')} from axis {start} are more than {layer.shown()} has"
         layer.fail("num-axes", text, f"{name}.num_axes")
         return None
     return shape[start : start + axes]
 
 
 def _no_axis(layer: Layer, axis: int, name: str) -> None:
-    text = f"axis {axis} is not there: its bottom is {layer.shown()}"
-    layer.fail("axis", text, f"{name}.axis", "blob.hpp:122")
+    layer.fail("axis", missing_axis(layer, axis), f"{name}.axis", "blob.hpp:122")

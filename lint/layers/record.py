@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import UNKNOWN_TYPE, UNMODELLED, Infer, LayerType
 from ..moments.shapes import Shape
+from ..source.wording import counted
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -108,3 +109,29 @@ def one_per_value(layer: Layer) -> int | None:
 def no_products(layer: Layer) -> int:
     """The multiply-adds of a layer whose parameters are only looked up or added."""
     return 0
+
+
+# -- parts of messages -----------------------------------------------------------------------------------
+
+
+def missing_axis(layer: Layer, axis: int, index: int = 0) -> str:
+    """The message for an axis that a bottom does not have."""
+    number = len(layer.bottoms[index].shape or ())
+    known = f" (0-{number - 1})" if number > 1 else " (0)" if number else ""
+    return f"axis {axis} does not exist: {layer.shown(index)} has {counted(number, 'axis', 'axes')}{known}"
+
+
+def wrong_axes(layer: Layer, wanted: str, index: int = 0) -> str:
+    """The message for a bottom whose number of axes the layer type does not take."""
+    number = len(layer.bottoms[index].shape or ())
+    return f"{layer.shown(index)} has {counted(number, 'axis', 'axes')}; {layer.type} takes {wanted}"
+
+
+def number_of(number: int, field: str) -> str:
+    """How often a repeated field is written: `1 pad entry`, `2 pad entries`."""
+    return counted(number, f"{field} entry", f"{field} entries")
+
+
+def one_or(number: int) -> str:
+    """The numbers of entries that Caffe takes for fields that are written once for all or once for each."""
+    return "1" if number == 1 else f"1 or {number}"

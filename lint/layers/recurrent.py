@@ -30,7 +30,7 @@ def _recurrent(layer: Layer) -> Sequence[Shape]:
     for i in range(len(layer.bottoms) - states, len(layer.bottoms)):
         wanted = (1, streams, outputs)
         if shapes_differ(layer.bottoms[i].shape, wanted):
-            text = f"its first state must be {describe(wanted)}, not {layer.shown(i)}"
+            text = f"the initial state must be {describe(wanted)}, not {layer.shown(i)}"
             layer.fail("recurrent-state", text, f"bottom[{i}]", "recurrent_layer.cpp")
     wide = None if outputs is None else outputs * _GATES[layer.traits.base]
     values = layer.bottoms[0].shape
@@ -38,11 +38,11 @@ def _recurrent(layer: Layer) -> Sequence[Shape]:
     layer.add_param("input weight", (wide, inputs), param, "weight_filler")
     layer.add_param("input bias", (wide,), param, "bias_filler")
     if len(layer.bottoms) == 3 + states:
-        still = layer.bottoms[2].shape
-        if still and differ(still[0], streams):
-            text = f"its still input must have {streams} streams, not {layer.shown(2)}"
+        static = layer.bottoms[2].shape
+        if static and differ(static[0], streams):
+            text = f"the static input must have {streams} streams, not {layer.shown(2)}"
             layer.fail("recurrent-still", text, "bottom[2]", "recurrent_layer.cpp")
-        layer.add_param("still input weight", (wide, count(still, 1)), param, "weight_filler")
+        layer.add_param("static input weight", (wide, count(static, 1)), param, "weight_filler")
     layer.add_param("hidden weight", (wide, outputs), param, "weight_filler")
     if layer.traits.base == "RNN":
         layer.add_param("output weight", (outputs, outputs), param, "weight_filler")
@@ -51,35 +51,34 @@ def _recurrent(layer: Layer) -> Sequence[Shape]:
 
 
 def _steps_and_streams(layer: Layer) -> tuple[int | None, int | None]:
-    """The first two dimensions of the input, to which the markers of where a sequence goes on must fit."""
+    """The first two dimensions of the input, which those of the continuation markers must match."""
     values, markers = layer.bottoms[0].shape, layer.bottoms[1].shape
     steps = streams = None
     if values is not None:
         if len(values) < 3:
-            layer.fail(
-                "axes", f"it reads steps x streams x values, not {layer.shown()}", "bottom[0]", "blob.hpp:122"
-            )
+            text = f"the input must be steps x streams x values, not {layer.shown()}"
+            layer.fail("axes", text, "bottom[0]", "blob.hpp:122")
         if len(values) > 1:
             steps, streams = values[:2]
     if markers is not None and len(markers) != 2:
-        text = f"its continuation markers must be steps x streams, not {layer.shown(1)}"
+        text = f"continuation markers must be steps x streams, not {layer.shown(1)}"
         layer.fail("recurrent-markers", text, "bottom[1]", "recurrent_layer.cpp:23")
     elif markers is not None and (differ(markers[0], steps) or differ(markers[1], streams)):
-        text = f"it wants a continuation marker for each step: {layer.shown()}, {layer.shown(1)}"
+        text = f"{layer.shown(1)} does not have one continuation marker for each step of {layer.shown()}"
         line = "" if differ(markers[0], steps) else ":26"
         layer.fail("recurrent-markers", text, "bottom[1]", "recurrent_layer.cpp" + line)
     return steps, streams
 
 
 def _multiply_adds(layer: Layer) -> int | None:
-    """Each weight once for every step of every stream; those of a still input once for the sequence."""
+    """One for each weight, step and stream; weights of a static input count once per sequence."""
     if not layer.params:
-        return None  # it could not be set up
+        return None  # the layer could not be set up
     total = 0
     shape = layer.bottoms[0].shape
     for param in layer.params:
         if param.role.endswith("weight"):
-            weights, times = param.count, count(shape, 1 if param.role.startswith("still") else 0, 2)
+            weights, times = param.count, count(shape, 1 if param.role.startswith("static") else 0, 2)
             if weights is None or times is None:
                 return None
             total += weights * times
@@ -114,13 +113,13 @@ def lstm_unit(layer: Layer) -> Sequence[Shape]:
     state, gates, _ = shapes = [bottom.shape for bottom in layer.bottoms]
     for i, (shape, axes) in enumerate(zip(shapes, (3, 3, 2), strict=True)):
         if shape is not None and (len(shape) != axes or differ(shape[0], 1)):
-            text = f"it does one step, so {layer.shown(i)} must have {axes} axes, the first of size 1"
+            text = f"{layer.shown(i)} must have {axes} axes, the first of size 1 (one step)"
             layer.fail("axes", text, f"bottom[{i}]")
             return ()
     if state is not None and gates is not None:
         wide = None if state[2] is None else 4 * state[2]
         if differ(state[1], gates[1]) or differ(wide, gates[2]):
-            text = f"it wants four gates for each value: {layer.shown()}, {layer.shown(1)}"
+            text = f"{layer.shown(1)} does not have four gates for each value of {layer.shown()}"
             layer.fail("bottom-shapes", text, "bottom[1]")
     return (state, state)
 

@@ -1,4 +1,4 @@
-"""Layers that give a blob another shape or put its axes into another order."""
+"""Layers that change the shape of a blob or the order of its axes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES
 from ..moments.shapes import Shape, count, describe, differ
 from ..proto.binder import Message
+from ..source.wording import counted
 from . import value_ranges
 from .activation import not_in_place
 from .common import find_axis
-from .record import REARRANGES, layer_type, same_shape
+from .record import REARRANGES, layer_type, missing_axis, same_shape
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -23,13 +24,13 @@ _RESHAPES: dict[str, Any] = {**_MOVES, "in_place": IN_PLACE_FATAL, "shares_memor
 
 @layer_type("Reshape", "reshape_layer.cpp", signal="joining.Flatten", reads=("reshape_param",), **_RESHAPES)
 def reshape(layer: Layer) -> Sequence[Shape]:
-    """The same elements under another shape: 0 keeps a dimension, -1 takes what is left."""
+    """The same elements in another shape: 0 copies a dimension, -1 infers one."""
     not_in_place(layer, ":10")
     param = layer.message["reshape_param"]
     dims = param["shape"]["dim"]
     path = "reshape_param.shape"
     if dims.count(-1) > 1:
-        layer.fail("reshape-infer", "it infers more than one dimension: -1 may stand once", path, ":22")
+        layer.fail("reshape-infer", "only one dimension may be -1", path, ":22")
         return ()
     shape = layer.bottoms[0].shape
     if shape is None:
@@ -42,7 +43,7 @@ def reshape(layer: Layer) -> Sequence[Shape]:
     middle: list[int | None] = []
     for i, dim in enumerate(dims):
         if dim == 0 and start + i >= len(shape):
-            text = f"it keeps axis {start + i}, which {layer.shown()} has not"
+            text = f"dim 0 cannot copy axis {start + i}: {layer.shown()} has {counted(len(shape), 'axis', 'axes')}"
             layer.fail("reshape-copy", text, f"{path}.dim[{i}]", ":64")
             return ()
         middle.append(shape[start + i] if dim == 0 else None if dim == -1 else dim)
@@ -51,17 +52,17 @@ def reshape(layer: Layer) -> Sequence[Shape]:
     if -1 not in dims:
         made = count(tuple(top))
         if differ(made, total):
-            text = f"it must keep the {total} elements of {layer.shown()}, not {made}: {describe(tuple(top))}"
+            text = f"cannot reshape {layer.shown()} to {describe(tuple(top))}: {total} and {made} elements"
             layer.fail("reshape-count", text, path, ":87")
         return (tuple(top),)
-    # Dimensions that are kept cancel out, known or not.
+    # Copied dimensions cancel out, known or not.
     inferred = dims.index(-1)
     kept = {start + i for i, dim in enumerate(dims) if dim == 0 and start + i < end}
     left = count(tuple(shape[axis] for axis in range(start, end) if axis not in kept))
     known = count(tuple(size for i, size in enumerate(middle) if i != inferred and start + i not in kept))
     if left is not None and known is not None:
         if known == 0 or left % known:
-            text = f"it cannot infer a dimension of {layer.shown()}: {left} is no multiple of {known}"
+            text = f"cannot infer a dimension of {layer.shown()}: {left} is not divisible by {known}"
             layer.fail("reshape-count", text, path, ":80")
             return ()
         top[start + inferred] = left // known
@@ -69,19 +70,18 @@ def reshape(layer: Layer) -> Sequence[Shape]:
 
 
 def _replaced_axes(layer: Layer, param: Message, axes: int) -> tuple[int, int] | None:
-    """The first of the replaced axes and the one behind the last."""
+    """The first of the replaced axes, and the one after the last."""
     written, number = param["axis"], param["num_axes"]
     start = written if written >= 0 else axes + written + 1
     if not 0 <= start <= axes:
-        text = f"axis {written} is not there: its bottom is {layer.shown()}"
-        layer.fail("axis", text, "reshape_param.axis", ":37" if start < 0 else ":38")
+        layer.fail("axis", missing_axis(layer, written), "reshape_param.axis", ":37" if start < 0 else ":38")
         return None
     if number < -1:
-        layer.fail("num-axes", "num_axes must be -1 or more", "reshape_param.num_axes")
+        layer.fail("num-axes", f"num_axes must be at least -1, not {number}", "reshape_param.num_axes")
         return None
     end = axes if number == -1 else start + number
     if end > axes:
-        text = f"it replaces {number} axes from axis {start} on, more than {layer.shown()} has"
+        text = f"{counted(number, 'axis', 'axes')} from axis {start} are more than {layer.shown()} has"
         layer.fail("num-axes", text, "reshape_param.num_axes", ":44")
         return None
     return start, end
@@ -89,7 +89,7 @@ def _replaced_axes(layer: Layer, param: Message, axes: int) -> tuple[int, int] |
 
 @layer_type("Flatten", "flatten_layer.cpp", signal="joining.Flatten", reads=("flatten_param",), **_RESHAPES)
 def flatten(layer: Layer) -> Sequence[Shape]:
-    """Several axes as one."""
+    """Several axes merged into one."""
     not_in_place(layer, "")
     shape = layer.bottoms[0].shape
     if shape is None:
@@ -100,29 +100,25 @@ def flatten(layer: Layer) -> Sequence[Shape]:
     if start is None or end is None:
         return ()
     if start > end + 1:
-        layer.fail(
-            "flatten-axes",
-            f"it flattens from axis {start} to axis {end}",
-            "flatten_param.end_axis",
-            "blob.hpp:86",
-        )
+        text = f"end_axis {end} is before axis {start}"
+        layer.fail("flatten-axes", text, "flatten_param.end_axis", "blob.hpp:86")
         return ()
     return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)
 
 
 @layer_type("Permute", "permute_layer.cpp", signal="passing.PassThrough", **_MOVES)
 def permute(layer: Layer) -> Sequence[Shape]:
-    """SSD's: its bottom with the axes in another order; those not named come last."""
+    """SSD: its bottom with the axes in another order; those not named come last."""
     shape = layer.bottoms[0].shape
     order = layer.message["permute_param"]["order"]
     path = "permute_param.order[0]"
     if len(set(order)) != len(order):
-        layer.fail("permute-order", f"it names an axis twice: {order}", path)
+        layer.fail("permute-order", f"order names an axis twice: {order}", path)
         return ()
     if shape is None:
         return ()
     if any(axis >= len(shape) for axis in order):
-        layer.fail("axis", f"axis {max(order)} is not there: its bottom is {layer.shown()}", path)
+        layer.fail("axis", missing_axis(layer, max(order)), path)
         return ()
     return (tuple(shape[axis] for axis in [*order, *(i for i in range(len(shape)) if i not in order)]),)
 
@@ -146,16 +142,16 @@ layer_type("Flip", "flip_layer.cpp", signal="passing.PassThrough", **_MOVES)(sam
     bottoms=(0, None), tops=(0, None), keeps_shape=True, **_MOVES
 )
 def shuffle_channel(layer: Layer) -> Sequence[Shape]:
-    """ShuffleNet's: mixes the channels of groups."""
+    """ShuffleNet: shuffles channels between groups."""
     if not layer.bottoms:
         return ()
     shape = layer.bottoms[0].shape
     group = layer.message["shuffle_channel_param"].get("group", 1)
     path = "shuffle_channel_param.group"
     if group == 0:
-        layer.fail("group-zero", "group must be over 0", path)
+        layer.fail("group-zero", "group must be greater than 0", path)
     elif shape is not None and len(shape) > 1 and shape[1] is not None and shape[1] % group:
-        text = f"the {shape[1]} channels of '{layer.bottoms[0].name}' cannot be parted into {group} groups"
+        text = f"the {shape[1]} channels of '{layer.bottoms[0].name}' are not divisible by {group} groups"
         layer.fail("group", text, path, when="forward")
     return (shape,)
 
@@ -166,11 +162,11 @@ def _tile_in_place(layer: Layer) -> str:
 
 @layer_type("Tile", "tile_layer.cpp", signal="passing.PassThrough", reads=("tile_param",), in_place=_tile_in_place, **_MOVES)
 def tile(layer: Layer) -> Sequence[Shape]:
-    """Its bottom several times along an axis."""
+    """Its bottom repeated along an axis."""
     param = layer.message["tile_param"]
     tiles: int | None = param["tiles"]
     if tiles is not None and tiles <= 0:
-        layer.fail("tiles", "it needs tiles over 0", "tile_param.tiles", ":13")
+        layer.fail("tiles", "tiles must be greater than 0", "tile_param.tiles", ":13")
         tiles = None
     shape = layer.bottoms[0].shape
     if shape is None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT
 from ..moments.shapes import Shape, axis_index, truncated
+from ..source.wording import counted
 from . import value_ranges
-from .record import REARRANGES, layer_type
+from .record import REARRANGES, layer_type, missing_axis, number_of, one_or
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -27,34 +28,34 @@ if TYPE_CHECKING:
     **REARRANGES,
 )
 def crop(layer: Layer) -> Sequence[Shape]:
-    """Cuts the first bottom to the size of the second."""
+    """Crops the first bottom to the size of the second."""
     param = layer.message["crop_param"]
     shape, like = layer.bottoms[0].shape, layer.bottoms[1].shape
     if shape is None:
         return ()
     axis = axis_index(param["axis"], len(shape))
     if axis is None:
-        text = f"axis {param['axis']} is not there: its bottom is {layer.shown()}"
-        layer.fail("axis", text, "crop_param.axis", "blob.hpp:122")
+        layer.fail("axis", missing_axis(layer, param["axis"]), "crop_param.axis", "blob.hpp:122")
         return ()
     offsets = param["offset"]
     cropped = len(shape) - axis
     wrong = len(offsets) > 1 and len(offsets) != cropped
     if wrong:
-        text = f"it has {len(offsets)} offset for {cropped} cropped axes: Caffe wants 1 or {cropped}"
+        axes = counted(cropped, "cropped axis", "cropped axes")
+        text = f"{number_of(len(offsets), 'offset')} for {axes}; expected {one_or(cropped)}"
         layer.fail("crop-offsets", text, "crop_param.offset[0]", ":29")
     if like is None:
         return ((*shape[:axis], *(None,) * cropped),)
     top = list(shape)
     for i in range(axis, len(shape)):
         if i >= len(like):
-            text = f"{layer.shown(1)} has no axis {i} to crop {layer.shown()} to"
+            text = f"cannot crop {layer.shown()} to {layer.shown(1)}, which has no axis {i}"
             layer.fail("axes", text, "bottom[1]", "blob.hpp:122")
             return ()
         offset = 0 if not offsets or wrong else offsets[0] if len(offsets) == 1 else offsets[i - axis]
         whole, part = shape[i], like[i]
         if not wrong and whole is not None and part is not None and whole - offset < part:
-            text = f"it cannot cut axis {i} of {layer.shown()} from {offset} on to that of {layer.shown(1)}"
+            text = f"cannot crop axis {i} of {layer.shown()} at offset {offset} to that of {layer.shown(1)}"
             layer.fail("crop-size", text, "", ":63")
             wrong = True
         top[i] = part
@@ -67,7 +68,7 @@ def _growth_by_scale(layer: Layer) -> float | None:
     return float(scale * scale)
 
 
-# What enlarges planes, each channel by itself.
+# Layers that enlarge feature maps, each channel on its own.
 _ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
 
 
@@ -76,7 +77,7 @@ _ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
     growth=_growth_by_scale, **_ENLARGES,
 )  # fmt: skip
 def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
-    """SegNet's: puts each value back to the place that a pooling's mask names."""
+    """SegNet: puts each value back at the position that a pooling mask gives."""
     param = layer.message["upsample_param"]
     shape = layer.bottoms[0].shape
     entries = param.entries
@@ -106,7 +107,7 @@ _REPEATING = frozenset({"mobilenet-yolo", "yolov3-windows", "brocolli", "ssd-chu
     **_ENLARGES,
 )
 def upsample(layer: Layer) -> Sequence[Shape]:
-    """YOLO's: repeats every pixel."""
+    """YOLO: repeats every pixel."""
     shape = layer.bottoms[0].shape if layer.bottoms else None
     scale = layer.message["upsample_param"].get("scale")
     if shape is None or not isinstance(scale, int):
@@ -119,7 +120,7 @@ def upsample(layer: Layer) -> Sequence[Shape]:
     growth=_growth_by_scale, **_ENLARGES,
 )  # fmt: skip
 def unpooling(layer: Layer) -> Sequence[Shape]:
-    """DeconvNet's, to a size that is written."""
+    """DeconvNet: unpooling to a given size."""
     param = layer.message["unpooling_param"]
     shape = layer.bottoms[0].shape
     if shape is None or len(shape) != 4:
@@ -138,7 +139,7 @@ def unpooling(layer: Layer) -> Sequence[Shape]:
     **_ENLARGES,
 )
 def max_unpool(layer: Layer) -> Sequence[Shape]:
-    """Brocolli's, to a size that is written."""
+    """Brocolli: unpooling to a given size."""
     shape = layer.bottoms[0].shape if layer.bottoms else None
     if shape is None or len(shape) != 4:
         return ()
@@ -151,7 +152,7 @@ def max_unpool(layer: Layer) -> Sequence[Shape]:
     value_range=value_ranges.within, **_ENLARGES,
 )  # fmt: skip
 def interp(layer: Layer) -> Sequence[Shape]:
-    """Bilinear resizing, of DeepLab v2 and PSPNet: by one factor, to a size, or by two factors."""
+    """DeepLab v2 and PSPNet: bilinear resizing by one factor, to a size, or by two factors."""
     param = layer.message["interp_param"]
     shape = layer.bottoms[0].shape
     if shape is None or len(shape) != 4:
@@ -179,7 +180,7 @@ def interp(layer: Layer) -> Sequence[Shape]:
 
 @layer_type("Reorg", "reorg_layer.cpp", signal="passing.PassThrough", **REARRANGES)
 def reorg(layer: Layer) -> Sequence[Shape]:
-    """Moves blocks of pixels into channels, or back; of the YOLO forks."""
+    """YOLO: moves blocks of pixels into channels, or back."""
     shape = layer.bottoms[0].shape
     if shape is None or len(shape) != 4 or "reorg_param" not in layer.message.type.fields:
         return ()

@@ -1,6 +1,6 @@
-"""Layer types of forks of which nothing is described yet but their names and where the forks have them.
+"""Layer types of forks of which only the name and the source file are known.
 
-Nothing is inferred or judged of such a layer. Whoever describes one moves it to the file of its family.
+Nothing is inferred or checked for such a layer. A type that gets described moves to the file of its family.
 """
 
 from __future__ import annotations

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, UNMODELLED, Count
 from ..moments.shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
 from ..proto.binder import Message
+from ..source.wording import counted
 from . import value_ranges
-from .record import layer_type
+from .record import layer_type, missing_axis, number_of, one_or, wrong_axes
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
 
-# -- Convolution and its kin: base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp ----------------------
+# -- Convolution and its variants: base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp ----------------------
 
 
 class Geometry:
-    """The windows of a convolution along the spatial axes, each None where it is wrong or not known.
+    """The kernel, stride, pad and dilation of a convolution along the spatial axes, each None if wrong or unknown.
 
     Source: BaseConvolutionLayer::LayerSetUp.
     """
@@ -34,8 +35,7 @@ class Geometry:
             written = param.entries["axis"][0][0] if "axis" in param.entries else 1
             self.axis = axis_index(written, len(shape))
             if self.axis is None:
-                text = f"axis {written} is not there: its bottom is {layer.shown()}"
-                layer.fail("axis", text, "convolution_param.axis", "blob.hpp:122")
+                layer.fail("axis", missing_axis(layer, written), "convolution_param.axis", "blob.hpp:122")
             else:
                 self.axes = len(shape) - self.axis - 1
         self.kernel = self.sizes_of("kernel_size", "kernel", None)
@@ -43,11 +43,11 @@ class Geometry:
         self.pad = self.sizes_of("pad", "pad", 0)
         self.dilation = self.sizes_of("dilation", "", 1)
         if self.kernel is not None and 0 in self.kernel:
-            text = f"the kernel must not be 0, it is {describe(tuple(self.kernel))}"
+            text = f"kernel sizes must be greater than 0, not {describe(tuple(self.kernel))}"
             layer.fail("kernel-zero", text, self.path("kernel"), "base_conv_layer.cpp:45")
             self.kernel = None
         if self.stride is not None and 0 in self.stride:
-            text = f"the stride must not be 0, it is {describe(tuple(self.stride))}"
+            text = f"strides must be greater than 0, not {describe(tuple(self.stride))}"
             how = "fatal" if "stride" in param.entries else "crash"
             layer.fail("stride-zero", text, self.path("stride"), "base_conv_layer.cpp", how=how)
             self.stride = None
@@ -61,11 +61,11 @@ class Geometry:
         if stem and (f"{stem}_h" in entries or f"{stem}_w" in entries):
             path = f"convolution_param.{stem}_h" if f"{stem}_h" in entries else f"convolution_param.{stem}_w"
             if axes is not None and axes != 2:
-                text = f"{stem}_h and {stem}_w are for 2 spatial axes, here are {axes}"
+                text = f"{stem}_h and {stem}_w need 2 spatial axes, not {axes}"
                 fail("kernel-axes", text, path, "base_conv_layer.cpp")
                 return None
             if written:
-                text = f"it has both {name} and {stem}_h or {stem}_w, which exclude each other"
+                text = f"both {name} and {stem}_h or {stem}_w are set"
                 fail("kernel-twice", text, path, "base_conv_layer.cpp")
                 return None
             return self.param[f"{stem}_h"], self.param[f"{stem}_w"]
@@ -73,20 +73,20 @@ class Geometry:
             if otherwise is not None:
                 return None if axes is None else (otherwise,) * axes
             if axes != 0:
-                fail("kernel-missing", "it has no kernel_size", self.path("kernel"), "base_conv_layer.cpp:35")
+                fail("kernel-missing", "kernel_size is not set", self.path("kernel"), "base_conv_layer.cpp:35")
             return None
         if axes is None:
             return None
         if len(written) == 1:
             return (written[0][0],) * axes
         if len(written) != axes:
-            text = f"it has {len(written)} {name} for {axes} spatial axes: Caffe wants 1 or {axes}"
+            text = f"{number_of(len(written), name)} for {counted(axes, 'spatial axis', 'spatial axes')}; expected {one_or(axes)}"
             fail("kernel-count", text, f"convolution_param.{name}[0]", "base_conv_layer.cpp:35")
             return None
         return [entry[0] for entry in written]
 
     def path(self, stem: str) -> str:
-        """The field in which a size is written."""
+        """The path of the field that sets a size."""
         for name in (f"{stem}_size", stem, f"{stem}_h", f"{stem}_w"):
             if name in self.param.entries:
                 return f"convolution_param.{name}"
@@ -123,17 +123,15 @@ def _convolution(layer: Layer, transposed: bool) -> Sequence[Shape]:
     channels = shape[axis] if shape is not None and axis is not None else None
     group: int | None = entries["group"][0][0] if "group" in entries else 1
     if group == 0:
-        text = "group must not be 0: Caffe divides by it"
+        text = "group must not be 0, because Caffe divides by it"
         layer.fail("group-zero", text, "convolution_param.group", "base_conv_layer.cpp", how="crash")
         group = None
     elif group is not None and group != 1:
         if channels is not None and channels % group:
-            text = (
-                f"the {channels} channels of '{layer.bottoms[0].name}' cannot be parted into {group} groups"
-            )
+            text = f"the {channels} channels of '{layer.bottoms[0].name}' are not divisible by {group} groups"
             layer.fail("group", text, "convolution_param.group", "base_conv_layer.cpp:121")
         if outputs is not None and outputs % group:
-            text = f"its num_output {outputs} cannot be parted into {group} groups"
+            text = f"num_output {outputs} is not divisible by {group} groups"
             layer.fail("group", text, "convolution_param.group", "base_conv_layer.cpp")
     if "engine" in entries:
         _engine(layer, param["engine"], geometry.dilation)
@@ -149,7 +147,7 @@ def _convolution(layer: Layer, transposed: bool) -> Sequence[Shape]:
         layer.add_param("bias", (outputs,), param, "bias_filler")
     for i, other in enumerate(layer.bottoms[1:], 1):
         if shapes_differ(shape, other.shape):
-            text = f"its bottoms must have one shape: {layer.shown()}, {layer.shown(i)}"
+            text = f"bottoms have different shapes: {layer.shown()}, {layer.shown(i)}"
             layer.fail("bottom-shapes", text, f"bottom[{i}]", "base_conv_layer.cpp")
     if shape is None or axis is None:
         return ()
@@ -162,25 +160,24 @@ def _convolution(layer: Layer, transposed: bool) -> Sequence[Shape]:
 
 
 def num_output(layer: Layer, param: Message, path: str, at: str) -> int | None:
-    """The number of outputs, which must be over 0."""
+    """The number of outputs; reports one that is missing or not positive."""
     entries = param.entries
     if "num_output" in entries:
         outputs: int = entries["num_output"][0][0]
         if outputs > 0:
             return outputs
-        layer.fail(
-            "num-output-missing", f"num_output must be over 0, it is {outputs}", f"{path}.num_output", at
-        )
+        text = f"num_output must be greater than 0, not {outputs}"
+        layer.fail("num-output-missing", text, f"{path}.num_output", at)
     else:
-        layer.fail("num-output-missing", "it has no num_output", f"{path}.num_output", at)
+        layer.fail("num-output-missing", "num_output is not set", f"{path}.num_output", at)
     return None
 
 
 def empty_top(layer: Layer, top: Dims, shape: Dims) -> None:
-    """Reports a top that has an axis of size 0 though its bottom has none."""
+    """Report a top with an axis of size 0 where the bottom has none."""
     if 0 in top and 0 not in shape:
         name = layer.tops[0].name if layer.tops else ""
-        text = f"nothing is left of {layer.shown()}: '{name}' would be {describe(top)}"
+        text = f"output '{name}' is empty: {layer.shown()} becomes {describe(top)}"
         layer.fail("empty-top", text, "", "blob.cpp:133", subject=name)
 
 
@@ -188,15 +185,15 @@ def _engine(layer: Layer, engine: str, dilation: Sequence[int] | None) -> None:
     if engine != "CUDNN":
         return
     if dilation is not None and max(dilation, default=1) > 1:
-        text = f"engine CUDNN takes no dilation, here it is {describe(tuple(dilation))}"
+        text = f"engine CUDNN does not support a dilation of {describe(tuple(dilation))}"
         layer.fail("engine-dilation", text, "convolution_param.engine", "layer_factory.cpp")
     else:
-        needs_gpu(layer, "engine CUDNN is", "convolution_param.engine", "layer_factory.cpp:72")
+        needs_gpu(layer, "engine CUDNN", "convolution_param.engine", "layer_factory.cpp:72")
 
 
 def needs_gpu(layer: Layer, what: str, path: str, at: str = "") -> None:
-    """Reports what a Caffe without GPU refuses."""
-    layer.fail("gpu-only-layer", f"{what} not there in a Caffe built for the CPU only", path, at, when="cpu")
+    """Report what a CPU-only build of Caffe rejects."""
+    layer.fail("gpu-only-layer", f"{what} is not available in a CPU-only build of Caffe", path, at, when="cpu")
 
 
 def _convolution_multiply_adds(layer: Layer) -> int | None:
@@ -236,7 +233,7 @@ _EACH: dict[str, Any] = {
     **_EACH,
 )
 def convolution(layer: Layer) -> Sequence[Shape]:
-    """One window for all its bottoms."""
+    """A convolution with the same weights for all its bottoms."""
     return _convolution(layer, False)
 
 
@@ -251,7 +248,7 @@ def convolution(layer: Layer) -> Sequence[Shape]:
     **_EACH,
 )
 def deconvolution(layer: Layer) -> Sequence[Shape]:
-    """A convolution the other way round: its stride enlarges."""
+    """A transposed convolution: its stride enlarges."""
     return _convolution(layer, True)
 
 
@@ -259,7 +256,7 @@ def deconvolution(layer: Layer) -> Sequence[Shape]:
     "DepthwiseConvolution", "depthwise_conv_layer.cpp", signal="linear.Convolution", multiply_adds=_convolution_multiply_adds, **_EACH
 )
 def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
-    """A grouped convolution, of yonghenglh6/DepthwiseConvolution."""
+    """A grouped convolution, from yonghenglh6/DepthwiseConvolution."""
     return _convolution(layer, False)
 
 
@@ -267,7 +264,7 @@ def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
     "ConvolutionDepthwise", "conv_dw_layer.cpp", signal="linear.Convolution", multiply_adds=_convolution_multiply_adds, **_WEIGHTED
 )
 def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
-    """As many outputs as channels, whatever num_output and group say; of farmingyard/caffe-mobilenet."""
+    """As many outputs as channels, whatever num_output and group say; from farmingyard/caffe-mobilenet."""
     param = layer.message["convolution_param"]
     shape = layer.bottoms[0].shape
     if shape is not None and len(shape) != 4:
@@ -284,11 +281,11 @@ def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
 
 @layer_type("Im2col", "im2col_layer.cpp", signal=UNMODELLED, reads=("convolution_param",), in_place=IN_PLACE_CRASH, slides=True)
 def im2col(layer: Layer) -> Sequence[Shape]:
-    """The windows of a convolution, side by side as channels."""
+    """The windows of a convolution, as channels."""
     shape = layer.bottoms[0].shape
     geometry = Geometry(layer, layer.message["convolution_param"], shape)
     if geometry.axes == 0:
-        layer.fail("axes", f"{layer.shown()} has no spatial axis", "bottom")
+        layer.fail("axes", f"{layer.shown()} has no spatial axes", "bottom")
         return ()
     if shape is None or geometry.axis is None:
         return ()
@@ -332,17 +329,17 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
     hazard=("pooling-in-place", "MAX pooling in place overwrites what it still has to read"),
 )
 def pooling(layer: Layer) -> Sequence[Shape]:
-    """The largest or mean value of a window; the second top holds where the largest was."""
+    """The maximum or mean of each window; the second top holds the indices of the maxima."""
     param = layer.message["pooling_param"]
     shape = layer.bottoms[0].shape
     window = _pooling_window(layer, param)
     if param["pool"] == "STOCHASTIC":
-        needs_gpu(layer, "stochastic pooling is", "pooling_param.pool", ":235")
+        needs_gpu(layer, "stochastic pooling", "pooling_param.pool", ":235")
     if shape is None:
         return ()
     if len(shape) != 4:
         if layer.context.dialect != "opencl":  # which pools along any number of axes
-            layer.fail("axes", f"it needs 4 axes, not {layer.shown()}", "bottom", ":82")
+            layer.fail("axes", wrong_axes(layer, "4"), "bottom", ":82")
         return ()
     if param["global_pooling"]:
         top: Dims = (*shape[:2], 1, 1)
@@ -355,40 +352,40 @@ def pooling(layer: Layer) -> Sequence[Shape]:
 
 
 def _pooling_window(layer: Layer, param: Message) -> tuple[Pair, Pair, Pair] | None:
-    """Kernel, pad and stride as height and width, None where they are wrong or the whole plane is pooled."""
+    """Kernel, pad and stride as height and width, None if they are wrong or with global pooling."""
     entries = param.entries
     whole = param["global_pooling"]
     kernel_h, kernel_w, size = "kernel_h" in entries, "kernel_w" in entries, "kernel_size" in entries
     path = _written(param, "kernel")
     if whole:
         if size or kernel_h or kernel_w:
-            layer.fail("pooling-kernel", "it pools the whole plane and so takes no kernel size", path, ":18")
+            layer.fail("pooling-kernel", "kernel sizes are not allowed with global_pooling", path, ":18")
     elif size and kernel_h and kernel_w:
-        layer.fail("pooling-kernel", "it has both kernel_size and kernel_h and kernel_w", path, ":22")
+        layer.fail("pooling-kernel", "both kernel_size and kernel_h and kernel_w are set", path, ":22")
         return None
     elif not size and not (kernel_h and kernel_w):
-        layer.fail("pooling-kernel", "it has no kernel_size", path)
+        layer.fail("pooling-kernel", "kernel_size is not set", path)
         return None
     pad = _pair(layer, param, "pad", 0)
     stride = _pair(layer, param, "stride", 1)
     if whole:
         for name, pair, neutral in (("pad", pad, (0, 0)), ("stride", stride, (1, 1))):
             if pair is not None and pair != neutral:
-                text = f"it pools the whole plane and so takes no {name}"
+                text = f"{name} must be {neutral[0]} with global_pooling"
                 layer.fail("pooling-global", text, _written(param, name), ":65")
         return None
     kernel = (param["kernel_size"],) * 2 if size else (param["kernel_h"], param["kernel_w"])
     if 0 in kernel:
-        layer.fail("kernel-zero", "the kernel must not be 0", path)
+        layer.fail("kernel-zero", "kernel sizes must be greater than 0", path)
         return None
     if pad is None or stride is None:
         return None
     if pad != (0, 0):
         if param["pool"] not in ("MAX", "AVE"):
-            text = f"it pools {param['pool']}, but only MAX and AVE take a pad"
+            text = f"pad works with MAX and AVE pooling only, not with {param['pool']}"
             layer.fail("pooling-pad", text, _written(param, "pad"))
         if pad[0] >= kernel[0] or pad[1] >= kernel[1]:
-            text = f"the pad ({describe(pad)}) must be smaller than the kernel ({describe(kernel)})"
+            text = f"pad {describe(pad)} must be smaller than the kernel, {describe(kernel)}"
             layer.fail("pooling-pad", text, _written(param, "pad"), ":74")
             return None
     return kernel, pad, stride
@@ -401,10 +398,9 @@ def _pair(layer: Layer, param: Message, stem: str, otherwise: int) -> Pair | Non
         value = entries[stem][0][0] if both else otherwise
         return value, value
     if both or not (height and width):
-        what = f"both {stem} and {stem}_h or {stem}_w" if both else f"only one of {stem}_h and {stem}_w"
-        layer.fail(
-            "pooling-pair", f"it has {what}: Caffe takes {stem}, or both others", _written(param, stem)
-        )
+        both_set = f"both {stem} and {stem}_h or {stem}_w are set"
+        text = both_set if both else f"only one of {stem}_h and {stem}_w is set"
+        layer.fail("pooling-pair", text, _written(param, stem))
         return None
     return param[f"{stem}_h"], param[f"{stem}_w"]
 
@@ -420,7 +416,7 @@ def _pooled_sizes(layer: Layer, param: Message, window: tuple[Pair, Pair, Pair],
     kernel, pad, stride = window
     round_down = _rounds_down(param)
     if 0 in stride:
-        layer.fail("stride-zero", "the stride must not be 0", _written(param, "stride"), "blob.cpp:32")
+        layer.fail("stride-zero", "strides must be greater than 0", _written(param, "stride"), "blob.cpp:32")
         return (None, None)
     sizes: list[int | None] = []
     for i, size in enumerate(shape[2:]):
@@ -433,7 +429,7 @@ def _pooled_sizes(layer: Layer, param: Message, window: tuple[Pair, Pair, Pair],
             if (pooled - 1) * stride[i] >= size + pad[i]:
                 pooled -= 1
             if (pooled - 1) * stride[i] >= size + pad[i]:
-                text = f"its last window starts outside of {layer.shown()}"
+                text = f"the last window starts outside {layer.shown()}"
                 layer.fail("pooling-outside", text, _written(param, "pad"))
                 pooled = None
         sizes.append(pooled)
@@ -441,7 +437,7 @@ def _pooled_sizes(layer: Layer, param: Message, window: tuple[Pair, Pair, Pair],
 
 
 def _rounds_down(param: Message) -> bool:
-    """Whether sizes are rounded down: `round_mode` of BVLC, `ceil_mode` of forks that have that."""
+    """Whether sizes are rounded down: by BVLC's `round_mode`, or `ceil_mode` in forks that have it."""
     entries = param.entries
     if "round_mode" in entries:
         return bool(entries["round_mode"][0][0] == "FLOOR")
@@ -450,17 +446,17 @@ def _rounds_down(param: Message) -> bool:
 
 @layer_type("SPP", "spp_layer.cpp", signal="pooling.SPP", reads=("spp_param",), keeps_range=True)
 def spp(layer: Layer) -> Sequence[Shape]:
-    """Spatial pyramid pooling: 1, 4, 16 ... bins, whatever the image's size."""
+    """Spatial pyramid pooling: 1, 4, 16 ... bins, whatever the size of the image."""
     height = layer.message["spp_param"]["pyramid_height"]
     path = "spp_param.pyramid_height"
     shape = layer.bottoms[0].shape
     if not height:
-        layer.fail("spp-height", "it needs a pyramid_height of 1 or more", path, "layer.hpp:369")
+        layer.fail("spp-height", "pyramid_height must be at least 1", path, "layer.hpp:369")
         return ()
     if shape is None:
         return ()
     if len(shape) != 4:
-        layer.fail("axes", f"it needs 4 axes, not {layer.shown()}", "bottom")
+        layer.fail("axes", wrong_axes(layer, "4"), "bottom")
         return ()
     for level in range(min(height, 32)):
         bins = 2**level

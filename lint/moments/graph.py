@@ -270,7 +270,8 @@ class Layer:
         related: Sequence[tuple[Place, str]] = (),
     ) -> None:
         """Records that Caffe would stop at this layer, for something at any place."""
-        message = f"{self.type} layer '{self.name}': {text}"
+        named = f"{self.type} layer" if self.type else "layer"
+        message = f"{named} '{self.name}': {text}"
         others = tuple((start, end, what) for (start, end), what in related)
         self.context.problems.append(NetProblem(kind, self, *place, message, source, subject, when, how, others))
 

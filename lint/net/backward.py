@@ -1,4 +1,4 @@
-"""Which layers run backward, and into which of their bottoms: net.cpp, the second half of Net::Init."""
+"""Which layers run backward, and for which bottoms they compute gradients: net.cpp, second half of Net::Init."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def mark_backward(net: Net) -> None:
-    """Marks the layers of a net that run backward, and the bottoms whose gradients they compute.
+    """Mark the layers of a net that run backward, and the bottoms whose gradients they compute.
 
     An unknown bottom needs no gradient.
     """
@@ -20,17 +20,17 @@ def mark_backward(net: Net) -> None:
     runs: list[bool] = []
     bottoms: list[list[bool]] = []
     for layer in net.layers:
-        told = layer.message["propagate_down"] if "propagate_down" in layer.message.entries else ()
-        computed = [told[i] if i < len(told) else blob in needing for i, blob in enumerate(layer.bottoms)]
+        written = layer.message["propagate_down"] if "propagate_down" in layer.message.entries else ()
+        computed = [written[i] if i < len(written) else blob in needing for i, blob in enumerate(layer.bottoms)]
         needs = any(blob in needing for blob in layer.bottoms)
-        # BatchNorm freezes its parameters in its own copy only: Net::Init reads 1 where nothing is written.
+        # BatchNorm freezes only its own copy of the parameters: Net::Init reads 1 where nothing is written.
         needs = needs or any((param.spec["lr_mult"] if param.spec else 1.0) != 0 for param in layer.params)
         bottoms.append(computed)
         runs.append(needs)
         if needs and not layer.traits.stops_gradient:
             needing.update(layer.tops)
     under_loss: set[Blob] = set()
-    wanted: set[Blob] = set()  # whose gradient a reader computes
+    wanted: set[Blob] = set()  # the blobs whose gradient a reader computes
     for layer in reversed(net.layers):
         index = layer.index
         losses = [layer.loss_weight(i) != 0 for i in range(len(layer.tops))]
@@ -59,9 +59,9 @@ def mark_backward(net: Net) -> None:
 
 
 def backward_problems(net: Net, every_layer: bool = False) -> list[NetProblem]:
-    """Where the first backward pass would stop: layers that have none, and labels that are to get a gradient.
+    """Find where the first backward pass would stop: layers without a backward pass, and labels that need a gradient.
 
-    With `every_layer` as `caffe time` does it, which runs all layers backward.
+    `every_layer` is for `caffe time`, which runs all layers backward.
     """
     found = len(net.problems)
     for layer in net.layers:
@@ -70,16 +70,16 @@ def backward_problems(net: Net, every_layer: bool = False) -> list[NetProblem]:
             continue
         source = kind.refuses_at or kind.source
         if not kind.has_backward and not kind.refuses_gradient:
-            text = "its type has no backward pass, but it would have to run one"
+            text = f"the layer must run backward, but {layer.type} has no backward pass"
             layer.report("no-backward", text, layer.place(), source, when="backward")
             continue
         for i, computes in enumerate(layer.gradient_bottoms):
             if computes and is_in(i, kind.refuses_gradient, len(layer.bottoms)):
                 name = layer.bottoms[i].name
-                text = f"its type cannot give bottom {i} a gradient, but '{name}' would need one"
+                text = f"bottom {i} ('{name}') needs a gradient, but {layer.type} cannot compute it"
                 place = layer.message.span("bottom", i)
                 layer.report("no-gradient", text, place, source, subject=name, when="backward")
-    # They are not among the problems of building the net.
+    # They are not problems of building the net.
     problems = net.problems[found:]
     del net.problems[found:]
     return problems

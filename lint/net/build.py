@@ -1,6 +1,6 @@
-"""Building a net as Caffe would, for one phase, level and set of stages.
+"""Build a net as Caffe would, for one phase, level and set of stages.
 
-Building never stops: all that Caffe would stop at is recorded, in order, and what cannot be known because
+Building never stops: every problem at which Caffe would stop is recorded, in order, and whatever cannot be known because
 of it is unknown from there on.
 Source: net.cpp, Net::Init; util/insert_splits.cpp; layer.hpp, Layer::SetUp.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import layers as _layers  # noqa: F401  (fills the table of layer types)
 from ..layers.fillers import check_filler
-from ..layers.record import find_type, same_shape
+from ..layers.record import find_type, number_of, same_shape
 from ..layers.vision import needs_gpu
 from ..moments.graph import AUTOMATIC, Blob, Layer, Loss, NetProblem, Param, Place, unreadable
 from ..moments.layer_type import IN_PLACE_CRASH, Count, LayerType
@@ -20,6 +20,7 @@ from ..moments.shapes import INT_MAX, MAX_AXES, Dims, Shape, describe, differ, s
 from ..proto.binder import Entry, Message
 from ..proto.tree import Scalar
 from ..proto.upgrade import Upgraded
+from ..source.wording import counted
 from .backward import mark_backward
 from .net import BuiltWith, Net
 from .phases import NetState, kept_layers
@@ -37,13 +38,12 @@ def build(
     described: Mapping[str, LayerType] | None = None,
     facts: DataFacts | None = None,
 ) -> Net:
-    """The net in a state.
+    """Build the net in a state.
 
-    `input_shapes` tells what the data layers' tops look like where the file leaves it open: for a top's
-    name, or `*` for the first top of every data layer, a list of dimensions, 0 for "as the file says".
-    Where the layer crops, its `crop_size` stands instead of the last two. `described` are layer types
-    that go before those known here; see `layers.custom`. `facts` are what is known of the sources that data
-    layers name; `input_shapes` go before them.
+    `input_shapes` gives the shapes of the data layers' tops where the file leaves them open: for a top's name, or `*` for the
+    first top of every data layer, a list of dimensions, with 0 for "as in the file". If the layer crops, its `crop_size`
+    replaces the last two. `described` are layer types that take precedence over the built-in ones; see `layers.custom`.
+    `facts` is what is known of the sources that data layers name; `input_shapes` take precedence.
     """
     net = Net(upgraded, state, dialect, BuiltWith(input_shapes or {}, described or {}, facts or {}))
     _Builder(net, *net.built_with).build()
@@ -52,11 +52,11 @@ def build(
 
 
 def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
-    """The same net, where more, or something else, is told of the shapes of its data."""
+    """Build the same net with more, or other, shapes of its data."""
     shapes, described, facts = net.built_with
-    told = {**shapes, **input_shapes}
+    given = {**shapes, **input_shapes}
     return build(
-        net.upgraded, net.state, dialect=net.dialect, input_shapes=told, described=described, facts=facts
+        net.upgraded, net.state, dialect=net.dialect, input_shapes=given, described=described, facts=facts
     )
 
 
@@ -84,9 +84,7 @@ class _Builder:
             entries = entry[0].entries
             if "include" in entries and "exclude" in entries:
                 name = entry[0]["name"]
-                message = (
-                    f"layer '{name}' has both include and exclude rules: Caffe takes one kind or the other"
-                )
+                message = f"layer '{name}' has both include and exclude rules"
                 place = entry[0].span("exclude")
                 net.problems.append(
                     NetProblem("include-and-exclude", None, place[0], place[1], message, "net.cpp:269")
@@ -103,10 +101,10 @@ class _Builder:
         if self.weighted:
             net.losses.sort(key=lambda loss: (loss.layer.index, loss.top_index))
         if len(net.problems) > before:
-            # These could be judged only when all readers are known; put them back into Caffe's order.
+            # These can be checked only once all readers are known; put them back into Caffe's order.
             net.problems.sort(key=lambda problem: problem.layer.index if problem.layer else -1)
         if not net.layers:
-            message = f"no layer is left in phase {net.phase}: Caffe builds the net, but cannot run it"
+            message = f"the net has no layers in phase {net.phase}"
             place = (net.message.block.start, net.message.block.open_end)
             net.problems.append(NetProblem("net-empty", None, *place, message, "net.cpp:520", when="forward"))
 
@@ -134,11 +132,11 @@ class _Builder:
             blob.consumers.append(layer)
             bottoms.append(blob)
         if "propagate_down" in entries and len(entries["propagate_down"]) != len(bottoms):
-            has = f"it has {len(entries['propagate_down'])} propagate_down for {len(bottoms)} bottoms"
-            text = f"{has}: Caffe wants one for each or none"
+            has = f"{number_of(len(entries['propagate_down']), 'propagate_down')} for {counted(len(bottoms), 'bottom')}"
+            text = f"{has}; expected one for each bottom, or none"
             layer.fail("propagate-down-count", text, "propagate_down[0]", "net.cpp:79")
         if not type_name:
-            layer.fail("layer-type-missing", "it has no type", "type", "layer_factory.hpp:81")
+            layer.fail("layer-type-missing", "type is not set", "type", "layer_factory.hpp:81")
         tops = layer.tops
         for i, (top_name, node, _) in enumerate(entries.get("top", ())):
             if i < len(bottoms) and bottoms[i].name == top_name:
@@ -163,7 +161,7 @@ class _Builder:
             while len(tops) < kind.tops[0]:
                 tops.append(Blob(AUTOMATIC, layer, len(tops)))
         if kind.engine in entries and entries[kind.engine][0][0].get("engine") == "CUDNN":
-            needs_gpu(layer, "engine CUDNN is", f"{kind.engine}.engine", "layer_factory.cpp")
+            needs_gpu(layer, "engine CUDNN", f"{kind.engine}.engine", "layer_factory.cpp")
         fits = self.counts_fit(layer, kind)
         if fits:
             self.infer(layer, kind)
@@ -190,14 +188,14 @@ class _Builder:
                 if top_name == name:
                     where = "only later" if keep else f"not in phase {self.net.phase}"
                     related.append(
-                        ((node.start, node.end), f"layer '{other['name']}' makes '{name}', but {where}")
+                        ((node.start, node.end), f"layer '{other['name']}' produces '{name}', but {where}")
                     )
-        text = f"no layer before it makes its bottom '{name}'"
+        text = f"no earlier layer produces bottom '{name}'"
         layer.report("unknown-bottom", text, place, "insert_splits.cpp:29", subject=name, related=related[:4])
         return blob
 
     def unreadable_names(self) -> frozenset[str]:
-        """Words in fields that cannot be read: there may be tops among them."""
+        """The words in fields that cannot be read: some may be names of tops."""
         if self.unread is None:
             words = set()
             for layer, _, _ in self.net.message.entries.get("layer", ()):
@@ -208,17 +206,15 @@ class _Builder:
         return self.unread
 
     def shared_in_place(self, layer: Layer, below: Blob, place: Place) -> None:
-        """InsertSplits renames the bottom, so that Net::AppendTop no longer sees that it is the top."""
+        """InsertSplits renames the bottom, so Net::AppendTop no longer recognises it as the top."""
         readers = [reader for reader in below.consumers if reader is not layer]
         if readers:
             why = f"layer '{readers[0].name}' reads it too"
         elif is_written_loss(below):
-            why = "that has a loss_weight"
+            why = "it has a loss_weight"
         else:
-            why = "that is its bottom twice"
-        text = (
-            f"it writes '{below.name}' in place, but {why}: Caffe parts the two and sees the blob made twice"
-        )
+            why = "it is a bottom of this layer twice"
+        text = f"'{below.name}' is overwritten in place, but {why}"
         related = [(reader.place(), f"layer '{reader.name}' reads '{below.name}'") for reader in readers[:1]]
         layer.report(
             "in-place-on-shared-blob", text, place, "net.cpp:377", subject=below.name, related=related
@@ -227,17 +223,17 @@ class _Builder:
     def top_twice(self, layer: Layer, other: Blob, place: Place) -> None:
         producer = other.producer
         assert producer is not None
-        made = "it makes itself already" if producer is layer else f"layer '{producer.name}' makes already"
-        first = (producer.message.span("top", other.top_index), f"'{other.name}' is made here first")
+        by = "this layer" if producer is layer else f"layer '{producer.name}'"
+        first = (producer.message.span("top", other.top_index), f"'{other.name}' is first produced here")
         layer.report(
-            "duplicate-top", f"it makes '{other.name}', which {made}", place, "net.cpp:377",
+            "duplicate-top", f"top '{other.name}' is already produced by {by}", place, "net.cpp:377",
             subject=other.name, related=[first],
         )  # fmt: skip
 
     # -- layers ---------------------------------------------------------------------------------------------
 
     def counts_fit(self, layer: Layer, kind: LayerType) -> bool:
-        """Whether there are bottoms and tops enough to go on with (layer.hpp, Layer::CheckBlobCounts)."""
+        """Whether there are enough bottoms and tops to infer shapes (layer.hpp, Layer::CheckBlobCounts)."""
         bottoms, tops = kind.counts(layer) if kind.counts else (kind.bottoms, kind.tops)
         if self.net.dialect != "bvlc":
             bottoms, tops = kind.fork_bottoms or bottoms, kind.fork_tops or tops
@@ -250,7 +246,7 @@ class _Builder:
             _wrong_count(layer, "top", has_tops, tops, kind.counts is None)
             fits = fits and has_tops > tops[0]
         elif kind.same_count and has_bottoms != has_tops:
-            text = f"it makes one top for each bottom, but has {has_bottoms} bottoms and {has_tops} tops"
+            text = f"{counted(has_tops, 'top')} for {counted(has_bottoms, 'bottom')}; expected one for each bottom"
             layer.fail("top-count", text, "top", "layer.hpp:379")
         return fits
 
@@ -278,12 +274,12 @@ class _Builder:
         if below is None or kind.in_place_effect(layer) != IN_PLACE_CRASH:
             return
         if shapes_differ(below.shape, tops[0].shape):
-            text = f"it writes '{tops[0].name}' in place, over what it still reads"
+            text = f"'{tops[0].name}' is overwritten in place while the layer still reads it"
             layer.fail("in-place", text, "top", subject=tops[0].name, when="forward", how="crash")
 
     def data_shapes(self, layer: Layer, shapes: Sequence[Shape]) -> list[Shape]:
-        """The shapes of a data layer's tops, with what is known of the data from outside."""
-        told = [*shapes, *[None] * (len(layer.tops) - len(shapes))]
+        """The shapes of a data layer's tops, completed by `input_shapes` and by facts about the data."""
+        found = [*shapes, *[None] * (len(layer.tops) - len(shapes))]
         known: Sequence[Sequence[int] | None] = ()
         if self.facts:
             from .data_facts import input_shapes  # keeps what reads facts out of the start
@@ -291,20 +287,20 @@ class _Builder:
             known = input_shapes(layer, self.facts)
         for i, blob in enumerate(layer.tops):
             if blob.name in self.net.upgraded.undefined_inputs:
-                told[i] = None
-            elif layer.traits.settings == "input_param" and told[i] == () and not layer.message["input_param"]["shape"]:
+                found[i] = None
+            elif layer.traits.settings == "input_param" and found[i] == () and not layer.message["input_param"]["shape"]:
                 self.shapeless.append(layer)
             given = self.input_shapes.get(blob.name) or (self.input_shapes.get("*") if i == 0 else None)
             given = given or (known[i] if known else None)
             if given:
-                told[i] = _with_given(told[i], given)
-        return told
+                found[i] = _with_given(found[i], given)
+        return found
 
     def check_shapeless(self, layer: Layer) -> None:
-        """An Input without shape has no elements, its splits have one (split_layer.cpp, Reshape)."""
+        """An Input without a shape has no elements, but its splits have one (split_layer.cpp, Reshape)."""
         for i, blob in enumerate(layer.tops):
             if blob.shape == () and len(blob.consumers) > 1:
-                text = f"its top '{blob.name}' has no shape, so that Caffe cannot hand it to several layers"
+                text = f"top '{blob.name}' has no shape, but is read more than once"
                 layer.report(
                     "input-without-shape",
                     text,
@@ -316,14 +312,12 @@ class _Builder:
     # -- parameters -----------------------------------------------------------------------------------------
 
     def params(self, layer: Layer, known: bool) -> None:
-        """Rates, names and sharing of a layer's parameters (Net::AppendParam)."""
+        """Set the multipliers, names and owners of a layer's parameters (Net::AppendParam)."""
         specs = layer.message.entries.get("param", ())
         params = layer.params
         if known and len(specs) > len(params):
-            own = (
-                f"{layer.type} has {len(params)} parameters" if params else f"{layer.type} has no parameters"
-            )
-            text = f"it has {len(specs)} param, but {own}"
+            own = counted(len(params), "parameter") if params else "no parameters"
+            text = f"{number_of(len(specs), 'param')}, but {layer.type} has {own}"
             layer.report("too-many-params", text, layer.message.span("param", len(params)), "net.cpp:143")
         for param, (spec, _, _) in zip(params, specs):  # noqa: B905
             param.spec = spec
@@ -344,11 +338,10 @@ class _Builder:
     # -- losses ---------------------------------------------------------------------------------------------
 
     def written_losses(self, layer: Layer) -> None:
-        """The losses of a layer with loss_weight, once it is known which of its tops are read.
+        """Add the losses of a layer with loss_weight, once it is known which of its tops are read.
 
-        A top that has a weight and is read as well is split: the weight moves to the split, and all
-        weights of the layer are erased, so that a loss layer adds its own again (insert_splits.cpp,
-        InsertSplits).
+        A top that has a weight and is also read is split: the weight moves to the split, and all weights of the layer are
+        erased, so a loss layer adds its implicit weight again (insert_splits.cpp, InsertSplits).
         """
         entries = layer.message.entries["loss_weight"]
         tops = layer.tops
@@ -376,17 +369,13 @@ class _Builder:
 
     def loss_weight_count(self, layer: Layer) -> None:
         written = len(layer.message.entries.get("loss_weight", ()))
-        has = (
-            f"it has {written} loss_weight"
-            if written
-            else "it has no loss_weight, and so the 1 of a loss layer,"
-        )
-        text = f"{has} for {len(layer.tops)} tops: Caffe wants one for each"
+        has = number_of(written, "loss_weight") if written else "only the implicit loss_weight"
+        text = f"{has} for {counted(len(layer.tops), 'top')}; expected one for each top"
         layer.fail("loss-weight-count", text, "loss_weight[0]", "layer.hpp:392")
 
 
 def _follows_unknown_bottom(layer: Layer, index: int, other: Blob) -> bool:
-    """Whether a top is made twice only because a bottom is unknown: the layer, or the other, was to work in place."""
+    """Whether a top is duplicate only because of an unknown bottom: this layer, or the other, was meant to work in place."""
     misspelt = index < len(layer.bottoms) and layer.bottoms[index].producer is None
     return misspelt or (other.below is not None and other.below.producer is None)
 
@@ -406,12 +395,12 @@ def _wrong_count(layer: Layer, word: str, has: int, wanted: Count, fixed: bool) 
     if least == most:
         takes, line = str(least), exact if fixed else low if has < least else high
     elif has < least:
-        takes, line = f"{least} or more", low
+        takes, line = f"at least {least}", low
     else:
-        takes, line = f"{most} at most", high
+        takes, line = f"at most {most}", high
     if has < least and (layer.message.unknown or any(True for _ in unreadable(layer.message, word))):
         return
-    text = f"it takes {takes} {word}{'' if takes == '1' else 's'}, but has {has}"
+    text = f"{counted(has, word)}; {layer.type} takes {takes}"
     layer.fail(f"{word}-count", text, word, f"layer.hpp:{line}")
 
 
@@ -423,33 +412,33 @@ def _check_shape(layer: Layer, shape: Dims, name: str) -> None:
             return
         product *= dim
         if dim < 0:
-            text = f"'{name}' would have the impossible size {describe(shape)}"
+            text = f"'{name}' would have a negative size: {describe(shape)}"
             layer.fail("negative-size", text, "", "blob.cpp:32", subject=name)
             return
     if product > INT_MAX:
-        text = f"'{name}' ({describe(shape)}) has {product} elements, more than Caffe can count"
+        text = f"'{name}' ({describe(shape)}) has {product} elements; Caffe allows {INT_MAX}"
         layer.fail("blob-too-large", text, "", "blob.cpp:34", subject=name)
     elif len(shape) > MAX_AXES:
-        text = f"'{name}' has {len(shape)} axes, Caffe takes {MAX_AXES}"
+        text = f"'{name}' has {len(shape)} axes; Caffe allows {MAX_AXES}"
         layer.fail("too-many-axes", text, "", "blob.cpp", subject=name)
 
 
-def _with_given(told: Shape, given: Sequence[int]) -> Shape:
-    """What a file tells of a shape, completed from outside; a 0 from outside tells nothing."""
-    if not told or len(told) != len(given):
-        return told or tuple(size or None for size in given)
-    return tuple(size or None if dim is None else dim for dim, size in zip(told, given, strict=True))
+def _with_given(shape: Shape, given: Sequence[int]) -> Shape:
+    """A shape as far as the file specifies it, completed by a given one, in which 0 is unknown."""
+    if not shape or len(shape) != len(given):
+        return shape or tuple(size or None for size in given)
+    return tuple(size or None if dim is None else dim for dim, size in zip(shape, given, strict=True))
 
 
 def _share(param: Param, owner: Param, spec: Message) -> None:
     """Source: net.cpp, Net::AppendParam."""
     param.owner = owner
-    sizes = f"({describe(owner.shape)} there, {describe(param.shape)} here)"
+    sizes = f"({describe(param.shape)} here, {describe(owner.shape)} there)"
     if spec.get("share_mode", "STRICT") == "PERMISSIVE":
         if differ(param.count, owner.count):
-            _wrong_share(param, spec, "name", "shape", f"their sizes differ {sizes}", "")
+            _wrong_share(param, spec, "name", "shape", f"the sizes differ {sizes}", "")
     elif shapes_differ(param.shape, owner.shape):
-        _wrong_share(param, spec, "name", "shape", f"their shapes differ {sizes}", ":486")
+        _wrong_share(param, spec, "name", "shape", f"the shapes differ {sizes}", ":486")
     for field, at in (("lr_mult", ":497"), ("decay_mult", "")):
         mine, theirs = getattr(param, field), getattr(owner, field)
         if field not in spec.entries:
@@ -457,14 +446,14 @@ def _share(param: Param, owner: Param, spec: Message) -> None:
         elif owner.spec is None or field not in owner.spec.entries:
             setattr(owner, field, mine)
         elif mine != theirs:
-            _wrong_share(param, spec, field, "multiplier", f"{field} is {theirs:g} there, {mine:g} here", at)
+            _wrong_share(param, spec, field, "multiplier", f"{field} is {mine:g} here and {theirs:g} there", at)
 
 
 def _wrong_share(param: Param, spec: Message, field: str, what: str, why: str, at: str) -> None:
     owner = param.owner.layer
-    text = f"it shares parameter '{param.name}' with layer '{owner.name}', but {why}"
+    text = f"parameter '{param.name}' is shared with layer '{owner.name}', but {why}"
     place = spec.span(field)
-    related = [(owner.place(), f"'{param.name}' belongs to this layer")]
+    related = [(owner.place(), f"'{param.name}' is defined by this layer")]
     param.layer.report(
         f"shared-param-{what}", text, place, "net.cpp" + at, subject=param.name, related=related
     )

@@ -9,6 +9,7 @@ from ..proto.lines import Lines
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..source.places import Place
+from ..source.wording import counted
 
 # The output formats and their modules. A module has `render(findings, summary, *, colour)` and is loaded on demand.
 FORMATS = {
@@ -91,6 +92,3 @@ def summary_line(findings: list[Finding], summary: Summary) -> str:
     return line
 
 
-def counted(number: int, noun: str) -> str:
-    """Return `1 file`, `2 files`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
