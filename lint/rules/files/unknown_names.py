@@ -1,4 +1,4 @@
-"""Names that the schema does not have: of fields, enum values and layer types."""
+"""Names of fields, enum values and layer types that the schema does not have."""
 
 from __future__ import annotations
 
@@ -17,58 +17,60 @@ from .problems_of_text import FoundProblem, once, problems_of
 
 @rule("E110", "unknown-field", subject="file", severity="error", fixes="safe")
 def unknown_field(file: SourceFile) -> Iterator[Hit]:
-    """A field that no known Caffe has.
+    """Flags fields that no known Caffe has.
 
     ## What it does
 
-    Names of fields that are neither BVLC's nor any of the known forks'. Reported once for a name in a kind of
-    message, unless it can be repaired.
+    Flags field names that are in neither BVLC's caffe.proto nor that of any known fork. A name without a fix is
+    reported once for each kind of message.
 
     ## Why is this bad?
 
-    Caffe stops: `Message type "caffe.SolverParameter" has no field named "learning_rate"`. It never passes
-    over what it does not know.
+    Caffe stops: `Message type "caffe.SolverParameter" has no field named "learning_rate"`. It never skips unknown
+    fields.
 
     ## When it is reported
 
-    Your Caffe has the field. Give its `caffe.proto` with `--proto`, and fields are checked against that.
+    Reported as an **error**. If your Caffe has the field, pass its `caffe.proto` with `--proto`: fields are then
+    checked against it.
 
     ## Fix
 
-    The fix is safe. It renames the field if just one known name is within two letters, and if that makes
-    sense: not where the name goes with the layer's own type (`grn_param` in a layer of type `GRN`), or
-    where the known name is all of it but for another word (`crop_size_h`): such fields belong to a Caffe
-    that is not known here. In a `layer` it writes `param` for the `blobs_lr` and `weight_decay` of V1 layers.
+    Renames the field if exactly one known name differs by at most two letters. The fix is safe. It is not offered for
+    names that suggest a Caffe that is not known here: names that match the layer's own type (`grn_param` in a layer of
+    type `GRN`), and names that add a word to a known one (`crop_size_h`).
+
+    In a `layer`, replaces `blobs_lr` and `weight_decay`, which are fields of V1 layers, with `param`.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeField. The known forks: `proto/dialects.tsv`.
+    `ConsumeField` in protobuf's text_format.cc. The known forks: `proto/dialects.tsv`.
     """
-    yield from _old_rates(file)
+    yield from _v1_rates(file)
     found = [
         (hit if _is_typo(file, problem) else hit._replace(fix=None), problem)
         for hit, problem in problems_of(file, "E110")
-        if not _is_old_rate(file, problem)
+        if not _is_v1_rate(file, problem)
     ]
     for hit in once(found):
         known = MISNOMERS.get(message_at(file.message, *hit.span).type.name, {})
         name = known.get(file.tree.source[hit.span[0] : hit.span[1]].decode("utf-8", "replace"))
         if name is not None and hit.fix is None:
             yield hit._replace(message=f"{hit.message}; Caffe calls it '{name}'")
-        elif hit.fix is None and file.schema.base is None:  # there is a base where --proto was given
-            yield hit._replace(reason=f"{hit.reason} If your own Caffe has it, name its caffe.proto with --proto.")
+        elif hit.fix is None and file.schema.base is None:  # there is a base if --proto was given
+            yield hit._replace(reason=f"{hit.reason} If your Caffe has this field, pass its caffe.proto with --proto.")
         else:
             yield hit
 
 
 @rule("E112", "unknown-enum-value", subject="file", severity="error", fixes="safe")
 def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
-    """A value that its enum has in no known Caffe.
+    """Flags enum values that no known Caffe has.
 
     ## What it does
 
-    Misspelt names of enum values, and those of Caffes that are not known here. They are case-sensitive:
-    `max` is not `MAX`. Reported once for a value, unless it can be repaired.
+    Flags misspelled names of enum values, and those of unknown forks. The names are case-sensitive: `max` is not `MAX`.
+    A name without a fix is reported once.
 
     ## Why is this bad?
 
@@ -76,16 +78,16 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Your Caffe has the value: give its `caffe.proto` with `--proto`.
+    Reported as an **error**. If your Caffe has the value, pass its `caffe.proto` with `--proto`.
 
     ## Fix
 
-    The fix is safe, and offered if just one value of the enum is near. Types of V1 layers, of which every
-    fork has more, must be within one letter.
+    Replaces the name with the value that is spelled most similarly. The fix is safe, and is offered only if exactly one
+    value of the enum is close. Types of V1 layers, of which every fork has more, must differ by at most one letter.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeFieldValue.
+    `ConsumeFieldValue` in protobuf's text_format.cc.
     """
     return once(
         (hit if _is_near_value(file, problem) else hit._replace(fix=None), problem)
@@ -95,47 +97,48 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
 @rule("E115", "fork-specific", subject="file", severity="warning", fixes="")
 def fork_specific(file: SourceFile) -> Iterator[Hit]:
-    """A field, value or layer type that the file's Caffe does not have, but others do.
+    """Flags fields, values and layer types that other forks have, but not the Caffe of this file.
 
     ## What it does
 
-    With `--dialect`: all that this Caffe lacks, as errors. Without: what is left over when no single known
-    Caffe has all that the file uses, as warnings against the one that has most of it.
+    - With `--dialect`, flags everything that this Caffe lacks and others have.
+    - Without it, finds the known Caffe that has most of what the file uses, and flags the rest.
 
     ## Why is this bad?
 
-    Caffe stops at a field or value it does not know, and at `Unknown layer type`. A file that mixes what
-    two forks have works in neither of them.
+    Caffe stops at unknown fields and values, and at an `Unknown layer type`. A file that mixes what two forks have
+    works in neither of them.
 
     ## When it is reported
 
-    Your Caffe has both, as many do that grew by copying. Give its `caffe.proto` with `--proto`.
+    - **error** with `--dialect`;
+    - **warning** otherwise, if no single known Caffe has everything that the file uses.
+
+    There is no fix, because only you know which Caffe you use. If yours has both, as many forks that were merged from
+    others do, pass its `caffe.proto` with `--proto`.
 
     ## Example
 
-    A net for NVIDIA's fork, whose data layer is one of SSD's:
-
-    Or take the Caffe that has the other layer. There is no fix: only you know which Caffe is yours.
+    A net for NVIDIA's fork with a data layer of the SSD fork. You can also use a Caffe that has both layers.
 
     ## References
 
-    The forks' own caffe.proto and layers: `proto/caffe.proto` says for each field who has it,
-    `proto/layer_types.tsv` for each layer type.
+    caffe.proto and the layers of the forks: `proto/caffe.proto` lists the forks of each field, `proto/layer_types.tsv`
+    those of each layer type.
     """
     asked = file.asked_dialect is not None
-    reason = "" if asked else "No single known Caffe has all that this file uses."
+    reason = "" if asked else "No single known Caffe has everything that this file uses."
     for hit in once(problems_of(file, "E115")):
         yield hit._replace(severity="error") if asked else hit._replace(severity="warning", reason=reason)
 
 
 @rule("E116", "unknown-layer-type", subject="file", severity="error", fixes="safe")
 def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
-    """A layer type that no known Caffe has.
+    """Flags layer types that no known Caffe has.
 
     ## What it does
 
-    Types that are written otherwise (`Relu` for `ReLU`) are errors. A type like no other is an advice, once
-    in a file: it may be a layer of your own.
+    Flags misspelled types (`Relu` instead of `ReLU`), and types that do not resemble any known one.
 
     ## Why is this bad?
 
@@ -143,56 +146,59 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Advice about your own layers: `ignore = ["unknown-layer-type"]`. Behind such a layer nothing is known of
-    shapes, so rules that need them keep silent.
+    - **error** for a misspelled type;
+    - **advice** for a type that does not resemble a known one, once per file. It may be a custom layer. The shapes
+      after it are unknown, so rules that need them report nothing.
+
+    Ignore the advice if you use custom layers: `ignore = ["unknown-layer-type"]`.
 
     ## Fix
 
-    The fix is safe: it is offered for another case or other underscores, and for one wrong letter in five
-    or more, if the type is BVLC's own or that of the Caffe asked for with `--dialect`. Further off than that,
-    a name is more often somebody's own layer.
+    Corrects the spelling. The fix is safe. It is offered if the type differs from a known one in case or underscores
+    only, or, with five letters or more, in one letter, and if the known type is one of BVLC's or of the Caffe given by
+    `--dialect`. Types that differ more are usually custom layers.
 
     ## References
 
-    layer_factory.hpp, LayerRegistry::CreateLayer. The known types: `proto/layer_types.tsv`.
+    `LayerRegistry::CreateLayer` in layer_factory.hpp. The known types: `proto/layer_types.tsv`.
     """
-    misspelt, own = [], []
+    misspelled, custom = [], []
     for hit, problem in problems_of(file, "E116"):
         if hit.fix is not None and _is_near_type(file, problem):
-            misspelt.append(hit)
+            misspelled.append(hit)
         else:
-            own.append((hit._replace(fix=None), problem))
-    yield from misspelt
-    for hit in once(own):
-        reason = "If it is a layer of your own, all is well, but what comes behind it cannot be checked."
+            custom.append((hit._replace(fix=None), problem))
+    yield from misspelled
+    for hit in once(custom):
+        reason = "A custom layer is fine, but the shapes after it are unknown and cannot be checked."
         yield hit._replace(severity="advice", reason=reason)
 
 
-def _is_old_rate(file: SourceFile, problem: Problem) -> bool:
-    """Whether a field is a V1 layer's rate in a layer of today's form."""
+def _is_v1_rate(file: SourceFile, problem: Problem) -> bool:
+    """Whether a field is a learning rate or decay of V1 layers in a layer of the current format."""
     if file.tree.source[problem.start : problem.end].decode("utf-8", "replace") not in OLD_RATES:
         return False
     return message_at(file.message, problem.start, problem.end).type.name == "LayerParameter"
 
 
-def _old_rates(file: SourceFile) -> Iterator[Hit]:
-    """The layers of today's form with rates of the older one, each once."""
+def _v1_rates(file: SourceFile) -> Iterator[Hit]:
+    """Yield one finding for each layer of the current format that has rates of V1 layers."""
     layers: dict[int, tuple[Message, FoundProblem]] = {}
     for found in problems_of(file, "E110"):
-        if _is_old_rate(file, found.problem):
+        if _is_v1_rate(file, found.problem):
             layer = message_at(file.message, found.problem.start, found.problem.end)
             layers.setdefault(id(layer.block), (layer, found))
     for layer, found in layers.values():
         patch = write_param(file.tree, layer)
-        fix = patch.fix(file.path, "write param for them") if patch is not None else None
+        fix = patch.fix(file.path, "use param instead") if patch is not None else None
         name = file.tree.source[found.problem.start : found.problem.end].decode()
-        message = f"'{name}' is of V1 layers (`layers`); a `layer` has `param {{ {OLD_RATES[name]}: … }}` for it"
+        message = f"'{name}' is a field of V1 layers (`layers`); a `layer` uses `param {{ {OLD_RATES[name]}: … }}`"
         yield found.hit._replace(message=message, fix=fix)
 
 
 def _is_typo(file: SourceFile, problem: Problem) -> bool:
-    """Whether a field that no Caffe has is a known one misspelt, not a field of a Caffe that is not known."""
-    if _in_wreckage(file, problem):
+    """Whether an unknown field is a misspelled known one, rather than a field of an unknown Caffe."""
+    if _follows_syntax_error(file, problem):
         return False
     written, meant = _words(file, problem)
     if _fold(written) == _fold(meant):
@@ -205,8 +211,8 @@ def _is_typo(file: SourceFile, problem: Problem) -> bool:
     return _fold(type_name) != _fold(written.removesuffix("_param"))
 
 
-def _in_wreckage(file: SourceFile, problem: Problem) -> bool:
-    """Whether the parser lost its way before this on the same line, so that it need not be a field."""
+def _follows_syntax_error(file: SourceFile, problem: Problem) -> bool:
+    """Whether there is a syntax error before this on the same line, so that it may not be a field at all."""
     line_start = file.source.rfind(b"\n", 0, problem.start) + 1
     return any(
         other.kind == "syntax" and line_start <= other.start < problem.start for other in file.tree.problems
@@ -214,7 +220,7 @@ def _in_wreckage(file: SourceFile, problem: Problem) -> bool:
 
 
 def _is_near_value(file: SourceFile, problem: Problem) -> bool:
-    """Whether the value that a repair would write is surely the one that was meant."""
+    """Whether the value that a repair would write is certainly the one that was meant."""
     written, meant = _words(file, problem)
     message = message_at(file.message, problem.start, problem.end)
     if message.type.name != "V1LayerParameter" or _fold(written) == _fold(meant):
@@ -223,23 +229,23 @@ def _is_near_value(file: SourceFile, problem: Problem) -> bool:
 
 
 def _is_near_type(file: SourceFile, problem: Problem) -> bool:
-    """Whether a layer type is surely a known one, in another spelling or with one letter wrong."""
+    """Whether a layer type is certainly a known one, spelled differently or with one wrong letter."""
     written, meant = _words(file, problem)
     dialects = (file.schema.layer_types or {}).get(meant)
-    if dialects and file.asked_dialect not in dialects:  # forks spell the same layer in several ways
+    if dialects and file.asked_dialect not in dialects:  # forks spell the same layer in different ways
         return False
     return _fold(written) == _fold(meant) or (len(written) >= 5 and edit_distance(written, meant, 1) <= 1)
 
 
 def _words(file: SourceFile, problem: Problem) -> tuple[str, str]:
-    """The word that stands there and the one that a repair would write (the same without), unquoted."""
+    """Return the word in the text and the one that a repair would write (the same if there is no repair), unquoted."""
     written = file.tree.source[problem.start : problem.end].decode("utf-8", "replace").strip("\"'")
     meant = problem.repair[0][2].decode("utf-8", "replace").strip("\"'") if problem.repair else written
     return written, meant
 
 
 def _type_of(layer: Message) -> str:
-    """The type that a layer has in the text, known or not."""
+    """Return the type of a layer as written, whether it is known or not."""
     for field in layer.block.fields:
         if field.name == "type" and isinstance(field.value, Scalar):
             return field.value.text.decode("utf-8", "replace").strip("\"'")
@@ -247,5 +253,5 @@ def _type_of(layer: Message) -> str:
 
 
 def _fold(name: str) -> str:
-    """A name without what people vary: case and underscores."""
+    """Return a name in lower case and without underscores, in which spellings differ."""
     return name.replace("_", "").lower()
