@@ -1,4 +1,4 @@
-"""Findings for problems that were met while parsing and binding a file."""
+"""Findings for problems found while a file was parsed and bound."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...proto.tree import Problem
 from ...rule.finding import Hit
 from ...source.files import SourceFile
 
-# The rule that reports each kind of problem. What is not listed goes to E101.
+# The rule that reports each kind of problem. Kinds that are not listed belong to E101.
 _RULE_OF = {
     "unclosed": "E102",
     "missing-brace": "E102",
@@ -45,7 +45,7 @@ class FoundProblem(NamedTuple):
 
 
 def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
-    """What a rule reports: the problems of its kinds, each with its fix."""
+    """Return what a rule reports: the problems of its kinds, each with its fix."""
     problems = [
         problem
         for problem in (*file.tree.problems, *file.bound.problems)
@@ -64,16 +64,17 @@ def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
 
 
 def each_problem(file: SourceFile, code: str) -> Iterator[Hit]:
+    """Yield one finding for each problem that a rule reports."""
     return (found.hit for found in problems_of(file, code))
 
 
 def once(found: Iterable[tuple[Hit, Problem]]) -> Iterator[Hit]:
-    """Those with a repair one by one; of others that say the same only the first, with their number."""
+    """Yield findings with a fix one by one; of others with the same message, only the first, with their number."""
     alike: dict[str, list[Hit]] = {}
     for hit, problem in found:
         alike.setdefault(
             problem.message if hit.fix is None else f"{problem.message} {problem.start}", []
         ).append(hit)
     for hits in alike.values():
-        count = f" It stands {len(hits)} times in this file." if len(hits) > 1 else ""
+        count = f" It occurs {len(hits)} times in this file." if len(hits) > 1 else ""
         yield hits[0]._replace(reason=hits[0].reason + count)

@@ -1,4 +1,4 @@
-"""Text that is not in protobuf's text format."""
+"""Text that is not valid protobuf text format."""
 
 from __future__ import annotations
 
@@ -12,216 +12,219 @@ from .problems_of_text import each_problem
 
 @rule("E101", "syntax-error", subject="file", severity="error", fixes="safe")
 def syntax_error(file: SourceFile) -> Iterator[Hit]:
-    """Text that is no text format of protobuf.
+    """Flags text that is not valid protobuf text format.
 
     ## What it does
 
-    Whatever the parser cannot take and no other rule has a name for: a surplus `;`, `=` for `:`, a `+`
-    before a number, a list that is not closed, numbers with a leading zero, stray characters. All of them
-    in one pass.
+    Flags everything the parser rejects that no other rule covers: an extra `;`, `=` instead of `:`, a `+` before a
+    number, an unclosed list, numbers with a leading zero, stray characters. All errors of a file are reported at once.
 
     ## Why is this bad?
 
-    Caffe reads files with protobuf's `TextFormat::Parse` and stops at the first error: `Error parsing
-    text-format caffe.NetParameter: LINE:COLUMN`, then `Failed to parse NetParameter file`. The line is
-    often right, the reason often not: it says what the parser expected, not what went wrong.
+    Caffe reads files with protobuf's `TextFormat::Parse` and stops at the first error: `Error parsing text-format
+    caffe.NetParameter: LINE:COLUMN`, then `Failed to parse NetParameter file`. The line is often right, but the message
+    says what the parser expected, which is often not what went wrong.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe, and offered where only one reading is possible.
+    Repairs the text. The fix is safe, and is offered only if just one reading is possible.
 
     ## References
 
-    protobuf: text_format.cc, io/tokenizer.cc. Caffe: io.cpp, ReadProtoFromTextFile.
+    text_format.cc and io/tokenizer.cc in protobuf; `ReadProtoFromTextFile` in Caffe's io.cpp.
     """
     return each_problem(file, "E101")
 
 
 @rule("E102", "unbalanced-braces", subject="file", severity="error", fixes="unsafe")
 def unbalanced_braces(file: SourceFile) -> Iterator[Hit]:
-    """A brace is missing, or there is one too many.
+    """Flags missing and extra braces.
 
     ## What it does
 
-    A block that is never closed, and a brace that closes nothing. Where the indentation tells which block
-    has lost its brace, that place is reported and the rest of the file keeps its meaning; otherwise every
-    block that is open at the end of the file.
+    Flags blocks that are never closed, and closing braces without a block. If the indentation shows which block lacks
+    its brace, that place is reported and the rest of the file is read as indented. Otherwise every block that is still
+    open at the end of the file is reported.
 
     ## Why is this bad?
 
-    Caffe's parser notices at the end of the file, or at the first field that does not belong where the
-    braces put it, which may be hundreds of lines below the mistake.
+    Caffe's parser notices the mistake only at the end of the file, or at the first field that is not allowed where the
+    braces put it. That can be hundreds of lines below the mistake.
 
     ## When it is reported
 
-    Never: Caffe does not read the file. But look where the fix puts the brace.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix inserts the brace where the indentation puts it. It is unsafe: the braces could be right and the
-    indentation wrong.
+    Inserts the missing brace where the indentation suggests it, or removes the extra one. The fix is unsafe, since the
+    braces could be right and the indentation wrong: check where it puts the brace.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeMessage.
+    `ConsumeMessage` in protobuf's text_format.cc.
     """
     return each_problem(file, "E102")
 
 
 @rule("E103", "c-style-comment", subject="file", severity="error", fixes="safe")
 def c_style_comment(file: SourceFile) -> Iterator[Hit]:
-    """A comment of another language: `//` or `/* */`.
+    """Flags comments in the style of C: `//` and `/* */`.
 
     ## What it does
 
-    `//` and `/* */` where a field or value is expected. Inside a string they are left alone.
+    Flags `//` and `/* */` where a field or a value is expected. Inside strings both are allowed.
 
     ## Why is this bad?
 
-    Text format knows `#` only. Caffe stops: `Expected identifier, got: /`.
+    In text format only `#` starts a comment. Caffe stops: `Expected identifier, got: /`.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe. A `/* */` with something behind it on its last line is not repaired.
+    Replaces the comment with `#` comments. The fix is safe. It is not offered for a `/* */` that is followed by text on
+    its last line.
 
     ## References
 
-    protobuf: io/tokenizer.cc, SH_COMMENT_STYLE.
+    `SH_COMMENT_STYLE` in protobuf's io/tokenizer.cc.
     """
     return each_problem(file, "E103")
 
 
 @rule("E104", "typographic-characters", subject="file", severity="error", fixes="safe")
 def typographic_characters(file: SourceFile) -> Iterator[Hit]:
-    """Typographic quotes, or a space that is not ASCII, as word processors and web pages leave them.
+    """Flags typographic quotes, and spaces that are not ASCII.
 
     ## What it does
 
-    `“ ” « »` and their single forms in the place of quotes; no-break, zero-width and other spaces of Unicode
-    between tokens. Inside comments and strings they are fine.
+    Flags `“ ” « »` and their single forms in place of quotes, and no-break, zero-width and other Unicode spaces between
+    tokens. Word processors and web pages insert them. In comments and strings they are allowed.
 
     ## Why is this bad?
 
-    They look right and are not: Caffe stops with `Interpreting non ascii codepoint` (older builds with an
-    error at the next token). A no-break space cannot be seen at all. Python's parser takes some of them, so
-    that a file may pass a script and fail in `caffe train`.
+    They look right, but Caffe stops: `Interpreting non ascii codepoint` (older versions report an error at the next
+    token). A no-break space is invisible. Python's parser accepts some of these characters, so a script may read a file
+    that `caffe train` cannot.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe: it writes `"` and ASCII spaces.
+    Replaces them with `"` and ASCII spaces. The fix is safe.
 
     ## References
 
-    protobuf: io/tokenizer.cc, Tokenizer::Next.
+    `Tokenizer::Next` in protobuf's io/tokenizer.cc.
     """
     return each_problem(file, "E104")
 
 
 @rule("E105", "byte-order-mark", subject="file", severity="error", fixes="safe")
 def byte_order_mark(file: SourceFile) -> Iterator[Hit]:
-    """The file starts with a byte-order mark (EF BB BF).
+    """Flags files that start with a byte-order mark (EF BB BF).
 
     ## What it does
 
-    The three bytes that some editors of Windows put before a text in UTF-8.
+    Flags the three bytes that some editors on Windows write before UTF-8 text.
 
     ## Why is this bad?
 
-    Neither protobuf's C++ parser nor its Python parser skips them: Caffe stops at line 1, column 1, where
-    nothing is to be seen.
+    Neither protobuf's C++ parser nor its Python parser skips them: Caffe stops at line 1, column 1, where nothing is
+    visible.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The first line begins with the three bytes, which are shown here as one sign. The fix is safe: it takes them out.
+    Removes the three bytes. The fix is safe.
+
+    ## Example
+
+    The byte-order mark is shown as one visible character.
 
     ## References
 
-    protobuf: io/tokenizer.cc. Tried with the real Caffe.
+    protobuf's io/tokenizer.cc. Verified with the real Caffe.
     """
     return each_problem(file, "E105")
 
 
 @rule("E106", "missing-quotes", subject="file", severity="error", fixes="safe")
 def missing_quotes(file: SourceFile) -> Iterator[Hit]:
-    """A text without its quotes, or with one of them.
+    """Flags strings without quotes, or with only one.
 
     ## What it does
 
-    Paths and names with characters that no identifier has (`models/net.prototxt`, `conv-1`) and no quotes,
+    Flags unquoted paths and names that contain characters not allowed in identifiers (`models/net.prototxt`, `conv-1`),
     and strings that are not closed on their line.
 
     ## Why is this bad?
 
-    Caffe stops: strings need quotes, single or double, and end on the line they begin on.
+    Caffe stops: a string needs single or double quotes, and must end on the line on which it starts.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe and adds the quotes, where the text ends with its line.
+    Adds the quotes. The fix is safe, and is offered only if the string extends to the end of its line.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeString; io/tokenizer.cc, ConsumeString.
+    `ConsumeString` in protobuf's text_format.cc and io/tokenizer.cc.
     """
     return each_problem(file, "E106")
 
 
 @rule("E107", "invalid-escape", subject="file", severity="error", fixes="safe")
 def invalid_escape(file: SourceFile) -> Iterator[Hit]:
-    r"""A backslash in a string that begins no escape sequence, mostly in a path of Windows.
+    r"""Flags backslashes in strings that do not start an escape sequence.
 
     ## What it does
 
-    Escapes other than `\a \b \f \n \r \t \v \? \\ \' \"`, octal, `\x`, `\u` and `\U`.
+    Flags escapes other than `\a \b \f \n \r \t \v \? \\ \' \"`, octal, `\x`, `\u` and `\U`. Most are in Windows paths.
 
     ## Why is this bad?
 
-    Caffe stops: `Invalid escape sequence in string literal`. And what looks like a path may hold escapes
-    that are valid: in `"C:\train\new"` the parser sees a tab and a line feed. Python's parser takes what
-    C++ refuses.
+    Caffe stops: `Invalid escape sequence in string literal`. Other escapes in a path are valid, but not meant: in
+    `"C:\train\new"` the parser reads a tab and a line feed. Python's parser accepts escapes that C++ rejects.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    Or `/`, which Windows takes as well. The fix is safe: it doubles the backslashes of a path that can only
-    be one of Windows.
+    Doubles the backslashes of a string that can only be a Windows path. That is safe. You can also write `/`, which
+    Windows accepts in paths.
 
     ## References
 
-    protobuf: io/tokenizer.cc, ConsumeString.
+    `ConsumeString` in protobuf's io/tokenizer.cc.
     """
     return each_problem(file, "E107")
 
 
 @rule("E108", "missing-colon", subject="file", severity="error", fixes="safe")
 def missing_colon(file: SourceFile) -> Iterator[Hit]:
-    """No colon between the name of a field and its value.
+    """Flags fields without a colon between name and value.
 
     ## What it does
 
-    `base_lr 0.01`. Before a block the colon may be left out, before anything else it may not.
+    Flags `base_lr 0.01`. The colon is optional before a block, and required before any other value.
 
     ## Why is this bad?
 
@@ -229,42 +232,38 @@ def missing_colon(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe.
+    Inserts the colon. The fix is safe.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeField.
+    `ConsumeField` in protobuf's text_format.cc.
     """
     return each_problem(file, "E108")
 
 
 @rule("E109", "missing-value", subject="file", severity="error", fixes="")
 def missing_value(file: SourceFile) -> Iterator[Hit]:
-    """A field without a value.
+    """Flags fields without a value.
 
     ## What it does
 
-    `base_lr:` with the next field behind it, and a name with nothing at all.
+    Flags `base_lr:` followed by the next field, and a field name on its own.
 
     ## Why is this bad?
 
-    Caffe stops, or worse: the parser takes the name of the next field for the value, and the error it
-    reports is about that one.
+    Caffe stops. Its message may be misleading: the parser reads the name of the next field as the value, and reports an
+    error at that field.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
-
-    ## Example
-
-    There is no fix: only you know the value.
+    Reported as an **error**. There is no fix, because only you know the value.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeField.
+    `ConsumeField` in protobuf's text_format.cc.
     """
     return each_problem(file, "E109")
