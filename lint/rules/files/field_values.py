@@ -1,4 +1,4 @@
-"""Fields whose value or number of values the schema does not allow."""
+"""Fields whose value, or number of values, the schema does not allow."""
 
 from __future__ import annotations
 
@@ -13,64 +13,64 @@ from .problems_of_text import each_problem, problems_of
 
 @rule("E111", "wrong-type", subject="file", severity="error", fixes="safe")
 def wrong_type(file: SourceFile) -> Iterator[Hit]:
-    """A value of a type that its field does not take.
+    """Flags values whose type does not fit their field.
 
     ## What it does
 
-    Numbers and names in quotes where none belong, texts without, `TRUE`, `1e3` and `2.0` for whole numbers,
-    a minus for unsigned ones, numbers out of range, a block for a value or a value for a block.
+    Flags quoted numbers and enum names, unquoted strings, `TRUE`, `1e3` and `2.0` for integers, negative values for
+    unsigned fields, numbers that are out of range, and blocks in place of values or the reverse.
 
     ## Why is this bad?
 
-    Caffe stops: `Expected integer or identifier, got: "CPU"`. Names of enums stand without quotes, texts
-    with: in today's nets `type` is text, in V1 nets (`layers`) it is a name.
+    Caffe stops: `Expected integer or identifier, got: "CPU"`. Names of enum values are written without quotes, strings
+    with quotes: `type` is a string in a `layer`, and an enum name in a V1 layer (`layers`).
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe, and offered where the value can be written in the right type without loss.
+    Writes the value as the right type. The fix is safe, and is offered only if the value stays the same.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeFieldValue.
+    `ConsumeFieldValue` in protobuf's text_format.cc.
     """
     return each_problem(file, "E111")
 
 
 @rule("E113", "duplicate-field", subject="file", severity="error", fixes="safe, unsafe")
 def duplicate_field(file: SourceFile) -> Iterator[Hit]:
-    """A field that is written twice in one message, which takes it once.
+    """Flags fields that are set twice in one message but may be set only once.
 
     ## What it does
 
-    The second and later `base_lr`, `transform_param`, `type`, … of one message.
+    Flags the second and any later `base_lr`, `transform_param`, `type`, … of the same message.
 
     ## Why is this bad?
 
-    Caffe stops: `Non-repeated field "base_lr" is specified multiple times`. It neither takes the last one
-    nor joins two blocks.
+    Caffe stops: `Non-repeated field "base_lr" is specified multiple times`. It does not use the last value, and does
+    not merge two blocks.
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix is safe where it makes no difference which of them goes. Two blocks that have no field in common are joined
-    by an unsafe one. Otherwise only you know which one was meant.
+    Removes one of the fields if it makes no difference which, which is safe, or merges two blocks without a common
+    field, which is unsafe. Otherwise there is no fix, because only you know which value is meant.
 
     ## References
 
-    protobuf: text_format.cc, ConsumeField (singular_overwrite_policy).
+    `ConsumeField` in protobuf's text_format.cc (`singular_overwrite_policy`).
     """
     for hit, problem in problems_of(file, "E113"):
         name = file.tree.source[problem.start : problem.end].decode("utf-8", "replace")
         first = message_at(file.message, problem.start, problem.end).field(name)
         related = (
-            (Related(file, (first.start, first.name_end), "written here before"),)
+            (Related(file, (first.start, first.name_end), "first set here"),)
             if first is not None and first.start < problem.start
             else ()
         )
@@ -79,11 +79,12 @@ def duplicate_field(file: SourceFile) -> Iterator[Hit]:
 
 @rule("E114", "missing-required-field", subject="file", severity="error", fixes="")
 def missing_required_field(file: SourceFile) -> Iterator[Hit]:
-    """A field that must be written is not.
+    """Flags required fields that are not set.
 
     ## What it does
 
-    Fields that caffe.proto declares `required`. BVLC's own has none in nets and solvers, forks have some.
+    Flags missing fields that caffe.proto declares as `required`. BVLC's caffe.proto has none in nets and solvers, but
+    those of some forks do.
 
     ## Why is this bad?
 
@@ -91,14 +92,10 @@ def missing_required_field(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
-
-    ## Example
-
-    There is no fix: only you know the value.
+    Reported as an **error**. There is no fix, because only you know the value.
 
     ## References
 
-    protobuf: text_format.cc, TextFormat::Parser::Parse.
+    `TextFormat::Parser::Parse` in protobuf's text_format.cc.
     """
     return each_problem(file, "E114")
