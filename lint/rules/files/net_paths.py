@@ -1,4 +1,4 @@
-"""The path by which a solver names its net."""
+"""The paths by which solvers name their nets."""
 
 from __future__ import annotations
 
@@ -12,67 +12,60 @@ from ...source.files import NetReference
 
 @rule("E121", "net-not-found", subject="job", severity="warning")
 def net_not_found(job: Job) -> Iterator[Hit]:
-    """The net that a solver names is not there.
+    """Flags solvers whose net file does not exist.
 
     ## What it does
 
-    A `net`, `train_net` or `test_net` that is found neither from the working directory, nor from the
-    solver's folder or one above it up to the root of the repository, nor anywhere below that root by the
-    last parts of its path.
+    Flags a `net`, `train_net` or `test_net` that is found neither in the working directory, nor in the solver's folder
+    or a folder above it up to the root of the repository, nor by the end of its path anywhere in the repository.
 
     ## Why is this bad?
 
-    Caffe stops: `File not found`. It resolves the path from the working directory alone. As long as the net
-    is not found, it cannot be checked, and rules that judge the solver by its net keep silent.
+    Caffe stops: `File not found`. It resolves the path from the working directory only. A net that is not found cannot
+    be checked, and rules that compare the solver with its net report nothing.
 
     ## When it is reported
 
-    The net is made by a script before the training starts.
-
-    ## Example
-
-    There is no fix: the path may be right on another machine.
+    Reported as a **warning**. There is no fix, because the path may be right on another machine. Ignore it if a script
+    writes the net before the training starts.
 
     ## References
 
-    io.cpp, ReadProtoFromTextFile.
+    `ReadProtoFromTextFile` in io.cpp.
     """
     for reference in job.references:
         if reference.how == "missing":
             yield Hit(
                 job.solver.file,
                 _span(job, reference),
-                f"'{reference.written}' is not found",
-                "It is not there from the working directory, the solver's folder or one above it in the"
-                " repository, and no file elsewhere in the repository shares the end of its path.",
+                f"net file '{reference.written}' not found",
+                "It was looked for in the working directory, in the solver's folder and those above it up to the root of the"
+                " repository, and by the end of its path in the whole repository.",
             )
 
 
 @rule("E122", "ambiguous-net", subject="job", severity="warning")
 def ambiguous_net(job: Job) -> Iterator[Hit]:
-    """The net that a solver names is not there, but several files could be meant.
+    """Flags solvers whose net file does not exist, if several files could be meant.
 
     ## What it does
 
-    A path that leads nowhere, mostly one of another machine, where several files of the repository share the
-    longest end of it.
+    Flags a path that does not exist, often one of another machine, if several files of the repository match its end
+    (file name and folders) equally well.
 
     ## Why is this bad?
 
-    Caffe stops: `File not found`. Which of the files is meant is not to be known, so none is checked with the
+    Caffe stops: `File not found`. It is unknown which of the files is meant, so none of them is checked with the
     solver.
 
     ## When it is reported
 
-    The path is right on the machine that trains, and you check the solver on another one.
-
-    ## Example
-
-    There is no fix: write the path of the one that is meant, from the folder that `caffe` is run in.
+    Reported as a **warning**. There is no fix: write the path of the right file, relative to the folder in which you
+    run `caffe`. Ignore it if the path is right on the machine that trains.
 
     ## References
 
-    io.cpp, ReadProtoFromTextFile.
+    `ReadProtoFromTextFile` in io.cpp.
     """
     for reference in job.references:
         if reference.how == "ambiguous":
@@ -81,74 +74,72 @@ def ambiguous_net(job: Job) -> Iterator[Hit]:
             yield Hit(
                 job.solver.file,
                 _span(job, reference),
-                f"'{reference.written}' is not found, and {len(reference.others)} files could be meant",
-                f"They are {shown}{more}. None of them is checked with this solver.",
+                f"net file '{reference.written}' not found; {len(reference.others)} files match the end of its path",
+                f"None of them is checked with this solver: {shown}{more}.",
             )
 
 
 @rule("E123", "not-a-net", subject="job", severity="error")
 def not_a_net(job: Job) -> Iterator[Hit]:
-    """What a solver names as its net is a file, but no net.
+    """Flags solvers whose net file exists, but is not a net.
 
     ## What it does
 
-    A `net` that leads to a solver (the solver itself, most often), to a file without layers, or to one that
-    is not text: a `.caffemodel`, for example.
+    Flags a `net` that names a solver (usually the solver itself), a file without layers, or a file that is not text,
+    such as a `.caffemodel`.
 
     ## Why is this bad?
 
-    Caffe stops: `Message type "caffe.NetParameter" has no field named "net"`. A net without layers is read
-    and stops at the first iteration: `Check failed: end < layers_.size()`.
+    Caffe stops: `Message type "caffe.NetParameter" has no field named "net"`. It can read a net without layers, but
+    stops at the first iteration: `Check failed: end < layers_.size()`.
 
     ## When it is reported
 
-    Never: Caffe does not start.
-
-    ## Example
-
-    There is no fix: name the file that holds the net.
+    Reported as an **error**. There is no fix: name the file that contains the net.
 
     ## References
 
-    Tried with the real Caffe. net.cpp, Net::ForwardFromTo.
+    `Net::ForwardFromTo` in net.cpp. Verified with the real Caffe.
     """
     nets = {file.path for file in job.files}
     for reference in job.references:
         if reference.path is not None and reference.path not in nets:
-            yield Hit(job.solver.file, _span(job, reference), f"'{reference.path}' holds no net")
+            yield Hit(job.solver.file, _span(job, reference), f"net file '{reference.path}' is not a net")
 
 
 @rule("P101", "net-found-elsewhere", subject="job", severity="advice")
 def net_found_elsewhere(job: Job) -> Iterator[Hit]:
-    """The net that a solver names was found under another path.
+    """Flags solvers whose net file was found at another path.
 
     ## What it does
 
-    A path that leads nowhere, where just one file of the repository shares the longest end of it. That file
-    is checked as the solver's net. Many public solvers hold a path of the machine they were written on.
+    Flags a path that does not exist, if one file of the repository matches its end (file name and folders) better than
+    all others. That file is checked as the solver's net. Many public solvers contain a path of the machine on which
+    they were written.
 
     ## Why is this bad?
 
-    Here, Caffe would stop: `File not found`. There, it may be right.
+    On this machine, Caffe would stop: `File not found`.
 
     ## When it is reported
 
-    The path is right on the machine that trains.
+    Reported as **advice**. There is no fix, because the right path depends on where `caffe` is run. Ignore it if the
+    path is right on the machine that trains.
 
     ## Example
 
-    And run `caffe` from the folder above. There is no fix: it depends on where `caffe` is run.
+    The path in the good example is right if you run `caffe` in the folder above `models`.
 
     ## References
 
-    io.cpp, ReadProtoFromTextFile.
+    `ReadProtoFromTextFile` in io.cpp.
     """
     for reference in job.references:
         if reference.how == "elsewhere":
             yield Hit(
                 job.solver.file,
                 _span(job, reference),
-                f"'{reference.written}' is not there; taken for it: {reference.path}",
+                f"net file '{reference.written}' not found; using {reference.path} instead",
             )
 
 
