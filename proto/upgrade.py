@@ -439,7 +439,7 @@ class _NetUpgrade:
         elif len(shapes) > len(inputs):
             extra = f"Caffe ignores this shape: the number of inputs is {len(inputs)}"
             self.problem("input-shape-ignored", shapes[len(inputs)][1], extra, False)
-        wanted = "input_shape" if shapes else "input_dim (4 per input)"
+        lack = "no input_shape" if shapes else "fewer than 4 input_dim"
         shapes = (shapes or self.shapes_of_dims(net, len(inputs), dims))[: len(inputs)]
         layers = [self.input_layer(net, inputs[: len(shapes)], shapes)] if shapes else []
         missing = inputs[len(shapes) :]
@@ -447,7 +447,7 @@ class _NetUpgrade:
             layers.append(self.input_layer(net, missing, []))
         for name, node, _ in missing:
             self.undefined.add(name)
-            past = f"input '{name}' has no {wanted}: Caffe reads past the end of the list"
+            past = f"input '{name}' has {lack}: Caffe reads past the end of the list"
             self.problem("input-shape-missing", node, past, True)
         upgraded.entries["layer"] = [*layers, *upgraded.entries.get("layer", [])]
         return upgraded

@@ -406,7 +406,7 @@ def test_selecting_one_form_of_a_net_of_today_leaves_the_others() -> None:
         ),
         (
             'input: "x"\ninput_dim: 1\nlayers { name: "a" type: RELU bottom: "x" }\n',
-            "input 'x' has no input_dim (4 per input): Caffe reads past the end of the list",
+            "input 'x' has fewer than 4 input_dim: Caffe reads past the end of the list",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Nets in an old format that Caffe upgrades in part, or not at all."""
+"""Nets in an old format that Caffe upgrades only in part, or not at all."""
 
 from __future__ import annotations
 
@@ -13,95 +13,88 @@ from ...source.older_forms import older_form
 
 @rule("E117", "mixed-layer-formats", subject="net", severity="error", fixes="unsafe")
 def mixed_layer_formats(net: NetInPhase) -> Iterator[Hit]:
-    """A net with both `layer` and `layers`.
+    """Flags nets with both `layer` and `layers`.
 
     ## What it does
 
-    Layers of today's form (`layer`, types in quotes) and of the V1 form (`layers`, types as names) in one
-    file, mostly because layers were copied from another net.
+    Flags files that mix layers in the current format (`layer`, types in quotes) and in the V1 format (`layers`, types
+    as enum names). Usually layers were copied from another net.
 
     ## Why is this bad?
 
-    Caffe stops: `Refusing to upgrade inconsistent NetParameter input; the definition includes both 'layer'
-    and 'layers' fields.`
+    Caffe stops: `Refusing to upgrade inconsistent NetParameter input; the definition includes both 'layer' and 'layers'
+    fields.`
 
     ## When it is reported
 
-    Never: Caffe does not read the file.
+    Reported as an **error**.
 
     ## Fix
 
-    The fix writes all layers in today's form, in their order. It is unsafe, since Caffe has never read the file: the
-    layers of one form may be left over.
+    Writes all layers in the current format, in their order. The fix is unsafe, because Caffe has never read the file:
+    the layers of one format may be obsolete.
 
     ## References
 
-    upgrade_proto.cpp, UpgradeV1Net. Tried with the real Caffe.
+    `UpgradeV1Net` in upgrade_proto.cpp. Verified with the real Caffe.
     """
     for hit in _upgrade_problems(net, mixed=True, fatal=True):
-        yield hit._replace(reason="Caffe stops: Refusing to upgrade inconsistent NetParameter input.", fix=_one_form(net))
+        yield hit._replace(reason="Caffe stops: Refusing to upgrade inconsistent NetParameter input.", fix=_in_current_format(net))
 
 
 @rule("E118", "upgrade-failure", subject="net", severity="error")
 def upgrade_failure(net: NetInPhase) -> Iterator[Hit]:
-    """An old net that Caffe cannot lift to today's form.
+    """Flags old nets that Caffe cannot upgrade to the current format.
 
     ## What it does
 
-    In V0 nets: types that there are not, and padding layers in front of something that has no `pad`. In
-    nets with `input`: fewer shapes than inputs.
+    - In V0 nets, flags unknown types, and padding layers before a layer without `pad`.
+    - In nets with `input`, flags fewer shapes than inputs.
 
     ## Why is this bad?
 
-    Caffe stops, or reads past the end of a list: with three `input_dim` the last dimension came out as 0,
-    with an `input_shape` too few it crashed.
+    Caffe stops, or reads past the end of a list: with three `input_dim`, the last dimension was 0; with too few
+    `input_shape`, it crashed.
 
     ## When it is reported
 
-    Never: Caffe does not build such a net, or crashes.
-
-    ## Example
-
-    There is no fix: only you know the number.
+    Reported as an **error**. There is no fix, because only you know the type or the shape.
 
     ## References
 
-    upgrade_proto.cpp: UpgradeV0PaddingLayers, UpgradeV0LayerParameter, UpgradeNetInput. The last two were
-    tried with the real Caffe.
+    `UpgradeV0PaddingLayers`, `UpgradeV0LayerParameter` and `UpgradeNetInput` in upgrade_proto.cpp. The last one is
+    verified with the real Caffe.
     """
     return _upgrade_problems(net, mixed=False, fatal=True)
 
 
 @rule("E119", "upgrade-drops-field", subject="net", severity="warning")
 def upgrade_drops_field(net: NetInPhase) -> Iterator[Hit]:
-    """Something in an old net that Caffe drops when it lifts the net to today's form.
+    """Flags fields of old nets that Caffe drops when it upgrades the net to the current format.
 
     ## What it does
 
-    Fields of V0 layers that do not go with their type, fields of V0 nets that have no successor, `scale` of a
-    window data layer, `input_dim` beside `input_shape` or more of them than are read, inputs without a shape.
+    Flags fields of V0 layers that their type does not have, fields of V0 nets without a successor, `scale` of a window
+    data layer, `input_dim` next to `input_shape`, more `input_dim` than are read, and inputs without a shape.
 
     ## Why is this bad?
 
-    Caffe goes on without it, for most of these without a word, so the net is not the one in the file.
+    Caffe ignores most of these without a message, so it does not build the net that is written in the file.
 
     ## When it is reported
 
-    What is dropped was written for another program than Caffe, and the net is right without it.
-
-    ## Example
-
-    There is no fix: only you know which of them is meant.
+    Reported as a **warning**. There is no fix, because only you know which of the values is meant. Ignore it if the
+    dropped field was written for a program other than Caffe, and the net is right without it.
 
     ## References
 
-    upgrade_proto.cpp: UpgradeV0LayerParameter, UpgradeNetDataTransformation, UpgradeNetInput.
+    `UpgradeV0LayerParameter`, `UpgradeNetDataTransformation` and `UpgradeNetInput` in upgrade_proto.cpp.
     """
     return _upgrade_problems(net, mixed=False, fatal=False)
 
 
-def _one_form(net: NetInPhase) -> Fix | None:
-    """The fix that writes a net of both forms in today's, None for a net in a solver and where something hinders it."""
+def _in_current_format(net: NetInPhase) -> Fix | None:
+    """Return the fix that writes all layers in the current format, None inside a solver or if anything prevents it."""
     from ...fixes.upgrade_text import layers_upgrade, obstacle  # keeps rarely needed repairs out of the start
 
     source = older_form(net.file) if net.file.kind == "net" else None
@@ -109,6 +102,7 @@ def _one_form(net: NetInPhase) -> Fix | None:
 
 
 def _upgrade_problems(net: NetInPhase, *, mixed: bool, fatal: bool) -> Iterator[Hit]:
+    """Yield the problems of a net's upgrade that are, or are not, mixed formats, and that stop Caffe or do not."""
     for problem in net.net.upgraded.problems:
         if problem.fatal == fatal and (problem.kind == "mixed-layer-formats") == mixed:
             yield Hit(net.file, (problem.start, problem.end), problem.message)
