@@ -1,4 +1,4 @@
-"""The input of a test net compared with that of the training net."""
+"""Inputs of test nets that differ from those of the training net, or are the same data."""
 
 from __future__ import annotations
 
@@ -20,30 +20,35 @@ from ..problems import is_for_unknown_caffe
 
 @rule("N402", "transform-mismatch", subject="job", severity="warning", fixes="unsafe")
 def transform_mismatch(job: Job) -> Iterator[Hit]:
-    """The data of a test net are scaled, or freed of their mean, otherwise than those of the training net.
+    """Flags test data that is scaled, mean-subtracted or cropped differently from the training data.
 
     ## What it does
 
-    Data layers that make the same blob in training and in a test, with another `scale`, other `mean_value`,
-    or a mean in one of them only. Another mean_file, and a crop in one of them only, are an advice.
+    Compares the `transform_param` of data layers of the same type that make the same blob in the training net and in
+    a test net. Flags a different `scale`, different `mean_value`s, a mean in only one of them, a different
+    `mean_file`, and a crop in only one of them.
 
     ## Why is this bad?
 
-    The net is tested on numbers of another size than it learnt from; it looks bad, and gets worse as it
-    learns.
+    The net is tested on values of another range than those it learned from: the test accuracy is too low, and drops
+    further as the net learns.
 
     ## When it is reported
 
-    The sources differ by just that: the test data were scaled when they were written.
+    - **warning** for a different `scale` or `mean_value`, and for a mean in only one of the nets;
+    - **advice** for a different `mean_file`, and for a crop in only one of the nets.
+
+    Ignore it if the two sources differ in the same way, for example because the test data was scaled when it was
+    written.
 
     ## Fix
 
-    The fix writes the scale and the mean of the training net into the test net. It is unsafe: the test's may be right. A
-    crop is left as it is.
+    Writes the scale and the mean of the training net into the test net; a crop is left as it is. The fix is unsafe,
+    because the test net's values may be the right ones.
 
     ## References
 
-    data_transformer.cpp, DataTransformer::Transform: subtracts the mean, then scales.
+    `DataTransformer::Transform` in data_transformer.cpp, which subtracts the mean and then scales.
     """
     if job.train is None:
         return
@@ -59,65 +64,67 @@ def transform_mismatch(job: Job) -> Iterator[Hit]:
                 place = transform.span(field) if field in transform else here.place()
                 other = there.message["transform_param"]
                 other_place = other.span(field) if field in other else there.place()
-                related = (Related(job.train.file, other_place, "the training net's"),)
+                related = (Related(job.train.file, other_place, "in the training net"),)
                 text = f"{named(here)}: {message}"
-                reason = "The net is tested on other numbers than it learns from."
+                reason = "The net is tested on data that is preprocessed differently from its training data."
                 fix = None
                 if field != "crop_size" and not test.net.upgraded.steps:
                     patch = _as_trained(test.file.tree, test.net.message, here.message, there.message)
                     if patch is not None and patch.edits:
-                        fix = patch.fix(test.file.path, "scale and mean as in training", safe=False)
+                        fix = patch.fix(test.file.path, "use the scale and mean of the training net", safe=False)
                 yield Hit(test.file, place, text, reason, severity, related, fix)
 
 
 @rule("N403", "test-on-training-data", subject="job", severity="advice")
 def test_on_training_data(job: Job) -> Iterator[Hit]:
-    """A test net reads the data that the training net learns from.
+    """Flags test nets that read the data that the training net learns from.
 
     ## What it does
 
-    Data layers of a test net whose `source` is that of a data layer of the training net.
+    Flags data layers of a test net whose `source` is also the `source` of a data layer in the training net.
 
     ## Why is this bad?
 
-    The test shows how well the net knows its training data, and never that it has learnt them by heart.
+    Such a test shows how well the net fits its training data. It cannot show that the net is overfitted.
 
     ## When it is reported
 
-    A test net that is there for this, beside another one, or a set-up that is only tried out.
+    Reported as **advice** if all sources of the solver's test nets are training data. Nothing is reported if a test
+    net also reads other data, or if the training net has fields or values that no known Caffe has. Ignore it if the
+    set-up is only tried out.
 
     ## Example
 
-    There is no fix: only you know the other data.
+    No fix is offered, because only you know which data to test on.
 
     ## References
 
-    data_layer.cpp and the other data layers: the source is all that tells them apart.
+    data_layer.cpp and the other data layers: they identify data by its `source` alone.
     """
     if job.train is None or is_for_unknown_caffe(job.train.file):
         return
-    learnt: dict[tuple[str, Any], Layer] = {}
+    trained: dict[tuple[str, Any], Layer] = {}
     for layer in job.train.net.layers:
         for key, _ in _sources_of(layer):
-            learnt.setdefault(key, layer)
+            trained.setdefault(key, layer)
     tested = {key for test in job.tests for layer in test.net.layers for key, _ in _sources_of(layer)}
-    if not tested <= set(learnt):
-        return  # one of the test nets has data of its own
+    if not tested <= set(trained):
+        return  # one of the test nets reads other data
     for test in job.tests:
         for layer in test.net.layers:
             for key, place in _sources_of(layer):
-                first = learnt.get(key)
+                first = trained.get(key)
                 if first is not None:
-                    message = f"{named(layer)}: it tests on the training data, {key[1]!r}"
-                    reason = "The test cannot show whether the net has learnt them by heart."
+                    message = f"{named(layer)} tests on the training data {key[1]!r}"
+                    reason = "The test cannot show whether the net is overfitted."
                     related: tuple[Related, ...] = ()
                     if first.entry[1] is not layer.entry[1]:
-                        related = (Related(job.train.file, first.place(), "the training net's"),)
+                        related = (Related(job.train.file, first.place(), "in the training net"),)
                     yield Hit(test.file, place, message, reason, related=related)
 
 
 def _same_data(net: Net, layer: Layer) -> Layer | None:
-    """The data layer of a net that makes what a data layer of another makes."""
+    """Return the data layer of a net that makes the same blob as a data layer of another net, or None."""
     if layer.bottoms or not layer.tops or (layer.kind is not None and not layer.kind.transforms):
         return None
     for other in net.layers:
@@ -128,32 +135,32 @@ def _same_data(net: Net, layer: Layer) -> Layer | None:
 
 
 def _transform_differences(here: Message, there: Message) -> Iterator[tuple[str, str, str]]:
-    """In which field the transforms of a test and a training differ, in words, and how bad that is."""
+    """Yield the fields in which the transforms of a test and a training net differ, each with message and severity."""
     if here["scale"] != there["scale"]:
-        yield "scale", f"scale is {here['scale']:g}, {there['scale']:g} in training", ""
+        yield "scale", f"scale is {here['scale']:g}, but {there['scale']:g} in training", ""
     own, other = here["mean_value"], there["mean_value"]
     if "mean_file" in here and "mean_file" in there:
         if here["mean_file"] != there["mean_file"]:
-            text = f"mean_file is {here['mean_file']!r}, {there['mean_file']!r} in training"
+            text = f"mean_file is {here['mean_file']!r}, but {there['mean_file']!r} in training"
             yield "mean_file", text, "advice"
     elif not own and "mean_file" not in here and (other or "mean_file" in there):
-        yield "mean_value", "no mean is subtracted, as it is in training", ""
+        yield "mean_value", "no mean is subtracted, unlike in training", ""
     elif not other and "mean_file" not in there and (own or "mean_file" in here):
         field = "mean_file" if "mean_file" in here else "mean_value"
-        yield field, "a mean is subtracted, which it is not in training", ""
+        yield field, "a mean is subtracted, unlike in training", ""
     elif own != other and own and other:
-        yield "mean_value", f"mean_value is {_numbers(own)}, {_numbers(other)} in training", ""
+        yield "mean_value", f"mean_value is {_numbers(own)}, but {_numbers(other)} in training", ""
     if bool(here["crop_size"]) != bool(there["crop_size"]):
-        with_, without = ("a test", "training") if here["crop_size"] else ("training", "a test")
+        with_, without = ("the test", "training") if here["crop_size"] else ("training", "the test")
         size = here["crop_size"] or there["crop_size"]
-        text = f"images are cropped to {size} in {with_}, and not in {without}"
+        text = f"images are cropped to {size} in {with_}, but not in {without}"
         yield "crop_size", text, "advice"
 
 
 def _as_trained(tree: Tree, net: Message, here: Message, there: Message) -> Patch | None:
-    """The scale and the mean of a training's transform, written into a test's data layer.
+    """Return the patch that writes the scale and mean of training into a test's data layer.
 
-    None where means of both kinds, or of another number, would have to be exchanged.
+    None if it would have to replace a mean file by values, or change how many values there are.
     """
     own, other = here["transform_param"], there["transform_param"]
     means = other["mean_value"]
@@ -182,7 +189,7 @@ def _numbers(values: list[float]) -> str:
 
 
 def _sources_of(layer: Layer) -> Iterator[tuple[tuple[str, Any], tuple[int, int]]]:
-    """Where a data layer gets its data from, and where that is written."""
+    """Yield the sources of a data layer, each with the place where it is written."""
     if layer.bottoms:
         return
     for name in ("data_param", "image_data_param", "hdf5_data_param", "window_data_param"):
