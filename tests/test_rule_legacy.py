@@ -414,7 +414,7 @@ def test_a_net_that_cannot_be_upgraded_is_left_with_a_reason(net: str, reason: s
     findings = check(net, select=UPGRADES)
     assert findings
     assert [finding.fix for finding in findings] == [None] * len(findings)
-    assert {finding.reason for finding in findings} == {f"It cannot be written in today's form: {reason}."}
+    assert {finding.reason for finding in findings} == {f"It cannot be upgraded: {reason}."}
     assert [place.message for place in findings[0].related] == [reason]
     assert fix(net, unsafe=True, select=UPGRADES) == net
 
@@ -429,7 +429,7 @@ def test_a_syntax_error_comes_first() -> None:
 def test_both_forms_in_one_file_are_merged_only_as_an_unsafe_fix() -> None:
     net = 'layer { type: "ReLU" top: "a" }\nlayers { type: RELU top: "b" }\nlayer { type: "TanH" }\n'
     (finding,) = check(net, select=UPGRADES)
-    assert finding.reason.startswith("Caffe refuses the file as it is.")
+    assert finding.reason.startswith("Caffe rejects the file as it is; ")
     assert fix(net, select=UPGRADES) == net
     assert upgraded(net, unsafe=True) == net.replace("layers", "layer").replace("type: RELU", 'type: "ReLU"')
 
