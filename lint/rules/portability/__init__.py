@@ -1,1 +1,1 @@
-"""Rules for portability, older forms and suppressions."""
+"""Rules for portability, older formats and suppressions."""

@@ -1,4 +1,4 @@
-"""All messages of a file."""
+"""All protobuf messages of a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...source.files import SourceFile
 
 
 def every_message(file: SourceFile) -> Iterator[Message]:
-    """Every message of a solver or net, also those within others."""
+    """Yield every protobuf message of a solver or net, including nested ones."""
     if file.kind == "other":
         return
     stack = [file.message]

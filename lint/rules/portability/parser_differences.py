@@ -14,45 +14,46 @@ from ...source.files import SourceFile
 from .every_message import every_message
 
 _CAPITALS = {b"True": b"true", b"False": b"false"}
-# Patterns that few files need are compiled where they are used, which keeps that out of the start.
+# Few files need these patterns: compiling them on use keeps that out of the start.
 _COMMENT_OR_COMMA = rb"#[^\n]*|,"
 _STRING_OR_COMMENT = rb"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|#[^\n]*"
 _RETURN_WITHIN = rb"\r[ \t\r]*[^\s#]"
-# Without any of these there is nothing to look for.
+# A file without any of these has no newer syntax.
 _NEWER = (b"True", b"False", b"[")
-_MINUS_APART = rb"-[\s#]"
+_SEPARATED_MINUS = rb"-[\s#]"
 _LONG_NUMBER = rb":\s*0[0-9xX]"
 
 
 @rule("P301", "newer-protobuf-syntax", subject="file", severity="advice", fixes="safe", by_name=True)
 def newer_protobuf_syntax(file: SourceFile) -> Iterator[Hit]:
-    """Something that protobuf of Caffe's first years cannot read.
+    """Flags syntax that protobuf versions of Caffe's first years cannot read.
 
     ## What it does
 
-    - `True` and `False` as values, which protobuf takes from 2.6 on,
-    - several messages in brackets, `param: [{ … }, { … }]`, from 2.6 on,
-    - empty brackets, `mean_value: []`, from 3.0 on.
+    - Flags `True` and `False` as values, which protobuf accepts since 2.6.
+    - Flags lists of messages in brackets, `param: [{ … }, { … }]`, which it accepts since 2.6.
+    - Flags empty brackets, `mean_value: []`, which it accepts since 3.0.
 
-    One finding for each kind in a file.
+    One finding of each kind per file.
 
     ## Why is this bad?
 
-    Caffe reads its files by the protobuf it was built with: 2.5 on Ubuntu 14.04, 2.6.1 on 16.04. There the same file
-    is an error at that line. With protobuf 3 it works.
+    Caffe reads its files with the protobuf that it was built with: 2.5 on Ubuntu 14.04, 2.6.1 on 16.04. There the
+    same file causes a parse error at that line. With protobuf 3 it works.
 
     ## When it is reported
 
-    Everybody who reads the file has protobuf 3.
+    Reported as **advice**. Ignore it if everybody who reads the file has protobuf 3.
 
     ## Fix
 
-    The fix is safe, since it means the same: small letters, one field for each message, no empty brackets. As the
-    file works in a Caffe of today, it is applied only where this rule is selected by its code or name.
+    Writes the values in lower case and one field per message, and removes empty brackets. The fix is safe, since the
+    meaning stays the same. Because the file works in a current Caffe, the fix is applied only if this rule is
+    selected by its code or name.
 
     ## References
 
-    text_format.cc of protobuf 2.4.1, 2.5.0, 2.6.1 and today's, compared.
+    text_format.cc of protobuf 2.4.1, 2.5.0, 2.6.1 and the current version, compared.
     """
     tree = file.tree
     if not any(word in tree.source for word in _NEWER):
@@ -79,20 +80,20 @@ def newer_protobuf_syntax(file: SourceFile) -> Iterator[Hit]:
         yield Hit(
             file,
             (first.start, first.end),
-            f"{written} has a capital letter{_more(len(capitals))}: protobuf before 2.6 takes only {written.lower()}",
-            "A Caffe built with protobuf 2.5, as on Ubuntu 14.04, stops there.",
-            fix=patch.fix(file.path, "write true and false in small letters"),
+            f"{written} is capitalised{_more(len(capitals))}; protobuf before 2.6 accepts only {written.lower()}",
+            "A Caffe built with protobuf 2.5, as on Ubuntu 14.04, cannot parse it.",
+            fix=patch.fix(file.path, "write true and false in lower case"),
         )
     if lists:
         lists.sort(key=lambda pair: pair[0].start)
         field, value = lists[0]
-        edits = [edit for written, listed in _apart(lists) for edit in _separated(tree, written, listed)]
+        edits = [edit for written, listed in _outermost(lists) for edit in _one_field_each(tree, written, listed)]
         yield Hit(
             file,
             (field.start, field.name_end),
-            f"{field.name} has its messages in brackets{_more(len(lists))}: protobuf takes that from 2.6 on",
-            "A Caffe built with protobuf 2.5, as on Ubuntu 14.04, stops there.",
-            fix=Patch(tuple(edits)).fix(file.path, "write a field for each message"),
+            f"{field.name} lists messages in brackets{_more(len(lists))}, which requires protobuf 2.6",
+            "A Caffe built with protobuf 2.5, as on Ubuntu 14.04, cannot parse it.",
+            fix=Patch(tuple(edits)).fix(file.path, "write one field per message"),
         )
     if empty:
         empty.sort(key=lambda field: field.start)
@@ -100,50 +101,51 @@ def newer_protobuf_syntax(file: SourceFile) -> Iterator[Hit]:
         yield Hit(
             file,
             (field.start, field.end),
-            f"{field.name} has nothing in its brackets{_more(len(empty))}: protobuf takes that from 3.0 on",
-            "A Caffe built with protobuf 2.6 or older, as on Ubuntu 16.04, stops there.",
-            fix=Patch(tuple(remove_text(tree, field) for field in empty)).fix(file.path, "take empty brackets out"),
+            f"{field.name} has empty brackets{_more(len(empty))}, which requires protobuf 3.0",
+            "A Caffe built with protobuf 2.6 or older, as on Ubuntu 16.04, cannot parse it.",
+            fix=Patch(tuple(remove_text(tree, field) for field in empty)).fix(file.path, "remove empty brackets"),
         )
 
 
 @rule("P302", "python-parser-mismatch", subject="file", severity="advice", fixes="safe", by_name=True)
 def python_parser_mismatch(file: SourceFile) -> Iterator[Hit]:
-    """Something that protobuf for Python, as pycaffe and converters use it, refuses or reads otherwise than Caffe.
+    """Flags text that protobuf for Python rejects or reads differently than Caffe.
 
     ## What it does
 
-    - a minus apart from its number, `- 1`,
-    - a bool written as a number in hexadecimal or with zeros in front, `0x1` or `01`,
-    - bytes that are no UTF-8, in a comment or a text, and texts whose escapes give such bytes,
-    - a carriage return within a comment with more behind it.
+    - Flags a minus sign separated from its number, `- 1`.
+    - Flags a bool written as a number in hexadecimal or with leading zeros, `0x1` or `01`.
+    - Flags bytes that are not valid UTF-8 in a comment or string, and strings whose escapes produce such bytes.
+    - Flags a carriage return within a comment, with more text after it.
 
-    One finding for each kind in a file.
+    One finding of each kind per file.
 
     ## Why is this bad?
 
-    `caffe` itself reads files by protobuf's parser in C++, scripts by the one in Python, and these differ. Python
-    refuses the first three. As it opens a file as text, a carriage return ends the line there, and what Caffe takes
-    for part of the comment becomes fields.
+    `caffe` reads its files with protobuf's C++ parser; scripts with pycaffe, and converters, use the Python parser,
+    and the two differ. Python rejects the first three. It also opens the file as text, where a carriage return ends
+    the line: what Caffe reads as part of the comment becomes fields.
 
     ## When it is reported
 
-    No script reads the file.
+    Reported as **advice**. Ignore it if no script reads the file.
 
     ## Fix
 
-    The fix is safe, since it means the same: it joins the minus and writes bools in words. As `caffe` reads the file
-    as it is, it is applied only where this rule is selected by its code or name. Bytes that are no UTF-8 and carriage
-    returns are left: only you know the encoding, and what is to be a comment.
+    Joins the minus sign to its number and writes bools as words. The fix is safe, since the meaning stays the same.
+    Because `caffe` reads the file as it is, the fix is applied only if this rule is selected by its code or name.
+    Invalid UTF-8 and carriage returns are not fixed, because only you know the encoding, and what is meant as a
+    comment.
 
     ## References
 
-    protoc and protobuf for Python, each in a version of today, given the same ninety texts.
+    protoc and protobuf for Python, each in a current version, given the same ninety texts.
     """
     source = file.tree.source
     minuses: list[Scalar] = []
     bools: list[Scalar] = []
-    foreign: list[tuple[int, int]] = []
-    if (b"-" in source and re.search(_MINUS_APART, source)) or re.search(_LONG_NUMBER, source) or b"\\" in source:
+    not_utf8: list[tuple[int, int]] = []
+    if (b"-" in source and re.search(_SEPARATED_MINUS, source)) or re.search(_LONG_NUMBER, source) or b"\\" in source:
         for message in every_message(file):
             for name, entries in message.entries.items():
                 for value, node, _ in entries:
@@ -154,10 +156,10 @@ def python_parser_mismatch(file: SourceFile) -> Iterator[Hit]:
                             bools.append(node)
                     elif isinstance(value, str):
                         if message.type.readable[name].kind == "string" and not _is_utf8(value):
-                            foreign.append((node.start, node.end))
+                            not_utf8.append((node.start, node.end))
                     elif node.text.startswith(b"-") and node.end - node.start > len(node.text):
                         minuses.append(node)
-    refused = "Caffe reads it; protobuf for Python, as pycaffe and converters use it, stops there."
+    refused = "Caffe reads it, but protobuf for Python, as used by pycaffe and converters, rejects it."
     if minuses:
         minuses.sort(key=lambda node: node.start)
         first = minuses[0]
@@ -165,9 +167,9 @@ def python_parser_mismatch(file: SourceFile) -> Iterator[Hit]:
         yield Hit(
             file,
             (first.start, first.end),
-            f"the minus stands apart from its number{_more(len(minuses))}",
+            f"minus sign is separated from its number{_more(len(minuses))}",
             refused,
-            fix=Patch(tuple(edits)).fix(file.path, "join the minus to its number") if edits else None,
+            fix=Patch(tuple(edits)).fix(file.path, "join the minus sign to its number") if edits else None,
         )
     if bools:
         bools.sort(key=lambda node: node.start)
@@ -176,32 +178,32 @@ def python_parser_mismatch(file: SourceFile) -> Iterator[Hit]:
         yield Hit(
             file,
             (first.start, first.end),
-            f"a bool is written as the number {first.text.decode()}{_more(len(bools))}",
+            f"bool is written as the number {first.text.decode()}{_more(len(bools))}",
             refused,
             fix=Patch(tuple(words)).fix(file.path, "write true or false"),
         )
     bad = _first_bad_byte(source)
     if bad is not None and file.kind != "other":
-        foreign.append((bad, bad + 1))
-    if foreign:
-        yield Hit(file, min(foreign), "what stands here is no UTF-8", refused)
+        not_utf8.append((bad, bad + 1))
+    if not_utf8:
+        yield Hit(file, min(not_utf8), "text is not valid UTF-8", refused)
     returned = _return_within_comment(source) if file.kind != "other" else None
     if returned is not None:
         yield Hit(
             file,
             (returned, returned + 1),
-            "a carriage return stands within a comment, with more behind it",
-            "To Caffe all up to the line feed is comment; a script in Python takes what follows for fields.",
+            "carriage return in the middle of a comment",
+            "Caffe reads everything up to the line feed as comment; Python scripts read the rest as fields.",
         )
 
 
 def _more(number: int) -> str:
-    """How many more there are, behind what is said of the first."""
+    """Return how many more there are, to append to what is said of the first."""
     return f" (and {number - 1} more)" if number > 1 else ""
 
 
-def _apart(lists: list[tuple[Field, ListValue]]) -> Iterator[tuple[Field, ListValue]]:
-    """Those lists that do not stand within another."""
+def _outermost(lists: list[tuple[Field, ListValue]]) -> Iterator[tuple[Field, ListValue]]:
+    """Yield the lists that are not inside another one."""
     end = 0
     for field, value in lists:
         if field.start >= end:
@@ -209,8 +211,8 @@ def _apart(lists: list[tuple[Field, ListValue]]) -> Iterator[tuple[Field, ListVa
             end = field.end
 
 
-def _separated(tree: Tree, field: Field, value: ListValue) -> Iterator[Edit]:
-    """The edits that make a field of each message of a list: brackets and commas go, the name is repeated."""
+def _one_field_each(tree: Tree, field: Field, value: ListValue) -> Iterator[Edit]:
+    """Yield the edits that make one field of each message of a list: drop brackets and commas, repeat the name."""
     source = tree.source
     yield Edit(value.start, value.start + 1, b"")
     for block, following in zip(value.items, value.items[1:]):  # noqa: B905 - pairs
@@ -222,7 +224,7 @@ def _separated(tree: Tree, field: Field, value: ListValue) -> Iterator[Edit]:
 
 
 def _is_utf8(value: str) -> bool:
-    """Whether a text that was read is one; other bytes were kept as surrogates."""
+    """Return whether a string that was read is valid UTF-8; other bytes were kept as surrogates."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -231,7 +233,7 @@ def _is_utf8(value: str) -> bool:
 
 
 def _first_bad_byte(source: bytes) -> int | None:
-    """Where the first byte stands that is no UTF-8."""
+    """Return the position of the first byte that is not valid UTF-8."""
     try:
         source.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -240,7 +242,7 @@ def _first_bad_byte(source: bytes) -> int | None:
 
 
 def _return_within_comment(source: bytes) -> int | None:
-    """Where the first carriage return stands within a comment that goes on behind it."""
+    """Return the position of the first carriage return within a comment that continues after it."""
     if source.count(b"\r") == source.count(b"\r\n"):
         return None
     for token in re.finditer(_STRING_OR_COMMENT, source):
