@@ -12,7 +12,7 @@ from ...rule.registry import Option, rule
 from ...source.files import SourceFile
 from .every_message import every_message
 
-# Texts that name a file or folder, in nets and solvers of every generation.
+# Fields that name a file or folder, in nets and solvers of every format.
 _PATHS = frozenset(
     "source root_folder mean_file meanfile file_name net train_net test_net snapshot_prefix weights".split()
 )
@@ -22,67 +22,66 @@ _INDENT = rb"(?m)^[ \t]+(?=[^ \t\r\n])"
 
 @rule("P303", "absolute-path", subject="file", severity="advice", default=False)
 def absolute_path(file: SourceFile) -> Iterator[Hit]:
-    """A path that starts at the root of one machine's disk.
+    """Flags absolute paths, which exist on one machine only.
 
     ## What it does
 
-    Sources, mean files, nets, weights and snapshot prefixes that begin with `/`, with a drive such as `C:\\`
-    or with `\\\\`. The rule is off unless it is selected.
+    Flags sources, mean files, nets, weights and snapshot prefixes that begin with `/`, with a drive such as `C:\\`,
+    or with `\\\\`.
 
     ## Why is this bad?
 
-    The file works on that machine only. Caffe takes other paths from the folder in which it is started.
+    The file works only on machines with the same directories. Caffe resolves other paths from the folder in which it
+    is started.
 
     ## When it is reported
 
-    The data lie in one place on all machines that train.
-
-    ## Example
-
-    There is no fix: where Caffe is started is yours to say.
+    Reported as **advice**, only if this rule is selected. There is no fix, because only you know where Caffe is
+    started. Ignore it if the data have the same path on all machines that train.
 
     ## References
 
-    A third of the public nets with data have such paths.
+    Of public nets with data, a third have such paths.
     """
     for message in every_message(file):
         for name, entries in message.entries.items():
             if name in _PATHS:
                 for value, node, _ in entries:
                     if isinstance(value, str) and re.match(_ABSOLUTE, value):
-                        shown = f"{name} is a path of one machine: {value!r}"
-                        reason = "On another it is not there, or something else is."
+                        shown = f"{name} is an absolute path: {value!r}"
+                        reason = "On other machines, this path does not exist or is something else."
                         yield Hit(file, (node.start, node.end), shown, reason)
 
 
 @rule("P304", "crlf-line-endings", subject="file", severity="advice", fixes="safe", default=False, by_name=True)
 def crlf_line_endings(file: SourceFile) -> Iterator[Hit]:
-    """Lines end as Windows ends them, with a carriage return and a line feed.
+    """Flags files with Windows line endings, a carriage return and a line feed.
 
     ## What it does
 
-    Files in which lines end so, all or some of them. The rule is off unless it is selected.
+    Flags files in which all lines or some of them end with CRLF. One finding per file.
 
     ## Why is this bad?
 
-    Caffe does not mind: to protobuf a carriage return is a space. Comparing such a file with another shows every line
-    as changed, and scripts that edit it by lines leave carriage returns in the middle of what they write.
+    Caffe accepts such files: protobuf treats a carriage return as whitespace. But a comparison with another file
+    shows every line as changed, and scripts that edit the file line by line may leave stray carriage returns.
 
     ## When it is reported
 
-    The repository is kept so, for editors that want it.
+    Reported as **advice**, only if this rule is selected. Ignore it if the repository uses CRLF on purpose.
 
     ## Fix
 
-    The fix is safe, since it means the same. It is applied only where this rule is selected by its code or name.
+    Removes the carriage returns. The fix is safe, since the meaning stays the same. It is applied only if this rule
+    is selected by its code or name.
 
     ## Example
 
-    Here ␍ stands for the carriage return.
+    ␍ stands for the carriage return.
 
     ## References
 
-    io/tokenizer.cc of protobuf: what counts as whitespace.
+    Whitespace in io/tokenizer.cc of protobuf.
     """
     source = file.tree.source
     if file.kind == "other" or b"\r\n" not in source:
@@ -90,10 +89,14 @@ def crlf_line_endings(file: SourceFile) -> Iterator[Hit]:
     places = [match.start() for match in re.finditer(rb"\r\n", source)]
     first = places[0]
     lines = source.count(b"\n")
-    some = "every line ends" if len(places) == lines else f"{len(places)} of {lines} lines end"
-    fix = Patch(tuple(Edit(place, place + 1, b"") for place in places)).fix(file.path, "end lines with a line feed")
+    some = "all lines" if len(places) == lines else f"{len(places)} of {lines} lines"
+    fix = Patch(tuple(Edit(place, place + 1, b"") for place in places)).fix(file.path, "end lines with LF")
     yield Hit(
-        file, (first, first + 1), f"{some} with a carriage return and a line feed", "Caffe does not mind.", fix=fix
+        file,
+        (first, first + 1),
+        f"CRLF line endings in {some}",
+        "Caffe accepts them, but tools that compare or edit lines may not.",
+        fix=fix,
     )
 
 
@@ -105,40 +108,40 @@ def crlf_line_endings(file: SourceFile) -> Iterator[Hit]:
     fixes="safe",
     default=False,
     by_name=True,
-    options={"tab_width": Option(4, "columns from one tab stop to the next")},
+    options={"tab_width": Option(4, "distance of tab stops, in columns")},
 )
 def mixed_indentation(file: SourceFile, tab_width: int) -> Iterator[Hit]:
-    """Some lines are indented by tabs and others by spaces.
+    """Flags files that mix tabs and spaces in their indentation.
 
     ## What it does
 
-    Files with both at the beginning of lines. The rule is off unless it is selected.
+    Flags files in which both tabs and spaces occur at the beginning of lines. One finding per file.
 
     ## Why is this bad?
 
-    Caffe does not mind. In an editor with other tab stops than the writer's, what belongs to which layer looks
-    otherwise than it is.
+    Caffe accepts such files. But in an editor with other tab stops, the indentation no longer shows what belongs to
+    which layer.
 
     ## When it is reported
 
-    Nobody reads the file any more.
+    Reported as **advice**, only if this rule is selected. Ignore it if nobody reads the file any more.
 
     ## Fix
 
-    The fix writes spaces up to the tab stop in place of each tab at the beginning of a line. It is safe, since it
-    means the same, and applied only where this rule is selected by its code or name.
+    Replaces each tab at the beginning of a line with spaces up to the next tab stop. The fix is safe, since the
+    meaning stays the same. It is applied only if this rule is selected by its code or name.
 
     ## Example
 
-    Here ␉ stands for the tab.
+    ␉ stands for the tab.
 
     ## Options
 
-    `tab_width` should be what the file was written with.
+    `tab_width`: the distance of tab stops in columns. Set it to the value with which the file was written.
 
     ## References
 
-    io/tokenizer.cc of protobuf: what counts as whitespace.
+    Whitespace in io/tokenizer.cc of protobuf.
     """
     if file.kind == "other":
         return
@@ -149,6 +152,6 @@ def mixed_indentation(file: SourceFile, tab_width: int) -> Iterator[Hit]:
     width = max(1, tab_width)
     edits = tuple(Edit(indent.start(), indent.end(), indent[0].expandtabs(width)) for indent in tabbed)
     first = tabbed[0]
-    shown = f"{len(tabbed)} of {len(indents)} indented lines are indented by tabs, others by spaces"
-    fix = Patch(edits).fix(file.path, f"indent by spaces, {width} for a tab")
-    yield Hit(file, first.span(), shown, "Caffe does not mind; where tab stops differ, lines look shifted.", fix=fix)
+    shown = f"tabs in {len(tabbed)} of {len(indents)} indented lines, spaces in the others"
+    fix = Patch(edits).fix(file.path, f"replace tabs with spaces, tab width {width}")
+    yield Hit(file, first.span(), shown, "Caffe accepts them, but lines look shifted if tab stops differ.", fix=fix)
