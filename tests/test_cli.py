@@ -143,7 +143,7 @@ def test_a_named_file_that_is_neither_solver_nor_net_is_said_and_does_not_fail(f
     ("arguments", "words"),
     [
         ((), "Usage"),
-        (("solver.prototxt", "--select", "G999"), "no rule is called 'G999'"),
+        (("solver.prototxt", "--select", "G999"), "unknown rule 'G999'"),
         (("solver.prototxt", "--ignore", "high-learnign-rate"), "did you mean 'high-learning-rate'"),
         (("solver.prototxt", "--dialect", "sdd"), "did you mean 'ssd'"),
         (("solver.prototxt", "--caffe-version", "latest"), "no version of Caffe"),

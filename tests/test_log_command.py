@@ -188,7 +188,7 @@ def test_select_ignore_exit_zero_and_output_file(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(("--select", "G101"), "names no rule that looks at logs"), (("--ignore", "T999"), "no rule is called 'T999'")],
+    [(("--select", "G101"), "names no rule that looks at logs"), (("--ignore", "T999"), "unknown rule 'T999'")],
 )
 def test_rules_that_are_not_there_are_said(folder: Path, options: tuple[str, ...], words: str) -> None:
     done = run(folder, "train.log", *options)

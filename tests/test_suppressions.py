@@ -155,7 +155,7 @@ def test_a_finding_in_the_solver_about_its_net_is_suppressed_in_the_solver() -> 
 def test_what_suppresses_nothing_is_found_at_its_name_and_taken_out() -> None:
     text = with_line(NET, "axis: 7", "# as it was  # caffe-lint: ignore[E101, E206, N302] later")
     found = [finding for finding in check(text) if finding.code == "P901"]
-    assert [finding.message for finding in found] == ["E101, N302 suppress nothing here"]
+    assert [finding.message for finding in found] == ["unused suppression of E101, N302"]
     assert fix(text) == with_line(NET, "axis: 7", "# as it was  # caffe-lint: ignore[E206] later")
 
 
@@ -184,7 +184,7 @@ def test_of_rules_that_did_not_run_nothing_is_said() -> None:
     # With its solver, the rules about jobs have run.
     job = {"solver.prototxt": SOLVER, "net.prototxt": text}
     assert [finding.message for finding in check_files(job) if finding.code == "P901"] == [
-        "S121, G102 suppress nothing here"
+        "unused suppression of S121, G102"
     ]
 
 
@@ -241,17 +241,17 @@ def test_unused_is_hidden_by_its_own_name_only() -> None:
         ("# caffe-lint: ignore[ , ]", "names no rule"),
         ("# caffe-lint: ignore[E206", "no closing ]"),
         ("# caffe-lint: ignroe[E206]", "did you mean 'ignore'?"),
-        ("# caffe-lint: disable=E206", "write ignore[CODE]"),
-        ("# caffe-lint:", "without a word"),
-        ("# caffe-lint: ignore[X999]", "no rule is called 'X999'"),
+        ("# caffe-lint: disable=E206", "expected ignore[CODE]"),
+        ("# caffe-lint:", "empty suppression"),
+        ("# caffe-lint: ignore[X999]", "unknown rule 'X999'"),
         ("# caffe-lint: ignore[invalid-axes]", "did you mean 'invalid-axis'?"),
-        ("# caffe-lint: ignore[E206;E208]", "no rule is called 'E206;E208'"),
-        ("# caffe-lint: ignore[\udcff]", "no rule is called"),
+        ("# caffe-lint: ignore[E206;E208]", "unknown rule 'E206;E208'"),
+        ("# caffe-lint: ignore[\udcff]", "unknown rule"),
     ],
 )
 def test_what_means_nothing_is_said_and_suppresses_nothing(comment: str, words: str) -> None:
     text = with_line(NET, "axis: 7", comment).encode("utf-8", "surrogateescape")
-    found = check(text, ignore=("P302",))  # one of the comments is no UTF-8
+    found = check(text, ignore=("P302",))  # one of the comments is not valid UTF-8
     assert places(found)[:2] in ([("P902", 13), (AXIS, 13)], [(AXIS, 13), ("P902", 13)])
     assert words in next(finding.message for finding in found if finding.code == "P902")
 

@@ -73,4 +73,4 @@ def check_selectors(where: str, selectors: tuple[str, ...]) -> None:
         # Nearly all selectors mean rules of files, which are loaded anyway.
         if not any(means(selector, rule) for rule in rules_of_files().values()) and not matching(selector):
             names = [name for code, rule in all_rules().items() for name in (code, rule.name)]
-            raise ConfigError(f"{where}: no rule is called '{selector}'{did_you_mean(selector, names)}")
+            raise ConfigError(f"{where}: unknown rule '{selector}'{did_you_mean(selector, names)}")

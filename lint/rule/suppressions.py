@@ -1,13 +1,13 @@
-"""Suppressions: comments in a prototxt that say which findings there are known and accepted.
+"""Suppressions: comments in a prototxt that name the findings that are known and accepted there.
 
     base_lr: 0.1  # caffe-lint: ignore[G102] the warm-up takes care of it
     # caffe-lint: ignore[G104, N303]
     layer { … }
     # caffe-lint: file-ignore[P]
 
-At the end of a line one holds for what stands on that line, and for the field that ends there; on a line of its own,
-for the next field with all that is inside it; as `file-ignore`, anywhere, for the whole file. In brackets stand codes,
-beginnings of codes or names of rules. One without brackets means nothing: it would hide whatever comes up later.
+At the end of a line, a suppression applies to that line and to the field that ends there; on a line of its own, to the
+next field and everything inside; as `file-ignore`, anywhere, to the whole file. In brackets are codes, code prefixes or
+names of rules. A suppression without brackets has no effect: it would hide findings that come up later.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ..source.files import SourceFile
 
 WORDS = ("ignore", "file-ignore")
-# What this rule finds are suppressions: only its own name hides it, since `ignore[ALL]` would hide that it is unused.
+# The rule that reports unused suppressions. Only its own name suppresses it, since `ignore[ALL]` would hide itself.
 UNUSED = "P901"
-MAX_HINTS = 100  # of unknown names in a file; nobody reads on
+MAX_HINTS = 100  # for unknown names in a file; nobody reads more
 
 _hash_or_quote = re.compile(rb"[#\"']").search
 _string = re.compile(rb"\"(?:[^\"\\\n]|\\[^\n])*\"|'(?:[^'\\\n]|\\[^\n])*'").match
@@ -39,7 +39,7 @@ _items = re.compile(rb"[^,\s][^,]*").finditer
 
 
 class Selector(NamedTuple):
-    """A code, beginning of codes or name in a suppression, where it stands, and the codes that it means."""
+    """A code, code prefix or name in a suppression, its position, and the codes that it selects."""
 
     text: str
     start: int
@@ -48,7 +48,7 @@ class Selector(NamedTuple):
 
 
 class Suppression(NamedTuple):
-    """A suppression: where it stands, from its `#` on, what it names, and the spans in which it holds.
+    """A suppression: its position, from its `#` on, what it names, and the spans to which it applies.
 
     `scope` is `line`, `field` or `file`; `opens` and `closes` are the ends of the text in its brackets.
     """
@@ -63,7 +63,7 @@ class Suppression(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """A suppression, or a name in one, that means nothing: its span, and why."""
+    """A suppression, or a name in one, that has no effect: its span, and why."""
 
     start: int
     end: int
@@ -71,7 +71,7 @@ class Mistake(NamedTuple):
 
 
 class Suppressions:
-    """All suppressions of a file, and what is wrong with them."""
+    """All suppressions of a file, and the mistakes in them."""
 
     def __init__(self, tree: Tree, found: list[Suppression], mistakes: list[Mistake]) -> None:
         self.all = tuple(found)
@@ -83,16 +83,16 @@ class Suppressions:
                 self._by_span.setdefault(span, []).append(suppression)
 
     def covering(self, code: str, position: int) -> Iterator[Selector]:
-        """What suppresses a finding of a rule that begins at a position."""
+        """Yield what suppresses a finding of a rule at a position."""
         for suppression in self.at(position):
             for selector in suppression.selectors:
                 if code in selector.codes and (code != UNUSED or len(selector.codes) == 1):
                     yield selector
 
     def at(self, position: int) -> Iterator[Suppression]:
-        """The suppressions that hold for what begins at a position: for the file, its line, and the fields around it.
+        """Yield the suppressions that apply to a position: for the file, its line, and the fields around it.
 
-        What is said of the end of a field, where something is missing, belongs to it.
+        A finding at the end of a field, where something is missing, belongs to that field.
         """
         tree = self._tree
         spans = [(0, len(tree.source)), (tree.lines.start(position), tree.lines.end(position))]
@@ -103,7 +103,7 @@ class Suppressions:
 
 
 class Outcome(NamedTuple):
-    """What became of the suppressions of a file: which were used, and the rules that have looked at all of it."""
+    """Which suppressions of a file were used, and the rules that have checked all of it."""
 
     file: SourceFile
     suppressions: Suppressions
@@ -111,7 +111,7 @@ class Outcome(NamedTuple):
     codes: frozenset[str]
 
     def unused(self) -> Iterator[tuple[Suppression, list[Selector]]]:
-        """The suppressions that name rules in vain, with those names. Of rules that did not run nothing is known."""
+        """Yield the suppressions with unused names, and these names. Nothing is known of rules that did not run."""
         for suppression in self.suppressions.all:
             idle = [each for each in suppression.selectors if each not in self.used and each.codes <= self.codes]
             if idle:
@@ -119,7 +119,7 @@ class Outcome(NamedTuple):
 
 
 def read_suppressions(tree: Tree) -> Suppressions:
-    """The suppressions of a file, in the order of their places. In strings there are none."""
+    """Return the suppressions of a file, in order. Text in strings is not a suppression."""
     found: list[Suppression] = []
     mistakes: list[Mistake] = []
     source = tree.source
@@ -130,7 +130,7 @@ def read_suppressions(tree: Tree) -> Suppressions:
         if comment >= 0:
             begins = list(_beginnings(source, comment, line_end))
             ends = [*(begin.start() for begin in begins[1:]), line_end]
-            for begin, end in zip(begins, ends, strict=False):  # none begins where it is a word of a sentence
+            for begin, end in zip(begins, ends, strict=False):  # `begins` is empty if the word is part of a sentence
                 suppression = _read(tree, comment, (*begin.span(), end), mistakes)
                 if suppression is not None:
                     found.append(suppression)
@@ -139,7 +139,7 @@ def read_suppressions(tree: Tree) -> Suppressions:
 
 
 def _comment_of_line(source: bytes, position: int, line_end: int) -> int:
-    """Where the comment of a line begins, -1 without one. One may follow a string that is not closed."""
+    """Return where the comment of a line begins, -1 without one. It may follow an unclosed string."""
     while True:
         match = _hash_or_quote(source, position, line_end)
         if match is None:
@@ -154,22 +154,22 @@ def _comment_of_line(source: bytes, position: int, line_end: int) -> int:
 
 
 def _read(tree: Tree, comment: int, words: tuple[int, int, int], mistakes: list[Mistake]) -> Suppression | None:
-    """One suppression of the comment that begins at `comment`; what is wrong with it goes to `mistakes`."""
+    """Return one suppression of the comment that begins at `comment`; append its mistakes to `mistakes`."""
     source = tree.source
-    start, behind, end = words
+    start, after, end = words
     end = start + len(source[start:end].rstrip())
-    match = _directive(source, behind, end)
+    match = _directive(source, after, end)
     assert match is not None  # all of it may be empty
     word = match[1].decode()
     if word not in WORDS:
         near = nearest_name(word.lower(), list(WORDS))
-        said = f"'caffe-lint: {word}' is no suppression" if word else "'caffe-lint:' without a word is no suppression"
-        hint = f"did you mean '{near}'?" if near else "write ignore[CODE] or file-ignore[CODE]"
+        said = f"unknown suppression 'caffe-lint: {word}'" if word else "empty suppression 'caffe-lint:'"
+        hint = f"did you mean '{near}'?" if near else "expected ignore[CODE] or file-ignore[CODE]"
         mistakes.append(Mistake(start, end, f"{said}; {hint}"))
         return None
     if match[4] is None or not match[3].strip(b", \t"):
         what = "names no rule" if match[4] else "has no codes in brackets" if match[2] is None else "has no closing ]"
-        mistakes.append(Mistake(start, end, f"this suppression {what}, so it suppresses nothing: {word}[CODE]"))
+        mistakes.append(Mistake(start, end, f"suppression {what}; expected {word}[CODE]"))
         return None
     selectors = []
     for item in _items(source, match.start(3), match.end(3)):
@@ -181,13 +181,13 @@ def _read(tree: Tree, comment: int, words: tuple[int, int, int], mistakes: list[
             names = [name for code, rule in all_rules().items() for name in (code, rule.name)]
             near = nearest_name(selector.text, names) if len(mistakes) < MAX_HINTS else None
             hint = f"; did you mean '{near}'?" if near else ""
-            mistakes.append(Mistake(selector.start, selector.end, f"no rule is called '{selector.text}'{hint}"))
+            mistakes.append(Mistake(selector.start, selector.end, f"unknown rule '{selector.text}'{hint}"))
     scope = "file" if word == "file-ignore" else "field" if tree.lines.begins_at(comment) else "line"
     return Suppression(scope, start, end, *match.span(3), tuple(selectors), _spans(tree, scope, comment))
 
 
 def _spans(tree: Tree, scope: str, comment: int) -> tuple[tuple[int, int], ...]:
-    """What a suppression in the comment that begins there holds for."""
+    """Return the spans to which a suppression in the comment at `comment` applies."""
     if scope == "file":
         return ((0, len(tree.source)),)
     line = tree.lines.start(comment), tree.lines.end(comment)
@@ -208,7 +208,7 @@ def _selector(text: str, start: int, end: int) -> Selector:
 
 
 def next_field(tree: Tree, position: int) -> Field | None:
-    """The field that follows a position in the same message, or the one whose value it lies in; None without any."""
+    """Return the field after a position in the same message, or the one that contains it; None without any."""
     fields, index = around(tree.root, position)
     if index >= 0 and position < fields[index].end:
         return fields[index]
@@ -216,7 +216,7 @@ def next_field(tree: Tree, position: int) -> Field | None:
 
 
 def around(block: Block, position: int) -> tuple[list[Field], int]:
-    """The fields of the innermost message that holds a position, and the index of the last that begins before it."""
+    """Return the fields of the innermost message around a position, and the index of the last that begins before it."""
     while True:
         index = bisect_right(block.fields, position, key=lambda field: field.start) - 1
         inner = inner_block(block.fields[index], position) if index >= 0 else None

@@ -164,7 +164,7 @@ def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[st
     for selector, table in tables.items():
         rule = lookups.rule_options(selector)
         if rule is None:
-            raise ConfigError(f"{where}: no rule is called '{selector}'{did_you_mean(selector, lookups.rule_names())}")
+            raise ConfigError(f"{where}: unknown rule '{selector}'{did_you_mean(selector, lookups.rule_names())}")
         if not isinstance(table, dict):
             raise ConfigError(f"{where}: 'rules.{selector}' is a table of options, not {table!r}")
         code, known = rule

@@ -1,4 +1,4 @@
-"""Family P, suppressions: comments that are to silence a finding, and do not, or no longer need to."""
+"""Suppressions that have no effect, because they are invalid or no longer needed."""
 
 from __future__ import annotations
 
@@ -17,110 +17,107 @@ if TYPE_CHECKING:
 
 @rule("P901", "unused-suppression", subject="suppressions", severity="advice", fixes="safe")
 def unused_suppression(outcome: Outcome) -> Iterator[Hit]:
-    """A suppression names a rule that finds nothing there.
+    """Flags suppressions of rules that find nothing there.
 
     ## What it does
 
-    Names in `caffe-lint: ignore[…]` and `file-ignore[…]` without which the report would be the same. Judged are only
-    rules that ran and could see all that there is: a rule that is switched off, one that compares the solver with
-    its net where the net is checked alone, a layer that is kept only with a stage that no solver gives, a file with
-    errors of syntax leave the question open, and nothing is said.
+    Flags names in `caffe-lint: ignore[…]` and `file-ignore[…]` without which the report would be the same.
 
     ## Why is this bad?
 
-    It does not yet. But it will hide the next finding of that rule at this place, which nobody has looked at, and
-    it tells readers of a problem that is no longer there.
+    The suppression does no harm yet. But it will hide the next finding of that rule at this place, which nobody has
+    looked at, and it tells readers of a problem that no longer exists.
 
     ## When it is reported
 
-    Where a file is checked in several ways, with another `dialect` or other settings, of which only some bring the
-    finding. Only its own name suppresses it, `ignore[P901]` in the same line: `ignore[ALL]` or `ignore[P]` do not.
+    Reported as **advice**, and only for rules that ran and could see everything. Nothing is reported for a rule that
+    is switched off, for a rule that compares the solver with its net if the net is checked alone, for a layer that is
+    included only in a stage that no solver sets, and in a file with syntax errors.
+
+    Only its own name suppresses this finding, `ignore[P901]` on the same line; `ignore[ALL]` and `ignore[P]` do not.
+    Ignore it if the file is checked in several ways, with different `dialect` or other settings, and only some of
+    them report the finding.
 
     ## Fix
 
-    The fix takes the names away that suppress nothing, and the whole comment where none is left. It is safe:
-    comments mean nothing to Caffe.
+    Removes the names that suppress nothing, and the whole comment if none is left. The fix is safe: comments mean
+    nothing to Caffe.
 
     ## References
 
-    None of Caffe's: this is about the linter.
+    None in Caffe: this is about the linter.
     """
-    for suppression, idle in outcome.unused():
-        names = ", ".join(selector.text for selector in idle)
+    for suppression, unused in outcome.unused():
+        names = ", ".join(selector.text for selector in unused)
         yield Hit(
             outcome.file,
-            (idle[0].start, idle[-1].end),
-            f"{names} {'suppresses' if len(idle) == 1 else 'suppress'} nothing here",
-            _where_it_would(suppression),
-            fix=_without(outcome.file, suppression, idle),
+            (unused[0].start, unused[-1].end),
+            f"unused suppression of {names}",
+            _what_it_covers(suppression),
+            fix=_without(outcome.file, suppression, unused),
         )
 
 
 @rule("P902", "invalid-suppression", subject="file", severity="warning")
 def invalid_suppression(file: SourceFile) -> Iterator[Hit]:
-    """A suppression, or a name in one, that means nothing.
+    """Flags suppressions that have no effect because they are malformed or name no rule.
 
     ## What it does
 
-    Comments that begin with `caffe-lint:` and go on with another word than `ignore` or `file-ignore`; suppressions
-    without codes in brackets; names in the brackets that no rule has.
+    - Flags comments that begin with `caffe-lint:` and continue with another word than `ignore` or `file-ignore`.
+    - Flags suppressions without codes in brackets.
+    - Flags names in the brackets that are not the name, code or code prefix of a rule.
 
     ## Why is this bad?
 
-    Somebody thinks that a finding is suppressed, and it is not; or believes to have suppressed one and has written
-    down another. A suppression without codes is not taken for one of everything, as that would hide the error that
-    somebody makes there next month.
+    Its author believes that a finding is suppressed, but it is not. A suppression without codes does not suppress
+    everything, since that would hide an error introduced there next month.
 
     ## When it is reported
 
-    When the codes are those of a plugin that is not installed everywhere.
-
-    ## Example
-
-    There is no fix: only its author knows what it is to suppress. `--add-ignore` writes suppressions for what is
-    found.
+    Reported as a **warning**. There is no fix, because only its author knows what it should suppress; `--add-ignore`
+    writes suppressions for current findings. Ignore it if the codes belong to a plugin that is not installed
+    everywhere.
 
     ## References
 
-    None of Caffe's: this is about the linter.
+    None in Caffe: this is about the linter.
     """
     suppressions = suppressions_of(file)
     for mistake in suppressions.mistakes if suppressions else ():
-        reason = (
-            "In brackets stand codes, beginnings of codes or names of rules: ignore[G102], ignore[N3, high-learning-rate]."
-        )
+        reason = "Codes, code prefixes or names of rules are expected in brackets: ignore[G102], ignore[N3, high-learning-rate]."
         yield Hit(file, (mistake.start, mistake.end), mistake.message, reason)
 
 
-def _where_it_would(suppression: Suppression) -> str:
-    """How far a suppression reaches, which is mostly why it misses."""
+def _what_it_covers(suppression: Suppression) -> str:
+    """Return what a suppression applies to, usually the reason why it misses."""
     if suppression.scope == "file":
-        return "It holds for the whole file, which has no such finding."
+        return "It applies to the whole file, which has no such finding."
     if suppression.scope == "field":
-        return "On a line of its own it holds for the next field, with all that is inside it."
+        return "On a line of its own, it applies to the next field and everything inside."
     return (
-        "At the end of a line it holds for this line, and a field that ends on it; before a message,"
-        " on a line of its own, for all that is inside."
+        "At the end of a line, it applies to that line and to a field that ends there; on a line of its own before a"
+        " message, it would apply to everything inside."
     )
 
 
-def _without(file: SourceFile, suppression: Suppression, idle: list[Selector]) -> Fix:
-    """Takes names out of a suppression, and the comment itself, with its line, where none is left."""
-    left = [selector.text for selector in suppression.selectors if selector not in idle]
-    names = ", ".join(selector.text for selector in idle)
+def _without(file: SourceFile, suppression: Suppression, unused: list[Selector]) -> Fix:
+    """Return a fix that removes names from a suppression, or the comment, with its line, if none is left."""
+    left = [selector.text for selector in suppression.selectors if selector not in unused]
+    names = ", ".join(selector.text for selector in unused)
     if left:
         edit = Edit(suppression.opens, suppression.closes, ", ".join(left).encode())
-        return Fix(file.path, f"take {names} out of it", (edit,), ())
+        return Fix(file.path, f"remove {names} from the suppression", (edit,), ())
     lines = file.tree.lines
     source = file.source
     start, end = suppression.start, suppression.end
     line_start, line_end = lines.start(start), lines.end(end)
     if not source[line_start:start].strip() and not source[end:line_end].strip():
-        # The line is the comment's own. At the end of a text without a last line feed, the one before it goes.
+        # The comment is alone on its line. At the end of a text without a final line feed, the previous one is removed.
         if line_end < len(source):
             line_end += 1
         elif line_start:
             line_start -= len(lines.end_before(line_start))
-        return Fix(file.path, "remove it", (Edit(line_start, line_end, b""),), ())
+        return Fix(file.path, "remove the suppression", (Edit(line_start, line_end, b""),), ())
     start = line_start + len(source[line_start:start].rstrip(b" \t"))
-    return Fix(file.path, "remove it", (Edit(start, end, b""),), ())
+    return Fix(file.path, "remove the suppression", (Edit(start, end, b""),), ())
