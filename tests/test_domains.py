@@ -62,7 +62,7 @@ def layer(kind: str, settings: str = "", bottom: str = "fc") -> str:
         ([RELU, layer("LRN", "lrn_param { k: 0 }")], "a k of 0"),
     ],
 )
-def test_what_surely_breaks_is_found(layers: list[str], said: str) -> None:
+def test_what_certainly_breaks_is_found(layers: list[str], said: str) -> None:
     (finding,) = check(net(*layers), select=("G111",), facts=FACTS)
     assert said in finding.message
 
@@ -92,7 +92,7 @@ def test_what_may_be_sound_is_clean(layers: list[str]) -> None:
 LOSS = 'layer { name: "tags" type: "SigmoidCrossEntropyLoss" bottom: "fc" bottom: "%s" top: "tags" }\n'
 
 
-def test_targets_of_classes_are_no_targets_of_a_cross_entropy_of_sigmoids() -> None:
+def test_class_labels_are_no_targets_of_a_sigmoid_cross_entropy() -> None:
     text = net(SIGMOID.replace('top: "fc"', 'top: "x"'), LOSS % "label")
     (finding,) = check(text, select=("G112",), facts=FACTS)
     assert "from 0 to 4" in finding.message
@@ -105,13 +105,13 @@ def test_targets_within_0_and_1_or_of_unknown_range_are_clean(target: str) -> No
 
 
 @pytest.mark.parametrize(("filler", "found"), [("value: 2", 1), ("value: 1", 0), ('type: "gaussian" std: 9', 0)])
-def test_of_dummy_data_the_constants_are_known(filler: str, found: int) -> None:
+def test_constants_of_dummy_data_are_known(filler: str, found: int) -> None:
     dummy = f'layer {{ name: "d" type: "DummyData" top: "dummy" dummy_data_param {{ data_filler {{ {filler} }} shape {{ dim: 4 dim: 4 }} }} }}\n'
     text = net(SIGMOID.replace('top: "fc"', 'top: "x"'), dummy, LOSS % "dummy")
     assert len(check(text, select=("G112",))) == found
 
 
-def test_of_a_blob_that_no_layer_makes_nothing_is_known() -> None:
+def test_nothing_is_known_of_a_blob_without_a_producer() -> None:
     log = 'layer { name: "log" type: "Log" bottom: "gone" top: "log" }\n'
     loss = 'layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "log" bottom: "lost" top: "loss" }\n'
     assert {finding.code for finding in check(log + loss)} & {"E201", "G111", "G112"} == {"E201"}

@@ -38,12 +38,12 @@ def findings(solver: str, net: str | None = None, **settings: Any) -> list[Findi
     return [finding for finding in check_files(files, **settings) if finding.code == "G101"]
 
 
-def test_a_solver_without_clipping_is_an_advice_where_its_values_would_go() -> None:
+def test_missing_clipping_is_advice_at_the_place_for_it() -> None:
     (finding,) = findings(SOLVER, NET + SOFTMAX)
     assert (finding.severity, finding.place.line) == ("advice", 4)
 
 
-def test_the_fix_stands_beside_momentum_and_weight_decay() -> None:
+def test_the_fix_is_inserted_beside_momentum_and_weight_decay() -> None:
     assert fix(SOLVER, "solver.prototxt", select=("G101",)) == SOLVER.replace(
         "weight_decay: 0.0005\n", "weight_decay: 0.0005\nclip_gradients: 10\n"
     )
@@ -54,23 +54,23 @@ def test_the_fix_keeps_the_style_of_the_file() -> None:
     assert fix(text, "solver.prototxt", select=("G101",)) == text + "clip_gradients:10\r\n"
 
 
-def test_the_bound_grows_with_iter_size_as_caffe_clips_the_sum() -> None:
+def test_the_threshold_grows_with_iter_size_as_caffe_clips_the_sum() -> None:
     assert "clip_gradients: 40\n" in fix(SOLVER + "iter_size: 4\n", "solver.prototxt", select=("G101",))
 
 
-def test_the_bound_can_be_set() -> None:
+def test_the_threshold_can_be_set() -> None:
     options = {"G101": {"value": 2.5}}
     assert "clip_gradients: 2.5\n" in fix(SOLVER, "solver.prototxt", select=("G101",), options=options)
 
 
-def test_a_negative_bound_is_none() -> None:
+def test_a_negative_threshold_disables_clipping() -> None:
     text = SOLVER + "clip_gradients: -1\n"
     (finding,) = findings(text)
     assert (finding.severity, finding.place.line) == ("advice", 7)
     assert fix(text, "solver.prototxt", select=("G101",)) == SOLVER + "clip_gradients: 10\n"
 
 
-def test_a_bound_of_zero_is_an_error() -> None:
+def test_a_threshold_of_zero_is_an_error() -> None:
     text = SOLVER + "clip_gradients: 0\n"
     (finding,) = findings(text, NET + SOFTMAX)
     assert (finding.severity, finding.place.line) == ("error", 7)
@@ -78,7 +78,7 @@ def test_a_bound_of_zero_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("written", ["clip_gradients: 5", "clip_gradients: 0.1", "clip_gradient: 5"])
-def test_a_solver_with_clipping_is_clean_also_where_the_field_is_misspelt(written: str) -> None:
+def test_a_solver_with_clipping_is_clean_even_if_the_field_is_misspelt(written: str) -> None:
     assert findings(SOLVER + written + "\n", NET + SOFTMAX) == []
 
 
@@ -108,7 +108,7 @@ DEEP = "".join(ONE_MORE.replace("fc1", f"fc{index}") for index in range(1, 16))
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
-        (SOFTMAX + SECOND, "2 losses"),
+        (SOFTMAX + SECOND, "two losses"),
         (HEAVY, "a loss weight of 20 ('loss')"),
         (EUCLIDEAN, "EuclideanLoss 'loss'"),
         (SUM, "a sum over 64 terms"),
@@ -117,7 +117,7 @@ DEEP = "".join(ONE_MORE.replace("fc1", f"fc{index}") for index in range(1, 16))
         (DEEP + SOFTMAX, "16 layers with weights"),
     ],
 )
-def test_a_job_that_carries_a_risk_is_a_warning_that_says_which(layers: str, said: str) -> None:
+def test_a_risky_job_is_a_warning_that_names_the_risk(layers: str, said: str) -> None:
     (finding,) = findings(LOADED, NET + layers)
     assert finding.severity == "warning"
     assert said in finding.message
@@ -139,7 +139,7 @@ def test_a_net_that_is_not_found_is_no_risk() -> None:
     assert [finding.severity for finding in findings(SOLVER)] == ["advice"]
 
 
-def test_a_net_within_the_solver_is_looked_at() -> None:
+def test_a_net_within_the_solver_is_checked() -> None:
     solver = SOLVER.replace('net: "net.prototxt"\n', f"net_param {{\n{NET}{EUCLIDEAN}}}\n")
     assert [finding.severity for finding in findings(solver)] == ["warning"]
 

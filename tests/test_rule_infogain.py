@@ -49,20 +49,20 @@ def fixed(text: str, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize("version", ["1.0-rc5", "1.0rc5", "rc3", "0.9999"])
-def test_an_old_caffe_takes_probabilities(version: str) -> None:
+def test_an_old_caffe_expects_probabilities(version: str) -> None:
     assert findings(PROBABILITIES, caffe_version=version) == []
     (finding,) = findings(SCORES, caffe_version=version)
     assert (finding.severity, finding.place.line, finding.place.column) == ("error", 12, 11)
-    assert finding.message == f"'score' are raw scores, and InfogainLoss 'loss' takes probabilities (Caffe {version})"
+    assert finding.message == f"'score' holds raw scores, but InfogainLoss 'loss' expects probabilities (Caffe {version})"
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.0.0", "1", "1.1-rc1"])
-def test_todays_caffe_takes_scores(version: str) -> None:
+def test_a_current_caffe_expects_scores(version: str) -> None:
     assert findings(SCORES, caffe_version=version) == []
     (finding,) = findings(PROBABILITIES, caffe_version=version)
     assert (finding.severity, finding.place.line) == ("warning", 13)
     assert finding.message.startswith(
-        "'prob' comes from Softmax 'prob', and InfogainLoss 'loss' applies softmax itself"
+        "'prob' comes from Softmax 'prob', but InfogainLoss 'loss' applies softmax itself"
     )
 
 
@@ -98,10 +98,11 @@ def test_signs_of_the_new_form_decide(sign: str) -> None:
     assert (finding.severity, "as since 1.0" in finding.message) == ("warning", True)
 
 
-def test_undecided_it_says_for_which_caffe_it_is_wrong_and_fixes_nothing() -> None:
+def test_an_unknown_caffe_gets_no_fix_and_is_told_which_one_would_be_wrong() -> None:
     (scores,), (probabilities,) = findings(SCORES), findings(PROBABILITIES)
     assert (scores.severity, scores.fix) == ("advice", None)
-    assert "right since Caffe 1.0, but up to 1.0-rc5" in scores.message
+    assert "but up to Caffe 1.0-rc5" in scores.message
+    assert "right since Caffe 1.0" in scores.reason
     assert (probabilities.severity, probabilities.fix) == ("warning", None)
     assert "since Caffe 1.0" in probabilities.message
     assert "--caffe-version" in scores.reason
@@ -116,7 +117,7 @@ def test_undecided_it_says_for_which_caffe_it_is_wrong_and_fixes_nothing() -> No
         SOFTMAX + 'layer { name: "in" type: "Scale" bottom: "prob" top: "in" }\n',
     ],
 )
-def test_what_is_neither_for_sure_is_not_judged(between: str) -> None:
+def test_neither_scores_nor_probabilities_are_not_judged(between: str) -> None:
     for version in ("rc5", "1.0"):
         assert findings(HEAD + between + loss("in"), caffe_version=version) == []
 
@@ -129,7 +130,7 @@ def test_scores_and_probabilities_pass_through_layers_that_only_move_them() -> N
     assert (finding.severity, finding.fix) == ("warning", None)
 
 
-def test_the_fix_puts_a_softmax_before_the_loss() -> None:
+def test_the_fix_inserts_a_softmax_before_the_loss() -> None:
     softmax = 'layer { name: "score_prob" type: "Softmax" bottom: "score" top: "score_prob" }\n'
     assert fixed(SCORES, caffe_version="rc5") == HEAD + softmax + loss("score_prob")
 
@@ -139,7 +140,7 @@ def test_the_softmax_stands_where_the_loss_does() -> None:
     assert 'top: "score_prob" include { phase: TRAIN } }' in fixed(text, caffe_version="rc5")
 
 
-def test_the_fix_takes_a_softmax_out() -> None:
+def test_the_fix_removes_a_softmax() -> None:
     assert fixed(PROBABILITIES, caffe_version="1.0") == SCORES
 
 
@@ -154,7 +155,7 @@ def test_a_softmax_that_another_phase_is_for_stays() -> None:
     assert fixed(text, caffe_version="1.0") == HEAD + SOFTMAX + trained.replace('"prob"', '"score"')
 
 
-def test_a_softmax_in_place_is_taken_out_if_nothing_else_reads_it() -> None:
+def test_a_softmax_in_place_is_removed_if_nothing_else_reads_it() -> None:
     text = HEAD + SOFTMAX.replace('top: "prob"', 'top: "score"') + loss("score")
     assert fixed(text, caffe_version="1.0") == SCORES
     accuracy = 'layer { name: "acc" type: "Accuracy" bottom: "score" bottom: "label" top: "acc" }\n'
@@ -175,7 +176,7 @@ layers { name: "l" type: INFOGAIN_LOSS bottom: "prob" bottom: "label" top: "l" i
 """
 
 
-def test_a_net_of_the_old_form_is_fixed_in_its_own_form() -> None:
+def test_a_net_in_an_old_format_is_fixed_in_that_format() -> None:
     bare = "".join(line + "\n" for line in OLD.splitlines() if '"prob" type' not in line).replace('"prob"', '"score"')
     assert fixed(OLD, caffe_version="1.0") == bare
     softmax = 'layers { name: "score_prob" type: SOFTMAX bottom: "score" top: "score_prob" }\n'

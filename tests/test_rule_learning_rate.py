@@ -55,8 +55,8 @@ def fixed(solver_text: str, net: str = NET, select: tuple[str, ...] = ("G102",))
 def test_a_high_rate_is_a_warning_at_its_value() -> None:
     (finding,) = findings(solver(base_lr="1.0"))
     assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 3, 10)
-    assert finding.message == "a learning rate of 1 is high: this job is likely to bear 0.04"
-    assert finding.reason == "Counted: pixels up to 255."
+    assert finding.message == "a learning rate of 1 is high: likely stable up to about 0.04"
+    assert finding.reason == "The limit accounts for pixels up to 255."
 
 
 def test_the_fix_divides_by_ten_until_the_rate_is_under_the_limit() -> None:
@@ -78,7 +78,7 @@ def test_the_fix_divides_by_ten_until_the_rate_is_under_the_limit() -> None:
         ("0.01", ['type: "Adam"'], NET),
     ],
 )  # fmt: skip
-def test_rates_that_such_jobs_bear_are_clean(base_lr: str, lines: list[str], net: str) -> None:
+def test_rates_below_the_limit_are_clean(base_lr: str, lines: list[str], net: str) -> None:
     assert findings(solver(*lines, base_lr=base_lr), net) == []
 
 
@@ -98,12 +98,12 @@ def test_rates_that_such_jobs_bear_are_clean(base_lr: str, lines: list[str], net
         ("0.1", ['solver_type: ADAM'], NET, "whatever the gradients"),
     ],
 )  # fmt: skip
-def test_what_makes_a_rate_high_is_counted(base_lr: str, lines: list[str], net: str, counted: str) -> None:
+def test_the_reason_names_what_lowers_the_limit(base_lr: str, lines: list[str], net: str, counted: str) -> None:
     (finding,) = findings(solver(*lines, base_lr=base_lr), net)
     assert counted in finding.reason
 
 
-def test_momentum_is_counted() -> None:
+def test_momentum_lowers_the_limit() -> None:
     assert findings(solver(base_lr="0.02")) == []
     (finding,) = findings(solver(base_lr="0.02", momentum="0.99"))
     assert "momentum 0.99" in finding.reason
@@ -142,7 +142,7 @@ layer {
 """
 
 
-def test_where_one_of_several_losses_is_the_cause_its_weight_is_lowered_and_not_the_rate() -> None:
+def test_if_one_of_several_losses_is_the_cause_its_weight_is_lowered_instead_of_the_rate() -> None:
     (finding,) = findings(solver(), NET + SECOND)
     assert finding.fix is None
     assert "lower its loss_weight, not base_lr" in finding.reason
@@ -182,7 +182,7 @@ def test_a_net_without_a_loss_is_not_judged() -> None:
     assert findings(solver(base_lr="10"), NET[: NET.index('layer { name: "loss"')]) == []
 
 
-def test_a_rate_beyond_all_numbers_is_found_and_not_fixed() -> None:
+def test_an_infinite_rate_is_found_and_not_fixed() -> None:
     (finding,) = findings(solver(policy='lr_policy: "exp"\ngamma: 1e10'))
     assert ("inf" in finding.message, finding.fix) == (True, None)
 
@@ -192,7 +192,7 @@ def test_how_far_over_the_limit_can_be_set() -> None:
     assert len(findings(solver(base_lr="0.05"))) == 1
 
 
-def test_a_net_of_the_old_form_is_judged_likewise() -> None:
+def test_a_net_in_an_old_format_is_judged_alike() -> None:
     net = """\
 layers {
   name: "data"

@@ -46,7 +46,7 @@ def fixed(text: str) -> str:
 def test_a_heavy_loss_is_a_warning_at_its_weight() -> None:
     (finding,) = findings(HEAD + loss("a", rest="loss_weight: 50") + loss("b"))
     assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 17, 16)
-    assert finding.message == "loss 'a' is 50 times 'b' (230 against 4.61 in the first iteration)"
+    assert finding.message == "loss 'a' is 50 times as large as 'b' (230 against 4.6 in iteration 0)"
     assert [place.line for place in finding.related] == [21]
 
 
@@ -57,18 +57,18 @@ def test_the_fix_makes_it_as_large_as_the_other() -> None:
     assert fixed(text) == text.replace("50", "0.3")
 
 
-def test_losses_are_held_against_each_other_by_what_they_are_at_first() -> None:
+def test_losses_are_compared_by_their_initial_values() -> None:
     assert findings(HEAD + points("10") + loss("b")) == []
     text = HEAD + points("100") + loss("b")
     (finding,) = findings(text)
-    assert "(100 against 4.61 in the first iteration)" in finding.message
+    assert "(100 against 4.6 in iteration 0)" in finding.message
     assert fixed(text) == text.replace("loss_weight: 100", "loss_weight: 5")
 
 
-def test_a_sum_over_many_terms_gets_a_weight_behind_its_tops() -> None:
+def test_a_sum_over_many_terms_gets_a_weight_after_its_tops() -> None:
     text = HEAD.replace("num_output: 10 ", "num_output: 1000 ") + points() + loss("b")
     (finding,) = findings(text)
-    assert finding.reason.startswith("Because it is a sum over 1000 terms,")
+    assert finding.reason.endswith(": it is a sum over 1000 terms.")
     assert fixed(text) == text.replace('top: "points_loss"\n', 'top: "points_loss"\n  loss_weight: 0.05\n')
 
 
@@ -81,11 +81,11 @@ layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }
 """
     text = net + loss("a", type="EuclideanLoss", scores="out", target="flat") + loss("b", scores="fc")
     (finding,) = findings(text)
-    assert finding.message.startswith("loss 'a' is 8.47e+04 times 'b'")
+    assert finding.message.startswith("loss 'a' is 85000 times as large as 'b'")
     assert findings(text.replace("data_param", "transform_param { scale: 0.0039 } data_param")) == []
 
 
-def test_several_heavy_losses_are_each_held_against_an_ordinary_one() -> None:
+def test_several_heavy_losses_are_each_compared_with_an_ordinary_one() -> None:
     text = HEAD + loss("a", rest="loss_weight: 1000") + points("100") + loss("b")
     assert [finding.place.line for finding in findings(text)] == [17, 25]
     assert fixed(text) == text.replace("1000", "1").replace("100\n", "5\n")
@@ -105,7 +105,7 @@ def test_several_heavy_losses_are_each_held_against_an_ordinary_one() -> None:
         loss("a", rest="loss_weight: 50") + loss("b", scores="points"),
     ],
 )
-def test_losses_that_go_together_or_are_not_known_are_clean(layers: str) -> None:
+def test_losses_of_similar_or_unknown_size_are_clean(layers: str) -> None:
     assert findings(HEAD + layers) == []
 
 
@@ -117,7 +117,7 @@ def test_smooth_l1_with_weights_is_not_sized() -> None:
     )
 
 
-def test_the_only_loss_with_a_huge_weight_is_an_advice_without_fix() -> None:
+def test_the_only_loss_with_a_huge_weight_is_advice_without_fix() -> None:
     (finding,) = findings(HEAD + loss("a", rest="loss_weight: 1000"))
     assert (finding.severity, finding.fix) == ("advice", None)
     assert findings(HEAD + loss("a", rest="loss_weight: 1000"), options={"G103": {"alone": 2000.0}}) == []
@@ -149,12 +149,12 @@ layers { name: "b" type: SOFTMAX_LOSS bottom: "fc" bottom: "label" top: "b" }
 """
 
 
-def test_a_net_of_the_old_form_is_fixed_in_its_own_form() -> None:
+def test_a_net_in_an_old_format_is_fixed_in_that_format() -> None:
     assert [(finding.code, finding.place.line) for finding in findings(OLD)] == [("G103", 15)]
     assert fixed(OLD) == OLD.replace("loss_weight:100", "loss_weight:1")
 
 
-def test_a_net_of_the_old_form_gets_a_weight() -> None:
+def test_a_net_in_an_old_format_gets_a_weight() -> None:
     text = OLD.replace("  loss_weight:100\n", "").replace("num_output: 4 ", "num_output: 4000 ")
     text = text.replace('name: "a"\n  type: SOFTMAX_LOSS', 'name: "a"\n  type: EUCLIDEAN_LOSS')
     assert fixed(text) == text.replace('  top: "a"\n', '  top: "a"\n  loss_weight: 0.02\n')
@@ -171,6 +171,6 @@ def test_a_loss_whose_top_is_read_on_is_not_fixed() -> None:
     assert finding.fix is None
 
 
-def test_a_net_for_testing_is_not_looked_at() -> None:
+def test_a_net_for_testing_is_not_checked() -> None:
     text = HEAD + loss("a", rest="loss_weight: 50") + loss("b")
     assert findings("state { phase: TEST }\n" + text) == []

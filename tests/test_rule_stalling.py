@@ -51,7 +51,7 @@ def found(code: str, net: str = NET, solver: str = SOLVER, known: bool = True) -
     return check_files(files, select=(code,), facts=FACTS if known else {})
 
 
-def test_a_rate_with_which_nothing_is_learnt_is_found_and_raised() -> None:
+def test_a_rate_too_low_to_learn_is_found_and_raised() -> None:
     (finding,) = found("G108")
     assert (finding.severity, finding.place.line) == ("warning", 2)
     assert "of the first loss" in finding.reason
@@ -61,7 +61,7 @@ def test_a_rate_with_which_nothing_is_learnt_is_found_and_raised() -> None:
     assert found("G108", solver=fixed) == []
 
 
-def test_of_assumed_data_it_is_an_advice_and_says_what_was_assumed() -> None:
+def test_with_assumed_data_it_is_advice_and_says_what_was_assumed() -> None:
     net = NET.replace("scale: 0.00390625", "scale: 0.00390625 crop_size: 28")
     (finding,) = found("G108", net, SOLVER.replace("1e-6", "1e-9"), known=False)
     assert finding.severity == "advice"
@@ -78,11 +78,11 @@ def test_of_assumed_data_it_is_an_advice_and_says_what_was_assumed() -> None:
         (NET.replace('weight_filler { type: "xavier" }', 'weight_filler { type: "gaussian" std: 1e-6 }'), SOLVER),  # G106
     ],
 )  # fmt: skip
-def test_what_learns_or_starts_from_elsewhere_is_not_said_to_stall(net: str, solver: str) -> None:
+def test_what_learns_or_starts_from_loaded_weights_does_not_stall(net: str, solver: str) -> None:
     assert found("G108", net, solver) == []
 
 
-def test_no_rate_is_written_where_policies_do_not_go_by_base_lr() -> None:
+def test_no_rate_is_written_if_the_policy_does_not_use_base_lr() -> None:
     warm = SOLVER.replace('"fixed"', '"stagelr"') + "stagelr: 1e-6\nstageiter: 1000\n"
     assert all(finding.fix is None for finding in found("G108", solver=warm))
 
@@ -115,7 +115,7 @@ def test_units_with_a_slope_are_clean(net: str) -> None:
 
 
 @pytest.mark.parametrize("bound", ["1e4", "1e6"])
-def test_a_bound_far_over_the_gradients_takes_nothing_off_the_chance_to_explode(bound: str) -> None:
+def test_a_threshold_far_above_the_gradients_does_not_lower_the_probability_to_diverge(bound: str) -> None:
     high = SOLVER.replace("1e-6", "1")
     without = found("G102", LARGE, high.replace("clip_gradients: 100\n", ""))
     bounded = found("G102", LARGE, high.replace("clip_gradients: 100", f"clip_gradients: {bound}"))

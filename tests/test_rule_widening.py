@@ -1,4 +1,4 @@
-"""G104: blocks that widen a net without normalisation, and the normalisation put behind them."""
+"""G104: blocks that widen a net without normalisation, and the normalisation inserted after them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PRODUCT = (
     + conv("out", "ab", 10)
     + LOSS
 )
-BEHIND_UP = """\
+AFTER_UP = """\
 layer {
   name: "bn_up"
   type: "BatchNorm"
@@ -85,23 +85,23 @@ def fixed(text: str) -> str:
     return fix(text, unsafe=True, select=("G104",))
 
 
-def test_upsampling_is_an_advice_with_both_shapes() -> None:
+def test_upsampling_is_advice_with_both_shapes() -> None:
     (finding,) = findings(UPSAMPLED)
     assert (finding.severity, finding.place.line) == ("advice", 12)
     assert (
-        finding.message == "Deconvolution 'up' upsamples 'conv' (256 x 10 x 10 becomes 256 x 20 x 20), not normalised"
+        finding.message == "Deconvolution 'up' upsamples 'conv' (256 x 10 x 10 to 256 x 20 x 20) without normalisation"
     )
 
 
-def test_a_concat_that_doubles_the_channels_is_an_advice_with_what_it_joins() -> None:
+def test_a_concat_that_doubles_the_channels_is_advice_with_what_it_joins() -> None:
     (finding,) = findings(WIDENED)
-    assert finding.message == "Concat 'both' joins 'a' and 'b': 256 channels become 512 (512 x 10 x 10), not normalised"
+    assert finding.message == "Concat 'both' of 'a' and 'b' widens 256 channels to 512 (512 x 10 x 10) without normalisation"
     assert [place.message for place in finding.related] == ["'a' is 256 x 10 x 10", "'b' is 256 x 10 x 10"]
 
 
-def test_a_product_of_unbounded_factors_is_an_advice() -> None:
+def test_a_product_of_unbounded_factors_is_advice() -> None:
     (finding,) = findings(PRODUCT)
-    assert finding.message == "product 'ab' of 'a' and 'b', none of which is bounded or normalised"
+    assert finding.message == "product 'ab' of 'a' and 'b', none of them bounded or normalised"
 
 
 def test_an_upsampled_blob_and_the_concat_that_joins_it_are_one_block() -> None:
@@ -115,7 +115,7 @@ def test_an_upsampled_blob_and_the_concat_that_joins_it_are_one_block() -> None:
         + LOSS
     )
     (finding,) = findings(text)
-    assert finding.message.endswith("not normalised, and 'join' joins it")
+    assert finding.message.startswith("Deconvolution 'up' upsamples 'conv' into 'join' (")
 
 
 @pytest.mark.parametrize(
@@ -146,8 +146,8 @@ def test_blocks_that_do_not_widen_or_are_normalised_are_clean(text: str) -> None
     assert findings(text) == []
 
 
-def test_the_fix_puts_batch_norm_and_scale_in_place_behind_the_block() -> None:
-    assert fixed(UPSAMPLED) == UPSAMPLED.replace(up("up", "conv"), up("up", "conv") + BEHIND_UP)
+def test_the_fix_inserts_batch_norm_and_scale_in_place_after_the_block() -> None:
+    assert fixed(UPSAMPLED) == UPSAMPLED.replace(up("up", "conv"), up("up", "conv") + AFTER_UP)
     assert findings(fixed(UPSAMPLED)) == []
 
 
@@ -164,13 +164,13 @@ def test_a_layer_in_one_line_is_followed_by_layers_in_one_line() -> None:
     assert fixed(WIDENED) == WIDENED.replace(conv("out", "both", 10), added + conv("out", "both", 10))
 
 
-def test_a_block_that_is_there_once_for_each_phase_is_normalised_in_both() -> None:
+def test_a_block_defined_for_each_phase_is_normalised_in_both() -> None:
     train, test = ("  include { phase: " + phase + " }\n" for phase in ("TRAIN", "TEST"))
     text = UPSAMPLED.replace(up("up", "conv"), up("up", "conv", more=train) + up("up", "conv", more=test))
     after = fixed(text)
     for rules in (train, test):
-        behind = BEHIND_UP.replace('  top: "up"\n', '  top: "up"\n' + rules)
-        assert up("up", "conv", more=rules) + behind in after
+        after_up = AFTER_UP.replace('  top: "up"\n', '  top: "up"\n' + rules)
+        assert up("up", "conv", more=rules) + after_up in after
     assert after.count("BatchNorm") == 2
 
 
@@ -180,14 +180,14 @@ def test_names_that_are_taken_are_not_used_again() -> None:
 
 
 @pytest.mark.parametrize("marker", ['type: "BN"'])
-def test_where_the_caffe_has_another_normalisation_there_is_no_fix(marker: str) -> None:
+def test_a_fork_with_another_normalisation_gets_no_fix(marker: str) -> None:
     text = UPSAMPLED.replace(
         conv("conv", "data"), conv("conv", "data") + f'layer {{ {marker} bottom: "conv" top: "n" }}\n'
     )
     assert [finding.fix for finding in findings(text)] == [None]
 
 
-def test_a_net_of_the_old_form_is_found_and_not_fixed() -> None:
+def test_a_net_in_an_old_format_is_found_and_not_fixed() -> None:
     text = """\
 layers { name: "data" type: IMAGE_DATA top: "data" top: "label" transform_param { crop_size: 8 } }
 layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" convolution_param { num_output: 8 kernel_size: 1 } }
@@ -210,7 +210,7 @@ def test_a_net_within_a_solver_is_fixed_there() -> None:
     inside = "".join(f"  {line}\n" for line in UPSAMPLED.splitlines())
     solver = f'net_param {{\n{inside}}}\nbase_lr: 0.001\nlr_policy: "fixed"\n'
     patched = fix_files({"solver.prototxt": solver}, unsafe=True, select=("G104",))["solver.prototxt"]
-    added = "".join(f"  {line}\n" for line in BEHIND_UP.splitlines())
+    added = "".join(f"  {line}\n" for line in AFTER_UP.splitlines())
     assert patched == solver.replace('  layer { name: "out"', added + '  layer { name: "out"')
 
 

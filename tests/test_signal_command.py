@@ -84,7 +84,7 @@ def test_a_sound_training_learns(folder: Path) -> None:
     assert found["loss"] == pytest.approx(2.5, rel=0.25)
 
 
-def test_too_large_a_rate_explodes_and_the_limits_are_lower(folder: Path) -> None:
+def test_too_high_a_rate_diverges_and_the_limits_are_lower(folder: Path) -> None:
     path = written(folder, "base_lr: 50 momentum: 0.9")
     assert run(path)[0] == 1
     found = computed(path)
@@ -121,7 +121,7 @@ def test_a_net_is_no_solver(folder: Path) -> None:
         run(str(folder / "net.prototxt"))
 
 
-def test_facts_that_are_no_json(folder: Path) -> None:
+def test_facts_that_are_not_json(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05")
     (folder / "facts.json").write_text("{")
     with pytest.raises(InputError, match="no JSON"):
@@ -141,7 +141,7 @@ def test_facts_that_are_no_json(folder: Path) -> None:
         "base_lr: 0",
     ],
 )
-def test_numbers_that_nobody_trains_with_are_judged_all_the_same(folder: Path, settings: str) -> None:
+def test_extreme_settings_do_not_fail(folder: Path, settings: str) -> None:
     found = computed(written(folder, settings))
     assert found["verdict"] in ("explodes", "stalls", "learns")
 
@@ -189,7 +189,7 @@ def test_other_loss_weights_fillers_and_data_can_be_tried(folder: Path) -> None:
     assert larger.forward.steps[0].tops[1].mean_abs == pytest.approx(4.5)
 
 
-def test_small_first_weights_wake_up_steeper(folder: Path) -> None:
+def test_small_initial_weights_lead_to_a_higher_curvature_later(folder: Path) -> None:
     facts = read_facts(str(folder / "caffe-lint.data.json"))
     found = {}
     for name, filler in (("small", 'weight_filler { type: "gaussian" std: 0.001 }'), ("sound", MSRA)):

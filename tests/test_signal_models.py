@@ -69,7 +69,7 @@ def test_the_higher_a_pyramid_the_smaller_its_windows_and_their_largest_values(t
     assert sizes[-1] > around(tmp_path, 'type: "AbsVal"')[0].mean_abs
 
 
-def test_a_layer_that_has_no_signal_model_is_named(tmp_path: Path) -> None:
+def test_a_layer_without_a_signal_model_is_named(tmp_path: Path) -> None:
     net = training(tmp_path, 'type: "Im2col" convolution_param { kernel_size: 3 }').net
     assert [layer.name for layer in unmodelled_layers(net)] == ["it"]
 

@@ -1,8 +1,13 @@
-"""Numbers as a person would write them into a file: of one digit."""
+"""Numbers as a person would write them: of one digit into a file, of two in a message."""
 
 from __future__ import annotations
 
 import math
+
+
+def two_digits(value: float) -> str:
+    """The text of a computed number with two significant digits."""
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def one_digit(value: float) -> float:

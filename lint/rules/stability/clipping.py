@@ -1,4 +1,4 @@
-"""Gradient clipping: whether a solver has it, and whether the job needs it."""
+"""Gradient clipping: whether a solver sets it, and whether the job needs it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ...moments.layer_type import REGRESSION
 from ...net.job import Job
 from ...net.loss_sizes import sized_losses
 from ...net.net import Net
+from ...net.rounding import two_digits
 from ...net.widening import widening_blocks
 from ...proto.binder import Message
 from ...rule.finding import Hit
@@ -23,9 +24,9 @@ from ...stability.verdict.verdict import confidence_in, outlook
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
 
-# Behind which fields people write it; the last of them that is there.
+# The fields that people write it after; the last of them that is there counts.
 BESIDE = ("momentum", "weight_decay", "momentum2", "rms_decay", "regularization_type")
-VALUE = 10.0  # of one pass, where the gradients are not computed
+VALUE = 10.0  # the threshold for one pass where gradients cannot be computed
 
 
 @rule(
@@ -35,8 +36,8 @@ VALUE = 10.0  # of one pass, where the gradients are not computed
     severity="advice",
     fixes="safe",
     options={
-        "value": Option(0.0, "the bound to write for one pass, of which the fix writes iter_size times; 0: computed"),
-        "deep": Option(16, "so many layers with weights are a risk if nothing normalises"),
+        "value": Option(0.0, "the threshold for one pass, which the fix multiplies by iter_size; 0: computed"),
+        "deep": Option(16, "how many layers with weights are a risk without normalisation"),
     },
 )
 def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[Hit]:
@@ -97,7 +98,7 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
     computed = stability_of(job)
     if written > 0:
         if computed is not None and computed.risky and computed.repair.clip is not None and computed.repair.scale == 1:
-            yield _computed(job, computed, f"clip_gradients {written:g} does not hold this training", value)
+            yield _computed(job, computed, value)
         return
     if written < 0 and "clip_gradients" not in solver and not is_absent(solver, "clip_gradients"):
         return
@@ -107,28 +108,27 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
         yield Hit(
             job.solver.file,
             solver.span("clip_gradients"),
-            "clip_gradients 0 makes every gradient 0: nothing is learnt",
-            "Caffe scales the gradients down to a norm of 0; only weight decay still changes the weights.",
+            "clip_gradients 0 sets every gradient to 0",
+            "Caffe scales gradients down to a norm of 0, so only weight decay still changes the weights.",
             severity="error",
-            fix=patch.fix(job.solver.file.path, f"write {bound:g}"),
+            fix=patch.fix(job.solver.file.path, clip_title(job, bound)),
         )
         return
-    state = f"clip_gradients {written:g} bounds nothing" if "clip_gradients" in solver else "no clip_gradients"
     if computed is not None:
-        yield _computed(job, computed, state, value)
+        yield _computed(job, computed, value)
         return
     risks = clipping_risks(job, deep)
     if risks:
-        reason = f"Gradients can grow without bound here: {'; '.join(risks)}."
+        reason = f"Gradients can grow without limit here: {'; '.join(risks)}."
     else:
-        reason = "Nothing bounds the gradients when a batch or a rate makes them large; most trainings do without."
+        reason = "Nothing limits the gradient of a bad batch or a high learning rate, but most trainings do well without."
     yield Hit(
         job.solver.file,
         _place(solver),
-        f"{state}, in a job that carries a risk: {risks[0]}" if risks else state,
+        f"{_state(solver)}; unclipped gradients are risky here: {risks[0]}" if risks else _state(solver),
         reason,
         severity="warning" if risks else "",
-        fix=bound_fix(job, clip_value(job, value)),
+        fix=clip_fix(job, clip_value(job, value)),
     )
 
 
@@ -136,53 +136,71 @@ def _place(solver: Message) -> tuple[int, int]:
     return solver.span("clip_gradients") if "clip_gradients" in solver else place_beside(solver, *BESIDE, "base_lr")
 
 
-def _computed(job: Job, computed: Stability, state: str, value: float) -> Hit:
+def _state(solver: Message) -> str:
+    written = solver["clip_gradients"]
+    return f"clip_gradients {written:g} disables clipping" if "clip_gradients" in solver else "no clip_gradients"
+
+
+def _computed(job: Job, computed: Stability, value: float) -> Hit:
     """The finding where the signal of the training is computed."""
     solver = job.solver.message
     bound = clip_value(job, value) if value else computed.clip_bound
-    norm = f"the gradients start with an L2 norm of {computed.signal.l2:.3g}"
+    norm = two_digits(computed.signal.l2)
     if not computed.risky or computed.repair.clip is None:
-        reason = f"Computed; a bound of {computed.clip_bound:g} does not bite as long as the training goes well."
-        return Hit(job.solver.file, _place(solver), f"{state}: {norm}", reason, fix=bound_fix(job, bound))
+        reason = f"{computed.clip_bound:g} is above every gradient norm predicted for a healthy run."
+        message = f"{_state(solver)}: initial gradient norm is {norm}"
+        return Hit(job.solver.file, _place(solver), message, reason, fix=clip_fix(job, bound))
     repair = computed.repair
-    with_it = f"With clip_gradients {repair.clip:g}"
+    if solver["clip_gradients"] > 0:
+        message = f"clip_gradients {solver['clip_gradients']:g} is too high to prevent divergence"
+        reason = f"Training {repair.outlook} with it. With clip_gradients {repair.clip:g}"
+    else:
+        message = f"{_state(solver)}, and training {repair.outlook}"
+        reason = f"With clip_gradients {repair.clip:g}"
     fix, severity = None, computed.severity
     if repair.scale < 1:
-        with_it += f" and a rate {1 / repair.scale:g} times lower (G102, whose fix writes both)"
+        reason += f" and a learning rate {1 / repair.scale:g} times lower (the fix of G102 writes both)"
         severity = "advice"
     else:
-        fix = bound_fix(job, clip_value(job, value) if value else computed.repair.clip)
+        fix = clip_fix(job, clip_value(job, value) if value else computed.repair.clip)
     if repair.weights:
-        with_it += f" and the weight of '{next(iter(repair.weights)).name}' lowered (G103)"
+        reason += f" and a lower loss_weight for '{next(iter(repair.weights)).name}' (G103)"
     return Hit(
         job.solver.file,
         _place(solver),
-        f"{state}, and this training {repair.outlook}: {norm}",
-        f"{with_it}, it {outlook(repair.after)}.",
+        message,
+        f"{reason}, it {outlook(repair.after)}. The initial gradient norm is {norm}.",
         severity=severity,
         fix=fix,
         confidence=confidence_in(repair.before, computed.signal),
     )
 
 
-def bound_fix(job: Job, bound: float) -> Fix:
-    """The fix that writes a bound."""
-    return bound_patch(job, bound).fix(job.solver.file.path, f"write clip_gradients: {number_text(bound)}")
+def clip_fix(job: Job, bound: float) -> Fix:
+    """The fix that writes a clip threshold."""
+    return clip_patch(job, bound).fix(job.solver.file.path, clip_title(job, bound))
 
 
-def bound_patch(job: Job, bound: float) -> Patch:
-    """What writes a bound beside momentum and weight decay."""
+def clip_title(job: Job, bound: float) -> str:
+    """What the fix that writes a clip threshold is called."""
+    if "clip_gradients" in job.solver.message:
+        return f"set clip_gradients to {number_text(bound)}"
+    return f"insert clip_gradients: {number_text(bound)}"
+
+
+def clip_patch(job: Job, bound: float) -> Patch:
+    """The edits that write a clip threshold beside momentum and weight decay."""
     return set_field(job.solver.file.tree, job.solver.message, "clip_gradients", bound, beside=BESIDE)
 
 
 def clip_value(job: Job, value: float) -> float:
-    """The bound to write for a job: `value` or 10 for one pass, times the passes added up before clipping."""
+    """The clip threshold for a job: `value` or 10 for one pass, times the passes that are summed before clipping."""
     passes: int = job.solver.message.get("iter_size", 1)
     return (value or VALUE) * max(1, passes)
 
 
 def clipping_risks(job: Job, deep: int) -> list[str]:
-    """What in a job makes exploding gradients likely, as parts of a sentence; the worst first."""
+    """What makes exploding gradients likely in a job, as noun phrases or clauses; the worst first."""
     if job.train is None:
         return []
     net = job.train.net
@@ -200,13 +218,13 @@ def _risks_of_losses(net: Net) -> list[str]:
     losses = sized_losses(net)
     risks = []
     if len(losses) > 1:
-        risks.append(f"{len(losses)} losses")
+        risks.append("two losses" if len(losses) == 2 else f"{len(losses)} losses")
     heaviest = max(losses, key=lambda loss: abs(loss.loss.weight), default=None)
     if heaviest is not None and abs(heaviest.loss.weight) > 1:
         risks.append(f"a loss weight of {heaviest.loss.weight:g} ('{heaviest.layer.name}')")
     for loss in losses:
         if loss.layer.traits.loss_family == REGRESSION:
-            risks.append(f"the gradient of {loss.layer.type} '{loss.layer.name}' is not bounded")
+            risks.append(f"the gradient of {loss.layer.type} '{loss.layer.name}' is unbounded")
             break
         if loss.unnormalised:
             risks.append(f"{loss.layer.type} '{loss.layer.name}' is a sum over {loss.terms:g} terms")

@@ -1,4 +1,4 @@
-"""Values that surely leave the domain of a layer or a loss: infinity, NaN, or a loss without a bottom."""
+"""Values that certainly leave the domain of a layer or a loss: infinity, NaN, or a loss without a minimum."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _log(layer: Layer, x: Interval) -> tuple[str, str] | None:
     if least is None or least > 0:
         return None
     what = "takes the logarithm of 0" if least == 0 else f"takes the logarithm of values below 0 ({_shown(least)})"
-    return what, f"That is {'-inf' if least == 0 else 'NaN'}, and Caffe does not guard against it; write a `shift`."
+    return what, f"The result is {'-inf' if least == 0 else 'NaN'}, which Caffe does not prevent; set a `shift`."
 
 
 def _power(layer: Layer, x: Interval) -> tuple[str, str] | None:
@@ -81,13 +81,13 @@ def _power(layer: Layer, x: Interval) -> tuple[str, str] | None:
     least = _least(x, scale, shift)
     zero = least == 0 or (x.zero and shift == 0)
     if least is not None and least < 0 and not float(power).is_integer():
-        return f"raises values below 0 to the power of {power:g}", "That is NaN, and Caffe does not guard against it."
+        return f"raises values below 0 to the power of {power:g}", "The result is NaN, which Caffe does not prevent."
     if zero and power < 0:
-        return f"raises 0 to the power of {power:g}", "That is infinite, and Caffe does not guard against it."
+        return f"raises 0 to the power of {power:g}", "The result is infinite, which Caffe does not prevent."
     computes = layer.runs_backward and any(layer.gradient_bottoms)
     if x.zero and shift == 0 and scale and power not in (0, 1, 2) and computes:
-        why = f"Caffe computes it as {power:g} * y / x, which is 0 / 0 there: NaN; a small `shift` keeps x away from 0."
-        return f"has no gradient at 0, a value that '{layer.bottoms[0].name}' has", why
+        why = f"Caffe computes it as {power:g} * y / x, which is NaN (0 / 0) there; a small `shift` keeps x away from 0."
+        return f"has no gradient at 0, which '{layer.bottoms[0].name}' contains", why
     return None
 
 
@@ -99,21 +99,22 @@ def _exp(layer: Layer, x: Interval) -> tuple[str, str] | None:
     exponent = max(shift + scale * x.low, shift + scale * x.high) * (1.0 if base == -1 else math.log(base))
     if not OVERFLOW < exponent < math.inf:
         return None
-    return f"takes the exponential of values up to {exponent:.3g}", "From 88.7 on a float holds it no longer: infinity."
+    why = f"A float holds exponentials of at most {OVERFLOW:g}; beyond that the result is infinite."
+    return f"takes the exponential of values up to {exponent:.3g}", why
 
 
 def _lrn(layer: Layer, x: Interval) -> tuple[str, str] | None:
     k = layer.message["lrn_param"]["k"]
     if k > 0 or not x.zero or layer.message["lrn_param"]["norm_region"] not in ("ACROSS_CHANNELS", 0):
         return None
-    return f"has a k of {k:g}", "Where the channels around are all 0, it computes 0 times infinity: NaN."
+    return f"has a k of {k:g}", "Where all neighbouring channels are 0, it computes 0 times infinity, which is NaN."
 
 
 _FAULTS = {"log_param": _log, "power_param": _power, "exp_param": _exp, "lrn_param": _lrn}
 
 
 def _least(x: Interval, scale: float, shift: float) -> float | None:
-    """The least value of shift + scale * x that surely occurs (-inf: somewhere below 0); None if that is not known."""
+    """The least value of shift + scale * x that certainly occurs (-inf: somewhere below 0); None if unknown."""
     if x.reached and math.isfinite(x.low) and math.isfinite(x.high):
         return float(min(shift + scale * x.low, shift + scale * x.high))
     if x.negative and scale > 0 and shift <= 0:
@@ -122,7 +123,7 @@ def _least(x: Interval, scale: float, shift: float) -> float | None:
 
 
 def _shown(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "there are some of both signs"
+    return f"{value:.3g}" if math.isfinite(value) else "both signs occur"
 
 
 @rule("G112", "target-out-of-range", subject="net", severity="warning")
@@ -159,11 +160,11 @@ def target_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
     for layer in losses:
         targets = known[layer.bottoms[1]]
         if "loss_param" in layer.message.entries and "ignore_label" in layer.message["loss_param"]:
-            continue  # the one out of range may be the one that is ignored
+            continue  # the target out of range may be the ignored one
         if targets.reached and (targets.low < 0 or targets.high > 1):
             yield Hit(
                 subject.file,
                 layer.message.span("bottom", 1),
-                f"loss '{layer.name}' gets targets from {targets.low:g} to {targets.high:g}, not from 0 to 1",
-                "With a target out of that range the loss falls without end, and Caffe says nothing.",
+                f"targets of loss '{layer.name}' range from {targets.low:g} to {targets.high:g}; expected 0 to 1",
+                "A target outside 0 to 1 lets the loss fall without limit, and Caffe does not check.",
             )

@@ -1,4 +1,4 @@
-"""Losses that outweigh the others of their net."""
+"""Losses that dominate the others of their net."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...moments.graph import Loss
 from ...net.job import NetInPhase
 from ...net.loss_sizes import DOMINANT, Dominance, dominant_losses, sized_losses
+from ...net.rounding import two_digits
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...stability.advice.loss_weights import loss_weight_fix
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     severity="warning",
     fixes="safe, unsafe",
     options={
-        "times": Option(DOMINANT, "how many times another loss of the net a loss must be, at least"),
-        "alone": Option(100.0, "the weight from which the only loss of a net is worth an advice"),
+        "times": Option(DOMINANT, "how many times as large as another loss a loss must be"),
+        "alone": Option(100.0, "the weight from which the only loss of a net is flagged"),
     },
 )
 def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:
@@ -92,7 +93,7 @@ def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hi
             _message(found),
             _reason(found),
             severity="advice" if computed else "",
-            related=(Related(net.file, found.other.layer.place(), f"the loss '{found.other.layer.name}'"),),
+            related=(Related(net.file, found.other.layer.place(), f"loss '{found.other.layer.name}'"),),
             fix=loss_weight_fix(net, found.loss.loss, found.balanced, safe=not computed),
         )
     losses = sized_losses(net.net)
@@ -102,36 +103,36 @@ def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hi
             net.file,
             _place(losses[0].loss),
             f"the only loss, '{losses[0].layer.name}', has a weight of {weight:g}",
-            f"It makes every gradient {abs(weight):g} times as large, like a learning rate that much higher.",
+            f"It multiplies every gradient by {abs(weight):g}, like a learning rate {abs(weight):g} times as high.",
             severity="advice",
         )
 
 
 def _computed(net: NetInPhase, training: Stability) -> Hit:
-    """The finding for a loss that alone makes a training explode."""
-    repair, loss_gradient_norms = training.repair, training.loss_gradient_norms
+    """The finding for a loss that alone makes training diverge."""
+    repair, norms = training.repair, training.loss_gradient_norms
     layer, weight = next(iter(repair.weights.items()))
     loss = next(each for each in training.signal.training.net.losses if each.layer is layer)
     others = [each for each in training.signal.losses if each is not layer]
     if others:
-        others_pull = math.hypot(*(loss_gradient_norms.get(each.name, 0.0) for each in others))
-        message = f"loss '{layer.name}' makes gradients of an L2 norm of {loss_gradient_norms[layer.name]:.3g}"
-        message += f", the {'others' if len(others) > 1 else 'other'} {others_pull:.3g}"
-        reason = "What the losses share follows it alone, at any learning rate"
+        other_norm = math.hypot(*(norms.get(each.name, 0.0) for each in others))
+        message = f"gradient norm of loss '{layer.name}' is {two_digits(norms[layer.name])}, against"
+        message += f" {two_digits(other_norm)} for the other {'losses' if len(others) > 1 else 'loss'}"
+        reason = "This loss dominates the shared layers at any learning rate"
     else:
         message = f"the only loss, '{layer.name}', has a weight of {loss.weight:g}"
-        reason = "It makes every gradient that many times as large, like a learning rate that much higher"
-    after = f"with a weight of {weight:g}"
+        reason = "It multiplies every gradient, like a learning rate that many times as high"
+    change = f"with a weight of {weight:g}"
     if repair.scale < 1:
-        after += " and the rate lowered too (G102)"
+        change += " and a lower learning rate (G102)"
     return Hit(
         net.file,
         _place(loss),
         message,
-        f"{reason}. This training {outlook(repair.before)}; {after} it {outlook(repair.after)}.",
+        f"{reason}. Training {outlook(repair.before)}; {change}, it {outlook(repair.after)}.",
         severity="warning",
         confidence=confidence_in(repair.before, training.signal),
-        related=tuple(Related(net.file, each.place(), f"the loss '{each.name}'") for each in others),
+        related=tuple(Related(net.file, each.place(), f"loss '{each.name}'") for each in others),
         fix=loss_weight_fix(net, loss, weight),
     )
 
@@ -145,8 +146,8 @@ def _message(found: Dominance) -> str:
     this, other = found.loss, found.other
     sizes = ""
     if this.weighted is not None and other.weighted is not None:
-        sizes = f" ({this.weighted:.3g} against {other.weighted:.3g} in the first iteration)"
-    return f"loss '{this.layer.name}' is {found.times:.3g} times '{other.layer.name}'{sizes}"
+        sizes = f" ({two_digits(this.weighted)} against {two_digits(other.weighted)} in iteration 0)"
+    return f"loss '{this.layer.name}' is {two_digits(found.times)} times as large as '{other.layer.name}'{sizes}"
 
 
 def _reason(found: Dominance) -> str:
@@ -156,4 +157,4 @@ def _reason(found: Dominance) -> str:
         causes.append(f"its weight is {loss.loss.weight:g}")
     if loss.unnormalised:
         causes.append(f"it is a sum over {loss.terms:g} terms")
-    return f"Because {' and '.join(causes)}, the layers that they share follow it alone, at any learning rate."
+    return f"It dominates the shared layers at any learning rate: {' and '.join(causes)}."

@@ -1,4 +1,4 @@
-"""InfogainLoss: what it wants to be fed depends on the Caffe, and it needs its matrix."""
+"""InfogainLoss: which input it expects depends on the version of Caffe, and it needs its matrix."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ...fixes.layer_edits import (
 from ...moments.graph import Blob, Layer
 from ...moments.layer_type import SOFTMAX
 from ...net.job import NetInPhase
+from ...net.rounding import two_digits
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
@@ -25,7 +26,7 @@ from ...stability.computed import stability_of_net
 
 PROBABILITIES, SCORES = "probabilities", "scores"
 
-# Forks whose InfogainLoss is known, by what it takes.
+# Forks whose InfogainLoss is known, by the input it expects.
 _OLD_FORM = frozenset({
     "ssd", "refinedet", "ssd-chuanqi305", "segnet", "enet", "pspnet", "caffe-face", "brocolli", "nvcaffe",
     "nvcaffe-0.15", "nvcaffe-0.16",
@@ -34,7 +35,7 @@ _NEW_FORM = frozenset({"intel", "mobilenet-yolo"})
 
 
 class _Wanted(NamedTuple):
-    """What InfogainLoss takes (empty: not decided), and how that is known."""
+    """The input that InfogainLoss expects (empty: unknown), and how that is known."""
 
     form: str
     because: str
@@ -93,19 +94,19 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
 
 
 def _matrix(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
-    """Whether H is there and can be one. Its absence and size are what Caffe checks when it builds a net."""
+    """Whether H is there and can be a matrix. Caffe checks its presence and size when it builds the net."""
     labels = _labels_as_matrix(layer)
     if labels:
-        message = f"the third bottom of '{layer.name}' must be the matrix H, '{layer.bottoms[2].name}' is {labels}"
-        reason = "Caffe checks only the number of its elements, and reads them as weights of the classes."
+        message = f"third bottom of '{layer.name}' must be the matrix H, but '{layer.bottoms[2].name}' is {labels}"
+        reason = "Caffe checks only the number of its elements, and reads them as class weights."
         yield Hit(net.file, layer.message.span("bottom", 2), message, reason, severity="error")
         return
     for problem in net.net.problems:
         if problem.kind == "infogain-matrix" and problem.layer is layer:
             span = problem.start, problem.end
             reason = (
-                "Caffe stops when it builds the net. Name a file with K x K numbers for K classes as "
-                "infogain_loss_param.source; with 1 on the diagonal and 0 elsewhere it is SoftmaxWithLoss."
+                "Caffe stops when it builds the net. Name a file with K x K values for K classes in "
+                "infogain_loss_param.source; with the identity matrix the loss equals SoftmaxWithLoss."
             )
             yield Hit(net.file, span, problem.message, reason, severity="error")
 
@@ -115,7 +116,7 @@ def _labels_as_matrix(layer: Layer) -> str:
         return ""
     matrix = layer.bottoms[2]
     if matrix in layer.bottoms[:2]:
-        return "its first bottom too" if matrix is layer.bottoms[0] else "its label"
+        return "also its first bottom" if matrix is layer.bottoms[0] else "also its label"
     producer = matrix.producer
     is_images = producer is not None and producer.traits.images
     return "the label of a data layer" if is_images and matrix.top_index == 1 else ""
@@ -133,34 +134,33 @@ def _input(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
     fix: Fix | None = None
     if given == PROBABILITIES:
         assert softmax is not None
-        related = (Related(net.file, softmax.place(), "the softmax before it"),)
+        related = (Related(net.file, softmax.place(), "the Softmax before it"),)
         what = f"'{name}' comes from Softmax '{softmax.name}'"
         if wanted.form:
-            message = f"{what}, and InfogainLoss '{layer.name}' applies softmax itself ({wanted.because})"
+            message = f"{what}, but InfogainLoss '{layer.name}' applies softmax itself ({wanted.because})"
             fix = _bypass(net, layer, softmax)
         else:
             message = f"{what}: since Caffe 1.0, InfogainLoss '{layer.name}' applies softmax itself"
-        reason = "A softmax of probabilities is nearly even: the loss hardly falls, and Caffe says nothing."
+        reason = "Softmax applied twice gives a nearly uniform distribution, so the loss hardly falls."
         reason += _through_softmax(net, softmax)
         severity = "warning"
     else:
-        what = f"'{name}' are raw scores"
+        what = f"'{name}' holds raw scores"
         if wanted.form:
-            message = f"{what}, and InfogainLoss '{layer.name}' takes probabilities ({wanted.because})"
+            message = f"{what}, but InfogainLoss '{layer.name}' expects probabilities ({wanted.because})"
             fix = _softmax_before(net, layer)
         else:
-            older = f"up to 1.0-rc5 InfogainLoss '{layer.name}' takes probabilities"
-            message = f"{what}: right since Caffe 1.0, but {older}"
-        reason = "It takes their logarithm, and divides by them in the gradient: NaN in the next iteration."
+            message = f"{what}, but up to Caffe 1.0-rc5 InfogainLoss '{layer.name}' expects probabilities"
+        reason = "It takes their logarithm and divides by them in the gradient: NaN in the next iteration."
         reason += _below_zero(net, layer)
         severity = "error" if wanted.form else "advice"
     if not wanted.form:
-        reason += " Which Caffe it is, --caffe-version says."
+        reason += " Scores are right since Caffe 1.0; pass --caffe-version to decide."
     yield Hit(net.file, layer.message.span("bottom", 0), message, reason, severity, related, fix)
 
 
 def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
-    """What a Softmax before the loss does to the signal of iteration 0, where a training of the net tells it."""
+    """What a Softmax before the loss does to the signal of iteration 0, where it can be computed."""
     computed = stability_of_net(net)
     if computed is None:
         return ""
@@ -168,26 +168,27 @@ def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
     if not flow.is_known:
         return ""
     return (
-        f" Computed for iteration 0{computed.assumed}: '{softmax.bottoms[0].name}' has values of {flow.before:.3g} in the"
-        f" mean, of which the Softmax makes {flow.after:.3g}, and gradients go from {flow.gradient_after:.3g} to"
-        f" {flow.gradient_before:.3g} on the way back through it ({flow.gradient_before / flow.gradient_after:.3g} times)."
+        f" Predicted for iteration 0{computed.assumed}: through the Softmax, activations go from"
+        f" {two_digits(flow.before)} to {two_digits(flow.after)} in magnitude, and gradients on the way back from"
+        f" {two_digits(flow.gradient_after)} to {two_digits(flow.gradient_before)}"
+        f" (factor {two_digits(flow.gradient_before / flow.gradient_after)})."
     )
 
 
 def _below_zero(net: NetInPhase, layer: Layer) -> str:
-    """How many of the scores that a loss reads in iteration 0 have no logarithm, where a training tells it."""
+    """How many of the scores that a loss reads in iteration 0 have no logarithm, where it can be computed."""
     computed = stability_of_net(net)
     part = computed.part_below_zero(layer) if computed is not None else None
     if computed is None or not part:
         return ""
-    return f" Computed for iteration 0{computed.assumed}: {part:.0%} of them are below 0, and count as 1e-20."
+    return f" Predicted for iteration 0{computed.assumed}: {part:.0%} of them are negative and clamped to 1e-20."
 
 
 def _wanted(net: NetInPhase, layer: Layer) -> _Wanted:
     version, dialect = net.caffe_version, net.net.dialect
     if version is not None:
         return _Wanted(SCORES if _is_new(version) else PROBABILITIES, f"Caffe {version}")
-    # An older Caffe stops at an axis and at a second top, but takes any loss_param without reading it.
+    # An older Caffe stops at an axis and at a second top, but accepts a loss_param without reading it.
     if "axis" in layer.message["infogain_loss_param"]:
         return _Wanted(SCORES, "it has an axis, as since 1.0")
     if len(layer.message["top"]) > 1:
@@ -202,14 +203,14 @@ def _wanted(net: NetInPhase, layer: Layer) -> _Wanted:
 
 
 def _is_new(version: str) -> bool:
-    """Whether a version of Caffe has the new form: 1.0 and later, no release candidate of 1.0."""
+    """Whether a version of Caffe has the new form: 1.0 and later, but no release candidate of 1.0."""
     number, _, candidate = version.partition("rc")
     parts = [int(part) for part in number.strip("-.").split(".") if part]
     return bool(parts) and parts >= [1] and not (candidate and parts[:2] in ([1], [1, 0]))
 
 
 def _given(blob: Blob) -> tuple[str, Layer | None]:
-    """What a blob holds: probabilities of a softmax, raw scores, or nothing that the files tell."""
+    """What a blob holds: probabilities of a softmax, raw scores, or unknown values (empty)."""
     producer = blob.producer
     passing = True
     while producer is not None and producer.bottoms:
@@ -227,7 +228,7 @@ def _given(blob: Blob) -> tuple[str, Layer | None]:
 
 
 def _softmax_before(net: NetInPhase, layer: Layer) -> Fix | None:
-    """Puts a Softmax between the scores and the loss, wherever the loss is."""
+    """Inserts a Softmax between the scores and the loss, in every phase that has the loss."""
     whole = net.net.message
     entries = whole.entries["layer"]
     position = next(index for index, entry in enumerate(entries) if entry[1] is layer.entry[1])
@@ -247,11 +248,11 @@ def _softmax_before(net: NetInPhase, layer: Layer) -> Fix | None:
     if added is None:
         return None
     patch = added + set_value(layer.message, "bottom", 0, top)
-    return patch.fix(net.file.path, f"put a Softmax before '{layer.name}'", safe=False)
+    return patch.fix(net.file.path, f"insert a Softmax before '{layer.name}'", safe=False)
 
 
 def _bypass(net: NetInPhase, layer: Layer, softmax: Layer) -> Fix | None:
-    """Makes the loss read what the Softmax reads; takes the Softmax out if nothing else uses it."""
+    """Makes the loss read the input of the Softmax, and removes the Softmax if nothing else uses it."""
     if "v0" in net.net.upgraded.steps or layer.bottoms[0].producer is not softmax:
         return None
     written = written_net(net.file.message, net.net.message.block)
@@ -269,11 +270,11 @@ def _bypass(net: NetInPhase, layer: Layer, softmax: Layer) -> Fix | None:
         patch = rewired if others else remove_layer(net.file.tree, written, softmax.entry, rewired)
     if patch is None:
         return None
-    return patch.fix(net.file.path, f"let '{layer.name}' read '{scores.name}', without the Softmax", safe=False)
+    return patch.fix(net.file.path, f"connect '{layer.name}' to '{scores.name}' instead of the Softmax", safe=False)
 
 
 def _other_readers(net: NetInPhase, name: str, softmax: Layer, layer: Layer) -> bool:
-    """Whether something besides the loss uses the softmax: another layer, or a phase without the loss."""
+    """Whether something besides the loss uses the Softmax: another layer, or a phase without the loss."""
     for message, node, _ in net.net.message.entries["layer"]:
         if name in message["bottom"] and node is not softmax.entry[1] and node is not layer.entry[1]:
             return True

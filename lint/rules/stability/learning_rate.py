@@ -1,4 +1,4 @@
-"""Learning rates that a training is not likely to bear."""
+"""Learning rates that are likely too high."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
-from ...fixes.fields import number_text, set_field
+from ...fixes.fields import set_field
 from ...net.job import Job
 from ...net.loss_sizes import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...solver.schedule import Rate, grows, largest_rate
 from ...stability.advice.loss_weights import loss_weight_fix
-from ...stability.advice.rate_limit import Judgement, judge_rate
+from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, Judgement, judge_rate
 from ...stability.computed import stability_of
 from ...stability.verdict.verdict import confidence_in, outlook
-from .clipping import bound_patch
+from .clipping import clip_patch, clip_title
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     subject="job",
     severity="warning",
     fixes="safe",
-    options={"times": Option(1.0, "how many times over its limit a rate may be")},
+    options={"times": Option(1.0, "how many times its limit a learning rate may be")},
 )
 def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
     """Flags learning rates that are likely too high for the training.
@@ -97,13 +97,13 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
     rate = largest_rate(job.solver.message)
     for hit in _hits(job, rate, times):
         if rate is not None and rate.iteration and grows(job.solver.message):
-            yield hit._replace(reason=f"{hit.reason} It is gamma that makes the rate grow (S129).", fix=None)
+            yield hit._replace(reason=f"{hit.reason} The rate grows because of gamma (S129).", fix=None)
         else:
             yield hit
 
 
 def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
-    """What is computed of the training; where nothing can be, what the limits of comparable ones say."""
+    """The finding on the predicted training; where it cannot be predicted, on the limit for comparable ones."""
     computed = stability_of(job)
     if computed is not None and rate is not None and math.isfinite(rate.value):
         if computed.risky and computed.repair.scale < 1:
@@ -116,7 +116,7 @@ def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     solver, rate = job.solver.message, judgement.rate
     related: tuple[Related, ...] = ()
     if cause is not None and job.train is not None:
-        related = (Related(job.train.file, cause.layer.place(), f"the loss '{cause.layer.name}'"),)
+        related = (Related(job.train.file, cause.layer.place(), f"loss '{cause.layer.name}'"),)
     yield Hit(
         job.solver.file,
         solver.span(rate.field, rate.position),
@@ -128,27 +128,27 @@ def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
 
 
 def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
-    """The finding where the signal of the training is computed; its fix writes the bound that goes with the rate."""
+    """The finding where the signal is computed; its fix also writes the clip threshold that goes with the rate."""
     solver, repair = job.solver.message, computed.repair
-    fix, with_it = None, f"With a rate {1 / repair.scale:g} times lower"
+    fix, change = None, f"With a learning rate {1 / repair.scale:g} times lower"
     if rate.field == "base_lr":
         lower = float(f"{solver['base_lr'] * repair.scale:.12g}")
-        with_it = f"With base_lr {lower:g}"
+        change = f"With base_lr {lower:g}"
         patch = set_field(job.solver.file.tree, solver, "base_lr", lower)
-        title = f"lower base_lr from {solver['base_lr']:g} to {lower:g}"
+        title = f"lower base_lr to {lower:g}"
         if repair.clip is not None:
-            patch += bound_patch(job, repair.clip)
-            title += f", write clip_gradients: {number_text(repair.clip)}"
+            patch += clip_patch(job, repair.clip)
+            title += f" and {clip_title(job, repair.clip)}"
         fix = patch.fix(job.solver.file.path, title)
     if repair.clip is not None:
-        with_it += f" and clip_gradients {repair.clip:g}"
+        change += f" and clip_gradients {repair.clip:g}"
     because = "; ".join(each.sentence for each in computed.reasons[:3])
     when = f" in iteration {rate.iteration}" if rate.iteration and rate.field == "base_lr" else ""
     return Hit(
         job.solver.file,
         solver.span(rate.field, rate.position),
-        f"at a learning rate of {rate.value:g}{when} this training {repair.outlook}",
-        f"Computed: {because}. {with_it} it {outlook(repair.after)}.",
+        f"training {repair.outlook} at a learning rate of {rate.value:g}{when}",
+        f"Predicted: {because}. {change}, it {outlook(repair.after)}.",
         severity=computed.severity,
         confidence=confidence_in(repair.before, computed.signal),
         fix=fix,
@@ -156,7 +156,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
 
 
 def _cause_and_fix(job: Job, judgement: Judgement, times: float) -> tuple[SizedLoss | None, Fix | None]:
-    """The loss that makes the rate high, if it is one, and the fix for it or for the rate."""
+    """The loss that makes the rate too high, if one does, and the fix for it or for the rate."""
     if job.train is not None:
         dominant = dominant_losses(job.train.net, DOMINANT)
         if dominant:
@@ -172,24 +172,29 @@ def _cause_and_fix(job: Job, judgement: Judgement, times: float) -> tuple[SizedL
     base_lr = job.solver.message["base_lr"]
     lower = _lowered(base_lr, judgement.excess / times)
     patch = set_field(job.solver.file.tree, job.solver.message, "base_lr", lower)
-    return None, patch.fix(job.solver.file.path, f"lower base_lr from {base_lr:g} to {lower:g}")
+    return None, patch.fix(job.solver.file.path, f"lower base_lr to {lower:g}")
 
 
 def _lowered(value: float, excess: float) -> float:
-    """A value divided by ten until it has made up for the excess."""
+    """A value divided by ten until it is below its limit."""
     return float(f"{value / 10 ** math.ceil(math.log10(excess) - 1e-9):.12g}")
 
 
 def _message(judgement: Judgement) -> str:
     rate = judgement.rate
     when = f" in iteration {rate.iteration}" if rate.iteration and rate.field == "base_lr" else ""
-    return f"a learning rate of {rate.value:g}{when} is high: this job is likely to bear {judgement.limit:.2g}"
+    return f"a learning rate of {rate.value:g}{when} is high: likely stable up to about {judgement.limit:.2g}"
 
 
 def _reason(job: Job, judgement: Judgement, cause: SizedLoss | None) -> str:
     solver = job.solver.message.get("type", "SGD")
     counted = ", ".join(factor.why for factor in judgement.factors)
-    reason = f"Counted: {counted}." if counted else f"{solver} takes steps of about that size, whatever the gradients."
+    if counted:
+        reason = f"The limit accounts for {counted}."
+    elif solver in ADAPTIVE_LIMITS:
+        reason = f"Steps of {solver} are about as large as the learning rate, whatever the gradients."
+    else:
+        reason = "This is the limit for a plain classifier."
     if cause is not None:
-        reason += f" Much of it is loss '{cause.layer.name}': lower its loss_weight, not base_lr."
+        reason += f" Loss '{cause.layer.name}' is the main cause: lower its loss_weight, not base_lr."
     return reason

@@ -1,15 +1,16 @@
-"""Units that start where their function is flat: saturated sigmoids, dead rectifiers."""
+"""Units that start where their function is flat: saturated sigmoids, dead ReLUs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ...net.job import Job
+from ...net.rounding import two_digits
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.computed import stability_of
 
-SURELY = 0.95  # the part of a layer's units from which it is said
+SURELY = 0.95  # the share of a layer's units from which it is reported
 
 
 @rule("G109", "saturated-units", subject="job", severity="advice")
@@ -55,8 +56,7 @@ def saturated_units(job: Job) -> Iterator[Hit]:
         yield Hit(
             job.train.file,
             layer.place(),
-            f"about {part:.1%} of the units of {layer.type} '{layer.name}' start {state}: it reads values of"
-            f" {size:.3g} in the mean",
-            "Its gradient is next to nothing there, so the layers below keep their first weights: scale the data, or start"
-            f" the weights below '{layer.bottoms[0].name}' smaller.",
+            f"{part:.1%} of units in {layer.type} '{layer.name}' start {state}: inputs average {two_digits(size)} in magnitude",
+            "Almost no gradient passes it, so the layers before it keep their initial weights. Scale the data, or use smaller"
+            f" initial weights before '{layer.bottoms[0].name}'.",
         )

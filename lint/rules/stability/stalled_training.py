@@ -1,4 +1,4 @@
-"""Trainings that will not get anywhere."""
+"""Trainings whose loss will not fall."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def stalled_training(job: Job) -> Iterator[Hit]:
         return
     solver, verdict = job.solver.message, computed.verdict
     because = "; ".join(each.sentence for each in computed.reasons_to_stall[:3])
-    what = "Look at the layers first: no rate makes it learn."
+    what = "No learning rate makes it learn; look at the layers first."
     fix = None
     if computed.faster_rate is not None:
         times, after = computed.faster_rate
-        what = f"At a rate {times:g} times as high it {outlook(after.p_stalls, 'stall')} and {outlook(after.p_explodes)}."
+        what = f"At a learning rate {times:g} times as high, it {outlook(after.p_stalls, 'stall')} and {outlook(after.p_explodes)}."
         fix = _fix(job, times)
     yield Hit(
         job.solver.file,
         solver.span("base_lr"),
-        "this training is likely to stall from initial weights that its fillers make",
-        f"Computed{computed.assumed}: {because or 'its loss stays where it starts'}. {what}",
+        "training is likely to stall from the initial weights of its fillers",
+        f"Predicted{computed.assumed}: {because or 'the loss stays at its initial value'}. {what}",
         severity="advice" if computed.assumed else "warning",
         fix=fix,
         confidence=confidence_in(verdict.p_stalls, computed.signal),
@@ -75,7 +75,7 @@ def stalled_training(job: Job) -> Iterator[Hit]:
 
 
 def _fix(job: Job, times: float) -> Fix | None:
-    """Raises base_lr, where that is what all rates go by."""
+    """Raises base_lr, if the largest rate comes from it."""
     solver = job.solver.message
     rate = largest_rate(solver)
     if rate is None or rate.field != "base_lr":

@@ -1,4 +1,4 @@
-"""Inputs that are so large that a training explodes because of them."""
+"""Inputs so large that training diverges because of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...fixes.fields import Patch, number_text, set_field
 from ...fixes.layer_edits import add_message
 from ...moments.graph import Layer
 from ...net.job import Job, NetInPhase
-from ...net.rounding import one_digit
+from ...net.rounding import one_digit, two_digits
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.computed import stability_of
@@ -74,9 +74,8 @@ def _hit(net: NetInPhase, computed: Stability, layer: Layer, factor: float, size
     return Hit(
         net.file,
         layer.place(),
-        f"'{layer.tops[0].name}' has values of {size:.3g} in the mean, not around 1",
-        f"With them this training {outlook(computed.verdict.p_explodes)}; with a scale of {number_text(scale)} it"
-        f" {outlook(after)}.",
+        f"'{layer.tops[0].name}' averages {two_digits(size)} in magnitude; expected about 1",
+        f"Training {outlook(computed.verdict.p_explodes)}; with a scale of {number_text(scale)}, it {outlook(after)}.",
         confidence=confidence_in(computed.verdict.p_explodes, computed.signal),
         fix=_fix(net, layer, scale),
     )
@@ -89,4 +88,4 @@ def _fix(net: NetInPhase, layer: Layer, scale: float) -> Fix:
             patch += set_field(net.file.tree, message["transform_param"], "scale", scale)
         else:
             patch += add_message(net.file.tree, net.net.message, message, "transform_param", (("scale", scale),))
-    return patch.fix(net.file.path, f"scale the data of '{layer.name}' by {number_text(scale)}", safe=False)
+    return patch.fix(net.file.path, f"set the scale of '{layer.name}' to {number_text(scale)}", safe=False)

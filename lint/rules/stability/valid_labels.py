@@ -1,4 +1,4 @@
-"""Losses that divide by the number of their valid labels, in Caffes where that may be 0."""
+"""Losses that divide by the number of valid labels, in versions of Caffe where that may be 0."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ...net.job import NetInPhase
 from ...rule.finding import Hit
 from ...rule.registry import rule
 
-FEW = 16  # labels of a batch that may well all be the ignored one: half of them being so, once in 65,536 batches
-# Forks made from a Caffe of before November 2015.
+FEW = 16  # labels of a batch that may all be ignored: with half of the labels ignored, once in 65,536 batches
+# Forks of versions of Caffe from before November 2015.
 _UNGUARDED = frozenset({"segnet", "fast-rcnn", "faster-rcnn", "ctpn", "lisa-caffe"})
 
 
@@ -54,23 +54,23 @@ def no_valid_labels(net: NetInPhase) -> Iterator[Hit]:
         if labels is None or not 0 < labels <= FEW:
             continue
         param = layer.message["loss_param"]
-        number = "1 label" if labels == 1 else f"{labels} labels"
+        all_labels = "the only label of a batch is" if labels == 1 else f"all {labels} labels of a batch are"
         patch = set_field(net.file.tree, param, "normalize", False)
         yield Hit(
             net.file,
             param.span("ignore_label"),
-            f"loss '{layer.name}' divides by its valid labels: 0 where all {number} of a batch are {param['ignore_label']}",
-            f"Before November 2015 Caffe did not guard that division ({because}): loss and weights become NaN.",
-            fix=patch.fix(net.file.path, f"let '{layer.name}' divide by the number of items", safe=False),
+            f"loss '{layer.name}' divides by 0 if {all_labels} {param['ignore_label']}",
+            f"Caffe did not guard this division before November 2015 ({because}): loss and weights become NaN.",
+            fix=patch.fix(net.file.path, f"set normalize: false for '{layer.name}'", safe=False),
         )
 
 
 def _labels(layer: Layer) -> int | None:
-    """How many labels a loss that divides by the valid ones has in a batch; None for other layers, and if not known."""
+    """The number of labels in a batch of a loss that divides by the valid ones; None if unknown, and for other layers."""
     if layer.type != "SoftmaxWithLoss" or len(layer.bottoms) < 2 or not any(map(layer.loss_weight, range(len(layer.tops)))):
         return None
     param = layer.message["loss_param"]
-    # `normalize` has no default in the schema; these Caffes take it for true.
+    # `normalize` has no default in the schema; these versions take it for true.
     divides = param["normalize"] if "normalize" in param.entries else True
     if "ignore_label" not in param.entries or "normalization" in param.entries or not divides:
         return None
@@ -80,7 +80,7 @@ def _labels(layer: Layer) -> int | None:
 
 
 def _unguarded(net: NetInPhase) -> str:
-    """Which Caffe it is that does not guard the division; empty if it is not known to be one."""
+    """The Caffe that does not guard the division; empty if it is unknown or guards it."""
     version = net.caffe_version
     if version is None:
         return f"as in {net.net.dialect}" if net.net.dialect in _UNGUARDED else ""

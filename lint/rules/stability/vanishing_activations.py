@@ -1,4 +1,4 @@
-"""Signals that die on their way forward, from weights that start too small."""
+"""Activations that vanish because initial weights are too small."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ...fixes.fields import Patch
 from ...fixes.layer_edits import set_weight_filler
 from ...moments.graph import Param
 from ...net.job import Job, NetInPhase
+from ...net.rounding import two_digits
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ...stability.computed import stability_of
@@ -17,6 +18,8 @@ from ...stability.verdict.verdict import confidence_in, outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
+
+_SHOWN = 5  # how many other layers are named
 
 
 @rule("G106", "vanishing-activations", subject="job", severity="warning", fixes="safe, unsafe")
@@ -69,22 +72,29 @@ def _hit(
     net: NetInPhase, computed: Stability, params: list[Param], fillers: Mapping[Param, str], safe: bool
 ) -> Hit:
     first, *others = params
-    below, above = computed.sizes_around(first.layer)
+    before, after = computed.sizes_around(first.layer)
     size = computed.signal.weights[first].mean_abs
-    more = f", and {len(others)} more layers are like it" if others else ""
     fate = "diverge" if safe else "stall"
     chance = computed.verdict.p_explodes if safe else computed.verdict.p_stalls
     return Hit(
         net.file,
         first.filler.span("type") if first.filler is not None else first.layer.place(),
-        f"next to nothing comes out of '{first.layer.name}': its values are {above:.2g}, below it {below:.2g}{more}",
-        f"Its weights start at {size:.2g} in the mean: too small to learn at a rate that the training bears. It"
-        f" {outlook(chance, fate)}.",
+        f"activations of '{first.layer.name}' vanish: inputs average {two_digits(before)}, outputs {two_digits(after)}",
+        f"Its weights average {two_digits(size)} in magnitude, too small to learn at any stable learning rate. Training"
+        f" {outlook(chance, fate)}.{_also(others)}",
         confidence=confidence_in(chance, computed.signal),
         severity="warning" if computed.verdict.word != "learns" and not computed.training.context.assumed else "advice",
-        related=tuple(Related(net.file, param.layer.place(), f"'{param.layer.name}' as well") for param in others[:5]),
+        related=tuple(Related(net.file, param.layer.place(), f"also '{param.layer.name}'") for param in others[:_SHOWN]),
         fix=_fix(net, params, fillers, safe),
     )
+
+
+def _also(others: list[Param]) -> str:
+    if not others:
+        return ""
+    names = ", ".join(f"'{param.layer.name}'" for param in others[:_SHOWN])
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return f" Also in {len(others)} other {'layer' if len(others) == 1 else 'layers'}: {names}{more}."
 
 
 def _fix(net: NetInPhase, params: list[Param], fillers: Mapping[Param, str], safe: bool) -> Fix:
@@ -94,4 +104,4 @@ def _fix(net: NetInPhase, params: list[Param], fillers: Mapping[Param, str], saf
         patch += set_weight_filler(net.file.tree, net.net.message, settings, fillers[param])
     kinds = " and ".join(dict.fromkeys(fillers[param] for param in params))
     where = f"'{params[0].layer.name}'" if len(params) == 1 else f"{len(params)} layers"
-    return patch.fix(net.file.path, f"let the weights of {where} start with {kinds}", safe=safe)
+    return patch.fix(net.file.path, f"initialise the weights of {where} with {kinds}", safe=safe)

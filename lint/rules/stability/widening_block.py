@@ -1,4 +1,4 @@
-"""Blocks that widen a net without normalisation, and the normalisation to put behind them."""
+"""Blocks that widen a net without normalisation, and the normalisation to insert after them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from ...fixes.layer_edits import Fields, free_name, insert_layers, names_in, sta
 from ...moments.graph import Layer
 from ...moments.shapes import Shape, describe
 from ...net.job import NetInPhase
+from ...net.rounding import two_digits
 from ...net.widening import WideningBlock, widening_blocks
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...stability.computed import stability_of_net
 
-# In these Caffes `BatchNorm` is not what it is elsewhere, or is not there: they have `BN`.
+# Forks that have these layer types have no `BatchNorm`, or one that differs from that of other versions.
 _OTHER_NORMALISATION = frozenset({"BN"})
 
 
@@ -25,7 +26,7 @@ _OTHER_NORMALISATION = frozenset({"BN"})
     subject="net",
     severity="advice",
     fixes="unsafe",
-    options={"times": Option(2.0, "how many times wider a block makes its input, at least")},
+    options={"times": Option(2.0, "by what factor a block must widen its input")},
 )
 def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     """Flags blocks that widen the net, or multiply branches, without normalisation.
@@ -103,34 +104,34 @@ def _message(block: WideningBlock) -> str:
     layer = block.layer
     names = " and ".join(f"'{blob.name}'" for blob in block.joined)
     if block.kind == "product":
-        return f"product '{layer.name}' of {names}, none of which is bounded or normalised"
+        return f"product '{layer.name}' of {names}, none of them bounded or normalised"
     after = describe_item(layer.tops[0].shape)
     if block.kind == "concat":
-        channels = f"{block.before} channels become {block.after} ({after})"
-        return f"Concat '{layer.name}' joins {names}: {channels}, not normalised"
+        channels = f"{block.before} channels to {block.after} ({after})"
+        return f"Concat '{layer.name}' of {names} widens {channels} without normalisation"
     before = describe_item(layer.bottoms[0].shape)
     known = "?" not in before + after
-    sizes = f"{before} becomes {after}" if known else f"{block.times:.3g} times the elements"
-    into = f", and {_shown(block.into)} joins it" if block.into.traits.joins else ""
-    return f"{layer.type} '{layer.name}' upsamples '{layer.bottoms[0].name}' ({sizes}), not normalised{into}"
+    sizes = f"{before} to {after}" if known else f"{block.times:.3g} times the elements"
+    into = f" into {_shown(block.into)}" if block.into.traits.joins else ""
+    return f"{layer.type} '{layer.name}' upsamples '{layer.bottoms[0].name}'{into} ({sizes}) without normalisation"
 
 
 def _shown(layer: Layer) -> str:
-    return f"'{layer.name}'" if layer.name else f"a {layer.type}"
+    return f"'{layer.name}'" if layer.name else f"an unnamed {layer.type}"
 
 
 def _reason(net: NetInPhase, block: WideningBlock) -> str:
-    reader = f"{_shown(block.into)} uses it as it is"
-    first = " There is a fix for nets of today's form: lift it first (P201)." if _is_lifted(net) else ""
+    reader = f"{_shown(block.into)} reads the result unnormalised"
+    first = " Upgrade the net to the current format to get a fix (P201)." if _is_old_format(net) else ""
     if block.kind == "product":
-        why = "The gradient of one factor is the value of the other, so they drive each other"
+        why = "The gradient of each factor is the value of the other, so growth in one drives the other"
     else:
-        why = f"The gradients of its weights add up over {block.times:.3g} times as much"
+        why = f"Gradients of the weights before it sum over {block.times:.2g} times as many values"
     return f"{why}; {reader}.{_computed(net, block)}{first}"
 
 
 def _computed(net: NetInPhase, block: WideningBlock) -> str:
-    """What the signal of a training of the net does from the block to behind what reads it, where it is known."""
+    """What happens to the signal from the block to the layer that reads it, where it can be computed."""
     computed = stability_of_net(net)
     if computed is None:
         return ""
@@ -138,25 +139,26 @@ def _computed(net: NetInPhase, block: WideningBlock) -> str:
     if not flow.is_known:
         return ""
     return (
-        f" Computed for iteration 0{computed.assumed}, from before '{block.layer.name}' to behind {_shown(block.into)}: values go from"
-        f" {flow.before:.3g} to {flow.after:.3g} in the mean ({flow.after / flow.before:.3g} times), gradients on the way"
-        f" back from {flow.gradient_after:.3g} to {flow.gradient_before:.3g}"
-        f" ({flow.gradient_before / flow.gradient_after:.3g} times)."
+        f" Predicted for iteration 0{computed.assumed}: from the input of '{block.layer.name}' to the output of"
+        f" {_shown(block.into)}, activations go from {two_digits(flow.before)} to {two_digits(flow.after)} in magnitude"
+        f" (factor {two_digits(flow.after / flow.before)}), gradients on the way back from"
+        f" {two_digits(flow.gradient_after)} to {two_digits(flow.gradient_before)}"
+        f" (factor {two_digits(flow.gradient_before / flow.gradient_after)})."
     )
 
 
-def _is_lifted(net: NetInPhase) -> bool:
-    """Whether the file is V0 or V1: no such net has BatchNorm."""
+def _is_old_format(net: NetInPhase) -> bool:
+    """Whether the file is in the V0 or V1 format, which has no BatchNorm."""
     return not {"v0", "v1"}.isdisjoint(net.net.upgraded.steps)
 
 
 def _has_batch_norm(net: NetInPhase) -> bool:
-    """Whether the Caffe that the net is for has BatchNorm as others do."""
-    return not _is_lifted(net) and not any(layer.type in _OTHER_NORMALISATION for layer in net.net.layers)
+    """Whether the Caffe that the net is for has the usual BatchNorm."""
+    return not _is_old_format(net) and not any(layer.type in _OTHER_NORMALISATION for layer in net.net.layers)
 
 
 def _fix(net: NetInPhase, block: WideningBlock, names: set[str]) -> Fix | None:
-    """BatchNorm and Scale in place behind the block, and behind its like for other phases."""
+    """Inserts BatchNorm and Scale in place after the block, and after its counterparts in other phases."""
     layer = block.layer
     top = layer.tops[0].name
     if not top or len(layer.tops) > 1:
@@ -170,11 +172,11 @@ def _fix(net: NetInPhase, block: WideningBlock, names: set[str]) -> Fix | None:
         if added is None:
             return None
         patch += added
-    return patch.fix(net.file.path, f"put BatchNorm and Scale behind '{layer.name}'", safe=False)
+    return patch.fix(net.file.path, f"insert BatchNorm and Scale after '{layer.name}'", safe=False)
 
 
 def _normalisation(normalise: str, scale: str, top: str, rules: Fields) -> tuple[Fields, Fields]:
-    """The three `param` are for Caffe before September 2016, which would else learn the statistics."""
+    """The three `param` keep Caffe before September 2016 from learning the statistics."""
     frozen = ("param", (("lr_mult", 0),))
     return (
         (

@@ -11,11 +11,11 @@ from ...net.loss_sizes import has_own_weight
 
 
 def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float, *, safe: bool = True) -> Fix | None:
-    """The fix that gives a loss another weight, None where the layer's text has no place for it."""
+    """The fix that gives a loss another weight, None if the layer cannot have it written."""
     layer = loss.layer
     if not has_own_weight(loss):
         return None
     weights = [layer.loss_weight(index) for index in range(len(layer.tops))]
     weights[loss.top_index] = weight
     patch = set_loss_weights(net.file.tree, layer.message, tuple(weights))
-    return patch.fix(net.file.path, f"write loss_weight: {value_text(weight)} for '{layer.name}'", safe=safe)
+    return patch.fix(net.file.path, f"set the loss_weight of '{layer.name}' to {value_text(weight)}", safe=safe)
