@@ -1,4 +1,4 @@
-"""Numbers of a layer that Caffe accepts silently: dropout_ratio, lr_mult and decay_mult."""
+"""Numbers that Caffe accepts without a message: `dropout_ratio`, `lr_mult` and `decay_mult`."""
 
 from __future__ import annotations
 
@@ -13,74 +13,71 @@ from ...rule.registry import rule
 
 @rule("N206", "dropout-ratio-one", subject="net", severity="warning")
 def dropout_ratio_one(subject: NetInPhase) -> Iterator[Hit]:
-    """A Dropout drops everything, and gives NaN.
+    """Flags Dropout layers that drop everything.
 
     ## What it does
 
-    `dropout_ratio: 1`; an advice, once in a net, in phase TEST, where nothing is dropped. Over 1 Caffe stops,
-    which is E209.
+    Flags `dropout_ratio: 1`. At a ratio over 1, Caffe stops, which E209 reports.
 
     ## Why is this bad?
 
-    What is left is scaled by 1 / (1 - ratio), which is infinite, and 0 times infinity is NaN: in the first
-    forward pass, in every value.
+    The values that are kept are scaled by 1 / (1 - ratio), which is infinite, and 0 times infinity is NaN: in the first
+    forward pass, every value becomes NaN.
 
     ## When it is reported
 
-    Never in training. In a net for tests it does no harm.
+    - **warning** in phase TRAIN;
+    - **advice** in phase TEST, where nothing is dropped, once per net.
 
-    ## Example
-
-    There is no fix: only you know the ratio. It is the share that is dropped, not the one that is kept.
+    There is no fix, because only you know the ratio. It is the share that is dropped, not the share that is kept. Do not
+    ignore it in a net for training.
 
     ## References
 
-    dropout_layer.cpp, LayerSetUp.
+    `LayerSetUp` in dropout_layer.cpp.
     """
     for layer in subject.net.layers:
         if layer.traits.settings == "dropout_param":
             param = layer.message["dropout_param"]
             if param["dropout_ratio"] == 1:
-                message = f"{named(layer)}: dropout_ratio is 1, so everything is dropped"
-                reason = "What is left is scaled by 1 / (1 - 1): in training every value becomes NaN."
+                message = f"{named(layer)} has dropout_ratio 1 and drops everything"
+                reason = "Caffe scales the kept values by 1 / (1 - 1), so every value becomes NaN in training."
                 severity = "" if layer.phase == "TRAIN" else "advice"
                 yield Hit(subject.file, param.span("dropout_ratio"), message, reason, severity)
                 if severity:
-                    return  # once is enough where it does no harm
+                    return  # once is enough, since it does no harm
 
 
 @rule("N211", "invalid-lr-mult", subject="net", severity="warning")
 def invalid_lr_mult(subject: NetInPhase) -> Iterator[Hit]:
-    """A parameter has a learning rate or decay of the wrong sign, or one that is no number.
+    """Flags parameters whose `lr_mult` or `decay_mult` is negative, infinite or NaN.
 
     ## What it does
 
-    lr_mult and decay_mult under 0, infinite or NaN.
+    Flags such values in the `param` entries of layers.
 
     ## Why is this bad?
 
-    With lr_mult under 0 a parameter climbs up the loss; with decay_mult under 0 it grows without end. Caffe
-    checks neither.
+    With a negative `lr_mult`, a parameter follows the gradient upwards and increases the loss. With a negative
+    `decay_mult`, it grows without bound. An infinite or NaN value makes it NaN in the first update. Caffe checks neither
+    field.
 
     ## When it is reported
 
-    A gradient is turned around on purpose, to learn what confuses a second net (adversarial training).
-
-    ## Example
-
-    There is no fix: only you know the value.
+    Reported as a **warning**. There is no fix, because only you know the value. Ignore it if you reverse a gradient on
+    purpose, as in adversarial training.
 
     ## References
 
-    sgd_solver.cpp, SGDSolver::ComputeUpdateValue and Regularize.
+    `SGDSolver::ComputeUpdateValue` and `Regularize` in sgd_solver.cpp.
     """
     for param in subject.net.params():
         if param.spec is None:
             continue
-        for field, what in (("lr_mult", "climbs up the loss"), ("decay_mult", "grows without end")):
+        for field, effect in (("lr_mult", "increases the loss"), ("decay_mult", "makes it grow")):
             value = param.spec.get(field, 1.0)
             if value >= 0 and math.isfinite(value):
                 continue
-            message = f"{named(param.layer)}: {field} of its {param.role} is {value:g}"
-            reason = f"The {param.role} {what}." if value < 0 else "It becomes NaN in the first update."
+            message = f"{named(param.layer)} has {field} {value:g} for its {param.role}"
+            reason = f"Every update of the {param.role} {effect}." if value < 0 else "It becomes NaN in the first update."
             yield Hit(subject.file, param.spec.span(field), message, reason)

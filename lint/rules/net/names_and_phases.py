@@ -1,4 +1,4 @@
-"""Names of layers, and the states in which they exist."""
+"""Names of layers, and the rules that say in which states they exist."""
 
 from __future__ import annotations
 
@@ -67,28 +67,26 @@ def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("N302", "unreachable-rule", subject="net", severity="warning")
 def unreachable_rule(subject: NetInPhase) -> Iterator[Hit]:
-    """An include or exclude rule that no state can meet.
+    """Flags `include` and `exclude` rules that can never apply.
 
     ## What it does
 
-    Rules with min_level over max_level, or with the same name in stage and not_stage.
+    Flags rules whose `min_level` is greater than their `max_level`, or that name the same stage in `stage` and
+    `not_stage`.
 
     ## Why is this bad?
 
-    A layer with such an `include` is never there, one with such an `exclude` always. Caffe logs one line
+    A layer with such an `include` is never part of the net; one with such an `exclude` always is. Caffe only logs a line
     about it.
 
     ## When it is reported
 
-    The layer is switched off on purpose; a comment does it better.
-
-    ## Example
-
-    There is no fix: only you know the state that is meant.
+    Reported as a **warning**. There is no fix, because only you know the intended state. Ignore it if the layer is
+    switched off on purpose; commenting it out would be clearer.
 
     ## References
 
-    net.cpp, Net::StateMeetsRule.
+    `Net::StateMeetsRule` in net.cpp.
     """
     for entry in subject.net.message.entries.get("layer", ()):
         layer: Message = entry[0]
@@ -96,14 +94,9 @@ def unreachable_rule(subject: NetInPhase) -> Iterator[Hit]:
             for rule_, _, _ in layer.entries.get(field, ()):
                 why = _contradiction(rule_)
                 if why:
-                    what = (
-                        "the layer is never there" if field == "include" else "it leaves the layer in always"
-                    )
-                    message = (
-                        f"{layer['type']} layer '{layer['name']}': no state can meet this {field}: {why}"
-                    )
-                    place = (rule_.block.start, rule_.block.end)
-                    yield Hit(subject.file, place, message, f"So {what}, without a word.")
+                    message = f"{field} rule of {layer['type']} layer '{layer['name']}' can never apply: {why}"
+                    reason = f"The layer is {'never' if field == 'include' else 'always'} part of the net."
+                    yield Hit(subject.file, (rule_.block.start, rule_.block.end), message, reason)
 
 
 def _name_of(layer: Layer) -> tuple[int, int]:
@@ -111,11 +104,11 @@ def _name_of(layer: Layer) -> tuple[int, int]:
 
 
 def _contradiction(rule_: Message) -> str:
-    """Why no state meets an include or exclude rule; empty if one may."""
+    """Return why no state can meet an include or exclude rule, or an empty string if one may."""
     low, high = rule_.get("min_level"), rule_.get("max_level")
     if low is not None and high is not None and low > high:
-        return f"min_level {low} is over max_level {high}"
+        return f"min_level {low} is greater than max_level {high}"
     for stage in rule_["stage"]:
         if stage in rule_["not_stage"]:
-            return f"'{stage}' is in stage and in not_stage"
+            return f"'{stage}' is both in stage and not_stage"
     return ""
