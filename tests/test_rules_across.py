@@ -183,7 +183,7 @@ def test_statistics_of_the_batch_where_a_net_is_used() -> None:
     ).replace("{  }", "{ }")
 
 
-def test_a_stage_that_is_misspelt() -> None:
+def test_a_stage_that_is_misspelled() -> None:
     net = TRAIN + 'layer { name: "x" type: "ReLU" bottom: "ip1" top: "x" include { stage: "pretrain" } }\n'
     solver = 'net: "net.prototxt"\ntrain_state { stage: "pre_train" }\n'
     files = {"solver.prototxt": solver, "net.prototxt": net}

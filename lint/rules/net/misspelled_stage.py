@@ -1,4 +1,4 @@
-"""Stages that a solver sets and no layer mentions."""
+"""Stages that a solver sets and no layer asks for."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from ...rule.registry import rule
 
 @rule("N406", "misspelled-stage", subject="job", severity="warning", fixes="unsafe")
 def misspelled_stage(job: Job) -> Iterator[Hit]:
-    """A solver gives a stage that no layer asks for, while layers ask for one that is nearly called so.
+    """Flags stages that no layer asks for, if a layer asks for a similar one.
 
     ## What it does
 
-    Stages of train_state and test_state that no include or exclude rule of the net knows, if a rule knows one
-    within two letters that this state does not give.
+    Flags stages of the solver's `train_state` and `test_state` that no `include` or `exclude` rule of its nets
+    mentions, if a rule mentions a stage at most two letters away that this state does not set.
 
     ## Why is this bad?
 
-    The layers that wait for the stage are not there. Caffe logs one line about each.
+    The layers that ask for the stage are left out of the net. Caffe only logs one line about each.
 
     ## When it is reported
 
-    The layers of that stage are left out on purpose.
+    Reported as a **warning**. Ignore it if the layers of the similar stage are left out on purpose.
 
     ## Fix
 
-    The fix writes the stage of the rule into the solver. It is unsafe: the rule may be the one that is misspelt.
+    Sets the stage that the rule mentions. The fix is unsafe, because the misspelled stage may be the one in the rule.
+    No fix is offered if the state sets several stages.
 
     ## References
 
-    net.cpp, Net::StateMeetsRule; solver.cpp, InitTrainNet and InitTestNets.
+    `Net::StateMeetsRule` in net.cpp; `InitTrainNet` and `InitTestNets` in solver.cpp.
     """
     wanted: dict[str, None] = {}
     for subject in job.nets:
@@ -54,9 +55,9 @@ def misspelled_stage(job: Job) -> Iterator[Hit]:
             if stage in wanted or meant is None:
                 continue
             message = f"no layer asks for stage '{stage}'; did you mean '{meant}'?"
-            reason = f"Layers that ask for '{meant}' are not there, without a word."
+            reason = f"Layers that ask for '{meant}' are left out of the net; Caffe only logs it."
             fix: Fix | None = None
             if len(state["stage"]) == 1:
                 patch = set_field(job.solver.file.tree, state, "stage", meant)
-                fix = patch.fix(job.solver.file.path, f"write '{meant}'", safe=False)
+                fix = patch.fix(job.solver.file.path, f"change the stage to '{meant}'", safe=False)
             yield Hit(job.solver.file, state.span("stage", index), message, reason, fix=fix)

@@ -30,8 +30,8 @@ def transform_mismatch(job: Job) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    The net is tested on values of another range than those it learned from: the test accuracy is too low, and drops
-    further as the net learns.
+    The net is tested on values of another range than those it learned from: the test results look bad, and get worse
+    as the net learns.
 
     ## When it is reported
 
