@@ -1,4 +1,4 @@
-"""The values that weights start from: those that are 0, and upsampling that is meant to interpolate and does not."""
+"""Initial weights: those that are zero, and upsampling that is meant to interpolate but does not."""
 
 from __future__ import annotations
 
@@ -19,35 +19,37 @@ from ..problems import is_for_unknown_caffe
 
 @rule("N205", "zero-weights", subject="net", severity="advice", fixes="unsafe")
 def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
-    """Weights start at 0, and nothing comes through them, unless trained ones are loaded.
+    """Flags layers whose initial weights are zero, so that nothing passes through them.
 
     ## What it does
 
-    In nets for training: layers with weights and without `weight_filler`, or with one that is constant 0, between
-    the data and another layer with weights. One finding in a net, at the first of them. A last layer that starts at 0
-    learns, and is left out; so are layers whose lr_mult is 0, and upsampling, which is N504's. Nothing is said if the
-    solver loads `weights`.
+    Flags, in nets for training, layers without `weight_filler`, or with one that is constant 0, between the data and
+    another layer with weights. Not flagged are a last layer that starts at zero, which can learn, layers whose `lr_mult`
+    is 0, and upsampling, which N504 checks.
 
     ## Why is this bad?
 
-    Without a filler a weight is 0. The layer's top is then 0 whatever it reads, the gradient that it passes on is 0,
-    and behind a ReLU so is its own: the loss stays at that of guessing (2.3026 for ten classes).
+    Without a filler, weights are 0. The layer then outputs zeros whatever it reads, and the gradient that it passes on is
+    0; if a ReLU follows, so is the gradient of its own weights. The loss stays at chance level (2.3026 for ten classes).
 
     ## When it is reported
 
-    The weights are loaded before training: `caffe train --weights`, `copy_from` in Python. Most public nets with such
-    layers are meant for that, so it is an advice. It is a warning where the net looks as if it starts from scratch: a
-    single layer of four or more lacks a filler, or fewer than half do and one that has it lies before them.
+    - **warning** if the net looks as if it is trained from scratch: only one of four or more layers with weights has no
+      filler, or fewer than half have none and one that has a filler comes before them;
+    - **advice** otherwise. Most public nets with such layers are meant to start from trained weights.
+
+    It is reported once per net, at the first such layer. Nothing is reported if the solver sets `weights`. Ignore it if
+    the weights are loaded before training in another way: `caffe train --weights`, or `copy_from` in Python.
 
     ## Fix
 
-    The fix is unsafe, since it may be that weights are loaded. It writes msra where a ReLU follows, else xavier, for
-    all such layers of the net.
+    Inserts a `weight_filler` in all such layers of the net: msra if a ReLU follows, otherwise xavier. The fix is unsafe,
+    because trained weights may be loaded.
 
     ## References
 
-    filler.hpp, ConstantFiller; caffe.proto, FillerParameter (type "constant", value 0); S. Glorot, Y. Bengio, 2010 for
-    xavier; K. He and others, 2015, for msra.
+    `ConstantFiller` in filler.hpp; `FillerParameter` in caffe.proto (type "constant", value 0). xavier: Glorot and Bengio,
+    2010. msra: He and others, 2015.
     """
     if not _learns(subject) or subject.weights_loaded:
         return
@@ -57,16 +59,16 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
         for param in weights
         if param.lr_mult
         and _starts_at_zero(param)
-        and _has_weights_behind(param.layer)
+        and _has_weights_after(param.layer)
         and not _upsamples(param.layer)
     ]
     if not zero:
         return
     layer = zero[0].layer
-    message = f"{named(layer)}: its weights start at 0, and all that it makes is 0"
-    reason = "Right only if trained weights are loaded."
+    message = f"{named(layer)} has zero initial weights and outputs zeros"
+    reason = "This is correct only if trained weights are loaded."
     if len(weights) > 1:
-        reason = f"So it is for {len(zero)} of {len(weights)} layers. {reason}"
+        reason += f" It concerns {len(zero)} of {len(weights)} layers with weights."
     severity = "warning" if _starts_from_scratch(subject, zero) else "advice"
     yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
 
@@ -109,7 +111,7 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
     layers = [param for param in _weights(subject, idle=True) if _upsamples(param.layer)]
     zero = [param for param in layers if _starts_at_zero(param)]
     if zero and not subject.weights_loaded:
-        learning = [param for param in zero if param.lr_mult and _has_weights_behind(param.layer)]
+        learning = [param for param in zero if param.lr_mult and _has_weights_after(param.layer)]
         first = (learning or zero)[0]
         still = "" if first.lr_mult else ", and stay so (lr_mult 0)"
         message = f"{named(first.layer)}: its weights start at 0{still}: it makes 0 of everything"
@@ -141,7 +143,7 @@ def _learns(subject: NetInPhase) -> bool:
 
 
 def _weights(subject: NetInPhase, *, idle: bool = False) -> list[Param]:
-    """The weights of a net that learn, each once; with `idle` also those that stay as they are."""
+    """Return the weights of a net that learn, each once; with `idle` also those that do not."""
     return [
         param
         for param in subject.net.params()
@@ -155,15 +157,15 @@ def _starts_at_zero(param: Param) -> bool:
     return bool(param.filler["type"] == "constant" and param.filler["value"] == 0)
 
 
-def _has_weights_behind(layer: Layer) -> bool:
+def _has_weights_after(layer: Layer) -> bool:
     return any(param.role == "weight" for other in layer.downstream() for param in other.params)
 
 
 def _starts_from_scratch(subject: NetInPhase, zero: list[Param]) -> bool:
-    """Whether a net looks as if no trained weights were loaded, though some of its weights start at 0.
+    """Return whether a net looks as if no trained weights are loaded, though some of its weights start at zero.
 
-    Weights that neither learn nor have a filler must come from somewhere. A single layer is not loaded but forgotten,
-    and what is loaded lies before what is new.
+    Weights that neither learn nor have a filler must be loaded. If a single layer has no filler, it was probably
+    forgotten; and layers whose weights are loaded come before new ones.
     """
     weights = _weights(subject, idle=True)
     if any(param.lr_mult == 0 and _starts_at_zero(param) and not _upsamples(param.layer) for param in weights):
@@ -188,20 +190,20 @@ def _upsamples(layer: Layer) -> bool:
 
 
 def _channels(layer: Layer) -> int | None:
-    """The channels that a layer reads, None if they are not known or not on the usual axis."""
+    """Return the channels that a layer reads, or None if they are unknown or not on the usual axis."""
     shape = layer.bottoms[0].shape if layer.bottoms else None
     usual = layer.message["convolution_param"]["axis"] == 1
     return shape[1] if shape is not None and len(shape) > 1 and usual else None
 
 
 def _channels_of_an_output(param: Param) -> int:
-    """How many channels one output adds up, 0 if it is not known."""
+    """Return how many channels are summed into one output, 0 if unknown."""
     group = param.layer.message["convolution_param"]["group"]
     return (_channels(param.layer) or 0) // group if group else 0
 
 
 def _window(layer: Layer) -> tuple[int, int]:
-    """The side of a layer's kernel and its stride, 0 where the window is no square."""
+    """Return the side of a layer's kernel and its stride, 0 for one that is unknown or differs between height and width."""
     settings: Message = layer.message["convolution_param"]
     kernel = {*settings["kernel_size"], settings["kernel_h"], settings["kernel_w"]} - {0}
     stride = {*settings["stride"], settings["stride_h"], settings["stride_w"]} - {0}
@@ -209,12 +211,12 @@ def _window(layer: Layer) -> tuple[int, int]:
 
 
 def _interpolating(stride: int) -> int:
-    """The kernel that interpolates at a stride."""
+    """Return the kernel size that interpolates at a stride."""
     return 2 * stride - stride % 2
 
 
 def _fix(subject: NetInPhase, params: list[Param]) -> Fix | None:
-    """Fillers for weights, as they suit each layer; None if one of them has none that does."""
+    """Return the fix that writes a suitable filler for all these weights, or None if one of them has none."""
     if "v0" in subject.net.upgraded.steps:
         return None
     patch = Patch()
@@ -226,12 +228,12 @@ def _fix(subject: NetInPhase, params: list[Param]) -> Fix | None:
         titles.append(found[0])
         patch += found[1]
     where = f" in {len(titles)} layers" if len(titles) > 1 else ""
-    title = f"write {', '.join(dict.fromkeys(titles))}{where}"
+    title = f"use {', '.join(dict.fromkeys(titles))}{where}"
     return patch.fix(subject.file.path, title, safe=False)
 
 
 def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
-    """A filler with random weights, for those that learn."""
+    """Return the title and patch of a filler with random weights, for weights that learn."""
     filler = suiting_filler(param)
     if not param.lr_mult or filler is None:
         return None
@@ -240,7 +242,7 @@ def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
 
 
 def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
-    """A bilinear filler, the groups and no bias for a layer that is made to enlarge each channel for itself."""
+    """Return the title and patch that make a layer enlarge each channel separately: bilinear filler, groups, no bias."""
     layer = param.layer
     if not _upsamples(layer) or not {"v0", "v1"}.isdisjoint(subject.net.upgraded.steps):
         return None
