@@ -1,4 +1,4 @@
-"""The rules for how BatchNorm is built into a net."""
+"""The rules for how BatchNorm is used in a net."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def job(net: str, solver: str = SOLVER) -> dict[str, str]:
     return {"solver.prototxt": solver, "net.prototxt": net}
 
 
-def test_a_batch_norm_with_a_scale_and_without_a_bias_is_as_it_should_be() -> None:
+def test_a_batch_norm_with_a_scale_and_no_bias_before_it_is_fine() -> None:
     assert found(NET) == []
 
 
-# -- the Scale behind ----------------------------------------------------------------------------------------
+# -- the Scale after -----------------------------------------------------------------------------------------
 
 
 def test_a_batch_norm_without_a_scale_gets_one() -> None:
@@ -85,9 +85,9 @@ def test_a_batch_norm_without_a_scale_gets_one() -> None:
 def test_a_scale_without_a_bias_gets_it(settings: str) -> None:
     text = NET.replace("  scale_param { bias_term: true }\n", settings)
     assert [code for code, _ in found(text)] == ["N501"]
-    mended = fix(text, select=("N501",), unsafe=True)
-    assert "bias_term: true" in mended
-    assert found(mended) == []
+    fixed = fix(text, select=("N501",), unsafe=True)
+    assert "bias_term: true" in fixed
+    assert found(fixed) == []
     bias = 'layer { name: "shift" type: "Bias" bottom: "bn" top: "bn" }\n'
     assert found(text.replace(RELU, bias + RELU)) == []
 
@@ -97,9 +97,9 @@ def test_several_are_one_finding_and_one_fix() -> None:
     text = DATA + NO_BIAS + NORM + RELU + second + RELU.replace('"bn"', '"x"') + SCORE.replace('"bn"', '"x"')
     (finding,) = check(text, select=("N501",))
     assert "2 of 2" in finding.reason
-    mended = fix(text, select=("N501",), unsafe=True)
-    assert mended.count('type: "Scale"') == 2
-    assert found(mended) == []
+    fixed = fix(text, select=("N501",), unsafe=True)
+    assert fixed.count('type: "Scale"') == 2
+    assert found(fixed) == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_several_are_one_finding_and_one_fix() -> None:
         'layer { name: "x" type: "SomebodysOwn" bottom: "bn" top: "x" }',
     ],
 )
-def test_where_the_next_layer_scales_or_may_none_is_missed(reader: str) -> None:
+def test_no_scale_is_missing_if_the_next_layer_scales_or_is_unknown(reader: str) -> None:
     assert found(DATA + NO_BIAS + NORM + reader + SCORE.replace('"bn"', '"x"')) == []
 
 
@@ -124,13 +124,13 @@ def test_each_phases_own_batch_norm_gets_its_own_scale() -> None:
     train = NORM.replace('  top: "bn"\n', '  top: "bn"\n  include { phase: TRAIN }\n')
     text = DATA + NO_BIAS + train + train.replace("TRAIN", "TEST") + RELU + SCORE
     texts = job(text, SOLVER + "test_iter: 1\ntest_interval: 10\n")
-    mended = fix_files(texts, select=("N501",), unsafe=True)["net.prototxt"]
-    assert mended.count('name: "scale_bn"') == 2
-    assert mended.count("phase: TRAIN") == mended.count("phase: TEST") == 2
-    assert places(check_files({**texts, "net.prototxt": mended}, select=("N501", "E2"))) == []
+    fixed = fix_files(texts, select=("N501",), unsafe=True)["net.prototxt"]
+    assert fixed.count('name: "scale_bn"') == 2
+    assert fixed.count("phase: TRAIN") == fixed.count("phase: TEST") == 2
+    assert places(check_files({**texts, "net.prototxt": fixed}, select=("N501", "E2"))) == []
 
 
-def test_a_net_that_is_only_used_is_left_alone() -> None:
+def test_a_net_without_a_loss_is_not_flagged() -> None:
     loss = SCORE.index('layer { name: "loss"')
     assert found(NET.replace(SCALE, "").replace(SCORE, SCORE[:loss])) == []
 
@@ -138,13 +138,13 @@ def test_a_net_that_is_only_used_is_left_alone() -> None:
 # -- the bias before -----------------------------------------------------------------------------------------
 
 
-def test_a_bias_before_batch_norm_is_taken_out_with_its_param() -> None:
+def test_a_bias_before_batch_norm_is_removed_with_its_param() -> None:
     text = NET.replace(NO_BIAS, CONV)
     assert found(text) == [("N502", 5)]
-    mended = fix(text, select=("N502",), unsafe=True)
-    assert "lr_mult: 2" not in mended
-    assert "bias_term: false" in mended
-    assert found(mended) == []
+    fixed = fix(text, select=("N502",), unsafe=True)
+    assert "lr_mult: 2" not in fixed
+    assert "bias_term: false" in fixed
+    assert found(fixed) == []
 
 
 @pytest.mark.parametrize(
@@ -154,30 +154,30 @@ def test_a_bias_before_batch_norm_is_taken_out_with_its_param() -> None:
         "",
     ],
 )
-def test_a_bias_that_something_reads_or_that_does_not_learn_is_left(more: str) -> None:
+def test_a_bias_that_has_another_reader_or_does_not_learn_is_not_flagged(more: str) -> None:
     conv = CONV if more else CONV.replace("lr_mult: 2", "lr_mult: 0")
     assert found(NET.replace(NO_BIAS, conv + more)) == []
 
 
-def test_stored_statistics_do_not_take_the_bias_away_in_training() -> None:
+def test_stored_statistics_do_not_remove_the_bias_in_training() -> None:
     frozen = NORM.replace('"bn"\n}', '"bn"\n  batch_norm_param { use_global_stats: true }\n}')
     assert found(NET.replace(NO_BIAS, CONV).replace(NORM, frozen)) == []
 
 
-# -- few values ----------------------------------------------------------------------------------------------
+# -- too few values ----------------------------------------------------------------------------------------------
 
 
-def test_iter_size_does_not_make_the_batch_of_a_batch_norm_larger() -> None:
+def test_iter_size_does_not_enlarge_the_batch_of_a_batch_norm() -> None:
     small = NET.replace("dim: 16", "dim: 2")
     (finding,) = check_files(job(small), select=("N503",))
     assert (finding.place.line, finding.severity) == (18, "advice")
-    assert "of 2 images, not of 32" in finding.message
+    assert "from 2 images, not 32" in finding.message
     assert check_files(job(NET), select=("N503",)) == []
     assert check_files(job(small, SOLVER.replace("iter_size: 16\n", "")), select=("N503",)) == []
     assert check_files(job(small), select=("N503",), options={"N503": {"images": 2}}) == []
 
 
-def test_one_value_for_a_channel_makes_zero() -> None:
+def test_one_value_per_channel_gives_zeros() -> None:
     one = NET.replace("dim: 16", "dim: 1").replace("dim: 6 dim: 6", "dim: 3 dim: 3")
     (finding,) = check_files(job(one, SOLVER.replace("iter_size: 16\n", "")), select=("N503",))
     assert finding.severity == "warning"

@@ -1,4 +1,4 @@
-"""How BatchNorm layers are built into a net: the Scale behind them, the bias before them, the values they see."""
+"""How BatchNorm layers are used in a net: the Scale after them, the bias before them, the values in their batches."""
 
 from __future__ import annotations
 
@@ -10,67 +10,69 @@ from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, 
 from ...moments.graph import Layer
 from ...moments.shapes import count
 from ...net.job import Job, NetInPhase
-from ...net.names import named
+from ...net.names import also_in, named
 from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ..problems import is_for_unknown_caffe
 
-# Forks' fields by which a BatchNorm scales and shifts by itself. Intel's does so unless told not to.
+# Fields of forks whose BatchNorm has its own scale and shift. Intel's has them unless they are switched off.
 _OWN_SCALE = frozenset(
     ("scale_bias", "scale_filler", "bias_filler", "weight_filler", "filler", "use_alpha_beta", "use_weight_bias")
 )
 _SCALING_DIALECTS = frozenset(("intel",))
 
+
 @rule("N501", "batch-norm-without-scale", subject="net", severity="advice", fixes="unsafe")
 def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
-    """A BatchNorm is not followed by a Scale, so that what it makes has mean 0 and variance 1 for ever.
+    """Flags BatchNorm layers that no Scale layer with a bias follows.
 
     ## What it does
 
-    BatchNorm layers in nets with a loss whose values reach an activation, a pooling, a sum or a loss without a Scale
-    or a layer with weights in between, or with a Scale that has no bias (`bias_term` is false unless written). Once in
-    a net for each of the two, with the number of layers. Nothing is said where the fork's BatchNorm scales by itself
-    (`scale_bias`, `scale_filler` and the like).
+    Flags BatchNorm layers whose output reaches an activation, a pooling, a sum or a loss with no Scale and no layer
+    with weights in between. Also flags Scale layers after a BatchNorm that have no bias (`bias_term` is false by
+    default). Each of the two is reported once per net, with the number of layers.
 
     ## Why is this bad?
 
-    Batch normalisation as published has two parts: it brings each channel to mean 0 and variance 1, and then scales
-    and shifts it by two numbers that are learnt. BVLC's BatchNorm is the first part alone. Without the second, every
-    ReLU behind it cuts off one half of its values, whatever would be best.
+    Batch normalisation as published has two parts: it normalises each channel to mean 0 and variance 1, and then
+    applies a learned scale and shift. BVLC's BatchNorm is only the first part. Without the second, every ReLU after
+    it cuts off half of the values, whatever would be best.
 
     ## When it is reported
 
-    The net is to be as published, or weights of such a net are loaded.
+    Reported as **advice** in nets with a loss. Nothing is reported if the BatchNorm of the fork has a scale of its
+    own (`scale_bias`, `scale_filler` and the like), or if the file has fields or values that no known Caffe has.
+
+    Ignore it if the net has to stay as published, or if weights of such a net are loaded.
 
     ## Fix
 
-    The fix puts a Scale with a bias behind each of them, or gives the Scale that is there its bias. It is unsafe:
-    weights that were trained without are for another net.
+    Inserts a Scale layer with a bias after each of these BatchNorm layers, or sets `bias_term` in the existing ones.
+    The fix is unsafe, because weights that were trained without it belong to another net.
 
     ## References
 
-    batch_norm_layer.cpp, Forward_cpu, which has no scale; S. Ioffe, C. Szegedy: Batch Normalization, 2015, section 3.
+    `BatchNormLayer::Forward_cpu` in batch_norm_layer.cpp, which has no scale; Ioffe, Szegedy: Batch Normalization,
+    2015, section 3.
     """
     net = subject.net
     if not net.losses or is_for_unknown_caffe(subject.file) or net.dialect in _SCALING_DIALECTS:
         return
     unshifted = [layer for layer in net.layers if _scales_only(layer)]
     if unshifted:
-        message = f"{named(unshifted[0])}: it scales what '{unshifted[0].bottoms[0].name}' holds and does not shift it"
-        reason = "Its bias_term is false, as it is unless written."
-        if len(unshifted) > 1:
-            reason += f" So it is for {len(unshifted)} Scale layers of this net."
+        message = f"{named(unshifted[0])} scales '{unshifted[0].bottoms[0].name}' but does not shift it"
+        reason = f"Its bias_term is false, which is the default.{also_in(unshifted)}"
         yield Hit(subject.file, unshifted[0].place(), message, reason, fix=_shift_fix(subject, unshifted))
     bare = [layer for layer in net.layers if _is_plain(layer) and any(map(_wants_scale, layer.tops[0].consumers))]
     if not bare:
         return
     total = sum(layer.traits.stores_statistics for layer in net.layers)
     readers = bare[0].tops[0].consumers
-    message = f"{named(bare[0])}: no Scale follows, so nothing scales and shifts what it makes"
-    reason = "Caffe's BatchNorm only normalises."
+    message = f"{named(bare[0])} is not followed by a Scale layer"
+    reason = "Caffe's BatchNorm only normalises; the learned scale and shift are missing."
     if total > 1:
-        reason += f" So it is for {len(bare)} of {total} of them in this net."
+        reason += f" Scale is missing after {len(bare)} of {total} BatchNorm layers."
     related = (Related(subject.file, readers[0].place(), f"{named(readers[0])} reads '{bare[0].tops[0].name}'"),)
     fix = _scale_fix(subject, bare)
     yield Hit(subject.file, bare[0].place(), message, reason, related=related, fix=fix)
@@ -78,43 +80,42 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("N502", "bias-before-batch-norm", subject="net", severity="advice", fixes="unsafe")
 def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has a bias that the BatchNorm behind it takes away again.
+    """Flags layers whose bias the BatchNorm after them removes again.
 
     ## What it does
 
-    Convolution, Deconvolution and InnerProduct layers with a bias whose top only a BatchNorm reads, in nets with a
-    loss; once in a net, with the number of layers. BatchNorm layers that use stored statistics in training are left
-    out: they take away what they have stored, not the bias.
+    Flags Convolution, Deconvolution and InnerProduct layers that have a bias that learns and whose top only a
+    BatchNorm reads, once per net, with the number of layers.
 
     ## Why is this bad?
 
-    BatchNorm subtracts the mean of each channel, and with it the bias, which gets a gradient of 0 and is learnt in
-    vain. It costs memory and a little time, and nothing else.
+    BatchNorm subtracts the mean of each channel, and the bias with it. The gradient of the bias is 0 and the bias has
+    no effect. It costs memory and a little time, and nothing else.
 
     ## When it is reported
 
-    Trained weights are to be loaded, or the deploy net is to stay as it is.
+    Reported as **advice** in nets with a loss. Nothing is reported if the BatchNorm uses stored statistics in
+    training, because it then subtracts the stored mean and not the bias, or if the file has fields or values that no
+    known Caffe has. Ignore it if trained weights are to be loaded, or if the deploy net is to stay as it is.
 
     ## Fix
 
-    The fix writes `bias_term: false` in each of them, and takes out the `param` and the filler of the bias. It is
-    unsafe: weights that were trained with the bias no longer fit.
+    Sets `bias_term: false` in each of these layers, and removes the `param` and the filler of the bias. The fix is
+    unsafe, because weights that were trained with the bias no longer match.
 
     ## References
 
-    batch_norm_layer.cpp, Forward_cpu: the mean is subtracted first.
+    `BatchNormLayer::Forward_cpu` in batch_norm_layer.cpp: the mean is subtracted first.
     """
     net = subject.net
     if not net.losses or is_for_unknown_caffe(subject.file):
         return
-    found = [layer for layer in net.layers if _has_idle_bias(layer)]
+    found = [layer for layer in net.layers if _has_useless_bias(layer)]
     if not found:
         return
     reader = found[0].tops[0].consumers[0]
-    message = f"{named(found[0])}: its bias is taken away again by BatchNorm '{reader.name}'"
-    reason = "It subtracts the mean of each channel; the bias is learnt in vain."
-    if len(found) > 1:
-        reason += f" So it is for {len(found)} layers of this net."
+    message = f"BatchNorm layer '{reader.name}' removes the bias of {named(found[0])}"
+    reason = f"It subtracts the mean of each channel, so the bias has no effect.{also_in(found)}"
     related = (Related(subject.file, reader.place(), f"{named(reader)} subtracts the mean"),)
     yield Hit(subject.file, found[0].place(), message, reason, related=related, fix=_bias_fix(subject, found))
 
@@ -124,59 +125,65 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
     "batch-norm-too-few-values",
     subject="job",
     severity="advice",
-    options={"images": Option(8, "Batches of fewer images are reported where the solver gathers several of them.")},
+    options={"images": Option(8, "batches of fewer images are reported if iter_size is above 1")},
 )
 def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
-    """A BatchNorm has too few values to take a mean of.
+    """Flags BatchNorm layers that compute their statistics from too few values.
 
     ## What it does
 
-    In the training net of a solver, a BatchNorm that normalises by the batch: as a warning, one that has a single
-    value for each channel, a batch of 1 and no area; as an advice, batches of fewer than eight images if the solver
-    gathers gradients of several of them (`iter_size`). Once in a net.
+    In the training net of a solver, flags BatchNorm layers that use batch statistics and have only a single value per
+    channel (a batch of 1 and spatial size 1 x 1), or batches of fewer than 8 images while `iter_size` is above 1.
+    Reported once per net.
 
     ## Why is this bad?
 
-    Mean and variance are taken of the images that are in memory together. `iter_size` adds up gradients and changes
-    nothing about that: with batches of 2 and `iter_size: 16` they are statistics of 2 images, noisy, and of other
-    images in the test. Of a single value the variance is 0, and what comes out is 0, whatever went in.
+    Mean and variance are computed from the images that are in memory together. `iter_size` accumulates gradients and
+    does not change that: with batches of 2 and `iter_size: 16` they are statistics of 2 images, noisy, and different
+    from those in the test. The variance of a single value is 0, and the layer then outputs zeros, whatever it reads.
 
     ## When it is reported
 
-    More images do not fit, and the layers before the BatchNorm are large enough to make up for it.
+    - **warning** for a single value per channel;
+    - **advice** for small batches with `iter_size`.
+
+    Nothing is reported if the net has fields or values that no known Caffe has. Ignore the advice if no more images
+    fit into memory, and the layers before the BatchNorm are large enough to make up for it.
 
     ## Example
 
-    No fix: how many images fit into memory, only you know.
+    No fix is offered, because only you know how many images fit into memory.
 
     ## Options
 
-    `images`: batches of fewer images are reported where `iter_size` is over 1.
+    `images`: batches of fewer images are reported if `iter_size` is above 1.
 
     ## References
 
-    batch_norm_layer.cpp, Forward_cpu; solver.cpp, Solver::Step: one Forward for each of `iter_size`.
+    `BatchNormLayer::Forward_cpu` in batch_norm_layer.cpp; `Solver::Step` in solver.cpp, with one forward pass for
+    each of `iter_size`.
     """
     subject = job.train
     if subject is None or is_for_unknown_caffe(subject.file):
         return
-    gathered = job.solver.message.get("iter_size", 1)
+    passes = job.solver.message.get("iter_size", 1)
     layers = [
         layer for layer in subject.net.layers if layer.traits.stores_statistics and _is_of_batch(layer) and layer.bottoms
     ]
     for layer in layers:
         if _values_of_a_channel(layer) == 1:
-            message = f"{named(layer)}: it has one value for each channel ({layer.shown()}), and makes 0 of it"
-            reason = "The variance of one value is 0: nothing comes through in training."
+            message = f"{named(layer)} has one value per channel ({layer.shown()}) and outputs zeros"
+            reason = "The variance of a single value is 0: in training, no information passes through the layer."
             yield Hit(subject.file, layer.place(), message, reason, "warning")
             return
     for layer in layers:
         shape = layer.bottoms[0].shape
         batch = shape[0] if shape else None
-        if gathered > 1 and batch is not None and 0 < batch < images:
-            message = f"{named(layer)}: its statistics are of {batch} image{'s'[: batch > 1]}, not of {gathered * batch}"
-            reason = f"iter_size {gathered} gathers gradients; each pass normalises its own {batch}."
-            related = (Related(job.solver.file, job.solver.message.span("iter_size"), "gathers gradients only"),)
+        if passes > 1 and batch is not None and 0 < batch < images:
+            images_of_pass = f"{batch} image{'s'[: batch > 1]}"
+            message = f"{named(layer)} computes its statistics from {images_of_pass}, not {passes * batch}"
+            reason = f"iter_size {passes} accumulates gradients, but each pass normalises its own {images_of_pass}."
+            related = (Related(job.solver.file, job.solver.message.span("iter_size"), "only accumulates gradients"),)
             yield Hit(subject.file, layer.place(), message, reason, related=related)
             return
 
@@ -187,19 +194,19 @@ def _settings(layer: Layer) -> Message:
 
 
 def _is_plain(layer: Layer) -> bool:
-    """Whether a layer is a BatchNorm as BVLC's, which has no scale of its own."""
+    """Return whether a layer is a BatchNorm like BVLC's, which has no scale of its own."""
     if not layer.traits.stores_statistics or not layer.bottoms or len(layer.tops) != 1:
         return False
     return _OWN_SCALE.isdisjoint(_settings(layer).entries) and len(layer.message["param"]) <= 3
 
 
 def _is_of_batch(layer: Layer) -> bool:
-    """Whether a BatchNorm normalises by the batch, rather than by stored statistics."""
+    """Return whether a BatchNorm uses batch statistics rather than stored ones."""
     return not _settings(layer).get("use_global_stats", layer.phase == "TEST")
 
 
 def _wants_scale(reader: Layer) -> bool:
-    """Whether a reader is of a known kind that neither scales and shifts by itself nor only passes values on."""
+    """Return whether a reader has a known type that neither has its own scale and shift nor only passes values on."""
     return (
         reader.kind is not None
         and not reader.kind.normalises
@@ -211,15 +218,15 @@ def _wants_scale(reader: Layer) -> bool:
 
 
 def _scales_only(layer: Layer) -> bool:
-    """Whether a layer is the Scale behind a BatchNorm, without a bias, before what wants one."""
+    """Return whether a layer is the Scale of a BatchNorm without a bias, where a bias is needed."""
     if layer.traits.settings != "scale_param" or len(layer.bottoms) != 1 or layer.message["scale_param"]["bias_term"]:
         return False
-    maker = layer.bottoms[0].producer
-    return maker is not None and _is_plain(maker) and any(map(_wants_scale, layer.tops[0].consumers))
+    producer = layer.bottoms[0].producer
+    return producer is not None and _is_plain(producer) and any(map(_wants_scale, layer.tops[0].consumers))
 
 
-def _has_idle_bias(layer: Layer) -> bool:
-    """Whether a layer's bias reaches nothing but a BatchNorm that subtracts it again."""
+def _has_useless_bias(layer: Layer) -> bool:
+    """Return whether a layer has a learned bias that only reaches a BatchNorm, which subtracts it again."""
     name = layer.traits.settings if layer.traits.weighted_sum else None
     if name is None or len(layer.tops) != 1 or not layer.message[name]["bias_term"]:
         return False
@@ -244,7 +251,7 @@ def _values_of_a_channel(layer: Layer) -> int | None:
 
 
 def _scale_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
-    """A Scale in place behind each layer, and behind its like for other phases."""
+    """Insert an in-place Scale after each layer, and after its variants for other phases."""
     patch = Patch()
     names = names_in(subject.net.message)
     for layer in layers:
@@ -265,7 +272,7 @@ def _scale_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
                 return None
             patch += added
     where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
-    return patch.fix(subject.file.path, f"put a Scale behind {where}", safe=False)
+    return patch.fix(subject.file.path, f"insert a Scale layer after {where}", safe=False)
 
 
 def _shift_fix(subject: NetInPhase, layers: list[Layer]) -> Fix:
@@ -278,7 +285,7 @@ def _shift_fix(subject: NetInPhase, layers: list[Layer]) -> Fix:
             else:
                 patch += add_message(tree, net, message, "scale_param", (("bias_term", True),))
     where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
-    return patch.fix(subject.file.path, f"write bias_term: true in {where}", safe=False)
+    return patch.fix(subject.file.path, f"set bias_term: true in {where}", safe=False)
 
 
 def _bias_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
@@ -291,4 +298,4 @@ def _bias_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
                 return None
             patch += without
     where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
-    return patch.fix(subject.file.path, f"write bias_term: false in {where}", safe=False)
+    return patch.fix(subject.file.path, f"set bias_term: false in {where}", safe=False)
