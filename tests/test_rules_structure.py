@@ -176,7 +176,7 @@ def test_the_phase_is_named_where_only_one_lacks_the_blob() -> None:
     )
     assert [(finding.code, finding.place.line) for finding in findings] == [("E201", 36)]
     assert findings[0].message.endswith("'label' in phase TEST")
-    assert findings[0].reason.endswith("or let this one stand in TRAIN only: include { phase: TRAIN }.")
+    assert findings[0].reason.endswith("or restrict this layer to TRAIN: include { phase: TRAIN }.")
     assert findings[0].related[0].line == 9
 
 

@@ -1,4 +1,4 @@
-"""What Caffe stops at, as findings: which rule reports it, how sure it is, and what Caffe says."""
+"""Problems at which Caffe would stop, as findings: which rule reports them, how certain they are, and what Caffe prints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..proto.tree import Problem, Tree
 from ..rule.finding import Hit, Related
 from ..source.files import SourceFile
 
-# The kinds of problems of each rule. A kind that dies without a message is N101's, whatever stands here.
+# The kinds of problems of each rule. A problem at which Caffe crashes or hangs belongs to N101, whatever its kind.
 KINDS: dict[str, str] = {
     "E201": "unknown-bottom",
     "E202": "duplicate-top",
@@ -53,7 +53,7 @@ KINDS: dict[str, str] = {
 }
 RULE_OF = {kind: code for code, kinds in KINDS.items() for kind in kinds.split()}
 
-# What Caffe prints, where its words help a search more than the file and line of the check.
+# What Caffe prints, for kinds where its words are easier to search for than the file and line of the check.
 _WORDS = {
     "unknown-bottom": "Unknown bottom blob '{subject}' (layer '{layer}', bottom index {index})",
     "duplicate-top": "Top blob '{subject}' produced by multiple sources.",
@@ -71,28 +71,26 @@ _WORDS = {
 }
 _WHEN = {
     "setup": "when it builds the net",
-    "cpu": "when it builds the net, if it was made without GPU",
+    "cpu": "when it builds the net, if it was built with CPU_ONLY",
     "forward": "in the first forward pass",
     "backward": "in the first backward pass",
 }
 
-# What Caffe looks at itself, whatever the layer type does.
+# What Caffe itself checks, whatever the layer type does.
 _OF_THE_NET = ("E201", "E202", "E203", "E212", "E215", "E218")
-# Where forks give BVLC's own layer types more: bottoms and tops, parameters, fillers, settings of data.
+# What forks often extend in BVLC's layer types: bottoms and tops, parameters, fillers, data settings.
 _OFTEN_CHANGED = ("E204", "E210", "E211", "E213", "E214")
-
-
-# What depends on how each layer on the way counts and computes.
+# What depends on how each layer before it infers its shapes.
 _OF_SHAPES = frozenset(("E204", "E205", "E206", "E207"))
 
 
 def code_of(problem: NetProblem) -> str:
-    """The rule that reports a problem. A kind that the table does not know is a refused setting."""
+    """The rule that reports a problem. A kind that the table does not have is an invalid setting."""
     return "N101" if problem.how != "fatal" else RULE_OF.get(problem.kind, "E209")
 
 
 def problems_of(subject: NetInPhase, code: str) -> list[NetProblem]:
-    """What a rule reports of a net: for a training net, also where the first backward pass would stop."""
+    """The problems of a net that a rule reports; E216 includes those of the first backward pass of a training net."""
     net = subject.net
     problems = net.problems
     if code == "E216" and net.phase == "TRAIN":
@@ -101,10 +99,10 @@ def problems_of(subject: NetInPhase, code: str) -> list[NetProblem]:
 
 
 def hits(subject: NetInPhase, code: str) -> Iterator[Hit]:
-    """The findings of a rule, as they are.
+    """The problems of a rule as findings, unchanged.
 
-    None about numbers of blobs and shapes in a file for a Caffe that is not known: of those that were read, nine in ten
-    were wrong (docs/noise.md).
+    Nothing is reported about numbers of blobs and shapes in a file for an unknown Caffe: of such findings in public files,
+    nine in ten were wrong (docs/noise.md).
     """
     if code in _OF_SHAPES and is_for_unknown_caffe(subject.file):
         return iter(())
@@ -112,46 +110,46 @@ def hits(subject: NetInPhase, code: str) -> Iterator[Hit]:
 
 
 def hit_of(subject: NetInPhase, problem: NetProblem) -> Hit:
-    """A problem as a finding; an advice where the file's own Caffe may be another than the one we know."""
+    """A problem as a finding; as advice if the Caffe that the file is for may differ from BVLC's."""
     related = tuple(Related(subject.file, (start, end), text) for start, end, text in problem.related)
     severity = "" if _is_sure(subject, problem) else "advice"
     reason = _reason(problem)
     if severity:
-        reason += " So does BVLC's; this file is for a Caffe that may differ there."
+        reason = f"{reason.rstrip('.')}. This is BVLC's Caffe; the fork that this file is for may differ."
     return Hit(subject.file, (problem.start, problem.end), problem.message, reason, severity, related)
 
 
 def _reason(problem: NetProblem) -> str:
-    """What Caffe does, when, and where in its source."""
+    """What Caffe does, in which pass, and where in its source."""
     when = _WHEN[problem.when]
     if problem.how == "hang":
         return f"Caffe hangs {when}, without a message ({problem.source})."
     if problem.how == "crash":
-        return f"Caffe dies {when}, without a message ({problem.source})."
+        return f"Caffe crashes {when}, without a message ({problem.source})."
     words = _WORDS.get(problem.kind)
     if words is None:
         return f"Caffe stops {when} ({problem.source})."
     layer = problem.layer
-    said = words.format(
+    printed = words.format(
         subject=problem.subject,
         layer=layer.name if layer else "",
         type=layer.type if layer else "",
         index=index_of(problem, "bottom"),
     )
-    return f"Caffe stops {when}: {said}"
+    return f"Caffe stops {when}: {printed}"
 
 
 def index_of(problem: NetProblem, field: str) -> int:
-    """Which bottom or top of its layer a problem is about; the first if it is about none."""
+    """The index of the bottom or top that a problem is about; 0 if it is about none."""
     entries = problem.layer.message.entries.get(field, []) if problem.layer else []
     return next((i for i, (_, node, _) in enumerate(entries) if node.start == problem.start), 0)
 
 
 def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
-    """Whether the Caffe that the file is for would stop: what we know of a layer type may not hold in a fork.
+    """Whether the Caffe that the file is for would certainly stop: a fork may have changed the layer type.
 
-    In a file for a known fork BVLC's layer types are as in BVLC's Caffe, unless a fork's field or layer type
-    stands in or before them.
+    In a file for a known fork, BVLC's layer types are taken to be unchanged, unless a fork's field or layer type
+    occurs in the layer or before it.
     """
     file, code, layer = subject.file, code_of(problem), problem.layer
     if code in _OF_THE_NET or layer is None:
@@ -164,18 +162,18 @@ def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
 
 
 def is_for_bvlc(file: SourceFile) -> bool:
-    """Whether BVLC's Caffe has all that stands in a file, misspelt words aside."""
+    """Whether BVLC's Caffe knows everything in a file, apart from misspelled words."""
     return file.bound.dialect == "bvlc" and not is_for_unknown_caffe(file)
 
 
 @lru_cache(maxsize=4)
 def is_for_unknown_caffe(file: SourceFile) -> bool:
-    """Whether a file has something that no known Caffe has, so that it is for one that we know nothing of."""
+    """Whether a file has something that no known Caffe has, so it must be for an unknown one."""
     return any(_is_of_unknown_caffe(file.tree, found) for found in file.bound.problems)
 
 
 def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
-    """Whether a field or value is of a Caffe that we do not know, rather than a known one misspelt."""
+    """Whether a field or value is from an unknown Caffe, rather than a misspelled known one."""
     if problem.kind not in ("unknown-field", "unknown-enum-value") or not problem.repair:
         return problem.kind in ("unknown-field", "unknown-enum-value")
     return tree.source[problem.start : problem.end].startswith(problem.repair[0][2] + b"_")
@@ -183,7 +181,7 @@ def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
 
 @lru_cache(maxsize=4)
 def _under_forks(file: SourceFile, net: Net) -> frozenset[int]:
-    """The layers that have a fork's type or field, or get values from one that has, by their indices."""
+    """The indices of layers that have a fork's type or field, or get values from a layer that has one."""
     known = file.schema.layer_types
     uses = sorted(use.start for use in file.bound.uses)
     found: set[int] = set()

@@ -1,1 +1,1 @@
-"""Rules for nets that Caffe refuses to build."""
+"""Rules for nets that Caffe rejects."""

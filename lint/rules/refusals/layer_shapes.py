@@ -1,4 +1,4 @@
-"""Layers whose bottoms do not fit, in number, shape or axes, or leave an empty output."""
+"""Layers whose bottoms have the wrong number, shape or axes, or give an empty output."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ..problems import hits
 
 @rule("E204", "blob-count-mismatch", subject="net", severity="error")
 def blob_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has more or fewer bottoms or tops than its type takes.
+    """Flags layers with a number of bottoms or tops that their type does not take.
 
     ## What it does
 
-    Numbers of bottoms and tops outside what the layer type allows, also where they depend on each other.
+    Compares the numbers of bottoms and tops with what the layer type takes, also where they depend on each other or on a
+    setting: a Convolution has one top for each bottom, only MAX Pooling may have a second top.
 
     ## Why is this bad?
 
@@ -24,57 +25,65 @@ def blob_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a known fork, because forks often take other numbers.
+
+    Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
 
     ## Example
 
-    There is no fix: only you know which blob is missing, or too many.
+    There is no fix: only you know which blob is missing or superfluous.
 
     ## References
 
-    layer.hpp, Layer::CheckBlobCounts.
+    `Layer::CheckBlobCounts` in layer.hpp.
     """
     return hits(subject, "E204")
 
 
 @rule("E205", "shape-mismatch", subject="net", severity="error")
 def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
-    """The shapes of a layer's bottoms do not fit each other, or its settings.
+    """Flags bottoms whose shapes do not match each other or the settings of their layer.
 
     ## What it does
 
-    Everything where a layer type compares sizes: Eltwise, Concat and Crop inputs, scores and labels of a loss
-    or an Accuracy, what a Slice or a Reshape is to divide, `group` and the number of channels. Shapes that
-    the files do not tell (images of a database without `crop_size`) are unknown, and nothing is said about
-    them; `caffe-lint net FILE` shows them all.
+    Checks every size that a layer type compares: the inputs of Eltwise, Concat and Crop, the scores and labels of a loss or an
+    Accuracy, what a Slice or a Reshape divides, and `group` against the number of channels.
+
+    Shapes that the files do not specify, such as images of a database without `crop_size`, are unknown, and nothing is reported
+    about them. `caffe-lint net FILE` prints all shapes.
 
     ## Why is this bad?
 
-    Caffe stops when it builds the net, at the first of them.
+    Caffe stops when it builds the net, at the first such layer.
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from.
+
+    Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
 
     ## Example
 
-    There is no fix: it is a decision of the architecture.
+    There is no fix: which shape is right is a decision about the architecture.
 
     ## References
 
-    The Reshape function of each layer in src/caffe/layers.
+    The `Reshape` function of each layer in src/caffe/layers.
     """
     return hits(subject, "E205")
 
 
 @rule("E206", "invalid-axis", subject="net", severity="error")
 def invalid_axis(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer names an axis that its bottom does not have, or wants another number of axes.
+    """Flags axes that do not exist, and bottoms with a number of axes that their layer does not take.
 
     ## What it does
 
-    `axis` beyond the last axis, layers for images (Pooling, LRN) on blobs that are not 4-dimensional,
-    `num_axes` that reach too far, a Flatten that ends before it starts.
+    Flags an `axis` after the last axis of the bottom, layers for images (Pooling, LRN) on blobs that are not 4-dimensional,
+    `num_axes` that reaches past the last axis, and a Flatten whose `end_axis` is before its `axis`.
 
     ## Why is this bad?
 
@@ -82,43 +91,51 @@ def invalid_axis(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from.
+
+    Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
 
     ## Example
 
-    There is no fix: it is a decision of the architecture.
+    There is no fix: which axis is right is a decision about the architecture.
 
     ## References
 
-    blob.hpp, Blob::CanonicalAxisIndex; the layers in src/caffe/layers.
+    `Blob::CanonicalAxisIndex` in blob.hpp; the layers in src/caffe/layers.
     """
     return hits(subject, "E206")
 
 
 @rule("E207", "empty-output", subject="net", severity="error")
 def empty_output(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer would make a blob without elements, of negative size, or too large to count.
+    """Flags layers whose output is empty, of negative size, or too large for Caffe.
 
     ## What it does
 
-    Kernels larger than what is left of the image, most often after too many poolings or with a smaller input
-    than the net was made for, and blobs of more than 2,147,483,647 elements.
+    Flags kernels that are larger than what remains of the image, usually after too many poolings or because the input is smaller
+    than the net was designed for, and blobs of more than 2,147,483,647 elements.
 
     ## Why is this bad?
 
-    Caffe stops: `Check failed: data_` in blob.cpp for an empty blob, `blob size exceeds INT_MAX` for a large
-    one. Neither says which layer it is.
+    Caffe stops with `Check failed: data_` in blob.cpp for an empty blob, or with `blob size exceeds INT_MAX` for one that is too
+    large. Neither message names the layer.
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from.
+
+    Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
 
     ## Example
 
-    Or a larger image, or a `pad`. There is no fix: it is a decision of the architecture.
+    A larger image or a `pad` would help as well. There is no fix: it is a decision about the architecture.
 
     ## References
 
-    base_conv_layer.cpp, pooling_layer.cpp; blob.cpp, Blob::Reshape and Blob::cpu_data.
+    base_conv_layer.cpp, pooling_layer.cpp; `Blob::Reshape` and `Blob::cpu_data` in blob.cpp.
     """
     return hits(subject, "E207")

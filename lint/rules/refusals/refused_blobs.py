@@ -1,4 +1,4 @@
-"""Bottoms that no layer produces, and tops that two layers produce, or one in place."""
+"""Bottoms that no layer produces, tops that two layers produce, and tops that may not be in place."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from ...rule.finding import Hit
 from ...rule.registry import rule
 from ..problems import hit_of, index_of, problems_of
 
-# So many unknown bottoms of a net are looked up among its blobs; more of them are no slips of the pen.
+# For how many unknown bottoms of a net similar names are searched; if there are more, they are not typos.
 _SEARCHES = 50
+_SET_BOTTOM = "set bottom to "
 
 
 @rule("E201", "unknown-bottom", subject="net", severity="error", fixes="safe, unsafe")
 def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer reads a blob that no layer before it makes.
+    """Flags bottoms that no earlier layer produces.
 
     ## What it does
 
-    Bottoms that no earlier layer of the same phase, level and stages has as a top. Order counts: a layer
-    cannot read what a layer further down makes.
+    Flags bottoms that are not a top of an earlier layer in the same phase, level and stages. Order counts: a layer cannot read
+    what a later layer produces.
 
     ## Why is this bad?
 
@@ -37,20 +38,23 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not build such a net. The warning about a stage is void where `caffe train --stage` gives it.
+    - **warning** if the layer that produces the blob is included only in a stage, and no stage is given;
+    - **error** otherwise.
+
+    Ignore the warning if you run `caffe train` with that `--stage`.
 
     ## Fix
 
-    The fix writes the one blob that is there and within two letters of the name (one, for names of up to
-    four). It is unsafe where the two differ in their numbers (`conv3` for `conv4`: a layer may be missing),
-    and none is offered for a blob that another phase has: then it is a data layer or an `include` that is
-    missing. In a net with Input layers alone, which a program feeds, a loss or an Accuracy without labels is taken
-    out; that is unsafe as well. A blob whose layer waits for a stage is a warning where none is given: `caffe train --stage` can
-    give it.
+    Replaces the name with that of an earlier blob, if exactly one is spelled similarly: at most two letters differ, or one in
+    names of up to four letters. The fix is unsafe if the numbers in the names differ (`conv3` for `conv4`: a layer may be
+    missing), or if the layer would then break another one. It is not offered for a blob that exists in the other phase, because
+    then a data layer or an `include` is missing.
+
+    In a net whose only sources are Input layers, a loss or an Accuracy without labels is removed. This fix is unsafe.
 
     ## References
 
-    insert_splits.cpp, InsertSplits; net.cpp, Net::AppendBottom.
+    `InsertSplits` in insert_splits.cpp; `Net::AppendBottom` in net.cpp.
     """
     for number, problem in enumerate(problems_of(subject, "E201")):
         layer = problem.layer
@@ -58,11 +62,11 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
         if any(map(_is_half_read, _makers(subject.net, layer, problem.subject, kept=False))):
             continue
         if problem.subject in subject.net.message["input"]:
-            continue  # of a net inside a solver, where Caffe does not lift it: S111
+            continue  # of a net inside a solver, where Caffe does not upgrade it: S111
         message, severity, advice = problem.message, "", ""
         fix = _spelling_fix(subject, problem) if number < _SEARCHES else None
         if fix is not None:
-            message += f"; did you mean {fix.title.removeprefix('write ')}?"
+            message += f"; did you mean {fix.title.removeprefix(_SET_BOTTOM)}?"
         elif _makers(subject.net, layer, problem.subject, kept=False):
             other = "TEST" if subject.phase == "TRAIN" else "TRAIN"
             state = NetState(other, subject.net.state.level, subject.net.state.stages)
@@ -72,23 +76,23 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
             if in_other:
                 message += f" in phase {subject.phase}"
                 advice = (
-                    f". Let a layer make it in {subject.phase} too, or let this one stand in {other} only:"
+                    f". Produce it in phase {subject.phase} as well, or restrict this layer to {other}:"
                     f" include {{ phase: {other} }}."
                 )
             else:
-                message += " in any phase that this file is built for"
+                message += " in any phase"
             if not subject.net.state.stages and _waits_for_stage(subject.net, layer, problem.subject):
                 message += ", unless a stage is given"
                 severity = "warning"
         elif _wants_label(subject, layer, problem.subject):
-            message += ": a net that is used has no labels"
+            message += "; deploy nets have no labels"
             fix = _without_layer(subject, layer)
         hit = hit_of(subject, problem)
         yield hit._replace(message=message, reason=hit.reason + advice, severity=severity, fix=fix)
 
 
 def _wants_label(subject: NetInPhase, layer: Layer, name: str) -> bool:
-    """Whether a loss or a measure lacks the labels in a net that a program feeds."""
+    """Whether a loss or an accuracy lacks labels in a net whose input comes from a program."""
     if layer.kind is None or not (layer.kind.is_loss or layer.kind.measures):
         return False
     sources = [other for other in subject.net.layers if not other.bottoms]
@@ -101,17 +105,17 @@ def _without_layer(subject: NetInPhase, layer: Layer) -> Fix | None:
     if written is None or any(top.consumers for top in layer.tops):
         return None
     patch = remove_layer(subject.file.tree, written, layer.entry)
-    return patch.fix(subject.file.path, f"take out layer '{layer.name}'", safe=False) if patch is not None else None
+    return patch.fix(subject.file.path, f"remove layer '{layer.name}'", safe=False) if patch is not None else None
 
 
 @rule("E202", "duplicate-top", subject="net", severity="error", fixes="safe")
 def duplicate_top(subject: NetInPhase) -> Iterator[Hit]:
-    """Two layers of the same phase make a blob of the same name.
+    """Flags tops that an earlier layer of the same phase already produces.
 
     ## What it does
 
-    A top whose name an earlier layer has already used, without being the same layer's bottom at the same
-    place (which would be in place).
+    Flags tops with the name of an earlier top, unless the blob is also the layer's bottom at the same position, which makes the
+    layer work in place.
 
     ## Why is this bad?
 
@@ -119,12 +123,12 @@ def duplicate_top(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    **error** for every such top.
 
     ## Fix
 
-    The fix is offered where a layer further down reads a blob of the second layer's name, which nothing
-    makes: then it is safe. Otherwise only you know which of the two is meant.
+    Renames the top to the name of its layer, if a later layer reads a blob of that name and no layer produces it. The fix is
+    safe, and is not offered otherwise: only you know which of the two layers is meant.
 
     ## Example
 
@@ -132,7 +136,7 @@ def duplicate_top(subject: NetInPhase) -> Iterator[Hit]:
 
     ## References
 
-    net.cpp, Net::AppendTop.
+    `Net::AppendTop` in net.cpp.
     """
     for problem in problems_of(subject, "E202"):
         layer = problem.layer
@@ -144,40 +148,40 @@ def duplicate_top(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("E203", "in-place-not-allowed", subject="net", severity="error", fixes="safe")
 def in_place_not_allowed(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer works in place where Caffe does not let it.
+    """Flags layers that work in place where Caffe does not allow it.
 
     ## What it does
 
-    - A top that is also the layer's bottom while an earlier layer reads that blob too, the layer itself lists
-      it twice, or the blob has a loss_weight. Layers that come after it are fine: they read what it wrote.
-    - AbsVal, Flatten, Reshape and Split, which never work in place.
+    - Flags layers that overwrite a bottom which an earlier layer also reads, which the layer itself lists twice, or which has a
+      `loss_weight`. Layers after it are fine, because they read the new values.
+    - Flags AbsVal, Flatten, Reshape and Split in place, which these types never allow.
 
     ## Why is this bad?
 
-    Caffe splits a blob with several readers. The layer then reads `conv1_conv1_0_split_1` and writes `conv1`,
-    and Caffe stops: `Top blob 'conv1' produced by multiple sources.` The second kind stops with `Flatten
-    Layer does not allow in-place computation.`
+    Caffe splits a blob with several readers. The layer then reads `conv1_conv1_0_split_1` and writes `conv1`, and Caffe stops:
+    `Top blob 'conv1' produced by multiple sources.` For the types that never work in place, it stops with `Flatten Layer does not
+    allow in-place computation.`
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    **error** for every such layer.
 
     ## Fix
 
-    The fix gives the layer a top of its own, which every layer behind it reads: safe, since that is the order
-    in which the file says who reads what. None is offered where the layer is there in some phases only.
+    Gives the layer a top of its own, and lets all layers after it read that top. The fix is safe, because these layers already
+    read what this layer writes. It is not offered if the layer is included in some phases only.
 
     ## References
 
-    insert_splits.cpp, InsertSplits; net.cpp, Net::AppendTop; absval_layer.cpp, flatten_layer.cpp,
-    reshape_layer.cpp, split_layer.cpp.
+    `InsertSplits` in insert_splits.cpp; `Net::AppendTop` in net.cpp; absval_layer.cpp, flatten_layer.cpp, reshape_layer.cpp,
+    split_layer.cpp.
     """
     for problem in problems_of(subject, "E203"):
         yield hit_of(subject, problem)._replace(fix=_own_top_fix(subject, problem))
 
 
 def _is_half_read(layer: Message) -> bool:
-    """Whether something that may tell where a layer belongs cannot be read, which is reported elsewhere."""
+    """Whether parts of a layer that may affect its wiring cannot be read, which is reported elsewhere."""
     if any(not field.name.endswith("_param") for field in layer.unknown):
         return True
     rules = [*layer["include"], *layer["exclude"]]
@@ -187,12 +191,12 @@ def _is_half_read(layer: Message) -> bool:
 
 
 def _layers(net: Net, state: NetState) -> Iterator[tuple[Message, bool]]:
-    """Each layer of the file, and whether a net in that state has it."""
+    """Each layer of the file, and whether a net in that state includes it."""
     return ((entry[0], keep) for entry, keep in kept_layers(net.message, state))
 
 
 def _makers(net: Net, layer: Layer, name: str, *, kept: bool) -> list[Message]:
-    """The other layers that make a blob of that name: those that the net has, or those left out."""
+    """The other layers that produce a blob of that name: those in the net, or with `kept` false those left out."""
     return [
         other
         for other, keep in _layers(net, net.state)
@@ -201,12 +205,12 @@ def _makers(net: Net, layer: Layer, name: str, *, kept: bool) -> list[Message]:
 
 
 def _is_made_by_others(net: Net, layer: Layer, name: str) -> bool:
-    """Whether another layer of the file makes a blob of that name, in whatever phase or further down."""
+    """Whether another layer of the file produces a blob of that name, in any phase and at any position."""
     return bool(_makers(net, layer, name, kept=True) or _makers(net, layer, name, kept=False))
 
 
 def _waits_for_stage(net: Net, layer: Layer, name: str) -> bool:
-    """Whether one of the layers left out would make the blob if a stage were given."""
+    """Whether a layer that is left out would produce the blob if a stage were given."""
     for maker in _makers(net, layer, name, kept=False):
         stages = tuple(stage for rule in maker["include"] for stage in rule["stage"])
         state = NetState(net.phase, net.state.level, stages)
@@ -215,12 +219,12 @@ def _waits_for_stage(net: Net, layer: Layer, name: str) -> bool:
     return False
 
 
-def _is_read_behind(net: Net, layer: Layer, name: str) -> bool:
+def _is_read_after(net: Net, layer: Layer, name: str) -> bool:
     return any(blob.name == name for other in net.layers[layer.index + 1 :] for blob in other.bottoms)
 
 
-def _is_written_over_behind(net: Net, layer: Layer, name: str) -> bool:
-    """Whether a later layer works in place on the blob, which it must not if this one reads it as well."""
+def _is_overwritten_after(net: Net, layer: Layer, name: str) -> bool:
+    """Whether a later layer overwrites the blob in place, which is not allowed if this layer reads it too."""
     return any(
         top.name == name and top.below is not None
         for other in net.layers[layer.index + 1 :]
@@ -229,14 +233,14 @@ def _is_written_over_behind(net: Net, layer: Layer, name: str) -> bool:
 
 
 def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
-    """Another name for a bottom that nothing makes, if there is just one that looks like it."""
+    """The fix that replaces an unknown bottom by the one earlier blob with a similar name, if there is exactly one."""
     layer, written = problem.layer, problem.subject
     assert layer is not None
     index = index_of(problem, "bottom")
     if not _is_in_file(subject, layer) or _is_made_by_others(subject.net, layer, written):
         return None
     if any(written in (twice.subject, twice.layer.name) for twice in _twice(subject.net) if twice.layer):
-        return None  # the top that was meant has another name: see `_own_name_fix`
+        return None  # the intended top has another name: see `_own_name_fix`
     before = subject.net.layers[: layer.index]
     name = nearest_name(written, list({blob.name for other in before for blob in other.tops}))
     if name is None:
@@ -244,18 +248,18 @@ def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     safe = same_numbers(name, written)
     uses = [(layer.message, "bottom", index)]
     if index < len(layer.tops) and layer.tops[index].name == written:
-        # Misspelt twice, the layer was to work in place, unless somebody wants what it writes.
+        # Misspelled twice, the layer was meant to work in place, unless another layer reads its top.
         if not layer.tops[index].consumers:
             uses.append((layer.message, "top", index))
-        elif _is_read_behind(subject.net, layer, name):
+        elif _is_read_after(subject.net, layer, name):
             safe = False
-    if _is_written_over_behind(subject.net, layer, name):
+    if _is_overwritten_after(subject.net, layer, name):
         safe = False
-    return rename_blob(uses, name).fix(subject.file.path, f"write '{name}'", safe=safe)
+    return rename_blob(uses, name).fix(subject.file.path, f"{_SET_BOTTOM}'{name}'", safe=safe)
 
 
 def _is_in_file(subject: NetInPhase, layer: Layer) -> bool:
-    """Whether the layer's bottoms are the file's own: V0 nets have padding layers, which are gone here."""
+    """Whether the layer's bottoms are those in the file: upgrading a V0 net removes its padding layers."""
     return "v0" not in subject.net.upgraded.steps and "bottom" in layer.message.entries
 
 
@@ -264,7 +268,7 @@ def _twice(net: Net) -> list[NetProblem]:
 
 
 def _own_name_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
-    """The layer's own name for a top that another has, if somebody further down reads a blob so called."""
+    """The fix that renames a duplicate top to its layer's name, if a later layer reads a blob of that name."""
     layer = problem.layer
     assert layer is not None
     name = layer.name
@@ -278,11 +282,11 @@ def _own_name_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     if not wanted or _is_made_by_others(subject.net, layer, name) or name in layer.message["top"]:
         return None
     uses = [(layer.message, "top", index_of(problem, "top"))]
-    return rename_blob(uses, name).fix(subject.file.path, f"write '{name}'")
+    return rename_blob(uses, name).fix(subject.file.path, f"rename its top to '{name}'")
 
 
 def _own_top_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
-    """A new top for a layer that must not work in place."""
+    """The fix that gives a layer that must not work in place a top of its own."""
     layer = problem.layer
     assert layer is not None
     index = next((i for i, top in enumerate(layer.tops) if top.below is not None), None)
@@ -292,4 +296,4 @@ def _own_top_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     if found is None:
         return None
     patch, name = found
-    return patch.fix(subject.file.path, f"write '{name}', and read that behind layer '{layer.name}'")
+    return patch.fix(subject.file.path, f"rename its top to '{name}', also where later layers read it")

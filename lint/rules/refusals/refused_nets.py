@@ -12,40 +12,42 @@ from ..problems import hits
 
 @rule("E214", "count-mismatch", subject="net", severity="error")
 def count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has not as many loss_weight as tops, or propagate_down as bottoms.
+    """Flags layers whose number of `loss_weight` or `propagate_down` entries is wrong.
 
     ## What it does
 
-    loss_weight and propagate_down are written for each or for none. A loss layer with a second top needs both
-    weights written, since the one that Caffe gives it is not enough.
+    Compares the number of `loss_weight` entries with the number of tops, and that of `propagate_down` with the number of bottoms.
+    Each is given for all of them or for none. A loss layer with a second top needs both weights, because its implicit weight
+    covers the first top only.
 
     ## Why is this bad?
 
-    Caffe stops: `loss_weight must be unspecified or specified once per top blob.` or `propagate_down param
-    must be specified either 0 or bottom_size times`.
+    Caffe stops: `loss_weight must be unspecified or specified once per top blob.` or `propagate_down param must be specified
+    either 0 or bottom_size times`.
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, because forks often change this.
 
     ## Example
 
-    There is no fix: only you know which of them is meant.
+    There is no fix: only you know which entry is missing or superfluous.
 
     ## References
 
-    layer.hpp, Layer::SetLossWeights; net.cpp:79.
+    `Layer::SetLossWeights` in layer.hpp; net.cpp:79.
     """
     return hits(subject, "E214")
 
 
 @rule("E215", "include-and-exclude", subject="net", severity="error")
 def include_and_exclude(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has both include and exclude rules.
+    """Flags layers with both `include` and `exclude` rules.
 
     ## What it does
 
-    `include` and `exclude` in one layer, also if both say the same.
+    Flags `include` and `exclude` in one layer, even if both say the same.
 
     ## Why is this bad?
 
@@ -53,57 +55,60 @@ def include_and_exclude(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    **error** for every such layer, whether or not the phase includes it.
 
     ## Example
 
-    There is no fix: only you know which of them is meant. Several `include` in a layer are fine: one that is met is enough.
+    There is no fix: only you know which rule is meant. Several `include` rules in a layer are fine: the layer is included if one
+    of them matches.
 
     ## References
 
-    net.cpp:269, Net::FilterNet.
+    `Net::FilterNet` in net.cpp:269.
     """
     return hits(subject, "E215")
 
 
 @rule("E216", "no-gradient", subject="net", severity="error")
 def no_gradient(subject: NetInPhase) -> Iterator[Hit]:
-    """A gradient would have to go through a layer, or into a label, that has none.
+    """Flags layers without a backward pass, and labels, that a gradient would have to reach.
 
     ## What it does
 
-    In nets for training: labels and indices made by layers that learn, and ArgMax, Threshold, Accuracy and
-    others without a backward pass between a loss and what learns. `force_backward` counts, and so do lr_mult
-    0 and propagate_down.
+    In training nets, flags labels and indices that come from layers with learnable weights, and ArgMax, Threshold, Accuracy and
+    other layers without a backward pass between a loss and learnable weights. `force_backward`, `lr_mult: 0` and
+    `propagate_down` are taken into account.
 
     ## Why is this bad?
 
-    Caffe builds the net and stops in iteration 0, before the first loss is printed: `SoftmaxWithLoss Layer
-    cannot backpropagate to label inputs.` or `Not Implemented Yet`.
+    Caffe builds the net and stops in iteration 0, before it prints the first loss: `SoftmaxWithLoss Layer cannot backpropagate to
+    label inputs.` or `Not Implemented Yet`.
 
     ## When it is reported
 
-    Never: Caffe stops in iteration 0.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from, or if the file has fields or values that no known Caffe has.
 
     ## Example
 
-    Or `propagate_down: false` for that bottom, or lr_mult 0 below it, which stop the gradient. There is no fix: only
-    you know what is to learn.
+    `propagate_down: false` for that bottom, or `lr_mult: 0` in all layers before it, would stop the gradient as well. There is no
+    fix: only you know which layers are meant to learn.
 
     ## References
 
-    The Backward_cpu function of each layer in src/caffe/layers; net.cpp, Net::Init.
+    The `Backward_cpu` function of each layer in src/caffe/layers; `Net::Init` in net.cpp.
     """
     return hits(subject, "E216")
 
 
 @rule("E218", "empty-net", subject="net", severity="error")
 def empty_net(subject: NetInPhase) -> Iterator[Hit]:
-    """A net has no layer left in a phase for which it is built.
+    """Flags nets without any layer in a phase that they are built for.
 
     ## What it does
 
-    Nets whose layers are all filtered out by their include and exclude rules, or that never had one.
+    Flags nets whose `include` and `exclude` rules remove all layers, and nets that never had a layer.
 
     ## Why is this bad?
 
@@ -111,15 +116,15 @@ def empty_net(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe stops when it runs such a net.
+    **error** for every such net.
 
     ## Example
 
-    There is no fix: only you know when the layers are to be there.
+    There is no fix: only you know in which phase the layers belong.
 
     ## References
 
-    net.cpp, Net::FilterNet and Net::ForwardFromTo.
+    `Net::FilterNet` and `Net::ForwardFromTo` in net.cpp.
     """
-    if "layers" not in subject.net.message:  # inside a solver, where Caffe does not lift them: S111
+    if "layers" not in subject.net.message:  # inside a solver, where Caffe does not upgrade them: S111
         yield from hits(subject, "E218")

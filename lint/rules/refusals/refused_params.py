@@ -1,4 +1,4 @@
-"""`param` entries: of one layer, and shared by several."""
+"""`param` entries of one layer, and those that layers share."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from ..problems import hit_of, hits, problems_of
 
 @rule("E211", "invalid-param", subject="net", severity="error", fixes="safe")
 def invalid_param(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has more `param` than parameters, or lets BatchNorm's statistics learn.
+    """Flags surplus `param` entries, and BatchNorm statistics that the solver would update.
 
     ## What it does
 
-    - `param` in layers without parameters (ReLU, Pooling, Dropout), and a second one where `bias_term` is
-      false.
-    - One or two `param` in a BatchNorm whose lr_mult is not 0. Three of them are fine: Caffe sets their
-      lr_mult to 0 when it reads the file.
+    - Flags `param` in layers without parameters (ReLU, Pooling, Dropout), and a second one if `bias_term` is false.
+    - Flags one or two `param` entries of a BatchNorm whose `lr_mult` is not 0. Three of them are fine, because Caffe sets their
+      `lr_mult` to 0 when it reads the file.
 
     ## Why is this bad?
 
-    Caffe stops: `Too many params specified for layer relu1`, or `Cannot configure batch normalization
-    statistics as layer parameters.`
+    Caffe stops: `Too many params specified for layer relu1`, or `Cannot configure batch normalization statistics as layer
+    parameters.`
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, because forks often change this.
 
     ## Fix
 
-    Both fixes are safe: they take out what there is no parameter for, and write `lr_mult: 0` for BatchNorm,
-    which is what Caffe itself does with three.
+    Removes the surplus `param` entries, or sets `lr_mult: 0` for BatchNorm, as Caffe itself does with three entries. Both fixes
+    are safe.
 
     ## References
 
-    net.cpp:143, Net::Init; batch_norm_layer.cpp:44; upgrade_proto.cpp, UpgradeNetBatchNorm.
+    `Net::Init` in net.cpp:143; batch_norm_layer.cpp:44; `UpgradeNetBatchNorm` in upgrade_proto.cpp.
     """
     for problem in problems_of(subject, "E211"):
         yield hit_of(subject, problem)._replace(fix=_param_fix(subject, problem))
@@ -49,30 +49,29 @@ def invalid_param(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("E212", "shared-param-mismatch", subject="net", severity="error")
 def shared_param_mismatch(subject: NetInPhase) -> Iterator[Hit]:
-    """Layers share a parameter by its name, but it has another shape, lr_mult or decay_mult in one of them.
+    """Flags shared parameters whose shape, `lr_mult` or `decay_mult` differs between layers.
 
     ## What it does
 
-    Parameters of the same `param { name: … }` whose shapes differ (whose sizes differ, with `share_mode:
-    PERMISSIVE`), or for which both layers write a multiplier and not the same one. A layer that gives the
-    same name to its weight and its bias shares them as well.
+    Compares parameters with the same `param { name: … }`: their shapes (only their sizes with `share_mode: PERMISSIVE`), and
+    multipliers that both layers set. A layer that gives its weight and its bias the same name shares them, too.
 
     ## Why is this bad?
 
-    Caffe stops: `Cannot share param 'w' owned by layer 'c1' with layer 'c2'; shape mismatch.` or `Shared
-    param 'w' has mismatched lr_mult.`
+    Caffe stops: `Cannot share param 'w' owned by layer 'c1' with layer 'c2'; shape mismatch.` or `Shared param 'w' has
+    mismatched lr_mult.`
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    **error** for every such parameter.
 
     ## Example
 
-    There is no fix: only you know which of the two is meant.
+    There is no fix: only you know which of the two values is meant.
 
     ## References
 
-    net.cpp, Net::AppendParam.
+    `Net::AppendParam` in net.cpp.
     """
     return hits(subject, "E212")
 
@@ -82,11 +81,11 @@ def _param_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     assert layer is not None
     if problem.kind == "too-many-params":
         patch = remove_messages(subject.file.tree, layer.message, "param", len(layer.params))
-        return patch.fix(path, "take out the surplus param") if patch else None
+        return patch.fix(path, "remove the surplus param entries") if patch else None
     if any(field.name != "param" for _, _, field in layer.message.entries["param"]):
         return None
     patch = Patch()
     for spec in layer.message["param"]:
         if spec["lr_mult"] != 0:
             patch += set_field(subject.file.tree, spec, "lr_mult", 0)
-    return patch.fix(path, "write lr_mult: 0") if patch.edits else None
+    return patch.fix(path, "set lr_mult to 0") if patch.edits else None

@@ -12,26 +12,28 @@ from ...net.job import NetInPhase
 from ...proto.binder import Message, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...source.wording import counted
 from ..problems import hit_of, hits, problems_of
 
 
 @rule("E208", "missing-setting", subject="net", severity="error")
 def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer lacks a setting without which its type cannot be made.
+    """Flags layers without a setting that their type requires.
 
     ## What it does
 
-    No `type`, no `num_output`, no `kernel_size`, no `batch_size`, no `tiles`, no class of a Python layer:
-    absent or 0, which is what an absent number reads as.
+    Flags a missing `type`, `num_output`, `kernel_size`, `batch_size` or `tiles`, and a Python layer without a class. A number that
+    is 0 counts as missing, because Caffe reads both the same way.
 
     ## Why is this bad?
 
-    Caffe stops when it builds the net, with a check that seldom names the layer: `Check failed: num_output_ >
-    0 (0 vs. 0)`.
+    Caffe stops when it builds the net, with a check that rarely names the layer: `Check failed: num_output_ > 0 (0 vs. 0)`.
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from, or if the file has fields or values that no known Caffe has.
 
     ## Example
 
@@ -39,63 +41,65 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
 
     ## References
 
-    base_conv_layer.cpp:119, pooling_layer.cpp:22, layer_factory.hpp and others: the finding names the check.
+    base_conv_layer.cpp:119, pooling_layer.cpp:22, layer_factory.hpp and others; the finding names the check.
     """
     return hits(subject, "E208")
 
 
 @rule("E209", "invalid-setting", subject="net", severity="error")
 def invalid_setting(subject: NetInPhase) -> Iterator[Hit]:
-    """A setting has a value that its layer type refuses, or two settings exclude each other.
+    """Flags settings that a layer type rejects, alone or in combination.
 
     ## What it does
 
-    `kernel_size` beside `kernel_h`, `axis` beside `concat_dim`, a kernel with `global_pooling`, a pad as
-    large as the pooling kernel, an even `local_size`, coefficients for a product, a dropout_ratio over 1, and
-    whatever else a layer checks in its own settings.
+    Flags `kernel_size` beside `kernel_h`, `axis` beside `concat_dim`, a kernel size with `global_pooling`, a pad as large as the
+    pooling kernel, an even `local_size`, `coeff` for a product, a `dropout_ratio` above 1, and everything else that a layer checks
+    in its own settings.
 
     ## Why is this bad?
 
-    Caffe stops when it builds the net; for `dropout_ratio` in the first forward pass.
+    Caffe stops when it builds the net, or for `dropout_ratio` in the first forward pass.
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from, or if the file has fields or values that no known Caffe has.
 
     ## Example
 
-    There is no fix: more than one value would do.
+    There is no fix: more than one value would be valid.
 
     ## References
 
-    The LayerSetUp function of each layer in src/caffe/layers: the finding names the check.
+    The `LayerSetUp` function of each layer in src/caffe/layers; the finding names the check.
     """
     return hits(subject, "E209")
 
 
 @rule("E210", "invalid-data-settings", subject="net", severity="error", fixes="unsafe")
 def invalid_data_settings(subject: NetInPhase) -> Iterator[Hit]:
-    """The settings of a data layer contradict each other, or leave its shape open.
+    """Flags data layers whose settings contradict each other or leave their shape open.
 
     ## What it does
 
-    DummyData and Input layers whose shapes are not one for all tops or one for each, MemoryData without its
-    sizes, mean_file beside mean_value, a crop larger than the image that `new_height` and `new_width` make,
-    transform_param in HDF5Data.
+    Flags DummyData and Input layers whose number of shapes is neither 1 nor that of their tops, MemoryData without its sizes,
+    `mean_file` beside `mean_value`, a crop that is larger than the image that `new_height` and `new_width` give, and
+    `transform_param` in HDF5Data.
 
     ## Why is this bad?
 
-    Caffe stops when it builds the net or reads the first image: `Cannot specify mean_file and mean_value at
-    the same time`.
+    Caffe stops when it builds the net or reads the first image: `Cannot specify mean_file and mean_value at the same time`.
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, because forks often change this.
 
     ## Fix
 
-    The fix takes the transform_param of an HDF5Data layer out. It is unsafe: what it was to do is to be done when the
-    files are written, or by a Power layer. Nothing else is fixed.
+    Removes the `transform_param` of an HDF5Data layer. The fix is unsafe: what it was meant to do must be done when the files are
+    written, or by a Power layer. Nothing else is fixed.
 
     ## References
 
@@ -105,18 +109,18 @@ def invalid_data_settings(subject: NetInPhase) -> Iterator[Hit]:
         fix = None
         if problem.kind == "hdf5-transform" and problem.layer is not None and not subject.net.upgraded.steps:
             patch = remove_field(subject.file.tree, problem.layer.message, "transform_param")
-            fix = patch.fix(subject.file.path, "take transform_param out", safe=False)
+            fix = patch.fix(subject.file.path, "remove transform_param", safe=False)
         yield hit_of(subject, problem)._replace(fix=fix)
 
 
 @rule("E213", "invalid-filler", subject="net", severity="error", fixes="safe")
 def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
-    """A filler that Caffe does not have, or whose numbers it refuses.
+    """Flags fillers that Caffe does not know, or whose settings it rejects.
 
     ## What it does
 
-    Unknown filler types (they are case-sensitive), a gaussian whose std is not over 0, a uniform with min
-    over max, `sparse` for anything but a gaussian, a bilinear filler for a kernel that is not square.
+    Flags unknown filler types (they are case-sensitive), `gaussian` with a `std` that is not greater than 0, `uniform` with `min`
+    greater than `max`, `sparse` for any type but `gaussian`, and `bilinear` for a kernel that is not square.
 
     ## Why is this bad?
 
@@ -124,15 +128,17 @@ def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, because forks often change this.
 
     ## Fix
 
-    The fix is safe: it is offered where one filler's name is within two letters of what stands there.
+    Replaces the type with the known type that is spelled most similarly. The fix is safe, and is offered only if exactly one type
+    differs by at most two letters.
 
     ## References
 
-    filler.hpp; math_functions.cpp, caffe_rng_gaussian and caffe_rng_uniform.
+    filler.hpp; `caffe_rng_gaussian` and `caffe_rng_uniform` in math_functions.cpp.
     """
     for problem in problems_of(subject, "E213"):
         yield hit_of(subject, problem)._replace(fix=_filler_fix(subject, problem))
@@ -140,12 +146,12 @@ def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("E217", "infogain-normalize", subject="net", severity="error")
 def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
-    """An InfogainLoss has `loss_param.normalize`, which it refuses even as `false`.
+    """Flags InfogainLoss layers with `loss_param.normalize`, which they reject even if it is false.
 
     ## What it does
 
-    The old switch `normalize` where this layer knows only `normalization`. What it is fed with, and its matrix, are
-    G105's.
+    Flags the old field `normalize`, instead of which this layer knows only `normalization`. The inputs of the layer and its
+    matrix are checked by G105.
 
     ## Why is this bad?
 
@@ -153,11 +159,13 @@ def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Never: Caffe does not build such a net.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from, or if the file has fields or values that no known Caffe has.
 
     ## Example
 
-    There is no fix: `BATCH_SIZE` is what `false` means elsewhere, but was it meant?
+    There is no fix: in other losses `false` means `BATCH_SIZE`, but it is not known whether that was meant here.
 
     ## References
 
@@ -168,55 +176,54 @@ def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("E219", "gpu-only-layer", subject="net", severity="advice", fixes="safe", by_name=True)
 def gpu_only_layer(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer that only a Caffe built for GPUs can make or run.
+    """Flags layers that only a Caffe built for GPUs can create or run.
 
     ## What it does
 
-    `engine: CUDNN`; once in a net, with the number of layers.
+    Flags `engine: CUDNN` and stochastic pooling, once per net, with the number of layers.
 
     ## Why is this bad?
 
-    A Caffe built with CPU_ONLY stops: `Layer conv1 has unknown engine.` All others do not mind.
+    A Caffe built with CPU_ONLY stops: `Layer conv1 has unknown engine.` Other builds accept it.
 
     ## When it is reported
 
-    The Caffe that reads the file has cuDNN.
+    **advice**, because a Caffe with cuDNN accepts the file. Ignore it if every Caffe that reads the file has cuDNN.
 
     ## Fix
 
-    The fix takes `engine` out of all these layers. It is safe: without it Caffe takes cuDNN where it has it. As the file
-    works in a Caffe that has, it is applied only where this rule is selected by its code or name.
-
-    There is no fix: a Caffe with cuDNN takes it as it is.
+    Removes `engine` from all these layers. The fix is safe: without it Caffe uses cuDNN if it is available. Because the file works
+    in a Caffe with cuDNN, the fix is offered only if you select this rule by its code or name.
 
     ## References
 
-    layer_factory.cpp, GetConvolutionLayer and its like.
+    `GetConvolutionLayer` and similar functions in layer_factory.cpp.
     """
     problems = problems_of(subject, "E219")
     for problem in problems[:1]:
-        more = f" It is so for {len(problems)} layers of this net." if len(problems) > 1 else ""
+        more = f" Also in {counted(len(problems) - 1, 'other layer')} of this net." if len(problems) > 1 else ""
         hit = hit_of(subject, problem)
         yield hit._replace(reason=hit.reason + more, fix=_without_engine(subject))
 
 
 @rule("N101", "silent-crash", subject="net", severity="error")
 def silent_crash(subject: NetInPhase) -> Iterator[Hit]:
-    """A setting at which Caffe crashes or hangs and says nothing.
+    """Flags settings with which Caffe crashes or hangs without a message.
 
     ## What it does
 
-    Settings that no check of Caffe catches: `group: 0` divides by zero, some strides too, `prefetch: 0` waits
-    for ever.
+    Flags settings that no check of Caffe catches: `group: 0` and some strides of 0 divide by zero, `prefetch: 0` waits forever.
 
     ## Why is this bad?
 
-    The log ends in the middle, without a line that starts with F and without the name of a layer. In a
-    release build, which is what people have, the checks for debugging are left out.
+    The log ends abruptly, without a line that starts with F and without the name of a layer. Release builds, which most people
+    use, leave out the checks for debugging.
 
     ## When it is reported
 
-    Never: Caffe crashes or waits for ever.
+    - **error** in a file for BVLC's Caffe;
+    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
+      from, or if the file has fields or values that no known Caffe has.
 
     ## Example
 
@@ -224,13 +231,13 @@ def silent_crash(subject: NetInPhase) -> Iterator[Hit]:
 
     ## References
 
-    Measured with a release build for CPUs of BVLC's Caffe; the finding names the file.
+    Measured with a CPU-only release build of BVLC's Caffe; the finding names the file.
     """
     return hits(subject, "N101")
 
 
 def _without_engine(subject: NetInPhase) -> Fix | None:
-    """The net without any `engine: CUDNN`; None for an old form, in which the settings may stand elsewhere."""
+    """The fix that removes every `engine: CUDNN`; None for an upgraded net, whose file may have it elsewhere."""
     if subject.net.upgraded.steps:
         return None
     patch = Patch()
@@ -239,7 +246,7 @@ def _without_engine(subject: NetInPhase) -> Fix | None:
             settings = entries[0][0]
             if isinstance(settings, Message) and settings.entries.get("engine", ((None,),))[0][0] == "CUDNN":
                 patch += remove_field(subject.file.tree, settings, "engine")
-    return patch.fix(subject.file.path, "take engine out", safe=True) if patch.edits else None
+    return patch.fix(subject.file.path, "remove engine: CUDNN", safe=True) if patch.edits else None
 
 
 def _filler_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
@@ -250,5 +257,5 @@ def _filler_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
         return None
     for param in problem.layer.params:
         if param.filler is not None and param.filler.span("type") == (problem.start, problem.end):
-            return set_field(tree, param.filler, "type", name).fix(subject.file.path, f"write '{name}'")
+            return set_field(tree, param.filler, "type", name).fix(subject.file.path, f'set type to "{name}"')
     return None
