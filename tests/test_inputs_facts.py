@@ -163,11 +163,11 @@ def test_the_check_judges_what_the_facts_say(path: Path, capfd: pytest.CaptureFi
     found = json.loads(capfd.readouterr().out)
     said = {one["code"]: one["message"] for one in found["findings"] if one["code"][0] == "D"}
     assert said == {
-        "D102": "'data/train' is an LMDB, but no backend is written, which means LEVELDB",
-        "D107": "'data/train': labels are not among the 10 classes of SoftmaxWithLoss 'loss' ('ip'): 10;"
-        " they seem to count from 1",
+        "D102": "'data/train' is an LMDB, but backend is not set and defaults to LEVELDB",
+        "D107": "'data/train': labels out of range for the 10 classes of SoftmaxWithLoss 'loss': 10;"
+        " labels seem to count from 1",
         "D110": "'data/train': 50 items are smaller than crop_size 9: 8 x 9",
-        "D111": "there are 2 mean_value, but 'data/train' has 3 channels",
+        "D111": "2 mean_value entries, but 'data/train' has 3 channels",
         "D114": "test_iter 3 x batch 5 = 15, but 'data/test' has 20 items",
     }
 

@@ -58,7 +58,7 @@ def test_damaged_files_are_told_by_name(tmp_path: Path) -> None:
     table = max((tmp_path / "db").glob("*.ldb"), key=lambda file: file.stat().st_size)
     whole = table.read_bytes()
     table.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BrokenDatabase, match=f"{table.name}.*does not end as a table does"):
+    with pytest.raises(BrokenDatabase, match=f"{table.name}.*does not end like a table"):
         list(records(str(tmp_path / "db")))
     table.unlink()
     with pytest.raises(BrokenDatabase, match="is missing"):

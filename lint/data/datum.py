@@ -69,7 +69,7 @@ def fields(value: bytes, at: int = 0, end: int | None = None) -> list[tuple[int,
         tag, at = read_varint(value, at)
         number, wire = tag >> 3, tag & 7
         if not number:
-            raise BrokenDatum("it is no message")
+            raise BrokenDatum("it is not a protobuf message")
         if wire == 0:
             content, at = read_varint(value, at)
             found.append((number, wire, content, content))
@@ -79,7 +79,7 @@ def fields(value: bytes, at: int = 0, end: int | None = None) -> list[tuple[int,
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:
-            raise BrokenDatum("it is no message")
+            raise BrokenDatum("it is not a protobuf message")
         if at + size > end:
             raise BrokenDatum(f"it is truncated: field {number} needs {size} bytes but only {end - at} are left")
         found.append((number, wire, at, at + size))
@@ -127,7 +127,7 @@ def read_datum(value: bytes, at: int = 0, end: int | None = None) -> Datum:
             if at > end:
                 raise BrokenDatum("it is truncated")
         else:
-            raise BrokenDatum("it is no Datum")
+            raise BrokenDatum("it is not a Datum")
     return Datum(
         signed(numbers[1]), signed(numbers[2]), signed(numbers[3]), start, stop, signed(numbers[5]), tuple(floats),
         bool(numbers[7]),
@@ -161,5 +161,5 @@ def read_annotated(value: bytes) -> tuple[Datum, list[Box]]:
                         x0, y0, x1, y1 = (float(corners.get(n, 0.0)) for n in (1, 2, 3, 4))
                         boxes.append(Box(label, (x0, y0, x1, y1)))
     if datum is None:
-        raise BrokenDatum("it holds no Datum")
+        raise BrokenDatum("it contains no Datum")
     return datum, boxes

@@ -43,7 +43,7 @@ def look(
     report.items = 0
     files = listed(path)
     if not files:
-        report.error, report.error_kind = "the list names no file", "unreadable"
+        report.error, report.error_kind = "the list is empty", "unreadable"
         return report
     for name in files:
         full = os.path.join(base, name)
@@ -86,11 +86,11 @@ def _look_at_file(
     for top in tops:
         if top not in file or not hasattr(file[top], "shape"):
             has = ", ".join(sorted(file)[:8]) or "nothing"
-            report.fault("no-dataset", f"{name}: no '{top}', but {has}")
+            report.fault("no-dataset", f"{name}: no dataset '{top}', found: {has}")
             continue
         dataset = file[top]
         if dataset.dtype.kind not in "fiu":
-            report.fault("type", f"{name}: '{top}' holds {dataset.dtype}")
+            report.fault("type", f"{name}: '{top}' has type {dataset.dtype}")
             continue
         if not dataset.shape:
             report.fault("dims", f"{name}: '{top}' is a single value without axes")
@@ -99,7 +99,7 @@ def _look_at_file(
         shape = tuple(map(int, dataset.shape[1:]))
         known = report.array_shapes.setdefault(top, shape)
         if known != shape:
-            report.fault("dims", f"{name}: '{top}' has items of {_dims(shape)}, in the files before {_dims(known)}")
+            report.fault("dims", f"{name}: '{top}' has items of shape {_dims(shape)}, earlier files {_dims(known)}")
             continue
         if not _look_at_dataset(
             report, dataset, f"{name}, '{top}'", top, top in labels, share, watch if top == tops[0] else None

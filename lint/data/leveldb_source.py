@@ -122,7 +122,7 @@ def _live_files(path: str) -> tuple[dict[int, list[int]], list[int]]:
                     at += size
                     tables[number] = level, smallest
                 else:
-                    raise BrokenDatum("an entry that is not known")
+                    raise BrokenDatum("it has an unknown entry")
     except BrokenDatum as error:
         raise BrokenDatabase(f"{path}: {manifest} is damaged: {error}") from None
     levels: dict[int, list[int]] = {}
@@ -209,7 +209,7 @@ def _table(path: str, number: int) -> Iterator[Entry]:
             file.seek(size - _FOOTER)
             footer = file.read(_FOOTER)
             if struct.unpack_from("<Q", footer, 40)[0] != _MAGIC:
-                raise BrokenDatum("it does not end as a table does")
+                raise BrokenDatum("it does not end like a table")
             at = 0
             for _ in range(2):
                 _, at = read_varint(footer, at)
@@ -234,7 +234,7 @@ def _read(descriptor: int, offset: int, length: int) -> bytes:
         return content[:length]
     if kind == 1:
         return snappy.decompress(content[:length])
-    raise BrokenDatum("a block is packed in a way that is not known")
+    raise BrokenDatum("a block has an unknown compression")
 
 
 def _block(content: bytes) -> Iterator[tuple[bytes, bytes]]:

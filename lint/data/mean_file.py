@@ -9,7 +9,7 @@ from .datum import BrokenDatum, fields, read_varint
 
 
 class Mean(NamedTuple):
-    """A mean image: channels, height and width; `faulty` says what is wrong with its values."""
+    """A mean image: channels, height and width; `faulty` says what is wrong with its values, such as "contains NaN or infinity"."""
 
     shape: tuple[int, int, int]
     faulty: str
@@ -34,7 +34,7 @@ def read(path: str) -> Mean:
             elif number == 5:
                 values += (end - start) // 4
                 if faulty == "" and not _finite(content[start:end]):
-                    faulty = "it holds NaN or infinity"
+                    faulty = "contains NaN or infinity"
             elif number == 7 and wire == 2:
                 for inner, kind, a, b in fields(content, start, end):
                     if inner == 1 and kind == 0:

@@ -1,4 +1,4 @@
-"""Class labels: out of range, not integers, or unevenly distributed."""
+"""Class labels that are out of range, not integers, or unevenly distributed."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ from typing import TYPE_CHECKING, Any
 
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
-from .faulty_items import seen
+from ...source.wording import counted
+from .faulty_items import faulty_items
 
 if TYPE_CHECKING:
     from ...data.judging import LayerData
 
 
-def _named(values: dict[float, list[Any]]) -> str:
-    """Some labels, each with where it was seen; facts do not tell where."""
-    return "; ".join(f"{label:g} ({seen[1]})" if seen[1] else f"{label:g}" for label, seen in sorted(values.items())[:3])
+def _examples(labels: dict[float, list[Any]]) -> str:
+    """Return up to three labels, each with the place of its first occurrence unless that is not known."""
+    return "; ".join(
+        f"{label:g} ({where})" if where else f"{label:g}" for label, (_, where) in sorted(labels.items())[:3]
+    )
 
 
-def _number(values: dict[float, list[Any]]) -> str:
-    """How many labels they are; facts may tell the range alone."""
-    number = sum(seen[0] for seen in values.values())
-    return f"{number} labels" if number else "labels"
+def _total(labels: dict[float, list[Any]]) -> int:
+    """Return the number of occurrences, 0 if it is not known: facts may have the range of labels only."""
+    return sum(number for number, _ in labels.values())
 
 
 @rule("D107", "invalid-class-label", subject="inputs", severity="error")
 def invalid_class_label(data: LayerData) -> Iterator[Hit]:
-    """Labels are negative, or not below the number of classes that a loss or an accuracy compares them with.
+    """Flags class labels that are negative or not below the number of classes.
 
     ## What it does
 
-    For each use of a top as label: values outside of 0 to classes - 1, other than `ignore_label`.
+    Compares the labels with the number of classes that each loss or accuracy layer expects. It flags labels outside the
+    range from 0 to classes - 1, except for `ignore_label`.
 
     ## Why is this bad?
 
-    A release build does not check: on a CPU it reads what lies beside the scores, and the loss means nothing; on a
-    GPU it is NaN or negative. Some stop with `malloc(): corrupted top size`.
+    A release build of Caffe does not check labels. On a CPU it reads memory outside the scores, and the loss has no meaning;
+    on a GPU the loss is NaN or negative. Some runs stop with `malloc(): corrupted top size`.
 
     ## When it is reported
 
-    Never: the loss reads memory that is not its own.
+    Reported as an **error** by `caffe-lint inputs`, and in checks if `caffe-lint.data.json` has the labels.
 
-    ## Example
-
-    Or another label, or `ignore_label`. There is no fix: only you know how many classes there are.
+    There is no fix, because only you know how many classes there are: change the number of classes, the labels or
+    `ignore_label`.
 
     ## References
 
-    softmax_loss_layer.cpp, Forward_cpu: the check is a DCHECK. Seen with the real Caffe.
+    `Forward_cpu` in softmax_loss_layer.cpp, which checks labels by a DCHECK only. Verified with the real Caffe.
     """
     if data.report.kind == "hdf5" and len({use.top for use in data.label_uses}) > 1:
         return  # the report counts the labels of all datasets together
@@ -55,54 +57,53 @@ def invalid_class_label(data: LayerData) -> Iterator[Hit]:
         if use.classes is None or not use.whole or (data.report.kind != "hdf5" and use.top.top_index != 1):
             continue
         bad = {
-            label: seen
-            for label, seen in data.report.labels.items()
+            label: occurrences
+            for label, occurrences in data.report.labels.items()
             if not 0 <= int(label) < use.classes and label != use.ignored
         }
         if not bad:
             continue
-        scores = use.scores_of
-        where = f" ('{scores.name}')" if scores is not None else ""
-        message = (
-            f"{data.name}: {_number(bad)} are not among the {use.classes} classes"
-            f" of {use.reader.type} '{use.reader.name}'{where}: {_named(bad)}"
-        )
+        number = _total(bad)
+        labels = counted(number, "label") if number else "labels"
+        reader = f"{use.reader.type} '{use.reader.name}'"
+        message = f"{data.name}: {labels} out of range for the {use.classes} classes of {reader}: {_examples(bad)}"
         least, most = min(data.report.labels), max(data.report.labels)
         if least == 1 and most == use.classes and len(bad) == 1:
-            message += "; they seem to count from 1"
-        reason = "Caffe does not check: it reads beside the scores, or the loss is NaN."
+            message += "; labels seem to count from 1"
+        scores = f" of '{use.scores_of.name}'" if use.scores_of is not None else ""
+        reason = f"Caffe does not check labels: it reads memory outside the scores{scores}, or the loss is NaN."
         yield Hit(data.net.file, data.place, message, reason)
 
 
 @rule("D108", "non-integer-label", subject="inputs", severity="warning")
 def non_integer_label(data: LayerData) -> Iterator[Hit]:
-    """Labels of classes are not integers.
+    """Flags class labels that are not integers.
 
     ## What it does
 
-    Fractions in a dataset that a loss takes for classes; labels in a list that are no integer.
+    Flags fractions in a dataset that a loss reads as class labels, and labels in an image list that are not integers.
 
     ## Why is this bad?
 
-    Caffe cuts them off without a word: 0.9 is class 0, and a word is class 0 as well.
+    Caffe prints no message and uses another class: it truncates 0.9 to class 0, and reads a word as class 0.
 
     ## When it is reported
 
-    Never: a word is class 0.
-
-    ## Example
-
-    There is no fix: only you know which class it is.
+    Reported as a **warning** by `caffe-lint inputs`, and in checks if `caffe-lint.data.json` has the labels. There is no fix,
+    because only you know which class is meant.
 
     ## References
 
-    softmax_loss_layer.cpp, Forward_cpu (static_cast<int>); image_data_layer.cpp (atoi).
+    `Forward_cpu` in softmax_loss_layer.cpp (`static_cast<int>`); image_data_layer.cpp (`atoi`).
     """
-    yield from seen(data, "label", "labels are no integers", "Caffe reads the digits they begin with, else 0.")
-    broken = {label: seen for label, seen in data.report.labels.items() if label != int(label)}
-    if broken and data.label_uses:
-        message = f"{data.name}: {_number(broken)} are no integers: {_named(broken)}"
-        yield Hit(data.net.file, data.place, message, "Caffe cuts off the fraction.")
+    reason = "Caffe reads the digits at the start of such a label, or 0 if there are none."
+    yield from faulty_items(data, "label", "label", "is not an integer", "are not integers", reason)
+    fractions = {label: occurrences for label, occurrences in data.report.labels.items() if label != int(label)}
+    if fractions and data.label_uses:
+        number = _total(fractions)
+        labels = "1 label is not an integer" if number == 1 else f"{number or ''} labels are not integers".lstrip()
+        message = f"{data.name}: {labels}: {_examples(fractions)}"
+        yield Hit(data.net.file, data.place, message, "Caffe truncates the fraction.")
 
 
 @rule(
@@ -110,35 +111,36 @@ def non_integer_label(data: LayerData) -> Iterator[Hit]:
     "class-imbalance",
     subject="inputs",
     severity="advice",
-    options={"imbalance": Option(100.0, "how many times as often the most frequent class may occur")},
+    options={"imbalance": Option(100.0, "how many times as often as another class the most frequent class may occur")},
 )
 def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
-    """Classes never occur in the training data, or some far more often than others.
+    """Flags classes that never occur in the training data, or much less often than others.
 
     ## What it does
 
-    In TRAIN: classes of the loss for which there is no item; a class that occurs over `imbalance` times as often as
-    another.
+    Flags training data without any item of a class that the loss expects, and data in which one class occurs more than
+    `imbalance` times as often as another.
 
     ## Why is this bad?
 
-    What never occurs is never learnt. With heavy imbalance the net learns to name the frequent class.
+    A class without items is never learned. If one class is much more frequent than the others, the net learns to predict
+    that class.
 
     ## When it is reported
 
-    The classes are to be learnt later, from other data.
+    Reported as **advice** by `caffe-lint inputs` if all items were read, and in checks if `caffe-lint.data.json` has the
+    number of items of each class.
 
-    ## Example
-
-    Or fewer classes. There is no fix: the data have to be completed.
+    There is no fix: add data, or lower the number of classes. Ignore it if the missing classes are to be learned later, from
+    other data.
 
     ## Options
 
-    `imbalance`: 100 by default.
+    `imbalance`: how many times as often as another class the most frequent class may occur, 100 by default.
 
     ## References
 
-    The counts of the data.
+    Counted in the data.
     """
     report = data.report
     if data.net.phase != "TRAIN" or not report.complete or report.looked_at < (report.items or 0):
@@ -148,18 +150,18 @@ def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     for use in data.label_uses[:1]:
         if use.classes is None or not use.whole or (report.kind != "hdf5" and use.top.top_index != 1):
             continue
-        counts = {int(label): seen[0] for label, seen in report.labels.items() if 0 <= label < use.classes}
-        never = [label for label in range(use.classes) if label not in counts and label != use.ignored]
-        if never and counts:
-            shown = ", ".join(map(str, never[:8])) + (" …" if len(never) > 8 else "")
-            message = (
-                f"{data.name}: {len(never)} of the {use.classes} classes of '{use.reader.name}' never occur: {shown}"
-            )
-            yield Hit(data.net.file, data.place, message, "What never occurs is not learnt.")
+        counts = {int(label): number for label, (number, _) in report.labels.items() if 0 <= label < use.classes}
+        missing = [label for label in range(use.classes) if label not in counts and label != use.ignored]
+        if missing and counts:
+            shown = ", ".join(map(str, missing[:8])) + (" …" if len(missing) > 8 else "")
+            verb = "never occurs" if len(missing) == 1 else "never occur"
+            message = f"{data.name}: {len(missing)} of {use.classes} classes of '{use.reader.name}' {verb}: {shown}"
+            yield Hit(data.net.file, data.place, message, "A class without items is never learned.")
         if len(counts) > 1:
-            often, seldom = max(counts, key=lambda one: counts[one]), min(counts, key=lambda one: counts[one])
-            if counts[often] > imbalance * counts[seldom]:
+            frequent, rare = max(counts, key=lambda label: counts[label]), min(counts, key=lambda label: counts[label])
+            if counts[frequent] > imbalance * counts[rare]:
                 message = (
-                    f"{data.name}: class {often} occurs {counts[often]} times, class {seldom} {counts[seldom]} times"
+                    f"{data.name}: class {frequent} occurs {counted(counts[frequent], 'time')},"
+                    f" class {rare} {counted(counts[rare], 'time')}"
                 )
-                yield Hit(data.net.file, data.place, message, "The net learns to name the frequent class.")
+                yield Hit(data.net.file, data.place, message, "The net learns to predict the frequent class.")

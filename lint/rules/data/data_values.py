@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
-from .faulty_items import seen
+from ...source.wording import counted
+from .faulty_items import faulty_items
 
 if TYPE_CHECKING:
     from ...data.judging import LayerData
@@ -15,31 +16,28 @@ if TYPE_CHECKING:
 
 @rule("D103", "non-finite-data", subject="inputs", severity="error")
 def non_finite_data(data: LayerData) -> Iterator[Hit]:
-    """Items hold NaN or infinity.
+    """Flags items that contain NaN or infinity.
 
     ## What it does
 
-    Values of HDF5 datasets, of float_data and of mean files that are not finite.
+    Flags values of HDF5 datasets and of `float_data` that are not finite. D111 reports mean files that contain such values.
 
     ## Why is this bad?
 
-    Out of a healthy training every weight becomes NaN in the iteration that meets the item, every time.
+    In the iteration that reads such an item, every weight becomes NaN, however well the training went until then. The same
+    happens in every run.
 
     ## When it is reported
 
-    Never: every weight is NaN after the iteration that meets one.
-
-    ## Example
-
-    There is no fix: what makes the data has to be repaired.
+    Reported as an **error** by `caffe-lint inputs`. There is no fix: repair the program that creates the data.
 
     ## References
 
-    Seen with the real Caffe: the run-up is healthy, the first bad line of the log is a data layer's top.
+    Verified with the real Caffe: the log is healthy at first, and its first bad line is the top of a data layer.
     """
-    reason = "Every weight is NaN after the iteration that meets one."
-    yield from seen(data, "nan", "items hold NaN", reason)
-    yield from seen(data, "infinite", "items hold infinity", reason)
+    reason = "In the iteration that reads such an item, every weight becomes NaN."
+    yield from faulty_items(data, "nan", "item", "contains NaN", "contain NaN", reason)
+    yield from faulty_items(data, "infinite", "item", "contains infinity", "contain infinity", reason)
 
 
 @rule(
@@ -47,40 +45,45 @@ def non_finite_data(data: LayerData) -> Iterator[Hit]:
     "data-outliers",
     subject="inputs",
     severity="warning",
-    options={"factor": Option(1000.0, "how many times the greatest value of the item in the middle is too much")},
+    options={"factor": Option(1000.0, "how many times the largest value of the median item is an outlier")},
 )
 def data_outliers(data: LayerData, *, factor: float) -> Iterator[Hit]:
-    """A few items have values out of all proportion to the others.
+    """Flags a few items with values much larger than those of the other items.
 
     ## What it does
 
-    Items whose greatest magnitude is `factor` times that of the item in the middle, if they are at most one in
-    a hundred.
+    Flags items whose largest magnitude is at least `factor` times that of the median item, if they are at most 1 % of all
+    items.
 
     ## Why is this bad?
 
-    One of them makes a gradient that throws the weights away, often in the same iteration of every epoch.
+    The gradient of the weights is proportional to the input, so one such item can produce a gradient that wrecks the
+    weights, often in the same iteration of every epoch.
 
     ## When it is reported
 
-    The values are right, and the loss bounds its gradient (a Huber loss, say) or the solver has clip_gradients.
+    Reported as a **warning** by `caffe-lint inputs`. There is no fix, because only you know the right values: correct them,
+    or limit them before the net reads them.
 
-    ## Example
-
-    Or bound the values before the net learns from them. There is no fix: only you know what they ought to be.
+    Ignore it if the values are right, and the solver sets `clip_gradients` or the loss limits its gradient, as a Huber loss
+    does.
 
     ## Options
 
-    `factor`: 1000 by default.
+    `factor`: how many times the largest value of the median item is an outlier, 1000 by default.
 
     ## References
 
-    The gradient of a layer's weights is proportional to its input.
+    `InnerProductLayer::Backward_cpu` in inner_product_layer.cpp.
     """
     for name, numbers in data.report.data.items():
         number = numbers.out_of_proportion(factor)
         if number and number * 100 <= sum(numbers.exponents.values()):
-            worst = "; ".join(f"{where}: {size:.4g}" for size, where in numbers.largest[: min(3, number)])
-            of = f" of '{name}'" if data.report.kind == "hdf5" else ""
-            message = f"{data.name}: {number} items{of} have values over {factor:g} times those of the others: {worst}"
-            yield Hit(data.net.file, data.place, message, "Their gradients are as many times as large.")
+            largest = "; ".join(f"{where}: {size:.4g}" for size, where in numbers.largest[: min(3, number)])
+            dataset = f" of dataset '{name}'" if data.report.kind == "hdf5" else ""
+            has = "has a value" if number == 1 else "have values"
+            message = (
+                f"{data.name}: {counted(number, 'item')}{dataset} {has} over {factor:g} times the median: {largest}"
+            )
+            reason = f"The gradients of such items can be over {factor:g} times as large as those of the others."
+            yield Hit(data.net.file, data.place, message, reason)
