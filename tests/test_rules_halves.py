@@ -303,7 +303,7 @@ def test_each_kind_of_field_is_told_once_in_a_net() -> None:
         conv(f"c{i}", f"c{i - 1}" if i else "data").replace('"xavier"', '"xavier" std: 0.1') for i in range(3)
     )
     (finding,) = check(text, select=("N304",))
-    assert "in 3 places" in finding.message
+    assert finding.reason.endswith("Also in 2 other layers: 'c1', 'c2'.")
 
 
 # -- losses, blobs nobody reads, transforms -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Which fields Caffe reads only in certain modes: of a schedule, an update, a filler, a layer. The rest it ignores.
+"""Fields that Caffe reads only together with others: of a schedule, an update, a filler, a layer. It ignores them otherwise.
 
 Source: sgd_solver.cpp and solvers/*.cpp; filler.hpp; the LayerSetUp functions of the layers.
 """
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Ignored(NamedTuple):
-    """A field that is written and not read: the message it stands in, `what` does not read it, what that means.
+    """A field that is set and not read: the message that holds it, `what` is ignored and when, and what that means.
 
-    `harmful` where the field was surely meant to do something.
+    In a layer, `what` follows the layer's name. `harmful` if the field was surely meant to have an effect.
     """
 
     message: Message
@@ -31,21 +31,21 @@ class Ignored(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """Fields of a layer's settings that are ignored `when` the layer and these settings are so.
+    """Fields of a layer's settings that are ignored if `when` is true of the layer and these settings.
 
-    `shared` where the settings are not the layer type's own.
+    `condition` says when, after the name of a field. `shared` if the settings are not those of the layer type only.
     """
 
     settings: str
     fields: tuple[str, ...]
     when: Callable[[Layer, Message], bool]
-    what: str
+    condition: str
     meaning: str
     harmful: bool = False
     shared: bool = False
 
 
-# What belongs to a schedule or an update: a policy or type that does not read a field of these ignores it.
+# Fields of schedules and updates: each is ignored by the policies or types that do not read it.
 _SCHEDULE = (
     "gamma", "power", "stepsize", "stepvalue", "plateau_winsize", "stagelr", "stageiter", "period", "p_mult", "max_lr",
 )  # fmt: skip
@@ -62,8 +62,9 @@ _FILLER_READS: dict[str, tuple[str, ...]] = {
 }
 _FILLER_FIELDS = ("value", "min", "max", "mean", "std", "variance_norm")
 
-_MOVED = "only transform_param's is read"
-_LOST = "In today's form of layers it does nothing: the data come as they are."
+_MOVED = "outside transform_param"
+_LOST = "It has an effect only in transform_param, so the data stay as they are."
+_BIAS_OFF = "with bias_term false"
 _NO_BIAS = "There is no bias to fill."
 
 
@@ -88,72 +89,72 @@ MODES: tuple[Mode, ...] = (
         "transform_param",
         ("scale",),
         lambda layer, settings: layer.traits.settings == "window_data_param",
-        "only window_data_param's is read",
-        "The data come as they are.",
+        "outside window_data_param",
+        "It has an effect only in window_data_param, so the data are not scaled.",
         harmful=True,
         shared=True,
     ),
-    Mode("data_param", ("rand_skip",), _always, "a Data layer does not read it", "It starts at the first item."),
-    Mode("convolution_param", ("bias_filler",), _no_bias, "bias_term is false", _NO_BIAS),
-    Mode("inner_product_param", ("bias_filler",), _no_bias, "bias_term is false", _NO_BIAS),
-    Mode("embed_param", ("bias_filler",), lambda layer, settings: not settings["bias_term"], "bias_term is false", _NO_BIAS),
+    Mode("data_param", ("rand_skip",), _always, "in data_param", "Reading starts at the first item."),
+    Mode("convolution_param", ("bias_filler",), _no_bias, _BIAS_OFF, _NO_BIAS),
+    Mode("inner_product_param", ("bias_filler",), _no_bias, _BIAS_OFF, _NO_BIAS),
+    Mode("embed_param", ("bias_filler",), lambda layer, settings: not settings["bias_term"], _BIAS_OFF, _NO_BIAS),
     Mode(
         "scale_param",
         ("bias_filler",),
         lambda layer, settings: "bias_term" not in settings,
-        "bias_term is not written, and false by itself",
-        "The layer learns no bias.",
+        "without bias_term",
+        "The default of bias_term is false, so the layer learns no bias.",
         True,
     ),
     Mode(
         "scale_param",
         ("bias_filler",),
         lambda layer, settings: "bias_term" in settings and not settings["bias_term"],
-        "bias_term is false",
+        _BIAS_OFF,
         _NO_BIAS,
     ),
     Mode(
         "scale_param",
         ("filler", "num_axes"),
         lambda layer, settings: len(layer.bottoms) == 2,
-        "with two bottoms the second is the scale",
-        "Nothing is learnt here.",
+        "with two bottoms",
+        "The second bottom is the scale, so the layer learns none.",
     ),
     Mode(
         "convolution_param",
         ("num_output", "group", "weight_filler", "bias_filler"),
         lambda layer, settings: not layer.traits.weighted_sum,
-        "an Im2col layer has no weights",
-        "It only lays out what a convolution would read.",
+        "without weights",
+        "An Im2col layer only lays out the values that a convolution would read.",
     ),
     Mode(
         "lrn_param",
         ("k",),
         lambda layer, settings: settings["norm_region"] == "WITHIN_CHANNEL",
-        "with WITHIN_CHANNEL it is always 1",
-        "The values are divided by (1 + alpha * mean of squares) ^ beta.",
+        "with norm_region WITHIN_CHANNEL",
+        "k is always 1 here: the values are divided by (1 + alpha * mean of squares) ^ beta.",
     ),
     Mode(
         "eltwise_param",
         ("coeff",),
         lambda layer, settings: settings["operation"] == "MAX",
-        "operation MAX takes the values as they are",
-        "Coefficients count with SUM only.",
+        "with operation MAX",
+        "Coefficients have an effect with SUM only.",
         True,
     ),
     Mode(
         "loss_param",
         ("normalize",),
         _is_normalised_twice,
-        "normalization is written, and wins",
-        "The loss is divided as normalization says.",
+        "beside normalization",
+        "Caffe divides the loss as normalization says.",
         shared=True,
     ),
 )
 
 
 def ignored_in_solver(solver: Message) -> Iterator[Ignored]:
-    """The fields of a solver, in today's form, that its policy and type do not read."""
+    """Yield the fields of a solver, in the current format, that its policy and type do not read."""
     policy = POLICIES.get(solver["lr_policy"])
     if policy is not None:
         reads = {*policy.needs, *policy.reads}
@@ -172,13 +173,13 @@ def ignored_in_solver(solver: Message) -> Iterator[Ignored]:
 
 
 def ignored_in_layer(layer: Layer) -> Iterator[Ignored]:
-    """The fields of a layer's settings that it does not read, as its other settings are. A value of 0 asks for nothing."""
+    """Yield the fields of a layer's settings that have no effect beside its other settings. A value of 0 is left out."""
     for mode in MODES:
         if mode.settings in layer.message.entries and (mode.shared or mode.settings == layer.traits.settings):
             settings: Message = layer.message[mode.settings]
             for name in mode.fields:
                 if settings.get(name) and mode.when(layer, settings):
-                    yield Ignored(settings, name, f"{name} is not read: {mode.what}", mode.meaning, mode.harmful)
+                    yield Ignored(settings, name, f"ignores {name} {mode.condition}", mode.meaning, mode.harmful)
     for param in layer.params:
         if param.filler is not None:
             yield from _ignored_in_filler(param.filler)
@@ -192,8 +193,9 @@ def _ignored_in_filler(filler: Message) -> Iterator[Ignored]:
     for name in _FILLER_FIELDS:
         if name in filler.entries and name not in reads:
             if "type" in filler:
-                yield Ignored(filler, name, f"a filler of type '{kind}' does not read {name}", "Caffe ignores it.")
+                meaning = f"A {kind} filler reads {', '.join(reads) or 'no field but its type'}."
+                yield Ignored(filler, name, f"ignores {name} in a filler of type '{kind}'", meaning)
             else:
-                what = f"a filler without type does not read {name}, since it is constant"
                 value = "0" if "value" not in filler else f"{filler['value']:g}"
-                yield Ignored(filler, name, what, f"It fills with {value}.", True)
+                meaning = f"Without a type, the filler is constant and fills with {value}."
+                yield Ignored(filler, name, f"ignores {name} in a filler without type", meaning, True)

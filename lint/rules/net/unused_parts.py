@@ -9,42 +9,44 @@ from ...fixes.layer_edits import Fields, free_name, insert_layers, names_in, sta
 from ...layers.record import is_read, readers
 from ...moments.graph import Layer, is_automatic
 from ...net.job import NetInPhase
-from ...net.names import named
+from ...net.names import also_in, named
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.ignored_fields import Ignored, ignored_in_layer
 from ..problems import is_for_bvlc, is_for_unknown_caffe
 
-# Problems that leave blobs without the reader that was meant.
+# Problems because of which a blob may lack its intended reader.
 _DISJOINT = ("unknown-bottom", "duplicate-top")
 
 
 @rule("N303", "unused-top", subject="net", severity="advice", fixes="unsafe")
 def unused_top(subject: NetInPhase) -> Iterator[Hit]:
-    """A net for training makes blobs that nobody reads.
+    """Flags tops in nets for training that no layer reads.
 
     ## What it does
 
-    In nets for training with a loss: tops that no layer reads, other than losses and measures such as
-    Accuracy. One finding in a net, at the first of them.
+    Flags tops of more than one element in nets for training with a loss, if no layer reads them and the layer is neither
+    a loss nor a measure such as Accuracy.
 
     ## Why is this bad?
 
-    Caffe takes what nobody reads for an output of the net, and prints every element of it each time it
-    displays. Most often a layer is left over, or reads the wrong blob.
+    Caffe takes such a top for an output of the net and prints each of its elements whenever it displays the loss. Most
+    often, a layer is left over, or another layer reads the wrong blob.
 
     ## When it is reported
 
-    The blob is to be printed, or is read by a program.
+    Reported as **advice**, once per net, at the first such top. Ignore it if the blob is meant to be printed, or if a
+    program reads it.
 
     ## Fix
 
-    The fix lets a Silence layer read all of them. It is unsafe: the layer may be left over, or a reader missing.
+    Inserts a Silence layer that reads all such tops. The fix is unsafe, because the layer may be left over, or a reader
+    may be missing. No fix is offered if the tops exist in different phases.
 
     ## References
 
-    net.cpp, Net::Init (net_output_blobs_); solver.cpp, Solver::Step.
+    `Net::Init` (`net_output_blobs_`) in net.cpp; `Solver::Step` in solver.cpp.
     """
     net = subject.net
     if net.phase != "TRAIN" or not net.losses or any(problem.kind in _DISJOINT for problem in net.problems):
@@ -65,15 +67,17 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
     if found:
         layer, index = found[0]
         size = layer.tops[index].count
-        message = f"{named(layer)}: nobody reads its top '{layer.tops[index].name}'"
-        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        message = f"no layer reads top '{layer.tops[index].name}' of {named(layer)}"
         elements = f"its {size} elements" if size is not None else "all its elements"
-        reason = f"Caffe takes it for an output of the net{more}, and prints {elements} whenever it displays."
+        reason = f"Caffe takes it for an output of the net and prints {elements} whenever it displays the loss."
+        others = [f"'{other.tops[i].name}'" for other, i in found[1:]]
+        if others:
+            reason += f" Also unread: {', '.join(others[:3])}{', …' if len(others) > 3 else ''}."
         yield Hit(subject.file, layer.message.span("top", index), message, reason, fix=_silence(subject, found))
 
 
 def _silence(subject: NetInPhase, unread: list[tuple[Layer, int]]) -> Fix | None:
-    """A Silence layer that reads these tops, behind the last of them; None if they are there in different states."""
+    """Return a fix that inserts a Silence layer after the last of these tops, or None if their layers have different rules."""
     net = subject.net
     last = unread[-1][0]
     rules = state_rules(last.message)
@@ -83,40 +87,38 @@ def _silence(subject: NetInPhase, unread: list[tuple[Layer, int]]) -> Fix | None
     bottoms = tuple(("bottom", layer.tops[index].name) for layer, index in unread)
     fields: Fields = (("name", name), ("type", "Silence"), *bottoms, *rules)
     patch = insert_layers(subject.file.tree, net.message, last.entry, (fields,))
-    return patch.fix(subject.file.path, f"let '{name}' read what nobody reads", safe=False) if patch else None
+    return patch.fix(subject.file.path, f"insert Silence layer '{name}'", safe=False) if patch else None
 
 
 @rule("N304", "ignored-settings", subject="net", severity="warning")
 def ignored_settings(subject: NetInPhase) -> Iterator[Hit]:
-    """A layer has settings that it does not read: those of another type, or of another mode.
+    """Flags settings that a layer ignores because of its type or its other settings.
 
     ## What it does
 
-    - Sub-messages such as pooling_param in a layer of another of BVLC's types. It is an advice where the layer
-      has its own settings as well, where nothing is written in them, and in nets for a fork, whose layers may read
-      more.
-    - Fields of a layer's own settings that it does not read as the others are: `scale`, `mean_file`, `crop_size` and
-      `mirror` outside of transform_param, `bias_filler` without a bias, `std` of a filler that is not gaussian, `coeff`
-      with MAX, and the like. A warning where they were surely meant to do something, else an advice; each kind once in a
-      net.
+    - Flags sub-messages such as `pooling_param` in a layer of another one of BVLC's types.
+    - Flags fields of a layer's own settings that have no effect beside the others: `scale`, `mean_file`, `crop_size` and
+      `mirror` outside `transform_param`, `bias_filler` without a bias, `std` of a filler that is not gaussian, `coeff`
+      with MAX, and the like. Each kind is reported once per net.
 
     ## Why is this bad?
 
-    Caffe ignores them, without a word: the layer works with the defaults of its own settings, the data come unscaled,
+    Caffe ignores them without a message: the layer works with the defaults of its own settings, the data are not scaled,
     a filler without `type` fills with 0.
 
     ## When it is reported
 
-    Your Caffe reads them there: give its name with `--dialect`.
+    - **warning** for a sub-message of another type, and for fields that were surely meant to have an effect;
+    - **advice** for a sub-message if it is empty or the layer has settings of its own, for other fields, and for all
+      findings in nets for a fork, whose layers may read more.
 
-    ## Example
-
-    Or another type. There is no fix: either the type or the settings are wrong.
+    Nothing is reported for files with fields that no known Caffe has. There is no fix, because either the type or the
+    settings may be wrong. If your Caffe reads the settings, name it with `--dialect`.
 
     ## References
 
-    The LayerSetUp function of each layer in src/caffe/layers; filler.hpp. What is read in which mode is written in
-    the records of `lint/layers/` and `lint/solver/ignored_fields.py`.
+    The `LayerSetUp` function of each layer in src/caffe/layers; filler.hpp. The records in `lint/layers/` and
+    `lint/solver/ignored_fields.py` list what is read when.
     """
     if is_for_unknown_caffe(subject.file):
         return
@@ -127,20 +129,20 @@ def ignored_settings(subject: NetInPhase) -> Iterator[Hit]:
         own = any(name != "transform_param" and name not in ignored for name in settings_of)
         for name in ignored:
             settings: Message = layer.message[name]
-            types = " or ".join(readers(name)[:3])
-            message = f"{named(layer)}: it does not read {name}, which is for {types}"
+            message = f"{named(layer)} ignores {name}"
             field = layer.message.field(name)
             assert field is not None
             severity = "advice" if own or fork or not settings.entries else ""
-            reason = "Caffe ignores it, unless that of this fork is another." if fork else "Caffe ignores it."
+            reason = f"{name} is read by {', '.join(readers(name)[:3])}"
+            reason += " and ignored here, unless this fork's layer reads it." if fork else " and ignored here."
             yield Hit(subject.file, (field.start, field.name_end), message, reason, severity)
-    alike: dict[str, list[tuple[Layer, Ignored]]] = {}
+    by_kind: dict[str, list[tuple[Layer, Ignored]]] = {}
     for layer in subject.net.layers:
         for found in ignored_in_layer(layer):
-            alike.setdefault(found.what, []).append((layer, found))
-    for layers in alike.values():
-        layer, found = layers[0]
-        more = f" (so it is in {len(layers)} places of this net)" if len(layers) > 1 else ""
+            by_kind.setdefault(found.what, []).append((layer, found))
+    for same_kind in by_kind.values():
+        layer, found = same_kind[0]
+        reason = found.meaning + also_in(list(dict.fromkeys(layer for layer, _ in same_kind)))
         severity = "" if found.harmful and not fork else "advice"
         place = found.message.span(found.field)
-        yield Hit(subject.file, place, f"{named(layer)}: {found.what}{more}", found.meaning, severity)
+        yield Hit(subject.file, place, f"{named(layer)} {found.what}", reason, severity)
