@@ -1,4 +1,4 @@
-"""The rules for the values that weights start from."""
+"""The rules for initial weights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def found(text: str, select: str = "N205") -> list[tuple[str, int, str]]:
 
 
 def chain(fillers: str) -> str:
-    """Layers one behind the other: F has a filler, Z has none, z has none and does not learn."""
+    """Return a chain of layers: F has a filler, Z has none, z has none and does not learn."""
     names = ["data", *(f"ip{number}" for number in range(len(fillers)))]
     text = DATA
     for (below, name), kind in zip(pairwise(names), fillers, strict=True):
@@ -69,19 +69,19 @@ def test_a_last_layer_of_zeros_learns() -> None:
     ("fillers", "severity"),
     [
         ("FFFZF", "warning"),
-        ("ZFFF", "warning"),  # nobody loads a single layer
-        ("FZZFF", "warning"),  # what is loaded lies in front
+        ("ZFFF", "warning"),  # nobody loads weights for a single layer
+        ("FZZFF", "warning"),  # loaded layers come first
         ("ZZFFFFFF", "advice"),
         ("ZZZZF", "advice"),
-        ("zZFFF", "advice"),  # the one that does not learn must be loaded
+        ("zZFFF", "advice"),  # the weights that do not learn must be loaded
     ],
 )
-def test_a_net_that_starts_from_scratch_is_told_from_one_that_is_to_be_tuned(fillers: str, severity: str) -> None:
+def test_a_net_from_scratch_is_distinguished_from_a_fine_tuned_one(fillers: str, severity: str) -> None:
     (finding,) = check(chain(fillers), select=("N205",))
     assert finding.severity == severity
 
 
-def test_what_the_solver_loads_is_fine() -> None:
+def test_weights_that_the_solver_loads_are_not_flagged() -> None:
     solver = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\n'
     texts = {"solver.prototxt": solver, "net.prototxt": HIDDEN + TOP}
     assert places(check_files(texts, select=("N205",))) == [("N205", 10)]
@@ -89,7 +89,7 @@ def test_what_the_solver_loads_is_fine() -> None:
     assert check_files(texts, select=("N205",)) == []
 
 
-def test_a_filler_is_written_for_what_follows() -> None:
+def test_the_filler_suits_the_activation_that_follows() -> None:
     assert fix(HIDDEN + TOP, select=("N205",)) == HIDDEN + TOP
     assert fix(HIDDEN + TOP, select=("N205",), unsafe=True) == DATA + ip("hidden", "data") + TOP
     msra = ip("hidden", "data", ' weight_filler { type: "msra" }')
@@ -128,7 +128,7 @@ layer {
     assert fix(mended, select=("N205",), unsafe=True) == mended
 
 
-def test_the_older_form_gets_its_filler_too() -> None:
+def test_a_v1_net_gets_its_filler_too() -> None:
     text = """\
 layers { name: "data" type: DUMMY_DATA top: "data" top: "label"
   dummy_data_param { num: 8 num: 8 channels: 6 channels: 1 height: 1 height: 1 width: 1 width: 1 } }
@@ -173,13 +173,13 @@ BILINEAR = 'weight_filler { type: "bilinear" }'
 RIGHT = f"kernel_size: 4 pad: 1 {BILINEAR} bias_term: false group: 5"
 
 
-def test_what_interpolates_is_fine() -> None:
+def test_layers_that_interpolate_are_fine() -> None:
     assert found(upsampling(RIGHT), "N504") == []
     assert found(upsampling(f'kernel_size: 4 pad: 1 {BILINEAR.replace("bilinear", "xavier")}'), "N504") == []
 
 
 @pytest.mark.parametrize("settings", ["kernel_size: 4 pad: 1", 'kernel_size: 4 pad: 1 weight_filler { type: "constant" }'])
-def test_upsampling_that_starts_at_zero_is_made_to_interpolate(settings: str) -> None:
+def test_upsampling_with_zero_initial_weights_gets_a_bilinear_filler(settings: str) -> None:
     text = upsampling(settings)
     assert [(code, severity) for code, _, severity in found(text, "N504")] == [("N504", "advice")]
     mended = fix(text, select=("N504",), unsafe=True)
@@ -189,16 +189,16 @@ def test_upsampling_that_starts_at_zero_is_made_to_interpolate(settings: str) ->
     assert found(mended, "N504") == []
 
 
-def test_upsampling_of_zeros_that_does_not_learn_says_so() -> None:
+def test_upsampling_with_zero_weights_that_do_not_learn_says_so() -> None:
     more = "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n"
     (finding,) = check(upsampling("kernel_size: 4 pad: 1", more=more), select=("N504",))
-    assert "stay so" in finding.message
+    assert "zero weights that do not learn" in finding.message
     assert finding.fix is not None
     (finding,) = check(upsampling("kernel_size: 4 pad: 1", 7, more), select=("N504",))
     assert finding.fix is None
 
 
-def test_upsampling_of_zeros_before_other_layers_of_a_net_from_scratch_is_likely_a_slip() -> None:
+def test_zero_upsampling_before_other_layers_of_a_net_from_scratch_is_a_warning() -> None:
     last = 'layer { name: "c" type: "Convolution" bottom: "up" top: "c" convolution_param { num_output: 5 kernel_size: 1'
     text = upsampling("kernel_size: 4 pad: 1", 7).replace('bottom: "up" bottom', 'bottom: "c" bottom')
     text = text.replace('layer { name: "loss"', last + ' weight_filler { type: "xavier" } } }\nlayer { name: "loss"')
@@ -218,4 +218,4 @@ def test_a_bilinear_filler_without_groups_mixes_channels() -> None:
 def test_a_kernel_that_does_not_interpolate() -> None:
     (finding,) = check(upsampling(RIGHT.replace("kernel_size: 4 pad: 1", "kernel_size: 2")), select=("N504",))
     assert finding.severity == "advice"
-    assert "wants 4" in finding.reason
+    assert "needs a kernel of 4" in finding.reason

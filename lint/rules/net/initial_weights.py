@@ -10,7 +10,7 @@ from ...fixes.layer_edits import remove_bias, set_weight_filler
 from ...layers.fillers import suiting_filler
 from ...moments.graph import Layer, Param
 from ...net.job import NetInPhase
-from ...net.names import named
+from ...net.names import also_in, named
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
@@ -75,36 +75,45 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("N504", "upsampling-filler", subject="net", severity="warning", fixes="unsafe")
 def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
-    """A Deconvolution that enlarges starts with weights that do not interpolate.
+    """Flags upsampling Deconvolution layers whose initial weights do not interpolate.
 
     ## What it does
 
-    Deconvolution layers with a stride over 1 in nets for training, once in a net for each of these: weights that
-    start at 0, as a warning where the net looks as if it starts from scratch (see N205), else an advice; a bilinear
-    filler in a layer whose outputs each add up several channels, since `group` is not their number; as an advice, a
-    bilinear filler with a kernel that does not interpolate at this stride.
+    Flags, in nets for training, Deconvolution layers with a stride above 1 that have
+
+    - zero initial weights;
+    - a bilinear filler, but fewer groups than channels, so that each output adds up several channels;
+    - a bilinear filler with a kernel size that does not interpolate at this stride.
+
+    Each of these is reported once per net.
 
     ## Why is this bad?
 
-    Weights of 0 make scores of 0 and pass no gradient down; with `lr_mult: 0` for ever. The bilinear filler writes
-    the same small tent for every pair of an input and an output channel. Only with as many groups as channels does
-    each channel become larger for itself; with one group every output is the sum of all inputs, and all outputs are
-    equal. A stride of f wants a kernel of 2 f - f % 2 and a pad of (f - 1) / 2, rounded up: another one gives stripes.
+    Zero weights give zero scores and pass no gradient down; with `lr_mult: 0` they stay zero forever. The bilinear
+    filler writes the same kernel for every pair of an input and an output channel. Only if `group` is the number of
+    channels is each channel upsampled by itself; with one group, every output is the sum of all inputs, and all
+    outputs are equal. A stride of f needs a kernel of 2 f - f % 2 and a pad of (f - 1) / 2, rounded up; any other
+    kernel produces stripes.
 
     ## When it is reported
 
-    A program writes the weights, as those that come with FCN do, or trained ones are loaded.
+    - **warning** for too few groups, and for zero weights if the net looks as if it is trained from scratch (see
+      N205);
+    - **advice** for other zero weights, and for the kernel size.
+
+    Zero weights are not reported if the solver sets `weights`. Ignore it if a program writes the weights, as the ones
+    that come with FCN do, or if trained weights are loaded.
 
     ## Fix
 
-    The fix is unsafe, since it makes another layer. Where as many channels go out as come in, it writes a bilinear
-    filler, the group and no bias; for weights of 0, only if the kernel is right. Elsewhere it writes msra or xavier
-    for weights that learn.
+    If a layer has as many output as input channels, sets a bilinear filler, `group`, and `bias_term: false`; for zero
+    weights only if the kernel interpolates. Other weights that learn get an msra or xavier filler. The fix is unsafe,
+    because it makes a different layer.
 
     ## References
 
-    filler.hpp, BilinearFiller; base_conv_layer.cpp and deconv_layer.cpp for the groups; J. Long, E. Shelhamer, T.
-    Darrell: Fully Convolutional Networks, 2015, section 3.3.
+    `BilinearFiller` in filler.hpp; base_conv_layer.cpp and deconv_layer.cpp for the groups. Long, Shelhamer, Darrell:
+    Fully Convolutional Networks, 2015, section 3.3.
     """
     if not _learns(subject) or is_for_unknown_caffe(subject.file):
         return
@@ -113,27 +122,25 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
     if zero and not subject.weights_loaded:
         learning = [param for param in zero if param.lr_mult and _has_weights_after(param.layer)]
         first = (learning or zero)[0]
-        still = "" if first.lr_mult else ", and stay so (lr_mult 0)"
-        message = f"{named(first.layer)}: its weights start at 0{still}: it makes 0 of everything"
-        reason = "Right only if a program writes them, or trained ones are loaded."
+        weights = "zero initial weights" if first.lr_mult else "zero weights that do not learn (lr_mult 0)"
+        message = f"{named(first.layer)} has {weights} and outputs zeros"
+        reason = "This is correct only if a program writes the weights, or trained ones are loaded."
         severity = "warning" if learning and _starts_from_scratch(subject, learning) else "advice"
-        if len(zero) > 1:
-            reason = f"So it is for {len(zero)} layers. {reason}"
+        reason += also_in([first.layer, *(param.layer for param in zero if param is not first)])
         yield Hit(subject.file, _filler_place(first), message, reason, severity, fix=_fix(subject, zero))
     bilinear = [param for param in layers if param.filler is not None and param.filler["type"] == "bilinear"]
     mixing = [param for param in bilinear if _channels_of_an_output(param) > 1]
     if mixing:
         number = _channels_of_an_output(mixing[0])
-        message = f"{named(mixing[0].layer)}: each output adds up {number} channels, and all outputs start equal"
-        reason = "The bilinear filler writes the same for every pair of channels: it wants as many groups as channels."
-        if len(mixing) > 1:
-            reason += f" So it is for {len(mixing)} layers."
+        message = f"each output of {named(mixing[0].layer)} adds up {number} channels"
+        reason = "The bilinear filler writes equal kernels, so all outputs start equal unless group is the number of channels."
+        reason += also_in([param.layer for param in mixing])
         yield Hit(subject.file, _filler_place(mixing[0]), message, reason, fix=_fix(subject, mixing))
     for param in bilinear:
         kernel, stride = _window(param.layer)
         if kernel and stride and kernel != _interpolating(stride):
-            message = f"{named(param.layer)}: a kernel of {kernel} does not interpolate at a stride of {stride}"
-            reason = f"A bilinear filler wants {_interpolating(stride)} for that, and a pad of {stride // 2}."
+            message = f"kernel {kernel} of {named(param.layer)} does not interpolate at stride {stride}"
+            reason = f"At this stride, a bilinear filler needs a kernel of {_interpolating(stride)} and a pad of {stride // 2}."
             yield Hit(subject.file, _filler_place(param), message, reason, "advice")
             return
 
