@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...moments.graph import Layer
 from ...net.job import NetInPhase
-from ...net.names import named
+from ...net.names import also_in, named
 from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
@@ -14,55 +14,52 @@ from ...rule.registry import rule
 
 @rule("N301", "duplicate-layer-name", subject="net", severity="warning")
 def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
-    """Two layers of a net have the same name.
+    """Flags layers that have the same name as an earlier layer.
 
     ## What it does
 
-    Names that stand twice in the same phase. A warning if one of the layers has parameters, else an
-    advice, once in a net.
+    Flags a layer whose name an earlier layer of the same phase already has.
 
     ## Why is this bad?
 
-    Weights are saved, loaded and handed to the test net by the names of layers, and the first layer of a name
-    is taken: the other keeps what its fillers gave it, or Caffe stops since the number of parameters differs.
+    Weights are saved, loaded and shared with the test net by layer name, and the first layer of a name gets them. The
+    other keeps the values of its fillers, or Caffe stops because the number of parameters differs.
 
     ## When it is reported
 
-    The two never meet: trained weights are neither saved nor loaded.
+    - **warning** if one of the layers has parameters;
+    - **advice** otherwise, once per net.
 
-    ## Example
-
-    There is no fix: trained weights know a layer by its name.
+    There is no fix, because trained weights are found by the name of their layer. Ignore it if trained weights are
+    neither saved nor loaded.
 
     ## References
 
-    net.cpp, Net::CopyTrainedLayersFrom, Net::ShareTrainedLayersWith.
+    `Net::CopyTrainedLayersFrom` and `Net::ShareTrainedLayersWith` in net.cpp.
     """
     twice = {problem.layer for problem in subject.net.problems if problem.kind == "duplicate-top"}
-    harmless: list[Hit] = []
+    harmless: list[tuple[Layer, Hit]] = []
     first: dict[str, Layer] = {}
     for layer in subject.net.layers:
         other = first.setdefault(layer.name, layer)
         if other is layer or not layer.name or layer in twice or "input" in (layer.entry[2].name, other.entry[2].name):
             continue
-        message = f"{named(layer)}: {other.type} layer has that name as well"
-        if other.type == layer.type:
-            message = f"{named(layer)}: another layer has that name as well"
+        message = f"{named(layer)} has the same name as "
+        message += "another layer" if other.type == layer.type else f"the {other.type} layer before it"
         loses = bool(layer.params or other.params)
         reason = (
-            "Weights are saved and loaded by name: the second layer does not get its own."
+            "Weights are saved and loaded by layer name, so this layer does not get its own."
             if loses
-            else "Neither has parameters, so that only logs are harder to read."
+            else "Neither layer has parameters, so only the log is harder to read."
         )
-        related = (Related(subject.file, _name_of(other), "the first of them"),)
+        related = (Related(subject.file, _name_of(other), "first layer of this name"),)
         hit = Hit(subject.file, _name_of(layer), message, reason, "" if loses else "advice", related)
         if loses:
             yield hit
         else:
-            harmless.append(hit)
-    for hit in harmless[:1]:
-        more = f" So it is for {len(harmless)} layers of this net." if len(harmless) > 1 else ""
-        yield hit._replace(reason=hit.reason + more)
+            harmless.append((layer, hit))
+    for _, hit in harmless[:1]:
+        yield hit._replace(reason=hit.reason + also_in([layer for layer, _ in harmless]))
 
 
 @rule("N302", "unreachable-rule", subject="net", severity="warning")
