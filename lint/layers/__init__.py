@@ -1,4 +1,4 @@
-"""What is known of Caffe's layer types, one file for a family of types."""
+"""The records of Caffe's layer types, one file for each family of types."""
 
 from . import (  # noqa: F401
     activation,

@@ -1,4 +1,4 @@
-"""The table of layer types, which the other files here fill, and what many of their records share."""
+"""The table of layer types, which the other files here fill, and what many records and their messages share."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TYPES: dict[str, list[LayerType]] = {}
 def layer_type(
     name: str, source: str = "", *, signal: str | Callable[[Layer], str] = UNMODELLED, **facts: Any
 ) -> Callable[[Infer], Infer]:
-    """Enters a type with the decorated function, which infers its shapes.
+    """Register a type, with the decorated function to infer its shapes.
 
-    `source` is Caffe's file that has it. `signal` names the class of `layers.models` that computes its signal, as
-    `module.Class`, or is UNMODELLED. `facts` are other fields of LayerType. The first of what it `reads` are its own
-    `settings`, unless others are given.
+    `source` is the file of Caffe, or of the fork, that implements it. `signal` is the class of `layers.models` that computes
+    its signal, as `module.Class`, or UNMODELLED. `facts` are other fields of LayerType. Unless `settings` is given, it is the
+    first entry of `reads`.
     """
     if facts.get("reads"):
         facts.setdefault("settings", facts["reads"][0])
@@ -38,14 +38,14 @@ def layer_type(
 
 
 def described_names() -> list[str]:
-    """The names of the types of which more than the name is known."""
+    """The names of the types for which more than the name is known."""
     return [name for name, kinds in TYPES.items() if kinds[0].described]
 
 
 def find_type(name: str, dialect: str, bottoms: int) -> LayerType | None:
-    """The layer type of that name as the dialect has it, None if nobody described it.
+    """The layer type of that name in the dialect, None if only its name is known.
 
-    Of several meanings, one that takes that many bottoms is preferred: a file's dialect is only a guess.
+    If the name has several meanings, one that takes that many bottoms is preferred, because a file's dialect is only a guess.
     """
     known = TYPES.get(name)
     if known is None or not known[0].described:
@@ -60,18 +60,18 @@ def find_type(name: str, dialect: str, bottoms: int) -> LayerType | None:
 
 
 def traits_of(name: str) -> LayerType:
-    """What is known of a type of which only the name is at hand, as logs have it."""
+    """The record of a type by its name only, as in logs; that of an unknown type if there is none."""
     known = TYPES.get(name)
     return known[0] if known else UNKNOWN_TYPE
 
 
 def is_loss_type(name: str) -> bool:
-    """Whether a type is a loss: by its record or, as forks and Python classes have many more, by its name."""
+    """Whether a type is a loss: by its record or, because forks and Python classes have many more, by its name."""
     return traits_of(name).is_loss or "Loss" in name
 
 
 def is_read(field: str, kind: LayerType) -> bool:
-    """Whether a layer type reads a sub-message; True where what it reads is not known, or the field is no BVLC type's."""
+    """Whether a layer type reads a sub-message; True if unknown, or if no BVLC type reads it."""
     return kind.reads is None or field in kind.reads or not readers(field)
 
 
@@ -80,24 +80,24 @@ def readers(field: str) -> tuple[str, ...]:
     return tuple(name for name, kinds in TYPES.items() if field in (kinds[0].reads or ()))
 
 
-# A layer each value of whose tops is one of its bottoms'.
+# A layer whose tops hold values of its bottoms, in another shape or order.
 REARRANGES: dict[str, Any] = {
     "rearranges": True, "linear": True, "keeps_scale": True, "keeps_range": True, "keeps_order": True,
 }  # fmt: skip
 
 
 def same_shape(layer: Layer) -> Sequence[Shape]:
-    """One top, of the shape of the first bottom."""
+    """One top, with the shape of the first bottom."""
     return (layer.bottoms[0].shape,)
 
 
 def unknown_shapes(layer: Layer) -> Sequence[Shape]:
-    """Tops of which nothing is known."""
+    """Tops of unknown shapes."""
     return ()
 
 
 def scalar(layer: Layer) -> Sequence[Shape]:
-    """One top without axes, as all of Caffe's own losses have."""
+    """One scalar top, as in all losses of BVLC's Caffe."""
     return ((),)
 
 

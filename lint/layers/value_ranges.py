@@ -1,6 +1,6 @@
-"""Between which bounds the values of layers lie, given those of their bottoms.
+"""The intervals of the values of layers, given those of their bottoms.
 
-Only what holds for every input, or for any weights that are drawn at random around 0, is taken as known.
+An interval is known only if it holds for every input, or for any random weights around 0.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def between(low: float, high: float = math.inf) -> ValueRange:
-    """The range of a layer whose values lie between two bounds whatever comes in."""
+    """A layer whose values lie between two bounds, whatever its input."""
     return lambda layer, bottoms, top: Interval(low, high)
 
 
 def unchanged(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """The range of a layer whose values are all those of its first bottom."""
+    """A layer whose values are all those of its first bottom."""
     return bottoms[0]
 
 
 def within(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """The range of a layer that selects from the values of its first bottom, or averages them."""
+    """A layer that selects or averages values of its first bottom."""
     return Interval(bottoms[0].low, bottoms[0].high)
 
 
 def joined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """The range of a layer that has all values of all bottoms."""
+    """A layer that has all values of all its bottoms."""
     return Interval(
         min(x.low for x in bottoms),
         max(x.high for x in bottoms),
@@ -42,7 +42,7 @@ def joined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
 
 
 def filled(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """DummyData: what constant fillers make; without any, 0 (dummy_data_layer.cpp, LayerSetUp)."""
+    """DummyData with constant fillers, or without any, which gives 0 (dummy_data_layer.cpp, LayerSetUp)."""
     fillers = layer.message["dummy_data_param"]["data_filler"]
     if any(filler["type"] != "constant" for filler in fillers) or len(fillers) not in (0, 1, len(layer.tops)):
         return UNKNOWN_INTERVAL
@@ -52,7 +52,7 @@ def filled(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
 
 
 def weighted(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """Sums with weights that are drawn around 0 have both signs."""
+    """Weighted sums: with random weights around 0, they have both signs."""
     filler = layer.params[0].filler if layer.params else None
     if filler is None:
         return UNKNOWN_INTERVAL
@@ -63,18 +63,18 @@ def weighted(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
 
 
 def normalised(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """BatchNorm: in training its values have a mean of 0."""
+    """BatchNorm: in training, its values have mean 0."""
     return BOTH_SIGNS if layer.phase == "TRAIN" else UNKNOWN_INTERVAL
 
 
 def divided(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """LRN: it divides by what is over 0."""
+    """LRN: divides by positive values."""
     x = bottoms[0]
     return Interval(min(0.0, x.low), zero=x.zero, negative=x.negative)
 
 
 def rectified(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """ReLU: 0 instead of what is below, unless that has a slope."""
+    """ReLU: 0 for negative values, unless `negative_slope` is set."""
     x = bottoms[0]
     if layer.message["relu_param"]["negative_slope"]:
         return Interval(negative=x.negative)
@@ -99,7 +99,7 @@ def power(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
 
 
 def combined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """Eltwise: a sum, the largest, or a product of what is nowhere below 0."""
+    """Eltwise: a sum, a maximum, or a product of values that are never negative."""
     param = layer.message["eltwise_param"]
     operation = param["operation"]
     if operation in ("SUM", 1) and not any(coefficient != 1 for coefficient in param["coeff"]):
@@ -112,7 +112,7 @@ def combined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
 
 
 def dropped(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """Dropout: in training some are 0, and the others larger to make up for that."""
+    """Dropout: in training, some values are 0, and the others are scaled up to compensate."""
     x, ratio = bottoms[0], layer.message["dropout_param"]["dropout_ratio"]
     if layer.phase != "TRAIN" or not 0 < ratio < 1:
         return x
@@ -120,5 +120,5 @@ def dropped(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
 
 
 def squashed(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """TanH: between -1 and 1, with the sign of what it reads."""
+    """TanH: between -1 and 1, with the sign of its input."""
     return Interval(-1.0, 1.0, bottoms[0].zero, bottoms[0].negative)

@@ -1,6 +1,6 @@
-"""The passive parts of a net: layers, versions of blobs, parameters, losses, and what Caffe would stop at.
+"""The passive parts of a net: layers, versions of blobs, parameters, losses, and problems at which Caffe would stop.
 
-`net.build` makes them; nothing changes them afterwards.
+`net.build` creates them; nothing changes them afterwards.
 """
 
 from __future__ import annotations
@@ -17,19 +17,18 @@ from .shapes import Shape, count, describe
 if TYPE_CHECKING:
     from .layer_type import LayerType
 
-AUTOMATIC = "(automatic)"  # what Caffe calls the top of a loss layer that writes none
+AUTOMATIC = "(automatic)"  # what Caffe calls the top of a loss layer without a written one
 
-Place = tuple[int, int]  # first byte, and the one behind the last
+Place = tuple[int, int]  # the first byte, and the one after the last
 
 
 class NetProblem(NamedTuple):
-    """Something that Caffe would stop at.
+    """A problem at which Caffe would stop.
 
-    `when` says how far Caffe comes: `setup` (it refuses to build the net), `forward` or `backward` (it
-    stops in the first pass); `cpu` is refused at set-up, but only by a Caffe built without GPU. `how` is
-    `fatal` (with a message), `crash` (without one) or `hang`. `source` is Caffe's file and, if known,
-    line. `subject` is the blob or parameter that it is about; `related` are other places with what is
-    there.
+    `when` says how far Caffe gets: `setup` (it does not build the net), `forward` or `backward` (it stops in the first
+    pass), or `cpu` (only a CPU-only build rejects it, at setup). `how` is `fatal` (with a message), `crash` (without one) or
+    `hang`. `source` is the file of Caffe and, if known, the line. `subject` is the blob or parameter that the problem is
+    about; `related` are other places, each with a description.
     """
 
     kind: str
@@ -45,11 +44,10 @@ class NetProblem(NamedTuple):
 
 
 class Blob:
-    """One version of a blob: what one layer wrote under a name.
+    """One version of a blob: what one layer writes under a name.
 
-    A layer that works in place makes a new version, whose `below` is the one that it overwrites.
-    `producer` is None for a bottom that no layer makes. A layer that reads the blob twice is twice among
-    the consumers.
+    A layer that works in place produces a new version, whose `below` is the version that it overwrites. `producer` is None
+    for a bottom that no layer produces. A layer that reads the blob twice occurs twice in `consumers`.
     """
 
     __slots__ = ("below", "consumers", "name", "producer", "shape", "top_index")
@@ -72,11 +70,10 @@ class Blob:
 
 
 class Param:
-    """A learnable or stored blob of a layer. `role` is what it is to the layer, such as `weight` or `bias`.
+    """A learnable or stored blob of a layer. `role` is its role in the layer, such as `weight` or `bias`.
 
-    `filler` is the FillerParameter as written, else None: then the blob starts with the value `constant`.
-    `owner` is the parameter it is shared with, itself if it is not shared. `spec` is its ParamSpec, if
-    written.
+    `filler` is its FillerParameter; if it is None, the initial value is `constant`. `owner` is the parameter with which it is
+    shared, or itself. `spec` is its ParamSpec, if written.
     """
 
     __slots__ = (
@@ -110,7 +107,7 @@ class Param:
 
 
 class Loss(NamedTuple):
-    """A top whose sum, times `weight`, is part of the loss. `entry` is its loss_weight, if written."""
+    """A top that adds its sum times `weight` to the loss. `entry` is its loss_weight, if written."""
 
     layer: Layer
     top_index: int
@@ -120,8 +117,8 @@ class Loss(NamedTuple):
 
 
 class NetContext(NamedTuple):
-    """What the layers of one net share: its dialect, its layers in order, the upgrades that it went through, the layers
-    that its phase leaves out, and the problems found so far.
+    """What the layers of a net share: its dialect, its layers in order, the upgrades applied to it, the layers that its phase
+    leaves out, and the problems found so far.
     """
 
     dialect: str
@@ -132,11 +129,11 @@ class NetContext(NamedTuple):
 
 
 class Layer:
-    """A layer of a net. `kind` is what is known of its type, None for a type nobody described.
+    """A layer of a net. `kind` is the record of its type, None for a type without a record.
 
-    `message` is its LayerParameter in today's form, `entry` that with the place where it stands. `runs_backward` says
-    whether Caffe calls its backward pass (layer_need_backward_), `gradient_bottoms` for each bottom whether the layer
-    computes its gradient (bottom_need_backward_).
+    `message` is its LayerParameter in the current format, `entry` the same with its place in the file. `runs_backward` says
+    whether Caffe runs its backward pass (layer_need_backward_), `gradient_bottoms` for each bottom whether the layer computes
+    its gradient (bottom_need_backward_).
     """
 
     __slots__ = (
@@ -164,12 +161,12 @@ class Layer:
 
     @property
     def traits(self) -> LayerType:
-        """What is known of its type, for questions that are answered with no where the type is not known."""
+        """The record of its type, or for an unknown type one with the defaults."""
         return self.kind or UNKNOWN_TYPE
 
     @property
     def in_place(self) -> bool:
-        """Whether a top is written over a bottom."""
+        """Whether a top overwrites a bottom."""
         return any(top.below is not None for top in self.tops)
 
     def loss_weight(self, top_index: int) -> float:
@@ -177,7 +174,7 @@ class Layer:
         return self.loss_weights[top_index] if top_index < len(self.loss_weights) else 0.0
 
     def upstream(self) -> Iterator[Layer]:
-        """All layers that this one gets its values from, nearest first, each once."""
+        """All layers that this one gets values from, nearest first, each once."""
         seen = {self.index}
         queue = [self]
         for layer in queue:
@@ -201,14 +198,14 @@ class Layer:
                         yield consumer
 
     def variants(self) -> Iterator[Entry]:
-        """The layers that stand for this one in other phases: of its type, with its first top, not in its net."""
+        """The layers that replace this one in other phases: of its type, with its first top, left out of its net."""
         top = self.tops[0].name
         for entry in self.context.left_out:
             if entry[0].get("type") == self.type and top in entry[0]["top"]:
                 yield entry
 
     def place(self) -> Place:
-        """Where the layer says what it is: its `type`, its `name`, or the layer as a whole."""
+        """Where to point for the layer: at its `type`, else at its `name`, else at the whole layer."""
         for name in ("type", "name"):
             if name in self.message.entries:
                 return self.message.span(name)
@@ -228,7 +225,7 @@ class Layer:
         filler_name: str = "",
         constant: float = 0.0,
     ) -> Param:
-        """Adds a parameter, whose filler is the field `filler_name` of `owner`, a sub-message, if written."""
+        """Add a parameter. Its filler is the field `filler_name` of the sub-message `owner`, if written."""
         written = owner.entries.get(filler_name) if owner is not None else None
         param = Param(self, role, shape, written[0][0] if written else None, filler_name, constant)
         self.params.append(param)
@@ -245,11 +242,11 @@ class Layer:
         when: str = "setup",
         how: str = "fatal",
     ) -> None:
-        """Records that Caffe would stop at this layer.
+        """Record a problem at which Caffe would stop in this layer.
 
-        `path` is the field it is about, also one that is missing, or empty for the layer itself. `at` is
-        the check in Caffe: a file and line, a line in the file of the layer's type (`:42`), or empty for
-        just that file.
+        `text` states what is wrong; it follows the type and name of the layer. `path` is the field that it is about, which
+        may be missing, or empty for the layer itself. `at` is the check in Caffe: a file and line, a line in the file of the
+        layer type (`:42`), or empty for that file.
         """
         if path and is_unreadable(self.message, path):
             return
@@ -269,7 +266,7 @@ class Layer:
         how: str = "fatal",
         related: Sequence[tuple[Place, str]] = (),
     ) -> None:
-        """Records that Caffe would stop at this layer, for something at any place."""
+        """Record a problem at which Caffe would stop in this layer, at any place in the file."""
         named = f"{self.type} layer" if self.type else "layer"
         message = f"{named} '{self.name}': {text}"
         others = tuple((start, end, what) for (start, end), what in related)
@@ -280,7 +277,7 @@ class Layer:
 
 
 def is_unreadable(message: Message, path: str) -> bool:
-    """Whether a field may be missing only because what is written cannot be read, which others report."""
+    """Whether a field may be missing only because its text cannot be read, which other rules report."""
     for step in path.split("."):
         name, _, index = step.partition("[")
         entries = message.entries.get(name, [])
@@ -293,11 +290,11 @@ def is_unreadable(message: Message, path: str) -> bool:
 
 
 def unreadable(message: Message, name: str) -> Iterator[Field]:
-    """The fields of that name whose value could not be read."""
+    """The fields of that name whose value cannot be read."""
     read = {id(field) for _, _, field in message.entries.get(name, ())}
     return (field for field in message.block.fields if field.name == name and id(field) not in read)
 
 
 def is_automatic(blob: Blob) -> bool:
-    """Whether Caffe made the blob for a loss layer that writes no top; nothing can read it."""
+    """Whether Caffe adds the blob to a loss layer without a written top; no layer can read it."""
     return blob.producer is not None and blob.top_index >= len(blob.producer.message.entries.get("top", ()))

@@ -1,6 +1,6 @@
-"""What is known of a layer type: the fields of its record, which `layers/` fills.
+"""The record of a layer type, with everything that is known of it; `layers/` has one for each type.
 
-A layer and its type name each other.
+Layer and LayerType refer to each other.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .shapes import Shape
 if TYPE_CHECKING:
     from .graph import Layer
 
-Count = tuple[int, int | None]  # least and most; None: no limit
+Count = tuple[int, int | None]  # minimum and maximum; None: no maximum
 Infer = Callable[["Layer"], Sequence[Shape]]
-ValueRange = Callable[["Layer", Sequence[Interval], int], Interval]  # layer, its bottoms' intervals, index of the top
+ValueRange = Callable[["Layer", Sequence[Interval], int], Interval]  # the layer, the intervals of its bottoms, the index of the top
 
-# What a layer does when its top is its bottom (facts measured on BVLC's CPU code).
+# What happens if a layer works in place (measured with BVLC's CPU code).
 IN_PLACE_RIGHT = "right"
 IN_PLACE_FATAL = "fatal"
 IN_PLACE_CRASH = "crash"  # in the first pass, without a message
@@ -33,145 +33,140 @@ REGRESSION = "regression"  # values with target values
 EMBEDDING = "embedding"  # vectors with each other
 DETECTION = "detection"  # boxes and their classes with those of objects
 
-# What makes probabilities of scores (LayerType.activation, .applies).
+# Activations that turn scores into probabilities (LayerType.activation, .applies).
 SOFTMAX = "softmax"  # along an axis
-SIGMOID = "sigmoid"  # of each by itself
+SIGMOID = "sigmoid"  # element-wise
 
 # Where the values of a layer without bottoms come from (LayerType.origin).
 FROM_FILES = "files"
-FROM_PROGRAM = "program"  # handed over by the program that runs the net
-MADE_UP = "made-up"  # by fillers
-LEARNED = "learned"  # its own parameters
+FROM_PROGRAM = "program"  # provided by the program that runs the net
+MADE_UP = "made-up"  # from fillers
+LEARNED = "learned"  # the layer's own parameters
 
-UNMODELLED = ""  # in place of the name of a signal model
+UNMODELLED = ""  # instead of the name of a signal model
 
 NO_DIALECTS: frozenset[str] = frozenset()
-ALL = (-9,)  # in place of bottom indices: every bottom
+ALL = (-9,)  # instead of indices of bottoms: every bottom
 
 
 class LayerType(NamedTuple):
-    """A layer type, described once. Lists of bottoms are indices, -1 the last, `ALL` every one.
+    """The record of a layer type. Bottoms are listed as indices, -1 for the last one, or as `ALL`.
 
-    `infer` gives the shape of each top and adds the layer's parameters; it reports what Caffe's
-    LayerSetUp and Reshape would refuse. `counts` gives the numbers of bottoms and tops where they depend
-    on the layer's fields.
+    `infer` returns the shape of each top and adds the layer's parameters; it reports what Caffe's LayerSetUp and Reshape would
+    reject. `counts` returns the numbers of bottoms and tops if they depend on the settings of the layer.
     """
 
     name: str
     infer: Infer
-    source: str = ""  # Caffe's file that has it
+    source: str = ""  # the file of Caffe, or of the fork, that implements it
     like: str = ""  # the type of our own that a configuration says it is like
-    described: bool = True  # False: nothing but the name is known
+    described: bool = True  # False: only the name is known
     bottoms: Count = (1, 1)
     tops: Count = (1, 1)
-    fork_bottoms: Count | None = None  # what some forks take instead
+    fork_bottoms: Count | None = None  # in a file for a fork, instead of `bottoms`
     fork_tops: Count | None = None
     counts: Callable[[Layer], tuple[Count, Count]] | None = None
     same_count: bool = False  # EqualNumBottomTopBlobs
-    dialects: frozenset[str] = (
-        NO_DIALECTS  # where the type means this, if it has several meanings; empty: elsewhere
-    )
+    dialects: frozenset[str] = NO_DIALECTS  # the forks with this meaning of the name; empty: all others
 
     # its settings
-    settings: str = ""  # the `*_param` that is the type's own
-    reads: tuple[str, ...] | None = None  # every `*_param` of LayerParameter that it reads; None: not known
-    opaque: bool = False  # what it does is written outside of Caffe, in the class that it names
+    settings: str = ""  # the `*_param` with its own settings
+    reads: tuple[str, ...] | None = None  # every `*_param` that it reads; None: unknown
+    opaque: bool = False  # implemented outside of Caffe, in a class that it names
 
     # losses
-    is_loss: bool = False  # its top is a loss by its meaning
-    loss_family: str = ""  # what it compares, one of the constants above; empty for no loss, or where it is not known
-    nonnegative: bool = False  # a loss that cannot be below 0
-    squared: bool = False  # its gradient grows with the distance, without bound
-    log_likelihood: bool = False  # it is minus the logarithm of the right class's probability
-    applies: str = ""  # the activation that it applies to its scores by itself, SOFTMAX or SIGMOID
-    applies_since: str = ""  # from which Caffe on; empty: always
-    takes_matrix: bool = False  # it weighs by an infogain matrix
-    class_axis: str | None = None  # the `*_param` with the axis of its classes; empty: axis 1; None: takes no class labels
-    chance: Callable[[int], float] | None = None  # the loss of one item, of so many classes, by chance
+    is_loss: bool = False  # its top is a loss
+    loss_family: str = ""  # what it compares, one of the constants above; empty: no loss, or unknown
+    nonnegative: bool = False  # a loss that is never negative
+    squared: bool = False  # its gradient grows with the error, without bound
+    log_likelihood: bool = False  # a loss that is the negative log probability of the correct class
+    applies: str = ""  # the activation that the loss itself applies to its scores, SOFTMAX or SIGMOID
+    applies_since: str = ""  # the Caffe version since which it does; empty: always
+    takes_matrix: bool = False  # weighted by an infogain matrix
+    class_axis: str | None = None  # the `*_param` with the axis of the classes; empty: axis 1; None: no class labels
+    chance: Callable[[int], float] | None = None  # the loss of one item at chance, by the number of classes
     measures: bool = False  # it measures how good scores are; nothing learns from it
-    auto_top: bool = False  # AutoTopBlobs: a top is made where none is written
-    loss_weight: float = 0.0  # of the first top, where none is written
-    normalization: str = ""  # what a loss is divided by: see `loss_normalization`
+    auto_top: bool = False  # AutoTopBlobs: Caffe adds a top if none is written
+    loss_weight: float = 0.0  # of the first top, if none is written
+    normalization: str = ""  # what a loss is divided by, see `layers.loss`
 
     # gradients
-    refuses_gradient: tuple[int, ...] = ()  # Caffe stops when one of these bottoms is to get a gradient
-    ignores_gradient: tuple[int, ...] = ()  # these get none, silently
-    has_backward: bool = True  # False: Caffe stops when the layer is to run backward at all
-    stops_gradient: bool = False  # its tops need none, whatever its bottoms do
-    refuses_at: str = ""  # the check that stops it
+    refuses_gradient: tuple[int, ...] = ()  # Caffe stops if one of these bottoms needs a gradient
+    ignores_gradient: tuple[int, ...] = ()  # these bottoms silently get no gradient
+    has_backward: bool = True  # False: Caffe stops if the layer must run backward
+    stops_gradient: bool = False  # its tops need no gradient, whatever its bottoms need
+    refuses_at: str = ""  # the check at which Caffe stops
     not_forced: tuple[int, ...] = ()  # AllowForceBackward is false
 
     # memory
     in_place: str | Callable[[Layer], str] = IN_PLACE_UNKNOWN
-    reads_top: bool | Callable[[Layer], bool] = (
-        False  # backward needs its own output, so none may overwrite it
-    )
-    shares_memory: bool | Callable[[Layer], bool] = False  # top is the bottom's memory under another name
+    reads_top: bool | Callable[[Layer], bool] = False  # its backward pass reads its top, which must not be overwritten
+    shares_memory: bool | Callable[[Layer], bool] = False  # its top is the memory of its bottom under another name
 
     # weights
-    weighted_sum: bool = False  # each output is a sum of inputs times weights plus a bias, whose fillers `settings` has
-    slides: bool = False  # it moves a window over its bottom, so that each place has the same weights
-    channel_params: bool = False  # its parameters are a factor or summand of each channel, not weights
-    stores_statistics: bool = False  # all its parameters are statistics, which no solver learns
+    weighted_sum: bool = False  # outputs are weighted sums of inputs plus a bias; `settings` has the fillers
+    slides: bool = False  # slides a window over its bottom, with the same weights at each position
+    channel_params: bool = False  # its parameters are a scale or bias for each channel, not weights
+    stores_statistics: bool = False  # all its parameters are statistics, which no solver updates
 
-    # what it does to values
+    # effect on values
     keeps_shape: bool = False  # its first top has the shape of its first bottom
     keeps_channels: bool = False  # its first top has as many channels as its first bottom
-    rearranges: bool = False  # each value of its tops is one of its bottoms', under another shape or at another place
+    rearranges: bool = False  # its tops hold values of its bottoms, in another shape or order
     joins: bool = False  # its top has all its bottoms, one after the other along an axis
-    selects: bool = False  # a top has only part of the bottom
+    selects: bool = False  # a top is only a part of the bottom
     copies: bool = False  # each top is its bottom, unchanged
-    combines: bool = False  # adds, multiplies or compares its bottoms element by element
-    multiplies: Callable[[Layer], bool] | None = None  # whether its settings make it a product of its bottoms
-    linear: bool = False  # a factor and a summand for each value
-    factor: Callable[[Layer], float | None] | None = None  # by what it multiplies all values; None: not by one number
-    takes_absolute: bool = False  # it makes absolute values, whose gradient is a sign
-    keeps_scale: bool = False  # its values are about as large as those it reads
-    keeps_range: bool = False  # its values lie between the bounds of those it reads
+    combines: bool = False  # adds, multiplies or compares its bottoms element-wise
+    multiplies: Callable[[Layer], bool] | None = None  # whether its settings make it multiply its bottoms
+    linear: bool = False  # scales and shifts each value
+    factor: Callable[[Layer], float | None] | None = None  # by what it multiplies all values; None: not a single number
+    takes_absolute: bool = False  # computes absolute values, whose gradient is a sign
+    keeps_scale: bool = False  # its outputs are about as large as its inputs
+    keeps_range: bool = False  # its outputs lie within the range of its inputs
     keeps_order: bool = False  # larger values stay larger: a rectifier after it cuts what it would cut before it
-    rectifies: bool = False  # it cuts or shrinks values below 0, and leaves the others
-    cuts: bool | Callable[[Layer], bool] = False  # it makes 0 of all values below 0
-    activation: str = ""  # SOFTMAX or SIGMOID, where it is the layer of that activation
-    unsaturated: tuple[float, float] | None = None  # the mean |x| of its top beyond which most of it is saturated
-    trains_only: bool = False  # it changes values in training only
-    discards: bool = False  # it reads blobs only so that they are no outputs of the net
-    value_range: ValueRange | None = None  # between which bounds its values lie, by those of its bottoms
-    growth: Callable[[Layer], float | None] | None = None  # how many times the elements it makes, by its settings alone
+    rectifies: bool = False  # a ReLU or a variant: zeros or shrinks negative values, and keeps the others
+    cuts: bool | Callable[[Layer], bool] = False  # sets all negative values to 0
+    activation: str = ""  # SOFTMAX or SIGMOID for the layer of that activation
+    unsaturated: tuple[float, float] | None = None  # the range of the mean |x| of its top outside which most of it is saturated
+    trains_only: bool = False  # changes values in training only
+    discards: bool = False  # reads blobs only so that they are not outputs of the net
+    value_range: ValueRange | None = None  # the interval of its outputs, given those of its bottoms
+    growth: Callable[[Layer], float | None] | None = None  # number of elements out over in, by its settings alone
     hazard: tuple[str, str] | None = None  # why finite values can give NaN or infinity: the name of the cause, and an explanation
 
     # data
-    origin: str = ""  # where the values come from, one of the constants above
-    images: bool = False  # its first top are images of bytes
-    transforms: bool = False  # it applies transform_param
+    origin: str = ""  # where its values come from, one of the constants above
+    images: bool = False  # its first top holds images of bytes
+    transforms: bool = False  # applies transform_param
 
-    # what the rules ask for
-    engine: str = ""  # its settings that have an `engine`, where Caffe can choose cuDNN for it
-    is_data: bool = False  # the shape of its tops may come from the data
-    open_params: bool | Callable[[Layer], bool] = False  # it may have parameters we do not know
-    fork_fields: frozenset[str] | None = frozenset()  # known not to change shapes, or heeded; None: all
-    normalises: bool = False  # brings its values to a fixed size whatever comes in
-    bounded: bool = False  # its values lie in a fixed range
-    nonlinear: bool = False  # applies a nonlinearity to each element
+    # other traits
+    engine: str = ""  # the `*_param` with its `engine`, if Caffe can use cuDNN for it
+    is_data: bool = False  # the shapes of its tops may depend on data
+    open_params: bool | Callable[[Layer], bool] = False  # it may have unknown parameters
+    fork_fields: frozenset[str] | None = frozenset()  # fields of forks that do not change shapes, or are handled; None: all
+    normalises: bool = False  # its outputs have a fixed scale, whatever its inputs
+    bounded: bool = False  # its outputs lie in a fixed range
+    nonlinear: bool = False  # applies an element-wise nonlinearity
     recurrent: bool = False
     upsampling: bool = False
-    multiply_adds: Callable[[Layer], int | None] | None = None  # of one forward pass
+    multiply_adds: Callable[[Layer], int | None] | None = None  # in one forward pass; None: unknown
     signal: str | Callable[[Layer], str] = UNMODELLED  # see `signal_model`
-    plugin: str = ""  # the one that brought it; empty for a type of our own
+    plugin: str = ""  # the plugin that defines it; empty: built in
 
     def in_place_effect(self, layer: Layer) -> str:
         """What happens if the layer works in place, one of the IN_PLACE constants."""
         return self.in_place(layer) if callable(self.in_place) else self.in_place
 
     def needs_its_top(self, layer: Layer) -> bool:
-        """Whether the layer's backward pass reads its top: a layer in place on that spoils the gradient."""
+        """Whether the backward pass reads the top, so that a later layer in place on it gives a wrong gradient."""
         return self.reads_top(layer) if callable(self.reads_top) else self.reads_top
 
     def is_alias(self, layer: Layer) -> bool:
-        """Whether the layer's top is its bottom's memory under another name."""
+        """Whether the layer's top is the memory of its bottom under another name."""
         return self.shares_memory(layer) if callable(self.shares_memory) else self.shares_memory
 
     def cuts_negatives(self, layer: Layer) -> bool:
-        """Whether the layer makes 0 of all values below 0."""
+        """Whether the layer sets all negative values to 0."""
         return self.cuts(layer) if callable(self.cuts) else self.cuts
 
     def is_product(self, layer: Layer) -> bool:
@@ -179,7 +174,7 @@ class LayerType(NamedTuple):
         return self.multiplies is not None and self.multiplies(layer)
 
     def range_of(self, layer: Layer, bottoms: Sequence[Interval], top: int = 0) -> Interval:
-        """Between which bounds the values of a top lie, if those of the bottoms lie in `bottoms`."""
+        """The interval of the values of a top, given the intervals of the bottoms."""
         if self.value_range is None or (not bottoms and self.bottoms[0] > 0):
             return UNKNOWN_INTERVAL
         return self.value_range(layer, bottoms, top)
@@ -191,29 +186,29 @@ class LayerType(NamedTuple):
 
     @property
     def scales_channels(self) -> bool:
-        """Whether it has a factor or summand of its own for each channel, and does nothing else."""
+        """Whether all it does is scale or shift each channel by its own parameters."""
         return self.linear and self.channel_params
 
     @property
     def is_affine(self) -> bool:
-        """Whether a scale and shift before or after it can become part of its own parameters."""
+        """Whether a scale and shift before or after it can be merged into its parameters."""
         return self.weighted_sum or self.scales_channels
 
     @property
     def wants_probabilities(self) -> bool:
-        """Whether it is a loss that takes the logarithm of what it reads."""
+        """Whether it is a loss that takes the logarithm of its input."""
         return self.log_likelihood and not self.applies
 
     def signal_model(self, layer: Layer) -> str:
-        """Which class of `layers.models` computes the layer's signal, as `module.Class`; UNMODELLED if none does."""
+        """The class of `layers.models` that computes the layer's signal, as `module.Class`, or UNMODELLED."""
         return self.signal(layer) if callable(self.signal) else self.signal
 
     def has_open_params(self, layer: Layer) -> bool:
-        """Whether the layer may have parameters we do not know."""
+        """Whether the layer may have unknown parameters."""
         return self.open_params(layer) if callable(self.open_params) else self.open_params
 
     def has_foreign_fields(self, layer: Layer) -> bool:
-        """Whether the layer has a fork's field of which we do not know what it does to shapes."""
+        """Whether the layer has a field of a fork whose effect on shapes is unknown."""
         if self.fork_fields is None:
             return False
         for name, entries in layer.message.entries.items():
@@ -222,18 +217,18 @@ class LayerType(NamedTuple):
                 continue
             fields = param.type.fields
             if layer.message.type.fields[name].dialects:
-                continue  # the type is a fork's own
+                continue  # a type of the fork itself
             if any(fields[written].dialects and written not in self.fork_fields for written in param.entries):
                 return True
         return False
 
 
-# Sub-messages that say nothing about the shapes of a layer that computes.
+# Sub-messages that do not affect the shapes of layers other than data layers.
 _WITHOUT_SHAPES = frozenset({"param", "include", "exclude", "blobs", "loss_param", "transform_param"})
 
 
 def is_in(index: int, bottoms: tuple[int, ...], total: int) -> bool:
-    """Whether a bottom is one of a LayerType's list of bottoms."""
+    """Whether a bottom is in a list of bottoms of a LayerType, given their total number."""
     return bottoms == ALL or index in bottoms or (index - total) in bottoms
 
 
@@ -241,4 +236,4 @@ def _no_shapes(layer: Layer) -> Sequence[Shape]:
     return ()
 
 
-UNKNOWN_TYPE = LayerType("", _no_shapes)  # all that is known of a type that nobody described
+UNKNOWN_TYPE = LayerType("", _no_shapes)  # the record for a type without one

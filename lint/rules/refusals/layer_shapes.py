@@ -59,9 +59,8 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork;
+    - **error** otherwise.
 
     Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
 
@@ -91,9 +90,8 @@ def invalid_axis(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork;
+    - **error** otherwise.
 
     Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
 
@@ -124,9 +122,8 @@ def empty_output(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork;
+    - **error** otherwise.
 
     Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
 

@@ -86,9 +86,9 @@ def no_gradient(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from, or if the file has fields or values that no known Caffe has.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork, or if the file has fields or
+      values that no known Caffe has;
+    - **error** otherwise.
 
     ## Example
 

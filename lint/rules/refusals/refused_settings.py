@@ -31,9 +31,9 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from, or if the file has fields or values that no known Caffe has.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork, or if the file has fields or
+      values that no known Caffe has;
+    - **error** otherwise.
 
     ## Example
 
@@ -62,9 +62,9 @@ def invalid_setting(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from, or if the file has fields or values that no known Caffe has.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork, or if the file has fields or
+      values that no known Caffe has;
+    - **error** otherwise.
 
     ## Example
 
@@ -159,9 +159,9 @@ def infogain_normalize(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from, or if the file has fields or values that no known Caffe has.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork, or if the file has fields or
+      values that no known Caffe has;
+    - **error** otherwise.
 
     ## Example
 
@@ -221,9 +221,9 @@ def silent_crash(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in a file for BVLC's Caffe;
-    - **advice** in a file for a fork, if a layer type or field of the fork stands in this layer or in one that it gets values
-      from, or if the file has fields or values that no known Caffe has.
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork, or if the file has fields or
+      values that no known Caffe has;
+    - **error** otherwise.
 
     ## Example
 
