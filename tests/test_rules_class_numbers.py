@@ -1,4 +1,4 @@
-"""The rules for the number of classes."""
+"""The rules for numbers of classes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_beside_another_loss_it_is_a_warning() -> None:
     assert found(NET + other) == [("N601", 17, "warning")]
 
 
-def test_one_class_is_seen_without_shapes_and_past_an_activation() -> None:
+def test_one_class_is_found_without_shapes_and_through_an_activation() -> None:
     text = NET.replace('type: "DummyData"', 'type: "Data"').replace(
         "dummy_data_param { shape { dim: 8 dim: 6 } shape { dim: 8 } }", 'data_param { source: "x" batch_size: 8 }'
     )
@@ -55,7 +55,7 @@ def test_one_class_is_seen_without_shapes_and_past_an_activation() -> None:
     assert [code for code, _, _ in found(text + relu + text[text.index("layer {\n  name: \"loss\"") :])] == ["N601"] * 2
 
 
-def test_a_softmax_over_another_axis_is_judged_by_that() -> None:
+def test_a_softmax_over_another_axis_is_judged_by_that_axis() -> None:
     sideways = NET.replace('top: "loss"', 'top: "loss"\n  softmax_param { axis: 0 }')
     assert found(sideways) == []
     soft = NET.replace("num_output: 1 ", "num_output: 2 ")
@@ -100,7 +100,7 @@ layer {
     ("classes", "boxes", "lines"),
     [("7", "28", []), ("7", "8", []), ("7", "84", [23]), ("21", "28", [8]), ("2", "4", []), ("21", "84", [8, 23])],
 )
-def test_the_numbers_of_a_detector_fit(classes: str, boxes: str, lines: list[int]) -> None:
+def test_the_numbers_of_a_detector_must_match(classes: str, boxes: str, lines: list[int]) -> None:
     text = DETECTOR.replace("CLASSES", classes).replace("BOXES", boxes)
     assert places(check(text, select=("N602",))) == [("N602", line) for line in lines]
 
@@ -142,6 +142,6 @@ layer {
     ("old", "new", "line"),
     [("dim: -1 dim: 21", "dim: -1 dim: 2", 8), ("evaluate_param { num_classes: 21", "evaluate_param { num_classes: 2", 28)],
 )
-def test_the_numbers_of_a_single_shot_detector_fit(old: str, new: str, line: int) -> None:
+def test_the_numbers_of_a_single_shot_detector_must_match(old: str, new: str, line: int) -> None:
     assert found(SSD) == []
     assert [at for _, at, _ in found(SSD.replace(old, new), "N602")] == [line]

@@ -1,4 +1,4 @@
-"""The number of classes: too few to choose among, or not the same everywhere in a detector."""
+"""Numbers of classes: a single one, or different ones in the layers of a detector."""
 
 from __future__ import annotations
 
@@ -18,30 +18,34 @@ from ...rule.registry import rule
 
 @rule("N601", "single-class", subject="net", severity="error", fixes="unsafe")
 def single_class(subject: NetInPhase) -> Iterator[Hit]:
-    """A softmax has one class to choose from.
+    """Flags softmax layers that have only one class.
 
     ## What it does
 
-    SoftmaxWithLoss in nets for training, and Softmax anywhere, over scores of a single class: `num_output: 1` in the
-    layer before, or an `axis` of size 1. It is an error for the only loss of a net, else a warning.
+    Flags SoftmaxWithLoss layers in nets for training, and Softmax layers anywhere, whose scores have a single class:
+    because of `num_output: 1` in the layer before, or an `axis` of size 1.
 
     ## Why is this bad?
 
-    The probability of the only class is 1, whatever the score: the loss is 0 and so is every gradient. Nothing learns,
-    and Caffe goes on to the end. A label of 1 is read beyond the scores.
+    The probability of the only class is 1, whatever the score: the loss and all its gradients are 0. Nothing learns,
+    and Caffe runs to the end without a message. A label of 1 makes Caffe read past the end of the scores.
 
     ## When it is reported
 
-    Never for a loss.
+    - **error** for the only loss of a net;
+    - **warning** otherwise.
+
+    Do not ignore it for a loss.
 
     ## Fix
 
-    The fix writes `num_output: 2`, for the two classes that one output is mostly meant for. It is unsafe: there may be
-    more, and SigmoidCrossEntropyLoss takes one output for yes and no.
+    Sets `num_output: 2`, for the two classes that a single output usually stands for. The fix is unsafe, because
+    there may be more classes, and because SigmoidCrossEntropyLoss needs only one output for yes and no.
 
     ## References
 
-    softmax_layer.cpp and softmax_loss_layer.cpp, Forward_cpu and Backward_cpu: probability minus 1 for the right class.
+    `Forward_cpu` and `Backward_cpu` in softmax_layer.cpp and softmax_loss_layer.cpp: the gradient is the probability,
+    minus 1 for the right class.
     """
     net = subject.net
     for layer in net.layers:
@@ -50,50 +54,55 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
             continue
         if (number_of_classes(layer) if is_loss else _over_axis(layer)) != 1:
             continue
-        message = f"{named(layer)}: its scores {layer.shown()} are of one class only, which gets a probability of 1"
+        message = f"{named(layer)} has only one class in {layer.shown()}"
         if (axis := layer.message["softmax_param"]["axis"]) != 1:
-            message = f"{named(layer)}: axis {axis} of its scores {layer.shown()} has one class only, of probability 1"
-        reason = "Its loss is 0, and so is every gradient." if is_loss else "What comes in does not matter."
+            message = f"{named(layer)} has only one class on axis {axis} of {layer.shown()}"
+        effect = "the loss and all its gradients are 0" if is_loss else "the scores have no effect"
+        reason = f"The only class always has probability 1, so {effect}."
         alone = is_loss and sum(bool(loss.weight) for loss in net.losses) == 1
         related: tuple[Related, ...] = ()
         fix = None
         scores = scores_of(layer)
         if scores is not None and settings_of_scores(scores).get("num_output") == 1:
             settings = settings_of_scores(scores)
-            related = (Related(subject.file, settings.span("num_output"), f"{named(scores)} makes one score"),)
+            related = (Related(subject.file, settings.span("num_output"), f"{named(scores)} has one output"),)
             if "v0" not in net.upgraded.steps:
                 patch = set_field(subject.file.tree, settings, "num_output", 2)
-                fix = patch.fix(subject.file.path, "write num_output: 2", safe=False)
+                fix = patch.fix(subject.file.path, "set num_output: 2", safe=False)
         yield Hit(subject.file, layer.place(), message, reason, "" if alone else "warning", related, fix)
 
 
 @rule("N602", "class-count-mismatch", subject="net", severity="warning")
 def class_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
-    """A detector says at one place that there are so many classes, and otherwise at another.
+    """Flags detectors that give different numbers of classes in different places.
 
     ## What it does
 
-    Where a net for Fast R-CNN or its kin has an InnerProduct `cls_score` and a `bbox_pred` beside it, a number of boxes
-    that is neither four for each class nor four or eight for all of them together; a Python layer whose `num_classes`
-    is not the number of `cls_score`. In a net for SSD, a DetectionOutput whose scores are parted by a Reshape into
-    another number of classes, or a DetectionEvaluate with another number.
+    In nets for Fast R-CNN and related detectors that have an InnerProduct `cls_score`, flags
+
+    - a `bbox_pred` on the same bottom whose `num_output` is neither 4 per class nor 4 or 8 for all classes together;
+    - if there is only one `cls_score`: Python layers with another `num_classes` (2, object or not, is allowed).
+
+    In nets for SSD, flags a Reshape that splits the scores of a DetectionOutput into another number of classes, and a
+    DetectionEvaluate with another number.
 
     ## Why is this bad?
 
-    A net is taken over for other classes and one of the numbers is forgotten. Where shapes do not show it, Caffe says
-    nothing: boxes of one class are taken for those of another, or a softmax goes over the wrong scores.
+    Usually the net was adapted to other classes, and one of the numbers was forgotten. Unless the shapes show it,
+    Caffe prints no message: the boxes of one class are used for another, or the softmax is computed over the wrong
+    scores.
 
     ## When it is reported
 
-    The layers only bear these names.
+    Reported as a **warning**. Ignore it if the layers only happen to have these names.
 
     ## Example
 
-    No fix: only you know how many classes there are. One of them is the background.
+    No fix is offered, because only you know the number of classes. The background counts as one.
 
     ## References
 
-    R. Girshick: Fast R-CNN, 2015, section 2.3: four numbers for each class. detection_output_layer.cpp, LayerSetUp.
+    Girshick: Fast R-CNN, 2015, section 2.3, for four numbers per class; `LayerSetUp` in detection_output_layer.cpp.
     """
     yield from _boxes_of_classes(subject)
     for layer in subject.net.layers:
@@ -101,28 +110,33 @@ def class_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
             yield from _detection_output(subject, layer)
 
 
+def _classes(number: int) -> str:
+    return f"{number} class{'es' * (number != 1)}"
+
+
 def _over_axis(layer: Layer) -> int | None:
-    """The size of the axis that a Softmax goes over."""
+    """Return the size of the axis of a Softmax, or None if it is unknown."""
     shape = layer.bottoms[0].shape
     axis = layer.message["softmax_param"]["axis"]
     return shape[axis] if shape is not None and -len(shape) <= axis < len(shape) else None
 
 
 def _boxes_of_classes(subject: NetInPhase) -> Iterator[Hit]:
-    """The numbers of `cls_score`, of the `bbox_pred` beside it and of Python layers."""
+    """Compare `cls_score` with the `bbox_pred` on the same bottom and with Python layers."""
     net = subject.net
     scores = [layer for layer in net.layers if _is_named(layer, "cls_score")]
     for score in scores:
         classes = settings_of_scores(score).get("num_output")
-        where = (Related(subject.file, settings_of_scores(score).span("num_output"), f"{named(score)}: {classes}"),)
+        where = (Related(subject.file, settings_of_scores(score).span("num_output"), f"{named(score)} has {_classes(classes)}"),)
         for boxes in net.layers:
-            beside = _is_named(boxes, "bbox_pred") and boxes.bottoms[0] is score.bottoms[0]
-            number = settings_of_scores(boxes).get("num_output") if beside else None
+            has_same_bottom = _is_named(boxes, "bbox_pred") and boxes.bottoms[0] is score.bottoms[0]
+            number = settings_of_scores(boxes).get("num_output") if has_same_bottom else None
             if number is None or number in (4 * classes, 4, 8):
                 continue
-            message = f"{named(boxes)}: num_output {number} is not four for each of the {classes} classes of '{score.name}'"
+            message = f"num_output {number} of '{boxes.name}' is not 4 per class: '{score.name}' has {_classes(classes)}"
             place = settings_of_scores(boxes).span("num_output")
-            yield Hit(subject.file, place, message, f"{classes} classes have {4 * classes} numbers.", related=where)
+            reason = f"Each class has 4 box coordinates, {4 * classes} outputs in all."
+            yield Hit(subject.file, place, message, reason, related=where)
         if len(scores) == 1:
             yield from _python_layers(subject, net, classes, where)
 
@@ -131,48 +145,50 @@ def _python_layers(subject: NetInPhase, net: Net, classes: int, where: tuple[Rel
     for layer in net.layers:
         if not layer.traits.opaque:
             continue
-        told = re.search(r"['\"]num_classes['\"]\s*:\s*(\d+)", layer.message["python_param"]["param_str"])
-        if told and int(told[1]) not in (classes, 2):  # 2: an object or none
-            message = f"{named(layer)}: num_classes {told[1]}, but the net has {classes} classes"
+        found = re.search(r"['\"]num_classes['\"]\s*:\s*(\d+)", layer.message["python_param"]["param_str"])
+        if found and int(found[1]) not in (classes, 2):  # 2: object or not
+            message = f"{named(layer)} has num_classes {found[1]}, but the net has {_classes(classes)}"
             place = layer.message["python_param"].span("param_str")
-            yield Hit(subject.file, place, message, "Labels and boxes are made for other classes.", related=where)
+            yield Hit(subject.file, place, message, "It makes labels and boxes for another number of classes.", related=where)
 
 
 def _is_named(layer: Layer, name: str) -> bool:
-    """Whether a layer is an InnerProduct of that name with a written num_output."""
+    """Return whether a layer is an InnerProduct of that name that sets num_output."""
     if layer.name != name or not layer.traits.weighted_sum or layer.traits.slides or not layer.bottoms:
         return False
     return bool(settings_of_scores(layer).get("num_output"))
 
 
-def _gives_another_form(layer: Layer) -> bool:
-    """Whether a layer gives scores another form, other than the one that parts them into classes."""
+def _rearranges(layer: Layer) -> bool:
+    """Return whether a layer rearranges or bounds scores, but is not the Reshape that splits them into classes."""
     traits = layer.traits
     return (traits.rearranges or traits.bounded) and traits.settings != "reshape_param"
 
 
 def _detection_output(subject: NetInPhase, layer: Layer) -> Iterator[Hit]:
-    """The number of classes of SSD's DetectionOutput, of the Reshape before it and of what judges it."""
+    """Compare SSD's DetectionOutput with the Reshape before it and the DetectionEvaluate after it."""
     settings = layer.message[layer.traits.settings]
     classes = settings["num_classes"]
     if not classes:
         return
-    where = (Related(subject.file, settings.span("num_classes"), f"{named(layer)}: {classes}"),)
+    where = (Related(subject.file, settings.span("num_classes"), f"{named(layer)} has {_classes(classes)}"),)
     blob = layer.bottoms[1]
-    while blob.producer is not None and blob.producer.bottoms and _gives_another_form(blob.producer):
+    while blob.producer is not None and blob.producer.bottoms and _rearranges(blob.producer):
         blob = blob.producer.bottoms[0]
     reshape = blob.producer
     if reshape is not None and reshape.traits.settings == "reshape_param":
         shape = reshape.message["reshape_param"]["shape"]
         dims = shape["dim"]
         if len(dims) == 3 and dims[:2] == [0, -1] and dims[2] != classes:
-            message = f"{named(reshape)}: it parts the scores into {dims[2]} classes, '{layer.name}' into {classes}"
-            reason = "The softmax goes over scores of different boxes."
+            message = f"{named(reshape)} splits the scores into {dims[2]} classes, but '{layer.name}' has {classes}"
+            reason = "The softmax is computed over scores of different boxes."
             yield Hit(subject.file, shape.span("dim", 2), message, reason, related=where)
     for reader in layer.tops[0].consumers if layer.tops else ():
         if reader.traits.settings == "detection_evaluate_param":
-            judged = reader.message[reader.traits.settings]
-            if judged["num_classes"] not in (0, classes):
-                message = f"{named(reader)}: num_classes {judged['num_classes']}, but '{layer.name}' has {classes}"
-                place = judged.span("num_classes")
-                yield Hit(subject.file, place, message, "It judges other classes than are found.", related=where)
+            evaluated = reader.message[reader.traits.settings]
+            if evaluated["num_classes"] not in (0, classes):
+                number = evaluated["num_classes"]
+                message = f"{named(reader)} has num_classes {number}, but '{layer.name}' has {classes}"
+                place = evaluated.span("num_classes")
+                reason = "It evaluates other classes than are detected."
+                yield Hit(subject.file, place, message, reason, related=where)

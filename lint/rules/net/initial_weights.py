@@ -92,8 +92,8 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
     Zero weights give zero scores and pass no gradient down; with `lr_mult: 0` they stay zero forever. The bilinear
     filler writes the same kernel for every pair of an input and an output channel. Only if `group` is the number of
     channels is each channel upsampled by itself; with one group, every output is the sum of all inputs, and all
-    outputs are equal. A stride of f needs a kernel of 2 f - f % 2 and a pad of (f - 1) / 2, rounded up; any other
-    kernel produces stripes.
+    outputs are equal. A stride of f needs a kernel of `2 f - f % 2` and a pad of `(f - 1) / 2`, rounded up; other
+    kernels produce stripes.
 
     ## When it is reported
 
