@@ -227,9 +227,9 @@ def test_items_of_the_test_among_those_of_the_training(folder: Path, found: Any)
     net = data("a", phase="TRAIN") + data("b", phase="TEST", batch=10)
     code, message = only(found(net, solver="test_iter: 4\n"))
     assert code == "D115"
-    assert message == "1 of 40 items of 'b' are in 'a' as well: key '00000039' is key '00000007' there"
+    assert message == "1 of 40 items of 'b' is also in 'a': key '00000039' is the same as key '00000007'"
     net = data("a", phase="TRAIN") + data("a", phase="TEST", batch=10)
-    assert "the test reads 'a', which the training reads too" in only(found(net, solver="test_iter: 4\n"))[1]
+    assert "the test net reads 'a', like the training net" in only(found(net, solver="test_iter: 4\n"))[1]
 
 
 def test_a_net_that_does_not_fit_its_data(folder: Path, found: Any) -> None:

@@ -1,4 +1,4 @@
-"""The rule for sources whose name says that they are something else than what the layer opens."""
+"""D116 and D117: sources whose names do not match what the layer opens, and image lists that a test does not read once."""
 
 from __future__ import annotations
 

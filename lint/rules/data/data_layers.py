@@ -1,4 +1,4 @@
-"""What data layers do to the data before the net sees them: means in other units, and the order of the items."""
+"""What data layers do to the data before the net sees it: the scale of the mean, and the order of the items."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ from ...rule.registry import Option, rule
     options={"small": Option(0.02, "a scale below this brings bytes to about 1, as 1/256 and 1/127 do")},
 )
 def mean_scale_mismatch(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
-    """A mean between 0 and 1 is subtracted from pixels of 0 to 255.
+    """Flags a `mean_value` between 0 and 1 that is subtracted from pixels of 0 to 255.
 
     ## What it does
 
-    Data layers of images with a `scale` below 0.02, such as 1/256, and every `mean_value` between 0 and 1.
+    Flags data layers for images with a `scale` below 0.02 (`small`), such as 1/256, if every `mean_value` is between 0 and 1.
 
     ## Why is this bad?
 
-    Caffe subtracts the mean first and scales then. A mean of 0.5 that was meant for scaled pixels takes half a grey
-    level away, and the net sees values of 0 to 1 instead of -0.5 to 0.5.
+    Caffe subtracts the mean before it scales. A mean of 0.5 that was meant for scaled pixels subtracts half a grey level, so
+    that the net sees values of 0 to 1 instead of -0.5 to 0.5.
 
     ## When it is reported
 
-    The items are floats that are so small themselves, and are scaled down further.
+    Reported as a **warning**. Ignore it if the items are floats that are already small, and are scaled down further.
 
     ## Fix
 
-    The fix divides the mean by the scale. It is unsafe: the data change.
+    Divides each `mean_value` by `scale`. The fix is unsafe, because it changes the data.
 
     ## Options
 
-    `small`: 0.02, between which and 1 a `scale` says nothing about the range of the items.
+    `small`: the `scale` below which items are taken for bytes of 0 to 255, 0.02 by default. A larger `scale` says nothing
+    about the range of the items.
 
     ## References
 
-    data_transformer.cpp, DataTransformer::Transform.
+    `DataTransformer::Transform` in data_transformer.cpp.
     """
     for layer in subject.net.layers:
         if not layer.traits.transforms or "transform_param" not in layer.message:
@@ -62,37 +63,39 @@ def mean_scale_mismatch(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
         yield Hit(
             subject.file,
             transform.span("mean_value"),
-            f"{named(layer)}: it subtracts {shown} from pixels of 0 to 255, and then scales them by {number_text(scale)}",
-            f"Caffe takes the mean off first: {', '.join(map(number_text, values))} would be that mean after scaling.",
-            fix=patch.fix(subject.file.path, "divide the mean by the scale", safe=False),
+            f"{named(layer)} subtracts {shown} from pixels of 0 to 255, before scaling by {number_text(scale)}",
+            f"Caffe subtracts the mean first; a mean_value of {', '.join(map(number_text, values))} gives {shown} after scaling.",
+            fix=patch.fix(subject.file.path, "divide mean_value by scale", safe=False),
         )
 
 
 @rule("D122", "unshuffled-list", subject="job", severity="advice", fixes="unsafe")
 def unshuffled_list(job: Job) -> Iterator[Hit]:
-    """A training net reads a list of images in its order, round after round.
+    """Flags training nets that read an image list in the same order in every epoch.
 
     ## What it does
 
-    The ImageData layer of a solver's training net, if it has no `shuffle: true`. Nothing is said where another
-    layer brings data as well: what is read side by side has to keep its order.
+    Flags the ImageData layer of a solver's training net if it does not set `shuffle: true`.
 
     ## Why is this bad?
 
-    Lists are often written class by class, as folders are. A batch then holds one class or two: the net learns to say
-    that class, and forgets it with the next. Also in a list that is mixed the same images meet in every round.
+    Lists are often sorted by class, like folders. A batch then contains one or two classes: the net learns to predict them,
+    and forgets them with the next batch. Even if the list is in random order, the same images share a batch in every epoch.
 
     ## When it is reported
 
-    The list was mixed when it was written, or its order matters.
+    Reported as **advice**. Nothing is reported if another layer reads data too, because the items of several sources have to
+    keep their order.
+
+    Ignore it if the list is in random order, or if its order matters.
 
     ## Fix
 
-    The fix is unsafe, since it changes the order of the training.
+    Sets `shuffle: true`. The fix is unsafe, because it changes the order of the training data.
 
     ## References
 
-    image_data_layer.cpp: the list is read in its order, and shuffled at its start and at each end only with `shuffle`.
+    image_data_layer.cpp, which shuffles the list at the start and after each epoch only if `shuffle` is set.
     """
     subject = job.train
     sources = [layer for layer in subject.net.layers if not layer.bottoms] if subject else []
@@ -105,7 +108,7 @@ def unshuffled_list(job: Job) -> Iterator[Hit]:
     fix: Fix | None = None
     if "image_data_param" in layer.message:
         patch = set_field(subject.file.tree, settings, "shuffle", True, beside=("batch_size", "source"))
-        fix = patch.fix(subject.file.path, "write shuffle: true", safe=False)
-    message = f"{named(layer)}: it reads its list in the order in which it stands, in every round"
-    reason = "If the list goes by classes, whole batches are of one class."
+        fix = patch.fix(subject.file.path, "set shuffle to true", safe=False)
+    message = f"{named(layer)} reads its list in the same order in every epoch"
+    reason = "If the list is sorted by class, whole batches contain a single class."
     yield Hit(subject.file, layer.place(), message, reason, fix=fix)

@@ -1,4 +1,4 @@
-"""Sources of data whose name says that they are something else than what the layer opens."""
+"""Sources whose names do not match what the layer opens, and image lists that `test_iter` does not cover once."""
 
 from __future__ import annotations
 
@@ -17,42 +17,46 @@ from ...rule.registry import rule
 from .test_passes import judge_pass
 
 _NAMES = ("LMDB", "LEVELDB")
-_CALLED = {"LMDB": "an LMDB", "LEVELDB": "a LevelDB"}
-# The files inside of an LMDB, which is a folder.
+_DATABASES = {"LMDB": "an LMDB", "LEVELDB": "a LevelDB"}
+# The files inside an LMDB, which is a folder.
 _INSIDE = r"(?i)[/\\](data|lock)\.mdb$"
-# Folders at the root of a machine: a path that begins with one has lost its slash.
+# Folders at the root of a file system: a path that begins with one is missing its slash.
 _AT_THE_ROOT = r"(home|Users|root|mnt|media|opt|usr|var)/."
 
-_LARGEST_LIST = 50_000_000  # bytes; a check does not wait for more
+_LARGEST_LIST = 50_000_000  # bytes; larger lists are not read in a check
 
 
 @rule("D116", "suspicious-source", subject="net", severity="warning", fixes="unsafe")
 def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
-    """A source bears the name of something that its layer cannot open.
+    """Flags a `source` whose name suggests that the layer cannot open it.
 
     ## What it does
 
-    By names alone, in a Data layer: an LMDB where `backend` is LEVELDB or not written, a LevelDB where it is LMDB, a
-    file `data.mdb` or `lock.mdb` instead of its folder, a list (`.txt`). In every data layer: a path that begins with
-    `home/`, `mnt/` or the like, without the slash, unless there is such a folder. `caffe-lint inputs` looks at the data
-    themselves.
+    Looks at names only; `caffe-lint inputs` looks at the data.
+
+    - In Data layers, flags an LMDB if `backend` is LEVELDB or not set, a LevelDB if it is LMDB, a list (`.txt`), and a file
+      `data.mdb` or `lock.mdb` instead of the folder that contains it.
+    - In all data layers, flags a path that begins with `home/`, `mnt/` or the like without a slash, unless that folder
+      exists.
 
     ## Why is this bad?
 
-    Caffe stops when it opens the source. What is not written as `backend` is LEVELDB, though most people have LMDBs; a
-    database is a folder, also where it holds a single large file.
+    Caffe stops when it opens the source. The default of `backend` is LEVELDB, though most people use LMDB. A database is a
+    folder, even if it contains a single large file.
 
     ## When it is reported
 
-    The name is what it is, and the data fit the layer.
+    Reported as a **warning**. Ignore it if the name is misleading and the data match the layer.
 
     ## Fix
 
-    The fix writes the backend that the name says, the folder of the file, or the slash. It is unsafe: names may lie.
+    Sets `backend` to the kind in the name, replaces the file by its folder, or inserts the slash. The fix is unsafe, because
+    names can be misleading.
 
     ## References
 
-    caffe.proto, DataParameter (backend is LEVELDB unless written); data_layer.cpp and util/db.cpp, which open it.
+    `DataParameter` in caffe.proto, where the default of `backend` is LEVELDB; data_layer.cpp and util/db.cpp, which open the
+    source.
     """
     for layer in subject.net.layers:
         found = source_param(layer.message) if not layer.bottoms else None
@@ -63,36 +67,40 @@ def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
         if name == "data_param" == layer.traits.settings:
             yield from _database(subject, layer, settings, source)
         if re.match(_AT_THE_ROOT, source) and not _is_there(subject, source.split("/")[0]):
-            message = f"{named(layer)}: '{source}' begins like a path from the root, without its slash"
-            reason = "Caffe looks for it in the folder that it is run in."
+            message = f"{named(layer)}: source '{source}' looks like an absolute path without its slash"
+            reason = "Caffe looks for it in the folder in which it is started."
             yield _hit(subject, settings, message, reason, {"source": f"/{source}"})
 
 
 @rule("D117", "test-iter-list-mismatch", subject="job", severity="warning", fixes="safe")
 def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
-    """A test does not go once through a list of images that is at hand.
+    """Flags a `test_iter` that does not cover an image list exactly once.
 
     ## What it does
 
-    The same as D114, in a check: a test net that reads an ImageData list which is there, from the working directory or
-    the net's folder, and a `test_iter` that times the batch is less than its lines, or a batch or more too many. Where
-    the facts about the data tell the number, D114 says it.
+    Does the same as D114, but in checks and for ImageData lists only. It counts the lines of the list, if it exists in the
+    working directory or in the net's folder, and compares them with `test_iter` times the batch size of the test net.
 
     ## Why is this bad?
 
-    A part of the data is never tested in that pass, or some count twice: the accuracy is that of other data each time.
+    If items are left out, each test measures the accuracy on another part of the data. If items are read twice, they count
+    twice.
 
     ## When it is reported
 
-    The test data are so many that a part of them is enough.
+    Reported as a **warning** if the test leaves items out or reads at least one batch more than all items. Nothing is
+    reported if `caffe-lint.data.json` describes the list: then D114 reports it.
+
+    Ignore it if the test data are so many that a part of them is enough.
 
     ## Fix
 
-    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
+    Sets `test_iter` to the number of batches, rounded up. The fix is safe, because it changes what is tested and not what is
+    learned.
 
     ## References
 
-    solver.cpp, Solver::Test; image_data_layer.cpp, which begins anew at the end of the list.
+    `Solver::Test` in solver.cpp; image_data_layer.cpp, which starts over at the end of the list.
     """
     for index, test in enumerate(job.tests):
         for layer in test.net.layers:
@@ -106,7 +114,7 @@ def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
 
 
 def _lines(net: NetInPhase, written: str) -> int:
-    """How many items a list has that is there and of a size to be read at once, else 0."""
+    """Return the number of items of a list, 0 if it does not exist or is too large to be read in a check."""
     from ...data.image_list import count  # keeps what reads lists out of the start
 
     for base in ("", os.path.dirname(net.file.path)):
@@ -123,29 +131,29 @@ def _database(subject: NetInPhase, layer: Layer, settings: Message, source: str)
     backend = settings["backend"]
     inside = re.search(_INSIDE, source) if source[-1:] in "bB" else None
     if inside is not None:
-        message = f"{named(layer)}: '{source}' is a file in a database, not the database"
-        yield _hit(subject, settings, message, "Caffe opens the folder.", {"source": source[: inside.start()]})
+        message = f"{named(layer)}: source '{source}' is a file inside a database, not the database"
+        yield _hit(subject, settings, message, "Caffe opens the folder that contains it.", {"source": source[: inside.start()]})
     elif source.endswith(".txt"):
-        message = f"{named(layer)}: '{source}' looks like a list, and Data reads a database"
-        yield _hit(subject, settings, message, "Lists of images are read by ImageData.", {})
-    said = _said(source)
-    if said is not None and backend in _NAMES and backend != said:
-        written = f"backend is {backend}" if "backend" in settings else f"without a backend it is opened as {backend}"
-        message = f"{named(layer)}: '{source}' looks like {_CALLED[said]}, but {written}"
-        yield _hit(subject, settings, message, "Caffe stops when it opens it, if the name is right.", {"backend": said})
+        message = f"{named(layer)}: source '{source}' looks like a list, but Data reads a database"
+        yield _hit(subject, settings, message, "ImageData reads image lists.", {})
+    suggested = _backend_in(source)
+    if suggested is not None and backend in _NAMES and backend != suggested:
+        stated = "is" if "backend" in settings else "is not set and defaults to"
+        message = f"{named(layer)}: source '{source}' looks like {_DATABASES[suggested]}, but backend {stated} {backend}"
+        yield _hit(subject, settings, message, "If the name is right, Caffe stops when it opens it.", {"backend": suggested})
 
 
-def _said(source: str) -> str | None:
-    """Which kind of database a path names, in its last part or else anywhere; None for neither or both."""
+def _backend_in(source: str) -> str | None:
+    """Return the kind of database that the last part of a path names, or else the whole path; None for neither or both."""
     for part in (os.path.basename(source.rstrip("/")), source):
-        said = [backend for backend in _NAMES if backend in part.upper()]
-        if len(said) == 1:
-            return said[0]
+        named_here = [backend for backend in _NAMES if backend in part.upper()]
+        if len(named_here) == 1:
+            return named_here[0]
     return None
 
 
 def _is_there(subject: NetInPhase, folder: str) -> bool:
-    """Whether there is such a folder where a source may be looked for."""
+    """Return whether a folder exists where a source may be: in the working directory or beside the net."""
     return any(os.path.isdir(os.path.join(base, folder)) for base in ("", os.path.dirname(subject.file.path)))
 
 
@@ -155,6 +163,6 @@ def _hit(subject: NetInPhase, settings: Message, message: str, reason: str, valu
     for name, value in values.items():
         patch += set_field(tree, settings, name, value, beside=("source",), text=value if name == "backend" else "")
     if values and "v0" not in subject.net.upgraded.steps:
-        title = ", ".join(f"{name}: {value}" for name, value in values.items())
-        fix = patch.fix(subject.file.path, f"write {title}", safe=False)
+        title = ", ".join(f"set {name} to {value}" for name, value in values.items())
+        fix = patch.fix(subject.file.path, title, safe=False)
     return Hit(subject.file, settings.span("source"), message, reason, fix=fix)

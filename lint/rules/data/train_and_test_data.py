@@ -1,4 +1,4 @@
-"""Test data: overlap with the training data, and how much of them a test reads."""
+"""Test data: how much of it a test reads, and whether it overlaps with the training data."""
 
 from __future__ import annotations
 
@@ -16,28 +16,34 @@ if TYPE_CHECKING:
 
 @rule("D114", "test-iter-mismatch", subject="inputs", severity="warning", fixes="safe")
 def test_iter_mismatch(data: LayerData) -> Iterator[Hit]:
-    """A test does not go through the test data once.
+    """Flags a `test_iter` that does not cover the test data exactly once.
 
     ## What it does
 
-    `test_iter` times the batch size of the test net that is less than the number of items, or reaches it a batch or
-    more too late.
+    Compares `test_iter` times the batch size of the test net with the number of items. It flags a test that leaves items
+    out, or that reads at least one batch more than all items.
 
     ## Why is this bad?
 
-    A part of the data is never tested in that pass, or some count twice: the accuracy is that of other data each time.
+    If items are left out, each test measures the accuracy on another part of the data. If items are read twice, they count
+    twice.
 
     ## When it is reported
 
-    The test data are so many that a part of them is enough.
+    Reported as a **warning** by `caffe-lint inputs`, and in checks if `caffe-lint.data.json` has the number of items. If the
+    batch size does not divide the number of items, the number of batches may be rounded up or down. D117 does the same for
+    image lists in checks.
+
+    Ignore it if the test data are so many that a part of them is enough.
 
     ## Fix
 
-    The fix writes the number of batches, rounded up. It is safe: it changes what is tested, not what is learnt.
+    Sets `test_iter` to the number of batches, rounded up. The fix is safe, because it changes what is tested and not what is
+    learned.
 
     ## References
 
-    solver.cpp, Solver::Test; the data layers begin anew at the end.
+    `Solver::Test` in solver.cpp. Data layers start over at the end of the data.
     """
     if data.job is not None and data.test is not None:
         hit = judge_pass(data.job.solver, data.test, data.report.items or 0, data.batch or 0, data.name)
@@ -47,43 +53,45 @@ def test_iter_mismatch(data: LayerData) -> Iterator[Hit]:
 
 @rule("D115", "train-test-overlap", subject="inputs", severity="warning")
 def train_test_overlap(data: LayerData) -> Iterator[Hit]:
-    """Items of the test data are among those of the training data.
+    """Flags test items that are also in the training data.
 
     ## What it does
 
-    Items with the same content, compared by a sample of up to 65,536 contents of each source that takes the same
-    items of both. A test that names the source of the training is said so.
+    Flags items of a test source with the same content as items of a training source of the same kind. Contents are compared
+    in a sample of up to 65,536 items per source, which has the same items of both sources. It also flags a test that reads
+    the source of the training data.
 
     ## Why is this bad?
 
-    The accuracy is of what was learnt by heart, and does not show overfitting.
+    The accuracy on items that the net was trained on says nothing about new data, and does not show overfitting.
 
     ## When it is reported
 
-    The test is there to show how well the training data are learnt.
+    Reported as a **warning** by `caffe-lint inputs`. In checks, N403 reports a test that reads the source of the training
+    data. There is no fix: remove the items from one of the two sources.
 
-    ## Example
-
-    There is no fix: the items have to be taken out of one of the two.
+    Ignore it if the test is meant to show how well the net fits its training data.
 
     ## References
 
-    The contents of the items.
+    Compared in the data.
     """
     if data.net.phase != "TEST":
         return
+    overfitting = "The accuracy includes items that the net was trained on, so it does not show overfitting."
     for other in data.others:
         if other.net.phase != "TRAIN" or other.source.field != data.source.field:
             continue
         if os.path.realpath(other.source.path) == os.path.realpath(data.source.path):
             if data.from_facts:
-                continue  # which a check is told by N403
-            message = f"the test reads {data.name}, which the training reads too"
-            yield Hit(data.net.file, data.place, message, "The accuracy is of what was learnt.")
+                continue  # N403 reports it in checks
+            message = f"the test net reads {data.name}, like the training net"
+            yield Hit(data.net.file, data.place, message, overfitting)
             continue
         shared, of, examples = data.report.same_contents(other.report)
         if shared:
             mine, theirs = examples[0]
             share = f"{shared} of {of}" + (" sampled" if (data.report.items or 0) > of else "")
-            message = f"{share} items of {data.name} are in {other.name} as well: {mine} is {theirs} there"
-            yield Hit(data.net.file, data.place, message, "The accuracy is of what was learnt.")
+            verb = "is" if shared == 1 else "are"
+            message = f"{share} items of {data.name} {verb} also in {other.name}: {mine} is the same as {theirs}"
+            yield Hit(data.net.file, data.place, message, overfitting)
