@@ -277,7 +277,7 @@ def test_what_is_read_side_by_side_keeps_its_order() -> None:
          "normalize", "advice"),
     ],
 )  # fmt: skip
-def test_fields_that_are_not_read_in_this_mode(layer: str, field: str, severity: str) -> None:
+def test_fields_without_effect_beside_other_settings(layer: str, field: str, severity: str) -> None:
     (finding,) = check(DATA + f'layer {{ name: "x" {layer} }}\n', select=("N304",))
     assert finding.severity == severity
     assert field in finding.message
@@ -294,11 +294,11 @@ def test_fields_that_are_not_read_in_this_mode(layer: str, field: str, severity:
         'weight_filler { type: "gaussian" std: 0.1 } bias_filler { value: 1 } }',
     ],
 )
-def test_fields_that_are_read(layer: str) -> None:
+def test_fields_with_an_effect(layer: str) -> None:
     assert codes(DATA + f'layer {{ name: "x" {layer} }}\n', "N304") == []
 
 
-def test_each_kind_of_field_is_told_once_in_a_net() -> None:
+def test_each_kind_of_ignored_field_is_reported_once_in_a_net() -> None:
     text = DATA + "".join(
         conv(f"c{i}", f"c{i - 1}" if i else "data").replace('"xavier"', '"xavier" std: 0.1') for i in range(3)
     )
@@ -306,10 +306,10 @@ def test_each_kind_of_field_is_told_once_in_a_net() -> None:
     assert finding.reason.endswith("Also in 2 other layers: 'c1', 'c2'.")
 
 
-# -- losses, blobs nobody reads, transforms -------------------------------------------------------------------------
+# -- losses, unused tops, transforms -------------------------------------------------------------------------
 
 
-def test_a_loss_that_is_switched_off_is_none() -> None:
+def test_a_loss_that_is_switched_off_does_not_count() -> None:
     text = DATA + conv("conv", "data") + relu("conv") + inner("ip", "conv") + LOSS
     off = text.replace('top: "loss" }', 'top: "loss" loss_weight: 0 }')
     (finding,) = check(off, select=("N203",))
@@ -319,7 +319,7 @@ def test_a_loss_that_is_switched_off_is_none() -> None:
     assert codes(off + other, "N203") == []
 
 
-def test_silence_reads_what_nobody_reads() -> None:
+def test_a_silence_layer_reads_unused_tops() -> None:
     text = DATA + conv("conv", "data") + conv("one", "conv") + conv("two", "conv") + inner("ip", "conv") + LOSS
     fixed = fix(text, unsafe=True, select=("N303",))
     added = 'layer { name: "silence" type: "Silence" bottom: "one" bottom: "two" }\n'
@@ -400,7 +400,7 @@ def test_engines_are_taken_out_of_all_layers_for_who_asks_by_name() -> None:
         conv(f"c{i}", f"c{i - 1}" if i else "data", settings="num_output: 8 kernel_size: 3 engine: CUDNN") for i in range(2)
     )
     (finding,) = check(text, select=("E219",))
-    assert "2 layers" in finding.reason
+    assert "Also in 1 other layer" in finding.reason
     assert fix(text, select=("E219",)) == text.replace(" engine: CUDNN", "")
     assert fix(text, select=("E21",)) == text
 
@@ -418,7 +418,7 @@ def test_a_convolution_may_skip_pixels_as_well() -> None:
         assert codes(DATA + conv("conv", "data", settings=f"num_output: 2 {settings}"), "N705") == expected
 
 
-def test_in_a_fork_a_field_that_is_not_read_is_an_advice() -> None:
+def test_an_ignored_field_is_advice_in_nets_for_a_fork() -> None:
     text = DATA + 'layer { name: "n" type: "Normalize" bottom: "data" top: "n" norm_param { across_spatial: false } }\n'
     text += 'layer { name: "x" type: "InnerProduct" bottom: "n" top: "i" inner_product_param { num_output: 2 weight_filler { std: 0.1 } } }\n'
     (finding,) = check(text, select=("N304",))

@@ -1,4 +1,4 @@
-"""The rules for nets that Caffe takes without a word: in place, losses, weights, names, unread settings."""
+"""Rules for what Caffe accepts silently in nets: in-place layers, losses, names, unused tops, ignored settings."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_these_layers_may_work_in_place(kind: str, more: str) -> None:
         ("MVN", ""),
     ],
 )
-def test_these_layers_spoil_their_gradient_in_place(kind: str, more: str) -> None:
+def test_these_layers_compute_a_wrong_gradient_in_place(kind: str, more: str) -> None:
     text = DATA + IP + layer(kind, "ip", "ip", more) + LOSS
     assert found(text, "N1") == [("N112", 18)]
     name = kind.lower()
@@ -95,12 +95,12 @@ def test_these_layers_spoil_their_gradient_in_place(kind: str, more: str) -> Non
     assert fix(text, select=("N1",)) == expected
 
 
-def test_where_nothing_learns_below_there_is_no_gradient_to_spoil() -> None:
+def test_without_trainable_layers_before_it_an_in_place_layer_needs_no_gradient() -> None:
     assert found(DATA + layer("Power", "data", "data", "power_param { scale: 2 } ") + IP + LOSS, "N1") == []
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "spoils"),
+    ("first", "second", "is_wrong"),
     [
         ("Sigmoid", "Dropout", True),
         ("TanH", "ReLU", True),
@@ -112,23 +112,23 @@ def test_where_nothing_learns_below_there_is_no_gradient_to_spoil() -> None:
         ("PReLU", "Dropout", False),
     ],
 )
-def test_a_layer_in_place_may_overwrite_what_the_one_before_needs(
-    first: str, second: str, spoils: bool
+def test_an_in_place_layer_may_overwrite_what_the_layer_before_needs(
+    first: str, second: str, is_wrong: bool
 ) -> None:
     text = DATA + IP + layer(first, "ip", "ip") + layer(second, "ip", "ip") + LOSS
     findings = check(text, select=("N1",))
-    assert places(findings) == ([("N112", 19)] if spoils else [])
-    if spoils:
+    assert places(findings) == ([("N112", 19)] if is_wrong else [])
+    if is_wrong:
         assert found(fix(text, select=("N1",)), "N1") == []
 
 
-def test_a_flatten_in_between_changes_nothing_about_that() -> None:
+def test_a_flatten_in_between_makes_no_difference() -> None:
     text = DATA + IP + layer("TanH", "ip", "tanh") + layer("Flatten", "tanh", "flat")
     text += layer("Dropout", "flat", "flat") + LOSS.replace('"ip"', '"flat"')
     assert found(text, "N1") == [("N112", 20)]
 
 
-def test_values_that_come_out_wrong() -> None:
+def test_these_layers_compute_wrong_values_in_place() -> None:
     image = DATA.replace("dim: 8 dim: 6 }", "dim: 8 dim: 6 dim: 4 dim: 4 }")
     convolution = (
         'layer { name: "conv" type: "Convolution" bottom: "data" top: "data" '
@@ -143,7 +143,7 @@ def test_values_that_come_out_wrong() -> None:
     assert found(DATA + IP + twice + LOSS, "N1") == [("N111", 18)]
 
 
-def test_memory_under_two_names() -> None:
+def test_an_in_place_layer_may_overwrite_another_blob() -> None:
     text = DATA + IP + layer("Flatten", "ip", "flat") + layer("ReLU", "flat", "flat") + LOSS
     assert found(text + layer("Silence", "flat", "x").replace('top: "x" ', ""), "N1") == [("N113", 19)]
     before = layer("Power", "ip", "power")
@@ -154,7 +154,7 @@ def test_memory_under_two_names() -> None:
 # -- losses -------------------------------------------------------------------------------------------------
 
 
-def test_a_loss_with_a_weight_that_is_read_counts_twice() -> None:
+def test_a_loss_with_a_written_weight_counts_twice_if_it_is_read() -> None:
     text = (
         DATA + IP + LOSS.replace('top: "loss"', 'top: "loss"\n  loss_weight: 2') + layer("Power", "loss", "x")
     )
@@ -163,14 +163,14 @@ def test_a_loss_with_a_weight_that_is_read_counts_twice() -> None:
     assert "counts with a weight of 3 instead of 2" in findings[0].message
 
 
-def test_a_loss_without_a_written_weight_loses_its_gradient_to_its_reader() -> None:
+def test_a_layer_that_reads_a_loss_without_a_written_weight_overwrites_its_gradient() -> None:
     second = layer("Power", "loss", "root", "power_param { power: 0.5 } loss_weight: 1 ")
     assert found(NET + second, "N2") == [("N201", 23)]
-    silent = 'layer { name: "quiet" type: "Silence" bottom: "loss" }\n'
+    silent = 'layer { name: "silence" type: "Silence" bottom: "loss" }\n'
     assert found(NET + silent, "N2") == []
 
 
-def test_a_loss_of_python_weighs_nothing_by_itself() -> None:
+def test_a_python_loss_has_a_default_weight_of_zero() -> None:
     solver_net = DATA.replace('top: "label"\n', 'top: "label"\n  include { phase: TRAIN }\n') + IP
     loss = layer("Python", "ip", "loss", 'python_param { module: "losses" layer: "HuberLoss" } ')
     text = solver_net + loss
@@ -186,7 +186,7 @@ def test_a_net_for_training_without_a_loss() -> None:
     assert found(text + layer("MyLayer", "ip", "x"), "N2") == []
 
 
-def test_a_net_of_which_nothing_learns() -> None:
+def test_a_net_without_trainable_params() -> None:
     frozen = IP.replace("  inner", "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n  inner")
     assert found(DATA + frozen + LOSS, "N2") == [("N204", 22)]
     half = IP.replace("  inner", "  param { lr_mult: 0 }\n  inner")
@@ -197,17 +197,17 @@ def test_a_net_of_which_nothing_learns() -> None:
     assert "no gradient reaches" in findings[0].message
 
 
-def test_a_net_that_is_not_joined_is_not_judged_by_what_it_lacks() -> None:
+def test_a_net_with_an_unknown_bottom_has_no_further_finding() -> None:
     assert found(DATA + IP + LOSS.replace('"ip"', '"other"'), "N") == []
 
 
-def test_a_dropout_of_everything() -> None:
+def test_a_dropout_ratio_of_one() -> None:
     drop = layer("Dropout", "ip", "ip", "dropout_param { dropout_ratio: 1 } ")
     assert found(DATA + IP + drop + LOSS, "N2") == [("N206", 18)]
     assert found(DATA + IP + drop.replace(": 1 }", ": 0.9 }") + LOSS, "N2") == []
 
 
-def test_a_softmax_before_a_loss_that_has_one() -> None:
+def test_a_softmax_before_a_loss_that_applies_one() -> None:
     text = DATA + IP + layer("Softmax", "ip", "prob") + LOSS.replace('"ip"', '"prob"')
     assert found(text, "N2") == [("N207", 22)]
     assert fix(text, unsafe=True, select=("N207",)) == DATA + IP + layer("Softmax", "ip", "prob") + LOSS
@@ -221,22 +221,22 @@ def test_a_softmax_in_place_gets_a_top_of_its_own() -> None:
     accuracy = 'layer { name: "acc" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc" }\n'
     text = DATA + IP + layer("Softmax", "ip", "ip") + LOSS + accuracy
     assert found(text, "N2") == [("N207", 22)]
-    mended = DATA + IP + layer("Softmax", "ip", "softmax") + LOSS + accuracy.replace('"ip"', '"softmax"')
-    assert fix(text, unsafe=True, select=("N207",)) == mended
-    assert found(mended, "N2") == found(mended, "E2") == []
+    fixed = DATA + IP + layer("Softmax", "ip", "softmax") + LOSS + accuracy.replace('"ip"', '"softmax"')
+    assert fix(text, unsafe=True, select=("N207",)) == fixed
+    assert found(fixed, "N2") == found(fixed, "E2") == []
 
 
-def test_a_softmax_is_passed_by_through_a_flatten() -> None:
+def test_a_softmax_before_a_flatten_is_bypassed() -> None:
     flat = layer("Flatten", "prob", "flat")
     text = DATA + IP + layer("Softmax", "ip", "prob") + flat + LOSS.replace('"ip"', '"flat"')
     assert found(text, "N2") == [("N207", 23)]
-    mended = text.replace(flat, flat.replace('"prob"', '"ip"'))
-    assert fix(text, unsafe=True, select=("N207",)) == mended
+    fixed = text.replace(flat, flat.replace('"prob"', '"ip"'))
+    assert fix(text, unsafe=True, select=("N207",)) == fixed
     read = text + layer("Power", "flat", "power")
     assert fix(read, unsafe=True, select=("N207",)) == read
 
 
-def test_a_sigmoid_before_a_loss_that_has_one() -> None:
+def test_a_sigmoid_before_a_loss_that_applies_one() -> None:
     loss = LOSS.replace("SoftmaxWithLoss", "SigmoidCrossEntropyLoss").replace('"ip"', '"sigmoid"')
     text = (
         DATA.replace("shape { dim: 8 }", "shape { dim: 8 dim: 6 }")
@@ -247,13 +247,13 @@ def test_a_sigmoid_before_a_loss_that_has_one() -> None:
     assert found(text, "N2") == [("N207", 22)]
 
 
-def test_scores_cut_at_zero() -> None:
+def test_a_relu_before_a_loss() -> None:
     assert found(DATA + IP + layer("ReLU", "ip", "ip") + LOSS, "N2") == [("N208", 22)]
     leaky = layer("ReLU", "ip", "ip", "relu_param { negative_slope: 0.1 } ")
     assert found(DATA + IP + leaky + LOSS, "N2") == []
 
 
-def test_scores_where_probabilities_are_wanted() -> None:
+def test_scores_instead_of_probabilities() -> None:
     loss = LOSS.replace("SoftmaxWithLoss", "MultinomialLogisticLoss")
     assert found(DATA + IP + loss, "N2") == [("N209", 20)]
     assert fix(DATA + IP + loss, unsafe=True, select=("N209",)) == NET
@@ -268,17 +268,17 @@ def test_a_loss_weight_on_features() -> None:
     assert found(NET + penalty, "N2") == []
 
 
-def test_rates_that_climb() -> None:
-    climbing = IP.replace("  inner", "  param { lr_mult: -1 }\n  param { decay_mult: -1 }\n  inner")
-    assert found(DATA + climbing + LOSS, "N2") == [("N211", 16), ("N211", 17)]
-    endless = IP.replace("  inner", "  param { lr_mult: inf }\n  inner")
-    assert found(DATA + endless + LOSS, "N2") == [("N211", 16)]
+def test_invalid_multipliers() -> None:
+    negative = IP.replace("  inner", "  param { lr_mult: -1 }\n  param { decay_mult: -1 }\n  inner")
+    assert found(DATA + negative + LOSS, "N2") == [("N211", 16), ("N211", 17)]
+    infinite = IP.replace("  inner", "  param { lr_mult: inf }\n  inner")
+    assert found(DATA + infinite + LOSS, "N2") == [("N211", 16)]
 
 
-# -- loose ends ---------------------------------------------------------------------------------------------
+# -- names, rules, tops, settings ---------------------------------------------------------------------------------------------
 
 
-def test_two_layers_of_one_name() -> None:
+def test_two_layers_with_the_same_name() -> None:
     second = IP.replace('bottom: "data"', 'bottom: "ip"').replace('top: "ip"', 'top: "ip2"')
     text = DATA + IP + second + LOSS.replace('"ip"', '"ip2"')
     findings = check(text, select=("N3",))
@@ -291,7 +291,7 @@ def test_two_layers_of_one_name() -> None:
     assert [(finding.code, finding.severity) for finding in findings] == [("N301", "advice")]
 
 
-def test_layers_of_two_phases_may_have_one_name() -> None:
+def test_layers_of_two_phases_may_have_the_same_name() -> None:
     train = DATA.replace('  top: "data"\n', '  top: "data"\n  include { phase: TRAIN }\n')
     assert found(train + train.replace("TRAIN", "TEST") + IP + LOSS, "N3") == []
 
@@ -304,16 +304,16 @@ def test_layers_of_two_phases_may_have_one_name() -> None:
         'phase: TRAIN stage: "x" stage: "y" not_stage: "y"',
     ],
 )
-def test_rules_that_nothing_meets(rule: str) -> None:
+def test_rules_that_can_never_apply(rule: str) -> None:
     never = layer("ReLU", "ip", "relu", f"include {{ {rule} }} ")
     assert found(NET + never, "N302") == [("N302", 25)]
     assert found(NET + layer("ReLU", "ip", "relu", 'include { min_level: 1 stage: "a" } '), "N302") == []
 
 
-def test_a_top_that_nobody_reads() -> None:
+def test_a_top_that_no_layer_reads() -> None:
     text = NET + layer("ReLU", "ip", "left")
     assert found(text, "N3") == [("N303", 25)]
-    assert found(text + 'layer { name: "quiet" type: "Silence" bottom: "left" }\n', "N3") == []
+    assert found(text + 'layer { name: "silence" type: "Silence" bottom: "left" }\n', "N3") == []
     accuracy = 'layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" }\n'
     assert found(NET + accuracy, "N3") == []
 
@@ -334,7 +334,7 @@ def test_settings_of_a_fork_are_not_judged() -> None:
     assert found(DATA + wrong + IP.replace('"data"', '"norm"') + LOSS, "N304") == []
 
 
-def test_the_form_of_2013_is_judged_as_well() -> None:
+def test_v1_nets_are_checked_as_well() -> None:
     text = """\
 layers { name: "data" type: DUMMY_DATA top: "data" top: "label"
   dummy_data_param { num: 8 num: 8 channels: 6 channels: 1 height: 1 height: 1 width: 1 width: 1 } }
@@ -344,7 +344,7 @@ layers { name: "power" type: POWER bottom: "ip" top: "ip" power_param { scale: 2
 layers { name: "loss" type: SOFTMAX_LOSS bottom: "ip" bottom: "label" }
 """
     assert found(text) == [("N112", 5)]
-    mended = fix(text, select=("N1",))
-    assert mended == text.replace('top: "ip" power', 'top: "power" power').replace(
+    fixed = fix(text, select=("N1",))
+    assert fixed == text.replace('top: "ip" power', 'top: "power" power').replace(
         'SOFTMAX_LOSS bottom: "ip"', 'SOFTMAX_LOSS bottom: "power"'
     )

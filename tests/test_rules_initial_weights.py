@@ -116,7 +116,7 @@ layer {
     }
 }
 """ + ip("ip", "conv") + loss("ip")
-    mended = fix(text, select=("N205",), unsafe=True)
+    fixed = fix(text, select=("N205",), unsafe=True)
     added = """\
         kernel_size: 3  # small
         weight_filler {
@@ -124,8 +124,8 @@ layer {
         }
     }
 """
-    assert added in mended
-    assert fix(mended, select=("N205",), unsafe=True) == mended
+    assert added in fixed
+    assert fix(fixed, select=("N205",), unsafe=True) == fixed
 
 
 def test_a_v1_net_gets_its_filler_too() -> None:
@@ -182,11 +182,11 @@ def test_layers_that_interpolate_are_fine() -> None:
 def test_upsampling_with_zero_initial_weights_gets_a_bilinear_filler(settings: str) -> None:
     text = upsampling(settings)
     assert [(code, severity) for code, _, severity in found(text, "N504")] == [("N504", "advice")]
-    mended = fix(text, select=("N504",), unsafe=True)
-    assert BILINEAR in mended
-    assert "group: 5" in mended
-    assert "bias_term: false" in mended
-    assert found(mended, "N504") == []
+    fixed = fix(text, select=("N504",), unsafe=True)
+    assert BILINEAR in fixed
+    assert "group: 5" in fixed
+    assert "bias_term: false" in fixed
+    assert found(fixed, "N504") == []
 
 
 def test_upsampling_with_zero_weights_that_do_not_learn_says_so() -> None:
