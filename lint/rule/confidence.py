@@ -1,44 +1,44 @@
-"""How sure a rule is of what it finds, apart from how bad that is: by default, and for each rule of ours.
+"""How certain a rule's findings are, apart from their severity: the default, and the confidence of each of our rules.
 
-A rule is `high` where its claim follows from the text of the files alone, or from data that were looked into, or where
-at least 90 % of its findings were right: those that were read by hand (`benchmarks/verdicts.tsv`, where a finding that
-does no harm is right), or those of the verdict on families of trainings that it had not seen (`benchmarks/verdict.py`).
-It is `low` where it gives a hint. All others are `medium`.
+A rule is `high` if its claim follows from the text of the files or from data that was read, or if at least 90 % of its
+findings were right. That was measured on findings read by hand (`benchmarks/verdicts.tsv`, where a finding that does no
+harm counts as right), or on the verdict for families of trainings that it had not seen (`benchmarks/verdict.py`). A
+rule is `low` if it only gives a hint. All others are `medium`.
 """
 
 from __future__ import annotations
 
 DEFAULT = "medium"
 
-# By codes or beginnings of codes; the longest that fits counts.
+# By code or prefix of codes; the longest match applies.
 _KNOWN = {
-    # Caffe refuses it: of 297 refusals by the real Caffe 293 are found, and no error in what it builds
+    # Caffe rejects these: of 297 files that the real Caffe rejects, 293 have an error, and none of those that it accepts
     # (benchmarks/oracle_findings.py).
     "E": "high",
-    "E110": "medium",  # of 20 read, 19 are for a Caffe of the author's own
-    "E112": "medium",  # of 20 read, all
-    "E115": "medium",  # which Caffe reads the file is found out
-    "E116": "medium",  # of 20 read, 19 are layers of the author's own
-    "E121": "medium",  # of 16 read, 4 are made by a script
+    "E110": "medium",  # of 20 that were read, 19 are for the author's own Caffe
+    "E112": "medium",  # of 20 that were read, all are for the author's own Caffe or program
+    "E115": "medium",  # the Caffe of the file is detected
+    "E116": "medium",  # of 20 that were read, 19 are the author's own layers
+    "E121": "medium",  # of 16 that were read, 4 are written by a script
     "E122": "medium",
-    "E219": "medium",  # how Caffe was built is not known
+    "E219": "medium",  # it is unknown how Caffe was built
     "N": "high",
     "N208": "medium",
-    "N403": "medium",  # two sources of different names may be one
-    "N405": "medium",  # weights may be loaded from elsewhere
-    "N406": "medium",  # a guess at what is meant
-    "N407": "medium",  # of 2 read, 1 is wrong
+    "N403": "medium",  # two sources with different names may be the same
+    "N405": "medium",  # weights may be loaded
+    "N406": "medium",  # guesses the intention
+    "N407": "medium",  # of 2 that were read, 1 is wrong
     "N503": "medium",
     "N602": "medium",
     "N705": "medium",
     "S": "high",
     "S144": "medium",
-    "G": "medium",  # what the verdict is sure of says so itself
-    "G110": "low",  # depends on labels that are not known
+    "G": "medium",  # findings that the verdict is certain of have their own confidence
+    "G110": "low",  # depends on unknown labels
     "D": "high",
     "D105": "medium",
     "D109": "medium",
-    "D116": "medium",  # by its name only
+    "D116": "medium",  # judged by the name only
     "D121": "medium",
     "D122": "low",  # the list may be in random order
     "P": "high",
@@ -47,6 +47,6 @@ _KNOWN = {
 
 
 def confidence_of(code: str) -> str:
-    """The confidence of one of our rules by default."""
+    """Return the default confidence of one of our rules."""
     ends = range(len(code), 0, -1)
     return next((_KNOWN[code[:end]] for end in ends if code[:end] in _KNOWN), DEFAULT)

@@ -1,4 +1,4 @@
-"""Findings: what is wrong, where, how bad, and the fix if there is one."""
+"""Findings: what is wrong, where, how severe it is, and the fix if there is one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Related(NamedTuple):
-    """Another place that belongs to a finding, with what it has to do with it."""
+    """Another place that belongs to a finding, and how it is related."""
 
     file: SourceFile
     span: tuple[int, int]
@@ -23,11 +23,10 @@ class Related(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """What a rule yields: a place, a message, and whatever differs from the rule's own metadata.
+    """What a rule yields: a place, a message, and everything that differs from the rule's own metadata.
 
-    `reason` is the second sentence: what happens in Caffe, with the numbers of this file.
-    `severity` is given where the case at hand is worse, or less bad, than the rule's default, and `confidence` where it
-    is more or less certain.
+    `reason` is the second sentence: what happens in Caffe, with the numbers of this file. `severity` and `confidence`
+    are set if this case is more or less severe, or certain, than the rule's default.
     """
 
     file: SourceFile
@@ -41,7 +40,7 @@ class Hit(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A finding as it is reported. Sorts by path, line, column and code. `start` is the byte at which it begins."""
+    """A finding as it is reported. Sorts by path, line, column and code. `start` is the byte position of its start."""
 
     place: Place
     code: str
@@ -60,5 +59,5 @@ class Finding(NamedTuple):
         return CONFIDENCES.index(self.confidence) >= CONFIDENCES.index(confidence)
 
     def reaches(self, severity: str) -> bool:
-        """Whether it is at least as bad as `severity`."""
+        """Whether it is at least as severe as `severity`."""
         return SEVERITIES.index(self.severity) >= SEVERITIES.index(severity)

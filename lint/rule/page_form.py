@@ -1,4 +1,4 @@
-"""What a rule must bring to have a page: a docstring with its sections, and the files of its examples."""
+"""The required form of a rule's page: a docstring with all sections, and the files of its examples."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ BAD, GOOD = "bad", "good"  # the folders of an example
 
 
 def fault_of(page: str, *, fixes: bool, options: bool) -> str:
-    """Why a rule cannot have this docstring, empty if it can. `Example`, which has prose only, may be missing."""
+    """Return what is wrong with a rule's docstring, empty if nothing is. The section `Example` is optional."""
     place = 0
     for section in SECTIONS:
         found = page.find(f"## {section}\n", place)
         if found < 0 and f"## {section}\n" in page:
-            return f"section '{section}' of its page is not in its place"
+            return f"section '{section}' of its page is out of order"
         if found < 0 and section != EXAMPLE and (section != FIX or fixes) and (section != OPTIONS or options):
             return f"its page has no section '{section}'"
         place = max(place, found)
@@ -23,9 +23,9 @@ def fault_of(page: str, *, fixes: bool, options: bool) -> str:
 
 
 def fault_of_examples(bad: dict[str, str], good: dict[str, str], *, fixes: bool) -> str:
-    """Why a rule cannot have these files as its examples, empty if it can. `good` has those of `bad` that stay as well."""
+    """Return what is wrong with the files of a rule's examples, if anything. `good` includes all files of `bad`."""
     if not bad:
-        return "it has no example: there is no file in its folder 'bad'"
+        return "it has no example: its folder 'bad' contains no file"
     if fixes and bad == good:
-        return "its examples show no fix: the good one is the bad one"
+        return "its examples show no fix: the good one equals the bad one"
     return ""

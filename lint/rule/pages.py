@@ -1,8 +1,9 @@
-"""Pages: the docstring of a rule, cut into its sections, with the files of its bad and its good example.
+"""Pages: the docstring of a rule, split into its sections, with the files of its bad and its good example.
 
-A page is a sentence and sections (`page_form.SECTIONS`). The examples of a rule are files, in `bad/` and `good/` below
-`examples/CODE/`: in `rules/` for rules of our own, beside the rule's module for those of plugins. `good/` holds
-only what differs. A solver may name `train_val.prototxt` without bringing it: that is the net of `rules/examples/`.
+A page is a sentence and sections (`page_form.SECTIONS`). The examples of a rule are files in `examples/CODE/bad/` and
+`examples/CODE/good/`, which are in `rules/` for our own rules and next to the rule's module for those of plugins.
+`good/` contains only files that differ. A solver may name `train_val.prototxt` without including it: that is the net in
+`rules/examples/`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _SIGNS = {"\r": "␍", "\t": "␉"}
 
 
 class Page(NamedTuple):
-    """A page: its first sentence, the text of its sections, the files of both examples by their names.
+    """A page: its first sentence, the text of its sections, and the files of both examples by name.
 
-    `comes_with` are the codes of other rules that the bad example cannot but break as well.
+    `comes_with` are the codes of other rules that the bad example inevitably breaks as well.
     """
 
     summary: str
@@ -40,12 +41,12 @@ class Page(NamedTuple):
 
 
 def read_page(rule: Rule) -> Page:
-    """The page of a rule."""
+    """Return the page of a rule."""
     return _page(rule.page, examples_folder(rule))
 
 
 def examples_folder(rule: Rule) -> Path:
-    """The folder with a rule's examples, whether it is there or not."""
+    """Return the folder of a rule's examples, whether it exists or not."""
     from inspect import getfile  # keeps inspect out of the start
 
     return (OUR_EXAMPLES if rule.is_ours else Path(getfile(rule.check)).parent / "examples") / rule.code
@@ -62,14 +63,14 @@ def _page(text: str, examples: Path) -> Page:
 
 
 def usual_net() -> str:
-    """The net of solvers whose example names it and does not bring it."""
+    """Return the net for examples whose solver names it without including it."""
     return _text(OUR_EXAMPLES / USUAL_NET_NAME)
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """The files below a folder by their names: logs, solvers, nets, then what they read.
+    """Return the files below a folder by name: logs, solvers, nets, then the files that these read.
 
-    pip compiles programs that it installs, so that `__pycache__` may be there.
+    `__pycache__` is skipped, because pip compiles the programs that it installs.
     """
     paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     return {path.relative_to(folder).as_posix(): _text(path) for path in sorted(paths, key=_rank)}
@@ -85,9 +86,9 @@ def _text(path: Path) -> str:
 
 
 class Part(NamedTuple):
-    """A paragraph of prose, a block of code with the name of its file, if it is one, or what a command prints.
+    """A paragraph, a block of code with its file name if it has one, or the output of a command.
 
-    `changed` are the numbers, from 1, of the lines that the file of that name in the bad example does not have.
+    `changed` are the numbers, from 1, of the lines that differ from the file with the same name in the bad example.
     """
 
     text: str
@@ -98,7 +99,7 @@ class Part(NamedTuple):
 
 
 def sections_of(page: Page) -> dict[str, list[Part]]:
-    """The parts of each section of a page, in their order. The example's are its prose, then the files."""
+    """Return the parts of each section of a page, in order. The example consists of its prose, then its files."""
     texts = {name: page.sections.get(name, "") for name in (*SECTIONS, *page.sections)}
     found = {name: cut(text) for name, text in texts.items()}
     found[EXAMPLE] += [Part(visible(text), True, f"{BAD}/{name}") for name, text in page.bad.items()]
@@ -111,7 +112,7 @@ def sections_of(page: Page) -> dict[str, list[Part]]:
 
 
 def cut(text: str) -> list[Part]:
-    """A text cut into paragraphs and blocks of code, which lose their indentation."""
+    """Split a text into paragraphs and blocks of code, and remove the indentation of the code."""
     found: list[tuple[bool, list[str]]] = []
     for line in text.split("\n"):
         is_code = line.startswith("    ")
@@ -128,7 +129,7 @@ def cut(text: str) -> list[Part]:
 
 
 def visible(text: str) -> str:
-    """A text with signs in place of characters that nobody would see."""
+    """Replace invisible characters by visible symbols."""
     return "".join(
         _SIGNS.get(character) or ("\N{REPLACEMENT CHARACTER}" if category(character) == "Cf" else character)
         for character in text

@@ -1,7 +1,7 @@
-"""What a rule is, and the registry that holds them all.
+"""What a rule is, and the registry of all rules.
 
-A rule is one function with its metadata; its docstring is its page (`rule.pages`). Rules stand in `rules/`, a folder
-a family, and their examples in `rules/examples/`.
+A rule is a function with metadata; its docstring is its page (`rule.pages`). Rules are in `rules/`, with one folder per
+family, and their examples in `rules/examples/`.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ FAMILIES = {
     "T": "findings from training logs",
 }
 
-# What a rule may look at, and what it is called with: a `SourceFile`, a `SolverFile`, a `NetInPhase`, a `Job`,
-# for training logs an `Evidence`, which yields causes instead of hits, for data a `LayerData`, and for suppressions,
-# when all others have looked at a file, an `Outcome`.
+# The subjects of rules. In this order, a check is called with a `SourceFile`, a `SolverFile`, a `NetInPhase`, a `Job`,
+# an `Evidence` of a training log (these rules yield causes instead of hits), a `LayerData`, or, after all other rules
+# have checked a file, an `Outcome`.
 SUBJECTS = ("file", "solver", "net", "job", "log", "inputs", "suppressions")
 _OF_FILES = frozenset({"file", "solver", "net", "job", "suppressions"})
 
 
 class Option(NamedTuple):
-    """A setting of a rule, from the configuration: its default, whose type it has, and what it means."""
+    """A setting of a rule in the configuration: its default, which determines its type, and its meaning."""
 
     default: Any
     meaning: str
@@ -45,9 +45,9 @@ class Option(NamedTuple):
 class Rule(NamedTuple):
     """A rule: its check is called with one subject and the rule's options, and yields hits.
 
-    `fixes` says which fixes it may offer; where they are `by_name`, only to who selects the rule by its code or name,
-    not by the beginning of codes: what they change works as it is. A rule that is not `default` runs only when
-    selected.
+    `fixes` lists the kinds of fixes that it may offer. If they are `by_name`, they are applied only if the rule is
+    selected by its code or name, not by a prefix: they change something that works as it is. A rule that is not
+    `default` runs only if selected.
     """
 
     code: str
@@ -59,12 +59,12 @@ class Rule(NamedTuple):
     fixes: str  # "", "safe", "unsafe" or "safe, unsafe"
     default: bool
     by_name: bool = False
-    plugin: str = ""  # the one that brought it; empty for a rule of our own
+    plugin: str = ""  # the plugin that registered it, empty for our own rules
     confidence: str = DEFAULT
 
     @property
     def is_ours(self) -> bool:
-        """Whether it comes with the program, not with a plugin."""
+        """Whether the rule belongs to the program, not to a plugin."""
         return self.check.__module__.startswith(_OUR_RULES)
 
     @property
@@ -99,21 +99,22 @@ def rule(
     by_name: bool = False,
     confidence: str = "",
 ) -> Callable[[Check], Check]:
-    """Registers a check as a rule. Without a `confidence`, ours have the one of `rule.confidence`, others are medium.
+    """Register a check as a rule. Without `confidence`, our rules have the one of `rule.confidence`, others are medium.
 
-    Raises ValueError for a code or name that is taken, of no family, or where page or examples are missing
-    (`page_form`). Tests ask for our own instead, since the usual call has no time for it.
+    Raises ValueError if the code or name is already registered, if the family, subject or confidence is unknown, or if
+    the page or the examples are incomplete (`page_form`). Our own pages are checked by tests instead, to keep the start
+    fast.
     """
 
     def register(check: Check) -> Check:
         if code in RULES or name in _NAMES:
             raise ValueError(f"rule {code} {name} is registered twice")
         if code[0] not in FAMILIES or subject not in SUBJECTS or confidence not in ("", *CONFIDENCES):
-            raise ValueError(f"rule {code}: no such family, subject or confidence")
+            raise ValueError(f"rule {code}: unknown family, subject or confidence")
         sure = confidence or (confidence_of(code) if check.__module__.startswith(_OUR_RULES) else DEFAULT)
         found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name, confidence=sure)
-        if not found.is_ours and sys.flags.optimize < 2:  # -OO leaves docstrings out
-            _ask_for_page(found)
+        if not found.is_ours and sys.flags.optimize < 2:  # -OO removes docstrings
+            _check_page(found)
         _NAMES.add(name)
         RULES[code] = found
         return check
@@ -121,9 +122,9 @@ def rule(
     return register
 
 
-def _ask_for_page(rule: Rule) -> None:
-    from .page_form import fault_of, fault_of_examples  # keeps pages out of the start: for plugins
-    from .pages import read_page  # keeps pages out of the start: for plugins
+def _check_page(rule: Rule) -> None:
+    from .page_form import fault_of, fault_of_examples  # keeps pages out of the start: only for plugins
+    from .pages import read_page  # keeps pages out of the start: only for plugins
 
     page, fixes = read_page(rule), bool(rule.fixes)
     fault = fault_of(rule.page, fixes=fixes, options=bool(rule.options)) or fault_of_examples(
@@ -134,43 +135,43 @@ def _ask_for_page(rule: Rule) -> None:
 
 
 def loaded_by(loader: Callable[[Iterable[str]], None]) -> None:
-    """Takes what registers our own rules: called with subjects, it imports the rules that look at them."""
+    """Set what registers our own rules: a function that imports the rules for the given subjects."""
     _LOADERS.append(loader)
 
 
 def _load(subjects: Iterable[str]) -> None:
     if not _LOADERS:
-        raise RuntimeError("no rules are there: import caffe_lint.rules first")
+        raise RuntimeError("no rules are registered: import caffe_lint.rules first")
     for loader in _LOADERS:
         loader(subjects)
 
 
 @cache
 def all_rules() -> dict[str, Rule]:
-    """Every rule by its code, in the order of codes."""
+    """Return all rules by code, sorted by code."""
     _load(SUBJECTS)
     return dict(sorted(RULES.items()))
 
 
 @cache
 def rules_of_files(*, with_data: bool = False) -> dict[str, Rule]:
-    """The rules that look at solvers and nets, `with_data` also those for data; the others are not loaded."""
+    """Return the rules for solvers and nets, `with_data` also those for data; other rules are not loaded."""
     subjects = _OF_FILES | ({"inputs"} if with_data else set())
     _load(subjects)
     return {code: rule for code, rule in sorted(RULES.items()) if rule.subject in subjects}
 
 
 def forget_listed() -> None:
-    """Lets the rules be listed again, since a plugin has registered some."""
+    """Clear the cached lists of rules after a plugin has registered some."""
     all_rules.cache_clear()
     rules_of_files.cache_clear()
 
 
 def matching(selector: str) -> list[str]:
-    """The codes that a selector means: a code, the beginning of codes, a name, or ALL. Empty if it means none."""
+    """Return the codes that match a selector: a code, a prefix of codes, a name, or ALL. Empty if none match."""
     return [code for code, rule in all_rules().items() if means(selector, rule)]
 
 
 def means(selector: str, rule: Rule) -> bool:
-    """Whether a selector means a rule."""
+    """Whether a selector matches a rule."""
     return selector.upper() == "ALL" or rule.code.startswith(selector.upper()) or rule.name == selector.lower()

@@ -1,4 +1,4 @@
-"""Asking for the suppressions in the comments of a file, which are read once."""
+"""Access to the suppressions of a file, which are read once."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ..source.files import SourceFile
 if TYPE_CHECKING:
     from .suppressions import Selector, Suppressions
 
-_IN_EVERY_ONE = b"caffe-lint:"
+_MARKER = b"caffe-lint:"
 _READ: WeakKeyDictionary[SourceFile, Suppressions | None] = WeakKeyDictionary()
 
 
 def suppressions_of(file: SourceFile) -> Suppressions | None:
-    """The suppressions of a file, None if nothing in it looks like one."""
+    """Return the suppressions of a file, None if it cannot contain any."""
     if file not in _READ:
         _READ[file] = _read(file)
     return _READ[file]
 
 
 def suppressing(file: SourceFile, code: str, position: int) -> Iterable[Selector]:
-    """What suppresses a finding of a rule that begins at a byte."""
+    """Return the selectors that suppress a finding of a rule at a byte position."""
     suppressions = suppressions_of(file)
     return () if suppressions is None else suppressions.covering(code, position)
 
 
 def _read(file: SourceFile) -> Suppressions | None:
-    if _IN_EVERY_ONE not in file.source:
+    if _MARKER not in file.source:
         return None
     from .suppressions import read_suppressions  # keeps its patterns out of the start: most files have no suppression
 
