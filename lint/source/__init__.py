@@ -1,1 +1,1 @@
-"""The files of a run: finding and opening them, what belongs together, and places in them."""
+"""The files of a run: finding and opening them, which of them belong together, and places in them."""

@@ -1,8 +1,8 @@
-"""The error for people that any room may raise; the command line prints it and ends with status 2."""
+"""The error for users that any room may raise; the command line prints it and exits with status 2."""
 
 
 class InputError(Exception):
     """A file, a folder or a configuration cannot be used; says which, and why.
 
-    What a room has to say of files of its own is a kind of it.
+    Errors about specific kinds of files derive from it.
     """

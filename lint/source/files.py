@@ -1,4 +1,4 @@
-"""The files of a run: reading them, telling solvers from nets, and finding the nets that a solver names."""
+"""The files of a run: reading them, distinguishing solvers from nets, and finding the nets that a solver names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
 ROOT_MARKERS = (".git", ".hg", ".svn", "caffe-lint.toml")
 
-# Fields at the top level that only a solver has; one of them makes a file a solver if nothing speaks against it.
+# Top-level fields that only a solver has. One of them makes a file a solver unless something contradicts it.
 _SOLVER_FIELDS = frozenset(
     "net train_net test_net net_param train_net_param test_net_param base_lr lr_policy max_iter test_iter test_interval"
     " solver_mode solver_type snapshot_prefix stepsize stepvalue weight_decay clip_gradients iter_size".split()
@@ -31,13 +31,13 @@ _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
 
 
 class Unreadable(InputError):
-    """A file that cannot be read, or holds no text; says why."""
+    """A file that cannot be read or is not text; says why."""
 
 
 class SourceFile:
-    """A file of text format: its bytes, tree, kind (`solver`, `net` or `other`) and message.
+    """A file in text format: its bytes, tree, kind (`solver`, `net` or `other`) and message.
 
-    `asked_dialect` is the one that the user holds it to, None where it is to be found out.
+    `asked_dialect` is the one that the user asked for, None if it is to be detected.
     """
 
     def __init__(self, path: str, source: bytes, schema: Schema, dialect: str | None) -> None:
@@ -47,7 +47,7 @@ class SourceFile:
         self.asked_dialect = dialect
 
     def read_as(self, path: str, schema: Schema, dialect: str | None) -> SourceFile:
-        """The same file, with the tree if there is one, under another path or read by another schema or dialect."""
+        """Return the same file, keeping its tree if it exists, with another path, schema or dialect."""
         if path == self.path and schema is self.schema and dialect == self.asked_dialect:
             return self
         other = SourceFile(path, self.source, schema, dialect)
@@ -67,7 +67,7 @@ class SourceFile:
 
     @cached_property
     def bound(self) -> Bound:
-        """The file as a `SolverParameter` or a `NetParameter`, with all that is wrong with its fields."""
+        """The file as a `SolverParameter` or a `NetParameter`, with all problems of its fields."""
         type_name = "SolverParameter" if self.kind == "solver" else "NetParameter"
         return bind(self.tree, self.schema, type_name, self.asked_dialect)
 
@@ -78,7 +78,7 @@ class SourceFile:
 
 
 def kind_of(tree: Tree) -> str:
-    """Whether a file is a `solver`, a `net`, or `other` (label maps, detection parameters, other text protos)."""
+    """Return the kind of a file: `solver`, `net`, or `other` (label maps, detection parameters, other text protos)."""
     names = [field.name for field in tree.root.fields]
     for field in tree.root.fields:
         if field.name in ("layer", "layers"):
@@ -97,7 +97,7 @@ def kind_of(tree: Tree) -> str:
 
 
 def read_source(path: str) -> bytes:
-    """The bytes of a file. Raises Unreadable for what is no readable text file."""
+    """Return the bytes of a file. Raises Unreadable if it cannot be read or is not text."""
     try:
         with open(path, "rb") as file:
             source = file.read()
@@ -110,9 +110,9 @@ def read_source(path: str) -> bytes:
 
 
 def not_text(source: bytes) -> str:
-    """Why bytes are no text that could be meant as text format; empty if they may be."""
+    """Return why bytes cannot be meant as text format, empty if they can."""
     if source.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "this is UTF-16; Caffe reads ASCII or UTF-8 (save it as UTF-8 without byte-order mark)"
+        return "this is UTF-16, but Caffe reads ASCII or UTF-8 (save it as UTF-8 without a byte-order mark)"
     head = source[:4096]
     if head.count(b"\0") > 1 or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 20 + 1:
         return "this is a binary file, not a prototxt in text format"
@@ -120,13 +120,13 @@ def not_text(source: bytes) -> str:
 
 
 def find_files(folder: str) -> Iterator[str]:
-    """Paths of the files below a folder that may hold text format, sorted; what .gitignore names is left out."""
+    """Yield the sorted paths of files below a folder that may be in text format, unless .gitignore excludes them."""
     for _, paths in walk(folder):
         yield from paths
 
 
 def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
-    """A folder and those below it that .gitignore does not name, each with the paths that `find_files` gives."""
+    """Yield a folder and those below it that .gitignore does not exclude, each with its paths of `find_files`."""
     ignores: dict[str, GitIgnoreSpec] = {}
 
     def ignored(path: str, is_folder: bool) -> bool:
@@ -143,7 +143,7 @@ def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
     for current, folders, names in os.walk(folder):
         current = os.path.normpath(current)
         if ".gitignore" in names:
-            from .patterns import spec_of_file  # keeps pathspec out of the start where no .gitignore asks for it
+            from .patterns import spec_of_file  # keeps pathspec out of the start if there is no .gitignore
 
             with (
                 suppress(OSError),
@@ -161,10 +161,10 @@ def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
 
 
 class NetReference(NamedTuple):
-    """How a solver's field (its `number`th value) names a net: the path as written, the file found, and how.
+    """A net named by a solver's field (its `number`th value): the path as written, the file found, and how.
 
-    `how` is `found`, `elsewhere` (only by the longest suffix of the path), `ambiguous` or `missing`;
-    `others` are the candidates where several fit.
+    `how` is `found`, `elsewhere` (only by the longest suffix of the path), `ambiguous` or `missing`; `others` are the
+    candidates if there are several.
     """
 
     field: str
@@ -178,9 +178,9 @@ class NetReference(NamedTuple):
 def net_references(
     solver: Message, solver_path: str, root: str | None = None, given: Container[str] = ()
 ) -> list[NetReference]:
-    """The nets that a solver names by file, each with the file it means.
+    """Return the nets that a solver names by file, each with the file that is meant.
 
-    `root` bounds the search by suffix. `given` are paths of files that are not on the disk but known all the same.
+    `root` limits the search by suffix. `given` are paths of files that are known although they are not on disk.
     """
     references = []
     for name in ("net", "train_net", "test_net"):
@@ -192,10 +192,11 @@ def net_references(
 def find_net(
     written: str, field: str, number: int, solver_path: str, root: str | None, given: Container[str] = ()
 ) -> NetReference:
-    """The file that a path in a solver means; for the parameters see `net_references`.
+    """Return the file that a path in a solver means; see `net_references` for the parameters.
 
-    As Caffe's users run it: from the working directory, then from the solver's folder and each of its parents up
-    to the root of the repository. Failing that, the file of the repository that alone shares the longest suffix.
+    It is resolved as users run Caffe: from the working directory, then from the solver's folder and each of its parents
+    up to the root of the repository. Otherwise it is the one file of the repository that shares the longest suffix of
+    the path.
     """
     folder = os.path.dirname(os.path.abspath(solver_path))
     top = root or repository_root(folder)
@@ -225,7 +226,7 @@ def find_net(
 
 @cache
 def repository_root(folder: str) -> str | None:
-    """The nearest folder upwards that is the root of a repository, None if there is none; looked for once in a run."""
+    """Return the nearest folder upwards that is the root of a repository, None if there is none. Cached for the run."""
     for parent in _parents(folder, os.path.abspath(os.sep)):
         if any(os.path.exists(os.path.join(parent, marker)) for marker in ROOT_MARKERS):
             return parent
@@ -243,7 +244,7 @@ def _parents(folder: str, top: str) -> Iterable[str]:
 
 @cache
 def _by_name(root: str, *, deep: bool = True) -> dict[str, list[str]]:
-    """The prototxt files in a folder, or also below it, by their names; looked for once in a run."""
+    """Return the prototxt files in a folder, `deep` also below it, by name. Cached for the run."""
     found: dict[str, list[str]] = {}
     for current, folders, names in os.walk(root):
         folders[:] = (
@@ -256,13 +257,13 @@ def _by_name(root: str, *, deep: bool = True) -> dict[str, list[str]]:
 
 
 def forget_folders() -> None:
-    """Lets folders be looked through again: in a run they are looked through once."""
+    """Clear the cached contents of folders, which are otherwise read once in a run."""
     _by_name.cache_clear()
     repository_root.cache_clear()
 
 
 def _shown(path: str) -> str:
-    """A path relative to the working directory where it lies below it, as people write it."""
+    """Return a path relative to the working directory if it is inside, as people write it."""
     path = os.path.normpath(path)
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative

@@ -1,4 +1,4 @@
-"""A file in an older form together with what Caffe's upgrade makes of it."""
+"""A file in an old format together with the result of Caffe's upgrade."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def older_form(file: SourceFile) -> Source | None:
-    """The file with its upgrade, None if it needs none. All rules about older forms ask for it in turn."""
+    """Return the file with its upgrade, None if it needs none. Cached, since all rules about old formats ask for it."""
     from ..fixes.upgrade_text import Source  # keeps rarely needed repairs out of the start
     from ..proto.upgrade import upgrade, upgrade_solver  # keeps the upgrade out of the start of current files
 

@@ -1,4 +1,4 @@
-"""Patterns of paths, as `.gitignore` has them."""
+"""Patterns of paths, in the syntax of `.gitignore`."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from pathspec import GitIgnoreSpec
 
 
 class PatternError(Exception):
-    """A pattern that means nothing; says which."""
+    """A pattern is invalid; says which."""
 
 
 @lru_cache(maxsize=256)
 def spec_of(patterns: tuple[str, ...]) -> GitIgnoreSpec:
-    """What tells whether a path fits one of the patterns. Raises PatternError."""
+    """Return a matcher for paths that fit one of the patterns. Raises PatternError."""
     for pattern in patterns:
         if not is_pattern(pattern):
-            raise PatternError(f"'{pattern}' is no pattern of paths, as .gitignore has them")
+            raise PatternError(f"'{pattern}' is not a valid .gitignore pattern")
     return GitIgnoreSpec.from_lines(patterns)
 
 
 def spec_of_file(lines: Iterable[str]) -> GitIgnoreSpec:
-    """The same of a file that others wrote: like git, it passes over lines that mean nothing."""
+    """Return a matcher for the lines of a `.gitignore` file. Like git, it skips invalid lines."""
     return GitIgnoreSpec.from_lines(line for line in lines if is_pattern(line))
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a text is a pattern, or a comment."""
+    """Whether a text is a valid pattern, or a comment."""
     try:
         GitIgnoreSpec.from_lines([text])
     except (ValueError, re.error):

@@ -1,4 +1,4 @@
-"""Places in files, as people count them."""
+"""Places in files, in lines and columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Place(NamedTuple):
-    """A stretch of a file as people count: lines and columns from 1, the end behind the last character."""
+    """A span of a file in lines and columns, which are counted from 1; the end is after the last character."""
 
     path: str
     line: int
@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 
 def place_of(file: SourceFile, span: tuple[int, int], message: str = "") -> Place:
-    """The place of a span of bytes in a file. What spans several lines is marked on its first line only."""
+    """Return the place of a span of bytes in a file. Of several lines, only the first is included."""
     start, end = span
     source = file.tree.source
     line_end = source.find(b"\n", start)

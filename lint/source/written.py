@@ -1,4 +1,4 @@
-"""What is written of a field, apart from what can be read of it: so one mistake does not look like two."""
+"""Which fields are written, even if they cannot be read, so that one mistake is not reported twice."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ..proto.tree import Field
 
 
 def is_absent(message: Message, name: str) -> bool:
-    """Whether nothing is written of a field: not in a form that cannot be read, and not misspelt either."""
+    """Whether a field is not written at all, neither in an unreadable form nor misspelled."""
     if name in message:
         return False
     return not any(field.name == name or nearest_name(field.name, [name]) for field in _unread(message))
 
 
 def is_whole(message: Message, name: str) -> bool:
-    """Whether all that is written of a field could be read."""
+    """Whether everything that is written for a field could be read."""
     return not any(field.name == name or nearest_name(field.name, [name]) for field in _unread(message))
 
 
 def place_beside(message: Message, *names: str) -> tuple[int, int]:
-    """Where to speak of an absent field: the first of `names` that is written, else the first field."""
+    """Return where to report a missing field: at the first of `names` that is written, otherwise at the first field."""
     for name in names:
         field = message.field(name)
         if field is not None:
@@ -31,7 +31,7 @@ def place_beside(message: Message, *names: str) -> tuple[int, int]:
     return message.block.start, message.block.open_end
 
 
-@lru_cache(maxsize=2)  # rules of a solver ask one after the other
+@lru_cache(maxsize=2)  # the rules of a solver run one after the other
 def _unread(message: Message) -> list[Field]:
     read = {id(entry[2]) for entries in message.entries.values() for entry in entries}
     return [field for field in message.block.fields if id(field) not in read]
