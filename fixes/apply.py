@@ -1,20 +1,20 @@
-"""Applying fixes to a text, and the proof that they did what they say and nothing else."""
+"""Apply fixes to a text, and verify that they changed what they say and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ..proto.message import Message, plain
-from .changes import PathChanges, after_changes, changes_by_path, hold_equal
+from .changes import PathChanges, after_changes, changes_by_path, require_equal
 from .edit import Change, Edit, Fix, Replacement
 
 
 def select(fixes: Iterable[Fix]) -> list[Fix]:
-    """Those fixes of one file that can be applied together, in the order of their places.
+    """Return the fixes of one file that can be applied together, in the order of their positions.
 
-    Of two that touch the same text, or the same field of a message, the first goes now and the other waits for the
-    next round, where it is found again if it is still needed. A fix that is a `Replacement` goes alone.
-    Equal fixes count once.
+    If two fixes touch the same text, or the same field of a message, the first is applied now. The other waits for the
+    next round, where it is found again if it is still needed. A fix that is a `Replacement` is applied alone. Equal
+    fixes count once.
     """
     chosen: list[Fix] = []
     end = -1
@@ -33,7 +33,7 @@ def select(fixes: Iterable[Fix]) -> list[Fix]:
 
 
 def edited(source: bytes, edits: Iterable[Edit]) -> bytes:
-    """The text after edits that do not overlap. Raises ValueError if they do."""
+    """Return the text after edits that do not overlap. Raises ValueError if they do."""
     pieces: list[bytes] = []
     position = 0
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
@@ -46,11 +46,11 @@ def edited(source: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def verify(old: Message, new: Message, fixes: Iterable[Fix]) -> PathChanges:
-    """The changes that fixes name, by path. Raises FixRejected unless `new` is `old` with exactly these.
+    """Return the changes that fixes name, by path. Raises FixRejected unless `new` is `old` with exactly these changes.
 
-    This is the check of one round of fixes by one reader, our binder: it finds the fix that is to blame. What is
-    written or shown in the end, `bindings.verified` checks by a reader that shares no code with ours.
+    This checks one round of fixes with one reader, our binder, and identifies the faulty fix. The final text is checked
+    by `bindings.verified` with a reader that shares no code with ours.
     """
     changes = changes_by_path(old, fixes)
-    hold_equal(after_changes(plain(old), changes), plain(new))
+    require_equal(after_changes(plain(old), changes), plain(new))
     return changes

@@ -1,22 +1,23 @@
-"""The check of what is written, by a second reader: the compiled caffe.proto with protobuf's own text parser.
+"""Verify patched text with a second reader: the compiled caffe.proto and protobuf's own text parser.
 
-Two checks stand between a fix and the disk. In every round of fixes `apply.verify` compares what *our binder* reads
-before and after; that finds the fix to blame, and cannot find a fault that the binder shares. Here, once for each file
-and right before it is written or shown, *protobuf* reads the text before all rounds and the one after them. Its message
-must have changed in the fields that the fixes name and in no others, or nothing is written.
+A fix is checked twice before it is written to disk. In every round of fixes, `apply.verify` compares what *our binder*
+reads before and after. That identifies the faulty fix, but cannot detect a mistake of the binder itself. Here, once per
+file and right before the text is written or shown, *protobuf* reads the text before all rounds and the text after them.
+Unless its message has changed in exactly the fields that the fixes name, nothing is written.
 
-**When protobuf cannot be asked.** `google.protobuf.text_format` takes less than the C++ parser that Caffe uses (`- 1`,
-bytes that are not UTF-8), and of the forms that forks give a field it knows one. It also takes what C++ refuses (`+1`,
-unknown escapes, a no-break space): Caffe reads nothing there, our binder reads what a repair would write, and protobuf
-something else. So the comparison starts from the first text, in the order of the rounds, that protobuf accepts and in
-which our binder reads nothing but what is written. Only the rounds before it, which are those of text repairs, rest on
-the binder; if there is no such text, all of them do, and the binder compares the first text with the last once more.
+**If protobuf cannot be used.** `google.protobuf.text_format` accepts less than the C++ parser that Caffe uses: it
+rejects `- 1` and bytes that are not UTF-8, and knows only one of the types that forks give a field. It also accepts
+text that C++ rejects (`+1`, unknown escapes, a no-break space): Caffe reads nothing there, our binder reads what a
+repair would write, and protobuf reads something else. Therefore the comparison starts from the first text, in the order
+of the rounds, that protobuf accepts and in which our binder reads only what is written. Only the rounds before it,
+which repair text, depend on the binder. If there is no such text, all of them do, and the binder compares the first
+text with the last once more.
 
-**Unknown fields.** The parser is told to skip fields that are not in the schema, as otherwise it would refuse half of the
-nets that are in use. What it skips it cannot compare; so the text of each skipped field, token by token, is put into the
-message at its place, as found by our tree with protobuf's own descriptors to say what is unknown. It must be there
-afterwards unchanged, unless a fix names it; and where a fix rewrites the message around it, what stands there must have
-stood in the old text. A skipped field that is moved, dropped, changed or added without a word is so refused.
+**Unknown fields.** The parser is told to skip fields that are not in the schema, since otherwise it would reject half
+of the nets in use. It cannot compare what it skips. Therefore the text of each skipped field, token by token, is added
+to the message at its position. Our tree finds it there, using protobuf's own descriptors to decide what is unknown. It
+must be unchanged afterwards unless a fix names it; if a fix rewrites the message around it, the text must be one that
+was in the old text. So a skipped field that is moved, dropped, changed or added by mistake is rejected.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ..proto.message import plain
 from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, Field, ListValue, Scalar, Value
-from .changes import FixRejected, PathChange, PathChanges, PathInsertion, Plain, Round, after_changes, hold_equal
+from .changes import FixRejected, PathChange, PathChanges, PathInsertion, Plain, Round, after_changes, require_equal
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 def verified(
     patched: Mapping[str, bytes], rounds: Mapping[str, Sequence[Round]], schema: Schema
 ) -> tuple[dict[str, bytes], list[str]]:
-    """The patched texts that may be written, by path, and a sentence for each that may not."""
+    """Return the patched texts that may be written, by path, and a sentence for each one that may not."""
     good: dict[str, bytes] = {}
     refused: list[str] = []
     for path, text in patched.items():
@@ -55,9 +56,9 @@ def verified(
 
 
 def verify_rounds(rounds: Sequence[Round], text: bytes, schema: Schema) -> None:
-    """Raises FixRejected unless a text means what the first round's did, but for the changes that the rounds name."""
+    """Raise FixRejected unless a text means what the first round's did, apart from the changes that the rounds name."""
     if not rounds:
-        raise FixRejected("no fix says what changed")
+        raise FixRejected("no fix explains the changes")
     message_class = _message_class(schema, rounds[0].type_name)
     descriptor: Any = message_class.DESCRIPTOR
     for number, first in enumerate(rounds):
@@ -72,18 +73,18 @@ def verify_rounds(rounds: Sequence[Round], text: bytes, schema: Schema) -> None:
         try:
             found = read_by_protobuf(text, message_class)
         except _NotForProtobuf as error:
-            raise FixRejected(f"protobuf's own parser refuses the patched text: {error}") from None
+            raise FixRejected(f"protobuf's parser rejects the patched text: {error}") from None
         skipped = {piece for _, piece in _skipped(parse(first.source).root, descriptor)}
-        hold_equal(_with_moved_text(values, found, skipped), found)
+        require_equal(_with_moved_text(values, found, skipped), found)
         return
     values = _read_by_binder(rounds[0].source, rounds[0].type_name, schema)
     for each in rounds:
         values = after_changes(values, each.changes)
-    hold_equal(values, _read_by_binder(text, rounds[0].type_name, schema))
+    require_equal(values, _read_by_binder(text, rounds[0].type_name, schema))
 
 
 class _NotForProtobuf(Exception):
-    """A text that protobuf's parser refuses, or a change of a field that it does not know."""
+    """A text that protobuf's parser rejects, or a change of a field that it does not know."""
 
 
 def _read_by_binder(text: bytes, type_name: str, schema: Schema) -> Plain:
@@ -96,19 +97,19 @@ def _message_class(schema: Schema, type_name: str) -> type[ProtobufMessage]:
 
 @cache
 def _message_class_in(descriptor_set: bytes, type_name: str) -> type[ProtobufMessage]:
-    from ..proto.messages import message_class  # protobuf, which takes longer to load than a check
+    from ..proto.messages import message_class  # loads protobuf, which takes longer than a check
 
     return message_class(descriptor_set, type_name)
 
 
 def read_by_protobuf(text: bytes, message_class: type[ProtobufMessage]) -> Plain:
-    """A text as protobuf reads it, with the tokens of the fields that it skips under `?name`."""
+    """Return a text as protobuf reads it, with the tokens of the fields that it skips as `?name`."""
     from google.protobuf import text_format  # keeps protobuf out of the start
 
     message = message_class()
     descriptor: Any = message_class.DESCRIPTOR
     try:
-        # Comments need not be UTF-8; a string that is not cannot be put into the message and raises.
+        # Comments need not be UTF-8. Strings must be: others cannot be stored in the message and raise an error.
         text_format.Parse(text.decode("utf-8", "surrogateescape"), message, allow_unknown_field=True)
     except (text_format.ParseError, UnicodeError, ValueError, RecursionError) as error:
         raise _NotForProtobuf(str(error)) from None
@@ -118,7 +119,7 @@ def read_by_protobuf(text: bytes, message_class: type[ProtobufMessage]) -> Plain
         for name, index in path[:-1]:
             items = holder.get(name, [])
             if index >= len(items):
-                raise _NotForProtobuf(f"{name}[{index}] is not where our parser finds it")
+                raise _NotForProtobuf(f"our parser and protobuf disagree about {name}[{index}]")
             holder = items[index]
         holder.setdefault(f"?{path[-1][0]}", []).append(piece)
     return values
@@ -146,7 +147,7 @@ _SkippedField = tuple[tuple[tuple[str, int], ...], bytes]
 
 
 def _skipped(block: Block, descriptor: Descriptor) -> Iterator[_SkippedField]:
-    """The fields that the schema does not have, by path, and their tokens, in the order of the text."""
+    """Yield the fields that are not in the schema, by path, and their tokens, in the order of the text."""
     numbers: dict[str, int] = {}
     for field in block.fields:
         known = descriptor.fields_by_name.get(field.name)
@@ -161,7 +162,7 @@ def _skipped(block: Block, descriptor: Descriptor) -> Iterator[_SkippedField]:
 
 
 def _tokens(field: Field) -> Iterator[bytes]:
-    """A field without what lies between its tokens: layout, comments, optional colons and separators."""
+    """Yield the tokens of a field without layout, comments, and optional colons and separators."""
     yield field.name.encode()
     values: list[Value | bytes] = [field.value] if field.value is not None else []
     while values:
@@ -183,9 +184,9 @@ def _tokens(field: Field) -> Iterator[bytes]:
 
 
 def _expected(values: Plain, changes: PathChanges, descriptor: Descriptor) -> Plain:
-    """What protobuf is to read after changes; values in them are rounded to what their fields hold.
+    """Return what protobuf should read after changes, with values rounded to the precision of their fields.
 
-    Raises _NotForProtobuf where a change names a field that protobuf does not know, or knows and our binder does not.
+    Raises _NotForProtobuf if a change names a field that protobuf does not know, or one that only protobuf knows.
     """
     fitted: list[Any] = []
     for change in changes:
@@ -246,9 +247,9 @@ def _fitted(value: Any, field: FieldDescriptor) -> Any:
 
 
 def _with_moved_text(expected: Any, found: Any, skipped: set[bytes]) -> Any:
-    """`expected` with the tokens of skipped fields where changes say only that there is one (True).
+    """Return `expected` with tokens of skipped fields where changes only say that such a field exists (True).
 
-    They are taken from what was `found` there, if they are among those that stood in the old text.
+    The tokens are those `found` there, if they are among those of the old text.
     """
     if isinstance(expected, dict) and isinstance(found, dict):
         return {name: _with_moved_text(items, found.get(name), skipped) for name, items in expected.items()}

@@ -1,7 +1,7 @@
-"""What fixes change, by the paths of the fields: made of the tree's blocks, applied to what a reader found.
+"""The changes that fixes make, by the paths of the fields: derived from blocks of a tree, applied to a reader's result.
 
-Changes name messages by their blocks in one tree, which nobody but the reader of that tree knows. By their paths they
-also hold for what another reader makes of the same text, and for a file that is patched in several rounds.
+Fixes name messages by their blocks in one tree, which only the reader of that tree knows. Paths are also valid for
+another reader of the same text, and for a file that is patched in several rounds.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
 from .edit import Change, Fix, Insertion, Replacement
 
-# A message by the fields and numbers that lead to it; the file itself is ().
+# The fields and numbers that lead to a message; () is the file itself.
 Path = tuple[tuple[str, int], ...]
 Plain = dict[str, list[Any]]
 
 
 class FixRejected(Exception):
-    """A fix would have changed more, or less, than it says; nothing was written. Names the difference."""
+    """A fix would have changed more, or less, than it says, so nothing was written; names the difference."""
 
 
 class PathChange(NamedTuple):
@@ -31,7 +31,7 @@ class PathChange(NamedTuple):
 
 
 class PathInsertion(NamedTuple):
-    """An `Insertion` into the message at a path, after that many of the field's values."""
+    """An `Insertion` into the message at a path, after `position` values of the field."""
 
     path: Path
     field: str
@@ -43,9 +43,9 @@ PathChanges = tuple["PathChange | PathInsertion | Replacement", ...]
 
 
 class Round(NamedTuple):
-    """A text that was patched: what it is (`SolverParameter`, …), and the changes that the fixes name.
+    """A text that was patched, its type (`SolverParameter`, …), and the changes that the fixes name.
 
-    `as_written` says whether our binder reads nothing in it but what is written, no repair of broken text.
+    `as_written` says whether our binder reads only what is written in it, without repairs of invalid text.
     """
 
     source: bytes
@@ -55,7 +55,7 @@ class Round(NamedTuple):
 
 
 def changes_by_path(message: Message, fixes: Iterable[Fix]) -> PathChanges:
-    """What fixes of one text change, by path. Raises FixRejected where one names a message that is not in the text."""
+    """Return the changes of fixes by path. Raises FixRejected if one names a message that is not in the text."""
     changes = [change for fix in fixes for change in fix.changes]
     wanted = {id(change.block) for change in changes if not isinstance(change, Replacement)}
     paths: dict[int, Path] = {}
@@ -80,7 +80,7 @@ def _by_path(
         return change
     path = paths.get(id(change.block))
     if path is None:
-        raise FixRejected(f"a fix names '{change.field}' of a message that is not in the text")
+        raise FixRejected(f"a fix names '{change.field}' in a message that is not in the text")
     if isinstance(change, Change):
         return PathChange(path, change.field, change.values)
     for name, number in path:
@@ -91,9 +91,9 @@ def _by_path(
 
 
 def after_changes(values: Plain, changes: PathChanges) -> Plain:
-    """What a message holds after changes, all of which speak of the message as it was; `values` stays as it is.
+    """Return a message after changes, all of which refer to the original message; `values` is not modified.
 
-    Messages are as `message.plain` gives them.
+    Messages are as returned by `message.plain`.
     """
     replacement = next((change for change in reversed(changes) if isinstance(change, Replacement)), None)
     if replacement is not None:
@@ -130,10 +130,10 @@ def _after(
     return result
 
 
-def hold_equal(expected: Plain, found: Plain) -> None:
-    """Raises FixRejected, with the first difference, unless two messages hold the same."""
+def require_equal(expected: Plain, found: Plain) -> None:
+    """Raise FixRejected, with the first difference, unless two messages are equal."""
     if expected != found:
-        raise FixRejected("the patched text would differ elsewhere too: " + _first_difference(expected, found))
+        raise FixRejected("the patched text has an unexpected change: " + _first_difference(expected, found))
 
 
 def _first_difference(expected: Any, found: Any, path: str = "") -> str:
@@ -145,8 +145,9 @@ def _first_difference(expected: Any, found: Any, path: str = "") -> str:
                 )
     if isinstance(expected, list) and isinstance(found, list):
         if len(expected) != len(found):
-            return f"{path} would stand {len(found)} times, not {len(expected)}"
+            values = "value" if len(found) == 1 else "values"
+            return f"{path} has {len(found)} {values}, expected {len(expected)}"
         for index, (a, b) in enumerate(zip(expected, found, strict=True)):
             if a != b:
                 return _first_difference(a, b, f"{path}[{index}]" if len(expected) > 1 else path)
-    return f"{path} would be {found!r}, not {expected!r}"
+    return f"{path} is {found!r}, expected {expected!r}"

@@ -482,7 +482,7 @@ def test_a_fix_of_a_whole_file_goes_alone_and_is_held_to_what_it_says() -> None:
     other = Fix("", "", (Edit(9, 9, b" "),), (Change(old.block, "name", ("y",)),))
     assert select([other, whole]) == [whole]
     verify(old, new, [whole])
-    with pytest.raises(FixRejected, match="name would stand 0 times, not 1"):
+    with pytest.raises(FixRejected, match="name has 0 values, expected 1"):
         verify(old, old, [whole])
 
 

@@ -56,14 +56,14 @@ def test_a_change_that_is_named_passes(asked: list[str]) -> None:
 @pytest.mark.parametrize(
     ("after", "changes", "message"),
     [
-        (SOLVER.replace(b"0.1", b"0.01"), (), r"base_lr would be 0\.00999\d*, not 0\.1000"),
-        (SOLVER, (PathChange((), "base_lr", (0.01,)),), "base_lr would be"),
-        (SOLVER.replace(b"0.1", b"1"), (PathChange((), "base_lr", (0.01,)),), r"base_lr would be 1\.0"),
-        (SOLVER + b"gamma: 1\n", (), "gamma would stand 1 times, not 0"),
-        (SOLVER.replace(b"momentum: 0.9\n", b""), (), "momentum would stand 0 times, not 1"),
-        (SOLVER.replace(b"0.1", b"- 1"), (PathChange((), "base_lr", (-1.0,)),), "parser refuses"),
-        (SOLVER + b"base_lr: 0.1\n", (), "parser refuses"),
-        (SOLVER + b"}\n", (), "parser refuses"),
+        (SOLVER.replace(b"0.1", b"0.01"), (), r"base_lr is 0\.00999\d*, expected 0\.1000"),
+        (SOLVER, (PathChange((), "base_lr", (0.01,)),), "base_lr is"),
+        (SOLVER.replace(b"0.1", b"1"), (PathChange((), "base_lr", (0.01,)),), r"base_lr is 1\.0"),
+        (SOLVER + b"gamma: 1\n", (), "gamma has 1 value, expected 0"),
+        (SOLVER.replace(b"momentum: 0.9\n", b""), (), "momentum has 0 values, expected 1"),
+        (SOLVER.replace(b"0.1", b"- 1"), (PathChange((), "base_lr", (-1.0,)),), "parser rejects"),
+        (SOLVER + b"base_lr: 0.1\n", (), "parser rejects"),
+        (SOLVER + b"}\n", (), "parser rejects"),
     ],
 )
 def test_a_wrong_patch_is_refused(after: bytes, changes: PathChanges, message: str) -> None:
@@ -90,7 +90,7 @@ def test_a_fault_that_our_binder_shares_is_found(monkeypatch: pytest.MonkeyPatch
     apply_fixes(files, "s.prototxt", [wrong])
     good, refused = verified(files.patched, files.rounds, SCHEMA)
     assert good == {}
-    assert refused == ["s.prototxt: not written: the patched text would differ elsewhere too: momentum would be 9.0, not 0.8999999761581421"]
+    assert refused == ["s.prototxt: not written: the patched text has an unexpected change: momentum is 9.0, expected 0.8999999761581421"]
 
 
 def test_rounds_are_judged_together(asked: list[str]) -> None:
@@ -112,10 +112,10 @@ def test_rounds_are_judged_together(asked: list[str]) -> None:
 @pytest.mark.parametrize(
     ("after", "message"),
     [
-        (NET.replace(b"deep: 1", b"deep: 3"), r"layer\[0\]\.\?my_field would be b'my_field { deep 3 }'"),
-        (NET.replace(b" my_field { deep: 2 }", b""), r"\?my_field would stand 0 times"),
-        (NET.replace(b"deep: 2 }", b"deep: 2 } my_field: 1"), r"\?my_field would stand 2 times"),
-        (NET.replace(b"deep: 2", b"deep: 9").replace(b"deep: 1", b"deep: 2").replace(b"9", b"1"), "my_field would be"),
+        (NET.replace(b"deep: 1", b"deep: 3"), r"layer\[0\]\.\?my_field is b'my_field { deep 3 }'"),
+        (NET.replace(b" my_field { deep: 2 }", b""), r"\?my_field has 0 values"),
+        (NET.replace(b"deep: 2 }", b"deep: 2 } my_field: 1"), r"\?my_field has 2 values"),
+        (NET.replace(b"deep: 2", b"deep: 9").replace(b"deep: 1", b"deep: 2").replace(b"9", b"1"), "my_field is"),
     ],
 )
 def test_fields_that_the_schema_lacks_stay_as_they_are(after: bytes, message: str) -> None:
@@ -179,7 +179,7 @@ def test_comments_need_not_be_utf8(asked: list[str]) -> None:
 
 
 def test_a_patch_that_no_fix_answers_for_is_refused() -> None:
-    assert verified({"s": SOLVER}, {}, SCHEMA) == ({}, ["s: not written: no fix says what changed"])
+    assert verified({"s": SOLVER}, {}, SCHEMA) == ({}, ["s: not written: no fix explains the changes"])
 
 
 def test_protoc_reads_the_patched_text_as_protobufs_parser_does(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_refused_patch_is_not_written_and_the_status_says_so(tmp_path: Path, h
     how = tuple(str(out) if word == "out" else word for word in how)
     done = run(str(solver), "--select", "P205", "--isolated", *how, before=BROKEN)
     assert done.returncode == 2
-    assert "not written: the patched text would differ elsewhere too: momentum would stand 1 times, not 0" in done.stderr
+    assert "not written: the patched text has an unexpected change: momentum has 1 value, expected 0" in done.stderr
     assert "+" not in done.stdout
     assert solver.read_text() == text
     assert not out.exists()
@@ -273,5 +273,5 @@ def test_a_users_own_schema_verifies_its_files(tmp_path: Path) -> None:
     schema = user_schema(str(proto))
     file = SourceFile("s.prototxt", SOLVER + b"own: 3\n", schema, None)
     verify_rounds([round_of(file, (PathChange((), "own", (4,)),))], SOLVER + b"own: 4\n", schema)
-    with pytest.raises(FixRejected, match=r"own would be 5, not 4"):
+    with pytest.raises(FixRejected, match=r"own is 5, expected 4"):
         verify_rounds([round_of(file, (PathChange((), "own", (4,)),))], SOLVER + b"own: 5\n", schema)
