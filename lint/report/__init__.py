@@ -49,7 +49,7 @@ class Summary(NamedTuple):
         return lines.source[start : lines.end(start)].rstrip(b"\r").decode("utf-8", "replace")
 
     def fails(self, finding: Finding) -> bool:
-        """Whether a finding is at the level that counts."""
+        """Whether a finding is severe enough to fail the run."""
         return finding.reaches(self.fail_on.get(finding.place.path, "warning"))
 
 
@@ -60,7 +60,7 @@ def lines_of(text: bytes) -> Lines:
 
 
 def render(format: str, findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
-    """The whole report in one of FORMATS, ending in a line feed unless it is empty."""
+    """Return the report in one of FORMATS, ending in a line feed unless it is empty."""
     text: str = import_module(f".{FORMATS[format]}", __name__).render(findings, summary, colour=colour)
     return text
 

@@ -1,11 +1,9 @@
 """The diagnosis of a training log, as text and as JSON.
 
-JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iterations", "passes", "tests"}],
-"causes":
-[{"code", "name", "severity", "confidence", "confidence_level", "cause", "message", "reason", "run", "layer", "blob", "iteration",
-"log_line", "first_not_finite": null or {"layer", "blob", "iteration", "log_line", "value"}, "evidence":
-[{"log_line",
-"text"}], "places": [{"path", "line", "column", "message"}]}], "fixes": [titles], "next": what to run, or ""}.
+JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iterations", "passes", "tests"}], "causes":
+[{"code", "name", "severity", "confidence", "confidence_level", "cause", "message", "reason", "run", "layer", "blob",
+"iteration", "log_line", "first_not_finite": null or {"layer", "blob", "iteration", "log_line", "value"}, "evidence":
+[{"log_line", "text"}], "places": [{"path", "line", "column", "message"}]}], "fixes": [titles], "next": what to run, or ""}.
 The most likely cause comes first.
 """
 
@@ -18,6 +16,7 @@ from typing import Any
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..source.places import Place
+from ..source.wording import counted
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
@@ -115,13 +114,12 @@ def _summary(report: Report) -> str:
     iterations = sum(run.steps.count for run in report.runs)
     passes = sum(run.passes.count for run in report.runs)
     read = (
-        f"{len(report.runs)} run{'s' * (len(report.runs) != 1)}, {iterations} displayed iterations, "
-        f"{passes} passes with debug_info"
+        f"{counted(len(report.runs), 'run')}, {counted(iterations, 'displayed iteration')}, "
+        f"{counted(passes, 'pass', 'passes')} with debug_info"
     )
     if not report.found:
         return f"No problem found in {read}."
-    count = len(report.found)
-    return f"{count} cause{'s' * (count != 1)} found, most likely first ({read})."
+    return f"{counted(len(report.found), 'cause')} found, most likely first ({read})."
 
 
 def _json(report: Report) -> str:

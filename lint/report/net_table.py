@@ -13,6 +13,7 @@ from ..moments.shapes import Shape, count, describe
 from ..net.costs import BYTES, IN_PLACE, OWN, batch, total
 from ..net.job import NetInPhase
 from ..net.net import Net
+from ..source.wording import counted
 from .net_rows import Row, Top, rows_of
 
 WIDTH = 120
@@ -46,7 +47,7 @@ def _title(built: NetInPhase, rows: list[Row]) -> str:
     if net.state.stages:
         state += f", stage{'s' if len(net.state.stages) > 1 else ''} {', '.join(net.state.stages)}"
     name = f"'{_printable(net.name)}'" if net.name else "net"
-    return f"{_printable(built.file.path)}: {name} in {state}, {len(rows)} layers"
+    return f"{_printable(built.file.path)}: {name} in {state}, {counted(len(rows), 'layer')}"
 
 
 def _lines(row: Row) -> list[Sequence[str]]:
@@ -108,7 +109,7 @@ def _totals(net: Net, rows: list[Row]) -> list[str]:
     lines = [
         (
             "learnable",
-            f"{values.shown()} values in {len(learned)} blob{'' if len(learned) == 1 else 's'}, {values.bytes()}",
+            f"{values.shown()} values in {counted(len(learned), 'blob')}, {values.bytes()}",
         ),
         ("mult-adds", f"{products.shown()} in one forward pass{_each(net, products)}"),
         ("memory", f"{_sum(sizes).bytes()} for the values of blobs; training also stores their gradients"),

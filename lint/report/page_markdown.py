@@ -1,4 +1,4 @@
-"""Parts of rules' pages as Markdown."""
+"""Convert parts of rules' pages to Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..rule.pages import Part, visible
 
 
 def one_text(parts: list[Part]) -> str:
-    """Parts as Markdown."""
+    """Return parts as one Markdown text."""
     texts = []
     for part in parts:
         texts += [f"`{part.name}`:\n"] if part.name else []
@@ -17,6 +17,6 @@ def one_text(parts: list[Part]) -> str:
 
 
 def fenced(code: str, attributes: str = "") -> str:
-    """Code between fences that are longer than any in it, with a sign for characters that nobody would see."""
+    """Return a fenced block of code, with a fence longer than any inside, and invisible characters made visible."""
     fence = "`" * max([3, *(len(ticks) + 1 for ticks in re.findall("`{3,}", code))])
     return f"{fence}text{attributes}\n{visible(code).rstrip()}\n{fence}"
