@@ -1,4 +1,4 @@
-"""Layer types that the configuration describes: Python layers, and those of a Caffe that nobody else has.
+"""Layer types that the configuration describes: Python layers, and types of a private fork of Caffe.
 
     [layers.SpatialMask]             # a type, or for a Python layer "module.Class"
     bottoms = 2                      # how many: 2, "1+" or "1-3"
@@ -7,12 +7,11 @@
     params = [[64, "bottom 0 axis 1"]]
     loss = true                      # its first top is a loss
     in-place = true                  # its top may be its bottom
-    like = "Scale"                   # a known type: whatever is not said here is as there
+    like = "Scale"                   # a known type, for everything that is not set here
 
-All keys may be left out; what is not said is not known. `shape` is `"same as bottom N"` (or `"like bottom
-N"`), `"scalar"`, `"unknown"`, or a list of dimensions: a number, 0 for that of bottom 0 on the same axis,
-`"?"`, or `"bottom N axis M"`. A list of such rules goes to the tops one by one. `params` has the dimensions of
-each learnable blob, or just says how many there are.
+All keys are optional; what is not set is unknown. `shape` is `"same as bottom N"` (or `"like bottom N"`), `"scalar"`,
+`"unknown"`, or a list of dimensions: a number, 0 for that of bottom 0 on the same axis, `"?"`, or `"bottom N axis M"`. A list
+of such shapes has one for each top. `params` has the dimensions of each learnable blob, or is the number of blobs.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from ..moments.shapes import INT_MAX, Shape, axis_index
 from ..proto.binder import Message, nearest_name
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema
+from ..source.wording import counted
 from .record import TYPES, described_names
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ _COUNT = re.compile(r"(\d+)(?:(\+)|-(\d+))").fullmatch
 
 
 class SameAs(NamedTuple):
-    """A shape: that of a bottom."""
+    """The shape of a bottom."""
 
     bottom: int
 
 
 class AxisOf(NamedTuple):
-    """A dimension: that of a bottom on one axis."""
+    """The dimension of a bottom on an axis."""
 
     bottom: int
     axis: int
@@ -57,9 +57,9 @@ ShapeRule = SameAs | tuple[Dim, ...] | None  # None: unknown
 
 
 class Description(NamedTuple):
-    """A layer type as the configuration describes it; None for what it does not say.
+    """A layer type as the configuration describes it; None for what it does not set.
 
-    `shapes` are the rules for the tops, in their order; with `one_shape` there is one, for all of them.
+    `shapes` are the shapes of the tops, in order; with `one_shape` there is one for all tops.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Description(NamedTuple):
 
     @property
     def is_python(self) -> bool:
-        """Whether it is a Python layer's, called by module and class."""
+        """Whether it describes a Python layer, which is named by module and class."""
         return "." in self.name
 
 
@@ -82,17 +82,17 @@ class Description(NamedTuple):
 
 
 def read_description(name: str, table: Any) -> Description:
-    """The description in a table of the configuration. Raises ValueError, saying what was expected."""
+    """Read a table of the configuration. Raises ValueError, which says what was expected."""
     where = f"layer type '{name}'"
     if not isinstance(table, dict):
-        raise ValueError(f"{where} takes a table of {', '.join(KEYS)}, not {table!r}")
+        raise ValueError(f"{where}: expected a table with the keys {', '.join(KEYS)}, not {table!r}")
     for key in table:
         if key not in KEYS:
             nearest = nearest_name(key, list(KEYS))
-            hint = f"did you mean '{nearest}'?" if nearest else f"known are {', '.join(KEYS)}"
+            hint = f"did you mean '{nearest}'?" if nearest else f"known keys: {', '.join(KEYS)}"
             if isinstance(table[key], dict):
-                hint = f'a Python layer\'s name stands in quotes: [layers."{name}.{key}"]'
-            raise ValueError(f"{where} has no key '{key}'; {hint}")
+                hint = f'quote the name of a Python layer: [layers."{name}.{key}"]'
+            raise ValueError(f"{where}: unknown key '{key}'; {hint}")
     values: dict[str, Any] = {}
     for key in ("bottoms", "tops"):
         if key in table:
@@ -100,7 +100,7 @@ def read_description(name: str, table: Any) -> Description:
     for key in ("loss", "in-place"):
         if key in table:
             if not isinstance(table[key], bool):
-                raise ValueError(f"{where}: '{key}' is true or false, not {table[key]!r}")
+                raise ValueError(f"{where}: '{key}' must be true or false, not {table[key]!r}")
             values[key.replace("-", "_")] = table[key]
     if "like" in table:
         values["like"] = _known_type(where, table["like"])
@@ -125,7 +125,7 @@ def _count(where: str, key: str, value: Any) -> Count:
         least, most = int(match[1]), None if match[2] else int(match[3])
         if most is None or least <= most:
             return (least, most)
-    raise ValueError(f'{where}: \'{key}\' is a number such as 2, "1+" or "1-3", not {value!r}')
+    raise ValueError(f'{where}: \'{key}\' must be a number such as 2, "1+" or "1-3", not {value!r}')
 
 
 def _known_type(where: str, value: Any) -> str:
@@ -133,7 +133,7 @@ def _known_type(where: str, value: Any) -> str:
         return value
     nearest = nearest_name(value, described_names()) if isinstance(value, str) else None
     hint = f"; did you mean '{nearest}'?" if nearest else ""
-    raise ValueError(f"{where}: 'like' names a layer type that is known here, not {value!r}{hint}")
+    raise ValueError(f"{where}: 'like' must be a known layer type, not {value!r}{hint}")
 
 
 def _is_dim(value: Any) -> bool:
@@ -156,9 +156,9 @@ def _dims(where: str, key: str, value: list[Any], zero: bool) -> tuple[Dim, ...]
         elif zero and _is_size(item) and item == 0:
             dims.append(AxisOf(0, axis))
         else:
-            sizes = "a number, 0 for that of bottom 0" if zero else "a number over 0"
+            sizes = "a number, 0 for that of bottom 0" if zero else "a number greater than 0"
             known = f'{sizes}, "?" or "bottom N axis M"'
-            raise ValueError(f"{where}: a dimension of '{key}' is {known}, not {item!r}")
+            raise ValueError(f"{where}: a dimension of '{key}' must be {known}, not {item!r}")
     return tuple(dims)
 
 
@@ -172,7 +172,7 @@ def _shape(where: str, value: Any) -> ShapeRule:
     if isinstance(value, str) and (match := _SAME(value)):
         return SameAs(int(match[1]))
     known = '"same as bottom N", "scalar", "unknown" or a list of dimensions'
-    raise ValueError(f"{where}: 'shape' is {known}, not {value!r}")
+    raise ValueError(f"{where}: 'shape' must be {known}, not {value!r}")
 
 
 def _params(where: str, value: Any) -> tuple[ShapeRule, ...]:
@@ -180,25 +180,23 @@ def _params(where: str, value: Any) -> tuple[ShapeRule, ...]:
         return (None,) * int(value)
     if isinstance(value, list) and all(isinstance(item, list) for item in value):
         return tuple(_dims(where, "params", item, zero=False) for item in value)
-    known = "a number of blobs or a list with the dimensions of each"
-    raise ValueError(f"{where}: 'params' is {known}, not {value!r}")
+    known = "the number of blobs or a list with the dimensions of each"
+    raise ValueError(f"{where}: 'params' must be {known}, not {value!r}")
 
 
 def _check_numbers(where: str, description: Description) -> None:
-    """Whether there can be the bottoms and tops that the rules are about."""
+    """Raise ValueError if the description refers to bottoms or tops that cannot exist."""
     bottoms, tops, shapes = description.bottoms, description.tops, description.shapes
     if description.like is not None and (bottoms is not None or tops is not None):
-        raise ValueError(
-            f"{where}: 'like' brings the numbers of bottoms and tops with it: give one or the other"
-        )
+        raise ValueError(f"{where}: 'like' already sets the numbers of bottoms and tops; remove one or the other")
     rules = [*(shapes or ()), *(description.params or ())]
     if bottoms is not None and bottoms[1] is not None:
         for bottom in _bottoms_of(rules):
             if bottom >= bottoms[1]:
-                has = f"{bottoms[1]} at most, counted from 0"
-                raise ValueError(f"{where} speaks of bottom {bottom}, and has {has}")
+                most = counted(bottoms[1], "bottom")
+                raise ValueError(f"{where}: bottom {bottom} does not exist; it has at most {most}, numbered from 0")
     if tops is not None and tops[1] is not None and shapes is not None and len(shapes) > tops[1] > 0:
-        raise ValueError(f"{where} has {len(shapes)} shapes for {tops[1]} tops at most")
+        raise ValueError(f"{where}: {len(shapes)} shapes for at most {counted(tops[1], 'top')}")
 
 
 def _bottoms_of(rules: Iterable[ShapeRule]) -> Iterable[int]:
@@ -213,12 +211,12 @@ def _bottoms_of(rules: Iterable[ShapeRule]) -> Iterable[int]:
 
 
 def described_types(descriptions: Iterable[Description]) -> dict[str, LayerType]:
-    """The layer types of descriptions, by name: what `net.build` takes as `described`."""
+    """The layer types of descriptions, by name, as `net.build` takes them."""
     return {description.name: _layer_type(description) for description in descriptions}
 
 
 def described_type(types: Mapping[str, LayerType], layer: Message, type_name: str) -> LayerType | None:
-    """What stands in `types` for a layer's message; a Python layer goes by module and class first."""
+    """The type in `types` for a layer's message; a Python layer is looked up by module and class first."""
     if type_name == "Python" and "python_param" in layer.type.fields:
         param = layer["python_param"]
         found = types.get(f"{param['module']}.{param['layer']}")
@@ -228,7 +226,7 @@ def described_type(types: Mapping[str, LayerType], layer: Message, type_name: st
 
 
 def schema_with(schema: Schema, names: Iterable[str]) -> Schema:
-    """A schema that takes the layer types of these names for known, whatever Caffe the file is for."""
+    """A schema in which layer types of these names are known, whichever Caffe the file is for."""
     added = [name for name in names if "." not in name]
     if schema.layer_types is None or not added:
         return schema
@@ -249,7 +247,7 @@ def _layer_type(description: Description) -> LayerType:
         own["tops"] = (len(description.shapes), len(description.shapes))
     if description.loss is not None:
         own["is_loss"] = loss
-        # LossLayer makes its top and weighs it with 1; a Python layer has the loss_weight that is written.
+        # LossLayer adds its top and gives it weight 1; a Python layer has only a written loss_weight.
         own["auto_top"] = loss and not description.is_python
         own["loss_weight"] = 1.0 if own["auto_top"] else 0.0
     if description.in_place is not None:
@@ -290,7 +288,7 @@ def _infer(description: Description) -> Any:
 
 
 def _evaluated(rule: ShapeRule, layer: Layer) -> Shape:
-    """The shape that a rule gives a layer, as far as its bottoms are there and known."""
+    """The shape that a rule gives, as far as the layer's bottoms exist and are known."""
     if rule is None:
         return None
     if isinstance(rule, SameAs):
