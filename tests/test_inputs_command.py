@@ -247,7 +247,7 @@ def test_a_sample_is_looked_at_where_asked_for(folder: Path, capfd: pytest.Captu
     lmdb_at(folder / "db", CLEAN)
     (folder / "net.prototxt").write_text(data() + HEAD)
     assert run(["inputs", "net.prototxt", "--sample", "10"]) == 0
-    assert "db: lmdb, 40 items, looked at 10, labels 0 to 3" in capfd.readouterr().out
+    assert "db: lmdb, 40 items, 10 of them checked, labels 0 to 3" in capfd.readouterr().out
 
 
 def test_facts_are_written_and_agree_with_the_data(folder: Path, found: Any) -> None:
@@ -427,7 +427,7 @@ def test_window_files(folder: Path, found: Any) -> None:
 
 def test_a_net_without_data_says_so(folder: Path) -> None:
     (folder / "net.prototxt").write_text('layer { name: "d" type: "Input" top: "d" }')
-    with pytest.raises(InputError, match="no layer names data"):
+    with pytest.raises(InputError, match="no layer reads data"):
         run(["inputs", "net.prototxt"])
 
 
@@ -501,7 +501,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_seen(folder: Path, jobs: str) -> Non
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "key '00000000': it is not an image" in out
-    assert "interrupted: this is what was read so far" in err
+    assert "interrupted: the report covers only the data read so far" in err
     assert "Traceback" not in err
 
 

@@ -237,7 +237,7 @@ def test_a_misspelt_input_shape_is_explained(shown: Shown, given: str) -> None:
 
 
 def test_an_input_shape_for_a_top_that_is_not_there_is_refused(shown: Shown) -> None:
-    with pytest.raises(InputError, match="no data layer makes 'dta'; did you mean 'data'"):
+    with pytest.raises(InputError, match="no data layer has a top 'dta'; did you mean 'data'"):
         shown("net.prototxt", "--input-shape", "dta=1,2")
 
 
@@ -261,12 +261,12 @@ def test_the_check_takes_input_shapes_as_well(capfd: pytest.CaptureFixture[str])
     assert "'fit'" in capfd.readouterr().out
 
 
-def test_it_is_said_when_the_file_goes_before_an_input_shape(shown: Shown) -> None:
+def test_an_input_shape_that_the_file_overrides_is_reported(shown: Shown) -> None:
     Path("net.prototxt").write_text(
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 } } }'
     )
     assert shown.json("net.prototxt", "--input-shape", "d=9,3")["blobs"]["d"] == [1, 3]
-    assert "'d' is 1 x 3 by its file" in shown.errors
+    assert "'d' is 1 x 3: the file takes precedence" in shown.errors
     assert shown.status == 0
 
 
@@ -285,7 +285,7 @@ def test_a_solver_shows_the_nets_it_would_build(shown: Shown, folder: Path) -> N
 def test_a_solver_without_its_net_is_an_error(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text('net: "gone.prototxt" base_lr: 0.1 max_iter: 9')
     with pytest.raises(
-        InputError, match=r"builds no net that could be shown: solver\.prototxt:1:6: there is no net 'gone"
+        InputError, match=r"no net of this solver can be shown: solver\.prototxt:1:6: net 'gone"
     ):
         shown("solver.prototxt")
 
@@ -297,7 +297,7 @@ def test_a_test_net_that_is_missing_is_told_and_the_others_are_shown(shown: Show
     )
     assert shown.json("solver.prototxt")["phase"] == "TRAIN"
     assert shown.status == 1
-    assert shown.errors.startswith("solver.prototxt:2:11: there is no net 'gone.prototxt'")
+    assert shown.errors.startswith("solver.prototxt:2:11: net 'gone.prototxt' is missing or ambiguous")
 
 
 # -- what Caffe would stop at ----------------------------------------------------------------------

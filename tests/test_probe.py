@@ -220,7 +220,7 @@ def test_a_probe_of_good_data_has_nothing_wrong(folder: Path, capfd: pytest.Capt
 
 def test_files_that_are_there_are_not_written_over(folder: Path) -> None:
     written(folder, DATA + HEAD)
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         run(["probe", "solver.prototxt", "-o", "probe"])
     assert run(["probe", "solver.prototxt", "-o", "probe", "--force"]) == 0
 

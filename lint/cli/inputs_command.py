@@ -1,4 +1,4 @@
-"""`caffe-lint inputs`: looks into the data that the nets name."""
+"""`caffe-lint inputs`: check the data that nets read."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ..rule.finding import Finding
 from ..settings.nearest_files import FACTS_NAME
 from ..settings.settings import CONFIDENCES, SEVERITIES
 from ..source.errors import InputError
+from ..source.wording import counted
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
 from .from_options import open_nets
 from .option_types import Codes, check_about, joined
@@ -31,11 +32,13 @@ BAR = 30  # characters
 
 @click.command()
 @click.argument("path", metavar="SOLVER|NET")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Read only N items of each source. [all]")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Check only N items of each source. [all]")
 @click.option("--write-facts", metavar="FILE", help=f"Write facts about each source to this file ({FACTS_NAME}).")
-@click.option("--fix", is_flag=True, help="Patch the net and the solver where the data show what is right.")
+@click.option("--fix", is_flag=True, help="Apply fixes that follow from the data to the nets and the solver.")
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix: also apply fixes that change what the net sees.")
-@click.option("--select", type=Codes(), multiple=True, help="Enable only these rules of family D (codes, prefixes, names).")
+@click.option(
+    "--select", type=Codes(), multiple=True, help="Enable only these rules of family D (codes, prefixes, names)."
+)
 @click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
 @click.option("--output-format", type=click.Choice(list(FORMATS)), default="full", show_default=True)
 @click.option("--output-file", metavar="FILE", help="Write the report to this file instead of standard output.")
@@ -62,10 +65,10 @@ def inputs(
     jobs: int,
     **options: Any,
 ) -> int:
-    """Check the data that a net or a solver's nets name for NaN, invalid labels, broken images and wrong sizes.
+    """Check the data of a net, or of a solver's nets, for NaN, invalid labels, damaged images and wrong sizes.
 
-    Reads LMDB, LevelDB, HDF5, image lists, window files and mean files; never writes to them and takes no lock.
-    Needs caffe-lint[data]. On Ctrl-C it stops and reports what it has read.
+    Reads LMDB, LevelDB, HDF5, image lists, window files and mean files, without locking them or writing to them.
+    Needs caffe-lint[data]. Ctrl-C stops the check and reports what was found so far.
     """
     opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
     check_about(select, "inputs", "data")
@@ -73,7 +76,7 @@ def inputs(
         complain(f"{path}: {sentence}")
     written = [source.written for _, _, source in sources_of(opened.nets, "")]
     if not written:
-        raise InputError(f"{path}: no layer names data that can be checked")
+        raise InputError(f"{path}: no layer reads data that can be checked")
     base = base_folder(written, path)
     sources = [source for _, _, source in sources_of(opened.nets, base)]
     reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
@@ -93,13 +96,13 @@ def inputs(
     )
     text = render(output_format, findings, summary, colour=sys.stdout.isatty() and not output_file)
     if output_format == "full":
-        text += "".join(_seen(source, report) for source, report in reports.items())
+        text += "".join(_line_on(source, report) for source, report in reports.items())
     write_report(text, output_file)
     status = _status(findings, summary, opened.missing)
     if status == EXIT_FINDINGS and exit_zero:
         status = EXIT_CLEAN
     if not all(report.complete for report in reports.values()):
-        complain("interrupted: this is what was read so far")
+        complain("interrupted: the report covers only the data read so far")
         status = EXIT_INTERRUPTED
     elif write_facts:
         _write_facts(write_facts, opened, base, reports)
@@ -123,20 +126,20 @@ def _write(opened: Opened) -> None:
 def _write_facts(path: str, opened: Opened, base: str, reports: dict[Source, SourceReport]) -> None:
     facts = facts_of(layers_with_data(opened, base, reports), time.strftime("%Y-%m-%d"))
     data_facts.write_facts(path, facts)
-    complain(f"wrote the facts of {len(facts)} sources to {path}")
+    complain(f"wrote facts about {counted(len(facts), 'source')} to {path}")
 
 
-def _seen(source: Source, report: SourceReport) -> str:
-    """A line about a source."""
+def _line_on(source: Source, report: SourceReport) -> str:
+    """Return a line about a source, empty if it could not be read."""
     if report.error:
         return ""
-    of = "" if report.looked_at == report.items else f", looked at {report.looked_at}"
+    checked = "" if report.looked_at == report.items else f", {report.looked_at} of them checked"
     labels = f", labels {min(report.labels):g} to {max(report.labels):g}" if report.labels else ""
-    return f"{source.written}: {report.kind}, {report.items} items{of}{labels}\n"
+    return f"{source.written}: {report.kind}, {counted(report.items or 0, 'item')}{checked}{labels}\n"
 
 
 def _progress(seen: int, total: int) -> None:
-    """Draws the bar where somebody looks; a negative number ends it."""
+    """Draw the progress bar if standard error is a terminal; a negative number removes it."""
     if not sys.stderr.isatty():
         return
     if seen < 0:

@@ -1,4 +1,4 @@
-"""`caffe-lint net`: a net as Caffe would build it, as a table, JSON or a graph."""
+"""`caffe-lint net`: show a net as Caffe builds it, as a table, JSON or a graph."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def net(
 def _nets_of(
     path: str, files: Files, nets: Nets, phase: str | None
 ) -> tuple[SourceFile, list[NetInPhase], list[str]]:
-    """The file, its nets, and a line for each net that a solver names in vain. Raises InputError for none."""
+    """Return the file, its nets, and a line for each net of a solver that cannot be read. Raises InputError if there is no net."""
     file = solver_or_net(path, files)
     if file.kind == "net":
         return file, nets.alone(file, [phase] if phase else ()), []
@@ -120,28 +120,28 @@ def _nets_of(
     built = [each for each in job.nets if phase in (None, each.phase)]
     if not built:
         why = "; ".join(missing) or (
-            f"no net of phase {phase}" if job.nets else "no net, or several for training"
+            f"it has no net of phase {phase}" if job.nets else "it names no net, or several training nets"
         )
-        raise InputError(f"{path}: the solver builds no net that could be shown: {why}")
+        raise InputError(f"{path}: no net of this solver can be shown: {why}")
     return file, built, missing
 
 
 def _missing(job: Job) -> Iterator[str]:
-    """A line for each net that the solver names by a path where there is none."""
+    """Yield a line for each net that the solver names and that cannot be read."""
     file = job.solver.file
     for reference in job.references:
         if reference.path is None:
             span = file.message.span(reference.field, reference.number)
             yield _line(
-                file, span, f"there is no net '{reference.written}', or it is not clear which is meant"
+                file, span, f"net '{reference.written}' is missing or ambiguous"
             )
         elif reference.path not in {known.path for known in job.files}:
             span = file.message.span(reference.field, reference.number)
-            yield _line(file, span, f"'{reference.written}' is no net that could be read")
+            yield _line(file, span, f"'{reference.written}' could not be read as a net")
 
 
 def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> None:
-    """Raises InputError for a top that no data layer makes; says so where the file leaves nothing open."""
+    """Check that data layers have these tops, and report shapes that the file overrides. Raises InputError."""
     tops = {
         blob.name: blob
         for each in built
@@ -154,8 +154,8 @@ def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> N
             continue
         if top not in tops:
             nearest = nearest_name(top, list(tops))
-            known = f"did you mean '{nearest}'?" if nearest else f"there are {', '.join(tops) or 'none'}"
-            raise InputError(f"--input-shape: no data layer makes '{top}'; {known}")
+            known = f"did you mean '{nearest}'?" if nearest else f"known tops: {', '.join(tops) or 'none'}"
+            raise InputError(f"--input-shape: no data layer has a top '{top}'; {known}")
         shape = tops[top].shape
         if (
             shape is None
@@ -163,7 +163,7 @@ def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> N
             or any(a not in (b, 0) for a, b in zip(dims, shape, strict=True))
         ):
             shown = describe(tuple(dims))
-            complain(f"--input-shape: '{top}' is {describe(shape)} by its file, which goes before {shown}")
+            complain(f"--input-shape: '{top}' is {describe(shape)}: the file takes precedence over {shown}")
 
 
 # -- what Caffe would stop at ----------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _files_of(file: SourceFile, built: list[NetInPhase]) -> list[SourceFile]:
 
 
 def _unreadable(file: SourceFile) -> Iterator[str]:
-    """What stops Caffe's parser, as the rules of family E say it."""
+    """Yield the errors that stop Caffe's parser, as reported by the rules of family E."""
     for rule in all_rules().values():
         if rule.code[0] == "E" and rule.subject == "file":
             options = {name: option.default for name, option in rule.options.items()}
@@ -184,7 +184,7 @@ def _unreadable(file: SourceFile) -> Iterator[str]:
 
 
 def _refusals(built: NetInPhase) -> Iterator[str]:
-    """What stops the upgrade and Net::Init."""
+    """Yield the errors that stop the upgrade and `Net::Init`."""
     for problem in built.net.upgraded.problems:
         if problem.fatal:
             yield _line(built.file, (problem.start, problem.end), problem.message)

@@ -1,4 +1,4 @@
-"""`caffe-lint probe`: writes the debugging net and solver that find bad input."""
+"""`caffe-lint probe`: write a debugging net and solver that find bad input."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..moments.graph import Layer
 from ..net.data_facts import source_of
 from ..settings.nearest_files import find_facts
 from ..source.errors import InputError
+from ..source.wording import counted
 from .console import EXIT_CLEAN, complain, print_text
 from .from_options import open_nets, read_data_facts
 
@@ -29,10 +30,10 @@ from .from_options import open_nets, read_data_facts
 @click.option("--config", metavar="FILE", help="The configuration to use.")
 @click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 def probe(path: str, folder: str, data_facts: str | None, force: bool, **options: Any) -> int:
-    """Write a net, a solver and a script that read every input once, to find the bad batch.
+    """Write a net, a solver and a script that read all data once, to find bad batches.
 
-    The net has the data layers of SOLVER or NET with their transforms, and a loss for each blob that is 0 for finite
-    values and NaN for all others; invalid labels make it NaN too. Nothing is trained or saved. Run `DIR/run.sh`.
+    The net contains the data layers of SOLVER or NET with their transforms, and a loss for each blob that is 0 if all
+    values are finite and NaN otherwise; invalid labels also make it NaN. Nothing is trained or saved. Run `DIR/run.sh`.
     """
     facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
     opened = open_nets(path, facts=facts, **options)
@@ -49,18 +50,20 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
     solver = opened.job.solver.message if opened.job is not None else None
     made = make_probe(opened.file.path, opened.nets, solver, folder, base, items_of)
     _write(folder, made.files, force)
-    length = "one pass over the data" if made.complete else "set max_iter and test_iter there: see the comments"
-    print_text(f"{folder}: {', '.join(made.files)} ({made.iterations} iterations; {length})\n")
-    print_text(f"run it: sh {shown(os.path.join(folder, 'run.sh'))}\n")
+    length = (
+        "one pass over the data" if made.complete else "set max_iter and test_iter, see the comments in solver.prototxt"
+    )
+    print_text(f"wrote {', '.join(made.files)} to {folder} ({counted(made.iterations, 'iteration')}; {length})\n")
+    print_text(f"run it with: sh {shown(os.path.join(folder, 'run.sh'))}\n")
     return EXIT_CLEAN
 
 
 def _write(folder: str, files: dict[str, str], force: bool) -> None:
-    """Writes the files, all or none where one is there already."""
+    """Write the files; none of them if one exists and `force` is not set."""
     targets = {os.path.join(folder, name): text for name, text in files.items()}
-    there = [target for target in targets if os.path.exists(target)]
-    if there and not force:
-        raise InputError(f"{there[0]} is there already: choose another folder, or --force to write over it")
+    existing = [target for target in targets if os.path.exists(target)]
+    if existing and not force:
+        raise InputError(f"{existing[0]} already exists; choose another folder, or use --force to overwrite it")
     try:
         os.makedirs(folder, exist_ok=True)
         for target, text in targets.items():
