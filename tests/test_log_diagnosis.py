@@ -244,7 +244,7 @@ def test_an_explosion_shows_in_the_diffs_where_the_norms_are_missing(causes: Rea
 def test_clipping_that_never_acted_is_told(causes: Read) -> None:
     bad = {**NAN, "ip1": 1e30, "ip1_w": 1e9, "relu1": 1e30, "ip2": math.inf, "ip2_w": 1e9}
     text = log_of([*falling(6), *rising(3, 6), values(**bad)], solver=SOLVER + "clip_gradients: 1e30\n")
-    assert "clip_gradients is 1e+30 and never acted" in causes(text)[0].cause.reason
+    assert "clip_gradients 1e+30 never acted" in causes(text)[0].cause.reason
 
 
 def test_a_run_that_is_stopped_while_it_blows_up_has_a_cause(causes: Read) -> None:

@@ -203,11 +203,11 @@ def test_the_log_of_a_probe_names_every_bad_batch(folder: Path) -> None:
         folder, {("data", 130): math.nan, ("data", 190): math.inf, ("label", 40): 10, ("label", 170): -1}
     )
     assert status == 1
-    assert "non-finite-input: NaN in top 'data' of data layer 'd' in 2 batches" in said
+    assert "non-finite-input: NaN in the data in 2 batches: top 'data' of data layer 'd'" in said
     assert "Batches 4, 5 of 'train.txt', counted from 0: items 128 to 159, 160 to 191" in said
-    assert "labels 'label' that no class has of data layer 'd' in 2 batches" in said
+    assert "labels out of range in 2 batches: top 'label' of data layer 'd'" in said
     assert "Batches 1, 5 of 'train.txt'" in said
-    assert "of data layer 't' of test net #0 in 2 batches" in said
+    assert "in 2 batches: top 'data' of data layer 't' of test net #0" in said
     assert "Batches 2, 3 of 'train.txt', counted from 0: items 100 to 149, 150 to 199" in said
     assert "4 causes" in said
 

@@ -1,6 +1,4 @@
-"""Repairs by the evidence of a log: what the likeliest cause asks for, written into the solver or net it
-names.
-"""
+"""Fixes for the most likely cause that a log shows, in the solver or net that it names."""
 
 from __future__ import annotations
 
@@ -25,25 +23,25 @@ if TYPE_CHECKING:
 
 PERCENTILE = 0.9
 ENOUGH_NORMS = 5
-# The largest step that a bound allows, as a part of the weights' norm, which the log gives exactly where `step_limit` has an
-# estimate. Source: benchmarks/log_judge.py: with 0.04 the repair is as strong as one that learnt in 25 of 26 logs of
-# trainings that blew up from the first iteration on, with 0.05 in 21.
+# The largest step that a clip threshold allows, relative to the norm of the weights, which the log gives exactly and
+# `step_limit` estimates. Source: benchmarks/log_judge.py: in 25 of 26 logs of runs that exploded from the first iteration on,
+# the fix with 0.04 is at least as strong as one with which the run learned; with 0.05, in 21.
 LARGEST_STEP = 0.04
-FAST = 10  # iterations; what explodes sooner is more than ten times too fast
+FAST = 10  # iterations; if a run explodes sooner, a tenth of the learning rate is not low enough
 _BESIDE = ("momentum", "weight_decay", "regularization_type")
 _EXPLOSIONS = frozenset({"T201", "T202", "T203", "T204"})
 _NORM_BOUNDED = frozenset({"SGD", "Nesterov"})
 
 
 class Patched(NamedTuple):
-    """The new bytes of a file, and what changed in its meaning."""
+    """The new bytes of a file, and the fields that changed."""
 
     source: bytes
     changes: PathChanges
 
 
 def healthy_norms(log: Evidence) -> list[float]:
-    """The L2 norms of the gradient before anything grew, sorted."""
+    """The gradient's L2 norms before the explosion, sorted."""
     blown = explosion(log)
     limit = blown.begin.iteration if blown is not None else log.first_bad_iteration
     norms = [
@@ -55,12 +53,11 @@ def healthy_norms(log: Evidence) -> list[float]:
 
 
 def clip_value(log: Evidence, rate: float, scale: float = 1.0) -> float | None:
-    """A bound for `clip_gradients` by the norms of the healthy part: their 90th percentile, in two digits.
+    """A value for `clip_gradients`: the 90th percentile of the norms in the healthy part of the log, with two digits.
 
-    With fewer than 5 norms there is no healthy part to go by, as the second may have grown already: then the first,
-    or 1 where that is less. Never more than `norm_limit` allows at a learning rate of `rate`: in trainings that
-    are far off from the start no norm that they show is of use as a bound. None where the log has no norms. `scale`
-    is what the repair of a loss weight makes of the gradients.
+    With fewer than 5 norms, the second may have grown already: the value is then the first norm, but at least 1. It is never
+    higher than `norm_limit` at a learning rate of `rate`: if a run is unstable from the start, its logged norms are useless.
+    None if the log has no norms. `scale` is the factor by which a lower loss weight scales the gradients.
     """
     norms = healthy_norms(log)
     if not norms:
@@ -73,7 +70,7 @@ def clip_value(log: Evidence, rate: float, scale: float = 1.0) -> float | None:
 
 
 def norm_limit(log: Evidence, rate: float) -> float:
-    """The gradient norm that moves the weights by `LARGEST_STEP`; infinite if the log does not tell it."""
+    """The gradient norm that moves the weights by `LARGEST_STEP`; infinite if the log does not show it."""
     first = next((step.norms for step in log.steps if step.norms is not None), None)
     momentum = log.setting("momentum")
     if first is None or not math.isfinite(first.l2_data) or rate <= 0 or not 0 <= momentum < 1:
@@ -82,38 +79,39 @@ def norm_limit(log: Evidence, rate: float) -> float:
 
 
 def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
-    """The fixes for the likeliest cause; none where only a person can tell what is meant."""
+    """The fixes for the most likely cause; none if a human has to decide."""
     if not found:
         return []
     first = found[0]
     cause = first.cause.cause
     patches: list[Fix] = []
-    scale = 1.0  # what the repair of a loss weight does to gradients
+    scale = 1.0  # the factor by which a new loss weight scales the gradients
     solver = job.solver.file
 
     def write(field: str, value: object, why: str) -> None:
         current = solver.message[field] if field in solver.message else None  # noqa: SIM401  (get gives defaults)
         if current != value:
             patch = set_field(solver.tree, solver.message, field, value, beside=_BESIDE)
-            patches.append(patch.fix(solver.path, f"write {field}: {_text(value)} ({why})"))
+            change = f"insert {field}: {_text(value)}" if current is None else f"{_verb(current, value)} {field} to {_text(value)}"
+            patches.append(patch.fix(solver.path, f"{change} ({why})"))
 
     base = float(solver.message["base_lr"]) if "base_lr" in solver.message else 0.0
     if cause == "learning-rate-too-high" and base > 0:
         divisor = _divisor(log)
-        write("base_lr", float(f"{base / divisor:.4g}"), f"a {'tenth' if divisor == 10 else 'hundredth'}")
+        write("base_lr", float(f"{base / divisor:.4g}"), f"a {'tenth' if divisor == 10 else 'hundredth'} of {number_text(base)}")
     elif cause == "learning-rate-negative" and base < 0:
         write("base_lr", -base, "it must not be negative")
     elif cause == "learning-rate-step" and "gamma" in solver.message and solver.message["gamma"] > 1:
-        write("gamma", float(f"{1 / solver.message['gamma']:.3g}"), "so that the rate falls")
+        write("gamma", float(f"{1 / solver.message['gamma']:.3g}"), "so that the learning rate falls")
     elif cause == "zero-learning-rate":
         if base == 0:
-            write("base_lr", 0.01, "it was 0")
+            write("base_lr", 0.01, "with 0, nothing is learned")
         elif "gamma" not in solver.message or solver.message["gamma"] == 0:
-            write("gamma", 0.1, "it was 0")
+            write("gamma", 0.1, "with 0, the learning rate falls to 0")
     elif cause == "momentum-too-high":
-        write("momentum", 0.9, "it must be below 1")
+        write("momentum", 0.9, "it must be at least 0 and below 1")
     elif cause == "weight-decay-too-high":
-        write("weight_decay", 0.0005, "what most nets use")
+        write("weight_decay", 0.0005, "the usual value")
     elif cause in (
         "loss-weight-too-high",
         "loss-weight-negative",
@@ -123,8 +121,8 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
         weights, scale = _loss_weight(log, first, job)
         patches += weights
     if cause in ("missing-debug-info", "nan-from-the-start") or (first.code == "T101" and first.cause.confidence < 0.9):
-        write("debug_info", True, "to see which layer goes first")
-        write("display", 1, "every iteration")
+        write("debug_info", True, "to show which layer fails first")
+        write("display", 1, "to show every iteration")
     elif first.code in _EXPLOSIONS or cause == "constant-clipping":
         rate = float(solver.message["base_lr"]) / (_divisor(log) if cause == "learning-rate-too-high" else 1)
         value = clip_value(log, rate, scale) if cause != "constant-clipping" else _usual_clip(log)
@@ -135,23 +133,27 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
             and (bound <= 0 or bound > value or cause == "constant-clipping")
         ):
             count = len(healthy_norms(log))
-            write(
-                "clip_gradients",
-                value,
-                f"the 90th percentile of {count} healthy norms" if count >= ENOUGH_NORMS else "by the healthy norms",
-            )
+            source = f"the 90th percentile of {count}" if count >= ENOUGH_NORMS else "from the"
+            write("clip_gradients", value, f"{source} healthy gradient norms")
     return patches
 
 
 def next_step(found: list[Diagnosed]) -> str:
-    """What to run next, after a repair that only makes the log tell more; empty otherwise."""
+    """What to run next after a fix that only adds debug_info to the log; empty otherwise."""
     if found and (
         found[0].cause.cause in ("missing-debug-info", "nan-from-the-start")
         or (found[0].code == "T101" and found[0].cause.confidence < 0.9)
     ):
         iteration = found[0].cause.iteration or 0
-        return f"run the training again, {iteration + 1} iterations at most, and give the new log to `caffe-lint log`"
+        length = f"{iteration + 1} iteration{'s' if iteration else ''}"
+        return f"run the training again for {length}, and run `caffe-lint log` on the new log"
     return ""
+
+
+def _verb(current: object, value: object) -> str:
+    if isinstance(value, bool):
+        return "set"
+    return "lower" if float(str(value)) < float(str(current)) else "raise"
 
 
 def _text(value: object) -> str:
@@ -170,34 +172,34 @@ def _usual_clip(log: Evidence) -> float | None:
 
 
 def _loss_weight(log: Evidence, first: Diagnosed, job: Job) -> tuple[list[Fix], float]:
-    """The weight that makes the guilty loss as large as the largest of the others, or as a mean would be.
+    """The fix that makes the loss at fault as large as the largest of the others, or as a mean would be.
 
-    With what this does to the gradients, which go with the weighted losses.
+    Also the factor by which this scales the gradients, which are proportional to the weighted losses.
     """
     if job.train is None:
         return [], 1.0
-    guilty = next((out for out in log.outputs if out.layer == first.cause.layer), None)
+    at_fault = next((out for out in log.outputs if out.layer == first.cause.layer), None)
     loss = next(
-        (loss for loss in job.train.net.losses if guilty is not None and loss.layer.name == guilty.layer),
+        (loss for loss in job.train.net.losses if at_fault is not None and loss.layer.name == at_fault.layer),
         None,
     )
-    if guilty is None or loss is None or not guilty.first:
+    if at_fault is None or loss is None or not at_fault.first:
         return [], 1.0
-    others = [abs(out.weighted) for out in log.outputs if out is not guilty and math.isfinite(out.weighted)]
+    others = [abs(out.weighted) for out in log.outputs if out is not at_fault and math.isfinite(out.weighted)]
     if first.cause.cause == "loss-weight-negative":
-        weight = -guilty.weight
+        weight = -at_fault.weight
     elif first.cause.cause == "loss-weight-too-high":
-        weight = one_digit(max(others) / abs(guilty.first)) if others else 1.0
+        weight = one_digit(max(others) / abs(at_fault.first)) if others else 1.0
     else:
-        expected = log.chance if log.chance and guilty.traits.log_likelihood else 1.0
-        weight = one_digit(guilty.weight * expected / abs(guilty.first))
+        expected = log.chance if log.chance and at_fault.traits.log_likelihood else 1.0
+        weight = one_digit(at_fault.weight * expected / abs(at_fault.first))
     fix = loss_weight_fix(job.train, loss, weight)
-    before = abs(guilty.weighted) + sum(others)
-    return ([fix], (abs(weight * guilty.first) + sum(others)) / before) if fix is not None else ([], 1.0)
+    before = abs(at_fault.weighted) + sum(others)
+    return ([fix], (abs(weight * at_fault.first) + sum(others)) / before) if fix is not None else ([], 1.0)
 
 
 def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[str, Patched], list[str]]:
-    """What each file becomes that fixes touch, checked by our binder, and a sentence for each fix that was refused."""
+    """The patched files, checked by our binder, and an error message for each file that could not be fixed."""
     patched: dict[str, Patched] = {}
     errors: list[str] = []
     for path in dict.fromkeys(fix.path for fix in fixes):
@@ -214,8 +216,6 @@ def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[st
 
 
 def select_all(fixes: list[Fix]) -> list[Fix]:
-    """Fixes of one file that go together, with several insertions behind one field, each a line of its
-    own.
-    """
+    """The fixes of one file that can be applied together, including several that insert lines after the same field."""
     chosen = select(fixes)
     return chosen + [fix for fix in fixes if fix not in chosen and all(edit.start == edit.end for edit in fix.edits)]

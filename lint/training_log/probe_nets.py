@@ -1,4 +1,4 @@
-"""What makes a net that of a probe (`caffe-lint probe`), and where in it a blob comes from."""
+"""Recognise the net of a probe (`caffe-lint probe`), and trace its blobs back to the data layers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from ..net.net import Net
 
 
 def is_probe_net(net: Net) -> bool:
-    """Whether every loss of a net compares a blob with itself."""
+    """Whether every loss of a net compares a blob with itself, as in a probe."""
     return bool(net.losses) and all(
         loss.layer.type == "EuclideanLoss" and _compares_with_itself(loss.layer) for loss in net.losses
     )
 
 
 def origin_of(blob: Blob) -> tuple[Blob | None, bool]:
-    """The data layer's top that a blob is made of, and whether it went through another layer on the way."""
+    """The data layer's top from which a blob is computed, and whether another layer changes it on the way."""
     changed = False
     found: Blob | None = blob
     while found is not None and found.producer is not None and found.producer.bottoms:

@@ -1,7 +1,7 @@
-"""What the log of a probe tells: every batch whose values are not finite, or whose labels have no class.
+"""Bad batches in the log of a probe: those with values that are not finite, or with labels outside the classes.
 
-A probe (`caffe-lint probe`) learns nothing, so what is wrong with one batch does not spread to the next, and each
-bad one shows. That its rate is 0 and that no gradient flows is how it is made, and no cause of anything.
+A probe (`caffe-lint probe`) learns nothing, so that a bad batch does not affect the next one, and each of them shows.
+Its learning rate of 0 and the missing gradients are part of its design, not causes of anything.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ..moments.graph import Blob, Layer
     from ..net.net import Net
 
-_NO_CLASS = "label-out-of-range"
-_SHOWN = 5  # batches that a sentence names
+_OUT_OF_RANGE = "label-out-of-range"
+_SHOWN = 5  # batches that a message names
 
 
 class _Bad(NamedTuple):
@@ -39,7 +39,7 @@ class _Bad(NamedTuple):
 
 
 def bad_batches(log: Evidence) -> Iterator[Cause]:
-    """The causes that rule T101 finds in the log of a probe: one for each top and kind of fault."""
+    """The causes that rule T101 finds in the log of a probe: one per top and kind of fault."""
     for bad in [*_of_training(log), *_of_tests(log)]:
         iteration, batch = bad.batches[0], batch_size(bad.layer)
         source = source_param(bad.layer.message)
@@ -54,9 +54,9 @@ def bad_batches(log: Evidence) -> Iterator[Cause]:
         line = bad.value.line if bad.value is not None else bad.step.line if bad.step is not None else None
         yield Cause(
             bad.cause,
-            f"{_WORDS[bad.cause].format(top=bad.top)} of data layer '{bad.layer.name}'{test} in"
-            f" {many} {'batch' if many == 1 else 'batches'}",
-            f"{reason}. `caffe-lint inputs` names the items, where the data are.",
+            f"{_FAULTS[bad.cause]} in {many} {'batch' if many == 1 else 'batches'}: "
+            f"top '{bad.top}' of data layer '{bad.layer.name}'{test}",
+            f"{reason}. If the data are available, `caffe-lint inputs` names the items.",
             0.98,
             bad.layer.name,
             bad.top,
@@ -66,17 +66,17 @@ def bad_batches(log: Evidence) -> Iterator[Cause]:
         )
 
 
-_WORDS = {
-    "nan-in-data": "NaN in top '{top}'",
-    "inf-in-data": "infinity in top '{top}'",
-    "nan-in-label": "NaN in the labels '{top}'",
-    "inf-in-label": "infinity in the labels '{top}'",
-    _NO_CLASS: "labels '{top}' that no class has",
+_FAULTS = {
+    "nan-in-data": "NaN in the data",
+    "inf-in-data": "infinity in the data",
+    "nan-in-label": "NaN in the labels",
+    "inf-in-label": "infinity in the labels",
+    _OUT_OF_RANGE: "labels out of range",
 }
 
 
 def _of_training(log: Evidence) -> list[_Bad]:
-    """The bad tops of the training net, by the outputs of every iteration that is not finite."""
+    """The bad tops of the training net, according to the outputs of every iteration that is not finite."""
     assert log.net is not None
     found: dict[tuple[str, bool], _Bad] = {}
     passes = {passed.iteration: passed for passed in log.passes}
@@ -85,13 +85,13 @@ def _of_training(log: Evidence) -> list[_Bad]:
         names = {out.name for out in step.outputs if not math.isfinite(out.value)}
         for cause, layer, top in _faults(log.net, names, values):
             value = next((each for each in values or () if each.key.blob == top and not each.finite), None)
-            entry = found.setdefault((top, cause == _NO_CLASS), _Bad(cause, layer, top, None, [], value, step))
+            entry = found.setdefault((top, cause == _OUT_OF_RANGE), _Bad(cause, layer, top, None, [], value, step))
             entry.batches.append(step.iteration)
     return list(found.values())
 
 
 def _of_tests(log: Evidence) -> list[_Bad]:
-    """The bad tops of the test nets, by the debug_info of every iteration of a test."""
+    """The bad tops of the test nets, according to the debug_info of every iteration of a test."""
     found: list[_Bad] = []
     for number, passed in log.run.tests_bad:
         net = log.test_net(number)
@@ -102,7 +102,7 @@ def _of_tests(log: Evidence) -> list[_Bad]:
             names = {value.key.blob for value in values if not value.finite}
             for cause, layer, top in _faults(net, names, values):
                 value = next((each for each in values if each.key.blob in (top, *names) and not each.finite), None)
-                entry = mine.setdefault((top, cause == _NO_CLASS), _Bad(cause, layer, top, number, [], value, None))
+                entry = mine.setdefault((top, cause == _OUT_OF_RANGE), _Bad(cause, layer, top, number, [], value, None))
                 entry.batches.append(batch)
         found += mine.values()
     return found
@@ -111,27 +111,27 @@ def _of_tests(log: Evidence) -> list[_Bad]:
 def _faults(
     net: Net, outputs: set[str], values: list[Value] | Pass | None
 ) -> Iterator[tuple[str, Layer, str]]:
-    """What is wrong where some of a probe's losses are not finite: the cause, the data layer and its top.
+    """The cause, data layer and top for each of a probe's `outputs` that is not finite.
 
-    Labels that are not finite themselves have no class either, which goes without saying.
+    Labels that are not finite are not reported as out of range as well.
     """
-    itself: set[str] = set()
+    not_finite: set[str] = set()
     for loss in net.losses:
         if loss.blob.name not in outputs:
             continue
         top, through_log = origin_of(loss.layer.bottoms[0])
-        if top is None or top.producer is None or (through_log and top.name in itself):
+        if top is None or top.producer is None or (through_log and top.name in not_finite):
             continue
         if through_log:
-            itself.add(top.name)
-            yield _NO_CLASS, top.producer, top.name
+            not_finite.add(top.name)
+            yield _OUT_OF_RANGE, top.producer, top.name
             continue
-        itself.add(top.name)
+        not_finite.add(top.name)
         what = "label" if _is_label(net, top) else "data"
         is_infinite = any(math.isinf(each.value) for each in values or () if each.key.blob == top.name)
         yield f"{'inf' if is_infinite else 'nan'}-in-{what}", top.producer, top.name
 
 
 def _is_label(net: Net, top: Blob) -> bool:
-    """Whether a probe takes a top for labels: it goes through logarithms, too."""
+    """Whether a probe treats a top as labels: it also passes it through logarithms."""
     return any(origin_of(loss.layer.bottoms[0]) == (top, True) for loss in net.losses)

@@ -1,4 +1,4 @@
-"""Gradient clipping that acts in every iteration."""
+"""Clip thresholds that are exceeded in every iteration."""
 
 from __future__ import annotations
 
@@ -53,10 +53,9 @@ def constant_clipping(log: Evidence) -> Iterator[Cause]:
         return
     yield Cause(
         "constant-clipping",
-        f"gradients are clipped in every iteration: a norm of {median(norms):.3g} "
-        f"against a bound of {clipped[-1].bound:g}",
-        f"Each step is cut to 1/{times:.0f}: the bound, not the rate, sets its length. Norms that large "
-        f"come of a loss that is a sum, or of targets that are not scaled.",
+        f"clip_gradients {clipped[-1].bound:g} acts in every iteration: the median gradient norm is {median(norms):.3g}",
+        f"Each gradient is scaled down to 1/{times:.0f}, so the threshold acts as the learning rate. "
+        "Norms this large come from a loss that is a sum, or from targets that are not scaled.",
         0.75,
         None,
         None,

@@ -1,4 +1,4 @@
-"""The cause of an explosion, with its course in words."""
+"""Causes of explosions, with a description of how the explosion went."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ def _path(log: Evidence, blown: Explosion) -> tuple[Shown | None, ...]:
     return tuple(line for step in steps for line in (step_line(step), norms_line(step)) if line is not None)
 
 
-def _told(log: Evidence, blown: Explosion) -> str:
-    """The explosion in a sentence: where it began, how far it went, how it ended."""
+def _description(log: Evidence, blown: Explosion) -> str:
+    """How loss and gradients grew, and how the run ended."""
     steps = blown.path
     words = "The loss " + _went(log.steps[0].loss, max((abs(step.loss) for step in steps), default=0.0))
     norms = [step.norms.l2_diff for step in (log.steps[0], *steps) if step.norms is not None]
     if norms:
-        words += f", the gradient's L2 norm {_went(norms[0], max(norms))}"
+        words += f" and the gradient norm {_went(norms[0], max(norms))}"
     if blown.finite:
         how = course(log)
-        return words + (f"; it ended at {how.end * log.loss_scale:.4g}." if how else ".")
-    where = (
-        f" in '{log.first_bad.key.layer}' ({log.first_bad.key.role} '{log.first_bad.key.blob}')"
-        if log.first_bad
-        else ""
+        return words + (f"; the loss was {how.end * log.loss_scale:.4g} at the end." if how else ".")
+    words += f"; the first NaN or infinite value is at iteration {log.first_bad_iteration}"
+    if log.first_bad is None:
+        return words + "."
+    key = log.first_bad.key
+    return (
+        words + f", in '{key.layer}' ({key.role} '{key.blob}'). "
+        "That layer overflowed first because its values are the largest; it is not the cause."
     )
-    overflow = "" if not where else ", which overflowed first for being the largest, not for being to blame"
-    return words + f"; the first value that is not finite is at iteration {log.first_bad_iteration}{where}{overflow}."
 
 
 def _went(first: float, largest: float) -> str:
-    return f"was {first:.4g}" if largest <= first else f"went from {first:.4g} to {largest:.4g}"
+    return f"started at {first:.4g} and did not grow" if largest <= first else f"rose from {first:.4g} to {largest:.4g}"
 
 
 def exploded(
@@ -48,7 +49,7 @@ def exploded(
     extra: tuple[Shown | None, ...] = (),
     severity: str = "",
 ) -> Cause:
-    """A cause of an explosion: its reason goes on with how the explosion went and what clipping did."""
+    """A cause of an explosion. Its reason also describes how the explosion went and what clipping did."""
     bad = log.first_bad
     iteration = log.first_bad_iteration if log.first_bad_iteration is not None else blown.begin.iteration
     line = bad.line if bad is not None else log.first_bad_step.line if log.first_bad_step else blown.begin.line
@@ -58,7 +59,7 @@ def exploded(
     return Cause(
         cause,
         message,
-        f"{reason} {_told(log, blown)}{_clipping(log)}",
+        f"{reason} {_description(log, blown)}{_clipping(log)}",
         confidence,
         layer,
         blob,
@@ -70,11 +71,11 @@ def exploded(
 
 
 def _clipping(log: Evidence) -> str:
-    """What clipping did, where the solver has it: a bound that is too loose never acts."""
+    """What clipping did, if the solver has it: a threshold that is too high never acts."""
     bound = log.setting("clip_gradients")
     if bound <= 0:
         return ""
     acted = next((each for each in log.run.clipped if each.iteration is not None), None)
     if acted is None:
-        return f" clip_gradients is {bound:g} and never acted: no norm was over it, and NaN is over nothing."
-    return f" clip_gradients {bound:g} acted from iteration {acted.iteration} on, and was not enough."
+        return f" clip_gradients {bound:g} never acted: no norm exceeded it, and comparisons with NaN are false."
+    return f" clip_gradients {bound:g} acted from iteration {acted.iteration} on, but did not prevent the explosion."

@@ -61,9 +61,9 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
             log,
             blown,
             "exploding-activations",
-            f"the first loss is {blown.at_start:.3g} times chance (ln {log.classes})",
-            "Inputs or weights are too large, or the loss is a sum. With `debug_info: true` and "
-            "`display: 1` the log would tell which.",
+            f"the first loss is {blown.at_start:.3g} times chance level (ln {log.classes})",
+            "Inputs or weights are too large, or the loss is a sum. A log with `debug_info: true` and "
+            "`display: 1` shows which.",
             sure - 0.1,
         )
         return
@@ -98,8 +98,8 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                         (
                             value.value / 0.5,
                             "input-not-scaled",
-                            f"the input '{value.key.blob}' is not scaled: its mean |x| is {value.value:.4g}",
-                            "Inputs around 1 are what fillers are made for.",
+                            f"input '{value.key.blob}' is not scaled: its mean |x| is {value.value:.4g}",
+                            "Weight fillers assume inputs around 1.",
                             value,
                             (),
                         )
@@ -117,7 +117,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                     1e6 * gain,
                     "batch-norm-blank-statistics",
                     f"BatchNorm '{view.name}' multiplies by {gain:.3g}: its statistics are blank",
-                    "With use_global_stats it reads stored statistics, which are 0 without training: x / sqrt(eps).",
+                    "With use_global_stats, it uses stored statistics, which are 0 before training: x / sqrt(eps).",
                     top,
                     evidence,
                 )
@@ -128,9 +128,8 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                     gain,
                     "weights-too-large",
                     f"the weights of '{view.name}' are too large: its output is {gain:.3g} times its input",
-                    f"The mean |x| of its weights is {view.params[0].value:.3g}: see its "
-                    f"weight_filler (a gaussian without std has "
-                    f"1).",
+                    f"The mean |x| of its weights is {view.params[0].value:.3g}. Check its weight_filler: "
+                    "a gaussian without std has a std of 1.",
                     top,
                     (*evidence, view.params[0]),
                 )
@@ -142,8 +141,8 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                     (
                         gain,
                         "layer-amplifies",
-                        f"Eltwise '{view.name}' makes its output {gain:.3g} times its inputs",
-                        "A product of values over 1, or a division, does that.",
+                        f"the output of Eltwise '{view.name}' is {gain:.3g} times its inputs",
+                        "A product of values above 1, or a division, causes this.",
                         top,
                         evidence,
                     )
@@ -153,8 +152,8 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
                 (
                     gain,
                     "layer-amplifies",
-                    f"layer '{view.name}' ({kind or 'type not known'}) makes its output {gain:.3g} times its input",
-                    "It is asked for what is near a point where it grows without bound.",
+                    f"the output of layer '{view.name}' ({kind or 'type unknown'}) is {gain:.3g} times its input",
+                    "Its input is close to a point where its output grows without bound.",
                     top,
                     evidence,
                 )
@@ -166,10 +165,10 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
             (
                 growth,
                 "residual-growth",
-                f"{len(sums)} Eltwise sums without normalisation make "
-                f"the signal grow {growth:.3g} times: '{last.key.blob}' has a mean |x| of {last.value:.4g}",
-                "Each sum adds the variance of its branch: put BatchNorm and Scale into the "
-                "branches, or start their last weights at 0.",
+                f"{len(sums)} Eltwise sums without normalisation multiply activations by {growth:.3g}: "
+                f"mean |x| of '{last.key.blob}' is {last.value:.4g}",
+                "Each sum adds the variance of its branch. Insert BatchNorm and Scale in the branches, "
+                "or initialise their last weights with 0.",
                 last,
                 (sums[0][1],),
             )
@@ -181,7 +180,7 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
     ):
         others = [factor[4].key.layer for factor in factors if factor[1] == cause and factor[4] is not value]
         if others:
-            reason += f" Likewise {', '.join(others[:4])}."
+            reason += f" Also in {', '.join(others[:4])}."
         yield exploded(
             log,
             blown,
@@ -199,8 +198,8 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
             log,
             blown,
             "exploding-activations",
-            f"the first loss is {blown.at_start:.3g} times chance: the scores are too large",
-            f"Their mean |x| is {scores.value:.3g}." if scores else "",
+            f"the first loss is {blown.at_start:.3g} times chance level: the scores are too large",
+            f"The mean |x| of the scores is {scores.value:.3g}." if scores else "",
             sure - 0.1,
             layer=scores.key.layer if scores else None,
             blob=scores.key.blob if scores else None,

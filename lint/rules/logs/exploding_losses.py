@@ -21,7 +21,7 @@ from .exploded import exploded
     "loss-weight-explosion",
     subject="log",
     severity="error",
-    options={"share": Option(0.75, "which part of the first loss makes a loss the leading one")},
+    options={"share": Option(0.75, "the part of the first loss from which on one loss dominates")},
 )
 def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
     """Flags loss weights that made a run diverge.
@@ -59,7 +59,6 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
 
     layer.hpp, SetLossWeights; solver.cpp, Step. Measured on the runs of `python benchmarks/log_judge.py`.
     """
-    # Keeps what judges logs out of a list of rules.
     blown = explosion(log)
     if blown is None:
         return
@@ -69,8 +68,8 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
                 log,
                 blown,
                 "loss-weight-negative",
-                f"loss '{out.layer}' has a weight of {out.weight:g}: the training climbs it",
-                "Caffe takes a negative weight without a word.",
+                f"loss_weight of '{out.layer}' is {out.weight:g}: the training maximises this loss",
+                "Caffe accepts negative loss weights without a message.",
                 0.98,
                 layer=out.layer,
                 blob=out.name,
@@ -84,9 +83,9 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
                 log,
                 blown,
                 "loss-weight-too-high",
-                f"loss '{out.layer}' has a weight of {out.weight:g} and makes {part:.0%} of the first loss",
-                f"Of {out.first:.4g} it makes {out.weighted:.4g}; every gradient below it is "
-                f"{out.weight:g} times as large.{_diff_share(log)}",
+                f"loss '{out.layer}' with loss_weight {out.weight:g} makes up {part:.0%} of the first loss",
+                f"The weight turns its first value of {out.first:.4g} into {out.weighted:.4g}, and multiplies every "
+                f"gradient below it by {out.weight:g}.{_diff_share(log)}",
                 0.93 if several or out.weight >= 30 else 0.75,
                 layer=out.layer,
                 blob=out.name,
@@ -129,7 +128,6 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
 
     euclidean_loss_layer.cpp; loss_layer.cpp, GetNormalizer; multinomial_logistic_loss_layer.cpp.
     """
-    # Keeps what judges logs out of a list of rules.
     blown = explosion(log)
     if blown is None or log.run.resumed:
         return
@@ -177,17 +175,17 @@ def unbounded_loss(log: Evidence) -> Iterator[Cause]:
         iteration, value = below
         step = next(step for step in log.steps if step.iteration == iteration)
         target = _target(log, out)
-        cause, why = "loss-negative", "its labels or its code are out of order: this loss cannot be below 0"
+        cause, why = "loss-negative", "its labels or its code are wrong, since this loss cannot be below 0"
         if out.traits.applies == SIGMOID:
             cause, why = "target-out-of-range", "its targets must be between 0 and 1"
         elif out.traits.takes_matrix:
             cause, why = "infogain-matrix-negative", "its infogain matrix has negative entries"
-        told = f" The mean |x| of '{target.key.blob}' is {target.value:.4g}." if target is not None else ""
+        of_target = f" The mean |x| of '{target.key.blob}' is {target.value:.4g}." if target is not None else ""
         bad = log.first_bad
         yield Cause(
             cause,
             f"loss '{out.layer}' ({out.type}) fell below 0: {value:.4g} at iteration {iteration}",
-            f"It then has no minimum: {why}.{told}",
+            f"Below 0, this loss has no minimum; {why}.{of_target}",
             0.96,
             out.layer,
             target.key.blob if target is not None else out.name,
@@ -204,7 +202,7 @@ def unbounded_loss(log: Evidence) -> Iterator[Cause]:
 
 
 def _diff_share(log: Evidence) -> str:
-    """The diffs that the losses pass down in the first pass."""
+    """The diffs that each loss passes down in the first pass, as a sentence."""
     if log.first_pass is None:
         return ""
     names = {out.layer for out in log.outputs}
@@ -213,7 +211,7 @@ def _diff_share(log: Evidence) -> str:
         for value in log.first_pass
         if value.key.direction == "Backward" and value.key.role == "bottom" and value.key.layer in names
     ]
-    return f" Mean |diff| passed down in the first pass: {', '.join(diffs)}." if len(diffs) > 1 else ""
+    return f" Mean |diff| that the losses pass down in the first pass: {', '.join(diffs)}." if len(diffs) > 1 else ""
 
 
 def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]:
@@ -231,9 +229,9 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
             log,
             blown,
             "targets-not-scaled",
-            f"the targets of '{out.layer}' are large: mean |x| of '{target.key.blob}' is "
-            f"{target.value:.4g}, the first loss {out.first:.4g}",
-            "The gradient of a squared difference grows with the target. Scale the targets to about 1.",
+            f"targets '{target.key.blob}' of '{out.layer}' are not scaled: their mean |x| is {target.value:.4g}",
+            f"The first loss is {out.first:.4g}. The gradient of a squared difference grows with the target. "
+            "Scale the targets to about 1.",
             0.93 if target.value >= 10 else 0.85,
             layer=out.layer,
             blob=target.key.blob,
@@ -244,9 +242,9 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
             log,
             blown,
             "loss-not-normalised",
-            f"'{out.layer}' adds up {items} outputs for each item: its first value is {out.first:.4g}",
+            f"'{out.layer}' sums {items} outputs per item: its first value is {out.first:.4g}",
             f"{out.type} divides by the number of items only, so its gradient is {items} times that of a "
-            f"mean: it wants a rate that much lower, or a loss_weight of {1 / items:.1g}.",
+            f"mean. Lower the learning rate by that factor, or set loss_weight to {1 / items:.1g}.",
             0.82,
             layer=out.layer,
             blob=out.name,
@@ -256,8 +254,8 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
             log,
             blown,
             "targets-not-scaled",
-            f"the first value of '{out.layer}' is {out.first:.4g}: its targets are not near 1, or it adds up many",
-            f"{out.type} divides by the number of items only. With `debug_info: true` the log would show the targets.",
+            f"'{out.layer}' starts at {out.first:.4g}: its targets are not scaled, or it sums many outputs",
+            f"{out.type} divides by the number of items only. A log with `debug_info: true` shows the targets.",
             0.8,
             layer=out.layer,
             blob=out.name,
@@ -265,7 +263,7 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
 
 
 def _elements(log: Evidence, loss: str) -> int | None:
-    """How many values of each item a loss compares."""
+    """How many values a loss compares per item."""
     layer = log.layers[loss]
     for blob in layer.bottoms[:2]:
         shape = known_shape(blob)
@@ -303,8 +301,8 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
             blown,
             "loss-not-normalised",
             f"'{out.layer}' is a sum (normalization: {how}): "
-            f"{out.first:.4g} at the start, {times:.3g} times ln {classes}",
-            f"Its gradient is {times:.3g} times that of a mean, like a rate that much higher.",
+            f"it starts at {out.first:.4g}, {times:.3g} times ln {classes}",
+            f"Its gradient is {times:.3g} times that of a mean, which acts like a learning rate higher by that factor.",
             0.95,
             layer=out.layer,
             blob=out.name,
@@ -315,10 +313,9 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
             log,
             blown,
             "loss-wants-probabilities",
-            f"'{out.layer}' (MultinomialLogisticLoss) gets what is no probability: it starts at "
-            f"{out.first:.4g}, of 46.05 at most",
-            "It has no softmax inside, and its gradient divides by what it takes for a probability, "
-            "floored at 1e-20. Use SoftmaxWithLoss.",
+            f"inputs of '{out.layer}' (MultinomialLogisticLoss) are not probabilities: it starts at {out.first:.4g}",
+            "Its largest value is 46.05. It has no built-in softmax, and its gradient divides by its input, "
+            "or by 1e-20 if that is larger. Use SoftmaxWithLoss.",
             0.95,
             layer=out.layer,
             blob=out.name,
@@ -341,10 +338,10 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
             log,
             blown,
             "infogain-matrix-scale" if matrix else "loss-not-normalised",
-            f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}, though its scores "
-            f"are small (mean |x| {scores.value:.3g})",
-            ("The entries of its infogain matrix are that large." if matrix else "It is a sum over that many terms.")
-            + " Its gradient grows with them, like a rate that much higher.",
+            f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}, with small scores "
+            f"(mean |x| {scores.value:.3g})",
+            ("The entries of its infogain matrix are too large." if matrix else "It is a sum over many terms.")
+            + " Its gradient grows with them, which acts like a higher learning rate.",
             0.94,
             layer=out.layer,
             blob=out.name,

@@ -56,7 +56,6 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     softmax_loss_layer.cpp, Forward_cpu; infogain_loss_layer.hpp; sgd_solver.cpp, ApplyUpdate. Measured on the runs that
     `python benchmarks/log_judge.py` reads.
     """
-    # Keeps what judges logs out of a list of rules.
     blown = explosion(log)
     if blown is None:
         return
@@ -68,7 +67,7 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
             blown,
             "learning-rate-negative",
             f"the learning rate is negative: {negative.rate:g}",
-            "Every step goes uphill.",
+            "Every step increases the loss.",
             0.99,
             extra=(rate_line(negative),),
         )
@@ -80,9 +79,9 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
             log,
             blown,
             "learning-rate-step",
-            f"the learning rate rose from {before.rate:g} to {after.rate:g} at iteration "
-            f"{after.iteration}, and gradients blew up after it",
-            "The training was sound at the lower rate.",
+            f"gradients exploded after the learning rate rose from {before.rate:g} to {after.rate:g} "
+            f"at iteration {after.iteration}",
+            "The training was healthy at the lower learning rate.",
             0.95,
             extra=(rate_line(before), rate_line(after)),
         )
@@ -95,16 +94,17 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
         return  # it was as large from the start: T204
     rate = next((step.rate for step in log.steps if step.rate), None)
     leader = _leader(log)
-    led = f" The gradient of '{leader.key.layer}' grew most." if leader is not None else ""
+    led = f" The gradient of '{leader.key.layer}' grew the most." if leader is not None else ""
     shared = log.setting("iter_size") > 1
     sure = 0.8 if blown.at_start < 2.5 else 0.65 if blown.at_start < 6 else 0.45
     if any(out.weight > 1 for out in log.outputs) or any(out.traits.loss_family == REGRESSION for out in log.outputs):
         sure = min(sure, 0.7)
     how = "diverged" if blown.finite else "exploded"
-    told = f" of {rate:g}" if rate else ""
+    of_rate = f" of {rate:g}" if rate else ""
     kind = log.solver_type
     adaptive = (
-        f" {kind}'s steps do not depend on the size of gradients, so clipping does not help; only the rate does."
+        f" The step size of {kind} does not depend on the size of gradients, so clipping does not help: only a lower"
+        " learning rate does."
         if kind in _ADAPTIVE
         else ""
     )
@@ -112,9 +112,9 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
         log,
         blown,
         "learning-rate-too-high",
-        f"the training {how}: a learning rate{told} is too high for it",
-        f"It began to grow at iteration {begin.iteration}.{led}{adaptive}"
-        + (" The gradients of iter_size passes are divided by their number." if shared else ""),
+        f"the training {how}: the learning rate{of_rate} is too high",
+        f"The growth began at iteration {begin.iteration}.{led}{adaptive}"
+        + (" Caffe averages the gradients over iter_size passes." if shared else ""),
         sure,
         extra=(rate_line(log.steps[0]),),
     )
@@ -161,8 +161,8 @@ def solver_setting_explosion(log: Evidence) -> Iterator[Cause]:
             log,
             blown,
             "momentum-too-high",
-            f"momentum is {momentum:g}",
-            "It has to be below 1: at 1 no step is ever forgotten, and the weights run away.",
+            f"momentum is {momentum:g}, but must {'be below 1' if momentum >= 1 else 'not be negative'}",
+            "With a momentum of 1, no step is ever forgotten, and the weights grow without bound.",
             0.97,
         )
     if rate * decay > 2 * (1 + max(momentum, 0.0)) or decay < 0:
@@ -170,16 +170,14 @@ def solver_setting_explosion(log: Evidence) -> Iterator[Cause]:
             log,
             blown,
             "weight-decay-too-high",
-            f"weight_decay is {decay:g}: each step multiplies weights by {1 - rate * decay:.3g}",
-            "Decay alone makes the weights grow with alternating sign; clipping comes before it and cannot help.",
+            f"weight_decay {decay:g} multiplies the weights by {1 - rate * decay:.3g} in each step",
+            "Weight decay alone makes the weights grow; clipping comes before it and cannot help.",
             0.97,
         )
 
 
 def _rose(log: Evidence, begin: Step) -> tuple[Step, Step] | None:
-    """The last two displayed rates of which the second is at least twice the first, before the explosion
-    began.
-    """
+    """The last two displayed learning rates before the explosion of which the second is at least twice the first."""
     rates = [
         step for step in log.steps if step.rate is not None and step.rate > 0 and step.iteration <= begin.iteration
     ]

@@ -1,4 +1,4 @@
-"""Runs that Caffe or the system ended: FATAL lines and crashes."""
+"""Runs that Caffe or the operating system ended: FATAL lines and crashes."""
 
 from __future__ import annotations
 
@@ -13,46 +13,45 @@ from ...training_log.runs import Noted
 
 
 class Meaning(NamedTuple):
-    """What a FATAL line means: a pattern of its text, a name, and what to do."""
+    """What a FATAL line means: a pattern for its text, a name for the cause, and an explanation."""
 
     pattern: str
     cause: str
     meaning: str
 
-# The first that fits counts. Sources: the files of BVLC/caffe that the messages name.
+# The first that matches wins. Sources: the files of BVLC/caffe that the messages name.
 MEANINGS = (
     Meaning(
         r"(Unknown|unknown) layer type:? ?(?P<name>\S*)",
         "unknown-layer-type",
-        "this build of Caffe does not have that layer type: it belongs to a fork, is misspelt, or was not compiled in",
+        "this build of Caffe does not have that layer type: it belongs to a fork, is misspelled, or was not compiled in",
     ),
     Meaning(
         r"Unknown bottom blob '(?P<blob>[^']*)' \(layer '(?P<layer>[^']*)'",
         "unknown-bottom",
-        "no layer before it makes that blob in this phase: a misspelt name, or a layer that is included "
+        "no earlier layer produces that blob in this phase: the name is misspelled, or the layer is included "
         "in the other phase only",
     ),
     Meaning(
         r"Top blob '(?P<blob>[^']*)' produced by multiple sources",
         "duplicate-top",
-        "two layers make the same blob, or an in-place layer works on a blob that another reads as well",
+        "two layers produce the same blob, or an in-place layer changes a blob that another layer reads as well",
     ),
     Meaning(
         r"Cannot copy param (?P<blob>\d+) weights from layer '(?P<layer>[^']*)'",
         "weights-do-not-fit",
-        "the caffemodel has a layer of that name with another shape: rename the layer, so that it starts afresh",
+        "the caffemodel has a layer of that name with another shape; rename the layer to initialise it anew",
     ),
     Meaning(
         r"Cannot share param",
         "shared-params-do-not-fit",
-        "layers that share a param by name differ in its shape: share_mode PERMISSIVE, or the same sizes",
+        "layers that share a param by name differ in its shape; set share_mode: PERMISSIVE, or use the same sizes",
     ),
     Meaning(
         r"Number of labels must match number of predictions",
         "label-count",
-        "scores and labels do "
-        "not belong together: the loss's bottoms are swapped, its axis is wrong, or the scores have another "
-        "size than the labels",
+        "scores and labels do not match: the bottoms of the loss are swapped, its axis is wrong, or scores and labels "
+        "differ in size",
     ),
     Meaning(
         r"(infogain|Infogain).*source must be specified|has_source\(\)",
@@ -68,82 +67,83 @@ MEANINGS = (
     Meaning(
         r"axis \d+ out of range|CanonicalAxisIndex|axis_index < num_axes",
         "axis-out-of-range",
-        "a layer's axis is beyond its bottom's shape: the bottoms are swapped, or an axis is wrong",
+        "a layer's axis does not exist in its bottom: the bottoms are swapped, or the axis is wrong",
     ),
     Meaning(
         r"[Oo]ut of memory|cudaErrorMemoryAllocation|== cudaSuccess \(2 vs|std::bad_alloc",
         "out-of-memory",
-        "the GPU's memory does not hold the net: a smaller batch_size with a larger iter_size gives the same gradients",
+        "memory ran out; a smaller batch_size with a larger iter_size gives the same gradients",
     ),
     Meaning(
         r"cudaSuccess \((?P<name>\d+) vs|CUDNN_STATUS|CUBLAS_STATUS|cudnnStatus",
         "cuda-error",
-        "CUDA failed: build and driver do not fit, or a layer read beyond its memory - labels out of range do that",
+        "CUDA failed: build and driver do not match, or a layer accessed memory outside its blobs, for example because of labels "
+        "out of range",
     ),
-    Meaning(r"Cannot use GPU in CPU-only Caffe", "cpu-only-build", "solver_mode GPU with a build without CUDA"),
+    Meaning(r"Cannot use GPU in CPU-only Caffe", "cpu-only-build", "solver_mode is GPU, but this build has no CUDA"),
     Meaning(
         r"Failed to parse (Net|Solver)Parameter|Error parsing text-format|ReadProtoFromTextFile",
         "file-not-read",
-        "the file is no valid prototxt: `caffe-lint` on it says where",
+        "the file is not a valid prototxt; run `caffe-lint` on it to see where",
     ),
     Meaning(
         r"File not found: (?P<name>\S+)|fd != -1.*File not found|No such file|Failed to "
         r"open|mdb_status == 0|Could not open|could not open",
         "file-missing",
-        "a file named in the prototxt is not there (paths are taken from where caffe is run)",
+        "a file named in the prototxt does not exist (paths are relative to the folder in which caffe runs)",
     ),
     Meaning(
         r"Unknown (learning rate|lr) policy|Unknown learning rate policy",
         "lr-policy",
-        "lr_policy is not one that this Caffe knows, or is missing",
+        "lr_policy is missing, or this Caffe does not know it",
     ),
     Meaning(
         r"test_iter|Test(ing)? net.*specified|test_interval",
         "test-settings",
-        "test_iter, test_interval and test nets do not go together",
+        "test_iter, test_interval and the test nets do not match",
     ),
     Meaning(
         r"All inputs must have the same shape, except at concat_axis",
         "concat-shapes",
-        "Concat's bottoms differ elsewhere than along its axis: sizes after odd down- and upsampling often do",
+        "the bottoms of Concat differ along another axis than its own, as often after odd down- and upsampling",
     ),
     Meaning(r"in-place computation", "in-place", "this layer type cannot have the same blob as bottom and top"),
     Meaning(
         r"momentum.*(AdaGrad|RMSProp)|Momentum cannot be used with",
         "momentum-with-adaptive",
-        "AdaGrad and RMSProp take no momentum: 0, or another solver type",
+        "AdaGrad and RMSProp do not support momentum; set it to 0, or use another solver type",
     ),
     Meaning(
         r"Snapshot|snapshot_prefix|Cannot write to snapshot",
         "snapshot-prefix",
-        "the folder of snapshot_prefix is missing or not writable",
+        "the folder of snapshot_prefix does not exist or is not writable",
     ),
     Meaning(
         r"label_value|label < |Label.*range",
         "label-out-of-range",
-        "a label is not below the number of classes",
+        "a label is outside the classes",
     ),
     Meaning(
         r"Not Implemented Yet",
         "not-implemented",
-        "the layer has no backward pass: nothing that needs a gradient may lie below it",
+        "the layer has no backward pass, so no layer below it may need a gradient",
     ),
     Meaning(
         r"(bottom|top)_(size|blobs)|(Min|Max|Exact)Num(Bottom|Top)",
         "blob-count-mismatch",
         "the layer has too many or too few bottoms or tops",
     ),
-    Meaning(r"unknown engine", "engine", "the engine is not in this build (CUDNN without cuDNN)"),
+    Meaning(r"unknown engine", "engine", "this build does not have that engine (CUDNN without cuDNN)"),
     Meaning(
         r"crop_size|mean_(value|file)|data_transformer",
         "transform",
-        "transform_param does not fit "
-        "the data: crop larger than the picture, a mean of another size, mean_value and mean_file together",
+        "transform_param does not match the data: the crop is larger than the image, the mean has another size, or "
+        "mean_value and mean_file are both set",
     ),
     Meaning(
         r"Check failed: .*shape|(height|width|channels|num)\(\)",
         "shapes-differ",
-        "two blobs must have the same shape and have not: `caffe-lint net` shows all shapes",
+        "two blobs that must have the same shape differ; `caffe-lint net` shows all shapes",
     ),
 )
 
@@ -182,7 +182,7 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
     yield Cause(
         cause,
         f"Caffe stopped at {fatal.source}: {text}",
-        (meaning[:1].upper() + meaning[1:] if meaning else "The check that failed stands in the line itself") + ".",
+        (meaning[:1].upper() + meaning[1:] if meaning else "The line itself shows the check that failed") + ".",
         0.99,
         layer,
         blob,
@@ -226,9 +226,9 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
     yield Cause(
         "out-of-memory" if memory else "process-crash",
         f"the process died: {note.text}",
-        "For want of memory: a smaller batch_size."
+        "Memory ran out; use a smaller batch_size."
         if memory
-        else "Without a word from Caffe: labels out of range do that, as a release build does not check them.",
+        else "Caffe printed no reason. Labels out of range can cause this, since release builds do not check them.",
         0.9,
         None,
         None,
@@ -239,7 +239,7 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
 
 
 def explain(fatal: Noted) -> tuple[str, str, str | None, str | None]:
-    """What a FATAL line means: a name, a sentence, and the layer and blob that it names."""
+    """What a FATAL line means: the name of the cause, an explanation, and the layer and blob that it names."""
     for meaning in MEANINGS:
         found = re.search(meaning.pattern, f"{fatal.source} {fatal.text}")
         if found is not None:
@@ -249,12 +249,12 @@ def explain(fatal: Noted) -> tuple[str, str, str | None, str | None]:
 
 
 def _under_construction(log: Evidence) -> str | None:
-    """The layer that Caffe said last that it creates, while no training had begun."""
+    """The last layer that Caffe announced to create, if the training had not begun."""
     return log.run.creating if not log.steps else None
 
 
 def _by_source(log: Evidence, fatal: Noted) -> str | None:
-    """The only layer whose type's source file stopped: infogain_loss_layer.cpp is InfogainLoss."""
+    """The only layer whose type is that of the source file: infogain_loss_layer.cpp is InfogainLoss."""
     stem = fatal.source.partition(".")[0].removesuffix("_layer").replace("_", "")
     names = [layer.name for layer in log.layers.values() if layer.type.lower() == stem]
     return names[0] if len(names) == 1 else None

@@ -1,4 +1,4 @@
-"""Tests that get worse, or stay at chance, while the training goes on."""
+"""Tests that get worse, or stay at chance level, while the training loss falls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
     "overfitting",
     subject="log",
     severity="warning",
-    options={"rise": Option(1.25, "how many times its lowest the test loss must be at the end")},
+    options={"rise": Option(1.25, "how many times its lowest value the test loss must be at the end")},
 )
 def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
     """Flags runs whose test loss rises while the training loss still falls.
@@ -79,12 +79,12 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
         scored = [(_accuracy(test), test) for test, _ in curve]
         reached = _accuracy(at)
         if reached is not None and (scored[-1][0] or 0.0) >= reached:
-            continue  # its guesses are better, if bolder
+            continue  # predictions are better, only overconfident
         yield Cause(
             "overfitting",
-            f"the test loss rose from {best:.4g} (iteration {at.iteration}) to {end:.4g} while the "
-            f"training loss fell to {median(train_now):.4g}",
-            f"From iteration {at.iteration} on the training set is learnt by heart.",
+            f"test loss rose from {best:.4g} (iteration {at.iteration}) to {end:.4g} while training loss fell to "
+            f"{median(train_now):.4g}",
+            f"From iteration {at.iteration} on, the net overfits the training set. Use the snapshot nearest to it.",
             0.85,
             None,
             names[0],
@@ -128,7 +128,7 @@ def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
             yield Cause(
                 "accuracy-of-nan",
                 f"accuracy is 1 while {broken[0].name} = {broken[0].value:g}: the scores are NaN",
-                "Comparisons with NaN are false, so Accuracy counts every item as right.",
+                "Comparisons with NaN are false, so Accuracy counts every item as correct.",
                 0.4,
                 None,
                 perfect[0].name,
@@ -152,10 +152,10 @@ def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
         return
     yield Cause(
         "chance-level-accuracy",
-        f"the test accuracy stays at {values[-1]:.4g}, which is 1/{log.classes}, while "
-        f"the training loss fell to {log.steps[-1].loss:.4g}",
-        "Training and test do not see the same: compare transform_param, mean and label order, and "
-        "BatchNorm's use_global_stats.",
+        f"test accuracy stays at {values[-1]:.4g} (chance level: 1/{log.classes}) while training loss fell to "
+        f"{log.steps[-1].loss:.4g}",
+        "The training and test nets see different data or statistics: compare transform_param, mean and label "
+        "order, and check BatchNorm's use_global_stats.",
         0.8,
         None,
         None,

@@ -1,4 +1,4 @@
-"""Labels as a log shows them."""
+"""Labels, as far as a log shows them."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def label_out_of_range(log: Evidence) -> Iterator[Cause]:
             step = next((s for s in log.steps if s.iteration == passed.iteration), log.steps[-1])
             yield Cause(
                 "label-out-of-range",
-                f"labels are out of range: the mean of '{label.key.blob}' is {label.value:.6g}, for {classes} classes",
-                f"The largest label that '{out.layer}' can take is {classes - 1}; a release build reads "
-                f"memory beside the scores instead of complaining.",
+                f"labels are out of range: the mean of '{label.key.blob}' is {label.value:.6g} for {classes} classes",
+                f"The largest valid label for '{out.layer}' is {classes - 1}. Release builds do not check labels, and "
+                "read memory outside the scores.",
                 0.97,
                 label.key.layer,
                 label.key.blob,

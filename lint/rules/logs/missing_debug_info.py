@@ -1,4 +1,4 @@
-"""Logs without the lines that would name the first bad layer."""
+"""Logs without the lines that would show where a training failed."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
         iteration = log.bad_pass.iteration if log.bad_pass is not None else None
         yield Cause(
             UNEXPLAINED,
-            f"values are not finite from iteration {iteration} on: the first is {bad.key.role} '{bad.key.blob}' of layer"
+            f"values are NaN or infinite from iteration {iteration} on, first in {bad.key.role} '{bad.key.blob}' of layer"
             f" '{bad.key.layer}'",
-            "Nothing in the log tells why: neither loss nor gradients had grown before.",
+            "The log does not show why: neither loss nor gradients had grown before.",
             0.1,
             bad.key.layer,
             bad.key.blob,
@@ -61,9 +61,9 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
     sound = len(log.healthy)
     yield Cause(
         "missing-debug-info" if sound else "nan-from-the-start",
-        f"the loss is {step.loss:g} at iteration {step.iteration}, and the log has no debug_info to tell "
-        f"which layer went first",
-        f"Set debug_info: true and display: 1, and run it again for {step.iteration + 1} iterations.",
+        f"the loss is {step.loss:g} at iteration {step.iteration}; without debug_info, the first bad layer is unknown",
+        f"Set debug_info: true and display: 1, and run the training again for {step.iteration + 1} "
+        f"iteration{'s' if step.iteration else ''}.",
         0.2 if sound > 1 else 0.5,
         None,
         None,

@@ -1,4 +1,4 @@
-"""Weights that do not move, or only shrink: no learning rate, no gradient, weight decay alone."""
+"""Weights that do not change, or only shrink: no learning rate, no gradient, too much weight decay."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
 
     sgd_solver.cpp, GetLearningRate.
     """
-    # Keeps what judges logs out of a list of rules.
     zero = next((step for step in log.steps if step.rate == 0), None)
     if zero is None:
         return
@@ -48,12 +47,12 @@ def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
     if zero.iteration >= 0.98 * total and zero.iteration > 0:
         return
     earlier = [step for step in log.steps if step.rate and step.iteration < zero.iteration]
-    how = f"it was {earlier[-1].rate:g} before" if earlier else "it is 0 from the start: base_lr is 0 or missing"
+    how = f"it was {earlier[-1].rate:g} before" if earlier else "base_lr is 0 or missing"
     yield Cause(
         "zero-learning-rate",
         f"the learning rate is 0 from iteration {zero.iteration} on",
-        f"No weight changes any more; {how}."
-        + (" A policy without gamma falls to 0 at its first step." if earlier else ""),
+        f"No weight changes from there on; {how}."
+        + (" Without gamma, a step policy falls to 0 at its first step." if earlier else ""),
         0.99,
         iteration=zero.iteration,
         line=zero.rate_line,
@@ -107,8 +106,8 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
         why, label = _why_zero(log)
         yield Cause(
             "loss-always-zero",
-            "the loss is exactly 0 in every iteration" + (" and so is every gradient" if all_zero else ""),
-            f"Nothing is counted: {why}.",
+            "the loss is exactly 0 in every iteration" + (", and so is every gradient" if all_zero else ""),
+            f"Nothing contributes to the loss: {why}.",
             0.97,
             out.layer if out else None,
             label.key.blob if label else (out.name if out else None),
@@ -122,8 +121,8 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
         cut = views[-1].name if views else None
         yield Cause(
             "zero-gradients",
-            "every gradient of every parameter is exactly 0",
-            "The loss passes nothing down.",
+            "all parameter gradients are exactly 0",
+            "The loss passes no gradient to the layers below.",
             0.9,
             cut,
             None,
@@ -135,8 +134,8 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
     cause, why, layer = _why_frozen(log)
     yield Cause(
         cause,
-        "no layer runs backward: nothing is learnt",
-        f"There is no [Backward] line of any layer. {why}",
+        "no layer runs backward: nothing is learned",
+        f"No layer has a [Backward] line. {why}",
         0.97,
         layer,
         None,
@@ -172,7 +171,6 @@ def vanishing_weights(log: Evidence) -> Iterator[Cause]:
 
     sgd_solver.cpp, Regularize.
     """
-    # Keeps what judges logs out of a list of rules.
     if not stuck(log):
         return
     decay = log.setting("weight_decay")
@@ -184,15 +182,17 @@ def vanishing_weights(log: Evidence) -> Iterator[Cause]:
     if decay <= 0 or rate * decay * max(log.steps[-1].iteration, 1) < 0.5 or not (shrank or rate * decay >= 1e-3):
         return
     before, after = (norms[0], norms[-1]) if shrank else (log.steps[0], log.steps[-1])
-    told = (
-        f": the L2 norm of all parameters fell from {before.norms.l2_data:.3g} to {after.norms.l2_data:.3g}"
+    forgotten_after = 1 / (rate * decay)
+    fall = (
+        f" The L2 norm of all parameters fell from {before.norms.l2_data:.3g} to {after.norms.l2_data:.3g}."
         if before.norms and after.norms
         else ""
     )
     yield Cause(
         "weight-decay-too-high",
-        f"weight_decay {decay:g} shrinks the weights away{told}",
-        f"With a rate of {rate:g} a weight is forgotten within {1 / (rate * decay):.0f} steps.",
+        f"weight_decay {decay:g} shrinks the weights faster than they learn",
+        f"With a learning rate of {rate:g}, a weight is forgotten within {forgotten_after:.0f} "
+        f"iteration{'' if forgotten_after < 1.5 else 's'}.{fall}",
         0.93,
         iteration=after.iteration,
         line=after.norms_line or after.line,
@@ -211,12 +211,12 @@ def _why_zero(log: Evidence) -> tuple[str, Value | None]:
         )
         if "loss_param" in layer.message and "ignore_label" in layer.message["loss_param"]:
             ignored = layer.message["loss_param"]["ignore_label"]
-            return f"all labels are {ignored}, which are ignored (ignore_label)", label
+            return f"all labels are {ignored}, which ignore_label excludes", label
         if out.traits.takes_matrix:
             return "the infogain matrix is 0", None
     if log.steps and not log.outputs:
-        return "no output of the net counts in the loss (loss_weight 0, or no loss layer)", None
-    return "labels that are all ignored, a matrix or weight of 0", None
+        return "no output of the net is part of the loss (loss_weight is 0, or there is no loss layer)", None
+    return "all labels are ignored, or a matrix or weight is 0", None
 
 
 def _why_frozen(log: Evidence) -> tuple[str, str, str | None]:
@@ -224,21 +224,21 @@ def _why_frozen(log: Evidence) -> tuple[str, str, str | None]:
         if "propagate_down" in layer.message and not any(layer.message["propagate_down"]):
             return (
                 "propagate-down-false",
-                f"propagate_down: false of '{layer.name}' cuts the way down.",
+                f"propagate_down: false in '{layer.name}' blocks the gradient.",
                 layer.name,
             )
     learning = [layer for layer in log.layers.values() if layer.params]
     frozen = [layer for layer in learning if _frozen(layer)]
     if frozen and len(frozen) == len(learning):
-        return "all-frozen", "lr_mult is 0 for every parameter.", frozen[0].name
+        return "all-frozen", "Every lr_mult is 0.", frozen[0].name
     zero = [
         layer
         for layer in log.layers.values()
         if "loss_weight" in layer.message and not any(layer.message["loss_weight"])
     ]
     if zero:
-        return "loss-weight-zero", f"loss_weight is 0 for '{zero[0].name}'.", zero[0].name
-    return "all-frozen", "lr_mult is 0 everywhere, or propagate_down or loss_weight cuts the way.", None
+        return "loss-weight-zero", f"The loss_weight of '{zero[0].name}' is 0.", zero[0].name
+    return "all-frozen", "Every lr_mult is 0, or propagate_down or loss_weight blocks the gradient.", None
 
 
 def _frozen(layer: Layer) -> bool:

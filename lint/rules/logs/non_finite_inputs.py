@@ -1,4 +1,4 @@
-"""Inputs that are NaN or infinite, of the training net or a test net."""
+"""Data and labels that are NaN or infinite, of the training net or a test net."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def non_finite_input(log: Evidence) -> Iterator[Cause]:
         what = "label" if log.is_label(bad.key.layer, bad.key.blob) else "data"
         assert log.bad_pass is not None
         number, size = log.bad_pass.iteration, log.batch
-        batch = f" It is batch {number}, counted from 0" if number is not None else ""
+        batch = f" The batch is number {number}, counted from 0" if number is not None else ""
         if number is not None and size:
-            batch += f": entries {size * number} to {size * (number + 1) - 1} if nothing is shuffled"
+            batch += f": items {size * number} to {size * (number + 1) - 1} if nothing is shuffled"
         yield Cause(
             f"{kind}-in-{what}",
-            f"the {what} itself is {'infinite' if kind == 'inf' else 'NaN'}: top '{bad.key.blob}' of "
-            f"data layer '{bad.key.layer}'",
-            f"Everything before it is finite, and no solver setting can rescue a training from such a value.{batch}.",
+            f"{'infinity' if kind == 'inf' else 'NaN'} in the {'labels' if what == 'label' else what}: "
+            f"top '{bad.key.blob}' of data layer '{bad.key.layer}'",
+            f"All values before it are finite, and no solver setting can make up for such a value.{batch}{'.' if batch else ''}",
             0.98,
             bad.key.layer,
             bad.key.blob,
@@ -83,10 +83,9 @@ def non_finite_input(log: Evidence) -> Iterator[Cause]:
     before = log.healthy[-1]
     yield Cause(
         "nan-in-data",
-        f"a batch between iterations {before.iteration} and {step.iteration} is likely NaN or infinite itself",
-        f"At iteration {before.iteration} loss and gradients were sound and had not grown; at "
-        f"{step.iteration} all is NaN. "
-        "With `display: 1` and `debug_info: true` the log would show the data layer first.",
+        f"a batch between iterations {before.iteration} and {step.iteration} is likely to contain NaN or infinity",
+        f"At iteration {before.iteration}, loss and gradients were finite and had not grown; at "
+        f"{step.iteration}, everything is NaN. A log with `display: 1` and `debug_info: true` shows the data layer first.",
         0.6,
         bad.key.layer if bad is not None else None,
         bad.key.blob if bad is not None else None,
@@ -137,11 +136,10 @@ def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
         in_data = first is not None and first == next(iter(passed or ())).key
         yield Cause(
             "nan-in-test-data" if in_data else "nan-in-test",
-            f"test net #{test.net} gives {wrong[0].name} = {wrong[0].value:g} at iteration "
-            f"{test.iteration} while the training is finite",
-            "The weights are sound, so look at the test's own data and transform, and at BatchNorm's "
-            "stored statistics."
-            + (f" The first value that is not finite is '{first.blob}' of layer '{first.layer}'." if first else ""),
+            f"test net #{test.net} outputs {wrong[0].name} = {wrong[0].value:g} at iteration {test.iteration} "
+            "while the training is finite",
+            "The weights are finite, so check the test data and their transform, and BatchNorm's stored statistics."
+            + (f" The first NaN or infinite value is in '{first.blob}' of layer '{first.layer}'." if first else ""),
             0.9,
             first.layer if first else None,
             first.blob if first else wrong[0].name,
@@ -160,7 +158,7 @@ def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
 
 
 def _hidden(log: Evidence, iteration: int) -> bool:
-    """Whether what happened lies in iterations that were not displayed, or that have no debug_info."""
+    """Whether the cause lies in iterations that were not displayed, or that have no debug_info."""
     bad = log.first_bad
     if bad is None:
         return True

@@ -1,4 +1,4 @@
-"""Layers that turn finite inputs into NaN or infinity."""
+"""Layers that output NaN or infinity for finite inputs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def non_finite_activation(log: Evidence) -> Iterator[Cause]:
 
     The layers' Forward_cpu: log_layer.cpp, power_layer.cpp, batch_norm_layer.cpp, infogain_loss_layer.cpp.
     """
-    # Keeps what judges logs out of a list of rules.
     bad = log.first_bad
     if bad is None or bad.key.direction != "Forward" or bad.key.role != "top" or log.is_data(bad.key.layer):
         return
@@ -54,20 +53,20 @@ def non_finite_activation(log: Evidence) -> Iterator[Cause]:
     loss = kind == "" or is_loss_type(kind)
     cause, why = log.traits_of(bad.key.layer).hazard or (
         "loss-out-of-domain" if loss else "non-finite-activation",
-        "its inputs are finite, so it was asked for what has no value",
+        "its output is undefined for these inputs",
     )
     blank = _blank_statistics(log, bad)
     if blank:
         cause, why = (
             "batch-norm-blank-statistics",
             (
-                "the statistics of the BatchNorm below are all 0 (blobs 0 to 2), so it divides by sqrt(eps): "
+                "the statistics of the BatchNorm before it are all 0 (blobs 0 to 2), so it divides by sqrt(eps); "
                 "use_global_stats needs trained statistics"
             ),
         )
     yield Cause(
         cause,
-        f"layer '{bad.key.layer}'{f' ({kind})' if kind else ''} makes {bad.value:g} out of finite inputs",
+        f"layer '{bad.key.layer}'{f' ({kind})' if kind else ''} outputs {bad.value:g} for finite inputs",
         f"Its bottoms and weights are finite in the same pass: {why}.",
         0.93 if bottoms or blank else 0.7,
         bad.key.layer,

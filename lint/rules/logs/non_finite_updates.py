@@ -1,4 +1,4 @@
-"""Gradients and updates that are NaN or infinite though nothing had grown."""
+"""Gradients and updates that are NaN or infinite although nothing had grown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
 
     net.cpp, BackwardDebugInfo; power_layer.cpp, Backward_cpu; multinomial_logistic_loss_layer.cpp.
     """
-    # Keeps what judges logs out of a list of rules.
     bad = log.first_bad
     if bad is None or bad.key.direction != "Backward" or grew(log):
         return
@@ -54,38 +53,36 @@ def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
     absolute = log.traits_of(bad.key.layer).takes_absolute or (not kind and "abs" in bad.key.layer.lower())
     cause, reason = (
         "non-finite-gradient",
-        "The gradients above it are finite, so this layer's own has no value.",
+        "The gradients above it are finite, so the gradient of this layer itself is undefined.",
     )
     if bad.key.role == "param" and above and above[-1].value == 0 and not forward:
-        # A param's diff is its input times the diff above: 0 * NaN. Its bottom's diff is weights times the
-        # same 0.
+        # A param's diff is the layer's input times the diff above: NaN * 0. Its bottom's diff is weights times the same 0.
         cause, reason = (
             "forward-not-finite",
             (
-                "The gradients beside it are exactly 0, and 0 times a finite input would be 0: the "
-                "layer's input is NaN or infinite, "
-                "so the forward pass broke before. Weights or data are bad from the start, or the "
+                "The gradients beside it are exactly 0, and 0 times a finite input is 0. So the layer's input is NaN or "
+                "infinite, and the forward pass failed first: weights or data are bad from the start, or the "
                 "statistics of a BatchNorm are blank."
             ),
         )
     elif is_loss:
         cause, reason = (
             "loss-gradient-not-finite",
-            "It is the loss's own: its scores are NaN or infinite, or it is out of its domain.",
+            "This is the gradient of the loss itself: its scores are NaN or infinite, or it is outside its domain.",
         )
     elif absolute:
         cause, reason = (
             "abs-gradient",
-            "Caffe of before 2014-10 divided x by |x| for the sign, which is 0/0 where x is 0 "
-            "(BVLC/caffe#1326 repaired it).",
+            "Caffe before October 2014 computed the sign as x / |x|, which is 0/0 where x is 0 "
+            "(fixed by BVLC/caffe#1326).",
         )
     if not forward and cause != "abs-gradient":
-        reason += " The excerpt has no forward pass to tell more: `debug_info: true` with `display: 1` would."
+        reason += " This excerpt has no forward pass; a log with `debug_info: true` and `display: 1` shows more."
     if stops is not None and cause != "forward-not-finite":
-        reason += f" Below '{stops.key.layer}' the gradients are exactly 0."
+        reason += f" Below '{stops.key.layer}', the gradients are exactly 0."
     yield Cause(
         cause,
-        f"the gradient of layer '{bad.key.layer}'{f' ({kind})' if kind else ''} is {bad.value:g}: "
+        f"the gradient of layer '{bad.key.layer}'{f' ({kind})' if kind else ''} is {bad.value:g} for "
         f"{bad.key.role} '{bad.key.blob}'",
         reason,
         0.85 if forward else 0.7,
@@ -133,8 +130,8 @@ def non_finite_update(log: Evidence) -> Iterator[Cause]:
         if step.rate is not None and not math.isfinite(step.rate):
             yield Cause(
                 "learning-rate-not-finite",
-                f"the learning rate is {step.rate:g} in iteration {step.iteration}",
-                "base_lr, gamma and power are to blame: every update is NaN from here on.",
+                f"the learning rate is {step.rate:g} at iteration {step.iteration}",
+                "Every update is NaN from there on. Check base_lr, gamma and power.",
                 0.99,
                 iteration=step.iteration,
                 line=step.rate_line,
@@ -156,12 +153,12 @@ def non_finite_update(log: Evidence) -> Iterator[Cause]:
         )
         if wrong
     ]
-    settings = "; ".join(culprits) or f"look at the settings of the solver ({log.solver_type})"
+    settings = "; ".join(culprits) or f"check the settings of the solver ({log.solver_type})"
     yield Cause(
         "non-finite-update",
-        f"the update after iteration {before.iteration} made the weights of '{bad.key.layer}' {bad.value:g}",
-        f"All gradients of iteration {before.iteration} were finite and ordinary, so the solver's own "
-        f"arithmetic broke: {settings}.",
+        f"the update after iteration {before.iteration} turned weights of '{bad.key.layer}' into {bad.value:g}",
+        f"All gradients of iteration {before.iteration} were finite and of ordinary size, so the cause is the "
+        f"solver's own arithmetic: {settings}.",
         0.9,
         bad.key.layer,
         bad.key.blob,

@@ -1,4 +1,4 @@
-"""Losses that stay where they are."""
+"""Losses that do not fall."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp, infogain_loss_layer.cpp (since 2017-04; before, InfogainLoss expected probabilities).
     """
-    # Keeps what judges logs out of a list of rules.
     how = course(log)
     if how is None or how.steps < FEW or log.first_bad_iteration is not None:
         return
@@ -53,13 +52,13 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
         classes = log.classes_of(layer)
         floor = math.log((math.e + classes - 1) / math.e) if what == SOFTMAX and classes else None
         if floor is not None and how.smallest < 0.97 * floor and log.single_loss is not None:
-            continue  # an InfogainLoss of before 2017: it wants probabilities
+            continue  # InfogainLoss before April 2017 expects probabilities
         yield Cause(
             f"double-{what}",
-            f"'{layer.name}' ({layer.type}) applies a {what} to what '{producer.name}' has already made",
-            f"It learns slowly, and cannot go below {floor:.4g}."
+            f"'{layer.name}' ({layer.type}) applies {what} a second time, after '{producer.name}'",
+            f"The net learns slowly, and the loss cannot go below {floor:.4g}."
             if floor is not None
-            else "It learns slowly, down to a floor.",
+            else "The net learns slowly, and the loss cannot go below a floor.",
             0.93,
             layer.name,
             layer.bottoms[0].name,
@@ -97,7 +96,6 @@ def uniform_infogain_matrix(log: Evidence) -> Iterator[Cause]:
 
     infogain_loss_layer.cpp, Forward_cpu: the sum of H[label, l] * log(p_l) over all l.
     """
-    # Keeps what judges logs out of a list of rules.
     if not stuck(log):
         return
     for out in log.outputs:
@@ -107,9 +105,9 @@ def uniform_infogain_matrix(log: Evidence) -> Iterator[Cause]:
             continue
         yield Cause(
             "uniform-infogain-matrix",
-            f"'{out.layer}' starts at {out.first:.4g}, which is {classes} ln {classes}, and stays there",
-            "Its matrix rewards all classes alike (rows of ones, or a matrix of another shape): the "
-            "uniform guess is its best.",
+            f"'{out.layer}' starts at {out.first:.4g} ({classes} ln {classes}) and stays there",
+            "Its matrix rewards all classes alike (rows of ones, or a matrix of another shape), so a uniform "
+            "guess is the best it can do.",
             0.93,
             out.layer,
             out.name,
@@ -149,7 +147,6 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp. See SageMaker Debugger's LossNotDecreasing and WeightUpdateRatio in docs/log.md.
     """
-    # Keeps what judges logs out of a list of rules.
     if not stuck(log) or explosion(log) is not None:
         return
     how = course(log)
@@ -161,19 +158,20 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
         return
     ratio = update_ratio(log)
     words = (
-        f"The mean of the first tenth is {how.start * log.loss_scale:.4g}, of the last {how.end * log.loss_scale:.4g}"
+        f"The mean loss is {how.start * log.loss_scale:.4g} in the first tenth of the iterations, "
+        f"{how.end * log.loss_scale:.4g} in the last"
     )
     if log.chance is not None:
-        words += f"; ln {log.classes} = {log.chance:.4g} is what guessing gives"
+        words += f"; chance level is ln {log.classes} = {log.chance:.4g}"
     if ratio is not None:
-        words += f"; one update is {ratio:.1g} of the weights"
+        words += f"; one update changes the weights by {ratio:.1g} of their size"
     small = ratio is not None and ratio < 1e-5
     high = how.end > 1.05 * how.start and chance is False
     yield Cause(
         "update-too-small" if small else "learning-rate-too-high" if high else "loss-not-decreasing",
         "the loss rises: the learning rate is too high"
         if high
-        else "the loss does not fall" + (": it is at chance" if chance else ""),
+        else "the loss does not fall" + (": it is at chance level" if chance else ""),
         words + ".",
         0.5 if not high else 0.6,
         None,
@@ -185,8 +183,8 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
 
 
 def update_ratio(log: Evidence) -> float | None:
-    """The median over layers of rate * mean |diff| / mean |weight| in the first pass, with momentum's
-    factor.
+    """The relative size of an update: the median over layers of rate / (1 - momentum) * mean |diff| / mean |weight| in the
+    first pass, None if it is unknown.
     """
     rate = next((step.rate for step in log.steps if step.rate), None)
     if log.first_pass is None or rate is None or log.solver_type not in ("SGD", "Nesterov"):

@@ -1,4 +1,4 @@
-"""Layers through which no signal or gradient passes: dead, saturated, or vanishing."""
+"""Layers that pass no activations or gradients on: dead, saturated, or vanishing."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
     "vanishing-gradient",
     subject="log",
     severity="warning",
-    options={"ratio": Option(1e-4, "first over last gradient of the weights, below which gradients have vanished")},
+    options={"ratio": Option(1e-4, "mean |diff| of the first weights over that of the last, below which gradients have vanished")},
 )
 def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
     """Flags gradients or activations that vanish before they reach the other end of the net.
@@ -122,7 +122,6 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
 
     net.cpp, BackwardDebugInfo: means of |x|, not norms. Measured on the runs of `python benchmarks/log_judge.py`.
     """
-    # Keeps what judges logs out of a list of rules.
     passed = log.first_pass
     if passed is None or not stuck(log) or log.run.resumed:
         return
@@ -140,9 +139,9 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
         )
         yield Cause(
             "vanishing-gradient",
-            f"gradients fade on their way down: {first[2].value:.2g} at '{first[0].name}' against "
+            f"gradients vanish: {first[2].value:.2g} at '{first[0].name}' against "
             f"{last[2].value:.2g} at '{last[0].name}'",
-            f"From '{fading[0].name}' down they are less than {ratio:g} of the last layer's, and the "
+            f"From '{fading[0].name}' down, they are below {ratio:g} of those of the last layer, and the "
             f"loss stays at {log.steps[-1].loss:.4g}.",
             0.9,
             first[0].name,
@@ -161,7 +160,7 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
     tops = _signal(log, passed)
     if len(tops) < 4:
         return
-    # BatchNorm and losses set their own size; what matters is the signal that reaches the last weights.
+    # BatchNorm and losses set their own scale; what matters is what reaches the last weights.
     begin, end = tops[0], tops[-2] if len(tops) > 4 else tops[-1]
     fade = min(value.value for value in tops[1:]) / begin.value if begin.value else 1.0
     steps = max((diff.value / data.value for _, data, diff in weights if diff is not None), default=1.0)
@@ -169,11 +168,10 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
         low = min(tops[1:], key=lambda value: value.value)
         yield Cause(
             "vanishing-signal",
-            f"the signal fades on its way up: mean |x| {begin.value:.2g} at '{begin.key.layer}', "
+            f"activations vanish: mean |x| is {begin.value:.2g} at '{begin.key.layer}', "
             f"{low.value:.2g} at '{low.key.layer}'",
-            f"So the weights' gradients are {steps:.1g} of the weights at most, only the last bias "
-            f"learns, and the loss stays at {log.steps[-1].loss:.4g}: "
-            "weights too small, or products of small values.",
+            "Weights are too small, or small values are multiplied. Gradients are at most "
+            f"{steps:.1g} of the weights, so only the last bias learns, and the loss stays at {log.steps[-1].loss:.4g}.",
             0.88,
             low.key.layer,
             low.key.blob,
@@ -214,7 +212,6 @@ def saturated_activations(log: Evidence) -> Iterator[Cause]:
 
     tanh_layer.cpp, sigmoid_layer.cpp, Backward_cpu.
     """
-    # Keeps what judges logs out of a list of rules.
     passed = log.last_pass
     if passed is None or learnt(log) or len(log.steps) < FEW:
         return
@@ -229,9 +226,9 @@ def saturated_activations(log: Evidence) -> Iterator[Cause]:
     early = log.first_pass
     yield Cause(
         "saturated-activations",
-        f"{len(full)} {kind} layer{'s are' if len(full) > 1 else ' is'} saturated, '{view.name}' first: "
-        f"mean |x| {top.value:.3g}",
-        "Their slope is next to nothing there: weights or inputs are too large, and gradients do not get through.",
+        f"{len(full)} {kind} layer{'s are' if len(full) > 1 else ' is'} saturated: mean |x| of '{view.name}' is "
+        f"{top.value:.3g}",
+        "Weights or inputs are too large. The slope is close to 0 there, so gradients do not get through.",
         0.86 if early is not None and _saturated_early(log, early) else 0.7,
         view.name,
         top.key.blob,
@@ -251,8 +248,8 @@ def _zero_weights(log: Evidence, views: list[LayerView], position: int) -> _Foun
     if view.tops[0].value == 0 and len([v for v in views if v.params]) > 1:
         return (
             "zero-weights",
-            f"the weights of '{view.name}' are all 0, and so is what it gives",
-            "Without a weight_filler weights are 0 (constant): the gradients below are 0 for ever.",
+            f"all weights of '{view.name}' are 0, and so is its output",
+            "Without a weight_filler, weights are constant 0, and the gradients below stay 0 for ever.",
             view.params[0],
             (view.tops[0], *above[:1]),
         )
@@ -272,13 +269,13 @@ def _dead_rectifier(log: Evidence, views: list[LayerView], position: int, at_fir
     if below is not None and below.tops and below.tops[0].value == 0:
         return None
     when = (
-        "from the start: its inputs are all below 0 (see the bias_filler below it)"
+        "from the start: its inputs are all negative (check the bias_filler of the layer before it)"
         if at_first
-        else "since the rate threw its weights off"
+        else "since too high a learning rate moved the weights too far"
     )
     return (
         "dead-relu",
-        f"ReLU '{view.name}' is dead: all it gives is 0",
+        f"ReLU '{view.name}' is dead: it outputs only zeros",
         f"Every gradient below it is exactly 0, {when}.",
         view.tops[0],
         (below.tops[0],) if below is not None and below.tops else (),
@@ -296,8 +293,8 @@ def _constant(log: Evidence, first: Pass) -> Iterator[Cause]:
             if filler is not None and filler["type"] == "constant" and filler["value"] and not log.run.resumed:
                 yield Cause(
                     "constant-weights",
-                    f"all weights of '{view.name}' are {filler['value']:g}: its units cannot be told apart",
-                    "A constant weight_filler makes every unit of a layer compute, and learn, the same.",
+                    f"all weights of '{view.name}' are {filler['value']:g}: its units are identical",
+                    "With a constant weight_filler, every unit of a layer computes and learns the same.",
                     0.93,
                     view.name,
                     weight.key.blob,
@@ -309,7 +306,7 @@ def _constant(log: Evidence, first: Pass) -> Iterator[Cause]:
 
 
 def _signal(log: Evidence, passed: Pass) -> list[Value]:
-    """The first data top and the tops of what follows it, without losses, labels and what only judges."""
+    """The first data top and the tops of the layers after it, without losses, labels and layers that only measure."""
     found = []
     for view in log.views(passed):
         kind, traits = log.type_of(view.name), log.traits_of(view.name)
