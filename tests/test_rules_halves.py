@@ -1,4 +1,4 @@
-"""Nets that learn by halves: frozen in part, cut off, linear twice over; and data layers and settings without effect."""
+"""Nets that learn only in part: frozen, cut off from the gradient, redundant; data layers and settings without effect."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def frozen(inside: str) -> str:
         "",
     ],
 )
-def test_what_is_said_of_the_bias_holds(inside: str) -> None:
+def test_a_bias_with_its_own_param_is_not_flagged(inside: str) -> None:
     assert codes(frozen(inside), "N701") == []
 
 
@@ -85,15 +85,15 @@ def test_a_layer_without_bias_has_none_to_freeze() -> None:
     assert codes(text, "N701") == []
 
 
-def test_half_frozen_layers_are_told_once_with_their_number() -> None:
+def test_half_frozen_layers_are_reported_once_with_the_others() -> None:
     text = DATA + "".join(conv(f"c{i}", f"c{i - 1}" if i else "data", "param { lr_mult: 0 }") for i in range(3))
     text += relu("c2") + inner("ip", "c2") + LOSS
     (finding,) = check(text, select=("N701",))
-    assert "3 layers" in finding.reason
+    assert "Also in 2 other layers: 'c1', 'c2'." in finding.reason
     assert codes(fix(text, unsafe=True, select=("N701",)), "N701") == []
 
 
-def test_a_v1_net_is_told_and_left() -> None:
+def test_a_v1_net_is_reported_but_not_fixed() -> None:
     text = (
         'layers { name: "data" type: DUMMY_DATA top: "data" top: "label" dummy_data_param { num: 8 channels: 3 height: 1 width: 1 } }\n'
         'layers { name: "ip" type: INNER_PRODUCT bottom: "data" top: "ip" blobs_lr: 0 inner_product_param { num_output: 3 } }\n'
@@ -110,7 +110,7 @@ def norm(inside: str = "", around: str = "param { lr_mult: 0 }", scale: str = "p
     return DATA + layers + inner("ip", "conv") + LOSS
 
 
-def test_statistics_move_among_frozen_layers() -> None:
+def test_statistics_change_among_frozen_layers() -> None:
     assert codes(norm(), "N702") == ["N702"]
     assert codes(norm("batch_norm_param { use_global_stats: false }"), "N702") == ["N702"]
     for text in (
@@ -122,12 +122,12 @@ def test_statistics_move_among_frozen_layers() -> None:
         assert codes(text, "N702") == []
 
 
-def test_the_statistics_are_held_where_they_stand() -> None:
+def test_use_global_stats_is_set_where_it_is_written() -> None:
     text = norm("batch_norm_param { use_global_stats: false eps: 1e-4 }")
     assert fix(text, unsafe=True, select=("N702",)) == text.replace("false eps", "true eps")
 
 
-def test_a_gradient_that_is_cut_off() -> None:
+def test_a_gradient_that_is_blocked() -> None:
     cut = DATA + conv("conv", "data") + relu("conv") + inner("ip", "conv", "propagate_down: false") + LOSS
     (finding,) = check(cut, select=("N703",))
     assert "'conv'" in finding.message
@@ -141,7 +141,7 @@ def test_a_gradient_that_is_cut_off() -> None:
         assert codes(text, "N703") == []
 
 
-def test_a_layer_without_a_way_to_a_loss_is_not_cut_off() -> None:
+def test_a_layer_that_leads_to_no_loss_is_not_flagged() -> None:
     text = DATA + conv("conv", "data") + relu("conv") + inner("ip", "conv") + LOSS + inner("side", "conv")
     text += inner("other", "side", "propagate_down: false")
     assert codes(text, "N703") == []

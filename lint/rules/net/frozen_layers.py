@@ -1,4 +1,4 @@
-"""Parts of a net that are frozen by half, or without anybody having said so."""
+"""Layers that are only partly frozen, or cut off from the gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import Fields, add_message, insert_layers
 from ...moments.graph import Layer
 from ...net.job import NetInPhase
-from ...net.names import named
+from ...net.names import also_in, named
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ..problems import is_for_unknown_caffe
@@ -17,38 +17,37 @@ from ..problems import is_for_unknown_caffe
 
 @rule("N701", "unfrozen-bias", subject="net", severity="warning", fixes="unsafe")
 def unfrozen_bias(subject: NetInPhase) -> Iterator[Hit]:
-    """The weights of a layer are frozen, and its bias learns.
+    """Flags layers whose weights are frozen while their bias still learns.
 
     ## What it does
 
-    In nets for training: layers with a weight and a bias that have one `param`, with lr_mult 0. Where two are written,
-    the second says what is meant for the bias, and nothing is reported.
+    Flags layers with a weight and a bias that have a single `param` with `lr_mult: 0`. A second `param` states what
+    is intended for the bias, and then nothing is reported. Reported once per net, with the other layers.
 
     ## Why is this bad?
 
-    The first `param` is the weight's. Without a second the bias has lr_mult 1: it learns, and the layer that was to stay
-    as it was loaded drifts away.
+    The first `param` applies to the weight only. Without a second one, the bias has `lr_mult` 1: it learns, and a
+    layer that was meant to stay as it was loaded changes.
 
     ## When it is reported
 
-    The bias is to learn. Write a second `param { lr_mult: 1 }`, and it is said.
+    Reported as a **warning** in nets for training. If the bias is meant to learn, write a second `param { lr_mult: 1
+    }`, and the finding disappears.
 
     ## Fix
 
-    The fix freezes the bias as well. It is unsafe: a bias may be meant to learn.
+    Freezes the bias too. The fix is unsafe, because the bias may be meant to learn.
 
     ## References
 
-    net.cpp, Net::AppendParam: what is not written has lr_mult 1.
+    `Net::AppendParam` in net.cpp: a parameter without a `param` has `lr_mult` 1.
     """
     if subject.phase != "TRAIN" or not subject.net.losses:
         return
     found = [layer for layer in subject.net.layers if _is_half_frozen(layer)]
     for layer in found[:1]:
-        message = f"{named(layer)}: its weight is frozen by lr_mult 0, and its bias learns"
-        reason = "Without a second param the bias has lr_mult 1."
-        if len(found) > 1:
-            reason += f" So it is for {len(found)} layers of this net."
+        message = f"{named(layer)} has a frozen weight (lr_mult 0), but its bias learns"
+        reason = f"Without a second param, the bias has lr_mult 1.{also_in(found)}"
         yield Hit(
             subject.file,
             layer.message.entries["param"][0][0].span("lr_mult"),
@@ -77,46 +76,49 @@ def _with_frozen_bias(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
         if added is None:
             return None
         patch += added
-    return patch.fix(subject.file.path, "freeze the bias as well", safe=False)
+    return patch.fix(subject.file.path, "freeze the bias too", safe=False)
 
 
 @rule("N702", "unfrozen-statistics", subject="net", severity="advice", fixes="unsafe")
 def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
-    """The layers around a BatchNorm are frozen, and its statistics still change.
+    """Flags BatchNorm layers whose statistics change although the layers around them are frozen.
 
     ## What it does
 
-    In nets for training, BatchNorm layers without `use_global_stats: true` behind a layer whose weights have lr_mult 0,
-    where the Scale behind them, if there is one, has it too, and other layers learn. Once in a net, with their number.
+    Flags BatchNorm layers without `use_global_stats: true` that follow a layer whose parameters all have `lr_mult:
+    0`. If a Scale layer comes next, its parameters must have `lr_mult: 0` too. Reported once per net, with the other
+    layers.
 
     ## Why is this bad?
 
-    lr_mult does not reach what BatchNorm stores: in phase TRAIN it normalises by each batch and moves its mean and
-    variance towards it. What was to stay as it was loaded changes, the more the smaller the batch is.
+    `lr_mult` does not apply to the statistics of BatchNorm: in phase TRAIN it normalises by each batch and updates
+    the stored mean and variance. So the part that was meant to stay as it was loaded changes, and more so the smaller
+    the batch is.
 
     ## When it is reported
 
-    The statistics are to follow the new data.
+    Reported as **advice** in nets for training in which other layers learn. Nothing is reported if the file has
+    fields or values that no known Caffe has. Ignore it if the statistics should adapt to the new data.
 
     ## Fix
 
-    The fix writes `use_global_stats: true` into all of them. It is unsafe: the net learns on other values then.
+    Sets `use_global_stats: true` in all these layers. The fix is unsafe, because the net then learns from other
+    values.
 
     ## References
 
-    batch_norm_layer.cpp, LayerSetUp and Forward_cpu.
+    `LayerSetUp` and `Forward_cpu` in batch_norm_layer.cpp.
     """
     net = subject.net
     if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
         return
     if not any(param.lr_mult for param in net.params() if not param.layer.traits.stores_statistics):
         return
-    found = [layer for layer in net.layers if _moves_among_frozen(layer)]
+    found = [layer for layer in net.layers if _changes_among_frozen(layer)]
     for layer in found[:1]:
-        message = f"{named(layer)}: the layers around it are frozen, and its statistics still change"
-        reason = "In training it normalises by the batch and stores a running mean; lr_mult does not reach that."
-        if len(found) > 1:
-            reason += f" So it is for {len(found)} layers of this net."
+        message = f"{named(layer)} is among frozen layers, but its statistics still change"
+        reason = "In training it normalises by the batch and updates a running mean, whatever its lr_mult is."
+        reason += also_in(found)
         patch = Patch()
         for other in found:
             if "batch_norm_param" in other.message:
@@ -126,53 +128,56 @@ def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
                 patch += add_message(subject.file.tree, net.message, other.message, "batch_norm_param", fields)
         fix = None
         if not net.upgraded.steps:
-            fix = patch.fix(subject.file.path, "write use_global_stats: true", safe=False)
+            fix = patch.fix(subject.file.path, "set use_global_stats: true", safe=False)
         yield Hit(subject.file, layer.place(), message, reason, fix=fix)
 
 
-def _moves_among_frozen(layer: Layer) -> bool:
+def _changes_among_frozen(layer: Layer) -> bool:
     if not layer.traits.stores_statistics or layer.phase != "TRAIN":
         return False
     if layer.message["batch_norm_param"]["use_global_stats"]:
         return False
     before = layer.bottoms[0].producer if layer.bottoms else None
-    behind = layer.tops[0].consumers[0] if layer.tops and layer.tops[0].consumers else None
+    after = layer.tops[0].consumers[0] if layer.tops and layer.tops[0].consumers else None
     if before is None or not _is_frozen(before):
         return False
-    return behind is None or not behind.traits.scales_channels or _is_frozen(behind)
+    return after is None or not after.traits.scales_channels or _is_frozen(after)
 
 
 def _is_frozen(layer: Layer) -> bool:
-    """Whether a layer has parameters, and none of them learns."""
+    """Return whether a layer has parameters and none of them learns."""
     return bool(layer.params) and all(param.lr_mult == 0 for param in layer.params)
 
 
 @rule("N703", "blocked-gradient", subject="net", severity="warning")
 def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
-    """Layers that are to learn get no gradient, since one behind them has `propagate_down: false`.
+    """Flags layers that should learn but get no gradient because of `propagate_down: false`.
 
     ## What it does
 
-    In nets for training: layers whose parameters have an lr_mult other than 0, from which a loss can be reached, but
-    which no gradient reaches, with a `propagate_down: false` in between. Once in a net, at the first, with their number.
-    A net in which nothing learns at all is N204's.
+    Flags layers whose parameters have an `lr_mult` other than 0 and that lead to a loss, but that no gradient reaches
+    because a layer in between has `propagate_down: false`. Reported once per net, at the first layer, with the
+    others.
 
     ## Why is this bad?
 
-    Caffe does not run these layers backward. It still updates their weights: weight decay shrinks them in every
-    iteration, until nothing is left of what was loaded or drawn.
+    Caffe skips the backward pass of these layers. It still updates their weights: weight decay shrinks them in every
+    iteration, until nothing is left of the loaded or initial weights.
 
     ## When it is reported
 
-    The solver has no weight_decay.
+    Reported as a **warning** in nets for training. Nothing is reported if the net has layers of an unknown type, or
+    fields or values that no known Caffe has. If no layer of the net learns, see N204. Ignore it if the solver has no
+    `weight_decay`.
 
     ## Example
 
-    Or no `propagate_down`, if they are to learn. There is no fix, as there are these two ways.
+    To train the layers, remove `propagate_down` instead. No fix is offered, because there are these two ways.
 
     ## References
 
-    net.cpp, Net::Init (layer_need_backward_); sgd_solver.cpp, SGDSolver::ApplyUpdate, which goes through all parameters.
+    `Net::Init` (`layer_need_backward_`) in net.cpp; `SGDSolver::ApplyUpdate` in sgd_solver.cpp, which updates all
+    parameters.
     """
     net = subject.net
     losses = [loss.layer for loss in net.losses if loss.weight]
@@ -180,24 +185,24 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
         return
     if any(layer.kind is None for layer in net.layers):
         return
-    idle = [
+    without_gradient = [
         layer
         for layer in net.layers
         if not layer.traits.stores_statistics and not layer.runs_backward and any(param.lr_mult for param in layer.params)
     ]
-    if not idle or not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
+    if not without_gradient or not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
         return
     cuts = [layer for layer in net.layers if False in layer.message["propagate_down"]]
-    behind_loss = {layer.index for loss in losses for layer in (loss, *loss.upstream())}
+    before_loss = {layer.index for loss in losses for layer in (loss, *loss.upstream())}
     found = []
-    for layer in idle:
-        cut = next((other for other in layer.downstream() if other in cuts and other.index in behind_loss), None)
-        if cut is not None and layer.index in behind_loss:
+    for layer in without_gradient:
+        cut = next((other for other in layer.downstream() if other in cuts and other.index in before_loss), None)
+        if cut is not None and layer.index in before_loss:
             found.append((layer, cut))
     for layer, cut in found[:1]:
-        message = f"{named(layer)}: no gradient reaches it, as {named(cut)} has propagate_down: false"
-        reason = "Caffe does not run it backward, but weight decay still shrinks what it has."
-        if len(found) > 1:
-            reason += f" So it is for {len(found)} layers of this net."
+        message = f"{named(layer)} gets no gradient: '{cut.name}' has propagate_down: false"
+        reason = "Caffe skips its backward pass, but weight decay still shrinks its weights."
+        reason += also_in([other for other, _ in found])
         place = cut.message.span("propagate_down", cut.message["propagate_down"].index(False))
-        yield Hit(subject.file, layer.place(), message, reason, related=(Related(subject.file, place, "cut here"),))
+        related = (Related(subject.file, place, "the gradient stops here"),)
+        yield Hit(subject.file, layer.place(), message, reason, related=related)
