@@ -147,7 +147,7 @@ def exploded(root: Path, facts: DataFacts, verbose: bool) -> None:
             count[said] += 1
         if verbose:
             print(
-                f"  {row['setup']:20s} {fixed.before.verdict.p_explodes:.2f} -> {fixed.after.verdict.p_explodes:.2f}"
+                f"  {row['setup']:20s} {fixed.before.verdict.p_diverges:.2f} -> {fixed.after.verdict.p_diverges:.2f}"
                 f"  step x {ours:.2g}, weakest that worked {max(worked, default=math.nan):.2g}: {said};"
                 f" {', '.join(sorted(fixed.changed))}"
             )
@@ -180,7 +180,7 @@ def sound(root: Path, facts: DataFacts, verbose: bool) -> None:
                 count["bound written"] += 1
                 count["of these 5 times over the printed norm"] += clip >= 5 * norm
             if verbose and (touched or fixed.before.risky):
-                print(f"  {path.parent.name:20s} {fixed.before.verdict.p_explodes:.2f} {sorted(fixed.changed)}")
+                print(f"  {path.parent.name:20s} {fixed.before.verdict.p_diverges:.2f} {sorted(fixed.changed)}")
         print(f"{number} set-ups of which the real Caffe said: {label}")
         print_counts(count, number)
 

@@ -3,13 +3,13 @@
 Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [--confidence] [-v] [../shared/divergence]
      python benchmarks/verdict.py --corpus [../shared/corpus/files]
 
-Prints, for "explodes" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
+Prints, for "diverges" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
 leaves two and three families out at a time, and judges the trainings with rates a quarter higher and a fifth lower.
 `--write` fits the coefficients on all families and writes them into lint/stability/verdict/verdict_table.py and docs/signal.md.
-`--limits` holds the limits of set-ups that exploded against the weakest single change with which the real Caffe
+`--limits` compares the limits of set-ups that diverged with the weakest single change with which the real Caffe
 ended lower than it began: as strong as that, and not a hundred times stronger. `--corpus` judges public solvers
-instead, which trained: it prints the share that is called exploding, and which. `--confidence` prints what is said of
+instead, which trained: it prints the share that is said to diverge, and which. `--confidence` prints what is said of
 a training by the chances it has, and how often that is right, leaving one family out at a time, and the smallest chances
 from which it would be right in 90 % of cases; it writes this table into docs/signal.md.
 """
@@ -36,14 +36,14 @@ from caffe_lint.source.files import Unreadable
 from caffe_lint.stability.advice.limits import limits
 from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
 from caffe_lint.stability.signal.training import training_of_file
-from caffe_lint.stability.verdict.verdict import CERTAIN, EXPLODES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, chance, judge
+from caffe_lint.stability.verdict.verdict import CERTAIN, DIVERGES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, chance, judge
 
 RIDGE = 1.0  # of the regression on standardised features; set by hand, keeps coefficients of rare outcomes small
 ROUNDS = 100  # of Newton's method at most
 TABLE = Path(__file__).parent.parent / "lint" / "stability" / "verdict" / "verdict_table.py"
 PAGE = Path(__file__).parent.parent / "docs" / "signal.md"
 PRECISION = 0.9  # of what people are told
-FATES = {"diverge": "explodes", "stall": "stalls"}
+FATES = {"diverge": "diverges", "stall": "stalls"}
 
 
 def signals(root: Path) -> list[tuple[str, str, Signal]]:
@@ -102,7 +102,7 @@ def _fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], names: S
 
 
 def corpus(root: Path) -> None:
-    """Prints the share of public solvers that the verdict calls exploding."""
+    """Prints the share of public solvers that are said to diverge."""
     total, called = 0, []
     for path in sorted(root.rglob("*")):
         if not (path.is_file() and "solver" in path.name.lower()):
@@ -117,9 +117,9 @@ def corpus(root: Path) -> None:
             continue
         _, verdict = judge(training)
         total += 1
-        if verdict.word == "explodes":
-            called.append(f"  {verdict.p_explodes:.2f} {path.relative_to(root)}")
-    print(f"{len(called)} of {total} public solvers are called exploding: {len(called) / max(1, total):.1%}")
+        if verdict.word == "diverges":
+            called.append(f"  {verdict.p_diverges:.2f} {path.relative_to(root)}")
+    print(f"{len(called)} of {total} public solvers are said to diverge: {len(called) / max(1, total):.1%}")
     print("\n".join(called))
 
 
@@ -128,7 +128,7 @@ class Row(NamedTuple):
 
     name: str
     family: str
-    explodes: bool
+    diverges: bool
     stalls: bool
     rate: float
     features: Mapping[str, float]
@@ -138,18 +138,18 @@ Model = dict[str, dict[str, float]]
 
 
 def taught(rows: Sequence[Row]) -> Model:
-    """The coefficients that some set-ups teach: of exploding, and of stalling where nothing explodes."""
-    calm = [row for row in rows if not row.explodes]
+    """The coefficients fitted to some set-ups: of divergence, and of stalling among those that do not diverge."""
+    calm = [row for row in rows if not row.diverges]
     return {
-        "EXPLODES": fit([row.features for row in rows], [row.explodes for row in rows], EXPLODES_SIGNS),
+        "DIVERGES": fit([row.features for row in rows], [row.diverges for row in rows], DIVERGES_SIGNS),
         "STALLS": fit([row.features for row in calm], [row.stalls for row in calm], STALLS_SIGNS),
     }
 
 
 def judged(model: Model, features: Mapping[str, float]) -> tuple[float, float]:
-    """The chances to explode and to stall."""
-    explodes = chance(model["EXPLODES"], features)
-    return explodes, chance(model["STALLS"], features) * (1 - explodes)
+    """The probabilities of divergence and of stalling."""
+    diverges = chance(model["DIVERGES"], features)
+    return diverges, chance(model["STALLS"], features) * (1 - diverges)
 
 
 def left_out(
@@ -186,7 +186,7 @@ def robust(rows: Sequence[Row], found: Sequence[Signal]) -> None:
     ):  # fmt: skip
         others = None if factor == 1 else [signal_with(signal, Trial(rate=factor)).features for signal in found]
         chances = left_out(rows, number, others)
-        scores(f"  explodes, {title}", [p for p, _ in chances], [row.explodes for row in rows])
+        scores(f"  diverges, {title}", [p for p, _ in chances], [row.diverges for row in rows])
         scores(f"  stalls, {title}", [q for _, q in chances], [row.stalls for row in rows])
 
 
@@ -197,7 +197,7 @@ def worked(outcome: str) -> bool:
 
 
 def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
-    """Prints how the limits of set-ups that exploded compare with the changes that helped."""
+    """Prints how the limits of set-ups that diverged compare with the changes that helped."""
     counts = {name: [0, 0, 0, 0] for name in ("base_lr", "clip_gradients")}
     with open(root / "rescues.tsv", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
@@ -227,8 +227,8 @@ def write(model: Model) -> None:
         lines += [f'    "{name}": {value:.4f},' for name, value in coefficients.items()]
         lines.append("}")
     TABLE.write_text("\n".join(lines) + "\n")
-    table = ["| number | explodes | stalls |", "|---|---:|---:|"]
-    for name in dict.fromkeys([*EXPLODES_SIGNS, *STALLS_SIGNS, ""]):
+    table = ["| number | diverges | stalls |", "|---|---:|---:|"]
+    for name in dict.fromkeys([*DIVERGES_SIGNS, *STALLS_SIGNS, ""]):
         cells = (f"{model[of][name]:+.2f}" if name in model[of] else "" for of in model)
         table.append(f"| {f'`{name}`' if name else 'constant'} | {' | '.join(cells)} |")
     replace("coefficients", table)
@@ -277,7 +277,7 @@ def main() -> None:
         for name, label, signal in known
     ]  # fmt: skip
     chances = left_out(rows, 1)
-    for index, title in enumerate(("explodes", "stalls")):
+    for index, title in enumerate(("diverges", "stalls")):
         outcomes: list[bool] = [getattr(row, title) for row in rows]
         ours = [pair[index] for pair in chances]
         print(f"{title}, each family judged by the others ({sum(outcomes)} of {len(rows)}):")

@@ -85,9 +85,9 @@ def test_rates_below_the_limit_are_clean(base_lr: str, lines: list[str], net: st
 @pytest.mark.parametrize(
     ("base_lr", "lines", "net", "counted"),
     [
-        ("0.02", [], NET.replace("mean_value: 127", "scale: 1"), "without a mean taken off"),
+        ("0.02", [], NET.replace("mean_value: 127", "scale: 1"), "without mean subtraction"),
         ("0.01", [], NET.replace("batch_size: 64", "batch_size: 2"), "batches of 2"),
-        ("0.001", [], NET.replace('top: "loss"', 'top: "loss" loss_param { normalization: NONE }'), "sums 64 terms"),
+        ("0.001", [], NET.replace('top: "loss"', 'top: "loss" loss_param { normalization: NONE }'), "the sum over 64 terms"),
         ("0.01", [], NET.replace("SoftmaxWithLoss", "EuclideanLoss"), "EuclideanLoss"),
         ("0.02", [], NET.replace('type: "xavier"', 'type: "gaussian" std: 0.1'), "standard deviation 0.1"),
         ("0.01", [], NET.replace("num_output: 8", "num_output: 8 ").replace(

@@ -54,7 +54,7 @@ def found(code: str, net: str = NET, solver: str = SOLVER, known: bool = True) -
 def test_a_rate_too_low_to_learn_is_found_and_raised() -> None:
     (finding,) = found("G108")
     assert (finding.severity, finding.place.line) == ("warning", 2)
-    assert "of the first loss" in finding.reason
+    assert "of the initial loss" in finding.reason
     files = {"solver.prototxt": SOLVER, "net.prototxt": NET}
     fixed = fix_files(files, unsafe=True, select=("G108",), facts=FACTS)["solver.prototxt"]
     assert fixed == SOLVER.replace("1e-6", "0.001")

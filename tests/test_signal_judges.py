@@ -46,26 +46,26 @@ def test_the_first_iteration_is_predicted_as_well_as_published() -> None:
 def test_the_verdict_on_families_left_out_is_as_good_as_published() -> None:
     pytest.importorskip("sklearn", reason="the verdict is fitted with scikit-learn: pip install '.[benchmark]'")
     lines = printed("verdict.py").splitlines()
-    explodes, stalls = (
+    diverges, stalls = (
         {name: float(value) for name, value in re.findall(r"(accuracy|AUC) ([\d.]+)", line)}
         for line in lines
         if "this verdict" in line
     )
     figures = published(r"\| this verdict \| ([\d.]+), ([\d.]+) \| ([\d.]+), ([\d.]+) \|")
-    assert explodes["AUC"] >= figures[0]
-    assert explodes["accuracy"] >= figures[1]
+    assert diverges["AUC"] >= figures[0]
+    assert diverges["accuracy"] >= figures[1]
     assert stalls["AUC"] >= figures[2]
     assert stalls["accuracy"] >= figures[3]
     for name, ours in (("ranked by base_lr", "AUC"), ("threshold on base_lr", "accuracy"), ("majority", "accuracy")):
         baselines = [re.search(ours + r" ([\d.]+)", line) for line in lines if name in line]
-        for verdict, baseline in zip((explodes, stalls), baselines, strict=True):
+        for verdict, baseline in zip((diverges, stalls), baselines, strict=True):
             assert baseline is not None
             assert verdict[ours] > float(baseline[1])
 
 
 def test_repairs_are_as_good_as_published() -> None:
-    exploded, learns, stalled = re.split(r"\n(?=\d+ set-ups of which)", printed("repair_judge.py"))
-    number = {name.strip(): float(n) for name, n in re.findall(r"^  (\D+?) +(\d+) +[\d.]+%", exploded, re.MULTILINE)}
+    diverged, learns, stalled = re.split(r"\n(?=\d+ set-ups of which)", printed("repair_judge.py"))
+    number = {name.strip(): float(n) for name, n in re.findall(r"^  (\D+?) +(\d+) +[\d.]+%", diverged, re.MULTILINE)}
     total, repaired = published(r"Of (\d+) set-ups that diverged, (\d+) are repaired")
     assert number["judged safe after"] == total
     assert number["repaired"] >= repaired
@@ -73,7 +73,7 @@ def test_repairs_are_as_good_as_published() -> None:
     assert number["as strong as needed"] >= strong
     assert number["weaker"] <= weaker
     assert number["too strong"] <= too_strong
-    for text in (exploded, learns, stalled):
+    for text in (diverged, learns, stalled):
         assert re.search(r"changed again +0 ", text)
     (untouched,) = published(r"Of 180 that learned, (\d+) get no change")
     assert float(re.findall(r"nothing changed but a bound +(\d+)", learns)[0]) >= untouched

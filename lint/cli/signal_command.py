@@ -1,4 +1,4 @@
-"""`caffe-lint signal`: how large a training's values, gradients and updates will be, and what becomes of it."""
+"""`caffe-lint signal`: predicts activations, gradients and updates of iteration 0, and whether training diverges."""
 
 from __future__ import annotations
 
@@ -58,14 +58,12 @@ def signal(
     facts = read_facts(known) if known else {}
     training = training_of_file(file, files.get, facts, input_shapes=dict(input_shapes))
     if training is None:
-        raise InputError(f"{path}: it has no training net with a loss that Caffe would build; a check says why")
+        raise InputError(f"{path}: no training net with a loss that Caffe would build; run caffe-lint on it for the reason")
     unmodelled = unmodelled_layers(training.net)
     if unmodelled:
         layer = unmodelled[0]
-        others = f", and so for {len(unmodelled) - 1} more" if len(unmodelled) > 1 else ""
-        raise InputError(
-            f"{path}: unknown signal: type '{layer.type}' of layer '{layer.name}' has no signal model{others}"
-        )
+        others = f" and {len(unmodelled) - 1} more" if len(unmodelled) > 1 else ""
+        raise InputError(f"{path}: signal unknown: no signal model for {layer.type} '{layer.name}'{others}")
     found, verdict = judge(training)
     render = as_json if format_ == "json" else as_table
     print_text(render(found, verdict, reasons(found, verdict), limits(found)))

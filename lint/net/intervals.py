@@ -1,6 +1,6 @@
-"""Between which bounds the values of blobs lie, and whether some are surely 0 or below, by what makes them.
+"""The range of the values of each blob, and whether some are certainly 0 or negative, judging by what produces them.
 
-Only what holds for every input, or for any weights that are drawn at random around 0, is taken as known.
+Only what holds for every input, or for any random weights around 0, counts as known.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def intervals(net: Net) -> dict[Blob, Interval]:
-    """The interval of every blob of a net, also of those that no layer makes."""
+    """The interval of every blob of a net, including those without a producer."""
     found: dict[Blob, Interval] = {}
     for layer in net.layers:
-        below = [found.setdefault(blob, UNKNOWN_INTERVAL) for blob in layer.bottoms]
+        bottoms = [found.setdefault(blob, UNKNOWN_INTERVAL) for blob in layer.bottoms]
         if layer.traits.is_data and not layer.bottoms:
             tops = _data(layer, net.built_with.facts)
         else:
-            tops = [layer.traits.range_of(layer, below, i) for i in range(len(layer.tops))]
+            tops = [layer.traits.range_of(layer, bottoms, i) for i in range(len(layer.tops))]
         found.update(zip(layer.tops, tops, strict=True))
     return found
 
 
 def _data(layer: Layer, facts: DataFacts) -> list[Interval]:
-    """What the facts tell of data, after transform_param; Caffe subtracts first and scales then."""
+    """The intervals of data from their facts, after transform_param; Caffe subtracts the mean before it scales."""
     found = []
     for i, (known, _) in enumerate(zip(tops_facts(layer, facts), layer.tops, strict=True)):
         if known is None or known.minimum is None or known.maximum is None:

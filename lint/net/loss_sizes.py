@@ -1,7 +1,7 @@
-"""How large the losses of a net are in the first iteration, as far as the files tell; which outweigh others.
+"""How large the losses of a net are in iteration 0, as far as the files tell, and which of them dominate others.
 
-A loss of Caffe is a sum of terms over items, positions and elements, divided by something, times its
-weight. What it is divided by is a matter of the layer's type and of `loss_param`: see `layers.loss`.
+A loss in Caffe is a sum of terms over items, positions and elements, divided by a normaliser and multiplied by its weight.
+The normaliser depends on the layer type and on `loss_param`: see `layers.loss`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
     from .net import Net
 
 _LN_2 = math.log(2)
-DOMINANT = 10.0  # from how many times another a loss outweighs it
+DOMINANT = 10.0  # times as large as another loss: from there on a loss dominates it
 
 
 class SizedLoss(NamedTuple):
-    """A loss with what the files tell of its size.
+    """A loss and its size, as far as the files tell it.
 
-    `terms` is how many terms of the sum come on one unit of what it is divided by: 1 for a mean. `first` is
-    its value in the first iteration before its weight, when scores are near 0 and targets around 1 in size.
-    Both are None where the files do not tell them.
+    `terms` is the number of terms per unit of the normaliser: 1 for a mean. `first` is its value in iteration 0 before its
+    weight, for scores near 0 and targets of magnitude 1. Both are None if unknown.
     """
 
     loss: Loss
@@ -38,29 +37,29 @@ class SizedLoss(NamedTuple):
 
     @property
     def layer(self) -> Layer:
-        """The layer that it is the top of."""
+        """The layer whose top it is."""
         return self.loss.layer
 
     @property
     def weighted(self) -> float | None:
-        """Its part of the net's loss in the first iteration."""
+        """Its share of the net's loss in iteration 0."""
         return None if self.first is None else abs(self.loss.weight) * self.first
 
     @property
     def unnormalised(self) -> bool:
-        """Whether it is a sum over many terms where others are means."""
+        """Whether it sums over many terms instead of averaging."""
         return self.terms is not None and self.terms > 1
 
     @property
     def sort(self) -> tuple[str, str]:
-        """Losses of one sort are of one size for nets of one kind, also where that size is not known."""
+        """Its type and normaliser: losses that share both have the same size, even if that size is unknown."""
         kind = self.layer.kind
         divided = kind.normalization if kind else ""
         return self.layer.type, loss_normalization(self.layer) if divided == LOSS_PARAM else divided
 
 
 class Dominance(NamedTuple):
-    """A loss that outweighs another: how many times, and the weight that would make the two equal."""
+    """A loss that dominates another: by what factor, and the weight that would make the two equal."""
 
     loss: SizedLoss
     other: SizedLoss
@@ -78,18 +77,18 @@ def sized_losses(net: Net) -> list[SizedLoss]:
 
 
 def has_own_weight(loss: Loss) -> bool:
-    """Whether the text of a loss's layer has a place for its weight.
+    """Whether the weight of a loss can be written into its layer.
 
-    V0 nets have no weights, and weights that do not go with the tops are Caffe's to refuse.
+    V0 nets have no weights, and Caffe rejects a layer whose number of weights differs from its number of tops.
     """
     layer = loss.layer
     written = layer.message["loss_weight"]
-    lifted_v0 = "v0" in layer.context.upgrades
-    return not lifted_v0 and not loss.blob.consumers and (not written or len(written) == len(layer.tops))
+    was_v0 = "v0" in layer.context.upgrades
+    return not was_v0 and not loss.blob.consumers and (not written or len(written) == len(layer.tops))
 
 
 def terms(layer: Layer) -> float | None:
-    """How many terms of a loss's sum come on one unit of its divisor: see `SizedLoss`.
+    """The number of terms per unit of a loss's normaliser: see `SizedLoss`.
 
     For classifiers a term is a position, whatever the number of classes. Source: LossLayer's children,
     `get_normalizer`: FULL and VALID divide by the positions, BATCH_SIZE by the items, NONE by 1. Euclidean and
@@ -146,11 +145,11 @@ def _class_axis(layer: Layer, axes: int) -> int:
 
 
 def dominant_losses(net: Net, times: float) -> list[Dominance]:
-    """The losses that are `times` another or more, because of their weight or for want of a divisor.
+    """The losses that are at least `times` as large as another, because of their weight or a missing normaliser.
 
-    They are held against the largest of the ordinary losses, which are means of weight 1 at most, or else
-    against the smallest of all. So a loss that is merely accompanied by small ones (a weight of 1 beside
-    one of 0.01) is not meant. Empty where there is only one loss, or where the files do not tell enough.
+    They are compared with the largest of the ordinary losses, those that are means with a weight of at most 1, or if there are
+    none with the smallest of all. So a loss that merely has small ones beside it (weights of 1 and 0.01) does not count. Empty
+    if there is only one loss, or if the files do not tell enough.
     """
     losses = sized_losses(net)
     alike = len({each.sort for each in losses}) == 1
@@ -173,7 +172,7 @@ def _is_ordinary(loss: SizedLoss, alike: bool) -> bool:
 
 
 def known_shape(blob: Blob) -> Shape:
-    """The shape of a blob; of scores whose input is not known, what the layer that makes them tells of it."""
+    """The shape of a blob; for scores of unknown input, as far as the layer that produces them tells it."""
     producer = blob.producer
     while blob.shape is None and producer is not None and producer.bottoms and producer.traits.keeps_shape:
         blob = producer.bottoms[0]
@@ -186,9 +185,9 @@ def known_shape(blob: Blob) -> Shape:
 
 
 def pixel_range(blob: Blob) -> float | None:
-    """How far apart the values of an image are that a data layer has read: 255 times its `scale`.
+    """The range of the values of an image from a data layer: 255 times its `scale`.
 
-    None for what does not come straight from a data layer of images.
+    None for blobs that do not come directly from a data layer of images.
     """
     scale = 1.0
     producer = blob.producer

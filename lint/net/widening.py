@@ -1,7 +1,7 @@
-"""Blocks that make a net wider without bringing their values to a size: upsampling, Concat, and products.
+"""Blocks that widen a net without normalisation: upsampling, Concat, and products.
 
-What is wider adds up more: gradients into a block grow with what it sends on. A block counts only if nothing
-normalises its values before the next layer with weights has used them.
+The gradient into a block grows with the number of values that it produces. A block counts only if nothing normalises its
+values before the next layer with weights reads them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from ..moments.shapes import Shape
 from ..proto.named_tuple import NamedTuple
 from .net import Net
 
-_STEPS = 3  # layers with weights that are looked back over for the width that a Concat started from
-_REACH = 64  # blobs that are looked at around a block, so that no net takes long
+_STEPS = 3  # how many layers with weights back the width before a Concat is searched
+_REACH = 64  # how many blobs around a block are examined at most, to bound the time
 
 
 class WideningBlock(NamedTuple):
-    """A layer that widens, the `kind` of it (`upsampling`, `concat`, `product`), and what it joins.
+    """A layer that widens the net, its `kind` (`upsampling`, `concat`, `product`), and the blobs that it joins.
 
-    `before` and `after` are the sizes that `times` compares: elements of an item for upsampling, channels for
-    Concat; for a product they are None. `into` is what reads it on.
+    `before` and `after` are the sizes whose ratio is `times`: elements per item for upsampling, channels for Concat; None
+    for a product. `into` is the layer that reads the result.
     """
 
     layer: Layer
@@ -34,9 +34,9 @@ class WideningBlock(NamedTuple):
 
 
 def widening_blocks(net: Net, times: float = 2.0) -> Iterator[WideningBlock]:
-    """The blocks of a net that widen `times` or more, in the order of the file, one for each block.
+    """The blocks of a net that widen it by a factor of `times` or more, in the order of the file.
 
-    An upsampled blob that is concatenated is one block with that Concat.
+    Upsampling and the Concat that reads it are one block.
     """
     covered: set[int] = set()
     for layer in net.layers:
@@ -56,13 +56,13 @@ def widening_blocks(net: Net, times: float = 2.0) -> Iterator[WideningBlock]:
 
 
 def _upsampling(layer: Layer, times: float) -> WideningBlock | None:
-    """Upsampling by learnt or copied values; not a fixed one, by a Deconvolution that does not learn."""
+    """Upsampling by learned or copied values, but not by a Deconvolution that does not learn."""
     if layer.traits.weighted_sum and not any(param.lr_mult for param in layer.params[:1]):
         return None
     growth, before, after = _growth(layer)
     if growth is None or growth < times:
         return None
-    into = _used_raw(layer.tops[0])
+    into = _unnormalised_reader(layer.tops[0])
     if into is None:
         return None
     joined = tuple(into.bottoms) if into.traits.joins else (layer.bottoms[0],)
@@ -70,7 +70,7 @@ def _upsampling(layer: Layer, times: float) -> WideningBlock | None:
 
 
 def _growth(layer: Layer) -> tuple[float | None, int | None, int | None]:
-    """How many times the elements an item has behind a layer; by the stride where shapes are not known."""
+    """By what factor the elements per item grow in a layer; from its stride if shapes are unknown."""
     before, after = _elements(layer.bottoms[0].shape), _elements(layer.tops[0].shape)
     if before and after:
         return after / before, before, after
@@ -79,7 +79,7 @@ def _growth(layer: Layer) -> tuple[float | None, int | None, int | None]:
 
 
 def _concat(layer: Layer, times: float) -> WideningBlock | None:
-    """A Concat along the channels whose branches come from something narrower, not normalised on the way."""
+    """A Concat along the channels whose branches come from narrower blobs without normalisation."""
     param = layer.message["concat_param"]
     if (param["axis"] if "axis" in param else param["concat_dim"]) != 1 or len(layer.bottoms) < 2:
         return None
@@ -87,16 +87,16 @@ def _concat(layer: Layer, times: float) -> WideningBlock | None:
     before = _widest_before(layer)
     if not after or not before or after < times * before:
         return None
-    if any(_is_settled(bottom) for bottom in layer.bottoms):
+    if any(_has_limited_range(bottom) for bottom in layer.bottoms):
         return None
-    into = _used_raw(layer.tops[0])
+    into = _unnormalised_reader(layer.tops[0])
     if into is None:
         return None
     return WideningBlock(layer, "concat", tuple(layer.bottoms), before, after, after / before, into)
 
 
 def _widest_before(layer: Layer) -> int | None:
-    """The most channels of anything that the branches of a Concat are, or come from, a few layers back."""
+    """The most channels of any blob among the branches of a Concat and a few layers before them."""
     widest = 0
     seen: set[Blob] = set()
     level = [(bottom, 0) for bottom in layer.bottoms]
@@ -116,17 +116,17 @@ def _widest_before(layer: Layer) -> int | None:
 
 
 def _product(layer: Layer) -> WideningBlock | None:
-    """A product of factors of which none is bounded: the gradient of one is the value of the others."""
-    if any(_is_settled(blob) for blob in layer.bottoms):
+    """A product of unbounded factors: the gradient of each is the value of the others."""
+    if any(_has_limited_range(blob) for blob in layer.bottoms):
         return None
-    into = _used_raw(layer.tops[0])
+    into = _unnormalised_reader(layer.tops[0])
     if into is None:
         return None
     return WideningBlock(layer, "product", tuple(layer.bottoms), None, None, None, into)
 
 
-def _is_settled(blob: Blob) -> bool:
-    """Whether a blob's values stay in a range: normalised, bounded, or not made by anything that learns."""
+def _has_limited_range(blob: Blob) -> bool:
+    """Whether a blob's values have a limited range: normalised, bounded, or not produced by a layer that learns."""
     producer = blob.producer
     while producer is not None:
         kind = producer.kind
@@ -138,11 +138,11 @@ def _is_settled(blob: Blob) -> bool:
     return True
 
 
-def _used_raw(blob: Blob) -> Layer | None:
-    """The first layer that joins a blob or multiplies it by weights without any normalisation.
+def _unnormalised_reader(blob: Blob) -> Layer | None:
+    """The first layer that joins a blob or multiplies it by weights without normalisation.
 
-    A layer whose own result is normalised, as most are in nets with normalisation, does not count, and nor
-    does more upsampling: scores for each pixel are brought to the size of the image in such steps.
+    A layer whose own result is normalised does not count, and neither does more upsampling: per-pixel scores are enlarged to
+    the size of the image in such steps.
     """
     reached = [blob]
     for number, each in enumerate(reached):
@@ -150,7 +150,7 @@ def _used_raw(blob: Blob) -> Layer | None:
             break
         for consumer in each.consumers:
             kind = consumer.kind
-            if kind is None or not consumer.tops or _settles(consumer) or kind.is_loss or kind.upsampling:
+            if kind is None or not consumer.tops or _limits_range(consumer) or kind.is_loss or kind.upsampling:
                 continue
             top = consumer.tops[0]
             if kind.weighted_sum or kind.joins:
@@ -161,13 +161,13 @@ def _used_raw(blob: Blob) -> Layer | None:
     return None
 
 
-def _settles(layer: Layer) -> bool:
-    """Whether what a layer makes lies in a range whatever comes in."""
+def _limits_range(layer: Layer) -> bool:
+    """Whether a layer's output has a limited range, whatever its input."""
     return layer.traits.normalises or layer.traits.bounded
 
 
 def _is_normalised_next(blob: Blob) -> bool:
-    """Whether all that reads a blob normalises it, or else passes it on to what does."""
+    """Whether every reader of a blob normalises it, or passes it on to layers that do."""
     reached = [blob]
     for number, each in enumerate(reached):
         if number == _REACH:

@@ -1,4 +1,4 @@
-"""The signal as JSON, or as a table in the order and units of debug_info."""
+"""The predicted signal as JSON, or as a table in the order and units of debug_info."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..stability.signal.features import Signal
 from ..stability.verdict.reasons import Reason
 from ..stability.verdict.verdict import Verdict, outlook
 
-GROWS, VANISHES = 10.0, 0.1  # a value is marked from this ratio to the layer before it
+GROWS, VANISHES = 10.0, 0.1  # ratios to the line before beyond which a value is marked
 
 
 def as_json(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits) -> str:
-    """Return the signal as JSON; values that are not finite are null."""
+    """Return the signal as JSON; infinity and NaN become null."""
     content = {
         "loss": _finite(signal.forward.loss),
         "forward": [_line(line) for line in forward_lines(signal.forward, signal.weights)],
@@ -27,7 +27,7 @@ def as_json(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits)
             for param, update in signal.updates.items()
         ],
         "verdict": verdict.word,
-        "p_explodes": round(verdict.p_explodes, 4),
+        "p_diverges": round(verdict.p_diverges, 4),
         "p_stalls": round(verdict.p_stalls, 4),
         "reasons": [each._asdict() for each in why],
         "limits": limits._asdict(),
@@ -46,7 +46,7 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits) -> str:
-    """Return the signal as lines of debug_info, marked where it grows or vanishes, and the verdict."""
+    """Return the signal as lines of debug_info, with marks where it grows or vanishes, and the verdict."""
     rows = []
     for title, lines, what in (
         ("Forward", forward_lines(signal.forward, signal.weights), "top"),
@@ -75,7 +75,7 @@ def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits
     rows.append(f"Initial loss: {signal.forward.loss:.5g}")
     for text in dict.fromkeys(signal.training.context.assumed):
         rows.append(f"Assumed: {text}")
-    rows.append(f"This training {outlook(verdict.p_explodes)} and {outlook(verdict.p_stalls, 'stall')}.")
+    rows.append(f"Training {outlook(verdict.p_diverges)} and {outlook(verdict.p_stalls, 'stall')}.")
     rows += [f"  {f'{each.layer}: ' if each.layer else ''}{each.message}" for each in why]
     if limits.base_lr is not None:
         rows.append(f"  base_lr: at most {limits.base_lr:g}")

@@ -144,7 +144,7 @@ def _given(layer: Layer, context: SignalContext) -> list[Values]:
         elif "label" in top.name:
             values = labels(0.0, float(_classes(layer) - 1))
         else:
-            context.assume(f"'{top.name}': " + ("values of size 1" if context.unit else "8-bit pixels"))
+            context.assume(f"'{top.name}': " + ("values of magnitude 1" if context.unit else "8-bit pixels"))
             values = pixels()
         if i == 0 and "transform_param" in layer.message.entries:
             values = transformed(values, layer.message["transform_param"])

@@ -178,10 +178,10 @@ def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
 def _below_zero(net: NetInPhase, layer: Layer) -> str:
     """How many of the scores that a loss reads in iteration 0 have no logarithm, where it can be computed."""
     computed = stability_of_net(net)
-    part = computed.part_below_zero(layer) if computed is not None else None
-    if computed is None or not part:
+    share = computed.negative_share(layer) if computed is not None else None
+    if computed is None or not share:
         return ""
-    return f" Predicted for iteration 0{computed.assumed}: {part:.0%} of them are negative and clamped to 1e-20."
+    return f" Predicted for iteration 0{computed.assumed}: {share:.0%} of them are negative and clamped to 1e-20."
 
 
 def _wanted(net: NetInPhase, layer: Layer) -> _Wanted:

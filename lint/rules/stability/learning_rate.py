@@ -188,7 +188,7 @@ def _message(judgement: Judgement) -> str:
 
 def _reason(job: Job, judgement: Judgement, cause: SizedLoss | None) -> str:
     solver = job.solver.message.get("type", "SGD")
-    counted = ", ".join(factor.why for factor in judgement.factors)
+    counted = ", ".join(factor.cause for factor in judgement.factors)
     if counted:
         reason = f"The limit accounts for {counted}."
     elif solver in ADAPTIVE_LIMITS:

@@ -50,13 +50,13 @@ def saturated_units(job: Job) -> Iterator[Hit]:
     computed = stability_of(job)
     if computed is None or job.train is None:
         return
-    for layer, part in computed.saturated_layers(SURELY):
+    for layer, share in computed.saturated_layers(SURELY):
         size = computed.sizes_around(layer)[0]
         state = "dead" if layer.traits.rectifies else "saturated"
         yield Hit(
             job.train.file,
             layer.place(),
-            f"{part:.1%} of units in {layer.type} '{layer.name}' start {state}: inputs average {two_digits(size)} in magnitude",
+            f"{share:.1%} of units in {layer.type} '{layer.name}' start {state}: inputs average {two_digits(size)} in magnitude",
             "Almost no gradient passes it, so the layers before it keep their initial weights. Scale the data, or use smaller"
             f" initial weights before '{layer.bottoms[0].name}'.",
         )

@@ -61,7 +61,7 @@ def stalled_training(job: Job) -> Iterator[Hit]:
     fix = None
     if computed.faster_rate is not None:
         times, after = computed.faster_rate
-        what = f"At a learning rate {times:g} times as high, it {outlook(after.p_stalls, 'stall')} and {outlook(after.p_explodes)}."
+        what = f"At a learning rate {times:g} times as high, it {outlook(after.p_stalls, 'stall')} and {outlook(after.p_diverges)}."
         fix = _fix(job, times)
     yield Hit(
         job.solver.file,

@@ -62,7 +62,7 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
     for layer, factor in computed.large_inputs(OF_BYTES):
         if not layer.traits.transforms:
             continue
-        after = computed.chance_with_inputs(layer, factor)
+        after = computed.risk_with_inputs(layer, factor)
         if after is not None:
             size = computed.sizes_around(layer)[1]
             yield _hit(job.train, computed, layer, factor, size, after)
@@ -75,8 +75,8 @@ def _hit(net: NetInPhase, computed: Stability, layer: Layer, factor: float, size
         net.file,
         layer.place(),
         f"'{layer.tops[0].name}' averages {two_digits(size)} in magnitude; expected about 1",
-        f"Training {outlook(computed.verdict.p_explodes)}; with a scale of {number_text(scale)}, it {outlook(after)}.",
-        confidence=confidence_in(computed.verdict.p_explodes, computed.signal),
+        f"Training {outlook(computed.verdict.p_diverges)}; with a scale of {number_text(scale)}, it {outlook(after)}.",
+        confidence=confidence_in(computed.verdict.p_diverges, computed.signal),
         fix=_fix(net, layer, scale),
     )
 

@@ -75,7 +75,7 @@ def _hit(
     before, after = computed.sizes_around(first.layer)
     size = computed.signal.weights[first].mean_abs
     fate = "diverge" if safe else "stall"
-    chance = computed.verdict.p_explodes if safe else computed.verdict.p_stalls
+    chance = computed.verdict.p_diverges if safe else computed.verdict.p_stalls
     return Hit(
         net.file,
         first.filler.span("type") if first.filler is not None else first.layer.place(),

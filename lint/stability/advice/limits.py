@@ -1,4 +1,4 @@
-"""How large the rate, clip_gradients or a loss weight may be for a training to be safe, each with all else as it is."""
+"""How large the learning rate, clip_gradients or a loss weight may be for a training to be safe, all else being equal."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ..signal.features import Signal, Trial, unit_step
 from ..verdict.reasons import dominant_loss
 from .safety import SAFE, is_safe, risk
 
-_FACTORS = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)  # of a rate or a loss weight, tried from the mildest
-_CLIPS = (10.0, 5.0, 1.0, 0.1)  # usual values of clip_gradients, tried from the loosest
+_FACTORS = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)  # of a learning rate or a loss weight, the mildest first
+_CLIPS = (10.0, 5.0, 1.0, 0.1)  # usual values of clip_gradients, the loosest first
 
-# Times the largest gradient norm of the simulated iterations: a bound there is not reached in a healthy run. Set by hand. In
-# ../shared/divergence/course.tsv the largest of 150 norms is up to 9 times the larger of the first and the median in nine
-# of ten trainings that learn calmly; benchmarks/repair_judge.py prints how many bounds are 5 times the first norm.
+# A threshold of this many times the largest gradient norm of the simulated iterations is not reached in a healthy run. Set by
+# hand. In ../shared/divergence/course.tsv the largest of 150 norms is up to 9 times the larger of the first and the median in
+# nine of ten runs that learn steadily; benchmarks/repair_judge.py prints how many thresholds are 5 times the first norm.
 HEALTHY = 20.0
-# A simulation whose norms grow beyond so many times the first is no healthy run. Set by hand; no script fits it.
+# A simulation whose norms grow beyond this many times the first is no healthy run. Set by hand; no script fits it.
 GROWTH = 5.0
-# The least bound, a gradient norm of one pass. Source: benchmarks/thresholds.py clipping: of trainings that learn with a
+# The least threshold, a gradient norm of one pass. Source: benchmarks/thresholds.py clipping: of trainings that learn with a
 # softmax on inputs around 1, 84 % have a first norm of up to 35.
 LEAST_BOUND = 35.0
-# The farthest that a step of a healthy run may move the weights, as a part of their norm. Of 51 trainings of
-# ../shared/divergence that learnt without a bound on known data, 46 began with less; no script prints that.
+# The farthest that a step of a healthy run may move the weights, relative to their norm. Of 51 runs of ../shared/divergence
+# that learned without a threshold on known data, 46 started with less; no script prints that.
 FARTHEST = 1.0
-# Where the data are known, a bound is at least so many times the first norm. Set by hand; no script fits it.
+# If the data are known, a threshold is at least this many times the first norm. Set by hand; no script fits it.
 ABOVE_FIRST = 2.0
 
 
 class Limits(NamedTuple):
-    """The largest safe values, each with all else as it is; None where no value would do, or none is needed."""
+    """The largest safe values, each with all else being equal; None if no value is enough, or none is needed."""
 
     base_lr: float | None
     clip_gradients: float | None
@@ -51,9 +51,9 @@ def limits(signal: Signal) -> Limits:
 def healthy_bound(signal: Signal) -> float:
     """A `clip_gradients` above every gradient norm of a healthy run, for the sum over `iter_size` passes.
 
-    A simulation that grows without bound is none of a healthy run, so it counts for no more than a few times its start.
-    Nor is a run whose steps move the weights by their own size, so there is no need to let more through; but a bound
-    never lies below known first gradients.
+    A simulation that grows without limit is no healthy run, so it counts for at most `GROWTH` times its first norm. Neither is
+    a run whose steps move the weights by their own norm, so the threshold is no higher than that; but it never lies below
+    the first norm of known data.
     """
     simulated = min(max(signal.simulation.norms, default=0.0), GROWTH * signal.l2)
     norm = max(signal.l2, simulated) if math.isfinite(signal.l2) else 0.0
@@ -68,13 +68,13 @@ def healthy_bound(signal: Signal) -> float:
 def norm_limit(signal: Signal, scale: float = 1.0) -> float:
     """The gradient norm, summed over `iter_size` passes, that moves the weights by `LARGEST_STEP` at `scale` times the rate.
 
-    Infinite for solvers whose steps do not grow with gradients, which no bound makes shorter.
+    Infinite for solvers whose steps do not grow with gradients, since no threshold makes them shorter.
     """
     return largest_norm(unit_step(signal.update_rule, signal.training.net) * scale)
 
 
 def _clip(signal: Signal) -> float | None:
-    """The largest of the usual values that will do."""
+    """The largest of the usual values that is enough."""
     for clip in _CLIPS:
         if (signal.update_rule.clip < 0 or clip < signal.update_rule.clip) and is_safe(signal, Trial(clip=clip)):
             return clip
@@ -82,13 +82,13 @@ def _clip(signal: Signal) -> float | None:
 
 
 def _weights(signal: Signal) -> dict[str, float]:
-    """The largest safe weight of the loss that dominates all others, by its layer's name; empty if none does."""
+    """The largest safe weight of the loss that dominates all others, under its layer's name; empty if none does."""
     name = dominant_loss(signal)
     if name is None:
         return {}
     layer = next(layer for layer in signal.losses if layer.name == name)
-    weight = next(weight for each, _, weight, _ in signal.forward.loss_terms() if each is layer)
-    factor = _largest(lambda part: is_safe(signal, Trial(loss_weights={layer: weight * part})))
+    weight = next(weight for other, _, weight, _ in signal.forward.loss_terms() if other is layer)
+    factor = _largest(lambda each: is_safe(signal, Trial(loss_weights={layer: weight * each})))
     return {} if factor is None else {name: math.copysign(one_digit_below(abs(weight) * factor), weight)}
 
 

@@ -1,12 +1,11 @@
-"""The largest learning rate of a training whose signal cannot be computed, judged by what its files say.
+"""The largest learning rate of a training whose signal cannot be computed, estimated from its settings.
 
-It is asked only where weights are loaded, or a layer type or shape is not known. benchmarks/thresholds.py rate shows that it is
-worth its place there: with SGD and Nesterov it finds 75 % of the trainings that diverge, and 85 % of what it finds do.
+It is used only where weights are loaded, or a layer type or shape is unknown. `benchmarks/thresholds.py rate` shows that it is
+useful there: with SGD and Nesterov it finds 75 % of the trainings that diverge, and 85 % of those that it finds do diverge.
 
-A plain classifier (inputs around 1, softmax, momentum 0.9, batches of 64) bears about `BASE`. Each thing
-that makes the steps larger or smaller than that one's multiplies the limit: `FACTORS` lists them all. The
-numbers are powers of the root of ten, chosen on 360 trainings with the real Caffe
-(`benchmarks/thresholds.py`).
+A plain classifier (inputs around 1, softmax, momentum 0.9, batches of 64) is stable up to about `BASE`. Every setting that
+makes steps larger or smaller multiplies this limit: `FACTORS` lists them all. The factors are powers of the square root of
+ten, chosen on 360 trainings with the real Caffe (`benchmarks/thresholds.py`).
 """
 
 from __future__ import annotations
@@ -27,26 +26,26 @@ if TYPE_CHECKING:
     from ...net.net import Net
     from ...proto.binder import Message
 
-# The learning rate that the plain classifier bears, and its items in a batch. Chosen by hand on benchmarks/thresholds.py rate,
-# as all factors below; the benchmark prints what other limits would give, and the best one for families left out.
+# The learning rate up to which the plain classifier is stable, and its batch size. Chosen by hand on `benchmarks/thresholds.py
+# rate`, like all factors below; the benchmark prints what other limits would give, and the best one for families left out.
 BASE = 0.4
 BATCH = 64
 
-# Learning rates of solvers whose steps are about the rate itself, whatever the size of the gradients: nothing else counts
-# for them. Chosen as `BASE`; the benchmark shows precision 0.31 for divergence, as most of what it finds ends at chance.
+# Limits for solvers whose steps are about as large as the learning rate, whatever the gradients: no other factor applies.
+# Chosen like `BASE`; the benchmark shows a precision of 0.31 for divergence, as most of what they flag ends at chance.
 ADAPTIVE_LIMITS = {"Adam": 0.08, "RMSProp": 0.08, "AdaGrad": 0.5}
 MOMENTUM_SOLVERS = ("SGD", "Nesterov")
 
 
 class Factor(NamedTuple):
-    """What multiplies the limit, and why: a sentence part such as `momentum 0.99`."""
+    """A factor of the limit and its cause, a noun phrase such as `momentum 0.99`."""
 
-    bears: float
-    why: str
+    value: float
+    cause: str
 
 
 class Judgement(NamedTuple):
-    """The largest rate of a training, the largest that it is likely to bear, and what makes that so."""
+    """The largest learning rate of a training, the limit for it, and the factors of this limit."""
 
     rate: Rate
     limit: float
@@ -54,12 +53,12 @@ class Judgement(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """How many times over the limit the rate is: over 1 is high."""
+        """How many times the limit the rate is; above 1 it is high."""
         return self.rate.value / self.limit
 
 
 class _Training(NamedTuple):
-    """What the factors look at."""
+    """What the factors depend on."""
 
     solver: Message
     net: Net
@@ -69,11 +68,10 @@ class _Training(NamedTuple):
 
 
 def judge_rate(job: Job) -> Judgement | None:
-    """The largest rate of a job against its limit. None where the files do not tell enough to judge.
+    """The largest learning rate of a job and its limit; None if the files do not tell enough.
 
-    That is the case for policies and solver types that Caffe does not have, for AdaDelta, whose rate has no
-    natural size, with NVIDIA's LARC, which sets the rate of each layer anew, and mostly where the net is
-    not found.
+    That is so for policies and solver types that Caffe does not have, for AdaDelta, whose rate has no natural size, with
+    NVIDIA's LARC, which sets the rate of each layer, and usually if the net is not found.
     """
     solver = job.solver.message
     rate = largest_rate(solver)
@@ -91,7 +89,7 @@ def judge_rate(job: Job) -> Judgement | None:
         factors = tuple(found for factor in FACTORS if (found := factor(training)) is not None)
     else:
         return None
-    return Judgement(rate, limit * math.prod(factor.bears for factor in factors), factors)
+    return Judgement(rate, limit * math.prod(factor.value for factor in factors), factors)
 
 
 def _training(job: Job) -> _Training | None:
@@ -113,13 +111,13 @@ def _training(job: Job) -> _Training | None:
 
 
 def _momentum(training: _Training) -> Factor | None:
-    """Steps of one direction add up to 1 / (1 - momentum) of one."""
+    """Steps in one direction sum to 1 / (1 - momentum) times a single step."""
     momentum = training.solver["momentum"]
     return Factor((1 - momentum) / 0.1, f"momentum {momentum:g}") if abs(momentum - 0.9) > 1e-6 else None
 
 
 def _batch(training: _Training) -> Factor | None:
-    """The noise of a gradient falls with the root of the number of items that it is the mean of."""
+    """The noise of a gradient falls with the square root of the number of items that it averages."""
     size = net_batch_size(training.net.layers)
     if not size:
         return None
@@ -128,7 +126,7 @@ def _batch(training: _Training) -> Factor | None:
 
 
 def _input(training: _Training) -> Factor | None:
-    """Gradients of the first layer grow with its input; a normalising net makes up for that."""
+    """Gradients of the first layer grow with its input; normalisation compensates for that."""
     if training.normalises:
         return None
     ranges = []
@@ -143,11 +141,11 @@ def _input(training: _Training) -> Factor | None:
         return None
     if centred:
         return Factor(0.1, f"pixels up to {max(ranges):g}")
-    return Factor(10**-1.5, f"pixels up to {max(ranges):g} without a mean taken off")
+    return Factor(10**-1.5, f"pixels up to {max(ranges):g} without mean subtraction")
 
 
 def _shared_weights(training: _Training) -> Factor | None:
-    """The gradient of a convolution's weights adds up over all positions; without any it is smaller."""
+    """The gradient of a convolution's weights sums over all positions; without convolutions it is smaller."""
     if any(param.layer.traits.slides for param in training.weights) or not training.weights:
         return None
     return Factor(10**0.5, "no convolutions")
@@ -160,11 +158,11 @@ def _is_centred(param: Param) -> bool:
 
 
 def _normalisation(training: _Training) -> Factor | None:
-    return Factor(10**0.5, "normalising layers") if training.normalises else None
+    return Factor(10**0.5, "normalisation") if training.normalises else None
 
 
 def _loss_weight(training: _Training) -> Factor | None:
-    """The weight of the only loss is as good as a rate; of several, each drives a part of the net."""
+    """The weight of the only loss acts like a learning rate; of several, each drives a part of the net."""
     weight = max(abs(loss.loss.weight) for loss in training.losses)
     if weight == 1 or (weight < 1 and len(training.losses) > 1):
         return None
@@ -172,23 +170,23 @@ def _loss_weight(training: _Training) -> Factor | None:
 
 
 def _regression(training: _Training) -> Factor | None:
-    """The gradient of a Euclidean loss is the distance itself, where that of a softmax is at most 1."""
+    """The gradient of a Euclidean loss is the distance itself, while that of a softmax is at most 1."""
     layers = [loss.layer for loss in training.losses if loss.layer.traits.squared]
     if not layers:
         return None
     if any((pixel_range(blob) or 0) >= 100 for layer in layers for blob in layer.bottoms):
         return Factor(0.01, "EuclideanLoss on pixels up to 255")
-    return Factor(0.1, "EuclideanLoss, whose gradient is not bounded")
+    return Factor(0.1, "the unbounded gradient of EuclideanLoss")
 
 
 def _sum(training: _Training) -> Factor | None:
-    """A sum over all positions is as many times a mean."""
+    """A sum over n positions is n times their mean."""
     sums = [loss for loss in training.losses if loss.unnormalised and loss.layer.traits.loss_family != REGRESSION]
     if not sums:
         return None
     loss = max(sums, key=lambda each: each.terms or 0)
     assert loss.terms is not None
-    return Factor(1 / loss.terms, f"{loss.layer.type} '{loss.layer.name}' that sums {loss.terms:g} terms")
+    return Factor(1 / loss.terms, f"the sum over {loss.terms:g} terms in {loss.layer.type} '{loss.layer.name}'")
 
 
 def _clipping(training: _Training) -> Factor | None:
@@ -196,23 +194,23 @@ def _clipping(training: _Training) -> Factor | None:
     return Factor(10**1.5, f"clip_gradients {clip:g}") if clip > 0 else None
 
 
-def _first_weights(training: _Training) -> Factor | None:
-    """Large weights make large gradients; from very small ones it is a long way up."""
+def _initial_weights(training: _Training) -> Factor | None:
+    """Large initial weights make large gradients; very small ones leave room to grow."""
     spreads = [_spread(param) for param in training.weights]
     known = [spread for spread in spreads if spread is not None]
     if not known:
         return None
     if max(known) >= 0.05:
-        return Factor(10**-0.5, f"first weights of standard deviation {max(known):g}")
+        return Factor(10**-0.5, f"initial weights with standard deviation {max(known):g}")
     if min(known) == 0:
-        return Factor(10.0, "weights that start at one constant")
+        return Factor(10.0, "constant initial weights")
     if min(known) <= 0.001:
-        return Factor(10**0.5, f"first weights of standard deviation {min(known):g}")
+        return Factor(10**0.5, f"initial weights with standard deviation {min(known):g}")
     return None
 
 
 def _spread(param: Param) -> float | None:
-    """The standard deviation of a parameter's first values; None where its filler makes it fit the layer."""
+    """The standard deviation of a parameter's initial values; None if its filler adapts it to the layer."""
     filler = param.filler
     if filler is None or filler["type"] == "constant":
         return 0.0
@@ -241,6 +239,6 @@ FACTORS: tuple[Callable[[_Training], Factor | None], ...] = (
     _regression,
     _sum,
     _clipping,
-    _first_weights,
+    _initial_weights,
     _lr_mult,
 )

@@ -1,8 +1,8 @@
-"""The smallest change that brings a training into the safe region.
+"""The smallest change that makes a training safe.
 
-In this order: fillers, where the signal dies on its way forward, so that people raise the rate until it explodes; the
-weight of a loss that alone is the cause; else `clip_gradients`; else the rate by whole powers of ten, with a bound.
-Where several losses pull, the rate is not lowered for all of them as long as a weight will do.
+In this order: fillers, if activations vanish (which leads people to raise the learning rate until training diverges); the
+weight of a loss that alone is the cause; otherwise `clip_gradients`; otherwise the learning rate by whole powers of ten, with
+a clip threshold. With several losses, the learning rate is not lowered as long as changing a weight is enough.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from .safety import SAFE, is_safe, risk
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
 
-# Probability to explode at which changing the weight of the dominant loss alone is enough, without the margin of `is_safe`.
+# Probability of divergence at which changing the weight of the dominant loss is enough, without the margin of `is_safe`.
 SAFE_BY_WEIGHT = 0.02
-# Clip thresholds to try, from the loosest: gradient norms of one pass, in steps of 1, 2 and 5.
+# Clip thresholds to try, the loosest first: gradient norms of one pass, in steps of 1, 2 and 5.
 BOUNDS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5)
-LOOSEST = 3.0  # times the first gradient norm: what grows beyond it is what is to be held
-DECADES = 7  # by how many powers of ten the rate may be lowered
+LOOSEST = 3.0  # times the first gradient norm: growth beyond this is what a threshold must prevent
+DECADES = 7  # by how many powers of ten the learning rate may be lowered
 # Root mean squares: of a layer's top below which activations count as vanished, and of a later one above which they have
-# recovered. And the part of a suiting filler's root mean square below which weights count as too small.
+# recovered. And the fraction of a suitable filler's root mean square below which weights count as too small.
 VANISHED, RECOVERED, TOO_SMALL = 1e-2, 0.1, 0.2
 # All of these were set by hand while looking at benchmarks/repair_judge.py; no script searches for them.
 
 
 class Repair(NamedTuple):
-    """What to change: fillers by parameter, loss weights, `clip_gradients` (None: it stays), what to multiply the rate by.
+    """The changes: fillers by parameter, loss weights, `clip_gradients` (None: unchanged), the factor for the learning rate.
 
-    `before` and `after` are the chances to explode.
+    `before` and `after` are the probabilities of divergence.
     """
 
     fillers: Mapping[Param, str]
@@ -53,20 +53,20 @@ class Repair(NamedTuple):
     after: float
 
     @property
-    def holds(self) -> bool:
-        """Whether it brings the training into the safe region."""
+    def is_enough(self) -> bool:
+        """Whether the training is safe afterwards."""
         return self.after <= SAFE
 
     @property
     def outlook(self) -> str:
-        """What is said of the training as it is."""
+        """What people are told of the training as it is."""
         return outlook(self.before)
 
 
 def repair(signal: Signal, other: Signal | None = None) -> Repair:
-    """The repair of a training that is judged to explode.
+    """The repair of a training that is judged to diverge.
 
-    `other` is its signal with larger data, where neither is known: with those it must become bearable at least.
+    `other` is its signal with larger data, if their size is unknown: with these it must at least not be risky afterwards.
     """
     before = risk(signal)
     net = signal.training.net
@@ -75,34 +75,34 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
         trial = Trial(fillers={param: filled_as(param, kind) for param, kind in fillers.items()})
         signal, other = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
     weights: dict[Layer, float] = {}
-    lighter, larger = signal, other
+    changed, larger = signal, other
     present = signal.update_rule.clip > 0
-    for weights in ({}, *_lighter(signal)):
+    for weights in ({}, *_smaller_weights(signal)):
         trial = Trial(loss_weights=weights)
-        lighter, larger = signal, other
+        changed, larger = signal, other
         if weights:
-            lighter, larger = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
-        if is_safe(lighter, AS_WRITTEN, larger) or (weights and risk(lighter) <= SAFE_BY_WEIGHT and larger is None):
-            return Repair(fillers, weights, None if present else healthy_bound(lighter), 1.0, before, risk(lighter))
+            changed, larger = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
+        if is_safe(changed, AS_WRITTEN, larger) or (weights and risk(changed) <= SAFE_BY_WEIGHT and larger is None):
+            return Repair(fillers, weights, None if present else healthy_bound(changed), 1.0, before, risk(changed))
     best: Repair | None = None
     for decade in range(DECADES + 1):
-        for clip in _bounds(lighter, 10.0**-decade):
+        for clip in _thresholds(changed, 10.0**-decade):
             trial = Trial(rate=10.0**-decade, clip=clip)
-            after = risk(lighter, trial)
+            after = risk(changed, trial)
             found = Repair(fillers, weights, clip, trial.rate, before, after)
             if best is None or best.after > max(after, SAFE):
                 best = found
-            if is_safe(lighter, trial, larger):
-                stalls = chance(STALLS, signal_with(lighter, trial).features) >= 0.5
-                return best if stalls and best.holds else found
+            if is_safe(changed, trial, larger):
+                stalls = chance(STALLS, signal_with(changed, trial).features) >= 0.5
+                return best if stalls and best.is_enough else found
     return best or Repair(fillers, weights, None, 1.0, before, before)
 
 
 def vanishing_weights(signal: Signal) -> dict[Param, str]:
-    """Weights so small that next to nothing comes out of them, and the fillers that would suit them.
+    """Weights so small that activations vanish, and the fillers that would suit them.
 
-    Only those that others lie behind, of which none makes the values larger again: a last layer learns from any
-    start, and behind a normalisation the size of weights is of no account.
+    Only those of layers with later layers that do not amplify the activations again: a last layer learns from any initial
+    weights, and before a normalisation their size has no effect.
     """
     net = signal.training.net
     sizes = [max((root(top.second_moment) for top in step.tops), default=0.0) for step in signal.forward.steps]
@@ -114,19 +114,19 @@ def vanishing_weights(signal: Signal) -> dict[Param, str]:
         filler = suiting_filler(param)
         if filler is None or sizes[layer.index] >= VANISHED:
             continue
-        behind = [each for each in layer.downstream() if each.params]
-        if not behind or any(sizes[each.index] > RECOVERED for each in behind):
+        later = [each for each in layer.downstream() if each.params]
+        if not later or any(sizes[each.index] > RECOVERED for each in later):
             continue
         if signal.weights[param].second_moment < filled_as(param, filler).second_moment * TOO_SMALL**2:
             found[param] = filler
     return found
 
 
-def _bounds(signal: Signal, scale: float) -> Iterator[float | None]:
-    """The bounds to try at a rate `scale` times as high, from the loosest, beginning with the present one (None).
+def _thresholds(signal: Signal, scale: float) -> Iterator[float | None]:
+    """The clip thresholds to try at `scale` times the learning rate: the present one (None), then the loosest first.
 
-    None is far over the gradients of the start: what grows beyond them is what is to be held. And none lets a step
-    carry the weights too far (`norm_limit`), so that there may be none at this rate.
+    Each is at most `LOOSEST` times the first gradient norm, since growth beyond this is what it must prevent. None lets a step
+    move the weights too far (`norm_limit`), so there may be no threshold for this rate.
     """
     present = signal.update_rule.clip
     passes = signal.update_rule.iter_size
@@ -139,10 +139,10 @@ def _bounds(signal: Signal, scale: float) -> Iterator[float | None]:
             yield bound
 
 
-def _lighter(signal: Signal) -> Iterator[dict[Layer, float]]:
-    """Ever smaller weights for the loss that is the cause, down to where it no longer outweighs the others.
+def _smaller_weights(signal: Signal) -> Iterator[dict[Layer, float]]:
+    """Ever smaller weights for the loss that is the cause, until it no longer outweighs the others.
 
-    The weight of an only loss is as good as a rate for solvers whose steps grow with gradients.
+    The weight of the only loss acts like a learning rate, for solvers whose steps grow with gradients.
     """
     losses = {loss.layer: loss for loss in signal.training.net.losses if loss.layer in signal.losses}
     known = loss_gradient_norms(signal)
@@ -154,7 +154,7 @@ def _lighter(signal: Signal) -> Iterator[dict[Layer, float]]:
         if not found:
             return
         loss = found[0]
-        others = sum(pull for name, pull in known.items() if name != loss.layer.name)
+        others = sum(norm for name, norm in known.items() if name != loss.layer.name)
         least = abs(loss.weight) * others / known[loss.layer.name]
     weight = abs(loss.weight)
     while has_own_weight(loss) and weight > least * (1 + 1e-9):

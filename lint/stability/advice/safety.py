@@ -1,28 +1,28 @@
-"""When a training counts as safe: its chance to diverge, as it is and with a margin."""
+"""When a training counts as safe: its probability of divergence, as it is and with a margin."""
 
 from __future__ import annotations
 
 from ..signal.features import AS_WRITTEN, Signal, Trial, signal_with
 from ..verdict.verdict import RISKY, chance
-from ..verdict.verdict_table import EXPLODES
+from ..verdict.verdict_table import DIVERGES
 
-# All three are probabilities to diverge, or a factor, set by hand while looking at `benchmarks/repair_judge.py` ("as strong
-# as needed" against "weaker" and "too strong") on the trainings that also fit the verdict; no script searches for them.
-SAFE = 0.05  # the largest that counts as safe
-RATE_MARGIN = 10.0  # the curvature grows while a training learns, so it must also be safe at so many times the rate ...
+# Two probabilities of divergence and a factor, set by hand while looking at `benchmarks/repair_judge.py` ("as strong as
+# needed" against "weaker" and "too strong") on the trainings that the verdict is fitted to; no script searches for them.
+SAFE = 0.05  # the largest probability that counts as safe
+RATE_MARGIN = 10.0  # curvature grows during training, so it must also be safe at this many times the learning rate ...
 SAFE_AT_MARGIN = 0.08  # ... to this probability
 
 
 def risk(signal: Signal, trial: Trial = AS_WRITTEN) -> float:
-    """The probability to diverge, were the training as `trial` says."""
+    """The probability of divergence with the changes of a trial."""
     found = signal if trial is AS_WRITTEN else signal_with(signal, trial)
-    return chance(EXPLODES, found.features)
+    return chance(DIVERGES, found.features)
 
 
 def is_safe(signal: Signal, trial: Trial, larger: Signal | None = None) -> bool:
-    """Whether a training is safe as it is tried, at ten times the rate as well.
+    """Whether a training is safe with the changes of a trial, and at ten times the learning rate as well.
 
-    `larger` is its signal with larger data, where nothing tells how large they are: with those it must not be risky.
+    `larger` is its signal with larger data, if their size is unknown: with these it must not be risky.
     """
     return (
         risk(signal, trial) <= SAFE

@@ -1,4 +1,4 @@
-"""What is computed of a job for its rules: the course of its training, and the change that keeps it from exploding."""
+"""What is computed of a job for its rules: the predicted course of its training, and the change that keeps it stable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...moments.layer_type import MADE_UP
 from ...moments.statistics import share_above
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
-from ..signal.features import LEAST_LEARNING, Signal, Trial, signal_of
+from ..signal.features import LEAST_PROGRESS, Signal, Trial, signal_of
 from ..signal.passes import unmodelled_layers
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
@@ -31,7 +31,7 @@ SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"
 
 
 class Flow(NamedTuple):
-    """Mean absolute values before and behind a stretch of layers, and those of the gradients on the way back."""
+    """Mean absolute values before and after a chain of layers, and those of the gradients on the way back."""
 
     before: float
     after: float
@@ -40,17 +40,17 @@ class Flow(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a signal both ways."""
+        """Whether there are values and gradients."""
         return all(0 < size < math.inf for size in self)
 
 
 class Stability:
     """The signal of a training and its verdict."""
 
-    # The probability to stall from which it is said that a training will. Source: benchmarks/standing_still.py, which prints
-    # precision and recall for several; chosen on the trainings that also fit it.
+    # The probability from which a training is said to stall. Source: benchmarks/standing_still.py, which prints precision and
+    # recall for several values; chosen on the trainings that the verdict is fitted to.
     STALLS = 0.9
-    DECADES = 6  # how many times a rate is tried ten times as high; set by hand
+    DECADES = 6  # how many powers of ten higher the learning rate is tried; set by hand
 
     def __init__(self, training: Training) -> None:
         self.training = training
@@ -60,27 +60,27 @@ class Stability:
 
     @property
     def risky(self) -> bool:
-        """Whether it is likely enough to explode that it is repaired; with assumed data, only if it is called so."""
-        return self.verdict.word == "explodes" or (not self.training.context.assumed and self.verdict.p_explodes >= RISKY)
+        """Whether it may diverge, so that it is repaired; with assumed data, only if it is said to diverge."""
+        return self.verdict.word == "diverges" or (not self.training.context.assumed and self.verdict.p_diverges >= RISKY)
 
     @property
     def severity(self) -> str:
-        """How bad it is that it explodes, by how likely it does."""
-        return "warning" if self.verdict.word == "explodes" else "advice"
+        """The severity of its divergence, by its probability."""
+        return "warning" if self.verdict.word == "diverges" else "advice"
 
     @cached_property
     def repair(self) -> Repair:
-        """What keeps it from exploding."""
+        """The change that keeps it from diverging."""
         return repair(self.signal, self._assumed)
 
     @cached_property
     def reasons(self) -> list[Reason]:
-        """Why it explodes, the weightiest reason first."""
-        return reasons(self.signal, self.verdict._replace(word="explodes"))
+        """Why it diverges, the most important reason first."""
+        return reasons(self.signal, self.verdict._replace(word="diverges"))
 
     @cached_property
     def reasons_to_stall(self) -> list[Reason]:
-        """Why it stalls."""
+        """Why it stalls, the most important reason first."""
         return reasons(self.signal, self.verdict._replace(word="stalls"))
 
     @cached_property
@@ -90,7 +90,7 @@ class Stability:
 
     @cached_property
     def vanishing_weights(self) -> dict[Param, str]:
-        """Weights that start too small for anything to come out of them; see `repair.dying`."""
+        """Weights so small that activations vanish, with fillers that suit them; see `repair.vanishing_weights`."""
         return vanishing_weights(self.signal)
 
     def sizes_around(self, layer: Layer) -> tuple[float, float]:
@@ -100,13 +100,13 @@ class Stability:
 
     @cached_property
     def will_stall(self) -> bool:
-        """Whether it will surely stall, with data of size 1 as well where they are not known.
+        """Whether it is nearly certain to stall, with data of magnitude 1 as well if they are unknown.
 
-        Not where weights are 0 or too small for anything to come out of them, as these are mostly loaded when the
-        training is started, nor where there are no gradients at all: for all of them there are rules.
+        Not if weights are 0 or so small that activations vanish, since these are mostly loaded on the command line, nor if
+        there are no gradients at all: other rules report these.
         """
         if any(layer.traits.origin == MADE_UP for layer in self.training.net.layers):
-            return False  # data that are made up, of which nothing is to be learnt
+            return False  # data that are made up, from which nothing can be learned
         if not _surely_stalls(self.signal, self.verdict) or self.training.has_open_shapes or self.signal.update_rule.max_iter <= 0:
             return False
         if not self.signal.l2 > 0:
@@ -118,108 +118,108 @@ class Stability:
 
     @cached_property
     def faster_rate(self) -> tuple[float, Verdict] | None:
-        """The smallest power of ten for the rate with which a training that stands still learns, and its verdict then."""
+        """The smallest power of ten by which a higher learning rate makes a stalled training learn, and the verdict then."""
         for decade in range(1, self.DECADES + 1):
             signal, found = judge_trial(self.signal, Trial(rate=10.0**decade))
-            if found.p_explodes >= RISKY:
+            if found.p_diverges >= RISKY:
                 return None
             if found.p_stalls < EVEN and not _surely_stalls(signal, found):
                 return 10.0**decade, found
         return None
 
-    def saturated_layers(self, part: float) -> Iterator[tuple[Layer, float]]:
-        """The layers for which more than a part of the values they read at iteration 0 lie where they are flat."""
+    def saturated_layers(self, share: float) -> Iterator[tuple[Layer, float]]:
+        """The layers that more than a share of their inputs saturate in iteration 0, with that share."""
         for layer in self.training.net.layers:
             if not layer.runs_backward or not layer.bottoms:
                 continue
             found = saturated_share(layer, self.signal.forward.steps[layer.index].bottoms[0])
-            if found is None or found <= part:
+            if found is None or found <= share:
                 continue
             if self._other is not None:
                 other = saturated_share(layer, self._other.forward.steps[layer.index].bottoms[0])
-                if other is None or other <= part:
+                if other is None or other <= share:
                     continue
                 found = min(found, other)
             yield layer, found
 
     @property
     def assumed(self) -> str:
-        """What had to be assumed of the data for these numbers, with a space before it; empty if nothing."""
+        """What had to be assumed about the data, in parentheses with a space before them; empty if nothing."""
         assumed = "; ".join(dict.fromkeys(self.signal.training.context.assumed))
         return f" (assumed: {assumed})" if assumed else ""
 
-    def part_below_zero(self, layer: Layer) -> float | None:
-        """The part of a layer's first bottom that is negative at iteration 0; None where it has no spread."""
+    def negative_share(self, layer: Layer) -> float | None:
+        """The share of a layer's first bottom that is negative in iteration 0; None if all its values are equal."""
         values = self.signal.forward.steps[layer.index].bottoms[0]
         return 1 - share_above(values) if 0 < values.variance < math.inf else None
 
     def flow(self, first: Layer, last: Layer) -> Flow:
-        """What goes through the layers from one to another: from all bottoms of the first to the first top of the last."""
+        """What passes through a chain of layers: from all bottoms of the first to the first top of the last."""
         bottoms, tops = self.signal.forward.steps[first.index].bottoms, self.signal.forward.steps[last.index].tops
         back = self.signal.back
-        below = back.bottoms[first.index]
-        above = back.tops.get(self.signal.training.net.layers[last.index].tops[0])
+        at_bottoms = back.bottoms[first.index]
+        at_top = back.tops.get(self.signal.training.net.layers[last.index].tops[0])
         return Flow(
             sum(each.mean_abs for each in bottoms) / max(1, len(bottoms)),
             tops[0].mean_abs if tops else 0.0,
-            above.mean_abs if above is not None else 0.0,
-            sum(each.mean_abs for each in below) / max(1, len(below)),
+            at_top.mean_abs if at_top is not None else 0.0,
+            sum(each.mean_abs for each in at_bottoms) / max(1, len(at_bottoms)),
         )
 
     def large_inputs(self, of_bytes: float) -> Iterator[tuple[Layer, float]]:
-        """The data layers whose first top is of magnitude 10 or more, and what would bring it to about 1."""
+        """The data layers whose first top averages 10 or more in magnitude, and the factor that brings it to about 1."""
         for layer, step in zip(self.signal.training.net.layers, self.signal.forward.steps, strict=True):
             if layer.traits.is_data and not layer.bottoms and step.tops:
                 size = step.tops[0].mean_abs
                 if size >= LARGE_INPUT and layer.tops[0].consumers:
                     yield layer, of_bytes if size < 256 else 1 / size
 
-    def chance_with_inputs(self, layer: Layer, factor: float) -> float | None:
-        """The chance to explode, were a data layer's first top so many times as large; None if that is still risky."""
+    def risk_with_inputs(self, layer: Layer, factor: float) -> float | None:
+        """The probability of divergence with a data layer's first top scaled by a factor; None if that is still risky."""
         found = risk(self.signal, Trial(inputs={layer: factor}))
         return found if found < RISKY else None
 
     @cached_property
     def clip_bound(self) -> float:
-        """A `clip_gradients` that does not bite as long as it goes well, with larger data where these are not known.
+        """A `clip_gradients` above every gradient norm of a healthy run, with larger data as well if they are unknown.
 
-        For solvers that scale gradients away, the data that it was judged by will do.
+        For adaptive solvers only the data that it was judged with count.
         """
         larger = None if self.signal.update_rule.adaptive else self._assumed
         return max(healthy_bound(signal) for signal in (self.signal, larger) if signal is not None)
 
     @cached_property
     def _other(self) -> Signal | None:
-        """The signal with data of the other size, those that were assumed or those of size 1; None where they are known."""
+        """The signal with data of the other size, either assumed or of magnitude 1; None if they are known."""
         if not self.training.context.assumed:
             return None
         return self._assumed or signal_of(self.training.with_small_data())
 
     @cached_property
     def _assumed(self) -> Signal | None:
-        """The signal with the data that were assumed, where it was judged by gentler ones."""
+        """The signal with the assumed data, if it was judged with smaller ones."""
         return signal_of(self.training) if self.signal.training is not self.training else None
 
 
 def _surely_stalls(signal: Signal, verdict: Verdict) -> bool:
-    """Whether a training is sure to stall: by its chance, or because next to nothing could be taken off its loss.
+    """Whether a training is nearly certain to stall: by its probability, or because it can remove almost nothing of its loss.
 
-    The chance alone would not do: of a loss that is easy to take off much it is lower, even at a rate of next to 0.
+    The probability alone is not enough: it is lower for a loss that is easily reduced, even at a learning rate close to 0.
     """
-    nothing = signal.features["learning"] <= LEAST_LEARNING and verdict.p_explodes < RISKY
+    nothing = signal.features["progress"] <= LEAST_PROGRESS and verdict.p_diverges < RISKY
     return nothing or verdict.p_stalls >= Stability.STALLS
 
 
 def computed_of(job: Job) -> Stability | None:
-    """What is computed of a job, anew; None where its files do not tell enough."""
+    """The predicted course of a job, computed anew; None if its files do not tell enough."""
     training = training_of(job)
-    if training is None or not is_told(training.solver) or not is_computable(training.net):
+    if training is None or not is_described(training.solver) or not is_computable(training.net):
         return None
     return Stability(training)
 
 
-def is_told(solver: Message) -> bool:
-    """Whether the solver says how it trains, from first weights that its fillers make."""
+def is_described(solver: Message) -> bool:
+    """Whether the solver describes a training that can be predicted, from initial weights made by fillers."""
     return (
         solver["type"] in SOLVERS
         and learning_rate(solver, 0) is not None
@@ -231,7 +231,7 @@ def is_told(solver: Message) -> bool:
 
 
 def is_computable(net: Net) -> bool:
-    """Whether all is known of a net that its signal goes through."""
+    """Whether everything is known that the signal of a net depends on."""
     if unmodelled_layers(net):
         return False
     return all(param.count is not None for layer in net.layers if layer.runs_backward for param in layer.params)

@@ -1,4 +1,4 @@
-"""The signal in the order and the units of debug_info: a value for each line that Caffe would print."""
+"""The signal in the order and units of debug_info: one value for each line that Caffe would print."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """A mean absolute value: of a layer's blob, or of its parameter with that index. `zero` if it is exactly 0."""
+    """A mean absolute value: of a layer's blob, or of its parameter with that index."""
 
     layer: str
     blob: str | None

@@ -1,4 +1,4 @@
-"""The few numbers that a verdict rests on: of the first iteration, of the simulation, and of what could be learned."""
+"""The few numbers that a verdict rests on: of iteration 0, of the simulation, and of the whole run if it were stable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Signal(NamedTuple):
-    """All that was computed of a training: the first iteration, its probe of curvature, updates, simulation."""
+    """All that is computed of a training: iteration 0, the probe of its curvature, its updates, the simulation."""
 
     training: Training
     update_rule: UpdateRule
@@ -40,25 +40,25 @@ class Signal(NamedTuple):
     features: dict[str, float]
 
 
-# The bounds of the features, decimal logarithms: beyond them a number tells no more. They were set by hand while looking at the
-# figures of benchmarks/verdict.py, which fits the coefficients within them; no script searches for them.
-LEAST_LEARNING, MOST_LEARNING = -2.0, 1.0
+# The bounds of the features, in decimal logarithms: beyond them a number carries no more information. They were set by hand
+# while looking at the figures of benchmarks/verdict.py, which fits the coefficients within them; no script searches for them.
+LEAST_PROGRESS, MOST_PROGRESS = -2.0, 1.0
 SHARPNESS, CURVATURE_GROWTH = (-6.0, 6.0), (0.0, 4.0)
-GRADIENTS_GROW, ENDS_HIGHER, RISES, EASY = (-1.0, 12.0), (-1.0, 2.0), (0.0, 1.5), (-3.0, 0.0)
-# A clip threshold that lets an iteration move the weights by more than so many times their norm counts as none: numbers stay
-# finite, and nothing is left of what the net was. Set by hand with benchmarks/verdict.py; no script searches for it.
+GRADIENT_GROWTH, LOSS_GROWTH, PEAK_LOSS_GROWTH, EXCESS_LOSS = (-1.0, 12.0), (-1.0, 2.0), (0.0, 1.5), (-3.0, 0.0)
+# A clip threshold that lets an iteration move the weights by more than this many times their norm counts as none: numbers
+# stay finite, but nothing is left of the net. Set by hand with benchmarks/verdict.py; no script searches for it.
 INEFFECTIVE_CLIP = 100.0
-# The part of the root mean square that outputs should have, below which smaller ones tell no more. Set by hand likewise.
+# The least ratio of the outputs' root mean square to the one that the loss wants; smaller ones count as this. Set by hand likewise.
 SMALLEST_OUTPUT = 0.01
-# What a loss, a norm and a target are at least where something is divided by them.
+# The least loss, norm and target size that something is divided by.
 TINY_LOSS, TINY_NORM, TINY_TARGET = 1e-9, 1e-12, 1e-9
 
 
 class Trial(NamedTuple):
-    """What is tried in place of what the files say.
+    """Changes to what the files say.
 
-    `rate` is a factor for every rate, `clip` another clip_gradients (negative: none), `loss_weights` are those of
-    some layers, `fillers` what some parameters start as (see `fillers.filled_as`), `inputs` factors for the data of
+    `rate` is a factor for every learning rate, `clip` another clip_gradients (negative: none), `loss_weights` are those of
+    some layers, `fillers` the initial values of some parameters (see `weights.filled_as`), `inputs` factors for the data of
     some data layers.
     """
 
@@ -69,7 +69,7 @@ class Trial(NamedTuple):
     inputs: Mapping[Layer, float] = MappingProxyType({})
 
     def for_net(self, net: Net) -> Trial:
-        """The same for another build of the net that it is for, such as one for images of another size."""
+        """The same trial for another build of its net, such as one for images of another size."""
         return self._replace(
             loss_weights={net.layers[layer.index]: weight for layer, weight in self.loss_weights.items()},
             fillers={counterpart(param, net): start for param, start in self.fillers.items()},
@@ -92,7 +92,7 @@ def signal_of(training: Training) -> Signal:
 
 
 def signal_with(signal: Signal, trial: Trial) -> Signal:
-    """The signal of the same training, were it as `trial` says. Trying rates and clipping saves the first passes."""
+    """The signal of the same training with the changes of a trial. For rates and clipping the first passes are reused."""
     solver = signal.update_rule.changed(trial.rate, trial.clip)
     if not (trial.loss_weights or trial.fillers or trial.inputs):
         return _signal(signal.training, solver, signal.weights, signal.forward, signal.back, signal.probe)
@@ -110,22 +110,22 @@ def _signal(
     training: Training, solver: UpdateRule, weights: Mapping[Param, Weights], forward: Pass, back: Back, probe: Back
 ) -> Signal:
     l2 = back.l2
-    held = _without_ineffective_clip(solver, training.net)
+    effective = _without_ineffective_clip(solver, training.net)
     losses = [layer for layer, _, weight, _ in forward.loss_terms() if weight and layer.runs_backward]
     sharpness = _sharpness(solver, back, probe)
     updates = first_updates(solver, back.gradients, weights, l2)
-    simulation = simulate(training.solver, held, forward, back, weights)
+    simulation = simulate(training.solver, effective, forward, back, weights)
     found = Signal(training, solver, weights, forward, back, probe, l2, updates, losses, sharpness, simulation, {})
     found.features.update(_features(found))
     return found
 
 
 def unit_step(rule: UpdateRule, net: Net) -> float:
-    """How far gradients of norm 1 let momentum carry the weights on in an iteration, as a part of their size.
+    """How far gradients of norm 1 let momentum move the weights in an iteration, relative to their norm.
 
-    Their size is that of weights that keep values as large as they are, whatever those are that the fillers make:
-    the variance of each is 1 over fan-in, so that the squares of a layer's add up to its number of outputs. 0 for
-    solvers whose steps do not grow with gradients.
+    That norm is the one of weights that preserve the scale of activations, whatever the fillers give: each has a variance of
+    1 / fan_in, so that the squares of a layer's weights sum to its number of outputs. 0 for solvers whose steps do not grow
+    with gradients.
     """
     if rule.adaptive:
         return 0.0
@@ -135,14 +135,14 @@ def unit_step(rule: UpdateRule, net: Net) -> float:
 
 
 def _without_ineffective_clip(rule: UpdateRule, net: Net) -> UpdateRule:
-    """The solver without a bound that holds nothing: one that lets an iteration carry the weights many times their size."""
+    """The solver without a clip threshold that lets an iteration move the weights by many times their norm."""
     return rule._replace(clip=-1.0) if rule.clip * unit_step(rule, net) > INEFFECTIVE_CLIP else rule
 
 
 def _sharpness(solver: UpdateRule, back: Back, probe: Back) -> float:
-    """Rate times curvature: gradient descent is stable below 2, with momentum m below 2 (1 + m).
+    """Learning rate times curvature: gradient descent is stable below 2, with momentum m below 2 (1 + m).
 
-    For a solver that scales gradients, each parameter has the rate that its first step amounts to.
+    For an adaptive solver, the rate of each parameter is its first step divided by its gradient.
     """
     total = 0.0
     for param, gradient in probe.gradients.items():
@@ -156,10 +156,10 @@ def _sharpness(solver: UpdateRule, back: Back, probe: Back) -> float:
 
 
 def curvature_growth(signal: Signal) -> float:
-    """How many times the curvature grows until the outputs are as large as the loss wants them.
+    """By what factor the curvature grows until the outputs are as large as the loss wants them.
 
-    Nets with small first weights begin where nothing is steep. Their gains grow together, and the curvature by the
-    weights of a layer is the product of the squared gains of all others.
+    Nets with small initial weights start where the loss is flat. Their gains grow together, and the curvature with respect
+    to the weights of a layer is the product of the squared gains of all others.
     """
     depth = sum(1 for param in signal.back.gradients if "weight" in param.role and signal.weights[param].mean_abs)
     sizes = []
@@ -167,12 +167,12 @@ def curvature_growth(signal: Signal) -> float:
         model, bottoms = signal.training.prepared.models[layer.index], signal.forward.steps[layer.index].bottoms
         if isinstance(model, Loss) and bottoms:
             sizes.append(root(bottoms[0].second_moment) / max(model.target_size(bottoms), TINY_TARGET))
-    size = min(1.0, max(sizes, default=1.0))  # the loss that is nearest to where it wants to be is steepest
+    size = min(1.0, max(sizes, default=1.0))  # the loss whose outputs are closest to their target size is steepest
     return max(size, SMALLEST_OUTPUT) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
 
 
 def log10_within(x: float, low: float, high: float) -> float:
-    """The decimal logarithm between bounds; the upper one for what is not finite."""
+    """The decimal logarithm within bounds; the upper bound for infinity and NaN."""
     if x != x or x == math.inf:
         return high
     return min(max(math.log10(x), low), high) if x > 0 else low
@@ -188,14 +188,14 @@ def _features(signal: Signal) -> dict[str, float]:
     clip = clip_factor(solver, signal.l2)
     learnt = progress(signal.training.solver, solver, signal.forward, signal.back, signal.weights)
     return {
-        # of the first iteration
+        # of iteration 0
         "sharpness": log10_within(signal.sharpness * solver.momentum_gain * clip * curvature_growth(signal), *SHARPNESS),
-        "curvature_growth": log10_within(curvature_growth(signal), *CURVATURE_GROWTH),  # a part of sharpness
+        "curvature_growth": log10_within(curvature_growth(signal), *CURVATURE_GROWTH),  # part of sharpness
         # from the simulation
-        "gradients_grow": log10_within(grown, *GRADIENTS_GROW) if finite else GRADIENTS_GROW[1],
-        "ends_higher": log10_within(abs(losses[-1]) / first, *ENDS_HIGHER) if finite else ENDS_HIGHER[1],
-        "rises": log10_within(peak / first, *RISES) if finite else RISES[1],
-        # of the whole training, were it stable
-        "learning": log10_within(learnt, LEAST_LEARNING, MOST_LEARNING),
-        "easy": log10_within(excess(signal.forward) / first, *EASY),
+        "gradient_growth": log10_within(grown, *GRADIENT_GROWTH) if finite else GRADIENT_GROWTH[1],
+        "loss_growth": log10_within(abs(losses[-1]) / first, *LOSS_GROWTH) if finite else LOSS_GROWTH[1],
+        "peak_loss_growth": log10_within(peak / first, *PEAK_LOSS_GROWTH) if finite else PEAK_LOSS_GROWTH[1],
+        # of the whole run, if it were stable
+        "progress": log10_within(learnt, LEAST_PROGRESS, MOST_PROGRESS),
+        "excess_loss": log10_within(excess(signal.forward) / first, *EXCESS_LOSS),
     }

@@ -1,11 +1,11 @@
-"""How far a training would come if nothing became unstable: gradient flow with one gain for each layer.
+"""How much a training would learn if nothing became unstable: gradient flow with one gain for each layer.
 
-A deep linear net learns by growth: a layer's gradient is proportional to the gains of all others, so small
-weights first grow slowly and then fast (Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear
-dynamics of learning in deep linear neural networks"). Layers behind a normalisation do not make others grow.
+In a deep linear net, the gradient of a layer is proportional to the gains of all others, so small weights first grow slowly
+and then fast (Saxe, McClelland and Ganguli 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
+networks"). With normalisation, the gain of a layer does not affect the gradients of others.
 
-Of a gradient, the part in which all items agree can take off no more than what the loss is above that of the
-best answer that is the same for every item; the other part tells items apart.
+The part of a gradient in which all items agree can reduce the loss no further than to that of the best constant answer, one
+that is the same for every item; the other part distinguishes items.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class _Gain:
-    """A layer as the flow sees it: the two parts of its first gradient's norm, and its gain then and now."""
+    """A layer in the gradient flow: the two parts of its first gradient norm, and its first and its current gain."""
 
     __slots__ = ("common", "first", "now", "number", "own", "param")
 
@@ -39,19 +39,19 @@ class _Gain:
         self.now = gain
 
 
-_STRIDES = 40  # of equal length that a training is computed in. Set by hand; no script compares others
-# The part of the first loss whose removal counts as having learnt. ../shared/divergence labels a training `learns` from 0.02 on;
-# more is asked for as some of what is counted is noise. Set by hand with benchmarks/verdict.py; no script searches for it.
-LEARNT_PART = 0.3
-# How many times a layer's gain may grow in a stride, so that the flow's exponential growth stays finite. Set by hand.
+_STRIDES = 40  # the number of equal parts that a run is computed in. Set by hand; no script compares others
+# The share of the initial loss whose removal counts as having learned. ../shared/divergence labels a run `learns` from 0.02 on;
+# more is required here, as part of the estimate is noise. Set by hand with benchmarks/verdict.py; no script searches for it.
+LEARNED_SHARE = 0.3
+# By what factor a layer's gain may grow in a stride, so that exponential growth stays finite. Set by hand.
 _FASTEST = 3.0
-# Caps on a gain's growth, on the growth of a gradient and on a decay's exponent, which keep numbers finite.
+# Limits on the growth of a gain and of a gradient and on the exponent of decay, which keep numbers finite.
 _MOST_GROWTH, _MOST_GRADIENT, _MOST_EXPONENT = 1e6, 1e15, 50.0
 BIASES = frozenset({"bias", "input bias", "output bias"})
 
 
 def total_rate(solver: Message, rule: UpdateRule) -> list[float]:
-    """The sum of the rates over each stride of the training, relative to the first rate; negative ones left out."""
+    """The sum of the learning rates over each stride of the run, relative to the first rate."""
     last = max(1, rule.max_iter)
     edges = [last * i // _STRIDES for i in range(_STRIDES + 1)]
     found = []
@@ -63,7 +63,7 @@ def total_rate(solver: Message, rule: UpdateRule) -> list[float]:
 
 
 def excess(forward: Pass) -> float:
-    """What the first loss is above that of the best answer that is the same for every item."""
+    """By how much the initial loss exceeds that of the best constant answer."""
     total = 0.0
     for layer, _, weight, value in forward.loss_terms():
         model = forward.prepared.models[layer.index]
@@ -73,10 +73,10 @@ def excess(forward: Pass) -> float:
 
 
 def progress(solver: Message, rule: UpdateRule, forward: Pass, back: Back, weights: Mapping[Param, Weights]) -> float:
-    """How far the training would come, without regard to instability.
+    """How much the training would learn, regardless of instability.
 
-    Below 1: the part of the first loss that it would take off, relative to `LEARNT_PART`. From 1 on: how many times as
-    long as it takes to come so far the training is.
+    Below 1: the share of the initial loss that it would remove, relative to `LEARNED_SHARE`. From 1 on: how many times longer
+    the run lasts than it takes to remove that share.
     """
     loss = abs(forward.loss)
     clip = clip_factor(rule, back.l2)
@@ -124,13 +124,13 @@ def progress(solver: Message, rule: UpdateRule, forward: Pass, back: Back, weigh
                 )
                 layer.now = min(layer.now * _decayed(decay) + moved, layer.now * _FASTEST)
         before, drop = drop, (min(common, most) + own) / loss
-        if drop > LEARNT_PART:
-            needed = seen + stride * (LEARNT_PART - before) / (drop - before)
+        if drop > LEARNED_SHARE:
+            needed = seen + stride * (LEARNED_SHARE - before) / (drop - before)
             return sum(strides) / needed if needed > 0 else math.inf
         seen += stride
-    return drop / LEARNT_PART
+    return drop / LEARNED_SHARE
 
 
 def _decayed(exponent: float) -> float:
-    """What weight decay leaves of a gain."""
+    """The factor by which weight decay reduces a gain."""
     return math.exp(-min(max(exponent, -_MOST_EXPONENT), _MOST_EXPONENT))

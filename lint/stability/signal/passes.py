@@ -1,4 +1,4 @@
-"""The signal of one iteration: values forward through a net, gradients back, as Caffe's debug_info prints them."""
+"""The signal of one iteration: activations forward through a net, gradients back, as debug_info prints them."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ BAD_GRADIENT = Gradient(math.nan, math.nan)
 
 
 class PreparedNet(NamedTuple):
-    """A net made ready for many passes: the signal model of each layer, and the loss weights of its tops."""
+    """A net prepared for many passes: the signal model of each layer, and the loss weights of its tops."""
 
     net: Net
     models: Sequence[SignalModel]
-    owners: Sequence[Sequence[Param]]  # the parameters of each layer, as they are shared
+    owners: Sequence[Sequence[Param]]  # the parameters of each layer; for shared ones, their owner
     loss_weights: Sequence[Sequence[float]]  # empty for a layer that adds nothing to the loss
     counts: Mapping[Param, int]
 
     def with_loss_weights(self, weights: Mapping[Layer, float]) -> PreparedNet:
-        """The same net, where the losses of some layers have other weights."""
+        """The same net with other loss weights for some layers."""
         changed = list(self.loss_weights)
         for layer, weight in weights.items():
             changed[layer.index] = [weight if written else 0.0 for written in changed[layer.index]]
         return self._replace(loss_weights=changed)
 
     def with_scaled_inputs(self, factors: Mapping[Layer, float]) -> PreparedNet:
-        """The same net, where the first tops of some data layers are times a factor."""
+        """The same net with the first tops of some data layers multiplied by a factor."""
         models = list(self.models)
         for layer, factor in factors.items():
             source = models[layer.index]
@@ -51,7 +51,7 @@ class PreparedNet(NamedTuple):
 
 
 def prepare(net: Net, context: SignalContext) -> PreparedNet:
-    """Makes a net ready for passes."""
+    """Prepares a net for passes."""
     return PreparedNet(
         net,
         [_model(layer, context) for layer in net.layers],
@@ -76,7 +76,7 @@ def _model_name(layer: Layer) -> str:
 def unmodelled_layers(net: Net) -> list[Layer]:
     """The layers that have no signal model and pass values to a loss or to a layer that runs backward.
 
-    Where there is one, nothing that is computed of the net's signal means anything.
+    If there is one, nothing computed from the net's signal means anything.
     """
     needed: set[Blob] = set()
     found = []
@@ -89,7 +89,7 @@ def unmodelled_layers(net: Net) -> list[Layer]:
 
 
 class Unmodelled(SignalModel):
-    """A layer without a signal model, or one whose numbers nobody can compute with."""
+    """A layer without a signal model, or one whose settings cannot be computed with."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         return [BAD_VALUES] * len(self.layer.tops)
@@ -145,7 +145,7 @@ class Pass:
 class Back:
     """A backward pass: for each layer the gradients of its bottoms, and those of its parameters.
 
-    `only` is a loss to look at alone; with `probe` the losses send down what tells their curvature.
+    `only` restricts it to one loss; with `probe` the losses send back the gradients that measure their curvature.
     """
 
     def __init__(self, forward: Pass, only: Layer | None = None, probe: bool = False) -> None:
@@ -171,7 +171,7 @@ class Back:
                 model, step = prepared.models[index], forward.steps[index]
                 try:
                     if isinstance(model, Loss):
-                        # Caffe hands a loss its weight as the gradient of its top.
+                        # Caffe passes a loss its weight as the gradient of its top.
                         weight = weights[0] if weights else diffs[0].mean_abs
                         bottoms = (model.curvature_probe if probe else model.gradients)(step.bottoms, weight)
                         gradients = ()
@@ -197,13 +197,13 @@ class Back:
 
     @property
     def l2(self) -> float:
-        """The L2 norm of the gradients of all parameters, which clip_gradients is held against."""
+        """The L2 norm of the gradients of all parameters, which Caffe compares with clip_gradients."""
         total = sum(gradient.second_moment * self.counts[param] for param, gradient in self.gradients.items())
         return math.sqrt(total) if total >= 0 else math.nan
 
 
 def _of_weight(diff: Diffs, weight: float) -> Diffs:
-    """The gradient of a top that adds to the loss by itself."""
+    """The gradient of a top that has a loss weight of its own."""
     if not weight:
         return diff
     w2 = weight * weight
@@ -214,7 +214,7 @@ def _of_weight(diff: Diffs, weight: float) -> Diffs:
 
 
 def initial_weights(net: Net) -> dict[Param, Weights]:
-    """Every parameter before the first step; shared ones once."""
+    """The initial values of every parameter; shared ones once."""
     return {param: filled(param) for param in net.params() if param.owner is param}
 
 

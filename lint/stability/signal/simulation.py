@@ -1,11 +1,11 @@
 """The first iterations of a training, simulated on the moments: a few numbers for each blob and parameter.
 
-Every iteration is a forward and a backward pass of the statistics, and the solver's own rule with its momentum,
-clipping and decay. Of a parameter's gradient two parts are told apart. In the one, all items agree: it moves
-the outputs of all items together, and is what makes trainings unstable first, as ordinary nets have by far
-their largest curvature there (LeCun et al. 1991, "Eigenvalues of covariance matrices"; Karakida et al. 2019,
-"Universal statistics of Fisher information in deep neural networks"). It has a sign, so that overshooting can
-be seen. The other adds up at random and widens the distribution of the weights.
+Every iteration is a forward and a backward pass of these moments, followed by the solver's own update rule with momentum,
+clipping and weight decay. The gradient of a parameter has two parts. In one, all items agree: it moves the outputs of all
+items together and is the first to become unstable, since ordinary nets have by far their largest curvature in this direction
+(LeCun et al. 1991, "Eigenvalues of covariance matrices"; Karakida et al. 2019, "Universal statistics of Fisher information in
+deep neural networks"). It has a sign, so that overshooting shows. The other part adds up at random and widens the distribution
+of the weights.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from ...moments.graph import Param
     from ...proto.binder import Message
 
-ITERATIONS = 12  # how many are simulated. Set by hand: few enough for a check; no script compares others
-# A loss beyond which the simulation counts as overflowed; gradient norms may be its square. Set by hand, far below what a
-# float holds (1e38), as a blob's largest value lies far above its mean.
+ITERATIONS = 12  # set by hand, few enough for a check; no script compares other numbers
+# The loss beyond which the simulation counts as overflowed; gradient norms may be its square. Set by hand, far below the
+# largest float (1e38), as a blob's largest value lies far above its mean.
 OVERFLOW = 1e15
-# A step's momentum and decay are kept finite: 1 - momentum is at least LEAST_FRICTION, and decay changes a weight by a factor of
-# at most MOST_DECAY. Neither is reached by a solver that trains.
+# Limits that keep a step finite: 1 - momentum is at least LEAST_FRICTION, and decay changes a weight by a factor of at most
+# MOST_DECAY. No usable solver reaches them.
 LEAST_FRICTION, MOST_DECAY = 1e-3, 1e6
 
 
 class SolverHistory:
-    """What a solver remembers of a parameter: of its two parts, the sums of gradients and of their squares."""
+    """The state of a solver for a parameter: sums of both parts of its gradients, and of their squares."""
 
     __slots__ = ("common", "own", "square")
 
@@ -45,7 +45,7 @@ class SolverHistory:
 
 
 class Simulation(NamedTuple):
-    """What became of the simulated iterations: the loss of each, the largest gradient, and how the weights grew."""
+    """The simulated iterations: the loss and gradient norm of each, the final weights, and whether all stayed finite."""
 
     losses: list[float]
     norms: list[float]
@@ -56,7 +56,7 @@ class Simulation(NamedTuple):
 def simulate(
     solver: Message, rule: UpdateRule, forward: Pass, back: Back, weights: Mapping[Param, Weights]
 ) -> Simulation:
-    """Simulates the first iterations of a training, of which the first passes are given."""
+    """Simulates the first iterations of a training, given the passes of iteration 0."""
     current = dict(weights)
     histories = {param: SolverHistory() for param in back.gradients}
     found: list[float] = []
@@ -88,9 +88,9 @@ def _updated(
     mean, variance, _, learned_shift = weight
     local = rate * abs(param.lr_mult)
     decay = rule.decay * param.decay_mult
-    drift = gradient.common
-    common = drift * factor + decay * learned_shift
-    own = root(gradient.second_moment - drift * drift) * factor
+    shared = gradient.common
+    common = shared * factor + decay * learned_shift
+    own = root(gradient.second_moment - shared * shared) * factor
     if rule.adaptive:
         square = gradient.second_moment * factor * factor + decay * decay * variance
         move, spread = _scaled_step(rule, history, local, common, own, square, step)
@@ -101,7 +101,7 @@ def _updated(
             move = (1 + momentum) * move - momentum * before
         random = local * own
         history.own = momentum * momentum * history.own + random * random
-        spread = history.own * (1 + momentum) / max(1 - momentum, LEAST_FRICTION)  # steps that momentum strings together
+        spread = history.own * (1 + momentum) / max(1 - momentum, LEAST_FRICTION)  # consecutive steps correlate through momentum
         shrink = max(-MOST_DECAY, 1 - local * decay)
         mean *= shrink
         variance *= shrink * shrink
@@ -113,7 +113,7 @@ def _updated(
 def _scaled_step(
     rule: UpdateRule, history: SolverHistory, local: float, common: float, own: float, square: float, step: int
 ) -> tuple[float, float]:
-    """A step of a solver that scales gradients: of the common part, and the mean square of the other's."""
+    """A step of an adaptive solver: of the common part, and the mean square of the other's."""
     momentum, delta = rule.momentum, rule.delta
     if rule.type == "AdaGrad":
         history.square += square

@@ -1,4 +1,4 @@
-"""What the signal is computed for: a solver with its training net, its data's facts and the shapes they give."""
+"""What the signal is computed for: a solver with its training net, the facts about its data and their shapes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile
 from .passes import PreparedNet, prepare
 
-# What images are taken for where nothing tells their shape (channels, height, width after the items): ImageNet's usual crop, and
-# the size of CIFAR's images, the smallest in common use.
+# The shapes assumed for images of unknown shape (items, channels, height, width): the usual crop of ImageNet, and the size of
+# CIFAR's images, the smallest in common use.
 PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
 
 
 class Training(NamedTuple):
-    """A training that is to be judged: its solver, its training net ready for passes, and what is known of its data.
+    """A training to predict: its solver, its training net prepared for passes, and what is known about its data.
 
-    `open_tops` are tops of images whose size nothing tells.
+    `open_tops` are tops with images of unknown size.
     """
 
     solver: Message
@@ -34,7 +34,7 @@ class Training(NamedTuple):
 
     @property
     def has_open_shapes(self) -> bool:
-        """Whether nothing tells the shape of a parameter, so that all that is computed of it is a guess."""
+        """Whether the shape of a parameter is unknown, so that everything computed from it is a guess."""
         return any(param.count is None for param in self.net.params())
 
     @property
@@ -43,7 +43,7 @@ class Training(NamedTuple):
         return self.prepared.net
 
     def with_small_data(self) -> Training:
-        """The same training, where data of which nothing is known are of size 1, and images small if the net takes them."""
+        """The same training with unknown data of magnitude 1, and with small images if the net accepts them."""
         context = self.context._replace(assumed=[], unit=True)
         net = self.net
         if self.open_tops:
@@ -68,7 +68,7 @@ def training_of_file(
 
 
 def training_of(job: Job) -> Training | None:
-    """The training of a job; None if it has no training net, or one that Caffe would stop at or that has no loss."""
+    """The training of a job; None if it has no training net, or one that Caffe would reject or that has no loss."""
     if job.train is None:
         return None
     net = job.train.net
@@ -91,11 +91,11 @@ def _with_images(net: Net, tops: Iterable[str], shape: tuple[int, ...]) -> Net:
 
 def _assumed(tops: Iterable[str], shape: tuple[int, ...]) -> list[str]:
     size = " x ".join(map(str, shape[1:]))
-    return [f"'{name}': images of {size}, or as large as they are cropped" for name in tops]
+    return [f"'{name}': images of {size}, or of crop_size" for name in tops]
 
 
 def _is_open(layer: Layer) -> bool:
-    """Whether a data layer's images are of a size that nothing tells."""
+    """Whether the size of a data layer's images is unknown."""
     if not layer.traits.is_data or layer.bottoms or layer.traits.settings == "hdf5_data_param" or not layer.tops:
         return False
     shape = layer.tops[0].shape

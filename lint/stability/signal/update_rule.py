@@ -1,6 +1,6 @@
-"""What a solver makes of gradients: the sizes of updates, of every solver type, in the order of Caffe's steps.
+"""How a solver turns gradients into updates: their sizes for every solver type, in the order of Caffe's steps.
 
-Source: sgd_solver.cpp and its kin; the order is clip, divide by iter_size, decay, update.
+Source: sgd_solver.cpp and the files of the other solvers; the order is clip, divide by iter_size, decay, update.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from ...moments.graph import Param
     from ...proto.binder import Message
 
-# What is computed with of a solver's numbers: momentum of 1 would carry on for ever, and a delta of 0 divides by nothing only
-# where no gradient is. Rates and decays beyond LARGE overflow whatever they multiply.
+# The range of a solver's numbers that can be computed with: a momentum of 1 would never decay, and a delta of 0 divides by 0
+# where the gradient is 0. Numbers beyond _LARGE overflow whatever they multiply.
 _MOST_MOMENTUM, _LEAST_DELTA, _LARGE = 0.9999, 1e-30, 1e30
-_LEAST_FRICTION, _LEAST_CORRECTION = 1e-3, 1e-12  # what 1 - momentum, and 1 - momentum2 of Adam, are at least
+_LEAST_FRICTION, _LEAST_CORRECTION = 1e-3, 1e-12  # the least 1 - momentum, and 1 - momentum2 of Adam
 ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta"})
 
 
 class UpdateRule(NamedTuple):
-    """A solver's numbers. `rate` is that of the first iteration, `largest` the largest of the whole training."""
+    """A solver's settings. `rate` is the learning rate of iteration 0, `largest` the largest of the whole run."""
 
     type: str
     rate: float
@@ -37,20 +37,20 @@ class UpdateRule(NamedTuple):
     delta: float
     decay: float
     l1: bool
-    clip: float  # below 0: none
+    clip: float  # negative: none
     iter_size: int
     max_iter: int
-    scale: float = 1.0  # of every rate, to try others
+    scale: float = 1.0  # factor for every rate, to try others
 
     def changed(self, scale: float = 1.0, clip: float | None = None) -> UpdateRule:
-        """The same solver with all rates times a factor, or with another clip_gradients."""
+        """The same solver with all learning rates multiplied by a factor, and with another clip_gradients if given."""
         return self._replace(
             rate=self.rate * scale, largest=self.largest * scale, scale=self.scale * scale,
             clip=self.clip if clip is None else clip,
         )  # fmt: skip
 
     def rate_at(self, solver: Message, iteration: int) -> float:
-        """The rate at an iteration; the first one where the files do not tell it."""
+        """The learning rate at an iteration; the first one if it is unknown."""
         rate = learning_rate(solver, iteration)
         return self.rate if rate is None or not math.isfinite(rate) else rate * self.scale
 
@@ -61,7 +61,7 @@ class UpdateRule(NamedTuple):
 
     @property
     def momentum_gain(self) -> float:
-        """How many times momentum makes the steps of a lasting gradient larger."""
+        """By what factor momentum enlarges the steps of a constant gradient."""
         if self.type in ("RMSProp", "AdaGrad", "AdaDelta"):
             return 1.0
         if self.type == "Adam":
@@ -70,15 +70,15 @@ class UpdateRule(NamedTuple):
 
     @property
     def stability_limit(self) -> float:
-        """Up to where steps do not overshoot: the rate times the curvature, times `momentum_gain`.
+        """The learning rate times curvature times `momentum_gain` above which steps overshoot.
 
-        Source: the stability of gradient descent on a parabola, with momentum m below 2 (1 + m).
+        Source: gradient descent with momentum m is stable on a parabola if learning rate times curvature is below 2 (1 + m).
         """
         return 2.0 if self.adaptive else 2 * (1 + self.momentum) * self.momentum_gain
 
 
 def update_rule_of(solver: Message) -> UpdateRule:
-    """The numbers of a solver."""
+    """The update rule of a solver."""
     first = learning_rate(solver, 0)
     largest = largest_rate(solver)
     rate = first if first is not None and math.isfinite(first) else float(solver["base_lr"])
@@ -99,12 +99,12 @@ def update_rule_of(solver: Message) -> UpdateRule:
 
 
 def _within(value: float, low: float, high: float) -> float:
-    """A number between bounds; nothing can be computed with what solvers have beyond them."""
+    """A number within bounds, beyond which nothing can be computed with it."""
     return min(value, high) if value >= low else low
 
 
 def clip_factor(rule: UpdateRule, l2: float) -> float:
-    """What clipping multiplies the gradients by."""
+    """The factor by which clipping multiplies the gradients."""
     if rule.clip < 0 or not l2 > rule.clip or not math.isfinite(l2):
         return 1.0 if math.isfinite(l2) or rule.clip < 0 else 0.0
     return rule.clip / l2
@@ -118,7 +118,7 @@ class Update(NamedTuple):
 
 
 def step_size(rule: UpdateRule, gradient: float, rate: float) -> float:
-    """The size of the first update for a gradient of that size (after clip and decay)."""
+    """The size of the first update for a gradient of a size, after clipping and decay."""
     if gradient == 0:
         return 0.0
     kind = rule.type
@@ -140,14 +140,14 @@ def step_size(rule: UpdateRule, gradient: float, rate: float) -> float:
 def first_updates(
     rule: UpdateRule, gradients: Mapping[Param, Gradient], weights: Mapping[Param, Weights], l2: float
 ) -> dict[Param, Update]:
-    """The first update of each parameter that learns."""
+    """The first update of each parameter with a learning rate."""
     factor = clip_factor(rule, l2) / rule.iter_size
     found = {}
     for param, gradient in gradients.items():
         weight = weights[param]
         decay = rule.decay * param.decay_mult
-        pulled = decay * (1.0 if rule.l1 else weight.mean_abs) if weight.mean_abs else 0.0
-        size = math.hypot(gradient.mean_abs * factor, pulled)
+        decayed = decay * (1.0 if rule.l1 else weight.mean_abs) if weight.mean_abs else 0.0
+        size = math.hypot(gradient.mean_abs * factor, decayed)
         update = step_size(rule, size, rule.rate * abs(param.lr_mult))
         ratio = update / weight.mean_abs if weight.mean_abs else (math.inf if update else 0.0)
         found[param] = Update(update, ratio)

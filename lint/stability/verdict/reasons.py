@@ -1,4 +1,4 @@
-"""Why a training is judged as it is: the layers and factors that weigh most, each with its number."""
+"""Why a training gets its verdict: the layers and factors that matter most, each with its number."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from ...layers.loss import LOSS_PARAM, loss_normalization
 from ...moments.layer_type import REGRESSION
 from ...moments.signal_model import shape_of
 from ...moments.statistics import root
+from ...net.rounding import two_digits
 from ...proto.named_tuple import NamedTuple
-from ..signal.features import LEAST_LEARNING, Signal
-from ..signal.gradient_flow import LEARNT_PART
+from ..signal.features import LEAST_PROGRESS, Signal
+from ..signal.gradient_flow import LEARNED_SHARE
 from ..signal.passes import Back
 from ..signal.update_rule import clip_factor
 from .verdict import Verdict
 
-# From where on a number is named as a reason. All were set by hand; no script fits them. They choose what is said, and
-# (DOMINANT) whether a loss weight is tried before the rate, but do not change the verdict.
+# Limits above which a number is named as a reason. All were set by hand; no script fits them. They choose what is said,
+# and (DOMINANT) whether a loss weight is tried before the learning rate, but do not change the verdict.
 DOMINANT = 10.0  # times the gradient norms of all other losses together
 LARGE_INPUT = 10.0  # mean absolute value of an input; fillers are made for 1 (LeCun et al. 1998, "Efficient BackProp")
 LARGE_UPDATE = 0.1  # part of a weight that a step changes; about 0.001 is usual
 MANY_OUTPUTS, LARGE_LOSS = 10, 10.0  # terms that a regression loss sums per item, and its value in the first iteration
 LARGE_GAIN = 3.0  # times the root mean square of what a layer reads
 VANISHING = 1e-4  # part of the largest root mean square of a weight's gradients
-LOUD = 0.5  # decades that the simulated loss ends or peaks above the first
+NOTABLE_GROWTH = 0.5  # decades that the simulated loss ends or peaks above the initial loss
 
 
 class Reason(NamedTuple):
-    """What weighs, and where: `layer` is empty for the solver, `factor` a word for programs."""
+    """A reason and its place: `layer` is empty for the solver, `factor` is a name for programs."""
 
     layer: str
     factor: str
@@ -40,8 +41,8 @@ class Reason(NamedTuple):
 
 
 def reasons(signal: Signal, verdict: Verdict) -> list[Reason]:
-    """The reasons for a verdict, the weightiest first; none for a training that learns."""
-    if verdict.word == "explodes":
+    """The reasons for a verdict, the most important first; none for a training that learns."""
+    if verdict.word == "diverges":
         return [*_dominant_loss(signal), *_rates(signal), *_inputs(signal), *_losses(signal), *_layers(signal)]
     if verdict.word == "stalls":
         return _stalling(signal)
@@ -53,11 +54,11 @@ def loss_gradient_norms(signal: Signal) -> dict[str, float]:
     if len(signal.losses) < 2:
         return {}
     found = {layer.name: Back(signal.forward, only=layer).l2 for layer in signal.losses}
-    return {name: pull for name, pull in found.items() if math.isfinite(pull)}
+    return {name: norm for name, norm in found.items() if math.isfinite(norm)}
 
 
 def dominant_loss(signal: Signal) -> str | None:
-    """The loss whose gradients are by far the largest where several pull, by its layer's name."""
+    """The name of the layer whose loss has by far the largest gradients of several; None if there is none."""
     known = loss_gradient_norms(signal)
     if len(known) < 2:
         return None
@@ -70,8 +71,8 @@ def _dominant_loss(signal: Signal) -> list[Reason]:
     if name is None:
         return []
     known = loss_gradient_norms(signal)
-    others = max(pull for each, pull in known.items() if each != name)
-    text = f"its gradients have an L2 norm of {_number(known[name])}, those of the next loss {_number(others)}"
+    others = max(norm for each, norm in known.items() if each != name)
+    text = f"its gradient norm is {two_digits(known[name])}, against {two_digits(others)} for the next largest loss"
     return [Reason(name, "loss weight", text)]
 
 
@@ -82,8 +83,8 @@ def _rates(signal: Signal) -> list[Reason]:
     stable = solver.stability_limit / solver.momentum_gain
     if sharpness > stable:
         text = (
-            f"the rate times the curvature is {_number(sharpness)} in the first step:"
-            f" steps overshoot from {_number(stable)} on"
+            f"learning rate times curvature is {two_digits(sharpness)} in iteration 0;"
+            f" steps overshoot above {two_digits(stable)}"
         )
         found.append(Reason("", "rate", text))
     sizes = {
@@ -95,14 +96,15 @@ def _rates(signal: Signal) -> list[Reason]:
         largest = max(sizes, key=lambda param: sizes[param])
         if sizes[largest] > LARGE_UPDATE:
             with_momentum = " once momentum has built up" if solver.momentum_gain > 1 else ""
-            text = f"a step changes its {largest.role} by {_number(sizes[largest])} of its size{with_momentum}"
+            text = f"updates are {two_digits(sizes[largest])} times the size of its {largest.role}{with_momentum}"
             found.append(Reason(largest.layer.name, "update", text))
     if not signal.simulation.finite:
-        steps = len(signal.simulation.losses) - 1
-        found.append(Reason("", "simulation", f"simulated in the mean, the numbers overflow after {steps} steps"))
-    elif signal.features["ends_higher"] > LOUD:
+        number = len(signal.simulation.losses) - 1
+        iterations = "1 iteration" if number == 1 else f"{number} iterations"
+        found.append(Reason("", "simulation", f"simulated training overflows after {iterations}"))
+    elif signal.features["loss_growth"] > NOTABLE_GROWTH:
         losses = signal.simulation.losses
-        text = f"simulated in the mean, the loss goes from {_number(losses[0])} to {_number(losses[-1])}"
+        text = f"simulated loss grows {two_digits(losses[0])} -> {two_digits(losses[-1])} within {len(losses)} iterations"
         found.append(Reason("", "simulation", text))
     return found
 
@@ -114,11 +116,8 @@ def _inputs(signal: Signal) -> list[Reason]:
             continue
         size = step.tops[0].mean_abs
         if size > LARGE_INPUT and layer.tops[0].consumers:
-            found.append(
-                Reason(
-                    layer.name, "input range", f"the mean absolute value of its top is {_number(size)}, not around 1"
-                )
-            )
+            text = f"inputs average {two_digits(size)} in magnitude; expected about 1"
+            found.append(Reason(layer.name, "input range", text))
     return found
 
 
@@ -127,31 +126,31 @@ def _losses(signal: Signal) -> list[Reason]:
     for layer, _, weight, value in signal.forward.loss_terms():
         traits = layer.traits
         if traits.normalization == LOSS_PARAM and loss_normalization(layer) == "NONE":
-            text = f"it is a sum that nothing divides: {_number(weight * value)} in the first iteration"
+            text = f"it is an unnormalised sum, {two_digits(weight * value)} in iteration 0"
             found.append(Reason(layer.name, "unnormalised loss", text))
         elif traits.loss_family == REGRESSION and traits.normalization != LOSS_PARAM:
             shape = shape_of(layer.bottoms[0])
             outputs = math.prod(shape[1:])
             if outputs > MANY_OUTPUTS or value > LARGE_LOSS:
-                text = f"it adds up {outputs} outputs for each item: {_number(weight * value)} in the first iteration"
+                text = f"it sums {outputs} outputs per item, {two_digits(weight * value)} in iteration 0"
                 found.append(Reason(layer.name, "unnormalised loss", text))
     return found
 
 
 def _layers(signal: Signal) -> list[Reason]:
-    """The layer that makes values most times larger, and products."""
+    """The layer that amplifies activations most, and products."""
     found = []
-    most, where = LARGE_GAIN, None
+    largest, where = LARGE_GAIN, None
     for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True):
         if layer.params and step.bottoms and step.tops and "weight" in layer.params[0].role:
-            below, above = root(step.bottoms[0].second_moment), root(step.tops[0].second_moment)
-            if below > 0 and math.isfinite(above) and above / below > most:
-                most, where = above / below, layer
+            before, after = root(step.bottoms[0].second_moment), root(step.tops[0].second_moment)
+            if before > 0 and math.isfinite(after) and after / before > largest:
+                largest, where = after / before, layer
     if where is not None:
-        found.append(Reason(where.name, "filler", f"its weights make values {_number(most)} times larger"))
+        found.append(Reason(where.name, "filler", f"its weights amplify activations {two_digits(largest)} times"))
     for layer in signal.training.net.layers:
         if layer.traits.is_product(layer):
-            found.append(Reason(layer.name, "product", "it multiplies blobs, so changes below it multiply too"))
+            found.append(Reason(layer.name, "product", "it multiplies blobs, so changes before it multiply as well"))
             break
     return found
 
@@ -164,30 +163,26 @@ def _stalling(signal: Signal) -> list[Reason]:
     for layer in signal.training.net.layers:
         params = layer.params
         if params and "weight" in params[0].role and not signal.weights[params[0].owner].second_moment:
-            found.append(Reason(layer.name, "filler", "its weights are all 0, so no gradient passes it"))
+            found.append(Reason(layer.name, "filler", "all its weights are 0, so no gradient passes it"))
             break
-    bottoms = [
+    sizes = [
         (param, root(gradient.second_moment)) for param, gradient in signal.back.gradients.items() if "weight" in param.role
     ]
-    if len(bottoms) > 1:
-        least = min(bottoms, key=lambda pair: pair[1])
-        most = max(bottoms, key=lambda pair: pair[1])
+    if len(sizes) > 1:
+        least = min(sizes, key=lambda pair: pair[1])
+        most = max(sizes, key=lambda pair: pair[1])
         if least[1] < VANISHING * most[1]:
             text = (
-                f"its gradient is {_number(least[1])}, that of '{most[0].layer.name}' {_number(most[1])}:"
-                " it dies on the way"
+                f"its gradient is {two_digits(least[1])}, against {two_digits(most[1])} for '{most[0].layer.name}':"
+                " it vanishes on the way"
             )
             found.append(Reason(least[0].layer.name, "vanishing", text))
-    if signal.features["learning"] < 0 and solver.rate:
-        part = LEARNT_PART * 10 ** signal.features["learning"]
-        about = "about" if signal.features["learning"] > LEAST_LEARNING else "less than"
-        text = f"all iterations together would take off {about} {_number(100 * part)} % of the first loss"
+    if signal.features["progress"] < 0 and solver.rate:
+        share = LEARNED_SHARE * 10 ** signal.features["progress"]
+        about = "about" if signal.features["progress"] > LEAST_PROGRESS else "less than"
+        text = f"all iterations together would remove {about} {two_digits(100 * share)}% of the initial loss"
         found.append(Reason("", "rate", text))
-    if signal.features["rises"] > LOUD:
-        text = "simulated in the mean, the loss rises and stays finite: rectifiers die, outputs freeze"
+    if signal.features["peak_loss_growth"] > NOTABLE_GROWTH:
+        text = "simulated loss rises but stays finite: ReLUs die and outputs stop changing"
         found.append(Reason("", "simulation", text))
     return found
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"
