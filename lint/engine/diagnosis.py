@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..rule.registry import all_rules
-from ..training_log.causes import LIKELY, SURE, UNEXPLAINED, Diagnosed
+from ..training_log.causes import HIGH, MEDIUM, UNEXPLAINED, Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
 
@@ -61,10 +61,10 @@ def diagnose(
 
 
 def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
-    gone = {code for each in found if each.cause.confidence >= SURE for code in _EXPLAINS.get(each.code, ())}
+    gone = {code for each in found if each.cause.confidence >= HIGH for code in _EXPLAINS.get(each.code, ())}
     if len(found) > 1:
         found = [each for each in found if each.cause.cause != UNEXPLAINED]
-    named = any(each.code != _MISSING_LINES and each.cause.confidence >= LIKELY for each in found)
+    named = any(each.code != _MISSING_LINES and each.cause.confidence >= MEDIUM for each in found)
     return [
         each._replace(severity="advice") if named and each.code == _MISSING_LINES else each
         for each in found

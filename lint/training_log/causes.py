@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 EVIDENCE_LINES = 6
 UNEXPLAINED = "not-finite"  # said where no rule knows more
-SURE = 0.9  # from when a cause explains others away
-LIKELY = 0.5  # from when a cause leaves the lines that are missing a matter of advice
+HIGH = 0.9  # from when a cause explains others away
+MEDIUM = 0.5  # from when a cause leaves the lines that are missing a matter of advice
 
 
 class Shown(NamedTuple):
@@ -60,7 +60,7 @@ class Diagnosed(NamedTuple):
     @property
     def confidence(self) -> str:
         """How sure it is, in a word: as findings say it."""
-        return "high" if self.cause.confidence >= SURE else "medium" if self.cause.confidence >= LIKELY else "low"
+        return "high" if self.cause.confidence >= HIGH else "medium" if self.cause.confidence >= MEDIUM else "low"
 
     def is_sure(self, confidence: str) -> bool:
         """Whether it is at least as certain as `confidence`."""

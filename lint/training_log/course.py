@@ -9,7 +9,7 @@ from .evidence import LARGEST_SOFTMAX_TERM, Evidence
 from .runs import Step, Value
 
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
-LEARNT = 0.95  # of the first loss, and of chance: what ends below has learnt something
+LEARNED = 0.95  # of the first loss, and of chance: what ends below has learnt something
 STUCK = 0.985  # what ends above has not
 CERTAIN_GROWTH = 1e6  # times what it was
 LARGE_DIFF = 1e3  # of a blob's mean |x|; those of healthy trainings are below 1
@@ -18,7 +18,7 @@ LARGE_START = 3.0  # times chance
 GRADIENT_GROWTH = 20.0  # times what it was
 
 
-class Course(NamedTuple):
+class LossCurve(NamedTuple):
     """A loss over a training, without what is not finite: means of the first and last tenth, and extremes."""
 
     first: float
@@ -38,30 +38,30 @@ class Explosion(NamedTuple):
     at_start: float  # how many times chance the first loss is; 0 where chance is not known
 
 
-def course(found: Evidence) -> Course | None:
+def loss_curve(found: Evidence) -> LossCurve | None:
     """How the loss went, with the loss weight divided out; None where no iteration was finite."""
     losses = [found.raw_loss(step) for step in found.healthy]
     if not losses:
         return None
     tenth = max(1, len(losses) // 10)
     start, end = sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
-    return Course(losses[0], start, end, max(losses), min(losses), len(losses))
+    return LossCurve(losses[0], start, end, max(losses), min(losses), len(losses))
 
 
-def learnt(found: Evidence) -> bool:
+def learned(found: Evidence) -> bool:
     """Whether the loss ended clearly below where it began, and below chance."""
-    how = course(found)
-    if how is None:
+    curve = loss_curve(found)
+    if curve is None:
         return False
-    bar = how.start if how.start > 0 else -math.inf
+    bar = curve.start if curve.start > 0 else -math.inf
     only = found.single_loss
-    a_mean = how.first < LARGEST_SOFTMAX_TERM + 1  # beyond, it is a sum of which chance is not known
+    a_mean = curve.first < LARGEST_SOFTMAX_TERM + 1  # beyond, it is a sum of which chance is not known
     if found.chance is not None and only is not None and only.traits.log_likelihood and a_mean:
         bar = min(bar, found.chance)
-    return how.end < LEARNT * bar
+    return curve.end < LEARNED * bar
 
 
-def grew(found: Evidence) -> list[Step]:
+def growing_steps(found: Evidence) -> list[Step]:
     """The displayed iterations over which gradients or loss grew until something was not finite; empty if
     none did.
     """
@@ -72,12 +72,12 @@ def grew(found: Evidence) -> list[Step]:
     norms.update({step.iteration: step.clipping.norm for step in steps if step.clipping is not None})
     tail = steps[-6:]
     if norms:
-        usual = _usual([norms[step.iteration] for step in steps if step.iteration in norms])
+        usual = _typical([norms[step.iteration] for step in steps if step.iteration in norms])
         last = [norms[step.iteration] for step in tail[-2:] if step.iteration in norms]
         if last and (not math.isfinite(max(last)) or max(last) > GRADIENT_GROWTH * max(usual, 1e-12)):
             return tail
     losses = [abs(found.raw_loss(step)) for step in steps]
-    if max(losses[-2:]) > 5 * max(_usual(losses), 1e-6) or (_saturating(found) and max(losses[-2:]) > 30):
+    if max(losses[-2:]) > 5 * max(_typical(losses), 1e-6) or (_may_be_softmax(found) and max(losses[-2:]) > 30):
         return tail
     if math.isfinite(max(losses)) and found.norms and found.norms[0][1] > 1e3:
         return tail
@@ -87,52 +87,52 @@ def grew(found: Evidence) -> list[Step]:
     return []
 
 
-def _usual(values: list[float]) -> float:
+def _typical(values: list[float]) -> float:
     """What a series is like before its last values, which may be those that blow up."""
     before = sorted(value for value in values[: max(1, len(values) * 2 // 3)] if math.isfinite(value))
     return before[len(before) // 2 if len(values) > 6 else 0] if before else 0.0
 
 
-def _saturating(found: Evidence) -> bool:
+def _may_be_softmax(found: Evidence) -> bool:
     only = found.single_loss
     return only is None or not only.type or only.traits.log_likelihood
 
 
-def explosion(found: Evidence) -> Explosion | None:
+def find_explosion(found: Evidence) -> Explosion | None:
     """The explosion of a run: into what is not finite, or to a loss from which it did not come back."""
     steps = found.healthy
-    how = course(found)
-    if how is None or not steps:
+    curve = loss_curve(found)
+    if curve is None or not steps:
         return None
-    at_start = _at_start(found, how)
+    at_start = _at_start(found, curve)
     if found.first_bad_iteration is not None:
-        if path := grew(found):
+        if path := growing_steps(found):
             return Explosion(_begin(found, steps), tuple(path), False, at_start)
         return None
-    if _breaking(steps):
+    if _ends_exploding(steps):
         return Explosion(_begin(found, steps), tuple(steps[-4:]), True, at_start)
-    if how.steps < FEW or learnt(found):
+    if curve.steps < FEW or learned(found):
         return None
-    first = max(abs(how.first), found.chance or 0.0)
-    if how.largest > PEAK * first > 0 and how.end > LEARNT * min(abs(how.first), found.chance or math.inf):
+    first = max(abs(curve.first), found.chance or 0.0)
+    if curve.largest > PEAK * first > 0 and curve.end > LEARNED * min(abs(curve.first), found.chance or math.inf):
         begin = _begin(found, steps)
         return Explosion(begin, tuple(step for step in steps if step.iteration >= begin.iteration)[:6], True, at_start)
     if at_start > LARGE_START:
         return Explosion(steps[0], tuple(steps[:4]), True, at_start)
-    if how.smallest < -1e3 * max(abs(how.first), 1.0):
+    if curve.smallest < -1e3 * max(abs(curve.first), 1.0):
         return Explosion(steps[0], tuple(steps[-4:]), True, at_start)
     return None
 
 
-def _breaking(steps: list[Step]) -> bool:
+def _ends_exploding(steps: list[Step]) -> bool:
     """Whether the log ends while gradients blow up: as `following.Watcher` tells for certain, which may stop a run."""
     norms = [step.norms.l2_diff for step in steps if step.norms is not None]
     if len(norms) < 2:
         return bool(norms) and not math.isfinite(norms[0])
-    return not norms[-1] <= CERTAIN_GROWTH * max(norms[0], _usual(norms))
+    return not norms[-1] <= CERTAIN_GROWTH * max(norms[0], _typical(norms))
 
 
-def _at_start(found: Evidence, how: Course) -> float:
+def _at_start(found: Evidence, curve: LossCurve) -> float:
     if found.run.resumed or found.chance is None or not found.chance or found.steps[0].iteration > 0:
         return 0.0
     softmax = [out for out in found.outputs if out.traits.log_likelihood]
@@ -160,11 +160,11 @@ def _begin(found: Evidence, steps: list[Step]) -> Step:
 
 def stuck(log: Evidence) -> bool:
     """Whether the displayed loss did not fall: enough iterations, all finite, none of them an explosion."""
-    how = course(log)
-    if how is None or how.steps < FEW or log.first_bad_iteration is not None or learnt(log):
+    curve = loss_curve(log)
+    if curve is None or curve.steps < FEW or log.first_bad_iteration is not None or learned(log):
         return False
     span = log.steps[-1].iteration - log.steps[0].iteration
-    return span >= FEW and (how.end > STUCK * how.start or _at_chance(log, how.end))
+    return span >= FEW and (curve.end > STUCK * curve.start or _at_chance(log, curve.end))
 
 
 def _at_chance(log: Evidence, end: float) -> bool:
@@ -177,7 +177,7 @@ def _at_chance(log: Evidence, end: float) -> bool:
     )
 
 
-def weights_bad(log: Evidence, bad: Value) -> bool:
+def weights_not_finite(log: Evidence, bad: Value) -> bool:
     """Whether the layer's weights are not finite either, so that the fault lies before this pass."""
     assert log.bad_pass is not None
     if bad.key.role == "param" and bad.key.direction == "Forward":

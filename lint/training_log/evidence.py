@@ -94,9 +94,9 @@ class Evidence:
         """The training net: as given, else as the log begins with."""
         if self.job is not None and self.job.train is not None:
             return self.job.train
-        return self._told(0, "TRAIN")
+        return self._net_in_log(0, "TRAIN")
 
-    def _told(self, index: int, phase: str) -> NetInPhase | None:
+    def _net_in_log(self, index: int, phase: str) -> NetInPhase | None:
         """A net as Caffe wrote it at the log's beginning."""
         if len(self.run.net_texts) <= index:
             return None
@@ -109,7 +109,7 @@ class Evidence:
         """A test net: as given, else as the log tells of the first."""
         if self.job is not None:
             return self.job.tests[number].net if number < len(self.job.tests) else None
-        found = self._told(1, "TEST") if number == 0 else None
+        found = self._net_in_log(1, "TEST") if number == 0 else None
         return found.net if found is not None else None
 
     @cached_property
@@ -174,14 +174,14 @@ class Evidence:
         if found is not None:
             readers = [reader for top in found.tops if top.name == blob for reader in self._readers(top.name)]
             if readers:
-                return all(self._judges(reader) for reader in readers)
+                return all(self._measures(reader) for reader in readers)
         return any(word in blob.lower() for word in ("label", "target", "gt"))
 
     def _readers(self, blob: str) -> list[Layer]:
         return [layer for layer in self.layers.values() if any(bottom.name == blob for bottom in layer.bottoms)]
 
     @staticmethod
-    def _judges(layer: Layer) -> bool:
+    def _measures(layer: Layer) -> bool:
         traits = layer.traits
         return traits.is_loss or is_loss_type(layer.type) or traits.measures or traits.discards
 
@@ -266,8 +266,8 @@ class Evidence:
         number = shape[1] if shape is not None and len(shape) > 1 else None
         if number is None:
             producer = layer.bottoms[0].producer
-            told = self.run.shapes.get(producer.name) if producer is not None else None
-            number = told[0][1] if told and len(told[0]) > 1 else None
+            shapes = self.run.shapes.get(producer.name) if producer is not None else None
+            number = shapes[0][1] if shapes and len(shapes[0]) > 1 else None
         return number if number and number > 1 else None
 
     @cached_property
@@ -279,8 +279,8 @@ class Evidence:
     def batch(self) -> int | None:
         """How many items a batch has, as the log tells of the first data layer's first top."""
         for name, layer in self.layers.items():
-            if not layer.bottoms and (told := self.run.shapes.get(name)):
-                return told[0][0]
+            if not layer.bottoms and (shapes := self.run.shapes.get(name)):
+                return shapes[0][0]
         return None
 
     @cached_property

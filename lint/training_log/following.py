@@ -15,7 +15,7 @@ from .runs import Run, Step
 
 WARN_GROWTH = 20.0  # times the usual gradient norm, in two displayed iterations in a row
 LOSS_GROWTH = 5.0  # times the usual loss, in two in a row
-USUAL = 20  # displayed iterations that say what is usual
+RECENT = 20  # displayed iterations that say what is usual
 LEAST = 3
 _WIDTH = 100
 _POLL = 0.5
@@ -49,7 +49,7 @@ class Watcher:
             self._first = (abs(step.loss), norm or 0.0)
         if norm is not None:
             self._norms.append(norm)
-        del self._losses[:-USUAL], self._norms[:-USUAL]
+        del self._losses[:-RECENT], self._norms[:-RECENT]
         if sign is None or self._diverged or (self._warned and not sign.diverged):
             return None
         self._warned, self._diverged = True, sign.diverged
@@ -66,20 +66,20 @@ class Watcher:
             return Sign(True, f"{at}: the gradient's L2 norm is {norm:g}")
         first_loss, first_norm = self._first or (0.0, 0.0)
         # What has fallen far may well double now and then: it has to leave behind where it began, too.
-        usual_norm = max(_usual(self._norms), first_norm) if len(self._norms) > 1 else 0.0
-        usual_loss = max(_usual(self._losses), first_loss / LOSS_GROWTH)
-        if norm is not None and usual_norm and len(self._norms) >= 2:
-            if norm > CERTAIN_GROWTH * usual_norm:
-                return Sign(True, f"{at}: the gradient's L2 norm is {norm:.3g}, usual was {usual_norm:.3g}")
-            if min(norm, self._norms[-1]) > WARN_GROWTH * usual_norm and norm > 2 * self._norms[-1]:
+        typical_norm = max(_typical(self._norms), first_norm) if len(self._norms) > 1 else 0.0
+        typical_loss = max(_typical(self._losses), first_loss / LOSS_GROWTH)
+        if norm is not None and typical_norm and len(self._norms) >= 2:
+            if norm > CERTAIN_GROWTH * typical_norm:
+                return Sign(True, f"{at}: the gradient's L2 norm is {norm:.3g}, usual was {typical_norm:.3g}")
+            if min(norm, self._norms[-1]) > WARN_GROWTH * typical_norm and norm > 2 * self._norms[-1]:
                 return Sign(
                     False,
                     f"{at}: the gradient's L2 norm grows, {self._norms[-1]:.3g} to {norm:.3g}, usual was "
-                    f"{usual_norm:.3g}",
+                    f"{typical_norm:.3g}",
                 )
         loss = abs(step.loss)
-        if usual_loss and len(self._losses) >= LEAST and min(loss, self._losses[-1]) > LOSS_GROWTH * usual_loss:
-            return Sign(False, f"{at}: the loss is {step.loss:.4g}, usual was {usual_loss:.4g}")
+        if typical_loss and len(self._losses) >= LEAST and min(loss, self._losses[-1]) > LOSS_GROWTH * typical_loss:
+            return Sign(False, f"{at}: the loss is {step.loss:.4g}, usual was {typical_loss:.4g}")
         return None
 
 
@@ -88,7 +88,7 @@ def _norm(step: Step) -> float | None:
     return step.norms.l2_diff if step.norms is not None else step.clipping.norm if step.clipping else None
 
 
-def _usual(values: list[float]) -> float:
+def _typical(values: list[float]) -> float:
     """The median without the last value, which may be the first that stands out."""
     before = sorted(values[:-1])
     return before[len(before) // 2] if before else 0.0
@@ -99,10 +99,10 @@ class Follower:
     complete.
     """
 
-    def __init__(self, told: Callable[[Sign], None], progress: Callable[[str], None] | None) -> None:
+    def __init__(self, report: Callable[[Sign], None], progress: Callable[[str], None] | None) -> None:
         self.reader = LogReader(self)
         self._watcher = Watcher()
-        self._told = told
+        self._report = report
         self._progress = progress
         self._rest = b""
         self._started: tuple[float, int] | None = None
@@ -148,7 +148,7 @@ class Follower:
             self._progress(self._line(run, step))
         sign = self._watcher.step(step)
         if sign is not None:
-            self._told(sign)
+            self._report(sign)
 
     def _line(self, run: Run, step: Step) -> str:
         now = time.monotonic()
@@ -173,14 +173,14 @@ def _max_iter(run: Run) -> int:
     return 0
 
 
-def follow(path: str, told: Callable[[Sign], None], *, pass_through: bool, stop: Callable[[], bool]) -> list[Run]:
+def follow(path: str, report: Callable[[Sign], None], *, pass_through: bool, stop: Callable[[], bool]) -> list[Run]:
     """Follows standard input (`-`) or a growing file until it ends, or `stop` says so; gives the runs.
 
     A file ends when Caffe says that it is done, or by Ctrl-C. Raises OSError.
     """
     terminal = sys.stderr.isatty()
     shown = _Progress(beside_log=pass_through and sys.stdout.isatty())
-    follower = Follower(told, shown.show if terminal else None)
+    follower = Follower(report, shown.show if terminal else None)
     descriptor = 0 if path == "-" else os.open(path, os.O_RDONLY)
     out = sys.stdout.buffer
     try:

@@ -330,7 +330,7 @@ class _Stream:
         last = self.run.steps.last
         if last is not None and last.iteration == event.iteration and not last.outputs and not norms:
             return  # the closing line of a run, or another rank's
-        self._told()
+        self._end_step()
         self.run.steps.append(Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line))
 
     def _set_rate(self, event: lines.Rate, number: int) -> None:
@@ -442,7 +442,7 @@ class _Stream:
         for passed, bad in self._waiting:
             self._keep(passed, following, bad)
         self._waiting = []
-        self._told()
+        self._end_step()
 
     def _keep(self, passed: Pass, iteration: int | None, bad: bool) -> None:
         passed.iteration = iteration
@@ -450,7 +450,7 @@ class _Stream:
         if self._observer is not None:
             self._observer.passed(self.run, passed)
 
-    def _told(self) -> None:
+    def _end_step(self) -> None:
         """All of the last step has been told."""
         last = self.run.steps.last
         bad = self.run.bad_steps

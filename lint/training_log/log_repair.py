@@ -15,7 +15,7 @@ from ..solver.step_limit import largest_norm, relative_step
 from ..source.files import SourceFile
 from ..stability.advice.loss_weights import loss_weight_fix
 from .causes import Diagnosed
-from .course import explosion
+from .course import find_explosion
 from .evidence import Evidence
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Patched(NamedTuple):
 
 def healthy_norms(log: Evidence) -> list[float]:
     """The gradient's L2 norms before the explosion, sorted."""
-    blown = explosion(log)
-    limit = blown.begin.iteration if blown is not None else log.first_bad_iteration
+    explosion = find_explosion(log)
+    limit = explosion.begin.iteration if explosion is not None else log.first_bad_iteration
     norms = [
         norm
         for step, norm in log.norms
@@ -161,8 +161,8 @@ def _text(value: object) -> str:
 
 
 def _divisor(log: Evidence) -> int:
-    blown = explosion(log)
-    begin = blown.begin.iteration - log.steps[0].iteration if blown is not None else FAST
+    explosion = find_explosion(log)
+    begin = explosion.begin.iteration - log.steps[0].iteration if explosion is not None else FAST
     return 10 if begin >= FAST else 100
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...rule.registry import rule
 from ...training_log.causes import Cause, Shown, shown
-from ...training_log.course import explosion, learnt
+from ...training_log.course import find_explosion, learned
 from ...training_log.evidence import Evidence, median
 
 
@@ -49,7 +49,7 @@ def constant_clipping(log: Evidence) -> Iterator[Cause]:
     times = median(norms) / clipped[-1].bound if clipped[-1].bound > 0 else math.inf
     iterations = log.steps[-1].iteration - log.steps[0].iteration if len(log.steps) > 1 else 0
     always = iterations == 0 or log.run.clipped.count >= 0.95 * iterations
-    if not always or times < 10 or learnt(log) or explosion(log) is not None:
+    if not always or times < 10 or learned(log) or find_explosion(log) is not None:
         return
     yield Cause(
         "constant-clipping",

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from ...training_log.causes import Cause, Shown, norms_line, shown, step_line, value_line
-from ...training_log.course import Explosion, course
+from ...training_log.course import Explosion, loss_curve
 from ...training_log.evidence import Evidence
 
 
-def _path(log: Evidence, blown: Explosion) -> tuple[Shown | None, ...]:
-    steps = [log.steps[0], *blown.path[:3]]
+def _path(log: Evidence, explosion: Explosion) -> tuple[Shown | None, ...]:
+    steps = [log.steps[0], *explosion.path[:3]]
     return tuple(line for step in steps for line in (step_line(step), norms_line(step)) if line is not None)
 
 
-def _description(log: Evidence, blown: Explosion) -> str:
+def _description(log: Evidence, explosion: Explosion) -> str:
     """How loss and gradients grew, and how the run ended."""
-    steps = blown.path
+    steps = explosion.path
     words = "The loss " + _went(log.steps[0].loss, max((abs(step.loss) for step in steps), default=0.0))
     norms = [step.norms.l2_diff for step in (log.steps[0], *steps) if step.norms is not None]
     if norms:
         words += f" and the gradient norm {_went(norms[0], max(norms))}"
-    if blown.finite:
-        how = course(log)
-        return words + (f"; the loss was {how.end * log.loss_scale:.4g} at the end." if how else ".")
+    if explosion.finite:
+        curve = loss_curve(log)
+        return words + (f"; the loss was {curve.end * log.loss_scale:.4g} at the end." if curve else ".")
     words += f"; the first NaN or infinite value is at iteration {log.first_bad_iteration}"
     if log.first_bad is None:
         return words + "."
@@ -36,9 +36,9 @@ def _went(first: float, largest: float) -> str:
     return f"started at {first:.4g} and did not grow" if largest <= first else f"rose from {first:.4g} to {largest:.4g}"
 
 
-def exploded(
+def explosion_cause(
     log: Evidence,
-    blown: Explosion,
+    explosion: Explosion,
     cause: str,
     message: str,
     reason: str,
@@ -51,15 +51,15 @@ def exploded(
 ) -> Cause:
     """A cause of an explosion. Its reason also describes how the explosion went and what clipping did."""
     bad = log.first_bad
-    iteration = log.first_bad_iteration if log.first_bad_iteration is not None else blown.begin.iteration
-    line = bad.line if bad is not None else log.first_bad_step.line if log.first_bad_step else blown.begin.line
+    iteration = log.first_bad_iteration if log.first_bad_iteration is not None else explosion.begin.iteration
+    line = bad.line if bad is not None else log.first_bad_step.line if log.first_bad_step else explosion.begin.line
     if layer is None and bad is not None:
         layer, blob = bad.key.layer, bad.key.blob
-    evidence = shown(*extra, *_path(log, blown), value_line(bad) if bad else None)
+    evidence = shown(*extra, *_path(log, explosion), value_line(bad) if bad else None)
     return Cause(
         cause,
         message,
-        f"{reason} {_description(log, blown)}{_clipping(log)}",
+        f"{reason} {_description(log, explosion)}{_clipping(log)}",
         confidence,
         layer,
         blob,

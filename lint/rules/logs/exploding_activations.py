@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from ...layers.record import is_loss_type
 from ...rule.registry import rule
 from ...training_log.causes import Cause, value_line
-from ...training_log.course import Explosion, explosion
+from ...training_log.course import Explosion, find_explosion
 from ...training_log.evidence import Evidence
 from ...training_log.runs import Value
-from .exploded import exploded
+from .exploded import explosion_cause
 
 
 @rule("T204", "exploding-activations", subject="log", severity="error")
@@ -51,26 +51,26 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python benchmarks/log_judge.py`.
     """
-    blown = explosion(log)
-    if blown is None or blown.at_start < 3 or log.run.resumed:
+    explosion = find_explosion(log)
+    if explosion is None or explosion.at_start < 3 or log.run.resumed:
         return
-    sure = 0.6 if blown.at_start < 6 else 0.88
+    confidence = 0.6 if explosion.at_start < 6 else 0.88
     first = log.first_pass
     if first is None:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "exploding-activations",
-            f"the first loss is {blown.at_start:.3g} times chance level (ln {log.classes})",
+            f"the first loss is {explosion.at_start:.3g} times chance level (ln {log.classes})",
             "Inputs or weights are too large, or the loss is a sum. A log with `debug_info: true` and "
             "`display: 1` shows which.",
-            sure - 0.1,
+            confidence - 0.1,
         )
         return
     scores = _scores(log)
     if scores is not None and scores.value < 3:
         return  # the loss's own scale: T203
-    yield from _large_start(log, blown, sure)
+    yield from _large_start(log, explosion, confidence)
 
 
 def _scores(log: Evidence) -> Value | None:
@@ -83,7 +83,7 @@ def _scores(log: Evidence) -> Value | None:
     return None
 
 
-def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause]:
+def _large_start(log: Evidence, explosion: Explosion, confidence: float) -> Iterator[Cause]:
     assert log.first_pass is not None
     factors: list[tuple[float, str, str, str, Value, tuple[Value, ...]]] = []
     sums: list[tuple[float, Value]] = []
@@ -181,26 +181,26 @@ def _large_start(log: Evidence, blown: Explosion, sure: float) -> Iterator[Cause
         others = [factor[4].key.layer for factor in factors if factor[1] == cause and factor[4] is not value]
         if others:
             reason += f" Also in {', '.join(others[:4])}."
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             cause,
             message,
-            f"The first loss is {blown.at_start:.3g} times ln {log.classes}. {reason}",
-            sure - 0.04 * position,
+            f"The first loss is {explosion.at_start:.3g} times ln {log.classes}. {reason}",
+            confidence - 0.04 * position,
             layer=value.key.layer,
             blob=value.key.blob,
             extra=(*(value_line(each) for each in evidence), value_line(value)),
         )
     if not factors:
         scores = _scores(log)
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "exploding-activations",
-            f"the first loss is {blown.at_start:.3g} times chance level: the scores are too large",
+            f"the first loss is {explosion.at_start:.3g} times chance level: the scores are too large",
             f"The mean |x| of the scores is {scores.value:.3g}." if scores else "",
-            sure - 0.1,
+            confidence - 0.1,
             layer=scores.key.layer if scores else None,
             blob=scores.key.blob if scores else None,
             extra=(value_line(scores),) if scores else (),

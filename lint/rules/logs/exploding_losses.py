@@ -10,10 +10,10 @@ from ...moments.shapes import count
 from ...net.loss_sizes import known_shape
 from ...rule.registry import Option, rule
 from ...training_log.causes import Cause, shown, step_line, value_line
-from ...training_log.course import Explosion, explosion
+from ...training_log.course import Explosion, find_explosion
 from ...training_log.evidence import LARGEST_SOFTMAX_TERM, Evidence, Output
 from ...training_log.runs import Value
-from .exploded import exploded
+from .exploded import explosion_cause
 
 
 @rule(
@@ -59,14 +59,14 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
 
     layer.hpp, SetLossWeights; solver.cpp, Step. Measured on the runs of `python benchmarks/log_judge.py`.
     """
-    blown = explosion(log)
-    if blown is None:
+    explosion = find_explosion(log)
+    if explosion is None:
         return
     for out in log.outputs:
         if out.weight < 0:
-            yield exploded(
+            yield explosion_cause(
                 log,
-                blown,
+                explosion,
                 "loss-weight-negative",
                 f"loss_weight of '{out.layer}' is {out.weight:g}: the training maximises this loss",
                 "Caffe accepts negative loss weights without a message.",
@@ -79,9 +79,9 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
         part = abs(out.weighted) / total if total else 0.0
         several = len(log.outputs) > 1 and out.weight > 1 and part >= share
         if several or (len(log.outputs) == 1 and out.weight >= 10):
-            yield exploded(
+            yield explosion_cause(
                 log,
-                blown,
+                explosion,
                 "loss-weight-too-high",
                 f"loss '{out.layer}' with loss_weight {out.weight:g} makes up {part:.0%} of the first loss",
                 f"The weight turns its first value of {out.first:.4g} into {out.weighted:.4g}, and multiplies every "
@@ -128,16 +128,16 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
 
     euclidean_loss_layer.cpp; loss_layer.cpp, GetNormalizer; multinomial_logistic_loss_layer.cpp.
     """
-    blown = explosion(log)
-    if blown is None or log.run.resumed:
+    explosion = find_explosion(log)
+    if explosion is None or log.run.resumed:
         return
     for out in log.outputs:
         if out.layer not in log.layers:
             continue  # of a net whose text was cut
         if out.traits.loss_family == REGRESSION:
-            yield from _regression(log, blown, out)
+            yield from _regression(log, explosion, out)
         elif out.traits.log_likelihood:
-            yield from _softmax_scale(log, blown, out)
+            yield from _softmax_scale(log, explosion, out)
 
 
 @rule("T206", "unbounded-loss", subject="log", severity="error")
@@ -214,7 +214,7 @@ def _diff_share(log: Evidence) -> str:
     return f" Mean |diff| that the losses pass down in the first pass: {', '.join(diffs)}." if len(diffs) > 1 else ""
 
 
-def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]:
+def _regression(log: Evidence, explosion: Explosion, out: Output) -> Iterator[Cause]:
     layer = log.layers[out.layer]
     first = log.first_pass
     target = None
@@ -225,9 +225,9 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
         )
     items = _elements(log, out.layer)
     if target is not None and target.value >= 3 and target.finite:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "targets-not-scaled",
             f"targets '{target.key.blob}' of '{out.layer}' are not scaled: their mean |x| is {target.value:.4g}",
             f"The first loss is {out.first:.4g}. The gradient of a squared difference grows with the target. "
@@ -238,9 +238,9 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
             extra=(value_line(target),),
         )
     elif items is not None and items >= 32:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "loss-not-normalised",
             f"'{out.layer}' sums {items} outputs per item: its first value is {out.first:.4g}",
             f"{out.type} divides by the number of items only, so its gradient is {items} times that of a "
@@ -250,9 +250,9 @@ def _regression(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]
             blob=out.name,
         )
     elif target is None and out.first >= 10:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "targets-not-scaled",
             f"'{out.layer}' starts at {out.first:.4g}: its targets are not scaled, or it sums many outputs",
             f"{out.type} divides by the number of items only. A log with `debug_info: true` shows the targets.",
@@ -269,15 +269,15 @@ def _elements(log: Evidence, loss: str) -> int | None:
         shape = known_shape(blob)
         number = count(shape, 1) if shape is not None else None
         if number is None and blob.producer is not None:
-            told = log.run.shapes.get(blob.producer.name)
-            if told and blob.top_index < len(told):
-                number = math.prod(told[blob.top_index][1:])
+            shapes = log.run.shapes.get(blob.producer.name)
+            if shapes and blob.top_index < len(shapes):
+                number = math.prod(shapes[blob.top_index][1:])
         if number:
             return number
     return None
 
 
-def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cause]:
+def _softmax_scale(log: Evidence, explosion: Explosion, out: Output) -> Iterator[Cause]:
     layer = log.layers[out.layer]
     classes = log.classes_of(layer)
     first = log.first_pass
@@ -287,20 +287,20 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
     scores = None
     if first is not None and layer.bottoms:
         scores = next((v for v in log.bottoms_of(first, out.layer) if v.key.blob == layer.bottoms[0].name), None)
-    how = str(layer.message["loss_param"]["normalization"]) if "loss_param" in layer.message else ""
+    normalization = str(layer.message["loss_param"]["normalization"]) if "loss_param" in layer.message else ""
     summed = (
-        "normalization" in layer.message["loss_param"] and how in ("NONE", "0", "BATCH_SIZE", "3", "2")
+        "normalization" in layer.message["loss_param"] and normalization in ("NONE", "0", "BATCH_SIZE", "3", "2")
         if "loss_param" in layer.message
         else False
     )
     if times <= 3:
         return
     if summed:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "loss-not-normalised",
-            f"'{out.layer}' is a sum (normalization: {how}): "
+            f"'{out.layer}' is a sum (normalization: {normalization}): "
             f"it starts at {out.first:.4g}, {times:.3g} times ln {classes}",
             f"Its gradient is {times:.3g} times that of a mean, which acts like a learning rate higher by that factor.",
             0.95,
@@ -309,9 +309,9 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
         )
         return
     if out.traits.wants_probabilities:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "loss-wants-probabilities",
             f"inputs of '{out.layer}' (MultinomialLogisticLoss) are not probabilities: it starts at {out.first:.4g}",
             "Its largest value is 46.05. It has no built-in softmax, and its gradient divides by its input, "
@@ -322,9 +322,9 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
         )
         return
     if scores is None and out.first > LARGEST_SOFTMAX_TERM + 1:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "loss-not-normalised",
             f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}: it is a sum",
             "A mean over terms of at most 87.34 cannot be that large.",
@@ -334,9 +334,9 @@ def _softmax_scale(log: Evidence, blown: Explosion, out: Output) -> Iterator[Cau
         )
     if scores is not None and scores.value < 3:
         matrix = out.traits.takes_matrix
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "infogain-matrix-scale" if matrix else "loss-not-normalised",
             f"'{out.layer}' starts at {out.first:.4g}, {times:.3g} times ln {classes}, with small scores "
             f"(mean |x| {scores.value:.3g})",

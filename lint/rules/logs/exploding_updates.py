@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ...moments.layer_type import REGRESSION
 from ...rule.registry import rule
 from ...training_log.causes import Cause, rate_line
-from ...training_log.course import explosion
+from ...training_log.course import find_explosion
 from ...training_log.evidence import Evidence
 from ...training_log.runs import Step, Value
-from .exploded import exploded
+from .exploded import explosion_cause
 
 _ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta", "AMSGrad"})
 
@@ -56,15 +56,15 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     softmax_loss_layer.cpp, Forward_cpu; infogain_loss_layer.hpp; sgd_solver.cpp, ApplyUpdate. Measured on the runs that
     `python benchmarks/log_judge.py` reads.
     """
-    blown = explosion(log)
-    if blown is None:
+    explosion = find_explosion(log)
+    if explosion is None:
         return
-    begin = blown.begin
+    begin = explosion.begin
     negative = next((step for step in log.steps if step.rate is not None and step.rate < 0), None)
     if negative is not None:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "learning-rate-negative",
             f"the learning rate is negative: {negative.rate:g}",
             "Every step increases the loss.",
@@ -75,9 +75,9 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     rose = _rose(log, begin)
     if rose is not None:
         before, after = rose
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "learning-rate-step",
             f"gradients exploded after the learning rate rose from {before.rate:g} to {after.rate:g} "
             f"at iteration {after.iteration}",
@@ -87,8 +87,8 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
         )
         return
     if (
-        blown.finite
-        and blown.at_start > 3
+        explosion.finite
+        and explosion.at_start > 3
         and max(abs(log.raw_loss(step)) for step in log.healthy) < 1.5 * abs(log.raw_loss(log.steps[0]))
     ):
         return  # it was as large from the start: T204
@@ -96,10 +96,10 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     leader = _leader(log)
     led = f" The gradient of '{leader.key.layer}' grew the most." if leader is not None else ""
     shared = log.setting("iter_size") > 1
-    sure = 0.8 if blown.at_start < 2.5 else 0.65 if blown.at_start < 6 else 0.45
+    confidence = 0.8 if explosion.at_start < 2.5 else 0.65 if explosion.at_start < 6 else 0.45
     if any(out.weight > 1 for out in log.outputs) or any(out.traits.loss_family == REGRESSION for out in log.outputs):
-        sure = min(sure, 0.7)
-    how = "diverged" if blown.finite else "exploded"
+        confidence = min(confidence, 0.7)
+    verb = "diverged" if explosion.finite else "exploded"
     of_rate = f" of {rate:g}" if rate else ""
     kind = log.solver_type
     adaptive = (
@@ -108,14 +108,14 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
         if kind in _ADAPTIVE
         else ""
     )
-    yield exploded(
+    yield explosion_cause(
         log,
-        blown,
+        explosion,
         "learning-rate-too-high",
-        f"the training {how}: the learning rate{of_rate} is too high",
+        f"the training {verb}: the learning rate{of_rate} is too high",
         f"The growth began at iteration {begin.iteration}.{led}{adaptive}"
         + (" Caffe averages the gradients over iter_size passes." if shared else ""),
-        sure,
+        confidence,
         extra=(rate_line(log.steps[0]),),
     )
 
@@ -151,24 +151,24 @@ def solver_setting_explosion(log: Evidence) -> Iterator[Cause]:
 
     sgd_solver.cpp, Regularize, ComputeUpdateValue. Checked by running Caffe.
     """
-    blown = explosion(log)
-    if blown is None or log.solver is None:
+    explosion = find_explosion(log)
+    if explosion is None or log.solver is None:
         return
     momentum, decay = log.setting("momentum"), log.setting("weight_decay")
     rate = next((step.rate for step in log.steps if step.rate is not None), log.setting("base_lr"))
     if momentum >= 1 or momentum < 0:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "momentum-too-high",
             f"momentum is {momentum:g}, but must {'be below 1' if momentum >= 1 else 'not be negative'}",
             "With a momentum of 1, no step is ever forgotten, and the weights grow without bound.",
             0.97,
         )
     if rate * decay > 2 * (1 + max(momentum, 0.0)) or decay < 0:
-        yield exploded(
+        yield explosion_cause(
             log,
-            blown,
+            explosion,
             "weight-decay-too-high",
             f"weight_decay {decay:g} multiplies the weights by {1 - rate * decay:.3g} in each step",
             "Weight decay alone makes the weights grow; clipping comes before it and cannot help.",

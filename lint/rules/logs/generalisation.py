@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...rule.registry import Option, rule
 from ...training_log.causes import Cause, Shown, shown, step_line
-from ...training_log.course import explosion, learnt
+from ...training_log.course import find_explosion, learned
 from ...training_log.evidence import Evidence, median
 from ...training_log.runs import Test
 
@@ -51,7 +51,7 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
 
     solver.cpp, TestAll. SageMaker Debugger's Overfit and Overtraining.
     """
-    if log.first_bad_iteration is not None or explosion(log) is not None:
+    if log.first_bad_iteration is not None or find_explosion(log) is not None:
         return
     for net in sorted({test.net for test in log.tests}):
         curve = [
@@ -137,7 +137,7 @@ def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
                 (_test_line(test, broken[0].value),),
             )
             break
-    if log.classes is None or log.classes < 3 or log.first_bad_iteration is not None or not learnt(log):
+    if log.classes is None or log.classes < 3 or log.first_bad_iteration is not None or not learned(log):
         return
     only = log.single_loss
     if only is None or not only.traits.log_likelihood or only.traits.takes_matrix:

@@ -47,11 +47,11 @@ def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
     if zero.iteration >= 0.98 * total and zero.iteration > 0:
         return
     earlier = [step for step in log.steps if step.rate and step.iteration < zero.iteration]
-    how = f"it was {earlier[-1].rate:g} before" if earlier else "base_lr is 0 or missing"
+    reason = f"before, it was {earlier[-1].rate:g}" if earlier else "base_lr is 0 or missing"
     yield Cause(
         "zero-learning-rate",
         f"the learning rate is 0 from iteration {zero.iteration} on",
-        f"No weight changes from there on; {how}."
+        f"No weight changes from there on; {reason}."
         + (" Without gamma, a step policy falls to 0 at its first step." if earlier else ""),
         0.99,
         iteration=zero.iteration,

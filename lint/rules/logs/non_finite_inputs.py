@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...rule.registry import rule
 from ...training_log.causes import Cause, Shown, norms_line, shown, step_line, value_line
-from ...training_log.course import grew, weights_bad
+from ...training_log.course import growing_steps, weights_not_finite
 from ...training_log.evidence import Evidence
 from ...training_log.probing import bad_batches
 
@@ -76,7 +76,7 @@ def non_finite_input(log: Evidence) -> Iterator[Cause]:
         )
         return
     step = log.first_bad_step
-    if step is None or grew(log) or len(log.healthy) < 2:
+    if step is None or growing_steps(log) or len(log.healthy) < 2:
         return
     if not _hidden(log, step.iteration):
         return
@@ -164,7 +164,7 @@ def _hidden(log: Evidence, iteration: int) -> bool:
         return True
     if log.healthy and iteration - log.healthy[-1].iteration <= 1:
         return False
-    return weights_bad(log, bad)
+    return weights_not_finite(log, bad)
 
 
 def _norms_before(log: Evidence) -> Shown | None:

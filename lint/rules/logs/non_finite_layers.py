@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...layers.record import is_loss_type
 from ...rule.registry import rule
 from ...training_log.causes import Cause, shown, step_line, value_line
-from ...training_log.course import grew, weights_bad
+from ...training_log.course import growing_steps, weights_not_finite
 from ...training_log.evidence import Evidence
 from ...training_log.runs import Value
 
@@ -43,7 +43,7 @@ def non_finite_activation(log: Evidence) -> Iterator[Cause]:
     bad = log.first_bad
     if bad is None or bad.key.direction != "Forward" or bad.key.role != "top" or log.is_data(bad.key.layer):
         return
-    if weights_bad(log, bad) or (grew(log) and not _at_once(log)):
+    if weights_not_finite(log, bad) or (growing_steps(log) and not _at_once(log)):
         return
     assert log.bad_pass is not None
     bottoms = log.bottoms_of(log.bad_pass, bad.key.layer)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ...layers.record import is_loss_type
 from ...rule.registry import rule
 from ...training_log.causes import Cause, Shown, norms_line, shown, value_line
-from ...training_log.course import grew, weights_bad
+from ...training_log.course import growing_steps, weights_not_finite
 from ...training_log.evidence import Evidence
 
 
@@ -41,7 +41,7 @@ def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
     net.cpp, BackwardDebugInfo; power_layer.cpp, Backward_cpu; multinomial_logistic_loss_layer.cpp.
     """
     bad = log.first_bad
-    if bad is None or bad.key.direction != "Backward" or grew(log):
+    if bad is None or bad.key.direction != "Backward" or growing_steps(log):
         return
     assert log.bad_pass is not None
     kind = log.type_of(bad.key.layer)
@@ -139,7 +139,7 @@ def non_finite_update(log: Evidence) -> Iterator[Cause]:
             )
             return
     bad, before = log.first_bad, log.pass_before_bad
-    if bad is None or before is None or log.bad_pass is None or not weights_bad(log, bad) or grew(log):
+    if bad is None or before is None or log.bad_pass is None or not weights_not_finite(log, bad) or growing_steps(log):
         return
     if before.iteration is None or log.bad_pass.iteration != before.iteration + 1:
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ...moments.layer_type import SOFTMAX
 from ...rule.registry import RULES, rule
 from ...training_log.causes import Cause, shown, step_line
-from ...training_log.course import FEW, course, explosion, stuck
+from ...training_log.course import FEW, find_explosion, loss_curve, stuck
 from ...training_log.evidence import Evidence
 
 # The rules whose causes explain why a loss does not fall.
@@ -41,8 +41,8 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp, infogain_loss_layer.cpp (since 2017-04; before, InfogainLoss expected probabilities).
     """
-    how = course(log)
-    if how is None or how.steps < FEW or log.first_bad_iteration is not None:
+    curve = loss_curve(log)
+    if curve is None or curve.steps < FEW or log.first_bad_iteration is not None:
         return
     for layer in log.layers.values():
         what = layer.traits.applies
@@ -51,7 +51,7 @@ def double_activation_loss(log: Evidence) -> Iterator[Cause]:
             continue
         classes = log.classes_of(layer)
         floor = math.log((math.e + classes - 1) / math.e) if what == SOFTMAX and classes else None
-        if floor is not None and how.smallest < 0.97 * floor and log.single_loss is not None:
+        if floor is not None and curve.smallest < 0.97 * floor and log.single_loss is not None:
             continue  # InfogainLoss before April 2017 expects probabilities
         yield Cause(
             f"double-{what}",
@@ -147,26 +147,26 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp. See SageMaker Debugger's LossNotDecreasing and WeightUpdateRatio in docs/log.md.
     """
-    if not stuck(log) or explosion(log) is not None:
+    if not stuck(log) or find_explosion(log) is not None:
         return
-    how = course(log)
-    assert how is not None
-    chance = log.chance is not None and abs(how.end - log.chance) < 0.04 * log.chance
+    curve = loss_curve(log)
+    assert curve is not None
+    chance = log.chance is not None and abs(curve.end - log.chance) < 0.04 * log.chance
     if log.run.resumed and not chance:
         return
     if any(_finds(code, log) for code in _EXPLAINED_BY):
         return
     ratio = update_ratio(log)
     words = (
-        f"The mean loss is {how.start * log.loss_scale:.4g} in the first tenth of the iterations, "
-        f"{how.end * log.loss_scale:.4g} in the last"
+        f"The mean loss is {curve.start * log.loss_scale:.4g} in the first tenth of the iterations, "
+        f"{curve.end * log.loss_scale:.4g} in the last"
     )
     if log.chance is not None:
         words += f"; chance level is ln {log.classes} = {log.chance:.4g}"
     if ratio is not None:
         words += f"; one update changes the weights by {ratio:.1g} of their size"
     small = ratio is not None and ratio < 1e-5
-    high = how.end > 1.05 * how.start and chance is False
+    high = curve.end > 1.05 * curve.start and chance is False
     yield Cause(
         "update-too-small" if small else "learning-rate-too-high" if high else "loss-not-decreasing",
         "the loss rises: the learning rate is too high"

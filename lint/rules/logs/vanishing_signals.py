@@ -8,7 +8,7 @@ from ...layers.record import is_loss_type
 from ...moments.layer_type import SOFTMAX
 from ...rule.registry import Option, rule
 from ...training_log.causes import Cause, shown, step_line, value_line
-from ...training_log.course import FEW, explosion, learnt, stuck
+from ...training_log.course import FEW, find_explosion, learned, stuck
 from ...training_log.evidence import Evidence, LayerView
 from ...training_log.runs import Pass, Value
 
@@ -45,7 +45,7 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
 
     filler.hpp; relu_layer.cpp; net.cpp, ForwardDebugInfo. Checked by running Caffe.
     """
-    if learnt(log) or log.first_bad_iteration is not None:
+    if learned(log) or log.first_bad_iteration is not None:
         return
     first, last = log.first_pass, log.last_pass
     if first is None or last is None:
@@ -60,12 +60,12 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
             found = _zero_weights(log, views, position) or _dead_rectifier(log, views, position, passed is first)
             if found is not None:
                 cause, message, reason, value, more = found
-                sure = 0.95 if passed is first else 0.85 if explosion(log) is None else 0.6
+                confidence = 0.95 if passed is first else 0.85 if find_explosion(log) is None else 0.6
                 yield Cause(
                     cause,
                     message,
                     reason,
-                    sure,
+                    confidence,
                     view.name,
                     value.key.blob,
                     passed.iteration,
@@ -213,7 +213,7 @@ def saturated_activations(log: Evidence) -> Iterator[Cause]:
     tanh_layer.cpp, sigmoid_layer.cpp, Backward_cpu.
     """
     passed = log.last_pass
-    if passed is None or learnt(log) or len(log.steps) < FEW:
+    if passed is None or learned(log) or len(log.steps) < FEW:
         return
     full = []
     for view in log.views(passed):
