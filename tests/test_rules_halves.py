@@ -158,7 +158,7 @@ def test_a_layer_that_leads_to_no_loss_is_not_flagged() -> None:
         'layer { name: "s" type: "Scale" bottom: "one" top: "one" }\n',
     ],
 )
-def test_two_matrices_are_one(between: str) -> None:
+def test_two_linear_layers_in_a_row(between: str) -> None:
     text = DATA + inner("one", "data", outputs=64) + between + inner("ip", "one") + LOSS
     (finding,) = check(text, select=("N704",))
     assert "'one'" in finding.message
@@ -183,7 +183,7 @@ def test_two_matrices_are_one(between: str) -> None:
         conv("one", "data") + inner("ip", "one"),
     ],
 )  # fmt: skip
-def test_layers_that_do_more_together(layers: str) -> None:
+def test_linear_layers_that_one_could_not_replace(layers: str) -> None:
     assert codes(DATA + layers + LOSS, "N704") == []
 
 
@@ -204,7 +204,7 @@ def test_a_convolution_of_one_pixel_adds_nothing() -> None:
         ("global_pooling: true", []),
     ],
 )
-def test_pixels_that_no_window_reads(settings: str, expected: list[str]) -> None:
+def test_a_stride_larger_than_the_kernel(settings: str, expected: list[str]) -> None:
     text = DATA + f'layer {{ name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param {{ {settings} }} }}\n'
     assert codes(text, "N705") == expected
 

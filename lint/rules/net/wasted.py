@@ -1,4 +1,4 @@
-"""Work that is lost: two linear layers in a row, which one could do, and pixels that no window reads."""
+"""Wasted work: two consecutive linear layers that could be one, and pixels that no window reads."""
 
 from __future__ import annotations
 
@@ -18,65 +18,70 @@ from ..problems import is_for_unknown_caffe
 
 @rule("N704", "missing-nonlinearity", subject="net", severity="advice", fixes="unsafe")
 def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
-    """Two linear layers follow each other with nothing nonlinear between them.
+    """Flags two linear layers with no nonlinearity between them.
 
     ## What it does
 
-    In nets for training: an InnerProduct that reads another one, or a Convolution that reads another, directly or
-    through Dropout, Flatten, Reshape, Scale and Bias, where the first makes at least as many values as the second (and a
-    convolution as many channels as it reads). A first one that makes fewer is a bottleneck, as it is used to save
-    weights, and left out; so are layers whose top is read elsewhere, those that are frozen, and convolutions with groups,
-    dilation or kernels that are not square.
+    Flags an InnerProduct that reads another InnerProduct, and a Convolution that reads another Convolution, directly
+    or through Dropout, Flatten, Reshape, Scale and Bias, if the first has at least as many outputs as the second. A
+    first Convolution must also have at least as many output channels as input channels.
 
     ## Why is this bad?
 
-    Two matrices one after the other are one matrix, and two convolutions are one with a larger kernel: the first layer
-    adds weights and nothing that the second could not do alone.
+    The product of two matrices is one matrix, and two convolutions are one with a larger kernel. The first layer adds
+    weights, but nothing that the second could not do alone.
 
     ## When it is reported
 
-    The net is to be as published, or the first layer is to be taken apart later.
+    Reported as **advice** in nets for training. Nothing is reported
+
+    - for bottlenecks: first layers with fewer outputs, which save weights;
+    - if another layer reads the top of the first, if it is a loss, or if the weights of a layer are frozen or shared;
+    - for convolutions with groups, dilation or kernels that are not square;
+    - if the file has fields or values that no known Caffe has.
+
+    Ignore it if the net has to stay as published, or if the first layer is to be split up later.
 
     ## Fix
 
-    The fix puts a ReLU in between. It is unsafe: the net is another one.
+    Inserts a ReLU between the two. The fix is unsafe, because it changes what the net computes.
 
     ## References
 
-    inner_product_layer.cpp and base_conv_layer.cpp: a product and a sum.
+    inner_product_layer.cpp and base_conv_layer.cpp: both compute a matrix product and add a bias.
     """
     net = subject.net
     if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
         return
     for first in net.layers:
         second = _only_reader(first) if first.traits.weighted_sum and not first.traits.upsampling else None
-        while second is not None and _stays_linear(second):
+        while second is not None and _keeps_product_linear(second):
             second = _only_reader(second)
-        if second is None or not _is_one_with(first, second):
+        if second is None or not _does_both(first, second):
             continue
-        message = f"{named(first)}: nothing nonlinear stands between it and {named(second)}"
+        message = f"no nonlinearity between {first.type} layers '{first.name}' and '{second.name}'"
         wider = " with a larger kernel" if _kernel(first) > 1 else ""
-        reason = f"The two together can do no more than {second.type} layer '{second.name}' alone{wider}."
+        reason = f"Together they compute nothing that '{second.name}' could not compute alone{wider}."
         related = (Related(subject.file, second.place(), "the next linear layer"),)
         yield Hit(subject.file, first.place(), message, reason, related=related, fix=_with_relu(subject, first))
 
 
 def _only_reader(layer: Layer) -> Layer | None:
-    """The layer that reads the one top of a layer, None if there are several, or the top is a loss."""
+    """Return the only layer that reads the only top of a layer; None if there are more, or if the top is a loss."""
     if len(layer.tops) != 1 or layer.loss_weight(0):
         return None
     readers = [reader for reader in layer.tops[0].consumers if not reader.traits.discards]
     return readers[0] if len(readers) == 1 else None
 
 
-def _stays_linear(layer: Layer) -> bool:
-    """Whether a product of two linear layers stays linear with a layer between them, and stays where it is."""
+def _keeps_product_linear(layer: Layer) -> bool:
+    """Return whether two linear layers are still one linear map with this layer between them."""
     traits = layer.traits
     return traits.linear and not traits.joins and (traits.keeps_shape or traits.is_alias(layer))
 
 
-def _is_one_with(first: Layer, second: Layer) -> bool:
-    """Whether the second of two linear layers could do alone what both do."""
+def _does_both(first: Layer, second: Layer) -> bool:
+    """Return whether the second of two linear layers could compute alone what both compute."""
     if second.type != first.type or len(second.bottoms) != 1:
         return False
     own: Message = first.message[first.traits.settings]
@@ -89,17 +94,17 @@ def _is_one_with(first: Layer, second: Layer) -> bool:
         return bool(own["axis"] == other["axis"])
     shape = first.bottoms[0].shape
     if shape is None or len(shape) < 2 or shape[1] is None or own["num_output"] < shape[1]:
-        return False  # it makes fewer channels than it reads, which saves weights
+        return False  # a bottleneck, which saves weights
     weights = first.params[0].shape if first.params else None
     if weights is None or weights[1] != shape[1]:
-        return False  # it has weights for some of the channels only
+        return False  # it reads only some of the channels
     square = all(len(settings["kernel_size"]) == 1 for settings in (own, other))  # 3 x 1 and 1 x 3 save weights
     dense = all(step == 1 for settings in (own, other) for step in (settings["group"], *settings["dilation"]))
     return bool(square and dense)
 
 
 def _kernel(layer: Layer) -> int:
-    """The size of a convolution's kernel, 1 for an InnerProduct."""
+    """Return the kernel size of a convolution, 1 for an InnerProduct."""
     sizes = layer.message["convolution_param"]["kernel_size"] if layer.traits.slides else []
     return int(sizes[0]) if sizes else 1
 
@@ -112,34 +117,33 @@ def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
     name = free_name(names_in(net.message), f"{layer.name}_relu")
     fields: Fields = (("name", name), ("type", "ReLU"), ("bottom", top), ("top", top), *state_rules(layer.message))
     patch = insert_layers(subject.file.tree, net.message, layer.entry, (fields,))
-    return patch.fix(subject.file.path, f"put a ReLU behind '{layer.name}'", safe=False) if patch is not None else None
+    return patch.fix(subject.file.path, f"insert a ReLU after '{layer.name}'", safe=False) if patch is not None else None
 
 
 @rule("N705", "stride-larger-than-kernel", subject="net", severity="advice")
 def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
-    """A Pooling or Convolution whose windows stand further apart than they are large.
+    """Flags Pooling and Convolution layers whose stride is larger than their kernel.
 
     ## What it does
 
-    Pooling and Convolution layers with a stride larger than the kernel, of more than one pixel. A kernel of 1, which
-    only takes every n-th pixel, is left out; so is a kernel with dilation.
+    Flags Pooling and Convolution layers with a kernel of at least 2 pixels and a larger stride, in height or width.
 
     ## Why is this bad?
 
-    The pixels between the windows are read by none, so what stands there is lost. Mostly stride and kernel were
-    exchanged.
+    No window reads the pixels in between, so their values are lost. Usually stride and kernel size were swapped.
 
     ## When it is reported
 
-    The skipping is meant.
+    Reported as **advice**. Nothing is reported for a kernel of 1, which only takes every n-th pixel, or for a kernel
+    with dilation. Ignore it if pixels are skipped on purpose.
 
     ## Example
 
-    There is no fix: only you know the two numbers.
+    No fix is offered, because only you know the two numbers.
 
     ## References
 
-    pooling_layer.cpp, Forward_cpu; im2col.cpp.
+    `PoolingLayer::Forward_cpu` in pooling_layer.cpp; im2col.cpp.
     """
     for layer in subject.net.layers:
         name = layer.traits.settings
@@ -151,16 +155,16 @@ def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
         for side in ("", "_h", "_w"):
             kernel, stride = _first(settings[f"kernel{side or '_size'}"]), _first(settings[f"stride{side}"])
             if 1 < kernel < stride:
-                shown = f"its windows are {kernel} pixels large and {stride} apart"
                 place = settings.span(f"stride{side}")
-                message = f"{named(layer)}: {shown}"
-                reason = f"The {stride - kernel} between two windows are read by none."
+                message = f"stride {stride} of {named(layer)} is larger than its kernel {kernel}"
+                skipped = stride - kernel
+                reason = f"No window reads the {skipped} pixel{'s'[: skipped > 1]} between two windows."
                 yield Hit(subject.file, place, message, reason)
                 break
 
 
 def _first(value: Any) -> int:
-    """A size, of several the first; 0 for none."""
+    """Return a size; the first of several, 0 for none."""
     if isinstance(value, list):
         return value[0] if value else 0
     return int(value)
