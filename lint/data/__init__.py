@@ -1,1 +1,1 @@
-"""Check the data that nets name, read-only: one file per kind of source."""
+"""Check the data that nets read, without writing to it; one file per kind of source."""

@@ -1,7 +1,7 @@
 """Decode the parts of Datum and AnnotatedDatum that are needed to check data.
 
 This is much faster than creating messages, and it can say where a broken one is truncated.
-Source: caffe.proto, Datum; for AnnotatedDatum that of the SSD fork, whose numbers it has.
+Source: Datum in caffe.proto; AnnotatedDatum in the caffe.proto of the SSD fork, whose field numbers are used.
 """
 
 from __future__ import annotations
@@ -16,11 +16,7 @@ class BrokenDatum(Exception):
 
 
 class Datum(NamedTuple):
-    """A Datum. `start` and `end` delimit its `data`; `floats` are the spans of its float_data.
-
-    `simple` tells that nothing but `data` and what stands before it depends on where a field stands: `data` is
-    the only long field.
-    """
+    """A Datum. `start` and `end` delimit its `data`; `floats` are the spans of its float_data."""
 
     channels: int
     height: int
@@ -38,7 +34,7 @@ class Datum(NamedTuple):
 
 
 def read_varint(value: bytes, at: int) -> tuple[int, int]:
-    """Return the number at a position, and the position after it. Raises BrokenDatum."""
+    """Return the varint at a position, and the position after it. Raises BrokenDatum."""
     result = shift = 0
     while shift < 70:
         if at >= len(value):
@@ -59,9 +55,9 @@ def signed(number: int) -> int:
 
 
 def fields(value: bytes, at: int = 0, end: int | None = None) -> list[tuple[int, int, int, int]]:
-    """Iterate over the fields of a message: number, wire type, and for a varint its value twice, otherwise start and end.
+    """Return the fields of a message: number, wire type, and for a varint its value twice, otherwise start and end.
 
-    Of unpacked floats each is one. Raises BrokenDatum.
+    Each unpacked float is a field of its own. Raises BrokenDatum.
     """
     end = len(value) if end is None else end
     found = []

@@ -43,7 +43,7 @@ def look(
     report.items = 0
     files = listed(path)
     if not files:
-        report.error, report.error_kind = "the list is empty", "unreadable"
+        report.error, report.error_kind = "is an empty list", "unreadable"
         return report
     for name in files:
         full = os.path.join(base, name)

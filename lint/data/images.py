@@ -18,7 +18,7 @@ _KINDS = (
 class Image(NamedTuple):
     """An image: its stored channels (4 with transparency), and its histogram of 256 counts over all channels.
 
-    `fault` is `unreadable` (no image at all), `truncated` or empty; `detail` says more.
+    `fault` is `unreadable` (not an image), `truncated` or empty (no fault); `detail` says more.
     """
 
     channels: int
@@ -31,7 +31,7 @@ class Image(NamedTuple):
 
 def look_at(content: bytes) -> Image:
     """Inspect an encoded image by decoding it completely. Raises MissingLibrary."""
-    pillow = library("PIL.Image", "looking into encoded images")
+    pillow = library("PIL.Image", "reading encoded images")
     pillow.MAX_IMAGE_PIXELS = None
     if not content:
         return Image(0, 0, 0, [], "unreadable", "it is empty")

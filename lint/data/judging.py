@@ -1,4 +1,4 @@
-"""The subjects of data rules, a data layer in a net with the report on its source, and the facts derived from them."""
+"""The subjects of data rules (a data layer of a net with the report on its source), and facts derived from them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LayerData(NamedTuple):
 
     @property
     def param(self) -> Message:
-        """The name of the field that refers to the source."""
+        """The message of the layer that names the source, such as data_param."""
         param: Message = self.layer.message[self.source.field]
         return param
 
@@ -57,7 +57,7 @@ class LayerData(NamedTuple):
 
     @property
     def label_uses(self) -> list[LabelUse]:
-        """The layers that compare its tops with scores; for a database or a list, only the second top has labels."""
+        """How other layers compare its tops with scores; of a database or a list, only the second top has labels."""
         return [use for use in label_uses(self.net.net) if use.top.producer is self.layer]
 
     @property

@@ -26,7 +26,7 @@ def look(
     report.items = len(every)
     if part == 0:
         if not every:
-            report.error, report.error_kind = "the list is empty", "unreadable"
+            report.error, report.error_kind = "is an empty list", "unreadable"
         for line in every:
             _look_at_line(report, line)
     for index in chosen_runs(len(every), sample, part, parts):

@@ -1,4 +1,4 @@
-"""Check all sources that some nets name, each one once, in several processes, until done or interrupted."""
+"""Check all sources that nets read, each one once, in several processes, until done or interrupted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Source(NamedTuple):
 
 
 def source_in(net: NetInPhase, layer: Layer, base: str) -> Source | None:
-    """Return the source of a data layer, None for a kind of layer that is not supported."""
+    """Return the source of a data layer, None if this kind of layer is not supported."""
     found = source_param(layer.message)
     if found is None:
         return None
@@ -183,7 +183,7 @@ def _run(task: _Task) -> SourceReport:
         report.complete = False
         return report
     if not os.path.exists(path):
-        report.error, report.error_kind = f"'{source.written}' does not exist", "missing"
+        report.error, report.error_kind = "does not exist", "missing"
         return report
     watch = _SharedWatch()
     try:
@@ -200,7 +200,7 @@ def _run(task: _Task) -> SourceReport:
             foreground=source.foreground, background=source.background,
         )  # fmt: skip
     except OSError as error:
-        report.error, report.error_kind = f"'{source.written}': {error.strerror or error}", "unreadable"
+        report.error, report.error_kind = f"cannot be opened: {error.strerror or error}", "unreadable"
         return report
 
 
@@ -213,15 +213,12 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
     if os.path.isdir(path) and not os.path.exists(os.path.join(path, "data.mdb")):
         report = SourceReport("leveldb", path)
         if not leveldb_source.is_leveldb(path):
-            report.error, report.error_kind = (
-                f"'{task.source.written}' is neither an LMDB nor a LevelDB",
-                "unreadable",
-            )
+            report.error, report.error_kind = "is neither an LMDB nor a LevelDB", "unreadable"
             return report
         try:
             return leveldb_source.look(path, watch, **options)
         except leveldb_source.BrokenDatabase as error:
-            report.error, report.error_kind = str(error), "unreadable"
+            report.error, report.error_kind = f"is damaged: {error}", "unreadable"
             return report
     from .libraries import library  # keeps the libraries of the extra `data` out of the start
 
@@ -230,10 +227,7 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
         return lmdb_source.look(path, watch, **options)
     except lmdb.Error as error:
         report = SourceReport("lmdb", path)
-        report.error, report.error_kind = (
-            f"'{task.source.written}' cannot be read as an LMDB ({error})",
-            "unreadable",
-        )
+        report.error, report.error_kind = f"cannot be read as an LMDB ({error})", "unreadable"
         return report
 
 

@@ -128,7 +128,7 @@ class RecordLook:
         elif datum.encoded:
             report.encoded += 1
             if data and not self._images:
-                library("PIL.Image", "looking into encoded images")
+                library("PIL.Image", "reading encoded images")
             image = look_at(data)
             if image.fault:
                 report.fault("empty" if not data else image.fault, f"{where}: {image.detail}")
@@ -172,7 +172,7 @@ class RecordLook:
         if not kept:
             return
         if self._numpy is None:
-            self._numpy = library("numpy", "counting the values of raw images")
+            self._numpy = library("numpy", "reading raw images")
         joined = self._numpy.frombuffer(b"".join(kept), self._numpy.uint8)
         self.report.numbers("data").add_counts(self._numpy.bincount(joined, minlength=256).tolist())
 

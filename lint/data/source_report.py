@@ -134,9 +134,10 @@ class SourceReport:
     """The report on one source.
 
     `kind` is that of `data_facts.SourceFacts`. `items` is the number of items, None if the source cannot be opened, in
-    which case `error` says why. `looked_at` is the number of items read, and `complete` is False if the check was
-    interrupted. `shapes` and `labels` hold the number of occurrences and the first place of each shape and label.
-    `contents` is a sample of digests of items with their places; equal items are in the samples of both sources.
+    which case `error` says why, as a predicate such as "does not exist". `looked_at` is the number of items read, and
+    `complete` is False if the check was interrupted. `shapes` and `labels` hold the number of occurrences and the first
+    place of each shape and label. `contents` is a sample of digests of items with their places; equal items are in the
+    samples of both sources.
     """
 
     def __init__(self, kind: str, path: str) -> None:
@@ -146,7 +147,7 @@ class SourceReport:
         self.looked_at = 0
         self.complete = True
         self.error = ""
-        self.error_kind = ""  # "missing", "backend" or "unreadable"
+        self.error_kind = ""  # "missing" or "unreadable"
         self.data: dict[str, Numbers] = {}
         self.array_shapes: dict[str, tuple[int, ...]] = {}  # of HDF5 datasets, without the item axis
         self.shapes: dict[tuple[int, ...], list[Any]] = {}  # (channels, height, width): number and first place

@@ -20,7 +20,7 @@ from .source_report import SourceReport, Watch, chosen
 
 
 class Window(NamedTuple):
-    """A window: its place in the file, its label, overlap and corners."""
+    """A window: its line in the file, and its label, overlap and corners."""
 
     where: str
     label: int
@@ -29,7 +29,7 @@ class Window(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """An image of a window file with the size given in the file, and its windows."""
+    """An image of a window file, with the size that the file gives, and its windows."""
 
     where: str
     image: str
@@ -99,11 +99,11 @@ def look(
     try:
         images = read(path)
     except BrokenWindowFile as error:
-        report.error, report.error_kind = str(error), "unreadable"
+        report.error, report.error_kind = f"is not a valid window file: {error}", "unreadable"
         return report
     report.items = sum(len(image.windows) for image in images)
     if not report.items:
-        report.error, report.error_kind = "it has no windows", "unreadable"
+        report.error, report.error_kind = "has no windows", "unreadable"
     for image in images:
         for window in image.windows:
             if window.overlap >= foreground:

@@ -1,11 +1,11 @@
 """A net as JSON.
 
-One object for one net, a list for several. A dimension that is not known is null, and so is the shape of a blob or
-parameter whose number of axes is not known. The layout: {"path", "name", "phase",
-"level", "stages", "dialect", "blobs": {name: [dims]}, "layers": [{"name", "type", "bottoms", "tops",
-"params": [[dims]], "multiply_adds", "memory"}], "losses": [{"layer", "top", "weight"}], "outputs",
-"learnable"}. "multiply_adds" are those of one forward pass, "memory" is the size in bytes of the tops that
-have memory of their own, "learnable" the number of values in all parameters, counting shared ones once.
+One object for one net, a list for several. An unknown dimension is null, and so is the shape of a blob or parameter
+whose number of axes is unknown. The layout: {"path", "name", "phase", "level", "stages", "dialect",
+"blobs": {name: [dims]}, "layers": [{"name", "type", "bottoms", "tops", "params": [[dims]], "multiply_adds", "memory"}],
+"losses": [{"layer", "top", "weight"}], "outputs", "learnable"}. "multiply_adds" are those of one forward pass, "memory"
+is the size in bytes of the tops that have memory of their own, "learnable" the number of values in all parameters,
+counting shared ones once.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def missing_data_source(data: LayerData) -> Iterator[Hit]:
     """
     report = data.report
     if report.error_kind in ("missing", "unreadable"):
-        yield Hit(data.net.file, data.place, report.error, "Caffe stops when it builds the net.")
+        yield Hit(data.net.file, data.place, f"{data.name} {report.error}", "Caffe stops when it builds the net.")
     elif report.items == 0 and report.complete and not report.faults:
         yield Hit(data.net.file, data.place, f"{data.name} has no items", "Caffe stops or waits forever.")
     yield from faulty_items(
