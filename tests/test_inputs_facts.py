@@ -72,13 +72,13 @@ def test_tops_of_hdf5_go_by_name(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"),
+        ("{", "not valid JSON"),
         ("[]", "expected an object"),
         ('{"a": 1}', "an object with a 'kind'"),
-        ('{"a": {"kind": "lmdb", "items": -1}}', "'items' is a number"),
-        ('{"a": {"kind": "lmdb", "shape": [1, "x"]}}', "'shape' is a list"),
-        ('{"a": {"kind": "lmdb", "shape": [1], "mean": "x"}}', "'mean' is a number"),
-        ('{"a": {"kind": "lmdb", "labels": [1]}}', "'labels' are"),
+        ('{"a": {"kind": "lmdb", "items": -1}}', "'items' must be a number"),
+        ('{"a": {"kind": "lmdb", "shape": [1, "x"]}}', "'shape' must be a list"),
+        ('{"a": {"kind": "lmdb", "shape": [1], "mean": "x"}}', "'mean' must be a number"),
+        ('{"a": {"kind": "lmdb", "labels": [1]}}', "'labels' must be"),
     ],
 )
 def test_a_broken_file_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
@@ -119,7 +119,7 @@ def test_a_net_is_shown_with_the_shapes_of_the_facts(path: Path, capfd: pytest.C
 def test_facts_that_are_broken_end_the_check(path: Path) -> None:
     path.write_text("{")
     (path.parent / "net.prototxt").write_text(NET)
-    with pytest.raises(InputError, match="no JSON"):
+    with pytest.raises(InputError, match="not valid JSON"):
         run(["check", str(path.parent / "net.prototxt")])
 
 
@@ -186,5 +186,5 @@ def test_what_the_facts_allow_is_not_spoken_of(path: Path, capfd: pytest.Capture
 
 def test_label_counts_that_are_no_counts_are_refused(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text('{"a": {"kind": "lmdb", "label_counts": {"x": 1}}}')
-    with pytest.raises(FactsError, match="labels, which are numbers"):
+    with pytest.raises(FactsError, match="keys of 'label_counts' must be numbers"):
         read_facts(str(tmp_path / "f.json"))

@@ -124,7 +124,7 @@ def test_a_net_is_no_solver(folder: Path) -> None:
 def test_facts_that_are_not_json(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05")
     (folder / "facts.json").write_text("{")
-    with pytest.raises(InputError, match="no JSON"):
+    with pytest.raises(InputError, match="not valid JSON"):
         run(path, "--data-facts", str(folder / "facts.json"))
 
 

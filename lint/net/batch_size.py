@@ -1,4 +1,4 @@
-"""How many items a batch has, as the files tell."""
+"""The batch size, as far as the files specify it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def batch_size(layer: Layer) -> int | None:
-    """The number of items in a batch of a data layer: its `batch_size`, else its first top's first dimension."""
+    """The batch size of a data layer: its `batch_size`, else the first dimension of its first top."""
     for name in layer.message.entries:
         if name.endswith("data_param"):
             param = layer.message[name]
@@ -22,7 +22,7 @@ def batch_size(layer: Layer) -> int | None:
 
 
 def net_batch_size(layers: Iterable[Layer]) -> int | None:
-    """The number of items in a batch of the first data layer among `layers`; None without one, or if it is not told."""
+    """The batch size of the first data layer among `layers`; None if there is none, or if it is unknown."""
     for layer in layers:
         if layer.traits.is_data and layer.tops:
             return batch_size(layer)

@@ -1,4 +1,4 @@
-"""Which data top is whose label: what compares it with scores, and how many classes these have."""
+"""Which tops of data layers are labels: which layers read them as such, and the number of classes there."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .net import Net
 
 
 class LabelUse(NamedTuple):
-    """A top of a data layer that `reader` takes for labels.
+    """A top of a data layer that `reader` reads as labels.
 
-    `classes` is the number of classes of its scores, None if not known; `ignored` the label that it passes over.
-    `whole` is False where only a part of the top comes there, through a Slice.
+    `classes` is the number of classes of its scores, None if unknown; `ignored` is the label that it ignores. `whole` is
+    False if a Slice passes on only a part of the top.
     """
 
     top: Blob
@@ -30,12 +30,12 @@ class LabelUse(NamedTuple):
 
 
 def scores_of(reader: Layer) -> Layer | None:
-    """The layer that makes the scores which another one reads, None if it is not found."""
+    """The layer with weights that produces the scores that `reader` reads, None if it is not found."""
     blob: Blob | None = reader.bottoms[0]
     while blob is not None and blob.producer is not None:
         layer = blob.producer
         traits = layer.traits
-        if traits.weighted_sum and not traits.upsampling:  # whose weights mostly interpolate
+        if traits.weighted_sum and not traits.upsampling:  # the weights of upsampling mostly interpolate
             return layer
         if not (traits.keeps_shape or traits.keeps_channels) or not layer.bottoms:
             return None
@@ -44,19 +44,19 @@ def scores_of(reader: Layer) -> Layer | None:
 
 
 def settings_of_scores(layer: Layer) -> Message:
-    """The message with the `num_output` of a layer that makes scores."""
+    """The message with the `num_output` of a layer that produces scores."""
     found: Message = layer.message[layer.traits.settings]
     return found
 
 
 def number_of_classes(reader: Layer) -> int | None:
-    """How many classes the scores have that a loss or an accuracy reads, None if it is not known."""
+    """The number of classes in the scores that a loss or an accuracy reads, None if unknown."""
     known = _classes(reader)
     return _num_output(reader) if known is None else known
 
 
 def label_uses(net: Net) -> Iterator[LabelUse]:
-    """Every use of a data layer's top as labels of classes."""
+    """Every use of a top of a data layer as class labels."""
     for layer in net.layers:
         if layer.traits.class_axis is None or len(layer.bottoms) < 2:
             continue
@@ -82,12 +82,12 @@ def _classes(layer: Layer) -> int | None:
     name = layer.traits.class_axis
     axis = layer.message[name].get("axis", 1) if name else 1
     if not name and any(dim != 1 for dim in shape[2:]):
-        return None  # they take all that belongs to an item for scores
+        return None  # such layers take all values of an item as scores
     return shape[axis] if -len(shape) <= axis < len(shape) else None
 
 
 def _num_output(reader: Layer) -> int | None:
-    """The classes where shapes are not known: the outputs of the layer that makes the scores."""
+    """The number of classes if shapes are unknown: the outputs of the layer that produces the scores."""
     scores = scores_of(reader)
     name = reader.traits.class_axis
     if scores is None or (name and reader.message[name].get("axis", 1) != 1):

@@ -1,4 +1,4 @@
-"""What a net costs: the multiply-adds of a forward pass, and the memory of its blobs."""
+"""The costs of a net: the multiply-adds of a forward pass, and the memory of its blobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ..moments.graph import Blob, Layer
 from .net import Net
 
-BYTES = 4  # of a value: Caffe's nets are of floats
+BYTES = 4  # per value: Caffe's nets use float
 
 OWN = "own"
 IN_PLACE = "in place"
@@ -15,7 +15,7 @@ SHARED = "shared"
 
 
 def multiply_adds(layer: Layer) -> int | None:
-    """The products that a forward pass of a layer forms with its parameters; None if that is not known."""
+    """The multiplications with parameters in a forward pass of a layer; None if unknown."""
     kind = layer.kind
     if kind is None:
         return None
@@ -25,7 +25,7 @@ def multiply_adds(layer: Layer) -> int | None:
 
 
 def whose_memory(top: Blob) -> str:
-    """Whether a top has memory of its own (OWN) or a bottom's: IN_PLACE, or SHARED under another name."""
+    """Whose memory a top uses: its own (OWN), or that of a bottom, IN_PLACE or SHARED under another name."""
     if top.below is not None:
         return IN_PLACE
     layer = top.producer
@@ -34,14 +34,14 @@ def whose_memory(top: Blob) -> str:
 
 
 def batch(net: Net) -> int | None:
-    """How many items go through the net at once: the first dimension of its first blob."""
+    """The number of items in a forward pass: the first dimension of the first blob."""
     for blob in net.blobs():
         return blob.shape[0] if blob.shape else None
     return None
 
 
 def total(parts: Iterable[int | None]) -> int | None:
-    """The sum, None if a part of it is not known."""
+    """The sum, None if a part of it is unknown."""
     known = 0
     for part in parts:
         if part is None:

@@ -1,13 +1,13 @@
-"""What is known of the data that nets name, from a file: number, shapes and ranges, before any transform.
+"""Facts about the data that nets name, from a file: number, shapes and ranges, before any transform.
 
-`caffe-lint inputs --write-facts FILE` writes it where the data are; a check reads it where they are not. Layout:
+`caffe-lint inputs --write-facts FILE` writes it where the data are available; a check reads it where they are not. Layout:
 
     {"data/train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0.0, "max": 255.0,
                          "mean": 33.3, "mean_abs": 33.3, "std": 78.6, "labels": [0, 9]},
      "data/train.txt":   {"kind": "hdf5", "items": 442, "data": {"shape": [10], "min": …}, "target": {…}}}
 
-The keys are the sources as the nets write them. Of HDF5, each dataset stands under its own name. More keys may
-stand beside: `looked_at` (how many items the numbers rest on), `date`, `label_counts`, `mixed_shapes`.
+The keys are the sources as written in the nets. An HDF5 source has one entry for each dataset, by its name. A source may
+have more keys: `looked_at` (from how many items the numbers are computed), `date`, `label_counts`, `mixed_shapes`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..moments.graph import Layer
     from ..proto.binder import Message
 
-# The field of each data layer that says where its data are. Forks' data layers use one of the same fields.
+# The fields in which data layers name their source. Data layers of forks use one of the same fields.
 SOURCE_FIELDS = (
     "data_param", "image_data_param", "hdf5_data_param", "window_data_param", "dense_image_data_param",
     "video_data_param",
@@ -34,14 +34,14 @@ SOURCE_FIELDS = (
 
 
 class FactsError(InputError):
-    """A file of facts that cannot be read; says which, and why."""
+    """A facts file cannot be read; the message says which one, and why."""
 
 
 class SourceFacts(NamedTuple):
-    """What is known of one source.
+    """The facts about one source.
 
-    `kind` is `lmdb`, `leveldb`, `hdf5`, `images` or `windows`. `data` describes the items, or each dataset of HDF5 by
-    its name. `labels` are the least and the greatest. `more` are the other keys, as they stand.
+    `kind` is `lmdb`, `leveldb`, `hdf5`, `images` or `windows`. `data` describes the items, or each HDF5 dataset by its name.
+    `labels` are the smallest and the largest label. `more` has the other keys, unchanged.
     """
 
     kind: str
@@ -55,11 +55,11 @@ DataFacts = dict[str, SourceFacts]
 
 _NUMBERS = {"min": "minimum", "max": "maximum", "mean": "mean", "mean_abs": "mean_abs", "std": "std"}
 _HDF5 = "hdf5_data_param"
-_DATA = "data"  # the name of the items' data where a source has one array only
+_DATA = "data"  # the name of the data of a source with a single array
 
 
 def read_facts(path: str) -> DataFacts:
-    """The facts of a file. Raises FactsError for what is not of the layout."""
+    """Read a facts file. Raises FactsError if it does not have the layout."""
     import json  # keeps json out of the start
 
     try:
@@ -68,9 +68,9 @@ def read_facts(path: str) -> DataFacts:
     except OSError as error:
         raise FactsError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise FactsError(f"{path}: this is no JSON: {error}") from None
+        raise FactsError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(content, dict):
-        raise FactsError(f"{path}: expected an object with the facts of each source")
+        raise FactsError(f"{path}: expected an object with the facts about each source")
     try:
         return {source: _source(facts) for source, facts in content.items()}
     except _Wrong as error:
@@ -78,7 +78,7 @@ def read_facts(path: str) -> DataFacts:
 
 
 def write_facts(path: str, facts: DataFacts) -> None:
-    """Writes facts to a file, over what it holds of the same sources; of others, it keeps what is there.
+    """Write facts to a file. They replace those about the same sources; facts about other sources are kept.
 
     Raises FactsError.
     """
@@ -95,7 +95,7 @@ def write_facts(path: str, facts: DataFacts) -> None:
 
 
 def source_param(message: Message) -> tuple[str, Message] | None:
-    """The field that names a data layer's source, and its message; None where no source is written."""
+    """The field in which a data layer names its source, and its message; None if it names none."""
     own = traits_of(message.get("type", "")).settings
     for name in (own,) if own in SOURCE_FIELDS else SOURCE_FIELDS:
         if name in message.entries:
@@ -106,13 +106,13 @@ def source_param(message: Message) -> tuple[str, Message] | None:
 
 
 def source_of(layer: Layer) -> str | None:
-    """The source that a data layer names, as it is written; None for a layer without."""
+    """The source that a data layer names, as written; None if it names none."""
     found = source_param(layer.message) if not layer.bottoms else None
     return found[1]["source"] if found else None
 
 
 def tops_facts(layer: Layer, facts: DataFacts) -> list[BlobFacts | None]:
-    """What is known of each top of a data layer, before transform_param; None for a top of which nothing is."""
+    """The facts about each top of a data layer, before transform_param; None for a top without facts."""
     known = facts.get(source_of(layer) or "")
     if known is None:
         return [None] * len(layer.tops)
@@ -124,9 +124,9 @@ def tops_facts(layer: Layer, facts: DataFacts) -> list[BlobFacts | None]:
 
 
 def input_shapes(layer: Layer, facts: DataFacts) -> list[tuple[int, ...] | None]:
-    """The shape of each top of a data layer as `net.build` takes it: 0 for what is not known.
+    """The shape of each top of a data layer as `net.build` takes it, with 0 for what is unknown.
 
-    The batch stands in the layer, of which only HDF5Data does not tell it by itself.
+    The batch size is in the layer; only for HDF5Data does the net builder not add it.
     """
     name, param = source_param(layer.message) or ("", None)
     batch = (param.get("batch_size", 0) or 0) if param is not None and name == _HDF5 else 0
@@ -145,16 +145,16 @@ class _Wrong(Exception):
 
 def _source(value: Any) -> SourceFacts:
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
-        raise _Wrong("the facts of a source are an object with a 'kind'")
+        raise _Wrong("expected the facts about a source as an object with a 'kind'")
     items = value.get("items")
     if items is not None and (type(items) is not int or items < 0):
-        raise _Wrong(f"'items' is a number of items, not {items!r}")
+        raise _Wrong(f"'items' must be a number of items, not {items!r}")
     labels = value.get("labels")
     if labels is not None and not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_number, labels))):
-        raise _Wrong(f"'labels' are the least and the greatest, not {labels!r}")
+        raise _Wrong(f"'labels' must be the smallest and the largest label, not {labels!r}")
     looked_at = value.get("looked_at", 0)
     if type(looked_at) is not int or looked_at < 0:
-        raise _Wrong(f"'looked_at' is a number of items, not {looked_at!r}")
+        raise _Wrong(f"'looked_at' must be a number of items, not {looked_at!r}")
     _check_counts(value.get("label_counts", {}))
     data = {}
     if value["kind"] == "hdf5":
@@ -168,23 +168,23 @@ def _source(value: Any) -> SourceFacts:
 
 def _check_counts(counts: Any) -> None:
     if not isinstance(counts, dict) or not all(type(number) is int for number in counts.values()):
-        raise _Wrong(f"'label_counts' has a number of items for each label, not {counts!r}")
+        raise _Wrong(f"'label_counts' must have a number of items for each label, not {counts!r}")
     for label in counts:
         try:
             float(label)
         except ValueError:
-            raise _Wrong(f"'label_counts' goes by labels, which are numbers, not {label!r}") from None
+            raise _Wrong(f"the keys of 'label_counts' must be numbers, not {label!r}") from None
 
 
 def _blob(value: dict[str, Any]) -> BlobFacts:
     shape = value.get("shape")
     if shape is not None and not (isinstance(shape, list) and all(type(dim) is int and dim >= 0 for dim in shape)):
-        raise _Wrong(f"'shape' is a list of dimensions, not {shape!r}")
+        raise _Wrong(f"'shape' must be a list of dimensions, not {shape!r}")
     numbers = {}
     for key, name in _NUMBERS.items():
         number = value.get(key)
         if number is not None and not _is_number(number):
-            raise _Wrong(f"'{key}' is a number, not {number!r}")
+            raise _Wrong(f"'{key}' must be a number, not {number!r}")
         numbers[name] = None if number is None else float(number)
     return BlobFacts(tuple(shape) if shape is not None else None, **numbers)
 

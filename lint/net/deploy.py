@@ -1,4 +1,4 @@
-"""Which net is used with the weights that another learns: the deploy net beside a training net."""
+"""The deploy net beside a training net, which uses the weights that the training net learns."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 import re
 from collections.abc import Container
 
-# What tells a training net's file from its deploy net's, in the names that public nets have.
+# What distinguishes the file of a training net from that of its deploy net, in the names of public nets.
 _TRAINING = re.compile(r"train_?(val|test)|trainval|train", re.IGNORECASE)
 
 
 def deploy_beside(path: str, given: Container[str] = ()) -> str | None:
-    """The path of the deploy net that belongs to a training net's file, None if there is none.
+    """The path of the deploy net that belongs to the file of a training net, None if there is none.
 
-    In the same folder: the same name with `deploy` in place of `train_val` or the like, else
-    `deploy.prototxt`. `given` are paths of files that are not on the disk but known all the same.
+    It is in the same folder and has the same name with `deploy` instead of `train_val` or the like, or is `deploy.prototxt`.
+    `given` are paths of files that exist only in memory.
     """
     folder, name = os.path.split(path)
     for candidate in (_TRAINING.sub("deploy", name, count=1), "deploy.prototxt", "deploy.pt"):

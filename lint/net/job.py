@@ -1,4 +1,4 @@
-"""What the rules look at: solvers, nets in a phase, and jobs - a solver with the nets that it would build."""
+"""What rules check: solvers, nets in a phase, and jobs, which are a solver with the nets that it would build."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class NetInPhase(NamedTuple):
-    """A net as Caffe would build it, and the file it stands in: a solver's own file for an inline net.
+    """A net as Caffe would build it, and the file that contains it: the solver's file for an inline net.
 
-    `jobs` are those of this run that train it.
+    `jobs` are the jobs of this run that train it.
     """
 
     file: SourceFile
@@ -44,7 +44,7 @@ class NetInPhase(NamedTuple):
 
 
 class SolverFile:
-    """A solver: its file, its message in today's form, and the Caffe version it is checked for (None: not told)."""
+    """A solver: its file, its message in the current format, and the Caffe version it is checked for (None: not given)."""
 
     def __init__(self, file: SourceFile, caffe_version: str | None = None) -> None:
         self.file = file
@@ -52,21 +52,21 @@ class SolverFile:
 
     @cached_property
     def upgraded(self) -> Upgraded:
-        """The message in today's form, and what the upgrade had to say."""
+        """The message in the current format, and the problems of the upgrade."""
         return upgrade_solver(self.file.message)
 
     @property
     def message(self) -> Message:
-        """The solver's message in today's form."""
+        """The solver's message in the current format."""
         return self.upgraded.message
 
 
 class Job:
     """A solver with the nets that it would build: one for training, any number for testing.
 
-    `references` say how its paths were understood; `files` are the nets' files. `train` is None where the net is
-    not found, or where the solver names several and Caffe would stop. `deploy` is the net beside it that is
-    made to be used with its weights, of which the solver knows nothing; `deploy_is_named` if the user named it.
+    `references` say how its paths are resolved; `files` are the files of the nets. `train` is None if the net is not found, or
+    if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the solver does not
+    name; `deploy_is_named` says whether the user named it.
     """
 
     def __init__(self, solver: SolverFile) -> None:
@@ -85,7 +85,7 @@ class Job:
 
 
 class _NetSource(NamedTuple):
-    """A net before it is built: the file it stands in, and its message."""
+    """A net before it is built: the file that contains it, and its message."""
 
     file: SourceFile
     message: Message
@@ -95,8 +95,8 @@ class _NetSource(NamedTuple):
 class Nets:
     """The nets of a run of checks, each built once for each state, however many solvers use it.
 
-    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `facts` what
-    is known of the data, `deploy` the path of the deploy net. `level` and `stages` are those of `caffe train`'s command line.
+    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `facts` the facts about
+    the data, and `deploy` the path of the deploy net. `level` and `stages` are those of the command line of `caffe train`.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Nets:
     def job(self, solver: SolverFile, root: str | None) -> Job:
         """The job of a solver, with the nets built as that solver would (Solver::InitTrainNet, InitTestNets).
 
-        `root` bounds the search for nets whose path is not found as written.
+        `root` limits the search for nets that are not found at the written path.
         """
         job = Job(solver)
         message = solver.message
@@ -167,7 +167,7 @@ class Nets:
         return job
 
     def alone(self, file: SourceFile, phases: Iterable[str] = ()) -> list[NetInPhase]:
-        """A net that no solver is known for, in some phases: if none are given, those that its file is made for."""
+        """A net without a known solver, in the given phases, or else in those that its file is made for."""
         source = _NetSource(file, file.message, inline=False)
         phases = phases or phases_of(self._upgrade(source).message)
         return [
@@ -176,7 +176,7 @@ class Nets:
         ]
 
     def _deploy(self, train: SourceFile) -> NetInPhase | None:
-        """The deploy net that was named, or else the one beside a training net, if there is one."""
+        """The deploy net that the user named, else the one beside the training net, if there is one."""
         path = self._deploy_path or deploy_beside(train.path, self._given)
         if path is None:
             return None
@@ -200,7 +200,7 @@ class Nets:
     def _upgrade(self, source: _NetSource) -> Upgraded:
         key = id(source.message)
         if key not in self._upgraded:
-            # Caffe reads an inline net as it stands, without the upgrade (solver.cpp, InitTrainNet).
+            # Caffe uses an inline net as written, without upgrading it (solver.cpp, InitTrainNet).
             self._upgraded[key] = (
                 Upgraded(source.message) if source.inline else upgrade(source.message, source.file.schema)
             )
@@ -225,7 +225,7 @@ class Nets:
 
 def _described(layers: Collection[Description]) -> dict[str, LayerType]:
     if not layers:
-        return {}  # as in most runs, which then need not load what reads descriptions
+        return {}  # most runs: nothing needs to be loaded to read descriptions
     from ..layers.custom import described_types  # keeps what describes layer types out of the start
 
     return described_types(layers)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BuiltWith(NamedTuple):
-    """What was told of a net beside its file; see `net.build`."""
+    """What a net is built from besides its file; see `net.build`."""
 
     input_shapes: Mapping[str, Sequence[int]]
     described: Mapping[str, LayerType]
@@ -26,7 +26,7 @@ class BuiltWith(NamedTuple):
 
 
 class Net:
-    """A net in one state. `message` is its NetParameter in today's form, `dropped` those filtered out."""
+    """A net in one state. `message` is its NetParameter in the current format, `dropped` the layers that are filtered out."""
 
     def __init__(self, upgraded: Upgraded, state: NetState, dialect: str, built_with: BuiltWith) -> None:
         self.upgraded = upgraded
@@ -53,22 +53,22 @@ class Net:
         return self.state.phase
 
     def blob(self, name: str) -> Blob | None:
-        """The last version of a blob, None if no layer makes it."""
+        """The last version of a blob, None if no layer produces it."""
         return self.latest.get(name)
 
     def blobs(self) -> Iterator[Blob]:
-        """Every version of every blob, in the order they are made."""
+        """Every version of every blob, in the order in which they are produced."""
         for layer in self.layers:
             yield from layer.tops
 
     def params(self) -> Iterator[Param]:
-        """Every parameter; a shared one once for each layer that has it."""
+        """Every parameter; a shared one once for each of its layers."""
         for layer in self.layers:
             yield from layer.params
 
     @property
     def learnable(self) -> int | None:
-        """The number of learnable values, shared ones once; None if a shape is unknown."""
+        """The number of learnable values, with shared ones counted once; None if a shape is unknown."""
         total = 0
         for param in self.params():
             if param.owner is param:
@@ -80,7 +80,7 @@ class Net:
 
     @property
     def outputs(self) -> list[str]:
-        """The names of blobs that no layer reads, in Caffe's order: the alphabet's."""
+        """The names of blobs that no layer reads, in alphabetical order, as in Caffe."""
         names = set()
         for blob in self.blobs():
             split = loss_split(blob)

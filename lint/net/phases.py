@@ -1,4 +1,4 @@
-"""Which layers a net keeps in a phase, at a level, with stages; and in which of these a file is to be used.
+"""Which layers a net includes in a phase, at a level, with stages; and for which of these a file is made.
 
 Source: net.cpp, Net::FilterNet and Net::StateMeetsRule; solver.cpp, InitTrainNet and InitTestNets.
 """
@@ -23,7 +23,7 @@ class NetState(NamedTuple):
     stages: tuple[str, ...] = ()
 
     def merged(self, written: Message) -> NetState:
-        """This state with what a NetState message says: it wins, and stages are appended (MergeFrom)."""
+        """This state, merged with a NetState message, which takes precedence; its stages are appended (MergeFrom)."""
         return NetState(
             written.get("phase", self.phase),
             written.get("level", self.level),
@@ -32,9 +32,9 @@ class NetState(NamedTuple):
 
 
 def file_state(net: Message, phase: str, level: int = 0, stages: tuple[str, ...] = ()) -> NetState:
-    """The state when a net's file is loaded for a phase, as pycaffe and the tools do.
+    """The state if the file of a net is loaded for a phase, as pycaffe and the tools do.
 
-    Phase and level win over the file's own state, the stages are appended to it.
+    Phase and level take precedence over the state in the file; the stages are appended to it.
     """
     return NetState(phase, level, tuple(net["state"]["stage"]) + stages)
 
@@ -44,8 +44,8 @@ def solver_state(
 ) -> NetState:
     """The state of a solver's training net, or of its test net of index `test`, under `caffe train`.
 
-    A `state` in the net's file wins over the phase, the solver's `train_state` or `test_state` over both;
-    `caffe train` overwrites the level of these with that of its command line, and appends its stages.
+    A `state` in the file of the net takes precedence over the phase, and the solver's `train_state` or `test_state` over
+    both; `caffe train` replaces their level with that of its command line, and appends its stages.
     """
     if test is None:
         state = NetState(TRAIN).merged(net["state"]).merged(solver["train_state"])
@@ -59,9 +59,9 @@ def solver_state(
 
 
 def kept_layers(net: Message, state: NetState) -> Iterator[tuple[Entry, bool]]:
-    """Each `layer` entry of an upgraded net, and whether it is kept in that state (Net::FilterNet).
+    """Each `layer` entry of an upgraded net, and whether that state includes it (Net::FilterNet).
 
-    A layer with both include and exclude, which Caffe refuses, is kept if both would keep it.
+    A layer with both include and exclude, which Caffe rejects, is included if both rules would include it.
     """
     for entry in net.entries.get("layer", ()):
         entries = entry[0].entries
@@ -74,7 +74,7 @@ def kept_layers(net: Message, state: NetState) -> Iterator[tuple[Entry, bool]]:
 
 
 def rule_is_met(rule: Message, state: NetState) -> bool:
-    """Whether an include or exclude rule is met: all that it says must hold (Net::StateMeetsRule)."""
+    """Whether a state meets an include or exclude rule, with all its conditions (Net::StateMeetsRule)."""
     entries = rule.entries
     if not entries:
         return True
@@ -90,13 +90,12 @@ def rule_is_met(rule: Message, state: NetState) -> bool:
 
 
 def states_of(net: Message) -> tuple[NetState, ...]:
-    """The states that an upgraded net's file is made for, when no solver says it.
+    """The states that the file of an upgraded net is made for, if no solver specifies them.
 
-    Public nets come as one file for both phases, as a pair of files for one phase each, and as deploy
-    files. A file is made for the phases and stages in which it hangs together: every bottom is made
-    before, no top twice. If both phases are as good, they are both meant when rules tell them apart; else
-    TRAIN where there is a loss to learn from, TEST where there is none. Both are meant as well where each has
-    data of its own, whatever else is missing in one of them.
+    Public nets come as one file for both phases, as two files for one phase each, and as deploy files. A file is made for the
+    phases and stages with the fewest unknown bottoms and duplicate tops. If both phases are equal in this, it is made for both
+    if rules distinguish them; otherwise for TRAIN if it has a loss, and for TEST if not. It is also made for both if each
+    phase has data layers of its own, whatever else is missing in one of them.
     """
     written = net["state"]
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
@@ -149,7 +148,7 @@ def _learns(net: Message) -> bool:
 
 
 def _has_own_data(net: Message, phase: str) -> bool:
-    """Whether a layer without bottoms is there in that phase alone."""
+    """Whether a layer without bottoms is included in that phase only."""
     return any(
         "bottom" not in layer.entries and [rule["phase"] for rule in layer["include"] if "phase" in rule] == [phase]
         for layer, _, _ in net.entries.get("layer", ())
@@ -157,7 +156,7 @@ def _has_own_data(net: Message, phase: str) -> bool:
 
 
 def _faults(net: Message, state: NetState) -> int:
-    """How many bottoms no earlier layer makes and tops are made twice; an empty net is all faults."""
+    """The number of unknown bottoms and duplicate tops; an empty net has more than any other."""
     made: set[str] = set()
     number = layers = 0
     for (layer, _, _), keep in kept_layers(net, state):

@@ -16,7 +16,7 @@ def one_digit(value: float) -> float:
 
 
 def one_digit_below(value: float) -> float:
-    """A number cut after its first digit; unchanged if it is not positive and finite."""
+    """A number rounded down to its first digit; unchanged if it is not positive and finite."""
     if value <= 0 or not math.isfinite(value):
         return value
     power = 10.0 ** math.floor(math.log10(value))
@@ -24,7 +24,7 @@ def one_digit_below(value: float) -> float:
 
 
 def one_digit_above(value: float) -> float:
-    """The next number of one digit that is not smaller; 0 if it is not positive and finite."""
+    """A number rounded up to its first digit; 0 if it is not positive and finite."""
     if value <= 0 or not math.isfinite(value):
         return 0.0
     power = 10.0 ** math.floor(math.log10(value))

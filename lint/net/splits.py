@@ -1,4 +1,4 @@
-"""The Split layers that Caffe inserts where a blob is read more than once (util/insert_splits.cpp)."""
+"""The Split layers that Caffe inserts for blobs that are read more than once (util/insert_splits.cpp)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SplitLayer(NamedTuple):
-    """A layer as it stands in the net with its splits; `layer` is None for a Split that Caffe inserts."""
+    """A layer of a net with its splits; `layer` is None for a Split that Caffe inserts."""
 
     name: str
     type: str
@@ -29,7 +29,7 @@ def split_name(blob: Blob) -> str:
 
 
 def loss_split(blob: Blob) -> str:
-    """The name of the split that carries the blob's written loss weight, empty if there is none."""
+    """The name of the split top that has the written loss weight of a blob, empty if there is none."""
     producer = blob.producer
     if producer is None or not blob.consumers or "loss_weight" not in producer.message.entries:
         return ""
@@ -40,7 +40,7 @@ def loss_split(blob: Blob) -> str:
 
 
 def with_splits(net_layers: Iterable[Layer]) -> tuple[list[SplitLayer], dict[str, Shape]]:
-    """The layers of a net as Caffe has them, with Split layers, and the shape of every blob by its name."""
+    """The layers of a net as in Caffe, with Split layers, and the shape of every blob by its name."""
     layers: list[SplitLayer] = []
     shapes: dict[str, Shape] = {}
     given: dict[Blob, int] = {}
@@ -55,12 +55,12 @@ def with_splits(net_layers: Iterable[Layer]) -> tuple[list[SplitLayer], dict[str
         layers.append(SplitLayer(layer.name, layer.type, bottoms, [blob.name for blob in layer.tops], layer))
         for blob in layer.tops:
             shapes[blob.name] = blob.shape
-            carries_loss = 1 if loss_split(blob) else 0
-            uses = len(blob.consumers) + carries_loss
+            loss_tops = 1 if loss_split(blob) else 0
+            uses = len(blob.consumers) + loss_tops
             if uses > 1:
                 name = split_name(blob)
                 tops = [f"{name}_{i}" for i in range(uses)]
                 layers.append(SplitLayer(name, "Split", [blob.name], tops, None))
                 shapes.update((top, blob.shape) for top in tops)
-                given[blob] = carries_loss
+                given[blob] = loss_tops
     return layers, shapes

@@ -59,7 +59,7 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     for number, problem in enumerate(problems_of(subject, "E201")):
         layer = problem.layer
         assert layer is not None
-        if any(map(_is_half_read, _makers(subject.net, layer, problem.subject, kept=False))):
+        if any(map(_is_partly_unreadable, _makers(subject.net, layer, problem.subject, kept=False))):
             continue
         if problem.subject in subject.net.message["input"]:
             continue  # of a net inside a solver, where Caffe does not upgrade it: S111
@@ -141,7 +141,7 @@ def duplicate_top(subject: NetInPhase) -> Iterator[Hit]:
     for problem in problems_of(subject, "E202"):
         layer = problem.layer
         assert layer is not None
-        if any(map(_is_half_read, (layer.message, *_makers(subject.net, layer, problem.subject, kept=True)))):
+        if any(map(_is_partly_unreadable, (layer.message, *_makers(subject.net, layer, problem.subject, kept=True)))):
             continue
         yield hit_of(subject, problem)._replace(fix=_own_name_fix(subject, problem))
 
@@ -180,7 +180,7 @@ def in_place_not_allowed(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=_own_top_fix(subject, problem))
 
 
-def _is_half_read(layer: Message) -> bool:
+def _is_partly_unreadable(layer: Message) -> bool:
     """Whether parts of a layer that may affect its wiring cannot be read, which is reported elsewhere."""
     if any(not field.name.endswith("_param") for field in layer.unknown):
         return True
