@@ -146,7 +146,7 @@ def test_a_named_file_that_is_neither_solver_nor_net_is_said_and_does_not_fail(f
         (("solver.prototxt", "--select", "G999"), "unknown rule 'G999'"),
         (("solver.prototxt", "--ignore", "high-learnign-rate"), "did you mean 'high-learning-rate'"),
         (("solver.prototxt", "--dialect", "sdd"), "did you mean 'ssd'"),
-        (("solver.prototxt", "--caffe-version", "latest"), "no version of Caffe"),
+        (("solver.prototxt", "--caffe-version", "latest"), "invalid Caffe version"),
         (("solver.prototxt", "--output-dir", "x"), "--output-dir needs --fix"),
         (("solver.prototxt", "--config", "none.toml"), "none.toml"),
         (("explain", "missing-gradient-cliping"), "missing-gradient-clipping"),
@@ -200,10 +200,10 @@ def test_what_the_configuration_excludes_is_passed_over_in_folders(folder: Path)
     ("config", "words"),
     [
         ('fial-on = "advice"', "unknown key 'fial-on'; did you mean 'fail-on'?"),
-        ("select = 3", "'select' takes a list of texts, not 3"),
+        ("select = 3", "'select' must be a list of strings, not 3"),
         ("select = [", "caffe-lint.toml"),
         ("[rules.missing-gradient-clipping]\nvalu = 3", "no option 'valu'; did you mean 'value'?"),
-        ('[rules.missing-gradient-clipping]\nvalue = "x"', "takes a value like"),
+        ('[rules.missing-gradient-clipping]\nvalue = "x"', "must be a value like"),
     ],
 )
 def test_a_wrong_configuration_is_explained(folder: Path, config: str, words: str) -> None:

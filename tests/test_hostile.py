@@ -89,7 +89,7 @@ def test_a_configuration_that_is_no_text_is_said(folder: Path) -> None:
     (folder / "caffe-lint.toml").write_bytes(b"\xff\xfe")
     done = run(folder, "net.prototxt")
     assert done.returncode == 2
-    assert "caffe-lint.toml: this is no UTF-8" in done.stderr
+    assert "caffe-lint.toml: not valid UTF-8" in done.stderr
 
 
 def test_a_mistyped_command_is_recognised(folder: Path) -> None:

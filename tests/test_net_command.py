@@ -223,7 +223,7 @@ def test_the_configuration_can_tell_the_shapes_of_inputs(shown: Shown, folder: P
 @pytest.mark.parametrize("line", ["data = 3", "data = []", "data = [1, -3]", 'data = ["a"]', "data = [true]"])
 def test_an_input_shape_that_is_none_is_refused(shown: Shown, folder: Path, line: str) -> None:
     (folder / "caffe-lint.toml").write_text(f"[input-shapes]\n{line}\n")
-    with pytest.raises(InputError, match=r"input shapes are lists such as"):
+    with pytest.raises(InputError, match=r"must be a list such as"):
         shown("net.prototxt")
 
 
@@ -233,7 +233,7 @@ def test_an_input_shape_that_is_none_is_refused(shown: Shown, folder: Path, line
 def test_a_misspelt_input_shape_is_explained(shown: Shown, given: str) -> None:
     shown("net.prototxt", "--input-shape", given)
     assert shown.status == 2
-    assert "an input shape looks like data=64,3,224,224" in shown.errors
+    assert "expected one such as data=64,3,224,224" in shown.errors
 
 
 def test_an_input_shape_for_a_top_that_is_not_there_is_refused(shown: Shown) -> None:

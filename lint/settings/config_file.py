@@ -1,7 +1,7 @@
-"""Reading a configuration file: which keys there are, what each takes, and what is wrong with those that stand there.
+"""Reading a configuration file: its keys, their values, and the errors for invalid ones.
 
 fail-on = "error"
-[rules.clip-gradients-missing]
+[rules.missing-gradient-clipping]
 value = 35.0
 [per-file]
 "models/legacy/**" = {ignore = ["N3"]}
@@ -22,7 +22,7 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]*/?[^\s]*\Z")
 
 
 class Key(NamedTuple):
-    """A key of the configuration: what its value is, what it means, and whether `per-file` takes it too."""
+    """A key of the configuration: the kind of its value, its meaning, and whether `per-file` accepts it too."""
 
     name: str
     kind: str  # selectors, texts, text, path, address, severity, confidence, preset or table
@@ -33,35 +33,35 @@ class Key(NamedTuple):
 KEYS = {
     key.name: key
     for key in (
-        Key("preset", "preset", "the rules to begin with: recommended, strict (all of them) or stability (family G)"),
-        Key("select", "selectors", "the rules that are on: codes, beginnings of codes, names, or ALL", per_file=True),
-        Key("extend-select", "selectors", "rules that are on as well", per_file=True),
-        Key("ignore", "selectors", "rules that are off", per_file=True),
-        Key("fail-on", "severity", "the least severity that makes the exit status 1", per_file=True),
-        Key("min-confidence", "confidence", "the least confidence of what is reported", per_file=True),
-        Key("dialect", "text", "the Caffe that reads the files; found out when absent", per_file=True),
+        Key("preset", "preset", "the preset of rules: recommended, strict (all rules) or stability (family G)"),
+        Key("select", "selectors", "the enabled rules: codes, code prefixes, names, or ALL", per_file=True),
+        Key("extend-select", "selectors", "additional enabled rules", per_file=True),
+        Key("ignore", "selectors", "disabled rules", per_file=True),
+        Key("fail-on", "severity", "the lowest severity that makes the exit status 1", per_file=True),
+        Key("min-confidence", "confidence", "the lowest confidence that is reported", per_file=True),
+        Key("dialect", "text", "the Caffe that reads the files; detected if not set", per_file=True),
         Key("caffe-version", "text", "its release, such as 1.0 or 1.0-rc5", per_file=True),
-        Key("baseline", "path", "the file of findings that are known (--write-baseline), from this file's folder"),
-        Key("exclude", "texts", "what is passed over when folders are searched, as in .gitignore"),
-        Key("plugins", "texts", "installed packages that bring rules and layer types"),
-        Key("docs-url", "address", "where the site of `make docs` is served; SARIF reports link to its pages of rules"),
+        Key("baseline", "path", "the file of known findings (--write-baseline), relative to this file's folder"),
+        Key("exclude", "texts", "paths to skip when folders are searched, as in .gitignore"),
+        Key("plugins", "texts", "installed packages that provide rules and layer types"),
+        Key("docs-url", "address", "the URL of the site that `make docs` builds; SARIF reports link to its rule pages"),
         Key("rules", "table", "severity and options of single rules, by code or name", per_file=True),
-        Key("input-shapes", "table", "the shapes of tops that the files leave open", per_file=True),
-        Key("layers", "table", "layer types of your own"),
-        Key("per-file", "table", "other settings for some files, by patterns from this file's folder"),
+        Key("input-shapes", "table", "the shapes of tops that the files leave unspecified", per_file=True),
+        Key("layers", "table", "custom layer types"),
+        Key("per-file", "table", "other settings for some files, by patterns relative to this file's folder"),
     )
 }
 
 
 class PerFile(NamedTuple):
-    """Settings for the files that a pattern fits: fields of `Settings`."""
+    """Settings for the files that match a pattern: fields of `Settings`."""
 
     pattern: str
     values: dict[str, Any]
 
 
 class ConfigFile(NamedTuple):
-    """What a configuration file says: fields of `Settings`, and those for some files only, in order."""
+    """The content of a configuration file: fields of `Settings`, and those for some files only, in order."""
 
     path: str
     values: dict[str, Any]
@@ -69,40 +69,42 @@ class ConfigFile(NamedTuple):
 
 
 def read_config(path: str, lookups: Lookups) -> ConfigFile:
-    """A configuration file. Raises ConfigError for what is not known or not of its type."""
+    """Read a configuration file. Raises ConfigError for unknown keys and invalid values."""
     table = _table(path)
     if table is None:
         raise ConfigError(f"{path}: no table [tool.caffe-lint]")
     if "plugins" in table:
-        # First, since the other keys may speak of what plugins bring.
+        # First, since the other keys may name rules and layer types of plugins.
         try:
             lookups.load_plugins(_checked(path, "plugins", table["plugins"], "texts", lookups))
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     per_file = table.pop("per-file", {})
     if not isinstance(per_file, dict):
-        raise ConfigError(f"{path}: 'per-file' is a table of patterns")
+        raise ConfigError(f"{path}: 'per-file' must be a table of patterns")
     sections = []
     for pattern, inner in per_file.items():
         where = f"{path}: per-file '{pattern}'"
         if not isinstance(inner, dict):
-            raise ConfigError(f'{where}: this takes a table such as {{ignore = ["N3"]}}, not {inner!r}')
+            raise ConfigError(f'{where}: expected a table such as {{ignore = ["N3"]}}, not {inner!r}')
         _check_patterns(where, (pattern,))
-        sections.append(PerFile(pattern, _values(where, inner, [key.name for key in KEYS.values() if key.per_file], lookups)))
+        sections.append(
+            PerFile(pattern, _values(where, inner, [key.name for key in KEYS.values() if key.per_file], lookups))
+        )
     return ConfigFile(path, _values(path, table, list(KEYS), lookups), tuple(sections))
 
 
 def has_table(path: str) -> bool:
-    """Whether a pyproject.toml has a table for us. Raises ConfigError for broken TOML."""
+    """Return whether a pyproject.toml has our table. Raises ConfigError for invalid TOML."""
     return _table(path) is not None
 
 
 def _values(where: str, table: dict[str, Any], known: list[str], lookups: Lookups) -> dict[str, Any]:
-    """Fields of `Settings`, from a table of keys."""
+    """Return fields of `Settings` from a table of keys."""
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            what = "holds for all files, so not in per-file" if key in KEYS else ""
+            what = "applies to all files and is not allowed in per-file" if key in KEYS else ""
             raise ConfigError(
                 f"{where}: '{key}' {what}" if what else f"{where}: unknown key '{key}'{did_you_mean(key, known)}"
             )
@@ -138,12 +140,12 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
             return value
         hint = did_you_mean(value, list(choices)) if isinstance(value, str) else ""
         raise ConfigError(
-            f"{where}: '{key}' is one of {', '.join(choices)}, not {value!r}" + hint.partition("; known")[0]
+            f"{where}: '{key}' must be one of {', '.join(choices)}, not {value!r}" + hint.partition("; known")[0]
         )
     if kind == "address":
         if isinstance(value, str) and _ADDRESS.match(value):
             return value
-        raise ConfigError(f"{where}: '{key}' is an address such as https://example.org/docs/, not {value!r}")
+        raise ConfigError(f"{where}: '{key}' must be a URL such as https://example.org/docs/, not {value!r}")
     if kind in ("text", "path"):
         if isinstance(value, str):
             return value
@@ -151,14 +153,14 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
         if kind == "selectors":
             lookups.check_selectors(where, tuple(value))
         return tuple(value)
-    wanted = "text" if kind in ("text", "path") else "a list of texts"
-    raise ConfigError(f"{where}: '{key}' takes {wanted}, not {value!r}")
+    wanted = "a string" if kind in ("text", "path") else "a list of strings"
+    raise ConfigError(f"{where}: '{key}' must be {wanted}, not {value!r}")
 
 
 def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """`[rules.clip-gradients-missing] value = 10`, by code or name of the rule: options and severities by code."""
+    """Return options and severities by code, from `[rules.missing-gradient-clipping] value = 10`, by code or name."""
     if not isinstance(tables, dict):
-        raise ConfigError(f"{where}: 'rules' holds tables, one for a rule")
+        raise ConfigError(f"{where}: 'rules' must contain one table per rule")
     options: dict[str, dict[str, Any]] = {}
     severities: dict[str, str] = {}
     for selector, table in tables.items():
@@ -166,7 +168,7 @@ def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[st
         if rule is None:
             raise ConfigError(f"{where}: unknown rule '{selector}'{did_you_mean(selector, lookups.rule_names())}")
         if not isinstance(table, dict):
-            raise ConfigError(f"{where}: 'rules.{selector}' is a table of options, not {table!r}")
+            raise ConfigError(f"{where}: 'rules.{selector}' must be a table of options, not {table!r}")
         code, known = rule
         for key, value in table.items():
             if key == "severity":
@@ -180,7 +182,7 @@ def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[st
 
 
 def _option(where: str, selector: str, key: str, default: Any, value: Any) -> Any:
-    """A value of the type of the option's default."""
+    """Return a value, checked to be of the type of the option's default."""
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):
@@ -190,23 +192,23 @@ def _option(where: str, selector: str, key: str, default: Any, value: Any) -> An
     elif type(value) is type(default):
         return value
     shown = list(default) if isinstance(default, tuple) else default
-    raise ConfigError(f"{where}: option '{key}' of rule {selector} takes a value like {shown!r}, not {value!r}")
+    raise ConfigError(f"{where}: option '{key}' of rule {selector} must be a value like {shown!r}, not {value!r}")
 
 
 def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:
-    """`[input-shapes] data = [64, 3, 224, 224]`, by name of the top."""
+    """Return the shapes of `[input-shapes] data = [64, 3, 224, 224]`, by name of the top."""
     if not isinstance(table, dict):
-        raise ConfigError(f"{where}: 'input-shapes' is a table, one line for a top")
+        raise ConfigError(f"{where}: 'input-shapes' must be a table with one entry per top")
     for top, dims in table.items():
         if not isinstance(dims, list) or not dims or not all(type(dim) is int and dim >= 0 for dim in dims):
-            raise ConfigError(f"{where}: input shapes are lists such as [64, 3, 224, 224]; '{top}' is {dims!r}")
+            raise ConfigError(f"{where}: input shape of '{top}' must be a list such as [64, 3, 224, 224], not {dims!r}")
     return {top: tuple(dims) for top, dims in table.items()}
 
 
 def _layers(where: str, tables: Any, lookups: Lookups) -> dict[str, Any]:
-    """`[layers.MyLayer] bottoms = 1`, by layer type."""
+    """Return the descriptions of `[layers.MyLayer] bottoms = 1`, by layer type."""
     if not isinstance(tables, dict):
-        raise ConfigError(f"{where}: 'layers' holds tables, one for a layer type")
+        raise ConfigError(f"{where}: 'layers' must contain one table per layer type")
     try:
         return {name: lookups.read_layer(name, table) for name, table in tables.items()}
     except ConfigError as error:
@@ -214,7 +216,7 @@ def _layers(where: str, tables: Any, lookups: Lookups) -> dict[str, Any]:
 
 
 def _table(path: str) -> dict[str, Any] | None:
-    """The settings' table of a TOML file, None where pyproject.toml has none. Raises ConfigError for broken TOML."""
+    """Return our table of a TOML file, None if pyproject.toml has none. Raises ConfigError for invalid TOML."""
     if sys.version_info >= (3, 11):
         import tomllib  # keeps tomllib out of the start
     else:
@@ -225,7 +227,7 @@ def _table(path: str) -> dict[str, Any] | None:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: this is no UTF-8, as TOML must be") from None
+        raise ConfigError(f"{path}: not valid UTF-8, which TOML requires") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     if os.path.basename(path) != "pyproject.toml":

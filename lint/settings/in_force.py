@@ -1,6 +1,6 @@
-"""The settings in force for a file: defaults, its configuration, what that says of some files, and the command line.
+"""The settings in force for a file: defaults, its configuration, its `per-file` sections, and the command line.
 
-Each is a layer over the one before. Lists of `ignore` and `extend-select`, and tables, add up; all else is replaced.
+Each of these layers overrides the one before. `ignore`, `extend-select` and tables are merged; everything else is replaced.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COMMAND_LINE = "command line: --"
 
 
 class CommandLine(NamedTuple):
-    """What a command line says about settings; None and empty: nothing. `config` is a file, `isolated` wants none."""
+    """The settings of a command line; None and empty mean not set. `config` is a file, `isolated` ignores all of them."""
 
     config: str | None = None
     isolated: bool = False
@@ -44,9 +44,9 @@ class CommandLine(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """Fields of `Settings` and where they come from: `origin` with the key behind it, unless a preset stands for it.
+    """Fields of `Settings` and where they come from: `origin` followed by the key, or `origin` alone for a preset.
 
-    What is named in `resets` is as if nothing had been said before.
+    Fields named in `resets` drop what lower layers set.
     """
 
     origin: str
@@ -55,12 +55,12 @@ class Layer(NamedTuple):
     is_preset: bool = False
 
     def place(self, key: str) -> str:
-        """Where a key of this layer stands."""
+        """Return where a key of this layer is set."""
         return self.origin if self.is_preset else self.origin + key
 
     @staticmethod
     def of(config: ConfigFile, path: str | None = None) -> list[Layer]:
-        """The layers that a configuration file makes for a file, or without one for files in general."""
+        """Return the layers of a configuration file for a path, or without a path for files in general."""
         shown = os.path.relpath(config.path)
         layers = _preset(config.values.get("preset"), f"{shown}:preset")
         layers.append(Layer(f"{shown}:", config.values))
@@ -77,14 +77,14 @@ class Layer(NamedTuple):
 
 
 class Combined(NamedTuple):
-    """Settings, and for each that is not the default where it comes from, by its name (`ignore`, `options.G101.value`)."""
+    """Settings, and the origins of those that are not defaults, by name (`ignore`, `options.G101.value`)."""
 
     settings: Settings
     origins: dict[str, tuple[str, ...]]
 
 
 def combined(layers: Iterable[Layer]) -> Combined:
-    """The settings that layers make, from the lowest to the highest."""
+    """Combine layers, from the lowest to the highest."""
     values: dict[str, Any] = {}
     origins: dict[str, tuple[str, ...]] = {}
     for layer in layers:
@@ -135,7 +135,7 @@ class SettingsOfPaths:
         self._settings: dict[tuple[str | None, str | None, tuple[str, ...]], Settings] = {}
 
     def of(self, path: str) -> Settings:
-        """The settings for a path. Raises ConfigError."""
+        """Return the settings for a path. Raises ConfigError."""
         if path not in self._by_path:
             self._by_path[path] = self._of(path)
         return self._by_path[path]
@@ -153,17 +153,17 @@ class SettingsOfPaths:
         return self._settings[key]
 
     def explained(self, path: str) -> Combined:
-        """The same, with where each setting comes from."""
+        """Return the settings for a path with the origin of each."""
         config, _ = self._files(path)
         layers = Layer.of(self._read(config), path) if config else []
         return combined([*layers, *self._of_command_line()])._replace(settings=self.of(path))
 
     def config(self, path: str) -> str | None:
-        """The configuration file that holds for a path."""
+        """Return the configuration file that applies to a path."""
         return self._files(path)[0]
 
     def files(self) -> list[str]:
-        """The files of configuration and facts and the baselines that were read."""
+        """Return the configuration files, files of facts and baselines that were read."""
         return [*self._configs, *self._facts, *self._baselines]
 
     @property
@@ -172,7 +172,7 @@ class SettingsOfPaths:
         return list(self._baselines.values())
 
     def excluded(self, path: str) -> bool:
-        """Whether the configuration that holds for a path leaves it out of folders that are searched."""
+        """Return whether the configuration excludes a path when folders are searched."""
         patterns = self.of(path).exclude
         if not patterns:
             return False
@@ -182,13 +182,13 @@ class SettingsOfPaths:
         return spec_of(patterns).match_file(os.path.relpath(path, folder or "."))
 
     def _files(self, path: str) -> tuple[str | None, str | None]:
-        """The files of configuration and of facts for a path, found once for each folder."""
-        said = self._command_line
-        if said.isolated:
-            return None, said.data_facts
+        """Return the configuration file and the file of facts for a path, found once per folder."""
+        asked = self._command_line
+        if asked.isolated:
+            return None, asked.data_facts
         folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
         if folder not in self._places:
-            self._places[folder] = said.config or find_config(folder), said.data_facts or find_facts(folder)
+            self._places[folder] = asked.config or find_config(folder), asked.data_facts or find_facts(folder)
         return self._places[folder]
 
     def _read(self, path: str) -> ConfigFile:
@@ -206,7 +206,7 @@ class SettingsOfPaths:
         return self._facts[path]
 
     def _read_baseline(self, path: str | None) -> Any:
-        """The findings that are known; none where all are to be written down."""
+        """Return the known findings; none if all are to be written to a new baseline."""
         target = self._command_line.write_baseline
         if target:
             return self._lookups.empty_baseline(target)
@@ -217,13 +217,13 @@ class SettingsOfPaths:
         return self._baselines[path]
 
     def _of_command_line(self) -> list[Layer]:
-        """What the command line says. Its names of rules are looked up here, when plugins are loaded."""
-        said = self._command_line
+        """Return the layers of the command line. Rules are looked up here, after plugins are loaded."""
+        asked = self._command_line
         for name in ("select", "extend_select", "ignore"):
-            self._lookups.check_selectors("--" + name.replace("_", "-"), getattr(said, name))
-        names = [name for name in CommandLine._fields if name in Settings._fields and getattr(said, name)]
-        values = {name: getattr(said, name) for name in names}
-        if said.input_shape:
-            values["input_shapes"] = dict(said.input_shape)
-        resets = ("extend_select", "ignore") if said.select else ()
-        return [*_preset(said.preset, f"{COMMAND_LINE}preset"), Layer(COMMAND_LINE, values, resets)]
+            self._lookups.check_selectors("--" + name.replace("_", "-"), getattr(asked, name))
+        names = [name for name in CommandLine._fields if name in Settings._fields and getattr(asked, name)]
+        values = {name: getattr(asked, name) for name in names}
+        if asked.input_shape:
+            values["input_shapes"] = dict(asked.input_shape)
+        resets = ("extend_select", "ignore") if asked.select else ()
+        return [*_preset(asked.preset, f"{COMMAND_LINE}preset"), Layer(COMMAND_LINE, values, resets)]

@@ -1,4 +1,4 @@
-"""What settings look up in the rooms above theirs, which hand it in."""
+"""Functions that settings need from packages above theirs, which pass them in."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from ..proto.named_tuple import NamedTuple
 
 
 class Lookups(NamedTuple):
-    """Functions that settings call, as they know nothing of rules, layer types, data or baselines.
+    """Functions that settings call, since they know nothing of rules, layer types, data or baselines.
 
-    `load_plugins` loads packages by their names, after which the others know what these bring. `check_selectors` takes
-    where selectors stand and refuses those that mean no rule. `rule_options` gives the code of the rule of a code or
-    name and the default of each of its options, None where no rule is called so; `rule_names` is all there are.
-    `read_layer` reads the description of a layer type, from its name and table; `read_facts` and `read_baseline` read
-    a file; `empty_baseline` is one that is yet to be written there. What is refused is a ConfigError.
+    `load_plugins` loads packages by name; afterwards the other functions know their rules and layer types.
+    `check_selectors` takes the place of selectors and the selectors, and rejects those that match no rule.
+    `rule_options` returns the code of a rule, from its code or name, and the default of each option, or None for an
+    unknown rule; `rule_names` returns all names. `read_layer` reads the description of a layer type from its name and
+    table; `read_facts` and `read_baseline` read a file; `empty_baseline` returns a baseline that is yet to be written
+    to a path. Errors are ConfigErrors.
     """
 
     load_plugins: Callable[[tuple[str, ...]], None]

@@ -1,4 +1,4 @@
-"""The files that hold for a path: the nearest configuration and the nearest facts about data, upwards from it."""
+"""Finding the files that apply to a path: the nearest configuration and facts about data, upwards from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FACTS_NAME = "caffe-lint.data.json"
 
 
 def find_config(start: str) -> str | None:
-    """The configuration file that holds for a file or folder: the nearest upwards."""
+    """Return the configuration file that applies to a file or folder: the nearest one upwards."""
     for folder in _upwards(start):
         for name in FILE_NAMES:
             path = os.path.join(folder, name)
@@ -25,7 +25,7 @@ def find_config(start: str) -> str | None:
 
 
 def _is_ours(pyproject: str) -> bool:
-    """Whether a pyproject.toml has a table for us. Most have nothing like it, and are not read as TOML."""
+    """Return whether a pyproject.toml has our table. Files without its name are not parsed as TOML."""
     try:
         with open(pyproject, "rb") as file:
             may_be_ours = any(map(_names_our_table, file.read().split(b"\n")))
@@ -39,19 +39,19 @@ def _is_ours(pyproject: str) -> bool:
 
 
 def _names_our_table(line: bytes) -> bool:
-    """Whether a line may begin our table: `[tool.caffe-lint]` however it is quoted, or `[tool]` with all that is in it."""
+    """Return whether a line may begin our table: `[tool.caffe-lint]` with any quotes, or `[tool]`."""
     before, _, after = line.partition(b"tool")
     return b"caffe-lint" in after or (before.strip(b" \t\"'") == b"[" and after.strip(b" \t\"'").startswith(b"]"))
 
 
 def find_facts(start: str) -> str | None:
-    """The file of facts about the data (see `data_facts`) that holds for a file or folder: the nearest upwards."""
+    """Return the file of facts about data (see `data_facts`) that applies to a path: the nearest one upwards."""
     paths = (os.path.join(folder, FACTS_NAME) for folder in _upwards(start))
     return next((path for path in paths if os.path.isfile(path)), None)
 
 
 def _upwards(start: str) -> Iterator[str]:
-    """The folder of a file, or a folder itself, and all above it."""
+    """Yield the folder of a file, or a folder itself, and all its parents."""
     folder = os.path.abspath(start if os.path.isdir(start) else os.path.dirname(start) or ".")
     while True:
         yield folder
