@@ -1,1 +1,1 @@
-"""Solvers: schedules, solver types, and fields that are not read."""
+"""Solvers: schedules, solver types, and ignored fields."""

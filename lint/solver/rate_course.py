@@ -1,4 +1,4 @@
-"""The course of a learning rate over a run: where it changes, and where it becomes a rate that nothing learns from."""
+"""The learning rate over a run: where it changes, and where it becomes unusable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from .schedule import POLICIES, Policy, learning_rate, warm_up_ends
 
-# So many steps are shown one by one; a run with more is shown by its quarters.
+# Up to this many steps are shown one by one; a run with more is shown by its quarters.
 MOST_STEPS = 24
 _MUCH = 20
 _PARTS = ((1, "1/4"), (2, "1/2"), (3, "3/4"))
@@ -20,9 +20,9 @@ ZERO, NEGATIVE, INFINITE, NAN = "zero", "negative", "infinite", "NaN"
 
 
 class Row(NamedTuple):
-    """The rate from an iteration on: None where the files do not tell it. `fault` is one of the words above or empty.
+    """The rate from an iteration on: None if it is unknown. `fault` is one of the words above, or empty.
 
-    `what` says why there is a row: a start, a step, a part of the run, the last iteration.
+    `what` is the reason for the row: the start, a step, a part of the run, the last iteration.
     """
 
     iteration: int
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A stretch of a run, with its last iteration, in which the rate is one of the words above."""
+    """A range of iterations, up to and including `last`, in which the rate is unusable: one of the words above."""
 
     kind: str
     first: int
@@ -40,7 +40,7 @@ class Fault(NamedTuple):
 
 
 class Course(NamedTuple):
-    """The rows of a run of `length` iterations; `stepwise` where the rate stays the same between them."""
+    """The rows of a run of `length` iterations; `stepwise` if the rate is constant between them."""
 
     policy: Policy
     length: int
@@ -49,11 +49,11 @@ class Course(NamedTuple):
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The stretches of the run in which nothing, or the wrong thing, is learnt."""
+        """Return the ranges of iterations in which the rate is unusable."""
         found: list[Fault] = []
-        for row, behind in zip(self.rows, (*self.rows[1:], None)):  # noqa: B905 - each with the one behind it
+        for row, following in zip(self.rows, (*self.rows[1:], None)):  # noqa: B905 - each with the one after it
             if row.fault:
-                last = behind.iteration - 1 if behind else self.length - 1
+                last = following.iteration - 1 if following else self.length - 1
                 if found and found[-1].kind == row.fault and found[-1].last == row.iteration - 1:
                     found[-1] = found[-1]._replace(last=last)
                 else:
@@ -62,12 +62,12 @@ class Course(NamedTuple):
 
 
 def differ_much(rates: Sequence[float]) -> bool:
-    """Whether rates are drawn by their logarithm: half of them would lie on the axis otherwise."""
+    """Return whether to draw rates on a logarithmic scale, because half of them would lie on the axis otherwise."""
     return bool(rates) and max(rates) > _MUCH * sorted(rates)[len(rates) // 2]
 
 
 def course(solver: Message, length: int) -> Course | None:
-    """The course of a run of `length` iterations, at least one; None for a policy that nobody knows."""
+    """Return the course of a run of `length` iterations, at least one; None for an unknown policy."""
     policy = POLICIES.get(solver["lr_policy"])
     if policy is None:
         return None
@@ -109,19 +109,19 @@ def course(solver: Message, length: int) -> Course | None:
 
 
 def _is_repetition(before: Row, row: Row, stepwise: bool) -> bool:
-    """Whether a row says nothing that the one before it did not say."""
+    """Return whether a row adds nothing to the one before it."""
     if row.rate is None:
         return before.rate is None
     return stepwise and (row.what == "last" or row.fault == before.fault in (ZERO, INFINITE, NAN))
 
 
 def _borders(row: Callable[[int], Row], low: Row, high: Row) -> Iterator[int]:
-    """The iterations between two rows at which another fault begins, or none does any more.
+    """Yield the iterations between two rows at which a fault begins or ends.
 
-    Between its turns a rate only rises or only falls, so it passes each limit once at most.
+    Between its turns, a rate only rises or only falls, so it passes each limit at most once.
     """
     while low.fault != high.fault:
-        start, end = low.iteration, high.iteration  # the border lies behind the one, and not behind the other
+        start, end = low.iteration, high.iteration  # the border lies after `start`, and at or before `end`
         while end - start > 1:
             middle = (start + end) // 2
             if row(middle).fault == low.fault:
@@ -133,7 +133,7 @@ def _borders(row: Callable[[int], Row], low: Row, high: Row) -> Iterator[int]:
 
 
 def fault_of(rate: float | None) -> str:
-    """What is wrong with a rate, empty if nothing is. Caffe holds it in 32 bits, where 1e-46 is 0."""
+    """Return what makes a rate unusable, or an empty string. Caffe stores rates as 32-bit floats, in which 1e-46 is 0."""
     if rate is None:
         return ""
     if rate != rate:
@@ -148,7 +148,7 @@ def fault_of(rate: float | None) -> str:
 
 
 def where_to_see(path: str) -> str:
-    """A sentence that says how a solver's rates over the whole run are shown."""
+    """Return a sentence on how to see a solver's rates over the whole run."""
     from shlex import quote  # only findings ask
 
     return f"`caffe-lint schedule {'FILE' if path == '-' else quote(path)}` shows the rates."

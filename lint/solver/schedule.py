@@ -1,7 +1,7 @@
-"""The learning rate over a training: what each policy reads, the rate at an iteration, the largest of all.
+"""Learning-rate policies: the fields that each one reads, the rate at an iteration, and the largest rate.
 
-Source: sgd_solver.cpp, SGDSolver::GetLearningRate, of BVLC and, for the policies that name their dialects, of
-the forks. A number that is not written reads as 0, as none of these fields declares a default.
+Source: SGDSolver::GetLearningRate in sgd_solver.cpp of BVLC and, for the policies with dialects, of the forks. A field
+that is not set reads as 0, since none of these fields declares a default.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ..proto.named_tuple import NamedTuple
 class Policy(NamedTuple):
     """A value of `lr_policy`.
 
-    `needs` are the fields without which it does not do what it is for, `reads` what it reads besides them;
-    every other field of a schedule is ignored. `rate` gives the rate at an iteration, None where the files do
-    not tell it; `turns` the iterations at which it may stop rising, or start to; `steps` those at which it changes,
-    in a run of some length, None if it changes all the time; `scales_with` the field that holds the largest rates.
+    `needs` are the fields that it requires, `reads` those that it reads besides them; it ignores every other field of a
+    schedule. `rate` returns the rate at an iteration, None if it is unknown; `turns` the iterations at which it may
+    start or stop rising; `steps` those at which it changes in a run of some length, None if it changes continuously;
+    `scales_with` is the field of the largest rates.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Policy(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """A learning rate, the first iteration that has it, and the field it comes from, with its position."""
+    """A learning rate, the first iteration that has it, and the field it comes from, with its index."""
 
     value: float
     iteration: int
@@ -51,7 +51,7 @@ _FORK_DEFAULTS: dict[str, Any] = {
 
 
 def _of_fork(solver: Message, name: str) -> Any:
-    """A field that the schema at hand need not have, as it may be a user's own."""
+    """Return a fork's field, which the schema in use may not have."""
     return solver.get(name, _FORK_DEFAULTS.get(name, 0))
 
 
@@ -88,7 +88,7 @@ def _multistep(solver: Message, iteration: int) -> float:
 
 
 def fired_steps(solver: Message) -> list[int]:
-    """The iterations at which a multistep schedule takes its steps: one at a time, in the order written."""
+    """Return the iterations at which a multistep schedule takes its steps: one at a time, in the order written."""
     fires: list[int] = []
     for value in solver["stepvalue"]:
         fires.append(max(value, fires[-1] + 1 if fires else 0))
@@ -117,7 +117,7 @@ def _sigmoid(solver: Message, iteration: int) -> float:
 
 
 def _plateau(solver: Message, iteration: int) -> float | None:
-    """Falls when the loss has not fallen for a while, which no file tells."""
+    """The rate falls when the loss has not fallen for a while, so it is unknown from the files."""
     return float(solver["base_lr"]) if iteration == 0 else None
 
 
@@ -166,7 +166,7 @@ def _triangle(solver: Message, iteration: int, divisor: Callable[[int], float]) 
 
 
 def _sgdr(solver: Message, iteration: int) -> float | None:
-    """Known for the first period only: the later ones are longer and lower."""
+    """The rate is known for the first period only: later ones are longer and lower."""
     period, lowest = _of_fork(solver, "period"), _of_fork(solver, "min_lr")
     if period <= 0 or iteration >= period:
         return None
@@ -179,7 +179,7 @@ def _exp10(solver: Message, iteration: int) -> float | None:
 
 
 def _power(base: float, exponent: float) -> float:
-    """C's pow: infinite where it overflows, NaN where it has no value."""
+    """Return C's pow: infinite if it overflows, NaN if it is undefined."""
     try:
         return math.pow(base, exponent)
     except OverflowError:
@@ -239,16 +239,16 @@ POLICIES = {
 }
 
 _FRCNN_WARM_UP = ("warm_up_iters", "warm_up_factor", "warm_up_method", "warm_up_power")
-_WARM_UPS = ("warmup_iter", "rampup_interval", *_FRCNN_WARM_UP)  # without one of them there is none
+_WARM_UPS = ("warmup_iter", "rampup_interval", *_FRCNN_WARM_UP)  # without any of these fields there is no warm-up
 
 
 def _frcnn_warm_up(solver: Message) -> int:
-    """The iterations of makefile/frcnn's warm-up, if the solver shows that it is meant for that Caffe."""
+    """Return the length of makefile/frcnn's warm-up, 0 if the solver sets none of its fields."""
     return 0 if solver.entries.keys().isdisjoint(_FRCNN_WARM_UP) else int(_of_fork(solver, "warm_up_iters"))
 
 
 def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:
-    """The rate while a warm-up lasts, which comes before any policy, and the field that it starts from."""
+    """Return the rate during a warm-up, which takes precedence over any policy, and the field that it starts from."""
     if solver.entries.keys().isdisjoint(_WARM_UPS):
         return None
     base = solver["base_lr"]
@@ -275,13 +275,13 @@ def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:
 
 
 def warm_up_ends(solver: Message) -> tuple[int, ...]:
-    """The iterations at which warm-ups, which come before any policy, are over."""
+    """Return the iterations at which warm-ups end."""
     lengths = (_of_fork(solver, "warmup_iter"), _of_fork(solver, "rampup_interval"), _frcnn_warm_up(solver))
     return tuple(int(length) for length in lengths if length > 0)
 
 
 def learning_rate(solver: Message, iteration: int) -> float | None:
-    """The rate at an iteration (from 0), None for an unknown policy or where the files do not tell it.
+    """Return the rate at an iteration (from 0), None for an unknown policy or rate.
 
     Source: SGDSolver::GetLearningRate.
     """
@@ -292,12 +292,12 @@ def learning_rate(solver: Message, iteration: int) -> float | None:
     return warm_up[0] if warm_up else policy.rate(solver, iteration)
 
 
-# The policies that multiply the rate by gamma.
+# Policies that multiply the rate by gamma.
 _MULTIPLYING = ("step", "multistep", "exp")
 
 
 def grows(solver: Message) -> bool:
-    """Whether a gamma over 1 makes the rate larger at a step before the end of the run."""
+    """Return whether a gamma over 1 raises the rate at a step before the end of the run."""
     policy = POLICIES.get(solver["lr_policy"])
     gamma, length = solver["gamma"], solver["max_iter"]
     if policy is None or policy.name not in _MULTIPLYING or not gamma > 1 or length <= 0:
@@ -306,10 +306,9 @@ def grows(solver: Message) -> bool:
 
 
 def largest_rate(solver: Message) -> Rate | None:
-    """The largest rate of a training of `max_iter` iterations, None if no rate of it is known.
+    """Return the largest rate of a training of `max_iter` iterations, None if none of its rates is known.
 
-    Every policy is monotone between its turns, so the first iteration, the last, and those beside a turn will
-    do.
+    Every policy is monotonic between its turns, so the first and last iterations and those next to a turn suffice.
     """
     policy = POLICIES.get(solver["lr_policy"])
     if policy is None:

@@ -1,4 +1,4 @@
-"""The methods of a solver, its `type`: what each reads of the settings of an update, and which Caffe has it."""
+"""Solver types: the update parameters that each one reads, and the forks that have it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from ..proto.named_tuple import NamedTuple
 
 
 class SolverType(NamedTuple):
-    """A value of `type`, and what it reads of momentum, momentum2, rms_decay and delta.
+    """A value of `type`: which of momentum, momentum2, rms_decay and delta it reads; `dialects` if only forks have it.
 
-    Source: solvers/*.cpp and sgd_solvers.hpp; `dialects` are the forks that alone have it.
+    Source: solvers/*.cpp and sgd_solvers.hpp.
     """
 
     reads: tuple[str, ...]
