@@ -164,14 +164,14 @@ def test_add_ignore_takes_what_is_new_only(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "this is no baseline"),
-        ("[" * 100_000, "this is no baseline"),
-        ("[]", "no baseline of version 1"),
-        ('{"version": 2, "findings": {}}', "no baseline of version 1"),
-        ('{"version": 1}', "'findings' holds files"),
-        ('{"version": 1, "findings": {"a": ["E101"]}}', "'findings' holds files"),
-        ('{"version": 1, "findings": {"a": {"E101": {"b": 0}}}}', "over 0, not 0 (a, E101)"),
-        ('{"version": 1, "findings": {"a": {"E101": {"b": "1"}}}}', "over 0, not '1'"),
+        ("", "not a baseline"),
+        ("[" * 100_000, "not a baseline"),
+        ("[]", "not a baseline of version 1"),
+        ('{"version": 2, "findings": {}}', "not a baseline of version 1"),
+        ('{"version": 1}', "'findings' must map files"),
+        ('{"version": 1, "findings": {"a": ["E101"]}}', "'findings' must map files"),
+        ('{"version": 1, "findings": {"a": {"E101": {"b": 0}}}}', "must be positive, not 0 (a, E101)"),
+        ('{"version": 1, "findings": {"a": {"E101": {"b": "1"}}}}', "must be positive, not '1'"),
     ],
 )
 def test_what_is_no_baseline_is_said(tmp_path: Path, text: str, words: str) -> None:
@@ -185,7 +185,7 @@ def test_what_is_no_baseline_is_said(tmp_path: Path, text: str, words: str) -> N
 
 def test_a_baseline_that_is_not_there_or_cannot_be_written_is_an_error(folder: Path) -> None:
     done = run(folder, "solver.prototxt", "--baseline", "gone.json")
-    assert (done.returncode, "--write-baseline gone.json makes one" in done.stderr) == (2, True)
+    assert (done.returncode, "create it with --write-baseline gone.json" in done.stderr) == (2, True)
     done = run(folder, "solver.prototxt", "--write-baseline", "gone/known.json")
     assert (done.returncode, "gone/known.json: No such file" in done.stderr) == (2, True)
     done = run(folder, "solver.prototxt", "--write-baseline", "known.json", "--fix")

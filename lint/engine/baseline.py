@@ -1,11 +1,11 @@
-"""The baseline: findings that are known and left alone, so that later runs show only what is new.
+"""The baseline: known findings that are not reported, so that later runs show only new ones.
 
-A finding is known by its file, its rule and the field it is at, within the layer of that name - not by its line, which
-moves, nor by its message, whose numbers change. Of findings alike in all three the number counts. Layout, version 1:
+A finding is identified by its file, its rule and its field, within the layer of that name - not by its line, which
+moves, nor by its message, whose numbers change. Findings equal in all three are counted. Layout, version 1:
 
     {"version": 1, "findings": {"models/net.prototxt": {"G104": {"layer[up1].type": 1}}}}
 
-Paths are from the folder of the file.
+Paths are relative to the folder of the file.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ Key = tuple[str, str, str]  # path of a file, code of a rule, address in the fil
 
 
 class BaselineError(InputError):
-    """A baseline that cannot be read or written; says which, and why."""
+    """A baseline that cannot be read or written. The message says which, and why."""
 
 
 class Baseline(NamedTuple):
-    """Numbers of known findings. The paths in the keys are absolute. A baseline that is yet to be written has none."""
+    """Counts of known findings. The paths in the keys are absolute. A baseline that is yet to be written is empty."""
 
     path: str
     counts: dict[Key, int]
 
 
 class Comparison(NamedTuple):
-    """What a check made of the baseline: how often it hid what, and the rules that saw all there is of each file."""
+    """How often a check hid each known finding, and the rules that checked all of each file."""
 
     hidden: Mapping[Key, int]
     judged: Mapping[str, frozenset[str]]
 
 
 def address(root: Block, position: int) -> str:
-    """Where a position is, by the names of fields and of the layer: `layer[conv1].convolution_param.pad`.
+    """Return the address of a position, by field and layer names: `layer[conv1].convolution_param.pad`.
 
-    Older nets' `layers` are called `layer` too. Empty outside of all fields.
+    `layers` of older nets are called `layer` as well. Empty outside all fields.
     """
     return ".".join(_step(field) for field in fields_at(root, position))
 
@@ -57,7 +57,7 @@ def _step(field: Field) -> str:
     if field.name not in LAYERS or not isinstance(field.value, Block):
         return field.name
     inner = field.value.fields
-    for nested in inner:  # of the oldest form, layers { layer { name: … } }
+    for nested in inner:  # of the oldest format, layers { layer { name: … } }
         if nested.name == "layer" and isinstance(nested.value, Block):
             inner = nested.value.fields
     for name in ("name", "type", "top"):
@@ -68,7 +68,7 @@ def _step(field: Field) -> str:
 
 
 def keys_of(findings: Iterable[Finding], texts: Mapping[str, bytes]) -> list[Key]:
-    """What each finding is known by; `texts` are those of the files that the findings are in."""
+    """Return the key of each finding; `texts` are the texts of the files with findings."""
     roots: dict[str, Block] = {}
     keys = []
     for finding in findings:
@@ -82,9 +82,9 @@ def keys_of(findings: Iterable[Finding], texts: Mapping[str, bytes]) -> list[Key
 def without_known(
     findings: list[Finding], texts: Mapping[str, bytes], baseline_of: Callable[[str], Baseline | None]
 ) -> tuple[list[Finding], Counter[Key]]:
-    """The findings that are new, and how many of each key are not. Of more than are known, the last are new.
+    """Return the new findings, and how many of each key are known. If there are more than known, the last ones are new.
 
-    `baseline_of` gives the baseline that holds for a path.
+    `baseline_of` returns the baseline that applies to a path.
     """
     hidden: Counter[Key] = Counter()
     new = []
@@ -98,7 +98,7 @@ def without_known(
 
 
 def joined(comparisons: Iterable[Comparison]) -> Comparison:
-    """What came of several checks, of which some may have looked at the same file."""
+    """Merge the comparisons of several checks, some of which may have checked the same file."""
     hidden: Counter[Key] = Counter()
     judged: dict[str, frozenset[str]] = {}
     for one in comparisons:
@@ -109,7 +109,7 @@ def joined(comparisons: Iterable[Comparison]) -> Comparison:
 
 
 def stale(baseline: Baseline, comparison: Comparison) -> list[Key]:
-    """What the baseline knows and is no longer found, or not as often: of files that are gone, or were checked."""
+    """Return the known findings that no longer occur, or less often, in files that were checked or no longer exist."""
     judged = {os.path.abspath(path): codes for path, codes in comparison.judged.items()}
     return sorted(
         key
@@ -120,12 +120,12 @@ def stale(baseline: Baseline, comparison: Comparison) -> list[Key]:
 
 
 def updated(baseline: Baseline, found: Mapping[Key, int], judged: Mapping[str, frozenset[str]]) -> Baseline:
-    """A baseline that knows what was found, and of what was not looked at what it knew before."""
-    looked_at = {os.path.abspath(path): codes for path, codes in judged.items()}
+    """Return a baseline of what was found, and of what it knew before of everything that was not checked."""
+    checked = {os.path.abspath(path): codes for path, codes in judged.items()}
     counts = {
         key: count
         for key, count in baseline.counts.items()
-        if os.path.exists(key[0]) and key[1] not in looked_at.get(key[0], frozenset())
+        if os.path.exists(key[0]) and key[1] not in checked.get(key[0], frozenset())
     }
     return Baseline(baseline.path, {**counts, **found})
 
@@ -133,7 +133,7 @@ def updated(baseline: Baseline, found: Mapping[Key, int], judged: Mapping[str, f
 def record(
     path: str, findings: list[Finding], texts: Mapping[str, bytes], comparisons: Iterable[Comparison | None]
 ) -> Baseline:
-    """Writes the findings of a check into a baseline, a new one or one that is there. Raises BaselineError."""
+    """Write the findings of a check to a new or existing baseline. Raises BaselineError."""
     old = read_baseline(path) if os.path.exists(path) else Baseline(path, {})
     judged = joined(comparison for comparison in comparisons if comparison is not None).judged
     new = updated(old, Counter(keys_of(findings, texts)), judged)
@@ -142,18 +142,18 @@ def record(
 
 
 def read_baseline(path: str) -> Baseline:
-    """A baseline from its file. Raises BaselineError."""
+    """Read a baseline from its file. Raises BaselineError."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             content = json.load(file)
     except FileNotFoundError:
-        raise BaselineError(f"{path}: there is no such baseline; --write-baseline {path} makes one") from None
+        raise BaselineError(f"{path}: no such baseline; create it with --write-baseline {path}") from None
     except OSError as error:
         raise BaselineError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise BaselineError(f"{path}: this is no baseline: {error}") from None
+        raise BaselineError(f"{path}: not a baseline: {error}") from None
     if not isinstance(content, dict) or content.get("version") != VERSION:
-        raise BaselineError(f"{path}: this is no baseline of version {VERSION}")
+        raise BaselineError(f"{path}: not a baseline of version {VERSION}")
     folder = os.path.dirname(os.path.abspath(path))
     counts: dict[Key, int] = {}
     try:
@@ -161,17 +161,19 @@ def read_baseline(path: str) -> Baseline:
             for code, addresses in codes.items():
                 for where, count in addresses.items():
                     if type(count) is not int or count < 1:
-                        raise BaselineError(f"{path}: a number of findings is over 0, not {count!r} ({name}, {code})")
+                        raise BaselineError(
+                            f"{path}: number of findings must be positive, not {count!r} ({name}, {code})"
+                        )
                     counts[os.path.normpath(os.path.join(folder, name)), code, where] = count
     except (AttributeError, KeyError):
         raise BaselineError(
-            f"{path}: 'findings' holds files, these hold codes, and these places with numbers"
+            f"{path}: 'findings' must map files to codes, and these to addresses with numbers"
         ) from None
     return Baseline(path, counts)
 
 
 def write_baseline(baseline: Baseline) -> None:
-    """Writes a baseline, sorted, so that two of them can be compared. Raises BaselineError."""
+    """Write a baseline, sorted, so that two of them can be compared. Raises BaselineError."""
     from ..fixes.write import write_whole  # keeps what writes files out of the start
 
     folder = os.path.dirname(os.path.abspath(baseline.path))
