@@ -408,8 +408,8 @@ def test_a_plugin_works_in_several_processes_and_only_where_it_is_asked_for(hous
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("hous", "no plugin 'hous' is installed; did you mean 'house'?"),
-        ("something", "no plugin 'something' is installed; installed are: broken, clash, house, pageless"),
+        ("hous", "plugin 'hous' is not installed; did you mean 'house'?"),
+        ("something", "plugin 'something' is not installed; installed plugins: broken, clash, house, pageless"),
         (
             "broken",
             "plugin 'broken' cannot be loaded: ModuleNotFoundError: No module named 'nothing_of_this_name'",

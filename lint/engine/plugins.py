@@ -1,9 +1,8 @@
-"""Plugins: installed packages that bring layer types and rules of their own.
+"""Plugins: installed packages that provide layer types and rules.
 
-A package offers a module under a name in the entry-point group `caffe_lint.plugins`; importing that module
-registers its layer types (`layers.record.layer_type`) and rules (`rule.registry.rule`). Only plugins that the
-configuration names are loaded: whatever else is installed changes nothing, and a run without plugins does not
-pay for looking.
+A package registers a module in the entry-point group `caffe_lint.plugins`; importing that module registers its layer types
+(`layers.record.layer_type`) and rules (`rule.registry.rule`). Only plugins that the configuration names are loaded: other
+installed packages change nothing, and a run without plugins does not look for them.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ GROUP = "caffe_lint.plugins"
 
 
 class PluginError(ConfigError):
-    """A plugin that cannot be had; says why."""
+    """A plugin that is not installed or cannot be loaded. The message says why."""
 
 
 def load(names: Iterable[str]) -> None:
-    """Loads plugins that are not loaded yet. Raises PluginError."""
+    """Load plugins that are not loaded yet. Raises PluginError."""
     for name in names:
         _load(name)
 
 
 def types_of(names: tuple[str, ...]) -> frozenset[str]:
-    """The layer types that these plugins brought."""
+    """Return the layer types that these plugins provide."""
     if not names:
         return frozenset()
     from ..layers.record import TYPES  # keeps the layer types out of the start
@@ -42,7 +41,7 @@ def types_of(names: tuple[str, ...]) -> frozenset[str]:
 
 
 def codes_of_others(names: tuple[str, ...]) -> frozenset[str]:
-    """The codes of rules that came with plugins which are loaded, but not asked for here."""
+    """Return the codes of rules of plugins that are loaded, but not named here."""
     return frozenset(code for code, rule in RULES.items() if rule.plugin and rule.plugin not in names)
 
 
@@ -56,13 +55,13 @@ def _load(name: str) -> None:
     if name not in offered:
         nearest = nearest_name(name, list(offered))
         known = ", ".join(sorted(offered)) or "none"
-        hint = f"did you mean '{nearest}'?" if nearest else f"installed are: {known}"
-        raise PluginError(f"no plugin '{name}' is installed; {hint}")
+        hint = f"did you mean '{nearest}'?" if nearest else f"installed plugins: {known}"
+        raise PluginError(f"plugin '{name}' is not installed; {hint}")
     rules = set(all_rules())
     types = {id(kind): kind for kinds in TYPES.values() for kind in kinds}
     try:
         offered[name].load()
-    except Exception as error:  # whatever a stranger's module does when it is imported
+    except Exception as error:  # a plugin may raise anything when it is imported
         raise PluginError(f"plugin '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
     for code in RULES.keys() - rules:
         RULES[code] = RULES[code]._replace(plugin=name)
