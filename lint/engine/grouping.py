@@ -1,4 +1,4 @@
-"""Finding the units of a run: which files there are, and which of them belong together."""
+"""Finding the units of a run: its files, and which of them belong together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..source.files import Unreadable, find_files, net_references
 from .files_in_memory import Files
 from .units import Unit
 
-# Of a folder, the trees of this many bytes of text are kept between finding out what a file is and checking it.
+# While a folder is searched, the trees of this many bytes of text are kept until the files are checked.
 TREES_KEPT = 20_000_000
 
 
@@ -22,10 +22,10 @@ def find_units(
     notes: list[str],
     excluded: Callable[[str], bool] = lambda path: False,
 ) -> list[Unit]:
-    """The units of what the user named: files, and folders in which solvers and nets are looked for.
+    """Return the units of files, and of the solvers and nets in folders.
 
-    A file that is neither is passed over in a folder, as is one that is `excluded`, and a sentence in `notes` when
-    named. What cannot be read is a sentence in `errors`.
+    A file that is neither, or that is `excluded`, is skipped in a folder; one that is named adds a message to `notes`.
+    A file that cannot be read adds a message to `errors`.
     """
     found_as: dict[str, _Found] = {}
     seen: set[str] = set()
@@ -57,14 +57,14 @@ def find_units(
         if kind != "other":
             found_as[path] = _Found(kind, None, real)
         elif files.get(path).source.strip():
-            notes.append(f"{path}: neither a solver nor a net of Caffe, not checked")
+            notes.append(f"{path}: neither a solver nor a net, not checked")
         else:
-            errors.append(f"{path}: is empty")
+            errors.append(f"{path}: the file is empty")
     return _units(found_as, files)
 
 
 class _Found(NamedTuple):
-    """What was found under a path: a solver or a net, below which folder that was asked for, and where links lead."""
+    """A solver or net that was found: its kind, the folder that was searched, and its real path."""
 
     kind: str
     root: str | None
@@ -72,7 +72,7 @@ class _Found(NamedTuple):
 
 
 def _units(found_as: dict[str, _Found], files: Files) -> list[Unit]:
-    """Solvers that name a common net go together; a net that none of them names is for itself."""
+    """Group solvers that share a net; a net that no solver names is a unit of its own."""
     together: dict[str, list[str]] = {}  # the paths of a unit, under each of its nets and its first solver
     read_by = {found.real: path for path, found in found_as.items()}
     nets: dict[str, list[tuple[str, str]]] = {}  # of each solver, as `Unit` has them

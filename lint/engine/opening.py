@@ -1,4 +1,4 @@
-"""Opening one file that a command is given: its settings, and the nets that Caffe would build from it."""
+"""Opening a file for a command: its settings, and the nets that Caffe would build from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .selection import layer_types
 
 
 class Opened(NamedTuple):
-    """A file with its nets, the training net first. `job` is None for a net; `missing` are sentences for people."""
+    """A file with its nets, the training net first. `job` is None for a net; `missing` are messages on missing nets."""
 
     file: SourceFile
     job: Job | None
@@ -36,10 +36,10 @@ def open_nets(
     facts: DataFacts | None = None,
     source: bytes | None = None,
 ) -> Opened:
-    """What a solver or a net would build; `source` is its text where it is not to be read from disk.
+    """Open a solver or net with its nets; `source` is its text if it is not read from disk.
 
-    Without `facts` nothing is known of the data, whatever files there are. Raises ConfigError, and Unreadable if
-    nothing would be built.
+    Without `facts`, nothing is known of the data, even if there is a file of facts. Raises ConfigError, and Unreadable if
+    there is no net.
     """
     schema = schema or caffe_schema()
     settings = settings_of_paths(asked or CommandLine(), schema).of(path)._replace(facts=facts or {})
@@ -50,7 +50,7 @@ def open_nets(
 
 
 def nets_of(path: str, files: Files, settings: Settings) -> Opened:
-    """The same, of a file among `files`. Raises Unreadable."""
+    """Open a solver or net among `files` with its nets. Raises Unreadable."""
     file = solver_or_net(path, files)
     nets = nets_for(files, settings)
     if file.kind == "net":
@@ -58,24 +58,24 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
     job = nets.job(SolverFile(file, settings.caffe_version), None)
     missing = list(_missing(job))
     if not job.nets:
-        why = "; ".join(missing) or "it names none, or several for training"
-        raise Unreadable(f"{path}: the solver builds no net that could be read: {why}")
+        why = "; ".join(missing) or "it names no net, or several training nets"
+        raise Unreadable(f"{path}: no net of this solver could be read: {why}")
     return Opened(file, job, job.nets, files, settings, missing)
 
 
 def solver_or_net(path: str, files: Files) -> SourceFile:
-    """The file at a path. Raises Unreadable if it cannot be read, or is neither a solver nor a net."""
+    """Return the file at a path. Raises Unreadable if it cannot be read, or is neither a solver nor a net."""
     file = files.get(path)
     if file.kind == "other":
-        what = "is empty" if not file.source.strip() else "is neither a solver nor a net of Caffe"
+        what = "the file is empty" if not file.source.strip() else "neither a solver nor a net"
         raise Unreadable(f"{path}: {what}")
     return file
 
 
 def _missing(job: Job) -> Iterator[str]:
-    """A sentence for each net that the solver names and that cannot be read."""
+    """Yield a message for each net that the solver names and that cannot be read."""
     for reference in job.references:
         if reference.path is None:
-            yield f"there is no net '{reference.written}', or it is not clear which is meant"
+            yield f"net '{reference.written}' is missing or ambiguous"
         elif reference.path not in {known.path for known in job.files}:
-            yield f"'{reference.written}' is no net that could be read"
+            yield f"'{reference.written}' could not be read as a net"
