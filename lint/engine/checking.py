@@ -1,4 +1,4 @@
-"""A check of files and folders: their units are run, and what came of them is put together."""
+"""Checking files and folders: running their units and merging the results."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Runner = Callable[[list[tuple[Unit, Settings]], Files], list[UnitResult]]
 
 
 class Checked(NamedTuple):
-    """What a check came to: the findings that are left, each once, in the order of path, line, column and code.
+    """The result of a check: the remaining findings, each once, in the order of path, line, column and code.
 
-    `sources` are the bytes of all files that were checked, as read, and `texts` as they are after the fixes. `patched`
-    has each file that was changed once, however many paths lead to it. `applied` is the number of fixes; `errors` and
-    `notes` are sentences for people on what could not be done and what was passed over.
+    `sources` are the bytes of all checked files as read, and `texts` the bytes after the fixes. `patched` has each
+    changed file once, however many paths lead to it. `applied` is the number of fixes; `errors` and `notes` are messages
+    on what failed and what was skipped.
     """
 
     units: list[Unit]
@@ -36,9 +36,9 @@ class Checked(NamedTuple):
 
 
 def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths, run: Runner) -> Checked:
-    """Checks files, and folders in which solvers and nets are looked for. Raises ConfigError.
+    """Check files, and the solvers and nets in folders. Raises ConfigError.
 
-    `run` is what runs units, each with its settings: `run_units`, or something that asks a person in between.
+    `run` runs units, each with its settings: `run_units`, or a function that asks the user in between.
     """
     errors: list[str] = []
     notes: list[str] = []
@@ -63,6 +63,6 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
 
 
 def _all_findings(results: list[UnitResult]) -> list[Finding]:
-    """The findings of all units, each once: a net may be checked with several of them."""
+    """Return the findings of all units, each once: a net may be checked in several units."""
     findings = {finding[:6]: finding for result in results for finding in result.findings}
     return sorted(findings.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))

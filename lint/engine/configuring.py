@@ -1,4 +1,4 @@
-"""The settings of paths, with all that settings look up in the rooms above theirs."""
+"""Creating the settings of paths, with the functions that settings need from packages above theirs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .selection import check_selectors
 
 
 def settings_of_paths(command_line: CommandLine, schema: Schema) -> SettingsOfPaths:
-    """The settings in force for each path of a run."""
+    """Return the settings in force for each path of a run."""
     return SettingsOfPaths(command_line, schema, LOOKUPS)
 
 

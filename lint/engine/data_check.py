@@ -1,4 +1,4 @@
-"""What the rules for data find in sources that were looked at, and the files after their fixes."""
+"""Checking data sources that were read: the findings of the rules for data, and the files after their fixes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Reports = Mapping[Source, SourceReport]
 
 
 class DataChecked(NamedTuple):
-    """What came of the data of a file: its nets after the fixes, findings that are left, how many fixes were applied.
+    """The result of checking a file's data: its nets after the fixes, the remaining findings, the number of fixes.
 
-    `failures` are sentences on fixes that did not verify.
+    `failures` are messages on fixes that did not verify.
     """
 
     opened: Opened
@@ -33,12 +33,12 @@ class DataChecked(NamedTuple):
 
 
 def layers_with_data(opened: Opened, base: str, reports: Reports) -> list[LayerData]:
-    """The data layers whose sources were looked at, by their paths from `base`."""
+    """Return the data layers whose sources were read, with paths relative to `base`."""
     return subjects(opened.nets, opened.job, base, reports)
 
 
 def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") -> DataChecked:
-    """The findings in data, after as many rounds of fixes as there are if `patch` is `safe` or `unsafe`.
+    """Check the data, and apply fixes until none is left if `patch` is `safe` or `unsafe`.
 
     Nothing is written to disk. Raises ConfigError.
     """

@@ -1,4 +1,4 @@
-"""The diagnosis of a log: every rule of family T on every run, the likeliest cause first."""
+"""Diagnosing a log: every rule of family T on every run, the most likely cause first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..training_log.runs import Run
 if TYPE_CHECKING:
     from ..net.job import Job
 
-# A cause that explains another's symptoms: where the first is found, the others are left out.
+# A cause that explains the symptoms of others: if it is found, the others are dropped.
 _EXPLAINS = {
     "T101": ("T104", "T405"),
     "T102": ("T103", "T104"),
@@ -24,7 +24,7 @@ _EXPLAINS = {
     "T308": ("T201", "T203"),
 }
 _MISSING_LINES = "T405"  # missing-debug-info
-# A probe does not learn: what it shows is bad input, or that Caffe stopped.
+# A probe does not learn: it can only show bad input, or that Caffe stopped.
 _OF_PROBES = ("T101", "T501", "T502")
 
 
@@ -35,10 +35,9 @@ def diagnose(
     codes: Iterable[str] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
 ) -> list[Diagnosed]:
-    """The causes found in a log's runs: the likeliest first, those of the last run before those of earlier
-    ones.
+    """Return the causes found in a log's runs: the last run first, and the most likely cause first.
 
-    `codes` are the rules to use, all of subject `log` by default; `options` their settings by code.
+    `codes` are the rules to use, by default all of subject `log`; `options` are their settings by code.
     """
     rules = [rule for rule in all_rules().values() if rule.subject == "log" and (codes is None or rule.code in codes)]
     found: list[Diagnosed] = []
@@ -46,16 +45,16 @@ def diagnose(
         evidence = Evidence(run)
         if job is not None and not evidence.is_probe:
             evidence = Evidence(run, job)
-        mine = []
+        causes_of_run = []
         for rule in rules:
             if evidence.is_probe and rule.code not in _OF_PROBES:
                 continue
             defaults = {name: option.default for name, option in rule.options.items()}
             causes: Iterable[Any] = rule.check(evidence, **{**defaults, **(options or {}).get(rule.code, {})})
-            mine += [
+            causes_of_run += [
                 Diagnosed(rule.code, rule.name, cause.severity or rule.severity, run.number, cause) for cause in causes
             ]
-        found += _explained(mine)
+        found += _explained(causes_of_run)
     found.sort(key=lambda each: (-each.run, -each.cause.confidence, each.code))
     return _once(found)
 
@@ -73,7 +72,7 @@ def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
 
 
 def _once(found: list[Diagnosed]) -> list[Diagnosed]:
-    """Ranks of one training say the same: each cause once."""
+    """Return each cause once: the ranks of one training report the same causes."""
     seen: dict[tuple[Any, ...], Diagnosed] = {}
     for each in found:
         cause = each.cause

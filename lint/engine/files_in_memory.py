@@ -1,4 +1,4 @@
-"""The files of a run as the checks see them, and what builds nets from them."""
+"""The files of a run as the checks see them, and building nets from them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 
 class Files:
-    """The files of a run as the checks see them: read once, and replaced by their patched text where there is one.
+    """The files of a run as the checks see them: read once, and replaced by their patched text.
 
-    `dialect` is what they are held to, unless `settings` are there that know it for each file. `settled` are the texts
-    that patched files have after other units, with the rounds that led to them, by where their paths lead: units that
-    share a file go on from there.
+    `dialect` is the dialect of all files, unless `settings` give it for each file. `settled` are the texts of patched
+    files after other units, with the rounds that led to them, by real path: units that share a file continue from there.
     """
 
     def __init__(self, schema: Schema, dialect: str | None, settings: Settings | None = None) -> None:
@@ -34,16 +33,16 @@ class Files:
         self.given: set[str] = set()
         self.settled: dict[str, tuple[bytes, tuple[Round, ...]]] = {}
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
-        self.comparison: Comparison | None = None  # what the last check made of the baseline
+        self.comparison: Comparison | None = None  # of the last check with the baseline
         self._files: dict[str, SourceFile] = {}
 
     def add(self, path: str, source: bytes) -> None:
-        """Gives the bytes of a file that is not to be read from disk (standard input)."""
+        """Add the bytes of a file that is not read from disk (standard input)."""
         self.sources[path] = source
         self.given.add(path)
 
     def get(self, path: str) -> SourceFile:
-        """The file at a path. Raises Unreadable."""
+        """Return the file at a path. Raises Unreadable."""
         known = self._files.get(path)
         if known is None:
             if path not in self.sources:
@@ -58,27 +57,27 @@ class Files:
         return self.dialect if self.settings is None else self.settings.of(path).dialect
 
     def replace(self, path: str, source: bytes, changes: PathChanges = ()) -> None:
-        """Sets the patched text of a file, which differs in `changes` from the one before."""
+        """Set the patched text of a file, which differs from the previous one in `changes`."""
         self.rounds[path] = (*self.rounds.get(path, ()), round_of(self.get(path), changes))
         self.patched[path] = source
         del self._files[path]
 
     def settle(self, result: UnitResult) -> None:
-        """Takes over what a unit made of its files, for the units that are still to come."""
+        """Keep a unit's patched files for the units that follow."""
         self.settled.update(
             (os.path.realpath(path), (source, result.rounds[path])) for path, source in result.patched.items()
         )
 
     def forget(self, path: str) -> None:
-        """Drops the tree of a file; the text is parsed again when it is asked for."""
+        """Drop the tree of a file; the text is parsed again on demand."""
         self._files.pop(path, None)
 
     def forget_all(self) -> None:
-        """The same for all files."""
+        """Drop the trees of all files."""
         self._files.clear()
 
     def release(self, unit: Unit, settings: Settings) -> Files:
-        """The files of a unit, and whatever they lead to, for a check of their own; their trees leave this store."""
+        """Return a store of a unit's files, and those they refer to, for a separate check; their trees move to it."""
         schema = self.schema
         if types := layer_types(settings):
             from ..layers.custom import schema_with  # keeps what describes layer types out of the start
@@ -96,14 +95,14 @@ class Files:
 
 
 def round_of(file: SourceFile, changes: PathChanges = ()) -> Round:
-    """A round of changes to a file."""
+    """Return a round of changes to a file."""
     problems = (*file.tree.problems, *file.bound.problems)
     as_written = not any(problem.repair and problem.kind != "unknown-layer-type" for problem in problems)
     return Round(file.source, file.message.type.name, changes, as_written)
 
 
 def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[str, ...] = ()) -> Nets:
-    """What builds nets from files as the settings have it, for a level and stages."""
+    """Return an object that builds nets from files by the settings, for a level and stages."""
     return Nets(
         files.get,
         settings.caffe_version,

@@ -13,16 +13,16 @@ from .files_in_memory import Files
 from .unit_check import check_unit
 from .units import Unit, UnitResult
 
-# Rounds of applying fixes and checking again. Each round settles all fixes that do not touch each other.
+# Rounds of applying fixes and checking again. Each round applies all fixes that do not overlap.
 MAX_ROUNDS = 100
 
 
 def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> UnitResult:
-    """Applies the fixes of a unit, round after round, until none is left; nothing is written to disk.
+    """Apply the fixes of a unit, round after round, until none is left; nothing is written to disk.
 
-    Every round is checked: to our binder, the new text means what the old one did but for the fields that its fixes
-    name. A fix that fails this is left out and reported in `errors`. What all rounds came to is for
-    `fixes.bindings.verified` to judge, before anything of it is written or shown.
+    Every round is verified: read by our binder, the new text differs from the old one only in the fields that its fixes
+    name. A fix that fails this is skipped and reported in `errors`. `fixes.bindings.verified` verifies the result of all
+    rounds before it is written or shown.
     """
     errors: list[str] = []
     applied = 0
@@ -51,8 +51,10 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
                 errors.append(f"{path}: not fixed ({chosen[0].title}): {error}")
         findings = check_unit(unit, files, settings)
     else:
-        errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that call for each other")
-    return UnitResult(findings, applied, dict(files.patched), dict(files.sources), errors, files.comparison, files.rounds)
+        errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
+    return UnitResult(
+        findings, applied, dict(files.patched), dict(files.sources), errors, files.comparison, files.rounds
+    )
 
 
 def _key(fix: Fix) -> tuple[Any, ...]:
@@ -68,12 +70,12 @@ def _try(files: Files, path: str, fixes: list[Fix]) -> bool:
 
 
 def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
-    """Applies fixes to a file in memory. Raises FixRejected, with nothing changed, if they do not verify."""
+    """Apply fixes to a file in memory. Raises FixRejected, without changes, if they do not verify."""
     old = files.get(path)
     source = edited(old.source, (edit for fix in fixes for edit in fix.edits))
     new = SourceFile(path, source, old.schema, old.asked_dialect)
     if len(new.tree.problems) > len(old.tree.problems):
-        raise FixRejected(f"the patched text would have a new error of syntax: {new.tree.problems[0].message}")
+        raise FixRejected(f"the patched text would have a new syntax error: {new.tree.problems[0].message}")
     if new.kind != old.kind:
         raise FixRejected(f"the patched text would no longer be a {old.kind}")
     files.replace(path, source, verify(old.message, new.message, fixes))

@@ -1,4 +1,4 @@
-"""Writing suppressions for what is found: at the ends of lines, and before a layer what is said of the whole layer."""
+"""Writing suppressions for findings: at the ends of lines, and before a layer if the finding is about all of it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LAYERS = ("layer", "layers")
 
 
 class Known(NamedTuple):
-    """A finding that is to be suppressed: its code, and the byte at which it begins."""
+    """A finding to suppress: its code, and the byte at which it begins."""
 
     code: str
     start: int
 
 
 class Written(NamedTuple):
-    """The new text of a file, and the findings for which nothing could be written that would suppress them."""
+    """The new text of a file, and the findings that could not be suppressed."""
 
     source: bytes
     left: list[Known]
@@ -37,9 +37,9 @@ class Written(NamedTuple):
 def suppress_all(
     findings: Iterable[Finding], sources: Mapping[str, bytes], as_file: Callable[[str, bytes], SourceFile]
 ) -> tuple[dict[str, bytes], list[Finding]]:
-    """The new text of each file with suppressions for its findings, and the findings that are left.
+    """Return the new text of each file with suppressions for its findings, and the remaining findings.
 
-    `as_file` makes a file of a path and its text, as the check read it.
+    `as_file` returns a file from a path and its text, as the check read it.
     """
     by_path: dict[str, dict[Known, Finding]] = {}
     for finding in findings:
@@ -55,10 +55,10 @@ def suppress_all(
 
 
 def write_suppressions(file: SourceFile, findings: Iterable[Known]) -> Written:
-    """The text of a file with suppressions for its findings.
+    """Return the text of a file with suppressions for its findings.
 
-    Nothing but comments is changed: the new text means what the old one did, and each finding, where it stands then,
-    is suppressed. What cannot be had so (a finding in text that no comment can follow) is left.
+    Only comments change: the new text is verified to mean the same, and each finding to be suppressed at its new
+    position. A finding that cannot be suppressed (in text that no comment can follow) is left.
     """
     known = list(dict.fromkeys(findings))
     try:
@@ -79,26 +79,26 @@ def write_suppressions(file: SourceFile, findings: Iterable[Known]) -> Written:
 
 
 def _suppressed(file: SourceFile, findings: Sequence[Known]) -> bytes:
-    """The new text. Raises FixRejected if it would mean something else, or if a finding would be left."""
+    """Return the new text. Raises FixRejected if its meaning would change, or if a finding would remain."""
     edits = sorted(_edits(file, findings))
     source = edited(file.source, edits)
     new = SourceFile(file.path, source, file.schema, file.asked_dialect)
     if len(new.tree.problems) > len(file.tree.problems):
-        raise FixRejected("the text would have a new error of syntax")
+        raise FixRejected("the text would have a new syntax error")
     verify(file.message, new.message, ())
     starts = [edit.start for edit in edits]
     moves = [0, *accumulate(len(edit.text) - (edit.end - edit.start) for edit in edits)]
     for one in findings:
         moved = one.start + moves[bisect_right(starts, one.start)]
         if not any(suppressing(new, one.code, moved)):
-            raise FixRejected(f"{one.code} would still be found")
+            raise FixRejected(f"{one.code} would still be reported")
     return source
 
 
 def _edits(file: SourceFile, findings: Sequence[Known]) -> list[Edit]:
     lines = file.tree.lines
     above: dict[int, set[str]] = {}  # codes before the line of a layer, by its start
-    behind: dict[int, set[str]] = {}  # codes at the end of a line, by that end
+    at_end: dict[int, set[str]] = {}  # codes at the end of a line, by that end
     merged: dict[Suppression, set[str]] = {}
     for code, start in findings:
         layer = _layer_as_a_whole(file, start)
@@ -110,9 +110,9 @@ def _edits(file: SourceFile, findings: Sequence[Known]) -> list[Edit]:
         else:
             end = lines.end(start)
             end -= file.source[end - 1 : end] == b"\r" and end > lines.start(start)
-            behind.setdefault(end, set()).add(code)
+            at_end.setdefault(end, set()).add(code)
     edits = [_above(file, start, codes) for start, codes in above.items()]
-    edits += [_behind(file, end, codes) for end, codes in behind.items()]
+    edits += [_at_end(file, end, codes) for end, codes in at_end.items()]
     for old, codes in merged.items():
         texts = [selector.text for selector in old.selectors]
         text = ", ".join([*texts, *sorted(codes)]).encode("utf-8", "surrogateescape")
@@ -121,9 +121,9 @@ def _edits(file: SourceFile, findings: Sequence[Known]) -> list[Edit]:
 
 
 def _layer_as_a_whole(file: SourceFile, start: int) -> Field | None:
-    """The layer that a finding is about as a whole: it stands at the layer itself, its name or its type.
+    """Return the layer if a finding is about all of it: it is at the layer itself, its name or its type.
 
-    None where another field shares the layer's first line: the end of the line will do there.
+    None if another field shares the layer's first line: the end of the line suffices there.
     """
     holding = fields_at(file.tree.root, start)
     if not holding or holding[0].name not in LAYERS or not isinstance(holding[0].value, Block):
@@ -136,7 +136,7 @@ def _layer_as_a_whole(file: SourceFile, start: int) -> Field | None:
 
 
 def _beside(file: SourceFile, start: int, layer: Field | None) -> Suppression | None:
-    """The suppression that stands already where one is to be written."""
+    """Return the suppression that already exists where one is to be written."""
     lines = file.tree.lines
     span = (layer.start, layer.end) if layer is not None else (lines.start(start), lines.end(start))
     suppressions = suppressions_of(file)
@@ -151,7 +151,7 @@ def _above(file: SourceFile, line_start: int, codes: set[str]) -> Edit:
     return Edit(line_start, line_start, indentation + _comment(codes) + eol(file.tree))
 
 
-def _behind(file: SourceFile, end: int, codes: set[str]) -> Edit:
+def _at_end(file: SourceFile, end: int, codes: set[str]) -> Edit:
     source = file.source
     if end and source[end - 1] not in b"\n":
         return Edit(end, end, b"  " + _comment(codes))

@@ -1,4 +1,4 @@
-"""Which rules are on for each file of a unit, and the finding that becomes of a hit there."""
+"""The rules that are enabled for each file of a unit, and turning their hits into findings."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class RulesOn(NamedTuple):
-    """The settings for a file, the codes of the rules that are on, and of those that are selected by name."""
+    """The settings for a file, the codes of the enabled rules, and of those that are selected by code or name."""
 
     settings: Settings
     codes: frozenset[str]
     by_name: frozenset[str]
 
     def options(self, rule: Rule) -> dict[str, Any]:
-        """What the rule's check is called with beside its subject."""
+        """Return the options that the rule's check is called with."""
         return options_of(self.settings, rule.code)
 
     def finding(self, hit: Hit, rule: Rule) -> Finding:
-        """A hit in this file, as it is reported."""
+        """Return a hit in this file as a finding."""
         place = place_of(hit.file, hit.span)
         return Finding(
             place,
@@ -45,12 +45,12 @@ class RulesOn(NamedTuple):
         )
 
     def shows(self, finding: Finding) -> bool:
-        """Whether a finding is certain enough to be reported (`--min-confidence`)."""
+        """Return whether a finding is certain enough to be reported (`--min-confidence`)."""
         return finding.is_sure(self.settings.min_confidence)
 
 
 class RulesOfPaths:
-    """The rules that are on for each path of a unit, among those for solvers and nets or those of one subject."""
+    """The enabled rules for each path of a unit, among those for solvers and nets or those of one subject."""
 
     def __init__(self, settings: Settings, subject: str = "") -> None:
         self._settings = settings
@@ -58,7 +58,7 @@ class RulesOfPaths:
         self._by_path: dict[str, RulesOn] = {}
 
     def of(self, path: str) -> RulesOn:
-        """Those for a path. Raises ConfigError."""
+        """Return the rules for a path. Raises ConfigError."""
         if path not in self._by_path:
             own = self._settings.of(path)
             known = next((each for each in self._by_path.values() if each.settings is own), None)
@@ -70,7 +70,7 @@ class RulesOfPaths:
         return RulesOn(settings, codes, codes_by_name(settings))
 
     def by_subject(self, paths: Iterable[str]) -> dict[str, list[Rule]]:
-        """The rules that are on for any of some paths, by what they look at."""
+        """Return the rules that are enabled for any of some paths, by subject."""
         return _by_subject(frozenset().union(*(self.of(path).codes for path in paths)))
 
 

@@ -1,17 +1,17 @@
-"""Which rules and layer types settings mean."""
+"""The rules and layer types that settings select."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .. import rules  # noqa: F401 - hands the registry what loads our own rules
+from .. import rules  # noqa: F401 - registers the loader of our own rules
 from ..rule.registry import RULES, Rule, all_rules, matching, means, rules_of_files
 from ..settings.settings import ConfigError, Settings, did_you_mean
 from . import plugins
 
 
 def codes_of_files(settings: Settings) -> frozenset[str]:
-    """The codes of the rules that are on and look at solvers and nets, or at the facts about their data."""
+    """Return the codes of the enabled rules for solvers and nets, and for facts about their data."""
     known = rules_of_files(with_data=bool(settings.facts))
     if settings.select or settings.extend_select or settings.ignore:
         return _among(known, settings)
@@ -20,12 +20,12 @@ def codes_of_files(settings: Settings) -> frozenset[str]:
 
 
 def codes(settings: Settings) -> frozenset[str]:
-    """The codes of the rules that are on."""
+    """Return the codes of the enabled rules."""
     return _among(all_rules(), settings)
 
 
 def _among(known: dict[str, Rule], settings: Settings) -> frozenset[str]:
-    """The codes of those of the known rules that are on."""
+    """Return the codes of the enabled rules among the known ones."""
     selected = (*settings.select, *settings.extend_select)
     chosen = {
         code
@@ -37,25 +37,25 @@ def _among(known: dict[str, Rule], settings: Settings) -> frozenset[str]:
 
 
 def codes_of_subject(settings: Settings, subject: str) -> frozenset[str]:
-    """The codes of the rules that are on and look at one thing: a log, or data.
+    """Return the codes of the enabled rules of one subject: a log, or data.
 
-    A `select` that names none of them, as that of a preset for nets, is not about them: then their defaults hold.
+    If `select` names none of them, as in a preset for nets, their defaults apply.
     """
-    mine = frozenset(code for code, rule in all_rules().items() if rule.subject == subject)
-    if all(mine.isdisjoint(matching(selector)) for selector in settings.select):
-        return mine & codes(settings._replace(select=()))
-    return mine & codes(settings)
+    of_subject = frozenset(code for code, rule in all_rules().items() if rule.subject == subject)
+    if all(of_subject.isdisjoint(matching(selector)) for selector in settings.select):
+        return of_subject & codes(settings._replace(select=()))
+    return of_subject & codes(settings)
 
 
 def codes_by_name(settings: Settings) -> frozenset[str]:
-    """The codes of the rules of files that are selected by their code or name, not by ALL or the beginning of codes."""
+    """Return the codes of the rules of files that are selected by their code or name, not by ALL or a code prefix."""
     chosen = {selector.lower() for selector in (*settings.select, *settings.extend_select)}
     known = rules_of_files(with_data=bool(settings.facts)).items() if chosen else ()
     return frozenset(code for code, rule in known if not chosen.isdisjoint((code.lower(), rule.name)))
 
 
 def options_of(settings: Settings, code: str) -> dict[str, Any]:
-    """Every option of a rule, set or default."""
+    """Return every option of a rule, set or default."""
     options = RULES[code].options
     if not options:
         return {}
@@ -63,14 +63,14 @@ def options_of(settings: Settings, code: str) -> dict[str, Any]:
 
 
 def layer_types(settings: Settings) -> frozenset[str]:
-    """The names of the layer types that the configuration describes or a plugin brings."""
+    """Return the names of the layer types that the configuration describes or a plugin provides."""
     return plugins.types_of(settings.plugins).union(settings.layers)
 
 
 def check_selectors(where: str, selectors: tuple[str, ...]) -> None:
-    """Raises ConfigError for a selector that means no rule."""
+    """Raise ConfigError for a selector that matches no rule."""
     for selector in selectors:
-        # Nearly all selectors mean rules of files, which are loaded anyway.
+        # Nearly all selectors match rules of files, which are loaded anyway.
         if not any(means(selector, rule) for rule in rules_of_files().values()) and not matching(selector):
             names = [name for code, rule in all_rules().items() for name in (code, rule.name)]
             raise ConfigError(f"{where}: unknown rule '{selector}'{did_you_mean(selector, names)}")

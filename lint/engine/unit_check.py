@@ -1,4 +1,4 @@
-"""Checking one unit: what its rules look at, and the findings in order."""
+"""Checking one unit: the subjects of its rules, and the findings in order."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
-    """The findings of one unit, each once, in the order of path, line, column and code.
+    """Return the findings of one unit, each once, in the order of path, line, column and code.
 
-    What a rule says of one place in several phases of a net is one mistake, also where the numbers differ, as batch
-    sizes do: the worst of them stands for all, of equals the first.
+    Findings of a rule at one place in several phases of a net are one mistake, even if their numbers differ, as batch
+    sizes do: the most severe is reported, or the first of equals.
     """
     found: dict[tuple[Any, ...], Finding] = {}
-    used: dict[str, set[Selector]] = {}  # what suppressed something, by the path of its file
+    used: dict[str, set[Selector]] = {}  # used selectors, by the path of their file
     on = RulesOfPaths(settings)
     subjects = list(_subjects(unit, files, settings))
     checked = [file for kind, file in subjects if kind == "file"]
@@ -32,7 +32,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     for kind, subject in subjects:
         own = on.of(path_of_subject(kind, subject))
         for rule in rules.get(kind, ()):
-            here: dict[tuple[Any, ...], int] = {}  # how many findings of this subject stand at a place
+            here: dict[tuple[Any, ...], int] = {}  # the number of findings of this subject at each place
             for hit in rule.check(subject, **own.options(rule)):
                 there = on.of(hit.file.path)
                 selectors = set(suppressing(hit.file, rule.code, hit.span[0]))
@@ -65,7 +65,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
 def _new_ones(
     findings: list[Finding], subjects: list[tuple[str, Any]], files: Files, on: RulesOfPaths
 ) -> list[Finding]:
-    """The findings that no baseline knows; `files` keeps what came of the others."""
+    """Return the findings that are not in a baseline; `files` keeps the comparison."""
     from .baseline import Comparison, without_known  # keeps json out of the start
     from .unused import judged_codes  # keeps what reads suppressions out of the start
 
@@ -76,7 +76,7 @@ def _new_ones(
 
 
 def path_of_subject(kind: str, subject: Any) -> str:
-    """The path of the file whose settings hold for what a rule looks at."""
+    """Return the path of the file whose settings apply to a rule's subject."""
     if kind == "job":
         subject = subject.solver
     elif kind == "inputs":
@@ -86,7 +86,7 @@ def path_of_subject(kind: str, subject: Any) -> str:
 
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
-    """What the rules of a unit look at, each once: its files, solvers, nets in their phases, jobs."""
+    """Yield the subjects of a unit's rules, each once: its files, solvers, nets in their phases, jobs."""
     nets = nets_for(files, settings)
     solvers = [files.get(path) for path in unit.paths]
     if solvers[0].kind != "solver":
@@ -114,7 +114,7 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
 
 
 def _data_subjects(nets: list[NetInPhase], job: Job | None, settings: Settings) -> Iterator[tuple[str, Any]]:
-    """The data layers of nets whose sources are known from a file of facts."""
+    """Yield the data layers of nets whose sources are known from a file of facts."""
     if settings.facts:
         from ..data.judging import subjects_of_facts  # keeps the readers of data out of the start
 

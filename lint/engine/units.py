@@ -1,6 +1,6 @@
-"""What is checked together, and what came of it.
+"""Units, the files that are checked together, and their results.
 
-A run is made of units - a solver with the nets it names, or a net on its own - which know nothing of each other.
+A run consists of units - a solver with its nets, or a net on its own - that know nothing of each other.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Unit(NamedTuple):
     """Files that are checked together: solvers that share nets, or one net that no solver of this run names.
 
-    `root` is the folder that was asked for, within which a solver's nets are searched. `nets` are those of the solvers'
-    nets that were read already: the path that the check will ask for, and the one it was read by.
+    `root` is the folder that was named, in which a solver's nets are searched. `nets` are the solvers' nets that were
+    already read: the path that the check will use, and the path by which each was read.
     """
 
     paths: tuple[str, ...]
@@ -29,10 +29,10 @@ class Unit(NamedTuple):
 
 
 class UnitResult(NamedTuple):
-    """What came of a unit: findings that are left, how many fixes were applied, and the patched files' new bytes.
+    """The result of a unit: the remaining findings, the number of applied fixes, and the patched files' new bytes.
 
-    `sources` are the bytes of the files that were checked, as read; `errors` are sentences for people. `rounds` are
-    the texts between those of `sources` and of `patched`, each with the changes that were made to it.
+    `sources` are the bytes of the checked files as read; `errors` are messages for the user. `rounds` are the texts
+    between `sources` and `patched`, each with the changes that were made to it.
     """
 
     findings: list[Finding]
@@ -45,5 +45,5 @@ class UnitResult(NamedTuple):
 
     @property
     def checked(self) -> list[str]:
-        """The paths of the files that were looked at."""
+        """Return the paths of the checked files."""
         return list(self.sources)

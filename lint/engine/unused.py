@@ -1,4 +1,4 @@
-"""Which suppressions were needed: what there is to know of those of a unit's files when its rules have run."""
+"""Which suppressions of a unit's files were used, once its rules have run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, set[Selector]]) -> Iterator[Outcome]:
-    """What became of the suppressions of each file that rules have looked at.
+    """Yield the outcome of the suppressions of each checked file.
 
-    `subjects` are what they looked at, with its kind, `used` what has suppressed something, by the file's path. Who
-    selects the rule for unused suppressions by name, to clean up, need not select all that they name: those run here.
+    `subjects` are what the rules checked, with its kind; `used` are the selectors that suppressed something, by the file's
+    path. If the rule for unused suppressions is selected by name, the rules that suppressions name run here, so that they
+    need not be selected as well.
     """
     kinds = kinds_that_saw_all(subjects)
     for file in [subject for kind, subject in subjects if kind == "file"]:
@@ -38,7 +39,7 @@ def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, 
 
 
 def judged_codes(subjects: list[tuple[str, Any]], on: RulesOfPaths) -> dict[str, frozenset[str]]:
-    """The rules that have found in each file what there is to find."""
+    """Return the rules that checked all of each file."""
     return {
         path: frozenset(code for code in on.of(path).codes if RULES[code].subject in (*kinds, "suppressions"))
         for path, kinds in kinds_that_saw_all(subjects).items()
@@ -48,7 +49,7 @@ def judged_codes(subjects: list[tuple[str, Any]], on: RulesOfPaths) -> dict[str,
 def _used_by(
     codes: frozenset[str], file: SourceFile, subjects: list[tuple[str, Any]], on: RulesOn
 ) -> Iterator[Selector]:
-    """What of a file suppresses something that these rules find."""
+    """Yield the selectors of a file that suppress findings of these rules."""
     for kind, subject in subjects:
         for rule in (RULES[code] for code in codes):
             if rule.subject == kind:
@@ -58,10 +59,10 @@ def _used_by(
 
 
 def kinds_that_saw_all(subjects: list[tuple[str, Any]]) -> dict[str, Set[str]]:
-    """The subjects of rules that would have found in a file what there is to find, by the file's path.
+    """Return the subjects whose rules could check all of a file, by the file's path.
 
-    Those of a net would not where it has layers that no net here was built with (a stage, or a phase that the solver
-    does not run), those of a job not where a net is not found, and none behind an error of syntax.
+    Rules of nets could not if no net was built with some of its layers (of a stage, or a phase that the solver does not
+    run), rules of jobs could not if a net is missing, and no rule could after a syntax error.
     """
     of_kind: dict[str, list[Any]] = {}
     for kind, subject in subjects:

@@ -1,4 +1,4 @@
-"""A schema compiled from a caffe.proto of the user's own."""
+"""Compiling a schema from the user's caffe.proto."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..proto.schema import Schema, caffe_schema
 
 
 def user_schema(path: str) -> Schema:
-    """The schema of a caffe.proto, with what ours knows of its fields. Raises CompileError."""
+    """Return the schema of a caffe.proto, with what our schema knows of its fields. Raises CompileError."""
     compiled = compile_proto(Path(path))
     schema = Schema(schema_table(compiled), base=caffe_schema(), descriptor_set=compiled)
     for name in ("NetParameter", "SolverParameter"):
         if not schema.has(name):
-            raise CompileError(f"it has no message {name}, so it is no caffe.proto")
+            raise CompileError(f"not a caffe.proto: it has no message {name}")
     return schema

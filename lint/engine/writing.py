@@ -9,7 +9,7 @@ from ..fixes.write import write_atomically, write_copy
 
 
 def write_patched(patched: Mapping[str, bytes], sources: Mapping[str, bytes]) -> list[str]:
-    """Writes the new text of files, whose old one is in `sources`. A sentence for each that could not be written."""
+    """Write the new text of files, whose old text is in `sources`. Return a message for each failure."""
     failures = []
     for path, text in sorted(patched.items()):
         if text != sources[path]:
@@ -21,7 +21,7 @@ def write_patched(patched: Mapping[str, bytes], sources: Mapping[str, bytes]) ->
 
 
 def write_copies(texts: Mapping[str, bytes], folder: str, base: str | None = None) -> list[str]:
-    """Writes files into a folder, by their names or by their paths from `base`. A sentence for each that failed."""
+    """Write files to a folder, by name or by path relative to `base`. Return a message for each failure."""
     failures = []
     for path, text in sorted(texts.items()):
         name = os.path.basename(path) if base is None else os.path.relpath(os.path.abspath(path), base)
