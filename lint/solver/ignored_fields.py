@@ -161,15 +161,15 @@ def ignored_in_solver(solver: Message) -> Iterator[Ignored]:
         for name in _SCHEDULE:
             if name in solver.entries and name not in reads:
                 readers = [other.name for other in POLICIES.values() if name in (*other.needs, *other.reads)]
-                meaning = f"It is read by {', '.join(readers)} and ignored here."
-                yield Ignored(solver, name, f"policy '{policy.name}' does not read {name}", meaning)
+                meaning = f"{name} is read only by {', '.join(readers)}."
+                yield Ignored(solver, name, f"policy '{policy.name}' ignores {name}", meaning)
     known = SOLVER_TYPES.get(solver["type"])
     if known is not None:
         for name in _UPDATE:
             if name in solver.entries and name not in known.reads:
                 readers = [other for other, facts in SOLVER_TYPES.items() if name in facts.reads]
-                meaning = f"It is read by {', '.join(readers)} and ignored here."
-                yield Ignored(solver, name, f"type {solver['type']} does not read {name}", meaning)
+                meaning = f"{name} is read only by {', '.join(readers)}."
+                yield Ignored(solver, name, f"type {solver['type']} ignores {name}", meaning)
 
 
 def ignored_in_layer(layer: Layer) -> Iterator[Ignored]:
