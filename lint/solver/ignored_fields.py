@@ -146,7 +146,7 @@ MODES: tuple[Mode, ...] = (
         "loss_param",
         ("normalize",),
         _is_normalised_twice,
-        "beside normalization",
+        "because normalization is set",
         "Caffe divides the loss as normalization says.",
         shared=True,
     ),
@@ -173,7 +173,7 @@ def ignored_in_solver(solver: Message) -> Iterator[Ignored]:
 
 
 def ignored_in_layer(layer: Layer) -> Iterator[Ignored]:
-    """Yield the fields of a layer's settings that have no effect beside its other settings. A value of 0 is left out."""
+    """Yield the fields of a layer's settings that have no effect in combination with the others. A value of 0 is left out."""
     for mode in MODES:
         if mode.settings in layer.message.entries and (mode.shared or mode.settings == layer.traits.settings):
             settings: Message = layer.message[mode.settings]

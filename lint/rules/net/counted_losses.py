@@ -22,8 +22,8 @@ def double_counted_loss(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags loss layers whose top another layer reads, if they have a `loss_weight`, or if they have none, the net is for
-    training, and the layer that reads the loss runs backward.
+    Flags loss layers with a `loss_weight` whose top another layer reads. In nets for training, it also flags loss layers
+    without a `loss_weight` if the layer that reads the loss runs backward.
 
     ## Why is this bad?
 
@@ -35,8 +35,8 @@ def double_counted_loss(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. There is no fix, because only you know why the loss is read; if it is only to be watched,
-    read it from the log. Ignore it if the net was made with the Split in mind and its weights are what you want.
+    Reported as a **warning**. There is no fix, because only you know why the loss is read. If you only want to
+    monitor it, read it from the log. Ignore it if the net was designed with this Split in mind.
 
     ## References
 
@@ -86,12 +86,12 @@ def missing_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. Ignore it if the loss is only to be watched and another one is trained.
+    Reported as a **warning**. Ignore it if the loss is only monitored and another one is trained.
 
     ## Fix
 
-    Inserts `loss_weight: 1` if the layer has one top. The fix is unsafe, because the loss may be there only to be
-    watched.
+    Inserts `loss_weight: 1` if the layer has one top. The fix is unsafe, because the loss may be there only for
+    monitoring.
 
     ## References
 
@@ -126,7 +126,7 @@ def missing_loss(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    Caffe trains until `max_iter`, prints `loss = 0`, and changes the weights at most by weight decay, which shrinks them.
+    Caffe trains until `max_iter` and prints `loss = 0`. The weights change only by weight decay, which shrinks them.
 
     ## When it is reported
 

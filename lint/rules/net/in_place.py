@@ -62,8 +62,8 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    The forward pass is correct, so the net even tests well. But the layers before the overwritten values learn from a
-    wrong gradient.
+    The forward pass is correct, so tests look fine. But the layers before the overwritten values learn from a wrong
+    gradient.
 
     ## When it is reported
 

@@ -58,9 +58,8 @@ def invalid_lr_mult(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    With a negative `lr_mult`, a parameter follows the gradient upwards and increases the loss. With a negative
-    `decay_mult`, it grows without bound. An infinite or NaN value makes it NaN in the first update. Caffe checks neither
-    field.
+    With a negative `lr_mult`, every update of a parameter increases the loss. With a negative `decay_mult`, it grows
+    without bound. An infinite or NaN value makes it NaN in the first update. Caffe checks neither field.
 
     ## When it is reported
 

@@ -25,9 +25,9 @@ def double_activation(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    The loss takes the values between 0 and 1 for scores. Softmax applied twice gives a nearly uniform distribution: with
-    ten classes, the loss cannot fall below 1.46. With a Sigmoid, an output of 0 is taken for a probability of one half.
-    The net learns slowly and never well.
+    The loss treats values between 0 and 1 as scores. Softmax applied twice gives a nearly uniform distribution: with ten
+    classes, the loss cannot fall below 1.46. With a Sigmoid, an output of 0 counts as a probability of one half. The net
+    learns slowly and never well.
 
     ## When it is reported
 
@@ -48,7 +48,7 @@ def double_activation(subject: NetInPhase) -> Iterator[Hit]:
         if producer is None:
             continue
         message = f"{named(layer)} applies {producer.type} to the output of {producer.type} layer '{producer.name}'"
-        reason = "The loss takes values between 0 and 1 for scores, so it cannot become small."
+        reason = "The loss treats values between 0 and 1 as scores, so it cannot become small."
         related = (Related(subject.file, producer.place(), f"layer '{producer.name}'"),)
         fix = _bypass(subject, producer, layer)
         yield Hit(subject.file, layer.message.span("bottom"), message, reason, related=related, fix=fix)
@@ -60,7 +60,8 @@ def relu_before_loss(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags SoftmaxWithLoss and SigmoidCrossEntropyLoss layers that read the top of a ReLU which sets negative values to 0.
+    Flags SoftmaxWithLoss and SigmoidCrossEntropyLoss layers that read the top of a ReLU, unless the ReLU has a
+    `negative_slope`.
 
     ## Why is this bad?
 
@@ -69,8 +70,8 @@ def relu_before_loss(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as **advice**. There is no fix, because weights that were trained with the ReLU do not go with a net without
-    it. Ignore it if you keep such weights.
+    Reported as **advice**. There is no fix, because weights that were trained with the ReLU do not fit a net without it.
+    Ignore it if you use such weights.
 
     ## References
 

@@ -31,7 +31,7 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    Caffe takes such a top for an output of the net and prints each of its elements whenever it displays the loss. Most
+    Caffe treats such a top as an output of the net and prints each of its elements whenever it displays the loss. Most
     often, a layer is left over, or another layer reads the wrong blob.
 
     ## When it is reported
@@ -42,7 +42,7 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
     ## Fix
 
     Inserts a Silence layer that reads all such tops. The fix is unsafe, because the layer may be left over, or a reader
-    may be missing. No fix is offered if the tops exist in different phases.
+    may be missing. No fix is offered if the tops exist in different phases or the net is written in an old format.
 
     ## References
 
@@ -69,7 +69,7 @@ def unused_top(subject: NetInPhase) -> Iterator[Hit]:
         size = layer.tops[index].count
         message = f"no layer reads top '{layer.tops[index].name}' of {named(layer)}"
         elements = f"its {size} elements" if size is not None else "all its elements"
-        reason = f"Caffe takes it for an output of the net and prints {elements} whenever it displays the loss."
+        reason = f"Caffe treats it as an output of the net and prints {elements} whenever it displays the loss."
         others = [f"'{other.tops[i].name}'" for other, i in found[1:]]
         if others:
             reason += f" Also unread: {', '.join(others[:3])}{', …' if len(others) > 3 else ''}."
@@ -96,10 +96,10 @@ def ignored_settings(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it does
 
-    - Flags sub-messages such as `pooling_param` in a layer of another one of BVLC's types.
-    - Flags fields of a layer's own settings that have no effect beside the others: `scale`, `mean_file`, `crop_size` and
-      `mirror` outside `transform_param`, `bias_filler` without a bias, `std` of a filler that is not gaussian, `coeff`
-      with MAX, and the like. Each kind is reported once per net.
+    - Flags sub-messages such as `pooling_param` in layers of another BVLC type.
+    - Flags fields of a layer's own settings that have no effect in combination with the others: `scale`, `mean_file`,
+      `crop_size` and `mirror` outside `transform_param`, `bias_filler` without a bias, `std` of a filler that is not
+      gaussian, `coeff` with MAX, and the like. Each kind is reported once per net.
 
     ## Why is this bad?
 
