@@ -38,13 +38,13 @@ def look_at(content: bytes) -> Image:
     try:
         image = pillow.open(io.BytesIO(content))
     except Exception as error:
-        return Image(0, 0, 0, [], "unreadable", _words(error, content))
+        return Image(0, 0, 0, [], "unreadable", _fault_in_words(error, content))
     channels = _channels(image)
     width, height = image.size
     try:
         image.load()
     except Exception as error:
-        return Image(channels, height, width, [], "truncated", _words(error, content))
+        return Image(channels, height, width, [], "truncated", _fault_in_words(error, content))
     histogram = [0] * 256
     if image.mode in ("L", "RGB", "RGBA", "P", "CMYK"):
         whole = image.convert("RGB").histogram() if image.mode in ("P", "CMYK") else image.histogram()
@@ -62,7 +62,7 @@ def _channels(image: Any) -> int:
     return {"L": 1, "1": 1, "I": 1, "I;16": 1, "F": 1, "LA": 1, "RGBA": 4}.get(image.mode, 3)
 
 
-def _words(error: Exception, content: bytes) -> str:
+def _fault_in_words(error: Exception, content: bytes) -> str:
     kind = kind_of(content)
     if "truncated" in str(error).lower() or "unexpected end" in str(error).lower():
         return f"{kind or 'the image'} is truncated".strip()

@@ -144,34 +144,34 @@ _state: dict[str, Any] = {}
 
 class _SharedWatch(Watch):
     def __init__(self) -> None:
-        self.unsaid = 0
+        self.unreported = 0
         self.due = 0.0
 
     def seen(self, number: int) -> bool:
-        self.unsaid += number
+        self.unreported += number
         now = time.monotonic()
         if now >= self.due:
             self.due = now + POLL
             with _state["seen"].get_lock():
-                _state["seen"].value += self.unsaid
-            self.unsaid = 0
-            _state["tell"]()
+                _state["seen"].value += self.unreported
+            self.unreported = 0
+            _state["report_progress"]()
         return not _state["stop"].is_set()
 
 
-def _begin(stop: Any, seen: Any, tell: Callable[[], None] | None = None) -> None:
-    _state.update(stop=stop, seen=seen, tell=tell or (lambda: None))
-    if tell is None:
+def _begin(stop: Any, seen: Any, report_progress: Callable[[], None] | None = None) -> None:
+    _state.update(stop=stop, seen=seen, report_progress=report_progress or (lambda: None))
+    if report_progress is None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _run_apart(tasks: list[_Task], jobs: int, stop: Any, seen: Any, tell: Callable[[], None]) -> list[SourceReport]:
+def _run_apart(tasks: list[_Task], jobs: int, stop: Any, seen: Any, report_progress: Callable[[], None]) -> list[SourceReport]:
     from concurrent.futures import ProcessPoolExecutor, wait  # keeps multiprocessing out of the start
 
     with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(stop, seen)) as pool:
         runs = [pool.submit(_run, task) for task in tasks]
         while wait(runs, timeout=POLL).not_done:
-            tell()
+            report_progress()
         return [run.result() for run in runs]
 
 

@@ -36,8 +36,8 @@ def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
 
     - In Data layers, flags an LMDB if `backend` is LEVELDB or not set, a LevelDB if it is LMDB, a list (`.txt`), and a file
       `data.mdb` or `lock.mdb` instead of the folder that contains it.
-    - In all data layers, flags a path that begins with `home/`, `mnt/` or the like without a slash, unless that folder
-      exists.
+    - In all data layers, flags a path that begins with `home/`, `mnt/` or the like instead of `/home/` or `/mnt/`, unless
+      that folder exists in the working directory or beside the net.
 
     ## Why is this bad?
 
