@@ -214,5 +214,5 @@ def not_in_place(layer: Layer, at: str) -> None:
     """Report a layer that works in place though its type cannot."""
     if layer.tops and layer.tops[0].below is not None:
         name = layer.tops[0].name
-        text = f"{layer.type} cannot work in place, but '{name}' is both its top and its bottom"
+        text = f"'{name}' is both top and bottom, but {layer.type} cannot work in place"
         layer.fail("in-place", text, "top", at, subject=name)

@@ -505,7 +505,7 @@ def python(layer: Layer) -> Sequence[Shape]:
     param = layer.message["python_param"]
     for name in ("module", "layer"):
         if not param[name]:
-            layer.fail("python-class-missing", f"{name} is not set", f"python_param.{name}")
+            layer.fail("python-class-missing", f"python_param.{name} is not set", f"python_param.{name}")
     return ()
 
 

@@ -139,7 +139,7 @@ def window_data(layer: Layer) -> Sequence[Shape]:
 def hdf5_data(layer: Layer) -> Sequence[Shape]:
     """Arrays from HDF5 files, one for each top. The number of axes depends on the data."""
     if "transform_param" in layer.message.entries:
-        layer.fail("hdf5-transform", "HDF5Data does not support transform_param", "transform_param", ":77")
+        layer.fail("hdf5-transform", "transform_param is not supported", "transform_param", ":77")
     return ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..moments.shapes import count, differ
+from ..proto.binder import nearest_name
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer, Param
@@ -47,13 +48,9 @@ def check_filler(param: Param) -> None:
         if "sparse" not in entries:
             return
     elif kind not in FILLER_TYPES:
-        _fail(
-            param,
-            "filler-type",
-            f"unknown filler type '{kind}'; known are {', '.join(FILLER_TYPES)}",
-            "type",
-            "filler.hpp:294",
-        )
+        nearest = nearest_name(kind, list(FILLER_TYPES))
+        hint = f"did you mean '{nearest}'?" if nearest else f"known types: {', '.join(FILLER_TYPES)}"
+        _fail(param, "filler-type", f"unknown filler type '{kind}'; {hint}", "type", "filler.hpp:294")
         return
     if kind == "gaussian":
         if filler["std"] <= 0:

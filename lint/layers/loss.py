@@ -68,7 +68,7 @@ def _same_first(layer: Layer) -> bool:
 def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     """Softmax and the negative log probability of the label, in one layer."""
     if len(layer.tops) == 2 and layer.context.dialect == "bvlc" and len(layer.message["loss_weight"]) == 2:
-        text = "BVLC's Caffe cannot build it with 2 tops: its inner Softmax rejects 2 loss_weight entries"
+        text = "a second top does not work in BVLC's Caffe"
         layer.fail("loss-second-top", text, "top[1]", "layer.hpp:392")
     scores = layer.bottoms[0].shape
     if scores is not None:

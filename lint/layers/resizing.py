@@ -55,7 +55,7 @@ def crop(layer: Layer) -> Sequence[Shape]:
         offset = 0 if not offsets or wrong else offsets[0] if len(offsets) == 1 else offsets[i - axis]
         whole, part = shape[i], like[i]
         if not wrong and whole is not None and part is not None and whole - offset < part:
-            text = f"cannot crop axis {i} of {layer.shown()} at offset {offset} to that of {layer.shown(1)}"
+            text = f"cannot crop axis {i} of {layer.shown()} at offset {offset} to the size of {layer.shown(1)}"
             layer.fail("crop-size", text, "", ":63")
             wrong = True
         top[i] = part

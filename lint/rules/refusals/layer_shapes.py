@@ -17,7 +17,8 @@ def blob_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Compares the numbers of bottoms and tops with what the layer type takes, also where they depend on each other or on a
-    setting: a Convolution has one top for each bottom, only MAX Pooling may have a second top.
+    setting: a Convolution has one top for each bottom, only MAX Pooling may have a second top. SoftmaxWithLoss accepts a second
+    top, but BVLC's Caffe cannot build it: both tops need a `loss_weight`, and its inner Softmax rejects the two weights.
 
     ## Why is this bad?
 
