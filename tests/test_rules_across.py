@@ -43,7 +43,7 @@ def found(
     return [(finding.code, finding.place.path, finding.place.line) for finding in findings]
 
 
-def test_nets_that_fit() -> None:
+def test_nets_that_match() -> None:
     assert found(TEST) == []
 
 
@@ -54,7 +54,7 @@ def test_parameters_of_other_shapes() -> None:
     ]
 
 
-def test_another_image_makes_another_inner_product() -> None:
+def test_an_inner_product_that_reads_images_of_another_size() -> None:
     one = DATA.replace('  top: "label"\n', '  top: "label"\n  include { phase: TRAIN }\n')
     other = one.replace("TRAIN", "TEST").replace("crop_size: 24", "crop_size: 28").replace("train_", "test_")
     solver = 'net: "net.prototxt"\ntest_iter: 10\ntest_interval: 100\n'
@@ -71,7 +71,7 @@ def test_another_image_makes_another_inner_product() -> None:
     assert "different sizes in the two phases" in findings[0].reason
 
 
-def test_what_a_fork_of_ones_own_does_is_no_error() -> None:
+def test_a_mismatch_in_nets_for_an_unknown_caffe_is_a_warning() -> None:
     files = {
         "solver.prototxt": SOLVER,
         "train.prototxt": TRAIN,
@@ -88,13 +88,13 @@ def test_a_layer_that_was_renamed_in_one_of_the_files() -> None:
     assert fix_files(files, unsafe=True, select=("N4",))["test.prototxt"] == TEST
 
 
-def test_a_layer_of_other_number_is_not_taken_for_a_slip() -> None:
+def test_a_name_with_another_number_is_not_taken_for_a_misspelling() -> None:
     test = TEST.replace('name: "ip1"', 'name: "ip2"')
     files = {"solver.prototxt": SOLVER, "train.prototxt": TRAIN, "test.prototxt": test}
     assert [finding.fix for finding in check_files(files, select=("N401",))] == [None]
 
 
-def test_a_layer_of_fixed_weights_needs_no_training() -> None:
+def test_a_layer_with_fixed_weights_needs_no_training() -> None:
     fixed = (
         'layer { name: "up" type: "Deconvolution" bottom: "data" top: "up" param { lr_mult: 0 } '
         "convolution_param { num_output: 1 kernel_size: 4 stride: 2 bias_term: false "
@@ -104,7 +104,7 @@ def test_a_layer_of_fixed_weights_needs_no_training() -> None:
     assert found(TEST + fixed.replace("param { lr_mult: 0 } ", ""), select=("N401",)) != []
 
 
-def test_data_of_another_size() -> None:
+def test_data_with_another_scale_or_mean() -> None:
     assert found(TEST.replace("scale: 0.0039 ", "")) == [("N402", "test.prototxt", 3)]
     assert found(TEST.replace("scale: 0.0039 ", "scale: 1 ")) == [("N402", "test.prototxt", 6)]
     assert found(TEST.replace("mean_value: 128 ", "")) == [("N402", "test.prototxt", 3)]
@@ -112,7 +112,7 @@ def test_data_of_another_size() -> None:
     assert found(TEST, TRAIN.replace("mean_value: 128 ", "")) == [("N402", "test.prototxt", 6)]
 
 
-def test_one_file_for_the_mean_and_one_number_may_be_the_same() -> None:
+def test_a_mean_file_and_a_mean_value_may_be_the_same() -> None:
     assert found(TEST.replace("mean_value: 128", 'mean_file: "mean.binaryproto"')) == []
 
 
@@ -133,7 +133,7 @@ def test_a_test_on_the_training_data() -> None:
     assert found(TRAIN) == [("N403", "test.prototxt", 7)]
 
 
-def test_a_test_on_both_is_meant() -> None:
+def test_a_second_test_on_the_training_data_is_not_flagged() -> None:
     solver = SOLVER + 'test_net: "both.prototxt"\ntest_iter: 10\n'
     files = {
         "solver.prototxt": solver,
@@ -173,7 +173,7 @@ def test_statistics_that_are_never_computed() -> None:
     assert check_files(files, select=("N405",)) == []
 
 
-def test_statistics_of_the_batch_where_a_net_is_used() -> None:
+def test_batch_statistics_in_a_deploy_net() -> None:
     deploy = 'input: "data"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 8\ninput_dim: 8\n'
     deploy += NORM.replace("true", "false")
     findings = check(deploy, select=("N404",))
@@ -220,7 +220,7 @@ def test_a_deploy_net_beside_the_training_net() -> None:
     assert check_files(files, select=("N407",)) == []
 
 
-def test_a_deploy_net_for_images_of_another_size_is_an_advice() -> None:
+def test_a_deploy_net_for_images_of_another_size_is_advice() -> None:
     data = 'layer { name: "d" type: "DummyData" top: "data" top: "label" dummy_data_param { shape { dim: 4 dim: 3 dim: 24 dim: 24 } shape { dim: 4 } } }\n'
     train = data + HEAD + SECOND + THIRD + 'layer {\n  name: "loss"' + LOSS.replace("ip1", "ip3")
     used = DEPLOY + HEAD + SECOND + THIRD
@@ -239,6 +239,6 @@ def test_a_deploy_net_that_is_named() -> None:
     assert [(finding.place.path, finding.place.line) for finding in findings] == [("other/used.prototxt", 14)]
 
 
-def test_without_the_training_net_nothing_is_said() -> None:
+def test_nothing_is_reported_without_the_training_net() -> None:
     files = {"solver.prototxt": SOLVER.replace("train.prototxt", "gone.prototxt"), "test.prototxt": TRAIN}
     assert check_files(files, select=("E221", "N4")) == []

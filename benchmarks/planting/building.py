@@ -13,7 +13,7 @@ _ACTIVATIONS = ("ReLU", "PReLU", "ELU", "TanH", "Sigmoid", "Pooling", "Eltwise")
 
 
 def _before_activations(case: Case) -> list[Layer]:
-    """Layers with weights whose top one activation reads, and nothing else."""
+    """Return the layers with weights whose top only an activation reads."""
     case.need(case.net.losses)
     return [
         layer for layer in case.layers("Convolution", "InnerProduct")
@@ -23,7 +23,7 @@ def _before_activations(case: Case) -> list[Layer]:
 
 
 def _behind(case: Case, layer: Layer, *texts: str) -> bytes:
-    """The file with layers in place behind another, in the phases that it is there for."""
+    """Return the file with in-place layers after another layer, in the phases of that layer."""
     top, rules = layer.tops[0].name, case.rules_of(layer)
     written = [f'layer {{ name: "planted{i}" bottom: "{top}" top: "{top}" {rules} {text} }}' for i, text in enumerate(texts)]
     return case.behind(layer, "\n".join(written))
@@ -66,7 +66,7 @@ def passes_gathered(case: Case) -> bytes:
 
 @plants("N503", "job")
 def batches_of_one(case: Case) -> bytes:
-    """A BatchNorm of single values: behind an InnerProduct, in batches of one."""
+    """Makes a BatchNorm read single values: after an InnerProduct, in batches of one."""
     layer = case.pick(layer for layer in _before_activations(case) if layer.type == "InnerProduct" and not case.rules_of(layer))
     data = case.pick(other for other in case.layers("Data", "ImageData") if other in layer.upstream())
     settings: Message = data.message["data_param" if data.type == "Data" else "image_data_param"]
@@ -116,7 +116,7 @@ def a_single_class(case: Case) -> bytes:
 
 @plants("N602", "net")
 def boxes_of_other_classes(case: Case) -> bytes:
-    """Where there are four numbers for each class: one of the two layers is changed."""
+    """Changes one of two layers where there are four outputs per class."""
     named = {layer.name: layer for layer in case.layers("InnerProduct") if layer.name in ("bbox_pred", "cls_score")}
     case.need(len(named) == 2 and named["bbox_pred"].bottoms[0] is named["cls_score"].bottoms[0])
     classes, boxes = settings_of(named["cls_score"])["num_output"], settings_of(named["bbox_pred"])["num_output"]

@@ -1,4 +1,4 @@
-"""Mistakes between files that each are sound: a solver's nets for training and testing, and a deploy net (E221, N401 on)."""
+"""Mismatches between files that are correct by themselves: training, test and deploy nets (E221, N401 on)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .structure import settings_of
 
 
 def _in_both(case: Case, *types: str) -> list[Layer]:
-    """Layers that stand in the file for both phases."""
+    """Return the layers that the file has for both phases."""
     case.need(len({net.phase for net in case.nets}) == 2)
     return [layer for layer in case.layers(*types) if not case.rules_of(layer)]
 
 
 def _test_data(case: Case) -> list[Layer]:
-    """The data layers of the test nets that the file makes."""
+    """Return the data layers of the test nets that the file defines."""
     return [
         layer for net in case.nets if net.phase == "TEST" for layer in net.net.layers
         if layer.type in ("Data", "ImageData", "HDF5Data", "WindowData") and case.rules_of(layer)
@@ -25,7 +25,7 @@ def _test_data(case: Case) -> list[Layer]:
 
 
 def _apart(case: Case, layer: Layer, change: Edit) -> bytes:
-    """The file with a layer once for training, and once, changed, for testing."""
+    """Return the file with one copy of a layer for training and a changed one for testing."""
     field = layer.entry[2]
     text = case.source[field.start : field.end]
     close = layer.message.block.close - field.start
@@ -140,7 +140,7 @@ def stage_misspelt(case: Case) -> bytes:
 
 
 def _deployed(case: Case, *types: str) -> list[Layer]:
-    """Layers in both phases of a net that its deploy net fits, parameter by parameter."""
+    """Return the layers in both phases of a net that match its deploy net, parameter by parameter."""
     deploy = case.job.deploy
     case.need(deploy is not None and case.job.train is not None and not is_for_unknown_caffe(case.file))
     assert deploy is not None

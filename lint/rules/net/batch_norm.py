@@ -25,13 +25,13 @@ _SCALING_DIALECTS = frozenset(("intel",))
 
 @rule("N501", "batch-norm-without-scale", subject="net", severity="advice", fixes="unsafe")
 def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
-    """Flags BatchNorm layers that no Scale layer with a bias follows.
+    """Flags BatchNorm layers that are not followed by a Scale layer with a bias.
 
     ## What it does
 
     Flags BatchNorm layers whose output reaches an activation, a pooling, a sum or a loss with no Scale and no layer
     with weights in between. Also flags Scale layers after a BatchNorm that have no bias (`bias_term` is false by
-    default). Each of the two is reported once per net, with the number of layers.
+    default). Each of the two is reported once per net, at the first layer.
 
     ## Why is this bad?
 
@@ -80,12 +80,12 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
 
 @rule("N502", "bias-before-batch-norm", subject="net", severity="advice", fixes="unsafe")
 def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
-    """Flags layers whose bias the BatchNorm after them removes again.
+    """Flags layers whose bias is removed again by the BatchNorm after them.
 
     ## What it does
 
-    Flags Convolution, Deconvolution and InnerProduct layers that have a bias that learns and whose top only a
-    BatchNorm reads, once per net, with the number of layers.
+    Flags Convolution, Deconvolution and InnerProduct layers that have a learned bias and whose top only a BatchNorm
+    reads. Reported once per net, at the first such layer.
 
     ## Why is this bad?
 

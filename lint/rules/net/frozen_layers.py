@@ -22,7 +22,7 @@ def unfrozen_bias(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Flags layers with a weight and a bias that have a single `param` with `lr_mult: 0`. A second `param` states what
-    is intended for the bias, and then nothing is reported. Reported once per net, with the other layers.
+    is intended for the bias, and then nothing is reported. Reported once per net, at the first such layer.
 
     ## Why is this bad?
 
@@ -86,8 +86,8 @@ def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Flags BatchNorm layers without `use_global_stats: true` that follow a layer whose parameters all have `lr_mult:
-    0`. If a Scale layer comes next, its parameters must have `lr_mult: 0` too. Reported once per net, with the other
-    layers.
+    0`. If a Scale layer comes next, its parameters must have `lr_mult: 0` too. Reported once per net, at the first
+    such layer.
 
     ## Why is this bad?
 
@@ -156,8 +156,7 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Flags layers whose parameters have an `lr_mult` other than 0 and that lead to a loss, but that no gradient reaches
-    because a layer in between has `propagate_down: false`. Reported once per net, at the first layer, with the
-    others.
+    because a layer in between has `propagate_down: false`. Reported once per net, at the first such layer.
 
     ## Why is this bad?
 

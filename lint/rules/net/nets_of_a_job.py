@@ -25,9 +25,9 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
 
     ## What it does
 
-    Compares layers of the same name in the training net and the test nets of a solver. Flags those whose number of
-    parameters or whose shapes differ: because of another `num_output` or kernel size, or because an InnerProduct
-    reads images of another size, after different crops.
+    Compares layers of the same name in the training net and the test nets of a solver. Flags those that differ in the
+    number or the shapes of their parameters, for example because `num_output`, the kernel size, or the size of the
+    images that an InnerProduct reads is different.
 
     ## Why is this bad?
 
@@ -37,8 +37,8 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **error** in general;
-    - **warning** if one of the two files has fields or values that no known Caffe has.
+    - **warning** if one of the two files has fields or values that no known Caffe has;
+    - **error** otherwise.
 
     Layers that may have parameters unknown to us, such as Python layers, are not compared. Do not ignore it: Caffe
     stops at the first test.
@@ -135,9 +135,9 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **warning** in general;
-    - **advice** if only the last layer differs, or an InnerProduct that reads images of another size: the deploy net
-      may be for other data. With `--deploy`, that is a warning too.
+    - **advice** if only the last layer differs, or an InnerProduct that reads images of another size, and `--deploy` is
+      not used: the deploy net may be for other data;
+    - **warning** otherwise.
 
     Nothing is reported if fewer than half of the layers with parameters match, because the net then belongs to
     another model, or if a layer may have parameters unknown to us. Ignore it if the deploy net is for weights that

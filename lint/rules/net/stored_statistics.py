@@ -22,8 +22,8 @@ def batch_statistics_in_test(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    The output for an image then depends on the other images of the batch, and a batch of one image of 1 x 1 becomes
-    0. If the field is not set, it is false in training and true in tests, which is right for both.
+    The output for an image then depends on the other images of the batch, and a batch of one image of 1 x 1 gives
+    zeros. If the field is not set, it is false in training and true in tests, which is right for both.
 
     ## When it is reported
 
@@ -58,8 +58,8 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     ## Why is this bad?
 
     The statistics are then never computed. From scratch they are 0, so Caffe divides by the square root of `eps`:
-    values grow 316-fold at every BatchNorm. A net that we trained like this had a loss of 79 in iteration 0 and NaN
-    in iteration 2.
+    with the default, values grow 316-fold at every BatchNorm. A net that we trained like this had a loss of 79 in
+    iteration 0 and NaN in iteration 2.
 
     ## When it is reported
 

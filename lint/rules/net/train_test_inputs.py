@@ -90,8 +90,8 @@ def test_on_training_data(job: Job) -> Iterator[Hit]:
     ## When it is reported
 
     Reported as **advice** if all sources of the solver's test nets are training data. Nothing is reported if a test
-    net also reads other data, or if the training net has fields or values that no known Caffe has. Ignore it if the
-    set-up is only tried out.
+    net also reads other data, or if the training net has fields or values that no known Caffe has. Ignore it if you
+    are only trying out the set-up.
 
     ## Example
 
