@@ -1,7 +1,6 @@
-"""What BVLC's Caffe does with single layers, as its runs showed: shapes, parameters, what it refuses.
+"""What BVLC's Caffe does with single layers, from runs of it: shapes, parameters, and what it rejects.
 
-A case has the blobs that are there, the inside of the layer, and what comes of it. Those of forks' types rest
-on their source.
+A case has the existing blobs, the fields of the layer, and the result. Cases of types of forks are based on their source.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ SCORES = {"f": "2 5", "t": "2"}
 
 
 class Made(NamedTuple):
-    """A layer that is built: its tops' shapes and, where told, its parameters'."""
+    """A layer that is built: the shapes of its tops and, if given, of its parameters."""
 
     layer: str
     tops: dict[str, str]
@@ -24,7 +23,7 @@ class Made(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A layer that Caffe stops at, and the kind of problem that says so."""
+    """A layer at which Caffe stops, and the kind of problem that reports it."""
 
     layer: str
     kind: str

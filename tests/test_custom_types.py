@@ -75,7 +75,7 @@ def test_the_shape_follows_its_rule(shape: Any, expected: Any) -> None:
     assert shape_of({"shape": shape}) == expected
 
 
-def test_nothing_is_known_of_a_type_that_nothing_is_said_of() -> None:
+def test_nothing_is_known_of_a_type_with_an_empty_description() -> None:
     assert shape_of({}) is None
 
 
@@ -88,7 +88,7 @@ def test_each_top_may_have_a_rule_of_its_own() -> None:
     assert [blob.shape for blob in one_rule.layers[2].tops] == [(4,), (4,), (4,)]
 
 
-def test_what_comes_behind_is_checked_again() -> None:
+def test_layers_after_a_described_type_are_checked_again() -> None:
     text = INPUTS + (
         'layer { name: "l" type: "Mine" bottom: "a" top: "t" }'
         'layer { name: "sum" type: "Eltwise" bottom: "t" bottom: "b" top: "sum" }'
@@ -111,7 +111,7 @@ def test_the_number_of_bottoms_is_checked(bottoms: Any, fits: bool) -> None:
     assert kinds == ([] if fits else ["bottom-count"])
 
 
-def test_parameters_have_shapes_and_none_may_be_too_many() -> None:
+def test_parameters_have_shapes_and_surplus_param_entries_are_reported() -> None:
     text = (
         INPUTS
         + 'layer { name: "l" type: "Mine" bottom: "a" top: "t" param { lr_mult: 2 } param { } param { } }'
@@ -126,7 +126,7 @@ def test_parameters_have_shapes_and_none_may_be_too_many() -> None:
     assert built(text, described(Mine={})).problems == []
 
 
-def test_a_loss_makes_its_top_and_weighs_it_with_1() -> None:
+def test_a_loss_adds_its_top_with_a_weight_of_1() -> None:
     text = INPUTS + 'layer { name: "l" type: "MyLoss" bottom: "a" bottom: "b" }'
     net = built(text, described(MyLoss={"loss": True}))
     assert [(loss.layer.name, loss.weight, loss.blob.shape) for loss in net.losses] == [("l", 1.0, ())]
@@ -149,7 +149,7 @@ def test_a_python_loss_has_the_weight_that_is_written() -> None:
     assert weighted.losses[0].blob.shape == ()
 
 
-def test_python_layers_are_told_apart_by_module_and_class() -> None:
+def test_python_layers_are_distinguished_by_module_and_class() -> None:
     layer = (
         'layer {{ name: "{1}" type: "Python" bottom: "a" top: "{1}"'
         ' python_param {{ module: "{0}" layer: "{1}" }} }}'
@@ -206,7 +206,7 @@ def test_a_recurrent_type_may_be_like_a_known_one() -> None:
     assert [param.shape for param in net.layers[-1].params] == [(20, 3), (20,), (20, 5)]
 
 
-def test_a_description_goes_before_what_is_known_here() -> None:
+def test_a_description_takes_precedence_over_the_built_in_record() -> None:
     text = INPUTS + 'layer { name: "l" type: "Sigmoid" bottom: "a" top: "t" }'
     assert built(text, described(Sigmoid={"shape": [9]})).layers[2].tops[0].shape == (9,)
 
@@ -367,7 +367,7 @@ def codes(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [finding["code"] for finding in json.loads(done.stdout)["findings"]]
 
 
-def test_a_plugin_that_is_not_asked_for_changes_nothing(house: Path) -> None:
+def test_a_plugin_that_is_not_enabled_changes_nothing(house: Path) -> None:
     (house / "caffe-lint.toml").write_text("")
     assert codes(run(house, "net.prototxt", "--output-format", "json")) == ["E116"]
 
@@ -391,7 +391,7 @@ def test_rules_of_the_configuration_s_plugins_are_listed_explained_and_selected(
     assert "N900" not in run(house, "rules", "--isolated").stdout
 
 
-def test_a_plugin_works_in_several_processes_and_only_where_it_is_asked_for(house: Path) -> None:
+def test_a_plugin_works_in_several_processes_and_only_where_it_is_enabled(house: Path) -> None:
     for name, config in (
         ("with", 'plugins = ["house"]\n'),
         ("also", 'plugins = ["house"]\n'),
@@ -421,7 +421,7 @@ def test_a_plugin_works_in_several_processes_and_only_where_it_is_asked_for(hous
         ),
     ],
 )
-def test_a_plugin_that_cannot_be_had_is_explained(house: Path, name: str, words: str) -> None:
+def test_a_plugin_that_cannot_be_loaded_is_explained(house: Path, name: str, words: str) -> None:
     (house / "caffe-lint.toml").write_text(f'plugins = ["{name}"]\n')
     done = run(house, "net.prototxt")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Every layer type makes the shapes that Caffe makes, and is refused what Caffe refuses."""
+"""Every layer type infers the same shapes as Caffe, and reports what Caffe rejects."""
 
 from __future__ import annotations
 

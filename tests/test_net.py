@@ -55,7 +55,7 @@ def loss(bottom: str, rest: str = 'top: "loss"') -> str:
         ('exclude { phase: TRAIN stage: "s" }', True),
     ],
 )
-def test_rules_keep_or_drop_a_layer(rules: str, kept: bool) -> None:
+def test_rules_include_or_exclude_a_layer(rules: str, kept: bool) -> None:
     net = net_of(relu("x", "y", rules), X)
     assert [layer.name for layer in net.layers] == (["in_x", "y"] if kept else ["in_x"])
     assert len(net.dropped) == (0 if kept else 1)
@@ -69,7 +69,7 @@ def test_stages_and_levels_come_from_the_state() -> None:
     assert [layer.name for layer in net.layers] == ["in_x", "a"]
 
 
-def test_include_and_exclude_on_one_layer_are_refused() -> None:
+def test_include_and_exclude_on_one_layer_are_reported() -> None:
     net = net_of(relu("x", "y", "include { phase: TRAIN } exclude { phase: TEST }"), X)
     assert kinds(net) == ["include-and-exclude"]
     assert shape(net, "y") == "2 3 8 8"
@@ -113,13 +113,13 @@ DATA = 'layer {{ name: "d" type: "Data" top: "x" top: "t" data_param {{ batch_si
         ('state { phase: TEST } input: "x" input_shape { dim: 2 }' + loss("x"), ("TEST",)),
     ],
 )
-def test_a_file_on_its_own_is_for_the_phases_in_which_it_hangs_together(
+def test_a_file_without_a_solver_is_for_the_phases_in_which_it_is_consistent(
     text: str, phases: tuple[str, ...]
 ) -> None:
     assert phases_of(upgraded_net(text).message) == phases
 
 
-def test_a_file_on_its_own_is_for_the_stages_in_which_it_hangs_together() -> None:
+def test_a_file_without_a_solver_is_for_the_stages_in_which_it_is_consistent() -> None:
     text = DATA.format('include { stage: "train" }') + relu("x", "y")
     states = states_of(upgraded_net(text + loss("y")).message)
     assert states == (NetState("TRAIN", 0, ("train",)),)
@@ -128,7 +128,7 @@ def test_a_file_on_its_own_is_for_the_stages_in_which_it_hangs_together() -> Non
 # -- blobs -----------------------------------------------------------------------------------------------
 
 
-def test_in_place_layers_make_versions_of_a_blob() -> None:
+def test_in_place_layers_create_versions_of_a_blob() -> None:
     net = net_of(relu("x", "y") + relu("y", "y") + relu("y", "z"), X)
     first, second = net.layers[1].tops[0], net.layers[2].tops[0]
     assert (second.below, net.blob("y")) == (first, second)
@@ -137,30 +137,30 @@ def test_in_place_layers_make_versions_of_a_blob() -> None:
     assert kinds(net) == []
 
 
-def test_in_place_on_a_blob_that_was_read_before_is_refused() -> None:
+def test_in_place_on_a_blob_that_an_earlier_layer_reads_is_reported() -> None:
     assert kinds(net_of(relu("x", "y") + relu("y", "z") + relu("y", "y"), X)) == ["in-place-on-shared-blob"]
     assert kinds(net_of(relu("x", "y") + relu("y", "y") + relu("y", "z"), X)) == []
 
 
-def test_in_place_on_a_blob_with_a_written_loss_weight_is_refused() -> None:
+def test_in_place_on_a_blob_with_a_written_loss_weight_is_reported() -> None:
     assert kinds(net_of(relu("x", "y", "loss_weight: 1") + relu("y", "y"), X)) == ["in-place-on-shared-blob"]
 
 
-def test_a_top_that_is_made_already_is_refused() -> None:
+def test_a_duplicate_top_is_reported() -> None:
     net = net_of(relu("x", "y") + relu("x", "y"), X)
     assert kinds(net) == ["duplicate-top"]
     twice = 'layer { name: "s" type: "Split" bottom: "x" top: "y" top: "y" }'
     assert kinds(net_of(twice, X)) == ["duplicate-top"]
 
 
-def test_an_unknown_bottom_spreads_as_unknown_and_causes_nothing_else() -> None:
+def test_an_unknown_bottom_has_an_unknown_shape_and_causes_no_other_problem() -> None:
     net = net_of(inner("gone", "a") + inner("a", "b", rest='param { name: "w" }') + loss("b"), {"t": "2"})
     assert kinds(net) == ["unknown-bottom"]
     assert (shape(net, "a"), shape(net, "b")) == ("?", "?")
     assert net.learnable is None
 
 
-def test_an_unknown_bottom_tells_where_the_blob_is_made() -> None:
+def test_an_unknown_bottom_says_where_the_blob_is_produced() -> None:
     net = net_of(
         relu("y", "z") + relu("x", "y") + relu("w", "v") + relu("x", "w", "include { phase: TEST }"), X
     )
@@ -171,7 +171,7 @@ def test_an_unknown_bottom_tells_where_the_blob_is_made() -> None:
     ]
 
 
-def test_all_mistakes_are_found_in_one_go_and_in_order() -> None:
+def test_all_problems_are_found_in_one_pass_and_in_order() -> None:
     text = (
         relu("gone", "a")
         + relu("x", "b", "param {}")
@@ -193,11 +193,11 @@ def test_all_mistakes_are_found_in_one_go_and_in_order() -> None:
         'layer { name: "a" type: ReLU bottom: "x" top: "a" }',
     ],
 )
-def test_what_cannot_be_read_is_not_reported_as_missing_as_well(layers: str) -> None:
+def test_a_field_that_cannot_be_read_is_not_also_reported_as_missing(layers: str) -> None:
     assert kinds(net_of(layers, X)) == []
 
 
-def test_an_input_without_shape_cannot_be_handed_to_two_layers() -> None:
+def test_an_input_without_shape_cannot_be_read_by_two_layers() -> None:
     text = 'layer { name: "i" type: "Input" top: "x" }' + relu("x", "a")
     assert kinds(net_of(text)) == []
     assert kinds(net_of(text + relu("x", "b"))) == ["input-without-shape"]
@@ -205,11 +205,11 @@ def test_an_input_without_shape_cannot_be_handed_to_two_layers() -> None:
     assert kinds(net_of(text + inner("a", "b"), input_shapes={"x": (2, 3)})) == []
 
 
-def test_a_net_of_no_layers_is_built_but_cannot_run() -> None:
+def test_a_net_without_layers_is_built_but_cannot_run() -> None:
     assert kinds(net_of('name: "n"'), "forward") == ["net-empty"]
 
 
-def test_input_shapes_fill_in_what_the_file_leaves_open() -> None:
+def test_input_shapes_complete_the_shapes_in_the_file() -> None:
     text = DATA.format("transform_param { crop_size: 5 }")
     assert shape(net_of(text), "x") == "2 ? 5 5"
     assert shape(net_of(text, input_shapes={"*": (0, 3, 9, 9)}), "x") == "2 3 5 5"
@@ -229,7 +229,7 @@ def test_upstream_and_downstream_give_each_layer_once() -> None:
 # -- splits and outputs ----------------------------------------------------------------------------------
 
 
-def test_splits_stand_behind_the_layer_whose_top_is_read_twice() -> None:
+def test_splits_come_after_the_layer_whose_top_is_read_twice() -> None:
     net = net_of(relu("x", "x") + relu("x", "b") + relu("x", "c"), X)
     layers, shapes = with_splits(net.layers)
     assert [layer.name for layer in layers] == ["in_x", "x", "x_x_0_split", "b", "c"]
@@ -246,7 +246,7 @@ def test_a_written_loss_weight_takes_the_first_split_and_is_counted_twice_for_a_
     assert net.outputs == ["l_loss_0_split_0", "r"]
 
 
-def test_outputs_are_the_blobs_that_nobody_reads() -> None:
+def test_outputs_are_the_blobs_that_no_layer_reads() -> None:
     net = net_of(inner("x", "f") + loss("f", ""), {**X, "t": "2", "unread": "1"})
     assert net.outputs == ["unread"]  # the loss has a top that Caffe made for it
     assert net.losses[0].weight == 1.0
@@ -280,7 +280,7 @@ def test_shared_parameters_must_agree() -> None:
     assert kinds(rates) == ["shared-param-multiplier"]
 
 
-def test_a_rate_written_for_one_of_two_shared_parameters_is_that_of_both() -> None:
+def test_a_multiplier_written_for_one_of_two_shared_parameters_applies_to_both() -> None:
     net = net_of(
         inner("x", "a", rest='param { name: "w" lr_mult: 3 }') + inner("x", "b", rest='param { name: "w" }'),
         X,
@@ -331,7 +331,7 @@ def test_labels_that_would_need_a_gradient_stop_the_first_backward_pass() -> Non
 # -- forks -----------------------------------------------------------------------------------------------
 
 
-def test_a_type_nobody_knows_gives_unknown_shapes_and_no_problem() -> None:
+def test_an_unknown_type_gives_unknown_shapes_and_no_problem() -> None:
     net = net_of('layer { name: "a" type: "Mystery" bottom: "x" top: "y" param {} }' + inner("y", "z"), X)
     assert kinds(net) == []
     assert shape(net, "y") == "?"

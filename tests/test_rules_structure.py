@@ -1,4 +1,4 @@
-"""The rules for what Caffe stops at when it builds a net, and their repairs."""
+"""The rules for nets that Caffe rejects, and their fixes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def relu(bottom: str, top: str, more: str = "") -> str:
     return f'layer {{ name: "relu1" type: "ReLU" bottom: "{bottom}" top: "{top}" {more}}}\n'
 
 
-def test_a_sound_net_has_no_finding() -> None:
+def test_a_correct_net_has_no_finding() -> None:
     assert found(NET) == []
 
 
@@ -116,14 +116,14 @@ def test_every_kind_of_problem_has_a_rule() -> None:
     assert not missing
 
 
-def test_the_table_names_rules_that_there_are() -> None:
+def test_the_table_names_existing_rules() -> None:
     assert set(RULE_OF.values()) <= set(all_rules())
 
 
 # -- bottoms -------------------------------------------------------------------------------------------------
 
 
-def test_a_misspelt_bottom_is_found_at_its_line_and_mended() -> None:
+def test_a_misspelled_bottom_is_found_at_its_line_and_fixed() -> None:
     text = NET.replace('bottom: "conv1"', 'bottom: "conv_1"')
     assert found(text) == [("E201", 25)]
     assert fix(text, select=("E2",)) == NET
@@ -137,7 +137,7 @@ def test_a_bottom_that_differs_in_its_number_may_mean_a_layer_that_is_missing() 
     assert fix(text, select=("E2",)) == text
 
 
-def test_two_names_as_near_are_no_repair() -> None:
+def test_two_equally_similar_names_give_no_fix() -> None:
     text = NET.replace("label", "title_a").replace('bottom: "title_a"', 'bottom: "title"')
     assert check(text, select=("E201",))[0].fix is not None
     text = text.replace('top: "conv1"', 'top: "title_b"').replace('bottom: "conv1"', 'bottom: "title_b"')
@@ -146,7 +146,7 @@ def test_two_names_as_near_are_no_repair() -> None:
     assert finding.fix is None
 
 
-def test_a_layer_that_reads_and_writes_the_misspelt_blob_works_in_place_again() -> None:
+def test_a_layer_that_reads_and_writes_the_misspelled_blob_works_in_place_again() -> None:
     text = DATA + CONV + relu("conv_1", "conv_1") + LOSS
     assert fix(text, select=("E2",)) == DATA + CONV + relu("conv1", "conv1") + LOSS
 
@@ -156,7 +156,7 @@ def test_quotes_stay_as_they_are() -> None:
     assert "bottom: 'conv1'" in fix(text, select=("E2",))
 
 
-def test_a_layer_cannot_read_what_is_made_further_down() -> None:
+def test_a_layer_cannot_read_what_a_later_layer_produces() -> None:
     text = DATA + LOSS + CONV
     finding = check(text, select=("E201",))[0]
     assert finding.place.line == 14
@@ -186,7 +186,7 @@ def test_a_blob_that_both_phases_lack_is_found_once() -> None:
     assert places(check_files(files, select=("E2",))) == [("E201", 25)]
 
 
-def test_a_blob_whose_layer_cannot_be_read_in_full_may_be_there() -> None:
+def test_a_blob_whose_layer_cannot_be_read_in_full_may_exist() -> None:
     data = DATA.replace('  top: "data"\n', '  top: "data"\n  include { phase: RUN }\n')
     assert found(data + CONV + LOSS) == []
 
@@ -194,21 +194,21 @@ def test_a_blob_whose_layer_cannot_be_read_in_full_may_be_there() -> None:
 # -- tops ----------------------------------------------------------------------------------------------------
 
 
-def test_a_top_made_twice_gets_the_layers_own_name_where_that_is_missed() -> None:
+def test_a_duplicate_top_gets_the_name_of_its_layer_if_a_later_layer_reads_it() -> None:
     second = CONV.replace('name: "conv1"', 'name: "conv2"')
     text = DATA + CONV + second + LOSS.replace('bottom: "conv1"', 'bottom: "conv2"')
     assert found(text) == [("E202", 26), ("E201", 36)]
     assert fix(text, select=("E2",)) == text.replace(second, second.replace('top: "conv1"', 'top: "conv2"'))
 
 
-def test_a_top_made_twice_that_nobody_misses_is_left_alone() -> None:
+def test_a_duplicate_top_is_not_fixed_if_no_layer_reads_the_name_of_its_layer() -> None:
     second = CONV.replace('name: "conv1"', 'name: "conv2"')
     text = DATA + CONV + second + LOSS
     assert found(text) == [("E202", 26)]
     assert fix(text, select=("E2",)) == text
 
 
-def test_layers_of_different_phases_may_make_the_same_blob() -> None:
+def test_layers_of_different_phases_may_produce_the_same_blob() -> None:
     train = DATA.replace('  top: "data"\n', '  top: "data"\n  include { phase: TRAIN }\n')
     assert found(train + train.replace("TRAIN", "TEST") + CONV + LOSS) == []
 
@@ -224,7 +224,7 @@ def test_in_place_on_a_blob_that_another_layer_reads_gets_a_top_of_its_own() -> 
     assert found(expected) == []
 
 
-def test_layers_that_read_behind_the_in_place_layer_are_fine() -> None:
+def test_layers_that_read_after_the_in_place_layer_are_fine() -> None:
     assert found(DATA + CONV + relu("conv1", "conv1") + POOL + LOSS) == []
 
 
@@ -258,7 +258,7 @@ def test_a_name_that_is_taken_gets_a_number() -> None:
 # -- param ---------------------------------------------------------------------------------------------------
 
 
-def test_surplus_param_are_taken_out_with_their_lines() -> None:
+def test_surplus_param_entries_are_removed_with_their_lines() -> None:
     text = NET.replace(
         '  top: "ip"\n',
         '  top: "ip"\n  param { lr_mult: 1 }\n  param { lr_mult: 2 }\n  param { lr_mult: 3 }\n',
@@ -267,7 +267,7 @@ def test_surplus_param_are_taken_out_with_their_lines() -> None:
     assert fix(text, select=("E2",)) == text.replace("  param { lr_mult: 3 }\n", "")
 
 
-def test_param_of_a_layer_without_parameters_are_taken_out() -> None:
+def test_param_entries_of_a_layer_without_parameters_are_removed() -> None:
     text = DATA + CONV + relu("conv1", "conv1", "param { lr_mult: 1 } param { lr_mult: 2 } ") + LOSS
     assert found(text) == [("E211", 22)]
     assert fix(text, select=("E2",)) == DATA + CONV + relu("conv1", "conv1") + LOSS
@@ -284,7 +284,7 @@ def test_statistics_of_batch_norm_do_not_learn() -> None:
     assert mended.count("lr_mult: 0") == 2
 
 
-def test_three_param_of_batch_norm_are_what_caffe_sets_right_itself() -> None:
+def test_three_param_entries_of_batch_norm_are_corrected_by_caffe_itself() -> None:
     norm = (
         'layer { name: "bn" type: "BatchNorm" bottom: "conv1" top: "conv1"'
         " param { lr_mult: 1 } param { lr_mult: 1 } param { lr_mult: 1 } }\n"
@@ -331,7 +331,7 @@ def test_what_a_layer_refuses(old: str, new: str, code: str) -> None:
     assert findings[0].reason.startswith("Caffe ")
 
 
-def test_a_filler_in_another_case_is_mended() -> None:
+def test_a_filler_in_another_case_is_fixed() -> None:
     assert fix(NET.replace("xavier", "Xavier"), select=("E2",)) == NET
 
 
@@ -350,7 +350,7 @@ def test_a_label_that_learns_stops_the_training_but_not_the_test() -> None:
     assert found(DATA + CONV + frozen + label) == []
 
 
-def test_one_mistake_does_not_hide_the_next_nor_cause_others() -> None:
+def test_one_mistake_neither_hides_the_next_nor_causes_others() -> None:
     text = NET.replace('bottom: "conv1"', 'bottom: "nothing"').replace(
         "kernel_size: 3", "kernel_size: 3 stride: 0"
     )
@@ -364,7 +364,7 @@ def test_the_same_mistake_in_two_phases_is_one_finding() -> None:
     assert places(check_files(texts, select=("E2",))) == [("E208", 16)]
 
 
-def test_batches_of_other_sizes_in_two_phases_do_not_make_two_of_a_mistake() -> None:
+def test_different_batch_sizes_in_two_phases_still_give_one_finding() -> None:
     train = DATA.replace("  dummy", "  include { phase: TRAIN }\n  dummy")
     test = train.replace("TRAIN", "TEST").replace("dim: 8", "dim: 2")
     wrong = LOSS.replace('"SoftmaxWithLoss"', '"EuclideanLoss"')
@@ -377,7 +377,7 @@ def test_batches_of_other_sizes_in_two_phases_do_not_make_two_of_a_mistake() -> 
     assert "8 x 10" in findings[0].message
 
 
-def test_two_mistakes_at_one_place_of_a_net_stay_two() -> None:
+def test_two_mistakes_at_one_place_of_a_net_are_two_findings() -> None:
     texts = {
         "solver.prototxt": 'net: "net.prototxt"\ntest_iter: 1\ntest_interval: 10\n',
         "net.prototxt": DATA + CONV.replace("    num_output: 4\n    kernel_size: 3\n", "") + LOSS,
@@ -388,14 +388,14 @@ def test_two_mistakes_at_one_place_of_a_net_stay_two() -> None:
 # -- forks ---------------------------------------------------------------------------------------------------
 
 
-def test_what_a_fork_may_have_is_no_error() -> None:
+def test_what_a_fork_may_have_is_not_an_error() -> None:
     text = DATA + CONV.replace('type: "xavier" }', 'type: "dct4" }\n    some_other_field: 1') + LOSS
     assert [(finding.code, finding.severity) for finding in check(text, select=("E2",))] == [
         ("E213", "advice")
     ]
 
 
-def test_a_typo_is_no_fork() -> None:
+def test_a_typo_is_not_a_fork() -> None:
     text = NET.replace("kernel_size: 3", "kernel_size: 3 kernel_h: 3 dilatoin: 1")
     assert [(finding.code, finding.severity) for finding in check(text, select=("E2",))] == [
         ("E209", "error")
@@ -426,19 +426,19 @@ layers { name: "relu" type: RELU bottom: "dta" top: "relu" }
 """
 
 
-def test_repairs_work_in_the_form_of_2013() -> None:
+def test_fixes_work_in_the_format_of_2013() -> None:
     assert found(V1) == [("E201", 2)]
     assert fix(V1, select=("E2",)) == V1.replace('"dta"', '"data"')
 
 
-def test_surplus_rates_of_the_old_form_are_reported_without_a_fix() -> None:
+def test_surplus_rates_in_the_old_format_are_reported_without_a_fix() -> None:
     text = V1.replace('"dta"', '"data"').replace('top: "relu"', 'top: "relu" blobs_lr: 1')
     findings = check(text, select=("E2",))
     assert [finding.code for finding in findings] == ["E211"]
     assert findings[0].fix is None
 
 
-def test_a_net_inside_a_solver_is_mended_there() -> None:
+def test_a_net_inside_a_solver_is_fixed_there() -> None:
     inline = NET.replace('bottom: "conv1"', 'bottom: "conv_1"')
     solver = f"net_param {{\n{inline}}}\nbase_lr: 0.01\n"
     assert fix_files({"solver.prototxt": solver}, select=("E2",))["solver.prototxt"] == solver.replace(

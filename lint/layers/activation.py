@@ -37,7 +37,7 @@ def _power_factor(layer: Layer) -> float | None:
     return abs(param["scale"]) if param["power"] == 1 else None
 
 
-_SQUASHING: dict[str, Any] = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "nonlinear": True, "bounded": True}
+_SATURATING: dict[str, Any] = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "nonlinear": True, "bounded": True}
 
 # An activation that maps negative values to 0 or to small values.
 _RECTIFIER: dict[str, Any] = {"nonlinear": True, "rectifies": True, "keeps_scale": True}
@@ -55,12 +55,12 @@ layer_type(
 layer_type(
     "Sigmoid", "sigmoid_layer.cpp", signal="elementwise.ElementwiseFunction",
     reads=("sigmoid_param",), engine="sigmoid_param", activation=SIGMOID, unsaturated=(0.03, 0.97),
-    value_range=value_ranges.between(0.0, 1.0), **_SQUASHING,
+    value_range=value_ranges.between(0.0, 1.0), **_SATURATING,
 )(same_shape)  # fmt: skip
 layer_type(
     "TanH", "tanh_layer.cpp", signal="elementwise.ElementwiseFunction",
     reads=("tanh_param",), engine="tanh_param", unsaturated=(0.0, 0.9),
-    value_range=value_ranges.squashed, **_SQUASHING,
+    value_range=value_ranges.squashed, **_SATURATING,
 )(same_shape)  # fmt: skip
 layer_type(
     "ELU", "elu_layer.cpp", signal="elementwise.ElementwiseFunction",
@@ -86,7 +86,7 @@ layer_type(
     keeps_scale=True, factor=_power_factor, value_range=value_ranges.power,
     hazard=(
         "power-out-of-domain",
-        "Power has no value for a negative base with a fractional power, and none for 0 with a negative one",
+        "Power is undefined for a negative base with a fractional power, and for 0 with a negative power",
     ),
 )(same_shape)  # fmt: skip
 layer_type(
@@ -166,7 +166,7 @@ def exp(layer: Layer) -> Sequence[Shape]:
     keeps_shape=True,
     hazard=(
         "log-of-nonpositive",
-        "Log has no value where shift + scale * x is 0 or less; add a shift, or clip its input",
+        "Log is undefined if shift + scale * x is 0 or less; add a shift, or clip its input",
     ),
 )
 def log(layer: Layer) -> Sequence[Shape]:

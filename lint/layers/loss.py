@@ -89,7 +89,7 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     class_axis="infogain_loss_param",
     hazard=(
         "infogain-matrix-not-finite",
-        "the infogain matrix holds a value that is not finite, or the scores are",
+        "the infogain matrix or the scores contain a value that is not finite",
     ),
     **_LOG_LIKELIHOOD,
     **{
@@ -194,7 +194,7 @@ def hinge_loss(layer: Layer) -> Sequence[Shape]:
     reads=(),
     normalization=BATCH,
     class_axis="",
-    hazard=("loss-out-of-domain", "it wants probabilities: feed it a Softmax, or use SoftmaxWithLoss"),
+    hazard=("loss-out-of-domain", "it expects probabilities: put a Softmax before it, or use SoftmaxWithLoss"),
     **_LABELLED,
     **_LOG_LIKELIHOOD,
 )
@@ -214,7 +214,7 @@ def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
     reads=("contrastive_loss_param",),
     loss_family=EMBEDDING,
     nonnegative=True,
-    hazard=("contrastive-distance", "it divides by the distance of a pair, which may be 0"),
+    hazard=("contrastive-distance", "it divides by the distance between a pair, which may be 0"),
     **{
         **_LOSS,
         "bottoms": (3, 3),

@@ -98,7 +98,7 @@ def _lrn_reads_top(layer: Layer) -> bool:
     keeps_shape=True,
     keeps_order=True,
     value_range=value_ranges.divided,
-    hazard=("lrn-zero-base", "LRN has no value where k + alpha/n * sum is 0 or less: k must be over 0"),
+    hazard=("lrn-zero-base", "LRN is undefined if k + alpha/n * sum is 0 or less; k must be greater than 0"),
 )
 def lrn(layer: Layer) -> Sequence[Shape]:
     """Divides each value by a power of the sum of squares around it."""
@@ -129,7 +129,7 @@ def _mvn_reads_top(layer: Layer) -> bool:
     normalises=True,
     keeps_order=True,
     keeps_channels=True,
-    hazard=("mvn-zero-variance", "MVN divides by the deviation of its input"),
+    hazard=("mvn-zero-variance", "MVN divides by the standard deviation of its input, which may be 0"),
 )
 def mvn(layer: Layer) -> Sequence[Shape]:
     """Mean 0 and variance 1 for each item; its top always has 4 axes (Blob::LegacyShape)."""
@@ -177,7 +177,7 @@ layer_type(
 
 _BN: dict[str, Any] = {
     "settings": "bn_param", "in_place": IN_PLACE_RIGHT, **_OF_CHANNELS,
-    "hazard": ("batch-norm-zero-variance", "the variance, a difference of two sums, came out negative or 0"),
+    "hazard": ("batch-norm-zero-variance", "the variance, a difference of two sums, was negative or 0"),
 }  # fmt: skip
 
 
@@ -237,8 +237,7 @@ _AFFINE: dict[str, Any] = {
     multiply_adds=one_per_value,
     hazard=(
         "scale-of-not-finite",
-        "what it multiplies is at the edge of what a float holds: look at the BatchNorm before it, whose statistics"
-        " may be blank",
+        "its input is close to the largest float; check the BatchNorm before it, whose statistics may be all 0",
     ),
     **_AFFINE,
 )

@@ -85,7 +85,7 @@ def _multiply_adds(layer: Layer) -> int | None:
     return total
 
 
-_STEPPING: dict[str, Any] = {
+_RECURRENT: dict[str, Any] = {
     "reads": ("recurrent_param",),
     "refuses_gradient": (1,),
     "not_forced": (1,),
@@ -93,8 +93,8 @@ _STEPPING: dict[str, Any] = {
     "counts": _counts,
     "multiply_adds": _multiply_adds,
 }
-layer_type("LSTM", "lstm_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
-layer_type("RNN", "rnn_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_STEPPING)(_recurrent)
+layer_type("LSTM", "lstm_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
+layer_type("RNN", "rnn_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
 
 
 @layer_type(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..moments.graph import Layer
 
 
-_MOVES: dict[str, Any] = {**REARRANGES, "value_range": value_ranges.unchanged}
-_RESHAPES: dict[str, Any] = {**_MOVES, "in_place": IN_PLACE_FATAL, "shares_memory": True}
+_REORDERS: dict[str, Any] = {**REARRANGES, "value_range": value_ranges.unchanged}
+_RESHAPES: dict[str, Any] = {**_REORDERS, "in_place": IN_PLACE_FATAL, "shares_memory": True}
 
 
 @layer_type("Reshape", "reshape_layer.cpp", signal="joining.Flatten", reads=("reshape_param",), **_RESHAPES)
@@ -106,7 +106,7 @@ def flatten(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)
 
 
-@layer_type("Permute", "permute_layer.cpp", signal="passing.PassThrough", **_MOVES)
+@layer_type("Permute", "permute_layer.cpp", signal="passing.PassThrough", **_REORDERS)
 def permute(layer: Layer) -> Sequence[Shape]:
     """SSD: its bottom with the axes in another order; those not named come last."""
     shape = layer.bottoms[0].shape
@@ -123,7 +123,7 @@ def permute(layer: Layer) -> Sequence[Shape]:
     return (tuple(shape[axis] for axis in [*order, *(i for i in range(len(shape)) if i not in order)]),)
 
 
-@layer_type("Transpose", "transpose_layer.cpp", signal="passing.PassThrough", **_MOVES)
+@layer_type("Transpose", "transpose_layer.cpp", signal="passing.PassThrough", **_REORDERS)
 def transpose(layer: Layer) -> Sequence[Shape]:
     """Its bottom with the axes in the order of `transpose_param.dim`."""
     shape = layer.bottoms[0].shape
@@ -133,13 +133,13 @@ def transpose(layer: Layer) -> Sequence[Shape]:
     return (tuple(shape[axis] for axis in order),) if sorted(order) == list(range(len(shape))) else ()
 
 
-layer_type("Reverse", "reverse_layer.cpp", signal="passing.PassThrough", **_MOVES)(same_shape)
-layer_type("Flip", "flip_layer.cpp", signal="passing.PassThrough", **_MOVES)(same_shape)
+layer_type("Reverse", "reverse_layer.cpp", signal="passing.PassThrough", **_REORDERS)(same_shape)
+layer_type("Flip", "flip_layer.cpp", signal="passing.PassThrough", **_REORDERS)(same_shape)
 
 
 @layer_type(
     "ShuffleChannel", "shuffle_channel_layer.cpp", signal="passing.PassThrough",
-    bottoms=(0, None), tops=(0, None), keeps_shape=True, **_MOVES
+    bottoms=(0, None), tops=(0, None), keeps_shape=True, **_REORDERS
 )
 def shuffle_channel(layer: Layer) -> Sequence[Shape]:
     """ShuffleNet: shuffles channels between groups."""
@@ -160,7 +160,7 @@ def _tile_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if layer.message["tile_param"]["tiles"] == 1 else IN_PLACE_CRASH
 
 
-@layer_type("Tile", "tile_layer.cpp", signal="passing.PassThrough", reads=("tile_param",), in_place=_tile_in_place, **_MOVES)
+@layer_type("Tile", "tile_layer.cpp", signal="passing.PassThrough", reads=("tile_param",), in_place=_tile_in_place, **_REORDERS)
 def tile(layer: Layer) -> Sequence[Shape]:
     """Its bottom repeated along an axis."""
     param = layer.message["tile_param"]

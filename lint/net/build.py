@@ -263,7 +263,7 @@ class _Builder:
             return
         if kind.is_data:
             shapes = self.data_shapes(layer, shapes)
-        for blob, shape in zip(tops, shapes):  # noqa: B905  (a layer may have tops too few or too many)
+        for blob, shape in zip(tops, shapes):  # noqa: B905  (a layer may have too few or too many tops)
             blob.shape = shape
             if shape is not None:
                 _check_shape(layer, shape, blob.name)
