@@ -19,6 +19,10 @@ BATCH = "batch"  # the batch size
 TWICE_BATCH = "twice-batch"  # twice the batch size
 LOSS_PARAM = "loss-param"  # what loss_param says: see `loss_normalization`
 
+# The largest terms of losses that take the logarithm of a probability.
+LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, Forward_cpu in softmax_loss_layer.cpp
+LARGEST_LOG_TERM = 46.0517  # -ln 1e-20, kLOG_THRESHOLD of InfogainLoss and MultinomialLogisticLoss
+
 _LOSS: dict[str, Any] = {
     "bottoms": (2, 2), "fork_bottoms": (2, 4), "fork_tops": (1, 3), "fork_fields": None,
     "is_loss": True, "auto_top": True, "loss_weight": 1.0,

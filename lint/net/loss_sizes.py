@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..moments.graph import Blob, Layer, Loss
     from .net import Net
 
-_LN_2 = math.log(2)
+HALF_MEAN_SQUARE = 0.1  # half the mean square of targets between 0 and 1, roughly
 DOMINANT = 10.0  # times as large as another loss: from there on a loss dominates it
 
 
@@ -114,11 +114,10 @@ def terms(layer: Layer) -> float | None:
 
 
 def first_value(layer: Layer) -> float | None:
-    """The value of a loss in the first iteration, before its weight: see `SizedLoss`.
+    """The value of a loss in iteration 0, before its weight: see `SizedLoss`.
 
-    With scores near 0 a softmax over K classes gives ln K for each term, a hinge K, K sigmoids K ln 2, or ln 2 where
-    the divisor counts them, and a Euclidean loss half the mean square of its targets: for targets between 0 and 1
-    some 0.1.
+    With scores near 0 a classification loss has the value of its record's `chance` for each term (sigmoids that the normaliser
+    counts one by one, that of one class), and a regression loss half the mean square of its targets.
     """
     number = terms(layer)
     if number is None:
@@ -126,12 +125,14 @@ def first_value(layer: Layer) -> float | None:
     traits = layer.traits
     if traits.loss_family == REGRESSION:
         pixels = pixel_range(layer.bottoms[1]) if len(layer.bottoms) > 1 else None
-        return number * (0.1 if pixels is None else 0.1 * max(1.0, pixels * pixels))
+        return number * (HALF_MEAN_SQUARE if pixels is None else HALF_MEAN_SQUARE * max(1.0, pixels * pixels))
+    if traits.chance is None:
+        return None
     if traits.applies == SIGMOID and loss_normalization(layer) not in ("BATCH_SIZE", "NONE"):
-        return _LN_2
+        return traits.chance(1)
     shape = known_shape(layer.bottoms[0])
     classes = shape[_class_axis(layer, len(shape))] if shape is not None and len(shape) > 1 else None
-    if not classes or traits.chance is None:
+    if not classes:
         return None
     return number * traits.chance(classes) or None
 

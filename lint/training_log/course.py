@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ..layers.loss import LARGEST_SOFTMAX_TERM
 from ..proto.named_tuple import NamedTuple
-from .evidence import LARGEST_SOFTMAX_TERM, Evidence
+from .evidence import Evidence
 from .runs import Step, Value
 
 FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes

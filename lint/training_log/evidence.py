@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from ..net.net import Net
     from ..proto.binder import Message
 
-LARGEST_SOFTMAX_TERM = 87.3365  # -ln FLT_MIN, where SoftmaxWithLoss stops (softmax_loss_layer.cpp, Forward_cpu)
-LARGEST_LOG_TERM = 46.0517  # -ln 1e-20, kLOG_THRESHOLD of InfogainLoss and MultinomialLogisticLoss
-
 
 def median(values: Iterable[float]) -> float:
     """The middle value (the upper of two). The library's own brings fractions and decimals with it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...moments.signal_model import SignalModel, shape_of
 from ...moments.statistics import BAD_DIFFS, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, constant, mapped, root, share_above
-from ..loss import LOSS_PARAM, TWICE_BATCH, loss_normalization
+from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, TWICE_BATCH, loss_normalization
 from .elementwise import sigmoid, softplus
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ...moments.signal_model import SignalContext
     from ...moments.weights import Weights
 
-LARGEST_TERM = 87.3365  # -log(FLT_MIN), softmax_loss_layer.cpp
-_LARGEST_INFOGAIN = 46.0517  # -log(1e-20), infogain_loss_layer.cpp
 FLOAT_STEP = 6e-8  # smaller differences are lost beside 1
 _CLASSES = 48  # quantiles that stand for any larger number of classes, to keep passes fast
 _LEAST_PROBABILITY = 1e-20  # kLOG_THRESHOLD, multinomial_logistic_loss_layer.cpp
@@ -175,6 +173,12 @@ class Scores(Loss):
         param = self.layer.message.get(name)
         return 1 if param is None else int(param["axis"])
 
+    def chance(self) -> float:
+        """The loss of one item if all scores are 0, as the record of the type gives it."""
+        chance = self.layer.traits.chance
+        assert chance is not None, self.layer.type
+        return chance(self.outputs)
+
 
 def shared_error_moment(values: Values, moment: float, classes: int) -> float:
     """The mean square of what the probabilities of items have in common, over an even distribution."""
@@ -205,10 +209,10 @@ class SoftmaxWithLoss(Scores):
     """The mean of -log p (softmax_loss_layer.cpp)."""
 
     def value(self, bottoms: Sequence[Values]) -> float:
-        return softmax_loss(bottoms[0], self.outputs, LARGEST_TERM) * self.items * self.positions / self.divisor
+        return softmax_loss(bottoms[0], self.outputs, LARGEST_SOFTMAX_TERM) * self.items * self.positions / self.divisor
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
-        return math.log(self.outputs) * self.items * self.positions / self.divisor
+        return self.chance() * self.items * self.positions / self.divisor
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         return softmax_gradient(bottoms[0], self.outputs, self.positions, self.divisor)
@@ -276,12 +280,12 @@ class InfogainLoss(Scores):
     def value(self, bottoms: Sequence[Values]) -> float:
         within = self.uniform_entry(bottoms)
         factor = self.items * self.positions / self.divisor
-        loss = softmax_loss(bottoms[0], self.outputs, _LARGEST_INFOGAIN) * factor
+        loss = softmax_loss(bottoms[0], self.outputs, LARGEST_LOG_TERM) * factor
         return loss * (self.entry_size(bottoms) if within is None else within * self.outputs)
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         within = self.uniform_entry(bottoms)
-        even = math.log(self.outputs) * self.items * self.positions / self.divisor
+        even = self.chance() * self.items * self.positions / self.divisor
         return even * (self.entry_size(bottoms) if within is None else within * self.outputs)
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
@@ -317,12 +321,12 @@ class MultinomialLogisticLoss(Scores):
     def value(self, bottoms: Sequence[Values]) -> float:
         values = bottoms[0]
         if values.pre_activation is not None and values.high <= 1:
-            return softmax_loss(values.pre_activation, self.outputs, _LARGEST_INFOGAIN)
+            return softmax_loss(values.pre_activation, self.outputs, LARGEST_LOG_TERM)
         dead = 1 - share_above(values)
-        return dead * _LARGEST_INFOGAIN - (1 - dead) * math.log(max(values.mean_abs, _LEAST_PROBABILITY))
+        return dead * LARGEST_LOG_TERM - (1 - dead) * math.log(max(values.mean_abs, _LEAST_PROBABILITY))
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
-        return math.log(self.outputs)
+        return self.chance()
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]
@@ -468,8 +472,8 @@ class HingeLoss(Scores):
 
     def value(self, bottoms: Sequence[Values]) -> float:
         values = bottoms[0]
-        each = 1 + values.second_moment if self.squared else 1 + max(0.0, values.mean_abs - 1)
-        return each * self.outputs * self.positions
+        times = 1 + values.second_moment if self.squared else 1 + max(0.0, values.mean_abs - 1)
+        return times * self.chance() * self.positions
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         return (4.0 if self.squared else 2.0) * self.positions  # all scores at -1

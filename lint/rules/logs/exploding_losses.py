@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ...layers.loss import LARGEST_SOFTMAX_TERM
 from ...moments.layer_type import REGRESSION, SIGMOID
 from ...moments.shapes import count
 from ...net.loss_sizes import known_shape
 from ...rule.registry import Option, rule
 from ...training_log.causes import Cause, shown, step_line, value_line
 from ...training_log.course import Explosion, find_explosion
-from ...training_log.evidence import LARGEST_SOFTMAX_TERM, Evidence, Output
+from ...training_log.evidence import Evidence, Output
 from ...training_log.runs import Value
 from .exploded import explosion_cause
 
