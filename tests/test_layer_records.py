@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from caffe_lint.layers.models import model_class
+from caffe_lint.layers.models.data_models import DataSource, DummyData
+from caffe_lint.layers.models.loss_models import Loss, Scores
 from caffe_lint.layers.record import TYPES, find_type
-from caffe_lint.moments.layer_type import UNMODELLED
+from caffe_lint.moments.layer_type import UNMODELLED, LayerType
 from caffe_lint.moments.signal_model import SignalModel
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.v1_types import FORK_V1_TYPES, V1_TYPES
@@ -30,6 +32,31 @@ def test_every_name_that_an_older_format_has_for_a_type_leads_to_its_record() ->
 )
 def test_a_record_names_a_signal_model_that_is_there(name: str) -> None:
     assert issubclass(model_class(name), SignalModel)
+
+
+MODELLED = [
+    pytest.param(kind, model_class(name), id=f"{kind.name} as {name}")
+    for kind in RECORDS
+    for name in ([kind.signal] if isinstance(kind.signal, str) else ["data_models.DataSource"])  # of Python without bottoms
+    if name != UNMODELLED
+]
+# Layers whose Backward_cpu computes nothing, or zeros (hdf5_output_layer.cpp, silence_layer.cpp).
+NO_GRADIENT = {"HDF5Output", "Silence"}
+
+
+@pytest.mark.parametrize(("kind", "model"), MODELLED)
+def test_a_signal_model_computes_tops_and_gradients(kind: LayerType, model: type[SignalModel]) -> None:
+    assert model.forward is not SignalModel.forward
+    if issubclass(model, Loss):
+        assert model.value is not Loss.value
+        assert model.score_gradient is not Loss.score_gradient
+    elif kind.has_backward and kind.name not in NO_GRADIENT and not issubclass(model, (DataSource, DummyData)):
+        assert model.backward is not SignalModel.backward
+
+
+@pytest.mark.parametrize(("kind", "model"), [each for each in MODELLED if issubclass(each.values[1], Scores)])
+def test_a_loss_over_classes_has_a_value_at_chance(kind: LayerType, model: type[Scores]) -> None:
+    assert kind.chance is not None
 
 
 def test_only_a_type_that_is_modelled_in_part_computes_its_model() -> None:

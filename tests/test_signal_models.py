@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
+from layer_cases import MADE, Made
+from nets import layer_of
 
 from caffe_lint.engine.opening import Files
+from caffe_lint.layers.models.loss_models import Loss
+from caffe_lint.moments.signal_model import SignalContext
 from caffe_lint.moments.statistics import Diffs, Values
+from caffe_lint.net.data_facts import tops_facts
+from caffe_lint.net.loss_sizes import first_value
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.features import signal_of
-from caffe_lint.stability.signal.passes import unmodelled_layers
+from caffe_lint.stability.signal.passes import Pass, initial_weights, prepare, unmodelled_layers
 from caffe_lint.stability.signal.training import Training, training_of_file
 
+ONES = Diffs(1.0, 0.8, 0.0, 0.0, 0.0)
 NET = """
 layer {{
   name: "data" type: "DummyData" top: "data" top: "label"
@@ -37,7 +45,12 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: 
 
 def training(folder: Path, layer: str) -> Training:
     """The training of a net in which a layer follows a rectified convolution."""
-    (folder / "net.prototxt").write_text(NET.format(layer=layer))
+    return trained(folder, NET.format(layer=layer))
+
+
+def trained(folder: Path, net: str) -> Training:
+    """The training of a net."""
+    (folder / "net.prototxt").write_text(net)
     solver = folder / "solver.prototxt"
     solver.write_text('net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 100')
     files = Files(caffe_schema(), "bvlc")
@@ -51,6 +64,67 @@ def around(folder: Path, layer: str) -> tuple[Values, Diffs]:
     signal = signal_of(training(folder, layer))
     index = next(each.index for each in signal.training.net.layers if each.name == "it")
     return signal.forward.steps[index].tops[0], signal.back.bottoms[index][0]
+
+
+@pytest.mark.parametrize("case", MADE, ids=lambda case: case.layer[:90])
+def test_a_signal_model_gives_a_value_for_every_top_and_a_gradient_for_every_bottom(case: Made) -> None:
+    net = layer_of(case.layer, case.inputs, dialect=case.dialect)
+    layer = net.layers[-1]
+    forward = Pass(prepare(net, SignalContext(partial(tops_facts, facts={}), [])), initial_weights(net))
+    step, model = forward.steps[layer.index], forward.prepared.models[layer.index]
+    assert len(step.tops) == len(layer.tops)
+    if layer.runs_backward:
+        if isinstance(model, Loss):
+            gradients, probes = model.gradients(step.bottoms, 1.0), model.curvature_probe(step.bottoms, 1.0)
+            assert len(probes) == len(layer.bottoms)
+        else:
+            gradients, own = model.backward(step, [ONES] * len(layer.tops))
+            assert len(own) == len(layer.params)
+        assert len(gradients) == len(layer.bottoms)
+
+
+LOSSES = """
+layer {{
+  name: "data" type: "DummyData" top: "data" top: "label" top: "targets"
+  dummy_data_param {{
+    shape {{ dim: 16 dim: 3 dim: 4 dim: 4 }} shape {{ dim: 16 dim: 1 dim: {size} dim: {size} }}
+    shape {{ dim: 16 dim: 10 dim: {size} dim: {size} }}
+    data_filler {{ type: "gaussian" std: 1 }} data_filler {{ type: "constant" }} data_filler {{ type: "constant" }}
+  }}
+}}
+layer {{
+  name: "scores" type: "Convolution" bottom: "data" top: "scores"
+  convolution_param {{ num_output: 10 kernel_size: {kernel} weight_filler {{ type: "constant" }} }}
+}}
+layer {{ name: "softmax" type: "Softmax" bottom: "scores" top: "probabilities" }}
+layer {{ name: "loss" top: "loss" {loss} }}
+"""
+SCORES = 'bottom: "scores" bottom: "label"'
+LABELLED = [
+    f'type: "{kind}" {SCORES} {param} loss_param {{ normalization: {normalization} }}'
+    for kind, param in (("SoftmaxWithLoss", ""), ("InfogainLoss", 'infogain_loss_param { source: "identity" }'))
+    for normalization in ("VALID", "FULL", "BATCH_SIZE", "NONE")
+]
+COMPARING = [
+    f'type: "SigmoidCrossEntropyLoss" bottom: "scores" bottom: "targets" loss_param {{ normalization: {normalization} }}'
+    for normalization in ("VALID", "FULL", "BATCH_SIZE", "NONE")
+]
+ONE_LABEL = [
+    f'type: "HingeLoss" {SCORES}',
+    'type: "MultinomialLogisticLoss" bottom: "probabilities" bottom: "label"',
+]
+
+
+@pytest.mark.parametrize(
+    ("loss", "kernel"),
+    [*((loss, 4) for loss in LABELLED + COMPARING + ONE_LABEL), *((loss, 3) for loss in LABELLED + COMPARING)],
+)
+def test_a_loss_at_chance_is_as_large_for_the_signal_as_for_the_rules_without_one(
+    tmp_path: Path, loss: str, kernel: int
+) -> None:
+    signal = signal_of(trained(tmp_path, LOSSES.format(loss=loss, kernel=kernel, size=5 - kernel)))
+    layer = signal.training.net.layers[-1]
+    assert first_value(layer) == pytest.approx(signal.forward.loss)
 
 
 @pytest.mark.parametrize("pool", ["MAX", "AVE"])
