@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 
 from caffe_lint.cli.commands import cli
-from caffe_lint.cli.main import main
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
@@ -180,14 +179,13 @@ def test_a_picture_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert ".png, .svg, .html" in done.stderr
 
 
-def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    solver = tmp_path / "solver.prototxt"
-    solver.write_text(STEP)
-    monkeypatch.setattr(sys, "argv", ["caffe-lint", "schedule", str(solver), "--plot", str(tmp_path / "a.png")])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 2
+def test_without_matplotlib_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "solver.prototxt").write_text(STEP)
+    program = "import sys; sys.modules['matplotlib'] = None; from caffe_lint.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "schedule", "solver.prototxt", "--plot", "a.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'caffe-lint[plot]'" in done.stderr
 
 
 def test_help_names_the_command() -> None:
