@@ -1,8 +1,29 @@
-"""Makes `harness` importable by the tests, wherever pytest is started."""
+"""Makes `harness` importable by the tests, and runs them in an empty folder, wherever pytest is started."""
 
+from __future__ import annotations
+
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import caffe_lint.rules  # noqa: F401 - hands the registry what loads the rules
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder without files, and outside of any repository."""
+    return tmp_path_factory.mktemp("empty")
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(empty_folder: Path) -> Iterator[None]:
+    """Run the test in an empty folder, since a solver's net is searched for from the working directory."""
+    before = os.getcwd()
+    os.chdir(empty_folder)
+    yield
+    os.chdir(before)
