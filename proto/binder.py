@@ -80,7 +80,7 @@ def bind(tree: Tree, schema: Schema, type_name: str, dialect: str | None = None)
         chosen = choose_dialect(schema, binder.uses, binder.forms)
         differs = any(spec.in_dialect(chosen) is not form for spec, form in binder.forms)
         if differs or (chosen != "bvlc" and binder.problems):
-            # A field has another form in that dialect, or one of its names is closer to a misspelt one.
+            # A field has another type in that dialect, or one of its names is closer to a misspelled one.
             binder = _Binder(tree, schema, chosen, asked=False, settled=True)
             message = binder.block(tree.root, schema.message(type_name), 0)
         binder.dialect = chosen
@@ -353,7 +353,7 @@ class _Binder:
         self.report("unknown-field", field.start, field.name_end, text + hint)
 
     def suggestion(self, message: Message, name: str) -> str | None:
-        """Return the field that a misspelt name probably means, preferably one of the file's dialect."""
+        """Return the field that a misspelled name probably means, preferably one of the file's dialect."""
         type = message.type
         key = (type.name, name)
         if key not in self.suggestions:

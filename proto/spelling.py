@@ -1,4 +1,4 @@
-"""Find the known name that a misspelt one probably means."""
+"""Find the known name that a misspelled one probably means."""
 
 from __future__ import annotations
 
