@@ -1,6 +1,4 @@
-"""`caffe-lint log` as a person calls it: reports, exit statuses, patches, a live pipe, tables and
-pictures.
-"""
+"""`caffe-lint log` on the command line: reports, exit statuses, patches, a live pipe, tables and pictures."""
 
 from __future__ import annotations
 
@@ -53,14 +51,14 @@ def test_a_healthy_log_exits_with_0(folder: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [("none.log",), ("solver.prototxt",), ("train.log", "--fix"), ("train.log", "--stop-on", "divergence")]
 )
-def test_what_cannot_be_done_leaves_with_2(folder: Path, arguments: tuple[str, ...]) -> None:
+def test_unusable_input_exits_with_2(folder: Path, arguments: tuple[str, ...]) -> None:
     done = run(folder, *arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr
 
 
-def test_fix_writes_rate_and_clipping_by_the_healthy_norms(folder: Path) -> None:
+def test_fix_lowers_the_rate_and_inserts_clipping_from_the_healthy_norms(folder: Path) -> None:
     assert run(folder, "train.log", "--solver", "solver.prototxt", "--fix").returncode == 1
     expected = SOLVER.replace("base_lr: 0.01", "base_lr: 0.0001").replace(
         "momentum: 0.9\n", "momentum: 0.9\nclip_gradients: 1.5\n"
@@ -68,7 +66,7 @@ def test_fix_writes_rate_and_clipping_by_the_healthy_norms(folder: Path) -> None
     assert (folder / "solver.prototxt").read_text() == expected
 
 
-def test_without_debug_info_the_fix_asks_for_it(folder: Path) -> None:
+def test_without_debug_info_the_fix_enables_it(folder: Path) -> None:
     lines = [line for line in log_of([values(**NAN)]).splitlines() if "ward]" not in line]
     (folder / "train.log").write_text("\n".join(lines))
     solver = SOLVER.replace("display: 1", "display: 100").replace("debug_info: true\n", "")
@@ -89,7 +87,7 @@ def test_following_passes_the_log_through_unchanged_and_reports(folder: Path) ->
     assert "learning-rate-explosion" in done.stderr
 
 
-def test_divergence_stops_a_live_pipe_with_3_while_the_writer_goes_on(folder: Path) -> None:
+def test_divergence_stops_a_live_pipe_with_3_while_the_writer_continues(folder: Path) -> None:
     lines = (folder / "train.log").read_text().splitlines(keepends=True)
     started = time.monotonic()
     with subprocess.Popen(
@@ -98,7 +96,7 @@ def test_divergence_stops_a_live_pipe_with_3_while_the_writer_goes_on(folder: Pa
     ) as process:  # fmt: skip
         assert process.stdin is not None
         assert process.stderr is not None
-        for piece in (lines[:40], lines[40:150], lines[150:]):  # a writer that is slow, and does not end
+        for piece in (lines[:40], lines[40:150], lines[150:]):  # a slow writer that does not end
             process.stdin.write("".join(piece))
             process.stdin.flush()
             time.sleep(0.1)
@@ -108,13 +106,13 @@ def test_divergence_stops_a_live_pipe_with_3_while_the_writer_goes_on(folder: Pa
     assert "+base_lr: 0.0001" in said
 
 
-def test_a_writer_that_dies_in_the_middle_of_a_line_is_reported_on(folder: Path) -> None:
+def test_a_writer_that_dies_in_the_middle_of_a_line_still_gets_a_report(folder: Path) -> None:
     text = log_of(falling(20))[:-25]
     done = run(folder, "-", "--follow", text=text)
     assert (done.returncode, done.stdout) == (0, text)
 
 
-def test_a_reader_that_closes_early_ends_it_quietly(folder: Path) -> None:
+def test_a_reader_that_closes_early_causes_no_traceback(folder: Path) -> None:
     text = log_of(falling(20)) * 200
     with subprocess.Popen(
         [*PROGRAM, "-", "--follow"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -146,7 +144,7 @@ def test_tables_hold_every_iteration_and_value(folder: Path) -> None:
     }  # fmt: skip
 
 
-def test_parquet_holds_the_same(folder: Path) -> None:
+def test_parquet_holds_every_iteration(folder: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     run(folder, "train.log", "--parquet", "out.parquet")
     assert parquet.read_table(folder / "out.parquet").column("iteration").to_pylist() == list(range(14))
@@ -161,15 +159,15 @@ def test_pictures_are_drawn_in_each_format(name: str, start: bytes, folder: Path
     assert (folder / name).read_bytes().startswith(start)
 
 
-# -- living with it --------------------------------------------------------------------------------------------------
+# -- suppressing, selecting, configuring -----------------------------------------------------------------------------
 
 
-def test_a_cause_is_suppressed_where_it_points_to(folder: Path) -> None:
+def test_a_cause_is_suppressed_at_its_place(folder: Path) -> None:
     solver = folder / "solver.prototxt"
     solver.write_text(SOLVER.replace("base_lr: 0.01\n", "base_lr: 0.01  # caffe-lint: ignore[T201]\n"))
     done = run(folder, "train.log", "--solver", "solver.prototxt", "--diff")
     assert (done.returncode, done.stdout) == (0, "")
-    assert run(folder, "train.log").returncode == 1  # without the solver there is no such place
+    assert run(folder, "train.log").returncode == 1  # without the solver, it has no place
     solver.write_text(f"# caffe-lint: file-ignore[T2]\n{SOLVER}")
     assert "No problem found" in run(folder, "train.log", "--solver", "solver.prototxt").stdout
 
@@ -190,12 +188,12 @@ def test_select_ignore_exit_zero_and_output_file(folder: Path) -> None:
     ("options", "words"),
     [(("--select", "G101"), "names no rule that looks at logs"), (("--ignore", "T999"), "unknown rule 'T999'")],
 )
-def test_rules_that_are_not_there_are_said(folder: Path, options: tuple[str, ...], words: str) -> None:
+def test_unknown_rules_are_reported(folder: Path, options: tuple[str, ...], words: str) -> None:
     done = run(folder, "train.log", *options)
     assert (done.returncode, words in done.stderr) == (2, True)
 
 
-def test_the_configuration_holds_for_logs_too(folder: Path) -> None:
+def test_the_configuration_applies_to_logs_too(folder: Path) -> None:
     config = folder / "caffe-lint.toml"
     config.write_text('preset = "stability"\n[rules.T201]\nseverity = "advice"\n')
     done = run(folder, "train.log")

@@ -1,4 +1,4 @@
-"""What a log shows is named: cause, layer, blob, iteration and line; and what is sound is not."""
+"""Diagnoses of logs: cause, layer, blob, iteration and line are named, and healthy runs are not reported."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def rising(factor: float, number: int) -> list[dict[str, float]]:
     return [values(loss=2.3 * factor**step, norm=1.5 * (10 * factor) ** step) for step in range(number)]
 
 
-def test_a_training_that_learns_is_not_spoken_of(causes: Read) -> None:
+def test_a_training_that_learns_is_not_reported(causes: Read) -> None:
     assert causes(log_of(falling(20))) == []
 
 
@@ -111,12 +111,12 @@ def test_nan_in_the_data_is_named_with_its_line(causes: Read) -> None:
     assert "top blob data data: nan" in text.splitlines()[(first.cause.line or 0) - 1]
 
 
-def test_nan_in_a_label_is_told_from_the_data(causes: Read) -> None:
+def test_nan_in_labels_is_distinguished_from_nan_in_data(causes: Read) -> None:
     first = causes(log_of([*falling(5), values(**{**NAN, "label": math.nan})]))[0]
     assert (first.cause.cause, first.cause.blob) == ("nan-in-label", "label")
 
 
-def test_an_explosion_is_the_rates_and_names_what_overflowed_first(causes: Read) -> None:
+def test_an_explosion_blames_the_rate_and_names_the_first_overflow(causes: Read) -> None:
     bad = {**NAN, "ip1": 1e30, "ip1_w": 1e9, "relu1": 1e30, "ip2": math.inf, "ip2_w": 1e9}
     (first,) = causes(log_of([*falling(6), *rising(3, 6), values(**bad)]))
     assert (first.code, first.cause.cause, first.cause.layer, first.cause.iteration) == (
@@ -124,7 +124,7 @@ def test_an_explosion_is_the_rates_and_names_what_overflowed_first(causes: Read)
     )  # fmt: skip
 
 
-def test_a_step_up_of_the_rate_is_told_apart(causes: Read) -> None:
+def test_a_rising_rate_is_its_own_cause(causes: Read) -> None:
     up = [{**step, "lr": 0.1} for step in rising(3, 6)]
     first = causes(log_of([*falling(10), *up, values(**NAN, lr=0.1)]))[0]
     assert first.cause.cause == "learning-rate-step"
@@ -140,19 +140,19 @@ def test_momentum_of_one_is_the_solvers_fault(causes: Read) -> None:
     assert [each.cause.cause for each in causes(text)] == ["momentum-too-high"]
 
 
-def test_inputs_that_are_not_scaled_are_found_in_the_first_pass(causes: Read) -> None:
+def test_unscaled_inputs_are_found_in_the_first_pass(causes: Read) -> None:
     start = values(data=116, ip1=90, relu1=60, ip2=60, loss=56, norm=1190)
     found = causes(log_of([start, values(data=116, loss=79, norm=4e4), values(**{**NAN, "data": 116})]))
     assert (found[0].code, found[0].cause.cause, found[0].cause.layer) == ("T204", "input-not-scaled", "data")
 
 
-def test_a_sum_for_a_loss_is_found(causes: Read) -> None:
+def test_an_unnormalised_loss_is_found(causes: Read) -> None:
     net = NET.replace('top: "loss"', 'top: "loss" loss_param { normalization: NONE }')
     found = causes(log_of([values(loss=148, norm=92), values(loss=2700, norm=1e5), values(**NAN)], net))
     assert (found[0].cause.cause, found[0].cause.layer) == ("loss-not-normalised", "loss")
 
 
-def test_a_layer_out_of_its_domain_at_iteration_0(causes: Read) -> None:
+def test_a_layer_outside_its_domain_at_iteration_0_is_found(causes: Read) -> None:
     finite = {name: values()[name] for name in ("ip1", "ip1_w", "relu1", "ip2", "ip2_w")}
     net = NET.replace("SoftmaxWithLoss", "InfogainLoss")
     first = causes(log_of([values(**{**NAN, **finite, "loss": math.inf})], net))[0]
@@ -161,13 +161,13 @@ def test_a_layer_out_of_its_domain_at_iteration_0(causes: Read) -> None:
     )  # fmt: skip
 
 
-def test_a_gradient_that_breaks_alone_is_told_from_the_forward_pass(causes: Read) -> None:
+def test_a_bad_gradient_after_a_finite_forward_pass_is_found(causes: Read) -> None:
     bad = values(d_ip1=math.nan, d_ip1_w=math.nan, norm=math.nan)
     first = causes(log_of([*falling(5), bad]))[0]
     assert (first.code, first.cause.layer, first.cause.blob) == ("T103", "ip2", "ip1")
 
 
-STILL: tuple[tuple[str, dict[str, float], str | None], ...] = (
+NOT_LEARNING: tuple[tuple[str, dict[str, float], str | None], ...] = (
     ("zero-learning-rate", {"lr": 0}, None),
     ("zero-weights", {"ip1": 0, "ip1_w": 0, "relu1": 0, "ip2": 0, "ip2_w": 0, "d_ip1": 0, "d_ip1_w": 0}, "ip1"),
     ("dead-relu", {"relu1": 0, "ip2": 0, "d_ip1": 0, "d_ip1_w": 0, "d_ip2_w": 0}, "relu1"),
@@ -176,13 +176,13 @@ STILL: tuple[tuple[str, dict[str, float], str | None], ...] = (
 )
 
 
-@pytest.mark.parametrize(("cause", "changes", "layer"), STILL, ids=[case[0] for case in STILL])
-def test_why_a_training_stands_still(cause: str, changes: dict[str, float], layer: str | None, causes: Read) -> None:
+@pytest.mark.parametrize(("cause", "changes", "layer"), NOT_LEARNING, ids=[case[0] for case in NOT_LEARNING])
+def test_why_a_training_does_not_learn(cause: str, changes: dict[str, float], layer: str | None, causes: Read) -> None:
     first = causes(log_of([values(**changes) for _ in range(20)]))[0]
     assert (first.cause.cause, first.cause.layer) == (cause, layer)
 
 
-def test_labels_beyond_the_classes_are_found_in_a_loss_that_falls(causes: Read) -> None:
+def test_labels_out_of_range_are_found_although_the_loss_falls(causes: Read) -> None:
     (only,) = causes(log_of([{**step, "label": 31.9} for step in falling(20)]))
     assert (only.code, only.cause.layer, only.cause.blob) == ("T404", "data", "label")
 
@@ -202,7 +202,7 @@ def test_a_nan_without_debug_info_asks_for_it(causes: Read) -> None:
     assert [each.cause.cause for each in causes("\n".join(lines))] == ["nan-from-the-start"]
 
 
-def test_beside_a_likely_cause_the_missing_lines_are_an_advice(causes: Read) -> None:
+def test_missing_debug_info_beside_a_likely_cause_is_advice(causes: Read) -> None:
     losses = [2.3, 2.3, 8.4, 41.0, 87.0, math.nan]
     text = log_of([values(loss=loss) for loss in losses])
     lines = [line for line in text.splitlines() if "ward]" not in line]
@@ -211,7 +211,7 @@ def test_beside_a_likely_cause_the_missing_lines_are_an_advice(causes: Read) -> 
     assert (found["T201"].severity, found["T405"].severity) == ("error", "advice")
 
 
-def test_alone_the_missing_lines_are_an_error(causes: Read) -> None:
+def test_missing_debug_info_alone_is_an_error(causes: Read) -> None:
     lines = [line for line in log_of([values(**NAN)]).splitlines() if "ward]" not in line]
     assert [(each.code, each.severity) for each in causes("\n".join(lines))] == [("T405", "error")]
 
@@ -227,13 +227,13 @@ def test_the_watcher_warns_before_the_nan_and_then_is_certain() -> None:
 @pytest.mark.parametrize("before", [0, 1, 12])
 @pytest.mark.parametrize("name", [name for name in values() if name != "lr"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_what_is_not_finite_is_never_passed_over(causes: Read, name: str, value: float, before: int) -> None:
+def test_values_that_are_not_finite_are_always_reported(causes: Read, name: str, value: float, before: int) -> None:
     found = causes(log_of([*falling(before), values(**{name: value})]))
     assert found
     assert {each.severity for each in found} & {"error", "warning"}
 
 
-def test_an_explosion_shows_in_the_diffs_where_the_norms_are_missing(causes: Read) -> None:
+def test_an_explosion_is_found_in_the_diffs_if_the_norms_are_missing(causes: Read) -> None:
     large = {name: 1e17 for name in values() if name.startswith("d_")}
     lines = log_of([values(loss=16.4, **large), values(**NAN)]).splitlines()
     text = "\n".join(line for line in lines if "All net params" not in line) + "\n"
@@ -241,12 +241,12 @@ def test_an_explosion_shows_in_the_diffs_where_the_norms_are_missing(causes: Rea
     assert causes(text.replace(NET.strip(), raw.strip()))[0].cause.cause == "loss-wants-probabilities"
 
 
-def test_clipping_that_never_acted_is_told(causes: Read) -> None:
+def test_clipping_that_never_acted_is_mentioned(causes: Read) -> None:
     bad = {**NAN, "ip1": 1e30, "ip1_w": 1e9, "relu1": 1e30, "ip2": math.inf, "ip2_w": 1e9}
     text = log_of([*falling(6), *rising(3, 6), values(**bad)], solver=SOLVER + "clip_gradients: 1e30\n")
     assert "clip_gradients 1e+30 never acted" in causes(text)[0].cause.reason
 
 
-def test_a_run_that_is_stopped_while_it_blows_up_has_a_cause(causes: Read) -> None:
+def test_a_run_that_is_stopped_while_it_explodes_has_a_cause(causes: Read) -> None:
     found = causes(log_of([values(), values(loss=20, norm=90), values(loss=79, norm=1e8, d_ip2_w=1e5)]))
     assert (found[0].code, found[0].cause.cause) == ("T201", "learning-rate-too-high")

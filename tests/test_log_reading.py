@@ -1,4 +1,4 @@
-"""Logs are read whatever wrapped, cut or mixed them, and whatever their size."""
+"""Logs of any size are read, also with prefixes, truncated or interleaved lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def glog(text: str, source: str = "solver.cpp:239", thread: int = 27293, severit
 
 
 def iteration(number: int, loss: str = "2.3", thread: int = 27293, diff: str = "0.01") -> str:
-    """What Caffe writes with debug_info for one iteration of a tiny net."""
+    """What Caffe prints with debug_info for one iteration of a tiny net."""
     return "".join(
         glog(text, source, thread)
         for source, text in (
@@ -88,7 +88,7 @@ def test_every_spelling_of_nan_is_nan(text: bytes) -> None:
         ),
     ],
 )
-def test_the_forms_of_forks_and_years(said: str, event: lines.Event) -> None:
+def test_the_formats_of_forks_and_versions(said: str, event: lines.Event) -> None:
     assert lines.event(lines.message(glog(said).rstrip().encode())) == event
 
 
@@ -106,7 +106,7 @@ def test_values_and_lines_of_a_pass(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("wrapping", ["", "[1,0]<stderr>:", "train> "])
-def test_wrappings_and_line_ends_do_not_matter(newline: str, wrapping: str, tmp_path: Path) -> None:
+def test_prefixes_and_line_endings_do_not_matter(newline: str, wrapping: str, tmp_path: Path) -> None:
     text = "".join(wrapping + line + newline for line in (iteration(0) + iteration(1, "-nan")).splitlines())
     (run,) = read(text, tmp_path)
     assert len(run.steps) == 2
@@ -114,24 +114,24 @@ def test_wrappings_and_line_ends_do_not_matter(newline: str, wrapping: str, tmp_
     assert run.passes.bad.iteration == 1
 
 
-def test_a_log_that_is_cut_anywhere_is_read(tmp_path: Path) -> None:
+def test_a_truncated_log_is_read(tmp_path: Path) -> None:
     text = iteration(0) + iteration(1)
     for end in range(0, len(text), 37):
         for run in read(text[:end], tmp_path):
             assert [step.iteration for step in run.steps] in ([], [0], [0, 1])
 
 
-def test_bytes_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_skipped(tmp_path: Path) -> None:
     (run,) = read(iteration(0).encode() + b"\xff\xfe\x00 Layer \x80\n" + iteration(1).encode(), tmp_path)
     assert len(run.steps) == 2
 
 
-def test_runs_one_after_the_other_are_told_apart(tmp_path: Path) -> None:
+def test_consecutive_runs_are_separated(tmp_path: Path) -> None:
     runs = read(iteration(0) + iteration(1) + iteration(0) + iteration(1) + iteration(2), tmp_path)
     assert [(run.number, len(run.steps)) for run in runs] == [(1, 2), (2, 3)]
 
 
-def test_ranks_that_write_in_between_each_other_are_told_apart(tmp_path: Path) -> None:
+def test_interleaved_ranks_are_separated(tmp_path: Path) -> None:
     pairs = zip(
         (iteration(0) + iteration(1)).splitlines(),
         (iteration(0, "9", 31) + iteration(1, "9", 31)).splitlines(),
@@ -153,14 +153,14 @@ def test_the_header_gives_solver_and_net(tmp_path: Path) -> None:
     assert run.net_texts == [b'layer { name: "data" type: "Input" top: "data" }\n']
 
 
-def test_gzip_is_read_and_a_broken_one_is_told(tmp_path: Path) -> None:
+def test_gzip_is_read_and_a_broken_file_is_reported(tmp_path: Path) -> None:
     (run,) = read(gzip.compress(iteration(0).encode()), tmp_path)
     assert len(run.steps) == 1
     with pytest.raises(Unreadable, match=r"train\.log"):
         read(gzip.compress(iteration(0).encode() * 50)[:-20], tmp_path)
 
 
-def test_it_does_not_matter_how_a_log_is_split_into_blocks(tmp_path: Path) -> None:
+def test_the_split_into_blocks_does_not_matter(tmp_path: Path) -> None:
     rows = "".join(iteration(number) for number in range(20)).splitlines(keepends=True)
     reader = LogReader()
     for row in rows:

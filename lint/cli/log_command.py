@@ -1,4 +1,4 @@
-"""`caffe-lint log`: what a training's log says went wrong, where first, and the patch for it."""
+"""`caffe-lint log`: why a training failed, according to its log, and the fix."""
 
 from __future__ import annotations
 
@@ -157,18 +157,18 @@ def _job(path: str, settings: Settings) -> tuple[Job, Files]:
 def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
     from ..training_log.following import follow  # only with --follow
 
-    def told(sign: Sign) -> None:
+    def report(sign: Sign) -> None:
         word = "diverged" if sign.diverged else "warning"
         start = "\r\x1b[K" if sys.stderr.isatty() else ""
         print_text(f"{start}caffe-lint: {word}: {sign.text}\n", to_stderr=True)
         if sign.diverged:
             stopped.append(sign)
 
-    return follow(path, told, pass_through=path == "-", stop=lambda: bool(stopped and stop_on))
+    return follow(path, report, pass_through=path == "-", stop=lambda: bool(stopped and stop_on))
 
 
 def _export(path: str, target: str, form: str) -> None:
-    from ..report.log_tables import export  # of the exports only
+    from ..report.log_tables import export  # only with an export
 
     written = export(path, target, form)
     complain(f"written: {', '.join(written)}")
@@ -195,7 +195,7 @@ def _report(
     diff: bool,
     options: dict[str, Any],
 ) -> int:
-    # Keeps rarely needed repairs out of the start.
+    # Keeps fixes, which are rarely needed, out of the start.
     from ..training_log.log_repair import apply_fixes, fixes_for, next_step
 
     fixes: list[Fix] = []
@@ -253,7 +253,7 @@ def _report(
     return EXIT_FINDINGS if failed and not options["exit_zero"] else EXIT_CLEAN
 
 
-# Which field of the solver a cause is about.
+# The field of the solver that a cause is about.
 _FIELDS = {
     "learning-rate-too-high": "base_lr",
     "learning-rate-negative": "base_lr",
@@ -266,13 +266,13 @@ _FIELDS = {
 
 
 def _suppressed(each: Diagnosed, job: Job) -> bool:
-    """Whether a cause is suppressed where it is; one without a place, by what holds for the solver as a whole."""
+    """Whether a cause is suppressed at its place, or, if it has none, in the whole solver."""
     places = _places(each, job) or [Related(job.solver.file, (0, 0), "")]
     return any(any(suppressing(there.file, each.code, there.span[0])) for there in places)
 
 
 def _places(each: Diagnosed, job: Job) -> list[Related]:
-    """Where in the prototxts a cause is: the layer it names, and the solver's field that it is about."""
+    """The places of a cause in the prototxts: the solver's field that it is about, and the layer that it names."""
     places = []
     solver = job.solver
     field = _FIELDS.get(each.cause.cause)

@@ -60,14 +60,14 @@ def diagnose(
 
 
 def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
-    gone = {code for each in found if each.cause.confidence >= HIGH for code in _EXPLAINS.get(each.code, ())}
+    explained = {code for each in found if each.cause.confidence >= HIGH for code in _EXPLAINS.get(each.code, ())}
     if len(found) > 1:
         found = [each for each in found if each.cause.cause != UNEXPLAINED]
     named = any(each.code != _MISSING_LINES and each.cause.confidence >= MEDIUM for each in found)
     return [
         each._replace(severity="advice") if named and each.code == _MISSING_LINES else each
         for each in found
-        if each.code not in gone
+        if each.code not in explained
     ]
 
 

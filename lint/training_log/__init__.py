@@ -1,1 +1,1 @@
-"""Caffe's training logs: reading them, what they say went wrong, watching, drawing and exporting them."""
+"""Caffe's training logs: reading and watching them, the facts and causes found in them, and fixes."""

@@ -1,6 +1,4 @@
-"""What a diagnosis says: a cause with its evidence, how sure it is, and the places in the files that it
-points to.
-"""
+"""The causes that a diagnosis names, with their evidence, confidence and places in the files."""
 
 from __future__ import annotations
 
@@ -15,24 +13,23 @@ if TYPE_CHECKING:
     from ..rule.finding import Related
 
 EVIDENCE_LINES = 6
-UNEXPLAINED = "not-finite"  # said where no rule knows more
-HIGH = 0.9  # from when a cause explains others away
-MEDIUM = 0.5  # from when a cause leaves the lines that are missing a matter of advice
+UNEXPLAINED = "not-finite"  # the cause if no rule knows more
+HIGH = 0.9  # from this confidence on, a cause replaces those that it explains
+MEDIUM = 0.5  # from this confidence on, missing debug_info beside a cause is only advice
 
 
 class Shown(NamedTuple):
-    """A line of the log, shortened to what it says."""
+    """A line of the log, without its prefix and what does not matter."""
 
     line: int
     text: str
 
 
 class Cause(NamedTuple):
-    """A cause of what went wrong, named by `cause` within its rule.
+    """A cause of what went wrong; `cause` is its name within its rule.
 
-    `layer`, `blob`, `iteration` and `line` (of the log) say where it is seen; those that do not apply are
-    None.
-    `confidence` is between 0 and 1 and gives the order of several causes. `places` are in the prototxts.
+    `layer`, `blob`, `iteration` and `line` (of the log) say where it shows; those that do not apply are None.
+    `confidence` lies between 0 and 1 and orders the causes. `places` are in the prototxts.
     """
 
     cause: str
@@ -49,7 +46,7 @@ class Cause(NamedTuple):
 
 
 class Diagnosed(NamedTuple):
-    """A cause with the rule that found it and the run it was found in."""
+    """A cause, the rule that found it, and the number of the run it was found in."""
 
     code: str
     name: str
@@ -59,16 +56,16 @@ class Diagnosed(NamedTuple):
 
     @property
     def confidence(self) -> str:
-        """How sure it is, in a word: as findings say it."""
+        """The confidence as a word, as findings have it: high, medium or low."""
         return "high" if self.cause.confidence >= HIGH else "medium" if self.cause.confidence >= MEDIUM else "low"
 
     def is_sure(self, confidence: str) -> bool:
-        """Whether it is at least as certain as `confidence`."""
+        """Whether its confidence is at least `confidence`."""
         return CONFIDENCES.index(self.confidence) >= CONFIDENCES.index(confidence)
 
 
 def shown(*parts: Shown | Iterable[Shown | None] | None) -> tuple[Shown, ...]:
-    """Lines of evidence, each once, in the order of the log, not more than a person reads."""
+    """Lines of evidence without duplicates, in the order of the log, at most `EVIDENCE_LINES`."""
     lines: dict[int, Shown] = {}
     for part in parts:
         if part is None:
@@ -92,7 +89,7 @@ def step_line(step: Step) -> Shown:
 
 
 def rate_line(step: Step) -> Shown | None:
-    """The rate of a displayed iteration as evidence."""
+    """The learning rate of a displayed iteration as evidence."""
     return Shown(step.rate_line, f"Iteration {step.iteration}, lr = {step.rate:g}") if step.rate is not None else None
 
 

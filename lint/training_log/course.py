@@ -1,4 +1,4 @@
-"""How a training went: whether its loss fell, whether gradients or loss blew up, and from where on."""
+"""How a run went: whether its loss fell, and whether and where gradients or loss exploded."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ..proto.named_tuple import NamedTuple
 from .evidence import Evidence
 from .runs import Step, Value
 
-FEW = 8  # displayed iterations; with fewer nothing is said of how the loss goes
-LEARNED = 0.95  # of the first loss, and of chance: what ends below has learnt something
-STUCK = 0.985  # what ends above has not
-CERTAIN_GROWTH = 1e6  # times what it was
-LARGE_DIFF = 1e3  # of a blob's mean |x|; those of healthy trainings are below 1
+FEW = 8  # displayed iterations; with fewer, the loss curve is not judged
+LEARNED = 0.95  # times the first loss and chance level: a run whose loss ends below has learned
+STUCK = 0.985  # times the first loss: a run whose loss ends above has not
+CERTAIN_GROWTH = 1e6  # times the usual gradient norm: certain to be an explosion
+LARGE_DIFF = 1e3  # mean |x| of a diff; in healthy runs it is below 1
 PEAK = 3.0  # times the first loss
-LARGE_START = 3.0  # times chance
-GRADIENT_GROWTH = 20.0  # times what it was
+LARGE_START = 3.0  # times chance level
+GRADIENT_GROWTH = 20.0  # times the usual gradient norm
 
 
 class LossCurve(NamedTuple):
-    """A loss over a training, without what is not finite: means of the first and last tenth, and extremes."""
+    """The finite losses of a run: the first, the means of the first and last tenth, and the extremes."""
 
     first: float
     start: float
@@ -31,16 +31,19 @@ class LossCurve(NamedTuple):
 
 
 class Explosion(NamedTuple):
-    """Where it began: the first step that stands out, and those from there to the end that is not finite."""
+    """An explosion: the first step that stands out, and those from there to the first that is not finite.
+
+    `finite` tells that nothing in it is NaN or infinite.
+    """
 
     begin: Step
     path: tuple[Step, ...]
     finite: bool
-    at_start: float  # how many times chance the first loss is; 0 where chance is not known
+    at_start: float  # the first loss as a multiple of chance level; 0 if chance level is unknown
 
 
 def loss_curve(found: Evidence) -> LossCurve | None:
-    """How the loss went, with the loss weight divided out; None where no iteration was finite."""
+    """The loss curve, divided by the loss weight; None if no iteration was finite."""
     losses = [found.raw_loss(step) for step in found.healthy]
     if not losses:
         return None
@@ -50,22 +53,20 @@ def loss_curve(found: Evidence) -> LossCurve | None:
 
 
 def learned(found: Evidence) -> bool:
-    """Whether the loss ended clearly below where it began, and below chance."""
+    """Whether the loss ended clearly below its start and below chance level."""
     curve = loss_curve(found)
     if curve is None:
         return False
     bar = curve.start if curve.start > 0 else -math.inf
     only = found.single_loss
-    a_mean = curve.first < LARGEST_SOFTMAX_TERM + 1  # beyond, it is a sum of which chance is not known
+    a_mean = curve.first < LARGEST_SOFTMAX_TERM + 1  # otherwise it is a sum, whose chance level is unknown
     if found.chance is not None and only is not None and only.traits.log_likelihood and a_mean:
         bar = min(bar, found.chance)
     return curve.end < LEARNED * bar
 
 
 def growing_steps(found: Evidence) -> list[Step]:
-    """The displayed iterations over which gradients or loss grew until something was not finite; empty if
-    none did.
-    """
+    """The displayed iterations in which gradients or loss grew until something was not finite; empty if nothing grew."""
     steps = found.healthy
     if not steps:
         return []
@@ -89,7 +90,7 @@ def growing_steps(found: Evidence) -> list[Step]:
 
 
 def _typical(values: list[float]) -> float:
-    """What a series is like before its last values, which may be those that blow up."""
+    """A typical value of a series before its last values, which may be part of an explosion."""
     before = sorted(value for value in values[: max(1, len(values) * 2 // 3)] if math.isfinite(value))
     return before[len(before) // 2 if len(values) > 6 else 0] if before else 0.0
 
@@ -100,7 +101,7 @@ def _may_be_softmax(found: Evidence) -> bool:
 
 
 def find_explosion(found: Evidence) -> Explosion | None:
-    """The explosion of a run: into what is not finite, or to a loss from which it did not come back."""
+    """The explosion of a run: to NaN or infinity, or to a loss from which it did not recover; None if there is none."""
     steps = found.healthy
     curve = loss_curve(found)
     if curve is None or not steps:
@@ -126,7 +127,7 @@ def find_explosion(found: Evidence) -> Explosion | None:
 
 
 def _ends_exploding(steps: list[Step]) -> bool:
-    """Whether the log ends while gradients blow up: as `following.Watcher` tells for certain, which may stop a run."""
+    """Whether the log ends while gradients explode, by the criterion with which `following.Watcher` may stop a run."""
     norms = [step.norms.l2_diff for step in steps if step.norms is not None]
     if len(norms) < 2:
         return bool(norms) and not math.isfinite(norms[0])
@@ -160,7 +161,7 @@ def _begin(found: Evidence, steps: list[Step]) -> Step:
 
 
 def stuck(log: Evidence) -> bool:
-    """Whether the displayed loss did not fall: enough iterations, all finite, none of them an explosion."""
+    """Whether the displayed loss did not fall, in enough iterations, all of them finite."""
     curve = loss_curve(log)
     if curve is None or curve.steps < FEW or log.first_bad_iteration is not None or learned(log):
         return False
@@ -179,7 +180,7 @@ def _at_chance(log: Evidence, end: float) -> bool:
 
 
 def weights_not_finite(log: Evidence, bad: Value) -> bool:
-    """Whether the layer's weights are not finite either, so that the fault lies before this pass."""
+    """Whether the weights of the layer are not finite either, so that the cause lies before this pass."""
     assert log.bad_pass is not None
     if bad.key.role == "param" and bad.key.direction == "Forward":
         return True

@@ -1,8 +1,7 @@
-"""What a run shows, as facts that a diagnosis asks for: where values first broke, how gradients grew, what
-the net is.
+"""Facts about a run that a diagnosis needs: the first values that are not finite, gradient norms, solver and net.
 
-Nothing is judged here. The solver and net are those given, or else what Caffe itself wrote at the log's
-beginning.
+Nothing is judged here. Solver and net are those that were given, otherwise those that Caffe printed at the beginning
+of the log.
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
 
 
 def median(values: Iterable[float]) -> float:
-    """The middle value (the upper of two). The library's own brings fractions and decimals with it."""
+    """The middle value (the upper of two). `statistics.median` would import fractions and decimal."""
     ordered = sorted(values)
     return ordered[len(ordered) // 2]
 
 
 class Output(NamedTuple):
-    """An output of the training net as a loss: its layer, its weight, and its values before the weight."""
+    """An output of the training net that is a loss: its layer, its weight, and its values before weighting."""
 
     name: str
     layer: str
@@ -48,17 +47,17 @@ class Output(NamedTuple):
 
     @property
     def traits(self) -> LayerType:
-        """What is known of its layer's type."""
+        """The record of its layer's type."""
         return traits_of(self.type)
 
     @property
     def weighted(self) -> float:
-        """Its part of the first displayed loss."""
+        """Its contribution to the first displayed loss."""
         return self.weight * self.first
 
 
 class LayerView(NamedTuple):
-    """A layer in one pass: its tops' data, its params' data and diffs, and its bottoms' diffs."""
+    """A layer in one pass: the data of its tops, the data and diffs of its params, and the diffs of its bottoms."""
 
     name: str
     tops: tuple[Value, ...]
@@ -68,7 +67,7 @@ class LayerView(NamedTuple):
 
 
 class Evidence:
-    """A run with the facts drawn from it. `job` is the solver and nets that the user gave, if any."""
+    """A run and the facts derived from it. `job` is the solver with its nets, if the user gave one."""
 
     def __init__(self, run: Run, job: Job | None = None) -> None:
         self.run = run
@@ -78,7 +77,7 @@ class Evidence:
 
     @cached_property
     def solver(self) -> Message | None:
-        """The solver's message: as given, else as the log begins with."""
+        """The solver's message: as given, otherwise as printed in the log."""
         if self.job is not None:
             return self.job.solver.message
         if not self.run.solver_text.strip():
@@ -88,13 +87,13 @@ class Evidence:
 
     @cached_property
     def net_in_phase(self) -> NetInPhase | None:
-        """The training net: as given, else as the log begins with."""
+        """The training net: as given, otherwise as printed in the log."""
         if self.job is not None and self.job.train is not None:
             return self.job.train
         return self._net_in_log(0, "TRAIN")
 
     def _net_in_log(self, index: int, phase: str) -> NetInPhase | None:
-        """A net as Caffe wrote it at the log's beginning."""
+        """A net as Caffe printed it at the beginning of the log."""
         if len(self.run.net_texts) <= index:
             return None
         file = SourceFile("net", self.run.net_texts[index], caffe_schema(), None)
@@ -103,7 +102,7 @@ class Evidence:
         return Nets(lambda path: file, None).alone(file, (phase,))[0]
 
     def test_net(self, number: int) -> Net | None:
-        """A test net: as given, else as the log tells of the first."""
+        """A test net: as given, otherwise the first one as printed in the log."""
         if self.job is not None:
             return self.job.tests[number].net if number < len(self.job.tests) else None
         found = self._net_in_log(1, "TEST") if number == 0 else None
@@ -111,7 +110,7 @@ class Evidence:
 
     @cached_property
     def is_probe(self) -> bool:
-        """Whether the run is that of a probe: every loss compares a blob with itself, and the rate is 0."""
+        """Whether the run is that of a probe: every loss compares a blob with itself, and the learning rate is 0."""
         net = self.net
         return net is not None and self.setting("base_lr") == 0 and is_probe_net(net)
 
@@ -122,21 +121,21 @@ class Evidence:
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
-        """The training net's layers by name; empty where no net is known."""
+        """The layers of the training net by name; empty if the net is unknown."""
         return {layer.name: layer for layer in self.net.layers} if self.net is not None else {}
 
     def type_of(self, layer: str | None) -> str:
-        """A layer's type, empty where it is not known."""
+        """A layer's type; empty if it is unknown."""
         found = self.layers.get(layer or "")
         return found.type if found is not None else "Split" if layer and layer.endswith("_split") else ""
 
     def traits_of(self, layer: str | None) -> LayerType:
-        """What is known of a layer's type."""
+        """The record of a layer's type."""
         found = self.layers.get(layer or "")
         return found.traits if found is not None else traits_of(self.type_of(layer))
 
     def setting(self, name: str) -> float:
-        """A number of the solver; 0 where it is not known, as Caffe reads what is not written."""
+        """A number of the solver; 0 if it is unknown."""
         if self.solver is None:
             return 0.0
         value = self.solver.get(name, 0)
@@ -144,11 +143,11 @@ class Evidence:
 
     @property
     def solver_type(self) -> str:
-        """The solver's type; SGD where it is not known."""
+        """The solver's type; SGD if it is unknown."""
         return str(self.solver.get("type", "SGD")) if self.solver is not None else "SGD"
 
     def is_data(self, layer: str | None) -> bool:
-        """Whether a layer only brings data in."""
+        """Whether a layer is a data layer: it has no bottoms."""
         found = self.layers.get(layer or "")
         if found is not None:
             return not found.bottoms
@@ -156,7 +155,7 @@ class Evidence:
 
     @cached_property
     def _first_layers(self) -> set[str]:
-        """Without a net: the layers before the first that has params, in the order of a forward pass."""
+        """The first layer of the first pass, if its name says that it is a data layer; needed if the net is unknown."""
         found: set[str] = set()
         for passed in self.passes[:1]:
             if not passed.values or "data" not in passed.values[0].key.layer.lower():
@@ -166,7 +165,7 @@ class Evidence:
         return found
 
     def is_label(self, layer: str | None, blob: str) -> bool:
-        """Whether a data layer's top is what the losses compare with, by who reads it or else by its name."""
+        """Whether a data layer's top holds labels or targets: by the layers that read it, otherwise by its name."""
         found = self.layers.get(layer or "")
         if found is not None:
             readers = [reader for top in found.tops if top.name == blob for reader in self._readers(top.name)]
@@ -196,9 +195,7 @@ class Evidence:
 
     @cached_property
     def first_bad_step(self) -> Step | None:
-        """The first displayed iteration whose loss, or one of whose outputs that are losses, is not
-        finite.
-        """
+        """The first displayed iteration in which the loss or an output is not finite."""
         return next((step for step in self.steps if not step.finite), None)
 
     @cached_property
@@ -218,7 +215,7 @@ class Evidence:
 
     @cached_property
     def outputs(self) -> list[Output]:
-        """The outputs of the training net that count in its loss."""
+        """The outputs of the training net that are part of its loss."""
         found = []
         for step in self.steps[:1]:
             for out in step.outputs:
@@ -242,21 +239,21 @@ class Evidence:
 
     @property
     def single_loss(self) -> Output | None:
-        """The only loss, where there is just one."""
+        """The loss, if there is only one."""
         return self.outputs[0] if len(self.outputs) == 1 else None
 
     # -- sizes ----------------------------------------------------------------------------------------------
 
     @cached_property
     def classes(self) -> int | None:
-        """The number of classes that the first softmax loss tells apart, None where it is not known."""
+        """The number of classes of the first softmax loss; None if it is unknown."""
         for layer in self.layers.values():
             if layer.traits.log_likelihood and layer.bottoms:
                 return self.classes_of(layer)
         return None
 
     def classes_of(self, layer: Layer) -> int | None:
-        """The number of classes of a softmax loss."""
+        """The number of classes of a softmax loss; None if it is unknown."""
         if not layer.bottoms:
             return None
         shape = known_shape(layer.bottoms[0])
@@ -269,12 +266,12 @@ class Evidence:
 
     @cached_property
     def chance(self) -> float | None:
-        """ln K: the loss of a softmax that tells nothing apart; of the only loss, else of the first."""
+        """Chance level, ln K: the loss of a softmax that does not distinguish K classes; None if K is unknown."""
         return math.log(self.classes) if self.classes else None
 
     @cached_property
     def batch(self) -> int | None:
-        """How many items a batch has, as the log tells of the first data layer's first top."""
+        """The batch size, from the shape of the first data layer's first top in the log; None if it is unknown."""
         for name, layer in self.layers.items():
             if not layer.bottoms and (shapes := self.run.shapes.get(name)):
                 return shapes[0][0]
@@ -282,17 +279,17 @@ class Evidence:
 
     @cached_property
     def loss_scale(self) -> float:
-        """What divides a displayed loss into terms of 1: the weight of the only loss, else 1."""
+        """The loss weight by which a displayed loss is multiplied, if there is only one loss; otherwise 1."""
         only = self.single_loss
         return abs(only.weight) if only is not None and only.weight else 1.0
 
     def raw_loss(self, step: Step) -> float:
-        """A displayed loss with the loss weight divided out, where there is only one loss."""
+        """A displayed loss divided by its loss weight, if there is only one loss."""
         return step.loss / self.loss_scale
 
     @cached_property
     def norms(self) -> list[tuple[Step, float]]:
-        """The L2 norms of the gradient, from debug_info or else from clipping lines, where they are known."""
+        """The known L2 norms of the gradient, from debug_info or otherwise from clipping lines."""
         found = []
         for step in self.steps:
             if step.norms is not None:
@@ -372,15 +369,13 @@ class Evidence:
         ]
 
     def weights(self, passed: Pass) -> Iterator[tuple[LayerView, Value, Value | None]]:
-        """The layers that learn a weight: with its data and its diff, in forward order. BatchNorm's are
-        sums.
-        """
+        """The layers that learn a weight, with its data and its diff, in forward order. BatchNorm's blobs are statistics."""
         for view in self.views(passed):
             if view.params and view.param_diffs and not self.traits_of(view.name).channel_params:
                 yield view, view.params[0], view.param_diffs[0]
 
     def bottoms_of(self, passed: Pass, layer: str) -> list[Value]:
-        """The data of a layer's bottoms, as the tops of the layers before it; empty where no net is known."""
+        """The data of a layer's bottoms, which are tops of earlier layers; empty if the net is unknown."""
         found = self.layers.get(layer)
         if found is None:
             return []
@@ -394,6 +389,6 @@ class Evidence:
         return list(latest.values())
 
     def typical(self, values: list[float]) -> float:
-        """The median of what is finite; 0 for nothing."""
+        """The median of the finite values; 0 if there are none."""
         finite = [value for value in values if math.isfinite(value)]
         return median(finite) if finite else 0.0

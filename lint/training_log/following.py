@@ -15,21 +15,21 @@ from .runs import Run, Step
 
 WARN_GROWTH = 20.0  # times the usual gradient norm, in two displayed iterations in a row
 LOSS_GROWTH = 5.0  # times the usual loss, in two in a row
-RECENT = 20  # displayed iterations that say what is usual
-LEAST = 3
+RECENT = 20  # displayed iterations from which usual values are computed
+LEAST = 3  # earlier displayed iterations, before a loss is called unusual
 _WIDTH = 100
 _POLL = 0.5
 
 
 class Sign(NamedTuple):
-    """A first sign: `diverged` tells that it is certain, else it is a trend."""
+    """A sign of divergence: certain if `diverged` is true, otherwise a trend."""
 
     diverged: bool
     text: str
 
 
 class Watcher:
-    """Watches the steps of a training for the first sign of divergence. Gives each sort of sign once."""
+    """Watches the steps of a training for the first sign of divergence. Reports a trend and divergence once each."""
 
     def __init__(self) -> None:
         self._norms: list[float] = []
@@ -40,7 +40,7 @@ class Watcher:
         self.last: Step | None = None
 
     def step(self, step: Step) -> Sign | None:
-        """What a displayed iteration shows."""
+        """Takes a displayed iteration and returns the sign that it shows, if any."""
         self.last = step
         sign = self._judge(step)
         self._losses.append(abs(step.loss))
@@ -65,21 +65,20 @@ class Watcher:
         if norm is not None and not math.isfinite(norm):
             return Sign(True, f"{at}: the gradient's L2 norm is {norm:g}")
         first_loss, first_norm = self._first or (0.0, 0.0)
-        # What has fallen far may well double now and then: it has to leave behind where it began, too.
+        # A value that has fallen far may double now and then: it must also exceed its start.
         typical_norm = max(_typical(self._norms), first_norm) if len(self._norms) > 1 else 0.0
         typical_loss = max(_typical(self._losses), first_loss / LOSS_GROWTH)
         if norm is not None and typical_norm and len(self._norms) >= 2:
             if norm > CERTAIN_GROWTH * typical_norm:
-                return Sign(True, f"{at}: the gradient's L2 norm is {norm:.3g}, usual was {typical_norm:.3g}")
+                return Sign(True, f"{at}: the gradient's L2 norm is {norm:.3g}, usually {typical_norm:.3g}")
             if min(norm, self._norms[-1]) > WARN_GROWTH * typical_norm and norm > 2 * self._norms[-1]:
                 return Sign(
                     False,
-                    f"{at}: the gradient's L2 norm grows, {self._norms[-1]:.3g} to {norm:.3g}, usual was "
-                    f"{typical_norm:.3g}",
+                    f"{at}: the gradient's L2 norm grows from {self._norms[-1]:.3g} to {norm:.3g}, usually {typical_norm:.3g}",
                 )
         loss = abs(step.loss)
         if typical_loss and len(self._losses) >= LEAST and min(loss, self._losses[-1]) > LOSS_GROWTH * typical_loss:
-            return Sign(False, f"{at}: the loss is {step.loss:.4g}, usual was {typical_loss:.4g}")
+            return Sign(False, f"{at}: the loss is {step.loss:.4g}, usually {typical_loss:.4g}")
         return None
 
 
@@ -95,9 +94,7 @@ def _typical(values: list[float]) -> float:
 
 
 class Follower:
-    """Takes the bytes of a live log, in whatever pieces they come, and tells of steps as they are
-    complete.
-    """
+    """Takes the bytes of a live log in pieces of any size, and reports signs as soon as a step is complete."""
 
     def __init__(self, report: Callable[[Sign], None], progress: Callable[[str], None] | None) -> None:
         self.reader = LogReader(self)
@@ -109,7 +106,7 @@ class Follower:
         self._seen: tuple[int, int] = (0, -1)
 
     def feed(self, piece: bytes) -> None:
-        """Some bytes, not necessarily whole lines."""
+        """Takes some bytes, not necessarily whole lines."""
         piece = self._rest + piece
         end = piece.rfind(b"\n") + 1
         self._rest = piece[end:]
@@ -118,16 +115,14 @@ class Follower:
             self._look()
 
     def finish(self) -> list[Run]:
-        """The log has ended; a last line may lack its end."""
+        """Ends the log, whose last line may be incomplete, and returns its runs."""
         if self._rest:
             self.reader.feed(self._rest)
             self._rest = b""
         return self.reader.finish()
 
     def _look(self) -> None:
-        """The last step may not be complete, but a loss that is not finite, or the norms, are told before
-        it.
-        """
+        """Judges the last step before it is complete: its loss and norms are already known."""
         run = self.reader.current
         last = run.steps.last if run is not None else None
         if run is None or last is None or (id(run), last.iteration) == self._seen:
@@ -135,12 +130,12 @@ class Follower:
         self._judge(run, last)
 
     def step(self, run: Run, step: Step) -> None:
-        """A step is complete."""
+        """Judges a complete step."""
         if (id(run), step.iteration) != self._seen:
             self._judge(run, step)
 
     def passed(self, run: Run, passed: object) -> None:
-        """Passes are judged by their norms, with their step."""
+        """Does nothing: passes are judged by their norms, with their step."""
 
     def _judge(self, run: Run, step: Step) -> None:
         self._seen = (id(run), step.iteration)
@@ -174,9 +169,9 @@ def _max_iter(run: Run) -> int:
 
 
 def follow(path: str, report: Callable[[Sign], None], *, pass_through: bool, stop: Callable[[], bool]) -> list[Run]:
-    """Follows standard input (`-`) or a growing file until it ends, or `stop` says so; gives the runs.
+    """Follows standard input (`-`) or a growing file until it ends or `stop` returns true, and returns the runs.
 
-    A file ends when Caffe says that it is done, or by Ctrl-C. Raises OSError.
+    A file ends when Caffe reports its end, or on Ctrl-C. Raises OSError.
     """
     terminal = sys.stderr.isatty()
     shown = _Progress(beside_log=pass_through and sys.stdout.isatty())
@@ -198,7 +193,7 @@ def follow(path: str, report: Callable[[Sign], None], *, pass_through: bool, sto
             else:
                 time.sleep(_POLL)
     except KeyboardInterrupt:
-        pass  # the person has seen enough: what was seen is reported
+        pass  # report on what was read so far
     finally:
         if path != "-":
             os.close(descriptor)
@@ -212,9 +207,7 @@ def _ended(follower: Follower) -> bool:
 
 
 class _Progress:
-    """A line on a terminal that is written over. Beside a log on the same terminal it waits for the end of a
-    line.
-    """
+    """A line of progress on a terminal. If a log goes to the same terminal, it waits for the end of a line."""
 
     def __init__(self, *, beside_log: bool) -> None:
         self.at_line_start = True
@@ -222,14 +215,14 @@ class _Progress:
         self._visible = False
 
     def show(self, text: str) -> None:
-        """Writes the line anew."""
+        """Rewrites the line."""
         if self.at_line_start or not self._beside_log:
             sys.stderr.write(f"\r\x1b[K{text}")
             sys.stderr.flush()
             self._visible = True
 
     def clear(self) -> None:
-        """Takes the line away."""
+        """Removes the line."""
         if self._visible:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

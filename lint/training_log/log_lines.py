@@ -1,6 +1,6 @@
-"""The lines of Caffe's log: what each says, in the forms of BVLC and its forks since 2013.
+"""Parse single lines of Caffe's log, in the formats of BVLC Caffe and its forks since 2013.
 
-A log may have been wrapped by `tee`, MPI or Windows: prefixes before glog's own, CRLF, cut lines.
+`tee`, MPI and Windows add prefixes before that of glog, CRLF line endings, and truncated lines.
 Source: solver.cpp, Solver::Step, TestAll; net.cpp, ForwardDebugInfo, BackwardDebugInfo, UpdateDebugInfo;
 sgd_solver.cpp, ClipGradients, ApplyUpdate.
 """
@@ -12,7 +12,7 @@ import re
 
 from ..proto.named_tuple import NamedTuple
 
-# What glog writes before a message, after whatever wrapped it: severity, date, time, thread, file and line.
+# The prefix of glog, after those of other programs: severity, date, time, thread, file and line.
 _GLOG = re.compile(rb"([IWEF])(\d{4}|\d{8}) +\d\d:\d\d:\d\d\.\d+ +(\d+) +([\w.+-]+\.\w+:\d+)\] ?(.*)", re.DOTALL)
 _VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
 _DEBUG = re.compile(
@@ -52,7 +52,7 @@ class Message(NamedTuple):
     """A line without its prefixes: the stream it belongs to (MPI rank, thread), its severity and source."""
 
     stream: bytes
-    severity: str  # I, W, E, F; empty where the line has no prefix of glog's
+    severity: str  # I, W, E, F; empty if the line has no glog prefix
     source: str  # file.cpp:123
     text: bytes
 
@@ -99,7 +99,7 @@ class Testing(NamedTuple):
 
 
 class Output(NamedTuple):
-    """An output of the net, with its loss weight if it has one."""
+    """An output of the net, with its loss weight if it is a loss."""
 
     phase: str  # Train, Test
     position: int
@@ -109,7 +109,7 @@ class Output(NamedTuple):
 
 
 class Clipping(NamedTuple):
-    """Gradients scaled down: their L2 norm, and the bound it was over."""
+    """Gradients scaled down: their L2 norm and the threshold that it exceeded."""
 
     norm: float
     bound: float
@@ -122,11 +122,11 @@ class NoBackward(NamedTuple):
 
 
 class Solver(NamedTuple):
-    """The solver's parameters follow, as text format."""
+    """The solver follows, in text format."""
 
 
 class NetText(NamedTuple):
-    """The net's parameters follow, as text format."""
+    """The net follows, in text format."""
 
 
 class SettingUp(NamedTuple):
@@ -136,7 +136,7 @@ class SettingUp(NamedTuple):
 
 
 class Creating(NamedTuple):
-    """Caffe begins with this layer."""
+    """Caffe starts to create this layer."""
 
     layer: str
 
@@ -148,7 +148,7 @@ class TopShape(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Something that happened: `done`, `stopped`, `resumed`, `finetuned`, `fatal`, `crashed`, `start`."""
+    """An event in the life of a run: `done`, `stopped`, `resumed`, `finetuned`, `fatal`, `crashed`, `start`."""
 
     kind: str
     text: str
@@ -186,7 +186,7 @@ def number(text: bytes) -> float:
 
 
 def message(line: bytes) -> Message:
-    """A line taken apart: what wraps it, glog's prefix, and what was said."""
+    """Splits a line into the prefixes of other programs, that of glog, and the text."""
     match = _GLOG.search(line)
     if match is None:
         return Message(b"", "", "", line)
@@ -195,7 +195,7 @@ def message(line: bytes) -> Message:
 
 
 def event(said: Message) -> Event | None:
-    """What a line says, None for what is of no use here (or a line that was cut)."""
+    """What a line says; None if it is not needed or truncated."""
     text = said.text
     found: re.Match[bytes] | None
     if b"] Layer " in text or b"] All net params" in text:
@@ -248,11 +248,11 @@ def _of_glog(text: bytes) -> Event | None:
 
 
 def debug(text: bytes) -> Debug | Norms | None:
-    """A line of debug_info, or the norms that end a backward pass. An [Update] line gives its diff."""
+    """A line of debug_info, or the norms at the end of a backward pass. Of an [Update] line, the diff."""
     found = _DEBUG.match(text)
     if found is not None:
         direction = found[1].decode().capitalize()
-        # The first form, of 2014 (BVLC/caffe#796), gave the sum of |x| and the mean in parentheses.
+        # The first format, of 2014 (BVLC/caffe#796), had the sum of |x|, and the mean in parentheses.
         value, what = found[7] or found[6], (found[5] or b"data").decode().lower()
         if direction == "Update" and found[8]:
             value, what = found[8], "diff"
@@ -264,5 +264,5 @@ def debug(text: bytes) -> Debug | Norms | None:
 
 
 def text_of(text: bytes) -> str:
-    """Bytes of a log as text, whatever they are."""
+    """Bytes of a log as text; invalid UTF-8 is replaced."""
     return text.decode("utf-8", "replace")

@@ -1,9 +1,7 @@
-"""Reading a log, however large and from wherever it comes, into runs.
+"""Read a log of any size and origin into runs.
 
-Debug_info makes nearly all of a large log. A stretch of it is recognised by counting - as many line feeds as
-marks
-of debug_info - and kept as it is; only what a diagnosis asks for is parsed. Other lines are parsed one by
-one.
+Most of a large log is debug_info. A block of it is recognised by having as many line feeds as markers of debug_info,
+and is kept as text; only what a diagnosis needs is parsed. Other lines are parsed one by one.
 """
 
 from __future__ import annotations
@@ -18,23 +16,23 @@ from .log_lines import Message, Norms, Note, Output
 from .runs import BAD_STEPS, BAD_TESTS, Clipped, Noted, Pass, Run, Step, Test
 
 BLOCK = 1 << 22
-MARK = b"]     ["  # between glog's prefix and every line of debug_info
+MARK = b"]     ["  # between the glog prefix and the text in every line of debug_info
 _END_OF_PASS = b"All net params"
 _FIRST_WINDOW = 1 << 13
-_LONGEST_PASS = 1 << 20  # within which the end of a pass is looked for
-_STREAMS_CHECKED = 16  # every so many stretches: whether several processes wrote it
-HEADER_BYTES = 16_000_000  # of a net's text in the log
+_LONGEST_PASS = 1 << 20  # bytes in which the end of a pass is searched
+_STREAMS_CHECKED = 16  # one in so many blocks of debug_info is checked for lines of several processes
+HEADER_BYTES = 16_000_000  # of the text of a solver or net in the log
 _HEAD_OF_PASS = 1 << 14
-UNNUMBERED = 64  # passes that wait for the line that tells their iteration (iter_size)
+UNNUMBERED = 64  # passes that may wait for the line with their iteration (iter_size)
 LONGEST_LINE = 1 << 24
 
 
 class Unreadable(InputError):
-    """A log cannot be read; says why, for people."""
+    """A log cannot be read; the message says why."""
 
 
 def read_log(path: str) -> list[Run]:
-    """The runs of a log: a path, of a gzip file too, or `-` for standard input. Raises Unreadable."""
+    """The runs of a log, which may be gzipped; `-` is standard input. Raises Unreadable."""
     reader = LogReader()
     for block in blocks(path):
         reader.feed(block)
@@ -42,14 +40,14 @@ def read_log(path: str) -> list[Run]:
 
 
 def blocks(path: str) -> Iterator[bytes]:
-    """The bytes of a log in blocks that end with a line. Raises Unreadable."""
+    """The bytes of a log in blocks of whole lines. Raises Unreadable."""
     try:
         with _opened(path) as file:
             yield from whole_lines(file)
     except (OSError, EOFError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreadable(f"{path}: {reason}") from None
-    except Exception as error:  # zlib.error, which would have to be imported to be named
+    except Exception as error:  # zlib.error, without importing zlib
         if type(error).__name__ != "error":
             raise
         raise Unreadable(f"{path}: {error}") from None
@@ -67,7 +65,7 @@ def _opened(path: str) -> BinaryIO:
 
 
 def whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The content of a file in blocks of whole lines, line feeds of Unix; the last line may lack its own."""
+    """The content of a file in blocks of whole lines with Unix line endings; the last line may lack its own."""
     rest = b""
     while block := file.read(BLOCK):
         end = block.rfind(b"\n") + 1
@@ -85,23 +83,23 @@ def _unix(block: bytes) -> bytes:
 
 
 class Observer(Protocol):
-    """Sees every step and every pass of debug_info as it is complete; a run keeps only some."""
+    """Receives every complete step and pass of debug_info; a run keeps only some of them."""
 
     def step(self, run: Run, step: Step) -> None:
-        """A displayed iteration, with all that the log told of it."""
+        """Takes a displayed iteration with everything that the log says about it."""
 
     def passed(self, run: Run, passed: Pass) -> None:
-        """A pass whose iteration is known."""
+        """Takes a pass whose iteration is known."""
 
 
 class LogReader:
-    """Takes blocks of whole lines and sorts them into runs: by process, where several wrote into one log."""
+    """Takes blocks of whole lines and sorts them into runs, by process if several wrote to the same log."""
 
     def __init__(self, observer: Observer | None = None) -> None:
         self.line = 1  # the number of the next line
         self._observer = observer
         self._streams: dict[bytes, _Stream] = {}
-        self._stretches = 0
+        self._blocks = 0
         self._mixed = False
         self._current: _Stream | None = None
 
@@ -112,7 +110,7 @@ class LogReader:
             line_end = block.find(b"\n", position)
             line_end = end if line_end < 0 else line_end
             if block.find(MARK, position, line_end) >= 0:
-                stop, count = debug_stretch(block, position)
+                stop, count = debug_block(block, position)
                 self._debug(block[position:stop], count)
                 position = stop
                 self.line += count
@@ -122,9 +120,7 @@ class LogReader:
             self.line += 1
 
     def finish(self) -> list[Run]:
-        """The runs, in the order of the log. What tells nothing of a training is left out, if anything
-        does.
-        """
+        """The runs, in the order of the log. Those without any training are left out unless there are no others."""
         for stream in self._streams.values():
             stream.close()
         runs = [run for stream in self._streams.values() for run in stream.runs]
@@ -137,7 +133,7 @@ class LogReader:
 
     @property
     def current(self) -> Run | None:
-        """The run that was last written about."""
+        """The run that the last line belongs to."""
         return self._current.run if self._current else None
 
     def _line(self, text: bytes) -> None:
@@ -159,11 +155,11 @@ class LogReader:
         return self._streams[key]
 
     def _debug(self, text: bytes, count: int) -> None:
-        """A stretch of debug_info, of one process or several that wrote in between each other."""
+        """Takes a block of debug_info, from one process or from several whose lines are interleaved."""
         first = lines.message(text[: text.find(b"\n") if b"\n" in text else len(text)]).stream
         thread = b" " + first.rpartition(b"/")[2] + b" "
-        self._stretches += 1
-        check = self._mixed or self._stretches % _STREAMS_CHECKED == 1
+        self._blocks += 1
+        check = self._mixed or self._blocks % _STREAMS_CHECKED == 1
         if check and (first.startswith(b"[") or text.count(thread) < count):
             self._mixed = True
         else:
@@ -176,11 +172,11 @@ class LogReader:
             stream.debug(written + b"\n", number, 1)
 
 
-def debug_stretch(block: bytes, start: int) -> tuple[int, int]:
-    """Where the debug_info that begins at `start` ends, and how many lines it has.
+def debug_block(block: bytes, start: int) -> tuple[int, int]:
+    """The end and number of lines of the debug_info that begins at `start`.
 
-    Usually with the next end of a pass. Where other lines come before that: in windows that double, as long as
-    they have as many marks as lines; then by halves.
+    Usually it ends with a pass. If other lines come before that, the end is searched in windows that double in size as long
+    as they have as many markers as lines, and then by bisection.
     """
     end = len(block)
     found = block.find(_END_OF_PASS, start, start + _LONGEST_PASS)
@@ -223,18 +219,18 @@ def _by_line(block: bytes, position: int, stop: int, count: int) -> tuple[int, i
 
 
 class _Stream:
-    """What one process writes: its runs, one after the other, the last of which is being read."""
+    """The output of one process: its runs, the last of which is being read."""
 
     def __init__(self, key: bytes, line: int, observer: Observer | None) -> None:
         self.key = key
         self._observer = observer
         self.run = Run(line, key)
         self.runs = [self.run]
-        self._pieces: list[bytes] = []  # debug_info of a pass that is not complete
+        self._pieces: list[bytes] = []  # debug_info of an incomplete pass
         self._pieces_line = 0
         self._pieces_end = 0
-        self._waiting: list[tuple[Pass, bool]] = []  # passes whose iteration is not yet told
-        self._testing: tuple[int, int] | None = None  # the iteration and number of the net under test
+        self._waiting: list[tuple[Pass, bool]] = []  # passes whose iteration is not yet known
+        self._testing: tuple[int, int] | None = None  # iteration and number of the test net that is running
         self._outputs: list[Output] = []
         self._outputs_line = 0
         self._rate: tuple[int, float, int] | None = None
@@ -247,7 +243,7 @@ class _Stream:
     # -- lines ----------------------------------------------------------------------------------------------
 
     def line(self, text: bytes, said: Message, event: lines.Event | None, number: int) -> None:
-        """Takes a line that is no debug_info, or is it without glog's prefix."""
+        """Takes a line that is not debug_info, or is debug_info without a glog prefix."""
         self.run.last_line = number
         if self._header is not None:
             if not said.severity:
@@ -281,7 +277,7 @@ class _Stream:
             if not self._header_is_net and (not run.empty or run.solver_text):
                 run = self._next_run(number)
             self._header, self._header_size = [], 0
-            wrapping = said.stream.rpartition(b"/")[0]  # MPI's, which then stands before every line
+            wrapping = said.stream.rpartition(b"/")[0]  # the prefix that MPI adds to every line
             self._header_prefix = text[: text.find(wrapping) + len(wrapping)]
         elif isinstance(event, lines.NoBackward):
             if len(run.net_texts) < 2:
@@ -308,7 +304,7 @@ class _Stream:
         self._header = None
         if not self._header_is_net:
             self.run.solver_text = text
-        elif len(self.run.net_texts) < 2:  # of the first the training net's, of the second a test net's
+        elif len(self.run.net_texts) < 2:  # the training net, then a test net
             self.run.net_texts.append(text)
 
     # -- steps ----------------------------------------------------------------------------------------------
@@ -329,7 +325,7 @@ class _Stream:
             _, rate, rate_line = self._rate
         last = self.run.steps.last
         if last is not None and last.iteration == event.iteration and not last.outputs and not norms:
-            return  # the closing line of a run, or another rank's
+            return  # the last line of a run, or a line of another rank
         self._end_step()
         self.run.steps.append(Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line))
 
@@ -360,7 +356,7 @@ class _Stream:
         self.run.clipped.append(Clipped(iteration, number, event.norm, event.bound))
 
     def _end_test(self) -> None:
-        """A test is over: its outputs have all been told."""
+        """Ends a test, all outputs of which are known."""
         if self._testing is not None and self._pieces:
             self._end_pass(None, 0)
         if self._outputs:
@@ -372,7 +368,7 @@ class _Stream:
     # -- passes ---------------------------------------------------------------------------------------------
 
     def debug(self, text: bytes, line: int, count: int) -> None:
-        """Takes a stretch of debug_info, in which passes end and begin."""
+        """Takes a block of debug_info, in which passes end and begin."""
         self.run.last_line = line + count - 1
         if self._outputs:
             self._end_test()
@@ -395,7 +391,7 @@ class _Stream:
     def _add(self, text: bytes, line: int, count: int) -> None:
         if not self._pieces:
             self._pieces_line = line
-        elif line != self._pieces_end:  # other lines came between: keep the numbers right
+        elif line != self._pieces_end:  # other lines came between: keep the line numbers right
             self._pieces.append(b"\n" * (line - self._pieces_end))
         self._pieces.append(text)
         self._pieces_end = line + count
@@ -429,7 +425,7 @@ class _Stream:
         return self.run
 
     def close(self) -> None:
-        """The run ends here: what was waiting for a line that did not come is added to it."""
+        """Ends the run, and adds passes whose iteration never came."""
         if self._header is not None:
             self._end_header()
         testing = self._testing
@@ -451,7 +447,7 @@ class _Stream:
             self._observer.passed(self.run, passed)
 
     def _end_step(self) -> None:
-        """All of the last step has been told."""
+        """Ends the last step, all lines of which were read."""
         last = self.run.steps.last
         bad = self.run.bad_steps
         if last is not None and len(bad) < BAD_STEPS and not last.finite and last not in bad[-1:]:
@@ -461,17 +457,17 @@ class _Stream:
 
 
 def _display(run: Run) -> int:
-    """How many iterations lie between two that are displayed."""
+    """The number of iterations between two that are displayed."""
     steps = list(run.steps)[:2]
     return steps[1].iteration - steps[0].iteration if len(steps) > 1 else 1
 
 
 def not_finite(text: bytes) -> bool:
-    """Whether a stretch of debug_info has a value that is NaN or infinite."""
+    """Whether a block of debug_info has a value that is NaN or infinite."""
     if b"nan\n" in text or b"inf\n" in text:
         return True
-    # Windows writes 1.#INF, Caffe of 2014 a second value in parentheses, and the last line may lack its end. A log
-    # is of one kind: its first values tell.
+    # Windows prints 1.#INF, Caffe in 2014 printed a second value in parentheses, and the last line may be incomplete. The
+    # format is the same in the whole log, so the beginning tells.
     head = text[:_HEAD_OF_PASS]
     if b"[debug_info]" in head and (b"nan)" in text or b"inf)" in text):
         return True

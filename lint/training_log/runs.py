@@ -1,7 +1,7 @@
-"""A training as its log tells it: steps, passes of debug_info, tests, and what happened, in bounded memory.
+"""Runs: the steps, passes of debug_info, tests and events of one training in a log, in bounded memory.
 
-However long a log is, a run keeps the first and the last steps and a thinned middle, the first passes of
-debug_info, those around the first that is not finite, the last, and an even sample of all.
+A run keeps the first and last steps and a sample of those between, the first and last passes of debug_info, those
+around the first that is not finite, and an even sample of all.
 """
 
 from __future__ import annotations
@@ -16,16 +16,14 @@ from .log_lines import Clipping, Debug, Norms, Output, debug, message
 
 Item = TypeVar("Item")
 
-HEAD, TAIL, MIDDLE = 512, 1024, 4096  # steps and tests kept of a run: first, last, and evenly between
+HEAD, TAIL, MIDDLE = 512, 1024, 4096  # steps and tests that a run keeps: first, last, and evenly between
 FIRST_PASSES, RECENT_PASSES, AFTER_BAD, SAMPLE = 3, 12, 2, 160
 BAD_STEPS, BAD_TESTS = 1000, 16
 RECENT_BYTES = SAMPLE_BYTES = 24_000_000  # of passes that are kept as text: the latest, and a sample
 
 
 class Key(NamedTuple):
-    """Which value of debug_info: `Forward`, `Backward` or `Update`; `top`, `bottom` or `param`; `data` or
-    `diff`.
-    """
+    """Identifies a value of debug_info: `Forward`, `Backward` or `Update`; `top`, `bottom` or `param`; `data` or `diff`."""
 
     direction: str
     layer: str
@@ -35,7 +33,7 @@ class Key(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A value of debug_info - the mean of |x| - and the line of the log it stands in."""
+    """A value of debug_info - the mean of |x| - and its line in the log."""
 
     key: Key
     value: float
@@ -48,7 +46,7 @@ class Value(NamedTuple):
 
 
 class Pass:
-    """The debug_info of one forward and backward pass, in the order of the log; parsed when asked for."""
+    """The debug_info of one forward and backward pass, in the order of the log; parsed on demand."""
 
     def __init__(self, text: bytes, line: int, norms: Norms | None, norms_line: int) -> None:
         self.text = text
@@ -60,13 +58,13 @@ class Pass:
 
     @property
     def values(self) -> list[Value]:
-        """Its values. Of several forward sweeps in one pass (a test that was not told apart) the last."""
+        """Its values; of several forward sweeps in one pass (an unrecognised test), those of the last."""
         if self._values is None:
             *_, self._values = _sweeps(self.text, self.line)
         return self._values
 
     def sweeps(self) -> Iterator[list[Value]]:
-        """The values of each forward sweep: a test net's iterations, one after the other."""
+        """The values of each forward sweep, such as those of the iterations of a test."""
         return _sweeps(self.text, self.line)
 
     def __iter__(self) -> Iterator[Value]:
@@ -74,7 +72,7 @@ class Pass:
 
 
 def _sweeps(text: bytes, line: int) -> Iterator[list[Value]]:
-    """The values of debug_info, apart for each time that it begins anew with a forward pass."""
+    """The values of debug_info, separately for each forward sweep."""
     seen: dict[Key, Value] = {}
     for number, written in enumerate(text.split(b"\n"), line):
         found = debug(message(written).text)
@@ -88,7 +86,7 @@ def _sweeps(text: bytes, line: int) -> Iterator[list[Value]]:
 
 
 class Step(NamedTuple):
-    """A displayed iteration: `rate`, `norms` and `clipping` are None where the log does not have them."""
+    """A displayed iteration; `rate`, `norms` and `clipping` are None if the log does not have them."""
 
     iteration: int
     line: int
@@ -116,7 +114,7 @@ class Test(NamedTuple):
 
 
 class Clipped(NamedTuple):
-    """A line of gradient clipping, with the iteration as far as it is known."""
+    """A line of gradient clipping, with the iteration if it is known."""
 
     iteration: int | None
     line: int
@@ -125,7 +123,7 @@ class Clipped(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """Something that happened; `kind` as in `lines.Note`."""
+    """An event of a run; `kind` as in `log_lines.Note`."""
 
     kind: str
     text: str
@@ -134,9 +132,7 @@ class Noted(NamedTuple):
 
 
 class Thinned(Generic[Item]):
-    """A list that keeps its first and last items and, of those between, every second once there are too
-    many.
-    """
+    """A list that keeps its first and last items, and thins out those between: every second one goes if they are too many."""
 
     def __init__(self, head: int = HEAD, tail: int = TAIL, middle: int = MIDDLE) -> None:
         self.count = 0
@@ -148,7 +144,7 @@ class Thinned(Generic[Item]):
         self._passed = 0
 
     def append(self, item: Item) -> None:
-        """Adds an item at the end."""
+        """Appends an item."""
         head, tail, middle = self._sizes
         self.count += 1
         if len(self._head) < head:
@@ -166,7 +162,7 @@ class Thinned(Generic[Item]):
         self._passed += 1
 
     def replace_last(self, item: Item) -> None:
-        """Puts another item in the place of the last."""
+        """Replaces the last item."""
         (self._tail or self._head)[-1] = item
 
     @property
@@ -187,7 +183,7 @@ class Thinned(Generic[Item]):
 
 
 class Passes:
-    """The passes of a run that are kept; see the top of this file."""
+    """The passes that a run keeps."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -200,7 +196,7 @@ class Passes:
         self._stride = 1
 
     def append(self, passed: Pass, *, bad: bool) -> None:
-        """Adds a pass; `bad` tells that one of its values is not finite."""
+        """Adds a pass; `bad` says that one of its values is not finite."""
         if len(self.first) < FIRST_PASSES:
             self.first.append(passed)
         if self.bad is not None and len(self.around_bad) <= RECENT_PASSES + AFTER_BAD:
@@ -240,7 +236,7 @@ class Run:
         self.net_texts: list[bytes] = []
         self.no_backward: set[str] = set()
         self.shapes: dict[str, list[tuple[int, ...]]] = {}
-        self.creating: str | None = None  # the layer that Caffe was last about to build
+        self.creating: str | None = None  # the layer that Caffe last started to create
         self.steps: Thinned[Step] = Thinned()
         self.passes = Passes()
         self.tests: Thinned[Test] = Thinned()
@@ -256,10 +252,10 @@ class Run:
 
     @property
     def resumed(self) -> bool:
-        """Whether it began from a snapshot or from weights, so that its first step is not a fresh net's."""
+        """Whether it started from a snapshot or pretrained weights, so that its first step is not that of an untrained net."""
         return any(note.kind in ("resumed", "finetuned") for note in self.notes)
 
     @property
     def empty(self) -> bool:
-        """Whether it tells nothing of a training."""
+        """Whether it has neither steps nor passes, tests or clipping lines."""
         return not (self.steps or self.passes.count or self.tests or self.clipped or self.test_bad)

@@ -69,7 +69,7 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
         return
     scores = _scores(log)
     if scores is not None and scores.value < 3:
-        return  # the loss's own scale: T203
+        return  # the scale of the loss is the cause: T203
     yield from _large_start(log, explosion, confidence)
 
 
@@ -174,7 +174,7 @@ def _large_start(log: Evidence, explosion: Explosion, confidence: float) -> Iter
             )
         )
     factors.sort(key=lambda factor: -factor[0])
-    leading = {factor[1]: factor for factor in reversed(factors)}  # of each kind the largest
+    leading = {factor[1]: factor for factor in reversed(factors)}  # the largest of each kind
     for position, (_, cause, message, reason, value, evidence) in enumerate(
         sorted(leading.values(), key=lambda each: -each[0])
     ):

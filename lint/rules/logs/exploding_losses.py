@@ -134,7 +134,7 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
         return
     for out in log.outputs:
         if out.layer not in log.layers:
-            continue  # of a net whose text was cut
+            continue  # the net in the log is truncated
         if out.traits.loss_family == REGRESSION:
             yield from _regression(log, explosion, out)
         elif out.traits.log_likelihood:

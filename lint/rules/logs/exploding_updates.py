@@ -91,7 +91,7 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
         and explosion.at_start > 3
         and max(abs(log.raw_loss(step)) for step in log.healthy) < 1.5 * abs(log.raw_loss(log.steps[0]))
     ):
-        return  # it was as large from the start: T204
+        return  # the loss was as large from the start: T204
     rate = next((step.rate for step in log.steps if step.rate), None)
     leader = _leader(log)
     led = f" The gradient of '{leader.key.layer}' grew the most." if leader is not None else ""

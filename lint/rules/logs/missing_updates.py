@@ -90,7 +90,7 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
     if not log.steps and log.first_pass is None:
         return
     first = log.first_pass
-    with_norms = [each for each in log.passes if each.norms is not None]  # the last pass is a forward only
+    with_norms = [each for each in log.passes if each.norms is not None]  # the last pass has no backward pass
     all_zero = bool(with_norms) and all(each.norms is not None and each.norms.l1_diff == 0 for each in with_norms)
     losses = [step.loss for step in log.steps]
     zero_loss = len(losses) >= 3 and all(loss == 0 for loss in losses)

@@ -183,8 +183,9 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
 
 
 def update_ratio(log: Evidence) -> float | None:
-    """The relative size of an update: the median over layers of rate / (1 - momentum) * mean |diff| / mean |weight| in the
-    first pass, None if it is unknown.
+    """The size of an update relative to the weights; None if it is unknown.
+
+    It is the median over layers of rate / (1 - momentum) * mean |diff| / mean |weight| in the first pass.
     """
     rate = next((step.rate for step in log.steps if step.rate), None)
     if log.first_pass is None or rate is None or log.solver_type not in ("SGD", "Nesterov"):
