@@ -72,7 +72,7 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     message = f"{named(bare[0])} is not followed by a Scale layer"
     reason = "Caffe's BatchNorm only normalises; the learned scale and shift are missing."
     if total > 1:
-        reason += f" Scale is missing after {len(bare)} of {total} BatchNorm layers."
+        reason += f" No Scale follows {len(bare)} of {total} BatchNorm layers."
     related = (Related(subject.file, readers[0].place(), f"{named(readers[0])} reads '{bare[0].tops[0].name}'"),)
     fix = _scale_fix(subject, bare)
     yield Hit(subject.file, bare[0].place(), message, reason, related=related, fix=fix)
@@ -172,7 +172,7 @@ def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
     ]
     for layer in layers:
         if _values_of_a_channel(layer) == 1:
-            message = f"{named(layer)} has one value per channel ({layer.shown()}) and outputs zeros"
+            message = f"{named(layer)} reads one value per channel of {layer.shown()} and outputs zeros"
             reason = "The variance of a single value is 0: in training, no information passes through the layer."
             yield Hit(subject.file, layer.place(), message, reason, "warning")
             return
