@@ -1,4 +1,4 @@
-"""`caffe-lint inputs`: real data of every kind, each fault planted in it, is found at its item; clean data is not."""
+"""`caffe-lint inputs`: faults planted in real data of every kind are found at their items; clean data has no findings."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ CLEAN = [datum(index % 4, seed=index) for index in range(40)]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test in a folder of its own."""
+    """Run every test in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def found(folder: Path, capfd: pytest.CaptureFixture[str]) -> Any:
-    """Writes a net, looks into its data, and gives codes and messages."""
+    """Return a function that writes a net, checks its data and returns codes and messages."""
 
     def look(net: str, *options: str, solver: str = "", head: str = HEAD) -> list[tuple[str, str]]:
         (folder / "net.prototxt").write_text(net + head)
@@ -68,7 +68,7 @@ def only(findings: list[tuple[str, str]]) -> tuple[str, str]:
 # -- databases -------------------------------------------------------------------------------------------------
 
 
-def test_a_clean_lmdb_has_no_findings_and_is_not_touched(folder: Path, found: Any) -> None:
+def test_a_clean_lmdb_has_no_findings_and_is_not_changed(folder: Path, found: Any) -> None:
     lmdb_at(folder / "db", CLEAN)
     (folder / "db" / "lock.mdb").unlink()
     before = (folder / "db" / "data.mdb").read_bytes()
@@ -77,7 +77,7 @@ def test_a_clean_lmdb_has_no_findings_and_is_not_touched(folder: Path, found: An
     assert (folder / "db" / "data.mdb").read_bytes() == before
 
 
-def test_labels_that_no_class_has(folder: Path, found: Any) -> None:
+def test_labels_out_of_range(folder: Path, found: Any) -> None:
     lmdb_at(folder / "db", [*CLEAN, datum(4), datum(-1)])
     code, message = only(found(data()))
     assert code == "D107"
@@ -85,7 +85,7 @@ def test_labels_that_no_class_has(folder: Path, found: Any) -> None:
     assert "-1 (key '00000041'); 4 (key '00000040')" in message
 
 
-def test_an_ignored_label_is_let_through(folder: Path, found: Any) -> None:
+def test_ignore_label_is_accepted(folder: Path, found: Any) -> None:
     lmdb_at(folder / "db", [*CLEAN, datum(255)])
     ignoring = HEAD.replace('top: "loss"', 'top: "loss" loss_param { ignore_label: 255 }')
     assert found(data(), head=ignoring) == []
@@ -117,7 +117,7 @@ def test_broken_records(folder: Path, found: Any) -> None:
     assert "key '00000043': 7 bytes for 3 x 8 x 8 = 192" in text
 
 
-def test_nan_infinity_and_values_out_of_proportion_in_float_data(folder: Path, found: Any) -> None:
+def test_nan_infinity_and_outliers_in_float_data(folder: Path, found: Any) -> None:
     records = [float_datum(numpy.random.default_rng(index).normal(size=4), index % 4) for index in range(200)]
     lmdb_at(folder / "db", records)
     assert found(data()) == []
@@ -143,7 +143,7 @@ def test_encoded_images_of_a_database(folder: Path, found: Any) -> None:
     assert "4 of 4 images are truncated: key '00000000': JPEG is truncated" in only(found(data("cut")))[1]
 
 
-def test_grey_among_colour_is_mended_by_force_color(folder: Path, found: Any) -> None:
+def test_force_color_fixes_greyscale_among_colour_images(folder: Path, found: Any) -> None:
     records = [encoded_datum(image(seed=index), index % 4) for index in range(8)]
     lmdb_at(folder / "db", [*records, encoded_datum(image(mode="L", seed=9))])
     assert only(found(data(more="transform_param { mirror: true }")))[0] == "D110"
@@ -161,7 +161,7 @@ def test_crops_larger_than_items_and_mixed_sizes(folder: Path, found: Any) -> No
     assert "items have 2 different sizes, and no crop_size is set" in only(found(data()))[1]
 
 
-def test_the_mean_must_fit(folder: Path, found: Any) -> None:
+def test_means_that_do_not_match_the_data(folder: Path, found: Any) -> None:
     from caffe_lint.proto import caffe_pb2
 
     lmdb_at(folder / "db", CLEAN)
@@ -182,14 +182,14 @@ def test_the_mean_must_fit(folder: Path, found: Any) -> None:
     assert "No such file" in only(found(data(more=with_file % "missing")))[1]
 
 
-def test_the_backend_is_what_the_folder_is(folder: Path, found: Any) -> None:
+def test_the_backend_is_set_to_the_kind_of_the_database(folder: Path, found: Any) -> None:
     lmdb_at(folder / "db", CLEAN)
     assert only(found(data(backend="")))[1] == "'db' is an LMDB, but backend is not set and defaults to LEVELDB"
     assert found(data(backend=""), "--fix") == []
     assert "batch_size: 8 backend: LMDB" in (folder / "net.prototxt").read_text()
 
 
-def test_a_leveldb_is_read_without_being_touched(folder: Path, found: Any) -> None:
+def test_reading_a_leveldb_changes_none_of_its_files(folder: Path, found: Any) -> None:
     pytest.importorskip("plyvel")
     leveldb_at(folder / "db", [*CLEAN, datum(9)], write_buffer_size=4096, block_size=512)
     before = {path.name: path.read_bytes() for path in (folder / "db").iterdir()}
@@ -201,7 +201,7 @@ def test_a_leveldb_is_read_without_being_touched(folder: Path, found: Any) -> No
     assert ("D102", "'db' is a LevelDB, but backend is LMDB") in found(data())
 
 
-def test_sources_that_are_missing_or_no_database(folder: Path, found: Any) -> None:
+def test_sources_that_are_missing_or_not_databases(folder: Path, found: Any) -> None:
     assert only(found(data("nowhere"))) == ("D101", "'nowhere' does not exist")
     (folder / "empty").mkdir()
     assert only(found(data("empty"))) == ("D101", "'empty' is neither an LMDB nor a LevelDB")
@@ -210,7 +210,7 @@ def test_sources_that_are_missing_or_no_database(folder: Path, found: Any) -> No
     assert "'torn' cannot be read as an LMDB" in only(found(data("torn")))[1]
 
 
-def test_test_iter_goes_through_the_data_once(folder: Path, found: Any) -> None:
+def test_test_iter_covers_the_data_once(folder: Path, found: Any) -> None:
     lmdb_at(folder / "a", CLEAN)
     lmdb_at(folder / "b", [datum(index % 4, seed=1000 + index) for index in range(40)])
     net = data("a", phase="TRAIN") + data("b", phase="TEST", batch=10)
@@ -221,7 +221,7 @@ def test_test_iter_goes_through_the_data_once(folder: Path, found: Any) -> None:
     assert "test_iter: 4\n" in (folder / "solver.prototxt").read_text()
 
 
-def test_items_of_the_test_among_those_of_the_training(folder: Path, found: Any) -> None:
+def test_test_items_in_the_training_data(folder: Path, found: Any) -> None:
     lmdb_at(folder / "a", CLEAN)
     lmdb_at(folder / "b", [*[datum(index % 4, seed=1000 + index) for index in range(39)], CLEAN[7]])
     net = data("a", phase="TRAIN") + data("b", phase="TEST", batch=10)
@@ -232,7 +232,7 @@ def test_items_of_the_test_among_those_of_the_training(folder: Path, found: Any)
     assert "the test net reads 'a', like the training net" in only(found(net, solver="test_iter: 4\n"))[1]
 
 
-def test_a_net_that_does_not_fit_its_data(folder: Path, found: Any) -> None:
+def test_a_net_that_does_not_match_its_data(folder: Path, found: Any) -> None:
     lmdb_at(folder / "db", CLEAN)
     grouped = (
         'layer { name: "c" type: "Convolution" bottom: "data" top: "c"'
@@ -243,7 +243,7 @@ def test_a_net_that_does_not_fit_its_data(folder: Path, found: Any) -> None:
     assert "group" in message
 
 
-def test_a_sample_is_looked_at_where_asked_for(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_sample_option_checks_a_part_of_the_items(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     lmdb_at(folder / "db", CLEAN)
     (folder / "net.prototxt").write_text(data() + HEAD)
     assert run(["inputs", "net.prototxt", "--sample", "10"]) == 0
@@ -320,7 +320,7 @@ def test_bad_values_and_labels_in_hdf5(folder: Path, found: Any) -> None:
         ({"data": numpy.array([b"x"] * 20)}, "D112", "b.h5: 'data' has type |S1"),
     ],
 )
-def test_hdf5_files_that_do_not_hold_what_is_wanted(
+def test_hdf5_files_that_do_not_match_the_tops(
     folder: Path, found: Any, change: dict[str, Any], code: str, words: str
 ) -> None:
     second = {name: values for name, values in {**arrays(), **change}.items() if values is not None}
@@ -337,7 +337,7 @@ def test_missing_and_broken_hdf5_files(folder: Path, found: Any) -> None:
     assert sorted(code for code, _ in found(HDF5)) == ["D101", "D104"]
 
 
-def test_a_batch_that_does_not_divide_the_items_is_an_advice(folder: Path, found: Any) -> None:
+def test_a_number_of_items_not_divisible_by_the_batch_size_is_advice(folder: Path, found: Any) -> None:
     hdf5(folder, {"a.h5": arrays(24)})
     assert "24 items cannot be divided into batches of 10" in only(found(HDF5))[1]
 
@@ -396,7 +396,7 @@ def test_bad_lines_and_images(folder: Path, found: Any) -> None:
     assert len(findings) == 7
 
 
-def test_images_of_several_sizes_want_a_size(folder: Path, found: Any) -> None:
+def test_images_of_several_sizes_need_a_size(folder: Path, found: Any) -> None:
     (folder / "l.txt").write_text("\n".join(image_files(folder, [(8, 6)] * 7 + [(9, 9)])) + "\n")
     assert "items have 2 different sizes, and no crop_size is set" in only(found(images()))[1]
     assert found(images(), "--fix", "--unsafe-fixes") == []
@@ -425,13 +425,13 @@ def test_window_files(folder: Path, found: Any) -> None:
 # -- the command -----------------------------------------------------------------------------------------------
 
 
-def test_a_net_without_data_says_so(folder: Path) -> None:
+def test_a_net_without_data_is_an_error(folder: Path) -> None:
     (folder / "net.prototxt").write_text('layer { name: "d" type: "Input" top: "d" }')
     with pytest.raises(InputError, match="no layer reads data"):
         run(["inputs", "net.prototxt"])
 
 
-def test_the_status_tells_of_errors_only_by_default(folder: Path) -> None:
+def test_errors_set_exit_status_1(folder: Path) -> None:
     lmdb_at(folder / "db", CLEAN)
     (folder / "net.prototxt").write_text(data() + HEAD)
     assert run(["inputs", "net.prototxt"]) == 0
@@ -440,7 +440,7 @@ def test_the_status_tells_of_errors_only_by_default(folder: Path) -> None:
 
 
 def annotated(content: bytes, boxes: list[tuple[int, float, float, float, float]]) -> bytes:
-    """An AnnotatedDatum on the wire, by the numbers that the SSD fork gives its fields."""
+    """An AnnotatedDatum on the wire, with the field numbers of the SSD fork."""
 
     def field(number: int, payload: bytes) -> bytes:
         size = len(payload)
@@ -455,7 +455,7 @@ def annotated(content: bytes, boxes: list[tuple[int, float, float, float, float]
     return record
 
 
-def test_boxes_of_a_forks_database(folder: Path, found: Any) -> None:
+def test_boxes_in_a_database_of_the_ssd_fork(folder: Path, found: Any) -> None:
     net = data().replace('"Data"', '"AnnotatedData"')
     picture = image()
     good = annotated(picture, [(1, 0.1, 0.2, 0.5, 0.6), (3, 0.0, 0.0, 1.0, 1.0)])
@@ -468,13 +468,13 @@ def test_boxes_of_a_forks_database(folder: Path, found: Any) -> None:
     assert "key '00000002': it contains no Datum" in findings[1][1]
 
 
-def test_what_stops_every_hdf5_layer_is_told(folder: Path, found: Any) -> None:
+def test_a_transform_param_of_hdf5_data_is_reported(folder: Path, found: Any) -> None:
     hdf5(folder, {"a.h5": arrays()})
     code, message = only(found(HDF5.replace('top: "label"', 'top: "label" transform_param { scale: 2 }')))
     assert (code, message) == ("D112", "'l.txt': HDF5Data does not support transform_param")
 
 
-def test_bytes_that_are_no_datum_never_end_the_look(folder: Path, found: Any) -> None:
+def test_bytes_that_are_not_a_datum_never_stop_the_check(folder: Path, found: Any) -> None:
     pick = random.Random(3)
     records = [pick.randbytes(pick.randrange(1, 60)) for _ in range(300)]
     for good in (CLEAN[0], float_datum([1, 2, 3, 4]), encoded_datum(image())):
@@ -488,7 +488,7 @@ def test_bytes_that_are_no_datum_never_end_the_look(folder: Path, found: Any) ->
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_leaves_a_report_of_what_was_seen(folder: Path, jobs: str) -> None:
+def test_ctrl_c_reports_what_was_read(folder: Path, jobs: str) -> None:
     content = image((300, 300))
     broken = [encoded_datum(b"no image")]
     lmdb_at(folder / "db", broken + [encoded_datum(content, index % 4) for index in range(700)])
@@ -505,7 +505,7 @@ def test_ctrl_c_leaves_a_report_of_what_was_seen(folder: Path, jobs: str) -> Non
     assert "Traceback" not in err
 
 
-# The same program on a machine that takes a tenth of a second for an image.
+# The same program on a machine that needs a tenth of a second for each image.
 SLOW = """\
 import time
 from caffe_lint.data import records
@@ -521,14 +521,14 @@ main()
 """
 
 
-def test_a_library_that_is_missing_is_named(folder: Path, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named(folder: Path, found: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lmdb_at(folder / "db", CLEAN)
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(InputError, match=r"reading LMDB needs lmdb: pip install 'caffe-lint\[data\]'"):
         found(data())
 
 
-# -- living with it ----------------------------------------------------------------------------------------------
+# -- selection, suppression and baselines -------------------------------------------------------------------------
 
 
 def test_findings_are_suppressed_selected_and_configured(folder: Path, found: Any) -> None:
@@ -543,7 +543,7 @@ def test_findings_are_suppressed_selected_and_configured(folder: Path, found: An
     assert [code for code, _ in found(data(), "--isolated")] == ["D107"]
 
 
-def test_a_baseline_holds_for_data_too(folder: Path, found: Any) -> None:
+def test_a_baseline_hides_findings_about_data(folder: Path, found: Any) -> None:
     lmdb_at(folder / "db", [datum(9), *CLEAN])
     known = {"net.prototxt": {"D107": {"layer[data].data_param.source": 1}}}
     (folder / "known.json").write_text(json.dumps({"version": 1, "findings": known}))

@@ -29,13 +29,13 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_read_is_written_again(path: Path, tmp_path: Path) -> None:
+def test_facts_are_written_as_they_were_read(path: Path, tmp_path: Path) -> None:
     facts = read_facts(str(path))
     write_facts(str(tmp_path / "copy.json"), facts)
     assert json.loads((tmp_path / "copy.json").read_text()) == FACTS
 
 
-def test_facts_of_other_sources_stay(path: Path) -> None:
+def test_facts_about_other_sources_are_kept(path: Path) -> None:
     facts = read_facts(str(path))
     write_facts(str(path), {"new": facts["data/train"]._replace(items=3)})
     again = read_facts(str(path))
@@ -43,7 +43,7 @@ def test_facts_of_other_sources_stay(path: Path) -> None:
     assert again["new"].items == 3
 
 
-def test_the_nearest_file_upwards_holds(path: Path) -> None:
+def test_the_nearest_file_upwards_is_used(path: Path) -> None:
     below = path.parent / "a" / "b"
     below.mkdir(parents=True)
     assert find_facts(str(below / "net.prototxt")) == str(path)
@@ -61,7 +61,7 @@ def test_tops_of_a_database_are_data_and_label(path: Path) -> None:
     assert input_shapes(net.layers[0], read_facts(str(path))) == [(0, 3, 8, 9), (0,)]
 
 
-def test_tops_of_hdf5_go_by_name(path: Path) -> None:
+def test_tops_of_hdf5_are_found_by_name(path: Path) -> None:
     net = net_of(
         'layer { name: "d" type: "HDF5Data" top: "y" top: "x" top: "z"'
         ' hdf5_data_param { source: "data/train.txt" batch_size: 4 } }'
@@ -81,7 +81,7 @@ def test_tops_of_hdf5_go_by_name(path: Path) -> None:
         ('{"a": {"kind": "lmdb", "labels": [1]}}', "'labels' must be"),
     ],
 )
-def test_a_broken_file_is_refused_in_words(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_file_is_an_error(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "f.json").write_text(text)
     with pytest.raises(FactsError, match=words):
         read_facts(str(tmp_path / "f.json"))
@@ -116,7 +116,7 @@ def test_a_net_is_shown_with_the_shapes_of_the_facts(path: Path, capfd: pytest.C
     assert "4 x 3 x 8 x 9" in str(layers) or "[4, 3, 8, 9]" in str(layers)
 
 
-def test_facts_that_are_broken_end_the_check(path: Path) -> None:
+def test_invalid_facts_stop_the_check(path: Path) -> None:
     path.write_text("{")
     (path.parent / "net.prototxt").write_text(NET)
     with pytest.raises(InputError, match="not valid JSON"):
@@ -151,7 +151,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 """
 
 
-def test_the_check_judges_what_the_facts_say(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_checks_compare_nets_with_the_facts(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     facts = {
         "data/train": {"kind": "lmdb", "items": 50, "shape": [3, 8, 9], "labels": [1, 10]},
         "data/test": {"kind": "lmdb", "items": 20, "shape": [3, 8, 9], "labels": [0, 9], "label_counts": {"0": 1, "9": 19}},
@@ -172,7 +172,7 @@ def test_the_check_judges_what_the_facts_say(path: Path, capfd: pytest.CaptureFi
     }
 
 
-def test_what_the_facts_allow_is_not_spoken_of(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nets_that_match_the_facts_have_no_findings(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     facts = {
         "data/train": {"kind": "leveldb", "items": 50, "shape": [2, 9, 9], "labels": [0, 9]},
         "data/test": {"kind": "lmdb", "items": 15, "shape": [2, 9, 9], "labels": [0, 9]},
@@ -184,7 +184,7 @@ def test_what_the_facts_allow_is_not_spoken_of(path: Path, capfd: pytest.Capture
     assert "D1" not in capfd.readouterr().out
 
 
-def test_label_counts_that_are_no_counts_are_refused(tmp_path: Path) -> None:
+def test_invalid_label_counts_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text('{"a": {"kind": "lmdb", "label_counts": {"x": 1}}}')
     with pytest.raises(FactsError, match="keys of 'label_counts' must be numbers"):
         read_facts(str(tmp_path / "f.json"))

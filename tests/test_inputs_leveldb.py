@@ -1,4 +1,4 @@
-"""LevelDBs made by LevelDB's own library, in every state they can be in, give the records that it gives."""
+"""LevelDBs written by the LevelDB library, in every state, are read with the records that the library reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ plyvel = pytest.importorskip("plyvel", reason="LevelDB's own library has no whee
 
 
 def filled(path: Path, *, compression: str | None = "snappy", compact: bool = False) -> list[tuple[bytes, bytes]]:
-    """A database with records written, overwritten and deleted over several tables and levels; what it holds."""
+    """Write a database with records written, overwritten and deleted over several tables and levels; return its records."""
     pick = random.Random(1)
     with plyvel.DB(
         str(path), create_if_missing=True, write_buffer_size=1 << 16, block_size=1024, compression=compression
@@ -53,7 +53,7 @@ def test_a_database_in_use_is_read(tmp_path: Path) -> None:
         assert list(records(str(tmp_path / "db"))) == [(b"a", b"1")]
 
 
-def test_damaged_files_are_told_by_name(tmp_path: Path) -> None:
+def test_damaged_files_are_reported_by_name(tmp_path: Path) -> None:
     filled(tmp_path / "db", compact=True)
     table = max((tmp_path / "db").glob("*.ldb"), key=lambda file: file.stat().st_size)
     whole = table.read_bytes()
@@ -68,7 +68,7 @@ def test_damaged_files_are_told_by_name(tmp_path: Path) -> None:
         list(records(str(tmp_path / "db")))
 
 
-def test_our_snappy_is_snappy() -> None:
+def test_our_snappy_reads_what_the_library_writes() -> None:
     cramjam = pytest.importorskip("cramjam")
     pick = random.Random(2)
     for size in (0, 1, 59, 60, 61, 300, 70_000):

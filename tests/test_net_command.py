@@ -1,4 +1,4 @@
-"""`caffe-lint net`: the table, JSON and the graph of a net, and what goes to standard error beside them."""
+"""`caffe-lint net`: the table, JSON and graph of a net, and the errors on standard error."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SHAPE = "data=0,3,0,0"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test in a folder of its own, with the small net in it."""
+    """Run every test in a folder of its own that contains the small net."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "caffe-lint.toml").write_text("")
     (tmp_path / "net.prototxt").write_text(SMALL)
@@ -112,7 +112,7 @@ outputs    loss
     )
 
 
-def test_what_is_not_known_is_a_question_mark_and_so_are_sums_of_it(shown: Shown) -> None:
+def test_unknown_numbers_and_their_sums_are_question_marks(shown: Shown) -> None:
     lines = shown("net.prototxt", "--phase", "TRAIN").splitlines()
     data, conv = lines[4], lines[6]
     assert data.split() == ["data", "Data", "=", "8x?x16x16", "?"]
@@ -137,7 +137,7 @@ def test_json_of_one_net_is_an_object(shown: Shown) -> None:
     assert net["learnable"] == 448 + 272 + 31370
 
 
-def test_json_has_null_for_what_is_not_known(shown: Shown) -> None:
+def test_json_has_null_for_unknown_values(shown: Shown) -> None:
     Path("net.prototxt").write_text(
         'layer { name: "d" type: "HDF5Data" top: "x" hdf5_data_param { source: "x" batch_size: 2 } }'
         'layer { name: "s" type: "Sigmoid" bottom: "x" top: "s" }'
@@ -175,7 +175,7 @@ def test_splits_have_the_names_that_caffe_gives_them(shown: Shown) -> None:
     assert "conv1_relu1_0_split  Split" in shown("net.prototxt", "--phase", "TEST", "--splits")
 
 
-def test_the_level_and_stages_decide_which_layers_are_there(shown: Shown) -> None:
+def test_the_level_and_stages_select_layers(shown: Shown) -> None:
     Path("net.prototxt").write_text(
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 } } }'
         'layer { name: "high" type: "ReLU" bottom: "d" top: "high" include { min_level: 2 } }'
@@ -212,7 +212,7 @@ def test_input_shapes_fill_in_what_the_file_leaves_open(
     assert net["blobs"]["label"] == [8]
 
 
-def test_the_configuration_can_tell_the_shapes_of_inputs(shown: Shown, folder: Path) -> None:
+def test_the_configuration_can_give_input_shapes(shown: Shown, folder: Path) -> None:
     (folder / "caffe-lint.toml").write_text("[input-shapes]\ndata = [0, 3, 0, 0]\n")
     assert shown.json("net.prototxt", "--phase", "TRAIN")["blobs"]["data"] == [8, 3, 16, 16]
     over = shown.json("net.prototxt", "--phase", "TRAIN", "--input-shape", "data=0,5,0,0")
@@ -221,7 +221,7 @@ def test_the_configuration_can_tell_the_shapes_of_inputs(shown: Shown, folder: P
 
 
 @pytest.mark.parametrize("line", ["data = 3", "data = []", "data = [1, -3]", 'data = ["a"]', "data = [true]"])
-def test_an_input_shape_that_is_none_is_refused(shown: Shown, folder: Path, line: str) -> None:
+def test_an_invalid_input_shape_in_the_configuration_is_an_error(shown: Shown, folder: Path, line: str) -> None:
     (folder / "caffe-lint.toml").write_text(f"[input-shapes]\n{line}\n")
     with pytest.raises(InputError, match=r"must be a list such as"):
         shown("net.prototxt")
@@ -236,7 +236,7 @@ def test_a_misspelt_input_shape_is_explained(shown: Shown, given: str) -> None:
     assert "expected one such as data=64,3,224,224" in shown.errors
 
 
-def test_an_input_shape_for_a_top_that_is_not_there_is_refused(shown: Shown) -> None:
+def test_an_input_shape_for_an_unknown_top_is_an_error(shown: Shown) -> None:
     with pytest.raises(InputError, match="no data layer has a top 'dta'; did you mean 'data'"):
         shown("net.prototxt", "--input-shape", "dta=1,2")
 
@@ -273,7 +273,7 @@ def test_an_input_shape_that_the_file_overrides_is_reported(shown: Shown) -> Non
 # -- solvers ---------------------------------------------------------------------------------------
 
 
-def test_a_solver_shows_the_nets_it_would_build(shown: Shown, folder: Path) -> None:
+def test_a_solver_shows_the_nets_it_builds(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text(
         'net: "net.prototxt" base_lr: 0.1 test_iter: 1 test_iter: 1 test_interval: 9 max_iter: 9'
     )
@@ -290,7 +290,7 @@ def test_a_solver_without_its_net_is_an_error(shown: Shown, folder: Path) -> Non
         shown("solver.prototxt")
 
 
-def test_a_test_net_that_is_missing_is_told_and_the_others_are_shown(shown: Shown, folder: Path) -> None:
+def test_a_missing_test_net_is_reported_and_the_others_are_shown(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text(
         'train_net: "net.prototxt"\ntest_net: "gone.prototxt"\n'
         "test_iter: 1 test_interval: 9 base_lr: 0.1 max_iter: 9"
@@ -300,10 +300,10 @@ def test_a_test_net_that_is_missing_is_told_and_the_others_are_shown(shown: Show
     assert shown.errors.startswith("solver.prototxt:2:11: net 'gone.prototxt' is missing or ambiguous")
 
 
-# -- what Caffe would stop at ----------------------------------------------------------------------
+# -- what stops Caffe -------------------------------------------------------------------------------
 
 
-def test_everything_that_caffe_would_stop_at_is_told_and_the_rest_is_shown(shown: Shown) -> None:
+def test_everything_that_stops_caffe_is_reported_and_the_rest_is_shown(shown: Shown) -> None:
     Path("net.prototxt").write_text(
         'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n'
         'layer { name: "a" type: "Convolution" bottom: "x" top: "a"'
@@ -321,14 +321,14 @@ def test_everything_that_caffe_would_stop_at_is_told_and_the_rest_is_shown(shown
     assert net["blobs"] == {"d": [1, 3, 8, 8], "a": None, "b": [1, 3, 4, 4], "c": None}
 
 
-def test_what_stops_both_phases_is_told_once(shown: Shown) -> None:
+def test_an_error_in_both_phases_is_reported_once(shown: Shown) -> None:
     Path("net.prototxt").write_text(SMALL.replace("num_output: 16 kernel_size: 3", "kernel_size: 3"))
     shown("net.prototxt")
     assert shown.status == 1
     assert shown.errors.count("num_output") == 1
 
 
-def test_a_syntax_error_is_told_and_the_rest_is_shown(shown: Shown) -> None:
+def test_a_syntax_error_is_reported_and_the_rest_is_shown(shown: Shown) -> None:
     Path("net.prototxt").write_text(SMALL.replace("kernel_size: 3", "kernel_size 3"))
     net = shown.json("net.prototxt", "--phase", "TRAIN")
     assert shown.status == 1
@@ -345,7 +345,7 @@ def test_a_syntax_error_is_told_and_the_rest_is_shown(shown: Shown) -> None:
         ("weights.prototxt", bytes(range(256)) * 20, "binary"),
     ],
 )
-def test_what_is_no_net_is_said(
+def test_a_file_that_is_not_a_net_is_an_error(
     shown: Shown, folder: Path, name: str, content: bytes | None, words: str
 ) -> None:
     if content is not None:
@@ -367,10 +367,10 @@ def test_a_dialect_that_lacks_a_type_stops(shown: Shown) -> None:
     assert "net.prototxt:2:" in shown.errors
 
 
-# -- older forms, sharing --------------------------------------------------------------------------
+# -- older formats, sharing -------------------------------------------------------------------------
 
 
-def test_a_v1_net_is_shown_as_caffe_lifts_it(shown: Shown) -> None:
+def test_a_v1_net_is_shown_as_caffe_upgrades_it(shown: Shown) -> None:
     Path("net.prototxt").write_text(
         'name: "old" input: "data" input_dim: 2 input_dim: 3 input_dim: 8 input_dim: 8\n'
         'layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 1 blobs_lr: 2\n'
@@ -385,7 +385,7 @@ def test_a_v1_net_is_shown_as_caffe_lifts_it(shown: Shown) -> None:
     assert (net["layers"][1]["params"], net["learnable"]) == ([[4, 3, 3, 3], [4]], 112)
 
 
-def test_shared_parameters_stand_in_brackets_and_count_once(shown: Shown) -> None:
+def test_shared_parameters_are_in_brackets_and_count_once(shown: Shown) -> None:
     layer = (
         'layer {{ name: "{0}" type: "InnerProduct" bottom: "d" top: "{0}"'
         ' param {{ name: "w" }} param {{ name: "b" }}'
@@ -421,7 +421,7 @@ def test_the_table_stays_narrow_and_keeps_the_ends_of_long_names(shown: Shown) -
     assert lines[5].split()[0].endswith("_1x7")
 
 
-def test_of_very_many_bottoms_some_are_counted(shown: Shown) -> None:
+def test_of_very_many_bottoms_most_are_only_counted(shown: Shown) -> None:
     inputs = [f"d{i}" for i in range(40)]
     tops = " ".join(f'top: "{name}"' for name in inputs)
     bottoms = " ".join(f'bottom: "{name}"' for name in inputs)
@@ -465,7 +465,7 @@ layer { name: "z" type: "Sigmoid" bottom: "nowhere" top: "z" }
 """
 
 
-def test_the_graph_joins_layers_by_blobs_and_chains_those_in_place(shown: Shown) -> None:
+def test_the_graph_connects_layers_by_blobs_and_chains_in_place_layers(shown: Shown) -> None:
     graph = shown("net.prototxt", "--dot", "--phase", "TRAIN", "--input-shape", SHAPE)
     assert graph == shown("net.prototxt", "--format", "dot", "--phase", "TRAIN", "--input-shape", SHAPE)
     node = {label: name for name, label in re.findall(r'^  (layer\d+) \[label="(\w+)', graph, re.MULTILINE)}
@@ -480,7 +480,7 @@ def test_the_graph_joins_layers_by_blobs_and_chains_those_in_place(shown: Shown)
     assert f'{node["sum"]} -> {node["flat"]} [label="8 x 16 x 14 x 14"]' in graph
 
 
-def test_whatever_is_in_a_name_stays_within_its_quotes(shown: Shown) -> None:
+def test_names_are_quoted(shown: Shown) -> None:
     Path("odd.prototxt").write_text(ODD)
     graph = shown("odd.prototxt", "--dot")
     statement = re.compile(
@@ -496,7 +496,7 @@ def test_whatever_is_in_a_name_stays_within_its_quotes(shown: Shown) -> None:
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz is not installed")
 @pytest.mark.parametrize("text", [SMALL, ODD], ids=["small", "odd"])
-def test_graphviz_takes_the_graph(shown: Shown, text: str) -> None:
+def test_graphviz_accepts_the_graph(shown: Shown, text: str) -> None:
     Path("net.prototxt").write_text(text)
     graph = shown("net.prototxt", "--dot", "--splits")
     done = subprocess.run(["dot", "-Tsvg"], input=graph.encode(), capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""`caffe-lint probe`: what it writes reads the same data, finds bad values and labels, and passes our own check."""
+"""`caffe-lint probe`: its files read the same data, find bad values and labels, and pass our own check."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FACTS = {"train_lmdb": {"kind": "lmdb", "items": 100}, "test_lmdb": {"kind": "lm
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test in a folder of its own."""
+    """Run every test in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "solver.prototxt").write_text(SOLVER)
     return tmp_path
@@ -79,14 +79,14 @@ def test_every_blob_is_compared_with_itself_and_labels_with_the_classes(folder: 
     assert net.problems == []
 
 
-def test_the_data_layer_is_as_it_was(folder: Path) -> None:
+def test_the_data_layer_is_unchanged(folder: Path) -> None:
     data = built(written(folder, DATA + HEAD)).layers[0].message
     assert data["transform_param"]["crop_size"] == 16
     assert data["transform_param"]["mirror"] is True
     assert (data["data_param"]["source"], data["data_param"]["backend"]) == ("train_lmdb", "LMDB")
 
 
-def test_an_ignored_label_is_no_bad_one(folder: Path) -> None:
+def test_an_ignored_label_is_valid(folder: Path) -> None:
     net = built(written(folder, DATA + HEAD.replace('top: "loss"', 'top: "loss" loss_param { ignore_label: 255 }')))
     kinds = [layer.type for layer in net.layers if layer.name.startswith("label_of_loss")]
     assert kinds == ["Power", "Threshold", "Eltwise", "Log", "Log"]
@@ -111,7 +111,7 @@ def test_tests_read_their_own_data(folder: Path) -> None:
     assert losses(built(text, "TEST")).keys() == losses(built(text)).keys()
 
 
-def test_without_a_size_it_says_how_to_set_it(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_size_comments_say_what_to_set(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     written(folder, DATA + HEAD)
     assert "set max_iter" in capfd.readouterr().out
     text = (folder / "probe" / "solver.prototxt").read_text()
@@ -143,12 +143,12 @@ layer { name: "s" type: "Silence" bottom: "data" bottom: "label" }
     assert list(losses(built(text))) == ["bad_data", "bad_label"]
 
 
-def test_names_that_are_taken_are_left_alone(folder: Path) -> None:
+def test_names_that_are_taken_are_not_used(folder: Path) -> None:
     text = written(folder, DATA.replace('top: "label"', 'top: "bad_data"'))
     assert list(losses(built(text))) == ["bad_datax", "bad_bad_data"]
 
 
-def test_the_script_is_one_and_finds_the_bad_line(folder: Path) -> None:
+def test_the_script_runs_and_finds_the_bad_line(folder: Path) -> None:
     written(folder, DATA + HEAD)
     caffe = folder / "caffe"
     caffe.write_text("#!/bin/sh\necho '    [Forward] Layer data, top blob data data: nan'\n")
@@ -218,7 +218,7 @@ def test_a_probe_of_good_data_has_nothing_wrong(folder: Path, capfd: pytest.Capt
     assert run(["log", "probe/probe.log", "--solver", "probe/solver.prototxt"]) == 0
 
 
-def test_files_that_are_there_are_not_written_over(folder: Path) -> None:
+def test_existing_files_are_not_overwritten(folder: Path) -> None:
     written(folder, DATA + HEAD)
     with pytest.raises(InputError, match="already exists"):
         run(["probe", "solver.prototxt", "-o", "probe"])

@@ -21,7 +21,7 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top
 """
 
 
-def mended(text: str) -> str:
+def fixed(text: str) -> str:
     return fix(text, select=("D116",), unsafe=True)
 
 
@@ -37,11 +37,11 @@ def mended(text: str) -> str:
         ('source: "home/me/a" backend: LMDB', 'source: "/home/me/a" backend: LMDB'),
     ],
 )
-def test_a_name_that_does_not_fit(wrong: str, right: str) -> None:
+def test_a_name_that_does_not_match(wrong: str, right: str) -> None:
     (finding,) = check(net(wrong), select=("D116",))
     assert (finding.place.line, finding.severity) == (6, "warning")
     assert fix(net(wrong), select=("D116",)) == net(wrong)
-    assert mended(net(wrong)) == net(right)
+    assert fixed(net(wrong)) == net(right)
     assert check(net(right), select=("D116",)) == []
 
 
@@ -56,19 +56,19 @@ def test_a_name_that_does_not_fit(wrong: str, right: str) -> None:
         'source: "homes/a" backend: LMDB',
     ],
 )
-def test_names_that_say_nothing_else(settings: str) -> None:
+def test_names_that_match(settings: str) -> None:
     assert check(net(settings), select=("D116",)) == []
 
 
-def test_a_list_is_no_database_and_is_for_image_data() -> None:
+def test_a_list_is_read_by_image_data_only() -> None:
     (finding,) = check(net('source: "train.txt" backend: LMDB'), select=("D116",))
     assert finding.fix is None
     assert check(net('source: "lmdb/train.txt"', "ImageData", "image_data_param"), select=("D116",)) == []
     images = net('source: "home/me/train.txt"', "ImageData", "image_data_param")
-    assert mended(images) == images.replace('"home', '"/home')
+    assert fixed(images) == images.replace('"home', '"/home')
 
 
-def test_a_folder_that_is_there_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_in_an_existing_folder_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = net('source: "home/me/a" backend: LMDB')
     monkeypatch.chdir(tmp_path)
     assert len(check(text, select=("D116",))) == 1
@@ -76,12 +76,12 @@ def test_a_folder_that_is_there_is_meant(tmp_path: Path, monkeypatch: pytest.Mon
     assert check(text, select=("D116",)) == []
 
 
-def test_databases_of_v1_nets_are_judged_too() -> None:
+def test_databases_of_v1_nets_are_checked() -> None:
     text = 'layers { name: "data" type: DATA top: "data" top: "label" data_param { source: "a_lmdb" batch_size: 8 } }\n'
-    assert mended(text) == text.replace('"a_lmdb"', '"a_lmdb" backend: LMDB')
+    assert fixed(text) == text.replace('"a_lmdb"', '"a_lmdb" backend: LMDB')
 
 
-# -- lists that are at hand ----------------------------------------------------------------------------------
+# -- lists that exist -----------------------------------------------------------------------------------------
 
 SOLVER = 'net: "net.prototxt"\ntest_iter: 3\ntest_interval: 10\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\n'
 LIST_NET = """\
@@ -96,7 +96,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top:
 @pytest.mark.parametrize(
     ("items", "wanted"), [(8, 2), (9, None), (12, None), (15, None), (16, 4), (17, 5), (0, None)]
 )
-def test_a_list_that_is_there_is_tested_once(
+def test_test_iter_covers_an_existing_list_once(
     items: int, wanted: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -104,10 +104,10 @@ def test_a_list_that_is_there_is_tested_once(
     texts = {"solver.prototxt": SOLVER, "net.prototxt": LIST_NET}
     findings = check_files(texts, select=("D117",))
     assert [finding.place.line for finding in findings] == ([] if wanted is None else [2])
-    mended = SOLVER if wanted is None else SOLVER.replace("test_iter: 3", f"test_iter: {wanted}")
-    assert fix_files(texts, select=("D117",))["solver.prototxt"] == mended
+    fixed = SOLVER if wanted is None else SOLVER.replace("test_iter: 3", f"test_iter: {wanted}")
+    assert fix_files(texts, select=("D117",))["solver.prototxt"] == fixed
 
 
-def test_a_list_that_is_not_there_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_list_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert check_files({"solver.prototxt": SOLVER, "net.prototxt": LIST_NET}, select=("D117",)) == []
