@@ -39,10 +39,10 @@ def image_size_mismatch(data: LayerData) -> Iterator[Hit]:
 
     ## Fix
 
-    For ImageData, inserts `new_height` and `new_width`: the most frequent size, or `crop_size` where that is larger. This fix
+    For ImageData, sets `new_height` and `new_width`: the most frequent size, or `crop_size` where that is larger. This fix
     is unsafe, because it changes what the net sees.
 
-    For greyscale among colour images in a database, inserts `force_color: true` in an existing `transform_param`. This fix is
+    For greyscale among colour images in a database, sets `force_color: true` in an existing `transform_param`. This fix is
     safe: Caffe applies `force_color` to encoded images only.
 
     ## References
@@ -73,7 +73,7 @@ def image_size_mismatch(data: LayerData) -> Iterator[Hit]:
         is_mixed = data.report.encoded and main[0] == 3 and data.source.field == "data_param"
         if is_mixed and "transform_param" in data.layer.message:
             patch = set_field(data.net.file.tree, transform, "force_color", True)
-            fix = patch.fix(data.net.file.path, "insert force_color: true")
+            fix = patch.fix(data.net.file.path, "set force_color to true")
         yield Hit(data.net.file, data.place, message, stops, fix=fix)
     if resized:
         return
@@ -104,7 +104,7 @@ def _resize(data: LayerData, height: int, width: int) -> Fix | None:
     patch = Patch()
     for name, size in (("new_height", height), ("new_width", width)):
         patch += set_field(data.net.file.tree, data.param, name, size)
-    return patch.fix(data.net.file.path, f"insert new_height: {height} and new_width: {width}", safe=False)
+    return patch.fix(data.net.file.path, f"set new_height to {height} and new_width to {width}", safe=False)
 
 
 @rule("D111", "mean-mismatch", subject="inputs", severity="error", fixes="safe")
