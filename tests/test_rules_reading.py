@@ -1,4 +1,4 @@
-"""Family E: what cannot be read is found at its place, and repaired where only one meaning is possible."""
+"""Rules for unreadable files: mistakes are reported at their place, and repaired if only one meaning is possible."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_one_mistake_is_one_finding_and_one_repair(line: str, code: str, column:
         ('net: "other.prototxt"', "E113", 1),
     ],
 )
-def test_what_has_several_meanings_is_found_and_left(line: str, code: str, column: int) -> None:
+def test_an_ambiguous_mistake_is_reported_without_a_fix(line: str, code: str, column: int) -> None:
     text = f'net: "net.prototxt"\n{line}\ngamma: 0.1\n'
     assert errors(text) == [(code, 2, column)]
     assert fix(text, "solver.prototxt", select=("E1",)) == text
@@ -83,7 +83,7 @@ def test_every_mistake_of_a_file_is_found_in_one_pass_and_all_are_repaired() -> 
     assert fix(text, "solver.prototxt", select=("E1",)) == repaired
 
 
-def test_a_byte_order_mark_is_taken_out_and_nothing_else() -> None:
+def test_a_byte_order_mark_is_removed_and_nothing_else() -> None:
     assert errors("\ufeff" + SOLVER) == [("E105", 1, 1)]
     assert fix("\ufeff" + SOLVER, "solver.prototxt", select=("E1",)) == SOLVER
 
@@ -102,7 +102,7 @@ def test_values_of_one_repeated_field_are_repaired_together() -> None:
     assert repaired == SOLVER + "stepvalue: 100\nstepvalue: 200\nstepvalue: 300\n"
 
 
-def test_a_name_misspelt_several_times_is_repaired_everywhere() -> None:
+def test_a_name_misspelled_several_times_is_repaired_everywhere() -> None:
     text = SOLVER + "stepvalues: 1\nstepvalues: 2\nstepvalue: 3\n"
     assert (
         fix(text, "solver.prototxt", select=("E1",)) == SOLVER + "stepvalue: 1\nstepvalue: 2\nstepvalue: 3\n"
@@ -146,20 +146,20 @@ def test_a_block_is_renamed_with_all_that_is_in_it() -> None:
         ("Data", "transform_param_x"),  # not transform_param
     ],
 )
-def test_a_field_of_somebody_elses_layer_is_not_renamed(type_name: str, field: str) -> None:
+def test_a_field_of_a_custom_layer_is_not_renamed(type_name: str, field: str) -> None:
     text = LAYER.replace("ReLU", type_name).replace("}\n", f"  {field} {{ scale: 1 }}\n}}\n")
     assert "E110" in [code for code, _, _ in errors(text, "net.prototxt")]
     assert fix(text, unsafe=True, select=("E1",)) == text
 
 
-def test_what_no_caffe_knows_is_reported_once_with_its_number() -> None:
+def test_an_unknown_field_is_reported_once_with_its_count() -> None:
     text = "".join(LAYER.replace("}\n", "  pad_left: 1\n}\n") for _ in range(3))
     (finding,) = check(text, select=("E1",))
     assert (finding.code, finding.place.line) == ("E110", 6)
     assert "3 times" in finding.reason
 
 
-def test_a_misspelt_layer_type_is_an_error_and_repaired() -> None:
+def test_a_misspelled_layer_type_is_an_error_and_repaired() -> None:
     text = (
         LAYER.replace("ReLU", "Relu") + LAYER.replace("ReLU", "Convoluton") + LAYER.replace("ReLU", "SOFTMAX")
     )
@@ -208,12 +208,12 @@ def test_a_repeated_field_points_at_the_first() -> None:
     assert [place.line for place in finding.related] == [2]
 
 
-def test_both_forms_of_layers_are_refused() -> None:
+def test_a_net_of_both_formats_is_an_error() -> None:
     text = 'layers {\n  name: "a"\n  type: RELU\n  bottom: "x"\n  top: "x"\n}\n' + LAYER
     assert places(check(text, select=("E1",))) == [("E117", 7)]
 
 
-def test_a_v0_net_tells_what_is_refused_and_what_is_lost() -> None:
+def test_rejected_and_dropped_fields_of_a_v0_net_are_reported() -> None:
     text = (
         'layers {\n  layer { name: "a" type: "relu" pad: 1 }\n  bottom: "x"\n  top: "x"\n}\n'
         'layers {\n  layer { name: "b" type: "swish" }\n  bottom: "x"\n  top: "x"\n}\n'
@@ -225,7 +225,7 @@ def test_a_v0_net_tells_what_is_refused_and_what_is_lost() -> None:
     ]
 
 
-def test_a_net_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_net_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (finding,) = check(SOLVER, "solver.prototxt", select=("E1",))
     assert (finding.code, finding.severity, finding.place.line) == ("E121", "warning", 1)
@@ -242,7 +242,7 @@ def test_a_net_found_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     assert str(Path("models") / "net.prototxt") in finding.message
 
 
-def test_several_nets_that_could_be_meant_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidates_for_a_missing_net_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "caffe-lint.toml").write_text("")
     for name in ("a", "b"):
@@ -254,14 +254,14 @@ def test_several_nets_that_could_be_meant_are_named(tmp_path: Path, monkeypatch:
     assert str(Path("a") / "net.prototxt") in finding.reason
 
 
-def test_a_solver_is_no_net() -> None:
+def test_a_solver_is_not_a_net() -> None:
     found = check_files(
         {"solver.prototxt": SOLVER.replace("net.prototxt", "other.prototxt"), "other.prototxt": SOLVER}
     )
     assert [(f.code, f.place.path) for f in found if f.code == "E123"] == [("E123", "solver.prototxt")]
 
 
-def test_a_field_of_a_private_fork_is_told_how_to_make_itself_known() -> None:
+def test_the_note_on_an_unknown_field_names_the_proto_option() -> None:
     (finding,) = check('base_lr: 0.1\nwarp_speed: 9\nnet: "a"\n', "solver.prototxt", select=("E110",))
     assert "--proto" in finding.reason
     (finding,) = check('base_lr: 0.1\nweigth_decay: 9\nnet: "a"\n', "solver.prototxt", select=("E110",))
@@ -283,7 +283,7 @@ layer {
 """
 
 
-def test_rates_of_the_older_form_become_param() -> None:
+def test_v1_rates_become_param() -> None:
     (finding,) = check(OLD_RATES, select=("E110",))
     assert finding.place.line == 6
     assert fix(OLD_RATES, select=("E110",)) == OLD_RATES.replace(
@@ -297,22 +297,22 @@ def test_rates_of_the_older_form_become_param() -> None:
 
 
 @pytest.mark.parametrize("old", [("blobs_lr: 2", "blobs_lr: two"), ("  inner", "  param { lr_mult: 1 }\n  inner")])
-def test_rates_that_are_not_clear_are_left(old: tuple[str, str]) -> None:
+def test_unclear_v1_rates_are_left(old: tuple[str, str]) -> None:
     text = OLD_RATES.replace(*old)
     assert fix(text, select=("E110",)) == text
 
 
-def test_a_net_of_both_forms_becomes_one_of_today() -> None:
+def test_a_net_of_both_formats_is_upgraded_to_the_current_one() -> None:
     text = """\
 layers { name: "data" type: DUMMY_DATA top: "data" dummy_data_param { shape { dim: 8 dim: 3 } } }
 layer { name: "relu" type: "ReLU" bottom: "data" top: "data" }
 """
     assert fix(text, select=("E117",)) == text
-    today = text.replace("layers {", "layer {").replace("DUMMY_DATA", '"DummyData"')
-    assert fix(text, select=("E117",), unsafe=True) == today
+    current = text.replace("layers {", "layer {").replace("DUMMY_DATA", '"DummyData"')
+    assert fix(text, select=("E117",), unsafe=True) == current
 
 
-def test_a_field_that_has_another_name_in_caffe_is_told() -> None:
+def test_the_name_in_caffe_of_a_misnamed_field_is_given() -> None:
     (finding,) = check('base_lr: 0.1\niter_step: 2\nnet: "a"\n', "solver.prototxt", select=("E110",))
     assert finding.message.endswith("; Caffe calls it 'iter_size'")
     assert finding.fix is None
@@ -328,12 +328,12 @@ def test_the_names_that_caffe_has_for_misnomers_are_its_own() -> None:
         assert not any(name in fields and not fields[name].dialects for name in names)
 
 
-def test_a_type_of_a_fork_that_is_known_in_part_is_named_with_that_fork() -> None:
+def test_a_type_of_a_partly_known_fork_is_named_with_that_fork() -> None:
     text = LAYER.replace("ReLU", "Mish")
     (finding,) = check(text, select=("E1",))
     assert (finding.code, "it exists in synopsys" in finding.message) == ("E115", True)
 
 
-def test_nothing_is_said_of_the_fields_of_a_fork_that_is_known_in_part() -> None:
+def test_fields_of_a_partly_known_fork_are_not_reported() -> None:
     text = LAYER.replace("}\n", "  upsample_param { scale: 2 }\n}\n").replace("ReLU", "Mish")
     assert check(text, select=("E1",), dialect="synopsys") == []
