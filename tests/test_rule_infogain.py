@@ -53,7 +53,7 @@ def test_an_old_caffe_expects_probabilities(version: str) -> None:
     assert findings(PROBABILITIES, caffe_version=version) == []
     (finding,) = findings(SCORES, caffe_version=version)
     assert (finding.severity, finding.place.line, finding.place.column) == ("error", 12, 11)
-    assert finding.message == f"'score' holds raw scores, but InfogainLoss 'loss' expects probabilities (Caffe {version})"
+    assert finding.message == f"'score' holds raw scores, but 'loss' expects probabilities (Caffe {version})"
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.0.0", "1", "1.1-rc1"])
@@ -62,7 +62,7 @@ def test_a_current_caffe_expects_scores(version: str) -> None:
     (finding,) = findings(PROBABILITIES, caffe_version=version)
     assert (finding.severity, finding.place.line) == ("warning", 13)
     assert finding.message.startswith(
-        "'prob' comes from Softmax 'prob', but InfogainLoss 'loss' applies softmax itself"
+        "'prob' holds probabilities, but 'loss' applies softmax itself"
     )
 
 

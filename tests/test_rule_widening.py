@@ -89,13 +89,13 @@ def test_upsampling_is_advice_with_both_shapes() -> None:
     (finding,) = findings(UPSAMPLED)
     assert (finding.severity, finding.place.line) == ("advice", 12)
     assert (
-        finding.message == "Deconvolution 'up' upsamples 'conv' (256 x 10 x 10 to 256 x 20 x 20) without normalisation"
+        finding.message == "upsampling 'up' of 'conv' is not normalised (256 x 10 x 10 to 256 x 20 x 20)"
     )
 
 
 def test_a_concat_that_doubles_the_channels_is_advice_with_what_it_joins() -> None:
     (finding,) = findings(WIDENED)
-    assert finding.message == "Concat 'both' of 'a' and 'b' widens 256 channels to 512 (512 x 10 x 10) without normalisation"
+    assert finding.message == "Concat 'both' of 'a' and 'b' is not normalised (256 to 512 channels, 512 x 10 x 10)"
     assert [place.message for place in finding.related] == ["'a' is 256 x 10 x 10", "'b' is 256 x 10 x 10"]
 
 
@@ -115,7 +115,7 @@ def test_an_upsampled_blob_and_the_concat_that_joins_it_are_one_block() -> None:
         + LOSS
     )
     (finding,) = findings(text)
-    assert finding.message.startswith("Deconvolution 'up' upsamples 'conv' into 'join' (")
+    assert ", and Concat 'join' reads the result as it is." in finding.reason
 
 
 @pytest.mark.parametrize(

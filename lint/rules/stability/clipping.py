@@ -119,13 +119,15 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
         return
     risks = clipping_risks(job, deep)
     if risks:
+        message = f"unclipped gradients are risky here: {risks[0]}"
         reason = f"Gradients can grow without limit here: {'; '.join(risks)}."
     else:
+        message = _state(solver)
         reason = "Nothing limits the gradient of a bad batch or a high learning rate, but most trainings do well without."
     yield Hit(
         job.solver.file,
         _place(solver),
-        f"{_state(solver)}; unclipped gradients are risky here: {risks[0]}" if risks else _state(solver),
+        message,
         reason,
         severity="warning" if risks else "",
         fix=clip_fix(job, clip_value(job, value)),

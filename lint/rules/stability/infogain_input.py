@@ -134,23 +134,23 @@ def _input(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
     fix: Fix | None = None
     if given == PROBABILITIES:
         assert softmax is not None
-        related = (Related(net.file, softmax.place(), "the Softmax before it"),)
-        what = f"'{name}' comes from Softmax '{softmax.name}'"
+        related = (Related(net.file, softmax.place(), f"Softmax '{softmax.name}' makes them"),)
+        what = f"'{name}' holds probabilities"
         if wanted.form:
-            message = f"{what}, but InfogainLoss '{layer.name}' applies softmax itself ({wanted.because})"
+            message = f"{what}, but '{layer.name}' applies softmax itself ({wanted.because})"
             fix = _bypass(net, layer, softmax)
         else:
-            message = f"{what}: since Caffe 1.0, InfogainLoss '{layer.name}' applies softmax itself"
+            message = f"{what}, but since Caffe 1.0 '{layer.name}' applies softmax itself"
         reason = "Softmax applied twice gives a nearly uniform distribution, so the loss hardly falls."
         reason += _through_softmax(net, softmax)
         severity = "warning"
     else:
         what = f"'{name}' holds raw scores"
         if wanted.form:
-            message = f"{what}, but InfogainLoss '{layer.name}' expects probabilities ({wanted.because})"
+            message = f"{what}, but '{layer.name}' expects probabilities ({wanted.because})"
             fix = _softmax_before(net, layer)
         else:
-            message = f"{what}, but up to Caffe 1.0-rc5 InfogainLoss '{layer.name}' expects probabilities"
+            message = f"{what}, but up to Caffe 1.0-rc5 '{layer.name}' expects probabilities"
         reason = "It takes their logarithm and divides by them in the gradient: NaN in the next iteration."
         reason += _below_zero(net, layer)
         severity = "error" if wanted.form else "advice"

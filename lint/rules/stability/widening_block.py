@@ -102,32 +102,31 @@ def describe_item(shape: Shape) -> str:
 
 def _message(block: WideningBlock) -> str:
     layer = block.layer
-    names = " and ".join(f"'{blob.name}'" for blob in block.joined)
+    *first, last = (f"'{blob.name}'" for blob in block.joined)
+    names = f"{', '.join(first)} and {last}" if first else last
     if block.kind == "product":
         return f"product '{layer.name}' of {names}, none of them bounded or normalised"
     after = describe_item(layer.tops[0].shape)
     if block.kind == "concat":
-        channels = f"{block.before} channels to {block.after} ({after})"
-        return f"Concat '{layer.name}' of {names} widens {channels} without normalisation"
+        return f"Concat '{layer.name}' of {names} is not normalised ({block.before} to {block.after} channels, {after})"
     before = describe_item(layer.bottoms[0].shape)
     known = "?" not in before + after
     sizes = f"{before} to {after}" if known else f"{block.times:.3g} times the elements"
-    into = f" into {_shown(block.into)}" if block.into.traits.joins else ""
-    return f"{layer.type} '{layer.name}' upsamples '{layer.bottoms[0].name}'{into} ({sizes}) without normalisation"
+    return f"upsampling '{layer.name}' of '{layer.bottoms[0].name}' is not normalised ({sizes})"
 
 
 def _shown(layer: Layer) -> str:
-    return f"'{layer.name}'" if layer.name else f"an unnamed {layer.type}"
+    return f"{layer.type} '{layer.name}'" if layer.name else f"an unnamed {layer.type}"
 
 
 def _reason(net: NetInPhase, block: WideningBlock) -> str:
-    reader = f"{_shown(block.into)} reads the result unnormalised"
-    first = " Upgrade the net to the current format to get a fix (P201)." if _is_old_format(net) else ""
+    upgrade = " Upgrade the net to the current format to get a fix (P201)." if _is_old_format(net) else ""
     if block.kind == "product":
         why = "The gradient of each factor is the value of the other, so growth in one drives the other"
     else:
-        why = f"Gradients of the weights before it sum over {block.times:.2g} times as many values"
-    return f"{why}; {reader}.{_computed(net, block)}{first}"
+        assert block.times is not None
+        why = f"Gradients of the weights before it sum over {two_digits(block.times)} times as many values"
+    return f"{why}, and {_shown(block.into)} reads the result as it is.{_computed(net, block)}{upgrade}"
 
 
 def _computed(net: NetInPhase, block: WideningBlock) -> str:
