@@ -35,6 +35,12 @@ def test_a_finding_has_the_confidence_of_its_rule() -> None:
     }
 
 
+@pytest.mark.parametrize(("dialect", "confidence"), [("bvlc", "high"), ("ssd", "medium")])
+def test_a_refusal_is_less_certain_where_the_fork_may_differ(dialect: str, confidence: str) -> None:
+    own_filler = NET.replace('"xavier"', '"our_own"')
+    assert [finding.confidence for finding in check(own_filler, select=("E213",), dialect=dialect)] == [confidence]
+
+
 @pytest.mark.parametrize(
     ("least", "codes"), [("low", ["E116", "N301"]), ("medium", ["E116", "N301"]), ("high", ["N301"])]
 )

@@ -110,13 +110,15 @@ def hits(subject: NetInPhase, code: str) -> Iterator[Hit]:
 
 
 def hit_of(subject: NetInPhase, problem: NetProblem) -> Hit:
-    """A problem as a finding; as advice if the Caffe that the file is for may differ from BVLC's."""
+    """A problem as a finding; as advice, and less certain, if the Caffe that the file is for may differ from BVLC's."""
     related = tuple(Related(subject.file, (start, end), text) for start, end, text in problem.related)
     severity = "" if _is_sure(subject, problem) else "advice"
     reason = _reason(problem)
     if severity:
         reason = f"{reason.rstrip('.')}. This is BVLC's Caffe; the fork that this file is for may differ."
-    return Hit(subject.file, (problem.start, problem.end), problem.message, reason, severity, related)
+    confidence = "medium" if severity else ""
+    place = problem.start, problem.end
+    return Hit(subject.file, place, problem.message, reason, severity, related, confidence=confidence)
 
 
 def _reason(problem: NetProblem) -> str:
