@@ -1,4 +1,4 @@
-"""Which files are solvers and nets, and which nets a solver means."""
+"""Which files are solvers and nets, and which net a solver means."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NET = 'layer { name: "a" type: "Input" top: "a" }\n'
         ("# nothing but a comment\n", "other"),
     ],
 )
-def test_a_file_is_what_its_fields_say(text: str, kind: str) -> None:
+def test_the_kind_of_a_file_follows_from_its_fields(text: str, kind: str) -> None:
     assert kind_of(parse(text.encode())) == kind
 
 
@@ -51,14 +51,14 @@ def test_a_file_is_what_its_fields_say(text: str, kind: str) -> None:
         ("base_lr: 1\n".encode("utf-16"), "UTF-16"),
     ],
 )
-def test_what_is_no_text_is_refused_with_the_reason(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_text_is_rejected_with_the_reason(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "solver.prototxt"
     path.write_bytes(content)
     with pytest.raises(Unreadable, match=words):
         read_source(str(path))
 
 
-def test_a_missing_file_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_names_it(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"gone\.prototxt: No such file"):
         read_source(str(tmp_path / "gone.prototxt"))
 
@@ -83,13 +83,13 @@ def found(repository: Path, written: str) -> tuple[str, str | None]:
     return reference.how, reference.path and os.path.relpath(reference.path, repository)
 
 
-def test_a_net_is_looked_for_from_the_working_directory_first(repository: Path) -> None:
+def test_a_net_is_searched_for_from_the_working_directory_first(repository: Path) -> None:
     write(repository.parent / "net.prototxt")
     write(repository / "models" / "a" / "net.prototxt")
     assert found(repository, "net.prototxt") == ("found", "../net.prototxt")
 
 
-def test_a_net_is_looked_for_in_the_solvers_folder_and_its_parents(repository: Path) -> None:
+def test_a_net_is_searched_for_in_the_solvers_folder_and_its_parents(repository: Path) -> None:
     write(repository / "models" / "a" / "near.prototxt")
     write(repository / "models" / "a" / "net.prototxt")
     assert found(repository, "near.prototxt") == ("found", "models/a/near.prototxt")
@@ -109,14 +109,14 @@ def test_a_path_of_another_machine_is_found_by_its_longest_suffix(repository: Pa
     assert found(repository, "D:\\caffe\\models\\b\\net.prototxt") == ("elsewhere", "models/b/net.prototxt")
 
 
-def test_a_suffix_that_fits_twice_is_ambiguous(repository: Path) -> None:
+def test_a_suffix_that_matches_twice_is_ambiguous(repository: Path) -> None:
     write(repository / "models" / "b" / "net.prototxt")
     write(repository / "models" / "c" / "net.prototxt")
     reference = find_net("/x/net.prototxt", "net", 0, str(repository / "models" / "a" / "s.prototxt"), None)
     assert (reference.how, len(reference.others)) == ("ambiguous", 2)
 
 
-def test_folders_are_searched_without_what_git_ignores(
+def test_folders_are_searched_without_files_that_git_ignores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (
@@ -140,7 +140,7 @@ CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="no corpus of real files beside the checkout")
-def test_every_real_solver_and_net_is_known_as_one() -> None:
+def test_every_real_solver_and_net_is_recognized() -> None:
     csv.field_size_limit(10**9)
     with open(CORPUS / "index.tsv", newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["kind"] != "template"]
@@ -150,7 +150,7 @@ def test_every_real_solver_and_net_is_known_as_one() -> None:
         assert (kind_of(parse((CORPUS / row["local"]).read_bytes())), row["local"]) == (expected, row["local"])
 
 
-def test_a_net_that_was_read_to_know_it_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_net_that_was_read_to_find_its_kind_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.prototxt").write_text('layer { name: "in" type: "Input" top: "in" }')
     (tmp_path / "solver.prototxt").write_text('net: "net.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\n')
     read: list[str] = []

@@ -1,4 +1,4 @@
-"""Suppressions: what they hide, what they leave, and what is said of those that mean nothing."""
+"""Suppressions: what they apply to, which are unused, and which are invalid."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def with_line(text: str, before: str, comment: str) -> str:
     )
 
 
-def test_the_net_has_the_two_findings_that_the_tests_are_about() -> None:
+def test_the_net_has_two_findings() -> None:
     assert codes(NET) == [AXIS, OUTPUT]
 
 
 @pytest.mark.parametrize(
     "selector", [AXIS, AXIS.lower(), "E2", "E", "ALL", "invalid-axis", f"N1, {AXIS}", f"{AXIS},N1"]
 )
-def test_at_the_end_of_a_line_codes_prefixes_and_names_suppress(selector: str) -> None:
+def test_codes_prefixes_and_names_suppress_at_the_end_of_a_line(selector: str) -> None:
     text = with_line(NET, "axis: 7", f"# caffe-lint: ignore[{selector}]")
     assert AXIS not in codes(text)
     assert OUTPUT in codes(text)
@@ -81,35 +81,35 @@ def test_it_may_follow_another_comment_and_have_a_reason(comment: str) -> None:
     assert AXIS not in codes(with_line(NET, "axis: 7", comment))
 
 
-def test_on_a_line_of_its_own_it_holds_for_the_next_field_and_no_other() -> None:
+def test_on_a_line_of_its_own_it_applies_to_the_next_field_only() -> None:
     above = NET.replace('layer {\n  name: "ip1"', '# caffe-lint: ignore[E2]\n\n# the first\nlayer {\n  name: "ip1"')
     assert codes(above) == [OUTPUT]
     inside = NET.replace('  name: "ip1"', '  # caffe-lint: ignore[E2]\n  name: "ip1"')
     assert codes(inside, ignore=("P901",)) == [AXIS, OUTPUT]
 
 
-def test_at_the_closing_brace_it_holds_for_the_message_that_ends_there() -> None:
+def test_at_a_closing_brace_it_applies_to_the_message_that_ends_there() -> None:
     text = NET.replace("axis: 7 }\n}", "axis: 7 }\n}  # caffe-lint: ignore[E206]")
     assert codes(text) == [OUTPUT]
 
 
-def test_at_the_opening_brace_it_holds_for_that_line_alone() -> None:
+def test_at_an_opening_brace_it_applies_to_that_line_only() -> None:
     text = NET.replace('layer {\n  name: "ip1"', 'layer {  # caffe-lint: ignore[E206]\n  name: "ip1"')
     assert codes(text) == ["P901", AXIS, OUTPUT]
 
 
-def test_a_value_over_several_lines_takes_it_on_the_first_and_on_the_last() -> None:
+def test_for_a_value_over_several_lines_it_may_be_on_the_first_or_the_last() -> None:
     text = 'layer { name: "a" type: "Input" top: "a" include { phase:\n  %s TRIAN } %s\n}\n'
     assert "E112" in codes(text % ("", ""))
     assert "E112" not in codes(text % ("", "# caffe-lint: ignore[E112]\n"))
 
 
-def test_for_the_whole_file() -> None:
+def test_it_may_apply_to_the_whole_file() -> None:
     for text in (f"# caffe-lint: file-ignore[E2]\n{NET}", f"{NET}# caffe-lint: file-ignore[{AXIS}, {OUTPUT}]"):
         assert codes(text) == []
 
 
-def test_two_rules_on_one_line() -> None:
+def test_it_may_name_two_rules() -> None:
     one_line = NET.replace("axis: 7 }\n}\n", "axis: 7 } } ").replace("\n  ", " ").replace("\n}", " }")
     assert places(check(one_line))[0][1] == places(check(one_line))[1][1]
     assert codes(one_line) == [AXIS, OUTPUT]
@@ -117,24 +117,24 @@ def test_two_rules_on_one_line() -> None:
     assert codes(with_line(one_line, "axis: 7", f"# caffe-lint: ignore[{OUTPUT}]")) == [AXIS]
 
 
-def test_crlf_and_a_last_line_without_line_feed() -> None:
+def test_lines_may_end_in_crlf_and_the_last_without_line_feed() -> None:
     text = with_line(NET, "axis: 7", "# caffe-lint: ignore[E206]").replace("\n", "\r\n").encode()
     assert codes(text) == [OUTPUT]
     assert codes(NET.rstrip() + "  # caffe-lint: ignore[E208]") == [AXIS]
 
 
-def test_a_v1_net() -> None:
+def test_it_applies_to_layers_of_a_v1_net() -> None:
     text = 'layers {\n  name: "a"\n  type: INNER_PRODUCT\n  bottom: "gone"  # caffe-lint: ignore[E201]\n  top: "b"\n}\n'
     assert "E201" not in codes(text)
     assert "E201" in codes(text.replace("caffe-lint: ", ""))
 
 
-def test_in_a_string_it_is_none() -> None:
+def test_text_in_a_string_is_not_a_suppression() -> None:
     text = NET.replace('name: "small"', 'name: "small # caffe-lint: file-ignore[E2]"')
     assert codes(text) == [AXIS, OUTPUT]
 
 
-def test_findings_of_syntax_are_suppressed_too() -> None:
+def test_syntax_errors_can_be_suppressed() -> None:
     text = NET.replace(" axis: 7", "").replace("num_output: 0", "num_output: 4  // four\n")
     assert codes(text) == ["E103"]
     assert codes(text.replace("// four", "// four # caffe-lint: ignore[E103]")) == []
@@ -152,7 +152,7 @@ def test_a_finding_in_the_solver_about_its_net_is_suppressed_in_the_solver() -> 
 # -- those that suppress nothing -------------------------------------------------------------------------------------
 
 
-def test_what_suppresses_nothing_is_found_at_its_name_and_taken_out() -> None:
+def test_an_unused_suppression_is_reported_at_its_name_and_removed() -> None:
     text = with_line(NET, "axis: 7", "# as it was  # caffe-lint: ignore[E101, E206, N302] later")
     found = [finding for finding in check(text) if finding.code == "P901"]
     assert [finding.message for finding in found] == ["unused suppression of E101, N302"]
@@ -168,16 +168,16 @@ def test_what_suppresses_nothing_is_found_at_its_name_and_taken_out() -> None:
         ("# caffe-lint: ignore[E101]  # caffe-lint: ignore[E102]\n{}", "{}"),
     ],
 )
-def test_the_fix_leaves_nothing_behind(text: str, fixed: str) -> None:
+def test_the_fix_leaves_no_trace(text: str, fixed: str) -> None:
     assert fix(text.format(NET)) == fixed.format(NET)
 
 
-def test_the_last_line_without_line_feed_goes_with_its_comment() -> None:
+def test_a_last_line_without_line_feed_is_removed_with_its_comment() -> None:
     clean = NET.replace(" axis: 7", "").replace("num_output: 0", "num_output: 4").rstrip("\n")
     assert fix(f"{clean}\n# caffe-lint: ignore[E101]") == clean
 
 
-def test_of_rules_that_did_not_run_nothing_is_said() -> None:
+def test_rules_that_did_not_run_are_not_unused() -> None:
     text = f"# caffe-lint: file-ignore[E206, S121, G102, T101, D101, P201]\n{NET}"
     assert codes(text) == [OUTPUT]
     assert codes(with_line(text, "num_output: 0", "# caffe-lint: ignore[E101]"), select=("P9", OUTPUT)) == [OUTPUT]
@@ -188,25 +188,25 @@ def test_of_rules_that_did_not_run_nothing_is_said() -> None:
     ]
 
 
-def test_who_selects_unused_suppressions_alone_gets_them_all() -> None:
+def test_selecting_only_unused_suppressions_reports_all_of_them() -> None:
     text = with_line(NET, "axis: 7", "# caffe-lint: ignore[E206, E101]")
     assert codes(text, select=("P901",)) == ["P901"]
     assert fix(text, select=("unused-suppression",)) == with_line(NET, "axis: 7", "# caffe-lint: ignore[E206]")
 
 
-def test_a_prefix_is_unused_when_all_its_rules_are() -> None:
+def test_a_prefix_is_unused_if_all_its_rules_are() -> None:
     assert "P901" not in codes(f"# caffe-lint: file-ignore[N3]\n{NET}", ignore=("N301",))
     assert codes(f"# caffe-lint: file-ignore[N3]\n{NET}") == ["P901", AXIS, OUTPUT]
 
 
-def test_layers_that_are_kept_with_a_stage_only_are_not_judged() -> None:
+def test_suppressions_in_layers_of_a_missing_stage_are_not_unused() -> None:
     text = with_line(NET, "num_output: 0", "# caffe-lint: ignore[E206]")
     assert "P901" in codes(text)
     staged = text.replace('type: "InnerProduct"\n  bottom', 'type: "InnerProduct"\n  include { %s }\n  bottom')
     assert "P901" not in codes(staged % ('stage: "a" stage: "b"', ""))
 
 
-def test_nothing_is_judged_behind_an_error_of_syntax() -> None:
+def test_suppressions_after_a_syntax_error_are_not_unused() -> None:
     text = with_line(NET, 'name: "data"', "# caffe-lint: ignore[E202]")
     assert "P901" in codes(text)
     assert "P901" not in codes(text.replace("num_output: 0 }", "num_output: 0"))
@@ -222,14 +222,14 @@ def test_both_phases_and_several_solvers_use_one_suppression() -> None:
     assert not {"P901", AXIS} & {finding.code for finding in check_files(job)}
 
 
-def test_unused_is_hidden_by_its_own_name_only() -> None:
+def test_an_unused_suppression_is_suppressed_by_its_own_name_only() -> None:
     text = with_line(NET, "axis: 7", "# caffe-lint: ignore[E206, E101, {}]")
     assert codes(text.replace("{}", "P901")) == [OUTPUT]
     assert codes(text.replace("{}", "unused-suppression")) == [OUTPUT]
     assert codes(text.replace("{}", "P9")) == ["P901", OUTPUT]
 
 
-# -- those that mean nothing -----------------------------------------------------------------------------------------
+# -- invalid suppressions ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -249,22 +249,22 @@ def test_unused_is_hidden_by_its_own_name_only() -> None:
         ("# caffe-lint: ignore[\udcff]", "unknown rule"),
     ],
 )
-def test_what_means_nothing_is_said_and_suppresses_nothing(comment: str, words: str) -> None:
+def test_an_invalid_suppression_is_reported_and_has_no_effect(comment: str, words: str) -> None:
     text = with_line(NET, "axis: 7", comment).encode("utf-8", "surrogateescape")
     found = check(text, ignore=("P302",))  # one of the comments is not valid UTF-8
     assert places(found)[:2] in ([("P902", 13), (AXIS, 13)], [(AXIS, 13), ("P902", 13)])
     assert words in next(finding.message for finding in found if finding.code == "P902")
 
 
-def test_a_known_code_beside_an_unknown_one_holds() -> None:
+def test_a_known_code_next_to_an_unknown_one_applies() -> None:
     assert codes(with_line(NET, "axis: 7", "# caffe-lint: ignore[X1, E206]")) == ["P902", OUTPUT]
 
 
-def test_a_word_about_the_linter_within_a_comment_is_no_suppression() -> None:
+def test_mentioning_the_linter_in_a_comment_is_not_a_suppression() -> None:
     assert codes(with_line(NET, "axis: 7", "# checked by caffe-lint: fine")) == [AXIS, OUTPUT]
 
 
-def test_in_a_string_that_is_not_closed_a_comment_is_seen() -> None:
+def test_a_comment_after_an_unclosed_string_is_seen() -> None:
     text = NET.replace('name: "small"', 'name: "small')
     assert codes(text)[0] == "E106"
     assert codes(text.replace('"small', '"small  # caffe-lint: ignore[E106]')) == [AXIS, OUTPUT]

@@ -1,4 +1,4 @@
-"""What is written is checked by protobuf itself: a reader that shares no code with ours."""
+"""Patched text is verified by protobuf itself, a reader that shares no code with ours."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return readers
 
 
-def test_a_change_that_is_named_passes(asked: list[str]) -> None:
+def test_a_declared_change_passes(asked: list[str]) -> None:
     verify_text(SOLVER, SOLVER.replace(b"0.1", b"0.01"), PathChange((), "base_lr", (0.01,)))
     assert asked == ["protobuf", "protobuf"]
 
@@ -66,12 +66,12 @@ def test_a_change_that_is_named_passes(asked: list[str]) -> None:
         (SOLVER + b"}\n", (), "parser rejects"),
     ],
 )
-def test_a_wrong_patch_is_refused(after: bytes, changes: PathChanges, message: str) -> None:
+def test_a_wrong_patch_is_rejected(after: bytes, changes: PathChanges, message: str) -> None:
     with pytest.raises(FixRejected, match=message):
         verify_text(SOLVER, after, *changes)
 
 
-def test_a_fault_that_our_binder_shares_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_that_our_binder_shares_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A binder that takes every momentum for 0.9 lets a wrong edit through; protobuf does not."""
     files = Files(SCHEMA, None)
     files.add("s.prototxt", SOLVER)
@@ -93,7 +93,7 @@ def test_a_fault_that_our_binder_shares_is_found(monkeypatch: pytest.MonkeyPatch
     assert refused == ["s.prototxt: not written: the patched text has an unexpected change: momentum is 9.0, expected 0.8999999761581421"]
 
 
-def test_rounds_are_judged_together(asked: list[str]) -> None:
+def test_rounds_are_verified_together(asked: list[str]) -> None:
     """The second round's paths hold for the text that the first one left."""
     first = SourceFile("n.prototxt", NET, SCHEMA, None)
     inserted = NET.replace(b"layer { name: \"b\"", b'layer { name: "new" }\nlayer { name: "b"')
@@ -118,12 +118,12 @@ def test_rounds_are_judged_together(asked: list[str]) -> None:
         (NET.replace(b"deep: 2", b"deep: 9").replace(b"deep: 1", b"deep: 2").replace(b"9", b"1"), "my_field is"),
     ],
 )
-def test_fields_that_the_schema_lacks_stay_as_they_are(after: bytes, message: str) -> None:
+def test_unknown_fields_must_not_change(after: bytes, message: str) -> None:
     with pytest.raises(FixRejected, match=message):
         verify_text(NET, after)
 
 
-def test_the_layout_of_a_field_that_the_schema_lacks_is_free() -> None:
+def test_the_layout_of_an_unknown_field_may_change() -> None:
     verify_text(NET, NET.replace(b"my_field { deep: 2 }", b"my_field: <\n  deep: 2; # why\n>"))
     verify_text(NET, NET.replace(b" my_field { deep: 2 }", b""), PathChange((("layer", 1),), "?my_field", ()))
 
@@ -138,7 +138,7 @@ def test_the_layout_of_a_field_that_the_schema_lacks_is_free() -> None:
         b"iter_size: - 1\nmomentum: 0.9\n",
     ],
 )
-def test_what_only_cpp_accepts_is_left_to_our_binder(before: bytes, asked: list[str]) -> None:
+def test_text_that_only_cpp_accepts_is_verified_by_our_binder(before: bytes, asked: list[str]) -> None:
     after = before.replace(b"momentum: 0.9", b"momentum: 0.5")
     verify_text(before, after, PathChange((), "momentum", (0.5,)))
     assert asked == ["binder", "binder"]
@@ -155,14 +155,14 @@ def test_what_only_cpp_accepts_is_left_to_our_binder(before: bytes, asked: list[
         b"momentun: 0.9\nbase_lr: 1\n",
     ],
 )
-def test_what_only_python_accepts_is_not_asked_of_protobuf(before: bytes, asked: list[str]) -> None:
+def test_text_that_only_python_accepts_is_not_given_to_protobuf(before: bytes, asked: list[str]) -> None:
     file = SourceFile("x.prototxt", before, SCHEMA, None)
     assert not round_of(file).as_written
     verify_text(before, before.replace(b"0.9", b"0.5"), PathChange((), "momentum", (0.5,)))
     assert asked == ["binder", "binder"]
 
 
-def test_after_the_text_is_mended_protobuf_judges_the_rest(asked: list[str]) -> None:
+def test_after_the_text_is_repaired_protobuf_verifies_the_rest(asked: list[str]) -> None:
     broken = SOLVER.replace(b"0.1", b"+0.1")
     rounds = [
         round_of(SourceFile("s", broken, SCHEMA, None)),
@@ -178,7 +178,7 @@ def test_comments_need_not_be_utf8(asked: list[str]) -> None:
     assert asked == ["protobuf", "protobuf"]
 
 
-def test_a_patch_that_no_fix_answers_for_is_refused() -> None:
+def test_a_patch_that_no_fix_explains_is_rejected() -> None:
     assert verified({"s": SOLVER}, {}, SCHEMA) == ({}, ["s: not written: no fix explains the changes"])
 
 
@@ -250,7 +250,7 @@ apply.plain = blind
 
 
 @pytest.mark.parametrize("how", [("--fix",), ("--diff",), ("--fix", "--output-dir", "out")])
-def test_a_refused_patch_is_not_written_and_the_status_says_so(tmp_path: Path, how: tuple[str, ...]) -> None:
+def test_a_rejected_patch_is_not_written_and_sets_the_status(tmp_path: Path, how: tuple[str, ...]) -> None:
     solver = tmp_path / "solver.prototxt"
     text = 'net_param { name: "n" }\nbase_lr: 0.1\nmax_iter: 5\nlr_policy: "fixed"\nsolver_type: SGD\n'
     solver.write_text(text)
