@@ -16,7 +16,7 @@ from pathlib import Path
 
 from verdict import Row, left_out, signals
 
-from caffe_lint.rules.stability.saturated_units import SURELY
+from caffe_lint.rules.stability.saturated_units import SATURATED
 from caffe_lint.stability.advice.stability import Stability
 
 CHANCES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -49,7 +49,7 @@ def main() -> int:
     for _, label, signal in known:
         computed = Stability(signal.training)
         standing[label] += computed.will_stall
-        flat[label] += any(computed.saturated_layers(SURELY))
+        flat[label] += any(computed.saturated_layers(SATURATED))
     for code, counts in (("G108", standing), ("G109", flat)):
         what = ", ".join(f"{number} {label}" for label, number in sorted(counts.items()) if number)
         print(f"{code} has findings in {sum(counts.values())} set-ups: {what}")

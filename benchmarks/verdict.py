@@ -36,7 +36,7 @@ from caffe_lint.source.files import Unreadable
 from caffe_lint.stability.advice.limits import limits
 from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
 from caffe_lint.stability.signal.training import training_of_file
-from caffe_lint.stability.verdict.verdict import CERTAIN, DIVERGES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, chance, judge
+from caffe_lint.stability.verdict.verdict import CERTAIN, DIVERGES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, judge, logistic
 
 RIDGE = 1.0  # of the regression on standardised features; set by hand, keeps coefficients of rare outcomes small
 ROUNDS = 100  # of Newton's method at most
@@ -148,8 +148,8 @@ def taught(rows: Sequence[Row]) -> Model:
 
 def judged(model: Model, features: Mapping[str, float]) -> tuple[float, float]:
     """The probabilities of divergence and of stalling."""
-    diverges = chance(model["DIVERGES"], features)
-    return diverges, chance(model["STALLS"], features) * (1 - diverges)
+    diverges = logistic(model["DIVERGES"], features)
+    return diverges, logistic(model["STALLS"], features) * (1 - diverges)
 
 
 def left_out(
@@ -242,8 +242,8 @@ def replace(name: str, lines: Sequence[str]) -> None:
 
 
 def confidence(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> list[str]:
-    """The table of what is said from which chance on, and how often it is right. Prints the least chances that would do."""
-    lines = ["| said | chance | of families left out | right |", "|---|---|---:|---:|"]
+    """The table of what is said at which probability, and how often it is right. Prints the least probabilities that would do."""
+    lines = ["| said | probability | cases in left-out families | right |", "|---|---|---:|---:|"]
     for index, (fate, outcome) in enumerate(FATES.items()):
         judged = [(pair[index], getattr(row, outcome)) for row, pair in zip(rows, chances, strict=True)]
         for words, least, most, expected in (
@@ -260,7 +260,7 @@ def confidence(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> l
             for step in range(1, 20)
             if (said := [happened for p, happened in judged if p >= step / 20]) and sum(said) >= PRECISION * len(said)
         ]
-        print(f"{fate}: right in {PRECISION:.0%} of cases from a chance of {min(enough)} on")
+        print(f"{fate}: right in {PRECISION:.0%} of cases from a probability of {min(enough)} on")
     return lines
 
 

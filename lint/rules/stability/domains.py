@@ -99,7 +99,7 @@ def _exp(layer: Layer, x: Interval) -> tuple[str, str] | None:
     exponent = max(shift + scale * x.low, shift + scale * x.high) * (1.0 if base == -1 else math.log(base))
     if not OVERFLOW < exponent < math.inf:
         return None
-    why = f"A float holds exponentials of at most {OVERFLOW:g}; beyond that the result is infinite."
+    why = f"A float overflows for exponents above {OVERFLOW:g}, so the result is infinite."
     return f"takes the exponential of values up to {exponent:.3g}", why
 
 

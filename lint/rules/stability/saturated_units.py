@@ -10,7 +10,7 @@ from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.computed import stability_of
 
-SURELY = 0.95  # the share of a layer's units from which it is reported
+SATURATED = 0.95  # the share of a layer's units from which it is reported
 
 
 @rule("G109", "saturated-units", subject="job", severity="advice")
@@ -50,7 +50,7 @@ def saturated_units(job: Job) -> Iterator[Hit]:
     computed = stability_of(job)
     if computed is None or job.train is None:
         return
-    for layer, share in computed.saturated_layers(SURELY):
+    for layer, share in computed.saturated_layers(SATURATED):
         size = computed.sizes_around(layer)[0]
         state = "dead" if layer.traits.rectifies else "saturated"
         yield Hit(

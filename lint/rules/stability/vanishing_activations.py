@@ -75,14 +75,14 @@ def _hit(
     before, after = computed.sizes_around(first.layer)
     size = computed.signal.weights[first].mean_abs
     fate = "diverge" if safe else "stall"
-    chance = computed.verdict.p_diverges if safe else computed.verdict.p_stalls
+    probability = computed.verdict.p_diverges if safe else computed.verdict.p_stalls
     return Hit(
         net.file,
         first.filler.span("type") if first.filler is not None else first.layer.place(),
         f"activations of '{first.layer.name}' vanish: inputs average {two_digits(before)}, outputs {two_digits(after)}",
         f"Its weights average {two_digits(size)} in magnitude, too small to learn at any stable learning rate. Training"
-        f" {outlook(chance, fate)}.{_also(others)}",
-        confidence=confidence_in(chance, computed.signal),
+        f" {outlook(probability, fate)}.{_also(others)}",
+        confidence=confidence_in(probability, computed.signal),
         severity="warning" if computed.verdict.word != "learns" and not computed.training.context.assumed else "advice",
         related=tuple(Related(net.file, param.layer.place(), f"also '{param.layer.name}'") for param in others[:_SHOWN]),
         fix=_fix(net, params, fillers, safe),

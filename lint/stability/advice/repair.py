@@ -19,7 +19,7 @@ from ...net.rounding import one_digit_below
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_with
 from ..verdict.reasons import dominant_loss, loss_gradient_norms
-from ..verdict.verdict import chance, outlook
+from ..verdict.verdict import logistic, outlook
 from ..verdict.verdict_table import STALLS
 from .limits import healthy_bound, norm_limit
 from .safety import SAFE, is_safe, risk
@@ -93,7 +93,7 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
             if best is None or best.after > max(after, SAFE):
                 best = found
             if is_safe(changed, trial, larger):
-                stalls = chance(STALLS, signal_with(changed, trial).features) >= 0.5
+                stalls = logistic(STALLS, signal_with(changed, trial).features) >= 0.5
                 return best if stalls and best.is_enough else found
     return best or Repair(fillers, weights, None, 1.0, before, before)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..signal.features import AS_WRITTEN, Signal, Trial, signal_with
-from ..verdict.verdict import RISKY, chance
+from ..verdict.verdict import RISKY, logistic
 from ..verdict.verdict_table import DIVERGES
 
 # Two probabilities of divergence and a factor, set by hand while looking at `benchmarks/repair_judge.py` ("as strong as
@@ -16,7 +16,7 @@ SAFE_AT_MARGIN = 0.08  # ... to this probability
 def risk(signal: Signal, trial: Trial = AS_WRITTEN) -> float:
     """The probability of divergence with the changes of a trial."""
     found = signal if trial is AS_WRITTEN else signal_with(signal, trial)
-    return chance(DIVERGES, found.features)
+    return logistic(DIVERGES, found.features)
 
 
 def is_safe(signal: Signal, trial: Trial, larger: Signal | None = None) -> bool:

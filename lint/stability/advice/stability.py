@@ -107,14 +107,14 @@ class Stability:
         """
         if any(layer.traits.origin == MADE_UP for layer in self.training.net.layers):
             return False  # data that are made up, from which nothing can be learned
-        if not _surely_stalls(self.signal, self.verdict) or self.training.has_open_shapes or self.signal.update_rule.max_iter <= 0:
+        if not _certainly_stalls(self.signal, self.verdict) or self.training.has_open_shapes or self.signal.update_rule.max_iter <= 0:
             return False
         if not self.signal.l2 > 0:
             return False
         starts = self.signal.weights.items()
         if self.vanishing_weights or any("weight" in param.role and not start.second_moment for param, start in starts):
             return False
-        return self._other is None or _surely_stalls(self._other, verdict_of(self._other))
+        return self._other is None or _certainly_stalls(self._other, verdict_of(self._other))
 
     @cached_property
     def faster_rate(self) -> tuple[float, Verdict] | None:
@@ -123,7 +123,7 @@ class Stability:
             signal, found = judge_trial(self.signal, Trial(rate=10.0**decade))
             if found.p_diverges >= RISKY:
                 return None
-            if found.p_stalls < EVEN and not _surely_stalls(signal, found):
+            if found.p_stalls < EVEN and not _certainly_stalls(signal, found):
                 return 10.0**decade, found
         return None
 
@@ -201,7 +201,7 @@ class Stability:
         return signal_of(self.training) if self.signal.training is not self.training else None
 
 
-def _surely_stalls(signal: Signal, verdict: Verdict) -> bool:
+def _certainly_stalls(signal: Signal, verdict: Verdict) -> bool:
     """Whether a training is nearly certain to stall: by its probability, or because it can remove almost nothing of its loss.
 
     The probability alone is not enough: it is lower for a loss that is easily reduced, even at a learning rate close to 0.

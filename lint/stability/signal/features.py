@@ -48,7 +48,7 @@ GRADIENT_GROWTH, LOSS_GROWTH, PEAK_LOSS_GROWTH, EXCESS_LOSS = (-1.0, 12.0), (-1.
 # A clip threshold that lets an iteration move the weights by more than this many times their norm counts as none: numbers
 # stay finite, but nothing is left of the net. Set by hand with benchmarks/verdict.py; no script searches for it.
 INEFFECTIVE_CLIP = 100.0
-# The least ratio of the outputs' root mean square to the one that the loss wants; smaller ones count as this. Set by hand likewise.
+# The least ratio of the outputs' root mean square to the one that the loss wants; smaller ones count as this. Set by hand, too.
 SMALLEST_OUTPUT = 0.01
 # The least loss, norm and target size that something is divided by.
 TINY_LOSS, TINY_NORM, TINY_TARGET = 1e-9, 1e-12, 1e-9
@@ -186,7 +186,7 @@ def _features(signal: Signal) -> dict[str, float]:
     peak = max((abs(loss) for loss in losses if loss == loss), default=first)
     grown = max(norms) / max(norms[0], TINY_NORM) if norms and norms[0] > 0 else 1.0
     clip = clip_factor(solver, signal.l2)
-    learnt = progress(signal.training.solver, solver, signal.forward, signal.back, signal.weights)
+    learned = progress(signal.training.solver, solver, signal.forward, signal.back, signal.weights)
     return {
         # of iteration 0
         "sharpness": log10_within(signal.sharpness * solver.momentum_gain * clip * curvature_growth(signal), *SHARPNESS),
@@ -196,6 +196,6 @@ def _features(signal: Signal) -> dict[str, float]:
         "loss_growth": log10_within(abs(losses[-1]) / first, *LOSS_GROWTH) if finite else LOSS_GROWTH[1],
         "peak_loss_growth": log10_within(peak / first, *PEAK_LOSS_GROWTH) if finite else PEAK_LOSS_GROWTH[1],
         # of the whole run, if it were stable
-        "progress": log10_within(learnt, LEAST_PROGRESS, MOST_PROGRESS),
+        "progress": log10_within(learned, LEAST_PROGRESS, MOST_PROGRESS),
         "excess_loss": log10_within(excess(signal.forward) / first, *EXCESS_LOSS),
     }

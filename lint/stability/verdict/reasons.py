@@ -83,8 +83,8 @@ def _rates(signal: Signal) -> list[Reason]:
     stable = solver.stability_limit / solver.momentum_gain
     if sharpness > stable:
         text = (
-            f"learning rate times curvature is {two_digits(sharpness)} in iteration 0;"
-            f" steps overshoot above {two_digits(stable)}"
+            f"learning rate times curvature is {two_digits(sharpness)} in iteration 0"
+            f" (steps overshoot above {two_digits(stable)})"
         )
         found.append(Reason("", "rate", text))
     sizes = {
@@ -116,7 +116,7 @@ def _inputs(signal: Signal) -> list[Reason]:
             continue
         size = step.tops[0].mean_abs
         if size > LARGE_INPUT and layer.tops[0].consumers:
-            text = f"inputs average {two_digits(size)} in magnitude; expected about 1"
+            text = f"inputs average {two_digits(size)} in magnitude (expected about 1)"
             found.append(Reason(layer.name, "input range", text))
     return found
 

@@ -47,8 +47,8 @@ class Verdict(NamedTuple):
 
 def verdict_of(signal: Signal) -> Verdict:
     """The verdict that follows from the numbers of a training."""
-    diverges = chance(DIVERGES, signal.features)
-    stalls = chance(STALLS, signal.features) * (1 - diverges)
+    diverges = logistic(DIVERGES, signal.features)
+    stalls = logistic(STALLS, signal.features) * (1 - diverges)
     certainty = SURE if signal.training.context.assumed else EVEN
     return Verdict(word_for(diverges, stalls, NEVER if signal.training.has_open_shapes else certainty), diverges, stalls)
 
@@ -94,7 +94,7 @@ def confidence_in(probability: float, signal: Signal) -> str:
     return "high" if probability >= CERTAIN and not signal.training.context.assumed else "medium"
 
 
-def chance(coefficients: Mapping[str, float], features: Mapping[str, float]) -> float:
+def logistic(coefficients: Mapping[str, float], features: Mapping[str, float]) -> float:
     """The probability of a logistic regression; the coefficient named '' is its constant."""
     x = sum(value * (features[name] if name else 1.0) for name, value in coefficients.items())
     return 1 / (1 + math.exp(-x)) if x > -500 else 0.0
