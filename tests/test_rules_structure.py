@@ -82,7 +82,7 @@ def kinds_in_the_code() -> dict[str, str]:
     """Every kind of problem that the code can report, and where; `*` for a part known only when it runs."""
     kinds: dict[str, str] = {}
     folder = Path(caffe_lint.__path__[0])
-    for path in [*folder.glob("*.py"), *folder.glob("layers/*.py")]:
+    for path in sorted([*folder.glob("layers/*.py"), *folder.glob("net/*.py"), *folder.glob("moments/*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
