@@ -52,7 +52,7 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
     | pixels up to 255 as input, no normalising layers | 1/10; 1/30 if no mean is subtracted |
     | no convolutions | 3 |
     | BatchNorm, MVN or similar | 3; the scale of the input then has no effect |
-    | weight w of the only loss, or the largest of several, over 1 | 1/w, or 1 / square root of w |
+    | weight w of the only loss; the largest of several, if over 1 | 1/w; 1 / square root of w |
     | a loss that sums over n terms instead of averaging | 1/n |
     | EuclideanLoss; the same on pixels up to 255 | 1/10; 1/100 |
     | clip_gradients | 30 |

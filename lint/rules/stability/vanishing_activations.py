@@ -28,8 +28,8 @@ def vanishing_activations(job: Job) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags layers whose output has a mean absolute value of 0.01 or less because their initial weights are less than a fifth of
-    what would preserve the scale, if no later layer amplifies it again. Weights that are exactly 0 are reported by N205.
+    Flags layers whose output has a root mean square below 0.01 because their initial weights are less than a fifth of what
+    would preserve the scale, if no later layer amplifies it again. Weights that are exactly 0 are reported by N205.
 
     ## Why is this bad?
 
