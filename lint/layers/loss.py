@@ -48,6 +48,12 @@ def loss_normalization(layer: Layer) -> str:
     return "BATCH_SIZE" if layer.traits.applies == SIGMOID else "VALID"
 
 
+def class_axis(layer: Layer) -> int:
+    """The axis of the classes in the scores that a loss or an accuracy reads, as it is written: it may be negative."""
+    name = layer.traits.class_axis
+    return int(layer.message[name].get("axis", 1)) if name else 1
+
+
 def _same_first(layer: Layer) -> bool:
     """Whether both bottoms have the same number of items; reports it if not (LossLayer::Reshape)."""
     a, b = layer.bottoms[0].shape, layer.bottoms[1].shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..layers.loss import class_axis
 from ..moments.graph import Blob, Layer
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
@@ -79,9 +80,8 @@ def _classes(layer: Layer) -> int | None:
     shape = layer.bottoms[0].shape
     if shape is None:
         return None
-    name = layer.traits.class_axis
-    axis = layer.message[name].get("axis", 1) if name else 1
-    if not name and any(dim != 1 for dim in shape[2:]):
+    axis = class_axis(layer)
+    if not layer.traits.class_axis and any(dim != 1 for dim in shape[2:]):
         return None  # such layers take all values of an item as scores
     return shape[axis] if -len(shape) <= axis < len(shape) else None
 
@@ -89,8 +89,7 @@ def _classes(layer: Layer) -> int | None:
 def _num_output(reader: Layer) -> int | None:
     """The number of classes if shapes are unknown: the outputs of the layer that produces the scores."""
     scores = scores_of(reader)
-    name = reader.traits.class_axis
-    if scores is None or (name and reader.message[name].get("axis", 1) != 1):
+    if scores is None or class_axis(reader) != 1:
         return None
     param = settings_of_scores(scores)
     number = param.get("num_output")

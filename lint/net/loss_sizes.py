@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..layers.loss import LOSS_PARAM, loss_normalization
+from ..layers.loss import LOSS_PARAM, class_axis, loss_normalization
 from ..moments.layer_type import REGRESSION, SIGMOID
 from ..moments.shapes import Shape, axis_index, count
 from ..proto.named_tuple import NamedTuple
@@ -138,11 +138,7 @@ def first_value(layer: Layer) -> float | None:
 
 
 def _class_axis(layer: Layer, axes: int) -> int:
-    for name in ("softmax_param", "infogain_loss_param"):
-        param = layer.message.get(name)
-        if param is not None and "axis" in param:
-            return axis_index(param["axis"], axes) or 1
-    return 1
+    return axis_index(class_axis(layer), axes) or 1
 
 
 def dominant_losses(net: Net, times: float) -> list[Dominance]:

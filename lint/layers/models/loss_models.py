@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...moments.signal_model import SignalModel, shape_of
 from ...moments.statistics import BAD_DIFFS, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, constant, mapped, root, share_above
-from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, TWICE_BATCH, loss_normalization
+from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, TWICE_BATCH, class_axis, loss_normalization
 from .elementwise import sigmoid, softplus
 
 if TYPE_CHECKING:
@@ -169,9 +169,7 @@ class Scores(Loss):
     """Losses over the scores of classes."""
 
     def axis(self) -> int:
-        name = "infogain_loss_param" if self.layer.traits.takes_matrix else "softmax_param"
-        param = self.layer.message.get(name)
-        return 1 if param is None else int(param["axis"])
+        return class_axis(self.layer)
 
     def chance(self) -> float:
         """The loss of one item if all scores are 0, as the record of the type gives it."""
