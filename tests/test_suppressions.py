@@ -155,7 +155,7 @@ def test_a_finding_in_the_solver_about_its_net_is_suppressed_in_the_solver() -> 
 def test_an_unused_suppression_is_reported_at_its_name_and_removed() -> None:
     text = with_line(NET, "axis: 7", "# as it was  # caffe-lint: ignore[E101, E206, N302] later")
     found = [finding for finding in check(text) if finding.code == "P901"]
-    assert [finding.message for finding in found] == ["unused suppression of E101, N302"]
+    assert [finding.message for finding in found] == ["suppression of E101, N302 has no effect"]
     assert fix(text) == with_line(NET, "axis: 7", "# as it was  # caffe-lint: ignore[E206] later")
 
 
@@ -184,7 +184,7 @@ def test_rules_that_did_not_run_are_not_unused() -> None:
     # With its solver, the rules about jobs have run.
     job = {"solver.prototxt": SOLVER, "net.prototxt": text}
     assert [finding.message for finding in check_files(job) if finding.code == "P901"] == [
-        "unused suppression of S121, G102"
+        "suppression of S121, G102 has no effect"
     ]
 
 

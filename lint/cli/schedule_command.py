@@ -77,7 +77,7 @@ def _course(path: str, message: Message, iterations: int | None) -> Course:
     if found is None:
         written = message["lr_policy"]
         nearest = nearest_name(written, list(POLICIES))
-        what = f"no known Caffe has a learning-rate policy '{written}'" if written else "the solver has no lr_policy"
+        what = f"unknown lr_policy '{written}'" if written else "the solver has no lr_policy"
         raise InputError(f"{path}: {what}" + (f"; did you mean '{nearest}'?" if nearest else ""))
     return found
 

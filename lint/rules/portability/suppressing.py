@@ -52,7 +52,7 @@ def unused_suppression(outcome: Outcome) -> Iterator[Hit]:
         yield Hit(
             outcome.file,
             (unused[0].start, unused[-1].end),
-            f"unused suppression of {names}",
+            f"suppression of {names} has no effect",
             _what_it_covers(suppression),
             fix=_without(outcome.file, suppression, unused),
         )
@@ -92,12 +92,12 @@ def invalid_suppression(file: SourceFile) -> Iterator[Hit]:
 def _what_it_covers(suppression: Suppression) -> str:
     """Return what a suppression applies to, usually the reason why it misses."""
     if suppression.scope == "file":
-        return "It applies to the whole file, which has no such finding."
+        return "The suppression applies to the whole file, which has no such finding."
     if suppression.scope == "field":
-        return "On a line of its own, it applies to the next field and everything inside."
+        return "On a line of its own, a suppression applies to the next field and everything inside."
     return (
-        "At the end of a line, it applies to that line and to a field that ends there; on a line of its own before a"
-        " message, it would apply to everything inside."
+        "At the end of a line, a suppression applies to that line and to a field that ends there; on a line of its own"
+        " before a message, it applies to everything inside."
     )
 
 
