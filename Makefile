@@ -13,6 +13,9 @@ ARGS ?=
 # A strict editable install links each file, which type checkers can follow. It must be repeated if a file is added or
 # removed, which changes the folder's time stamp, or if the schema changes.
 FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py lint/*/*/*.py lint/rules/examples/*/*/*)))
+# Tests start the program more than a thousand times; without bytecode, Python would compile all of it each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildcard proto/*.tsv)
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
