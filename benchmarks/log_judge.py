@@ -1,9 +1,9 @@
-"""Judges the diagnosis of logs by real trainings: cause, layer and iteration, and silence on what is healthy.
+"""Compare the diagnoses of logs with real training runs: cause, layer and iteration, and silence on healthy runs.
 
     python benchmarks/log_judge.py [--misses]
 
-Reads `../shared/oracle/runs`, trainings with the real Caffe whose `verdict.md` says what became of them, and
-`../shared/logs`, logs that people published and excerpts of threads. Prints how many are named right.
+Reads `../shared/oracle/runs`, runs of the real Caffe whose outcome is described in a `verdict.md`, and `../shared/logs`,
+published logs and excerpts from threads. Prints how many diagnoses are correct.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from caffe_lint.training_log.log_repair import apply_fixes, fixes_for
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
-# What truly happened in the runs of each family, as their verdicts tell: the first that fits the name counts.
-# Several words where the verdict leaves more than one open; an empty set where the log has no sign of it.
+# What happened in the runs of each family, according to their verdicts: the first pattern that matches the name wins.
+# Several causes if the verdict leaves more than one open; an empty set if the log shows no sign of it.
 TRUTH: tuple[tuple[str, set[str]], ...] = (
     (r"b_|c_|o_(Adam|RMSProp|Nesterov|AdaDelta)|l_mll_softmax_lr|m_bn_high_lr", {"learning-rate-too-high"}),
     (r"d_main_lw_negative", {"loss-weight-negative"}),
@@ -76,10 +76,10 @@ TRUTH: tuple[tuple[str, set[str]], ...] = (
     (r"o_step", {"learning-rate-step"}),
     (r"o_test_net", {"nan-in-test", "nan-in-test-data"}),
 )
-# These learnt, and yet something is wrong that the log shows.
+# These learned, although something is wrong that the log shows.
 WRONG_ALL_THE_SAME = r"e_infogain_label255|o_overfit|o_test_net"
 
-# The answers of the threads that the excerpts come from, by file; empty: nothing is wrong in what is shown.
+# The answers in the threads that the excerpts come from, by file; empty if the excerpt shows no problem.
 THREADS = {
     "BVLC_caffe_1230.log": {"abs-gradient"},
     "BVLC_caffe_PR796.log": set(),
@@ -94,7 +94,7 @@ THREADS = {
 
 
 class Tally:
-    """Right and all, with the misses by name."""
+    """The numbers of correct and of all diagnoses, with the names of the misses."""
 
     def __init__(self) -> None:
         self.all = 0
@@ -110,7 +110,7 @@ class Tally:
 
 
 def judge_runs(tallies: dict[str, Tally], codes: dict[str, int]) -> None:
-    """Every run of the oracle against its verdict."""
+    """Compare the diagnosis of every run of the oracle with its verdict."""
     for folder in sorted((SHARED / "oracle" / "runs").iterdir()):
         verdict = (folder / "verdict.md").read_text(encoding="utf-8")
         outcome = re.search(r"outcome: (\S+)", verdict)
@@ -131,26 +131,26 @@ def judge_runs(tallies: dict[str, Tally], codes: dict[str, int]) -> None:
         if outcome[1] == "SLOW" and not found and not any(word.startswith("double") for word in truth):
             tallies["silent on runs that learn slowly"].count(True, name)
             continue
-        tallies["likeliest cause right"].count(bool(found) and found[0].cause.cause in truth, f"{name}: {_said(found)}")
+        tallies["most likely cause correct"].count(bool(found) and found[0].cause.cause in truth, f"{name}: {_said(found)}")
         tallies["cause among those named"].count(any(f.cause.cause in truth for f in found), f"{name}: {_said(found)}")
         place = re.search(r"first bad debug line: it (\d+) \[\w+\] Layer (.+?), \w+ blob (\S+)", verdict)
         nan = re.search(r"NAN loss from iter (\d+)", verdict)
         if place and found:
             bad = Evidence(next(run for run in runs if run.number == found[0].run)).first_bad_iteration
             value = Evidence(next(run for run in runs if run.number == found[0].run)).first_bad
-            tallies["iteration right"].count(found[0].cause.iteration == int(place[1]) == bad, name)
-            tallies["layer and blob right"].count(
+            tallies["iteration correct"].count(found[0].cause.iteration == int(place[1]) == bad, name)
+            tallies["layer and blob correct"].count(
                 value is not None and (value.key.layer, value.key.blob) == (place[2], place[3]), name
             )
         elif nan and found:
-            tallies["iteration right"].count(found[0].cause.iteration == int(nan[1]), name)
+            tallies["iteration correct"].count(found[0].cause.iteration == int(nan[1]), name)
         judge_repair(folder, verdict, tallies)
         if nan and int(nan[1]) > 4:
             tallies["warned before the NaN"].count(_warned(runs)[1], name)
 
 
 class Strength(NamedTuple):
-    """How strong a repair is: what it divides the rate and the guilty loss's weight by, and its bound on the norm."""
+    """The strength of a fix: the divisors of the learning rate and of the loss weight at fault, and its clip threshold."""
 
     rate: float
     weight: float
@@ -158,7 +158,7 @@ class Strength(NamedTuple):
 
     @property
     def divisor(self) -> float:
-        """What steps are divided by where nothing is clipped."""
+        """The divisor of steps that are not clipped."""
         return self.rate * self.weight
 
     def step(self, base_lr: float) -> float:
@@ -198,7 +198,7 @@ def judge_repair(folder: Path, verdict: str, tallies: dict[str, Tally]) -> None:
         for recipe in recipes
     )
     name = f"{folder.name}: {mine} beside {learns[1]}"
-    tallies["repair as strong as one that learnt"].count(strong, name)
+    tallies["fix as strong as one that learned"].count(strong, name)
     tallies["and not 100 times stronger"].count(gentle, name)
 
 
@@ -209,18 +209,18 @@ def _recipe(name: str) -> Strength:
 
 
 def _at_least(one: Strength, other: Strength, base_lr: float) -> bool:
-    """Whether a repair is as strong as another in each way in which that acts (a clip may be half as large again)."""
+    """Whether a fix is at least as strong as another wherever that one acts (its threshold may be up to 1.5 times as high)."""
     clips = other.clip < math.inf and one.step(base_lr) <= 1.5 * other.step(base_lr)
     return clips or (other.clip == math.inf and one.divisor >= 0.99 * other.divisor)
 
 
 def _weight(opened: Opened, layer: str) -> float:
-    """The weight of a loss; 1 for a layer that is none."""
+    """The weight of a loss; 1 for a layer that is not one."""
     return next((loss.weight for loss in opened.nets[0].net.losses if loss.layer.name == layer), 1.0) or 1.0
 
 
 def _warned(runs: list[object]) -> tuple[bool, bool]:
-    """Whether the watcher warned at all, and whether it did before the loss was NaN."""
+    """Whether the watcher warned, and whether it did so before the loss was NaN."""
     watcher = Watcher()
     for step in runs[-1].steps:  # type: ignore[attr-defined]
         sign = watcher.step(step)
@@ -234,7 +234,7 @@ def _said(found: list[Diagnosed]) -> str:
 
 
 def judge_published(tallies: dict[str, Tally]) -> None:
-    """Logs that people published: what is not an excerpt of a thread went well, or is stopped by Caffe itself."""
+    """Judge published logs: those that are not excerpts from threads are of healthy runs, or of runs that Caffe stopped."""
     for path in sorted((SHARED / "logs").rglob("*")):
         if not path.is_file() or path.suffix in (".tsv", ".md"):
             continue
@@ -250,13 +250,13 @@ def judge_published(tallies: dict[str, Tally]) -> None:
 
 
 def main() -> None:
-    """Prints the numbers."""
+    """Print the numbers."""
     if not SHARED.exists():
         sys.exit("this needs ../shared beside the checkout")
     names = (
-        "likeliest cause right", "cause among those named", "iteration right", "layer and blob right",
+        "most likely cause correct", "cause among those named", "iteration correct", "layer and blob correct",
         "silent on healthy runs", "silent on runs that learn slowly", "warned before the NaN",
-        "no early warning on healthy runs", "repair as strong as one that learnt", "and not 100 times stronger",
+        "no early warning on healthy runs", "fix as strong as one that learned", "and not 100 times stronger",
         "answers of threads", "silent on published logs",
     )  # fmt: skip
     tallies = {name: Tally() for name in names}

@@ -213,7 +213,7 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
     ## Example
 
     There is nothing to change in the solver: look for labels out of range with `caffe-lint inputs`, or give the process more
-    memory. The second log is that of a training that ended normally.
+    memory. `good/train.log` is that of a training that ended normally.
 
     ## References
 

@@ -115,7 +115,7 @@ def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
     ## Example
 
     There is nothing to change in the solver: compare transform_param, mean and label order of the two nets, and check
-    BatchNorm's use_global_stats. The second log is that of the training with test data that match the training data.
+    BatchNorm's use_global_stats. `good/train.log` is that of the training with test data that match the training data.
 
     ## References
 

@@ -32,7 +32,7 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
     ## Fix
 
     `caffe-lint log --fix` sets `debug_info: true` and `display: 1`. Run the training again for as many iterations as it took
-    to fail; the new log then names the layer that failed first. The second log of the example is that of the training after
+    to fail; the new log then names the layer that failed first. `good/train.log` is that of the training after
     the cause was repaired.
 
     ## References

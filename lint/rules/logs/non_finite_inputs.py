@@ -42,7 +42,7 @@ def non_finite_input(log: Evidence) -> Iterator[Cause]:
     ## Example
 
     There is no automatic fix, since only the data can be repaired. Find the bad item with `caffe-lint inputs`, and repair or
-    remove it. If nothing is shuffled, batch_size times the iteration tells where it is. The second log is that of the
+    remove it. If nothing is shuffled, batch_size times the iteration tells where it is. `good/train.log` is that of the
     training with clean data.
 
     ## References
