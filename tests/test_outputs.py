@@ -201,7 +201,7 @@ def test_the_site_has_to_be_an_address(tmp_path: Path) -> None:
     (tmp_path / "caffe-lint.toml").write_text('docs-url = "docs/"\n')
     done = cli(tmp_path, "net.prototxt")
     assert done.returncode == 2
-    assert "'docs-url' is an address" in done.stderr
+    assert "'docs-url' must be a URL" in done.stderr
 
 
 def test_sarif_reports_errors() -> None:

@@ -86,7 +86,7 @@ def test_a_proto_that_does_not_compile_is_said_with_protocs_words(folder: Path) 
     assert "bad.proto:1:9" in done.stderr
 
 
-@pytest.mark.parametrize(("name", "words"), [("gone.proto", "no such file"), ("other.proto", "no caffe.proto")])
+@pytest.mark.parametrize(("name", "words"), [("gone.proto", "no such file"), ("other.proto", "not a caffe.proto")])
 def test_a_proto_that_is_none_is_said(folder: Path, name: str, words: str) -> None:
     (folder / "other.proto").write_text('syntax = "proto2"; message A {}')
     done = run(folder, "net.prototxt", "--proto", name)
