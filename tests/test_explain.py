@@ -38,6 +38,11 @@ def test_prose_is_wrapped_to_the_terminal_and_code_is_not() -> None:
     assert '    inner_product_param { num_output: 4 weight_filler { type: "xavier" } }' in code
 
 
+def test_a_terminal_shows_no_marks_of_bold_text() -> None:
+    assert "\n  - advice otherwise." in explained("G101")
+    assert "**advice** otherwise." in explained("G101", "--output-format=markdown")
+
+
 def test_several_rules_are_explained_at_once_each_once() -> None:
     text = explained("P202", "N205", "net-level-input")
     assert text.index("P202 net-level-input") < text.index("N205 zero-weights")

@@ -129,7 +129,8 @@ def _printed(page: Page, printed: Printed) -> list[Part]:
 
 
 def _prose(text: str, width: int) -> Iterator[str]:
-    """Wrap paragraphs, lists and tables."""
+    """Wrap paragraphs, lists and tables, without the marks of bold text."""
+    text = re.sub(r"\*\*(.+?)\*\*", r"\1", text)
     for number, paragraph in enumerate(text.strip("\n").split("\n\n")):
         if number:
             yield ""
