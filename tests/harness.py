@@ -23,6 +23,7 @@ def settings_in(path: str) -> Settings:
     """The settings of a configuration file for files that it makes no difference for. Raises ConfigError."""
     return combined(Layer.of(read_config(path, LOOKUPS))).settings
 
+
 # A net and its solver on which there is nothing to say.
 NET = """\
 name: "small"
@@ -62,7 +63,6 @@ max_iter: 100
 clip_gradients: 10
 snapshot_prefix: "snapshots/small"
 """
-
 
 
 def check(text: str | bytes, name: str = "net.prototxt", **settings: Any) -> list[Finding]:

@@ -16,45 +16,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import harness
 import pytest
-from harness import check_files
+from harness import NET, check_files
 
 from caffe_lint.report import FORMATS, Summary, render
 from caffe_lint.report.fingerprints import fingerprints
 
 SCHEMA = Path(__file__).resolve().parent.parent / ".venvs" / "sarif-2.1.0.json"
 
-NET = """\
-layer {
-  name: "data"
-  type: "DummyData"
-  top: "data"
-  top: "label"
-  dummy_data_param {
-    shape { dim: 8 dim: 3 dim: 16 dim: 16 }
-    shape { dim: 8 }
-    data_filler { type: "gaussian" std: 1 }
-    data_filler { type: "constant" value: 0 }
-  }
-}
-layer {
-  name: "score"
-  type: "InnerProduct"
-  bottom: "data"
-  top: "score"
-  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
-}
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
-"""
-SOLVER = """\
-net: "net.prototxt"
-base_lr: 0.01
-lr_policy: "Fixed"
-momentum: 0.9
-max_iter: 100
-clip_gradients: 10
-snapshot_prefix: "snapshots/small"
-"""
+# The policy is misspelt.
+SOLVER = harness.SOLVER.replace('"fixed"', '"Fixed"')
 # Two layers of unknown types on one line, behind characters that take two units in UTF-16, and more of them below.
 WIDE = NET + """\
 layer { name: "\N{GRINNING FACE}\N{GRINNING FACE}" type: "Relu" bottom: "score" top: "a" } # \N{GRINNING FACE}
@@ -258,7 +230,7 @@ def test_gitlab_paths_are_those_of_the_repository(tmp_path: Path) -> None:
     assert {issue["location"]["path"] for issue in issues} == {"models/net.prototxt"}
     assert {issue["severity"] for issue in issues} <= {"info", "minor", "major", "critical", "blocker"}
     assert len({issue["fingerprint"] for issue in issues}) == len(issues)
-    assert any(issue["location"]["lines"]["begin"] == 21 for issue in issues)
+    assert any(issue["location"]["lines"]["begin"] == NET.count("\n") + 1 for issue in issues)
 
 
 def test_no_findings_are_an_empty_list_for_gitlab() -> None:
