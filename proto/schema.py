@@ -294,10 +294,6 @@ class Schema:
         # Other processes build their own messages and enums on demand.
         return {**self.__dict__, "_messages": {}, "_enums": {}}
 
-    def message_names(self) -> list[str]:
-        """Return the full names of all messages."""
-        return list(self._message_texts)
-
 
 def _read(name: str) -> str:
     with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
