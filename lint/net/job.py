@@ -14,6 +14,7 @@ from .build import build
 from .deploy import deploy_beside
 from .net import Net
 from .phases import TEST, NetState, file_state, phases_of, solver_state
+from .weights_origin import LOADED, WeightsOrigin, origin_of
 
 if TYPE_CHECKING:
     from ..layers.custom import Description  # keeps what describes layer types out of the start
@@ -39,8 +40,8 @@ class NetInPhase(NamedTuple):
 
     @property
     def weights_loaded(self) -> bool:
-        """Whether a solver loads trained weights into it (`weights`)."""
-        return any(job.solver.message["weights"] for job in self.jobs)
+        """Whether trained weights are loaded into it, as its solver, a script or the user says."""
+        return any(job.origin.is_stated and job.origin.kind == LOADED for job in self.jobs)
 
 
 class SolverFile:
@@ -82,6 +83,11 @@ class Job:
     def nets(self) -> list[NetInPhase]:
         """All nets, the training net first."""
         return ([self.train] if self.train else []) + self.tests
+
+    @cached_property
+    def origin(self) -> WeightsOrigin:
+        """Where the initial weights come from, and the number of GPUs. Computed when first asked for."""
+        return origin_of(self.solver.file, self.train.net if self.train is not None else None)
 
 
 class _NetSource(NamedTuple):

@@ -11,6 +11,14 @@ from ...layers.fillers import suiting_filler
 from ...moments.graph import Layer, Param
 from ...net.job import NetInPhase
 from ...net.names import also_in, named
+from ...net.zero_weights import (
+    blocking_weights,
+    has_weights_after,
+    starts_at_zero,
+    starts_from_scratch,
+    upsamples,
+    weights_of,
+)
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
@@ -51,25 +59,18 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     `ConstantFiller` in filler.hpp; `FillerParameter` in caffe.proto (type "constant", value 0). xavier: Glorot and Bengio,
     2010. msra: He and others, 2015.
     """
-    if not _learns(subject) or subject.weights_loaded:
+    if not _learns(subject):
         return
-    weights = _weights(subject)
-    zero = [
-        param
-        for param in weights
-        if param.lr_mult
-        and _starts_at_zero(param)
-        and _has_weights_after(param.layer)
-        and not _upsamples(param.layer)
-    ]
-    if not zero:
+    zero = blocking_weights(subject.net)
+    if not zero or subject.weights_loaded:
         return
+    weights = weights_of(subject.net)
     layer = zero[0].layer
     message = f"{named(layer)} has zero initial weights and outputs zeros"
     reason = "This is correct only if trained weights are loaded."
     if len(weights) > 1:
         reason += f" It concerns {len(zero)} of {len(weights)} layers with weights."
-    severity = "warning" if _starts_from_scratch(subject, zero) else "advice"
+    severity = "warning" if starts_from_scratch(subject.net, zero) else "advice"
     yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
 
 
@@ -117,15 +118,15 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
     """
     if not _learns(subject) or is_for_unknown_caffe(subject.file):
         return
-    layers = [param for param in _weights(subject, idle=True) if _upsamples(param.layer)]
-    zero = [param for param in layers if _starts_at_zero(param)]
+    layers = [param for param in weights_of(subject.net, idle=True) if upsamples(param.layer)]
+    zero = [param for param in layers if starts_at_zero(param)]
     if zero and not subject.weights_loaded:
-        learning = [param for param in zero if param.lr_mult and _has_weights_after(param.layer)]
+        learning = [param for param in zero if param.lr_mult and has_weights_after(param.layer)]
         first = (learning or zero)[0]
         weights = "zero initial weights" if first.lr_mult else "zero weights that do not learn (lr_mult 0)"
         message = f"{named(first.layer)} has {weights} and outputs zeros"
         reason = "This is correct only if a program writes the weights, or trained ones are loaded."
-        severity = "warning" if learning and _starts_from_scratch(subject, learning) else "advice"
+        severity = "warning" if learning and starts_from_scratch(subject.net, learning) else "advice"
         reason += also_in([first.layer, *(param.layer for param in zero if param is not first)])
         yield Hit(subject.file, _filler_place(first), message, reason, severity, fix=_fix(subject, zero))
     bilinear = [param for param in layers if param.filler is not None and param.filler["type"] == "bilinear"]
@@ -149,51 +150,8 @@ def _learns(subject: NetInPhase) -> bool:
     return subject.phase == "TRAIN" and any(loss.weight for loss in subject.net.losses)
 
 
-def _weights(subject: NetInPhase, *, idle: bool = False) -> list[Param]:
-    """Return the weights of a net that learn, each once; with `idle` also those that do not."""
-    return [
-        param
-        for param in subject.net.params()
-        if param.role == "weight" and param.owner is param and (idle or param.layer.runs_backward)
-    ]
-
-
-def _starts_at_zero(param: Param) -> bool:
-    if param.filler is None:
-        return param.constant == 0
-    return bool(param.filler["type"] == "constant" and param.filler["value"] == 0)
-
-
-def _has_weights_after(layer: Layer) -> bool:
-    return any(param.role == "weight" for other in layer.downstream() for param in other.params)
-
-
-def _starts_from_scratch(subject: NetInPhase, zero: list[Param]) -> bool:
-    """Return whether a net looks as if no trained weights are loaded, though some of its weights start at zero.
-
-    Weights that neither learn nor have a filler must be loaded. If a single layer has no filler, it was probably
-    forgotten; and layers whose weights are loaded come before new ones.
-    """
-    weights = _weights(subject, idle=True)
-    if any(param.lr_mult == 0 and _starts_at_zero(param) and not _upsamples(param.layer) for param in weights):
-        return False
-    if len(zero) == 1 and len(weights) >= 4:
-        return True
-    if 2 * len(zero) >= len(weights):
-        return False
-    filled = {param.layer.index for param in weights if not _starts_at_zero(param)}
-    return any(layer.index in filled for param in zero for layer in param.layer.upstream())
-
-
 def _filler_place(param: Param) -> tuple[int, int]:
     return param.filler.span("type") if param.filler is not None else param.layer.place()
-
-
-def _upsamples(layer: Layer) -> bool:
-    if not (layer.traits.weighted_sum and layer.traits.upsampling):
-        return False
-    settings: Message = layer.message["convolution_param"]
-    return any(stride > 1 for stride in (*settings["stride"], settings["stride_h"], settings["stride_w"]))
 
 
 def _channels(layer: Layer) -> int | None:
@@ -251,7 +209,7 @@ def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
 def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
     """Return the title and patch that make a layer enlarge each channel separately: bilinear filler, groups, no bias."""
     layer = param.layer
-    if not _upsamples(layer) or not {"v0", "v1"}.isdisjoint(subject.net.upgraded.steps):
+    if not upsamples(layer) or not {"v0", "v1"}.isdisjoint(subject.net.upgraded.steps):
         return None
     settings: Message = layer.message["convolution_param"]
     channels, tree = _channels(layer), subject.file.tree

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...layers.models.saturation import saturated_share
 from ...moments.layer_type import MADE_UP
 from ...moments.statistics import share_above
+from ...net.weights_origin import LOADED
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
 from ..signal.features import LEAST_PROGRESS, Signal, Trial, signal_of
@@ -215,17 +216,18 @@ def computed_of(job: Job) -> Stability | None:
     training = training_of(job)
     if training is None or not is_described(training.solver) or not is_computable(training.net):
         return None
+    if job.origin.kind == LOADED:
+        return None
     return Stability(training)
 
 
 def is_described(solver: Message) -> bool:
-    """Whether the solver describes a training that can be predicted, from initial weights made by fillers."""
+    """Whether the solver describes a training that can be predicted."""
     return (
         solver["type"] in SOLVERS
         and learning_rate(solver, 0) is not None
         and 0 <= solver["momentum"] < 1
         and solver["base_lr"] > 0
-        and not solver.get("weights")
         and not solver.get("larc", False)
     )
 

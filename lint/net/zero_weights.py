@@ -1,0 +1,81 @@
+"""Weights of a net that start at zero, and whether they look forgotten or meant to be loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..moments.graph import Layer, Param
+    from ..proto.binder import Message
+    from .net import Net
+
+_MANY = 4  # so many layers with weights make a single one without a filler look forgotten; set by hand
+
+
+def weights_of(net: Net, *, idle: bool = False) -> list[Param]:
+    """Return the weights of a net that learn, each once; with `idle` also those that do not."""
+    return [
+        param
+        for param in net.params()
+        if param.role == "weight" and param.owner is param and (idle or param.layer.runs_backward)
+    ]
+
+
+def starts_at_zero(param: Param) -> bool:
+    """Whether a parameter starts at zero: without a filler, or with one that is constant 0."""
+    if param.filler is None:
+        return param.constant == 0
+    return bool(param.filler["type"] == "constant" and param.filler["value"] == 0)
+
+
+def upsamples(layer: Layer) -> bool:
+    """Whether a layer is a Deconvolution with a stride above 1."""
+    if not (layer.traits.weighted_sum and layer.traits.upsampling):
+        return False
+    settings: Message = layer.message["convolution_param"]
+    return any(stride > 1 for stride in (*settings["stride"], settings["stride_h"], settings["stride_w"]))
+
+
+def has_weights_after(layer: Layer) -> bool:
+    """Whether a layer with weights comes after a layer."""
+    return any(param.role == "weight" for other in layer.downstream() for param in other.params)
+
+
+def blocking_weights(net: Net) -> list[Param]:
+    """Return the weights that learn and start at zero, so that nothing passes through them to other weights.
+
+    Upsampling is not among them: its weights are often written by a program.
+    """
+    return [
+        param
+        for param in weights_of(net)
+        if param.lr_mult and starts_at_zero(param) and has_weights_after(param.layer) and not upsamples(param.layer)
+    ]
+
+
+def starts_from_scratch(net: Net, zero: Sequence[Param]) -> bool:
+    """Return whether a net looks as if no trained weights are loaded, though some of its weights, `zero`, start at zero.
+
+    Weights that neither learn nor have a filler must be loaded. If a single layer has no filler, it was probably
+    forgotten; and layers whose weights are loaded come before new ones.
+    """
+    weights = weights_of(net, idle=True)
+    if frozen_zero_weights(net):
+        return False
+    if len(zero) == 1 and len(weights) >= _MANY:
+        return True
+    if 2 * len(zero) >= len(weights):
+        return False
+    filled = {param.layer.index for param in weights if not starts_at_zero(param)}
+    return any(layer.index in filled for param in zero for layer in param.layer.upstream())
+
+
+def frozen_zero_weights(net: Net) -> list[Param]:
+    """Return the weights that start at zero and do not learn, other than upsampling: they can only be loaded."""
+    return [
+        param
+        for param in weights_of(net, idle=True)
+        if param.lr_mult == 0 and starts_at_zero(param) and not upsamples(param.layer)
+    ]
