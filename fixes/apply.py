@@ -6,7 +6,22 @@ from collections.abc import Iterable
 
 from ..proto.message import Message, plain
 from .changes import PathChanges, after_changes, changes_by_path, require_equal
-from .edit import Change, Edit, Fix, Replacement
+from .edit import Change, Edit, Fix, Replacement, Stage
+
+
+def next_round(fixes: Iterable[Fix]) -> dict[str, list[Fix]]:
+    """Return the fixes of files that are checked together which are applied next, by path.
+
+    These are the fixes of the earliest stage that is offered, and of each file those that `select` returns. What is computed
+    is computed anew after each change, so a file gets one of these at a time.
+    """
+    offered = list(fixes)
+    stage = min((fix.stage for fix in offered), default=Stage.SYNTAX)
+    by_path: dict[str, list[Fix]] = {}
+    for fix in offered:
+        if fix.stage == stage:
+            by_path.setdefault(fix.path, []).append(fix)
+    return {path: select(of_file)[: 1 if stage.is_computed else None] for path, of_file in by_path.items()}
 
 
 def select(fixes: Iterable[Fix]) -> list[Fix]:

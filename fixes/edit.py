@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import IntEnum
 from typing import Any
 
 from ..proto.named_tuple import NamedTuple
@@ -43,6 +45,40 @@ class Replacement(NamedTuple):
     value: dict[str, list[Any]]
 
 
+class Stage(IntEnum):
+    """What a fix changes, in the order in which fixes are applied.
+
+    Later ones depend on earlier ones: a misspelled field, once repaired, gives another loss, this another learning rate, and
+    this another clip threshold.
+    """
+
+    SYNTAX = 0  # text that cannot be read, or only its layout
+    NAMES = 1  # unknown fields and values
+    STRUCTURE = 2  # everything else
+    LOSS_WEIGHTS = 3
+    RATE = 4  # base_lr, also together with a clip threshold
+    CLIPPING = 5
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether its values are computed from all files of a training."""
+        return self >= Stage.LOSS_WEIGHTS
+
+
+def stage_of(changes: Iterable[Change | Insertion | Replacement]) -> Stage:
+    """Return the stage of a fix with these changes."""
+    fields = {change.field if isinstance(change, Change) else "" for change in changes}
+    if not fields:
+        return Stage.SYNTAX
+    if any(field.startswith("?") for field in fields):
+        return Stage.NAMES
+    if fields == {"loss_weight"}:
+        return Stage.LOSS_WEIGHTS
+    if "base_lr" in fields:
+        return Stage.RATE
+    return Stage.CLIPPING if fields == {"clip_gradients"} else Stage.STRUCTURE
+
+
 class Fix(NamedTuple):
     """A repair of one file.
 
@@ -55,6 +91,7 @@ class Fix(NamedTuple):
     edits: tuple[Edit, ...]
     changes: tuple[Change | Insertion | Replacement, ...]
     safe: bool = True
+    stage: Stage = Stage.STRUCTURE
 
     @property
     def start(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from ..proto.binder import Message, plain_value
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, Scalar, Tree
-from .edit import Change, Edit, Fix, Insertion
+from .edit import Change, Edit, Fix, Insertion, stage_of
 
 
 class Patch(NamedTuple):
@@ -26,7 +26,7 @@ class Patch(NamedTuple):
 
     def fix(self, path: str, title: str, *, safe: bool = True) -> Fix:
         """Return the fix that applies this patch to the file at `path`."""
-        return Fix(path, title, self.edits, self.changes, safe)
+        return Fix(path, title, self.edits, self.changes, safe, stage_of(self.changes))
 
 
 def number_text(value: float) -> str:

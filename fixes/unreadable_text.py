@@ -16,7 +16,7 @@ from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, Field, Problem, Tree
 from .apply import edited
-from .edit import Change, Edit, Fix
+from .edit import Change, Edit, Fix, Stage
 
 _IN_WORD = rb"[A-Za-z0-9_]"
 _QUOTE_FOLLOWS = rb"\s*(?:#[^\n]*\n\s*)*[\"']"
@@ -59,7 +59,9 @@ def _repair(text: Text, problems: list[Problem]) -> Fix | None:
         return None
     titles = {problem.repair_title for problem in problems}
     title = titles.pop() if len(titles) == 1 else f"repair the values of '{fields[0].name}'"
-    return Fix(text.path, title, edits, changes, all(problem.safe for problem in problems))
+    is_syntax = any(problem in text.tree.problems for problem in problems)
+    stage = Stage.SYNTAX if is_syntax else Stage.NAMES
+    return Fix(text.path, title, edits, changes, all(problem.safe for problem in problems), stage)
 
 
 def _edits(text: Text, problems: list[Problem]) -> tuple[Edit, ...]:

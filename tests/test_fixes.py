@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.fixes.apply import edited, select, verify
+from caffe_lint.fixes.apply import edited, next_round, select, verify
 from caffe_lint.fixes.changes import FixRejected
-from caffe_lint.fixes.edit import Change, Edit, Fix
-from caffe_lint.fixes.fields import append_field, number_text, remove_field, set_field
+from caffe_lint.fixes.edit import Change, Edit, Fix, Stage
+from caffe_lint.fixes.fields import Patch, append_field, number_text, remove_field, set_field
 from caffe_lint.fixes.write import FileChanged, write_atomically, write_copy
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
@@ -131,6 +131,43 @@ def test_only_the_first_of_two_conflicting_fixes_is_applied() -> None:
     same_field = Fix("s", "c", (Edit(24, 24, b" base_lr: 4"),), (Change(message.block, "base_lr", (4.0,)),))
     other = Fix("s", "d", (Edit(21, 24, b"0.5"),), (Change(message.block, "momentum", (0.5,)),))
     assert select([other, same_field, same_text, first]) == [first, other]
+
+
+@pytest.mark.parametrize(
+    ("fields", "stage"),
+    [
+        ((), Stage.SYNTAX),
+        (("?base_Ir", "base_lr"), Stage.NAMES),
+        (("num_output",), Stage.STRUCTURE),
+        (("momentum",), Stage.STRUCTURE),
+        (("loss_weight",), Stage.LOSS_WEIGHTS),
+        (("loss_weight", "top"), Stage.STRUCTURE),
+        (("base_lr",), Stage.RATE),
+        (("base_lr", "clip_gradients"), Stage.RATE),
+        (("clip_gradients",), Stage.CLIPPING),
+    ],
+)
+def test_what_a_fix_changes_decides_its_stage(fields: tuple[str, ...], stage: Stage) -> None:
+    block = read(b"base_lr: 1\n").block
+    changes = tuple(Change(block, field, (1,)) for field in fields)
+    assert Patch((Edit(9, 10, b"2"),), changes).fix("s", "t").stage == stage
+
+
+def test_a_round_has_only_fixes_of_the_earliest_stage_in_all_files() -> None:
+    fixes = [
+        Fix("solver", "clip", (Edit(9, 9, b"x"),), (), stage=Stage.CLIPPING),
+        Fix("net", "first weight", (Edit(1, 2, b"x"),), (), stage=Stage.LOSS_WEIGHTS),
+        Fix("net", "second weight", (Edit(5, 6, b"x"),), (), stage=Stage.LOSS_WEIGHTS),
+        Fix("net", "name", (Edit(3, 4, b"x"),), (), stage=Stage.NAMES),
+        Fix("net", "other name", (Edit(7, 8, b"x"),), (), stage=Stage.NAMES),
+        Fix("solver", "rate", (Edit(0, 1, b"x"),), (), stage=Stage.RATE),
+    ]
+    rounds = []
+    while fixes:
+        chosen = [fix for of_file in next_round(fixes).values() for fix in of_file]
+        rounds.append([fix.title for fix in chosen])
+        fixes = [fix for fix in fixes if fix not in chosen]
+    assert rounds == [["name", "other name"], ["first weight"], ["second weight"], ["rate"], ["clip"]]
 
 
 def test_overlapping_edits_are_a_fault() -> None:

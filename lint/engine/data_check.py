@@ -8,12 +8,11 @@ from typing import Any
 from ..data.judging import LayerData, subjects
 from ..data.looking import Source
 from ..data.source_report import SourceReport
-from ..fixes.apply import select
-from ..fixes.changes import FixRejected
+from ..fixes.apply import next_round
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..rule.suppressed import suppressing
-from .fixing import MAX_ROUNDS, apply_fixes
+from .fixing import MAX_ROUNDS, apply_round
 from .opening import Opened, nets_of
 from .rules_on import RulesOfPaths
 
@@ -49,13 +48,11 @@ def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") 
         fixes = [one.fix for one in findings if one.fix is not None and (one.fix.safe or patch == "unsafe")]
         if not fixes:
             break
-        chosen = select([one for one in fixes if one.path == fixes[0].path])
-        try:
-            apply_fixes(opened.files, fixes[0].path, chosen)
-        except FixRejected as error:
-            failures.append(f"{fixes[0].path}: not fixed ({chosen[0].title}): {error}")
+        done, failed = apply_round(opened.files, next_round(fixes))
+        applied += done
+        failures += (f"{fix.path}: not fixed ({fix.title}): {error}" for fix, error in failed)
+        if failed:
             break
-        applied += len(chosen)
         opened = nets_of(opened.file.path, opened.files, opened.settings)
         findings = _findings(opened, base, reports)
     return DataChecked(opened, findings, applied, failures)

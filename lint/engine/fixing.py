@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..fixes.apply import edited, select, verify
+from ..fixes.apply import edited, next_round, verify
 from ..fixes.changes import FixRejected
 from ..fixes.edit import Fix
 from ..settings.settings import Settings
@@ -13,7 +13,7 @@ from .files_in_memory import Files
 from .unit_check import check_unit
 from .units import Unit, UnitResult
 
-# Rounds of applying fixes and checking again. Each round applies all fixes that do not overlap.
+# Rounds of applying fixes and checking again.
 MAX_ROUNDS = 100
 
 
@@ -29,26 +29,15 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
     refused: set[tuple[Any, ...]] = set()
     findings = check_unit(unit, files, settings)
     for _ in range(MAX_ROUNDS):
-        fixes: dict[str, list[Fix]] = {}
-        for finding in findings:
-            fix = finding.fix
-            if fix is not None and (fix.safe or unsafe) and _key(fix) not in refused:
-                fixes.setdefault(fix.path, []).append(fix)
-        if not fixes:
+        offered = [one.fix for one in findings if one.fix is not None and (one.fix.safe or unsafe)]
+        chosen = next_round(fix for fix in offered if _key(fix) not in refused)
+        if not chosen:
             break
-        for path, offered in fixes.items():
-            chosen = select(offered)
-            if len(chosen) > 1 and not _try(files, path, chosen):
-                chosen = chosen[:1]
-            elif len(chosen) > 1:
-                applied += len(chosen)
-                continue
-            try:
-                apply_fixes(files, path, chosen)
-                applied += 1
-            except FixRejected as error:
-                refused.add(_key(chosen[0]))
-                errors.append(f"{path}: not fixed ({chosen[0].title}): {error}")
+        done, failed = apply_round(files, chosen)
+        applied += done
+        for fix, error in failed:
+            refused.add(_key(fix))
+            errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
         findings = check_unit(unit, files, settings)
     else:
         errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
@@ -61,12 +50,24 @@ def _key(fix: Fix) -> tuple[Any, ...]:
     return fix.path, fix.title, fix.edits
 
 
-def _try(files: Files, path: str, fixes: list[Fix]) -> bool:
-    try:
-        apply_fixes(files, path, fixes)
-    except FixRejected:
-        return False
-    return True
+def apply_round(files: Files, chosen: dict[str, list[Fix]]) -> tuple[int, list[tuple[Fix, FixRejected]]]:
+    """Apply a round of fixes to files in memory; return their number, and those that did not verify, with the error.
+
+    If those of a file do not verify together, only the first is applied; the others are found again in the next round.
+    """
+    done = 0
+    failed: list[tuple[Fix, FixRejected]] = []
+    for path, fixes in chosen.items():
+        for together in (fixes, fixes[:1]) if len(fixes) > 1 else (fixes,):
+            try:
+                apply_fixes(files, path, together)
+            except FixRejected as error:
+                if len(together) == 1:
+                    failed.append((together[0], error))
+            else:
+                done += len(together)
+                break
+    return done, failed
 
 
 def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
