@@ -33,11 +33,14 @@ def test_the_first_iteration_is_predicted_as_well_as_published() -> None:
     rows = {line.split()[1]: line for line in printed("signal_judge.py").splitlines() if line.startswith("all ")}
     within = {way: [round(float(x), 1) for x in re.findall(r"([\d.]+)%", line)] for way, line in rows.items()}
     forward, backward = published(r"([\d.]+) % of forward and ([\d.]+) % of backward values are within a factor of 2")
+    assert within["forward"][1] >= forward
+    assert within["backward"][1] >= backward
+    forward, backward = published(r"([\d.]+) % and ([\d.]+) % within a factor of 1.5")
     assert within["forward"][0] >= forward
     assert within["backward"][0] >= backward
     forward, backward = published(r"([\d.]+) % and ([\d.]+) % within a factor of 10")
-    assert within["forward"][1] >= forward
-    assert within["backward"][1] >= backward
+    assert within["forward"][2] >= forward
+    assert within["backward"][2] >= backward
     zeros = re.search(r"(\d+)/(\d+)", rows["backward"])
     assert zeros is not None
     assert zeros[1] == zeros[2]
