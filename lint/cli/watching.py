@@ -17,6 +17,7 @@ from ..proto.schema import caffe_schema
 from ..settings.nearest_files import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
 from ..source.errors import InputError
+from ..source.repository_files import forget_repositories
 from .console import EXIT_INTERRUPTED, UsageError, complain, print_text
 
 CLEAR_SCREEN = "\x1b[2J\x1b[3J\x1b[H"
@@ -47,6 +48,7 @@ def watch(
         while True:
             states = watched.states()  # before the check, so that no change is missed
             sources.forget_folders()
+            forget_repositories()
             if sys.stdout.isatty():
                 print_text(CLEAR_SCREEN)
             try:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator
-from contextlib import suppress
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 from ..proto.binder import Bound, Message, bind
 from ..proto.named_tuple import NamedTuple
@@ -14,9 +12,7 @@ from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, ListValue, Scalar, Tree
 from .errors import InputError
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from .ignored import Ignored
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
 ROOT_MARKERS = (".git", ".hg", ".svn", "caffe-lint.toml")
@@ -127,37 +123,20 @@ def find_files(folder: str) -> Iterator[str]:
 
 def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
     """Yield a folder and those below it that .gitignore does not exclude, each with its paths of `find_files`."""
-    ignores: dict[str, GitIgnoreSpec] = {}
-
-    def ignored(path: str, is_folder: bool) -> bool:
-        parent = path
-        while parent != folder:
-            parent = os.path.dirname(parent) or "."
-            spec = ignores.get(parent)
-            relative = os.path.relpath(path, parent) + ("/" if is_folder else "")
-            if spec is not None and spec.match_file(relative):
-                return True
-        return False
-
     folder = os.path.normpath(folder)
+    ignored = Ignored(folder)
     for current, folders, names in os.walk(folder):
         current = os.path.normpath(current)
         if ".gitignore" in names:
-            from .patterns import spec_of_file  # keeps pathspec out of the start if there is no .gitignore
-
-            with (
-                suppress(OSError),
-                open(os.path.join(current, ".gitignore"), encoding="utf-8", errors="replace") as file,
-            ):
-                ignores[current] = spec_of_file(file)
+            ignored.read(current)
         folders[:] = sorted(
             name
             for name in folders
             if name not in (".git", ".hg", ".svn", "node_modules")
-            and not (ignores and ignored(os.path.normpath(os.path.join(current, name)), True))
+            and not ignored(os.path.normpath(os.path.join(current, name)), is_folder=True)
         )
         paths = [os.path.normpath(os.path.join(current, name)) for name in sorted(names) if name.endswith(SUFFIXES)]
-        yield current, [path for path in paths if os.path.isfile(path) and not (ignores and ignored(path, False))]
+        yield current, [path for path in paths if os.path.isfile(path) and not ignored(path, is_folder=False)]
 
 
 class NetReference(NamedTuple):

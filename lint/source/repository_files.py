@@ -1,0 +1,140 @@
+"""The files of a repository: a walk with bounds, made once in a run, and a reader that opens nothing but regular files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from functools import cache
+
+from ..proto.named_tuple import NamedTuple
+from .files import SUFFIXES, repository_root
+from .ignored import Ignored
+
+# The bounds of a search, for each kind of file.
+MAX_FILES = 5_000
+MAX_BYTES = 50_000_000
+MAX_BYTES_OF_FILE = 5_000_000  # larger ones are data, not text that somebody wrote
+MAX_ENTRIES = 200_000  # names looked at, whatever they are
+MAX_DEPTH = 20
+
+SCRIPT_SUFFIXES = (".sh", ".bash", ".py", ".bat", ".cmd", ".mk")
+_SCRIPT_NAMES = ("makefile", "gnumakefile", "readme")  # a name, or what stands before its suffix
+_OTHER_FOLDERS = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__"})
+
+
+class Found(NamedTuple):
+    """Files of one kind below a folder, sorted; `is_whole` is False if there are more than the bounds admit."""
+
+    paths: tuple[str, ...]
+    is_whole: bool
+
+
+class RepositoryFiles(NamedTuple):
+    """The files of a repository, by absolute paths: prototxt files, and those that may contain commands."""
+
+    root: str
+    prototxts: Found
+    scripts: Found
+
+
+def search_root(path: str) -> str:
+    """Return the folder in which the files that belong to a file are searched, whatever the user named.
+
+    It is the root of its repository; without one, the working directory if the file lies in it, or else the file's folder.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    root = repository_root(folder)
+    if root is not None:
+        return root
+    current = os.getcwd()
+    is_project = current not in (os.path.abspath(os.sep), os.path.expanduser("~"))
+    return current if is_project and (folder + os.sep).startswith(current + os.sep) else folder
+
+
+@cache
+def repository_files(root: str) -> RepositoryFiles:
+    """Return the files below a folder that .gitignore does not exclude, nearest first. Cached for the run.
+
+    Links are not followed, and repositories inside are left out.
+    """
+    prototxts, scripts = _Collected(), _Collected()
+    ignored = Ignored(root)
+    waiting = deque([(root, 0)])
+    entries = 0
+    while waiting and entries < MAX_ENTRIES:
+        folder, depth = waiting.popleft()
+        try:
+            with os.scandir(folder) as found:
+                inside = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        entries += len(inside)
+        names = {entry.name for entry in inside}
+        if folder != root and ".git" in names:
+            continue
+        if ".gitignore" in names:
+            ignored.read(folder)
+        for entry in inside:
+            if entry.is_dir(follow_symlinks=False):
+                if depth < MAX_DEPTH and entry.name not in _OTHER_FOLDERS and not ignored(entry.path, is_folder=True):
+                    waiting.append((entry.path, depth + 1))
+                continue
+            kind = prototxts if entry.name.endswith(SUFFIXES) else scripts if is_script(entry.name) else None
+            if kind is not None and not ignored(entry.path, is_folder=False):
+                kind.add(entry)
+    everything = entries < MAX_ENTRIES
+    return RepositoryFiles(root, prototxts.found(everything), scripts.found(everything))
+
+
+class _Collected:
+    """Files of one kind, within the bounds."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+        self.bytes = 0
+        self.is_whole = True
+
+    def add(self, entry: os.DirEntry[str]) -> None:
+        """Add a file if it is a regular one, may be text, and the bounds admit it."""
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES_OF_FILE:
+            return
+        self.bytes += status.st_size
+        if len(self.paths) >= MAX_FILES or self.bytes > MAX_BYTES:
+            self.is_whole = False
+        else:
+            self.paths.append(entry.path)
+
+    def found(self, everything: bool) -> Found:
+        """Return what was collected; `everything` says whether the walk came to its end."""
+        return Found(tuple(self.paths), self.is_whole and everything)
+
+
+def is_script(name: str) -> bool:
+    """Whether a file of that name may contain commands that start a training."""
+    lower = name.lower()
+    return lower.endswith(SCRIPT_SUFFIXES) or lower.partition(".")[0] in _SCRIPT_NAMES
+
+
+def read_regular(path: str, limit: int = MAX_BYTES_OF_FILE) -> bytes | None:
+    """Return the bytes of a regular file of at most `limit` bytes; None for anything else, which is not opened."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(path, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            content = file.read(limit + 1)
+    except OSError:
+        return None
+    return content if len(content) <= limit else None
+
+
+def forget_repositories() -> None:
+    """Clear the cached files, which are otherwise searched once in a run."""
+    repository_files.cache_clear()
