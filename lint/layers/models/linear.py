@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 NONE = Weights(0.0, 0.0, 0.0)
 UNIT = Weights(1.0, 0.0, 1.0)
 _LARGEST_PAD = 1000  # in pixels, up to which taps are counted one by one; images are not padded that much
-# The relative rounding error of a float (half of 2^-24), left of sums that are 0 but for it; and how small a part of the
-# terms' squares counts as such a sum.
-ROUNDING, _NOTHING_LEFT = 3e-8, 1e-9
+# What rounding leaves of a sum of floats that would otherwise be 0, as the sum behind a BatchNorm is: a float's half step for
+# each term, less what evens out. The exponent fits 204 biases of ../shared/norms and ../shared/divergence, 81 % within 2x.
+_HALF_STEP, _ROUNDING_EXPONENT = 2.0**-24, 0.8
+_NOTHING_LEFT = 1e-9  # how small a part of the terms' squares counts as a sum of 0
 _SIDE_BY_DISTANCE = 3  # the side of a window by the mean distance of two of its taps along one axis, if they are many
 
 
@@ -42,6 +43,8 @@ class Taps(NamedTuple):
     window: how many of the inputs of an output are in one channel.
     items, positions: at how many items and positions of the top each weight is used.
     stride: positions of the bottom per position of the top along an axis; below 1 for a deconvolution.
+    shared: of the weights that read an input, the part that reads any other input of its channel, too.
+    reached: the share of inputs that are read at all: not all are where the stride is larger than the kernel.
     """
 
     fan_in: float
@@ -50,6 +53,8 @@ class Taps(NamedTuple):
     items: int
     positions: int
     stride: float = 1.0
+    shared: float = 1.0
+    reached: float = 1.0
 
 
 @lru_cache(maxsize=4096)
@@ -96,7 +101,14 @@ def _convolution_taps(layer: Layer) -> Taps:
     items = max(1, windows[0])
     taps = math.prod(weight) * part * positions * items
     stride = float(strides[0]) if not transposed else 1.0 / max(1, strides[0])
-    return Taps(taps / size_of(layer.tops[0]), taps / size_of(layer.bottoms[0]), window, items, positions, stride)
+    places = math.prod(below[2:])
+    shared = min(1.0, max(0, math.prod(above[2:]) - 1) / (places - 1)) if places > 1 else 1.0
+    reached = 1.0
+    if not transposed:
+        for i, side in enumerate(kernel[:2]):
+            reached *= min(1.0, side / max(1, strides[i]))
+    fan_in, fan_out = taps / size_of(layer.tops[0]), taps / size_of(layer.bottoms[0])
+    return Taps(fan_in, fan_out, window, items, positions, stride, shared, reached)
 
 
 def _inner_taps(layer: Layer) -> Taps:
@@ -192,12 +204,12 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
         moved = weight.learned_shift * fan * diffs.common
         added = moved * moved
         common = math.copysign(math.hypot(common, moved), common)
-    square, across = max(0.0, by * diffs.second_moment + added), max(0.0, by * diffs.corr_across_items + added)
+    square, across = by * diffs.second_moment + added, by * diffs.corr_across_items + added
     # Where positions of the bottom have weights of their own, the gradients of two have nothing in common.
     within, across_both = (
         (0.0, 0.0)
         if flat
-        else (max(0.0, by * diffs.corr_within_item + added), max(0.0, by * diffs.corr_across_both + added))
+        else (by * taps.shared * diffs.corr_within_item + added, by * taps.shared * diffs.corr_across_both + added)
     )
     own_value = diffs.own_value_factor * weight.variance * fan
     if own_value:
@@ -208,22 +220,28 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
             across + e2 * values.corr_across_items,
             across_both + e2 * values.corr_across_both,
         )
-    return Diffs(square, GAUSSIAN_MEAN_ABS * root(square), within, across, across_both, None, common, own_value)
+    size = min(GAUSSIAN_MEAN_ABS * root(square * taps.reached), diffs.mean_abs * weight.mean_abs * fan)
+    return Diffs(square, size, within, across, across_both, None, common, own_value)
 
 
 def weight_gradient(diffs: Diffs, values: Values, taps: Taps) -> Gradient:
     """The gradient of a weight: the sum of gradient times value over all items and positions that use it."""
     square = pair_sum(diffs, values, taps.items, taps.positions)
-    common = taps.items * taps.positions * diffs.common * root(values.corr_across_both)
-    return Gradient(square, GAUSSIAN_MEAN_ABS * root(square), common)
+    number = taps.items * taps.positions
+    common = number * diffs.common * root(values.corr_across_both)
+    size = min(GAUSSIAN_MEAN_ABS * root(square), number * diffs.mean_abs * values.mean_abs)
+    return Gradient(square, size, common)
 
 
 def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
     """The gradient of a bias: the sum of the gradients over all items and positions."""
+    number = items * positions
     square = pair_sum(diffs, ONE, items, positions)
-    if square <= _NOTHING_LEFT * items * positions * diffs.second_moment:
-        square = items * positions * diffs.second_moment * ROUNDING * ROUNDING
-    return Gradient(square, GAUSSIAN_MEAN_ABS * root(square), items * positions * diffs.common)
+    if square <= _NOTHING_LEFT * number * diffs.second_moment:
+        left = diffs.mean_abs * _HALF_STEP * number**_ROUNDING_EXPONENT
+        return Gradient(left * left / GAUSSIAN_MEAN_ABS**2, left)
+    size = min(GAUSSIAN_MEAN_ABS * root(square), number * diffs.mean_abs)
+    return Gradient(square, size, number * diffs.common)
 
 
 class Convolution(SignalModel):

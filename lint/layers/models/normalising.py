@@ -17,6 +17,7 @@ from ...moments.statistics import (
     root,
     scaled_diffs,
 )
+from .linear import ONE, pair_sum
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -95,24 +96,30 @@ class BatchNorm(SignalModel):
         else:
             diff = scaled_diffs(diffs[0], self.factor(values))
         if not self.stored:
-            diff = self.centred(diff)
+            diff = self.centred(diff, diffs[0].passed_values or step.tops[0])
         return [diff], self.no_gradients
 
-    def centred(self, diff: Diffs) -> Diffs:
-        """The gradient less its mean over the items and positions of a channel, as subtracting a mean forward asks for."""
+    def centred(self, diff: Diffs, values: Values) -> Diffs:
+        """The gradient less its mean over a channel and less what of it is along the channel's values (Ioffe and Szegedy 2015).
+
+        `values` are those of the top, where the gradient reads them. All four moments lose the same, the mean square of
+        that mean, so that the gradients of a channel sum to 0.
+        """
         items, positions = self.items, self.positions
-        square = max(0.0, diff.second_moment - diff.corr_across_both)
-        within, across = (
-            max(0.0, diff.corr_within_item - diff.corr_across_both),
-            max(0.0, diff.corr_across_items - diff.corr_across_both),
-        )
+        number = float(items * positions)
+        of_mean = pair_sum(diff, ONE, items, positions) / number**2
+        along = pair_sum(diff, values, items, positions) / number**2
+        square = max(0.0, diff.second_moment - of_mean - along)
+        size = diff.mean_abs * (root(square / diff.second_moment) if diff.second_moment else 0.0)
+        within = diff.corr_within_item - of_mean
+        across = diff.corr_across_items - of_mean
         if positions == 1:
             across = -square / max(1, items - 1)
-            return Diffs(square, diff.mean_abs, square, across, across)
+            return Diffs(square, size, square, across, across)
         across_both = -(square + (positions - 1) * within + (items - 1) * across) / max(
             1, (items - 1) * (positions - 1)
         )
-        return Diffs(square, diff.mean_abs, within, across, across_both)
+        return Diffs(square, size, within, across, across_both)
 
     def statistics(self, values: Values) -> list[float]:
         """The mean absolute value of the layer's three blobs after the first pass."""
