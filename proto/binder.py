@@ -10,14 +10,17 @@ the message. Layer types are the exception and are kept as written, since protob
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .message import Entry, Message, plain, plain_value
 from .named_tuple import NamedTuple
 from .schema import Dialect, FieldType, MessageType, Schema, last_seen
-from .spelling import edit_distance, fold, nearest_name
+from .spelling import fold, nearest_name
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree, Value
 from .values import float_value, unescape
+
+if TYPE_CHECKING:
+    from .owners import Owners
 
 __all__ = [
     "Bound",
@@ -26,7 +29,6 @@ __all__ = [
     "Use",
     "bind",
     "choose_dialect",
-    "edit_distance",
     "float_value",
     "nearest_name",
     "plain",
@@ -39,6 +41,9 @@ MAX_DEPTH = 100
 # Limits on the problems reported per file, and on the unknown names for which a similar name is searched.
 MAX_PROBLEMS = 1000
 MAX_SUGGESTIONS = 200
+
+# A custom layer type with a name of fewer letters may well be one letter from a known type.
+SHORTEST_TYPE = 5
 
 # Fields and values that BVLC removed. No current Caffe has just these, so this dialect is never detected.
 HISTORY = "bvlc-history"
@@ -74,15 +79,16 @@ def bind(tree: Tree, schema: Schema, type_name: str, dialect: str | None = None)
     used fork that does, otherwise the one that has most of it. Problems are sorted by position and do not include
     those of the tree's structure.
     """
-    binder = _Binder(tree, schema, dialect or "bvlc", asked=dialect is not None)
-    message = binder.block(tree.root, schema.message(type_name), 0)
+    type = schema.message(type_name)
+    binder = _Binder(tree, schema, type, dialect or "bvlc", asked=dialect is not None)
+    message = binder.block(tree.root, type, 0)
     if dialect is None and binder.uses:
         chosen = choose_dialect(schema, binder.uses, binder.forms)
         differs = any(spec.in_dialect(chosen) is not form for spec, form in binder.forms)
         if differs or (chosen != "bvlc" and binder.problems):
             # A field has another type in that dialect, or one of its names is closer to a misspelled one.
-            binder = _Binder(tree, schema, chosen, asked=False, settled=True)
-            message = binder.block(tree.root, schema.message(type_name), 0)
+            binder = _Binder(tree, schema, type, chosen, asked=False, settled=True)
+            message = binder.block(tree.root, type, 0)
         binder.dialect = chosen
     return Bound(message, binder.dialect, binder.all_problems(), binder.uses)
 
@@ -119,11 +125,17 @@ def choose_dialect(schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[Fi
 
 
 class _Binder:
-    """Binds a tree in one dialect. Until the dialect is `settled`, a field may have the form of any dialect."""
+    """Binds a tree in one dialect. Until the dialect is `settled`, a field may have the form of any dialect.
 
-    def __init__(self, tree: Tree, schema: Schema, dialect: str, *, asked: bool, settled: bool = False) -> None:
+    `type` is the message type of the whole tree.
+    """
+
+    def __init__(
+        self, tree: Tree, schema: Schema, type: MessageType, dialect: str, *, asked: bool, settled: bool = False
+    ) -> None:
         self.tree = tree
         self.schema = schema
+        self.type = type
         self.dialect = dialect
         self.asked = asked
         self.settled = settled or asked
@@ -134,6 +146,8 @@ class _Binder:
         self.well_formed = not tree.malformed
         self.reported: set[int] = set()  # ids of malformed scalars and fields that have been reported
         self.suggestions: dict[tuple[str, str], str | None] = {}
+        self.renamed: dict[int, str] = {}  # the message type of each unknown field that has a repair, by its position
+        self.extended: set[str] = set()  # message types with unknown fields that resemble nothing
 
     def block(self, block: Block, type: MessageType, depth: int) -> Message:
         """Bind the fields of a block to a message type."""
@@ -213,7 +227,7 @@ class _Binder:
 
     def trial(self, field: Field, spec: FieldType, depth: int) -> tuple[list[Problem], list[Entry]]:
         """Return the problems and values that a field would have if it were of another type."""
-        trial = _Binder(self.tree, self.schema, self.dialect, asked=self.asked, settled=self.settled)
+        trial = _Binder(self.tree, self.schema, self.type, self.dialect, asked=self.asked, settled=self.settled)
         written: list[Entry] = []
         assert field.value is not None
         trial.value(field.value, "", spec, field, written, depth)
@@ -260,13 +274,22 @@ class _Binder:
         if len(self.problems) >= MAX_PROBLEMS:
             return
         found = _corrections().correction(node.text, spec, of, self.schema, self.dialect)
-        repair = None
+        repair, safe = None, True
+        if found.kind == "unknown-enum-value" and found.text is not None:
+            owners, meant = self.owners(), found.text.decode()
+            written_as = node.text.decode("utf-8", "replace").strip("\"'")
+            is_type = of == "V1LayerParameter" and spec.name == "type"
+            owner = owners.of(field)
+            safe = owners.is_certain(written_as, meant, spec.enum.values, spec.enum.dialects_of.get(meant, ()))
+            if not is_type:
+                safe = safe and owner == owner.OURS
+                found = found._replace(text=found.text if owner else None)
         if found.text is not None:
             glued = self.tree.source[node.end : node.end + 1].isalnum() and found.text[-1:].isalnum()
             repair = ((node.start, node.end, found.text + b" " * glued),)
             written += [(spec.read(text), node, field) for text in found.many or (found.text,)]
         start = node.start + found.at if node.end - node.start == len(node.text) else node.start
-        self.report(found.kind, start, node.end, found.message, repair, found.title)
+        self.report(found.kind, start, node.end, found.message, repair, found.title if repair else "", safe=safe)
 
     def list_for_one(self, node: ListValue, spec: FieldType, field: Field, written: list[Entry]) -> None:
         single = _corrections().single_item(node, spec, self.tree.source)
@@ -338,19 +361,31 @@ class _Binder:
             until = last_seen(type.name, field.name)
             text = f"{type.name} has no field '{field.name}' in any current Caffe (BVLC had it until {until})"
         if spec and self.renamable(message, field, spec, depth):
-            written: list[Entry] = []
-            assert field.value is not None
-            self.value(field.value, type.name, spec, field, written, depth)
-            message.entries.setdefault(spec.name, []).extend(written)
-            repair = ((field.start, field.name_end, spec.name.encode()),)
-            title = f"rename it to '{spec.name}'"
-            self.report(
-                "unknown-field", field.start, field.name_end, f"{text}; did you mean '{spec.name}'?", repair, title
-            )
-            return
+            owners = self.owners()
+            owner = owners.of(field, is_type=spec.name == "type")
+            if owner:  # otherwise the layer type may have a field of that name
+                known = [name for name, other in type.fields.items() if other.dialects != {HISTORY}]
+                safe = owner == owner.OURS and owners.is_certain(field.name, spec.name, known, spec.dialects)
+                safe = safe and (isinstance(field.value, Block) or not self.trial(field, spec, depth)[0])
+                self.renamed[field.start] = type.name
+                self.rename(message, field, spec, depth, text, safe=safe)
+                return
         message.unknown.append(field)
         hint = f"; did you mean '{nearest}'?" if nearest else self.right_place(message, field)
+        if not hint and self.owners().extends(type, field.name):
+            self.extended.add(type.name)
         self.report("unknown-field", field.start, field.name_end, text + hint)
+
+    def rename(self, message: Message, field: Field, spec: FieldType, depth: int, text: str, *, safe: bool) -> None:
+        """Report a misspelled field, and bind it as the one that was meant."""
+        written: list[Entry] = []
+        assert field.value is not None
+        self.value(field.value, message.type.name, spec, field, written, depth)
+        message.entries.setdefault(spec.name, []).extend(written)
+        repair = ((field.start, field.name_end, spec.name.encode()),)
+        text += f"; did you mean '{spec.name}'?"
+        title = f"rename it to '{spec.name}'"
+        self.report("unknown-field", field.start, field.name_end, text, repair, title, safe=safe)
 
     def suggestion(self, message: Message, name: str) -> str | None:
         """Return the field that a misspelled name probably means, preferably one of the file's dialect."""
@@ -423,9 +458,11 @@ class _Binder:
             self.suggestions[key] = nearest_name(name, here) or nearest_name(name, known)
         nearest = self.suggestions.get(key)
         repair = None
-        if nearest is not None and (
-            fold(nearest) == fold(name) or (len(name) >= 5 and edit_distance(name, nearest, 1) <= 1)
-        ):
+        if nearest is not None and (fold(nearest) == fold(name) or len(name) >= SHORTEST_TYPE):
+            certain = self.owners().is_certain(name, nearest, known, known[nearest])
+        else:
+            certain = False
+        if nearest is not None and certain:
             repair = ((node.start, node.end, b'"' + nearest.encode() + b'"'),)
         hint = f"; did you mean '{nearest}'?" if nearest else ""
         text = f"no known Caffe has a layer type '{name}'{hint}"
@@ -469,10 +506,21 @@ class _Binder:
                 for problem in self.problems
                 if not any(start <= problem.start < end for start, end in uncertain)
             ]
+        if self.extended:
+            self.problems = [
+                problem._replace(safe=problem.safe and self.renamed.get(problem.start) not in self.extended)
+                for problem in self.problems
+            ]
         if self.tree.problems:
             self.problems = [self.without_overlaps(problem) for problem in self.problems]
         self.problems.sort(key=lambda problem: problem.start)
         return self.problems
+
+    def owners(self) -> Owners:
+        """Return what tells whose a name is."""
+        from .owners import Owners  # keeps out of the start what only files with mistakes need
+
+        return Owners(self.tree, self.type, self.schema, self.dialect if self.asked else None)
 
     def lists_fields(self) -> bool:
         return all(known.lists_fields for known in self.schema.dialects if known.name == self.dialect)

@@ -114,7 +114,7 @@ def _layer_type(text: bytes, schema: Schema) -> bytes | None:
     if name in V1_TYPES:
         return V1_TYPES[name].encode()
     same = [known for known in types if fold(known) == fold(name)]
-    return same[0].encode() if len(same) == 1 else None
+    return same[0].encode() if len(same) == 1 and not types[same[0]] else None
 
 
 def _backslashes(inside: bytes, where: int, quote: bytes) -> Correction:

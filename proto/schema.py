@@ -222,7 +222,8 @@ class Schema:
 
     `layer_types` maps a layer type to the dialects that have it (empty for BVLC). It is None for a user's own schema, whose
     layer types are not known; `base` is then our schema, for what the program needs and the user's schema lacks. Layer
-    types, dialects and the compiled descriptors are given as functions, because few files need them.
+    types, dialects and the compiled descriptors are given as functions, because few files need them. `custom_types` are the
+    layer types that only the configuration describes.
     """
 
     def __init__(
@@ -239,6 +240,7 @@ class Schema:
         self._enums: dict[str, EnumType] = {}
         self._layer_types = layer_types
         self._dialects = dialects
+        self.custom_types: frozenset[str] = frozenset()
         # The lines of each message and enum by its full name.
         self._message_texts: dict[str, str] = {}
         self._enum_texts: dict[str, str] = {}

@@ -1,8 +1,11 @@
-"""Find the known name that a misspelled one probably means."""
+"""Find the known name that a misspelled one probably means, and tell whether that is certain enough to write it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+_SHORTEST = 3  # letters; in a shorter name, one wrong letter says too little
 
 
 def fold(name: str) -> str:
@@ -34,6 +37,29 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
         elif distance == limit:
             best.append(candidate)
     return best[0] if len(best) == 1 else None
+
+
+def is_certain(written: str, meant: str, known: Iterable[str]) -> bool:
+    """Whether a name can only be a slip for `meant`, so that a default fix may write that.
+
+    They differ in case, underscores and dashes only, or by one letter, two swapped neighbours counting as one, and never in a
+    digit; and no other of the `known` names is as close. Everything else is a suggestion.
+    """
+    others = [name for name in known if name != meant]
+    folded = fold(written)
+    if folded == fold(meant):
+        return all(fold(name) != folded for name in others)
+    return (
+        len(written) >= _SHORTEST
+        and edit_distance(written, meant, 1) == 1
+        and same_numbers(written, meant)
+        and all(fold(name) != folded and edit_distance(written, name, 1) > 1 for name in others)
+    )
+
+
+def same_numbers(name: str, other: str) -> bool:
+    """Whether two names contain the same numbers, in the same order."""
+    return re.findall(r"\d+", name) == re.findall(r"\d+", other)
 
 
 def edit_distance(a: str, b: str, limit: int) -> int:

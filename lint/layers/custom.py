@@ -232,6 +232,7 @@ def schema_with(schema: Schema, names: Iterable[str]) -> Schema:
         return schema
     wider = copy.copy(schema)
     wider.layer_types = {**schema.layer_types, **dict.fromkeys(added, frozenset())}
+    wider.custom_types = frozenset(added)
     return wider
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..proto.binder import nearest_name
+from ..proto.spelling import nearest_name, same_numbers
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -32,8 +31,3 @@ def meant_name(name: str, known: Iterable[str]) -> str | None:
     """Return the nearest known name that has the same numbers in it (`conv3` never stands for `conv4`), or None."""
     near = nearest_name(name, list(dict.fromkeys(known)))
     return near if near is not None and same_numbers(name, near) else None
-
-
-def same_numbers(name: str, other: str) -> bool:
-    """Return whether two names contain the same numbers, in the same order."""
-    return re.findall(r"\d+", name) == re.findall(r"\d+", other)

@@ -168,6 +168,11 @@ def is_for_bvlc(file: SourceFile) -> bool:
     return file.bound.dialect == "bvlc" and not is_for_unknown_caffe(file)
 
 
+def is_for_known_caffe(file: SourceFile) -> bool:
+    """Whether a file is for BVLC's Caffe or the one that the user named, so that all names in it are known."""
+    return is_for_bvlc(file) or (file.asked_dialect is not None and not is_for_unknown_caffe(file))
+
+
 @lru_cache(maxsize=4)
 def is_for_unknown_caffe(file: SourceFile) -> bool:
     """Whether a file has something that no known Caffe has, so it must be for an unknown one."""

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from ...fixes.rates import OLD_RATES, write_param
 from ...fixes.unreadable_text import message_at
-from ...proto.binder import Message, edit_distance
+from ...proto.binder import Message
 from ...proto.misnomers import MISNOMERS
-from ...proto.tree import Problem, Scalar
+from ...proto.tree import Problem
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.files import SourceFile
 from .problems_of_text import FoundProblem, once, problems_of
 
 
-@rule("E110", "unknown-field", subject="file", severity="error", fixes="safe")
+@rule("E110", "unknown-field", subject="file", severity="error", fixes="safe, unsafe")
 def unknown_field(file: SourceFile) -> Iterator[Hit]:
     """Flags fields that no known Caffe has.
 
@@ -36,9 +36,15 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 
     ## Fix
 
-    Renames the field if exactly one known name differs by at most two letters. The fix is safe. It is not offered for
-    names that suggest a Caffe that is not known here: names that match the layer's own type (`grn_param` in a layer of
-    type `GRN`), and names that add a word to a known one (`crop_size_h`).
+    Renames the field. The fix is safe if
+
+    - the field belongs to BVLC's Caffe or to the one that `--dialect` names, in a layer of a type that this Caffe has;
+    - the names differ in one letter, in two swapped letters, or in case and underscores only, and no other is as close;
+    - the value fits, and the file has no field in such a message that suggests a Caffe that is not known here.
+
+    It is unsafe if up to two letters differ, or if the field belongs to a fork. It is not offered in layers of unknown types,
+    which may have a field of that name, for names that match the layer's own type (`grn_param` in a layer of type `GRN`),
+    and for names that add a word to a known one (`crop_size_h`).
 
     In a `layer`, replaces `blobs_lr` and `weight_decay`, which are fields of V1 layers, with `param`.
 
@@ -48,7 +54,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     """
     yield from _v1_rates(file)
     found = [
-        (hit if _is_typo(file, problem) else hit._replace(fix=None), problem)
+        (hit._replace(fix=None) if _follows_syntax_error(file, problem) else hit, problem)
         for hit, problem in problems_of(file, "E110")
         if not _is_v1_rate(file, problem)
     ]
@@ -63,7 +69,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
             yield hit
 
 
-@rule("E112", "unknown-enum-value", subject="file", severity="error", fixes="safe")
+@rule("E112", "unknown-enum-value", subject="file", severity="error", fixes="safe, unsafe")
 def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
     """Flags enum values that no known Caffe has.
 
@@ -82,16 +88,20 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     ## Fix
 
-    Replaces the name with the value that is spelled most similarly. The fix is safe, and is offered only if exactly one
-    value of the enum is close. Types of V1 layers, of which every fork has more, must differ by at most one letter.
+    Replaces the name with the value that is spelled most similarly, if exactly one is close. The fix is safe under the
+    conditions under which E110 renames a field, otherwise unsafe. It is not offered in layers of unknown types, and for types
+    of V1 layers, of which every fork has more, only if it is safe.
 
     ## References
 
     `ConsumeFieldValue` in protobuf's text_format.cc.
     """
+    def is_offered(problem: Problem) -> bool:
+        message = message_at(file.message, problem.start, problem.end)
+        return problem.safe or message.type.name != "V1LayerParameter"
+
     return once(
-        (hit if _is_near_value(file, problem) else hit._replace(fix=None), problem)
-        for hit, problem in problems_of(file, "E112")
+        (hit if is_offered(problem) else hit._replace(fix=None), problem) for hit, problem in problems_of(file, "E112")
     )
 
 
@@ -155,8 +165,8 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     ## Fix
 
     Corrects the spelling. The fix is safe. It is offered if the type differs from a known one in case or underscores
-    only, or, with five letters or more, in one letter, and if the known type is one of BVLC's or of the Caffe given by
-    `--dialect`. Types that differ more are usually custom layers.
+    only, or, with five letters or more, in one letter or two swapped ones, if no other type is as close, and if the known
+    type is one of BVLC's or of the Caffe given by `--dialect`. Types that differ more are usually custom layers.
 
     ## References
 
@@ -164,10 +174,10 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     """
     misspelled, custom = [], []
     for hit, problem in problems_of(file, "E116"):
-        if hit.fix is not None and _is_near_type(file, problem):
+        if hit.fix is not None:
             misspelled.append(hit)
         else:
-            custom.append((hit._replace(fix=None), problem))
+            custom.append((hit, problem))
     yield from misspelled
     for hit in once(custom):
         reason = "A custom layer is fine, but the shapes after it are unknown and cannot be checked."
@@ -196,62 +206,9 @@ def _v1_rates(file: SourceFile) -> Iterator[Hit]:
         yield found.hit._replace(message=message, fix=fix)
 
 
-def _is_typo(file: SourceFile, problem: Problem) -> bool:
-    """Whether an unknown field is a misspelled known one, rather than a field of an unknown Caffe."""
-    if _follows_syntax_error(file, problem):
-        return False
-    written, meant = _words(file, problem)
-    if _fold(written) == _fold(meant):
-        return True
-    if written.startswith(meant + "_") or written.endswith("_" + meant):
-        return False
-    if not written.endswith("_param"):
-        return True
-    type_name = _type_of(message_at(file.message, problem.start, problem.end))
-    return _fold(type_name) != _fold(written.removesuffix("_param"))
-
-
 def _follows_syntax_error(file: SourceFile, problem: Problem) -> bool:
     """Whether there is a syntax error before this on the same line, so that it may not be a field at all."""
     line_start = file.source.rfind(b"\n", 0, problem.start) + 1
     return any(
         other.kind == "syntax" and line_start <= other.start < problem.start for other in file.tree.problems
     )
-
-
-def _is_near_value(file: SourceFile, problem: Problem) -> bool:
-    """Whether the value that a repair would write is certainly the one that was meant."""
-    written, meant = _words(file, problem)
-    message = message_at(file.message, problem.start, problem.end)
-    if message.type.name != "V1LayerParameter" or _fold(written) == _fold(meant):
-        return True
-    return edit_distance(written.upper(), meant, 1) <= 1
-
-
-def _is_near_type(file: SourceFile, problem: Problem) -> bool:
-    """Whether a layer type is certainly a known one, spelled differently or with one wrong letter."""
-    written, meant = _words(file, problem)
-    dialects = (file.schema.layer_types or {}).get(meant)
-    if dialects and file.asked_dialect not in dialects:  # forks spell the same layer in different ways
-        return False
-    return _fold(written) == _fold(meant) or (len(written) >= 5 and edit_distance(written, meant, 1) <= 1)
-
-
-def _words(file: SourceFile, problem: Problem) -> tuple[str, str]:
-    """Return the word in the text and the one that a repair would write (the same if there is no repair), unquoted."""
-    written = file.tree.source[problem.start : problem.end].decode("utf-8", "replace").strip("\"'")
-    meant = problem.repair[0][2].decode("utf-8", "replace").strip("\"'") if problem.repair else written
-    return written, meant
-
-
-def _type_of(layer: Message) -> str:
-    """Return the type of a layer as written, whether it is known or not."""
-    for field in layer.block.fields:
-        if field.name == "type" and isinstance(field.value, Scalar):
-            return field.value.text.decode("utf-8", "replace").strip("\"'")
-    return ""
-
-
-def _fold(name: str) -> str:
-    """Return a name in lower case and without underscores, in which spellings differ."""
-    return name.replace("_", "").lower()

@@ -10,10 +10,10 @@ from ...fixes.wiring import rename_blob, write_new_blob
 from ...moments.graph import Layer, NetProblem
 from ...moments.layer_type import FROM_PROGRAM
 from ...net.job import NetInPhase
-from ...net.names import same_numbers
 from ...net.net import Net
 from ...net.phases import NetState, kept_layers
-from ...proto.binder import Message, nearest_name
+from ...proto.binder import Message
+from ...proto.spelling import is_certain, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ..problems import hit_of, index_of, problems_of
@@ -46,8 +46,9 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     ## Fix
 
     Replaces the name with that of an earlier blob, if exactly one is spelled similarly: at most two letters differ, or one in
-    names of up to four letters. The fix is unsafe if the numbers in the names differ (`conv3` for `conv4`: a layer may be
-    missing), or if the layer would then break another one. It is not offered for a blob that exists in the other phase, because
+    names of up to four letters. The fix is safe if the names differ in one letter, in two swapped ones, or in case and
+    underscores only. It is unsafe if they differ in more or in their numbers (`conv3` for `conv4`: a layer may be missing),
+    or if the layer would then break another one. It is not offered for a blob that exists in the other phase, because
     then a data layer or an `include` is missing.
 
     In a net whose only sources are Input layers, a loss or an Accuracy without labels is removed. This fix is unsafe.
@@ -242,10 +243,11 @@ def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     if any(written in (twice.subject, twice.layer.name) for twice in _twice(subject.net) if twice.layer):
         return None  # the intended top has another name: see `_own_name_fix`
     before = subject.net.layers[: layer.index]
-    name = nearest_name(written, list({blob.name for other in before for blob in other.tops}))
+    made = list({blob.name for other in before for blob in other.tops})
+    name = nearest_name(written, made)
     if name is None:
         return None
-    safe = same_numbers(name, written)
+    safe = is_certain(written, name, made)
     uses = [(layer.message, "bottom", index)]
     if index < len(layer.tops) and layer.tops[index].name == written:
         # Misspelled twice, the layer was meant to work in place, unless another layer reads its top.

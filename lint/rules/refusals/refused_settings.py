@@ -9,11 +9,12 @@ from ...fixes.fields import Patch, remove_field, set_field
 from ...layers.fillers import FILLER_TYPES
 from ...moments.graph import NetProblem
 from ...net.job import NetInPhase
-from ...proto.binder import Message, nearest_name
+from ...proto.binder import Message
+from ...proto.spelling import is_certain, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.wording import counted
-from ..problems import hit_of, hits, problems_of
+from ..problems import hit_of, hits, is_for_known_caffe, problems_of
 
 
 @rule("E208", "missing-setting", subject="net", severity="error")
@@ -113,7 +114,7 @@ def invalid_data_settings(subject: NetInPhase) -> Iterator[Hit]:
         yield hit_of(subject, problem)._replace(fix=fix)
 
 
-@rule("E213", "invalid-filler", subject="net", severity="error", fixes="safe")
+@rule("E213", "invalid-filler", subject="net", severity="error", fixes="safe, unsafe")
 def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
     """Flags fillers that Caffe does not know, or whose settings it rejects.
 
@@ -133,8 +134,9 @@ def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Fix
 
-    Replaces the type with the known type that is spelled most similarly. The fix is safe, and is offered only if exactly one type
-    differs by at most two letters.
+    Replaces the type with the known type that is spelled most similarly, if exactly one differs by at most two letters. The fix
+    is safe in a file for BVLC's Caffe, or for the one that `--dialect` names, if the two differ in one letter, in two swapped
+    ones, or in case and underscores only, otherwise unsafe.
 
     ## References
 
@@ -257,5 +259,7 @@ def _filler_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
         return None
     for param in problem.layer.params:
         if param.filler is not None and param.filler.span("type") == (problem.start, problem.end):
-            return set_field(tree, param.filler, "type", name).fix(subject.file.path, f'set type to "{name}"')
+            safe = is_certain(written, name, FILLER_TYPES) and is_for_known_caffe(subject.file)
+            patch = set_field(tree, param.filler, "type", name)
+            return patch.fix(subject.file.path, f'set type to "{name}"', safe=safe)
     return None

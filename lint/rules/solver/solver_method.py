@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 from ...fixes.fields import remove_field, set_field
 from ...net.job import SolverFile
-from ...proto.binder import nearest_name
+from ...proto.spelling import fold, is_certain, nearest_name
 from ...proto.upgrade import SOLVER_TYPES as TYPE_OF_ENUM
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.solver_types import SOLVER_TYPES
 from ...source.written import is_whole
+from ..problems import is_for_known_caffe
 
 # Methods that no known Caffe has, although their names resemble one of its types.
 _OTHER_METHODS = frozenset(("adamw", "adamax", "nadam", "radam", "amsgrad", "lamb", "lars", "larc", "lion", "sgdw"))
 
 
-@rule("S131", "unknown-solver-type", subject="solver", severity="error", fixes="safe")
+@rule("S131", "unknown-solver-type", subject="solver", severity="error", fixes="safe, unsafe")
 def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
     """Flags a solver `type` that Caffe does not know.
 
@@ -38,8 +39,10 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
 
     ## Fix
 
-    Replaces the type with the known type that is spelled most similarly. The fix is safe, and is offered only if one
-    known type is close. It is not offered for methods that Caffe lacks, such as AdamW.
+    Replaces the type with the known type that is spelled most similarly, if one is close. The fix is safe if the file
+    is for BVLC's Caffe, or for the one that `--dialect` names, and the two differ in one letter, in two swapped ones, or in
+    case and punctuation only; otherwise unsafe. It is not offered for methods that
+    Caffe lacks, such as AdamW.
 
     ## References
 
@@ -60,7 +63,9 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
     hint = f"did you mean '{nearest}'?" if nearest else f"known types: {', '.join(_own_types())}"
     fix = None
     if nearest:
-        fix = set_field(solver.file.tree, message, "type", nearest).fix(solver.file.path, f'set type to "{nearest}"')
+        patch = set_field(solver.file.tree, message, "type", nearest)
+        safe = is_for_known_caffe(solver.file) and is_certain(name.strip(), nearest, SOLVER_TYPES)
+        fix = patch.fix(solver.file.path, f'set type to "{nearest}"', safe=safe)
     yield Hit(
         solver.file,
         message.span("type"),
@@ -76,7 +81,7 @@ def _own_types() -> list[str]:
 
 
 def _nearest_type(name: str) -> str | None:
-    folded = name.strip().lower().replace("_", "").replace("-", "")
+    folded = fold(name.strip())
     by_fold = {known.lower(): known for known in _own_types()}
     if folded in by_fold:
         return by_fold[folded]

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from ...fixes.fields import set_field
 from ...net.job import SolverFile
-from ...proto.binder import Message, nearest_name
+from ...proto.binder import Message
+from ...proto.spelling import fold, is_certain, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.schedule import POLICIES, Policy
 from ...source.written import is_absent, place_beside
+from ..problems import is_for_known_caffe
 
 
 @rule("S121", "unknown-lr-policy", subject="solver", severity="error", fixes="safe, unsafe")
@@ -35,9 +37,12 @@ def unknown_lr_policy(solver: SolverFile) -> Iterator[Hit]:
 
     ## Fix
 
-    Replaces the policy with the known policy that is spelled most similarly. This is safe, and is offered only if one
-    is close. If the policy is missing, an unsafe fix inserts the one that the solver's other fields suggest:
-    multistep for `stepvalue`, step for `stepsize`, inv for `gamma` and `power`, poly for `power`, otherwise fixed.
+    Replaces the policy with the known policy that is spelled most similarly, if one is close. This is safe if the file
+    is for BVLC's Caffe, or for the one that `--dialect` names, which has the policy, and the names differ in one letter, in
+    two swapped ones, or in case and punctuation only; otherwise unsafe.
+
+    If the policy is missing, an unsafe fix inserts the one that the solver's other fields suggest: multistep for
+    `stepvalue`, step for `stepsize`, inv for `gamma` and `power`, poly for `power`, otherwise fixed.
 
     ## References
 
@@ -73,7 +78,10 @@ def _misspelled_policy(solver: SolverFile) -> Hit:
     fix = None
     if nearest:
         patch = set_field(solver.file.tree, message, "lr_policy", nearest)
-        fix = patch.fix(solver.file.path, f'set lr_policy to "{nearest}"')
+        dialects = POLICIES[nearest].dialects
+        is_there = not dialects or solver.file.asked_dialect in dialects
+        safe = is_there and is_for_known_caffe(solver.file) and is_certain(name.strip().replace(" ", ""), nearest, POLICIES)
+        fix = patch.fix(solver.file.path, f'set lr_policy to "{nearest}"', safe=safe)
     return Hit(
         solver.file,
         message.span("lr_policy"),
@@ -85,7 +93,7 @@ def _misspelled_policy(solver: SolverFile) -> Hit:
 
 
 def _nearest_policy(name: str) -> str | None:
-    folded = name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+    folded = fold(name).replace(" ", "")
     if folded in POLICIES:
         return folded
     own = [policy.name for policy in POLICIES.values() if not policy.dialects]
