@@ -259,7 +259,13 @@ def _smooth_l1_loss(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
+def _smooth_l1_model(layer: Layer) -> str:
+    """Its signal model; happynear's turns elsewhere with `turn_point`."""
+    return UNMODELLED if "smoothl1_param" in layer.message.entries else "loss_models.SmoothL1Loss"
+
+
 _SMOOTH: dict[str, Any] = {
+    "signal": _smooth_l1_model,
     "fork_bottoms": (2, 4),
     "fork_tops": (1, 2),
     "is_loss": True,
@@ -273,25 +279,19 @@ _RCNN = frozenset({
     "faster-rcnn", "fast-rcnn", "faster-rcnn-upstream", "pvanet", "pvanet-master", "ctpn", "frcnn",
     "happynear", "brocolli",
 })  # fmt: skip
-layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", signal="loss_models.EuclideanLoss", bottoms=(2, 3), loss_weight=1.0, **_SMOOTH)(
-    _smooth_l1_loss
-)
-layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", signal="loss_models.EuclideanLoss", dialects=_RCNN, bottoms=(2, 4), **_SMOOTH)(
-    _smooth_l1_loss
-)
+layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", bottoms=(2, 3), loss_weight=1.0, **_SMOOTH)(_smooth_l1_loss)
+layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", dialects=_RCNN, bottoms=(2, 4), **_SMOOTH)(_smooth_l1_loss)
 layer_type(
     "SmoothL1Loss",
     "smooth_L1_loss_layer.cpp",
-    signal="loss_models.EuclideanLoss",
     dialects=frozenset({"rfcn"}),
     bottoms=(2, 3),
     tops=(1, 2),
-    **_SMOOTH,
+    **{**_SMOOTH, "normalization": LOSS_PARAM},
 )(_smooth_l1_loss)
 layer_type(
     "SmoothL1LossOHEM",
     "smooth_L1_loss_ohem_layer.cpp",
-    signal="loss_models.EuclideanLoss",
     bottoms=(2, 3),
     tops=(1, 2),
     **{**_SMOOTH, "normalization": LOSS_PARAM},
@@ -317,8 +317,9 @@ def _loss_of_fork(layer: Layer) -> Sequence[Shape]:
 
 
 _OPEN_LOSS: dict[str, Any] = {**_LOSS, "bottoms": (1, None), "tops": (1, None), "open_params": True, "ignores_gradient": (1,)}
-layer_type("L1Loss", "l1_loss_layer.cpp", signal="loss_models.EuclideanLoss", **_OPEN_LOSS, **_REGRESSION)(_loss_of_fork)
+# Some forks divide L1Loss by the number of items, others by that of elements, so it has no model either.
 for _name, _source, _facts in (
+    ("L1Loss", "l1_loss_layer.cpp", _REGRESSION),
     ("CenterLoss", "center_loss_layer.cpp", {"loss_family": EMBEDDING}),
     ("CtcLoss", "ctc_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
     ("DiceCoefLoss", "dice_coef_loss_layer.cpp", {"loss_family": CLASSIFICATION}),

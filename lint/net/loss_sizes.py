@@ -91,8 +91,8 @@ def terms(layer: Layer) -> float | None:
     """The number of terms per unit of a loss's normaliser: see `SizedLoss`.
 
     For classifiers a term is a position, whatever the number of classes. Source: LossLayer's children,
-    `get_normalizer`: FULL and VALID divide by the positions, BATCH_SIZE by the items, NONE by 1. Euclidean and
-    smooth L1 losses divide by the items.
+    `get_normalizer`: FULL and VALID divide by the positions, BATCH_SIZE by the items, NONE by 1. Euclidean,
+    smooth L1 and hinge losses divide by the items.
     """
     kind = layer.kind
     if kind is None or not layer.bottoms or not kind.normalization:
@@ -106,8 +106,10 @@ def terms(layer: Layer) -> float | None:
             return None
         axis = _class_axis(layer, len(shape))
         return count(shape[how == "BATCH_SIZE" : axis] + shape[axis + 1 :])
-    if kind.chance is not None:
+    if kind.log_likelihood:
         return 1.0
+    if kind.chance is not None:  # HingeLoss, which has one label for the scores at all positions of an item
+        return count(shape, 2) if shape is not None else None
     if kind.loss_family == REGRESSION and len(layer.bottoms) > 2:  # weights choose which elements count
         return None
     return count(shape, 1) if shape is not None else None

@@ -6,14 +6,31 @@ The divisors are those of facts that were read from Caffe's source: see `layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import SignalModel, shape_of
-from ...moments.statistics import BAD_DIFFS, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, constant, mapped, root, share_above
-from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, TWICE_BATCH, class_axis, loss_normalization
+from ...moments.statistics import (
+    BAD_DIFFS,
+    GAUSSIAN_MEAN_ABS,
+    ZERO_DIFFS,
+    ZERO_VALUES,
+    Diffs,
+    Values,
+    constant,
+    correlated,
+    gaussian_mean_abs,
+    mapped,
+    rectified,
+    root,
+    scaled,
+    share_above,
+    sign_correlations,
+)
+from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, class_axis, loss_normalization
 from .elementwise import sigmoid, softplus
+from .linear import product
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -21,15 +38,12 @@ if TYPE_CHECKING:
     from ...moments.weights import Weights
 
 FLOAT_STEP = 6e-8  # smaller differences are lost beside 1
-_CLASSES = 48  # quantiles that stand for any larger number of classes, to keep passes fast
+_QUANTILES = 48  # quantiles that stand for any larger number of classes, or for a Gaussian, to keep passes fast
 _LEAST_PROBABILITY = 1e-20  # kLOG_THRESHOLD, multinomial_logistic_loss_layer.cpp
 # The part of the squared gradient of scores that the positions of an item share beside that of their scores, as their
 # labels are often the same. Not fitted: a rough estimate.
 _SHARE_OF_EQUAL_LABELS = 0.2
-# The mean absolute value of differences, as a part of their root mean square: between a Gaussian's (sqrt(2 / pi) = 0.80)
-# and that of evenly spread values (sqrt(3) / 2 = 0.87). Not fitted: a rough estimate.
-_MEAN_ABS_OF_DIFFERENCE = 0.82
-_MEAN_ABS_OF_DISTANCE = 0.8  # the same for the distance of two embeddings: a Gaussian's
+_CONTRASTIVE_STEP = 1e-4  # is added to the distance that is divided by, contrastive_loss_layer.cpp
 # A sigmoid of Gaussian scores of variance v is one of their mean over sqrt(1 + v pi / 8): MacKay 1992, "The evidence
 # framework applied to classification networks".
 _PROBIT = math.pi / 8
@@ -59,7 +73,7 @@ def normal_quantiles(number: int) -> tuple[float, ...]:
 
 def softmax_probabilities(deviation: float, classes: int) -> list[float]:
     """The softmax of Gaussian scores with this standard deviation; with more than 48 classes each stands for several."""
-    number = min(classes, _CLASSES)
+    number = min(classes, _QUANTILES)
     points = normal_quantiles(number)
     deviation = min(deviation, _LARGEST_DEVIATION)
     top = points[-1] * deviation
@@ -98,16 +112,19 @@ class Loss(SignalModel):
         return 1
 
     def read_divisor(self) -> float:
-        """What Caffe divides the sum over all terms by."""
+        """What Caffe divides the sum over all terms by; the half before each square counts as part of the term."""
         kind = self.layer.kind
-        if kind is not None and kind.normalization == LOSS_PARAM:
-            how = loss_normalization(self.layer)
-            how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
-            by = {"BATCH_SIZE": self.items, "NONE": 1}.get(how, self.items * self.positions)
-            return float(by)
-        if kind is not None and kind.normalization == TWICE_BATCH:
-            return 2.0 * self.items
-        return float(self.items)
+        if kind is None or kind.normalization != LOSS_PARAM:
+            return float(self.items)
+        how = loss_normalization(self.layer)
+        how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
+        if how == "PRE_FIXED":  # the forks of R-FCN
+            return max(1.0, float(self.layer.message["loss_param"]["pre_fixed_normalizer"]))
+        return float({"BATCH_SIZE": self.items, "NONE": 1}.get(how, self.number_of_terms()))
+
+    def number_of_terms(self) -> int:
+        """The number of terms that FULL and VALID divide by, all labels taken for valid."""
+        return self.items * self.positions
 
     def value(self, bottoms: Sequence[Values]) -> float:
         """The loss before its weight."""
@@ -213,7 +230,7 @@ class SoftmaxWithLoss(Scores):
         return self.chance() * self.items * self.positions / self.divisor
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
-        return softmax_gradient(bottoms[0], self.outputs, self.positions, self.divisor)
+        return softmax_gradient(bottoms[0], self.outputs, self.positions, self.divisor, likeness_within(bottoms[1]))
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
         return 1.0 / self.outputs
@@ -223,7 +240,7 @@ def softmax_loss(values: Values, classes: int, largest: float) -> float:
     """The mean of -log p over Gaussian scores."""
     if not math.isfinite(values.second_moment):
         return math.nan
-    number = min(classes, _CLASSES)
+    number = min(classes, _QUANTILES)
     points = normal_quantiles(number)
     deviation = root(values.variance)
     top = points[-1] * deviation
@@ -231,8 +248,8 @@ def softmax_loss(values: Values, classes: int, largest: float) -> float:
     return sum(min(largest, whole - x * deviation) for x in points) / number
 
 
-def softmax_gradient(values: Values, classes: int, positions: int, by: float) -> Diffs:
-    """p - y, for labels that have nothing to do with the scores."""
+def softmax_gradient(values: Values, classes: int, positions: int, by: float, likeness: float = 1.0) -> Diffs:
+    """p - y, for labels that have nothing to do with the scores; `likeness` is the correlation of those of an item."""
     if not math.isfinite(values.second_moment):
         return BAD_DIFFS
     deviation = root(values.variance)
@@ -244,7 +261,8 @@ def softmax_gradient(values: Values, classes: int, positions: int, by: float) ->
     across = shared_error_moment(values, values.corr_across_items, classes)
     if positions > 1:
         within = min(
-            square, shared_error_moment(values, values.corr_within_item, classes) + _SHARE_OF_EQUAL_LABELS * square
+            square,
+            shared_error_moment(values, values.corr_within_item, classes) + _SHARE_OF_EQUAL_LABELS * likeness * square,
         )
         across_both = shared_error_moment(values, values.corr_across_both, classes)
     else:
@@ -255,6 +273,12 @@ def softmax_gradient(values: Values, classes: int, positions: int, by: float) ->
     rises = sum((p - even) * x for p, x in zip(chances, normal_quantiles(number), strict=True)) / number
     own_value = rises / deviation if deviation else 0.0
     return Diffs(square / b2, size / by, within / b2, across / b2, across_both / b2, None, common / by, own_value / by)
+
+
+def likeness_within(labels: Values) -> float:
+    """The correlation of the labels of an item: 0 where made-up labels are independent, else 1."""
+    spread = labels.corr_within_item - labels.mean * labels.mean
+    return min(1.0, max(0.0, spread / labels.variance)) if labels.variance else 1.0
 
 
 class InfogainLoss(Scores):
@@ -291,7 +315,9 @@ class InfogainLoss(Scores):
         classes, positions, by = self.outputs, self.positions, self.divisor
         within = self.uniform_entry(bottoms)
         if within is None:
-            return softmax_gradient(values, classes, positions, by / self.entry_size(bottoms))
+            return softmax_gradient(
+                values, classes, positions, by / self.entry_size(bottoms), likeness_within(bottoms[1])
+            )
         if not math.isfinite(values.second_moment):
             return BAD_DIFFS
         chances = softmax_probabilities(root(values.variance), classes)
@@ -363,11 +389,8 @@ class SigmoidCrossEntropyLoss(Loss):
 
     compares = True
 
-    def read_divisor(self) -> float:
-        how = loss_normalization(self.layer)
-        how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
-        items = max(1, self.shape[0]) if self.shape else 1
-        return float({"BATCH_SIZE": items, "NONE": 1}.get(how, self.number))
+    def number_of_terms(self) -> int:
+        return self.number
 
     def value(self, bottoms: Sequence[Values]) -> float:
         values, targets = bottoms[0], bottoms[1]
@@ -386,18 +409,20 @@ class SigmoidCrossEntropyLoss(Loss):
         if not math.isfinite(values.second_moment):
             return BAD_DIFFS
         chance, _ = mapped(values, sigmoid)
-        return difference(chance, targets, 1 / self.divisor)
+        gap = difference(chance, targets)
+        if math.isclose(targets.second_moment, targets.mean):  # of 0 and 1 alone
+            gap = gap._replace(mean_abs=chance.mean + targets.mean - 2 * chance.mean * targets.mean)
+        return towards(gap, chance, targets, 1 / self.divisor)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
         return 0.25  # the largest slope of a sigmoid
 
 
-def difference(a: Values, b: Values, factor: float) -> Diffs:
-    """The gradient (a - b) times a factor, for values that have only their means to do with each other."""
-    extra = -2 * a.mean * b.mean
-    f2 = factor * factor
+def difference(a: Values, b: Values) -> Values:
+    """The moments of a - b, for values that have only their means to do with each other."""
+    mean, extra = a.mean - b.mean, -2 * a.mean * b.mean
     square, within, across, across_both = (
-        max(0.0, (x + y + extra)) * f2
+        max(0.0, x + y + extra)
         for x, y in (
             (a.second_moment, b.second_moment),
             (a.corr_within_item, b.corr_within_item),
@@ -405,112 +430,260 @@ def difference(a: Values, b: Values, factor: float) -> Diffs:
             (a.corr_across_both, b.corr_across_both),
         )
     )
-    mean = (a.mean - b.mean) * factor
-    size = max(abs(mean), _MEAN_ABS_OF_DIFFERENCE * root(square)) if mean * mean < square else abs(mean)
+    size = max(abs(mean), gaussian_mean_abs(mean, square) * _size_by_gaussian(a, b))
+    length = min(a.corr_length, b.corr_length)
+    return Values(mean, square, size, within, across, across_both, a.low - b.high, a.high - b.low, length)
+
+
+def _size_by_gaussian(a: Values, b: Values) -> float:
+    """The mean absolute value of the difference of two values, relative to that of a Gaussian with its moments.
+
+    Each of the two has a part in it by its own distribution, as large as its part in the variance.
+    """
+    whole = a.variance + b.variance
+    if not 0 < whole < math.inf:
+        return 1.0
+    return sum(
+        each.variance / whole * each.mean_abs / (gaussian_mean_abs(each.mean, each.second_moment) or 1.0)
+        for each in (a, b)
+        if each.variance
+    )
+
+
+def towards(slope: Values, a: Values, b: Values, factor: float, own_value: float = 0.0) -> Diffs:
+    """The gradient of a with these slopes, times a factor, where a loss pulls a to b."""
+    f2 = factor * factor
+    both = max(0.0, slope.corr_across_both) * f2
     # The force on what all items have in common: towards the mean of the targets.
-    common = math.copysign(root(across_both), a.common - b.mean if a.common else -b.mean or 1.0)
-    return Diffs(square, size, within, across, across_both, None, common)
+    common = math.copysign(root(both), a.common - b.mean if a.common else -b.mean or 1.0)
+    return Diffs(
+        slope.second_moment * f2,
+        slope.mean_abs * factor,
+        max(0.0, slope.corr_within_item) * f2,
+        max(0.0, slope.corr_across_items) * f2,
+        both,
+        None,
+        common,
+        own_value * factor,
+    )
 
 
-class EuclideanLoss(Loss):
-    """Half the sum of squares by item (euclidean_loss_layer.cpp); smooth L1 is that near 0."""
+class Comparison(Loss):
+    """A loss that grows with the differences of two bottoms; both get a gradient."""
 
     compares = True
 
+    def target_size(self, bottoms: Sequence[Values]) -> float:
+        return root(bottoms[1].second_moment)
+
+    def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
+        second = first._replace(common=-first.common)
+        return [first, second, *[ZERO_DIFFS] * (len(self.layer.bottoms) - 2)]
+
+
+class EuclideanLoss(Comparison):
+    """Half the sum of squares, by item (euclidean_loss_layer.cpp)."""
+
+    def value(self, bottoms: Sequence[Values]) -> float:
+        return difference(bottoms[0], bottoms[1]).second_moment / 2 * self.number / self.divisor
+
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
+        targets = bottoms[1]
+        return max(0.0, targets.second_moment - targets.corr_across_both) / 2 * self.number / self.divisor
+
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
+        a, b = bottoms[0], bottoms[1]
+        return towards(difference(a, b), a, b, 1 / self.divisor, 1.0)
+
+
+class SmoothL1Loss(Comparison):
+    """Half the square of small differences, and the absolute value of larger ones (smooth_L1_loss_layer.cu of Fast R-CNN).
+
+    With `sigma` s the square is s^2 times as steep and ends at 1 / s^2. A third bottom weights the differences and a fourth
+    the terms; both are taken as independent of the differences.
+    """
+
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.is_square = layer.traits.squared
+        self.steepness: float = layer.message["smooth_l1_loss_param"]["sigma"] ** 2
+
+    def gap(self, bottoms: Sequence[Values]) -> Values:
+        """The weighted differences."""
+        gap = difference(bottoms[0], bottoms[1])
+        return product(gap, bottoms[2]) if len(bottoms) > 2 else gap
+
+    def term(self, gap: float) -> float:
+        """The term of a difference."""
+        end = 1 / self.steepness
+        return self.steepness * gap * gap / 2 if abs(gap) < end else abs(gap) - end / 2
+
+    def slope(self, gap: float) -> float:
+        """The slope of the term."""
+        return min(1.0, max(-1.0, self.steepness * gap))
+
+    def of_gap(self, gap: Values, function: Callable[[float], float]) -> Values:
+        """The moments of a function of Gaussian differences."""
+        deviation = root(gap.variance)
+        found = [function(gap.mean + x * deviation) for x in normal_quantiles(_QUANTILES)]
+        mean, square, size = (
+            sum(each) / len(found) for each in (found, [y * y for y in found], [abs(y) for y in found])
+        )
+        return Values(mean, square, size, *correlated(gap, mean, square, 1.0))
 
     def value(self, bottoms: Sequence[Values]) -> float:
         gap = self.gap(bottoms)
-        number = self.number / self.divisor
-        return (gap.second_moment / 2 if self.is_square else min(gap.second_moment / 2, gap.mean_abs)) * number
+        if not math.isfinite(gap.second_moment):
+            return math.nan
+        size = bottoms[3].mean if len(bottoms) > 3 else 1.0
+        return self.of_gap(gap, self.term).mean * size * self.number / self.divisor
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
-        if len(bottoms) < 2:
-            return 0.0
-        square = max(0.0, bottoms[1].second_moment - bottoms[1].corr_across_both)
-        number = self.number / self.divisor
-        return (square / 2 if self.is_square else min(square / 2, root(square))) * number
-
-    def target_size(self, bottoms: Sequence[Values]) -> float:
-        return root(bottoms[1].second_moment) if len(bottoms) > 1 else 1.0
-
-    def gap(self, bottoms: Sequence[Values]) -> Diffs:
-        """The differences."""
-        return difference(bottoms[0], bottoms[1] if len(bottoms) > 1 else constant(0.0), 1.0)
+        return self.value([constant(bottoms[1].mean), *bottoms[1:]])
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         gap = self.gap(bottoms)
-        by = self.divisor
-        if not self.is_square and gap.second_moment > 1:
-            by *= root(gap.second_moment)  # the slope ends at 1
-        b2 = by * by
-        return Diffs(
-            gap.second_moment / b2,
-            gap.mean_abs / by,
-            gap.corr_within_item / b2,
-            gap.corr_across_items / b2,
-            gap.corr_across_both / b2,
-            None,
-            gap.common / by,
-            1 / by,
-        )
-
-    def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
-        return [first, first, *[ZERO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]
+        if not math.isfinite(gap.second_moment):
+            return BAD_DIFFS
+        slope = self.of_gap(gap, self.slope)
+        for weights in bottoms[2:]:
+            slope = product(slope, weights)
+        return towards(slope, bottoms[0], bottoms[1], 1 / self.divisor)
 
 
 class HingeLoss(Scores):
-    """Margins of 1 (hinge_loss_layer.cpp)."""
+    """How far scores are inside a margin of 1, or the square of that (hinge_loss_layer.cpp).
+
+    An item has one label among all its scores; positions have none of their own.
+    """
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         self.squared = layer.message["hinge_loss_param"]["norm"] in ("L2", 2)
+        self.labelled = 1 / (self.outputs * self.positions)  # the share of scores that are to be above 1, not below -1
+
+    def inside(self, values: Values) -> tuple[Values, Values]:
+        """How far the scores of wrong classes and that of the right one are inside the margin."""
+        free = values._replace(pre_activation=None, parts=())
+        return rectified(scaled(free, 1.0, 1.0)), rectified(scaled(free, -1.0, 1.0))
 
     def value(self, bottoms: Sequence[Values]) -> float:
-        values = bottoms[0]
-        times = 1 + values.second_moment if self.squared else 1 + max(0.0, values.mean_abs - 1)
-        return times * self.chance() * self.positions
+        wrong, right = self.inside(bottoms[0])
+        part = self.labelled
+        if self.squared:
+            each = (1 - part) * wrong.second_moment + part * right.second_moment
+        else:
+            each = (1 - part) * wrong.mean + part * right.mean
+        return each / part
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
-        return (4.0 if self.squared else 2.0) * self.positions  # all scores at -1
+        # Of the squares, all scores are best at -1 + 2 / n for n scores; else at -1 from two on.
+        return 4 * (1 - self.labelled) if self.squared else 2.0 * (self.labelled < 1)
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         values = bottoms[0]
+        if not math.isfinite(values.second_moment):
+            return BAD_DIFFS
+        wrong, right = self.inside(values)
+        part = self.labelled
+        alike = (1 - 2 * part) ** 2  # the mean product of two signs of labels
+        if self.squared:
+            square, size = (
+                (1 - part) * getattr(wrong, field) + part * getattr(right, field) for field in ("second_moment", "mean")
+            )
+            square, size = 4 * square, 2 * size
+            within, across, across_both = (
+                4 * alike * pair for pair in (wrong.corr_within_item, wrong.corr_across_items, wrong.corr_across_both)
+            )
+        else:
+            active = share_above(values._replace(pre_activation=None), -1.0)
+            square = size = (1 - part) * active + part * share_above(scaled(values, -1.0), -1.0)
+            within, across, across_both = (
+                alike * (active * active + active * (1 - active) * pair) for pair in sign_correlations(values)
+            )
         by = self.divisor
-        deviation = max(root(values.variance), 1e-9)
-        mean = values.mean + 1
-        active = share_above(
-            values._replace(mean=mean, second_moment=deviation**2 + mean**2, low=-math.inf, pre_activation=None)
-        )
-        each = 4 * (1 + values.second_moment) * active if self.squared else active
-        common_moment = (1 - 2 / self.outputs) ** 2 * each
-        size = 2 * root(1 + values.second_moment) * active if self.squared else active
         b2 = by * by
-        common = root(common_moment) / by
-        return Diffs(each / b2, size / by, each / b2, common_moment / b2, common_moment / b2, None, common)
+        common = root(across_both) / by
+        return Diffs(square / b2, size / by, within / b2, across / b2, across_both / b2, None, common)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
         return 2.0 if self.squared else 0.5
 
 
 class ContrastiveLoss(Loss):
-    """Pairs that should be near or far (contrastive_loss_layer.cpp)."""
+    """Pairs of vectors: similar ones are to be near, others farther apart than a margin (contrastive_loss_layer.cpp).
+
+    The vectors of a pair come from layers that share their weights, so they resemble each other as two items of one blob do.
+    """
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.margin: float = layer.message["contrastive_loss_param"]["margin"]
+        param = layer.message["contrastive_loss_param"]
+        self.margin: float = param["margin"]
+        self.legacy: bool = param["legacy_version"]
+        self.length = self.number // self.items  # of the vectors
+        # The mean absolute value of the elements of a unit vector that points anywhere.
+        n = self.length
+        self.mean_abs_of_unit = math.exp(math.lgamma(n / 2) - math.lgamma((n + 1) / 2)) / math.sqrt(math.pi)
+
+    def squared_gap(self, bottoms: Sequence[Values]) -> float:
+        """The mean square of the difference of two elements."""
+        a, b = bottoms[0], bottoms[1]
+        return max(0.0, a.second_moment + b.second_moment - a.corr_across_items - b.corr_across_items)
+
+    def over_distances(self, gap: float, function: Callable[[float], float]) -> float:
+        """The mean of a function of the distance of a pair, whose elements differ by Gaussians of that mean square."""
+        # Its square has a chi-squared distribution, whose cube root is near a Gaussian (Wilson and Hilferty 1931).
+        n = self.length
+        variance = 2 / (9 * n)
+        roots = (max(0.0, 1 - variance + x * math.sqrt(variance)) for x in normal_quantiles(_QUANTILES))
+        return sum(function(math.sqrt(gap * n * x**3)) for x in roots) / _QUANTILES
+
+    def inside(self, distance: float) -> float:
+        """How far a pair is inside the margin."""
+        return max(0.0, self.margin - (distance * distance if self.legacy else distance))
 
     def value(self, bottoms: Sequence[Values]) -> float:
-        a, b = bottoms[0], bottoms[1]
-        far = self.number / self.items * max(0.0, a.second_moment + b.second_moment - 2 * a.corr_across_items)
-        return (0.5 * far + 0.5 * max(0.0, self.margin - root(far)) ** 2) / 2
+        gap, similar = self.squared_gap(bottoms), similar_share(bottoms[2])
+        if not math.isfinite(gap):
+            return math.nan
+        far = self.over_distances(gap, lambda distance: self.inside(distance) ** (1 if self.legacy else 2))
+        return (similar * gap * self.length + (1 - similar) * far) / 2
+
+    def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
+        return (1 - similar_share(bottoms[2])) * (self.margin if self.legacy else self.margin**2) / 2
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
-        gap = max(0.0, bottoms[0].second_moment + bottoms[1].second_moment - 2 * bottoms[0].corr_across_items)
-        square = gap / (self.items * self.items)
-        return Diffs(square, _MEAN_ABS_OF_DISTANCE * root(square), square, 0.0, 0.0)
+        gap, similar = self.squared_gap(bottoms), similar_share(bottoms[2])
+        if not math.isfinite(gap):
+            return BAD_DIFFS
+
+        def push(distance: float) -> float:
+            """The length of the gradient of a dissimilar pair."""
+            if self.legacy:
+                return distance if self.inside(distance) else 0.0
+            return self.inside(distance) * distance / (distance + _CONTRASTIVE_STEP)
+
+        by = self.items
+        pushed = self.over_distances(gap, lambda distance: push(distance) ** 2) / self.length
+        pushed_size = self.over_distances(gap, push) * self.mean_abs_of_unit
+        square = similar * gap + (1 - similar) * pushed
+        size = similar * GAUSSIAN_MEAN_ABS * root(gap) + (1 - similar) * pushed_size
+        return Diffs(square / by**2, size / by, square / by**2, 0.0, 0.0)
 
     def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
-        return [first, first, *[ZERO_DIFFS] * len(self.layer.bottoms)][: len(self.layer.bottoms)]
+        return [first, first, *[ZERO_DIFFS] * (len(self.layer.bottoms) - 2)]
+
+
+def similar_share(labels: Values) -> float:
+    """The share of labels that are not 0 as whole numbers, which call a pair similar.
+
+    Of 0 and 1 alone it is their mean; other labels are taken to be spread evenly between their bounds.
+    """
+    low, high = labels.low, labels.high
+    if low == high:
+        return float(abs(low) >= 1)
+    if math.isclose(labels.second_moment, labels.mean):
+        return labels.mean
+    if not math.isfinite(low) or not math.isfinite(high):
+        return min(1.0, share_above(labels, 1.0) + share_above(scaled(labels, -1.0), 1.0))
+    return 1 - (min(high, 1.0) - max(low, -1.0)) / (high - low)
