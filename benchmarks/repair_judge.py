@@ -1,240 +1,279 @@
-"""What `--fix` does to trainings that explode, and to those that do not: held against what made the real Caffe train.
+"""What `--fix` does to trainings that diverge, and to those that do not: held against what made the real Caffe train.
 
-Run: python benchmarks/repair_judge.py [-v] [../shared/divergence]
+Run: python benchmarks/repair_judge.py [--table FILE] [--write] [--steps] [../shared/divergence]
 
-Of each set-up that exploded: whether its fixed files are judged safe and stay as they are in a second run, and how
-strong the repair is beside the weakest single change with which the real Caffe trained. Strength is how many times
-smaller the first step becomes: by the rate, a loss weight, or a bound below the norm of the gradients (which
-counts nothing for solvers that scale them). Of each set-up that did not explode: whether anything but a bound was
-written, and how far that is over the norm of the first gradients as Caffe printed them.
+Of each set-up: what became of it (`learning.py` says what *learns* means), with which single changes it learned, what it is
+said to do, which numbers a default fix changes, which ones only an unsafe fix changes, and the reason that is given. A set-up
+that diverges and learned with none of the changes is not repairable, as far as was tried: no number is right for it.
+
+Our changes were not trained. A repair is *supported* if it is as strong as a change with which the set-up learned, or lies
+between two of them; strength is how many times smaller it makes the first step: by the rate, a loss weight, or a bound below
+the gradients' norm (which counts nothing for solvers that scale them).
+
+Prints the totals; `--table` writes all set-ups, `--write` the totals into docs/signal.md. `--steps` prints how far bounds let a
+step carry the weights, and how often trainings that diverged then learned (`LARGEST_STEP`).
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from learning import CHANGES, SetUp, set_ups
 
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.engine.fixing import fix_unit
+from caffe_lint.engine.unit_check import check_unit
 from caffe_lint.engine.units import Unit
 from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.rule.finding import Finding
 from caffe_lint.settings.settings import Settings
 from caffe_lint.solver.step_limit import LARGEST_STEP
 from caffe_lint.stability.advice.limits import norm_limit
-from caffe_lint.stability.advice.stability import Stability
 from caffe_lint.stability.computed import stability_of
-from caffe_lint.stability.signal.update_rule import ADAPTIVE
+from caffe_lint.stability.signal.update_rule import UpdateRule
+from caffe_lint.stability.verdict.verdict import outlook
 
-# Of the single changes that were tried: what they do to the rate and to the loss weight, and their bound.
-CHANGES: dict[str, tuple[float, float, float]] = {
-    "clip1": (1, 1, 1),
-    "clip10": (1, 1, 10),
-    "lr_10": (0.1, 1, math.inf),
-    "lr_100": (0.01, 1, math.inf),
-    "clip1_lr_10": (0.1, 1, 1),
-    "weight_10": (1, 0.1, math.inf),
-}
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "signal.md"
+NUMBERS = ("G101", "G102", "G103")  # the rules whose fixes change numbers so that a training does not diverge
+FIELDS = ("base_lr", "momentum", "weight_decay", "clip_gradients")  # of a solver, that such fixes may change
+CLOSE = 3.2  # half a decade: two changes are equally strong up to this factor
 STEPS = (0.0003, 0.001, 0.003, 0.01, 0.05, 0.1, 0.3, 1.0, 10.0, math.inf)
-STRONGER = 100.0  # how many times stronger than needed is too strong
 
 
-class Fixed(NamedTuple):
-    """A set-up before and after: what is computed of it, and whether a second run changed anything."""
+class Written(NamedTuple):
+    """The numbers that a fix writes, how many times smaller the first step is with them, and whether it counts as a repair.
 
-    before: Stability
-    after: Stability
-    weight: float  # what the heaviest loss's weight was multiplied by
-    changed: frozenset[str]
-    again: bool
+    `inserts_bound` says that a `clip_gradients` was added.
+    """
+
+    changes: tuple[str, ...]
+    strength: float
+    repairs: bool
+    inserts_bound: bool
+
+    @property
+    def only_a_bound(self) -> bool:
+        """Whether nothing is written but a `clip_gradients` that is no repair."""
+        return not self.repairs and all(change.startswith("clip_gradients") for change in self.changes)
 
 
-def read_job(folder: Path, patched: Mapping[str, bytes], facts: DataFacts) -> tuple[Job, Files]:
-    """A set-up as a job, with files that stand for those on disk."""
-    files = Files(caffe_schema(), "bvlc")
-    for path, source in patched.items():
-        files.add(path, source)
+class Row(NamedTuple):
+    """A set-up, what is said of it, and what the default and the unsafe fixes write."""
+
+    set_up: SetUp
+    said: str
+    confidence: str
+    probability: float
+    default: Written
+    unsafe: Written
+    why: str
+    stable: bool  # whether a second run changes nothing
+
+    @property
+    def outcome(self) -> str:
+        """What became of it."""
+        if self.set_up.explodes:
+            return "diverges, repairable" if self.set_up.rescues else "diverges, not repairable"
+        return "learns" if self.set_up.learns else "neither"
+
+    @property
+    def repaired_by(self) -> str:
+        """The kind of the fix that repairs it."""
+        return "default" if self.default.repairs else "unsafe" if self.unsafe.repairs else "none"
+
+    @property
+    def support(self) -> str:
+        """How the repair compares with the changes with which it learned; empty if there is none, or none did."""
+        written = self.default if self.default.repairs else self.unsafe
+        learned = [strength(self.set_up.signal.update_rule, self.set_up.signal.l2, *CHANGES[name]) for name in self.set_up.rescues]
+        if not written.repairs or not learned:
+            return ""
+        if written.strength > max(learned) * CLOSE:
+            return "weaker"
+        return "stronger" if written.strength < min(learned) / CLOSE else "supported"
+
+
+def strength(rule: UpdateRule, norm: float, rate: float, weight: float, bound: float) -> float:
+    """How many times smaller the first step becomes with a factor for the rate, one for the weight of a loss, and a bound."""
+    if rule.adaptive:
+        return rate
+    present = rule.clip if rule.clip > 0 else math.inf
+    return rate * min(norm * weight, bound, present) / min(norm, present) if norm > 0 else rate
+
+
+def read_job(folder: Path, files: Files, facts: DataFacts) -> Job:
+    """A set-up as a job."""
     nets = Nets(files.get, None, facts=facts)
-    return nets.job(SolverFile(files.get(str(folder / "solver.prototxt"))), None), files
+    return nets.job(SolverFile(files.get(str(folder / "solver.prototxt"))), None)
 
 
-def fix(folder: Path, facts: DataFacts) -> Fixed:
-    """Fixes a set-up in memory, twice."""
-    solver = str(folder / "solver.prototxt")
+def judge(set_up: SetUp, facts: DataFacts) -> Row:
+    """Check a set-up, and fix it in memory."""
     settings = Settings(facts=facts)
-    unit = Unit((solver,), None)
-    first = fix_unit(unit, Files(caffe_schema(), "bvlc"), settings, unsafe=False).patched
-    old, _ = read_job(folder, {}, facts)
-    new, files = read_job(folder, first, facts)
-    second = fix_unit(unit, files, settings, unsafe=False).patched
-    before, after = stability_of(old), stability_of(new)
-    assert before is not None, folder
-    assert after is not None, folder
+    unit = Unit((str(set_up.folder / "solver.prototxt"),), None)
+    files = Files(caffe_schema(), "bvlc")
+    known = stability_of(read_job(set_up.folder, files, facts))
+    findings = [finding for finding in check_unit(unit, files, settings) if finding.code in NUMBERS]
+    probability = known.verdict.p_diverges if known is not None else math.nan
+    certain = any(finding.confidence == "high" for finding in findings if outlook(1.0) in _text(finding))
+    default, patched = _fixed(set_up, unit, settings, facts, unsafe=False)
+    unsafe, _ = _fixed(set_up, unit, settings._replace(select=NUMBERS), facts, unsafe=True)
+    again = fix_unit(unit, patched, settings, unsafe=False)
+    return Row(
+        set_up,
+        outlook(probability).removeprefix("is ") if known is not None else "cannot tell",
+        "high" if certain else "",
+        probability,
+        default,
+        unsafe,
+        "; ".join(f"{finding.code}: {finding.message}" for finding in findings),
+        not again.applied,
+    )
+
+
+def _text(finding: Finding) -> str:
+    return f"{finding.message} {finding.reason}"
+
+
+def _fixed(
+    set_up: SetUp, unit: Unit, settings: Settings, facts: DataFacts, *, unsafe: bool
+) -> tuple[Written, Files]:
+    """What fixes write, and the files afterwards."""
+    folder = set_up.folder
+    old_files, files = Files(caffe_schema(), "bvlc"), Files(caffe_schema(), "bvlc")
+    fix_unit(unit, files, settings, unsafe=unsafe)
+    old, new = read_job(folder, old_files, facts), read_job(folder, files, facts)
     assert old.train is not None
     assert new.train is not None
-    changed = {
-        name
-        for name in ("base_lr", "clip_gradients")
+    changes = [
+        f"{name} {old.solver.message[name]:g} -> {new.solver.message[name]:g}"
+        for name in FIELDS
         if old.solver.message[name] != new.solver.message[name]
-    }
-    ratios = [
-        abs(b.weight / a.weight)
-        for a, b in zip(old.train.net.losses, new.train.net.losses, strict=True)
-        if a.weight
     ]
-    if any(ratio != 1 for ratio in ratios):
-        changed.add("loss_weight")
-    if first and set(first) - {solver} and "loss_weight" not in changed:
-        changed.add("net")
-    again = any(first.get(path) != source for path, source in second.items())
-    return Fixed(before, after, min(ratios), frozenset(changed), again)
+    weight = 1.0
+    after = {loss.layer.name: loss.weight for loss in new.train.net.losses}
+    for loss in old.train.net.losses:
+        now = after.get(loss.layer.name, loss.weight)
+        if now != loss.weight:
+            changes.append(f"loss_weight of '{loss.layer.name}' {loss.weight:g} -> {now:g}")
+            weight = min(weight, abs(now / loss.weight)) if loss.weight else weight
+    before, later = stability_of(old), stability_of(new)
+    repairs = bool(changes) and before is not None and before.risky and later is not None and not later.risky
+    clip = new.solver.message["clip_gradients"]
+    signal = set_up.signal
+    rate = new.solver.message["base_lr"] / old.solver.message["base_lr"]
+    smaller = strength(signal.update_rule, signal.l2, rate, weight, clip if clip > 0 else math.inf)
+    return Written(tuple(changes), smaller, repairs, old.solver.message["clip_gradients"] < 0 < clip), files
 
 
-def step(rate: float, weight: float, bound: float, norm: float, adaptive: bool) -> float:
-    """How many times smaller the first step is with a rate, a loss weight and a bound."""
-    return rate if adaptive else rate * min(norm * weight, bound) / norm
+def share(said: Iterable[bool]) -> str:
+    """How many are true, and their share."""
+    values = list(said)
+    return f"{sum(values)} of {len(values)} ({sum(values) / len(values):.0%})" if values else "none"
 
 
-def truly(outcome: str) -> bool:
-    """Whether a training ended finite and lower than it began."""
-    first, _, last = outcome.partition(":")[2].partition(">")
-    return bool(last) and math.isfinite(float(last)) and float(last) < float(first)
+def totals(rows: Sequence[Row]) -> list[str]:
+    """The totals, as a table for the documentation."""
+    lines = ["| set-ups | number | default repair | only an unsafe one | no number |", "|---|---:|---:|---:|---:|"]
+    for outcome in ("diverges, repairable", "diverges, not repairable", "neither", "learns"):
+        those = [row for row in rows if row.outcome == outcome]
+        count = Counter(row.repaired_by for row in those)
+        lines.append(f"| {outcome} | {len(those)} | {count['default']} | {count['unsafe']} | {count['none']} |")
+    return lines
 
 
-def exploded(root: Path, facts: DataFacts, verbose: bool) -> None:
-    """The table of the set-ups that exploded."""
-    with open(root / "rescues.tsv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    count: Counter[str] = Counter()
+def figures(rows: Sequence[Row]) -> Iterator[str]:
+    """The other figures, one a line."""
+    diverge = [row for row in rows if row.set_up.explodes]
+    learn = [row for row in rows if row.outcome == "learns"]
+    without = [row for row in learn if row.set_up.signal.update_rule.clip < 0]
+    certain = [row for row in rows if row.confidence == "high"]
+    likely = [row for row in rows if row.said == "likely to diverge"]
+    fixed = [row for row in rows if row.default.repairs]
+    yield f"diverging, called so at high confidence: {share(row.confidence == 'high' for row in diverge)}"
+    yield f"called diverging at high confidence, right: {share(row.set_up.explodes for row in certain)}"
+    yield f"likely to diverge, right: {share(row.set_up.explodes for row in likely)}"
+    yield f"default repairs of diverging ones: {share(row.set_up.explodes for row in fixed)}"
+    for kind in ("default", "unsafe"):
+        count = Counter(row.support for row in rows if row.repaired_by == kind)
+        numbers = ", ".join(f"{name} {count[name]}" for name in ("supported", "stronger", "weaker"))
+        yield f"{kind} repairs of repairable ones: {numbers}"
+    yield f"learning, nothing but a bound changed by default: {share(row.default.only_a_bound for row in learn)}"
+    yield f"learning, without clip_gradients, given a bound: {share(row.default.inserts_bound for row in without)}"
+    yield f"unchanged by a second run: {share(row.stable for row in rows)}"
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """All set-ups, with tabs between the cells."""
+    yield "set-up\toutcome\tlearned with\tprobability\tsaid\tconfidence\tdefault fix\tunsafe fix\trepair\tstrength\twhy"
     for row in rows:
-        fixed = fix(root / "dev" / row["setup"], facts)
-        old, new = fixed.before.signal, fixed.after.signal
-        count["judged safe after"] += not fixed.after.risky
-        count["repaired"] += bool(fixed.changed & {"base_lr", "loss_weight"}) or fixed.before.risky
-        count["changed again"] += fixed.again
-        for name in fixed.changed:
-            count[f"changed {name}"] += 1
-        adaptive = old.update_rule.type in ADAPTIVE
-        bound = new.update_rule.clip if new.update_rule.clip > 0 else math.inf
-        present = old.update_rule.clip if old.update_rule.clip > 0 else math.inf
-        start = min(old.l2, present)
-        ours = step(new.update_rule.rate / old.update_rule.rate, fixed.weight, bound, old.l2, adaptive) * (
-            1.0 if adaptive else old.l2 / start
+        written = row.default if row.default.repairs else row.unsafe
+        cells = (
+            row.set_up.name,
+            row.outcome,
+            " ".join(row.set_up.rescues),
+            f"{row.probability:.2f}",
+            row.said,
+            row.confidence,
+            ", ".join(row.default.changes),
+            ", ".join(row.unsafe.changes),
+            row.repaired_by,
+            f"{row.support} {written.strength:.2g}" if row.support else "",
+            row.why,
         )
-        worked = [
-            step(*change[:2], min(change[2], present), old.l2, adaptive) * (1.0 if adaptive else old.l2 / start)
-            for name, change in CHANGES.items()
-            if truly(row[name])
-        ]
-        if not worked:
-            count["none of the changes tried did"] += 1
-            said = "none worked"
-        else:
-            weakest = max(worked)
-            if ours > weakest * 1.001:
-                said = "weaker"
-            elif ours < weakest / STRONGER:
-                said = "too strong"
-            else:
-                said = "as strong as needed"
-            count[said] += 1
-        if verbose:
-            print(
-                f"  {row['setup']:20s} {fixed.before.verdict.p_diverges:.2f} -> {fixed.after.verdict.p_diverges:.2f}"
-                f"  step x {ours:.2g}, weakest that worked {max(worked, default=math.nan):.2g}: {said};"
-                f" {', '.join(sorted(fixed.changed))}"
-            )
-    print(f"{len(rows)} set-ups that exploded")
-    print_counts(count, len(rows))
-    best = {name: sum(truly(row[name]) for row in rows) for name in CHANGES}
-    print("  for comparison, single changes with which the real Caffe ended finite and lower than it began:")
-    print("  " + ", ".join(f"{name} {number}" for name, number in best.items()))
-    print(f"  any of them: {sum(any(truly(row[name]) for name in CHANGES) for row in rows)}")
+        yield "\t".join(cells)
 
 
-def sound(root: Path, facts: DataFacts, verbose: bool) -> None:
-    """The table of the set-ups that did not explode."""
-    for label in ("learns", "stalled"):
-        count: Counter[str] = Counter()
-        number = 0
-        for path in sorted((root / "dev").glob("*/truth.json")):
-            truth = json.loads(path.read_text())
-            if truth["label"] != label:
-                continue
-            number += 1
-            fixed = fix(path.parent, facts)
-            touched = fixed.changed - {"clip_gradients"}
-            clip = fixed.after.signal.update_rule.clip
-            norm = printed_norm(truth, fixed.before)
-            count["nothing changed but a bound"] += not touched and not fixed.before.risky
-            count["repaired"] += bool(touched) or fixed.before.risky
-            count["changed again"] += fixed.again
-            if not fixed.before.risky and "clip_gradients" in fixed.changed and norm is not None:
-                count["bound written"] += 1
-                count["of these 5 times over the printed norm"] += clip >= 5 * norm
-            if verbose and (touched or fixed.before.risky):
-                print(f"  {path.parent.name:20s} {fixed.before.verdict.p_diverges:.2f} {sorted(fixed.changed)}")
-        print(f"{number} set-ups of which the real Caffe said: {label}")
-        print_counts(count, number)
-
-
-def printed_norm(truth: dict[str, Any], stability: Stability) -> float | None:
-    """The L2 norm of the first gradients, from the mean absolute values that Caffe printed, as if they were Gaussian."""
-    counts = {(param.layer.name, str(param.index)): param.count or 1 for param in stability.signal.back.gradients}
-    total = 0.0
-    for way, layer, kind, name, _, value in truth["init"]:
-        if way == "B" and kind == "param" and (layer, name) in counts:
-            if value is None:
-                return None
-            total += counts[layer, name] * (value * 1.2533) ** 2
-    return math.sqrt(total)
-
-
-def steps(root: Path, facts: DataFacts) -> None:
-    """How far bounds let a step carry the weights, and how often trainings that exploded then learnt (`LARGEST_STEP`)."""
-    with open(root / "rescues.tsv", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+def steps(rows: Sequence[SetUp]) -> None:
+    """Prints how far bounds let a step carry the weights, and how often trainings that diverged then learned."""
     found: dict[float, list[bool]] = {limit: [] for limit in STEPS}
-    for row in rows:
-        job, _ = read_job(root / "dev" / row["setup"], {}, facts)
-        known = stability_of(job)
-        assert known is not None
-        signal = known.signal
-        if signal.update_rule.adaptive:
-            continue
-        for name, (scale, _, clip) in CHANGES.items():
-            if clip < math.inf:
-                part = LARGEST_STEP * clip / norm_limit(signal, scale)
-                found[next(limit for limit in STEPS if part <= limit)].append(row[name].startswith("learns"))
-    print("how far clip1, clip10 and clip1_lr_10 let a step carry the weights, as a part of their size: how many learnt")
-    for limit, learnt in found.items():
-        print(f"  up to {limit:<8g} {sum(learnt):3d} of {len(learnt)}")
+    for set_up in rows:
+        for name in set_up.changed:
+            scale, _, clip = CHANGES[name]
+            if clip < math.inf and not set_up.signal.update_rule.adaptive:
+                part = LARGEST_STEP * clip / norm_limit(set_up.signal, scale)
+                found[next(limit for limit in STEPS if part <= limit)].append(set_up.learns_with(name))
+    print("how far clip1, clip10 and clip1_lr_10 let a step carry the weights, as a part of their size: how many learned")
+    for limit, learned in found.items():
+        print(f"  up to {limit:<8g} {sum(learned):3d} of {len(learned)}")
 
 
-def print_counts(count: Counter[str], number: int) -> None:
-    """Counts with their shares."""
-    for name, times in sorted(count.items()):
-        print(f"  {name:44s} {times:4d}  {times / number:.1%}")
+def replace(page: Path, name: str, lines: Sequence[str]) -> None:
+    """Writes lines between their markers in the documentation."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(text.split(begin)[0] + "\n".join([begin, *lines, end]) + text.split(end)[1], encoding="utf-8")
 
 
 def main() -> None:
-    """Prints the tables."""
-    arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
-    root = Path(arguments[0] if arguments else "../shared/divergence")
+    """Prints the totals."""
+    arguments = sys.argv[1:]
+    target = Path(arguments.pop(arguments.index("--table") + 1)) if "--table" in arguments else None
+    paths = [word for word in arguments if not word.startswith("-")]
+    root = Path(paths[0] if paths else "../shared/divergence")
     if not (root / "rescues.tsv").is_file():
         print(f"{root} is not there: no set-ups")
         return
     facts = read_facts(str(root / "data.json"))
-    exploded(root, facts, "-v" in sys.argv)
-    sound(root, facts, "-v" in sys.argv)
-    steps(root, facts)
+    known = list(set_ups(root))
+    if "--steps" in arguments:
+        steps([set_up for set_up in known if set_up.explodes])
+        return
+    rows = [judge(set_up, facts) for set_up in known]
+    if target is not None:
+        target.write_text("\n".join(table(rows)) + "\n", encoding="utf-8")
+    summary = [*totals(rows), "", *(f"- {figure}" for figure in figures(rows))]
+    print("\n".join(summary))
+    if "--write" in arguments:
+        replace(PAGE, "repairs", summary)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
-# The largest step of a repaired training, as a fraction of the weights' norm. Source: benchmarks/repair_judge.py, last
-# table: of diverging trainings that a threshold limited to 0.03-5 %, 44 of 46 learned; of those limited to 5-30 %, 21 of 36.
+# The largest step of a repaired training, as a fraction of the weights' norm. Source: benchmarks/repair_judge.py
+# --steps: of diverging trainings that a threshold limited to 0.03-5 %, 27 of 46 learned; of those limited to 5-30 %, 11 of 36.
 LARGEST_STEP = 0.05
 
 
