@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from layer_cases import MADE, Made
 from nets import layer_of
 
 from caffe_lint.engine.opening import Files
+from caffe_lint.layers.models.linear import Taps, bias_gradient, unlike_outputs, weight_gradient
 from caffe_lint.layers.models.loss_models import Loss
 from caffe_lint.moments.signal_model import SignalContext
-from caffe_lint.moments.statistics import Diffs, Values
+from caffe_lint.moments.statistics import Diffs, Values, gated, gaussian, rectified, sign_correlations
 from caffe_lint.net.data_facts import tops_facts
 from caffe_lint.net.loss_sizes import first_value
 from caffe_lint.proto.schema import caffe_schema
@@ -20,6 +22,7 @@ from caffe_lint.stability.signal.features import signal_of
 from caffe_lint.stability.signal.passes import Pass, initial_weights, prepare, unmodelled_layers
 from caffe_lint.stability.signal.training import Training, training_of_file
 
+np = pytest.importorskip("numpy")
 ONES = Diffs(1.0, 0.8, 0.0, 0.0, 0.0)
 NET = """
 layer {{
@@ -168,3 +171,34 @@ def test_interpolation_keeps_the_mean_and_evens_out_the_rest(tmp_path: Path) -> 
     top = around(tmp_path, 'type: "Interp" interp_param { zoom_factor: 4 }')[0]
     assert top.mean == pytest.approx(same.mean)
     assert same.mean**2 < top.second_moment < same.second_moment
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_weight_gradients_differ_more_in_size_where_all_values_of_a_channel_are_alike(alike: bool) -> None:
+    items, positions, outputs, channels = 4, 9, 1500, 1500
+    random = np.random.default_rng(1)
+    gradient = random.normal(size=(items, outputs, positions))
+    read = np.maximum(random.normal(size=(1, channels, 1) if alike else (items, channels, positions)), 0)
+    sums = np.einsum("nop,ncp->oc", gradient, np.broadcast_to(read, (items, channels, positions)), optimize=True)
+    mean = 1 / math.sqrt(2 * math.pi)
+    pair = 0.5 if alike else mean * mean
+    found = weight_gradient(
+        Diffs(1.0, math.sqrt(2 / math.pi), 0.0, 0.0, 0.0),
+        Values(mean, 0.5, mean, pair, pair, pair, 0.0),
+        Taps(1, 1, 1, items, positions),
+    )
+    assert found.second_moment == pytest.approx(float((sums**2).mean()), rel=0.1)
+    assert found.mean_abs == pytest.approx(float(np.abs(sums).mean()), rel=0.1)
+
+
+def test_bias_gradients_are_0_for_the_channels_that_a_rectifier_closes() -> None:
+    items, channels = 16, 20000
+    random = np.random.default_rng(1)
+    is_open = random.normal(size=(1, channels)) > 0  # for all items, as what comes in is alike for them
+    sums = (random.normal(size=(items, channels)) * is_open).sum(axis=0)
+    outputs = gaussian(0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    above = Diffs(1.0, math.sqrt(2 / math.pi), 0.0, 0.0, 0.0)
+    diffs = gated(above, 0.5, sign_correlations(outputs), 1.0, rectified(outputs))
+    found = bias_gradient(diffs, items, 1, unlike_outputs(diffs, outputs))
+    assert found.second_moment == pytest.approx(float((sums**2).mean()), rel=0.1)
+    assert found.mean_abs == pytest.approx(float(np.abs(sums).mean()), rel=0.1)

@@ -18,6 +18,8 @@ from ...moments.statistics import (
     gaussian_mean_abs,
     moment_at_distance,
     root,
+    share_above,
+    sign_correlations,
 )
 from ...moments.weights import Weights, dims
 from ...proto.named_tuple import NamedTuple
@@ -224,23 +226,44 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
     return Diffs(square, size, within, across, across_both, None, common, own_value)
 
 
-def weight_gradient(diffs: Diffs, values: Values, taps: Taps) -> Gradient:
+def unlike_inputs(values: Values) -> float:
+    """The mean size of sums over the values of a channel, relative to that of Gaussians with the same mean square.
+
+    Where the values of a channel are alike for all items and positions, channels differ in size as the values do, and some
+    are dead.
+    """
+    spread = values.variance
+    if not 0 < spread < INFINITE or not values.mean_abs > 0:
+        return 1.0
+    alike = (values.corr_across_both - values.mean * values.mean) / spread
+    return math.pow(min(1.0, values.mean_abs / root(values.second_moment)), min(1.0, max(0.0, alike)))
+
+
+def unlike_outputs(diffs: Diffs, outputs: Values) -> float:
+    """The same of the gradients of outputs, where a rectifier that follows closes whole channels."""
+    if diffs.passed_values is None:
+        return 1.0
+    return math.pow(share_above(outputs), max(0.0, sign_correlations(outputs)[2]) / 2)
+
+
+def weight_gradient(diffs: Diffs, values: Values, taps: Taps, spread: float = 1.0) -> Gradient:
     """The gradient of a weight: the sum of gradient times value over all items and positions that use it."""
     square = pair_sum(diffs, values, taps.items, taps.positions)
     number = taps.items * taps.positions
     common = number * diffs.common * root(values.corr_across_both)
-    size = min(GAUSSIAN_MEAN_ABS * root(square), number * diffs.mean_abs * values.mean_abs)
+    spread *= unlike_inputs(values)
+    size = min(GAUSSIAN_MEAN_ABS * spread * root(square), number * diffs.mean_abs * values.mean_abs)
     return Gradient(square, size, common)
 
 
-def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
+def bias_gradient(diffs: Diffs, items: int, positions: int, spread: float = 1.0) -> Gradient:
     """The gradient of a bias: the sum of the gradients over all items and positions."""
     number = items * positions
     square = pair_sum(diffs, ONE, items, positions)
     if square <= _NOTHING_LEFT * number * diffs.second_moment:
         left = diffs.mean_abs * _HALF_STEP * number**_ROUNDING_EXPONENT
         return Gradient(left * left / GAUSSIAN_MEAN_ABS**2, left)
-    size = min(GAUSSIAN_MEAN_ABS * root(square), number * diffs.mean_abs)
+    size = min(GAUSSIAN_MEAN_ABS * spread * root(square), number * diffs.mean_abs)
     return Gradient(square, size, number * diffs.common)
 
 
@@ -275,9 +298,10 @@ class Convolution(SignalModel):
         weights = step.weights
         taps, diff, values = self.taps, diffs[0], step.bottoms[0]
         below = through_weights_back(diff, weights[0], taps, values, flat=self.flat)
-        gradients = [weight_gradient(diff, self.seen(values), taps)]
+        spread = unlike_outputs(diff, step.tops[0])
+        gradients = [weight_gradient(diff, self.seen(values), taps, spread)]
         if len(weights) > 1:
-            gradients.append(bias_gradient(diff, taps.items, self.bias_positions))
+            gradients.append(bias_gradient(diff, taps.items, self.bias_positions, spread))
         return [below] * len(self.layer.bottoms), gradients
 
 
