@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from caffe_lint.engine.files_in_memory import Files, nets_for
 from caffe_lint.net.job import Job, SolverFile
 from caffe_lint.net.weights_origin import WeightsOrigin
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings
+from caffe_lint.source.repository_files import forget_repositories
+from caffe_lint.source.run_scripts import forget_runs
 
 SOLVER = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 100\n'
 DATA = """\
@@ -90,3 +96,66 @@ def test_weights_are_only_said_to_be_loaded_where_somebody_wrote_it() -> None:
     job = job_of(SOLVER + 'weights: "first.caffemodel"\n', "ZZZ")
     assert job.train is not None
     assert job.train.weights_loaded
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository, the working directory, in which `origin_of` finds scripts."""
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    forget_repositories()
+    forget_runs()
+    return tmp_path
+
+
+def with_scripts(folder: Path, fillers: str = "FFF", solver: str = SOLVER, **scripts: str) -> WeightsOrigin:
+    for name, text in scripts.items():
+        (folder / f"{name}.sh").write_text(text)
+    return origin_of(solver, fillers)
+
+
+TRAIN = "caffe train --solver=solver.prototxt"
+
+
+def test_a_script_that_loads_weights(folder: Path) -> None:
+    found = with_scripts(folder, train=f"#!/bin/sh\n{TRAIN} --weights=vgg.caffemodel -gpu 0,1\n")
+    assert found == WeightsOrigin("loaded", "weights are loaded (train.sh:2)", True, 2, "2 GPUs (train.sh:2)")
+    assert found.assumed == ["weights are loaded (train.sh:2)", "2 GPUs (train.sh:2)"]
+
+
+def test_a_script_without_weights_says_fillers_whatever_the_net_looks_like(folder: Path) -> None:
+    found = with_scripts(folder, fillers="ZZZ", train=TRAIN)
+    assert found == WeightsOrigin("fillers", "initial weights from fillers (train.sh:1)", is_stated=True)
+
+
+def test_scripts_that_disagree(folder: Path) -> None:
+    found = with_scripts(folder, a_scratch=TRAIN, b_tune=TRAIN + " --weights=x")
+    evidence = "initial weights unknown (b_tune.sh:1 loads weights, a_scratch.sh:1 does not)"
+    assert found == WeightsOrigin("unknown", evidence, is_stated=True)
+
+
+def test_a_script_that_resumes_does_not_say_how_the_training_began(folder: Path) -> None:
+    resume = TRAIN + " --snapshot=net_iter_10.solverstate"
+    assert with_scripts(folder, resume=resume).kind == "loaded"
+    forget_repositories()
+    forget_runs()
+    assert with_scripts(folder, resume=resume, train=TRAIN).evidence == "initial weights from fillers (train.sh:1)"
+
+
+def test_a_script_that_decides_when_it_runs(folder: Path) -> None:
+    found = with_scripts(folder, train=TRAIN + " $EXTRA")
+    assert (found.kind, found.evidence) == ("unknown", "initial weights unknown (train.sh:1 may load weights)")
+
+
+def test_the_solver_comes_before_scripts(folder: Path) -> None:
+    found = with_scripts(folder, solver=SOLVER + 'weights: "x"\n', train=TRAIN)
+    assert (found.kind, found.evidence) == ("loaded", "weights are loaded (solver.prototxt:5)")
+
+
+def test_numbers_of_gpus(folder: Path) -> None:
+    found = with_scripts(folder, a=TRAIN + " -gpu 0,1", b=TRAIN + " -gpu 0,1,2,3")
+    assert (found.gpus, found.gpus_evidence) == (1, "number of GPUs unknown (2: a.sh:1, 4: b.sh:1)")
+    forget_repositories()
+    forget_runs()
+    found = with_scripts(folder, a=TRAIN + " -gpu all", b=TRAIN)
+    assert (found.gpus, found.gpus_evidence) == (1, "number of GPUs unknown (a.sh:1: all)")

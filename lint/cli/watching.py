@@ -18,6 +18,7 @@ from ..settings.nearest_files import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
 from ..source.errors import InputError
 from ..source.repository_files import forget_repositories
+from ..source.run_scripts import forget_runs
 from .console import EXIT_INTERRUPTED, UsageError, complain, print_text
 
 CLEAR_SCREEN = "\x1b[2J\x1b[3J\x1b[H"
@@ -49,6 +50,7 @@ def watch(
             states = watched.states()  # before the check, so that no change is missed
             sources.forget_folders()
             forget_repositories()
+            forget_runs()
             if sys.stdout.isatty():
                 print_text(CLEAR_SCREEN)
             try:

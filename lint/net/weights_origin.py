@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
+from ..source.files import shown
 from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, weights_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..source.caffe_commands import TrainingRun
     from ..source.files import SourceFile
     from .net import Net
 
@@ -37,8 +41,18 @@ class WeightsOrigin(NamedTuple):
 
 
 def origin_of(solver: SourceFile, net: Net | None) -> WeightsOrigin:
-    """Return where the weights of a training come from, by its solver and its training net; None: not known."""
-    return _of_solver(solver) or (_of_net(net) if net is not None else WeightsOrigin(FILLERS))
+    """Return where the weights of a training come from, by its solver and its training net; None: not known.
+
+    The scripts of the repository are read the first time that this is asked for one of its solvers.
+    """
+    from ..source.run_scripts import runs_of_solver  # keeps what reads scripts out of the start
+
+    found = runs_of_solver(solver.path)
+    origin = _of_solver(solver) or _of_scripts(found.runs) or (_of_net(net) if net is not None else WeightsOrigin(FILLERS))
+    if origin == WeightsOrigin(FILLERS) and not found.is_whole:
+        origin = WeightsOrigin(UNKNOWN, "initial weights unknown (too many scripts to read)")
+    gpus, evidence = _gpus(found.runs)
+    return origin._replace(gpus=gpus, gpus_evidence=evidence)
 
 
 def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
@@ -47,6 +61,48 @@ def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
         return None
     line = solver.tree.line_of(solver.message.span("weights")[0])
     return WeightsOrigin(LOADED, f"weights are loaded ({solver.path}:{line})", is_stated=True)
+
+
+def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
+    """Return what scripts say that start the training; None if there are none.
+
+    A script that resumes it from a snapshot does not say how it began, unless there is no other.
+    """
+    runs = [run for run in runs if not run.resumes] or runs
+    by_answer = {run.loads: run for run in reversed(runs)}  # the first of each
+    if not by_answer:
+        return None
+    loading, perhaps, without = by_answer.get(True), by_answer.get(None), by_answer.get(False)
+    if loading is not None and without is not None:
+        return WeightsOrigin(
+            UNKNOWN,
+            f"initial weights unknown ({_place(loading)} loads weights, {_place(without)} does not)",
+            is_stated=True,
+        )
+    if loading is not None:
+        return WeightsOrigin(LOADED, f"weights are loaded ({_place(loading)})", is_stated=True)
+    if perhaps is not None:
+        return WeightsOrigin(UNKNOWN, f"initial weights unknown ({_place(perhaps)} may load weights)", is_stated=True)
+    assert without is not None
+    return WeightsOrigin(FILLERS, f"initial weights from fillers ({_place(without)})", is_stated=True)
+
+
+def _gpus(runs: Sequence[TrainingRun]) -> tuple[int, str]:
+    """Return the number of GPUs that scripts train on, 1 if none says or they disagree, and the evidence."""
+    numbers = {run.gpus: run for run in reversed(runs) if run.gpus}
+    if not numbers or set(numbers) == {1}:
+        return 1, ""
+    if len(numbers) == 1:
+        number, run = numbers.popitem()
+        if number > 0:
+            return number, f"{number} GPUs ({_place(run)})"
+        return 1, f"number of GPUs unknown ({_place(run)}: all)"
+    places = ", ".join(f"{number if number > 0 else 'all'}: {_place(run)}" for number, run in sorted(numbers.items()))
+    return 1, f"number of GPUs unknown ({places})"
+
+
+def _place(run: TrainingRun) -> str:
+    return f"{shown(run.script)}:{run.line}"
 
 
 def _of_net(net: Net) -> WeightsOrigin:

@@ -182,8 +182,8 @@ def find_net(
     bases = [os.getcwd(), *_parents(folder, top or folder)]
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
-        if os.path.isfile(candidate) or _shown(candidate) in given:
-            return NetReference(field, number, written, _shown(candidate), "found")
+        if os.path.isfile(candidate) or shown(candidate) in given:
+            return NetReference(field, number, written, shown(candidate), "found")
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts:
         below = _by_name(top) if top else _by_name(folder, deep=False)
@@ -192,13 +192,13 @@ def find_net(
             suffix = "/" + "/".join(parts[-length:])
             fitting = [path for path in same_name if path.replace(os.sep, "/").endswith(suffix)]
             if len(fitting) == 1:
-                return NetReference(field, number, written, _shown(fitting[0]), "elsewhere")
+                return NetReference(field, number, written, shown(fitting[0]), "elsewhere")
             if fitting:
                 beside = [path for path in fitting if os.path.dirname(path) == folder]
                 if length == 1 and len(beside) == 1:
-                    return NetReference(field, number, written, _shown(beside[0]), "elsewhere")
+                    return NetReference(field, number, written, shown(beside[0]), "elsewhere")
                 return NetReference(
-                    field, number, written, None, "ambiguous", tuple(map(_shown, sorted(fitting)))
+                    field, number, written, None, "ambiguous", tuple(map(shown, sorted(fitting)))
                 )
     return NetReference(field, number, written, None, "missing")
 
@@ -241,7 +241,7 @@ def forget_folders() -> None:
     repository_root.cache_clear()
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """Return a path relative to the working directory if it is inside, as people write it."""
     path = os.path.normpath(path)
     relative = os.path.relpath(path)

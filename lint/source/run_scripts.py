@@ -1,0 +1,218 @@
+"""The trainings that the scripts of a repository start, as read from their text, and which of them train a solver.
+
+Read are shell scripts, Makefiles, batch files, Python programs and the code in a README. Nothing is run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
+
+from ..proto.named_tuple import NamedTuple
+from .caffe_commands import TrainingRun, runs_of_commands
+from .pycaffe_programs import runs_of_program
+from .repository_files import read_regular, repository_files, search_root
+from .script_values import SCRIPT_FOLDER, UNKNOWN
+from .shell_text import Command, commands, joined
+
+MAX_BYTES_OF_SCRIPT = 300_000  # larger ones are generated
+MAX_WORK = 8_000_000  # the bytes of all scripts that may start a training, and as many for each line as one usually has
+_BYTES_OF_LINE = 30
+MAX_RUNS_OF_SCRIPT = 200
+
+_MAY_TRAIN = re.compile(rb"[sS]olver|train_net|finetune_net").search
+_PROMPT = re.compile(r"[ \t]*(?:\$|>) ")
+_FENCE = re.compile(r"[ \t]{0,3}(?:>[ ]?)?(```|~~~)[ \t]*\{?\.?([\w+-]*)")
+
+
+class _Runs(NamedTuple):
+    """The trainings that the scripts of a repository start, and its prototxt files, both by the file name of the solver.
+
+    `targets` are the solvers that the paths of trainings lead to, as far as they were asked for. `is_whole` is False if there
+    is more than the bounds admit.
+    """
+
+    root: str
+    by_name: dict[str, list[TrainingRun]]
+    files: dict[str, set[str]]
+    targets: dict[TrainingRun, str | None]
+    is_whole: bool
+
+
+class RunsOfSolver(NamedTuple):
+    """The trainings of a solver that scripts start; `is_whole` is False if there are too many scripts to read."""
+
+    runs: list[TrainingRun]
+    is_whole: bool
+
+
+def runs_of_solver(path: str) -> RunsOfSolver:
+    """Return the trainings of a solver that scripts of its repository start."""
+    folder, name = os.path.split(os.path.abspath(path))
+    solver = os.path.join(os.path.realpath(folder), name)
+    runs = _runs_of_repository(os.path.realpath(search_root(solver)))
+    return RunsOfSolver([run for run in runs.by_name.get(name, ()) if _trains(run, solver, runs)], runs.is_whole)
+
+
+@cache
+def _runs_of_repository(root: str) -> _Runs:
+    found = repository_files(root)
+    trainings, is_whole = _runs_of(found.scripts.paths)
+    runs = _Runs(root, {}, {}, {}, is_whole and found.scripts.is_whole)
+    for run in trainings:
+        runs.by_name.setdefault(os.path.basename(run.solver.replace("\\", "/")), []).append(run)
+    for path in found.prototxts.paths:
+        runs.files.setdefault(os.path.basename(path), set()).add(path)
+    return runs
+
+
+def forget_runs() -> None:
+    """Clear the trainings that were found, which are otherwise searched once in a run."""
+    _runs_of_repository.cache_clear()
+
+
+def _trains(run: TrainingRun, solver: str, runs: _Runs) -> bool:
+    """Whether a training is that of a solver: whether the path that the script names leads to it."""
+    folder = os.path.dirname(os.path.abspath(run.script))
+    written = joined(run.folder, run.solver.replace("\\", "/"))
+    if SCRIPT_FOLDER in written:
+        written = folder + "/" + written.rpartition(SCRIPT_FOLDER)[2]
+    if any(UNKNOWN in part for part in _parts(written)[1:]):
+        return _fits(_parts(written), solver, folder, runs.root)
+    same_name = runs.files.get(os.path.basename(solver), set())
+    if solver not in same_name:  # a file whose name does not say what it is
+        return _target(written, folder, runs.root, {*same_name, solver}) == solver
+    if run not in runs.targets:
+        runs.targets[run] = _target(written, folder, runs.root, same_name)
+    return runs.targets[run] == solver
+
+
+def _target(written: str, folder: str, root: str, files: set[str]) -> str | None:
+    """Return the file that a path in a script of a folder leads to, of those with its name; None if that is not certain.
+
+    A relative path is taken from the script's folder, the root of the repository, or a folder between them, whichever has
+    such a file. Otherwise it is a path of another machine, and the one file that shares its longest end is meant.
+    """
+    for base in [folder, root, *_between(folder, root)]:
+        candidate = os.path.normpath(os.path.join(base, written))
+        if candidate in files:
+            return candidate
+    parts = [part for part in _parts(written) if part != ".." and UNKNOWN not in part]
+    least = 1 if UNKNOWN in written and len(parts) == 1 else 2  # in a folder that only the script knows
+    for length in range(len(parts), least - 1, -1):
+        end = os.sep + os.sep.join(parts[-length:])
+        found = [path for path in files if path.endswith(end)]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _fits(parts: list[str], solver: str, folder: str, root: str) -> bool:
+    """Whether a path that is not known in the middle can be that of a solver; one of its folders must be known."""
+    if all(UNKNOWN in part for part in parts[:-1]):
+        return False
+    if parts[0] == UNKNOWN:
+        parts = parts[1:]
+        inside = os.path.relpath(solver, root).split(os.sep)
+        return len(inside) >= len(parts) and all(map(_part_fits, parts, inside[-len(parts) :]))
+    return any(
+        len(inside) == len(parts) and all(map(_part_fits, parts, inside))
+        for inside in (os.path.relpath(solver, base).split(os.sep) for base in (root, folder))
+    )
+
+
+def _part_fits(pattern: str, part: str) -> bool:
+    """Whether a folder or file may have a name that is known in parts."""
+    pieces = pattern.split(UNKNOWN)
+    if len(pieces) == 1:
+        return pattern == part
+    at = len(pieces[0])
+    if not part.startswith(pieces[0]) or not part[at:].endswith(pieces[-1]):
+        return False
+    for piece in pieces[1:-1]:
+        at = part.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return at <= len(part) - len(pieces[-1])
+
+
+def _between(folder: str, root: str) -> Iterator[str]:
+    """Yield the folders between a folder and the root, without both."""
+    while folder != root and (folder := os.path.dirname(folder)).startswith(root + os.sep):
+        yield folder
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def _runs_of(scripts: Iterable[str]) -> tuple[list[TrainingRun], bool]:
+    """Return the trainings that scripts start, each once for each script, and whether all scripts were read.
+
+    A file that is not text has none.
+    """
+    found: list[TrainingRun] = []
+    work = 0
+    for path in scripts:
+        content = read_regular(path, MAX_BYTES_OF_SCRIPT)
+        if content is None or b"\0" in content[:4096] or not _MAY_TRAIN(content):
+            continue
+        work += len(content) + _BYTES_OF_LINE * content.count(b"\n")
+        if work > MAX_WORK:
+            return found, False
+        text = content.decode("utf-8", "replace").replace("\r\n", "\n")
+        unique: dict[tuple[object, ...], TrainingRun] = {}
+        for run in islice(_runs_in(path, text), MAX_RUNS_OF_SCRIPT):
+            unique.setdefault((run.folder, run.solver, run.loads, run.resumes, run.gpus), run)
+        found += unique.values()
+    return found, True
+
+
+def _runs_in(path: str, text: str) -> Iterator[TrainingRun]:
+    name = os.path.basename(path).lower()
+    if name.endswith(".py"):
+        yield from runs_of_program(path, text)
+    elif name.partition(".")[0] == "readme":
+        yield from _runs_in_readme(path, text)
+    else:
+        kind = "make" if "makefile" in name or name.endswith(".mk") else "batch" if name.endswith((".bat", ".cmd")) else "shell"
+        yield from runs_of_commands(path, commands(text, kind=kind))
+
+
+def _runs_in_readme(path: str, text: str) -> Iterator[TrainingRun]:
+    """Yield the trainings in the code of a README: fenced or indented blocks, and lines with a prompt."""
+    blocks: list[tuple[int, str, list[str]]] = []  # the first line, the language, and the lines
+    fence = ""
+    was_code = False
+    for number, line in enumerate(text.split("\n"), start=1):
+        match = _FENCE.match(line)
+        if match is not None and (not fence or match[1] == fence):
+            fence = "" if fence else match[1]
+            if fence:
+                blocks.append((number + 1, match[2].lower(), []))
+            was_code = False
+            continue
+        is_code = bool(fence) or line.startswith(("    ", "\t")) or _PROMPT.match(line) is not None
+        if is_code:
+            if not fence and not was_code:
+                blocks.append((number, "", []))
+            prompt = _PROMPT.match(line)
+            blocks[-1][2].append(line[prompt.end() :] if prompt is not None else line)
+        elif line.strip():
+            was_code = False
+            continue
+        elif blocks and was_code and not fence:
+            blocks[-1][2].append("")
+        was_code = is_code or (was_code and not line.strip())
+    shell: list[Command] = []
+    for first, language, lines in blocks:
+        code = "\n".join(lines)
+        if language.startswith("py") or (not language and "Solver(" in code):
+            yield from runs_of_program(path, code, first)
+        else:
+            shell += commands(code, first_line=first)
+    yield from runs_of_commands(path, shell)
