@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from caffe_lint.engine.configuring import LOOKUPS
+from caffe_lint.engine.checking import Checked, check_paths
+from caffe_lint.engine.configuring import LOOKUPS, settings_of_paths
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.engine.grouping import find_units
 from caffe_lint.engine.running import run_units
@@ -15,8 +16,12 @@ from caffe_lint.engine.units import UnitResult
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.rule.finding import Finding
 from caffe_lint.settings.config_file import read_config
-from caffe_lint.settings.in_force import Layer, combined
+from caffe_lint.settings.in_force import CommandLine, Layer, combined
 from caffe_lint.settings.settings import Settings
+from caffe_lint.source.files import forget_folders
+from caffe_lint.source.repository_files import forget_repositories
+from caffe_lint.source.run_scripts import forget_runs
+from caffe_lint.source.solver_index import forget_index
 
 
 def settings_in(path: str) -> Settings:
@@ -125,3 +130,25 @@ def run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Complet
         done.stdout.decode("utf-8", "replace"),
         done.stderr.decode("utf-8", "replace"),
     )
+
+
+def patched_on_disk(*paths: str, unsafe: bool = False, jobs: int = 1) -> dict[str, bytes]:
+    """The new text of each file that a check of files and folders on disk would change; nothing is written."""
+    return _check_on_disk(paths, "unsafe" if unsafe else "safe", jobs).patched
+
+
+def findings_on_disk(*paths: str) -> list[Finding]:
+    """The findings on files and folders on disk."""
+    return _check_on_disk(paths, "", 1).findings
+
+
+def _check_on_disk(paths: tuple[str, ...], patch: str, jobs: int) -> Checked:
+    forget_folders()
+    forget_repositories()
+    forget_index()
+    forget_runs()
+    settings = settings_of_paths(CommandLine(), caffe_schema())
+    files = Files(settings.schema, None)
+    checked = check_paths(paths, files, settings, lambda work, files: run_units(work, files, patch, jobs))
+    assert not checked.errors, checked.errors
+    return checked

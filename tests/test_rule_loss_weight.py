@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from harness import check, fix
+from harness import SOLVER, check, fix_files
 
 from caffe_lint.rule.finding import Finding
 
@@ -40,7 +40,8 @@ def findings(text: str, **settings: Any) -> list[Finding]:
 
 
 def fixed(text: str) -> str:
-    return fix(text, select=("G103",))
+    """The net after its fixes, for a solver that names it."""
+    return fix_files({"solver.prototxt": SOLVER, "net.prototxt": text}, select=("G103",), unsafe=True)["net.prototxt"]
 
 
 def test_a_heavy_loss_is_a_warning_at_its_weight() -> None:
@@ -68,7 +69,8 @@ def test_losses_are_compared_by_their_initial_values() -> None:
 def test_a_sum_over_many_terms_gets_a_weight_after_its_tops() -> None:
     text = HEAD.replace("num_output: 10 ", "num_output: 1000 ") + points() + loss("b")
     (finding,) = findings(text)
-    assert finding.reason.endswith(": it is a sum over 1000 terms.")
+    assert ": it is a sum over 1000 terms. No fix: no solver" in finding.reason
+    assert finding.fix is None
     assert fixed(text) == text.replace('top: "points_loss"\n', 'top: "points_loss"\n  loss_weight: 0.05\n')
 
 

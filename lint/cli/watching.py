@@ -19,6 +19,7 @@ from ..source import files as sources
 from ..source.errors import InputError
 from ..source.repository_files import forget_repositories
 from ..source.run_scripts import forget_runs
+from ..source.solver_index import forget_index
 from .console import EXIT_INTERRUPTED, UsageError, complain, print_text
 
 CLEAR_SCREEN = "\x1b[2J\x1b[3J\x1b[H"
@@ -51,6 +52,7 @@ def watch(
             sources.forget_folders()
             forget_repositories()
             forget_runs()
+            forget_index()
             if sys.stdout.isatty():
                 print_text(CLEAR_SCREEN)
             try:

@@ -49,7 +49,7 @@ def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") 
         if not fixes:
             break
         done, failed = apply_round(opened.files, next_round(fixes))
-        applied += done
+        applied += len(done)
         failures += (f"{fix.path}: not fixed ({fix.title}): {error}" for fix, error in failed)
         if failed:
             break

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..fixes.changes import PathChanges, Round
-from ..net.job import Nets
+from ..net.job import Job, Nets
 from ..proto.schema import Schema
 from ..settings.settings import Settings
 from ..source.files import SourceFile, read_source
 from .selection import layer_types
-from .units import Unit, UnitResult
+from .units import Companions, Unit, UnitResult
 
 if TYPE_CHECKING:
+    from ..rule.finding import Finding
     from .baseline import Comparison
 
 
@@ -34,7 +36,10 @@ class Files:
         self.settled: dict[str, tuple[bytes, tuple[Round, ...]]] = {}
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
+        self.companions = Companions()
         self._files: dict[str, SourceFile] = {}
+        self._named: dict[str, str] = {}  # the paths of the unit, by real path
+        self._of_companions: frozenset[str] = frozenset()  # real paths
 
     def add(self, path: str, source: bytes) -> None:
         """Add the bytes of a file that is not read from disk (standard input)."""
@@ -46,6 +51,9 @@ class Files:
         known = self._files.get(path)
         if known is None:
             if path not in self.sources:
+                named = self._named.get(os.path.realpath(path), path) if self._named else path
+                if named != path:
+                    return self.get(named)
                 self.sources[path] = read_source(path)
             if self.settled and path not in self.patched and (real := os.path.realpath(path)) in self.settled:
                 self.patched[path], self.rounds[path] = self.settled[real]
@@ -61,6 +69,32 @@ class Files:
         self.rounds[path] = (*self.rounds.get(path, ()), round_of(self.get(path), changes))
         self.patched[path] = source
         del self._files[path]
+
+    def mark_companions(self, unit: Unit, jobs: Iterable[Job]) -> None:
+        """Set which files belong only to companions of the unit, from the jobs of all its solvers."""
+        own: set[str] = set(unit.paths)
+        others: set[str] = set()
+        for job in jobs:
+            deploy = [] if job.deploy is None else [job.deploy.file]
+            paths = own if job.solver.file.path in unit.paths else others
+            paths.update(file.path for file in (job.solver.file, *job.files, *deploy))
+        self._of_companions = frozenset(map(os.path.realpath, others)) - set(map(os.path.realpath, own))
+
+    def is_companion(self, path: str) -> bool:
+        """Return whether a file is checked only because a companion of the unit is, or names it."""
+        return bool(self._of_companions) and os.path.realpath(path) in self._of_companions
+
+    def result(self, findings: Iterable[Finding], applied: int, errors: list[str]) -> UnitResult:
+        """Return the result of the unit's checks: what concerns its own files."""
+        return UnitResult(
+            [finding for finding in findings if not self.is_companion(finding.place.path)],
+            applied,
+            {path: text for path, text in self.patched.items() if not self.is_companion(path)},
+            {path: text for path, text in self.sources.items() if not self.is_companion(path)},
+            errors,
+            self.comparison,
+            {path: rounds for path, rounds in self.rounds.items() if not self.is_companion(path)},
+        )
 
     def settle(self, result: UnitResult) -> None:
         """Keep a unit's patched files for the units that follow."""
@@ -85,6 +119,7 @@ class Files:
             schema = schema_with(schema, types)
         files = Files(schema, settings.dialect, settings)
         files.settled = self.settled
+        files._named = {os.path.realpath(path): path for path in unit.paths}
         for path in self.given:
             files.add(path, self.sources[path])
         for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):

@@ -34,28 +34,27 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
         if not chosen:
             break
         done, failed = apply_round(files, chosen)
-        applied += done
+        applied += sum(not files.is_companion(fix.path) for fix in done)
         for fix, error in failed:
             refused.add(_key(fix))
-            errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
+            if not files.is_companion(fix.path):
+                errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
         findings = check_unit(unit, files, settings)
     else:
         errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
-    return UnitResult(
-        findings, applied, dict(files.patched), dict(files.sources), errors, files.comparison, files.rounds
-    )
+    return files.result(findings, applied, errors)
 
 
 def _key(fix: Fix) -> tuple[Any, ...]:
     return fix.path, fix.title, fix.edits
 
 
-def apply_round(files: Files, chosen: dict[str, list[Fix]]) -> tuple[int, list[tuple[Fix, FixRejected]]]:
-    """Apply a round of fixes to files in memory; return their number, and those that did not verify, with the error.
+def apply_round(files: Files, chosen: dict[str, list[Fix]]) -> tuple[list[Fix], list[tuple[Fix, FixRejected]]]:
+    """Apply a round of fixes to files in memory; return those applied, and those that did not verify, with the error.
 
     If those of a file do not verify together, only the first is applied; the others are found again in the next round.
     """
-    done = 0
+    done: list[Fix] = []
     failed: list[tuple[Fix, FixRejected]] = []
     for path, fixes in chosen.items():
         for together in (fixes, fixes[:1]) if len(fixes) > 1 else (fixes,):
@@ -65,7 +64,7 @@ def apply_round(files: Files, chosen: dict[str, list[Fix]]) -> tuple[int, list[t
                 if len(together) == 1:
                     failed.append((together[0], error))
             else:
-                done += len(together)
+                done += together
                 break
     return done, failed
 

@@ -78,7 +78,7 @@ def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitR
     if patch:
         return fix_unit(unit, files, settings, unsafe=patch == "unsafe")
     findings = check_unit(unit, files, settings)
-    return UnitResult(findings, 0, {}, files.sources, [], files.comparison)
+    return files.result(findings, 0, [])
 
 
 def _run_in_process(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..net.job import Job, NetInPhase, SolverFile
+from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..rule.suppressed import suppressing, suppressions_of
 from ..settings.settings import Settings
+from .companions import Offers, depends_on_solvers, nets_to_search, search
 from .files_in_memory import Files, nets_for
 from .rules_on import RulesOfPaths
 from .units import Unit
 
 if TYPE_CHECKING:
+    from ..rule.registry import Rule
     from ..rule.suppressions import Selector
 
 
@@ -22,24 +25,54 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
 
     Findings of a rule at one place in several phases of a net are one mistake, even if their numbers differ, as batch
     sizes do: the most severe is reported, or the first of equals.
+
+    If they depend on solvers that were not named, `files.companions` has these afterwards, and their findings are among
+    those returned: `files.is_companion` tells them apart.
     """
+    on = RulesOfPaths(settings)
+    checked = _check(unit, files, settings, on)
+    nets = nets_to_search(checked.findings, unit, files)
+    if nets:
+        known = files.companions
+        files.companions = search(nets, unit, files, settings)
+        if files.companions.solvers != known.solvers:
+            checked = _check(unit, files, settings, on)
+    findings = [checked.offers.agreed(finding, files.companions) for finding in checked.findings]
+    if settings.known is not None:
+        findings = _new_ones(findings, checked.subjects, files, on)
+    return [finding for finding in findings if on.of(finding.place.path).shows(finding)]
+
+
+class _Checked(NamedTuple):
+    """The findings of a unit's rules, the jobs that offer their fixes, and what the rules checked, with its kind."""
+
+    findings: list[Finding]
+    offers: Offers
+    subjects: list[tuple[str, Any]]
+
+
+def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _Checked:
     found: dict[tuple[Any, ...], Finding] = {}
     used: dict[str, set[Selector]] = {}  # used selectors, by the path of their file
-    on = RulesOfPaths(settings)
     subjects = list(_subjects(unit, files, settings))
     checked = [file for kind, file in subjects if kind == "file"]
     rules = on.by_subject(file.path for file in checked)
+    offers = Offers()
     for kind, subject in subjects:
         own = on.of(path_of_subject(kind, subject))
-        for rule in rules.get(kind, ()):
+        if kind == "job":
+            offers.add_job(subject)
+        for rule, view, job in _views(kind, subject, rules.get(kind, ())):
             here: dict[tuple[Any, ...], int] = {}  # the number of findings of this subject at each place
-            for hit in rule.check(subject, **own.options(rule)):
+            for hit in rule.check(view, **own.options(rule)):
                 there = on.of(hit.file.path)
                 selectors = set(suppressing(hit.file, rule.code, hit.span[0]))
                 if selectors:
                     used.setdefault(hit.file.path, set()).update(selectors)
                 elif rule.code in there.codes:
                     finding = there.finding(hit, rule)
+                    if job is not None:
+                        offers.add(finding, job)
                     key: tuple[Any, ...] = (finding.place, finding.code, finding.message)
                     if kind == "net":
                         number = here[key[:2]] = here.get(key[:2], -1) + 1
@@ -57,9 +90,20 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
                         finding = there.finding(hit, rule)
                         found[finding.place, finding.code, finding.message] = finding
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
-    if settings.known is not None:
-        findings = _new_ones(findings, subjects, files, on)
-    return [finding for finding in findings if on.of(finding.place.path).shows(finding)]
+    return _Checked(findings, offers, subjects)
+
+
+def _views(kind: str, subject: Any, rules: Iterable[Rule]) -> Iterator[tuple[Rule, Any, Job | None]]:
+    """Yield each rule with what it checks, and the job whose fix it may offer.
+
+    Rules that depend on solvers check a net once with each of its jobs.
+    """
+    for rule in rules:
+        if kind == "net" and subject.jobs and depends_on_solvers(rule):
+            for job in subject.jobs:
+                yield rule, subject._replace(jobs=[job]), job
+        else:
+            yield rule, subject, subject if kind == "job" else None
 
 
 def _new_ones(
@@ -71,7 +115,10 @@ def _new_ones(
 
     texts = {path: files.get(path).source for path in {finding.place.path for finding in findings}}
     new, hidden = without_known(findings, texts, lambda path: on.of(path).settings.known)
-    files.comparison = Comparison(hidden, judged_codes(subjects, on))
+    files.comparison = Comparison(
+        {key: number for key, number in hidden.items() if not files.is_companion(key[0])},
+        {path: codes for path, codes in judged_codes(subjects, on).items() if not files.is_companion(path)},
+    )
     return new
 
 
@@ -88,15 +135,11 @@ def path_of_subject(kind: str, subject: Any) -> str:
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
     """Yield the subjects of a unit's rules, each once: its files, solvers, nets in their phases, jobs."""
     nets = nets_for(files, settings)
-    solvers = [files.get(path) for path in unit.paths]
-    if solvers[0].kind != "solver":
-        yield "file", solvers[0]
-        alone = nets.alone(solvers[0])
-        for net in alone:
-            yield "net", net
-        yield from _data_subjects(alone, None, settings)
-        return
+    named = [files.get(path) for path in unit.paths]
+    companions = [files.get(path) for path in files.companions.solvers]
+    solvers = [*(named if named[0].kind == "solver" else ()), *companions]
     jobs = [nets.job(SolverFile(solver, settings.caffe_version), unit.root) for solver in solvers]
+    files.mark_companions(unit, jobs)
     seen: set[int] = set()
     for job in jobs:
         yield "file", job.solver.file
@@ -111,6 +154,12 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
                 yield "net", net
         yield "job", job
         yield from _data_subjects(job.nets, job, settings)
+    if named[0].kind != "solver" and id(named[0]) not in seen:
+        yield "file", named[0]
+        alone = nets.alone(named[0])
+        for net in alone:
+            yield "net", net
+        yield from _data_subjects(alone, None, settings)
 
 
 def _data_subjects(nets: list[NetInPhase], job: Job | None, settings: Settings) -> Iterator[tuple[str, Any]]:

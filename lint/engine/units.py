@@ -28,6 +28,17 @@ class Unit(NamedTuple):
     nets: tuple[tuple[str, str], ...] = ()
 
 
+class Companions(NamedTuple):
+    """The solvers that are checked along with a unit, and the nets whose solvers were searched.
+
+    `is_whole` is False if a repository has too many files to be searched.
+    """
+
+    solvers: tuple[str, ...] = ()
+    searched: frozenset[str] = frozenset()
+    is_whole: bool = True
+
+
 class UnitResult(NamedTuple):
     """The result of a unit: the remaining findings, the number of applied fixes, and the patched files' new bytes.
 

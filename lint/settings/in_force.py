@@ -148,7 +148,10 @@ class SettingsOfPaths:
             settings = combined([*layers, *self._of_command_line()]).settings
             settings.check(self.schema)
             self._settings[key] = settings._replace(
-                facts=self._read_facts(facts), known=self._read_baseline(settings.baseline), elsewhere=self.of
+                facts=self._read_facts(facts),
+                known=self._read_baseline(settings.baseline),
+                elsewhere=self.of,
+                excludes=self.excluded,
             )
         return self._settings[key]
 

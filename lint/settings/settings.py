@@ -40,7 +40,8 @@ class Settings(NamedTuple):
     rules, by code; `input_shapes` are passed to `net.build`; `layers` are the layer types that the configuration
     describes, by name; `facts` are known facts about the data, and `known` is the baseline: settings pass them on as
     they are read (`lookups`). `preset` is only the name that was asked for: its effect is in the other fields.
-    `elsewhere` returns the settings of other files of the same run by their paths.
+    `elsewhere` returns the settings of other files of the same run by their paths, and `excludes` whether the configuration
+    excludes one of them.
     """
 
     preset: str = "recommended"
@@ -63,10 +64,15 @@ class Settings(NamedTuple):
     facts: dict[str, Any] = {}  # noqa: RUF012 - net.data_facts.SourceFacts
     known: Any = None  # engine.baseline.Baseline
     elsewhere: Callable[[str], Settings] | None = None
+    excludes: Callable[[str], bool] | None = None
 
     def of(self, path: str) -> Settings:
         """Return the settings for another file of the same run, which may have its own configuration."""
         return self if self.elsewhere is None else self.elsewhere(path)
+
+    def excluded(self, path: str) -> bool:
+        """Return whether the configuration excludes another file of the same run when folders are searched."""
+        return self.excludes is not None and self.excludes(path)
 
     def check(self, schema: Schema) -> None:
         """Raises ConfigError for an unknown dialect or an invalid version of Caffe."""

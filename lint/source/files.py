@@ -155,21 +155,29 @@ class NetReference(NamedTuple):
 
 
 def net_references(
-    solver: Message, solver_path: str, root: str | None = None, given: Container[str] = ()
+    solver: Message, solver_path: str, root: str | None = None, given: Container[str] = (), *, from_here: bool = True
 ) -> list[NetReference]:
     """Return the nets that a solver names by file, each with the file that is meant.
 
-    `root` limits the search by suffix. `given` are paths of files that are known although they are not on disk.
+    `root` limits the search by suffix where there is no repository. `given` are paths of files that are known although they
+    are not on disk. `from_here` says whether paths are resolved from the working directory first.
     """
     references = []
     for name in ("net", "train_net", "test_net"):
         for index, entry in enumerate(solver.entries.get(name, ())):
-            references.append(find_net(entry[0], name, index, solver_path, root, given))
+            references.append(find_net(entry[0], name, index, solver_path, root, given, from_here=from_here))
     return references
 
 
 def find_net(
-    written: str, field: str, number: int, solver_path: str, root: str | None, given: Container[str] = ()
+    written: str,
+    field: str,
+    number: int,
+    solver_path: str,
+    root: str | None,
+    given: Container[str] = (),
+    *,
+    from_here: bool = True,
 ) -> NetReference:
     """Return the file that a path in a solver means; see `net_references` for the parameters.
 
@@ -178,8 +186,8 @@ def find_net(
     the path.
     """
     folder = os.path.dirname(os.path.abspath(solver_path))
-    top = root or repository_root(folder)
-    bases = [os.getcwd(), *_parents(folder, top or folder)]
+    top = repository_root(folder) or root
+    bases = [*([os.getcwd()] if from_here else ()), *_parents(folder, top or folder)]
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
         if os.path.isfile(candidate) or shown(candidate) in given:

@@ -1,0 +1,140 @@
+"""Solvers that the user did not name, but that name a net which is checked: what is computed for it depends on them.
+
+A net says neither its learning rate nor where its weights come from, and a change that suits one of its solvers may not suit
+another. So before a fix of a net that depends on its solvers is offered, all solvers of its repository that name it are checked
+along with it, their own mistakes repaired in memory only. Other nets cost no search.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..rule.finding import Finding
+from ..rule.registry import RULES, Rule
+from ..source.files import Unreadable, net_references, shown
+from .units import Companions
+
+if TYPE_CHECKING:
+    from ..net.job import Job
+    from ..settings.settings import Settings
+    from ..source.files import SourceFile
+    from .files_in_memory import Files
+    from .units import Unit
+
+_SHOWN = 3  # how many solvers are named
+
+
+def depends_on_solvers(rule: Rule) -> bool:
+    """Whether what a rule finds in a net is computed with the solvers of the net."""
+    return rule.code.startswith("G")
+
+
+def nets_to_search(findings: Iterable[Finding], unit: Unit, files: Files) -> frozenset[str]:
+    """Return the nets of findings that depend on solvers which may not be known yet.
+
+    Of a net without a solver these are all findings that depend on one. With a solver, only fixes matter. They include those of
+    other rules that look at the net as Caffe builds it, since other solvers may build other phases.
+    """
+    nets = set()
+    for finding in findings:
+        rule, fix = RULES[finding.code], finding.fix
+        path = fix.path if fix is not None else finding.place.path
+        if depends_on_solvers(rule):
+            asks = fix is not None or path in unit.paths
+        else:
+            asks = fix is not None and fix.safe and rule.subject in ("net", "job")
+        if asks and files.get(path).kind == "net":
+            nets.add(path)
+    return frozenset(nets) - files.companions.searched
+
+
+def search(nets: frozenset[str], unit: Unit, files: Files, settings: Settings) -> Companions:
+    """Return the companions of a unit, with the solvers that name some of its nets."""
+    from ..source.solver_index import mentions_of  # few checks need it
+
+    known = files.companions
+    solvers = list(known.solvers)
+    seen = {os.path.realpath(path) for path in (*unit.paths, *solvers)}
+    is_whole = known.is_whole
+    for net in sorted(nets):
+        mentions = mentions_of(net)
+        is_whole = is_whole and mentions.is_whole
+        for path in map(shown, mentions.paths):
+            real = os.path.realpath(path)
+            if real in seen or settings.excluded(path):
+                continue
+            try:
+                file = files.get(path)
+            except Unreadable:
+                continue
+            if file.kind == "solver" and _may_name(file, net, unit, files):
+                seen.add(real)
+                solvers.append(path)
+            else:
+                files.forget(path)
+                del files.sources[path]
+    return Companions(tuple(solvers), known.searched | nets, is_whole)
+
+
+def _may_name(solver: SourceFile, net: str, unit: Unit, files: Files) -> bool:
+    """Whether a solver names a net, or may do so once its mistakes are repaired.
+
+    If the path that it writes leads to another net from its own folder, it is not about a net in the working directory.
+    """
+    real = os.path.realpath(net)
+    for from_here in (True, False):
+        references = net_references(solver.message, solver.path, unit.root, files.given, from_here=from_here)
+        if not references:
+            return bool(solver.tree.problems or solver.bound.problems)
+        named = {os.path.realpath(reference.path) for reference in references if reference.path is not None}
+        if real not in named and (from_here or named):
+            return False
+    return True
+
+
+class Offers:
+    """Which jobs offer each fix of a net, and which jobs train the net."""
+
+    def __init__(self) -> None:
+        self._by: dict[tuple[str, object], set[Job]] = {}
+        self._unsafe: set[tuple[str, object]] = set()
+        self._trained_by: dict[str, set[Job]] = {}
+
+    def add_job(self, job: Job) -> None:
+        """Add a job of the unit."""
+        if job.train is not None and job.train.file is not job.solver.file:
+            self._trained_by.setdefault(job.train.file.path, set()).add(job)
+
+    def add(self, finding: Finding, job: Job) -> None:
+        """Add the fix of a finding that a job has."""
+        if finding.fix is not None:
+            key = (finding.fix.path, finding.fix.edits)
+            self._by.setdefault(key, set()).add(job)
+            if not finding.fix.safe:
+                self._unsafe.add(key)
+
+    def agreed(self, finding: Finding, companions: Companions) -> Finding:
+        """Return a finding without its fix, and with the reason, if the fix changes a net in a way that is not certain.
+
+        It must be what all solvers that train the net need, and be a default fix for all of them to be one.
+        """
+        fix = finding.fix
+        if fix is None or not depends_on_solvers(RULES[finding.code]):
+            return finding
+        jobs = self._trained_by.get(fix.path, set())
+        if not jobs and fix.path not in companions.searched:
+            return finding  # a change of a solver
+        if not companions.is_whole and (fix.safe or fix.stage.is_computed):
+            why = "there are too many files to search for the solvers that name this net"
+        elif not jobs and fix.stage.is_computed:
+            why = "no solver of this repository names this net; its learning rate is unknown"
+        else:
+            key = (fix.path, fix.edits)
+            if self._by.get(key, jobs) == jobs:
+                return finding._replace(fix=fix._replace(safe=False)) if key in self._unsafe and fix.safe else finding
+            names = sorted(shown(job.solver.file.path) for job in jobs)
+            others = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            why = f"the solvers that train this net do not all need the same change ({', '.join(names[:_SHOWN])}{others})"
+        return finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip())
