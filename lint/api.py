@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Parsed", "Problem", "parse"]
 
-Kind = Literal["solver", "net", "other"]
+Kind = Literal["solver", "net", "template", "other"]
 
 
 class Problem(NamedTuple):
@@ -41,8 +41,11 @@ class Parsed:
 
     @property
     def kind(self) -> Kind:
-        """What Caffe would read the text as: `solver` or `net`, or `other` for what is neither."""
-        return self._file.kind  # type: ignore[return-value]  # one of these three
+        """What Caffe would read the text as: `solver` or `net`, or `other` for what is neither.
+
+        A `template` has placeholders that have to be replaced before Caffe can read it.
+        """
+        return self._file.kind  # type: ignore[return-value]  # one of these four
 
     @property
     def dialect(self) -> str:
@@ -51,9 +54,9 @@ class Parsed:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What Caffe's parser would refuse, in the order of the places. Of `other` texts, only faults of syntax."""
+        """What Caffe's parser would refuse, in the order of the places. Of `template` and `other`, only faults of syntax."""
         tree = self._file.tree
-        found = [*tree.problems, *(self._file.bound.problems if self.kind != "other" else ())]
+        found = [*tree.problems, *(self._file.bound.problems if self.kind in ("solver", "net") else ())]
         found.sort(key=lambda problem: problem.start)
         return tuple(
             Problem(each.kind, each.message, *tree.line_and_column(each.start), *tree.line_and_column(each.end)) for each in found
@@ -61,12 +64,12 @@ class Parsed:
 
     @property
     def message(self) -> SolverParameter | NetParameter | None:
-        """The text as a protobuf message of `caffe_lint.proto.caffe_pb2`; None for `other`.
+        """The text as a protobuf message of `caffe_lint.proto.caffe_pb2`; None for `template` and `other`.
 
         Fields that no known Caffe has are not in it. Where the text has problems with one likely repair, the message
         holds what the repaired text would say.
         """
-        if self._message is None and self.kind != "other":
+        if self._message is None and self.kind in ("solver", "net"):
             from .proto.wire import to_protobuf  # protobuf takes longer to load than a text to parse
 
             self._message = to_protobuf(self._file.message, self.dialect)  # type: ignore[assignment]  # by its kind

@@ -13,7 +13,7 @@ from ..engine.checking import Checked, check_paths
 from ..engine.configuring import settings_of_paths
 from ..engine.files_in_memory import Files, round_of
 from ..engine.running import run_units
-from ..engine.units import Unit, UnitResult
+from ..engine.units import LeftAlone, Unit, UnitResult
 from ..proto.named_tuple import NamedTuple
 from ..report import Summary, render, summary_line
 from ..rule.finding import Finding
@@ -159,7 +159,9 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         piped = next(iter(files.given), None)
         if options.fix or options.add_ignore or options.interactive:
             # A file whose patch was refused is not written at all, except what was piped in: that goes through as it is.
-            sources = {path: text for path, text in checked.sources.items() if path == piped or path not in unverified}
+            sources = {path: text for path, text in checked.sources.items() if path not in unverified}
+            if piped is not None:
+                sources[piped] = files.sources[piped]
             errors += _write(patched, sources, options.output_dir, piped)
         if options.add_ignore and patched and not errors:
             number = counted(len(checked.findings) - len(findings), "finding")
@@ -173,12 +175,20 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             settings.of(paths[0]).docs_url,
         )
         _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
+    notes += _left_alone(checked.left_alone, fixing=options.fix or options.interactive or options.diff)
     if not checked.units and not errors and not notes:
         notes.append("no Caffe solver or net found")
     for sentence in dict.fromkeys(notes + errors):
         complain(sentence)
     status = EXIT_FAILED if errors else EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
     return Outcome(status, (*checked.sources, *settings.files()))
+
+
+def _left_alone(files: dict[str, LeftAlone], *, fixing: bool) -> Iterator[str]:
+    """A sentence for each file that was not checked, or, when `fixing`, in which nothing may be changed."""
+    for path, left in sorted(files.items()):
+        if fixing or not left.checked:
+            yield f"{path}: not {'fixed' if fixing else 'checked'}: {left.reason}"
 
 
 def _standard_input(path: str, files: Files, options: Options) -> str:

@@ -110,9 +110,7 @@ class _Walk:
                 findings = check_unit(unit, files, settings)
             if _sights(findings)[sight] >= before:
                 passed[sight] += 1
-        return UnitResult(
-            findings, applied, dict(files.patched), dict(files.sources), errors, files.comparison, files.rounds
-        )
+        return files.result(findings, applied, errors)
 
     def _next(self, findings: list[Finding], passed: Counter[_Sight]) -> Finding | None:
         """The first finding with a fix that was not decided on. Of findings that look alike, the first are the passed."""

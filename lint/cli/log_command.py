@@ -150,7 +150,8 @@ def _job(path: str, settings: Settings) -> tuple[Job, Files]:
     files = Files(schema_with(read_schema(None), layer_types(settings)), settings.dialect, settings)
     file = files.get(path)
     if file.kind != "solver":
-        raise InputError(f"{path}: not a solver")
+        why = f"a template: {file.why_not_fixed}" if file.kind == "template" else "not a solver"
+        raise InputError(f"{path}: {why}")
     return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None), files
 
 
@@ -202,7 +203,7 @@ def _report(
     errors: list[str] = []
     if found and job is not None:
         run = next(run for run in runs if run.number == found[0].run)
-        fixes = fixes_for(Evidence(run, job), found, job)
+        fixes = _allowed(fixes_for(Evidence(run, job), found, job), job)
     patched: dict[str, bytes] = {}
     if fixes and job is not None and files is not None and (fix or diff or options["follow"]):
         new, errors = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
@@ -251,6 +252,14 @@ def _report(
         return EXIT_FAILED
     failed = any(SEVERITIES.index(each.severity) >= SEVERITIES.index(options["fail_on"]) for each in found)
     return EXIT_FINDINGS if failed and not options["exit_zero"] else EXIT_CLEAN
+
+
+def _allowed(fixes: list[Fix], job: Job) -> list[Fix]:
+    """The fixes of files in which something may be changed. The others are named, with the reason."""
+    why = {file.path: file.why_not_fixed for file in (job.solver.file, *job.files)}
+    for path in dict.fromkeys(fix.path for fix in fixes if why[fix.path]):
+        complain(f"{path}: not fixed: {why[path]}")
+    return [fix for fix in fixes if not why[fix.path]]
 
 
 # The field of the solver that a cause is about.

@@ -135,7 +135,7 @@ def _missing(job: Job) -> Iterator[str]:
             yield _line(
                 file, span, f"net '{reference.written}' is missing or ambiguous"
             )
-        elif reference.path not in {known.path for known in job.files}:
+        elif reference.path not in {known.path for known in job.files if known.kind == "net"}:
             span = file.message.span(reference.field, reference.number)
             yield _line(file, span, f"'{reference.written}' could not be read as a net")
 

@@ -11,7 +11,7 @@ from ..settings.in_force import SettingsOfPaths
 from ..settings.settings import Settings
 from .files_in_memory import Files
 from .grouping import find_units
-from .units import Unit, UnitResult
+from .units import LeftAlone, Unit, UnitResult
 
 Runner = Callable[[list[tuple[Unit, Settings]], Files], list[UnitResult]]
 
@@ -21,7 +21,7 @@ class Checked(NamedTuple):
 
     `sources` are the bytes of all checked files as read, and `texts` the bytes after the fixes. `patched` has each
     changed file once, however many paths lead to it. `applied` is the number of fixes; `errors` and `notes` are messages
-    on what failed and what was skipped.
+    on what failed and what was skipped. `left_alone` are the files in which nothing may be changed.
     """
 
     units: list[Unit]
@@ -33,6 +33,7 @@ class Checked(NamedTuple):
     applied: int
     errors: list[str]
     notes: list[str]
+    left_alone: dict[str, LeftAlone]
 
 
 def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths, run: Runner) -> Checked:
@@ -59,6 +60,7 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
         sum(result.applied for result in results),
         errors,
         notes,
+        {**files.left_alone, **{path: left for result in results for path, left in result.left_alone.items()}},
     )
 
 

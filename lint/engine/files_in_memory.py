@@ -12,7 +12,7 @@ from ..proto.schema import Schema
 from ..settings.settings import Settings
 from ..source.files import SourceFile, read_source
 from .selection import layer_types
-from .units import Companions, Unit, UnitResult
+from .units import Companions, LeftAlone, Unit, UnitResult
 
 if TYPE_CHECKING:
     from ..rule.finding import Finding
@@ -37,6 +37,7 @@ class Files:
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
         self.companions = Companions()
+        self.left_alone: dict[str, LeftAlone] = {}
         self._files: dict[str, SourceFile] = {}
         self._named: dict[str, str] = {}  # the paths of the unit, by real path
         self._of_companions: frozenset[str] = frozenset()  # real paths
@@ -94,7 +95,12 @@ class Files:
             errors,
             self.comparison,
             {path: rounds for path, rounds in self.rounds.items() if not self.is_companion(path)},
+            {path: left for path, left in self.left_alone.items() if not self.is_companion(path)},
         )
+
+    def leave_alone(self, path: str, *, checked: bool) -> None:
+        """Keep why nothing in a file may be changed, and whether it is checked."""
+        self.left_alone[path] = LeftAlone(self.get(path).why_not_fixed, checked)
 
     def settle(self, result: UnitResult) -> None:
         """Keep a unit's patched files for the units that follow."""

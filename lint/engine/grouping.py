@@ -25,7 +25,7 @@ def find_units(
     """Return the units of files, and of the solvers and nets in folders.
 
     A file that is neither, or that is `excluded`, is skipped in a folder; one that is named adds a message to `notes`.
-    A file that cannot be read adds a message to `errors`.
+    A file that cannot be read adds a message to `errors`. A template is skipped and kept in `files.left_alone`.
     """
     found_as: dict[str, _Found] = {}
     seen: set[str] = set()
@@ -38,11 +38,13 @@ def find_units(
                     continue
                 with suppress(Unreadable):
                     kind = files.get(found).kind
-                    if kind != "other":
+                    if kind == "template":
+                        files.leave_alone(found, checked=False)
+                    elif kind != "other":
                         found_as[found] = _Found(kind, os.path.abspath(path), real)
                         seen.add(real)
                         kept += len(files.sources[found])
-                    if kind == "other" or kept > TREES_KEPT:
+                    if kind in ("other", "template") or kept > TREES_KEPT:
                         files.forget(found)
             continue
         real = os.path.realpath(path)
@@ -54,7 +56,9 @@ def find_units(
         except Unreadable as error:
             errors.append(str(error))
             continue
-        if kind != "other":
+        if kind == "template":
+            files.leave_alone(path, checked=False)
+        elif kind != "other":
             found_as[path] = _Found(kind, None, real)
         elif files.get(path).source.strip():
             notes.append(f"{path}: neither a solver nor a net, not checked")

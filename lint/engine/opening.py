@@ -66,6 +66,8 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
 def solver_or_net(path: str, files: Files) -> SourceFile:
     """Return the file at a path. Raises Unreadable if it cannot be read, or is neither a solver nor a net."""
     file = files.get(path)
+    if file.kind == "template":
+        raise Unreadable(f"{path}: cannot be read: {file.why_not_fixed}")
     if file.kind == "other":
         what = "the file is empty" if not file.source.strip() else "neither a solver nor a net"
         raise Unreadable(f"{path}: {what}")
@@ -77,5 +79,5 @@ def _missing(job: Job) -> Iterator[str]:
     for reference in job.references:
         if reference.path is None:
             yield f"net '{reference.written}' is missing or ambiguous"
-        elif reference.path not in {known.path for known in job.files}:
+        elif reference.path not in {known.path for known in job.files if known.kind == "net"}:
             yield f"'{reference.written}' could not be read as a net"

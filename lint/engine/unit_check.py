@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..net.job import Job, NetInPhase, SolverFile
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding
+from ..rule.finding import Finding, Hit
 from ..rule.suppressed import suppressing, suppressions_of
 from ..settings.settings import Settings
 from .companions import Offers, depends_on_solvers, nets_to_search, search
@@ -70,7 +70,9 @@ def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _C
                 if selectors:
                     used.setdefault(hit.file.path, set()).update(selectors)
                 elif rule.code in there.codes:
-                    finding = there.finding(hit, rule)
+                    if _is_at_mark(hit):
+                        continue
+                    finding = _with_allowed_fix(there.finding(hit, rule), files)
                     if job is not None:
                         offers.add(finding, job)
                     key: tuple[Any, ...] = (finding.place, finding.code, finding.message)
@@ -87,7 +89,7 @@ def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _C
                 there = on.of(outcome.file.path)
                 for hit in rule.check(outcome, **there.options(rule)) if rule.code in there.codes else ():
                     if not any(suppressing(hit.file, rule.code, hit.span[0])):
-                        finding = there.finding(hit, rule)
+                        finding = _with_allowed_fix(there.finding(hit, rule), files)
                         found[finding.place, finding.code, finding.message] = finding
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
     return _Checked(findings, offers, subjects)
@@ -104,6 +106,19 @@ def _views(kind: str, subject: Any, rules: Iterable[Rule]) -> Iterator[tuple[Rul
                 yield rule, subject._replace(jobs=[job]), job
         else:
             yield rule, subject, subject if kind == "job" else None
+
+
+def _is_at_mark(hit: Hit) -> bool:
+    """Return whether a hit is at a placeholder in a string, which is not what Caffe will read."""
+    return any(mark.start <= hit.span[0] < mark.end for mark in hit.file.marks)
+
+
+def _with_allowed_fix(finding: Finding, files: Files) -> Finding:
+    """Return a finding without its fix if nothing may be changed in that file; `files` keeps the reason."""
+    if finding.fix is None or not files.get(finding.fix.path).why_not_fixed:
+        return finding
+    files.leave_alone(finding.fix.path, checked=True)
+    return finding._replace(fix=None)
 
 
 def _new_ones(
@@ -146,7 +161,10 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
         for net_file in job.files:
             if id(net_file) not in seen:
                 seen.add(id(net_file))
-                yield "file", net_file
+                if net_file.kind == "template":
+                    files.leave_alone(net_file.path, checked=False)
+                else:
+                    yield "file", net_file
         yield "solver", job.solver
         for net in job.nets:
             if id(net) not in seen:

@@ -39,11 +39,19 @@ class Companions(NamedTuple):
     is_whole: bool = True
 
 
+class LeftAlone(NamedTuple):
+    """Why nothing in a file may be changed, and whether it was checked: only the text around its template marks can be."""
+
+    reason: str
+    checked: bool
+
+
 class UnitResult(NamedTuple):
     """The result of a unit: the remaining findings, the number of applied fixes, and the patched files' new bytes.
 
     `sources` are the bytes of the checked files as read; `errors` are messages for the user. `rounds` are the texts
-    between `sources` and `patched`, each with the changes that were made to it.
+    between `sources` and `patched`, each with the changes that were made to it. `left_alone` are the files that were not
+    checked, or whose fixes were withheld.
     """
 
     findings: list[Finding]
@@ -53,6 +61,7 @@ class UnitResult(NamedTuple):
     errors: list[str]
     comparison: Comparison | None = None  # with the baseline
     rounds: Mapping[str, tuple[Round, ...]] = {}
+    left_alone: Mapping[str, LeftAlone] = {}
 
     @property
     def checked(self) -> list[str]:

@@ -65,9 +65,9 @@ class SolverFile:
 class Job:
     """A solver with the nets that it would build: one for training, any number for testing.
 
-    `references` say how its paths are resolved; `files` are the files of the nets. `train` is None if the net is not found, or
-    if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the solver does not
-    name; `deploy_is_named` says whether the user named it.
+    `references` say how its paths are resolved; `files` are the files of the nets, templates included. `train` is None if the
+    net is not found, or if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the
+    solver does not name; `deploy_is_named` says whether the user named it.
     """
 
     def __init__(self, solver: SolverFile) -> None:
@@ -143,9 +143,8 @@ class Nets:
             file = self._net_file(reference)
             if file is not None and file not in job.files:
                 job.files.append(file)
-            named[reference.field].append(
-                _NetSource(file, file.message, inline=False) if file is not None else None
-            )
+            is_net = file is not None and file.kind == "net"
+            named[reference.field].append(_NetSource(file, file.message, inline=False) if file and is_net else None)
         inline: dict[str, list[_NetSource | None]] = {
             name: [_NetSource(solver.file, entry[0], inline=True) for entry in message.entries.get(name, ())]
             for name in ("net_param", "train_net_param", "test_net_param")
@@ -201,7 +200,7 @@ class Nets:
             file = self._open(reference.path)
         except Unreadable:
             return None
-        return file if file.kind == "net" else None
+        return file if file.kind in ("net", "template") else None
 
     def _upgrade(self, source: _NetSource) -> Upgraded:
         key = id(source.message)

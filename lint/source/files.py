@@ -12,6 +12,7 @@ from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, ListValue, Scalar, Tree
 from .errors import InputError
+from .foreign_text import Mark, is_mostly_unknown, template_marks
 from .ignored import Ignored
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
@@ -31,7 +32,7 @@ class Unreadable(InputError):
 
 
 class SourceFile:
-    """A file in text format: its bytes, tree, kind (`solver`, `net` or `other`) and message.
+    """A file in text format: its bytes, tree, kind (`solver`, `net`, `template` or `other`) and message.
 
     `asked_dialect` is the one that the user asked for, None if it is to be detected.
     """
@@ -58,8 +59,23 @@ class SourceFile:
 
     @cached_property
     def kind(self) -> str:
-        """What Caffe would read the file as."""
-        return kind_of(self.tree)
+        """What Caffe would read the file as; `template` if it would be a solver or net that cannot be read yet."""
+        kind = kind_of(self.tree)
+        return "template" if kind != "other" and not all(mark.in_string for mark in self.marks) else kind
+
+    @cached_property
+    def marks(self) -> tuple[Mark, ...]:
+        """The template marks in the text."""
+        return template_marks(self.source)
+
+    @cached_property
+    def why_not_fixed(self) -> str:
+        """Why nothing in the file may be changed, whatever is wrong in it; empty if it may be."""
+        if self.marks:
+            return f"template marks at line {self.tree.line_of(self.marks[0].start)}"
+        if any(problem.kind == "unknown-field" for problem in self.bound.problems) and is_mostly_unknown(self.message):
+            return "no known Caffe has most of its fields"
+        return ""
 
     @cached_property
     def bound(self) -> Bound:

@@ -8,6 +8,7 @@ from ...net.job import Job
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.files import NetReference
+from ...source.foreign_text import has_placeholder
 
 
 @rule("E121", "net-not-found", subject="job", severity="warning")
@@ -26,15 +27,21 @@ def net_not_found(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. There is no fix, because the path may be right on another machine. Ignore it if a script
-    writes the net before the training starts.
+    - **advice** if the path has a placeholder, such as `${EXP}`, which a script replaces;
+    - **warning** otherwise.
+
+    There is no fix, because the path may be right on another machine. Ignore it if a script writes the net before the
+    training starts.
 
     ## References
 
     `ReadProtoFromTextFile` in io.cpp.
     """
     for reference in job.references:
-        if reference.how == "missing":
+        if reference.how == "missing" and has_placeholder(reference.written):
+            message = f"net file '{reference.written}' has a placeholder, so the net is not checked"
+            yield Hit(job.solver.file, _span(job, reference), message, severity="advice")
+        elif reference.how == "missing":
             yield Hit(
                 job.solver.file,
                 _span(job, reference),

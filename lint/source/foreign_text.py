@@ -1,0 +1,95 @@
+"""Texts in which nothing may be changed: templates, and texts that are no files of Caffe.
+
+Template marks are placeholders that a program replaces before Caffe reads the text, so what will stand there is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..proto.message import Message
+from ..proto.named_tuple import NamedTuple
+from ..proto.tree import Block, Field, ListValue
+
+# Outside of strings and comments, none of these is valid text format. A string or a comment of C runs to the end of its line
+# if it is not closed.
+_PIECE = re.compile(
+    rb"""(?P<comment>\#[^\n]*|//[^\n]*|/\*)"""
+    rb"""|(?P<string>"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)"""
+    rb"""|(?P<mark>\{\{|\{%|<%|\$[{(A-Za-z_]|%\([A-Za-z_]|@[A-Za-z_]\w*@)""",
+    re.DOTALL,
+)
+_IN_STRING = re.compile(rb"\{\{|\{%|<%")
+_WHOLE_STRING = re.compile(rb"\s*(?:\$\{[^{}]*\}|@[A-Za-z_]\w*@)\s*")
+_PLACEHOLDER = re.compile(r"\{\{|\{%|<%|\$[{(A-Za-z_]|@[A-Za-z_]\w*@")
+# One of these is in every text with a mark; most texts have none.
+_SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
+
+
+class Mark(NamedTuple):
+    """A template mark: its span, and whether it is inside a quoted string, so that the text can be read around it."""
+
+    start: int
+    end: int
+    in_string: bool
+
+
+def template_marks(source: bytes) -> tuple[Mark, ...]:
+    """Return the template marks of a text, in its order; in a string, the whole string.
+
+    They are `{{`, `{%`, `<%`, `${…}`, `$(…)`, `$NAME`, `%(…)` and `@NAME@` where a name, a value or a field is expected; in
+    strings, only `{{`, `{%` and `<%`, or `${…}` or `@NAME@` as the whole string: `"${DATA}/train"` may well be a path.
+    """
+    return tuple(_marks(source)) if any(sign in source for sign in _SIGNS) else ()
+
+
+def has_placeholder(path: str) -> bool:
+    """Whether a path has a placeholder in it, so that it is not known which file is meant."""
+    return _PLACEHOLDER.search(path) is not None
+
+
+def _marks(source: bytes) -> Iterator[Mark]:
+    position = 0
+    while (found := _PIECE.search(source, position)) is not None:
+        position = found.end()
+        if found.lastgroup == "mark":
+            yield Mark(found.start(), found.end(), False)
+        elif found.lastgroup == "string":
+            inside = found[0][1:-1] if found[0][-1:] == found[0][:1] else found[0][1:]
+            if _IN_STRING.search(inside) or _WHOLE_STRING.fullmatch(inside):
+                yield Mark(found.start(), found.end(), True)
+        elif found[0] == b"/*":
+            end = source.find(b"*/", position)
+            position = end + 2 if end >= 0 else len(source)
+
+
+def is_mostly_unknown(message: Message) -> bool:
+    """Whether fewer than half of the fields of a file, those in blocks included, are fields of a known Caffe.
+
+    A misspelled field is unknown, and so is everything in an unknown one.
+    """
+    known = 0
+    unknown = 0
+    queue = [message]
+    for each in queue:
+        seen: set[int] = set()
+        for name, entries in each.entries.items():
+            for value, _, field in entries:
+                if id(field) not in seen:
+                    seen.add(id(field))
+                    known += field.name == name
+                    unknown += field.name != name
+                if isinstance(value, Message):
+                    queue.append(value)
+        unknown += sum(map(_fields_in, each.unknown))
+    return known < unknown
+
+
+def _fields_in(field: Field) -> int:
+    """Return the number of fields in a field, itself included."""
+    queue = [field]
+    for each in queue:
+        values = each.value.items if isinstance(each.value, ListValue) else [each.value]
+        queue += [inner for value in values if isinstance(value, Block) for inner in value.fields]
+    return len(queue)
