@@ -21,7 +21,7 @@ from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.net.loss_sizes import terms
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.features import Signal, Trial, signal_of
-from caffe_lint.stability.signal.training import training_of_file
+from caffe_lint.stability.signal.training import Training, training_of_file
 
 LEARNS = 0.9  # of the smaller of the first and the trivial loss
 # The changes in `rescues.tsv`: factors for the learning rate and for the largest loss weight, and `clip_gradients`.
@@ -106,7 +106,7 @@ def signal_of_folder(folder: Path, facts: DataFacts) -> Signal:
     """The signal of a set-up."""
     files = Files(caffe_schema(), "bvlc")
     training = training_of_file(files.get(str(folder / "solver.prototxt")), files.get, facts)
-    assert training is not None, folder
+    assert isinstance(training, Training), folder
     return signal_of(training)
 
 

@@ -29,7 +29,7 @@ def training_of(folder: Path, facts: DataFacts | None = None) -> Training:
     """The training in a folder."""
     files = Files(caffe_schema(), "bvlc")
     training = training_of_file(files.get(str(folder / "solver.prototxt")), files.get, facts or {})
-    assert training is not None, folder
+    assert isinstance(training, Training), folder
     return training
 
 

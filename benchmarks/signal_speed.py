@@ -18,9 +18,9 @@ from pathlib import Path
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.advice.limits import limits
+from caffe_lint.stability.signal.features import signal_of
 from caffe_lint.stability.signal.passes import Back, Pass, initial_weights
 from caffe_lint.stability.signal.training import Training, training_of_file
-from caffe_lint.stability.verdict.verdict import judge
 
 REPEATS = 5
 SOLVER = 'net: "net.prototxt" base_lr: {rate} momentum: 0.9 lr_policy: "fixed" max_iter: 10000\n'
@@ -66,7 +66,7 @@ def read(path: str) -> Training:
     """The training of a solver, read anew."""
     files = Files(caffe_schema(), "bvlc")
     training = training_of_file(files.get(path), files.get, {})
-    assert training is not None
+    assert isinstance(training, Training)
     return training
 
 
@@ -97,8 +97,8 @@ def main() -> None:
             training = read(path)
             times = [
                 least_time(lambda training=training: first_iteration(training)),  # type: ignore[misc]
-                least_time(lambda training=training: judge(training)),  # type: ignore[misc]
-                least_time(lambda training=training: limits(judge(training)[0])),  # type: ignore[misc]
+                least_time(lambda training=training: signal_of(training)),  # type: ignore[misc]
+                least_time(lambda training=training: limits([signal_of(training)])),  # type: ignore[misc]
             ]
             signal, verdict, all_of_it = (each / reading for each in times)
             print(f"{len(training.net.layers):7d} {signal:8.2f} {verdict:8.2f} {all_of_it:19.2f}")

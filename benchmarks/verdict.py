@@ -1,15 +1,13 @@
 """How good the verdict is: every family of set-ups judged by what was learned from the others.
 
 Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [--confidence] [-v] [../shared/divergence]
-     python benchmarks/verdict.py --corpus [../shared/corpus/files]
 
 Prints, for "diverges" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
 leaves two and three families out at a time, and judges the trainings with rates a quarter higher and a fifth lower.
 `--write` fits the coefficients on all families and writes them into lint/stability/verdict/verdict_table.py and docs/signal.md.
 `--limits` compares the limits of set-ups that diverged with the weakest single change with which the real Caffe
-ended lower than it began: as strong as that, and not a hundred times stronger. `--corpus` judges public solvers
-instead, which trained: it prints the share that is said to diverge, and which. `--confidence` prints what is said of
+ended lower than it began: as strong as that, and not a hundred times stronger. `--confidence` prints what is said of
 a training by the chances it has, and how often that is right, leaving one family out at a time, and the smallest chances
 from which it would be right in 90 % of cases; it writes this table into docs/signal.md.
 """
@@ -32,11 +30,10 @@ from sklearn.preprocessing import StandardScaler
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.source.files import Unreadable
 from caffe_lint.stability.advice.limits import limits
 from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
-from caffe_lint.stability.signal.training import training_of_file
-from caffe_lint.stability.verdict.verdict import CERTAIN, DIVERGES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, judge, logistic
+from caffe_lint.stability.signal.training import Training, training_of_file
+from caffe_lint.stability.verdict.verdict import CERTAIN, DIVERGES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, logistic
 
 RIDGE = 1.0  # of the regression on standardised features; set by hand, keeps coefficients of rare outcomes small
 ROUNDS = 100  # of Newton's method at most
@@ -53,7 +50,7 @@ def signals(root: Path) -> list[tuple[str, str, Signal]]:
     for path in sorted((root / "dev").glob("*/truth.json")):
         files = Files(caffe_schema(), "bvlc")
         training = training_of_file(files.get(str(path.parent / "solver.prototxt")), files.get, facts)
-        assert training is not None, path
+        assert isinstance(training, Training), path
         found.append((path.parent.name, json.loads(path.read_text())["label"], signal_of(training)))
     return found
 
@@ -99,28 +96,6 @@ def _fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], names: S
     found = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
     found[""] = float(model.intercept_[0] - weights @ scaler.mean_)
     return found
-
-
-def corpus(root: Path) -> None:
-    """Prints the share of public solvers that are said to diverge."""
-    total, called = 0, []
-    for path in sorted(root.rglob("*")):
-        if not (path.is_file() and "solver" in path.name.lower()):
-            continue
-        files = Files(caffe_schema(), None)
-        try:
-            file = files.get(str(path))
-            training = training_of_file(file, files.get, {}) if file.kind == "solver" else None
-        except Unreadable:
-            continue
-        if training is None or training.net.problems or not training.net.losses:
-            continue
-        _, verdict = judge(training)
-        total += 1
-        if verdict.word == "diverges":
-            called.append(f"  {verdict.p_diverges:.2f} {path.relative_to(root)}")
-    print(f"{len(called)} of {total} public solvers are said to diverge: {len(called) / max(1, total):.1%}")
-    print("\n".join(called))
 
 
 class Row(NamedTuple):
@@ -202,7 +177,7 @@ def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
     with open(root / "rescues.tsv", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             signal = known[row["setup"]]
-            found = limits(signal)
+            found = limits([signal])
             for name, tries, limit in (
                 ("base_lr", {"lr_10": 0.1 * signal.update_rule.rate, "lr_100": 0.01 * signal.update_rule.rate}, found.base_lr),
                 ("clip_gradients", {"clip10": 10.0, "clip1": 1.0}, found.clip_gradients),
@@ -267,9 +242,6 @@ def confidence(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> l
 def main() -> None:
     """Prints the figures; with --write also writes the coefficients."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
-    if "--corpus" in sys.argv:
-        corpus(Path(arguments[0] if arguments else "../shared/corpus/files"))
-        return
     known = signals(Path(arguments[0] if arguments else "../shared/divergence"))
     rows = [
         Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.update_rule.rate,

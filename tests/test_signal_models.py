@@ -20,7 +20,7 @@ from caffe_lint.net.loss_sizes import first_value
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.features import signal_of
 from caffe_lint.stability.signal.passes import Pass, initial_weights, prepare, unmodelled_layers
-from caffe_lint.stability.signal.training import Training, training_of_file
+from caffe_lint.stability.signal.training import PHOTOGRAPHS, Training, training_of_file
 
 np = pytest.importorskip("numpy")
 ONES = Diffs(1.0, 0.8, 0.0, 0.0, 0.0)
@@ -58,7 +58,7 @@ def trained(folder: Path, net: str) -> Training:
     solver.write_text('net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 100')
     files = Files(caffe_schema(), "bvlc")
     found = training_of_file(files.get(str(solver)), files.get, {})
-    assert found is not None
+    assert isinstance(found, Training)
     return found
 
 
@@ -73,7 +73,7 @@ def around(folder: Path, layer: str) -> tuple[Values, Diffs]:
 def test_a_signal_model_gives_a_value_for_every_top_and_a_gradient_for_every_bottom(case: Made) -> None:
     net = layer_of(case.layer, case.inputs, dialect=case.dialect)
     layer = net.layers[-1]
-    forward = Pass(prepare(net, SignalContext(partial(tops_facts, facts={}), [])), initial_weights(net))
+    forward = Pass(prepare(net, SignalContext(partial(tops_facts, facts={}), PHOTOGRAPHS)), initial_weights(net))
     step, model = forward.steps[layer.index], forward.prepared.models[layer.index]
     assert len(step.tops) == len(layer.tops)
     if layer.runs_backward:

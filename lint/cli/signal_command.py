@@ -43,28 +43,24 @@ def signal(
 
     Nothing is run: everything is computed from the files. The exit status is 1 if the training is predicted to fail.
     """
-    from ..report.signal_text import as_json, as_table  # keeps json out of the start
+    from ..net.job import Nets, SolverFile  # keeps nets out of the start
+    from ..report.signal_text import as_json, as_table, unknown_as_json  # keeps json out of the start
     from ..stability.advice.limits import limits  # keeps the signal models out of the start
-    from ..stability.signal.passes import unmodelled_layers  # keeps the signal models out of the start
-    from ..stability.signal.training import training_of_file  # keeps the signal models out of the start
+    from ..stability.computed import cannot_tell, stability_of  # keeps the signal models out of the start
     from ..stability.verdict.reasons import reasons  # keeps the signal models out of the start
-    from ..stability.verdict.verdict import judge  # keeps the signal models out of the start
 
     files = Files(read_schema(None), dialect)
     file = files.get(path)
     if file.kind != "solver":
         raise InputError(f"{path}: not a solver")
     known = data_facts or find_facts(path)
-    facts = read_facts(known) if known else {}
-    training = training_of_file(file, files.get, facts, input_shapes=dict(input_shapes))
-    if training is None:
-        raise InputError(f"{path}: no training net with a loss that Caffe would build; run caffe-lint on it for the reason")
-    unmodelled = unmodelled_layers(training.net)
-    if unmodelled:
-        layer = unmodelled[0]
-        others = f" and {len(unmodelled) - 1} more" if len(unmodelled) > 1 else ""
-        raise InputError(f"{path}: signal unknown: no signal model for {layer.type} '{layer.name}'{others}")
-    found, verdict = judge(training)
+    nets = Nets(files.get, None, input_shapes=dict(input_shapes), facts=read_facts(known) if known else {})
+    job = nets.job(SolverFile(file), None)
+    unknown, found = cannot_tell(job), stability_of(job)
+    if found is None:
+        assert unknown is not None
+        print_text(unknown_as_json(unknown) if format_ == "json" else f"{unknown.sentence}\n")
+        return EXIT_CLEAN
     render = as_json if format_ == "json" else as_table
-    print_text(render(found, verdict, reasons(found, verdict), limits(found)))
-    return EXIT_CLEAN if verdict.word == "learns" else EXIT_FINDINGS
+    print_text(render(found.signal, found.verdict, reasons(found.signal, found.verdict), limits(found.signals)))
+    return EXIT_CLEAN if unknown is not None or found.verdict.word == "learns" else EXIT_FINDINGS

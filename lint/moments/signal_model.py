@@ -36,21 +36,28 @@ class Step(NamedTuple):
     weights: Sequence[Weights]
 
 
-class SignalContext(NamedTuple):
-    """What a signal rests on besides the net: what is known of its data, and what had to be assumed of them.
+class AssumedData(NamedTuple):
+    """What is taken for data that the files do not describe: one point in the range of what they may be.
 
-    `facts` gives for each top of a data layer what is known of it, before transform_param. `assumed` collects the
-    assumptions. With `unit`, data of which nothing is known are taken to have a mean square of 1.
+    `pixel_mean` and `pixel_std` are of 8-bit images, before transform_param. `size` is the root mean square of values of
+    which nothing is known; None: 8-bit images where images are read, else 1. `image` is the shape of images of unknown size
+    (items, channels, height, width).
+    """
+
+    pixel_mean: float
+    pixel_std: float
+    size: float | None
+    image: tuple[int, int, int, int]
+
+
+class SignalContext(NamedTuple):
+    """What a signal rests on besides the net: what is known of its data, and what is taken for the others.
+
+    `facts` gives for each top of a data layer what is known of it, before transform_param.
     """
 
     facts: Callable[[Layer], Sequence[BlobFacts | None]]
-    assumed: list[str]
-    unit: bool = False
-
-    def assume(self, what: str) -> None:
-        """Notes an assumption, once."""
-        if what not in self.assumed:
-            self.assumed.append(what)
+    assumed: AssumedData
 
 
 class SignalModel:

@@ -7,10 +7,11 @@ import math
 from typing import Any
 
 from ..stability.advice.limits import Limits
+from ..stability.signal.basis import CannotTell
 from ..stability.signal.debug_lines import Line, backward_lines, forward_lines
 from ..stability.signal.features import Signal
 from ..stability.verdict.reasons import Reason
-from ..stability.verdict.verdict import Verdict, outlook
+from ..stability.verdict.verdict import CANNOT_TELL, Verdict, outlook
 
 GROWS, VANISHES = 10.0, 0.1  # ratios to the line before beyond which a value is marked
 
@@ -18,6 +19,7 @@ GROWS, VANISHES = 10.0, 0.1  # ratios to the line before beyond which a value is
 def as_json(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits) -> str:
     """Return the signal as JSON; infinity and NaN become null."""
     content = {
+        "cannot_tell": None,
         "loss": _finite(signal.forward.loss),
         "forward": [_line(line) for line in forward_lines(signal.forward, signal.weights)],
         "backward": [_line(line) for line in backward_lines(signal.forward, signal.back)],
@@ -32,9 +34,14 @@ def as_json(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits)
         "reasons": [each._asdict() for each in why],
         "limits": limits._asdict(),
         "simulation": [_finite(loss) for loss in signal.simulation.losses],
-        "assumed": list(dict.fromkeys(signal.training.context.assumed)),
+        "assumed": list(signal.training.basis.assumed),
     }
     return json.dumps(content, indent=1) + "\n"
+
+
+def unknown_as_json(unknown: CannotTell) -> str:
+    """Return as JSON why nothing can be told."""
+    return json.dumps({"cannot_tell": unknown._asdict(), "verdict": CANNOT_TELL}, indent=1) + "\n"
 
 
 def _finite(value: float) -> float | None:
@@ -73,7 +80,7 @@ def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits
     ]
     rows.append("")
     rows.append(f"Initial loss: {signal.forward.loss:.5g}")
-    for text in dict.fromkeys(signal.training.context.assumed):
+    for text in signal.training.basis.assumed:
         rows.append(f"Assumed: {text}")
     rows.append(f"Training {outlook(verdict.p_diverges)} and {outlook(verdict.p_stalls, 'stall')}.")
     rows += [f"  {f'{each.layer}: ' if each.layer else ''}{each.message}" for each in why]

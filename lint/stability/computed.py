@@ -9,19 +9,31 @@ from ..net.job import Job, NetInPhase
 
 if TYPE_CHECKING:
     from .advice.stability import Stability
+    from .signal.basis import CannotTell
 
-_KNOWN: WeakKeyDictionary[Job, Stability | None] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Job, Stability | CannotTell] = WeakKeyDictionary()
 
 
 def stability_of(job: Job) -> Stability | None:
-    """The predicted course of a job's training; None if its files do not tell enough."""
+    """The predicted course of a job's training; None if nothing can be told of it."""
+    found = _computed(job)
+    return None if isinstance(found, tuple) else found
+
+
+def cannot_tell(job: Job) -> CannotTell | None:
+    """Why there is no verdict on a job's training, or nothing can be told of it at all; None if there is a verdict."""
+    found = _computed(job)
+    return found if isinstance(found, tuple) else found.cannot_tell
+
+
+def stability_of_net(net: NetInPhase) -> Stability | None:
+    """The predicted course of a training of a net; None if no solver is known or nothing can be told of it."""
+    return next((found for job in net.jobs if (found := stability_of(job)) is not None), None)
+
+
+def _computed(job: Job) -> Stability | CannotTell:
     if job not in _KNOWN:
         from .advice.stability import computed_of  # a fifth of what a check loads; not needed for nets alone
 
         _KNOWN[job] = computed_of(job)
     return _KNOWN[job]
-
-
-def stability_of_net(net: NetInPhase) -> Stability | None:
-    """The predicted course of a training of a net; None if no solver is known or the files do not tell enough."""
-    return next((found for job in net.jobs if (found := stability_of(job)) is not None), None)

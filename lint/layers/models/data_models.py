@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ...moments.layer_type import REGRESSION
-from ...moments.signal_model import SignalContext, SignalModel
+from ...moments.layer_type import MADE_UP, REGRESSION
+from ...moments.signal_model import AssumedData, SignalContext, SignalModel
 from ...moments.statistics import ZERO_VALUES, Values, constant, gaussian, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...moments.blob_facts import BlobFacts
     from ...moments.graph import Layer
     from ...moments.weights import Weights
     from ...proto.binder import Message
 
-# 8-bit photographs: mean and standard deviation of a pixel, near those of CIFAR-10 (121 and 64); not fitted.
-PIXEL_MEAN, PIXEL_STD, PIXEL_MAX = 110.0, 65.0, 255.0
+PIXEL_MAX = 255.0
 # The distance in pixels over which those of one image resemble each other, in patches of 32 pixels; larger images are
 # smoother still. Not fitted: a rough estimate.
 PIXEL_CORR_LENGTH = 3.0
@@ -32,6 +32,11 @@ _SHARE_OF_COLUMN_MEANS, _COLUMNS_HAVE_MEANS = 0.3, 0.05
 _UNKNOWN_DATA = gaussian(0.0, 1.0, 0.3, 0.1, 0.05, 2.0)
 _CORR_LENGTH_OF_NOISE = 0.1  # in positions: independent values, for which a length of 0 would divide by 0
 _ASSUMED_CLASSES = 10  # of labels whose scores are not found
+
+# What may be known of a top of a data layer (`data_kind`): all that is needed; that they are labels, which lie between 0 and
+# the number of scores that they are compared with; that they are bytes, before transform_param; or nothing.
+KNOWN, LABELS, BYTES = "known", "labels", "bytes"
+UNKNOWN_IMAGES, UNKNOWN_VALUES = "unknown images", "unknown values"
 
 
 def range_of(
@@ -74,9 +79,9 @@ def transformed(values: Values, param: Message) -> Values:
     return scaled(values, factor) if factor != 1 else values
 
 
-def pixels() -> Values:
-    """8-bit pixels of photographs."""
-    return range_of(PIXEL_MEAN, PIXEL_STD, 0.0, PIXEL_MAX)
+def pixels(assumed: AssumedData) -> Values:
+    """8-bit pixels."""
+    return range_of(assumed.pixel_mean, assumed.pixel_std, 0.0, PIXEL_MAX)
 
 
 def labels(low: float, high: float) -> Values:
@@ -93,7 +98,8 @@ class DataSource(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.given = _given(layer, context)
+        facts = context.facts(layer)
+        self.given = [_values(layer, i, facts[i], context.assumed) for i in range(len(layer.tops))]
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         return self.given
@@ -107,51 +113,63 @@ class DataSource(SignalModel):
         return found
 
 
-def _given(layer: Layer, context: SignalContext) -> list[Values]:
-    """The values of a data layer's tops."""
-    facts = context.facts(layer)
-    found = []
-    for i, top in enumerate(layer.tops):
-        known = facts[i]
-        unknown = known is None or known.mean is None
-        if known is not None and known.mean is not None and known.std is not None:
-            low = -math.inf if known.minimum is None else known.minimum
-            high = math.inf if known.maximum is None else known.maximum
-            values = range_of(known.mean, known.std, low, high, size=known.mean_abs)
-            shape = top.shape or ()
-            if len(shape) <= 2:
-                # Columns of a table: each has its own mean, which items share.
-                m2, variance = values.mean**2, values.variance
-                common = m2 + (_SHARE_OF_COLUMN_MEANS * variance if m2 > _COLUMNS_HAVE_MEANS * variance else 0.0)
-                values = values._replace(
-                    corr_within_item=values.second_moment,
-                    corr_across_items=common,
-                    corr_across_both=common,
-                    corr_length=math.inf,
-                )
-                if shape[1:] in ((), (1,)):
-                    values = values._replace(corr_across_items=m2, corr_across_both=m2)
-        elif i and context.unit and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
-            values = _UNKNOWN_DATA
-        elif i and (layer.traits.base not in ("Input", "Python") or "label" in top.name):
-            low, high = 0.0, float(_classes(layer) - 1)
-            if known is not None and known.minimum is not None and known.maximum is not None:
-                low, high = known.minimum, known.maximum
-            values = labels(low, high)
-        elif layer.traits.base == "HDF5Data" or (i and layer.traits.base in ("Input", "Python")):
-            context.assume(f"'{top.name}': values of mean 0 and variance 1")
-            values = _UNKNOWN_DATA
-        elif "label" in top.name:
-            values = labels(0.0, float(_classes(layer) - 1))
-        else:
-            context.assume(f"'{top.name}': " + ("values of magnitude 1" if context.unit else "8-bit pixels"))
-            values = pixels()
-        if i == 0 and "transform_param" in layer.message.entries:
-            values = transformed(values, layer.message["transform_param"])
-        if i == 0 and unknown and context.unit and values.second_moment > 1:
-            values = scaled(values, 1 / math.sqrt(values.second_moment))
-        found.append(values)
-    return found
+def data_kind(layer: Layer, index: int, facts: BlobFacts | None) -> str:
+    """What is known of a top of a data layer: KNOWN, LABELS, BYTES, or else UNKNOWN_IMAGES or UNKNOWN_VALUES."""
+    if layer.traits.origin == MADE_UP or (facts is not None and facts.mean is not None and facts.std is not None):
+        return KNOWN
+    top = layer.tops[index]
+    from_program = layer.traits.base in ("Input", "Python")
+    if index and facts is not None and facts.minimum is not None and facts.maximum is not None:
+        return LABELS
+    if index and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
+        return UNKNOWN_VALUES
+    if "label" in top.name or (index and not from_program):
+        return LABELS
+    if index or layer.traits.base == "HDF5Data":
+        return UNKNOWN_VALUES
+    return BYTES if layer.traits.images else UNKNOWN_IMAGES
+
+
+def _values(layer: Layer, index: int, facts: BlobFacts | None, assumed: AssumedData) -> Values:
+    """The values of a top of a data layer, after transform_param."""
+    kind = data_kind(layer, index, facts)
+    if kind == KNOWN:
+        assert facts is not None
+        values = _described(layer.tops[index].shape or (), facts)
+    elif kind == LABELS:
+        low, high = 0.0, float(_classes(layer) - 1)
+        if facts is not None and facts.minimum is not None and facts.maximum is not None:
+            low, high = facts.minimum, facts.maximum
+        values = labels(low, high)
+    elif kind == UNKNOWN_VALUES:
+        size = assumed.size or 1.0
+        return scaled(_UNKNOWN_DATA, size) if size != 1 else _UNKNOWN_DATA
+    else:
+        values = pixels(assumed)
+    if index == 0 and "transform_param" in layer.message.entries:
+        values = transformed(values, layer.message["transform_param"])
+    if kind == UNKNOWN_IMAGES and assumed.size is not None and values.second_moment > 0:
+        values = scaled(values, assumed.size / math.sqrt(values.second_moment))
+    return values
+
+
+def _described(shape: Sequence[int | None], facts: BlobFacts) -> Values:
+    """The values that the facts describe, before transform_param."""
+    assert facts.mean is not None
+    assert facts.std is not None
+    low = -math.inf if facts.minimum is None else facts.minimum
+    high = math.inf if facts.maximum is None else facts.maximum
+    values = range_of(facts.mean, facts.std, low, high, size=facts.mean_abs)
+    if len(shape) > 2:
+        return values
+    # Columns of a table: each has its own mean, which items share.
+    m2, variance = values.mean**2, values.variance
+    common = m2 + (_SHARE_OF_COLUMN_MEANS * variance if m2 > _COLUMNS_HAVE_MEANS * variance else 0.0)
+    if tuple(shape[1:]) in ((), (1,)):
+        common = m2
+    return values._replace(
+        corr_within_item=values.second_moment, corr_across_items=common, corr_across_both=common, corr_length=math.inf
+    )
 
 
 def _classes(layer: Layer) -> int:

@@ -68,7 +68,7 @@ def stalled_training(job: Job) -> Iterator[Hit]:
         solver.span("base_lr"),
         "training is likely to stall from the initial weights of its fillers",
         f"Predicted{computed.assumed}: {because or 'the loss stays at its initial value'}. {what}",
-        severity="advice" if computed.assumed else "warning",
+        severity="warning" if computed.basis.is_known else "advice",
         fix=fix,
         confidence=confidence_in(verdict.p_stalls, computed.signal),
     )

@@ -57,7 +57,7 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
     `DataTransformer::Transform` in data_transformer.cpp. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
     """
     computed = stability_of(job)
-    if computed is None or job.train is None or not computed.risky or computed.training.context.assumed:
+    if computed is None or job.train is None or not computed.risky or not computed.basis.is_known:
         return
     for layer, factor in computed.large_inputs(OF_BYTES):
         if not layer.traits.transforms:

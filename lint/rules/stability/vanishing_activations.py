@@ -83,7 +83,7 @@ def _hit(
         f"Its weights average {two_digits(size)} in magnitude, too small to learn at any stable learning rate. Training"
         f" {outlook(probability, fate)}.{_also(others)}",
         confidence=confidence_in(probability, computed.signal),
-        severity="warning" if computed.verdict.word != "learns" and not computed.training.context.assumed else "advice",
+        severity="warning" if computed.verdict.word != "learns" and computed.basis.is_known else "advice",
         related=tuple(Related(net.file, param.layer.place(), f"also '{param.layer.name}'") for param in others[:_SHOWN]),
         fix=_fix(net, params, fillers, safe),
     )

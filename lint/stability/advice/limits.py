@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...net.rounding import one_digit_above, one_digit_below
 from ...proto.named_tuple import NamedTuple
@@ -39,8 +39,28 @@ class Limits(NamedTuple):
     loss_weight: dict[str, float]
 
 
-def limits(signal: Signal) -> Limits:
-    """The limits of a training."""
+def limits(signals: Sequence[Signal]) -> Limits:
+    """The limits of a training that hold at every point of the range that its signals cover."""
+    found = [_limits(signal) for signal in signals]
+    clips = [each.clip_gradients for each in found]
+    if all(risk(signal) <= SAFE for signal in signals):
+        clip = max((each for each in clips if each is not None), default=None)
+    else:
+        clip = _least([_clip(signal) for signal in signals if risk(signal) > SAFE])
+    weights = {
+        name: min((each.loss_weight[name] for each in found), key=abs)
+        for name in found[0].loss_weight
+        if all(name in each.loss_weight for each in found)
+    }
+    return Limits(_least([each.base_lr for each in found]), clip, weights)
+
+
+def _least(values: Sequence[float | None]) -> float | None:
+    """The least of some values, None if one of them is."""
+    return None if None in values else min(value for value in values if value is not None)
+
+
+def _limits(signal: Signal) -> Limits:
     if risk(signal) <= SAFE:
         return Limits(signal.update_rule.rate or None, healthy_bound(signal), {})
     scale = _largest(lambda factor: is_safe(signal, Trial(rate=factor)))
@@ -60,7 +80,7 @@ def healthy_bound(signal: Signal) -> float:
     passes = signal.update_rule.iter_size
     bound = max(LEAST_BOUND, one_digit_above(HEALTHY * norm)) * passes
     most = one_digit_below(FARTHEST / LARGEST_STEP * norm_limit(signal))
-    if not signal.training.context.assumed:
+    if signal.training.basis.is_known:
         most = max(most, one_digit_above(ABOVE_FIRST * norm) * passes)
     return min(bound, most)
 

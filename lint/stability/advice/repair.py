@@ -26,6 +26,7 @@ from .safety import SAFE, is_safe, risk
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
+    from ...net.net import Net
 
 # Probability of divergence at which changing the weight of the dominant loss is enough, without the margin of `is_safe`.
 SAFE_BY_WEIGHT = 0.02
@@ -51,6 +52,13 @@ class Repair(NamedTuple):
     scale: float
     before: float
     after: float
+
+    def for_net(self, net: Net) -> Repair:
+        """The same changes for another build of their net."""
+        return self._replace(
+            fillers={counterpart(param, net): kind for param, kind in self.fillers.items()},
+            weights={net.layers[layer.index]: weight for layer, weight in self.weights.items()},
+        )
 
     @property
     def is_enough(self) -> bool:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 from ...layers.models.saturation import saturated_share
 from ...moments.layer_type import MADE_UP
 from ...moments.statistics import share_above
-from ...net.weights_origin import LOADED
 from ...proto.named_tuple import NamedTuple
-from ...solver.schedule import learning_rate
+from ..signal.basis import DESCRIBE_DATA, NO_GRADIENT, Basis, CannotTell, obstacle
 from ..signal.features import LEAST_PROGRESS, Signal, Trial, signal_of
-from ..signal.passes import unmodelled_layers
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
-from ..verdict.verdict import EVEN, RISKY, Verdict, judge, judge_trial, verdict_of
+from ..verdict.verdict import CANNOT_TELL, EVEN, RISKY, Verdict, judge_trial, verdict_of, verdict_over
 from .limits import healthy_bound
 from .repair import Repair, repair, vanishing_weights
 from .safety import risk
@@ -25,11 +23,6 @@ from .safety import risk
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
     from ...net.job import Job
-    from ...net.net import Net
-    from ...proto.binder import Message
-
-SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"})
-
 
 class Flow(NamedTuple):
     """Mean absolute values before and after a chain of layers, and those of the gradients on the way back."""
@@ -55,14 +48,27 @@ class Stability:
 
     def __init__(self, training: Training) -> None:
         self.training = training
-        self.signal: Signal
-        self.verdict: Verdict
-        self.signal, self.verdict = judge(training)
+        self.basis: Basis = training.basis
+        # The signals at some points of the range of what is not known, the most usual one first. A verdict, limit or threshold
+        # may be stated only if it is the same for all of them, or covers all of them.
+        self.signals: list[Signal] = [signal_of(each) for each in training.points()]
+        self.signal: Signal = self.signals[0]
+        self.verdict: Verdict = verdict_over(self.signals)
+
+    @property
+    def cannot_tell(self) -> CannotTell | None:
+        """Why there is no verdict; None if there is one."""
+        if self.verdict.word != CANNOT_TELL:
+            return None
+        what = "; ".join(self.basis.assumed)
+        words = [verdict_of(signal).word for signal in self.signals]
+        fate = next(word for word in words if word != "learns")
+        return CannotTell("data", f"whether it {fate} depends on the data ({what})", DESCRIBE_DATA)
 
     @property
     def risky(self) -> bool:
-        """Whether it may diverge, so that it is repaired; with assumed data, only if it is said to diverge."""
-        return self.verdict.word == "diverges" or (not self.training.context.assumed and self.verdict.p_diverges >= RISKY)
+        """Whether it may diverge, so that it is repaired; if not all is known, only if it is said to diverge."""
+        return self.verdict.word == "diverges" or (self.basis.is_known and self.verdict.p_diverges >= RISKY)
 
     @property
     def severity(self) -> str:
@@ -71,8 +77,11 @@ class Stability:
 
     @cached_property
     def repair(self) -> Repair:
-        """The change that keeps it from diverging."""
-        return repair(self.signal, self._assumed)
+        """The change that keeps it from diverging, at every point of the range."""
+        if self.basis.is_known:
+            return repair(self.signal)
+        mildest, *_, worst = sorted(self.signals, key=risk)
+        return repair(mildest, worst).for_net(self.signal.training.net)
 
     @cached_property
     def reasons(self) -> list[Reason]:
@@ -101,21 +110,19 @@ class Stability:
 
     @cached_property
     def will_stall(self) -> bool:
-        """Whether it is nearly certain to stall, with data of magnitude 1 as well if they are unknown.
+        """Whether it is nearly certain to stall.
 
-        Not if weights are 0 or so small that activations vanish, since these are mostly loaded on the command line, nor if
-        there are no gradients at all: other rules report these.
+        Not if weights are 0 or so small that activations vanish, since these are mostly loaded on the command line: other
+        rules report these.
         """
         if any(layer.traits.origin == MADE_UP for layer in self.training.net.layers):
             return False  # data that are made up, from which nothing can be learned
-        if not _certainly_stalls(self.signal, self.verdict) or self.training.has_open_shapes or self.signal.update_rule.max_iter <= 0:
-            return False
-        if not self.signal.l2 > 0:
+        if self.signal.update_rule.max_iter <= 0:
             return False
         starts = self.signal.weights.items()
         if self.vanishing_weights or any("weight" in param.role and not start.second_moment for param, start in starts):
             return False
-        return self._other is None or _certainly_stalls(self._other, verdict_of(self._other))
+        return all(_certainly_stalls(signal, verdict_of(signal)) for signal in self.signals)
 
     @cached_property
     def faster_rate(self) -> tuple[float, Verdict] | None:
@@ -133,20 +140,15 @@ class Stability:
         for layer in self.training.net.layers:
             if not layer.runs_backward or not layer.bottoms:
                 continue
-            found = saturated_share(layer, self.signal.forward.steps[layer.index].bottoms[0])
-            if found is None or found <= share:
-                continue
-            if self._other is not None:
-                other = saturated_share(layer, self._other.forward.steps[layer.index].bottoms[0])
-                if other is None or other <= share:
-                    continue
-                found = min(found, other)
-            yield layer, found
+            shares = [saturated_share(layer, signal.forward.steps[layer.index].bottoms[0]) for signal in self.signals]
+            least = min((each for each in shares if each is not None), default=0.0)
+            if None not in shares and least > share:
+                yield layer, least
 
     @property
     def assumed(self) -> str:
-        """What had to be assumed about the data, in parentheses with a space before them; empty if nothing."""
-        assumed = "; ".join(dict.fromkeys(self.signal.training.context.assumed))
+        """What was taken as given, in parentheses with a space before them; empty if nothing."""
+        assumed = "; ".join(self.basis.assumed)
         return f" (assumed: {assumed})" if assumed else ""
 
     def negative_share(self, layer: Layer) -> float | None:
@@ -182,24 +184,11 @@ class Stability:
 
     @cached_property
     def clip_bound(self) -> float:
-        """A `clip_gradients` above every gradient norm of a healthy run, with larger data as well if they are unknown.
+        """A `clip_gradients` above every gradient norm of a healthy run, at every point of the range.
 
-        For adaptive solvers only the data that it was judged with count.
+        For adaptive solvers only the first one counts.
         """
-        larger = None if self.signal.update_rule.adaptive else self._assumed
-        return max(healthy_bound(signal) for signal in (self.signal, larger) if signal is not None)
-
-    @cached_property
-    def _other(self) -> Signal | None:
-        """The signal with data of the other size, either assumed or of magnitude 1; None if they are known."""
-        if not self.training.context.assumed:
-            return None
-        return self._assumed or signal_of(self.training.with_small_data())
-
-    @cached_property
-    def _assumed(self) -> Signal | None:
-        """The signal with the assumed data, if it was judged with smaller ones."""
-        return signal_of(self.training) if self.signal.training is not self.training else None
+        return max(map(healthy_bound, self.signals[:1] if self.signal.update_rule.adaptive else self.signals))
 
 
 def _certainly_stalls(signal: Signal, verdict: Verdict) -> bool:
@@ -211,29 +200,15 @@ def _certainly_stalls(signal: Signal, verdict: Verdict) -> bool:
     return nothing or verdict.p_stalls >= Stability.STALLS
 
 
-def computed_of(job: Job) -> Stability | None:
-    """The predicted course of a job, computed anew; None if its files do not tell enough."""
+def computed_of(job: Job) -> Stability | CannotTell:
+    """The predicted course of a job, computed anew, or why nothing can be told of it."""
     training = training_of(job)
-    if training is None or not is_described(training.solver) or not is_computable(training.net):
-        return None
-    if job.origin.kind == LOADED:
-        return None
-    return Stability(training)
-
-
-def is_described(solver: Message) -> bool:
-    """Whether the solver describes a training that can be predicted."""
-    return (
-        solver["type"] in SOLVERS
-        and learning_rate(solver, 0) is not None
-        and 0 <= solver["momentum"] < 1
-        and solver["base_lr"] > 0
-        and not solver.get("larc", False)
-    )
-
-
-def is_computable(net: Net) -> bool:
-    """Whether everything is known that the signal of a net depends on."""
-    if unmodelled_layers(net):
-        return False
-    return all(param.count is not None for layer in net.layers if layer.runs_backward for param in layer.params)
+    if isinstance(training, CannotTell):
+        return training
+    found = obstacle(training.basis, job.origin)
+    if found is not None:
+        return found
+    stability = Stability(training)
+    if not all(signal.l2 != 0 for signal in stability.signals):
+        return NO_GRADIENT
+    return stability

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ...moments.graph import Layer
-from ...moments.signal_model import SignalContext
+from ...moments.signal_model import AssumedData, SignalContext
 from ...net.build import rebuilt
 from ...net.data_facts import DataFacts, tops_facts
 from ...net.job import Job, Nets, SolverFile
@@ -14,43 +14,47 @@ from ...net.net import Net
 from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile
+from .basis import Basis, CannotTell, basis_of
 from .passes import PreparedNet, prepare
 
 # The shapes assumed for images of unknown shape (items, channels, height, width): the usual crop of ImageNet, and the size of
 # CIFAR's images, the smallest in common use.
 PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
+# What data may be that the files do not describe. 8-bit images: mean and standard deviation of a pixel of photographs, near
+# those of CIFAR-10 (121 and 64); of dark images of low contrast, such as those of a night or of an X-ray; and of images of high
+# contrast on white, such as drawings and scanned text. Real data lie between the last two: MNIST 33 and 79, SVHN 112 and 50,
+# ImageNet 116 and 58, Fashion-MNIST 73 and 90. Values of which nothing is known are at least about 1 in magnitude, as people
+# scale data, and at most as large as those of 8-bit images. None of these numbers was fitted.
+PHOTOGRAPHS = AssumedData(110.0, 65.0, None, PHOTOGRAPH)
+DARK = AssumedData(30.0, 30.0, 1.0, SMALL_IMAGE)
+BRIGHT = AssumedData(200.0, 90.0, 128.0, PHOTOGRAPH)
 
 
 class Training(NamedTuple):
-    """A training to predict: its solver, its training net prepared for passes, and what is known about its data.
-
-    `open_tops` are tops with images of unknown size.
-    """
+    """A training to predict, with one assumption about its data: its solver, its training net prepared for passes, its basis."""
 
     solver: Message
     prepared: PreparedNet
     context: SignalContext
-    open_tops: tuple[str, ...] = ()
-
-    @property
-    def has_open_shapes(self) -> bool:
-        """Whether the shape of a parameter is unknown, so that everything computed from it is a guess."""
-        return any(param.count is None for param in self.net.params())
+    basis: Basis
 
     @property
     def net(self) -> Net:
         """The training net."""
         return self.prepared.net
 
-    def with_small_data(self) -> Training:
-        """The same training with unknown data of magnitude 1, and with small images if the net accepts them."""
-        context = self.context._replace(assumed=[], unit=True)
+    def with_data(self, assumed: AssumedData) -> Training:
+        """The same training with another assumption about the data that are not known."""
+        context = self.context._replace(assumed=assumed)
         net = self.net
-        if self.open_tops:
-            smaller = _with_images(net, self.open_tops, SMALL_IMAGE)
-            net = smaller if _runs(smaller) else net
-            context.assumed.extend(_assumed(self.open_tops, SMALL_IMAGE if net is smaller else PHOTOGRAPH))
-        return Training(self.solver, prepare(net, context), context, self.open_tops)
+        if self.basis.open_tops and assumed.image != self.context.assumed.image:
+            other = rebuilt(net, dict.fromkeys(self.basis.open_tops, assumed.image))
+            net = other if is_accepted(other) else net
+        return Training(self.solver, prepare(net, context), context, self.basis)
+
+    def points(self) -> list[Training]:
+        """The training at some points of the range of what is not known: itself, and if it is one, its two ends."""
+        return [self] if self.basis.is_known else [self, self.with_data(DARK), self.with_data(BRIGHT)]
 
 
 def training_of_file(
@@ -60,38 +64,33 @@ def training_of_file(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     caffe_version: str | None = None,
-) -> Training | None:
-    """The training of a solver's file; None as for `training_of`."""
+) -> Training | CannotTell:
+    """The training of a solver's file, or why it has none, as `training_of`."""
     given = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
     nets = Nets(open_file, caffe_version, input_shapes=given, facts=facts)
     return training_of(nets.job(SolverFile(file, caffe_version), None))
 
 
-def training_of(job: Job) -> Training | None:
-    """The training of a job; None if it has no training net, or one that Caffe would reject or that has no loss."""
+def training_of(job: Job) -> Training | CannotTell:
+    """The training of a job, or why it has none: no training net, one that Caffe would reject, or one that has no loss."""
     if job.train is None:
-        return None
+        return CannotTell("no net", "the training net is not found", "keep the net where the solver names it")
     net = job.train.net
-    if not _runs(net) or not net.losses:
-        return None
+    if not is_accepted(net):
+        return CannotTell("rejected net", "Caffe would not build the training net", "fix the errors that caffe-lint reports")
+    if not any(loss.weight for loss in net.losses):
+        return CannotTell("no loss", "the training net has no loss", "add one, or give a layer a loss_weight")
     open_tops = tuple(layer.tops[0].name for layer in net.layers if _is_open(layer))
     if open_tops:
-        net = _with_images(net, open_tops, PHOTOGRAPH)
-    context = SignalContext(partial(tops_facts, facts=net.built_with.facts), _assumed(open_tops, PHOTOGRAPH))
-    return Training(job.solver.message, prepare(net, context), context, open_tops)
+        net = rebuilt(net, dict.fromkeys(open_tops, PHOTOGRAPHS.image))
+    context = SignalContext(partial(tops_facts, facts=net.built_with.facts), PHOTOGRAPHS)
+    solver = job.solver.message
+    return Training(solver, prepare(net, context), context, basis_of(solver, net, job.origin, open_tops))
 
 
-def _runs(net: Net) -> bool:
+def is_accepted(net: Net) -> bool:
+    """Whether Caffe would build a net."""
     return all(problem.when == "cpu" for problem in net.problems)
-
-
-def _with_images(net: Net, tops: Iterable[str], shape: tuple[int, ...]) -> Net:
-    return rebuilt(net, dict.fromkeys(tops, shape))
-
-
-def _assumed(tops: Iterable[str], shape: tuple[int, ...]) -> list[str]:
-    size = " x ".join(map(str, shape[1:]))
-    return [f"'{name}': images of {size}, or of crop_size" for name in tops]
 
 
 def _is_open(layer: Layer) -> bool:

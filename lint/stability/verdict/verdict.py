@@ -2,20 +2,19 @@
 
 How to use it:
 
-    training = training_of(job)             # or training_of_file(file, open_file, facts); None if there is nothing to judge
-    signal, verdict = judge(training)
-    signal, verdict = judge_trial(signal, Trial(rate=0.1, clip=10.0))        # the same training with other settings
-    limits(signal)                                                           # see `limits`
+    training = training_of(job)                        # or training_of_file(file, open_file, facts); or a CannotTell
+    signals = [signal_of(each) for each in training.points()]
+    verdict = verdict_over(signals)                    # what holds at every point of the range of what is not known
+    signal, verdict = judge_trial(signals[0], Trial(rate=0.1, clip=10.0))    # the same training with other settings
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...proto.named_tuple import NamedTuple
-from ..signal.features import Signal, Trial, signal_of, signal_with
-from ..signal.training import Training
+from ..signal.features import Signal, Trial, signal_with
 from .verdict_table import DIVERGES, STALLS
 
 # The sign that the coefficient of each number must have in the probability that a training diverges, or that one that
@@ -23,10 +22,8 @@ from .verdict_table import DIVERGES, STALLS
 DIVERGES_SIGNS = {"sharpness": 1, "gradient_growth": 1, "loss_growth": 1}
 STALLS_SIGNS = {"progress": -1, "excess_loss": -1, "peak_loss_growth": 1}
 
-# Probabilities from which a training is said to diverge. At EVEN the fit (benchmarks/verdict.py) considers both outcomes
-# equally likely. SURE applies where data had to be assumed; it was raised by hand until hardly any public solver was said to
-# diverge (benchmarks/verdict.py --corpus). NEVER applies where the shape of a parameter is unknown.
-EVEN, SURE, NEVER = 0.5, 0.7, math.inf
+# The probability at which the fit (benchmarks/verdict.py) considers both outcomes equally likely.
+EVEN = 0.5
 # The probability of divergence from which a training is repaired. Set by hand while looking at benchmarks/repair_judge.py
 # ("repaired" of those that diverged and of those that learned); no script searches for it.
 RISKY = 0.25
@@ -37,8 +34,11 @@ LIKELY = {"diverge": 0.75, "stall": 0.6}
 CERTAIN = 0.9  # the probability from which a finding has high confidence; confirmed by the same command
 
 
+CANNOT_TELL = "cannot tell"
+
+
 class Verdict(NamedTuple):
-    """`diverges`, `stalls` or `learns`, with the probabilities of the first two."""
+    """`diverges`, `stalls`, `learns` or `cannot tell`, with the probabilities of the first two."""
 
     word: str
     p_diverges: float
@@ -46,27 +46,25 @@ class Verdict(NamedTuple):
 
 
 def verdict_of(signal: Signal) -> Verdict:
-    """The verdict that follows from the numbers of a training."""
+    """The verdict that follows from the numbers of a signal."""
     diverges = logistic(DIVERGES, signal.features)
     stalls = logistic(STALLS, signal.features) * (1 - diverges)
-    certainty = SURE if signal.training.context.assumed else EVEN
-    return Verdict(word_for(diverges, stalls, NEVER if signal.training.has_open_shapes else certainty), diverges, stalls)
+    return Verdict(word_for(diverges, stalls), diverges, stalls)
 
 
-def judge(training: Training) -> tuple[Signal, Verdict]:
-    """The signal of a training and its verdict.
+def verdict_over(signals: Sequence[Signal]) -> Verdict:
+    """The verdict that holds at every point of a range, with the least probability of it; or else `cannot tell`.
 
-    If the data are unknown, a training is said to diverge only if it also would with data of magnitude 1, and at a higher
-    probability: many people scale their data when they create them, and nothing in the files shows it.
+    The probabilities of a training that learns are the largest ones, those of one of which nothing can be told the first.
     """
-    signal = signal_of(training)
-    verdict = verdict_of(signal)
-    if verdict.p_diverges >= SURE and training.context.assumed:
-        small = signal_of(training.with_small_data())
-        other = verdict_of(small)
-        if other.p_diverges < verdict.p_diverges:
-            return small, other
-    return signal, verdict
+    verdicts = [verdict_of(signal) for signal in signals]
+    words = {verdict.word for verdict in verdicts}
+    if len(words) > 1:
+        return verdicts[0]._replace(word=CANNOT_TELL)
+    word = words.pop()
+    if word == "learns":
+        return Verdict(word, max(each.p_diverges for each in verdicts), max(each.p_stalls for each in verdicts))
+    return min(verdicts, key=lambda each: each.p_diverges if word == "diverges" else each.p_stalls)
 
 
 def judge_trial(signal: Signal, trial: Trial) -> tuple[Signal, Verdict]:
@@ -75,11 +73,9 @@ def judge_trial(signal: Signal, trial: Trial) -> tuple[Signal, Verdict]:
     return found, verdict_of(found)
 
 
-def word_for(diverges: float, stalls: float, certainty: float = EVEN) -> str:
-    """The verdict for two probabilities; `certainty` is the one from which a training is said to diverge."""
-    if diverges >= certainty and diverges >= stalls:
-        return "diverges"
-    return "stalls" if stalls >= 0.5 else "learns"
+def word_for(diverges: float, stalls: float) -> str:
+    """The verdict for two probabilities."""
+    return "diverges" if diverges >= EVEN else "stalls" if stalls >= EVEN else "learns"
 
 
 def outlook(probability: float, fate: str = "diverge") -> str:
@@ -91,7 +87,7 @@ def outlook(probability: float, fate: str = "diverge") -> str:
 
 def confidence_in(probability: float, signal: Signal) -> str:
     """The confidence of a finding that rests on a probability of divergence or stalling."""
-    return "high" if probability >= CERTAIN and not signal.training.context.assumed else "medium"
+    return "high" if probability >= CERTAIN and signal.training.basis.is_known else "medium"
 
 
 def logistic(coefficients: Mapping[str, float], features: Mapping[str, float]) -> float:

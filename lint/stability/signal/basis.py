@@ -1,0 +1,175 @@
+"""What a predicted signal rests on: the data, the initial weights, the layers, the solver; and what of it is not known.
+
+Data that the files do not describe lie in a range, and the signal is computed at several points of it (`training.points`).
+Where anything else is unknown, nothing is computed: `CannotTell` says why, and what would settle it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
+from ...net.data_facts import tops_facts
+from ...net.weights_origin import FILLERS, LOADED
+from ...net.zero_weights import blocking_weights, starts_at_zero, upsamples, weights_of
+from ...proto.named_tuple import NamedTuple
+from ...solver.schedule import learning_rate
+from ...source.wording import counted
+from .passes import unmodelled_layers
+
+if TYPE_CHECKING:
+    from ...moments.graph import Blob, Layer, Param
+    from ...net.net import Net
+    from ...net.weights_origin import WeightsOrigin
+    from ...proto.binder import Message
+
+BOUNDED, UNKNOWN, ZERO = "bounded", "unknown", "zero"
+
+SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"})
+# Settings of forks that change the size of steps in a way that is not modelled, with what each of them does.
+_STEPS_OF_FORKS = {
+    "larc": "LARC sets the learning rate of each layer",
+    "local_lr_auto": "LARS sets the learning rate of each layer",
+    "clip_weights": "weights are clipped",
+    "lookahead": "the weights follow a second, slower optimizer",
+    "amsgrad": "Adam is the variant AMSGrad",
+    "adabelief": "Adam is the variant AdaBelief",
+}
+_POLICIES_OF_FORKS = ("momentum_policy", "weight_decay_policy")  # "fixed" is what BVLC's Caffe does
+
+DESCRIBE_DATA = "where the data are, run caffe-lint inputs with --write-facts, then pass the file with --data-facts"
+_STATE_WEIGHTS = "pass --from-scratch if fillers make them, or --weights FILE to read them"
+_ASSUMED = {
+    BYTES: "8-bit images",
+    UNKNOWN_IMAGES: "values of magnitude 1 up to 8-bit pixels",
+    UNKNOWN_VALUES: "values of magnitude 1 or more",
+}
+
+
+class CannotTell(NamedTuple):
+    """Why nothing can be told of a training, and what would settle it.
+
+    `cause` is a key for programs, `reason` a clause, `remedy` an imperative clause.
+    """
+
+    cause: str
+    reason: str
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """The reason and the remedy as a sentence."""
+        return f"Cannot tell: {self.reason}. To settle it, {self.remedy}."
+
+
+NO_GRADIENT = CannotTell("no gradient", "no gradient reaches a parameter that learns", "look for lr_mult 0 and zero weights")
+
+
+class Basis(NamedTuple):
+    """What the signal of a training rests on.
+
+    `data` is KNOWN, BOUNDED (8-bit images) or UNKNOWN, `weights` KNOWN, LOADED, UNKNOWN or ZERO. `unmodelled` are the layers
+    on the way to a loss without a signal model, `shapeless` the layers on it with a parameter of unknown shape, `features` what
+    is not modelled of the solver, as clauses. `zero` are weights that start at 0 and let nothing pass.
+    `open_tops` hold images of unknown size. `assumed` are the noun phrases of the line `Assumed`.
+    """
+
+    data: str
+    weights: str
+    unmodelled: tuple[Layer, ...]
+    shapeless: tuple[Layer, ...]
+    features: tuple[str, ...]
+    zero: tuple[Param, ...]
+    open_tops: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether everything is known, so that there is a single signal."""
+        return self.data == KNOWN and not self.open_tops
+
+
+def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: tuple[str, ...]) -> Basis:
+    """What the signal of a training net rests on, built with images of some size where it is open (`open_tops`)."""
+    kinds = dict(_data_kinds(net))
+    found = set(kinds.values())
+    data = UNKNOWN if found - {KNOWN, LABELS, BYTES} else BOUNDED if BYTES in found else KNOWN
+    zero = _zero_weights(net) if origin.kind == FILLERS else ()
+    sizes = [f"'{name}': images of unknown size" for name in open_tops]
+    values = [f"'{top.name}': {_ASSUMED[kind]}" for top, kind in kinds.items() if kind in _ASSUMED]
+    return Basis(
+        data,
+        ZERO if zero else KNOWN if origin.kind == FILLERS else LOADED if origin.kind == LOADED else UNKNOWN,
+        tuple(unmodelled_layers(net)),
+        tuple(layer for layer in net.layers if layer.runs_backward and any(param.count is None for param in layer.params)),
+        (*_features(solver), *_nodes(net)),
+        zero,
+        open_tops,
+        (*values, *sizes, *origin.assumed),
+    )
+
+
+def _data_kinds(net: Net) -> Iterator[tuple[Blob, str]]:
+    """The tops of the data layers that something reads, and what is known of each."""
+    for layer in net.layers:
+        if layer.traits.is_data and not layer.bottoms:
+            facts = tops_facts(layer, net.built_with.facts)
+            for index, top in enumerate(layer.tops):
+                if top.consumers:
+                    yield top, data_kind(layer, index, facts[index])
+
+
+def _zero_weights(net: Net) -> tuple[Param, ...]:
+    """Weights that start at 0 and let nothing pass; those of upsampling, too, although a program may write them."""
+    upsampling = [param for param in weights_of(net, idle=True) if starts_at_zero(param) and upsamples(param.layer)]
+    return (*blocking_weights(net), *upsampling)
+
+
+def _features(solver: Message) -> Iterator[str]:
+    """What of a solver is not modelled."""
+    kind = solver["type"]
+    if kind not in SOLVERS:
+        yield f"solver type {kind} is not modelled"
+    for name, clause in _STEPS_OF_FORKS.items():
+        written = solver.get(name, False)
+        if written and not (isinstance(written, float) and written < 0):
+            yield f"{clause} ({name})"
+    for name in _POLICIES_OF_FORKS:
+        policy = solver.get(name, "fixed")
+        if policy != "fixed":
+            yield f"{name} {policy} is not modelled"
+    if learning_rate(solver, 0) is None:
+        yield "the learning rate of iteration 0 is unknown"
+    if not solver["base_lr"] > 0:
+        yield f"base_lr is {solver['base_lr']:g}"
+    if not 0 <= solver["momentum"] < 1:
+        yield f"momentum is {solver['momentum']:g}"
+
+
+def _nodes(net: Net) -> Iterator[str]:
+    """Whether a net is trained on several nodes, each with a batch of its own."""
+    if "multinode" in net.message or any("multinode" in layer.message for layer in net.layers):
+        yield "gradients are averaged over several nodes (multinode)"
+
+
+def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
+    """Why nothing can be computed on a basis; None if something can."""
+    if basis.weights in (LOADED, UNKNOWN):
+        return CannotTell(f"{basis.weights} weights", origin.evidence or "initial weights are unknown", _STATE_WEIGHTS)
+    if basis.unmodelled:
+        layer, number = basis.unmodelled[0], len(basis.unmodelled)
+        more = f" (and {counted(number - 1, 'other layer')})" if number > 1 else ""
+        remedy = f"describe {layer.type} in the configuration, with a known type that it is like"
+        return CannotTell("unmodelled layer", f"{layer.type} '{layer.name}' has no signal model{more}", remedy)
+    if basis.features:
+        return CannotTell("solver feature", basis.features[0], "watch the training with caffe-lint log")
+    if basis.zero:
+        layer, number = basis.zero[0].layer, len(basis.zero)
+        more = f" and {counted(number - 1, 'other layer')}" if number > 1 else ""
+        reason = f"weights of '{layer.name}'{more} start at 0, so nothing before them learns unless trained weights are loaded"
+        return CannotTell("zero weights", reason, "write a weight_filler, or pass --weights FILE")
+    if basis.shapeless:
+        layer = basis.shapeless[0]
+        return CannotTell("unknown shape", f"the shape of the parameters of '{layer.name}' is unknown", "pass --input-shape")
+    return None
