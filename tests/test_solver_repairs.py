@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
-from harness import check, fix
+from harness import NET, check, fix
+
+from caffe_lint.source.files import forget_folders
 
 SOLVER = """\
 net: "net.prototxt"
@@ -43,7 +48,9 @@ def test_what_a_policy_lacks_is_written_when_asked_for(policy: list[str], mended
     assert found(solver(*mended), "S122") == []
 
 
-@pytest.mark.parametrize("policy", [['lr_policy: "exp"'], ['lr_policy: "sigmoid"', "stepsize: 9"], ['lr_policy: "multistep"']])
+@pytest.mark.parametrize(
+    "policy", [['lr_policy: "exp"'], ['lr_policy: "sigmoid"', "stepsize: 9"], ['lr_policy: "multistep"']]
+)
 def test_what_cannot_be_known_is_not_written(policy: list[str]) -> None:
     (finding,) = check(solver(*policy), "solver.prototxt", select=("S122",))
     assert finding.fix is None
@@ -72,10 +79,39 @@ def test_a_growing_rate_is_turned_round() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "prefix"),
-    [("solver.prototxt", "solver"), ("models/a/solver.prototxt", "models/a/solver"), ("/somewhere/quick.prototxt", "quick")],
+    ("path", "net", "files", "prefix"),
+    [
+        ("solver.prototxt", "n.prototxt", ["n.prototxt"], "solver"),
+        ("models/a/solver.prototxt", "n.prototxt", ["models/a/n.prototxt"], "solver"),
+        ("models/a/solver.prototxt", "models/a/n.prototxt", ["models/a/n.prototxt"], "models/a/solver"),
+        ("models/a/solver.prototxt", "a/n.prototxt", ["models/a/n.prototxt"], "a/solver"),
+        ("models/a/solver.prototxt", "../b/n.prototxt", ["models/b/n.prototxt"], "solver"),
+        ("models/a/solver.prototxt", "n.prototxt", [], None),  # the net is not found
+        ("models/a/solver.prototxt", "n.prototxt", ["other/n.prototxt"], None),  # it is found elsewhere
+        ("models/a/solver.prototxt", "n.prototxt", ["n.prototxt", "models/a/n.prototxt"], None),  # from two folders
+        ("models/a/solver.prototxt", "/data/n.prototxt", ["models/a/n.prototxt"], None),
+    ],
 )
-def test_a_snapshot_prefix_is_that_which_caffe_makes(path: str, prefix: str) -> None:
-    text = solver('lr_policy: "fixed"')
+@pytest.mark.parametrize("current", [".", "models", "models/a"])
+def test_a_snapshot_prefix_is_relative_to_where_caffe_is_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    net: str,
+    files: list[str],
+    prefix: str | None,
+    current: str,
+) -> None:
+    text = solver('lr_policy: "fixed"').replace("net.prototxt", net)
     without = text.replace('snapshot_prefix: "small"\n', "")
-    assert fix(without, path, select=("S110",)) == text.replace('"small"', f'"{prefix}"')
+    for file in (path, *files):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(NET)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "models" / "a").mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text(without)
+    for named in (os.path.relpath(tmp_path / path, tmp_path / current), str(tmp_path / path)):
+        monkeypatch.chdir(tmp_path / current)
+        forget_folders()
+        patched = fix(without, named, select=("S110",))
+        assert patched == (without if prefix is None else text.replace('"small"', f'"{prefix}"'))

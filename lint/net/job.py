@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.upgrade import Upgraded, upgrade, upgrade_solver
-from ..source.files import NetReference, SourceFile, Unreadable, net_references
+from ..source.files import NetReference, SourceFile, Unreadable, net_references, run_folder
 from .build import build
 from .deploy import deploy_beside
 from .net import Net
@@ -67,11 +67,13 @@ class Job:
 
     `references` say how its paths are resolved; `files` are the files of the nets, templates included. `train` is None if the
     net is not found, or if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the
-    solver does not name; `deploy_is_named` says whether the user named it.
+    solver does not name; `deploy_is_named` says whether the user named it. `given` are paths of files that are known although
+    they are not on disk.
     """
 
-    def __init__(self, solver: SolverFile) -> None:
+    def __init__(self, solver: SolverFile, given: Container[str] = ()) -> None:
         self.solver = solver
+        self.given = given
         self.references: list[NetReference] = []
         self.files: list[SourceFile] = []
         self.train: NetInPhase | None = None
@@ -83,6 +85,11 @@ class Job:
     def nets(self) -> list[NetInPhase]:
         """All nets, the training net first."""
         return ([self.train] if self.train else []) + self.tests
+
+    @property
+    def run_folder(self) -> str | None:
+        """The folder in which Caffe is run, as the solver's net paths show it; None if they do not."""
+        return run_folder(self.references, self.solver.file.path, self.given)
 
     @cached_property
     def origin(self) -> WeightsOrigin:
@@ -135,7 +142,7 @@ class Nets:
 
         `root` limits the search for nets that are not found at the written path.
         """
-        job = Job(solver)
+        job = Job(solver, self._given)
         message = solver.message
         job.references = net_references(message, solver.file.path, root, self._given)
         named: dict[str, list[_NetSource | None]] = {"net": [], "train_net": [], "test_net": []}

@@ -227,6 +227,27 @@ def find_net(
     return NetReference(field, number, written, None, "missing")
 
 
+def run_folder(references: Iterable[NetReference], solver_path: str, given: Container[str] = ()) -> str | None:
+    """Return the folder in which Caffe is run, as the net paths of a solver show it, whatever our working directory is.
+
+    It is the one folder, of the solver's and those above it up to the root of its repository, from which every path leads to a
+    file. None if there is none, or if it may be one of several.
+    """
+    written = [reference.written for reference in references]
+    if not written or any(os.path.isabs(path) for path in written):
+        return None
+    folder = os.path.dirname(os.path.abspath(solver_path))
+    fitting = [
+        base
+        for base in _parents(folder, repository_root(folder) or os.path.abspath(os.sep))
+        if all(
+            os.path.isfile(path) or shown(path) in given
+            for path in (os.path.normpath(os.path.join(base, name)) for name in written)
+        )
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 @cache
 def repository_root(folder: str) -> str | None:
     """Return the nearest folder upwards that is the root of a repository, None if there is none. Cached for the run."""

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator
 
 from ...fixes.fields import set_field
-from ...net.job import SolverFile
+from ...net.job import Job, SolverFile
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.written import is_absent, is_whole, place_beside
 
 
-@rule("S110", "missing-snapshot-prefix", subject="solver", severity="advice", fixes="safe")
-def missing_snapshot_prefix(solver: SolverFile) -> Iterator[Hit]:
+@rule("S110", "missing-snapshot-prefix", subject="job", severity="advice", fixes="safe")
+def missing_snapshot_prefix(job: Job) -> Iterator[Hit]:
     """Flags solvers that write snapshots but do not set `snapshot_prefix`.
 
     ## What it does
@@ -34,20 +34,23 @@ def missing_snapshot_prefix(solver: SolverFile) -> Iterator[Hit]:
 
     ## Fix
 
-    Inserts the prefix that Caffe's master uses: the path of the solver, as given on the command line, without its
-    extension. The fix is safe, since it writes what a Caffe without this check would use anyway.
+    Inserts the prefix that Caffe's master uses: the path of the solver without its extension, relative to the folder in which
+    Caffe is run. That is the folder from which the solver's `net` is found: its own, or one above it in the repository. If
+    there is none or more than one, no fix is offered. The fix is safe, since it writes what a Caffe without this check would
+    use anyway.
 
     ## References
 
     `UpgradeSnapshotPrefixProperty` in upgrade_proto.cpp; `Solver::CheckSnapshotWritePermissions` in solver.cpp.
     """
+    solver = job.solver
     message = solver.message
     if not is_absent(message, "snapshot_prefix") or not (message["snapshot"] > 0 or message["snapshot_after_train"]):
         return
     severity = "advice" if solver.caffe_version is None else "error"
     when = "at the start" if message["snapshot"] > 0 else "at the end of the training, before it saves the weights"
     reason = f"Every release of Caffe, and its master before February 2018, stops {when}."
-    prefix = _own_prefix(solver.file.path)
+    prefix = _own_prefix(solver.file.path, job.run_folder)
     fix = None
     if prefix:
         patch = set_field(solver.file.tree, message, "snapshot_prefix", prefix, beside=("snapshot",))
@@ -56,15 +59,16 @@ def missing_snapshot_prefix(solver: SolverFile) -> Iterator[Hit]:
     yield Hit(solver.file, place, "the solver has no snapshot_prefix", reason, severity, fix=fix)
 
 
-def _own_prefix(path: str) -> str:
-    """Return the prefix that Caffe derives from a solver's path; for an absolute path, only its last part.
+def _own_prefix(path: str, folder: str | None) -> str:
+    """Return the prefix that Caffe derives from a solver's path if it is run in a folder.
 
-    Empty for standard input, and for a name that is not valid UTF-8, which a text file cannot hold unchanged.
+    Empty if the folder is unknown, for standard input, and for a name that is not valid UTF-8, which a text file cannot hold
+    unchanged.
     """
-    if os.path.isabs(path):
-        path = os.path.basename(path)
     is_text = path.isascii() or not any("\ud800" <= character <= "\udfff" for character in path)
-    return os.path.splitext(path)[0] if path != "-" and is_text else ""
+    if folder is None or path == "-" or not is_text:
+        return ""
+    return os.path.splitext(os.path.relpath(os.path.abspath(path), folder))[0].replace(os.sep, "/")
 
 
 @rule("S141", "missing-snapshots", subject="solver", severity="advice", fixes="unsafe")
