@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 from nets import layer_of
+from test_signal_models import trained
 
 from caffe_lint.layers.models.loss_models import Loss
 from caffe_lint.moments.graph import Layer
@@ -14,7 +16,10 @@ from caffe_lint.moments.signal_model import SignalContext
 from caffe_lint.moments.statistics import Diffs, Values, constant, gaussian
 from caffe_lint.net.data_facts import tops_facts
 from caffe_lint.net.loss_sizes import first_value, terms
+from caffe_lint.stability.signal.debug_lines import backward_lines
+from caffe_lint.stability.signal.features import signal_of
 from caffe_lint.stability.signal.passes import prepare
+from caffe_lint.stability.signal.training import PHOTOGRAPHS
 
 np = pytest.importorskip("numpy")
 ITEMS = 4000
@@ -72,7 +77,7 @@ def softmax(scores, labels):  # type: ignore[no-untyped-def]
 def loss_layer(text: str, inputs: dict[str, str], dialect: str = "bvlc") -> tuple[Layer, Loss]:
     """A loss layer, and its model."""
     net = layer_of(text, inputs, dialect=dialect)
-    prepared = prepare(net, SignalContext(partial(tops_facts, facts={}), []))
+    prepared = prepare(net, SignalContext(partial(tops_facts, facts={}), PHOTOGRAPHS))
     model = prepared.models[-1]
     assert isinstance(model, Loss)
     return net.layers[-1], model
@@ -235,6 +240,63 @@ def test_a_label_calls_a_pair_similar_if_it_is_not_0_as_a_whole_number() -> None
     loss_of_similar = model.value([far, far, constant(1.0)])
     assert model.value([far, far, even(0.0, 1.999)]) == pytest.approx(loss_of_similar / 2, rel=0.01)
     assert model.value([far, far, even(0.0, 0.999)]) == pytest.approx(0)
+
+
+SIAMESE = """
+layer {{
+  name: "data" type: "DummyData" top: "data" top: "similar"
+  dummy_data_param {{
+    shape {{ dim: {items} dim: 40 }} shape {{ dim: {items} }}
+    data_filler {{ type: "gaussian" mean: 0.5 std: 0.3 }} data_filler {{ type: "uniform" max: 1.999 }}
+  }}
+}}
+layer {{ name: "slice" type: "Slice" bottom: "data" top: "a" top: "b" }}
+{first} {second}
+layer {{ name: "loss" type: "ContrastiveLoss" bottom: "a2" bottom: "b2" bottom: "similar" top: "loss" }}
+"""
+HALF = """
+layer {{
+  name: "{half}1" type: "InnerProduct" bottom: "{half}" top: "{half}1" param {{ name: "w1{own}" }} param {{ name: "b1{own}" }}
+  inner_product_param {{ num_output: 100 weight_filler {{ type: "msra" }} }}
+}}
+layer {{ name: "{half}relu" type: "ReLU" bottom: "{half}1" top: "{half}1" }}
+layer {{
+  name: "{half}2" type: "InnerProduct" bottom: "{half}1" top: "{half}2" param {{ name: "w2{own}" }} param {{ name: "b2{own}" }}
+  inner_product_param {{ num_output: 4 weight_filler {{ type: "xavier" }} }}
+}}
+"""
+
+
+def siamese_gradients(shared: bool, items: int, seed: int) -> dict[tuple[str, int], float]:
+    """The mean absolute gradients of the first half's parameters, as Caffe computes them."""
+    random = np.random.default_rng(seed)
+    first = [random.normal(0, np.sqrt(2 / 20), (100, 20)) for _ in range(2)]
+    second = [random.uniform(-1, 1, (4, 100)) * np.sqrt(3 / 100) for _ in range(2)]
+    if shared:
+        first[1], second[1] = first[0], second[0]
+    read = random.normal(0.5, 0.3, (2, items, 20))
+    hidden = [np.maximum(0, read[i] @ first[i].T) for i in (0, 1)]
+    vectors = [hidden[i] @ second[i].T for i in (0, 1)]
+    gradient = contrastive(*vectors, random.uniform(0, 1.999, items) >= 1)[1]
+    found = {}
+    for name, below in (("1", read), ("2", hidden)):
+        above = [sign * gradient for sign in (1, -1)]
+        if name == "1":
+            above = [(above[i] @ second[i]) * (hidden[i] > 0) for i in (0, 1)]
+        for param, each in enumerate(([above[i].T @ below[i] for i in (0, 1)], [above[i].sum(axis=0) for i in (0, 1)])):
+            found[f"a{name}", param] = float(np.abs(each[0] + each[1] if shared else each[0]).mean())
+    return found
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_gradients_of_shared_weights_cancel_in_a_siamese_net(tmp_path: Path, shared: bool) -> None:
+    first, second = (HALF.format(half=half, own="" if shared else half) for half in "ab")
+    signal = signal_of(trained(tmp_path, SIAMESE.format(items=16, first=first, second=second)))
+    rows = {(line.layer, line.param): line.mean_abs for line in backward_lines(signal.forward, signal.back)}
+    computed = [siamese_gradients(shared, 16, seed) for seed in range(40)]
+    for key in computed[0]:
+        mean = float(np.mean([each[key] for each in computed]))
+        assert rows[key] == pytest.approx(mean, rel=0.35, abs=1e-12), key
 
 
 def test_a_loss_whose_divisor_differs_between_forks_has_no_model() -> None:

@@ -33,7 +33,7 @@ from .elementwise import sigmoid, softplus
 from .linear import product
 
 if TYPE_CHECKING:
-    from ...moments.graph import Layer
+    from ...moments.graph import Blob, Layer, Param
     from ...moments.signal_model import SignalContext
     from ...moments.weights import Weights
 
@@ -94,10 +94,12 @@ def score_sizes(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]
 class Loss(SignalModel):
     """What losses have in common: the `items`, `outputs` and `positions` of their scores, and the `divisor`.
 
-    One that `compares` has two bottoms of one shape, of which that from a file may have none that is known.
+    One that `compares` has two bottoms of one shape, of which that from a file may have none that is known. One that
+    `pairs` gets its first two bottoms from layers that share their weights, and sends opposite gradients into them.
     """
 
     compares = False
+    pairs = False
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -610,25 +612,27 @@ class HingeLoss(Scores):
 
 
 class ContrastiveLoss(Loss):
-    """Pairs of vectors: similar ones are to be near, others farther apart than a margin (contrastive_loss_layer.cpp).
-
-    The vectors of a pair come from layers that share their weights, so they resemble each other as two items of one blob do.
-    """
+    """Pairs of vectors: similar ones are to be near, others farther apart than a margin (contrastive_loss_layer.cpp)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         param = layer.message["contrastive_loss_param"]
         self.margin: float = param["margin"]
         self.legacy: bool = param["legacy_version"]
+        self.pairs = share_weights(layer.bottoms[0], layer.bottoms[1])
         self.length = self.number // self.items  # of the vectors
         # The mean absolute value of the elements of a unit vector that points anywhere.
         n = self.length
         self.mean_abs_of_unit = math.exp(math.lgamma(n / 2) - math.lgamma((n + 1) / 2)) / math.sqrt(math.pi)
 
     def squared_gap(self, bottoms: Sequence[Values]) -> float:
-        """The mean square of the difference of two elements."""
+        """The mean square of the difference of two elements.
+
+        With the same weights two vectors resemble each other as two items of one blob do.
+        """
         a, b = bottoms[0], bottoms[1]
-        return max(0.0, a.second_moment + b.second_moment - a.corr_across_items - b.corr_across_items)
+        product = (a.corr_across_items + b.corr_across_items) / 2 if self.pairs else a.mean * b.mean
+        return max(0.0, a.second_moment + b.second_moment - 2 * product)
 
     def over_distances(self, gap: float, function: Callable[[float], float]) -> float:
         """The mean of a function of the distance of a pair, whose elements differ by Gaussians of that mean square."""
@@ -658,20 +662,37 @@ class ContrastiveLoss(Loss):
             return BAD_DIFFS
 
         def push(distance: float) -> float:
-            """The length of the gradient of a dissimilar pair."""
+            """By what the difference of a dissimilar pair is multiplied."""
             if self.legacy:
-                return distance if self.inside(distance) else 0.0
-            return self.inside(distance) * distance / (distance + _CONTRASTIVE_STEP)
+                return float(self.inside(distance) > 0)
+            return self.inside(distance) / (distance + _CONTRASTIVE_STEP)
 
         by = self.items
-        pushed = self.over_distances(gap, lambda distance: push(distance) ** 2) / self.length
-        pushed_size = self.over_distances(gap, push) * self.mean_abs_of_unit
+        pushed = self.over_distances(gap, lambda distance: (push(distance) * distance) ** 2) / self.length
+        pushed_size = self.over_distances(gap, lambda distance: push(distance) * distance) * self.mean_abs_of_unit
         square = similar * gap + (1 - similar) * pushed
         size = similar * GAUSSIAN_MEAN_ABS * root(gap) + (1 - similar) * pushed_size
-        return Diffs(square / by**2, size / by, square / by**2, 0.0, 0.0)
+        # Halves with weights of their own differ in the same direction for all items.
+        across = 0.0
+        if not self.pairs:
+            across = bottoms[0].corr_across_items + bottoms[1].corr_across_items - 2 * bottoms[0].mean * bottoms[1].mean
+            across *= (similar - (1 - similar) * self.over_distances(gap, push)) ** 2
+        across = min(max(0.0, across), square) / by**2
+        return Diffs(square / by**2, size / by, square / by**2, across, across)
 
     def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
         return [first, first, *[ZERO_DIFFS] * (len(self.layer.bottoms) - 2)]
+
+
+def share_weights(a: Blob, b: Blob) -> bool:
+    """Whether two blobs come from layers that share their weights, or from one layer."""
+
+    def owners(blob: Blob) -> list[Param]:
+        producer = blob.producer
+        nearest = () if producer is None else (producer, *producer.upstream())
+        return next(([param.owner for param in layer.params] for layer in nearest if layer.params), [])
+
+    return owners(a) == owners(b)
 
 
 def similar_share(labels: Values) -> float:

@@ -15,6 +15,7 @@ from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, 
 from ...moments.statistics import BAD_DIFFS, BAD_VALUES, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, sum_of_diffs
 from ...moments.weights import Weights, filled
 from ...proto.named_tuple import NamedTuple
+from .siamese import OPPOSITE, correlation_below, gradients_of_both
 
 if TYPE_CHECKING:
     from ...moments.graph import Blob, Layer, Param
@@ -156,6 +157,7 @@ class Back:
         self.tops: dict[Blob, Diffs] = {}
         self.of_layer: list[Sequence[Gradient]] = [()] * len(layers)
         own: dict[Param, Gradient] = {}
+        correlations: dict[Blob, float] = {}  # of gradients in the two halves of a siamese net
         tops = self.tops
         for layer in reversed(layers):
             index = layer.index
@@ -182,24 +184,49 @@ class Back:
                 except (OverflowError, ZeroDivisionError):
                     bottoms, gradients = [BAD_DIFFS] * len(layer.bottoms), [BAD_GRADIENT] * len(layer.params)
             self.bottoms[index] = bottoms
-            self.of_layer[index] = gradients
             for computes, blob, diff in zip(layer.gradient_bottoms, layer.bottoms, bottoms, strict=False):
                 if computes:
                     before = tops.get(blob)
                     tops[blob] = diff if before is None else sum_of_diffs(before, diff)
-            for owner, gradient in zip(prepared.owners[index], gradients, strict=False):
-                other = own.get(owner)
-                own[owner] = gradient if other is None else Gradient(
-                    other.second_moment + gradient.second_moment, math.hypot(other.mean_abs, gradient.mean_abs),
-                    other.common + gradient.common,
-                )  # fmt: skip
+            owners = prepared.owners[index]
+            correlation = self._correlation(forward, layer, correlations)
+            if correlation and owners and all(owner in own for owner in owners):
+                both = gradients_of_both(layer, prepared.models[index], forward.steps[index], diffs, correlation)
+                own.update(zip(owners, both, strict=True))
+            else:
+                for owner, gradient in zip(owners, gradients, strict=False):
+                    other = own.get(owner)
+                    own[owner] = gradient if other is None else sum_of_gradients(other, gradient)
+            # Layers that share a parameter add to one gradient.
+            self.of_layer[index] = [own.get(owner, NO_GRADIENT) for owner in owners]
         self.gradients = {param: gradient for param, gradient in own.items() if param.lr_mult != 0}
+
+    @staticmethod
+    def _correlation(forward: Pass, layer: Layer, correlations: dict[Blob, float]) -> float:
+        """The correlation of the gradient of a layer's top with that in the other half; notes it for the bottoms.
+
+        0 outside of siamese nets, and where a blob gets gradients from more than one layer.
+        """
+        model = forward.prepared.models[layer.index]
+        above = correlations.get(layer.tops[0], 0.0) if layer.tops else 0.0
+        if isinstance(model, Loss) and model.pairs:
+            below, blobs = OPPOSITE, layer.bottoms[:2]
+        else:
+            below, blobs = above and correlation_below(layer, forward.steps[layer.index], above), layer.bottoms
+        if below:
+            correlations.update((blob, below) for blob in blobs if len(blob.consumers) == 1)
+        return above
 
     @property
     def l2(self) -> float:
         """The L2 norm of the gradients of all parameters, which Caffe compares with clip_gradients."""
         total = sum(gradient.second_moment * self.counts[param] for param, gradient in self.gradients.items())
         return math.sqrt(total) if total >= 0 else math.nan
+
+
+def sum_of_gradients(a: Gradient, b: Gradient) -> Gradient:
+    """The moments of the sum of two uncorrelated gradients."""
+    return Gradient(a.second_moment + b.second_moment, math.hypot(a.mean_abs, b.mean_abs), a.common + b.common)
 
 
 def _of_weight(diff: Diffs, weight: float) -> Diffs:
