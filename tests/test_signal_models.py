@@ -6,15 +6,19 @@ import math
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from layer_cases import MADE, Made
 from nets import layer_of
+from sampled import Array, diffs_of, normalised, normalised_back, pairs, pooled_back, values_of
 
 from caffe_lint.engine.opening import Files
-from caffe_lint.layers.models.linear import Taps, bias_gradient, unlike_outputs, weight_gradient
+from caffe_lint.layers.models.linear import Taps, bias_gradient, weight_gradient
 from caffe_lint.layers.models.loss_models import Loss
-from caffe_lint.moments.signal_model import SignalContext
-from caffe_lint.moments.statistics import Diffs, Values, gated, gaussian, rectified, sign_correlations
+from caffe_lint.moments.graph import Layer
+from caffe_lint.moments.signal_model import Gradient, SignalContext, SignalModel, Step
+from caffe_lint.moments.statistics import Diffs, Values, gated, gaussian, rectified, share_above, sign_correlations
+from caffe_lint.moments.weights import Weights
 from caffe_lint.net.data_facts import tops_facts
 from caffe_lint.net.loss_sizes import first_value
 from caffe_lint.proto.schema import caffe_schema
@@ -22,7 +26,6 @@ from caffe_lint.stability.signal.features import signal_of
 from caffe_lint.stability.signal.passes import Pass, initial_weights, prepare, unmodelled_layers
 from caffe_lint.stability.signal.training import PHOTOGRAPHS, Training, training_of_file
 
-np = pytest.importorskip("numpy")
 ONES = Diffs(1.0, 0.8, 0.0, 0.0, 0.0)
 NET = """
 layer {{
@@ -199,6 +202,125 @@ def test_bias_gradients_are_0_for_the_channels_that_a_rectifier_closes() -> None
     outputs = gaussian(0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
     above = Diffs(1.0, math.sqrt(2 / math.pi), 0.0, 0.0, 0.0)
     diffs = gated(above, 0.5, sign_correlations(outputs), 1.0, rectified(outputs))
-    found = bias_gradient(diffs, items, 1, unlike_outputs(diffs, outputs))
+    found = bias_gradient(diffs, items, 1)
     assert found.second_moment == pytest.approx(float((sums**2).mean()), rel=0.1)
     assert found.mean_abs == pytest.approx(float(np.abs(sums).mean()), rel=0.1)
+
+
+def made(text: str, *shapes: tuple[int, ...]) -> tuple[Layer, SignalModel]:
+    """A layer with bottoms of these shapes, and its signal model."""
+    names = [f"bottom{i}" for i in range(len(shapes))]
+    inputs = {name: " ".join(map(str, shape)) for name, shape in zip(names, shapes, strict=True)}
+    bottoms = " ".join(f'bottom: "{name}"' for name in names)
+    net = layer_of(f'{bottoms} top: "top" {text}', inputs)
+    return net.layers[-1], prepare(net, SignalContext(partial(tops_facts, facts={}), [])).models[-1]
+
+
+def weights_of(array: Array) -> Weights:
+    """The moments of a parameter."""
+    return Weights(float(array.mean()), float(array.var()), float(abs(array).mean()))
+
+
+def same_size(gradient: Gradient, array: Array, within: float) -> None:
+    """Asserts that a gradient has the root mean square and the mean absolute value of an array, within a factor."""
+    for ours, real in (
+        (gradient.second_moment**0.5, float((array**2).mean() ** 0.5)),
+        (gradient.mean_abs, float(abs(array).mean())),
+    ):
+        assert 1 / within < ours / real < within, (ours, real)
+
+
+@pytest.mark.parametrize(("side", "stride"), [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3), (5, 2)])
+@pytest.mark.parametrize("smooth", [False, True])
+def test_the_gradients_of_overlapping_windows_cancel_below_max_pooling(side: int, stride: int, smooth: bool) -> None:
+    source = np.random.default_rng(1)
+    plane = 24 if side == stride else 25
+    x = source.standard_normal((8, 16, plane, plane))
+    if smooth:
+        x = x + np.roll(x, 1, 2) + np.roll(x, 1, 3) + np.roll(x, (1, 1), (2, 3))
+    out = (plane - side) // stride + 1
+    layer, model = made(
+        f'type: "Pooling" pooling_param {{ kernel_size: {side} stride: {stride} }}', (8, 16, plane, plane)
+    )
+    assert layer.tops[0].shape == (8, 16, out, out)
+    values = values_of(x, corr_length=1.5 if smooth else 0.1)
+    for d in (
+        source.standard_normal((8, 16, out, out)),
+        source.standard_normal((8, 16, out, out)) + source.standard_normal((8, 16, 1, 1)),
+    ):
+        below, _ = model.backward(Step([values], [], []), [diffs_of(d)])
+        real = pooled_back(x, d, side, stride)
+        assert below[0].second_moment == pytest.approx(float((real**2).mean()), rel=0.3)
+        assert below[0].mean_abs == pytest.approx(float(abs(real).mean()), rel=0.2)
+        # the gradients of a plane sum to the same, so those that a BatchNorm centred still cancel
+        assert below[0].corr_within_item == pytest.approx(pairs(real)[0], rel=0.15, abs=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(16, 32, 6, 6), (4, 32, 5, 5), (32, 32, 1, 1)])
+def test_gradients_below_a_batch_norm_have_no_mean_and_nothing_along_the_values(shape: tuple[int, ...]) -> None:
+    source = np.random.default_rng(2)
+    x = 3 * source.standard_normal(shape) + source.standard_normal((1, shape[1], 1, 1))
+    y, deviation = normalised(x)
+    # an item's gradients agree at all positions, as below global pooling, and a part is the values themselves
+    d = source.standard_normal((*shape[:2], 1, 1)) + 0.3 * source.standard_normal(shape) + 0.5 * y
+    real = normalised_back(d, y, deviation)
+    _, model = made('type: "BatchNorm" batch_norm_param { use_global_stats: false }', shape)
+    step = Step([values_of(x)], [values_of(y)], [])
+    along = diffs_of(d - 0.5 * y)  # of the values it has none that moments would show
+    below, _ = model.backward(step, [along])
+    assert below[0].second_moment == pytest.approx(float((real**2).mean()), rel=0.12)
+    assert below[0].corr_within_item == pytest.approx(pairs(real)[0], rel=0.12, abs=2e-3)
+    bias = bias_gradient(below[0], shape[0], shape[2] * shape[3])
+    assert 0 < bias.mean_abs < 1e-4 * below[0].mean_abs
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (1, 2), (2, 3), (3, 1), (3, 2)])
+def test_the_gradient_below_a_convolution_is_0_at_positions_that_no_window_reads(kernel: int, stride: int) -> None:
+    source = np.random.default_rng(3)
+    side, items, inputs, outputs = 13, 4, 24, 32
+    layer, model = made(
+        f'type: "Convolution" convolution_param {{ num_output: {outputs} kernel_size: {kernel} stride: {stride} }}',
+        (items, inputs, side, side),
+    )
+    out = (layer.tops[0].shape or ())[2] or 0
+    weights = 0.2 * source.standard_normal((outputs, inputs, kernel, kernel))
+    x = source.standard_normal((items, inputs, side, side))
+    d = source.standard_normal((items, outputs, out, out)) + source.standard_normal((items, outputs, 1, 1))
+    real = np.zeros_like(x)
+    for i in range(kernel):
+        for j in range(kernel):
+            at = (slice(None), slice(None), slice(i, i + stride * out, stride), slice(j, j + stride * out, stride))
+            target = real[at][:, :, :out, :out]
+            target += np.einsum("oc,nohw->nchw", weights[:, :, i, j], d)
+    step = Step([values_of(x)], [], [weights_of(weights), Weights(0.0, 0.0, 0.0)])
+    below, _ = model.backward(step, [diffs_of(d)])
+    assert below[0].second_moment == pytest.approx(float((real**2).mean()), rel=0.1)
+    assert below[0].mean_abs == pytest.approx(float(abs(real).mean()), rel=0.1)
+    assert below[0].corr_within_item == pytest.approx(pairs(real)[0], rel=0.25)
+
+
+def test_the_gradient_of_weights_is_uneven_where_rectifiers_are_closed_for_all_items() -> None:
+    source = np.random.default_rng(4)
+    items, channels, positions = 8, 400, 16
+    # deep in a net with small weights, nearly all of a value is the same for all items and positions
+    x = np.maximum(0, source.standard_normal((1, channels, 1, 1)) + 0.1 * source.standard_normal((items, channels, 4, 4)))
+    before = source.standard_normal((1, channels, 1, 1)) + 0.1 * source.standard_normal((items, channels, 4, 4))
+    above = source.standard_normal((1, channels, 1, 1)) + 0.1 * source.standard_normal((items, channels, 4, 4))
+    d = above * (before > 0)
+    gate = values_of(before)
+    diff = gated(diffs_of(above), share_above(gate), sign_correlations(gate))
+    real = np.einsum("nop,ncp->oc", d.reshape(items, channels, -1), x.reshape(items, channels, -1))
+    found = weight_gradient(diff, values_of(x, low=0.0), Taps(1, 1, 1, items, positions))
+    same_size(found, real, 1.25)
+    same_size(bias_gradient(diff, items, positions), d.sum((0, 2, 3)), 1.25)
+
+
+def test_the_gradient_of_weights_is_no_larger_than_what_few_labels_leave_of_it() -> None:
+    source = np.random.default_rng(5)
+    items, classes = 4, 1000
+    x = np.maximum(0, source.standard_normal((items, 300, 1, 1)))
+    d = np.full((items, classes, 1, 1), 1 / classes)
+    d[np.arange(items), source.integers(0, classes, items), 0, 0] -= 1
+    real = np.einsum("no,nc->oc", d[:, :, 0, 0], x[:, :, 0, 0])
+    found = weight_gradient(diffs_of(d), values_of(x, low=0.0), Taps(300, classes, 1, items, 1))
+    same_size(found, real, 1.6)

@@ -66,6 +66,8 @@ class Diffs(NamedTuple):
     own_value_factor: the gradient contains the blob's own value times this, as the way back goes through the weights of
         the way there.
     passed_values: the moments of the blob's values where a rectifier let the gradient pass.
+    evenness: how evenly it is spread over the channels: the mean over channels of a channel's root mean square, as a part
+        of that of all. A rectifier that is closed for all items leaves channels without any.
     """
 
     second_moment: float
@@ -77,6 +79,7 @@ class Diffs(NamedTuple):
     common: float = 0.0
     own_value_factor: float = 0.0
     passed_values: Values | None = None
+    evenness: float = 1.0
 
 
 ZERO_VALUES = Values(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -350,6 +353,7 @@ def gated(
         diffs.common * part * gain,
         diffs.own_value_factor * part,
         after,
+        diffs.evenness * (part / root(pair + one * across_both) if part > 0 else 1.0),
     )
 
 
@@ -385,6 +389,8 @@ def scaled_diffs(diffs: Diffs, factor: float) -> Diffs:
         diffs.active_share,
         diffs.common * factor,
         diffs.own_value_factor * factor * factor,
+        None,
+        diffs.evenness,
     )
 
 
@@ -404,6 +410,8 @@ def sum_of_diffs(a: Diffs, b: Diffs) -> Diffs:
         None,
         a.common + b.common,
         a.own_value_factor + b.own_value_factor,
+        None,
+        (a.evenness * a.second_moment + b.evenness * b.second_moment) / square if math.isfinite(square) else 1.0,
     )
 
 

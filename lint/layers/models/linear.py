@@ -18,8 +18,6 @@ from ...moments.statistics import (
     gaussian_mean_abs,
     moment_at_distance,
     root,
-    share_above,
-    sign_correlations,
 )
 from ...moments.weights import Weights, dims
 from ...proto.named_tuple import NamedTuple
@@ -226,45 +224,46 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
     return Diffs(square, size, within, across, across_both, None, common, own_value)
 
 
-def unlike_inputs(values: Values) -> float:
-    """The mean size of sums over the values of a channel, relative to that of Gaussians with the same mean square.
-
-    Where the values of a channel are alike for all items and positions, channels differ in size as the values do, and some
-    are dead.
-    """
-    spread = values.variance
-    if not 0 < spread < INFINITE or not values.mean_abs > 0:
-        return 1.0
-    alike = (values.corr_across_both - values.mean * values.mean) / spread
-    return math.pow(min(1.0, values.mean_abs / root(values.second_moment)), min(1.0, max(0.0, alike)))
-
-
-def unlike_outputs(diffs: Diffs, outputs: Values) -> float:
-    """The same of the gradients of outputs, where a rectifier that follows closes whole channels."""
-    if diffs.passed_values is None:
-        return 1.0
-    return math.pow(share_above(outputs), max(0.0, sign_correlations(outputs)[2]) / 2)
-
-
-def weight_gradient(diffs: Diffs, values: Values, taps: Taps, spread: float = 1.0) -> Gradient:
+def weight_gradient(diffs: Diffs, values: Values, taps: Taps) -> Gradient:
     """The gradient of a weight: the sum of gradient times value over all items and positions that use it."""
-    square = pair_sum(diffs, values, taps.items, taps.positions)
     number = taps.items * taps.positions
+    square = pair_sum(diffs, values, taps.items, taps.positions)
     common = number * diffs.common * root(values.corr_across_both)
-    spread *= unlike_inputs(values)
-    size = min(GAUSSIAN_MEAN_ABS * spread * root(square), number * diffs.mean_abs * values.mean_abs)
-    return Gradient(square, size, common)
+    return Gradient(square, size_of_sum(diffs, values, number, square), common)
 
 
-def bias_gradient(diffs: Diffs, items: int, positions: int, spread: float = 1.0) -> Gradient:
+def size_of_sum(diffs: Diffs, values: Values, number: float, square: float) -> float:
+    """The mean absolute value of sums over so many terms, each gradient times value, of a known second moment.
+
+    What all items and positions of a channel have in common adds up, and is as uneven over channels as it was. The rest is a
+    Gaussian in each channel. No sum is larger than that of the absolute values.
+    """
+    if not math.isfinite(square):
+        return square
+    together = number * number * max(0.0, diffs.corr_across_both) * max(0.0, values.corr_across_both)
+    together = min(together, square)
+    size = number * GAUSSIAN_MEAN_ABS * diffs.evenness * root(diffs.corr_across_both)
+    size *= values.mean if values.low >= 0 else gaussian_mean_abs(values.mean, values.corr_across_both)
+    rest = GAUSSIAN_MEAN_ABS * root(square - together) * diffs.evenness * evenness(values)
+    return min(math.hypot(size, rest), number * diffs.mean_abs * values.mean_abs)
+
+
+def evenness(values: Values) -> float:
+    """How evenly values are spread over the channels: the mean of a channel's root mean square, as a part of that of all."""
+    if not 0 < values.variance < INFINITE:
+        return 1.0
+    same = (values.corr_across_both - values.mean * values.mean) / values.variance
+    return 1 - min(1.0, max(0.0, same)) * (1 - min(1.0, values.mean_abs / root(values.second_moment)))
+
+
+def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
     """The gradient of a bias: the sum of the gradients over all items and positions."""
     number = items * positions
     square = pair_sum(diffs, ONE, items, positions)
     if square <= _NOTHING_LEFT * number * diffs.second_moment:
         left = diffs.mean_abs * _HALF_STEP * number**_ROUNDING_EXPONENT
         return Gradient(left * left / GAUSSIAN_MEAN_ABS**2, left)
-    size = min(GAUSSIAN_MEAN_ABS * spread * root(square), number * diffs.mean_abs)
-    return Gradient(square, size, number * diffs.common)
+    return Gradient(square, size_of_sum(diffs, ONE, number, square), number * diffs.common)
 
 
 class Convolution(SignalModel):
@@ -298,10 +297,9 @@ class Convolution(SignalModel):
         weights = step.weights
         taps, diff, values = self.taps, diffs[0], step.bottoms[0]
         below = through_weights_back(diff, weights[0], taps, values, flat=self.flat)
-        spread = unlike_outputs(diff, step.tops[0])
-        gradients = [weight_gradient(diff, self.seen(values), taps, spread)]
+        gradients = [weight_gradient(diff, self.seen(values), taps)]
         if len(weights) > 1:
-            gradients.append(bias_gradient(diff, taps.items, self.bias_positions, spread))
+            gradients.append(bias_gradient(diff, taps.items, self.bias_positions))
         return [below] * len(self.layer.bottoms), gradients
 
 
@@ -408,7 +406,7 @@ class Scale(SignalModel):
         if self.scales:
             factor = step.weights[0]
             square = pair_sum(diff, diff.passed_values or values, self.items, self.positions)
-            gradients.append(Gradient(square, GAUSSIAN_MEAN_ABS * root(square)))
+            gradients.append(Gradient(square, GAUSSIAN_MEAN_ABS * diff.evenness * root(square)))
         if len(gradients) < len(layer.params):
             gradients.append(bias_gradient(diff, self.items, self.positions))
         f2 = factor.second_moment
@@ -420,6 +418,7 @@ class Scale(SignalModel):
             diff.corr_across_both * f2,
             diff.active_share,
             diff.common * root(f2),
+            evenness=diff.evenness,
         )
         return [below] * len(layer.bottoms), gradients
 
