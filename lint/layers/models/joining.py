@@ -102,7 +102,10 @@ class Eltwise(SignalModel):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         diff = diffs[0]
         if self.operation == "SUM":
-            return [scaled_diffs(diff, c) for c in self.coefficients], []
+            return [
+                scaled_diffs(diff, c)._replace(passed_values=_passed_part(diff.passed_values, part, step.tops[0], c))
+                for part, c in zip(step.bottoms, self.coefficients, strict=True)
+            ], []
         number = len(step.bottoms)
         if self.operation == "MAX":
             part = 1 / number
@@ -125,6 +128,20 @@ class Eltwise(SignalModel):
                     below = weighted(below, other)
             found.append(below)
         return found, []
+
+
+def _passed_part(passed: Values | None, part: Values, whole: Values, coefficient: float) -> Values | None:
+    """The moments of a summand where a rectifier lets its sum pass: the more of the sum it is, the more it changes with it."""
+    if passed is None or not 0 < whole.variance < math.inf:
+        return None
+    slope = coefficient * part.variance / whole.variance  # of the summand by the sum
+    s2 = slope * slope
+    return part._replace(
+        second_moment=part.second_moment + s2 * (passed.second_moment - whole.second_moment),
+        corr_within_item=part.corr_within_item + s2 * (passed.corr_within_item - whole.corr_within_item),
+        corr_across_items=part.corr_across_items + s2 * (passed.corr_across_items - whole.corr_across_items),
+        corr_across_both=part.corr_across_both + s2 * (passed.corr_across_both - whole.corr_across_both),
+    )
 
 
 def _times(values: Values, factor: float) -> Values:

@@ -18,6 +18,7 @@ from ...moments.statistics import (
     gaussian_mean_abs,
     moment_at_distance,
     root,
+    scaled,
 )
 from ...moments.weights import Weights, dims
 from ...proto.named_tuple import NamedTuple
@@ -418,9 +419,18 @@ class Scale(SignalModel):
             diff.corr_across_both * f2,
             diff.active_share,
             diff.common * root(f2),
+            passed_values=_before_scaling(diff.passed_values, step.weights) if self.scales else None,
             evenness=diff.evenness,
         )
         return [below] * len(layer.bottoms), gradients
+
+
+def _before_scaling(passed: Values | None, weights: Sequence[Weights]) -> Values | None:
+    """The moments of values before they were scaled; None unless all have one factor and no summand."""
+    factor = weights[0]
+    if passed is None or not factor.mean or factor.variance or any(weight.mean_abs for weight in weights[1:]):
+        return None
+    return scaled(passed, 1 / factor.mean)
 
 
 def product(a: Values, b: Values) -> Values:
