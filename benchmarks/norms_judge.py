@@ -3,12 +3,12 @@
 Run: python benchmarks/norms_judge.py [-v] [../shared/norms]
 
 Of each net of `norms/nets`, the norm of all gradients is right if it lies between half the smallest and twice the largest
-norm of Caffe's three seeds; it is not given if a layer has no model or if it is no positive number. The rows of
+norm of Caffe's three seeds; it is not given where caffe-lint cannot tell, or if it is no positive number. The rows of
 `truth.json`, of seed 1, are held against ours. The noise floor is what another seed of Caffe's would have got: the norms of
 seeds 2 and 3 against that of seed 1, and the rows of `more.json`, which some nets have. The nets whose weights are loaded or
 have no fillers (`mark`: FT made for fine-tuning, z some weights zero, Z all) are a group of their own, measured as if the
-fillers were the truth, and so are those with a regression loss. With -v, the rows that differ by more than a factor of 2 are
-listed, the worst first.
+fillers were the truth, whatever caffe-lint says of them; so are those with a regression loss. With -v, the rows that differ
+by more than a factor of 2 are listed, the worst first.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from signal_rows import FACTORS, HEADER, WAYS, Key, Prediction, Tally, caffe_rows, predicted, training_of, worst
+from signal_rows import FACTORS, HEADER, WAYS, Key, Prediction, Tally, caffe_rows, job_of, predicted, worst
 
 from caffe_lint.moments.layer_type import REGRESSION
+from caffe_lint.stability.signal.basis import CannotTell, obstacle
+from caffe_lint.stability.signal.training import Training, training_of
 
 
 class Net(NamedTuple):
@@ -34,11 +36,17 @@ class Net(NamedTuple):
     norms: Sequence[float]
     seeds: Sequence[dict[Key, float | None]]  # the rows of each seed that has them
     ours: Prediction
+    said: CannotTell | None  # why caffe-lint tells nothing of it
+
+    @property
+    def computed(self) -> bool:
+        """Whether there is a norm at all."""
+        return not self.ours.unmodelled and math.isfinite(self.ours.l2) and self.ours.l2 > 0
 
     @property
     def given(self) -> bool:
-        """Whether we give a norm."""
-        return not self.ours.unmodelled and math.isfinite(self.ours.l2) and self.ours.l2 > 0
+        """Whether we give a norm; of marked nets it counts as given if there is one."""
+        return self.computed and (self.said is None or bool(self.mark))
 
     @property
     def right(self) -> bool:
@@ -48,12 +56,10 @@ class Net(NamedTuple):
     @property
     def verdict(self) -> str:
         """What became of the norm, in words."""
-        if self.right:
-            return "right"
-        if self.given:
-            return "wrong"
-        types = sorted({layer.type for layer in self.ours.unmodelled})
-        return f"not given: {', '.join(types) or self.ours.l2}"
+        word = "" if not self.computed else "right" if self.right else "wrong" if self.given else "not given"
+        types = ", ".join(sorted({layer.type for layer in self.ours.unmodelled}))
+        cause = f"cannot tell: {types or self.said.cause}" if self.said else "" if self.computed else f"{self.ours.l2}"
+        return "; ".join(part for part in (word, cause) if part)
 
 
 def mark_of(meta: dict[str, Any]) -> str:
@@ -70,10 +76,13 @@ def net_of(folder: Path) -> Net:
     meta, truth = (json.loads((folder / f"{name}.json").read_text()) for name in ("meta", "truth"))
     more = folder / "more.json"
     seeds = [truth["init"], *(json.loads(more.read_text()) if more.exists() else ())]
-    training = training_of(folder)
+    job = job_of(folder)
+    training = training_of(job)
+    assert isinstance(training, Training), folder
     regresses = any(loss.layer.traits.loss_family == REGRESSION for loss in training.net.losses)
     rows = [caffe_rows(seed) for seed in seeds]
-    return Net(folder.name, mark_of(meta), regresses, truth["l2_diff"], rows, predicted(training))
+    said = obstacle(training.basis, job.origin)
+    return Net(folder.name, mark_of(meta), regresses, truth["l2_diff"], rows, predicted(training), said)
 
 
 def tally_of(nets: Sequence[Net], direction: str) -> Tally:
@@ -107,9 +116,12 @@ def show(title: str, nets: Sequence[Net]) -> None:
     """Prints the figures of a group of nets."""
     given = [net for net in nets if net.given]
     right = sum(net.right for net in nets)
-    print(f"{title}: {len(nets)} nets; the norm is given for {len(given)} ({len(given) / max(1, len(nets)):.0%}),")
-    print(f"  right for {right} of them ({right / max(1, len(given)):.0%}); that of another seed is within 2x of the")
-    print(f"  first in {norm_of_another_seed(nets)}")
+    untold = sum(net.said is not None for net in nets)
+    print(f"{title}: {len(nets)} nets, caffe-lint cannot tell of {untold}; the norm is given for {len(given)}")
+    print(
+        f"  ({len(given) / max(1, len(nets)):.0%}), right for {right} of them ({right / max(1, len(given)):.0%}); that of"
+    )
+    print(f"  another seed is within 2x of the first in {norm_of_another_seed(nets)}")
     print(f"  {'':26s} {HEADER}")
     sown = [net for net in nets if len(net.seeds) > 1]
     for direction, way in WAYS.items():

@@ -15,9 +15,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from signal_rows import HEADER, WAYS, Tally, caffe_rows, predicted, training_of, worst
+from signal_rows import HEADER, WAYS, Tally, caffe_rows, job_of, predicted, worst
 
 from caffe_lint.net.data_facts import read_facts
+from caffe_lint.stability.signal.training import Training, training_of
 
 
 def main() -> None:
@@ -31,7 +32,9 @@ def main() -> None:
     folders = sorted(path.parent for path in (root / "dev").glob("*/truth.json"))
     for folder in folders:
         caffe = caffe_rows(json.loads((folder / "truth.json").read_text())["init"])
-        ours = predicted(training_of(folder, facts)).rows
+        training = training_of(job_of(folder, facts))
+        assert isinstance(training, Training), folder
+        ours = predicted(training).rows
         family = folder.name.rsplit("-", 1)[0]
         for key, value in caffe.items():
             for name in (family, "all"):

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.moments.graph import Layer
 from caffe_lint.net.data_facts import DataFacts
+from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.debug_lines import backward_lines, forward_lines
 from caffe_lint.stability.signal.passes import Back, Pass, initial_weights, unmodelled_layers
-from caffe_lint.stability.signal.training import Training, training_of_file
+from caffe_lint.stability.signal.training import Training
 
 # Direction (F or B), layer, kind (top, bottom or param), name of the blob or index of the parameter.
 Key = tuple[str, str, str, str]
@@ -25,12 +26,12 @@ HEADER = (
 )
 
 
-def training_of(folder: Path, facts: DataFacts | None = None) -> Training:
-    """The training in a folder."""
+def job_of(folder: Path, facts: DataFacts | None = None) -> Job:
+    """The job in a folder."""
     files = Files(caffe_schema(), "bvlc")
-    training = training_of_file(files.get(str(folder / "solver.prototxt")), files.get, facts or {})
-    assert isinstance(training, Training), folder
-    return training
+    return Nets(files.get, None, facts=facts or {}).job(
+        SolverFile(files.get(str(folder / "solver.prototxt")), None), None
+    )
 
 
 def caffe_rows(printed: Iterable[tuple[str, str, str, str, str, float | None]]) -> dict[Key, float | None]:
