@@ -213,7 +213,7 @@ def made(text: str, *shapes: tuple[int, ...]) -> tuple[Layer, SignalModel]:
     inputs = {name: " ".join(map(str, shape)) for name, shape in zip(names, shapes, strict=True)}
     bottoms = " ".join(f'bottom: "{name}"' for name in names)
     net = layer_of(f'{bottoms} top: "top" {text}', inputs)
-    return net.layers[-1], prepare(net, SignalContext(partial(tops_facts, facts={}), [])).models[-1]
+    return net.layers[-1], prepare(net, SignalContext(partial(tops_facts, facts={}), PHOTOGRAPHS)).models[-1]
 
 
 def weights_of(array: Array) -> Weights:
