@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness import run
 
+from caffe_lint.engine.configuring import LOOKUPS, settings_of_paths
 from caffe_lint.engine.files_in_memory import Files, nets_for
 from caffe_lint.net.job import Job, SolverFile
 from caffe_lint.net.weights_origin import WeightsOrigin
+from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.settings.settings import Settings
+from caffe_lint.settings.config_file import read_config
+from caffe_lint.settings.in_force import CommandLine
+from caffe_lint.settings.settings import ConfigError, Settings
 from caffe_lint.source.repository_files import forget_repositories
 from caffe_lint.source.run_scripts import forget_runs
 
@@ -40,15 +47,15 @@ def net(fillers: str) -> str:
     return text + f'layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "{bottom}" bottom: "label" top: "loss" }}\n'
 
 
-def job_of(solver: str, fillers: str) -> Job:
+def job_of(solver: str, fillers: str, **settings: Any) -> Job:
     files = Files(caffe_schema(), None)
     files.add("solver.prototxt", solver.encode())
     files.add("net.prototxt", net(fillers).encode())
-    return nets_for(files, Settings()).job(SolverFile(files.get("solver.prototxt")), None)
+    return nets_for(files, Settings(**settings)).job(SolverFile(files.get("solver.prototxt")), None)
 
 
-def origin_of(solver: str, fillers: str) -> WeightsOrigin:
-    return job_of(solver, fillers).origin
+def origin_of(solver: str, fillers: str, **settings: Any) -> WeightsOrigin:
+    return job_of(solver, fillers, **settings).origin
 
 
 def test_fillers_are_taken_unless_something_speaks_against_them() -> None:
@@ -76,12 +83,12 @@ def test_a_single_layer_without_a_filler_can_learn_from_zero() -> None:
 
 def test_new_layers_after_ones_without_fillers() -> None:
     found = origin_of(SOLVER, "ZZZF")
-    assert (found.kind, found.evidence) == ("unknown", "initial weights unknown (3 of 4 layers have no weight_filler)")
+    assert (found.kind, found.evidence) == ("unknown", "initial weights are unknown (3 of 4 layers have no weight_filler)")
 
 
 def test_a_frozen_layer_without_a_filler_can_only_be_loaded() -> None:
     found = origin_of(SOLVER, "zFFF")
-    assert (found.kind, found.evidence) == ("unknown", "initial weights unknown ('ip0' is frozen and has no weight_filler)")
+    assert (found.kind, found.evidence) == ("unknown", "initial weights are unknown ('ip0' is frozen and has no weight_filler)")
 
 
 def test_a_single_forgotten_filler_is_a_mistake_and_no_evidence() -> None:
@@ -119,7 +126,7 @@ TRAIN = "caffe train --solver=solver.prototxt"
 
 def test_a_script_that_loads_weights(folder: Path) -> None:
     found = with_scripts(folder, train=f"#!/bin/sh\n{TRAIN} --weights=vgg.caffemodel -gpu 0,1\n")
-    assert found == WeightsOrigin("loaded", "weights are loaded (train.sh:2)", True, 2, "2 GPUs (train.sh:2)")
+    assert found == WeightsOrigin("loaded", "weights are loaded (train.sh:2)", True, None, 2, "2 GPUs (train.sh:2)")
     assert found.assumed == ["weights are loaded (train.sh:2)", "2 GPUs (train.sh:2)"]
 
 
@@ -130,7 +137,7 @@ def test_a_script_without_weights_says_fillers_whatever_the_net_looks_like(folde
 
 def test_scripts_that_disagree(folder: Path) -> None:
     found = with_scripts(folder, a_scratch=TRAIN, b_tune=TRAIN + " --weights=x")
-    evidence = "initial weights unknown (b_tune.sh:1 loads weights, a_scratch.sh:1 does not)"
+    evidence = "initial weights are unknown (b_tune.sh:1 loads weights, a_scratch.sh:1 does not)"
     assert found == WeightsOrigin("unknown", evidence, is_stated=True)
 
 
@@ -144,7 +151,7 @@ def test_a_script_that_resumes_does_not_say_how_the_training_began(folder: Path)
 
 def test_a_script_that_decides_when_it_runs(folder: Path) -> None:
     found = with_scripts(folder, train=TRAIN + " $EXTRA")
-    assert (found.kind, found.evidence) == ("unknown", "initial weights unknown (train.sh:1 may load weights)")
+    assert (found.kind, found.evidence) == ("unknown", "initial weights are unknown (train.sh:1 may load weights)")
 
 
 def test_the_solver_comes_before_scripts(folder: Path) -> None:
@@ -154,8 +161,107 @@ def test_the_solver_comes_before_scripts(folder: Path) -> None:
 
 def test_numbers_of_gpus(folder: Path) -> None:
     found = with_scripts(folder, a=TRAIN + " -gpu 0,1", b=TRAIN + " -gpu 0,1,2,3")
-    assert (found.gpus, found.gpus_evidence) == (1, "number of GPUs unknown (2: a.sh:1, 4: b.sh:1)")
+    assert (found.gpus, found.gpus_evidence) == (1, "unknown number of GPUs (2: a.sh:1, 4: b.sh:1)")
     forget_repositories()
     forget_runs()
     found = with_scripts(folder, a=TRAIN + " -gpu all", b=TRAIN)
-    assert (found.gpus, found.gpus_evidence) == (1, "number of GPUs unknown (a.sh:1: all)")
+    assert (found.gpus, found.gpus_evidence) == (1, "unknown number of GPUs (a.sh:1: all)")
+
+
+def trained(path: Path, shape: tuple[int, ...] = (6, 6)) -> str:
+    """Write a .caffemodel with a layer ip0, all of whose weights are 0.5; return its path."""
+    model = caffe_pb2.NetParameter()
+    layer = model.layer.add(name="ip0")
+    for dims in (shape, (6,)):
+        blob = layer.blobs.add()
+        blob.shape.dim.extend(dims)
+        blob.data.extend([0.5] * math.prod(dims))
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def test_from_scratch_comes_before_everything_else(folder: Path) -> None:
+    (folder / "train.sh").write_text(TRAIN + " --weights=x -gpu 0,1")
+    found = origin_of(SOLVER + 'weights: "x"\n', "ZZZ", from_scratch=True)
+    assert found == WeightsOrigin("fillers", is_stated=True, gpus=2, gpus_evidence="2 GPUs (train.sh:1)")
+
+
+def test_a_file_of_weights_makes_them_known(folder: Path) -> None:
+    found = origin_of(SOLVER, "FF", weights=trained(Path("a.caffemodel")))
+    assert (found.kind, found.evidence, found.is_known) == ("loaded", "initial weights of a.caffemodel", True)
+    assert found.trained is not None
+    assert found.trained.layers["ip0"][0].mean_abs == 0.5
+
+
+def test_weights_that_caffe_would_not_load(folder: Path) -> None:
+    found = origin_of(SOLVER, "FF", weights=trained(Path("a.caffemodel"), (7, 6)))
+    reason = "the weight of layer 'ip0' of a.caffemodel is 7 x 6, but that of the net 6 x 6"
+    assert (found.kind, found.evidence, found.is_known) == (
+        "unknown",
+        f"Caffe would not load the weights: {reason}",
+        False,
+    )
+
+
+def test_the_number_of_gpus_that_the_user_gives(folder: Path) -> None:
+    (folder / "train.sh").write_text(TRAIN + " -gpu 0,1")
+    assert origin_of(SOLVER, "FF", gpus=4)[-2:] == (4, "4 GPUs")
+    assert origin_of(SOLVER, "FF", gpus=1)[-2:] == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("from-scratch = 1", "'from-scratch' must be true or false, not 1"),
+        ("weights = true", "'weights' must be a string, not True"),
+        ("gpus = 0", "'gpus' must be a number from 1 to 10000, not 0"),
+        ("gpus = true", "'gpus' must be a number from 1 to 10000, not True"),
+        ('gpus = "all"', "'gpus' must be a number from 1 to 10000, not 'all'"),
+        ('from-scratch = true\nweights = "a"', "'from-scratch' and 'weights' contradict each other"),
+        ("from_scratch = true", "unknown key 'from_scratch'; did you mean 'from-scratch'?"),
+    ],
+)
+def test_invalid_keys_of_the_configuration(folder: Path, text: str, message: str) -> None:
+    (folder / "caffe-lint.toml").write_text(text)
+    with pytest.raises(ConfigError) as error:
+        read_config("caffe-lint.toml", LOOKUPS)
+    assert str(error.value) == f"caffe-lint.toml: {message}"
+
+
+def in_force(path: str, **asked: Any) -> tuple[bool, str | None, int | None]:
+    settings = settings_of_paths(CommandLine(**asked), caffe_schema()).of(path)
+    return settings.from_scratch, settings.weights, settings.gpus
+
+
+def test_keys_of_the_configuration(folder: Path) -> None:
+    (folder / "models").mkdir()
+    trained(folder / "models" / "a.caffemodel")
+    (folder / "models" / "caffe-lint.toml").write_text(
+        'weights = "a.caffemodel"\ngpus = 2\n[per-file]\n"scratch*" = {from-scratch = true}\n'
+    )
+    assert in_force("models/solver.prototxt") == (False, "models/a.caffemodel", 2)
+    assert in_force("models/scratch.prototxt") == (True, None, 2)
+    assert in_force("models/solver.prototxt", from_scratch=True, gpus=1) == (True, None, 1)
+    assert in_force("models/scratch.prototxt", weights="models/a.caffemodel") == (False, "models/a.caffemodel", 2)
+
+
+def test_weights_that_do_not_exist_are_an_error(folder: Path) -> None:
+    for path, why in (("a.caffemodel", "no such file"), (".", "not a file")):
+        with pytest.raises(ConfigError) as error:
+            in_force("solver.prototxt", weights=path)
+        assert str(error.value) == f"weights: {path}: {why}"
+
+
+def test_options_of_the_command_line(folder: Path) -> None:
+    (folder / "solver.prototxt").write_text(SOLVER)
+    (folder / "net.prototxt").write_text(net("FF"))
+    (folder / "text.caffemodel").write_text("no weights")
+    done = run(folder, "solver.prototxt", "--from-scratch", "--weights", "a.caffemodel")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "Error: --from-scratch and --weights contradict each other")
+    assert run(folder, "solver.prototxt", "--gpus", "0").returncode == 2
+    assert run(folder, "solver.prototxt", "--from-scratch", "--gpus", "4").returncode in (0, 1)
+    done = run(folder, "solver.prototxt", "--weights", "missing.caffemodel")
+    assert (done.returncode, done.stderr) == (2, "caffe-lint: weights: missing.caffemodel: no such file\n")
+    done = run(folder, "solver.prototxt", "--weights", "text.caffemodel")
+    assert done.returncode == 2
+    assert "text.caffemodel: not a readable .caffemodel" in done.stderr

@@ -13,7 +13,7 @@ from ..settings.in_force import CommandLine
 from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES
 from .check import Options
 from .check import check as run_check
-from .option_types import Codes, InputShape, joined
+from .option_types import Codes, InputShape, check_weights, joined, weights_options
 
 
 @click.command(
@@ -71,6 +71,7 @@ from .option_types import Codes, InputShape, joined
     help="The deploy net, which uses the trained weights. [the one next to the training net]",
 )
 @click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
+@weights_options
 @click.option("--caffe-version", metavar="VERSION", help="The Caffe release, such as 1.0 or 1.0-rc5.")
 @click.option(
     "--proto",
@@ -108,6 +109,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     """
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])
+    check_weights(options["from_scratch"], options["weights"])
     if options.pop("upgrade"):
         options.update(_only_upgrades(options))
     settings = CommandLine(**{name: options.pop(name) for name in CommandLine._fields})

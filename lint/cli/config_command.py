@@ -15,7 +15,7 @@ from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, print_text
 from .from_options import read_schema
-from .option_types import Codes, InputShape, joined
+from .option_types import Codes, InputShape, check_weights, joined, weights_options
 
 
 @click.command()
@@ -29,6 +29,7 @@ from .option_types import Codes, InputShape, joined
 @click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
 @click.option("--dialect", metavar="NAME", help="The Caffe that reads the files.")
 @click.option("--caffe-version", metavar="VERSION", help="The Caffe release.")
+@weights_options
 @click.option("--baseline", metavar="FILE", help="The file of known findings.")
 @click.option("--input-shape", type=InputShape(), multiple=True, help="Shape of a data top that the file does not give.")
 @click.option("--config", metavar="FILE", help="The configuration to use. [nearest upwards]")
@@ -42,6 +43,7 @@ def config(path: str, output_format: str, **options: Any) -> int:
         raise InputError(f"{path}: no such file or folder")
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])
+    check_weights(options["from_scratch"], options["weights"])
     settings = settings_of_paths(CommandLine(**options), read_schema(None))
     explained = settings.explained(path)
     found = settings.config(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -43,3 +44,24 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             return input_shape(str(value))
         except ConfigError as error:
             self.fail(str(error), param, ctx)
+
+
+def weights_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where a training starts: `--from-scratch`, `--weights` and `--gpus`."""
+    for option in reversed((
+        click.option("--from-scratch", is_flag=True, help="No trained weights are loaded: fillers make them."),
+        click.option(
+            "--weights",
+            metavar="FILE",
+            help="The .caffemodel that the training starts from. Its sizes are used (needs caffe-lint[data]).",
+        ),
+        click.option("--gpus", type=click.IntRange(1, 10_000), metavar="N", help="Number of GPUs, each with its own batch."),
+    )):
+        command = option(command)
+    return command
+
+
+def check_weights(from_scratch: bool, weights: str | None) -> None:
+    """Raises click.UsageError if both are given."""
+    if from_scratch and weights is not None:
+        raise click.UsageError("--from-scratch and --weights contradict each other")

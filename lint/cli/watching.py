@@ -17,7 +17,7 @@ from ..proto.schema import caffe_schema
 from ..settings.nearest_files import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
 from ..source.errors import InputError
-from ..source.repository_files import forget_repositories
+from ..source.repository_files import forget_repositories, is_script
 from ..source.run_scripts import forget_runs
 from ..source.solver_index import forget_index
 from .console import EXIT_INTERRUPTED, UsageError, complain, print_text
@@ -106,7 +106,7 @@ class Watched:
     def __call__(self, change: object, path: str) -> bool:
         """Whether a change of this path can change the findings."""
         name = os.path.basename(path)
-        if path in self.files or name in _TELLING_NAMES or name.endswith(sources.SUFFIXES):
+        if path in self.files or name in _TELLING_NAMES or name.endswith(sources.SUFFIXES) or is_script(name):
             return True
         # A folder that came, went or was renamed, in a search or with a file in it.
         if path.startswith(self.searched):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..fixes.changes import PathChanges, Round
 from ..net.job import Job, Nets
+from ..net.weights_origin import StatedOrigin
 from ..proto.schema import Schema
 from ..settings.settings import Settings
 from ..source.files import SourceFile, read_source
@@ -15,6 +16,7 @@ from .selection import layer_types
 from .units import Companions, LeftAlone, Unit, UnitResult
 
 if TYPE_CHECKING:
+    from ..net.trained_weights import TrainedWeights
     from ..rule.finding import Finding
     from .baseline import Comparison
 
@@ -152,6 +154,13 @@ def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[
         input_shapes=settings.input_shapes,
         layers=settings.layers.values(),
         facts=settings.facts,
+        weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights),
         level=level,
         stages=stages,
     )
+
+
+def _read_weights(path: str) -> TrainedWeights:
+    from ..data.caffemodel import read_weights  # only if the user gave a file of weights
+
+    return read_weights(path)

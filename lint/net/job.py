@@ -14,7 +14,7 @@ from .build import build
 from .deploy import deploy_beside
 from .net import Net
 from .phases import TEST, NetState, file_state, phases_of, solver_state
-from .weights_origin import LOADED, WeightsOrigin, origin_of
+from .weights_origin import LOADED, StatedOrigin, WeightsOrigin, origin_of
 
 if TYPE_CHECKING:
     from ..layers.custom import Description  # keeps what describes layer types out of the start
@@ -71,9 +71,10 @@ class Job:
     they are not on disk.
     """
 
-    def __init__(self, solver: SolverFile, given: Container[str] = ()) -> None:
+    def __init__(self, solver: SolverFile, given: Container[str], stated: StatedOrigin) -> None:
         self.solver = solver
         self.given = given
+        self._stated = stated
         self.references: list[NetReference] = []
         self.files: list[SourceFile] = []
         self.train: NetInPhase | None = None
@@ -93,8 +94,8 @@ class Job:
 
     @cached_property
     def origin(self) -> WeightsOrigin:
-        """Where the initial weights come from, and the number of GPUs. Computed when first asked for."""
-        return origin_of(self.solver.file, self.train.net if self.train is not None else None)
+        """Where the initial weights come from, and the number of GPUs. Computed when first asked for; see `origin_of`."""
+        return origin_of(self.solver.file, self.train.net if self.train is not None else None, self._stated)
 
 
 class _NetSource(NamedTuple):
@@ -105,11 +106,15 @@ class _NetSource(NamedTuple):
     inline: bool
 
 
+_NOTHING_STATED = StatedOrigin()
+
+
 class Nets:
     """The nets of a run of checks, each built once for each state, however many solvers use it.
 
     `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `facts` the facts about
-    the data, and `deploy` the path of the deploy net. `level` and `stages` are those of the command line of `caffe train`.
+    the data, `weights` what the user said of initial weights, and `deploy` the path of the deploy net. `level` and `stages` are
+    those of the command line of `caffe train`.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Nets:
         deploy: str | None = None,
         layers: Collection[Description] = (),
         facts: DataFacts | None = None,
+        weights: StatedOrigin = _NOTHING_STATED,
         level: int = 0,
         stages: tuple[str, ...] = (),
     ) -> None:
@@ -132,6 +138,7 @@ class Nets:
         self._input_shapes = input_shapes
         self._described = _described(layers)
         self._facts = facts
+        self._weights = weights
         self._level = level
         self._stages = stages
         self._upgraded: dict[int, Upgraded] = {}
@@ -142,7 +149,7 @@ class Nets:
 
         `root` limits the search for nets that are not found at the written path.
         """
-        job = Job(solver, self._given)
+        job = Job(solver, self._given, self._weights)
         message = solver.message
         job.references = net_references(message, solver.file.path, root, self._given)
         named: dict[str, list[_NetSource | None]] = {"net": [], "train_net": [], "test_net": []}

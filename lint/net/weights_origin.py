@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from ..source.files import shown
+from .trained_weights import TrainedWeights, refusal
 from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, weights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..source.caffe_commands import TrainingRun
     from ..source.files import SourceFile
@@ -25,14 +26,21 @@ class WeightsOrigin(NamedTuple):
 
     `evidence` is what that was taken from, as in "weights are loaded (train.sh:12)"; empty if it is only that nothing speaks
     against fillers. `is_stated` says whether somebody wrote it, in an option, the solver or a script; otherwise it was
-    inferred from the net. `gpus` is the number of GPUs, each of which reads a batch of its own, with its `gpus_evidence`.
+    inferred from the net. `trained` are the loaded weights, if the user gave their file. `gpus` is the number of GPUs, each of
+    which reads a batch of its own, with its `gpus_evidence`.
     """
 
     kind: str
     evidence: str = ""
     is_stated: bool = False
+    trained: TrainedWeights | None = None
     gpus: int = 1
     gpus_evidence: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the weights themselves are known: made by fillers, or read from a file."""
+        return self.kind == FILLERS or self.trained is not None
 
     @property
     def assumed(self) -> list[str]:
@@ -40,19 +48,51 @@ class WeightsOrigin(NamedTuple):
         return [text for text in (self.evidence, self.gpus_evidence) if text]
 
 
-def origin_of(solver: SourceFile, net: Net | None) -> WeightsOrigin:
+class StatedOrigin(NamedTuple):
+    """What the user said of initial weights, by an option or in the configuration.
+
+    `weights` is the file of the weights, or several separated by commas; `read` reads them, and raises InputError.
+    """
+
+    from_scratch: bool = False
+    weights: str | None = None
+    gpus: int | None = None
+    read: Callable[[str], TrainedWeights] | None = None
+
+
+def origin_of(solver: SourceFile, net: Net | None, stated: StatedOrigin) -> WeightsOrigin:
     """Return where the weights of a training come from, by its solver and its training net; None: not known.
 
-    The scripts of the repository are read the first time that this is asked for one of its solvers.
+    What the user said comes first, then the solver, then scripts that start the training, then what the net looks like. The
+    scripts of the repository are read the first time that this is asked for one of its solvers. Raises InputError if the user
+    gave a file of weights that cannot be read.
     """
     from ..source.run_scripts import runs_of_solver  # keeps what reads scripts out of the start
 
     found = runs_of_solver(solver.path)
-    origin = _of_solver(solver) or _of_scripts(found.runs) or (_of_net(net) if net is not None else WeightsOrigin(FILLERS))
+    origin = (
+        _of_user(stated, net)
+        or _of_solver(solver)
+        or _of_scripts(found.runs)
+        or (_of_net(net) if net is not None else WeightsOrigin(FILLERS))
+    )
     if origin == WeightsOrigin(FILLERS) and not found.is_whole:
-        origin = WeightsOrigin(UNKNOWN, "initial weights unknown (too many scripts to read)")
-    gpus, evidence = _gpus(found.runs)
-    return origin._replace(gpus=gpus, gpus_evidence=evidence)
+        origin = WeightsOrigin(UNKNOWN, "initial weights are unknown (too many scripts to read)")
+    gpus, evidence = (stated.gpus, f"{stated.gpus} GPUs") if stated.gpus is not None else _gpus(found.runs)
+    return origin._replace(gpus=gpus, gpus_evidence=evidence if gpus > 1 or "unknown" in evidence else "")
+
+
+def _of_user(stated: StatedOrigin, net: Net | None) -> WeightsOrigin | None:
+    """Return what the user said, None if nothing."""
+    if stated.from_scratch:
+        return WeightsOrigin(FILLERS, is_stated=True)
+    if stated.weights is None or stated.read is None:
+        return None
+    trained = stated.read(stated.weights)
+    reason = refusal(net, trained) if net is not None else ""
+    if reason:
+        return WeightsOrigin(UNKNOWN, f"Caffe would not load the weights: {reason}", is_stated=True)
+    return WeightsOrigin(LOADED, f"initial weights of {stated.weights}", is_stated=True, trained=trained)
 
 
 def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
@@ -76,13 +116,13 @@ def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
     if loading is not None and without is not None:
         return WeightsOrigin(
             UNKNOWN,
-            f"initial weights unknown ({_place(loading)} loads weights, {_place(without)} does not)",
+            f"initial weights are unknown ({_place(loading)} loads weights, {_place(without)} does not)",
             is_stated=True,
         )
     if loading is not None:
         return WeightsOrigin(LOADED, f"weights are loaded ({_place(loading)})", is_stated=True)
     if perhaps is not None:
-        return WeightsOrigin(UNKNOWN, f"initial weights unknown ({_place(perhaps)} may load weights)", is_stated=True)
+        return WeightsOrigin(UNKNOWN, f"initial weights are unknown ({_place(perhaps)} may load weights)", is_stated=True)
     assert without is not None
     return WeightsOrigin(FILLERS, f"initial weights from fillers ({_place(without)})", is_stated=True)
 
@@ -96,9 +136,9 @@ def _gpus(runs: Sequence[TrainingRun]) -> tuple[int, str]:
         number, run = numbers.popitem()
         if number > 0:
             return number, f"{number} GPUs ({_place(run)})"
-        return 1, f"number of GPUs unknown ({_place(run)}: all)"
+        return 1, f"unknown number of GPUs ({_place(run)}: all)"
     places = ", ".join(f"{number if number > 0 else 'all'}: {_place(run)}" for number, run in sorted(numbers.items()))
-    return 1, f"number of GPUs unknown ({places})"
+    return 1, f"unknown number of GPUs ({places})"
 
 
 def _place(run: TrainingRun) -> str:
@@ -114,7 +154,7 @@ def _of_net(net: Net) -> WeightsOrigin:
         return WeightsOrigin(LOADED, "weights are loaded (no layer has a weight_filler)")
     if frozen:
         name = frozen[0].layer.name
-        return WeightsOrigin(UNKNOWN, f"initial weights unknown ('{name}' is frozen and has no weight_filler)")
+        return WeightsOrigin(UNKNOWN, f"initial weights are unknown ('{name}' is frozen and has no weight_filler)")
     if zero and not starts_from_scratch(net, zero):
-        return WeightsOrigin(UNKNOWN, f"initial weights unknown ({len(zero)} of {len(weights)} layers have no weight_filler)")
+        return WeightsOrigin(UNKNOWN, f"initial weights are unknown ({len(zero)} of {len(weights)} layers have no weight_filler)")
     return WeightsOrigin(FILLERS)

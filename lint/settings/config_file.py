@@ -18,6 +18,7 @@ from ..proto.named_tuple import NamedTuple
 from .lookups import Lookups
 from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, did_you_mean
 
+_MOST = 10_000  # of a count
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]*/?[^\s]*\Z")
 
 
@@ -25,7 +26,7 @@ class Key(NamedTuple):
     """A key of the configuration: the kind of its value, its meaning, and whether `per-file` accepts it too."""
 
     name: str
-    kind: str  # selectors, texts, text, path, address, severity, confidence, preset or table
+    kind: str  # selectors, texts, text, path, paths, address, severity, confidence, preset, flag, count or table
     meaning: str
     per_file: bool = False
 
@@ -41,6 +42,9 @@ KEYS = {
         Key("min-confidence", "confidence", "the lowest confidence that is reported", per_file=True),
         Key("dialect", "text", "the Caffe that reads the files; detected if not set", per_file=True),
         Key("caffe-version", "text", "its release, such as 1.0 or 1.0-rc5", per_file=True),
+        Key("from-scratch", "flag", "true: initial weights are made by fillers, none are loaded", per_file=True),
+        Key("weights", "paths", "the .caffemodel with the initial weights, relative to this file's folder", per_file=True),
+        Key("gpus", "count", "the number of GPUs, each of which reads batch_size items", per_file=True),
         Key("baseline", "path", "the file of known findings (--write-baseline), relative to this file's folder"),
         Key("exclude", "texts", "paths to skip when folders are searched, as in .gitignore"),
         Key("plugins", "texts", "installed packages that provide rules and layer types"),
@@ -83,15 +87,16 @@ def read_config(path: str, lookups: Lookups) -> ConfigFile:
     if not isinstance(per_file, dict):
         raise ConfigError(f"{path}: 'per-file' must be a table of patterns")
     sections = []
+    folder = os.path.dirname(os.path.abspath(path))
     for pattern, inner in per_file.items():
         where = f"{path}: per-file '{pattern}'"
         if not isinstance(inner, dict):
             raise ConfigError(f'{where}: expected a table such as {{ignore = ["N3"]}}, not {inner!r}')
         _check_patterns(where, (pattern,))
         sections.append(
-            PerFile(pattern, _values(where, inner, [key.name for key in KEYS.values() if key.per_file], lookups))
+            PerFile(pattern, _values(where, folder, inner, [key.name for key in KEYS.values() if key.per_file], lookups))
         )
-    return ConfigFile(path, _values(path, table, list(KEYS), lookups), tuple(sections))
+    return ConfigFile(path, _values(path, folder, table, list(KEYS), lookups), tuple(sections))
 
 
 def has_table(path: str) -> bool:
@@ -99,8 +104,8 @@ def has_table(path: str) -> bool:
     return _table(path) is not None
 
 
-def _values(where: str, table: dict[str, Any], known: list[str], lookups: Lookups) -> dict[str, Any]:
-    """Return fields of `Settings` from a table of keys."""
+def _values(where: str, folder: str, table: dict[str, Any], known: list[str], lookups: Lookups) -> dict[str, Any]:
+    """Return fields of `Settings` from a table of keys; paths are relative to `folder`."""
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
@@ -114,12 +119,15 @@ def _values(where: str, table: dict[str, Any], known: list[str], lookups: Lookup
             values["input_shapes"] = _input_shapes(where, value)
         elif key == "layers":
             values["layers"] = _layers(where, value, lookups)
-        elif key == "baseline":
+        elif KEYS[key].kind in ("path", "paths"):
             text = _checked(where, key, value, "path", lookups)
-            values["baseline"] = os.path.relpath(os.path.join(os.path.dirname(os.path.abspath(where)), text))
+            paths = text.split(",") if KEYS[key].kind == "paths" else [text]
+            values[key] = ",".join(os.path.relpath(os.path.join(folder, path)) for path in paths)
         else:
             values[key.replace("-", "_")] = _checked(where, key, value, KEYS[key].kind, lookups)
     _check_patterns(where, values.get("exclude", ()))
+    if values.get("from_scratch") and "weights" in values:
+        raise ConfigError(f"{where}: 'from-scratch' and 'weights' contradict each other")
     return values
 
 
@@ -142,6 +150,14 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
         raise ConfigError(
             f"{where}: '{key}' must be one of {', '.join(choices)}, not {value!r}" + hint.partition("; known")[0]
         )
+    if kind == "flag":
+        if isinstance(value, bool):
+            return value
+        raise ConfigError(f"{where}: '{key}' must be true or false, not {value!r}")
+    if kind == "count":
+        if type(value) is int and 0 < value <= _MOST:
+            return value
+        raise ConfigError(f"{where}: '{key}' must be a number from 1 to {_MOST}, not {value!r}")
     if kind == "address":
         if isinstance(value, str) and _ADDRESS.match(value):
             return value

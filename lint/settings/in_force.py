@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ADDED = ("extend_select", "ignore")
 MERGED = ("input_shapes", "layers")
+# Of these, a setting of a higher layer replaces the other one of a lower layer.
+OPPOSITES = {"from_scratch": "weights", "weights": "from_scratch"}
 COMMAND_LINE = "command line: --"
 
 
@@ -37,6 +39,9 @@ class CommandLine(NamedTuple):
     dialect: str | None = None
     caffe_version: str | None = None
     deploy: str | None = None
+    from_scratch: bool = False
+    weights: str | None = None
+    gpus: int | None = None
     data_facts: str | None = None
     baseline: str | None = None
     write_baseline: str | None = None
@@ -107,6 +112,9 @@ def combined(layers: Iterable[Layer]) -> Combined:
                 values[name] = {**values.get(name, {}), **value}
                 origins.update({f"{name}.{key}": (layer.place(f"{_key(name)}.{key}"),) for key in value})
             else:
+                if value and name in OPPOSITES:
+                    values.pop(OPPOSITES[name], None)
+                    origins.pop(OPPOSITES[name], None)
                 values[name] = value
                 origins[name] = (layer.place(_key(name)),)
     return Combined(Settings(**values), origins)

@@ -6,6 +6,7 @@ The nearest `caffe-lint.toml`, or `pyproject.toml` with a table `[tool.caffe-lin
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ class Settings(NamedTuple):
     rules, by code; `input_shapes` are passed to `net.build`; `layers` are the layer types that the configuration
     describes, by name; `facts` are known facts about the data, and `known` is the baseline: settings pass them on as
     they are read (`lookups`). `preset` is only the name that was asked for: its effect is in the other fields.
+    `from_scratch` and `weights`, a file, say where initial weights come from; at most one is set.
     `elsewhere` returns the settings of other files of the same run by their paths, and `excludes` whether the configuration
     excludes one of them.
     """
@@ -53,6 +55,9 @@ class Settings(NamedTuple):
     dialect: str | None = None
     caffe_version: str | None = None
     deploy: str | None = None
+    from_scratch: bool = False
+    weights: str | None = None
+    gpus: int | None = None
     baseline: str | None = None
     exclude: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
@@ -75,7 +80,7 @@ class Settings(NamedTuple):
         return self.excludes is not None and self.excludes(path)
 
     def check(self, schema: Schema) -> None:
-        """Raises ConfigError for an unknown dialect or an invalid version of Caffe."""
+        """Raises ConfigError for an unknown dialect, an invalid version of Caffe, or weights that do not exist."""
         dialects = [dialect.name for dialect in schema.dialects]
         if self.dialect is not None and self.dialect not in dialects:
             known = did_you_mean(self.dialect, dialects) or "; known: " + ", ".join(dialects)
@@ -84,6 +89,9 @@ class Settings(NamedTuple):
             raise ConfigError(
                 f"invalid Caffe version '{self.caffe_version}'; expected a version such as 1.0, 1.0-rc5 or rc3"
             )
+        for path in self.weights.split(",") if self.weights is not None else ():
+            if not os.path.isfile(path):
+                raise ConfigError(f"weights: {path}: {'not a file' if os.path.exists(path) else 'no such file'}")
 
 
 def input_shape(text: str) -> tuple[str, tuple[int, ...]]:

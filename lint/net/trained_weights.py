@@ -1,0 +1,81 @@
+"""The trained weights of a file, reduced to shapes and sizes, and what Caffe copies of them into a net."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..proto.named_tuple import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..moments.graph import Layer, Param
+    from .net import Net
+
+_LEGACY_AXES = 4  # of a blob written as num, channels, height and width
+
+
+class TrainedBlob(NamedTuple):
+    """A blob of a file: its shape, and the mean, mean absolute value and mean square of its elements.
+
+    `is_legacy` says whether its shape is written as num, channels, height and width, with 1 for axes that it does not have.
+    """
+
+    shape: tuple[int, ...]
+    mean: float
+    mean_abs: float
+    second_moment: float
+    is_legacy: bool = False
+
+
+class TrainedWeights(NamedTuple):
+    """The blobs of a file of weights, by the name of their layer."""
+
+    path: str
+    layers: Mapping[str, tuple[TrainedBlob, ...]]
+
+
+def copied(net: Net, weights: TrainedWeights) -> dict[Param, TrainedBlob]:
+    """Return the blobs that Caffe copies into a net, by parameter: those of the layers with the same names.
+
+    Source: net.cpp, Net::CopyTrainedLayersFrom. Where `refusal` says that Caffe stops, nothing is returned for that layer.
+    """
+    found: dict[Param, TrainedBlob] = {}
+    for layer in _layers(net):
+        blobs = weights.layers.get(layer.name, ())
+        if len(blobs) == len(layer.params) and all(map(_fits, layer.params, blobs)):
+            found.update((param.owner, blob) for param, blob in zip(layer.params, blobs, strict=True))
+    return found
+
+
+def refusal(net: Net, weights: TrainedWeights) -> str:
+    """Return why Caffe would stop when it copies weights into a net, empty if it would not."""
+    for layer in _layers(net):
+        blobs = weights.layers.get(layer.name)
+        if blobs is None or layer.traits.has_open_params(layer):
+            continue
+        there = f"layer '{layer.name}' of {weights.path}"
+        if len(blobs) != len(layer.params):
+            return f"{there} has {len(blobs)} blobs, but that of the net {len(layer.params)}"
+        for param, blob in zip(layer.params, blobs, strict=True):
+            if not _fits(param, blob):
+                shapes = " x ".join(map(str, blob.shape)), " x ".join(map(str, param.shape or ()))
+                return f"the {param.role} of {there} is {shapes[0]}, but that of the net {shapes[1]}"
+    return ""
+
+
+def _layers(net: Net) -> list[Layer]:
+    """Return the layers of a net that weights are copied into; of several with one name, the first."""
+    return [layer for layer in {layer.name: layer for layer in reversed(net.layers)}.values() if layer.kind is not None]
+
+
+def _fits(param: Param, blob: TrainedBlob) -> bool:
+    """Whether a blob has the shape of a parameter (blob.cpp, Blob::ShapeEquals); unknown sizes fit any."""
+    shape = param.shape
+    if shape is None:
+        return True
+    if blob.is_legacy and len(shape) <= _LEGACY_AXES:
+        shape = (1,) * (_LEGACY_AXES - len(shape)) + tuple(shape)
+    return len(shape) == len(blob.shape) and all(
+        size is None or size == written for size, written in zip(shape, blob.shape, strict=True)
+    )
