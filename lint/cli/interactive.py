@@ -13,12 +13,12 @@ from collections import Counter
 from typing import Any
 
 from ..engine.files_in_memory import Files
-from ..engine.fixing import apply_fixes
+from ..engine.fixing import apply_round
 from ..engine.ignoring import Known, write_suppressions
+from ..engine.running import agree
 from ..engine.unit_check import check_unit
 from ..engine.units import Unit, UnitResult
-from ..fixes.apply import edited
-from ..fixes.changes import FixRejected
+from ..fixes.apply import edited, next_round
 from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple
 from ..report import diff, full
@@ -42,9 +42,10 @@ def fix_as_chosen(
 ) -> list[UnitResult]:
     """Asks for each fix what to do with it, unit by unit; what was taken is in the results, written is nothing.
 
-    Units that are not reached have no result. Raises KeyboardInterrupt at Ctrl-C.
+    The fixes come in the rounds of `--fix`, and units that share files are gone through again as there, so that taking all of
+    them gives what `--fix` writes. Units that are not reached have no result. Raises KeyboardInterrupt at Ctrl-C.
     """
-    results = []
+    results: list[UnitResult] = []
     walk = _Walk(unsafe, colour)
     try:
         for unit, settings in work:
@@ -52,6 +53,7 @@ def fix_as_chosen(
             files.settle(results[-1])
             if walk.left:
                 break
+        agree(work[: len(results)], results, files, walk.through)
     except KeyboardInterrupt:
         print_text("\n")
         complain("nothing was written")
@@ -70,6 +72,14 @@ class _Sight(NamedTuple):
     line: str
 
 
+class _Answers(NamedTuple):
+    """The answers of a round: the fixes to apply, by file; for each look, its fixes (None: left); how many to suppress."""
+
+    taken: dict[str, list[Fix]]
+    given: dict[_Sight, list[Fix | None]]
+    ignored: Counter[_Sight]
+
+
 class _Walk:
     """A walk through fixes: what was decided so far for all that is still to come."""
 
@@ -79,56 +89,96 @@ class _Walk:
         self.taken_rules: set[str] = set()
         self.suppressed = 0
         self.left = False
+        self._passed: dict[Unit, Counter[_Sight]] = {}  # findings that keep standing there
 
     def through(self, unit: Unit, files: Files, settings: Settings) -> UnitResult:
-        """The walk through the fixes of a unit."""
+        """The walk through the fixes of a unit, round by round."""
         errors: list[str] = []
         applied = 0
-        passed: Counter[_Sight] = Counter()  # findings that keep standing there, as they were left or could not be fixed
+        passed = self._passed.setdefault(unit, Counter())
         findings = check_unit(unit, files, settings)
         while not self.left:
-            finding = self._next(findings, passed)
-            if finding is None:
+            offered = self._offered(findings, passed)
+            chosen = next_round(finding.fix for finding in offered if finding.fix is not None)
+            if not chosen:
                 break
-            assert finding.fix is not None
-            answer = "y" if finding.code in self.taken_rules else self._ask(finding, finding.fix, files)
-            sight = _sight(finding)
-            before = _sights(findings)[sight]
-            if answer in ("y", "a"):
-                if answer == "a":
-                    self.taken_rules.add(finding.code)
-                try:
-                    apply_fixes(files, finding.fix.path, [finding.fix])
-                    applied += 1
-                except FixRejected as error:
-                    errors.append(f"{finding.fix.path}: not fixed ({finding.fix.title}): {error}")
-            elif answer == "i" and not self._suppress(finding, files):
-                errors.append(f"{finding.place.path}:{finding.place.line}: no comment can suppress {finding.code} there")
-            elif answer == "q":
-                self.left = True
-            if answer not in ("n", "q"):
+            before = _sights(findings)
+            answers = self._ask_round(chosen, offered, files)
+            done, failed = apply_round(files, answers.taken)
+            applied += sum(not files.is_companion(fix.path) for fix in done)
+            failures = [(fix, error) for fix, error in failed if not files.is_companion(fix.path)]
+            errors += (f"{fix.path}: not fixed ({fix.title}): {error}" for fix, error in failures)
+            if done:
                 findings = check_unit(unit, files, settings)
-            if _sights(findings)[sight] >= before:
-                passed[sight] += 1
+            standing = _sights(findings)
+            settled = [*done, *(fix for fix, _ in failed)]
+            for sight, fixes in answers.given.items():
+                number = sum(fix is None or fix in settled for fix in fixes)  # what waits for the next round is asked again
+                left = min(number, max(0, standing[sight] - before[sight] + number))
+                passed[sight] += left - answers.ignored[sight]
+            if answers.ignored:
+                for finding in self._suppress(answers.ignored, self._offered(findings, passed), files):
+                    place = f"{finding.place.path}:{finding.place.line}"
+                    errors.append(f"{place}: no comment can suppress {finding.code} there")
+                    passed[_sight(finding)] += 1
+                findings = check_unit(unit, files, settings)
         return files.result(findings, applied, errors)
 
-    def _next(self, findings: list[Finding], passed: Counter[_Sight]) -> Finding | None:
-        """The first finding with a fix that was not decided on. Of findings that look alike, the first are the passed."""
+    def _ask_round(self, chosen: dict[str, list[Fix]], offered: list[Finding], files: Files) -> _Answers:
+        """What is to become of each fix of a round. Those of files that nobody named are only tried."""
+        answers = _Answers({}, {}, Counter())
+        for fix in (fix for of_file in chosen.values() for fix in of_file):
+            finding = next(finding for finding in offered if finding.fix == fix)
+            sight = _sight(finding)
+            answer = "y" if files.is_companion(fix.path) else self._answer(finding, fix, files)
+            if answer == "q":
+                self.left = True
+                break
+            is_taken = answer in ("y", "a")
+            answers.given.setdefault(sight, []).append(fix if is_taken else None)
+            if is_taken:
+                answers.taken.setdefault(fix.path, []).append(fix)
+            elif answer == "i":
+                answers.ignored[sight] += 1
+        return answers
+
+    def _offered(self, findings: list[Finding], passed: Counter[_Sight]) -> list[Finding]:
+        """The findings with a fix that was not decided on. Of findings that look alike, the first are the passed."""
         seen: Counter[_Sight] = Counter()
+        offered = []
         for finding in findings:
             sight = _sight(finding)
             seen[sight] += 1
             if seen[sight] > passed[sight] and finding.fix is not None and (finding.fix.safe or self.unsafe):
-                return finding
-        return None
+                offered.append(finding)
+        return offered
 
-    def _suppress(self, finding: Finding, files: Files) -> bool:
-        written = write_suppressions(files.get(finding.place.path), [Known(finding.code, finding.start)])
-        if written.left:
-            return False
-        files.replace(finding.place.path, written.source)
-        self.suppressed += 1
-        return True
+    def _answer(self, finding: Finding, fix: Fix, files: Files) -> str:
+        """The letter of what to do with a fix, asked unless all of its rule are taken."""
+        if finding.code in self.taken_rules:
+            return "y"
+        answer = self._ask(finding, fix, files)
+        if answer == "a":
+            self.taken_rules.add(finding.code)
+        return answer
+
+    def _suppress(self, ignored: Counter[_Sight], findings: list[Finding], files: Files) -> list[Finding]:
+        """Writes suppressions for so many findings of each look, the first of them; those that cannot be suppressed."""
+        wanted = ignored.copy()
+        by_path: dict[str, list[Finding]] = {}
+        for finding in findings:
+            if wanted[_sight(finding)] > 0:
+                wanted[_sight(finding)] -= 1
+                by_path.setdefault(finding.place.path, []).append(finding)
+        left = []
+        for path, found in by_path.items():
+            known = {Known(finding.code, finding.start): finding for finding in found}
+            written = write_suppressions(files.get(path), known)
+            if written.source != files.get(path).source:
+                files.replace(path, written.source)
+            self.suppressed += len(known) - len(written.left)
+            left += [known[one] for one in written.left]
+        return left
 
     def _ask(self, finding: Finding, fix: Fix, files: Files) -> str:
         """Shows a finding with the patch of its fix, and gives the letter of the answer."""

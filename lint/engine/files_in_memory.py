@@ -132,7 +132,7 @@ class Files:
             files.add(path, self.sources[path])
         for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):
             files.sources[path] = self.sources[read_by]
-            if read_by in self._files and not self.settled:
+            if read_by in self._files and os.path.realpath(read_by) not in self.settled:
                 files._files[path] = self._files.pop(read_by).read_as(path, schema, files._dialect_of(path))
         return files
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..fixes.changes import Round
 from ..settings.settings import Settings
@@ -22,25 +22,35 @@ def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs:
 
     If units share files (a deploy net is checked with its solver and on its own), all results have the same texts.
     """
-    if jobs < 2 or len(work) < 2:
-        results = [_run_unit(unit, settings, files.release(unit, settings), patch) for unit, settings in work]
-    else:
-        results = _run_in_processes(work, files, patch, jobs)
-    if any(result.patched for result in results):
-        _agree(work, results, files, patch)
+    def run(unit: Unit, files: Files, settings: Settings) -> UnitResult:
+        return _run_unit(unit, settings, files, patch)
+
+    results: list[UnitResult] = []
+    separate = _run_in_processes(work, files, patch, jobs) if jobs > 1 and len(work) > 1 else []
+    for number, (unit, settings) in enumerate(work):
+        if separate and not _is_stale(separate[number], files.settled):
+            results.append(separate[number])
+        else:
+            results.append(run(unit, files.release(unit, settings), settings))
+        files.settle(results[-1])
+    agree(work, results, files, run)
     return results
 
 
-def _agree(work: list[tuple[Unit, Settings]], results: list[UnitResult], files: Files, patch: str) -> None:
-    """Run units again, from the texts of the other units, until no file has two texts."""
-    for turn in range(MAX_TURNS):
+def agree(
+    work: Sequence[tuple[Unit, Settings]],
+    results: list[UnitResult],
+    files: Files,
+    run: Callable[[Unit, Files, Settings], UnitResult],
+) -> None:
+    """Run units again, from the texts that they settled, until no file has two texts; `results` are replaced."""
+    for _ in range(MAX_TURNS):
         for number, (unit, settings) in enumerate(work):
             result = results[number]
             if _is_stale(result, files.settled):
-                again = _run_unit(unit, settings, files.release(unit, settings), patch)
-                # In the first turn, its earlier fixes are not in the settled texts, so they are applied again.
-                results[number] = again._replace(applied=again.applied + (result.applied if turn else 0))
-            files.settle(results[number])
+                again = run(unit, files.release(unit, settings), settings)
+                results[number] = again._replace(applied=again.applied + result.applied)
+                files.settle(results[number])
         if not any(_is_stale(result, files.settled) for result in results):
             return
     results[-1].errors.append(f"gave up after {MAX_TURNS} turns: fixes in shared files trigger each other")
