@@ -118,9 +118,16 @@ def test_of_weights_of_zero_it_is_only_said_that_nothing_learns(folder: Path) ->
     assert "nothing before them learns" in run(path)[1]
 
 
+def test_the_verdict_comes_first(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    assert run(path)[1].startswith("Training is unlikely to diverge and is unlikely to stall.\n")
+    assert next(iter(computed(path))) == "verdict"
+    assert run(written(folder, "base_lr: 0"))[1].startswith("Cannot tell whether training diverges or stalls: base_lr is 0.\n")
+
+
 def test_the_table_has_the_lines_of_debug_info(folder: Path) -> None:
     lines = run(written(folder, "base_lr: 0.05 momentum: 0.9"))[1].splitlines()
-    assert lines[0] == "[Forward] Layer data, top blob data data: 0.3"
+    assert "[Forward] Layer data, top blob data data: 0.3" in lines
     assert any(line.startswith("[Backward] Layer ip2, bottom blob ip1 diff: ") for line in lines)
     assert any(line.startswith("[Backward] All net params diff: L2 norm = ") for line in lines)
 
@@ -245,3 +252,174 @@ def test_a_layer_without_a_signal_model_makes_the_signal_unknown(folder: Path) -
     net.write_text(net.read_text().replace('type: "ReLU"', 'type: "SpatialProduct"'))
     assert cause(path) == "unmodelled layer"
     assert "SpatialProduct 'relu1' has no signal model" in run(path)[1]
+
+
+def sizes(path: str, direction: str) -> dict[tuple[str, object], object]:
+    """The sizes of the rows of a direction, by layer and by blob or parameter."""
+    rows = computed(path)[direction]
+    assert isinstance(rows, list)
+    return {(row["layer"], row["blob"] or row["param"]): row["mean_abs"] for row in rows}
+
+
+def test_rows_after_an_unmodelled_layer_and_all_gradients_are_unknown(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.01")
+    net = folder / "net.prototxt"
+    net.write_text(net.read_text().replace('type: "ReLU"', 'type: "SpatialProduct"'))
+    forward = sizes(path, "forward")
+    assert forward["data", "data"] == pytest.approx(0.3)
+    assert forward["ip1", "ip1"] is not None
+    assert forward["relu1", "ip1"] is None
+    assert forward["ip2", "ip2"] is None
+    assert set(sizes(path, "backward").values()) == {None}
+    found = computed(path)
+    assert found["loss"] is None
+    assert found["gradient_l2"] is None
+    assert found["updates"] == []
+    assert found["limits"] == {"base_lr": None, "clip_gradients": None, "loss_weight": {}}
+    text = run(path)[1]
+    assert "Initial loss: unknown\n" in text
+    assert "[Forward] Layer ip2, top blob ip2 data: unknown\n" in text
+    assert "[Backward] All net params diff: L2 norm = unknown\n" in text
+
+
+def test_of_loaded_weights_only_the_data_are_known(folder: Path) -> None:
+    path = written(folder, 'base_lr: 0.01 weights: "trained.caffemodel"')
+    assert cause(path) == "loaded weights"
+    forward = sizes(path, "forward")
+    assert {key for key, size in forward.items() if size is not None} == {("data", "data"), ("data", "label")}
+
+
+def test_with_steps_that_are_not_modelled_the_first_iteration_is_known(folder: Path) -> None:
+    found = computed(written(folder, "base_lr: 0.05 momentum: 0.9 larc: true"))
+    known = computed(written(folder, "base_lr: 0.05 momentum: 0.9"))
+    assert found["gradient_l2"] == known["gradient_l2"]
+    assert found["backward"] == known["backward"]
+    assert found["updates"] == found["simulation"] == found["reasons"] == []
+
+
+IMAGES = """
+layer {{
+  name: "data" type: "{kind}" top: "data" top: "label"
+  {source}
+}}
+layer {{
+  name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1" inner_product_param {{ num_output: 32 weight_filler {{ type: "msra" }} }}
+}}
+layer {{ name: "relu1" type: "ReLU" bottom: "ip1" top: "ip1" }}
+layer {{
+  name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2" inner_product_param {{ num_output: 10 weight_filler {{ type: "xavier" }} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" }}
+"""
+BYTES = ("Data", 'data_param { source: "a" batch_size: 32 } transform_param { crop_size: 16 scale: 0.00390625 mean_value: 110 }')
+FROM_PROGRAM = ("MemoryData", "memory_data_param { batch_size: 32 channels: 3 height: 16 width: 16 }")
+TABLES = ("HDF5Data", 'hdf5_data_param { source: "list.txt" batch_size: 32 }')
+MADE_UP = ("DummyData", 'dummy_data_param { shape { dim: 32 dim: 48 } shape { dim: 32 } data_filler { type: "gaussian" } data_filler { } }')
+
+
+def imaged(folder: Path, solver: str, data: tuple[str, str]) -> str:
+    """The path of a solver with a net that reads such data."""
+    (folder / "caffe-lint.data.json").write_text("{}")
+    (folder / "net.prototxt").write_text(IMAGES.format(kind=data[0], source=data[1]))
+    path = folder / "solver.prototxt"
+    path.write_text(f'net: "net.prototxt" lr_policy: "fixed" max_iter: 10000 {solver}')
+    return str(path)
+
+
+@pytest.mark.parametrize(("data", "kind"), [(BYTES, "bounded"), (FROM_PROGRAM, "unknown"), (MADE_UP, "known")])
+def test_the_basis_says_what_is_known_of_the_data(folder: Path, data: tuple[str, str], kind: str) -> None:
+    found = computed(imaged(folder, "base_lr: 0.001 momentum: 0.9", data))
+    assert found["basis"] == {"data": kind, "weights": "known"}
+    assert bool(found["assumed"]) == (kind != "known")
+
+
+def test_a_verdict_that_holds_for_all_images_is_given(folder: Path) -> None:
+    found = computed(imaged(folder, "base_lr: 0.001 momentum: 0.9", BYTES))
+    assert found["verdict"] == "learns"
+    rows = found["forward"]
+    assert isinstance(rows, list)
+    least, most = rows[0]["range"]
+    assert 0 < least < most < 1
+    hopeless = computed(imaged(folder, "base_lr: 1e4 momentum: 0.9", BYTES))
+    assert hopeless["verdict"] == "diverges"
+
+
+def test_a_verdict_that_depends_on_the_data_is_not_given(folder: Path) -> None:
+    path = imaged(folder, "base_lr: 0.2 momentum: 0.9", FROM_PROGRAM)
+    assert cause(path) == "data"
+    assert "depends on the data" in run(path)[1]
+    assert "--data-facts" in run(path)[1]
+    found = computed(path)
+    assert found["p_diverges"] is found["p_stalls"] is None
+    assert found["limits"] == {"base_lr": None, "clip_gradients": None, "loss_weight": {}}
+
+
+def test_data_of_unknown_shape_give_no_shape_to_the_weights(folder: Path) -> None:
+    assert cause(imaged(folder, "base_lr: 0.01", TABLES)) == "unknown shape"
+
+
+def test_targets_of_unknown_size_have_a_range(folder: Path) -> None:
+    path = imaged(folder, "base_lr: 0.001 momentum: 0.9", BYTES)
+    net = folder / "net.prototxt"
+    net.write_text(net.read_text().replace("SoftmaxWithLoss", "EuclideanLoss").replace("num_output: 10", "num_output: 1"))
+    found = computed(path)
+    assert found["basis"] == {"data": "unknown", "weights": "known"}
+    assert any("'label'" in each for each in _texts(found["assumed"]))
+
+
+def _texts(value: object) -> list[str]:
+    assert isinstance(value, list)
+    return value
+
+
+def test_weights_that_a_program_writes_are_not_taken_for_zero(folder: Path) -> None:
+    path = imaged(folder, "base_lr: 1e-10 momentum: 0.99", BYTES)
+    net = folder / "net.prototxt"
+    fcn = """
+layer { name: "data" type: "Data" top: "data" data_param { source: "a" batch_size: 1 } transform_param { crop_size: 64 } }
+layer { name: "label" type: "DummyData" top: "label" dummy_data_param { shape { dim: 1 dim: 1 dim: 64 dim: 64 } } }
+layer {
+  name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 8 kernel_size: 3 stride: 2 pad: 1 weight_filler { type: "msra" } }
+}
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer {
+  name: "score" type: "Convolution" bottom: "conv1" top: "score"
+  convolution_param { num_output: 5 kernel_size: 1 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "upscore" type: "Deconvolution" bottom: "score" top: "upscore"
+  convolution_param { num_output: 5 kernel_size: 2 stride: 2 bias_term: false }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "upscore" bottom: "label" loss_param { normalize: false } }
+"""
+    net.write_text(fcn)
+    assert cause(path) == "zero weights"
+    assert computed(path)["gradient_l2"] is None
+    filler = 'weight_filler { type: "bilinear" }'
+    net.write_text(fcn.replace("bias_term: false", f"bias_term: false {filler}"))
+    assert computed(path)["gradient_l2"] is not None
+
+
+def test_where_no_gradient_reaches_a_parameter_no_number_is_given(folder: Path) -> None:
+    path = imaged(folder, "base_lr: 0.01", MADE_UP)
+    net = folder / "net.prototxt"
+    net.write_text(net.read_text().replace('top: "ip2"', 'top: "ip2" param { lr_mult: 0 } param { lr_mult: 0 }'))
+    net.write_text(net.read_text().replace('top: "ip1" inner', 'top: "ip1" param { lr_mult: 0 } param { lr_mult: 0 } inner'))
+    assert cause(path) in ("no gradient", "no loss")
+
+
+def test_a_solver_whose_net_is_missing(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.01")
+    (folder / "net.prototxt").unlink()
+    assert cause(path) == "no net"
+    assert computed(path)["forward"] == []
+
+
+def test_adam_takes_small_steps_with_a_large_delta(folder: Path) -> None:
+    ratios = []
+    for delta in ("1e-8", "1"):
+        rows = computed(written(folder, f'base_lr: 0.001 type: "Adam" momentum: 0.9 delta: {delta}'))["updates"]
+        assert isinstance(rows, list)
+        ratios.append(rows[0]["ratio"])
+    assert ratios[1] < 0.01 * ratios[0]

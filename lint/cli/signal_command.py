@@ -1,4 +1,4 @@
-"""`caffe-lint signal`: predicts activations, gradients and updates of iteration 0, and whether training diverges."""
+"""`caffe-lint signal`: whether training diverges or stalls, and activations, gradients and updates of iteration 0."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def signal(
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
     dialect: str | None,
 ) -> int:
-    """Print the predicted debug_info of iteration 0, and whether the training is likely to diverge or stall.
+    """Print whether the training is likely to diverge or stall, and the predicted debug_info of iteration 0.
 
-    Nothing is run: everything is computed from the files. The exit status is 1 if the training is predicted to fail.
+    Nothing is run: everything is computed from the files. Where the answer depends on something that they do not say, such as
+    loaded weights, a layer type without a model or the size of the data, it is that this cannot be told, with the reason and
+    what would settle it. The exit status is 1 if the training is predicted to fail.
     """
     from ..net.job import Nets, SolverFile  # keeps nets out of the start
-    from ..report.signal_text import as_json, as_table, unknown_as_json  # keeps json out of the start
-    from ..stability.advice.limits import limits  # keeps the signal models out of the start
-    from ..stability.computed import cannot_tell, stability_of  # keeps the signal models out of the start
-    from ..stability.verdict.reasons import reasons  # keeps the signal models out of the start
+    from ..report.signal_text import as_json, as_table  # keeps json out of the start
+    from ..stability.advice.prediction import prediction_of  # keeps the signal models out of the start
 
     files = Files(read_schema(None), dialect)
     file = files.get(path)
@@ -55,12 +55,6 @@ def signal(
         raise InputError(f"{path}: not a solver")
     known = data_facts or find_facts(path)
     nets = Nets(files.get, None, input_shapes=dict(input_shapes), facts=read_facts(known) if known else {})
-    job = nets.job(SolverFile(file), None)
-    unknown, found = cannot_tell(job), stability_of(job)
-    if found is None:
-        assert unknown is not None
-        print_text(unknown_as_json(unknown) if format_ == "json" else f"{unknown.sentence}\n")
-        return EXIT_CLEAN
-    render = as_json if format_ == "json" else as_table
-    print_text(render(found.signal, found.verdict, reasons(found.signal, found.verdict), limits(found.signals)))
-    return EXIT_CLEAN if unknown is not None or found.verdict.word == "learns" else EXIT_FINDINGS
+    found = prediction_of(nets.job(SolverFile(file), None))
+    print_text(as_json(found) if format_ == "json" else as_table(found))
+    return EXIT_FINDINGS if found.word in ("diverges", "stalls") else EXIT_CLEAN

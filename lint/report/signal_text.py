@@ -1,92 +1,127 @@
-"""The predicted signal as JSON, or as a table in the order and units of debug_info."""
+"""The predicted signal as JSON, or as a table in the order and units of debug_info; the verdict comes first."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ..stability.advice.limits import Limits
-from ..stability.signal.basis import CannotTell
-from ..stability.signal.debug_lines import Line, backward_lines, forward_lines
-from ..stability.signal.features import Signal
-from ..stability.verdict.reasons import Reason
-from ..stability.verdict.verdict import CANNOT_TELL, Verdict, outlook
+from ..stability.verdict.verdict import outlook
+
+if TYPE_CHECKING:
+    from ..stability.advice.prediction import Prediction, Row, Size
 
 GROWS, VANISHES = 10.0, 0.1  # ratios to the line before beyond which a value is marked
+_ALIKE = 1.01  # the ratio of the largest to the least number from which both are shown
 
 
-def as_json(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits) -> str:
-    """Return the signal as JSON; infinity and NaN become null."""
+def as_json(found: Prediction) -> str:
+    """Return the signal as JSON; what is unknown, infinite or not a number becomes null."""
+    basis, verdict = found.basis, found.verdict
     content = {
-        "cannot_tell": None,
-        "loss": _finite(signal.forward.loss),
-        "forward": [_line(line) for line in forward_lines(signal.forward, signal.weights)],
-        "backward": [_line(line) for line in backward_lines(signal.forward, signal.back)],
-        "gradient_l2": _finite(signal.l2),
-        "updates": [
-            {"layer": param.layer.name, "param": param.index, "ratio": _finite(update.ratio)}
-            for param, update in signal.updates.items()
-        ],
-        "verdict": verdict.word,
-        "p_diverges": round(verdict.p_diverges, 4),
-        "p_stalls": round(verdict.p_stalls, 4),
-        "reasons": [each._asdict() for each in why],
-        "limits": limits._asdict(),
-        "simulation": [_finite(loss) for loss in signal.simulation.losses],
-        "assumed": list(signal.training.basis.assumed),
+        "verdict": found.word,
+        "cannot_tell": found.cannot_tell._asdict() if found.cannot_tell is not None else None,
+        "basis": {"data": basis.data, "weights": basis.weights} if basis is not None else None,
+        "assumed": list(basis.assumed) if basis is not None else [],
+        "p_diverges": round(verdict.p_diverges, 4) if verdict is not None else None,
+        "p_stalls": round(verdict.p_stalls, 4) if verdict is not None else None,
+        "reasons": [each._asdict() for each in found.reasons],
+        "limits": found.limits._asdict(),
+        "loss": _finite(found.loss),
+        "loss_range": _range(found.loss),
+        "gradient_l2": _finite(found.gradient_norm),
+        "gradient_l2_range": _range(found.gradient_norm),
+        "forward": [_row(row) for row in found.forward],
+        "backward": [_row(row) for row in found.backward],
+        "updates": [{"layer": row.layer, "param": row.param, "ratio": _finite(row.size)} for row in found.updates],
+        "simulation": [_rounded(loss) for loss in found.simulation],
     }
     return json.dumps(content, indent=1) + "\n"
 
 
-def unknown_as_json(unknown: CannotTell) -> str:
-    """Return as JSON why nothing can be told."""
-    return json.dumps({"cannot_tell": unknown._asdict(), "verdict": CANNOT_TELL}, indent=1) + "\n"
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "layer": row.layer,
+        "blob": row.blob,
+        "param": row.param,
+        "mean_abs": _finite(row.size),
+        "range": _range(row.size),
+    }
 
 
-def _finite(value: float) -> float | None:
+def _finite(size: Size | None) -> float | None:
+    return _rounded(size.usual) if size is not None else None
+
+
+def _range(size: Size | None) -> list[float | None] | None:
+    return [_rounded(size.least), _rounded(size.most)] if size is not None else None
+
+
+def _rounded(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _line(line: Line) -> dict[str, Any]:
-    return {"layer": line.layer, "blob": line.blob, "param": line.param, "mean_abs": _finite(line.mean_abs)}
+def as_table(found: Prediction) -> str:
+    """Return the verdict, and the signal as lines of debug_info with marks where it grows or vanishes."""
+    blocks = [list(_verdict(found)), list(_first_iteration(found)), list(_debug_info(found))]
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
 
 
-def as_table(signal: Signal, verdict: Verdict, why: list[Reason], limits: Limits) -> str:
-    """Return the signal as lines of debug_info, with marks where it grows or vanishes, and the verdict."""
-    rows = []
-    for title, lines, what in (
-        ("Forward", forward_lines(signal.forward, signal.weights), "top"),
-        ("Backward", backward_lines(signal.forward, signal.back), "bottom"),
-    ):
-        before: float | None = None
-        for line in lines:
-            mark = ""
-            if line.param is None:
-                if before:
-                    ratio = line.mean_abs / before
-                    mark = "  << grows" if ratio > GROWS else "  << vanishes" if ratio < VANISHES else ""
-                before = line.mean_abs if line.mean_abs > 0 else None
-                name = f"{what} blob {line.blob}"
-            else:
-                name = f"param blob {line.param}"
-            kind = "data" if title == "Forward" else "diff"
-            rows.append(f"[{title}] Layer {line.layer}, {name} {kind}: {line.mean_abs:.5g}{mark}")
-    rows.append(f"[Backward] All net params diff: L2 norm = {signal.l2:.5g}")
-    rows += [
-        f"[Update] Layer {param.layer.name}, param {param.index}: first update / value = {update.ratio:.3g}"
-        for param, update in signal.updates.items()
-        if math.isfinite(update.ratio)
-    ]
-    rows.append("")
-    rows.append(f"Initial loss: {signal.forward.loss:.5g}")
-    for text in signal.training.basis.assumed:
-        rows.append(f"Assumed: {text}")
-    rows.append(f"Training {outlook(verdict.p_diverges)} and {outlook(verdict.p_stalls, 'stall')}.")
-    rows += [f"  {f'{each.layer}: ' if each.layer else ''}{each.message}" for each in why]
-    if limits.base_lr is not None:
-        rows.append(f"  base_lr: at most {limits.base_lr:g}")
-    if limits.clip_gradients is not None:
-        rows.append(f"  clip_gradients: {limits.clip_gradients:g}")
-    rows += [f"  loss_weight of {name}: at most {weight:g}" for name, weight in limits.loss_weight.items()]
-    return "\n".join(rows) + "\n"
+def _verdict(found: Prediction) -> Iterator[str]:
+    if found.cannot_tell is not None:
+        yield f"Cannot tell whether training diverges or stalls: {found.cannot_tell.reason}."
+        yield f"  To settle it, {found.cannot_tell.remedy}."
+    if found.verdict is not None:
+        fates = outlook(found.verdict.p_diverges), outlook(found.verdict.p_stalls, "stall")
+        yield f"Training {' and '.join(fates)}."
+    yield from (f"  {f'{each.layer}: ' if each.layer else ''}{each.message}" for each in found.reasons)
+    if found.limits.base_lr is not None:
+        yield f"  base_lr: at most {found.limits.base_lr:g}"
+    if found.limits.clip_gradients is not None:
+        yield f"  clip_gradients: {found.limits.clip_gradients:g}"
+    yield from (f"  loss_weight of {name}: at most {weight:g}" for name, weight in found.limits.loss_weight.items())
+    if found.basis is not None:
+        yield from (f"Assumed: {text}" for text in found.basis.assumed)
+
+
+def _first_iteration(found: Prediction) -> Iterator[str]:
+    if found.forward:
+        yield f"Initial loss: {_shown(found.loss)}"
+        yield f"Initial gradient norm: {_shown(found.gradient_norm)}"
+
+
+def _debug_info(found: Prediction) -> Iterator[str]:
+    for title, rows, what in (("Forward", found.forward, "top"), ("Backward", found.backward, "bottom")):
+        yield from _lines(title, rows, what)
+    if found.backward:
+        yield f"[Backward] All net params diff: L2 norm = {_shown(found.gradient_norm)}"
+    for row in found.updates:
+        if row.size is not None and math.isfinite(row.size.usual):
+            yield f"[Update] Layer {row.layer}, param {row.param}: first update / value = {_shown(row.size)}"
+
+
+def _lines(title: str, rows: Sequence[Row], what: str) -> Iterator[str]:
+    before: float | None = None
+    kind = "data" if title == "Forward" else "diff"
+    for row in rows:
+        mark = ""
+        if row.param is None:
+            size = row.size.usual if row.size is not None else 0.0
+            if before and row.size is not None:
+                ratio = size / before
+                mark = "  << grows" if ratio > GROWS else "  << vanishes" if ratio < VANISHES else ""
+            before = size if size > 0 else None
+            name = f"{what} blob {row.blob}"
+        else:
+            name = f"param blob {row.param}"
+        yield f"[{title}] Layer {row.layer}, {name} {kind}: {_shown(row.size)}{mark}"
+
+
+def _shown(size: Size | None) -> str:
+    """A number, with the range that it lies in if it is not known; `unknown` if nothing is known of it."""
+    if size is None:
+        return "unknown"
+    if size.most <= size.least * _ALIKE or not math.isfinite(size.most):
+        return f"{size.usual:.5g}"
+    return f"{size.usual:.3g} ({size.least:.3g} to {size.most:.3g})"

@@ -173,3 +173,20 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
         layer = basis.shapeless[0]
         return CannotTell("unknown shape", f"the shape of the parameters of '{layer.name}' is unknown", "pass --input-shape")
     return None
+
+
+def unknown_layers(net: Net, basis: Basis) -> set[Layer]:
+    """The layers whose parameters or tops are unknown, apart from data, of which there is a range.
+
+    These are layers without a model or with a parameter of unknown shape, all layers with parameters if weights are loaded or
+    unknown, those with zero weights, which may be loaded; and all that come after one of them.
+    """
+    loaded = basis.weights in (LOADED, UNKNOWN)
+    start = {*basis.unmodelled, *basis.shapeless, *(param.layer for param in basis.zero)}
+    unknown: set[Blob] = set()
+    found: set[Layer] = set()
+    for layer in net.layers:
+        if layer in start or (loaded and layer.params) or not unknown.isdisjoint(layer.bottoms):
+            found.add(layer)
+            unknown.update(layer.tops)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...moments.statistics import ZERO_DIFFS, ZERO_VALUES
 from ...moments.weights import Weights
 from ...net.splits import with_splits
@@ -10,13 +12,13 @@ from .passes import Back, Pass, weight_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from ...moments.graph import Blob, Param
+    from ...moments.graph import Blob, Layer, Param
 
 
 class Line(NamedTuple):
-    """A mean absolute value: of a layer's blob, or of its parameter with that index."""
+    """A mean absolute value: of a layer's blob, or of its parameter with that index. NaN: unknown, or not a number."""
 
     layer: str
     blob: str | None
@@ -24,8 +26,8 @@ class Line(NamedTuple):
     mean_abs: float
 
 
-def forward_lines(forward: Pass, weights: Mapping[Param, Weights]) -> list[Line]:
-    """The lines `[Forward] Layer …`."""
+def forward_lines(forward: Pass, weights: Mapping[Param, Weights], unknown: Collection[Layer] = ()) -> list[Line]:
+    """The lines `[Forward] Layer …`; `unknown` are layers of which nothing is known."""
     found: list[Line] = []
     current: dict[str, float] = {}
     for row in with_splits(forward.net.layers)[0]:
@@ -35,11 +37,11 @@ def forward_lines(forward: Pass, weights: Mapping[Param, Weights]) -> list[Line]
             found += [Line(row.name, top, None, size) for top in row.tops]
             continue
         for blob, name in zip(layer.tops, row.tops, strict=True):
-            size = forward.values.get(blob, ZERO_VALUES).mean_abs
+            size = math.nan if layer in unknown else forward.values.get(blob, ZERO_VALUES).mean_abs
             current[name] = size
             found.append(Line(layer.name, name, None, size))
         sizes = weight_rows(forward, weights, layer)
-        found += [Line(layer.name, None, i, size) for i, size in enumerate(sizes)]
+        found += [Line(layer.name, None, i, math.nan if layer in unknown else size) for i, size in enumerate(sizes)]
     return found
 
 

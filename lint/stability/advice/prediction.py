@@ -1,0 +1,120 @@
+"""All that can be told of a training: the verdict, its reasons and limits, and the rows of debug_info in iteration 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ...proto.named_tuple import NamedTuple
+from ..computed import cannot_tell, stability_of
+from ..signal.basis import Basis, CannotTell, unknown_layers
+from ..signal.debug_lines import Line, backward_lines, forward_lines
+from ..signal.features import Signal, signal_of
+from ..signal.training import training_of
+from ..verdict.reasons import Reason, reasons
+from ..verdict.verdict import CANNOT_TELL, Verdict
+from .limits import Limits, limits
+
+if TYPE_CHECKING:
+    from ...net.job import Job
+
+NO_LIMITS = Limits(None, None, {})
+
+
+class Size(NamedTuple):
+    """A number with the most usual of the data that are possible, and the least and the largest with all of them."""
+
+    usual: float
+    least: float
+    most: float
+
+
+class Row(NamedTuple):
+    """A line of debug_info: of a layer's blob, or of its parameter with that index."""
+
+    layer: str
+    blob: str | None
+    param: int | None
+    size: Size | None
+
+
+class Prediction(NamedTuple):
+    """What can be told of a training. What is unknown is None, or missing in a list.
+
+    `updates` has for parameters the first update, relative to their size.
+    """
+
+    cannot_tell: CannotTell | None
+    basis: Basis | None = None
+    verdict: Verdict | None = None
+    reasons: Sequence[Reason] = ()
+    limits: Limits = NO_LIMITS
+    loss: Size | None = None
+    gradient_norm: Size | None = None
+    forward: Sequence[Row] = ()
+    backward: Sequence[Row] = ()
+    updates: Sequence[Row] = ()
+    simulation: Sequence[float] = ()
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word."""
+        return CANNOT_TELL if self.verdict is None else self.verdict.word
+
+
+def prediction_of(job: Job) -> Prediction:
+    """All that can be told of a job's training."""
+    unknown, stability = cannot_tell(job), stability_of(job)
+    if stability is None:
+        assert unknown is not None
+        training = training_of(job)
+        if isinstance(training, CannotTell):
+            return Prediction(training)
+        return _rows_of([signal_of(point) for point in training.points()], unknown)
+    found = _rows_of(stability.signals, unknown)
+    if unknown is not None:
+        return found
+    verdict = stability.verdict
+    return found._replace(verdict=verdict, reasons=reasons(stability.signal, verdict), limits=limits(stability.signals))
+
+
+def _rows_of(signals: Sequence[Signal], unknown: CannotTell | None) -> Prediction:
+    """The rows of debug_info, without a verdict: no gradient is known if it depends on something that is not."""
+    net, basis = signals[0].training.net, signals[0].training.basis
+    hidden = {layer.index for layer in unknown_layers(net, basis)}
+    forward = [
+        forward_lines(each.forward, each.weights, {each.training.net.layers[index] for index in hidden}) for each in signals
+    ]
+    backward = [backward_lines(each.forward, each.back) for each in signals]
+    updates = [
+        [Line(param.layer.name, None, param.index, update.ratio) for param, update in each.updates.items()] for each in signals
+    ]
+    if hidden:
+        backward = [[line._replace(mean_abs=math.nan) for line in lines] for lines in backward]
+    knows_steps = not hidden and not basis.features
+    return Prediction(
+        unknown,
+        basis,
+        loss=None if hidden else _size(each.forward.loss for each in signals),
+        gradient_norm=None if hidden else _size(each.l2 for each in signals),
+        forward=_rows(forward, unknown=bool(hidden)),
+        backward=_rows(backward, unknown=bool(hidden)),
+        updates=_rows(updates, unknown=False) if knows_steps else (),
+        simulation=signals[0].simulation.losses if knows_steps else (),
+    )
+
+
+def _rows(found: Sequence[Sequence[Line]], *, unknown: bool) -> list[Row]:
+    """The rows with their sizes at several points; a NaN counts as unknown if something is."""
+    rows = []
+    for lines in zip(*found, strict=True):
+        layer, blob, param, usual = lines[0]
+        size = None if unknown and usual != usual else _size(line.mean_abs for line in lines)
+        rows.append(Row(layer, blob, param, size))
+    return rows
+
+
+def _size(values: Iterable[float]) -> Size:
+    usual, *others = values
+    return Size(usual, min(usual, *others), max(usual, *others)) if others else Size(usual, usual, usual)
