@@ -74,6 +74,15 @@ def softmax(scores, labels):  # type: ignore[no-untyped-def]
     return float(loss), chances / len(scores)
 
 
+def infogain(scores, labels, matrix):  # type: ignore[no-untyped-def]
+    """infogain_loss_layer.cpp since Caffe 1.0, of one position."""
+    chances = np.exp(scores - scores.max(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    rows = matrix[labels]
+    loss = -(rows * np.log(np.maximum(chances, 1e-20))).sum() / len(scores)
+    return float(loss), (chances * rows.sum(axis=1, keepdims=True) - rows) / len(scores)
+
+
 def loss_layer(text: str, inputs: dict[str, str], dialect: str = "bvlc") -> tuple[Layer, Loss]:
     """A loss layer, and its model."""
     net = layer_of(text, inputs, dialect=dialect)
@@ -209,6 +218,26 @@ def test_softmax_loss(std: float, classes: int) -> None:
     )
     labels = np.random.default_rng(2).integers(0, classes, ITEMS)
     check(model, [moments(0, std), constant(0.0)], *softmax(drawn(0, std, (ITEMS, classes), 1), labels), rel=0.1)
+
+
+@pytest.mark.parametrize("std", [0.01, 2.0])
+@pytest.mark.parametrize("kind", ["constant", "diagonal", "random"])
+def test_infogain_loss(kind: str, std: float) -> None:
+    text = 'type: "InfogainLoss" bottom: "a" bottom: "b" bottom: "h" top: "l"'
+    _, model = loss_layer(text, {"a": f"{ITEMS} 100", "b": str(ITEMS), "h": "100 100"})
+    random = np.random.default_rng(2)
+    matrix = {"constant": np.full((100, 100), 0.3), "diagonal": 5 * np.eye(100)}.get(
+        kind, random.normal(0.3, 0.2, (100, 100))
+    )
+    known = Values(*(float(x) for x in (matrix.mean(), (matrix**2).mean(), np.abs(matrix).mean())), 0.0, 0.0, 0.0)
+    computed = infogain(drawn(0, std, (ITEMS, 100), 1), random.integers(0, 100, ITEMS), matrix)
+    check(model, [moments(0, std), constant(0.0), known], *computed, rel=0.2)  # quantiles cut off the largest score
+
+
+def test_an_infogain_matrix_in_a_file_is_not_known() -> None:
+    text = 'type: "InfogainLoss" bottom: "a" bottom: "b" top: "l" infogain_loss_param { source: "h.binaryproto" }'
+    layer = layer_of(text, {"a": "8 10", "b": "8"}).layers[-1]
+    assert layer.traits.signal_model(layer) == UNMODELLED
 
 
 @pytest.mark.parametrize("legacy", [False, True])

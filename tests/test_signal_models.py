@@ -103,12 +103,16 @@ layer {{
   convolution_param {{ num_output: 10 kernel_size: {kernel} weight_filler {{ type: "constant" }} }}
 }}
 layer {{ name: "softmax" type: "Softmax" bottom: "scores" top: "probabilities" }}
+layer {{
+  name: "matrix" type: "DummyData" top: "matrix"
+  dummy_data_param {{ shape {{ dim: 1 dim: 1 dim: 10 dim: 10 }} data_filler {{ type: "constant" value: 0.1 }} }}
+}}
 layer {{ name: "loss" top: "loss" {loss} }}
 """
 SCORES = 'bottom: "scores" bottom: "label"'
 LABELLED = [
     f'type: "{kind}" {SCORES} {param} loss_param {{ normalization: {normalization} }}'
-    for kind, param in (("SoftmaxWithLoss", ""), ("InfogainLoss", 'infogain_loss_param { source: "identity" }'))
+    for kind, param in (("SoftmaxWithLoss", ""), ("InfogainLoss", 'bottom: "matrix"'))
     for normalization in ("VALID", "FULL", "BATCH_SIZE", "NONE")
 ]
 COMPARING = [

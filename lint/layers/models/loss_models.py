@@ -15,7 +15,6 @@ from ...moments.statistics import (
     BAD_DIFFS,
     GAUSSIAN_MEAN_ABS,
     ZERO_DIFFS,
-    ZERO_VALUES,
     Diffs,
     Values,
     constant,
@@ -284,61 +283,51 @@ def likeness_within(labels: Values) -> float:
 
 
 class InfogainLoss(Scores):
-    """All logarithms, weighted by a row of the matrix (infogain_loss_layer.cpp).
+    """All logarithms, weighted by the label's row of a matrix, the third bottom (infogain_loss_layer.cpp).
 
-    A matrix of one value pulls to an even distribution, whatever the labels; any other is taken for diagonal.
+    The gradient is the probabilities times the sum of the row, minus the row. A matrix whose moments are those of a diagonal
+    one is taken for one; the entries of others are taken as independent of each other.
     """
 
-    def uniform_entry(self, bottoms: Sequence[Values]) -> float | None:
-        """The value of a matrix that has only one."""
-        if len(bottoms) < 3:
-            return None
-        matrix = bottoms[2]
-        return matrix.mean if matrix.low == matrix.high else None
-
-    def entry_size(self, bottoms: Sequence[Values]) -> float:
-        """The size of the entries that are not 0."""
-        matrix = bottoms[2] if len(bottoms) > 2 else ZERO_VALUES
-        return matrix.second_moment / abs(matrix.mean) if matrix.mean else 1.0
+    def row_sum(self, bottoms: Sequence[Values]) -> float:
+        """The sum of a row of the matrix."""
+        return self.outputs * bottoms[2].mean
 
     def value(self, bottoms: Sequence[Values]) -> float:
-        within = self.uniform_entry(bottoms)
-        factor = self.items * self.positions / self.divisor
-        loss = softmax_loss(bottoms[0], self.outputs, LARGEST_LOG_TERM) * factor
-        return loss * (self.entry_size(bottoms) if within is None else within * self.outputs)
+        loss = softmax_loss(bottoms[0], self.outputs, LARGEST_LOG_TERM) * self.items * self.positions / self.divisor
+        return loss * self.row_sum(bottoms)
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
-        within = self.uniform_entry(bottoms)
-        even = self.chance() * self.items * self.positions / self.divisor
-        return even * (self.entry_size(bottoms) if within is None else within * self.outputs)
+        return self.chance() * self.items * self.positions / self.divisor * self.row_sum(bottoms)
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
-        values = bottoms[0]
-        classes, positions, by = self.outputs, self.positions, self.divisor
-        within = self.uniform_entry(bottoms)
-        if within is None:
-            return softmax_gradient(
-                values, classes, positions, by / self.entry_size(bottoms), likeness_within(bottoms[1])
-            )
+        values, likeness, matrix = bottoms[0], likeness_within(bottoms[1]), bottoms[2]
+        classes, positions = self.outputs, self.positions
         if not math.isfinite(values.second_moment):
             return BAD_DIFFS
-        chances = softmax_probabilities(root(values.variance), classes)
-        if values.variance <= FLOAT_STEP * FLOAT_STEP:
+        row_sum = abs(self.row_sum(bottoms))
+        if row_sum and math.isclose(matrix.second_moment, classes * matrix.mean * matrix.mean):
+            return softmax_gradient(values, classes, positions, self.divisor / row_sum, likeness)
+        # The entries of a row without their mean. Columns have means of their own, whatever the labels.
+        row, column = matrix.variance, matrix.variance / classes
+        if row == 0 and values.variance <= FLOAT_STEP * FLOAT_STEP:
             return ZERO_DIFFS  # an even distribution is what it pulls to
-        factor = abs(within) * classes / by
-        f2 = factor * factor
-        even = 1 / classes
-        square = sum((p - even) ** 2 for p in chances) / len(chances) * f2
-        size = sum(abs(p - even) for p in chances) / len(chances) * factor
-        across = shared_error_moment(values, values.corr_across_items, classes) * f2
-        among = square if positions == 1 else shared_error_moment(values, values.corr_within_item, classes) * f2
-        across_both = across if positions == 1 else shared_error_moment(values, values.corr_across_both, classes) * f2
-        common = shared_error(values, classes) * factor
-        return Diffs(square, size, among, across, across_both, None, common)
+        r2, even = row_sum * row_sum, 1 / classes
+        uneven = [p - even for p in softmax_probabilities(root(values.variance), classes)]
+        square = r2 * sum(x * x for x in uneven) / len(uneven) + row
+        size = math.hypot(row_sum * sum(abs(x) for x in uneven) / len(uneven), GAUSSIAN_MEAN_ABS * root(row))
+        across = r2 * shared_error_moment(values, values.corr_across_items, classes) + column
+        within, across_both = square, across
+        if positions > 1:
+            same_row = row * _SHARE_OF_EQUAL_LABELS * likeness
+            within = min(square, r2 * shared_error_moment(values, values.corr_within_item, classes) + same_row + column)
+            across_both = r2 * shared_error_moment(values, values.corr_across_both, classes) + column
+        by = self.divisor
+        b2, common = by * by, row_sum * shared_error(values, classes) / by
+        return Diffs(square / b2, size / by, within / b2, across / b2, across_both / b2, None, common)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
-        within = self.uniform_entry(bottoms)
-        return abs(within) if within is not None else self.entry_size(bottoms) / self.outputs
+        return abs(bottoms[2].mean)
 
 
 class MultinomialLogisticLoss(Scores):
