@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layer_cases import MADE, Made
-from nets import layer_of
+from nets import layer_of, net_of
 from sampled import Array, diffs_of, normalised, normalised_back, pairs, pooled_back, values_of
 
 from caffe_lint.engine.opening import Files
@@ -23,7 +23,7 @@ from caffe_lint.net.data_facts import tops_facts
 from caffe_lint.net.loss_sizes import first_value
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.features import signal_of
-from caffe_lint.stability.signal.passes import Pass, initial_weights, prepare, unmodelled_layers
+from caffe_lint.stability.signal.passes import Back, Pass, initial_weights, prepare, unmodelled_layers
 from caffe_lint.stability.signal.training import PHOTOGRAPHS, Training, training_of_file
 
 ONES = Diffs(1.0, 0.8, 0.0, 0.0, 0.0)
@@ -328,3 +328,101 @@ def test_the_gradient_of_weights_is_no_larger_than_what_few_labels_leave_of_it()
     real = np.einsum("no,nc->oc", d[:, :, 0, 0], x[:, :, 0, 0])
     found = weight_gradient(diffs_of(d), values_of(x, low=0.0), Taps(300, classes, 1, items, 1))
     same_size(found, real, 1.6)
+
+
+def sums_of_squares(text: str, force: bool) -> float:
+    """The gradient norm of a net with a layer that does not learn."""
+    net = net_of(("force_backward: true " if force else "") + text)
+    return Back(Pass(prepare(net, SignalContext(partial(tops_facts, facts={}), PHOTOGRAPHS)), initial_weights(net))).l2
+
+
+def test_with_force_backward_gradients_of_parameters_that_do_not_learn_count() -> None:
+    frozen = NET.format(layer='type: "Split"').replace('type: "Convolution"', 'type: "Convolution" param { lr_mult: 0 }')
+    learning = sums_of_squares(NET.format(layer='type: "Split"'), False)
+    assert sums_of_squares(frozen, False) < learning
+    assert sums_of_squares(frozen, True) == pytest.approx(learning)
+
+
+# What each type makes of a value, and what Caffe's backward pass makes of the gradient d when the layer works in place: its
+# formulas read the overwritten bottom y, and Power and Log overwrite d before they read it.
+IN_PLACE = {
+    'type: "Power" power_param { scale: 2 shift: 1 }': (lambda x: 2 * x + 1, lambda y, d: 4 + 0 * d),
+    'type: "Power" power_param { power: 2 shift: 1 }': (lambda x: (x + 1) ** 2, lambda y, d: (2 + 2 * y) ** 2 + 0 * d),
+    'type: "Power" power_param { power: 3 scale: 0.5 shift: 9 }': (
+        lambda x: (0.5 * x + 9) ** 3,
+        lambda y, d: (1.5 * y / (0.5 * y + 9)) ** 2 + 0 * d,
+    ),
+    'type: "Power" power_param { power: 3 }': (lambda x: x**3, lambda y, d: 9 + 0 * d),
+    'type: "Log" log_param { shift: 20 }': (lambda x: np.log(x + 20), lambda y, d: (1 / (y + 20)) ** 2 + 0 * d),
+    'type: "BNLL"': (lambda x: np.log1p(np.exp(x)), lambda y, d: d / (1 + np.exp(-y))),
+    'type: "Clip" clip_param { min: -0.5 max: 0.5 }': (lambda x: np.clip(x, -0.5, 0.5), lambda y, d: d),
+    'type: "ReLU" relu_param { negative_slope: -0.3 }': (lambda x: np.where(x > 0, x, -0.3 * x), lambda y, d: d),
+    'type: "ELU"': (lambda x: np.where(x > 0, x, np.expm1(x)), lambda y, d: np.where(y > 0, d, d * (y + 1))),
+    'type: "ELU" elu_param { alpha: -1 }': (lambda x: np.where(x > 0, x, -np.expm1(x)), lambda y, d: d),
+    'type: "Sigmoid"': (lambda x: 1 / (1 + np.exp(-x)), lambda y, d: d * y * (1 - y)),
+    'type: "Exp" exp_param { scale: 0.1 }': (lambda x: np.exp(0.1 * x), lambda y, d: d * 0.1 * y),
+}
+
+
+@pytest.mark.parametrize("text", IN_PLACE)
+def test_in_place_the_gradient_is_what_caffe_computes_from_overwritten_values(text: str) -> None:
+    function, slope = IN_PLACE[text]
+    source = np.random.default_rng(6)
+    x, d = source.standard_normal((2, 8, 16, 5, 5))
+    net = layer_of(f'bottom: "x" top: "x" {text}', {"x": "8 16 5 5"})
+    model = prepare(net, SignalContext(partial(tops_facts, facts={}), PHOTOGRAPHS)).models[-1]
+    values = values_of(x)
+    below, _ = model.backward(Step([values], model.forward([values], []), []), [diffs_of(d)])
+    real = slope(function(x), d)
+    assert below[0].second_moment == pytest.approx(float((real**2).mean()), rel=0.15)
+    assert below[0].mean_abs == pytest.approx(float(abs(real).mean()), rel=0.2)
+
+
+@pytest.mark.parametrize("layer", ["Sigmoid", "TanH"])
+def test_a_dropout_in_place_spoils_the_gradient_of_an_activation_below(layer: str) -> None:
+    source = np.random.default_rng(7)
+    x, d = source.standard_normal((2, 8, 16, 5, 5))
+    kept = source.random(x.shape) > 0.5
+    text = (
+        f'layer {{ name: "a" type: "{layer}" bottom: "x" top: "y" }}'
+        'layer { name: "b" type: "Dropout" bottom: "y" top: "y" dropout_param { dropout_ratio: 0.5 } }'
+    )
+    net = net_of(text, {"x": "8 16 5 5"})
+    assert not unmodelled_layers(net)
+    model = prepare(net, SignalContext(partial(tops_facts, facts={}), PHOTOGRAPHS)).models[1]
+    values = values_of(x)
+    above = d * kept * 2
+    y = 2 * kept * (np.tanh(x) if layer == "TanH" else 1 / (1 + np.exp(-x)))
+    real = above * (1 - y * y if layer == "TanH" else y * (1 - y))
+    below, _ = model.backward(Step([values], [], []), [diffs_of(above)])
+    assert below[0].second_moment == pytest.approx(float((real**2).mean()), rel=0.15)
+
+
+HEAD = """
+layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+        inner_product_param { num_output: 9 weight_filler { type: "msra" } } }
+"""
+TAIL = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }'
+
+
+@pytest.mark.parametrize(
+    ("layers", "unmodelled"),
+    [
+        ('layer { name: "x" type: "MVN" bottom: "fc" top: "fc" }', ["x"]),
+        ('layer { name: "x" type: "Power" bottom: "fc" top: "fc" }', []),
+        # Scale overwrites what the layer below reads on its way back; a ReLU changes nothing where it lets gradients pass
+        ('layer { name: "t" type: "TanH" bottom: "fc" top: "fc" } layer { name: "x" type: "Scale" bottom: "fc" top: "fc" }', ["t"]),
+        ('layer { name: "t" type: "TanH" bottom: "fc" top: "fc" } layer { name: "x" type: "ReLU" bottom: "fc" top: "fc" }', []),
+        # of types that are not known: on the way, a loss of its own with a weight that is not written, or nothing
+        ('layer { name: "x" type: "OfMyFork" bottom: "fc" top: "fc" }', ["x"]),
+        ('layer { name: "x" type: "OfMyFork" bottom: "fc" bottom: "label" top: "x" }', ["x"]),
+        ('layer { name: "x" type: "OfMyFork" bottom: "fc" bottom: "label" top: "x" loss_weight: 0 }', []),
+        ('layer { name: "x" type: "OfMyFork" bottom: "label" top: "x" }', []),
+        ('layer { name: "x" type: "RegionLoss" bottom: "fc" bottom: "label" top: "x" }', ["x"]),
+        ('layer { name: "x" type: "Python" bottom: "fc" top: "x" python_param { module: "m" layer: "L" } }', []),
+        ('layer { name: "x" type: "Python" bottom: "fc" top: "x" loss_weight: 1 python_param { module: "m" layer: "L" } }', ["x"]),
+    ],
+)  # fmt: skip
+def test_layers_whose_gradient_is_not_modelled_are_named(layers: str, unmodelled: list[str]) -> None:
+    net = net_of(HEAD + layers + TAIL, {"data": "8 20", "label": "8"})
+    assert [layer.name for layer in unmodelled_layers(net)] == unmodelled

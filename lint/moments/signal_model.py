@@ -63,8 +63,13 @@ class SignalContext(NamedTuple):
 class SignalModel:
     """Maps the moments of a layer's bottoms to those of its tops, and those of gradients back.
 
-    There are many passes through a net, so a model is made once for each layer and reads the layer's settings then.
+    There are many passes through a net, so a model is made once for each layer and reads the layer's settings then. One that
+    `knows_in_place` computes what Caffe computes where it is wrong in place, one that `knows_dropout` what it computes where
+    Dropout overwrites a top that the backward pass reads.
     """
+
+    knows_in_place = False
+    knows_dropout = False
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         self.layer = layer

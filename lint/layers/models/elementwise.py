@@ -32,7 +32,12 @@ _PRELU_SLOPE = 0.25  # prelu_layer.cpp's, where no filler is written; taken for 
 
 
 class ReLU(SignalModel):
-    """max(x, 0) + slope * min(x, 0) (relu_layer.cpp, prelu_layer.cpp). ReLU6 is taken for a ReLU without its limit."""
+    """max(x, 0) + slope * min(x, 0) (relu_layer.cpp, prelu_layer.cpp). ReLU6 is taken for a ReLU without its limit.
+
+    In place with a slope below 0, negative values become positive and are taken for such on the way back.
+    """
+
+    knows_in_place = True
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -54,6 +59,8 @@ class ReLU(SignalModel):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         values, diff = step.bottoms[0], diffs[0]
         if values.low >= 0 and values.pre_activation is None and values.second_moment > 0:
+            return [diff], self.no_gradients
+        if self.fixed < 0 and self.layer.in_place:
             return [diff], self.no_gradients
         before = values.pre_activation or values
         slope = self.slope(step.weights)
@@ -113,58 +120,80 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
 
-def _sigmoid_slope(x: float) -> float:
-    y = sigmoid(x)
-    return y * (1 - y)
-
-
 def softplus(x: float) -> float:
     """log(1 + exp(x))."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
-def _mish_slope(x: float) -> float:
-    """A step in place of Mish's slope, which is 0.6 at 0 and near 1 above 1; below 0 not fitted: a rough estimate."""
-    return 1.0 if x > 1 else 0.6
+def _exp(x: float) -> float:
+    """exp(x), which ends where floats do."""
+    return math.exp(min(max(x, -700.0), 350.0))
 
 
-# A function, its slope, and the factor on correlation coefficients (see `mapped`): 1/2 for AbsVal, which is even, as a
-# rough estimate that was not fitted.
-Function = tuple[Callable[[float], float], Callable[[float], float], float]
+# A function; its slope, as Caffe's backward pass computes it from the bottom and the top in memory; and the factor on
+# correlation coefficients (see `mapped`): 1/2 for AbsVal, which is even, as a rough estimate that was not fitted. A step stands
+# for Mish's slope, which is 0.6 at 0 and near 1 above 1; below 0 it is a rough estimate, too.
+Function = tuple[Callable[[float], float], Callable[[float, float], float], float]
 
 _FUNCTIONS: dict[str, Function] = {
-    "Sigmoid": (sigmoid, _sigmoid_slope, 1.0),
-    "TanH": (math.tanh, lambda x: 1 - math.tanh(x) ** 2, 1.0),
-    "BNLL": (softplus, sigmoid, 1.0),
-    "AbsVal": (abs, lambda x: 1.0, 0.5),
-    "ELU": (
-        lambda x: x if x > 0 else math.exp(max(x, -700)) - 1,
-        lambda x: 1.0 if x > 0 else math.exp(max(x, -700)),
-        1.0,
-    ),
-    "Swish": (lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * (1 - sigmoid(x))), 1.0),
-    "Mish": (lambda x: x * math.tanh(softplus(x)), _mish_slope, 1.0),
+    "Sigmoid": (sigmoid, lambda x, y: y * (1 - y), 1.0),
+    "TanH": (math.tanh, lambda x, y: 1 - y * y, 1.0),
+    "BNLL": (softplus, lambda x, y: sigmoid(x), 1.0),
+    "AbsVal": (abs, lambda x, y: 1.0, 0.5),
+    "Mish": (lambda x: x * math.tanh(softplus(x)), lambda x, y: 1.0 if x > 1 else 0.6, 1.0),
 }
+# These overwrite the gradient of their top, too, when they work in place (power_layer.cpp, log_layer.cpp): what is left of it
+# is their slope once more.
+_DESTROY_GRADIENTS = frozenset({"Power", "Log"})
 
 
 class ElementwiseFunction(SignalModel):
     """A function of each element, averaged over the Gaussian distribution that is predicted for it (see `mapped`)."""
 
+    knows_in_place = True
+    knows_dropout = True
+
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         self.linear = _linear(layer)
-        self.function, self.slope, self.odd = _function(layer)
+        self.function, self.slope_in_memory, self.odd = _function(layer)
+        self.destroys = layer.in_place and layer.traits.base in _DESTROY_GRADIENTS
+        self.kept = _kept_in_place(layer) if layer.traits.needs_its_top(layer) else 1.0
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         if self.linear is not None:
             return [scaled(bottoms[0], *self.linear)]
         return [mapped(bottoms[0], self.function, None, self.odd)[0]]
 
+    def slope(self, x: float) -> float:
+        """The slope that Caffe computes for a value, from what in-place layers leave in memory."""
+        y = self.function(x) / self.kept
+        return self.slope_in_memory(y if self.layer.in_place else x, y)
+
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        if self.destroys:
+            return [_as_gradient(mapped(step.bottoms[0], lambda x: self.slope(x) ** 2, None, self.odd)[0])], []
         if self.linear is not None:
             return [scaled_diffs(diffs[0], self.linear[0])], []
         _, steep = mapped(step.bottoms[0], self.function, self.slope, self.odd)
         return [scaled_diffs(diffs[0], root(steep))], []
+
+
+def _kept_in_place(layer: Layer) -> float:
+    """The share of values that a Dropout keeps which works in place on a layer's top; it divides them by that share."""
+    for reader in layer.tops[0].consumers:
+        if reader.in_place and reader.traits.base == "Dropout":
+            return kept_by_dropout(reader)
+    return 1.0
+
+
+def _as_gradient(values: Values) -> Diffs:
+    """A gradient that is a function of values alone."""
+    common = math.copysign(root(values.corr_across_both), values.mean)
+    return Diffs(
+        values.second_moment, values.mean_abs, values.corr_within_item, values.corr_across_items, values.corr_across_both,
+        common=common,
+    )  # fmt: skip
 
 
 def _function(layer: Layer) -> Function:
@@ -174,25 +203,27 @@ def _function(layer: Layer) -> Function:
     if kind == "Power":
         param = message["power_param"]
         return _power(param["power"], param["scale"], param["shift"])
+    if kind == "ELU":
+        alpha = message["elu_param"]["alpha"]
+        return lambda x: x if x > 0 else alpha * (_exp(x) - 1), lambda x, y: 1.0 if x > 0 else alpha + y, 1.0
+    if kind == "Swish":
+        beta = message["swish_param"]["beta"]
+        return lambda x: x * sigmoid(beta * x), lambda x, y: beta * y + sigmoid(beta * x) * (1 - beta * y), 1.0
     if kind in ("Exp", "Log"):
         param = message["exp_param" if kind == "Exp" else "log_param"]
         base = math.log(param["base"]) if param["base"] > 0 else 1.0
         scale, shift = param["scale"], param["shift"]
         if kind == "Exp":
-            return (
-                lambda x: math.exp(min(700.0, base * (scale * x + shift))),
-                lambda x: base * scale * math.exp(min(350.0, base * (scale * x + shift))),
-                1.0,
-            )
+            return lambda x: _exp(base * (scale * x + shift)), lambda x, y: base * scale * y, 1.0
         return (
             lambda x: math.log(max(scale * x + shift, 1e-30)) / (base or 1.0),
-            lambda x: scale / ((base or 1.0) * max(scale * x + shift, 1e-30)),
+            lambda x, y: scale / ((base or 1.0) * max(scale * x + shift, 1e-30)),
             1.0,
         )
     if kind == "Clip":
         param = message["clip_param"]
         low, high = param["min"], param["max"]
-        return lambda x: min(max(x, low), high), lambda x: 1.0 if low < x < high else 0.0, 1.0
+        return lambda x: min(max(x, low), high), lambda x, y: 1.0 if low <= x <= high else 0.0, 1.0
     return _FUNCTIONS[kind]
 
 
@@ -214,16 +245,24 @@ def _power(power: float, scale: float, shift: float) -> Function:
         except (OverflowError, ZeroDivisionError):
             return 1e38
 
-    def slope(x: float) -> float:
-        base = scale * x + shift
-        if base <= 0 and power != int(power):
-            return 0.0
-        try:
-            return float(power * scale * base ** (power - 1))
-        except (OverflowError, ZeroDivisionError):
-            return 1e38
+    def slope(x: float, y: float) -> float:
+        """The slope as power_layer.cpp computes it, from quotients of the top and the bottom."""
+        if power in (0, 1) or not scale:
+            return power * scale
+        if power == 2:
+            return 2 * scale * (scale * x + shift)
+        base = x if shift == 0 else scale * x + shift
+        if base == 0:
+            return 0.0 if power > 1 else 1e38
+        return power * scale * y / base
 
     return function, slope, 1.0
+
+
+def kept_by_dropout(layer: Layer) -> float:
+    """The share of values that a Dropout keeps: all, except in training."""
+    ratio = layer.message["dropout_param"]["dropout_ratio"] if layer.phase == "TRAIN" else 0.0
+    return 1 - ratio if ratio > 0 else 1.0
 
 
 class Dropout(SignalModel):
@@ -231,8 +270,7 @@ class Dropout(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        ratio = layer.message["dropout_param"]["dropout_ratio"] if layer.phase == "TRAIN" else 0.0
-        self.kept = 1 - ratio if ratio > 0 else 1.0
+        self.kept = kept_by_dropout(layer)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         if self.kept == 1:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.wiring import write_new_blob
 from ...moments.graph import Blob, Layer
-from ...moments.interval import UNKNOWN_INTERVAL
 from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
 from ...net.job import NetInPhase
 from ...net.names import named
+from ...net.overwriting import changes_values, overwritten_tops, same_memory
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
@@ -89,22 +89,14 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
             message = f"{named(layer)} works in place on '{name}' and computes a wrong gradient"
             reason = f"{layer.type} computes its gradient from its bottom, which is overwritten by then."
             yield _hit(subject, layer, index, message, reason)
-    for layer in subject.net.layers:
-        for index, top in enumerate(layer.tops):
-            below = top.below
-            if below is None or not _changes_values(layer):
-                continue
-            for blob in _same_memory(below):
-                producer = blob.producer
-                if producer is None or not _reads_top(producer) or not any(producer.gradient_bottoms):
-                    continue
-                if layer.traits.cuts_negatives(layer) and _is_positive(producer):
-                    continue
-                name = producer.name
-                message = f"{named(layer)} overwrites the top of layer '{name}' and makes its gradient wrong"
-                reason = f"{producer.type} computes its gradient from its top '{blob.name}', which is overwritten by then."
-                related = Related(subject.file, producer.place(), f"{producer.type} layer '{name}'")
-                yield _hit(subject, layer, index, message, reason)._replace(related=(related,))
+    for blob, layer, index in overwritten_tops(subject.net):
+        producer = blob.producer
+        assert producer is not None
+        name = producer.name
+        message = f"{named(layer)} overwrites the top of layer '{name}' and makes its gradient wrong"
+        reason = f"{producer.type} computes its gradient from its top '{blob.name}', which is overwritten by then."
+        related = Related(subject.file, producer.place(), f"{producer.type} layer '{name}'")
+        yield _hit(subject, layer, index, message, reason)._replace(related=(related,))
 
 
 @rule("N113", "shared-memory-overwrite", subject="net", severity="warning", fixes="safe")
@@ -138,7 +130,7 @@ def shared_memory_overwrite(subject: NetInPhase) -> Iterator[Hit]:
     """
     for layer in subject.net.layers:
         for index, top in enumerate(layer.tops):
-            if top.below is None or not _changes_values(layer):
+            if top.below is None or not changes_values(layer):
                 continue
             for blob in _other_names(top.below):
                 reader = next((other for other in blob.consumers if other.index > layer.index), None)
@@ -175,35 +167,9 @@ def _fix(subject: NetInPhase, layer: Layer, index: int) -> Fix | None:
     return patch.fix(subject.file.path, f"rename its top to '{name}', also where later layers read it")
 
 
-def _changes_values(layer: Layer) -> bool:
-    """Return whether an in-place layer may change the values of its blob; Dropout does not in phase TEST."""
-    return not (layer.traits.trains_only and layer.phase == "TEST")
-
-
-def _is_positive(layer: Layer) -> bool:
-    """Return whether a layer never outputs a negative value, whatever it reads, so that a ReLU after it changes nothing."""
-    return layer.traits.range_of(layer, [UNKNOWN_INTERVAL] * len(layer.bottoms)).low >= 0
-
-
-def _reads_top(layer: Layer) -> bool:
-    return layer.traits.needs_its_top(layer)
-
-
-def _same_memory(blob: Blob) -> list[Blob]:
-    """Return the blob, and the blobs before it that share its memory under another name."""
-    blobs = [blob]
-    while True:
-        producer = blobs[-1].producer
-        if producer is None or producer.kind is None or not producer.bottoms:
-            return blobs
-        if producer.in_place or not producer.kind.is_alias(producer):
-            return blobs
-        blobs.append(producer.bottoms[0])
-
-
 def _other_names(blob: Blob) -> Iterator[Blob]:
     """Yield the other blobs that share the memory of this one: those it is made from, and tops of the same layers."""
-    memory = _same_memory(blob)
+    memory = same_memory(blob)
     yield from memory[1:]
     for shared in memory[:-1]:
         assert shared.producer is not None

@@ -50,6 +50,7 @@ def backward_lines(forward: Pass, back: Back) -> list[Line]:
     found: list[Line] = []
     splits: dict[str, Blob] = {}
     rows = with_splits(forward.net.layers)[0]
+    forced = forward.net.message["force_backward"]
     for row in rows:
         if row.layer is not None:
             splits.update(zip(row.tops, row.layer.tops, strict=True))
@@ -69,7 +70,7 @@ def backward_lines(forward: Pass, back: Back) -> list[Line]:
             if computes:
                 found.append(Line(layer.name, name, None, diff.mean_abs))
         for i, (param, gradient) in enumerate(zip(layer.params, back.of_layer[layer.index], strict=False)):
-            if param.lr_mult != 0 or param.role in _STATISTICS:
+            if param.lr_mult != 0 or param.role in _STATISTICS or forced:
                 found.append(Line(layer.name, None, i, gradient.mean_abs))
     return found
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...layers.models import model_class
 from ...layers.models.data_models import DataSource
 from ...layers.models.loss_models import Loss
 from ...layers.models.normalising import BatchNorm
-from ...moments.layer_type import UNMODELLED
+from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES, UNMODELLED
 from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, size_of
 from ...moments.statistics import BAD_DIFFS, BAD_VALUES, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, sum_of_diffs
 from ...moments.weights import Weights, filled
+from ...net.overwriting import overwritten_tops
 from ...proto.named_tuple import NamedTuple
 from .siamese import OPPOSITE, correlation_below, gradients_of_both
 
@@ -53,25 +54,47 @@ class PreparedNet(NamedTuple):
 
 def prepare(net: Net, context: SignalContext) -> PreparedNet:
     """Prepares a net for passes."""
+    spoilt = _spoilt_layers(net)
     return PreparedNet(
         net,
-        [_model(layer, context) for layer in net.layers],
+        [_model(layer, context, spoilt) for layer in net.layers],
         [[param.owner for param in layer.params] for layer in net.layers],
         [_loss_weights(layer) for layer in net.layers],
         {param: param.count or 1 for param in net.params()},
     )
 
 
-def _model(layer: Layer, context: SignalContext) -> SignalModel:
-    name = _model_name(layer)
+def _model(layer: Layer, context: SignalContext, spoilt: Collection[Layer]) -> SignalModel:
     try:
-        return (model_class(name) if name != UNMODELLED else Unmodelled)(layer, context)
+        return _model_class(layer, spoilt)(layer, context)
     except (OverflowError, ZeroDivisionError):
         return Unmodelled(layer, context)
 
 
-def _model_name(layer: Layer) -> str:
-    return layer.traits.signal_model(layer)
+def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
+    """The class of a layer's model; in place, only of those that compute what Caffe then computes."""
+    name = layer.traits.signal_model(layer)
+    if name == UNMODELLED or layer in spoilt:
+        return Unmodelled
+    found = model_class(name)
+    wrong = layer.in_place and layer.traits.in_place_effect(layer) in (IN_PLACE_WRONG_VALUES, IN_PLACE_WRONG_GRADIENT)
+    return Unmodelled if wrong and not found.knows_in_place else found
+
+
+def _spoilt_layers(net: Net) -> Collection[Layer]:
+    """The layers whose gradient is wrong in a way that is not modelled, as another layer overwrites their top.
+
+    A rectifier lets gradients pass only where it changes nothing.
+    """
+    found = set()
+    for blob, layer, _ in overwritten_tops(net):
+        producer = blob.producer
+        known = layer.traits.trains_only and blob is layer.bottoms[0] and producer is not None
+        if producer is not None and not layer.traits.cuts_negatives(layer):
+            name = producer.traits.signal_model(producer)
+            if not known or name == UNMODELLED or not model_class(name).knows_dropout:
+                found.add(producer)
+    return found
 
 
 def unmodelled_layers(net: Net) -> list[Layer]:
@@ -81,12 +104,22 @@ def unmodelled_layers(net: Net) -> list[Layer]:
     """
     needed: set[Blob] = set()
     found = []
+    spoilt = _spoilt_layers(net)
     for layer in reversed(net.layers):
-        if layer.runs_backward or any(layer.loss_weights) or not needed.isdisjoint(layer.tops):
+        runs = layer.runs_backward or any(layer.loss_weights) or _may_be_loss(layer)
+        if runs or not needed.isdisjoint(layer.tops):
             needed.update(layer.bottoms)
-            if _model_name(layer) == UNMODELLED:
+            if _model_class(layer, spoilt) is Unmodelled:
                 found.append(layer)
     return found[::-1]
+
+
+def _may_be_loss(layer: Layer) -> bool:
+    """Whether a layer of a type of which nothing is known may be a loss: Caffe's have a weight of 1 if none is written."""
+    if (layer.kind is not None and layer.kind.described) or "loss_weight" in layer.message.entries or not layer.tops:
+        return False
+    learns = any(blob.producer is not None and not blob.producer.traits.is_data for blob in layer.bottoms)
+    return learns and not layer.tops[0].consumers
 
 
 class Unmodelled(SignalModel):
@@ -200,6 +233,9 @@ class Back:
             # Layers that share a parameter add to one gradient.
             self.of_layer[index] = [own.get(owner, NO_GRADIENT) for owner in owners]
         self.gradients = {param: gradient for param, gradient in own.items() if param.lr_mult != 0}
+        # With force_backward Caffe computes the gradients of parameters that do not learn, too (net.cpp), and they count.
+        forced = prepared.net.message["force_backward"]
+        self._counted = own if forced else self.gradients
 
     @staticmethod
     def _correlation(forward: Pass, layer: Layer, correlations: dict[Blob, float]) -> float:
@@ -220,7 +256,7 @@ class Back:
     @property
     def l2(self) -> float:
         """The L2 norm of the gradients of all parameters, which Caffe compares with clip_gradients."""
-        total = sum(gradient.second_moment * self.counts[param] for param, gradient in self.gradients.items())
+        total = sum(gradient.second_moment * self.counts[param] for param, gradient in self._counted.items())
         return math.sqrt(total) if total >= 0 else math.nan
 
 
