@@ -27,8 +27,9 @@ snapshot_prefix: "small"
 """
 NET = """\
 layer {
-  name: "data" type: "HDF5Data" top: "data" top: "label"
-  hdf5_data_param { source: "h5.txt" batch_size: 8 }
+  name: "data" type: "Data" top: "data" top: "label"
+  transform_param { scale: 0.00390625 }
+  data_param { source: "digits_lmdb" batch_size: 8 backend: LMDB }
 }
 layer {
   name: "score" type: "InnerProduct" bottom: "data" top: "score"

@@ -93,7 +93,7 @@ def test_a_healthy_run_gets_a_threshold_far_above_its_gradients_and_nothing_else
         "momentum: 0.9\n", f"momentum: 0.9\nclip_gradients: {bound:g}\n"
     )}  # fmt: skip
     norm = float(found["G101"].message.rpartition(" ")[2])
-    assert bound >= 10 * norm
+    assert 3 * norm <= bound <= 50 * norm
 
 
 def test_the_threshold_of_a_healthy_run_grows_with_iter_size() -> None:
@@ -193,7 +193,10 @@ def test_stalling_fillers_are_changed_only_with_unsafe_fixes() -> None:
 )
 def test_what_was_fixed_is_safe_and_stays(texts: dict[str, str]) -> None:
     after = fixed(texts)
-    assert {code for code, finding in findings(after).items() if finding.fix is None or finding.fix.safe} == set()
+    left = findings(after)
+    without_bound = left.pop("G101", None)
+    assert without_bound is None or (without_bound.severity, without_bound.fix) == ("advice", None)
+    assert {code for code, finding in left.items() if finding.fix is None or finding.fix.safe} == set()
     assert fixed(after) == after
 
 

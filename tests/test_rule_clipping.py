@@ -43,38 +43,67 @@ def test_missing_clipping_is_advice_at_the_place_for_it() -> None:
     assert (finding.severity, finding.place.line) == ("advice", 4)
 
 
+FILLED = NET.replace("num_output: 10 }", 'num_output: 10 weight_filler { type: "xavier" } }')
+TRAINED = {"solver.prototxt": SOLVER, "net.prototxt": FILLED + SOFTMAX}
+OWN = {"G101": {"value": 2.5}}
+
+
+def bound_of(text: str) -> float:
+    return next(float(line.split(":")[1]) for line in text.splitlines() if line.startswith("clip_gradients:"))
+
+
 def test_the_fix_is_inserted_beside_momentum_and_weight_decay() -> None:
-    assert fix(SOLVER, "solver.prototxt", select=("G101",)) == SOLVER.replace(
-        "weight_decay: 0.0005\n", "weight_decay: 0.0005\nclip_gradients: 10\n"
+    after = fix_files(TRAINED, select=("G101",))
+    bound = bound_of(after["solver.prototxt"])
+    assert after["solver.prototxt"] == SOLVER.replace(
+        "weight_decay: 0.0005\n", f"weight_decay: 0.0005\nclip_gradients: {bound:g}\n"
     )
 
 
 def test_the_fix_keeps_the_style_of_the_file() -> None:
     text = "base_lr:0.1\r\nmomentum:0.9 # heavy\r\n"
-    assert fix(text, "solver.prototxt", select=("G101",)) == text + "clip_gradients:10\r\n"
+    assert fix(text, "solver.prototxt", select=("G101",), options=OWN) == text + "clip_gradients:2.5\r\n"
 
 
 def test_the_threshold_grows_with_iter_size_as_caffe_clips_the_sum() -> None:
-    assert "clip_gradients: 40\n" in fix(SOLVER + "iter_size: 4\n", "solver.prototxt", select=("G101",))
+    once, four = (
+        bound_of(fix_files({**TRAINED, "solver.prototxt": text}, select=("G101",))["solver.prototxt"])
+        for text in (SOLVER, SOLVER + "iter_size: 4\n")
+    )
+    assert four == pytest.approx(4 * once, rel=0.1)
 
 
-def test_the_threshold_can_be_set() -> None:
-    options = {"G101": {"value": 2.5}}
-    assert "clip_gradients: 2.5\n" in fix(SOLVER, "solver.prototxt", select=("G101",), options=options)
+def test_the_threshold_can_be_set_for_one_pass() -> None:
+    assert "clip_gradients: 2.5\n" in fix(SOLVER, "solver.prototxt", select=("G101",), options=OWN)
+    assert "clip_gradients: 10\n" in fix(SOLVER + "iter_size: 4\n", "solver.prototxt", select=("G101",), options=OWN)
+    assert "clip_gradients: 2.5\n" in fix_files(TRAINED, select=("G101",), options=OWN)["solver.prototxt"]
 
 
-def test_a_negative_threshold_disables_clipping() -> None:
-    text = SOLVER + "clip_gradients: -1\n"
-    (finding,) = findings(text)
-    assert (finding.severity, finding.place.line) == ("advice", 7)
-    assert fix(text, "solver.prototxt", select=("G101",)) == SOLVER + "clip_gradients: 10\n"
+def test_no_threshold_is_written_without_evidence() -> None:
+    for text in (SOLVER, SOLVER + "clip_gradients: 0\n", "base_lr: 0.1\nmomentum: 0.9\n"):
+        (finding,) = findings(text)
+        assert finding.fix is None
+        assert "debug_info" in finding.reason
+        assert fix(text, "solver.prototxt", select=("G101",), unsafe=True) == text
+
+
+def test_a_negative_threshold_is_there_on_purpose() -> None:
+    for written in ("clip_gradients: -1\n", "clip_gradients: -10\n"):
+        texts = {**TRAINED, "solver.prototxt": SOLVER + written}
+        (finding,) = findings(SOLVER + written, FILLED + SOFTMAX)
+        assert (finding.severity, finding.place.line) == ("advice", 7)
+        assert fix_files(texts, select=("G101",)) == texts
+        assert fix_files(texts, select=("G101",), options=OWN) == texts
+        after = fix_files(texts, select=("G101",), unsafe=True)["solver.prototxt"]
+        assert bound_of(after) > 0
 
 
 def test_a_threshold_of_zero_is_an_error() -> None:
     text = SOLVER + "clip_gradients: 0\n"
-    (finding,) = findings(text, NET + SOFTMAX)
+    (finding,) = findings(text, FILLED + SOFTMAX)
     assert (finding.severity, finding.place.line) == ("error", 7)
-    assert fix(text, "solver.prototxt", select=("G101",)) == SOLVER + "clip_gradients: 10\n"
+    after = fix_files({**TRAINED, "solver.prototxt": text}, select=("G101",))["solver.prototxt"]
+    assert bound_of(after) == bound_of(fix_files(TRAINED, select=("G101",))["solver.prototxt"])
 
 
 @pytest.mark.parametrize("written", ["clip_gradients: 5", "clip_gradients: 0.1", "clip_gradient: 5"])
@@ -145,8 +174,7 @@ def test_a_net_within_the_solver_is_checked() -> None:
 
 
 def test_a_second_run_of_the_fix_changes_nothing() -> None:
-    files = {"solver.prototxt": SOLVER, "net.prototxt": NET + EUCLIDEAN}
-    once = fix_files(files, select=("G",))
+    once = fix_files(TRAINED, select=("G",))
     assert fix_files(once, select=("G",)) == once
     assert places(check_files(once, select=("G101",))) == []
 

@@ -29,6 +29,10 @@ class Weights(NamedTuple):
         """The mean square."""
         return self.mean * self.mean + self.variance + self.learned_shift * self.learned_shift
 
+    def scaled(self, factor: float) -> Weights:
+        """The parameter with every element multiplied by a factor of at least 0."""
+        return Weights(self.mean * factor, self.variance * factor * factor, self.mean_abs * factor, self.learned_shift * factor)
+
 
 def dims(param: Param) -> tuple[int, ...]:
     """The shape of a parameter, 1 where it is not known."""

@@ -23,9 +23,7 @@ def one_digit_below(value: float) -> float:
     return float(f"{math.floor(value / power + 1e-9) * power:.0e}")
 
 
-def one_digit_above(value: float) -> float:
-    """A number rounded up to its first digit; 0 if it is not positive and finite."""
-    if value <= 0 or not math.isfinite(value):
-        return 0.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return float(f"{math.ceil(value / power - 1e-9) * power:.0e}")
+def two_digits_below(value: float) -> float:
+    """A positive, finite number rounded down to its first two digits."""
+    power = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.floor(value / power + 1e-9) * power:.1e}")

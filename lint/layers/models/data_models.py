@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from ...moments.layer_type import MADE_UP, REGRESSION
@@ -37,6 +38,9 @@ _ASSUMED_CLASSES = 10  # of labels whose scores are not found
 # the number of scores that they are compared with; that they are bytes, before transform_param; or nothing.
 KNOWN, LABELS, BYTES = "known", "labels", "bytes"
 UNKNOWN_IMAGES, UNKNOWN_VALUES = "unknown images", "unknown values"
+
+
+_LABEL_NAME = re.compile(r"label(?!l?ed)", re.IGNORECASE)  # of a top with labels, but not of "labeled_data"
 
 
 def range_of(
@@ -123,7 +127,7 @@ def data_kind(layer: Layer, index: int, facts: BlobFacts | None) -> str:
         return LABELS
     if index and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
         return UNKNOWN_VALUES
-    if "label" in top.name or (index and not from_program):
+    if _LABEL_NAME.search(top.name) or (index and not from_program):
         return LABELS
     if index or layer.traits.base == "HDF5Data":
         return UNKNOWN_VALUES

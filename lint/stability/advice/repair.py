@@ -21,7 +21,8 @@ from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_wit
 from ..verdict.reasons import dominant_loss, loss_gradient_norms
 from ..verdict.verdict import logistic, outlook
 from ..verdict.verdict_table import STALLS
-from .limits import healthy_bound, norm_limit
+from .clip_bound import clip_bound
+from .limits import norm_limit
 from .safety import SAFE, is_safe, risk
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
         if weights:
             changed, larger = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
         if is_safe(changed, AS_WRITTEN, larger) or (weights and risk(changed) <= SAFE_BY_WEIGHT and larger is None):
-            return Repair(fillers, weights, None if present else healthy_bound(changed), 1.0, before, risk(changed))
+            bound = None if present else clip_bound([changed] if larger is None else [changed, larger]).value
+            return Repair(fillers, weights, bound, 1.0, before, risk(changed))
     best: Repair | None = None
     for decade in range(DECADES + 1):
         for clip in _thresholds(changed, 10.0**-decade):

@@ -16,7 +16,7 @@ from ..signal.features import LEAST_PROGRESS, Signal, Trial, signal_of
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
 from ..verdict.verdict import CANNOT_TELL, EVEN, RISKY, Verdict, judge_trial, verdict_of, verdict_over
-from .limits import healthy_bound
+from .clip_bound import ClipBound, clip_bound
 from .repair import Repair, repair, vanishing_weights
 from .safety import risk
 
@@ -182,13 +182,29 @@ class Stability:
         found = risk(self.signal, Trial(inputs={layer: factor}))
         return found if found < RISKY else None
 
-    @cached_property
-    def clip_bound(self) -> float:
-        """A `clip_gradients` above every gradient norm of a healthy run, at every point of the range.
+    @property
+    def clip_bound(self) -> float | None:
+        """A `clip_gradients` that a healthy run does not reach, whatever the unknown data are; None if there is none."""
+        return self._clip_bound.value
 
-        For adaptive solvers only the first one counts.
-        """
-        return max(map(healthy_bound, self.signals[:1] if self.signal.update_rule.adaptive else self.signals))
+    @property
+    def no_bound(self) -> str:
+        """Why there is no `clip_bound`, as a clause; empty if there is one."""
+        return self._clip_bound.why_none
+
+    def risk_with_clip(self, bound: float) -> float:
+        """The probability of divergence with another `clip_gradients`, the largest whatever the unknown data are."""
+        return max(risk(signal, Trial(clip=bound)) for signal in self.signals)
+
+    @property
+    def initial_norms(self) -> tuple[float, float]:
+        """The least and the largest L2 norm of the first gradients, over the range of the unknown data."""
+        norms = [signal.l2 for signal in self.signals]
+        return min(norms), max(norms)
+
+    @cached_property
+    def _clip_bound(self) -> ClipBound:
+        return clip_bound(self.signals)
 
 
 def _certainly_stalls(signal: Signal, verdict: Verdict) -> bool:

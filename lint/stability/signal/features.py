@@ -162,13 +162,20 @@ def curvature_growth(signal: Signal) -> float:
     to the weights of a layer is the product of the squared gains of all others.
     """
     depth = sum(1 for param in signal.back.gradients if "weight" in param.role and signal.weights[param].mean_abs)
+    size = min(1.0, output_size(signal.training.prepared, signal.losses, signal.forward))
+    return max(size, SMALLEST_OUTPUT) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
+
+
+def output_size(prepared: PreparedNet, losses: Sequence[Layer], forward: Pass) -> float:
+    """The root mean square of the outputs, relative to the one that the loss wants; the largest of several losses, which is the
+    steepest. 1 without a loss that has a model.
+    """
     sizes = []
-    for layer in signal.losses:
-        model, bottoms = signal.training.prepared.models[layer.index], signal.forward.steps[layer.index].bottoms
+    for layer in losses:
+        model, bottoms = prepared.models[layer.index], forward.steps[layer.index].bottoms
         if isinstance(model, Loss) and bottoms:
             sizes.append(root(bottoms[0].second_moment) / max(model.target_size(bottoms), TINY_TARGET))
-    size = min(1.0, max(sizes, default=1.0))  # the loss whose outputs are closest to their target size is steepest
-    return max(size, SMALLEST_OUTPUT) ** -(2 - 2 / max(depth, 1)) if size == size else 1.0
+    return max(sizes, default=1.0)
 
 
 def log10_within(x: float, low: float, high: float) -> float:

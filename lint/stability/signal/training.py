@@ -20,6 +20,9 @@ from .passes import PreparedNet, prepare
 # The shapes assumed for images of unknown shape (items, channels, height, width): the usual crop of ImageNet, and the size of
 # CIFAR's images, the smallest in common use.
 PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
+# Smaller sizes are assumed where a fully connected layer would read a map wider than LARGEST_MAP: it reads 4 x 4 in LeNet and
+# CIFAR-10 quick, 6 x 6 in AlexNet, 7 x 7 in VGG, but 53 x 53 in a LeNet for 224 x 224. Not fitted.
+SIZES, LARGEST_MAP = (224, 128, 64, 32), 8
 # What data may be that the files do not describe. 8-bit images: mean and standard deviation of a pixel of photographs, near
 # those of CIFAR-10 (121 and 64); of dark images of low contrast, such as those of a night or of an X-ray; and of images of high
 # contrast on white, such as drawings and scanned text. Real data lie between the last two: MNIST 33 and 79, SVHN 112 and 50,
@@ -54,7 +57,9 @@ class Training(NamedTuple):
 
     def points(self) -> list[Training]:
         """The training at some points of the range of what is not known: itself, and if it is one, its two ends."""
-        return [self] if self.basis.is_known else [self, self.with_data(DARK), self.with_data(BRIGHT)]
+        if self.basis.is_known:
+            return [self]
+        return [self, self.with_data(DARK), self.with_data(BRIGHT._replace(image=self.context.assumed.image))]
 
 
 def training_of_file(
@@ -81,11 +86,32 @@ def training_of(job: Job) -> Training | CannotTell:
     if not any(loss.weight for loss in net.losses):
         return CannotTell("no loss", "the training net has no loss", "add one, or give a layer a loss_weight")
     open_tops = tuple(layer.tops[0].name for layer in net.layers if _is_open(layer))
+    assumed = PHOTOGRAPHS
     if open_tops:
-        net = rebuilt(net, dict.fromkeys(open_tops, PHOTOGRAPHS.image))
-    context = SignalContext(partial(tops_facts, facts=net.built_with.facts), PHOTOGRAPHS)
+        net, assumed = _with_usual_images(net, open_tops)
+    context = SignalContext(partial(tops_facts, facts=net.built_with.facts), assumed)
     solver = job.solver.message
     return Training(solver, prepare(net, context), context, basis_of(solver, net, job.origin, open_tops))
+
+
+def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, AssumedData]:
+    """A net with images of the largest size that suits its fully connected layers, and the assumption that they have it."""
+    found = rebuilt(net, dict.fromkeys(open_tops, PHOTOGRAPHS.image)), PHOTOGRAPHS
+    for size in SIZES[1:]:
+        if _widest_map(found[0]) <= LARGEST_MAP:
+            break
+        assumed = PHOTOGRAPHS._replace(image=(0, 3, size, size))
+        smaller = rebuilt(net, dict.fromkeys(open_tops, assumed.image))
+        if not is_accepted(smaller):
+            break
+        found = smaller, assumed
+    return found
+
+
+def _widest_map(net: Net) -> int:
+    """The width of the widest map that a fully connected layer reads; 0 if there is none."""
+    shapes = [layer.bottoms[0].shape or () for layer in net.layers if layer.type == "InnerProduct" and layer.bottoms]
+    return max((shape[-1] or 0 for shape in shapes if len(shape) == 4), default=0)
 
 
 def is_accepted(net: Net) -> bool:
