@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +14,7 @@ from caffe_lint.cli.commands import cli
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.moments.weights import filled_as
 from caffe_lint.net.data_facts import read_facts
+from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.errors import InputError
 from caffe_lint.stability.signal.features import Trial, signal_of
@@ -423,3 +426,74 @@ def test_adam_takes_small_steps_with_a_large_delta(folder: Path) -> None:
         assert isinstance(rows, list)
         ratios.append(rows[0]["ratio"])
     assert ratios[1] < 0.01 * ratios[0]
+
+
+def loaded(folder: Path, size: float) -> str:
+    """The path of a .caffemodel with weights of a size for the first layer."""
+    model = caffe_pb2.NetParameter()
+    layer = model.layer.add(name="ip1")
+    for dims in ((64, 64), (64,)):
+        blob = layer.blobs.add()
+        blob.shape.dim.extend(dims)
+        blob.data.extend([size, -size] * (math.prod(dims) // 2))
+    path = folder / "a.caffemodel"
+    path.write_bytes(model.SerializeToString())
+    return str(path)
+
+
+def param_size(found: dict[str, Any], layer: str) -> float:
+    size: float = next(line["mean_abs"] for line in found["forward"] if (line["layer"], line["param"]) == (layer, 0))
+    return size
+
+
+def test_weights_of_a_file_are_those_of_the_first_iteration(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    small, large = (
+        json.loads(run(path, "--format", "json", "--weights", loaded(folder, size))[1]) for size in (0.125, 100.0)
+    )
+    assert (param_size(small, "ip1"), param_size(large, "ip1")) == (0.125, 100.0)
+    assert param_size(small, "ip2") == param_size(large, "ip2")  # not in the file: made by its filler
+    assert small["verdict"] == "learns"
+    assert large["loss"] > 10 * small["loss"]
+    assert any(text.startswith("initial weights of ") for text in small["assumed"])
+
+
+def test_weights_that_a_script_loads_leave_the_signal_unknown_unless_the_user_says_more(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    (folder / "train.sh").write_text("caffe train --solver solver.prototxt --weights vgg.caffemodel\n")
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    status, text = run(path)
+    assert status == 0
+    assert "weights are loaded (" in text
+    assert "train.sh:1)" in text
+    for options in (["--from-scratch"], ["--weights", loaded(folder, 0.125)]):
+        assert json.loads(run(path, "--format", "json", *options)[1])["verdict"] == "learns"
+
+
+def test_a_file_of_weights_fills_layers_without_fillers(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9", filler="")
+    assert "weights are loaded (no layer has a weight_filler)" in run(path)[1]
+    found = json.loads(run(path, "--format", "json", "--weights", loaded(folder, 0.125))[1])
+    assert param_size(found, "ip1") == 0.125
+
+
+def test_weights_of_another_shape_are_said(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    (folder / "net.prototxt").write_text(NET.format(filler=MSRA).replace("num_output: 64", "num_output: 32"))
+    status, text = run(path, "--weights", loaded(folder, 0.125))
+    assert status == 0
+    assert "the weight of layer 'ip1' of" in text
+    assert "is 64 x 64, but that of the net 32 x 64" in text
+
+
+def test_gradients_are_averaged_over_gpus(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    one, four = (json.loads(run(path, "--format", "json", "--gpus", number)[1]) for number in ("1", "4"))
+    assert 0.5 <= four["gradient_l2"] / one["gradient_l2"] < 1
+    assert (one["assumed"], four["assumed"]) == ([], ["4 GPUs"])
+
+
+def test_the_configuration_applies(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    (folder / "caffe-lint.toml").write_text("gpus = 4\n")
+    assert computed(path)["assumed"] == ["4 GPUs"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -265,3 +266,19 @@ def test_options_of_the_command_line(folder: Path) -> None:
     done = run(folder, "solver.prototxt", "--weights", "text.caffemodel")
     assert done.returncode == 2
     assert "text.caffemodel: not a readable .caffemodel" in done.stderr
+
+
+def n205(folder: Path, *options: str) -> list[str]:
+    (folder / "solver.prototxt").write_text(SOLVER)
+    (folder / "net.prototxt").write_text(net("ZZZ"))
+    done = run(folder, "solver.prototxt", "--select", "N205", "--output-format", "json", *options)
+    return [finding["severity"] for finding in json.loads(done.stdout)["findings"]]
+
+
+def test_zero_weights_are_a_mistake_if_nothing_loads_others(folder: Path) -> None:
+    assert n205(folder) == ["advice"]
+    assert n205(folder, "--from-scratch") == ["warning"]
+    (folder / "train.sh").write_text(TRAIN)
+    assert n205(folder) == ["warning"]
+    (folder / "train.sh").write_text(TRAIN + " --weights x")
+    assert n205(folder) == []

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import click
 
-from ..engine.files_in_memory import Files
-from ..net.data_facts import read_facts
-from ..settings.nearest_files import find_facts
+from ..engine.configuring import settings_of_paths
+from ..engine.files_in_memory import Files, nets_for
+from ..engine.selection import layer_types
+from ..layers.custom import schema_with
+from ..settings.in_force import CommandLine
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, EXIT_FINDINGS, print_text
 from .from_options import read_schema
-from .option_types import InputShape
+from .option_types import InputShape, check_weights, weights_options
 
 
 @click.command()
@@ -31,12 +33,16 @@ from .option_types import InputShape
     multiple=True,
     help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
 )
+@weights_options
 @click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
 def signal(
     path: str,
     format_: str,
     data_facts: str | None,
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    from_scratch: bool,
+    weights: str | None,
+    gpus: int | None,
     dialect: str | None,
 ) -> int:
     """Print whether the training is likely to diverge or stall, and the predicted debug_info of iteration 0.
@@ -45,16 +51,26 @@ def signal(
     loaded weights, a layer type without a model or the size of the data, it is that this cannot be told, with the reason and
     what would settle it. The exit status is 1 if the training is predicted to fail.
     """
-    from ..net.job import Nets, SolverFile  # keeps nets out of the start
+    from ..net.job import SolverFile  # keeps nets out of the start
     from ..report.signal_text import as_json, as_table  # keeps json out of the start
     from ..stability.advice.prediction import prediction_of  # keeps the signal models out of the start
 
-    files = Files(read_schema(None), dialect)
+    check_weights(from_scratch, weights)
+    asked = CommandLine(
+        dialect=dialect,
+        from_scratch=from_scratch,
+        weights=weights,
+        gpus=gpus,
+        data_facts=data_facts,
+        input_shape=input_shapes,
+    )
+    schema = read_schema(None)
+    settings = settings_of_paths(asked, schema).of(path)
+    files = Files(schema_with(schema, layer_types(settings)), settings.dialect, settings)
     file = files.get(path)
     if file.kind != "solver":
         raise InputError(f"{path}: not a solver")
-    known = data_facts or find_facts(path)
-    nets = Nets(files.get, None, input_shapes=dict(input_shapes), facts=read_facts(known) if known else {})
-    found = prediction_of(nets.job(SolverFile(file), None))
+    job = nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None)
+    found = prediction_of(job)
     print_text(as_json(found) if format_ == "json" else as_table(found))
     return EXIT_FINDINGS if found.word in ("diverges", "stalls") else EXIT_CLEAN

@@ -14,7 +14,7 @@ from .build import build
 from .deploy import deploy_beside
 from .net import Net
 from .phases import TEST, NetState, file_state, phases_of, solver_state
-from .weights_origin import LOADED, StatedOrigin, WeightsOrigin, origin_of
+from .weights_origin import FILLERS, LOADED, StatedOrigin, WeightsOrigin, origin_of
 
 if TYPE_CHECKING:
     from ..layers.custom import Description  # keeps what describes layer types out of the start
@@ -42,6 +42,11 @@ class NetInPhase(NamedTuple):
     def weights_loaded(self) -> bool:
         """Whether trained weights are loaded into it, as its solver, a script or the user says."""
         return any(job.origin.is_stated and job.origin.kind == LOADED for job in self.jobs)
+
+    @property
+    def weights_from_fillers(self) -> bool:
+        """Whether no trained weights are loaded into it, as scripts or the user say."""
+        return bool(self.jobs) and all(job.origin.is_stated and job.origin.kind == FILLERS for job in self.jobs)
 
 
 class SolverFile:

@@ -43,11 +43,12 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     ## When it is reported
 
     - **warning** if the net looks as if it is trained from scratch: only one of four or more layers with weights has no
-      filler, or fewer than half have none and one that has a filler comes before them;
+      filler, or fewer than half have none and one that has a filler comes before them; or if a script of the repository
+      or the option `--from-scratch` says so;
     - **advice** otherwise. Most public nets with such layers are meant to start from trained weights.
 
-    It is reported once per net, at the first such layer. Nothing is reported if the solver sets `weights`. Ignore it if
-    the weights are loaded before training in another way: `caffe train --weights`, or `copy_from` in Python.
+    It is reported once per net, at the first such layer. Nothing is reported if weights are loaded, as the solver
+    (`weights`), a script of the repository (`caffe train --weights`, `copy_from`) or the option `--weights` says.
 
     ## Fix
 
@@ -70,7 +71,7 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     reason = "This is correct only if trained weights are loaded."
     if len(weights) > 1:
         reason += f" It concerns {len(zero)} of {len(weights)} layers with weights."
-    severity = "warning" if starts_from_scratch(subject.net, zero) else "advice"
+    severity = "warning" if starts_from_scratch(subject.net, zero) or subject.weights_from_fillers else "advice"
     yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
 
 
@@ -102,8 +103,8 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
       N205);
     - **advice** for other zero weights, and for the kernel size.
 
-    Zero weights are not reported if the solver sets `weights`. Ignore it if a program writes the weights, as the ones
-    that come with FCN do, or if trained weights are loaded.
+    Zero weights are not reported if trained weights are loaded, as for N205. Ignore it if a program writes the weights,
+    as the ones that come with FCN do.
 
     ## Fix
 

@@ -64,7 +64,7 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     ## When it is reported
 
     Reported as a **warning** if the net seems to be trained from scratch: no weight is frozen, all have a filler that
-    is not constant, and the solver has no `weights`. Ignore it if weights and statistics are loaded before training.
+    is not constant, and neither the solver, nor a script of the repository, nor the option `--weights` loads any.
 
     ## Fix
 
@@ -76,7 +76,7 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     `LayerSetUp` and `Forward_cpu` in batch_norm_layer.cpp; the training with BVLC Caffe on the CPU.
     """
     subject = job.train
-    if subject is None or subject.weights_loaded:
+    if subject is None:
         return
     weights = [param for param in subject.net.params() if param.role == "weight" and param.lr_mult]
     if not weights or any(param.filler is None or param.filler["type"] == "constant" for param in weights):
@@ -84,7 +84,9 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     if any(param.role == "weight" and not param.lr_mult for param in subject.net.params()):
         return  # frozen weights have been loaded
     reason = "With use_global_stats: true, the statistics are never computed: from scratch, they stay 0."
-    yield from _global_stats(subject, "TRAIN", True, reason)
+    hits = list(_global_stats(subject, "TRAIN", True, reason))
+    if hits and not subject.weights_loaded:
+        yield from hits
 
 
 def _global_stats(subject: NetInPhase, phase: str, value: bool, reason: str) -> Iterator[Hit]:

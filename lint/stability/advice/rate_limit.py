@@ -65,6 +65,7 @@ class _Training(NamedTuple):
     losses: list[SizedLoss]
     weights: list[Param]
     normalises: bool
+    gpus: int
 
 
 def judge_rate(job: Job) -> Judgement | None:
@@ -107,7 +108,7 @@ def _training(job: Job) -> _Training | None:
     if not losses:
         return None
     normalises = any(layer.traits.normalises for layer in net.layers)
-    return _Training(job.solver.message, net, losses, weights, normalises)
+    return _Training(job.solver.message, net, losses, weights, normalises, job.origin.gpus)
 
 
 def _momentum(training: _Training) -> Factor | None:
@@ -121,8 +122,9 @@ def _batch(training: _Training) -> Factor | None:
     size = net_batch_size(training.net.layers)
     if not size:
         return None
-    items = size * max(1, training.solver.get("iter_size", 1))
-    return Factor(math.sqrt(items / BATCH), f"batches of {items}") if items != BATCH else None
+    items = size * max(1, training.solver.get("iter_size", 1)) * training.gpus
+    on = f" on {training.gpus} GPUs" if training.gpus > 1 else ""
+    return Factor(math.sqrt(items / BATCH), f"batches of {items}{on}") if items != BATCH else None
 
 
 def _input(training: _Training) -> Factor | None:

@@ -16,6 +16,7 @@ from ...moments.statistics import root
 from ...moments.weights import filled_as
 from ...net.loss_sizes import has_own_weight
 from ...net.rounding import one_digit_below
+from ...net.trained_weights import copied
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_with
 from ..verdict.reasons import dominant_loss, loss_gradient_norms
@@ -116,11 +117,14 @@ def vanishing_weights(signal: Signal) -> dict[Param, str]:
     """
     net = signal.training.net
     sizes = [max((root(top.second_moment) for top in step.tops), default=0.0) for step in signal.forward.steps]
+    loaded = copied(net, signal.training.trained) if signal.training.trained is not None else {}
     found: dict[Param, str] = {}
     for layer in net.layers:
         if not layer.params or not layer.runs_backward or not layer.params[0].lr_mult:
             continue
         param = layer.params[0].owner
+        if param in loaded:
+            continue
         filler = suiting_filler(param)
         if filler is None or sizes[layer.index] >= VANISHED:
             continue

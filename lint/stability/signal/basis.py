@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
 from ...net.data_facts import tops_facts
-from ...net.weights_origin import FILLERS, LOADED
+from ...net.trained_weights import copied
+from ...net.weights_origin import LOADED
 from ...net.zero_weights import blocking_weights, starts_at_zero, upsamples, weights_of
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
@@ -21,6 +22,7 @@ from .passes import unmodelled_layers
 if TYPE_CHECKING:
     from ...moments.graph import Blob, Layer, Param
     from ...net.net import Net
+    from ...net.trained_weights import TrainedWeights
     from ...net.weights_origin import WeightsOrigin
     from ...proto.binder import Message
 
@@ -95,15 +97,15 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: tuple[
     kinds = dict(_data_kinds(net))
     found = set(kinds.values())
     data = UNKNOWN if found - {KNOWN, LABELS, BYTES} else BOUNDED if BYTES in found else KNOWN
-    zero = _zero_weights(net) if origin.kind == FILLERS else ()
+    zero = _zero_weights(net, origin.trained) if origin.is_known else ()
     sizes = [f"'{name}': images of unknown size" for name in open_tops]
     values = [f"'{top.name}': {_ASSUMED[kind]}" for top, kind in kinds.items() if kind in _ASSUMED]
     return Basis(
         data,
-        ZERO if zero else KNOWN if origin.kind == FILLERS else LOADED if origin.kind == LOADED else UNKNOWN,
+        ZERO if zero else KNOWN if origin.is_known else LOADED if origin.kind == LOADED else UNKNOWN,
         tuple(unmodelled_layers(net)),
         tuple(layer for layer in net.layers if layer.runs_backward and any(param.count is None for param in layer.params)),
-        (*_features(solver), *_nodes(net)),
+        (*_features(solver), *_nodes(net), *_loaded_statistics(net, origin)),
         zero,
         open_tops,
         (*values, *sizes, *origin.assumed),
@@ -120,10 +122,11 @@ def _data_kinds(net: Net) -> Iterator[tuple[Blob, str]]:
                     yield top, data_kind(layer, index, facts[index])
 
 
-def _zero_weights(net: Net) -> tuple[Param, ...]:
+def _zero_weights(net: Net, trained: TrainedWeights | None) -> tuple[Param, ...]:
     """Weights that start at 0 and let nothing pass; those of upsampling, too, although a program may write them."""
     upsampling = [param for param in weights_of(net, idle=True) if starts_at_zero(param) and upsamples(param.layer)]
-    return (*blocking_weights(net), *upsampling)
+    loaded = copied(net, trained) if trained is not None else {}
+    return tuple(param for param in (*blocking_weights(net), *upsampling) if param not in loaded)
 
 
 def _features(solver: Message) -> Iterator[str]:
@@ -151,6 +154,14 @@ def _nodes(net: Net) -> Iterator[str]:
     """Whether a net is trained on several nodes, each with a batch of its own."""
     if "multinode" in net.message or any("multinode" in layer.message for layer in net.layers):
         yield "gradients are averaged over several nodes (multinode)"
+
+
+def _loaded_statistics(net: Net, origin: WeightsOrigin) -> Iterator[str]:
+    """Which layer normalises with the statistics of a file, of which only sizes are known."""
+    if origin.trained is not None:
+        for layer in net.layers:
+            if layer.traits.stores_statistics and layer.message["batch_norm_param"].get("use_global_stats"):
+                yield f"'{layer.name}' normalises with the statistics of a file (use_global_stats)"
 
 
 def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:

@@ -87,7 +87,7 @@ AS_WRITTEN = Trial()
 
 def signal_of(training: Training) -> Signal:
     """The signal of a training."""
-    weights = initial_weights(training.net)
+    weights = initial_weights(training.net, training.trained)
     return _signal(training, update_rule_of(training.solver), weights, *_first_passes(training.prepared, weights))
 
 

@@ -15,6 +15,7 @@ from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, 
 from ...moments.statistics import BAD_DIFFS, BAD_VALUES, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, sum_of_diffs
 from ...moments.weights import Weights, filled
 from ...net.overwriting import overwritten_tops
+from ...net.trained_weights import TrainedWeights, copied
 from ...proto.named_tuple import NamedTuple
 from .siamese import OPPOSITE, correlation_below, gradients_of_both
 
@@ -34,6 +35,7 @@ class PreparedNet(NamedTuple):
     owners: Sequence[Sequence[Param]]  # the parameters of each layer; for shared ones, their owner
     loss_weights: Sequence[Sequence[float]]  # empty for a layer that adds nothing to the loss
     counts: Mapping[Param, int]
+    batches: int = 1  # of which Caffe averages the gradients, one for each GPU
 
     def with_loss_weights(self, weights: Mapping[Layer, float]) -> PreparedNet:
         """The same net with other loss weights for some layers."""
@@ -52,8 +54,8 @@ class PreparedNet(NamedTuple):
         return self._replace(models=models)
 
 
-def prepare(net: Net, context: SignalContext) -> PreparedNet:
-    """Prepares a net for passes."""
+def prepare(net: Net, context: SignalContext, batches: int = 1) -> PreparedNet:
+    """Prepares a net for passes, on so many batches at a time."""
     spoilt = _spoilt_layers(net)
     return PreparedNet(
         net,
@@ -61,6 +63,7 @@ def prepare(net: Net, context: SignalContext) -> PreparedNet:
         [[param.owner for param in layer.params] for layer in net.layers],
         [_loss_weights(layer) for layer in net.layers],
         {param: param.count or 1 for param in net.params()},
+        batches,
     )
 
 
@@ -232,6 +235,8 @@ class Back:
                     own[owner] = gradient if other is None else sum_of_gradients(other, gradient)
             # Layers that share a parameter add to one gradient.
             self.of_layer[index] = [own.get(owner, NO_GRADIENT) for owner in owners]
+        if prepared.batches > 1 and not probe:  # the curvature of a mean is the mean curvature
+            own = {param: _averaged(gradient, prepared.batches) for param, gradient in own.items()}
         self.gradients = {param: gradient for param, gradient in own.items() if param.lr_mult != 0}
         # With force_backward Caffe computes the gradients of parameters that do not learn, too (net.cpp), and they count.
         forced = prepared.net.message["force_backward"]
@@ -276,9 +281,21 @@ def _of_weight(diff: Diffs, weight: float) -> Diffs:
     )  # fmt: skip
 
 
-def initial_weights(net: Net) -> dict[Param, Weights]:
-    """The initial values of every parameter; shared ones once."""
-    return {param: filled(param) for param in net.params() if param.owner is param}
+def _averaged(gradient: Gradient, batches: int) -> Gradient:
+    """A gradient averaged over batches: what all items have in common stays, the rest cancels like noise (parallel.cpp)."""
+    together = min(gradient.common * gradient.common, gradient.second_moment)
+    square = together + (gradient.second_moment - together) / batches
+    factor = math.sqrt(square / gradient.second_moment) if gradient.second_moment else 1.0
+    return Gradient(square, gradient.mean_abs * factor, gradient.common)
+
+
+def initial_weights(net: Net, trained: TrainedWeights | None = None) -> dict[Param, Weights]:
+    """The initial values of every parameter, shared ones once: those of a file that Caffe copies, otherwise from fillers."""
+    weights = {param: filled(param) for param in net.params() if param.owner is param}
+    if trained is not None:
+        for param, blob in copied(net, trained).items():
+            weights[param] = Weights(blob.mean, max(0.0, blob.second_moment - blob.mean * blob.mean), blob.mean_abs)
+    return weights
 
 
 def weight_rows(forward: Pass, weights: Mapping[Param, Weights], layer: Layer) -> list[float]:

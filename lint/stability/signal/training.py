@@ -11,6 +11,7 @@ from ...net.build import rebuilt
 from ...net.data_facts import DataFacts, tops_facts
 from ...net.job import Job, Nets, SolverFile
 from ...net.net import Net
+from ...net.trained_weights import TrainedWeights, refusal
 from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile
@@ -34,12 +35,16 @@ BRIGHT = AssumedData(200.0, 90.0, 128.0, PHOTOGRAPH)
 
 
 class Training(NamedTuple):
-    """A training to predict, with one assumption about its data: its solver, its training net prepared for passes, its basis."""
+    """A training to predict, with one assumption about its data: its solver, its training net prepared for passes, its basis.
+
+    `trained` are the weights that it starts from, if the user gave their file.
+    """
 
     solver: Message
     prepared: PreparedNet
     context: SignalContext
     basis: Basis
+    trained: TrainedWeights | None = None
 
     @property
     def net(self) -> Net:
@@ -53,7 +58,7 @@ class Training(NamedTuple):
         if self.basis.open_tops and assumed.image != self.context.assumed.image:
             other = rebuilt(net, dict.fromkeys(self.basis.open_tops, assumed.image))
             net = other if is_accepted(other) else net
-        return Training(self.solver, prepare(net, context), context, self.basis)
+        return self._replace(prepared=prepare(net, context, self.prepared.batches), context=context)
 
     def points(self) -> list[Training]:
         """The training at some points of the range of what is not known: itself, and if it is one, its two ends."""
@@ -90,8 +95,12 @@ def training_of(job: Job) -> Training | CannotTell:
     if open_tops:
         net, assumed = _with_usual_images(net, open_tops)
     context = SignalContext(partial(tops_facts, facts=net.built_with.facts), assumed)
-    solver = job.solver.message
-    return Training(solver, prepare(net, context), context, basis_of(solver, net, job.origin, open_tops))
+    solver, origin = job.solver.message, job.origin
+    wrong = refusal(net, origin.trained) if origin.trained is not None else ""
+    if wrong:  # only for images of this size
+        return CannotTell("unknown shape", f"the size of images is unknown, and {wrong}", "pass --input-shape")
+    basis = basis_of(solver, net, origin, open_tops)
+    return Training(solver, prepare(net, context, origin.gpus), context, basis, origin.trained)
 
 
 def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, AssumedData]:
