@@ -307,7 +307,9 @@ def test_the_gradient_of_weights_is_uneven_where_rectifiers_are_closed_for_all_i
     source = np.random.default_rng(4)
     items, channels, positions = 8, 400, 16
     # deep in a net with small weights, nearly all of a value is the same for all items and positions
-    x = np.maximum(0, source.standard_normal((1, channels, 1, 1)) + 0.1 * source.standard_normal((items, channels, 4, 4)))
+    x = np.maximum(
+        0, source.standard_normal((1, channels, 1, 1)) + 0.1 * source.standard_normal((items, channels, 4, 4))
+    )
     before = source.standard_normal((1, channels, 1, 1)) + 0.1 * source.standard_normal((items, channels, 4, 4))
     above = source.standard_normal((1, channels, 1, 1)) + 0.1 * source.standard_normal((items, channels, 4, 4))
     d = above * (before > 0)
@@ -337,7 +339,9 @@ def sums_of_squares(text: str, force: bool) -> float:
 
 
 def test_with_force_backward_gradients_of_parameters_that_do_not_learn_count() -> None:
-    frozen = NET.format(layer='type: "Split"').replace('type: "Convolution"', 'type: "Convolution" param { lr_mult: 0 }')
+    frozen = NET.format(layer='type: "Split"').replace(
+        'type: "Convolution"', 'type: "Convolution" param { lr_mult: 0 }'
+    )
     learning = sums_of_squares(NET.format(layer='type: "Split"'), False)
     assert sums_of_squares(frozen, False) < learning
     assert sums_of_squares(frozen, True) == pytest.approx(learning)
@@ -426,3 +430,34 @@ TAIL = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label
 def test_layers_whose_gradient_is_not_modelled_are_named(layers: str, unmodelled: list[str]) -> None:
     net = net_of(HEAD + layers + TAIL, {"data": "8 20", "label": "8"})
     assert [layer.name for layer in unmodelled_layers(net)] == unmodelled
+
+
+def test_values_of_deep_narrow_nets_are_usually_smaller_than_on_average(tmp_path: Path) -> None:
+    depth, width = 12, 12
+    layers = [
+        f"""
+        layer {{
+          name: "fc{i}" type: "InnerProduct" bottom: "{"data" if i == 0 else f"fc{i - 1}"}" top: "fc{i}"
+          inner_product_param {{ num_output: {width} weight_filler {{ type: "msra" }} }}
+        }}
+        layer {{ name: "relu{i}" type: "ReLU" bottom: "fc{i}" top: "fc{i}" }}
+        """
+        for i in range(depth)
+    ]
+    head = """
+    layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
+      shape { dim: 8 dim: 12 } shape { dim: 8 dim: 12 }
+      data_filler { type: "constant" value: 1 } data_filler { type: "gaussian" std: 1 } } }
+    """
+    loss = f'layer {{ name: "loss" type: "EuclideanLoss" bottom: "fc{depth - 1}" bottom: "label" top: "loss" }}'
+    signal = signal_of(trained(tmp_path, head + "".join(layers) + loss))
+    random = np.random.default_rng(1)
+    ends = []
+    for _ in range(400):
+        values = np.ones(width)
+        for _ in range(depth):
+            values = np.maximum(0, random.normal(0, math.sqrt(2 / width), (width, width)) @ values)
+        ends.append(np.abs(values).mean())
+    ours = signal.forward.steps[-1].bottoms[0].mean_abs
+    assert ours == pytest.approx(float(np.median(ends)), rel=0.25)
+    assert float(np.mean(np.square(ends))) > 4 * ours**2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape_of, size_of
+from ...moments.signal_model import Gradient, SignalModel, Step, items_of, positions_of, shape_of, size_of
 from ...moments.statistics import (
     GAUSSIAN_MEAN_ABS,
     INFINITE,
@@ -35,6 +35,11 @@ _LARGEST_PAD = 1000  # in pixels, up to which taps are counted one by one; image
 _HALF_STEP, _ROUNDING_EXPONENT = 2.0**-24, 0.8
 _NOTHING_LEFT = 1e-9  # how small a part of the terms' squares counts as a sum of 0
 _SIDE_BY_DISTANCE = 3  # the side of a window by the mean distance of two of its taps along one axis, if they are many
+
+
+# The relative variance of the square of a Gaussian, and of that of a rectified one.
+_GAUSSIAN_SPREAD, _RECTIFIED_SPREAD = 2.0, 5.0
+_LEAST_EVENNESS = 0.1  # of gradients in nearly all of whose channels nothing is left; keeps numbers in bounds
 
 
 class Taps(NamedTuple):
@@ -191,6 +196,29 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
     )
 
 
+def usual_weights(weight: Weights, values: Values, channels: float) -> Weights:
+    """Weights that let values through as large as they usually come out.
+
+    Where all values of a channel are alike, the mean square over a few channels is a matter of luck: in one net of many it is
+    very large, in most of them below the mean. Its logarithm is on average lower by half its relative variance (compare Hanin
+    and Nica 2018, "Products of many large random matrices and gradients in deep neural networks").
+    """
+    spread = values.variance
+    if not 0 < spread < INFINITE:
+        return weight
+    alike = min(1.0, max(0.0, (values.corr_across_both - values.mean * values.mean) / spread))
+    return _less(weight, alike * alike * (_RECTIFIED_SPREAD if values.low >= 0 else _GAUSSIAN_SPREAD) / channels)
+
+
+def usual_weights_back(weight: Weights, diffs: Diffs, channels: int) -> Weights:
+    """The same for a gradient, of whose channels some are closed (`Diffs.evenness`)."""
+    return _less(weight, (1 / max(diffs.evenness, _LEAST_EVENNESS) ** 2 - 1) / max(1, channels))
+
+
+def _less(weight: Weights, relative_variance: float) -> Weights:
+    return weight._replace(variance=weight.variance * math.exp(-relative_variance / 2)) if relative_variance else weight
+
+
 def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Values, *, flat: bool) -> Diffs:
     """The gradient below a layer of weights: as through the same weights the other way.
 
@@ -275,6 +303,7 @@ class Convolution(SignalModel):
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         self.taps = self.read_taps()
+        self.channels = max(1.0, size_of(layer.bottoms[0]) / self.values_of_a_channel())
         shape = dims(layer.params[0])
         self.own_channel = len(shape) > 1 and shape[1] == 1 and layer.traits.base != "InnerProduct"
         if len(layer.params) > 1:
@@ -285,9 +314,16 @@ class Convolution(SignalModel):
         """How outputs read inputs."""
         return _convolution_taps(self.layer)
 
+    def values_of_a_channel(self) -> int:
+        """How many values share their weights."""
+        bottom = self.layer.bottoms[0]
+        return items_of(bottom) * positions_of(bottom)
+
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         bias = weights[1] if len(weights) > 1 else NONE
-        top = through_weights(self.seen(bottoms[0]), weights[0], bias, self.taps, own_channel=self.own_channel)
+        seen = self.seen(bottoms[0])
+        usual = usual_weights(weights[0], seen, self.channels)
+        top = through_weights(seen, usual, bias, self.taps, own_channel=self.own_channel)
         return [top] * len(self.layer.tops)
 
     def seen(self, values: Values) -> Values:
@@ -297,7 +333,8 @@ class Convolution(SignalModel):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         weights = step.weights
         taps, diff, values = self.taps, diffs[0], step.bottoms[0]
-        below = through_weights_back(diff, weights[0], taps, values, flat=self.flat)
+        usual = usual_weights_back(weights[0], diff, dims(self.layer.params[0])[0])
+        below = through_weights_back(diff, usual, taps, values, flat=self.flat)
         gradients = [weight_gradient(diff, self.seen(values), taps)]
         if len(weights) > 1:
             gradients.append(bias_gradient(diff, taps.items, self.bias_positions))
@@ -313,6 +350,9 @@ class InnerProduct(Convolution):
 
     def read_taps(self) -> Taps:
         return _inner_taps(self.layer)
+
+    def values_of_a_channel(self) -> int:
+        return self.taps.items
 
     def seen(self, values: Values) -> Values:
         return values._replace(corr_within_item=values.second_moment, corr_across_both=values.corr_across_items)
