@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from caffe_lint.engine.checking import Checked, check_paths
+import pytest
+
+from caffe_lint.cli.interactive import fix_as_chosen
+from caffe_lint.engine.checking import Checked, Runner, check_paths
 from caffe_lint.engine.configuring import LOOKUPS, settings_of_paths
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.engine.grouping import find_units
@@ -132,23 +136,40 @@ def run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Complet
     )
 
 
-def patched_on_disk(*paths: str, unsafe: bool = False, jobs: int = 1) -> dict[str, bytes]:
-    """The new text of each file that a check of files and folders on disk would change; nothing is written."""
-    return _check_on_disk(paths, "unsafe" if unsafe else "safe", jobs).patched
+def patched_on_disk(*paths: str, unsafe: bool = False, select: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """The new text of each file that a check of files and folders on disk would change; nothing is written.
+
+    Files are named relative to the working directory.
+    """
+    patch = "unsafe" if unsafe else "safe"
+    return _patched(_check_on_disk(paths, lambda work, files: run_units(work, files, patch, 1), select))
+
+
+def interactively_patched_on_disk(*paths: str, unsafe: bool = False) -> dict[str, bytes]:
+    """The same with `--interactive`, if the answer to each question is yes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("caffe_lint.cli.interactive.print_text", lambda text: None)
+        patch.setattr("caffe_lint.cli.interactive._read", lambda question: "y")
+        return _patched(
+            _check_on_disk(paths, lambda work, files: fix_as_chosen(work, files, unsafe=unsafe, colour=False))
+        )
 
 
 def findings_on_disk(*paths: str) -> list[Finding]:
     """The findings on files and folders on disk."""
-    return _check_on_disk(paths, "", 1).findings
+    return _check_on_disk(paths, lambda work, files: run_units(work, files, "", 1)).findings
 
 
-def _check_on_disk(paths: tuple[str, ...], patch: str, jobs: int) -> Checked:
+def _patched(checked: Checked) -> dict[str, bytes]:
+    return {os.path.relpath(path): text for path, text in checked.patched.items()}
+
+
+def _check_on_disk(paths: tuple[str, ...], run: Runner, select: tuple[str, ...] = ()) -> Checked:
     forget_folders()
     forget_repositories()
     forget_index()
     forget_runs()
-    settings = settings_of_paths(CommandLine(), caffe_schema())
-    files = Files(settings.schema, None)
-    checked = check_paths(paths, files, settings, lambda work, files: run_units(work, files, patch, jobs))
+    settings = settings_of_paths(CommandLine(select=select), caffe_schema())
+    checked = check_paths(paths, Files(settings.schema, None), settings, run)
     assert not checked.errors, checked.errors
     return checked
