@@ -18,7 +18,7 @@ from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.files import Unreadable
 from caffe_lint.stability.computed import cannot_tell, stability_of
-from caffe_lint.stability.verdict.verdict import CERTAIN
+from caffe_lint.stability.verdict.verdict import confidence_in
 
 NOT_COUNTED = ("no net", "rejected net", "no loss")  # there is no training to judge
 
@@ -54,7 +54,7 @@ def main() -> None:
         words[verdict.word] += 1
         if verdict.word != "learns":
             probability = verdict.p_diverges if verdict.word == "diverges" else verdict.p_stalls
-            sure = "  HIGH CONFIDENCE" if probability >= CERTAIN else ""
+            sure = f"  {confidence_in(probability, known.signal)} confidence"
             called.append(f"  {verdict.word} {probability:.2f} {name} ({known.basis.data} data){sure}")
     total = sum(words.values())
     print(f"{total} jobs with a training net: " + ", ".join(f"{word} {n} ({n / total:.0%})" for word, n in words.most_common()))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def two_digits(value: float) -> str:
     """The text of a computed number with two significant digits."""
     return f"{float(f'{value:.2g}'):g}"
+
+
+def range_text(values: Sequence[float]) -> str:
+    """The text of a number of which some possible values are computed: `3.1`, or `0.2 to 3.1`."""
+    least, most = two_digits(min(values)), two_digits(max(values))
+    return least if least == most else f"{least} to {most}"
 
 
 def one_digit(value: float) -> float:

@@ -38,6 +38,7 @@ _ASSUMED_CLASSES = 10  # of labels whose scores are not found
 # the number of scores that they are compared with; that they are bytes, before transform_param; or nothing.
 KNOWN, LABELS, BYTES = "known", "labels", "bytes"
 UNKNOWN_IMAGES, UNKNOWN_VALUES = "unknown images", "unknown values"
+_FOR_IMAGES = ("crop_size", "mirror", "mean_file", "mean_value", "force_color", "force_gray", "resize_param")
 
 
 _LABEL_NAME = re.compile(r"label(?!l?ed)", re.IGNORECASE)  # of a top with labels, but not of "labeled_data"
@@ -131,7 +132,19 @@ def data_kind(layer: Layer, index: int, facts: BlobFacts | None) -> str:
         return LABELS
     if index or layer.traits.base == "HDF5Data":
         return UNKNOWN_VALUES
-    return BYTES if layer.traits.images else UNKNOWN_IMAGES
+    return BYTES if layer.traits.images and _reads_bytes(layer) else UNKNOWN_IMAGES
+
+
+def _reads_bytes(layer: Layer) -> bool:
+    """Whether a layer of images surely reads them as bytes.
+
+    A database may also hold features, or images that were scaled when it was written. It holds bytes if they are transformed
+    as those of images are, with fields that are of no use for other data, or would make them tiny.
+    """
+    if "data_param" not in layer.message.entries:
+        return True
+    transform = layer.message["transform_param"]
+    return any(name in transform.entries for name in _FOR_IMAGES) or transform["scale"] < 1
 
 
 def _values(layer: Layer, index: int, facts: BlobFacts | None, assumed: AssumedData) -> Values:

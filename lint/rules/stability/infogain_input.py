@@ -18,7 +18,6 @@ from ...fixes.layer_edits import (
 from ...moments.graph import Blob, Layer
 from ...moments.layer_type import SOFTMAX
 from ...net.job import NetInPhase
-from ...net.rounding import two_digits
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
@@ -165,14 +164,10 @@ def _through_softmax(net: NetInPhase, softmax: Layer) -> str:
     if computed is None:
         return ""
     flow = computed.flow(softmax, softmax)
-    if not flow.is_known:
+    if flow is None:
         return ""
-    return (
-        f" Predicted for iteration 0{computed.assumed}: through the Softmax, activations go from"
-        f" {two_digits(flow.before)} to {two_digits(flow.after)} in magnitude, and gradients on the way back from"
-        f" {two_digits(flow.gradient_after)} to {two_digits(flow.gradient_before)}"
-        f" (factor {two_digits(flow.gradient_before / flow.gradient_after)})."
-    )
+    text = flow.text(known=computed.basis.is_known)
+    return f" Predicted for iteration 0{computed.assumed}: through the Softmax, {text}."
 
 
 def _below_zero(net: NetInPhase, layer: Layer) -> str:
@@ -181,7 +176,8 @@ def _below_zero(net: NetInPhase, layer: Layer) -> str:
     share = computed.negative_share(layer) if computed is not None else None
     if computed is None or not share:
         return ""
-    return f" Predicted for iteration 0{computed.assumed}: {share:.0%} of them are negative and clamped to 1e-20."
+    at_least = "" if computed.basis.is_known else "at least "
+    return f" Predicted for iteration 0{computed.assumed}: {at_least}{share:.0%} of them are negative and clamped to 1e-20."
 
 
 def _wanted(net: NetInPhase, layer: Layer) -> _Wanted:

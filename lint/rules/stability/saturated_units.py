@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...net.job import Job
-from ...net.rounding import two_digits
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.computed import stability_of
@@ -56,7 +55,7 @@ def saturated_units(job: Job) -> Iterator[Hit]:
         yield Hit(
             job.train.file,
             layer.place(),
-            f"{share:.1%} of units in {layer.type} '{layer.name}' start {state}: inputs average {two_digits(size)} in magnitude",
+            f"{share:.1%} of units in {layer.type} '{layer.name}' start {state}: inputs average {size} in magnitude",
             "Almost no gradient passes it, so the layers before it keep their initial weights. Scale the data, or use smaller"
             f" initial weights before '{layer.bottoms[0].name}'.",
         )

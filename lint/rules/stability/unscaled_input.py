@@ -10,7 +10,7 @@ from ...fixes.fields import Patch, number_text, set_field
 from ...fixes.layer_edits import add_message
 from ...moments.graph import Layer
 from ...net.job import Job, NetInPhase
-from ...net.rounding import one_digit, two_digits
+from ...net.rounding import one_digit
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...stability.computed import stability_of
@@ -68,13 +68,13 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
             yield _hit(job.train, computed, layer, factor, size, after)
 
 
-def _hit(net: NetInPhase, computed: Stability, layer: Layer, factor: float, size: float, after: float) -> Hit:
+def _hit(net: NetInPhase, computed: Stability, layer: Layer, factor: float, size: str, after: float) -> Hit:
     scale = layer.message["transform_param"]["scale"] * factor
     scale = scale if factor == OF_BYTES else one_digit(scale)
     return Hit(
         net.file,
         layer.place(),
-        f"'{layer.tops[0].name}' averages {two_digits(size)} in magnitude; expected about 1",
+        f"'{layer.tops[0].name}' averages {size} in magnitude; expected about 1",
         f"Training {outlook(computed.verdict.p_diverges)}; with a scale of {number_text(scale)}, it {outlook(after)}.",
         confidence=confidence_in(computed.verdict.p_diverges, computed.signal),
         fix=_fix(net, layer, scale),

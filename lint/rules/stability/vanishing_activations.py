@@ -79,7 +79,7 @@ def _hit(
     return Hit(
         net.file,
         first.filler.span("type") if first.filler is not None else first.layer.place(),
-        f"activations of '{first.layer.name}' vanish: inputs average {two_digits(before)}, outputs {two_digits(after)}",
+        f"activations of '{first.layer.name}' vanish: inputs average {before}, outputs {after}",
         f"Its weights average {two_digits(size)} in magnitude, too small to learn at any stable learning rate. Training"
         f" {outlook(probability, fate)}.{_also(others)}",
         confidence=confidence_in(probability, computed.signal),

@@ -135,14 +135,11 @@ def _computed(net: NetInPhase, block: WideningBlock) -> str:
     if computed is None:
         return ""
     flow = computed.flow(block.layer, block.into)
-    if not flow.is_known:
+    if flow is None:
         return ""
     return (
         f" Predicted for iteration 0{computed.assumed}: from the input of '{block.layer.name}' to the output of"
-        f" {_shown(block.into)}, activations go from {two_digits(flow.before)} to {two_digits(flow.after)} in magnitude"
-        f" (factor {two_digits(flow.after / flow.before)}), gradients on the way back from"
-        f" {two_digits(flow.gradient_after)} to {two_digits(flow.gradient_before)}"
-        f" (factor {two_digits(flow.gradient_before / flow.gradient_after)})."
+        f" {_shown(block.into)}, {flow.text(known=computed.basis.is_known)}."
     )
 
 

@@ -12,7 +12,7 @@ from ..signal.basis import Basis, CannotTell, unknown_layers
 from ..signal.debug_lines import Line, backward_lines, forward_lines
 from ..signal.features import Signal, signal_of
 from ..signal.training import training_of
-from ..verdict.reasons import Reason, reasons
+from ..verdict.reasons import Reason
 from ..verdict.verdict import CANNOT_TELL, Verdict
 from .limits import Limits, limits
 
@@ -76,7 +76,8 @@ def prediction_of(job: Job) -> Prediction:
     if unknown is not None:
         return found
     verdict = stability.verdict
-    return found._replace(verdict=verdict, reasons=reasons(stability.signal, verdict), limits=limits(stability.signals))
+    why = {"diverges": stability.reasons, "stalls": stability.reasons_to_stall}.get(verdict.word, [])
+    return found._replace(verdict=verdict, reasons=why, limits=limits(stability.signals))
 
 
 def _rows_of(signals: Sequence[Signal], unknown: CannotTell | None) -> Prediction:

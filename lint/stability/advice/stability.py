@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from ...layers.models.saturation import saturated_share
 from ...moments.layer_type import MADE_UP
 from ...moments.statistics import share_above
+from ...net.rounding import range_text, two_digits
 from ...proto.named_tuple import NamedTuple
 from ..signal.basis import DESCRIBE_DATA, NO_GRADIENT, Basis, CannotTell, obstacle
-from ..signal.features import LEAST_PROGRESS, Signal, Trial, signal_of
+from ..signal.features import LEAST_PROGRESS, Signal, Trial, counterpart, signal_of
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
 from ..verdict.verdict import CANNOT_TELL, EVEN, RISKY, Verdict, judge_trial, verdict_of, verdict_over
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
     from ...net.job import Job
 
+ALIKE = 1.2  # the ratio up to which two growth factors count as the same; set by hand
+
+
 class Flow(NamedTuple):
     """Mean absolute values before and after a chain of layers, and those of the gradients on the way back."""
 
@@ -33,9 +37,25 @@ class Flow(NamedTuple):
     gradient_before: float
 
     @property
-    def is_known(self) -> bool:
-        """Whether there are values and gradients."""
-        return all(0 < size < math.inf for size in self)
+    def growth(self) -> float:
+        """By what factor values grow."""
+        return self.after / self.before
+
+    @property
+    def gradient_growth(self) -> float:
+        """By what factor gradients grow on the way back."""
+        return self.gradient_before / self.gradient_after
+
+    def text(self, *, known: bool) -> str:
+        """The factors in words, with the sizes if the data are known."""
+        growth, back = two_digits(self.growth), two_digits(self.gradient_growth)
+        if not known:
+            return f"activations change by a factor of {growth}, and gradients on the way back by {back}"
+        return (
+            f"activations go from {two_digits(self.before)} to {two_digits(self.after)} in magnitude (factor {growth}),"
+            f" and gradients on the way back from {two_digits(self.gradient_after)} to {two_digits(self.gradient_before)}"
+            f" (factor {back})"
+        )
 
 
 class Stability:
@@ -86,12 +106,18 @@ class Stability:
     @cached_property
     def reasons(self) -> list[Reason]:
         """Why it diverges, the most important reason first."""
-        return reasons(self.signal, self.verdict._replace(word="diverges"))
+        return self._reasons("diverges", min(self.signals, key=risk))
 
     @cached_property
     def reasons_to_stall(self) -> list[Reason]:
         """Why it stalls, the most important reason first."""
-        return reasons(self.signal, self.verdict._replace(word="stalls"))
+        return self._reasons("stalls", min(self.signals, key=lambda signal: verdict_of(signal).p_stalls))
+
+    def _reasons(self, word: str, mildest: Signal) -> list[Reason]:
+        """The reasons that hold at every point of the range, with the numbers of the one where the verdict is least likely."""
+        verdict = self.verdict._replace(word=word)
+        everywhere = [{(each.layer, each.factor) for each in reasons(signal, verdict)} for signal in self.signals]
+        return [each for each in reasons(mildest, verdict) if all((each.layer, each.factor) in found for found in everywhere)]
 
     @cached_property
     def loss_gradient_norms(self) -> dict[str, float]:
@@ -100,13 +126,19 @@ class Stability:
 
     @cached_property
     def vanishing_weights(self) -> dict[Param, str]:
-        """Weights so small that activations vanish, with fillers that suit them; see `repair.vanishing_weights`."""
-        return vanishing_weights(self.signal)
+        """Weights so small that activations vanish at every point of the range, with fillers; see `repair.vanishing_weights`."""
+        net = self.signal.training.net
+        others = [{counterpart(param, net) for param in vanishing_weights(signal)} for signal in self.signals[1:]]
+        found = vanishing_weights(self.signal)
+        return {param: kind for param, kind in found.items() if all(param in other for other in others)}
 
-    def sizes_around(self, layer: Layer) -> tuple[float, float]:
-        """The mean absolute values of a layer's first bottom and first top."""
-        step = self.signal.forward.steps[layer.index]
-        return step.bottoms[0].mean_abs if step.bottoms else 0.0, step.tops[0].mean_abs
+    def sizes_around(self, layer: Layer) -> tuple[str, str]:
+        """The mean absolute values of a layer's first bottom and first top, as text, with their range if there is one."""
+        steps = [signal.forward.steps[layer.index] for signal in self.signals]
+        return (
+            range_text([step.bottoms[0].mean_abs if step.bottoms else 0.0 for step in steps]),
+            range_text([step.tops[0].mean_abs for step in steps]),
+        )
 
     @cached_property
     def will_stall(self) -> bool:
@@ -128,11 +160,11 @@ class Stability:
     def faster_rate(self) -> tuple[float, Verdict] | None:
         """The smallest power of ten by which a higher learning rate makes a stalled training learn, and the verdict then."""
         for decade in range(1, self.DECADES + 1):
-            signal, found = judge_trial(self.signal, Trial(rate=10.0**decade))
-            if found.p_diverges >= RISKY:
+            tried = [judge_trial(signal, Trial(rate=10.0**decade)) for signal in self.signals]
+            if any(found.p_diverges >= RISKY for _, found in tried):
                 return None
-            if found.p_stalls < EVEN and not _certainly_stalls(signal, found):
-                return 10.0**decade, found
+            if all(found.p_stalls < EVEN and not _certainly_stalls(signal, found) for signal, found in tried):
+                return 10.0**decade, max((found for _, found in tried), key=lambda found: found.p_stalls)
         return None
 
     def saturated_layers(self, share: float) -> Iterator[tuple[Layer, float]]:
@@ -152,22 +184,23 @@ class Stability:
         return f" (assumed: {assumed})" if assumed else ""
 
     def negative_share(self, layer: Layer) -> float | None:
-        """The share of a layer's first bottom that is negative in iteration 0; None if all its values are equal."""
-        values = self.signal.forward.steps[layer.index].bottoms[0]
-        return 1 - share_above(values) if 0 < values.variance < math.inf else None
+        """The least share of a layer's first bottom that is negative in iteration 0; None if all its values may be equal."""
+        bottoms = [signal.forward.steps[layer.index].bottoms[0] for signal in self.signals]
+        if not all(0 < values.variance < math.inf for values in bottoms):
+            return None
+        return min(1 - share_above(values) for values in bottoms)
 
-    def flow(self, first: Layer, last: Layer) -> Flow:
-        """What passes through a chain of layers: from all bottoms of the first to the first top of the last."""
-        bottoms, tops = self.signal.forward.steps[first.index].bottoms, self.signal.forward.steps[last.index].tops
-        back = self.signal.back
-        at_bottoms = back.bottoms[first.index]
-        at_top = back.tops.get(self.signal.training.net.layers[last.index].tops[0])
-        return Flow(
-            sum(each.mean_abs for each in bottoms) / max(1, len(bottoms)),
-            tops[0].mean_abs if tops else 0.0,
-            at_top.mean_abs if at_top is not None else 0.0,
-            sum(each.mean_abs for each in at_bottoms) / max(1, len(at_bottoms)),
-        )
+    def flow(self, first: Layer, last: Layer) -> Flow | None:
+        """What passes through a chain of layers: from all bottoms of the first to the first top of the last.
+
+        None if that is unknown, or depends on what is not known.
+        """
+        flows = [_flow(signal, first.index, last.index) for signal in self.signals]
+        if not all(0 < size < math.inf for flow in flows for size in flow):
+            return None
+        forward, backward = [flow.growth for flow in flows], [flow.gradient_growth for flow in flows]
+        alike = max(forward) <= ALIKE * min(forward) and max(backward) <= ALIKE * min(backward)
+        return flows[0] if alike else None
 
     def large_inputs(self, of_bytes: float) -> Iterator[tuple[Layer, float]]:
         """The data layers whose first top averages 10 or more in magnitude, and the factor that brings it to about 1."""
@@ -205,6 +238,19 @@ class Stability:
     @cached_property
     def _clip_bound(self) -> ClipBound:
         return clip_bound(self.signals)
+
+
+def _flow(signal: Signal, first: int, last: int) -> Flow:
+    """What passes through a chain of layers, by their indices."""
+    bottoms, tops = signal.forward.steps[first].bottoms, signal.forward.steps[last].tops
+    at_bottoms = signal.back.bottoms[first]
+    at_top = signal.back.tops.get(signal.training.net.layers[last].tops[0])
+    return Flow(
+        sum(each.mean_abs for each in bottoms) / max(1, len(bottoms)),
+        tops[0].mean_abs if tops else 0.0,
+        at_top.mean_abs if at_top is not None else 0.0,
+        sum(each.mean_abs for each in at_bottoms) / max(1, len(at_bottoms)),
+    )
 
 
 def _certainly_stalls(signal: Signal, verdict: Verdict) -> bool:

@@ -72,7 +72,7 @@ class Basis(NamedTuple):
     """What the signal of a training rests on.
 
     `data` is KNOWN, BOUNDED (8-bit images) or UNKNOWN, `weights` KNOWN, LOADED, UNKNOWN or ZERO. `unmodelled` are the layers
-    on the way to a loss without a signal model, `shapeless` the layers on it with a parameter of unknown shape, `features` what
+    on the way to a loss without a signal model, `shapeless` the layers on it of unknown shapes, `features` what
     is not modelled of the solver, as clauses. `zero` are weights that start at 0 and let nothing pass.
     `open_tops` hold images of unknown size. `assumed` are the noun phrases of the line `Assumed`.
     """
@@ -104,7 +104,7 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: tuple[
         data,
         ZERO if zero else KNOWN if origin.is_known else LOADED if origin.kind == LOADED else UNKNOWN,
         tuple(unmodelled_layers(net)),
-        tuple(layer for layer in net.layers if layer.runs_backward and any(param.count is None for param in layer.params)),
+        tuple(layer for layer in net.layers if layer.runs_backward and _has_unknown_shape(layer)),
         (*_features(solver), *_nodes(net), *_loaded_statistics(net, origin)),
         zero,
         open_tops,
@@ -120,6 +120,12 @@ def _data_kinds(net: Net) -> Iterator[tuple[Blob, str]]:
             for index, top in enumerate(layer.tops):
                 if top.consumers:
                     yield top, data_kind(layer, index, facts[index])
+
+
+def _has_unknown_shape(layer: Layer) -> bool:
+    """Whether the shape of what a layer reads, learns or makes is unknown; labels apart, which are as many as the scores."""
+    shapes = [blob.shape for blob in (*layer.bottoms[:1], *layer.tops)]
+    return any(param.count is None for param in layer.params) or any(shape is None or None in shape for shape in shapes)
 
 
 def _zero_weights(net: Net, trained: TrainedWeights | None) -> tuple[Param, ...]:
@@ -182,14 +188,14 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
         return CannotTell("zero weights", reason, "write a weight_filler, or pass --weights FILE")
     if basis.shapeless:
         layer = basis.shapeless[0]
-        return CannotTell("unknown shape", f"the shape of the parameters of '{layer.name}' is unknown", "pass --input-shape")
+        return CannotTell("unknown shape", f"the shapes of '{layer.name}' are unknown", "pass --input-shape")
     return None
 
 
 def unknown_layers(net: Net, basis: Basis) -> set[Layer]:
     """The layers whose parameters or tops are unknown, apart from data, of which there is a range.
 
-    These are layers without a model or with a parameter of unknown shape, all layers with parameters if weights are loaded or
+    These are layers without a model or of unknown shapes, all layers with parameters if weights are loaded or
     unknown, those with zero weights, which may be loaded; and all that come after one of them.
     """
     loaded = basis.weights in (LOADED, UNKNOWN)

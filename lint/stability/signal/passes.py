@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...layers.models import model_class
-from ...layers.models.data_models import DataSource
+from ...layers.models.data_models import DataSource, Output
 from ...layers.models.loss_models import Loss
 from ...layers.models.normalising import BatchNorm
 from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES, UNMODELLED
@@ -103,7 +103,8 @@ def _spoilt_layers(net: Net) -> Collection[Layer]:
 def unmodelled_layers(net: Net) -> list[Layer]:
     """The layers that have no signal model and pass values to a loss or to a layer that runs backward.
 
-    If there is one, nothing computed from the net's signal means anything.
+    If there is one, nothing computed from the net's signal means anything. A layer whose tops only report something has none
+    for a layer that learns from them.
     """
     needed: set[Blob] = set()
     found = []
@@ -112,7 +113,7 @@ def unmodelled_layers(net: Net) -> list[Layer]:
         runs = layer.runs_backward or any(layer.loss_weights) or _may_be_loss(layer)
         if runs or not needed.isdisjoint(layer.tops):
             needed.update(layer.bottoms)
-            if _model_class(layer, spoilt) is Unmodelled:
+            if _model_class(layer, spoilt) in (Unmodelled, Output):
                 found.append(layer)
     return found[::-1]
 

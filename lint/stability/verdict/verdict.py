@@ -55,16 +55,19 @@ def verdict_of(signal: Signal) -> Verdict:
 def verdict_over(signals: Sequence[Signal]) -> Verdict:
     """The verdict that holds at every point of a range, with the least probability of it; or else `cannot tell`.
 
-    The probabilities of a training that learns are the largest ones, those of one of which nothing can be told the first.
+    Over a range, a training is said to diverge or to stall only if that is likely at every point. The probabilities of a
+    training that learns are the largest ones, those of one of which nothing can be told the first.
     """
     verdicts = [verdict_of(signal) for signal in signals]
-    words = {verdict.word for verdict in verdicts}
-    if len(words) > 1:
-        return verdicts[0]._replace(word=CANNOT_TELL)
-    word = words.pop()
-    if word == "learns":
-        return Verdict(word, max(each.p_diverges for each in verdicts), max(each.p_stalls for each in verdicts))
-    return min(verdicts, key=lambda each: each.p_diverges if word == "diverges" else each.p_stalls)
+    if len(verdicts) == 1:
+        return verdicts[0]
+    diverging, stalling = [each.p_diverges for each in verdicts], [each.p_stalls for each in verdicts]
+    if min(diverging) >= LIKELY["diverge"]:
+        return Verdict("diverges", min(diverging), max(stalling))
+    if min(stalling) >= LIKELY["stall"]:
+        return Verdict("stalls", max(diverging), min(stalling))
+    word = "learns" if all(each.word == "learns" for each in verdicts) else CANNOT_TELL
+    return Verdict(word, max(diverging), max(stalling)) if word == "learns" else verdicts[0]._replace(word=word)
 
 
 def judge_trial(signal: Signal, trial: Trial) -> tuple[Signal, Verdict]:
