@@ -21,6 +21,7 @@ from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.following import Watcher
 from caffe_lint.training_log.log_reader import read_log
 from caffe_lint.training_log.log_repair import apply_fixes, fixes_for
+from caffe_lint.training_log.same_training import compare
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
@@ -111,6 +112,7 @@ class Tally:
 
 def judge_runs(tallies: dict[str, Tally], codes: dict[str, int]) -> None:
     """Compare the diagnosis of every run of the oracle with its verdict."""
+    judge_origins(tallies)
     for folder in sorted((SHARED / "oracle" / "runs").iterdir()):
         verdict = (folder / "verdict.md").read_text(encoding="utf-8")
         outcome = re.search(r"outcome: (\S+)", verdict)
@@ -147,6 +149,24 @@ def judge_runs(tallies: dict[str, Tally], codes: dict[str, int]) -> None:
         judge_repair(folder, verdict, tallies)
         if nan and int(nan[1]) > 4:
             tallies["warned before the NaN"].count(_warned(runs)[1], name)
+
+
+def judge_origins(tallies: dict[str, Tally]) -> None:
+    """Whether a log is taken for that of its own solver, and not for that of the next solver of another family.
+
+    Some families differ only in their data and fillers, which no log prints.
+    """
+    folders = [folder for folder in sorted((SHARED / "oracle" / "runs").iterdir()) if next(folder.glob("log.txt*"), None)]
+    jobs = {folder: open_nets(str(folder / "solver.prototxt")).job for folder in folders}
+    for number, folder in enumerate(folders):
+        run = read_log(str(next(folder.glob("log.txt*"))))[-1]
+        own, others = jobs[folder], [*folders[number:], *folders]
+        stranger = next(other for other in others if other.name[0] != folder.name[0])
+        other = jobs[stranger]
+        assert own is not None
+        assert other is not None
+        tallies["log of its own solver accepted"].count(compare(run, own).is_same, folder.name)
+        tallies["log of another solver refused"].count(not compare(run, other).is_same, f"{folder.name}, {stranger.name}")
 
 
 class Strength(NamedTuple):
@@ -257,6 +277,7 @@ def main() -> None:
         "most likely cause correct", "cause among those named", "iteration correct", "layer and blob correct",
         "silent on healthy runs", "silent on runs that learn slowly", "warned before the NaN",
         "no early warning on healthy runs", "fix as strong as one that learned", "and not 100 times stronger",
+        "log of its own solver accepted", "log of another solver refused",
         "answers of threads", "silent on published logs",
     )  # fmt: skip
     tallies = {name: Tally() for name in names}

@@ -26,6 +26,7 @@ from ..training_log import log_reader as reading
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
+from ..training_log.same_training import Comparison, compare
 from .console import (
     EXIT_CLEAN,
     EXIT_FAILED,
@@ -122,12 +123,22 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
     if not any(not run.empty or run.notes or run.solver_text for run in runs):
         complain(f"{path}: not a Caffe training log")
         return EXIT_FAILED
-    found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options)
+    comparisons = _compared(runs, job) if job is not None else {}
+    others = [number for number, comparison in comparisons.items() if not comparison.is_same]
+    found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options, others=others)
     found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
     found = [each for each in found if each.is_sure(settings.min_confidence)]
-    if job is not None:
-        found = [each for each in found if not _suppressed(each, job)]
-    status = _report(path, runs, found, job, files, fix=fix, diff=diff, options=options)
+    number = found[0].run if found else max(comparisons, default=0)
+    comparison = comparisons.get(number)
+    errors = []
+    if job is not None and comparison is not None:
+        errors = _differences(path, comparison, job, fixing=fix or diff)
+        if comparison.other:
+            job = None
+        else:
+            found = [each for each in found if not _suppressed(each, job)]
+    is_same = comparison is None or comparison.is_same
+    status = _report(path, runs, found, job, files, errors, fix=fix and is_same, diff=diff, is_same=is_same, options=options)
     if options["plot"]:
         _plot(options["plot"], runs, found)
     return EXIT_STOPPED if stopped and options["stop_on"] else status
@@ -191,22 +202,26 @@ def _report(
     found: list[Diagnosed],
     job: Job | None,
     files: Files | None,
+    errors: list[str],
     *,
     fix: bool,
     diff: bool,
+    is_same: bool,
     options: dict[str, Any],
 ) -> int:
     # Keeps fixes, which are rarely needed, out of the start.
-    from ..training_log.log_repair import apply_fixes, fixes_for, next_step
+    from ..training_log.log_repair import apply_fixes, bound_without_norms, fixes_for, next_step
 
     fixes: list[Fix] = []
-    errors: list[str] = []
-    if found and job is not None:
+    if found and job is not None and is_same:
         run = next(run for run in runs if run.number == found[0].run)
         fixes = _allowed(fixes_for(Evidence(run, job), found, job), job)
+        if (fix or diff) and (sentence := bound_without_norms(Evidence(run, job), found, fixes)):
+            complain(f"{job.solver.file.path}: {sentence}")
     patched: dict[str, bytes] = {}
     if fixes and job is not None and files is not None and (fix or diff or options["follow"]):
-        new, errors = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
+        new, not_applied = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
+        errors += not_applied
         patched = {path: each.source for path, each in new.items()}
         if new and (fix or diff):
             from ..fixes.bindings import verified  # protobuf, for what is written or shown
@@ -252,6 +267,38 @@ def _report(
         return EXIT_FAILED
     failed = any(SEVERITIES.index(each.severity) >= SEVERITIES.index(options["fail_on"]) for each in found)
     return EXIT_FINDINGS if failed and not options["exit_zero"] else EXIT_CLEAN
+
+
+def _compared(runs: list[Run], job: Job) -> dict[int, Comparison]:
+    """How each run differs from the solver and its nets; a probe is of no training.
+
+    A run in the same log that prints neither solver nor net, such as one that was resumed, is of the training before it.
+    """
+    found: dict[int, Comparison] = {}
+    before: Run | None = None
+    for run in runs:
+        if Evidence(run).is_probe:
+            continue
+        prints = bool(run.solver_text or run.net_texts)
+        found[run.number] = compare(run if prints or before is None else before, job)
+        before = run if prints else before
+    return found
+
+
+def _differences(path: str, comparison: Comparison, job: Job, *, fixing: bool) -> list[str]:
+    """The sentence on a log that is not of this solver, an error if something was to be changed; otherwise it is printed.
+
+    If something is to be changed, also says what could not be compared.
+    """
+    solver = job.solver.file.path
+    sentence = comparison.sentence(path, solver)
+    if sentence and fixing:
+        return [f"{sentence}. Nothing was changed"]
+    if sentence:
+        complain(sentence)
+    elif fixing and comparison.unknown:
+        complain(f"{path} does not print its {' and '.join(comparison.unknown)}, so it may be of another training than {solver}")
+    return []
 
 
 def _allowed(fixes: list[Fix], job: Job) -> list[Fix]:

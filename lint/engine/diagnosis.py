@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..rule.registry import all_rules
@@ -34,16 +34,18 @@ def diagnose(
     *,
     codes: Iterable[str] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
+    others: Container[int] = (),
 ) -> list[Diagnosed]:
     """Return the causes found in a log's runs: the last run first, and the most likely cause first.
 
-    `codes` are the rules to use, by default all of subject `log`; `options` are their settings by code.
+    `others` are the numbers of the runs that are not of the `job` as it is now. `codes` are the rules to use, by default all of
+    subject `log`; `options` are their settings by code.
     """
     rules = [rule for rule in all_rules().values() if rule.subject == "log" and (codes is None or rule.code in codes)]
     found: list[Diagnosed] = []
     for run in runs:
         evidence = Evidence(run)
-        if job is not None and not evidence.is_probe:
+        if job is not None and run.number not in others and not evidence.is_probe:
             evidence = Evidence(run, job)
         causes_of_run = []
         for rule in rules:

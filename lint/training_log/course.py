@@ -16,6 +16,7 @@ CERTAIN_GROWTH = 1e6  # times the usual gradient norm: certain to be an explosio
 LARGE_DIFF = 1e3  # mean |x| of a diff; in healthy runs it is below 1
 PEAK = 3.0  # times the first loss
 LARGE_START = 3.0  # times chance level
+ALWAYS = 0.95  # of the iterations
 GRADIENT_GROWTH = 20.0  # times the usual gradient norm
 
 
@@ -124,6 +125,13 @@ def find_explosion(found: Evidence) -> Explosion | None:
     if curve.smallest < -1e3 * max(abs(curve.first), 1.0):
         return Explosion(steps[0], tuple(steps[-4:]), True, at_start)
     return None
+
+
+def clips_always(found: Evidence) -> bool:
+    """Whether the gradients were scaled down in nearly every iteration, so that the clip threshold sets the length of steps."""
+    steps = found.steps
+    iterations = steps[-1].iteration - steps[0].iteration if len(steps) > 1 else 0
+    return found.run.clipped.count >= max(ALWAYS * iterations, 1)
 
 
 def _ends_exploding(steps: list[Step]) -> bool:

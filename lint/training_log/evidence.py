@@ -119,6 +119,11 @@ class Evidence:
         """The training net as built."""
         return self.net_in_phase.net if self.net_in_phase is not None else None
 
+    @property
+    def net_is_cut(self) -> bool:
+        """Whether the net as printed in the log is not whole: glog cuts off a message after 30,000 bytes."""
+        return self.net_in_phase is not None and bool(self.net_in_phase.file.tree.problems)
+
     @cached_property
     def layers(self) -> dict[str, Layer]:
         """The layers of the training net by name; empty if the net is unknown."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..fixes.apply import edited, select, verify
 from ..fixes.changes import FixRejected, PathChanges
-from ..fixes.edit import Fix
+from ..fixes.edit import Change, Fix
 from ..fixes.fields import number_text, set_field
 from ..net.rounding import one_digit
 from ..proto.named_tuple import NamedTuple
@@ -15,11 +15,12 @@ from ..solver.step_limit import largest_norm, relative_step
 from ..source.files import SourceFile
 from ..stability.advice.loss_weights import loss_weight_fix
 from .causes import Diagnosed
-from .course import find_explosion
-from .evidence import Evidence
+from .course import clips_always, find_explosion
+from .evidence import Evidence, median
 
 if TYPE_CHECKING:
     from ..net.job import Job
+    from ..proto.binder import Message
 
 PERCENTILE = 0.9
 ENOUGH_NORMS = 5
@@ -55,18 +56,15 @@ def healthy_norms(log: Evidence) -> list[float]:
 def clip_value(log: Evidence, rate: float, scale: float = 1.0) -> float | None:
     """A value for `clip_gradients`: the 90th percentile of the norms in the healthy part of the log, with two digits.
 
-    With fewer than 5 norms, the second may have grown already: the value is then the first norm, but at least 1. It is never
-    higher than `norm_limit` at a learning rate of `rate`: if a run is unstable from the start, its logged norms are useless.
-    None if the log has no norms. `scale` is the factor by which a lower loss weight scales the gradients.
+    With fewer than 5 norms, the second may have grown already: the value is then the smallest norm. It is never higher than
+    `norm_limit` at a learning rate of `rate`: if a run is unstable from the start, its logged norms are useless. None if the log
+    has no norms. `scale` is the factor by which a lower loss weight scales the gradients.
     """
     norms = healthy_norms(log)
     if not norms:
         return None
-    if len(norms) >= ENOUGH_NORMS:
-        bound = norms[min(len(norms) - 1, int(PERCENTILE * len(norms)))] * scale
-    else:
-        bound = max(1.0, log.norms[0][1] * scale)
-    return float(f"{min(bound, norm_limit(log, rate)):.1e}")
+    index = min(len(norms) - 1, int(PERCENTILE * len(norms))) if len(norms) >= ENOUGH_NORMS else 0
+    return float(f"{min(norms[index] * scale, norm_limit(log, rate)):.1e}")
 
 
 def norm_limit(log: Evidence, rate: float) -> float:
@@ -120,34 +118,86 @@ def fixes_for(log: Evidence, found: list[Diagnosed], job: Job) -> list[Fix]:
     ):
         weights, scale = _loss_weight(log, first, job)
         patches += weights
-    if cause in ("missing-debug-info", "nan-from-the-start") or (first.code == "T101" and first.cause.confidence < 0.9):
+    if _needs_debug_info(first):
         write("debug_info", True, "to show which layer fails first")
         write("display", 1, "to show every iteration")
-    elif first.code in _EXPLOSIONS or cause == "constant-clipping":
-        rate = float(solver.message["base_lr"]) / (_divisor(log) if cause == "learning-rate-too-high" else 1)
-        value = clip_value(log, rate, scale) if cause != "constant-clipping" else _usual_clip(log)
-        bound = float(solver.message["clip_gradients"])
-        if (
-            value is not None
-            and log.solver_type in _NORM_BOUNDED
-            and (bound <= 0 or bound > value or cause == "constant-clipping")
-        ):
-            count = len(healthy_norms(log))
-            source = f"the 90th percentile of {count}" if count >= ENOUGH_NORMS else "from the"
-            write("clip_gradients", value, f"{source} healthy gradient norms")
+    elif first.code in _EXPLOSIONS:
+        rate = base / (_divisor(log) if cause == "learning-rate-too-high" else 1)
+        clip = _clipping(log, solver.message, base, rate, scale)
+        if clip is not None and clip.is_rate:  # a lower learning rate would do the same once more
+            patches = [patch for patch in patches if not _changes(patch, "base_lr")]
+        if clip is not None:
+            write("clip_gradients", clip.value, clip.why)
     return patches
+
+
+class _Clipping(NamedTuple):
+    """A value for `clip_gradients`, and where it comes from. `is_rate` says that the present one sets the length of steps."""
+
+    value: float
+    why: str
+    is_rate: bool = False
+
+
+def _clipping(log: Evidence, solver: Message, base: float, rate: float, scale: float) -> _Clipping | None:
+    """The clip threshold for a run that exploded, from the norms in its log; None if there is nothing to change it to.
+
+    `base` is the learning rate of the run, `rate` the one that it will have. A present threshold is only ever lowered. If it
+    was exceeded in every iteration, it decided the length of steps with the learning rate, and is lowered in its place.
+    """
+    if log.solver_type not in _NORM_BOUNDED:
+        return None
+    bound = float(solver["clip_gradients"])
+    exploded = find_explosion(log) is not None
+    if bound <= 0 and "clip_gradients" in solver and not exploded:
+        return None  # switched off on purpose
+    norms = healthy_norms(log)
+    value = clip_value(log, rate, scale)
+    source = f"the 90th percentile of {len(norms)}" if len(norms) >= ENOUGH_NORMS else "from the"
+    if value is not None and (bound <= 0 or value < bound):
+        return _Clipping(value, f"{source} healthy gradient norms")
+    if bound <= 0 or not exploded:
+        return None
+    if clips_always(log):
+        divisor = _divisor(log)
+        value = float(f"{min(bound / divisor, norm_limit(log, base)):.1e}")
+        part = "a tenth" if divisor == 10 else "a hundredth"
+        return _Clipping(value, f"exceeded in every iteration, so it is the learning rate: {part} of it", True)
+    if norms and (middle := float(f"{median(norms) * scale:.1e}")) < bound:
+        return _Clipping(middle, f"the median of {len(norms)} healthy gradient norms")
+    return None
+
+
+def _changes(fix: Fix, field: str) -> bool:
+    return any(isinstance(change, Change) and change.field == field for change in fix.changes)
+
+
+def _needs_debug_info(first: Diagnosed) -> bool:
+    """Whether the log lacks what decides between causes."""
+    is_guess = first.code == "T101" and first.cause.confidence < 0.9
+    return is_guess or first.cause.cause in ("missing-debug-info", "nan-from-the-start")
 
 
 def next_step(found: list[Diagnosed]) -> str:
     """What to run next after a fix that only adds debug_info to the log; empty otherwise."""
-    if found and (
-        found[0].cause.cause in ("missing-debug-info", "nan-from-the-start")
-        or (found[0].code == "T101" and found[0].cause.confidence < 0.9)
-    ):
+    if found and _needs_debug_info(found[0]):
         iteration = found[0].cause.iteration or 0
         length = f"{iteration + 1} iteration{'s' if iteration else ''}"
         return f"run the training again for {length}, and run `caffe-lint log` on the new log"
     return ""
+
+
+def bound_without_norms(log: Evidence, found: list[Diagnosed], fixes: list[Fix]) -> str:
+    """The sentence on a clip threshold with which a run exploded and that cannot be lowered to anything; empty otherwise."""
+    bound = log.setting("clip_gradients")
+    if bound <= 0 or not found or found[0].code not in _EXPLOSIONS or log.solver_type not in _NORM_BOUNDED:
+        return ""
+    if any(_changes(fix, "clip_gradients") for fix in fixes) or find_explosion(log) is None:
+        return ""
+    return (
+        f"clip_gradients {bound:g} did not prevent this; the log has no gradient norm to lower it to: "
+        "run with debug_info: true and pass the new log"
+    )
 
 
 def _verb(current: object, value: object) -> str:
@@ -164,11 +214,6 @@ def _divisor(log: Evidence) -> int:
     explosion = find_explosion(log)
     begin = explosion.begin.iteration - log.steps[0].iteration if explosion is not None else FAST
     return 10 if begin >= FAST else 100
-
-
-def _usual_clip(log: Evidence) -> float | None:
-    norms = sorted(each.norm for each in log.run.clipped if math.isfinite(each.norm))
-    return float(f"{norms[min(len(norms) - 1, int(PERCENTILE * len(norms)))]:.1e}") if norms else None
 
 
 def _loss_weight(log: Evidence, first: Diagnosed, job: Job) -> tuple[list[Fix], float]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...rule.registry import rule
 from ...training_log.causes import Cause, Shown, shown
-from ...training_log.course import find_explosion, learned
+from ...training_log.course import clips_always, find_explosion, learned
 from ...training_log.evidence import Evidence, median
 
 
@@ -34,9 +34,8 @@ def constant_clipping(log: Evidence) -> Iterator[Cause]:
 
     ## Fix
 
-    `caffe-lint log --fix` sets `clip_gradients` to the 90th percentile of the norms: the median would clip half of the
-    steps, and the largest norm would let through what clipping is meant to stop. Look for what makes the norm so large as
-    well.
+    There is none: a higher threshold would lengthen every step by as much. Look for what makes the norm so large. If the run
+    should learn faster or slower, change `clip_gradients` as you would change `base_lr`.
 
     ## References
 
@@ -47,14 +46,12 @@ def constant_clipping(log: Evidence) -> Iterator[Cause]:
         return
     norms = [each.norm for each in clipped]
     times = median(norms) / clipped[-1].bound if clipped[-1].bound > 0 else math.inf
-    iterations = log.steps[-1].iteration - log.steps[0].iteration if len(log.steps) > 1 else 0
-    always = iterations == 0 or log.run.clipped.count >= 0.95 * iterations
-    if not always or times < 10 or learned(log) or find_explosion(log) is not None:
+    if not clips_always(log) or times < 10 or learned(log) or find_explosion(log) is not None:
         return
     yield Cause(
         "constant-clipping",
         f"clip_gradients {clipped[-1].bound:g} acts in every iteration: the median gradient norm is {median(norms):.3g}",
-        f"Each gradient is scaled down to 1/{times:.0f}, so the threshold acts as the learning rate. "
+        f"Each gradient is scaled down to 1/{times:.0f}, so the threshold is the learning rate. "
         "Norms this large come from a loss that is a sum, or from targets that are not scaled.",
         0.75,
         None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...training_log.causes import Cause, Shown, norms_line, shown, step_line, value_line
-from ...training_log.course import Explosion, loss_curve
+from ...training_log.course import Explosion, clips_always, loss_curve
 from ...training_log.evidence import Evidence
 
 
@@ -78,4 +78,6 @@ def _clipping(log: Evidence) -> str:
     acted = next((each for each in log.run.clipped if each.iteration is not None), None)
     if acted is None:
         return f" clip_gradients {bound:g} never acted: no norm exceeded it, and comparisons with NaN are false."
+    if clips_always(log):
+        return f" clip_gradients {bound:g} acted in every iteration, so it is the learning rate: lower it."
     return f" clip_gradients {bound:g} acted from iteration {acted.iteration} on, but did not prevent the explosion."
