@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from layer_cases import MADE, Made
 from nets import layer_of, net_of
+from recurrence import lstm, rnn
 from sampled import Array, diffs_of, normalised, normalised_back, pairs, pooled_back, values_of
 
 from caffe_lint.engine.opening import Files
@@ -225,13 +226,13 @@ def weights_of(array: Array) -> Weights:
     return Weights(float(array.mean()), float(array.var()), float(abs(array).mean()))
 
 
-def same_size(gradient: Gradient, array: Array, within: float) -> None:
+def same_size(gradient: Gradient | Diffs, array: Array, within: float, name: str = "") -> None:
     """Asserts that a gradient has the root mean square and the mean absolute value of an array, within a factor."""
     for ours, real in (
         (gradient.second_moment**0.5, float((array**2).mean() ** 0.5)),
         (gradient.mean_abs, float(abs(array).mean())),
     ):
-        assert 1 / within < ours / real < within, (ours, real)
+        assert 1 / within < ours / real < within, (name, ours, real)
 
 
 @pytest.mark.parametrize(("side", "stride"), [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3), (5, 2)])
@@ -461,3 +462,61 @@ def test_values_of_deep_narrow_nets_are_usually_smaller_than_on_average(tmp_path
     ours = signal.forward.steps[-1].bottoms[0].mean_abs
     assert ours == pytest.approx(float(np.median(ends)), rel=0.25)
     assert float(np.mean(np.square(ends))) > 4 * ours**2
+
+
+def items_of_sequences(array: Array) -> Array:
+    """Sequences as the models see them: every step of every stream is an item."""
+    return array.reshape(-1, array.shape[-1], 1)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+@pytest.mark.parametrize(("scale", "of_static"), [(0.05, 0.0), (0.05, 1.0), (0.15, 1.0)])
+@pytest.mark.parametrize("agreed", [0.0, 1.0])
+def test_a_recurrent_layer_and_its_static_input_against_numpy(
+    kind: str, scale: float, of_static: float, agreed: float
+) -> None:
+    source = np.random.default_rng(8)
+    steps, streams, inputs, statics, width = 12, 6, 80, 50, 90
+    x = source.standard_normal((steps, streams, inputs))
+    still = of_static * source.standard_normal((streams, statics))
+    d = source.standard_normal((steps, streams, width)) + agreed * source.standard_normal((1, 1, width))
+    gates = 4 * width if kind == "LSTM" else width
+    weights = {
+        "input": scale * source.standard_normal((gates, inputs)),
+        "bias": np.zeros(gates),
+        "static": scale * source.standard_normal((gates, statics)),
+        "hidden": scale * source.standard_normal((gates, width)),
+    }
+    if kind == "RNN":
+        weights |= {"output": scale * source.standard_normal((width, width)), "output bias": np.zeros(width)}
+    top, real = (lstm if kind == "LSTM" else rnn)(x, still, weights, d)
+    _, model = made(
+        f'type: "{kind}" recurrent_param {{ num_output: {width} }}', x.shape, (steps, streams), still.shape
+    )
+    ones = np.ones((steps * streams, 1, 1))
+    bottoms = [values_of(items_of_sequences(x)), values_of(ones), values_of(still[:, :, None])]
+    own = [weights_of(array) for array in weights.values()]
+    tops = model.forward(bottoms, own)
+    assert tops[0].second_moment == pytest.approx(float((top**2).mean()), rel=0.2)
+    below, gradients = model.backward(Step(bottoms, tops, own), [diffs_of(items_of_sequences(d))])
+    found = dict(zip(weights, gradients, strict=True)) | {"x": below[0], "still": below[2]}
+    for name, gradient in found.items():
+        if not of_static and name == "static":
+            assert gradient.second_moment == 0
+            continue
+        same_size(gradient, real[name], 1.65, name)
+
+
+def test_recurrent_layers_of_forks_and_states_from_outside_are_not_modelled() -> None:
+    fillers = 'weight_filler { type: "xavier" }'
+    text = f'layer {{ name: "x" type: "LSTM" bottom: "v" bottom: "m" top: "x" recurrent_param {{ num_output: 9 {fillers} }} }}'
+    tail = 'layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "loss" }'
+    inputs = {"v": "5 2 7", "m": "5 2", "t": "5 2 9"}
+    assert not unmodelled_layers(net_of(text + tail, inputs))
+    fork = 'layer { name: "x" type: "Lstm" bottom: "v" bottom: "m" top: "x" lstm_param { num_output: 9 clipping_threshold: 1 } }'
+    assert [layer.name for layer in unmodelled_layers(net_of(fork + tail, inputs, dialect="caffe-lstm"))] == ["x"]
+    exposed = text.replace("num_output", "expose_hidden: true num_output").replace(
+        'top: "x"', 'bottom: "h" bottom: "c" top: "x" top: "h2" top: "c2"'
+    )
+    states = {"h": "1 2 9", "c": "1 2 9"}
+    assert [layer.name for layer in unmodelled_layers(net_of(exposed + tail, inputs | states))] == ["x"]

@@ -85,6 +85,21 @@ def _multiply_adds(layer: Layer) -> int | None:
     return total
 
 
+def _lstm_signal(layer: Layer) -> str:
+    return _signal(layer, "recurrent_models.LSTM")
+
+
+def _rnn_signal(layer: Layer) -> str:
+    return _signal(layer, "recurrent_models.RNN")
+
+
+def _signal(layer: Layer, model: str) -> str:
+    """The signal model; none with states from outside, or for the layers of forks, some of which clip their own gradients."""
+    if "recurrent_param" not in layer.message.entries or layer.message["recurrent_param"]["expose_hidden"]:
+        return UNMODELLED
+    return model
+
+
 _RECURRENT: dict[str, Any] = {
     "reads": ("recurrent_param",),
     "refuses_gradient": (1,),
@@ -93,8 +108,8 @@ _RECURRENT: dict[str, Any] = {
     "counts": _counts,
     "multiply_adds": _multiply_adds,
 }
-layer_type("LSTM", "lstm_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
-layer_type("RNN", "rnn_layer.cpp", signal="joining.Recurrent", bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
+layer_type("LSTM", "lstm_layer.cpp", signal=_lstm_signal, bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
+layer_type("RNN", "rnn_layer.cpp", signal=_rnn_signal, bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
 
 
 @layer_type(

@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape_of, size_of
 from ...moments.statistics import (
-    ZERO_DIFFS,
     Diffs,
     Values,
     concatenated,
     constant,
     gaussian,
-    mapped,
     root,
     scaled,
     scaled_diffs,
 )
-from ...moments.weights import dims
-from .linear import NONE, Taps, bias_gradient, product, through_weights, total, weight_gradient, weighted
+from .linear import product, total, weighted
 from .loss_models import softmax_gradient, softmax_probabilities
 from .pooling import largest_gaussian
 
@@ -237,60 +234,6 @@ class Softmax(SignalModel):
             slope = softmax_gradient(values, number, self.positions, by)
             return [scaled_diffs(slope, math.sqrt(active))._replace(mean_abs=slope.mean_abs * active)], []
         return [scaled_diffs(diff, root(step.tops[0].second_moment))._replace(active_share=None)], []
-
-
-# An LSTM's gates are taken to be half open, as sigmoids of values around 0 are: the square of what gets through.
-_HALF_OPEN = 0.25
-_MOST_STEPS = 30  # of a sequence that are followed; states have settled by then
-# What the gradient of a step's output is multiplied by on its way to what the gates read: for an LSTM an output gate of
-# 1/2 times slopes of tanh below 1, for an RNN the slope of one tanh. Not fitted: rough estimates.
-_LSTM_SLOPE, _RNN_SLOPE = 0.35, 0.8
-
-
-class Recurrent(SignalModel):
-    """LSTM and RNN (recurrent_layer.cpp, lstm_layer.cpp), unrolled: the second moment of the state, step by step."""
-
-    def __init__(self, layer: Layer, context: SignalContext) -> None:
-        super().__init__(layer, context)
-        self.is_lstm = layer.traits.base == "LSTM"
-        self.width = layer.message["recurrent_param"]["num_output"] or 1
-        self.steps = max(1, min(items_of(layer.bottoms[0]), _MOST_STEPS))
-        weight = dims(layer.params[0])
-        items = max(1, size_of(layer.bottoms[0]) // max(1, math.prod(weight[1:])))
-        self.taps = Taps(math.prod(weight[1:]), weight[0], 1.0, items, 1)
-
-    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        bias = weights[1] if len(weights) > 1 else NONE
-        gates = through_weights(bottoms[0], weights[0], bias, self.taps)
-        hidden = next((w for w, p in zip(weights, self.layer.params, strict=True) if p.role == "hidden weight"), NONE)
-        half = _HALF_OPEN if self.is_lstm else 1.0
-        top = mapped(gates, math.tanh)[0]
-        square = 0.0
-        for _ in range(self.steps):
-            before = gates._replace(second_moment=gates.second_moment + hidden.variance * self.width * square)
-            new = mapped(before, math.tanh)[0].second_moment * half
-            square = new * half + _HALF_OPEN * square if self.is_lstm else new
-        factor = root(square / top.second_moment) if top.second_moment else 0.0
-        return [scaled(top, factor)] * len(self.layer.tops)
-
-    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        taps = self.taps
-        diff = scaled_diffs(diffs[0], _LSTM_SLOPE if self.is_lstm else _RNN_SLOPE)
-        below = scaled_diffs(diff, root(step.weights[0].second_moment * taps.fan_out))
-        gradients = []
-        for param in self.layer.params:
-            if "bias" in param.role:
-                gradients.append(bias_gradient(diff, taps.items, 1))
-            else:
-                read = step.bottoms[0] if param.role == "input weight" else step.tops[0]
-                gradients.append(
-                    weight_gradient(
-                        diff,
-                        read._replace(corr_within_item=read.second_moment, corr_across_both=read.corr_across_items),
-                        taps,
-                    )
-                )
-        return [below] + [ZERO_DIFFS] * (len(step.bottoms) - 1), gradients
 
 
 class Flatten(SignalModel):
