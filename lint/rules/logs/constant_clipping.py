@@ -32,10 +32,8 @@ def constant_clipping(log: Evidence) -> Iterator[Cause]:
     clipping is meant to act now and then. Ignore it if steps of equal length are intended; a lower learning rate without
     clipping does the same more plainly.
 
-    ## Fix
-
-    There is none: a higher threshold would lengthen every step by as much. Look for what makes the norm so large. If the run
-    should learn faster or slower, change `clip_gradients` as you would change `base_lr`.
+    There is no fix: a higher threshold would lengthen every step by as much. Look for what makes the norm so large. To learn
+    faster or slower, change `clip_gradients` as you would change `base_lr`.
 
     ## References
 
