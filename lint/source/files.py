@@ -16,6 +16,7 @@ from .foreign_text import Mark, is_mostly_unknown, template_marks
 from .ignored import Ignored
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
+MAX_ENTRIES = 200_000  # names looked at in a folder and below, whatever they are
 ROOT_MARKERS = (".git", ".hg", ".svn", "caffe-lint.toml")
 
 # Top-level fields that only a solver has. One of them makes a file a solver unless something contradicts it.
@@ -175,8 +176,8 @@ def net_references(
 ) -> list[NetReference]:
     """Return the nets that a solver names by file, each with the file that is meant.
 
-    `root` limits the search by suffix where there is no repository. `given` are paths of files that are known although they
-    are not on disk. `from_here` says whether paths are resolved from the working directory first.
+    `root` limits the search by suffix for a solver without a project (`project_root`). `given` are paths of files that are
+    known although they are not on disk. `from_here` says whether paths are resolved from the working directory first.
     """
     references = []
     for name in ("net", "train_net", "test_net"):
@@ -198,11 +199,10 @@ def find_net(
     """Return the file that a path in a solver means; see `net_references` for the parameters.
 
     It is resolved as users run Caffe: from the working directory, then from the solver's folder and each of its parents
-    up to the root of the repository. Otherwise it is the one file of the repository that shares the longest suffix of
-    the path.
+    up to the root of the project. Otherwise it is the one file of the project that shares the longest suffix of the path.
     """
     folder = os.path.dirname(os.path.abspath(solver_path))
-    top = repository_root(folder) or root
+    top = project_root(folder) or root
     bases = [*([os.getcwd()] if from_here else ()), *_parents(folder, top or folder)]
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
@@ -257,6 +257,19 @@ def repository_root(folder: str) -> str | None:
     return None
 
 
+def project_root(folder: str) -> str | None:
+    """Return the root of the repository of a folder; without one, the working directory if the folder lies in it.
+
+    It does not depend on what the user named. None if there is neither.
+    """
+    root = repository_root(folder)
+    if root is not None:
+        return root
+    current = os.getcwd()
+    is_project = current not in (os.path.abspath(os.sep), os.path.expanduser("~"))
+    return current if is_project and (folder + os.sep).startswith(current + os.sep) else None
+
+
 def _parents(folder: str, top: str) -> Iterable[str]:
     while True:
         yield folder
@@ -268,9 +281,13 @@ def _parents(folder: str, top: str) -> Iterable[str]:
 
 @cache
 def _by_name(root: str, *, deep: bool = True) -> dict[str, list[str]]:
-    """Return the prototxt files in a folder, `deep` also below it, by name. Cached for the run."""
+    """Return the prototxt files in a folder, `deep` also below it, by name; none if it is too large. Cached for the run."""
     found: dict[str, list[str]] = {}
+    entries = 0
     for current, folders, names in os.walk(root):
+        entries += len(names)
+        if entries > MAX_ENTRIES:
+            return {}
         folders[:] = (
             [name for name in folders if not name.startswith(".") and name != "node_modules"] if deep else []
         )

@@ -8,14 +8,13 @@ from collections import deque
 from functools import cache
 
 from ..proto.named_tuple import NamedTuple
-from .files import SUFFIXES, repository_root
+from .files import MAX_ENTRIES, SUFFIXES, project_root
 from .ignored import Ignored
 
 # The bounds of a search, for each kind of file.
 MAX_FILES = 5_000
 MAX_BYTES = 50_000_000
 MAX_BYTES_OF_FILE = 5_000_000  # larger ones are data, not text that somebody wrote
-MAX_ENTRIES = 200_000  # names looked at, whatever they are
 MAX_DEPTH = 20
 
 SCRIPT_SUFFIXES = (".sh", ".bash", ".py", ".bat", ".cmd", ".mk")
@@ -39,17 +38,9 @@ class RepositoryFiles(NamedTuple):
 
 
 def search_root(path: str) -> str:
-    """Return the folder in which the files that belong to a file are searched, whatever the user named.
-
-    It is the root of its repository; without one, the working directory if the file lies in it, or else the file's folder.
-    """
+    """Return the folder in which the files that belong to a file are searched: its project, or else its own folder."""
     folder = os.path.dirname(os.path.abspath(path))
-    root = repository_root(folder)
-    if root is not None:
-        return root
-    current = os.getcwd()
-    is_project = current not in (os.path.abspath(os.sep), os.path.expanduser("~"))
-    return current if is_project and (folder + os.sep).startswith(current + os.sep) else folder
+    return project_root(folder) or folder
 
 
 @cache
