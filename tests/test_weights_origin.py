@@ -13,6 +13,7 @@ from harness import run
 from caffe_lint.engine.configuring import LOOKUPS, settings_of_paths
 from caffe_lint.engine.files_in_memory import Files, nets_for
 from caffe_lint.net.job import Job, SolverFile
+from caffe_lint.net.published_nets import PUBLISHED, published_layers
 from caffe_lint.net.weights_origin import WeightsOrigin
 from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
@@ -51,7 +52,7 @@ def net(fillers: str) -> str:
 def job_of(solver: str, fillers: str, **settings: Any) -> Job:
     files = Files(caffe_schema(), None)
     files.add("solver.prototxt", solver.encode())
-    files.add("net.prototxt", net(fillers).encode())
+    files.add("net.prototxt", (net(fillers) if len(fillers) < 20 else fillers).encode())
     return nets_for(files, Settings(**settings)).job(SolverFile(files.get("solver.prototxt")), None)
 
 
@@ -282,3 +283,45 @@ def test_zero_weights_are_a_mistake_if_nothing_loads_others(folder: Path) -> Non
     assert n205(folder) == ["warning"]
     (folder / "train.sh").write_text(TRAIN + " --weights x")
     assert n205(folder) == []
+
+
+def test_the_layers_of_published_nets() -> None:
+    numbers = {name: len(published_layers(name)) for name in PUBLISHED}
+    assert numbers == {
+        "CaffeNet": 8, "VGG-16": 16, "VGG-19": 19, "VGG_CNN": 8, "ZF": 8, "NIN": 12, "GoogLeNet": 58, "ResNet-50": 54,
+        "ResNet-101": 105, "ResNet-152": 156, "SqueezeNet 1.0": 26, "SqueezeNet 1.1": 26, "MobileNet": 28,
+    }  # fmt: skip
+    assert published_layers("ResNet-101")["res4b22_branch2b"] == (256, 3)
+    assert published_layers("ResNet-50")["res3d_branch2c"] == (512, 1)
+    assert published_layers("GoogLeNet")["inception_4c/5x5"] == (64, 5)
+    assert published_layers("VGG-16")["fc7"] == (4096, 0)
+
+
+def fine_tuned(rates: str, *, first: int = 64, last: str = "fc8_new") -> str:
+    """A net with the first convolutions of VGG-16 and a new layer; F: it learns faster, f: the others are frozen, s: neither."""
+    text = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 32 dim: 32 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }
+"""
+    below = "data"
+    for name, outputs in (("conv1_1", first), ("conv1_2", first), ("conv2_1", 128), ("conv2_2", 128)):
+        text += (
+            f'layer {{ name: "{name}" type: "Convolution" bottom: "{below}" top: "{name}" param {{ lr_mult: {0 if rates == "f" else 1} }}'
+            f' convolution_param {{ num_output: {outputs} kernel_size: 3 weight_filler {{ type: "xavier" }} }} }}\n'
+        )
+        below = name
+    return text + (
+        f'layer {{ name: "{last}" type: "InnerProduct" bottom: "{below}" top: "fc8" param {{ lr_mult: {10 if rates == "F" else 1} }}'
+        ' inner_product_param { num_output: 20 weight_filler { type: "gaussian" std: 0.01 } } }\n'
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc8" bottom: "label" top: "loss" }\n'
+    )
+
+
+def test_layers_of_a_published_net_with_new_ones_that_learn_faster() -> None:
+    evidence = "initial weights are unknown (layers of VGG-16, and new ones that learn faster)"
+    assert origin_of(SOLVER, fine_tuned("F")) == WeightsOrigin("unknown", evidence)
+    assert origin_of(SOLVER, fine_tuned("f")).evidence == evidence
+    assert origin_of(SOLVER, fine_tuned("F", last="fc8")).evidence == evidence  # of another size than that of VGG
+    assert origin_of(SOLVER, fine_tuned("s")).kind == "fillers"
+    assert origin_of(SOLVER, fine_tuned("F", first=32)).kind == "fillers"
+    assert origin_of(SOLVER, fine_tuned("F"), from_scratch=True).kind == "fillers"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from ..source.files import shown
+from .published_nets import starting_point
 from .trained_weights import TrainedWeights, refusal
 from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, weights_of
 
@@ -157,4 +158,7 @@ def _of_net(net: Net) -> WeightsOrigin:
         return WeightsOrigin(UNKNOWN, f"initial weights are unknown ('{name}' is frozen and has no weight_filler)")
     if zero and not starts_from_scratch(net, zero):
         return WeightsOrigin(UNKNOWN, f"initial weights are unknown ({len(zero)} of {len(weights)} layers have no weight_filler)")
+    published = starting_point(net)
+    if published:
+        return WeightsOrigin(UNKNOWN, f"initial weights are unknown (layers of {published}, and new ones that learn faster)")
     return WeightsOrigin(FILLERS)
