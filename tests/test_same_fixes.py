@@ -162,3 +162,16 @@ def test_a_net_without_findings_on_stability_costs_no_search(tmp_path: Path, mon
 
     monkeypatch.setattr("caffe_lint.source.solver_index.repository_files", no_search)
     assert findings_on_disk("net.prototxt") == []
+
+
+def test_a_net_is_judged_by_the_configuration_of_its_solver(tmp_path: Path) -> None:
+    solver = SOLVER.replace("net.prototxt", "../nets/net.prototxt")
+    data = 'dummy_data_param {\n    shape { dim: 16 dim: 100 }\n    shape { dim: 16 }\n'
+    assert data in NET
+    custom = NET.replace('type: "ReLU"', 'type: "OurActivation"')
+    repository(tmp_path, train__solver=solver, nets__net=custom)
+    (tmp_path / "train" / "caffe-lint.toml").write_text('[layers.OurActivation]\nlike = "ReLU"\n')
+    together = patched_on_disk(".", unsafe=True)
+    assert b"loss_weight: 1000" not in together["nets/net.prototxt"]
+    for named in ("train/solver.prototxt", "nets/net.prototxt"):
+        assert patched_on_disk(named, unsafe=True)["nets/net.prototxt"] == together["nets/net.prototxt"]

@@ -65,6 +65,7 @@ def search(nets: frozenset[str], unit: Unit, files: Files, settings: Settings) -
             real = os.path.realpath(path)
             if real in seen or settings.excluded(path):
                 continue
+            is_new = path not in files.sources
             try:
                 file = files.get(path)
             except Unreadable:
@@ -72,9 +73,8 @@ def search(nets: frozenset[str], unit: Unit, files: Files, settings: Settings) -
             if file.kind == "solver" and _may_name(file, net, unit, files):
                 seen.add(real)
                 solvers.append(path)
-            else:
-                files.forget(path)
-                del files.sources[path]
+            elif is_new:
+                files.drop(path)
     return Companions(tuple(solvers), known.searched | nets, is_whole)
 
 

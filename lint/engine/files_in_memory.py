@@ -114,6 +114,11 @@ class Files:
         """Drop the tree of a file; the text is parsed again on demand."""
         self._files.pop(path, None)
 
+    def drop(self, path: str) -> None:
+        """Drop a file that turned out not to be checked."""
+        for known in (self._files, self.sources, self.patched, self.rounds):
+            known.pop(path, None)
+
     def forget_all(self) -> None:
         """Drop the trees of all files."""
         self._files.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..net.job import Job, NetInPhase, SolverFile
+from ..net.job import Job, NetInPhase, Nets, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Hit
 from ..rule.suppressed import suppressing, suppressions_of
@@ -148,12 +148,19 @@ def path_of_subject(kind: str, subject: Any) -> str:
 
 
 def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[str, Any]]:
-    """Yield the subjects of a unit's rules, each once: its files, solvers, nets in their phases, jobs."""
-    nets = nets_for(files, settings)
+    """Yield the subjects of a unit's rules, each once: its files, solvers, nets in their phases, jobs.
+
+    A job is built by the settings of its solver, and a net without a solver by its own.
+    """
     named = [files.get(path) for path in unit.paths]
     companions = [files.get(path) for path in files.companions.solvers]
     solvers = [*(named if named[0].kind == "solver" else ()), *companions]
-    jobs = [nets.job(SolverFile(solver, settings.caffe_version), unit.root) for solver in solvers]
+    nets: dict[int, Nets] = {}  # by the settings
+    jobs = []
+    for solver in solvers:
+        own = settings.of(solver.path)
+        builder = nets.setdefault(id(own), nets_for(files, own))
+        jobs.append(builder.job(SolverFile(solver, own.caffe_version), unit.root))
     files.mark_companions(unit, jobs)
     seen: set[int] = set()
     for job in jobs:
@@ -171,10 +178,10 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
                 seen.add(id(net))
                 yield "net", net
         yield "job", job
-        yield from _data_subjects(job.nets, job, settings)
+        yield from _data_subjects(job.nets, job, settings.of(job.solver.file.path))
     if named[0].kind != "solver" and id(named[0]) not in seen:
         yield "file", named[0]
-        alone = nets.alone(named[0])
+        alone = nets_for(files, settings).alone(named[0])
         for net in alone:
             yield "net", net
         yield from _data_subjects(alone, None, settings)
