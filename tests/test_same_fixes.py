@@ -107,7 +107,7 @@ def test_solvers_that_need_different_changes_leave_their_net_as_it_is(tmp_path: 
     gentle = SOLVER.replace("base_lr: 0.01", "base_lr: 0.00001\nclip_gradients: 1")
     repository(tmp_path, a=SOLVER.replace("max_iter", "clip_gradients: 10000000\nmax_iter"), b=gentle, net=NET)
     assert "net.prototxt" not in patched_on_disk(named, unsafe=True)
-    if named != "b.prototxt":
+    if named != "b.prototxt":  # this one alone has nothing against the weight
         (finding,) = [finding for finding in findings_on_disk(named) if finding.code == "G103"]
         assert finding.fix is None
         assert "do not all need the same change (a.prototxt, b.prototxt)" in finding.reason
@@ -175,3 +175,10 @@ def test_a_net_is_judged_by_the_configuration_of_its_solver(tmp_path: Path) -> N
     assert b"loss_weight: 1000" not in together["nets/net.prototxt"]
     for named in ("train/solver.prototxt", "nets/net.prototxt"):
         assert patched_on_disk(named, unsafe=True)["nets/net.prototxt"] == together["nets/net.prototxt"]
+
+
+def test_no_clip_threshold_is_written_for_a_loss_weight_that_is_not(tmp_path: Path) -> None:
+    gentle = SOLVER.replace("base_lr: 0.01", "base_lr: 0.00001\nclip_gradients: 1")
+    repository(tmp_path, a=SOLVER, b=gentle, net=NET)
+    assert patched_on_disk(".", unsafe=True) == {}
+    assert [finding.fix for finding in findings_on_disk(".") if finding.code in ("G101", "G102", "G103")] == [None, None]

@@ -195,6 +195,7 @@ def _diverging(job: Job, computed: Stability, value: float) -> Hit:
         fix = clip_fix(job, value * _passes(job) or repair.clip)
     if repair.weights:
         reason += f" and a lower loss_weight for '{next(iter(repair.weights)).name}' (G103)"
+        fix = None  # the threshold is computed anew once the weight is written, if it is
     return Hit(
         job.solver.file,
         _place(solver),

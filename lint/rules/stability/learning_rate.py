@@ -151,7 +151,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         f"Predicted: {because}. {change}, it {outlook(repair.after)}.",
         severity=computed.severity,
         confidence=confidence_in(repair.before, computed.signal),
-        fix=fix,
+        fix=None if repair.weights else fix,  # the rate is computed anew once the weight is written, if it is
     )
 
 
