@@ -16,6 +16,7 @@ from sampled import Array, diffs_of, normalised, normalised_back, pairs, pooled_
 from caffe_lint.engine.opening import Files
 from caffe_lint.layers.models.linear import Taps, bias_gradient, weight_gradient
 from caffe_lint.layers.models.loss_models import Loss
+from caffe_lint.layers.models.pooling import maximum
 from caffe_lint.moments.graph import Layer
 from caffe_lint.moments.signal_model import Gradient, SignalContext, SignalModel, Step
 from caffe_lint.moments.statistics import Diffs, Values, gated, gaussian, rectified, share_above, sign_correlations
@@ -520,3 +521,52 @@ def test_recurrent_layers_of_forks_and_states_from_outside_are_not_modelled() ->
     )
     states = {"h": "1 2 9", "c": "1 2 9"}
     assert [layer.name for layer in unmodelled_layers(net_of(exposed + tail, inputs | states))] == ["x"]
+
+
+def test_rows_of_an_embedding_are_independent() -> None:
+    source = np.random.default_rng(9)
+    weights = source.uniform(-0.1, 0.1, (70, 16)) + 0.05
+    top = weights[source.integers(0, 70, (40, 60))]
+    _, model = made('type: "Embed" embed_param { num_output: 16 input_dim: 70 bias_term: false }', (40, 60))
+    (found,) = model.forward([values_of(np.zeros((40, 60, 1)))], [weights_of(weights)])
+    assert found.second_moment == pytest.approx(float((top**2).mean()), rel=0.05)
+    for ours, real in zip((found.corr_within_item, found.corr_across_items, found.corr_across_both), pairs(top), strict=True):
+        assert ours == pytest.approx(real, rel=0.1)
+    # so that the largest of a window lies above the mean
+    assert maximum(found, 3.0, 1.0).mean > found.mean + 0.5 * found.variance**0.5
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_gradient_below_a_convolution_of_each_channel_is_as_uneven_as_above(mean: float, stride: int) -> None:
+    source = np.random.default_rng(10)
+    items, channels, side, kernel = 4, 300, 16, 3
+    layer, model = made(
+        f'type: "Convolution" convolution_param {{ num_output: {channels} group: {channels} kernel_size: 3 stride: {stride} }}',
+        (items, channels, side, side),
+    )
+    out = (layer.tops[0].shape or ())[2] or 0
+    weights = source.standard_normal((channels, 1, kernel, kernel)) + mean
+    closed = source.random((1, channels, 1, 1)) > 0.5
+    d = (source.standard_normal((items, channels, out, out)) + source.standard_normal((items, channels, 1, 1))) * closed
+    real = np.zeros((items, channels, side, side))
+    for i in range(kernel):
+        for j in range(kernel):
+            target = real[:, :, i : i + stride * out : stride, j : j + stride * out : stride][:, :, :out, :out]
+            target += weights[:, 0, i, j][:, None, None] * d
+    step = Step([values_of(real)], [], [weights_of(weights), Weights(0.0, 0.0, 0.0)])
+    below, _ = model.backward(step, [diffs_of(d)._replace(evenness=0.5**0.5)])
+    assert below[0].second_moment == pytest.approx(float((real**2).mean()), rel=0.25)
+    assert below[0].mean_abs == pytest.approx(float(abs(real).mean()), rel=0.25)
+    assert below[0].corr_within_item == pytest.approx(pairs(real)[0], rel=0.35)
+
+
+def test_the_top_of_a_convolution_of_each_channel_is_as_uneven_as_its_channels() -> None:
+    source = np.random.default_rng(11)
+    x = np.maximum(0, source.standard_normal((1, 400, 1, 1))) + np.zeros((4, 400, 9, 9))
+    weights = source.standard_normal((400, 1, 3, 3))
+    top = sum(weights[:, 0, i, j][:, None, None] * x[:, :, i : i + 7, j : j + 7] for i in range(3) for j in range(3))
+    _, model = made('type: "Convolution" convolution_param { num_output: 400 group: 400 kernel_size: 3 }', x.shape)
+    (found,) = model.forward([values_of(x, low=0.0)], [weights_of(weights), Weights(0.0, 0.0, 0.0)])
+    assert found.second_moment == pytest.approx(float((top**2).mean()), rel=0.2)
+    assert found.mean_abs == pytest.approx(float(abs(top).mean()), rel=0.1)

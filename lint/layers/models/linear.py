@@ -33,12 +33,15 @@ _LARGEST_PAD = 1000  # in pixels, up to which taps are counted one by one; image
 # What rounding leaves of a sum of floats that would otherwise be 0, as the sum behind a BatchNorm is: a float's half step for
 # each term, less what evens out. The exponent fits 204 biases of ../shared/norms and ../shared/divergence, 81 % within 2x.
 _HALF_STEP, _ROUNDING_EXPONENT = 2.0**-24, 0.8
+_ALONE = 0.1  # the distance in positions over which independent values resemble each other
 _NOTHING_LEFT = 1e-9  # how small a part of the terms' squares counts as a sum of 0
 _SIDE_BY_DISTANCE = 3  # the side of a window by the mean distance of two of its taps along one axis, if they are many
 
 
-# The relative variance of the square of a Gaussian, and of that of a rectified one.
-_GAUSSIAN_SPREAD, _RECTIFIED_SPREAD = 2.0, 5.0
+# The relative variance of the square of a Gaussian is 2, that of a rectified one 5, that of their product 17; its logarithm rises
+# nearly evenly with the mean square over the squared mean absolute value, which are pi / 2, pi and pi^2 / 2.
+_GAUSSIAN_SPREAD, _SPREAD_BY_PEAK = 2.0, 0.62
+_TINY, _MOST_PEAK = 1e-150, 8.0  # bounds of what is divided by, and of what is raised to a power
 _LEAST_EVENNESS = 0.1  # of gradients in nearly all of whose channels nothing is left; keeps numbers in bounds
 
 
@@ -51,6 +54,7 @@ class Taps(NamedTuple):
     stride: positions of the bottom per position of the top along an axis; below 1 for a deconvolution.
     shared: of the weights that read an input, the part that reads any other input of its channel, too.
     reached: the share of inputs that are read at all: not all are where the stride is larger than the kernel.
+    uses: how many of the outputs that read an input are in one channel.
     """
 
     fan_in: float
@@ -61,6 +65,7 @@ class Taps(NamedTuple):
     stride: float = 1.0
     shared: float = 1.0
     reached: float = 1.0
+    uses: float = 1.0
 
 
 @lru_cache(maxsize=4096)
@@ -114,7 +119,8 @@ def _convolution_taps(layer: Layer) -> Taps:
         for i, side in enumerate(kernel[:2]):
             reached *= min(1.0, side / max(1, strides[i]))
     fan_in, fan_out = taps / size_of(layer.tops[0]), taps / size_of(layer.bottoms[0])
-    return Taps(fan_in, fan_out, window, items, positions, stride, shared, reached)
+    uses = window * math.prod(above[2:]) / max(1, places) if not transposed else window
+    return Taps(fan_in, fan_out, window, items, positions, stride, shared, reached, uses)
 
 
 def _inner_taps(layer: Layer) -> Taps:
@@ -176,6 +182,9 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
         common += moved
     least = mean * mean
     square = max(square + added, least)
+    size = gaussian_mean_abs(mean, square)
+    if own_channel:
+        size *= evenness(values)
     across = min(max(across + added, least), square)
     if taps.positions == 1 and taps.window <= 1:
         within, across_both = square, across
@@ -184,7 +193,7 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
     return Values(
         mean,
         square,
-        gaussian_mean_abs(mean, square),
+        size,
         within,
         across,
         across_both,
@@ -207,7 +216,9 @@ def usual_weights(weight: Weights, values: Values, channels: float) -> Weights:
     if not 0 < spread < INFINITE:
         return weight
     alike = min(1.0, max(0.0, (values.corr_across_both - values.mean * values.mean) / spread))
-    return _less(weight, alike * alike * (_RECTIFIED_SPREAD if values.low >= 0 else _GAUSSIAN_SPREAD) / channels)
+    peak = min(values.second_moment / max(values.mean_abs, _TINY) ** 2, _MOST_PEAK)
+    relative = _GAUSSIAN_SPREAD * math.exp(_SPREAD_BY_PEAK * (peak - math.pi / 2))
+    return _less(weight, alike * alike * relative / channels)
 
 
 def usual_weights_back(weight: Weights, diffs: Diffs, channels: int) -> Weights:
@@ -219,10 +230,14 @@ def _less(weight: Weights, relative_variance: float) -> Weights:
     return weight._replace(variance=weight.variance * math.exp(-relative_variance / 2)) if relative_variance else weight
 
 
-def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Values, *, flat: bool) -> Diffs:
+def through_weights_back(
+    diffs: Diffs, weight: Weights, taps: Taps, values: Values, *, flat: bool, own_channel: bool = False
+) -> Diffs:
     """The gradient below a layer of weights: as through the same weights the other way.
 
-    What of the gradient is the layer's own output comes back as its input: W'W is near a multiple of 1.
+    What of the gradient is the layer's own output comes back as its input: W'W is near a multiple of 1. A mean of the
+    weights adds up what the gradients of a window have in common. Where each channel has weights of its own, it is as uneven
+    as it was.
     """
     fan = taps.fan_out
     by = (weight.variance + weight.mean * weight.mean) * fan
@@ -240,6 +255,13 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
         if flat
         else (by * taps.shared * diffs.corr_within_item + added, by * taps.shared * diffs.corr_across_both + added)
     )
+    if weight.mean and not flat:
+        # All pairs of outputs that read one input, or two.
+        by_mean, uses = weight.mean * weight.mean * fan, max(1.0, min(fan, taps.uses))
+        alike, alike_across = max(0.0, diffs.corr_within_item), max(0.0, diffs.corr_across_both)
+        square, within = square + by_mean * (uses - 1) * alike, within + by_mean * (uses - taps.shared) * alike
+        across += by_mean * (uses - 1) * alike_across
+        across_both += by_mean * (uses - taps.shared) * alike_across
     own_value = diffs.own_value_factor * weight.variance * fan
     if own_value:
         e2 = own_value * own_value
@@ -249,8 +271,15 @@ def through_weights_back(diffs: Diffs, weight: Weights, taps: Taps, values: Valu
             across + e2 * values.corr_across_items,
             across_both + e2 * values.corr_across_both,
         )
-    size = min(GAUSSIAN_MEAN_ABS * root(square * taps.reached), diffs.mean_abs * weight.mean_abs * fan)
-    return Diffs(square, size, within, across, across_both, None, common, own_value)
+    even = diffs.evenness * few_weights(weight, taps.uses) if own_channel else 1.0
+    size = min(GAUSSIAN_MEAN_ABS * root(square * taps.reached) * even, diffs.mean_abs * weight.mean_abs * fan)
+    return Diffs(square, size, within, across, across_both, None, common, own_value, evenness=even)
+
+
+def few_weights(weight: Weights, number: float) -> float:
+    """The mean of the root mean square of so many weights, as a part of that of all: few may happen to be small."""
+    random = weight.variance / (weight.second_moment or 1.0)
+    return root(1 - random / (2 * max(1.0, number)))
 
 
 def weight_gradient(diffs: Diffs, values: Values, taps: Taps) -> Gradient:
@@ -334,7 +363,7 @@ class Convolution(SignalModel):
         weights = step.weights
         taps, diff, values = self.taps, diffs[0], step.bottoms[0]
         usual = usual_weights_back(weights[0], diff, dims(self.layer.params[0])[0])
-        below = through_weights_back(diff, usual, taps, values, flat=self.flat)
+        below = through_weights_back(diff, usual, taps, values, flat=self.flat, own_channel=self.own_channel)
         gradients = [weight_gradient(diff, self.seen(values), taps)]
         if len(weights) > 1:
             gradients.append(bias_gradient(diff, taps.items, self.bias_positions))
@@ -366,8 +395,9 @@ class Embed(SignalModel):
         bias = weights[1] if len(weights) > 1 else NONE
         mean = weight.mean + bias.mean
         square = weight.second_moment + bias.second_moment + 2 * weight.mean * bias.mean
-        common = mean * mean + bias.variance
-        return [gaussian(mean, square, square, common, common, math.inf)]
+        rows = dims(self.layer.params[0])[0] if weights else 1
+        across = mean * mean + bias.variance + weight.variance / max(1, rows)  # two indices may be the same
+        return [gaussian(mean, square, mean * mean, across, mean * mean, _ALONE)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         layer = self.layer

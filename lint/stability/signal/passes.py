@@ -92,11 +92,12 @@ def _spoilt_layers(net: Net) -> Collection[Layer]:
     found = set()
     for blob, layer, _ in overwritten_tops(net):
         producer = blob.producer
-        known = layer.traits.trains_only and blob is layer.bottoms[0] and producer is not None
-        if producer is not None and not layer.traits.cuts_negatives(layer):
-            name = producer.traits.signal_model(producer)
-            if not known or name == UNMODELLED or not model_class(name).knows_dropout:
-                found.add(producer)
+        if producer is None or layer.traits.cuts_negatives(layer):
+            continue
+        name = producer.traits.signal_model(producer)
+        drops = layer.traits.trains_only and blob is layer.bottoms[0]
+        if not drops or name == UNMODELLED or not model_class(name).knows_dropout:
+            found.add(producer)
     return found
 
 
@@ -113,7 +114,8 @@ def unmodelled_layers(net: Net) -> list[Layer]:
         runs = layer.runs_backward or any(layer.loss_weights) or _may_be_loss(layer)
         if runs or not needed.isdisjoint(layer.tops):
             needed.update(layer.bottoms)
-            if _model_class(layer, spoilt) in (Unmodelled, Output):
+            found_class = _model_class(layer, spoilt)
+            if found_class is Unmodelled or (found_class is Output and layer.tops):
                 found.append(layer)
     return found[::-1]
 
