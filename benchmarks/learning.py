@@ -66,6 +66,11 @@ class SetUp(NamedTuple):
         return self.name.rsplit("-", 1)[0]
 
     @property
+    def has_minimum(self) -> bool:
+        """Whether its loss has a minimum: the logarithm of scores has none, and nothing is told of it."""
+        return not self.signal.training.basis.of_scores
+
+    @property
     def explodes(self) -> bool:
         """Whether it diverges."""
         return self.label in ("nan", "exploded")

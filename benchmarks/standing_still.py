@@ -14,7 +14,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from verdict import Row, left_out, signals
+from learning import set_ups
+from verdict import left_out, row_of
 
 from caffe_lint.rules.stability.saturated_units import SATURATED
 from caffe_lint.stability.advice.stability import Stability
@@ -28,12 +29,8 @@ def main() -> int:
     if not (root / "dev").is_dir():
         print(f"{root} is not there: name it", file=sys.stderr)
         return 2
-    known = signals(root)
-    rows = [
-        Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.update_rule.rate,
-            signal.features)
-        for name, label, signal in known
-    ]  # fmt: skip
+    known = [each for each in set_ups(root) if each.has_minimum]
+    rows = [row_of(each) for each in known]
     chances = [stalls for _, stalls in left_out(rows, 1)]
     stalled = sum(row.stalls for row in rows)
     print(f"chance to stall, each family judged by the others ({stalled} of {len(rows)} stalled):")
@@ -46,10 +43,10 @@ def main() -> int:
         )
     standing: Counter[str] = Counter()
     flat: Counter[str] = Counter()
-    for _, label, signal in known:
-        computed = Stability(signal.training)
-        standing[label] += computed.will_stall
-        flat[label] += any(computed.saturated_layers(SATURATED))
+    for each in known:
+        computed = Stability(each.signal.training)
+        standing[each.label] += computed.will_stall
+        flat[each.label] += any(computed.saturated_layers(SATURATED))
     for code, counts in (("G108", standing), ("G109", flat)):
         what = ", ".join(f"{number} {label}" for label, number in sorted(counts.items()) if number)
         print(f"{code} has findings in {sum(counts.values())} set-ups: {what}")

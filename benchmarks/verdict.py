@@ -5,17 +5,18 @@ Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [--confidence]
 Prints, for "diverges" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
 leaves two and three families out at a time, and judges the trainings with rates a quarter higher and a fifth lower.
-`--write` fits the coefficients on all families and writes them into lint/stability/verdict/verdict_table.py and docs/signal.md.
+`--write` fits the coefficients on all families and writes them and these limits into lint/stability/verdict/verdict_table.py,
+and both tables into docs/signal.md.
 `--limits` compares the limits of set-ups that diverged with the weakest single change with which the real Caffe
-ended lower than it began: as strong as that, and not a hundred times stronger. `--confidence` prints what is said of
-a training by the chances it has, and how often that is right, leaving one family out at a time, and the smallest chances
-from which it would be right in 90 % of cases; it writes this table into docs/signal.md.
+ended lower than it began: as strong as that, and not a hundred times stronger. `--confidence` prints what is said at
+which probability, and how often that is right, leaving one family out at a time: the verdict is certain from the least
+probability on from which it is right in 90 % of cases. The last rows hold how often a training that is said to diverge does not
+learn as it is (`learning.py`), by the kind of solver: where that is at least 90 % of many, a repair is a default fix.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,17 +24,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from learning import SetUp, set_ups
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from caffe_lint.engine.files_in_memory import Files
-from caffe_lint.net.data_facts import read_facts
-from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.advice.limits import limits
-from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
-from caffe_lint.stability.signal.training import Training, training_of_file
-from caffe_lint.stability.verdict.verdict import CERTAIN, DIVERGES_SIGNS, LIKELY, RISKY, STALLS_SIGNS, logistic
+from caffe_lint.stability.signal.features import Signal, Trial, signal_with
+from caffe_lint.stability.verdict.verdict import DIVERGES_SIGNS, EVEN, RISKY, STALLS_SIGNS, logistic
 
 RIDGE = 1.0  # of the regression on standardised features; set by hand, keeps coefficients of rare outcomes small
 ROUNDS = 100  # of Newton's method at most
@@ -41,18 +39,6 @@ TABLE = Path(__file__).parent.parent / "lint" / "stability" / "verdict" / "verdi
 PAGE = Path(__file__).parent.parent / "docs" / "signal.md"
 PRECISION = 0.9  # of what people are told
 FATES = {"diverge": "diverges", "stall": "stalls"}
-
-
-def signals(root: Path) -> list[tuple[str, str, Signal]]:
-    """Name, label and signal of every set-up."""
-    facts = read_facts(str(root / "data.json"))
-    found = []
-    for path in sorted((root / "dev").glob("*/truth.json")):
-        files = Files(caffe_schema(), "bvlc")
-        training = training_of_file(files.get(str(path.parent / "solver.prototxt")), files.get, facts)
-        assert isinstance(training, Training), path
-        found.append((path.parent.name, json.loads(path.read_text())["label"], signal_of(training)))
-    return found
 
 
 def area(chances: Sequence[float], outcomes: Sequence[bool]) -> float:
@@ -105,11 +91,22 @@ class Row(NamedTuple):
     family: str
     diverges: bool
     stalls: bool
+    learns: bool  # see `learning`
+    adaptive: bool
     rate: float
     features: Mapping[str, float]
 
 
 Model = dict[str, dict[str, float]]
+
+
+def row_of(set_up: SetUp) -> Row:
+    """A set-up as a row to fit to."""
+    rule = set_up.signal.update_rule
+    stalls = set_up.label == "stalled"
+    return Row(
+        set_up.name, set_up.family, set_up.explodes, stalls, set_up.learns, rule.adaptive, rule.rate, set_up.signal.features
+    )
 
 
 def taught(rows: Sequence[Row]) -> Model:
@@ -194,9 +191,18 @@ def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
         print(f"  {name:16s} {total} set-ups, as strong {strong}, not 100 times stronger {mild}, no limit found {none}")
 
 
-def write(model: Model) -> None:
-    """Writes the coefficients into the package and into the documentation."""
-    lines = ['"""The coefficients of the verdict. Made by `python benchmarks/verdict.py --write`; not by hand."""', ""]
+def write(model: Model, limits: Mapping[str, float]) -> None:
+    """Writes the coefficients into the package and into the documentation, and from where on the verdict is certain."""
+    lines = [
+        '"""The coefficients of the verdict, and from where on it is certain. Made by `python benchmarks/verdict.py --write`."""',
+        "",
+        "# The least probabilities from which at least 90 % of such statements are right, on families that the verdict was not",
+        "# fitted to.",
+        "CERTAIN: dict[str, float] = {",
+        *(f'    "{fate}": {least:g},' for fate, least in limits.items()),
+        "}",
+        "",
+    ]
     for title, coefficients in model.items():
         lines.append(f"{title}: dict[str, float] = {{")
         lines += [f'    "{name}": {value:.4f},' for name, value in coefficients.items()]
@@ -216,38 +222,51 @@ def replace(name: str, lines: Sequence[str]) -> None:
     PAGE.write_text(text.split(begin)[0] + "\n".join([begin, *lines, end]) + text.split(end)[1])
 
 
-def confidence(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> list[str]:
-    """The table of what is said at which probability, and how often it is right. Prints the least probabilities that would do."""
-    lines = ["| said | probability | cases in left-out families | right |", "|---|---|---:|---:|"]
+def certain(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """The least probability of each outcome from which at least 90 % of such statements are right."""
+    found = {}
     for index, (fate, outcome) in enumerate(FATES.items()):
         judged = [(pair[index], getattr(row, outcome)) for row, pair in zip(rows, chances, strict=True)]
+        found[fate] = next(
+            step / 100
+            for step in range(1, 100)
+            if (said := [happened for p, happened in judged if p >= step / 100]) and sum(said) >= PRECISION * len(said)
+        )
+    return found
+
+
+def confidence(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> list[str]:
+    """The table of what is said at which probability, and how often it is right."""
+    lines = ["| said | probability | cases in left-out families | right |", "|---|---|---:|---:|"]
+    limits = certain(rows, chances)
+    for index, (fate, outcome) in enumerate(FATES.items()):
         for words, least, most, expected in (
-            (f"high confidence that it will {fate}", CERTAIN, 1.0, True),
-            (f"likely to {fate}", LIKELY[fate], 1.0, True),
-            (f"may {fate}", RISKY, LIKELY[fate], True),
+            (f"likely to {fate}, at high confidence", limits[fate], math.inf, True),
+            (f"may {fate}", RISKY, limits[fate], True),
             (f"unlikely to {fate}", 0.0, RISKY, False),
         ):
-            said = [happened is expected for p, happened in judged if least <= p < most or p == most == 1.0]
-            right = f"{sum(said) / len(said):.0%} ({sum(said)})" if said else ""
-            lines.append(f"| {words} | {least:g} to {most:g} | {len(said)} | {right} |")
-        enough = [
-            step / 20
-            for step in range(1, 20)
-            if (said := [happened for p, happened in judged if p >= step / 20]) and sum(said) >= PRECISION * len(said)
-        ]
-        print(f"{fate}: right in {PRECISION:.0%} of cases from a probability of {min(enough)} on")
+            said = [
+                getattr(row, outcome) is expected
+                for row, pair in zip(rows, chances, strict=True)
+                if least <= pair[index] < most
+            ]
+            lines.append(f"| {words} | {least:g} to {min(most, 1):g} | {len(said)} | {right(said)} |")
+    for kind, adaptive in (("SGD or Nesterov", False), ("another solver", True)):
+        fails = [not row.learns for row, (p, _) in zip(rows, chances, strict=True) if p >= EVEN and row.adaptive is adaptive]
+        lines.append(f"| does not learn as it is, with {kind} | {EVEN:g} to 1 (diverges) | {len(fails)} | {right(fails)} |")
     return lines
+
+
+def right(said: Sequence[bool]) -> str:
+    """The share of statements that are true, and their number."""
+    return f"{sum(said) / len(said):.0%} ({sum(said)})" if said else ""
 
 
 def main() -> None:
     """Prints the figures; with --write also writes the coefficients."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
-    known = signals(Path(arguments[0] if arguments else "../shared/divergence"))
-    rows = [
-        Row(name, name.rsplit("-", 1)[0], label in ("nan", "exploded"), label == "stalled", signal.update_rule.rate,
-            signal.features)
-        for name, label, signal in known
-    ]  # fmt: skip
+    known = [each for each in set_ups(Path(arguments[0] if arguments else "../shared/divergence")) if each.has_minimum]
+    rows = [row_of(each) for each in known]
     chances = left_out(rows, 1)
     for index, title in enumerate(("diverges", "stalls")):
         outcomes: list[bool] = [getattr(row, title) for row in rows]
@@ -261,22 +280,22 @@ def main() -> None:
             inside = [i for i, row in enumerate(rows) if row.family == family]
             scores(f"    {family}", [ours[i] for i in inside], [outcomes[i] for i in inside])
         if "-v" in sys.argv:
-            for (name, label, signal), said, outcome in zip(known, ours, outcomes, strict=True):
-                if (said >= 0.5) != outcome:
-                    shown = " ".join(f"{key} {value:.1f}" for key, value in signal.features.items())
-                    print(f"    {name} {label} {said:.2f} {shown}")
+            for each, said, outcome in zip(known, ours, outcomes, strict=True):
+                if (said >= EVEN) != outcome:
+                    shown = " ".join(f"{key} {value:.1f}" for key, value in each.signal.features.items())
+                    print(f"    {each.name} {each.label} {said:.2f} {shown}")
     if "--robust" in sys.argv:
         print("how these figures hold:")
-        robust(rows, [signal for _, _, signal in known])
+        robust(rows, [each.signal for each in known])
     if "--limits" in sys.argv:
         root = Path(arguments[0] if arguments else "../shared/divergence")
-        judge_limits(root, {name: signal for name, _, signal in known})
+        judge_limits(root, {each.name: each.signal for each in known})
+    table = confidence(rows, chances)
     if "--confidence" in sys.argv:
-        table = confidence(rows, chances)
         print("\n".join(table))
-        replace("confidence", table)
     if "--write" in sys.argv:
-        write(taught(rows))
+        write(taught(rows), certain(rows, chances))
+        replace("confidence", table)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def test_a_threshold_set_as_an_option_is_written() -> None:
 def test_a_diverging_rate_is_lowered_by_powers_of_ten_and_clipped() -> None:
     found = findings(FAST)
     assert found["G102"].severity == "warning"
-    assert "may diverge" in found["G102"].message
+    assert "diverge at a learning rate of 5" in found["G102"].message
     after = fixed(FAST)
     assert after["net.prototxt"] == FAST["net.prototxt"]
     assert value(after["solver.prototxt"], "base_lr") in {0.5, 0.05, 0.005}
@@ -150,13 +150,14 @@ LAST = DEEP[DEEP.index('layer { name: "loss"') :].splitlines(keepends=True)[0]
 DYING = DEEP.replace(LAST, "") + LAST
 
 
-def test_vanishing_activations_get_fillers_if_training_diverges() -> None:
+def test_vanishing_activations_get_fillers_only_with_unsafe_fixes_and_so_do_the_numbers_that_rest_on_them() -> None:
     texts = {"solver.prototxt": solver("20"), "net.prototxt": DYING}
     found = findings(texts)
     assert "'conv'" in found["G106"].message
-    assert found["G106"].fix is not None
-    assert found["G106"].fix.safe
-    after = fixed(texts)
+    assert "The fix is unsafe: its initial weights are the cause: activations of 'conv' vanish (G106)." in found["G102"].reason
+    assert fixed(texts) == texts
+    after = fix_files(texts, unsafe=True, facts=FACTS, select=("G",))
+    assert value(after["solver.prototxt"], "base_lr") < 20
     assert after["net.prototxt"] == DYING.replace('type: "gaussian" std: 0.0001', 'type: "msra"')
     assert "G106" not in findings(after)
 
@@ -180,24 +181,48 @@ def test_stalling_fillers_are_changed_only_with_unsafe_fixes() -> None:
 
 
 @pytest.mark.parametrize(
-    "texts",
+    ("texts", "unsafe"),
     [
-        HEALTHY,
-        FAST,
-        GUILTY,
-        {"solver.prototxt": solver("20"), "net.prototxt": DYING},
-        {"solver.prototxt": solver("0.1"), "net.prototxt": net(scale="")},
-        {"solver.prototxt": solver("3", 'type: "Nesterov"\n'), "net.prototxt": net(weight=" loss_weight: 30")},
-        {"solver.prototxt": solver("2", 'type: "Adam"\n'), "net.prototxt": net()},
+        (HEALTHY, False),
+        (FAST, False),
+        (GUILTY, False),
+        ({"solver.prototxt": solver("20"), "net.prototxt": DYING}, True),
+        ({"solver.prototxt": solver("0.1"), "net.prototxt": net(scale="")}, False),
+        ({"solver.prototxt": solver("3", 'type: "Nesterov"\n'), "net.prototxt": net(weight=" loss_weight: 30")}, False),
+        ({"solver.prototxt": solver("2", 'type: "Adam"\n'), "net.prototxt": net()}, True),
     ],
 )
-def test_what_was_fixed_is_safe_and_stays(texts: dict[str, str]) -> None:
-    after = fixed(texts)
+def test_what_was_fixed_is_safe_and_stays(texts: dict[str, str], unsafe: bool) -> None:
+    after = fix_files(texts, unsafe=unsafe, facts=FACTS, select=("G",))
     left = findings(after)
     without_bound = left.pop("G101", None)
     assert without_bound is None or (without_bound.severity, without_bound.fix) == ("advice", None)
     assert {code for code, finding in left.items() if finding.fix is None or finding.fix.safe} == set()
-    assert fixed(after) == after
+    assert fix_files(after, unsafe=unsafe, facts=FACTS, select=("G",)) == after
+
+
+def test_repairs_of_adaptive_solvers_are_unsafe_and_say_why() -> None:
+    texts = {"solver.prototxt": solver("2", 'type: "Adam"\n'), "net.prototxt": net()}
+    found = findings(texts)["G102"]
+    assert (found.fix is not None and found.fix.safe) is False
+    assert "the verdict was fitted to too few trainings that diverged with Adam" in found.reason
+    assert "base_lr: 2\n" in fixed(texts)["solver.prototxt"]
+
+
+def test_a_loss_that_reads_scores_as_probabilities_gets_no_other_rate() -> None:
+    texts = {"solver.prototxt": solver("2"), "net.prototxt": net().replace("SoftmaxWithLoss", "MultinomialLogisticLoss")}
+    assert not any("diverge" in finding.message for finding in findings(texts).values())
+    assert "base_lr: 2\n" in fixed(texts)["solver.prototxt"]
+
+
+def test_made_up_data_get_no_number_by_default() -> None:
+    data = 'layer { name: "noise" type: "DummyData" top: "noise" dummy_data_param { shape { dim: 64 dim: 10 } } }\n'
+    mixed = 'layer { name: "sum" type: "Eltwise" bottom: "fc" bottom: "noise" top: "sum" }\n'
+    start, end = net().split('layer { name: "loss"')
+    text = data + start + mixed + 'layer { name: "loss"' + end.replace('bottom: "fc"', 'bottom: "sum"')
+    texts = {"solver.prototxt": solver("5"), "net.prototxt": text}
+    assert any("it trains on made-up data (DummyData 'noise')" in finding.reason for finding in findings(texts).values())
+    assert fixed(texts) == texts
 
 
 REGRESSION = net(scale="").replace("num_output: 10", "num_output: 1").replace("SoftmaxWithLoss", "EuclideanLoss")
@@ -254,6 +279,8 @@ layer {{
 layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }}
 '''
     solver = 'net: "n.prototxt"\nbase_lr: 10\nlr_policy: "fixed"\nmax_iter: 100\nmomentum: 0.9\nsnapshot_prefix: "n"\n'
-    fixed = fix_files({"s.prototxt": solver, "n.prototxt": net}, select=("G",))
+    texts = {"s.prototxt": solver, "n.prototxt": net}
+    assert fix_files(texts, select=("G",)) == texts
+    fixed = fix_files(texts, unsafe=True, select=("G",))
     assert fixed["n.prototxt"].count("msra") == 1
     assert "base_lr: 10\n" not in fixed["s.prototxt"]

@@ -49,14 +49,19 @@ def findings(solver_text: str, net: str | None = NET, **settings: Any) -> list[F
 
 
 def fixed(solver_text: str, net: str = NET, select: tuple[str, ...] = ("G102",)) -> dict[str, str]:
-    return fix_files({"solver.prototxt": solver_text, "net.prototxt": net}, select=select)
+    """The files with the fixes by the table of limits, none of which is applied by default."""
+    files = {"solver.prototxt": solver_text, "net.prototxt": net}
+    assert fix_files(files, select=select) == files
+    return fix_files(files, unsafe=True, select=select)
 
 
-def test_a_high_rate_is_a_warning_at_its_value() -> None:
+def test_a_high_rate_is_advice_at_its_value_with_low_confidence_and_the_way_to_decide() -> None:
     (finding,) = findings(solver(base_lr="1.0"))
-    assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 3, 10)
+    assert (finding.severity, finding.confidence) == ("advice", "low")
+    assert (finding.place.line, finding.place.column) == (3, 10)
     assert finding.message == "a learning rate of 1 is high: likely stable up to about 0.04"
-    assert finding.reason == "The limit accounts for pixels up to 255."
+    assert finding.reason.startswith("The limit accounts for pixels up to 255. Cannot tell: weights are loaded (solver.prototxt:1)")
+    assert "pass --from-scratch" in finding.reason
 
 
 def test_the_fix_divides_by_ten_until_the_rate_is_under_the_limit() -> None:
@@ -165,6 +170,8 @@ def test_a_weight_of_the_only_loss_is_lowered_before_the_rate() -> None:
         solver(base_lr="10", momentum="1.5"),
         solver('type: "Lion"', base_lr="10"),
         solver("larc: true", base_lr="10"),
+        solver("local_lr_auto: true", base_lr="10"),
+        solver('type: "Adam"', "delta: 0.1", base_lr="1"),
         solver(base_lr="-1"),
         solver(base_lr="0"),
     ],

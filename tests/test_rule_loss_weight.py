@@ -40,13 +40,16 @@ def findings(text: str, **settings: Any) -> list[Finding]:
 
 
 def fixed(text: str) -> str:
-    """The net after its fixes, for a solver that names it."""
-    return fix_files({"solver.prototxt": SOLVER, "net.prototxt": text}, select=("G103",), unsafe=True)["net.prototxt"]
+    """The net after its fixes, for a solver that names it. By default it is not changed."""
+    texts = {"solver.prototxt": SOLVER, "net.prototxt": text}
+    assert fix_files(texts, select=("G103",)) == texts
+    return fix_files(texts, select=("G103",), unsafe=True)["net.prototxt"]
 
 
-def test_a_heavy_loss_is_a_warning_at_its_weight() -> None:
+def test_a_heavy_loss_is_advice_at_its_weight() -> None:
     (finding,) = findings(HEAD + loss("a", rest="loss_weight: 50") + loss("b"))
-    assert (finding.severity, finding.place.line, finding.place.column) == ("warning", 17, 16)
+    assert (finding.severity, finding.confidence) == ("advice", "low")
+    assert (finding.place.line, finding.place.column) == (17, 16)
     assert finding.message == "loss 'a' is 50 times as large as 'b' (230 against 4.6 in iteration 0)"
     assert [place.line for place in finding.related] == [21]
 

@@ -238,7 +238,7 @@ def _loss_weight(log: Evidence, first: Diagnosed, job: Job) -> tuple[list[Fix], 
     else:
         expected = log.chance if log.chance and at_fault.traits.log_likelihood else 1.0
         weight = one_digit(at_fault.weight * expected / abs(at_fault.first))
-    fix = loss_weight_fix(job.train, loss, weight)
+    fix = loss_weight_fix(job.train, loss, weight, safe=True)
     before = abs(at_fault.weighted) + sum(others)
     return ([fix], (abs(weight * at_fault.first) + sum(others)) / before) if fix is not None else ([], 1.0)
 

@@ -10,6 +10,7 @@ from ...fixes.wiring import rename_blob, write_new_blob
 from ...moments.graph import Layer
 from ...net.job import NetInPhase
 from ...net.names import named
+from ...net.scores import producer_of_values, scores_as_probabilities
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
@@ -80,7 +81,7 @@ def relu_before_loss(subject: NetInPhase) -> Iterator[Hit]:
     for layer in subject.net.layers:
         if not _always_applies(layer) or not layer.bottoms:
             continue
-        producer = _producer_of_values(layer)
+        producer = producer_of_values(layer)
         if producer is not None and producer.traits.cuts_negatives(producer):
             message = f"{named(layer)} reads its scores from {producer.type} layer '{producer.name}'"
             reason = f"{producer.type} sets negative scores to 0, so they get no gradient."
@@ -116,10 +117,8 @@ def missing_softmax(subject: NetInPhase) -> Iterator[Hit]:
     multinomial_logistic_loss_layer.cpp. The training above was run with BVLC Caffe on the CPU.
     """
     for layer in subject.net.layers:
-        if not layer.traits.wants_probabilities or not layer.bottoms:
-            continue
-        producer = _producer_of_values(layer)
-        if producer is None or not _outputs_scores(producer):
+        producer = scores_as_probabilities(layer)
+        if producer is None:
             continue
         message = f"{named(layer)} reads scores from layer '{producer.name}' instead of probabilities"
         reason = "The loss takes the logarithm of its input, so a negative score has a gradient of 1e20."
@@ -130,29 +129,15 @@ def missing_softmax(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, layer.place(), message, reason, fix=fix)
 
 
-def _producer_of_values(layer: Layer) -> Layer | None:
-    """Return the layer that computed the values of the first bottom, past layers that only reshape them."""
-    producer = layer.bottoms[0].producer
-    while producer is not None and producer.traits.is_alias(producer) and producer.bottoms:
-        producer = producer.bottoms[0].producer
-    return producer
-
-
 def _same_activation(layer: Layer) -> Layer | None:
     """Return the Softmax or Sigmoid before a loss that applies the same activation itself."""
-    producer = _producer_of_values(layer) if _always_applies(layer) and layer.bottoms else None
+    producer = producer_of_values(layer) if _always_applies(layer) and layer.bottoms else None
     return producer if producer is not None and producer.traits.activation == layer.traits.applies else None
 
 
 def _always_applies(layer: Layer) -> bool:
     """Return whether a layer is a loss that applies an activation itself in every version of Caffe."""
     return bool(layer.traits.applies) and not layer.traits.applies_since
-
-
-def _outputs_scores(layer: Layer) -> bool:
-    """Return whether a layer outputs values below 0 and above 1: scores, not probabilities."""
-    traits = layer.traits
-    return traits.is_affine or traits.stores_statistics or traits.combines
 
 
 def _bypass(subject: NetInPhase, producer: Layer, loss: Layer) -> Fix | None:

@@ -192,15 +192,17 @@ def _diverging(job: Job, computed: Stability, value: float) -> Hit:
         reason += f" and a learning rate {1 / repair.scale:g} times lower (the fix of G102 writes both)"
         severity = "advice"
     else:
-        fix = clip_fix(job, value * _passes(job) or repair.clip)
+        on_purpose = "clip_gradients" in solver and solver["clip_gradients"] < 0
+        fix = clip_fix(job, value * _passes(job) or repair.clip, safe=not computed.doubt and not on_purpose)
     if repair.weights:
         reason += f" and a lower loss_weight for '{next(iter(repair.weights)).name}' (G103)"
         fix = None  # the threshold is computed anew once the weight is written, if it is
+    reason += f", it {outlook(repair.after)}. The initial gradient norm is {two_digits(computed.signal.l2)}."
     return Hit(
         job.solver.file,
         _place(solver),
         message,
-        f"{reason}, it {outlook(repair.after)}. The initial gradient norm is {two_digits(computed.signal.l2)}.",
+        f"{reason}{computed.unsafe_because}",
         severity=severity,
         fix=fix,
         confidence=confidence_in(repair.before, computed.signal),

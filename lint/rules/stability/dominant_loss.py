@@ -13,7 +13,7 @@ from ...net.rounding import two_digits
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...stability.advice.loss_weights import loss_weight_fix
-from ...stability.computed import stability_of
+from ...stability.computed import cannot_tell, stability_of
 from ...stability.verdict.verdict import confidence_in, outlook
 
 if TYPE_CHECKING:
@@ -58,16 +58,19 @@ def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hi
 
     ## When it is reported
 
-    In nets for training. Nothing is reported where the size of a loss is unknown, or where small losses merely accompany a
+    In nets for training: as a **warning** if the training is judged likely to diverge because of it, otherwise as **advice** at
+    low confidence. Nothing is reported where the size of a loss is unknown, or where small losses merely accompany a
     large one (a centre loss of weight 0.008, auxiliary classifiers of weight 0.3). Ignore it if the weight compensates for
     targets much smaller than 1, or if one loss is meant to lead.
 
     ## Fix
 
     Writes the largest weight, in steps of ten, with which the training is judged safe, but none at which the gradients of this
-    loss would be smaller than those of the others. `base_lr` stays as it is, since it applies to all losses. This is safe.
-    Where the training cannot be judged, it writes the weight that makes the losses equal in the first iteration; where the
-    training is judged to cope with the weight, that fix is unsafe. Nets in the old format (`layers`) are fixed the same way.
+    loss would be smaller than those of the others. `base_lr` stays as it is, since it applies to all losses. This is safe if
+    the training is said to diverge as it is and to learn afterwards, whatever is unknown of it, with SGD or Nesterov; otherwise
+    it is unsafe, and the finding says why. Where the training cannot be judged, or is judged to cope with the weight, the fix
+    writes the weight that makes the losses equal in the first iteration; it is unsafe. Nets in the old format (`layers`) are
+    fixed the same way.
 
     ## Options
 
@@ -86,15 +89,17 @@ def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hi
         if training.risky and training.repair.weights:
             yield _computed(net, training)
             return
+    unknown = [reason.sentence for job in net.jobs if not computed and (reason := cannot_tell(job)) is not None]
     for found in dominant_losses(net.net, times):
         yield Hit(
             net.file,
             _place(found.loss.loss),
             _message(found),
-            _reason(found),
-            severity="advice" if computed else "",
+            " ".join([_reason(found), *unknown[:1]]),
+            severity="advice",
+            confidence="low",
             related=(Related(net.file, found.other.layer.place(), f"loss '{found.other.layer.name}'"),),
-            fix=loss_weight_fix(net, found.loss.loss, found.balanced, safe=not computed),
+            fix=loss_weight_fix(net, found.loss.loss, found.balanced, safe=False),
         )
     losses = sized_losses(net.net)
     if len(losses) == 1 and abs(losses[0].loss.weight) >= alone:
@@ -129,11 +134,11 @@ def _computed(net: NetInPhase, training: Stability) -> Hit:
         net.file,
         _place(loss),
         message,
-        f"{reason}. Training {outlook(repair.before)}; {change}, it {outlook(repair.after)}.",
+        f"{reason}. Training {outlook(repair.before)}; {change}, it {outlook(repair.after)}.{training.unsafe_because}",
         severity="warning",
         confidence=confidence_in(repair.before, training.signal),
         related=tuple(Related(net.file, each.place(), f"loss '{each.name}'") for each in others),
-        fix=loss_weight_fix(net, loss, weight),
+        fix=loss_weight_fix(net, loss, weight, safe=not training.doubt),
     )
 
 

@@ -15,7 +15,7 @@ from ...rule.registry import Option, rule
 from ...solver.schedule import Rate, grows, largest_rate
 from ...stability.advice.loss_weights import loss_weight_fix
 from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, Judgement, judge_rate
-from ...stability.computed import stability_of
+from ...stability.computed import cannot_tell, stability_of
 from ...stability.verdict.verdict import confidence_in, outlook
 from .clipping import clip_patch, clip_title
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "high-learning-rate",
     subject="job",
     severity="warning",
-    fixes="safe",
+    fixes="safe, unsafe",
     options={"times": Option(1.0, "how many times its limit a learning rate may be")},
 )
 def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
@@ -73,16 +73,20 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
 
     ## When it is reported
 
-    As a **warning** or, where divergence is less likely, as **advice**. With unknown data it is reported only if the training
-    is likely to diverge with data of magnitude 1 as well. Ignore it if the job is known to train at this rate.
+    As a **warning** or, where divergence is less likely, as **advice**; by the table only as advice, at low confidence. Nothing
+    is reported by the table where the size of a step is unknown: rates for each layer (LARS, LARC), training on several nodes,
+    a `delta` of an adaptive solver over 1e-6, solver types of forks. Ignore it if the job is known to train at this rate.
 
     ## Fix
 
     If the training can be judged: divides `base_lr` by the smallest power of ten with which the training is judged safe, and
-    inserts the clip threshold that goes with it. Otherwise: divides `base_lr` by ten until it is below the limit. The fix is
-    safe. None is offered where the largest rate does not come from `base_lr` (`stagelr`, `max_lr`, the start of a warm-up),
-    where `gamma` over 1 makes it grow (S129), or where one loss dominates: then G103 lowers its weight. If the only loss has
-    a weight over 1, that weight is lowered first, which has the same effect as a lower rate.
+    inserts the clip threshold that goes with it. The fix is safe if the training is said to diverge as it is and to learn
+    afterwards, whatever is unknown of it, with SGD or Nesterov, and no more than a hundredth of the rate is needed; otherwise it
+    is unsafe, and the finding says why. By the table: divides `base_lr` by ten until it is below the limit, which is unsafe.
+
+    None is offered where the largest rate does not come from `base_lr` (`stagelr`, `max_lr`, the start of a warm-up), where
+    `gamma` over 1 makes it grow (S129), or where one loss dominates: then G103 lowers its weight. If the only loss has a weight
+    over 1, that weight is lowered first, which has the same effect as a lower rate.
 
     ## Options
 
@@ -117,11 +121,14 @@ def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     related: tuple[Related, ...] = ()
     if cause is not None and job.train is not None:
         related = (Related(job.train.file, cause.layer.place(), f"loss '{cause.layer.name}'"),)
+    unknown = cannot_tell(job)
     yield Hit(
         job.solver.file,
         solver.span(rate.field, rate.position),
         _message(judgement),
-        _reason(job, judgement, cause),
+        f"{_reason(job, judgement, cause)} {unknown.sentence if unknown is not None else ''}".rstrip(),
+        severity="advice",
+        confidence="low",
         related=related,
         fix=fix,
     )
@@ -139,7 +146,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         if repair.clip is not None:
             patch += clip_patch(job, repair.clip)
             title += f" and {clip_title(job, repair.clip)}"
-        fix = patch.fix(job.solver.file.path, title)
+        fix = patch.fix(job.solver.file.path, title, safe=not computed.doubt)
     if repair.clip is not None:
         change += f" and clip_gradients {repair.clip:g}"
     because = "; ".join(each.sentence for each in computed.reasons[:3])
@@ -148,7 +155,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         job.solver.file,
         solver.span(rate.field, rate.position),
         f"training {repair.outlook} at a learning rate of {rate.value:g}{when}",
-        f"Predicted: {because}. {change}, it {outlook(repair.after)}.",
+        f"Predicted: {because}. {change}, it {outlook(repair.after)}.{computed.unsafe_because}",
         severity=computed.severity,
         confidence=confidence_in(repair.before, computed.signal),
         fix=None if repair.weights else fix,  # the rate is computed anew once the weight is written, if it is
@@ -165,14 +172,14 @@ def _cause_and_fix(job: Job, judgement: Judgement, times: float) -> tuple[SizedL
         if len(losses) == 1 and abs(losses[0].loss.weight) > 1:
             lower = max(1.0, _lowered(abs(losses[0].loss.weight), judgement.excess / times))
             weight = math.copysign(lower, losses[0].loss.weight)
-            return losses[0], loss_weight_fix(job.train, losses[0].loss, weight)
+            return losses[0], loss_weight_fix(job.train, losses[0].loss, weight, safe=False)
     rate = judgement.rate
     if rate.field != "base_lr" or not math.isfinite(rate.value):
         return None, None
     base_lr = job.solver.message["base_lr"]
     lower = _lowered(base_lr, judgement.excess / times)
     patch = set_field(job.solver.file.tree, job.solver.message, "base_lr", lower)
-    return None, patch.fix(job.solver.file.path, f"lower base_lr to {lower:g}")
+    return None, patch.fix(job.solver.file.path, f"lower base_lr to {lower:g}", safe=False)
 
 
 def _lowered(value: float, excess: float) -> float:

@@ -10,7 +10,7 @@ from ...net.job import NetInPhase
 from ...net.loss_sizes import has_own_weight
 
 
-def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float, *, safe: bool = True) -> Fix | None:
+def loss_weight_fix(net: NetInPhase, loss: Loss, weight: float, *, safe: bool) -> Fix | None:
     """The fix that gives a loss another weight, None if the layer cannot have it written."""
     layer = loss.layer
     if not has_own_weight(loss):

@@ -19,6 +19,7 @@ from ...net.batch_size import net_batch_size
 from ...net.loss_sizes import SizedLoss, pixel_range, sized_losses
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import Rate, largest_rate
+from ..signal.basis import features_not_modelled
 
 if TYPE_CHECKING:
     from ...moments.graph import Param
@@ -35,6 +36,8 @@ BATCH = 64
 # Chosen like `BASE`; the benchmark shows a precision of 0.31 for divergence, as most of what they flag ends at chance.
 ADAPTIVE_LIMITS = {"Adam": 0.08, "RMSProp": 0.08, "AdaGrad": 0.5}
 MOMENTUM_SOLVERS = ("SGD", "Nesterov")
+# The largest `delta` beside which the gradients of most weights are large, so that steps are about as large as the rate.
+LARGEST_DELTA = 1e-6
 
 
 class Factor(NamedTuple):
@@ -71,16 +74,19 @@ class _Training(NamedTuple):
 def judge_rate(job: Job) -> Judgement | None:
     """The largest learning rate of a job and its limit; None if the files do not tell enough.
 
-    That is so for policies and solver types that Caffe does not have, for AdaDelta, whose rate has no natural size, with
-    NVIDIA's LARC, which sets the rate of each layer, and usually if the net is not found.
+    That is so for what is not modelled of a solver or of the way it is run (a policy or type of a fork, rates for each layer,
+    several nodes), for AdaDelta, whose rate has no natural size, for a `delta` that makes steps smaller by an unknown factor,
+    and usually if the net is not found.
     """
     solver = job.solver.message
     rate = largest_rate(solver)
-    if rate is None or not rate.value > 0 or solver.get("larc", False):
+    if rate is None or not rate.value > 0 or any(features_not_modelled(solver, job.train and job.train.net)):
         return None
     training = _training(job)
     kind = solver.get("type", "SGD")
     if kind in ADAPTIVE_LIMITS:
+        if solver.get("delta", 0.0) > LARGEST_DELTA:
+            return None
         limit = ADAPTIVE_LIMITS[kind]
         factors: tuple[Factor, ...]
         multiplier = _lr_mult(training) if training else None

@@ -20,7 +20,7 @@ from ...net.trained_weights import copied
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_with
 from ..verdict.reasons import dominant_loss, loss_gradient_norms
-from ..verdict.verdict import logistic, outlook
+from ..verdict.verdict import EVEN, logistic, outlook
 from ..verdict.verdict_table import STALLS
 from .clip_bound import clip_bound
 from .limits import norm_limit
@@ -45,7 +45,7 @@ VANISHED, RECOVERED, TOO_SMALL = 1e-2, 0.1, 0.2
 class Repair(NamedTuple):
     """The changes: fillers by parameter, loss weights, `clip_gradients` (None: unchanged), the factor for the learning rate.
 
-    `before` and `after` are the probabilities of divergence.
+    `before` and `after` are the probabilities of divergence, `stalls` that of stalling afterwards.
     """
 
     fillers: Mapping[Param, str]
@@ -54,6 +54,7 @@ class Repair(NamedTuple):
     scale: float
     before: float
     after: float
+    stalls: float
 
     def for_net(self, net: Net) -> Repair:
         """The same changes for another build of their net."""
@@ -66,6 +67,11 @@ class Repair(NamedTuple):
     def is_enough(self) -> bool:
         """Whether the training is safe afterwards."""
         return self.after <= SAFE
+
+    @property
+    def trains(self) -> bool:
+        """Whether the training is judged to train afterwards: neither to diverge nor to stall."""
+        return self.is_enough and self.stalls < EVEN
 
     @property
     def outlook(self) -> str:
@@ -94,19 +100,23 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
             changed, larger = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
         if is_safe(changed, AS_WRITTEN, larger) or (weights and risk(changed) <= SAFE_BY_WEIGHT and larger is None):
             bound = None if present else clip_bound([changed] if larger is None else [changed, larger]).value
-            return Repair(fillers, weights, bound, 1.0, before, risk(changed))
+            return Repair(fillers, weights, bound, 1.0, before, risk(changed), _stalls(changed))
     best: Repair | None = None
     for decade in range(DECADES + 1):
         for clip in _thresholds(changed, 10.0**-decade):
             trial = Trial(rate=10.0**-decade, clip=clip)
-            after = risk(changed, trial)
-            found = Repair(fillers, weights, clip, trial.rate, before, after)
-            if best is None or best.after > max(after, SAFE):
+            after = signal_with(changed, trial)
+            found = Repair(fillers, weights, clip, trial.rate, before, risk(after), _stalls(after))
+            if best is None or best.after > max(found.after, SAFE):
                 best = found
             if is_safe(changed, trial, larger):
-                stalls = logistic(STALLS, signal_with(changed, trial).features) >= 0.5
-                return best if stalls and best.is_enough else found
-    return best or Repair(fillers, weights, None, 1.0, before, before)
+                return best if best.is_enough and not found.trains else found
+    return best or Repair(fillers, weights, None, 1.0, before, before, _stalls(signal))
+
+
+def _stalls(signal: Signal) -> float:
+    """The probability of stalling of a training that does not diverge."""
+    return logistic(STALLS, signal.features)
 
 
 def vanishing_weights(signal: Signal) -> dict[Param, str]:

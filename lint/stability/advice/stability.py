@@ -18,6 +18,7 @@ from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
 from ..verdict.verdict import CANNOT_TELL, EVEN, RISKY, Verdict, judge_trial, verdict_of, verdict_over
 from .clip_bound import ClipBound, clip_bound
+from .default_repair import doubt
 from .repair import Repair, repair, vanishing_weights
 from .safety import risk
 
@@ -102,6 +103,16 @@ class Stability:
             return repair(self.signal)
         mildest, *_, worst = sorted(self.signals, key=risk)
         return repair(mildest, worst).for_net(self.signal.training.net)
+
+    @cached_property
+    def doubt(self) -> str:
+        """Why the repair is no default fix, as a clause; empty if it is one."""
+        return doubt(self.signals, self.verdict, self.repair)
+
+    @property
+    def unsafe_because(self) -> str:
+        """Why the repair is no default fix, as a sentence with a space before it; empty if it is one."""
+        return f" The fix is unsafe: {self.doubt}." if self.doubt else ""
 
     @cached_property
     def reasons(self) -> list[Reason]:

@@ -6,11 +6,12 @@ Where anything else is unknown, nothing is computed: `CannotTell` says why, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
 from ...net.data_facts import tops_facts
+from ...net.scores import scores_as_probabilities
 from ...net.trained_weights import copied
 from ...net.weights_origin import LOADED
 from ...net.zero_weights import blocking_weights, starts_at_zero, upsamples, weights_of
@@ -41,7 +42,6 @@ _STEPS_OF_FORKS = {
 _POLICIES_OF_FORKS = ("momentum_policy", "weight_decay_policy")  # "fixed" is what BVLC's Caffe does
 
 DESCRIBE_DATA = "where the data are, run caffe-lint inputs with --write-facts, then pass the file with --data-facts"
-GIVE_SHAPE = "pass --input-shape, or facts about the data with --data-facts"
 _STATE_WEIGHTS = "pass --from-scratch if fillers make them, or --weights FILE to read them"
 _ASSUMED = {
     BYTES: "8-bit images",
@@ -74,8 +74,8 @@ class Basis(NamedTuple):
 
     `data` is KNOWN, BOUNDED (8-bit images) or UNKNOWN, `weights` KNOWN, LOADED, UNKNOWN or ZERO. `unmodelled` are the layers
     on the way to a loss without a signal model, `shapeless` the layers on it of unknown shapes, `features` what
-    is not modelled of the solver, as clauses. `zero` are weights that start at 0 and let nothing pass.
-    `open_tops` hold images of unknown size. `assumed` are the noun phrases of the line `Assumed`.
+    is not modelled of the solver, as clauses. `zero` are weights that start at 0 and let nothing pass, `of_scores` losses that
+    read scores as probabilities. `open_tops` hold images of unknown size. `assumed` are the noun phrases of the line `Assumed`.
     """
 
     data: str
@@ -84,6 +84,7 @@ class Basis(NamedTuple):
     shapeless: tuple[Layer, ...]
     features: tuple[str, ...]
     zero: tuple[Param, ...]
+    of_scores: tuple[Layer, ...]
     open_tops: tuple[str, ...]
     assumed: tuple[str, ...]
 
@@ -93,25 +94,23 @@ class Basis(NamedTuple):
         return self.data == KNOWN and not self.open_tops
 
 
-def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mapping[str, str]) -> Basis:
-    """What the signal of a training net rests on.
-
-    It is built with images of some size in `open_tops`, which says what of them is unknown.
-    """
+def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: tuple[str, ...]) -> Basis:
+    """What the signal of a training net rests on, built with images of some size where it is open (`open_tops`)."""
     kinds = dict(_data_kinds(net))
     found = set(kinds.values())
     data = UNKNOWN if found - {KNOWN, LABELS, BYTES} else BOUNDED if BYTES in found else KNOWN
     zero = _zero_weights(net, origin.trained) if origin.is_known else ()
-    sizes = [f"'{name}': {what}" for name, what in open_tops.items()]
+    sizes = [f"'{name}': images of unknown size" for name in open_tops]
     values = [f"'{top.name}': {_ASSUMED[kind]}" for top, kind in kinds.items() if kind in _ASSUMED]
     return Basis(
         data,
         ZERO if zero else KNOWN if origin.is_known else LOADED if origin.kind == LOADED else UNKNOWN,
         tuple(unmodelled_layers(net)),
         tuple(layer for layer in net.layers if layer.runs_backward and _has_unknown_shape(layer)),
-        (*_features(solver), *_nodes(net), *_loaded_statistics(net, origin)),
+        (*features_not_modelled(solver, net), *_loaded_statistics(net, origin)),
         zero,
-        tuple(open_tops),
+        tuple(layer for layer in net.layers if layer.runs_backward and scores_as_probabilities(layer) is not None),
+        open_tops,
         (*values, *sizes, *origin.assumed),
     )
 
@@ -139,8 +138,8 @@ def _zero_weights(net: Net, trained: TrainedWeights | None) -> tuple[Param, ...]
     return tuple(param for param in (*blocking_weights(net), *upsampling) if param not in loaded)
 
 
-def _features(solver: Message) -> Iterator[str]:
-    """What of a solver is not modelled."""
+def features_not_modelled(solver: Message, net: Net | None) -> Iterator[str]:
+    """What is not modelled of a solver and of the way its net is trained, as clauses."""
     kind = solver["type"]
     if kind not in SOLVERS:
         yield f"solver type {kind} is not modelled"
@@ -158,11 +157,7 @@ def _features(solver: Message) -> Iterator[str]:
         yield f"base_lr is {solver['base_lr']:g}"
     if not 0 <= solver["momentum"] < 1:
         yield f"momentum is {solver['momentum']:g}"
-
-
-def _nodes(net: Net) -> Iterator[str]:
-    """Whether a net is trained on several nodes, each with a batch of its own."""
-    if "multinode" in net.message or any("multinode" in layer.message for layer in net.layers):
+    if net is not None and ("multinode" in net.message or any("multinode" in layer.message for layer in net.layers)):
         yield "gradients are averaged over several nodes (multinode)"
 
 
@@ -183,6 +178,9 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
         more = f" (and {counted(number - 1, 'other layer')})" if number > 1 else ""
         remedy = f"describe {layer.type} in the configuration, with a known type that it is like"
         return CannotTell("unmodelled layer", f"{layer.type} '{layer.name}' has no signal model{more}", remedy)
+    if basis.of_scores:
+        reason = f"'{basis.of_scores[0].name}' takes the logarithm of scores instead of probabilities (N209)"
+        return CannotTell("scores as probabilities", reason, "use SoftmaxWithLoss")
     if basis.features:
         return CannotTell("solver feature", basis.features[0], "watch the training with caffe-lint log")
     if basis.zero:
@@ -192,7 +190,7 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
         return CannotTell("zero weights", reason, "write a weight_filler, or pass --weights FILE")
     if basis.shapeless:
         layer = basis.shapeless[0]
-        return CannotTell("unknown shape", f"the shapes of '{layer.name}' are unknown", GIVE_SHAPE)
+        return CannotTell("unknown shape", f"the shapes of '{layer.name}' are unknown", "pass --input-shape")
     return None
 
 

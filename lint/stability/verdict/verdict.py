@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import Signal, Trial, signal_with
-from .verdict_table import DIVERGES, STALLS
+from .verdict_table import CERTAIN, DIVERGES, STALLS
 
 # The sign that the coefficient of each number must have in the probability that a training diverges, or that one that
 # does not diverge stalls.
@@ -24,15 +24,9 @@ STALLS_SIGNS = {"progress": -1, "excess_loss": -1, "peak_loss_growth": 1}
 
 # The probability at which the fit (benchmarks/verdict.py) considers both outcomes equally likely.
 EVEN = 0.5
-# The probability of divergence from which a training is repaired. Set by hand while looking at benchmarks/repair_judge.py
-# ("repaired" of those that diverged and of those that learned); no script searches for it.
+# The probability from which an outcome is possible: a training `may` diverge or stall. By `python benchmarks/verdict.py
+# --confidence`, of those below it, 98 % do not diverge and 94 % do not stall.
 RISKY = 0.25
-# What people are told instead of the probability, which is not calibrated: from these values on a training is likely to
-# diverge or stall, up to `RISKY` it is unlikely to. `python benchmarks/verdict.py --confidence` chose them: at least 90 % of
-# such statements are right, on families that the verdict was not fitted to.
-LIKELY = {"diverge": 0.75, "stall": 0.6}
-CERTAIN = 0.9  # the probability from which a finding has high confidence; confirmed by the same command
-
 
 CANNOT_TELL = "cannot tell"
 
@@ -62,9 +56,9 @@ def verdict_over(signals: Sequence[Signal]) -> Verdict:
     if len(verdicts) == 1:
         return verdicts[0]
     diverging, stalling = [each.p_diverges for each in verdicts], [each.p_stalls for each in verdicts]
-    if min(diverging) >= LIKELY["diverge"]:
+    if min(diverging) >= CERTAIN["diverge"]:
         return Verdict("diverges", min(diverging), max(stalling))
-    if min(stalling) >= LIKELY["stall"]:
+    if min(stalling) >= CERTAIN["stall"]:
         return Verdict("stalls", max(diverging), min(stalling))
     word = "learns" if all(each.word == "learns" for each in verdicts) else CANNOT_TELL
     return Verdict(word, max(diverging), max(stalling)) if word == "learns" else verdicts[0]._replace(word=word)
@@ -83,14 +77,14 @@ def word_for(diverges: float, stalls: float) -> str:
 
 def outlook(probability: float, fate: str = "diverge") -> str:
     """What people are told of a training that will `diverge` or `stall` with that probability."""
-    if probability >= LIKELY[fate]:
+    if probability >= CERTAIN[fate]:
         return f"is likely to {fate}"
     return f"may {fate}" if probability >= RISKY else f"is unlikely to {fate}"
 
 
-def confidence_in(probability: float, signal: Signal) -> str:
-    """The confidence of a finding that rests on a probability of divergence or stalling."""
-    return "high" if probability >= CERTAIN and signal.training.basis.is_known else "medium"
+def confidence_in(probability: float, signal: Signal, fate: str = "diverge") -> str:
+    """The confidence of a finding that rests on the probability that a training will `diverge` or `stall`."""
+    return "high" if probability >= CERTAIN[fate] and signal.training.basis.is_known else "medium"
 
 
 def logistic(coefficients: Mapping[str, float], features: Mapping[str, float]) -> float:

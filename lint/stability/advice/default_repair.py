@@ -1,0 +1,46 @@
+"""Whether a repair is a default fix: what it rests on, and what was tried with the real Caffe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...moments.layer_type import MADE_UP
+from ..verdict.verdict import Verdict
+from .repair import Repair, repair
+
+if TYPE_CHECKING:
+    from ..signal.features import Signal
+
+# The least factor for the learning rate that was tried with the real Caffe (../shared/divergence/rescues.tsv).
+LEAST_FACTOR = 0.01
+
+
+def doubt(signals: Sequence[Signal], verdict: Verdict, found: Repair) -> str:
+    """Why the repair of a training is no default fix, as a clause; empty if it is one.
+
+    It is one if the training is said to diverge at every point of the range that `signals` cover, is judged to train with the
+    repair, and the repair is the same at every point. Of adaptive solvers too few trainings are known that diverged (docs/signal.md
+    has the table, which benchmarks/verdict.py writes).
+    """
+    training, rule = signals[0].training, signals[0].update_rule
+    made_up = next((layer for layer in training.net.layers if layer.traits.origin == MADE_UP), None)
+    if made_up is not None:
+        return f"it trains on made-up data ({made_up.type} '{made_up.name}')"
+    if found.fillers:
+        return f"its initial weights are the cause: activations of '{next(iter(found.fillers)).layer.name}' vanish (G106)"
+    if rule.adaptive:
+        return f"the verdict was fitted to too few trainings that diverged with {rule.type}"
+    if verdict.word != "diverges":
+        return "it is not certain that it diverges as it is"
+    if not found.trains:
+        return "it is not certain that it learns with this change"
+    if found.scale < LEAST_FACTOR:
+        return f"the learning rate is more than {1 / LEAST_FACTOR:g} times too high, so something else may be the cause"
+    if any(_numbers(repair(signal)) != _numbers(found) for signal in signals[1:]):
+        return f"it depends on what is not known ({'; '.join(training.basis.assumed)})"
+    return ""
+
+
+def _numbers(found: Repair) -> tuple[float | None, float, list[float]]:
+    return found.clip, found.scale, list(found.weights.values())
