@@ -7,7 +7,8 @@ times the first), with the facts about their data, and the published nets of `no
 threshold for one pass is divided by the real norm: the larger of the first and the median, for `norms/` the first, which is the
 median of three seeds. It should lie between 3 and 50 times that, and for SGD and Nesterov a step at it should move the weights
 by at most half their norm. `norms/` are fixed as they were run, with data that are made up, and as they are published
-(`../shared/corpus`), with data that are images in a database.
+(`../shared/corpus`), with data that are images in a database and batches that are larger, so that their norms are smaller than
+those that were measured.
 
 The first tables choose `FACTOR` and `GROWN` of `stability/advice/clip_bound.py` on `divergence/dev`: the pair whose thresholds lie
 nearest to the middle of that range, by the mean square of the logarithm. They are tuned on these runs, so the second table also
@@ -42,7 +43,8 @@ LOW, HIGH = 3.0, 50.0
 CALM = 1.5  # times the first loss
 FACTORS = (8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0)
 SIZES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
-IMAGES = {"data", "imagedata", "image_data"}  # layers that read images as bytes
+IMAGES = {"data", "imagedata", "image_data"}  # types of layers that read images as bytes
+LOSSES = ("loss", "hdf5")  # parts of the names of types of which a plain classifier has only SoftmaxWithLoss
 
 
 class Run(NamedTuple):
@@ -94,17 +96,16 @@ def calm_runs(root: Path) -> Iterator[Run]:
 def published(root: Path, corpus: Path | None) -> Iterator[Run]:
     """The nets of `norms/`, as they were run or, with `corpus`, as they are published.
 
-    The group is `marked` (made for loaded weights, or with weights that start at 0), `images` or `other`, by the data that the
-    published net reads.
+    The group is `marked` (made for loaded weights, or with weights that start at 0), `ordinary` (a softmax on images) or `other`.
     """
     courses = [json.loads(line) for line in (root / "course100.jsonl").read_text().splitlines()]
     largest = {course["name"]: math.inf if course["nonfinite"] else course["largest"] for course in courses}
     for folder in sorted((root / "nets").iterdir()):
         meta, truth = (json.loads((folder / name).read_text()) for name in ("meta.json", "truth.json"))
-        images = bool(IMAGES & {name.lower() for name in meta["types"]}) and not any(
-            "hdf5" in name.lower() for name in meta["types"]
-        )
-        group = "marked" if meta["mark"] else "images" if images else "other"
+        types = {name.lower() for name in meta["types"]}
+        others = {name for name in types if any(part in name for part in LOSSES)} - {"softmaxwithloss", "softmax_loss"}
+        ordinary = types & IMAGES and not others
+        group = "marked" if meta["mark"] else "ordinary" if ordinary else "other"
         norm = median(truth["l2_diff"])
         if corpus is None:
             solver, net = folder / "solver_orig.prototxt", None
@@ -251,8 +252,8 @@ def main() -> None:
         if (corpus / "files").is_dir():
             outcomes = [outcome(run) for run in published(root / "norms", corpus)]
             print_outcomes("published nets, as published", outcomes, verbose)
-            ordinary = [each for each in outcomes if each.run.group == "images"]
-            print_outcomes("of these, with fillers and images as bytes", ordinary, False)
+            ordinary = [each for each in outcomes if each.run.group == "ordinary"]
+            print_outcomes("of these, ordinary ones: fillers, images as bytes, a softmax", ordinary, False)
     else:
         print(f"{root / 'norms'} is not there")
     given = [each for each in everything if each.bound is not None]

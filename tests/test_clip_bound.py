@@ -109,6 +109,13 @@ def test_small_initial_weights_grow_and_so_do_gradients() -> None:
     assert healthy_norm(usual) == usual.l2
 
 
+def test_weights_of_zero_in_the_last_layer_do_not_hide_the_gradients_of_the_others() -> None:
+    small = 'type: "gaussian" std: 0.001'
+    zero = net(small).replace(f"num_output: 10 weight_filler {{ {small} }}", "num_output: 10")
+    start = signal(solver("1e-4"), zero)
+    assert healthy_norm(start) > 2 * start.l2
+
+
 def test_there_is_none_where_a_step_would_wreck_the_weights() -> None:
     found = clip_bound([signal(solver("0.2"), net(loss="loss_weight: 10"))])
     assert found.value is None

@@ -570,3 +570,24 @@ def test_the_top_of_a_convolution_of_each_channel_is_as_uneven_as_its_channels()
     (found,) = model.forward([values_of(x, low=0.0)], [weights_of(weights), Weights(0.0, 0.0, 0.0)])
     assert found.second_moment == pytest.approx(float((top**2).mean()), rel=0.2)
     assert found.mean_abs == pytest.approx(float(abs(top).mean()), rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["Scale", "Bias", "Axpy"])
+def test_a_factor_for_each_channel_gets_the_gradients_of_all_positions(kind: str) -> None:
+    source = np.random.default_rng(12)
+    shape, few = (8, 64, 5, 5), (8, 64)
+    x = np.maximum(0, source.standard_normal(shape) + source.standard_normal((*few, 1, 1)))
+    factor = source.uniform(0, 1, few)[:, :, None, None]
+    d = source.standard_normal(shape) + source.standard_normal((*few, 1, 1))
+    if kind == "Axpy":
+        _, model = made('type: "Axpy"', few, shape, shape)
+        bottoms, which = [factor, x, x], 0
+    else:
+        _, model = made(f'type: "{kind}" {kind.lower()}_param {{ axis: 0 }}', shape, few)
+        bottoms, which = [x, factor], 1
+    values = [values_of(each, low=float(each.min())) for each in bottoms]
+    below, _ = model.backward(Step(values, model.forward(values, []), []), [diffs_of(d)])
+    real = (d if kind == "Bias" else d * x).sum((2, 3))
+    same_size(below[which], real, 1.4)
+    if kind != "Bias":
+        same_size(below[1 - which], d * factor, 1.1)

@@ -324,7 +324,7 @@ def eltwise(layer: Layer) -> Sequence[Shape]:
     return (top,)
 
 
-@layer_type("Axpy", "axpy_layer.cpp", signal="joining.Eltwise", bottoms=(3, 3))
+@layer_type("Axpy", "axpy_layer.cpp", signal="joining.Axpy", bottoms=(3, 3))
 def axpy(layer: Layer) -> Sequence[Shape]:
     """SENet: the second bottom times a factor for each channel, plus the third bottom."""
     factor, shape, summand = (bottom.shape for bottom in layer.bottoms)

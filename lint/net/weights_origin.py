@@ -79,8 +79,10 @@ def origin_of(solver: SourceFile, net: Net | None, stated: StatedOrigin) -> Weig
     )
     if origin == WeightsOrigin(FILLERS) and not found.is_whole:
         origin = WeightsOrigin(UNKNOWN, "initial weights are unknown (too many scripts to read)")
-    gpus, evidence = (stated.gpus, f"{stated.gpus} GPUs") if stated.gpus is not None else _gpus(found.runs)
-    return origin._replace(gpus=gpus, gpus_evidence=evidence if gpus > 1 or "unknown" in evidence else "")
+    if stated.gpus is not None:
+        return origin._replace(gpus=stated.gpus, gpus_evidence=f"{stated.gpus} GPUs" if stated.gpus > 1 else "")
+    gpus, evidence = _gpus(found.runs)
+    return origin._replace(gpus=gpus, gpus_evidence=evidence)
 
 
 def _of_user(stated: StatedOrigin, net: Net | None) -> WeightsOrigin | None:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from ..proto.named_tuple import NamedTuple
 from .script_values import UNKNOWN
-from .shell_text import Command
+from .shell_text import Command, commands
 
 ALL_GPUS = -1
 
@@ -42,15 +42,25 @@ class TrainingRun(NamedTuple):
 def runs_of_commands(script: str, found: Iterable[Command]) -> Iterator[TrainingRun]:
     """Yield the trainings that the commands of a script start."""
     for command in found:
-        run = _run_of_command(script, command)
-        if run is not None:
-            yield run
+        for each in (command, *_commands_inside(command)):
+            run = _run_of_command(script, each)
+            if run is not None:
+                yield run
+
+
+def _commands_inside(command: Command) -> Iterator[Command]:
+    """Yield the commands in the arguments of one that runs them, such as `sh -c "…"` or `ssh host "…"`."""
+    if _basename(command.words[0]) not in _PRINTING:
+        for word in command.words[1:]:
+            if " " in word and "train" in word:
+                for inside in commands(word):
+                    yield Command(inside.words, command.line, inside.folder or command.folder)
 
 
 def _run_of_command(script: str, command: Command) -> TrainingRun | None:
     """Return the training that a command starts; None for other commands."""
     words = [word for word in command.words if word not in _WRAPPERS]
-    if not words or words[0] in _PRINTING:
+    if not words or _basename(words[0]) in _PRINTING:
         return None
     old = _OLD_TOOL.fullmatch(_basename(words[0]))
     if old is not None and len(words) > 1 and not words[1].startswith("-"):

@@ -41,6 +41,8 @@ def commands(text: str, *, kind: str = "shell", first_line: int = 1) -> Iterator
             if found:
                 state.assign_in_make(*found.groups())
             continue
+        if kind == "make":
+            state.folder = ""  # each line of a recipe has a shell of its own
         for operator, chunk in _chunks(written.lstrip("\t @-") if kind == "make" else written):
             for words in state.run(operator, chunk):
                 yield Command(words, first_line + line - 1, state.folder)

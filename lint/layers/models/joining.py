@@ -17,7 +17,7 @@ from ...moments.statistics import (
     scaled,
     scaled_diffs,
 )
-from .linear import product, total, weighted
+from .linear import product, summed_over_positions, total, weighted
 from .loss_models import softmax_gradient, softmax_probabilities
 from .pooling import largest_gaussian
 
@@ -69,20 +69,16 @@ class Slice(SignalModel):
 class Eltwise(SignalModel):
     """Sums, products and maxima of blobs, element by element (eltwise_layer.cpp).
 
-    The blobs are taken to be independent but for their means. Axpy is taken for a sum.
+    The blobs are taken to be independent but for their means.
     """
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         number = len(layer.bottoms)
-        self.operation = "SUM"
-        self.coefficients = [1.0] * number
-        if layer.traits.base == "Eltwise":
-            param = layer.message["eltwise_param"]
-            written = param["operation"]
-            self.operation = {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, str(written))
-            if len(param["coeff"]) == number:
-                self.coefficients = list(param["coeff"])
+        param = layer.message["eltwise_param"]
+        written = param["operation"]
+        self.operation = {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, str(written))
+        self.coefficients = list(param["coeff"]) if len(param["coeff"]) == number else [1.0] * number
         self.again = [blob in layer.bottoms[:i] for i, blob in enumerate(layer.bottoms)]
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
@@ -153,6 +149,19 @@ def _larger(a: Values, b: Values) -> Values:
     square = top * top + kept * deviation * deviation
     t2 = top * top
     return gaussian(top, square, t2, t2, t2, min(a.corr_length, b.corr_length), (a.common + b.common) / 2)
+
+
+class Axpy(SignalModel):
+    """A factor for each channel, times values, plus others (axpy_layer.cpp, of SENet)."""
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        factor, values, summand = bottoms
+        return [total(product(values, factor), summand)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        factor, values, _ = step.bottoms
+        number = size_of(self.layer.bottoms[1]) / size_of(self.layer.bottoms[0])
+        return [summed_over_positions(diffs[0], values, number), weighted(diffs[0], factor), diffs[0]], []
 
 
 class Reduction(SignalModel):

@@ -468,10 +468,11 @@ class Scale(SignalModel):
         values = step.bottoms[0]
         layer = self.layer
         if not layer.params:
-            other = step.bottoms[1] if len(step.bottoms) > 1 else ONE
-            if not self.scales:
-                return [diff] * len(layer.bottoms), []
-            return [weighted(diff, other), weighted(diff, values)][: len(layer.bottoms)], []
+            if len(layer.bottoms) < 2:
+                return [diff], []
+            number = size_of(layer.bottoms[0]) / size_of(layer.bottoms[1])
+            other = summed_over_positions(diff, values if self.scales else ONE, number)
+            return [weighted(diff, step.bottoms[1]) if self.scales else diff, other], []
         gradients = []
         factor = UNIT
         if self.scales:
@@ -545,6 +546,18 @@ def total(a: Values, b: Values) -> Values:
         None,
         a.common + b.common,
     )
+
+
+def summed_over_positions(diff: Diffs, values: Values, number: float) -> Diffs:
+    """The gradient of a factor of so many positions: the sum over them of gradient times value."""
+    if number <= 1:
+        return weighted(diff, values)
+    others = number - 1
+    square = diff.second_moment * values.second_moment + others * diff.corr_within_item * values.corr_within_item
+    across = diff.corr_across_items * values.corr_across_items + others * diff.corr_across_both * values.corr_across_both
+    square, across = max(0.0, number * square), number * across
+    common = number * diff.common * root(values.corr_across_both)
+    return Diffs(square, GAUSSIAN_MEAN_ABS * root(square), square, across, across, None, common)
 
 
 def weighted(diff: Diffs, values: Values) -> Diffs:

@@ -33,9 +33,8 @@ def saturated_units(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Where the training can be judged (`caffe-lint signal`); if the data are unknown, only if it holds with data of magnitude 1
-    as well. Blobs that are entirely zero are left to N205 and G106. Ignore it if random features are wanted, or if weights are
-    loaded on the command line.
+    Where initial weights and layers are known (`caffe-lint signal`); if the data are not, only if it holds over their whole
+    range. Blobs that are entirely zero are left to N205 and G106. Ignore it if random features are wanted.
 
     ## Example
 

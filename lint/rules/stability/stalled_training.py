@@ -36,10 +36,11 @@ def stalled_training(job: Job) -> Iterator[Hit]:
     ## When it is reported
 
     - **warning** if the data are known from `caffe-lint.data.json`;
-    - **advice** if the data had to be assumed, and then only if the training stalls with data of magnitude 1 as well.
+    - **advice** if they are not, and then only if the training is nearly certain to stall over their whole range.
 
-    Nothing is reported for weights that start at zero (N205) or too small (G106), nor for DummyData. Ignore it if the training
-    starts from a snapshot or from weights given on the command line (`--weights`).
+    Nothing is reported where weights are loaded or a layer has no signal model, for weights that start at zero (N205) or too
+    small (G106), nor for DummyData. Ignore it if the training starts from a snapshot or from weights given on the command line;
+    `--weights` or a script in the repository tells caffe-lint so.
 
     ## Fix
 

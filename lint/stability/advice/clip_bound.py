@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ...layers.fillers import suiting_filler
+from ...moments.weights import filled_as
 from ...net.rounding import two_digits, two_digits_below
 from ...proto.named_tuple import NamedTuple
 from ...solver.step_limit import largest_norm, relative_step
@@ -59,37 +61,40 @@ def clip_bound(signals: Sequence[Signal], factor: float = FACTOR, grown: float =
 def healthy_norm(signal: Signal, grown: float = GROWN) -> float:
     """The gradient norm that a healthy run has for most of its iterations, for one pass.
 
-    It is the one of iteration 0, unless the initial weights are so small that hardly anything reaches the outputs. Gradients
-    then grow with the weights, and the norm is the one with all weights enlarged alike until the outputs have `grown` to that
-    part of the size that the loss wants.
+    It is the one of iteration 0, unless the initial weights are 0 or so small that hardly anything reaches the outputs.
+    Gradients then grow with the weights, and the norm is the one with all weights enlarged alike until the outputs have `grown`
+    to that part of the size that the loss wants; weights of 0 have grown to the size that suits their layer.
     """
-    size = output_size(signal.training.prepared, signal.losses, signal.forward)
-    if not 0 < size < grown:
+    prepared = signal.training.prepared
+    if not output_size(prepared, signal.losses, signal.forward) < grown:
         return signal.l2
-    low, high = 0.0, math.log(grown / size)
-    if _size_with(signal, high) < grown:
+    learned = {param: signal.weights[param] for param in signal.back.gradients if "weight" in param.role}
+    for param, weights in learned.items():
+        filler = suiting_filler(param)
+        if not weights.second_moment and filler is not None:
+            learned[param] = filled_as(param, filler)
+
+    def enlarged(exponent: float) -> Pass:
+        factor = math.exp(exponent)
+        scaled = {param: weights.scaled(factor) for param, weights in learned.items()}
+        return Pass(prepared, {**signal.weights, **scaled})
+
+    def size(exponent: float) -> float:
+        return output_size(prepared, signal.losses, enlarged(exponent))
+
+    first = size(0.0)
+    if not first > 0:
+        return signal.l2
+    low, high = sorted((0.0, math.log(grown / first)))
+    if size(high) < grown:
         return signal.l2  # outputs that do not follow the weights, such as probabilities
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
-        if _size_with(signal, middle) < grown:
+        if size(middle) < grown:
             low = middle
         else:
             high = middle
-    return max(signal.l2, Back(_enlarged(signal, high)).l2)
-
-
-def _size_with(signal: Signal, exponent: float) -> float:
-    return output_size(signal.training.prepared, signal.losses, _enlarged(signal, exponent))
-
-
-def _enlarged(signal: Signal, exponent: float) -> Pass:
-    """The forward pass with all learned weights multiplied by e to the power of `exponent`."""
-    factor = math.exp(exponent)
-    weights = dict(signal.weights)
-    for param in signal.back.gradients:
-        if "weight" in param.role:
-            weights[param] = weights[param].scaled(factor)
-    return Pass(signal.training.prepared, weights)
+    return max(signal.l2, Back(enlarged(high)).l2)
 
 
 def safe_norm(signal: Signal) -> float:

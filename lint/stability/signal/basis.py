@@ -6,7 +6,7 @@ Where anything else is unknown, nothing is computed: `CannotTell` says why, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
@@ -42,6 +42,7 @@ _STEPS_OF_FORKS = {
 _POLICIES_OF_FORKS = ("momentum_policy", "weight_decay_policy")  # "fixed" is what BVLC's Caffe does
 
 DESCRIBE_DATA = "where the data are, run caffe-lint inputs with --write-facts, then pass the file with --data-facts"
+GIVE_SHAPE = "pass --input-shape, or facts about the data with --data-facts"
 _STATE_WEIGHTS = "pass --from-scratch if fillers make them, or --weights FILE to read them"
 _ASSUMED = {
     BYTES: "8-bit images",
@@ -94,13 +95,16 @@ class Basis(NamedTuple):
         return self.data == KNOWN and not self.open_tops
 
 
-def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: tuple[str, ...]) -> Basis:
-    """What the signal of a training net rests on, built with images of some size where it is open (`open_tops`)."""
+def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mapping[str, str]) -> Basis:
+    """What the signal of a training net rests on.
+
+    It is built with images of some size in `open_tops`, which says what of them is unknown.
+    """
     kinds = dict(_data_kinds(net))
     found = set(kinds.values())
     data = UNKNOWN if found - {KNOWN, LABELS, BYTES} else BOUNDED if BYTES in found else KNOWN
     zero = _zero_weights(net, origin.trained) if origin.is_known else ()
-    sizes = [f"'{name}': images of unknown size" for name in open_tops]
+    sizes = [f"'{name}': {what}" for name, what in open_tops.items()]
     values = [f"'{top.name}': {_ASSUMED[kind]}" for top, kind in kinds.items() if kind in _ASSUMED]
     return Basis(
         data,
@@ -110,7 +114,7 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: tuple[
         (*features_not_modelled(solver, net), *_loaded_statistics(net, origin)),
         zero,
         tuple(layer for layer in net.layers if layer.runs_backward and scores_as_probabilities(layer) is not None),
-        open_tops,
+        tuple(open_tops),
         (*values, *sizes, *origin.assumed),
     )
 
@@ -190,7 +194,7 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
         return CannotTell("zero weights", reason, "write a weight_filler, or pass --weights FILE")
     if basis.shapeless:
         layer = basis.shapeless[0]
-        return CannotTell("unknown shape", f"the shapes of '{layer.name}' are unknown", "pass --input-shape")
+        return CannotTell("unknown shape", f"the shapes of '{layer.name}' are unknown", GIVE_SHAPE)
     return None
 
 

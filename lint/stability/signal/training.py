@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ...moments.graph import Layer
+from ...moments.shapes import Shape
 from ...moments.signal_model import AssumedData, SignalContext
 from ...net.build import rebuilt
 from ...net.data_facts import DataFacts, tops_facts
@@ -15,7 +16,7 @@ from ...net.trained_weights import TrainedWeights, refusal
 from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile
-from .basis import Basis, CannotTell, basis_of
+from .basis import GIVE_SHAPE, Basis, CannotTell, basis_of
 from .passes import PreparedNet, prepare
 
 # The shapes assumed for images of unknown shape (items, channels, height, width): the usual crop of ImageNet, and the size of
@@ -56,7 +57,7 @@ class Training(NamedTuple):
         context = self.context._replace(assumed=assumed)
         net = self.net
         if self.basis.open_tops and assumed.image != self.context.assumed.image:
-            other = rebuilt(net, dict.fromkeys(self.basis.open_tops, assumed.image))
+            other = _with_images(net, self.basis.open_tops, assumed.image)
             net = other if is_accepted(other) else net
         return self._replace(prepared=prepare(net, context, self.prepared.batches), context=context)
 
@@ -90,31 +91,50 @@ def training_of(job: Job) -> Training | CannotTell:
         return CannotTell("rejected net", "Caffe would not build the training net", "fix the errors that caffe-lint reports")
     if not any(loss.weight for loss in net.losses):
         return CannotTell("no loss", "the training net has no loss", "add one, or give a layer a loss_weight")
-    open_tops = tuple(layer.tops[0].name for layer in net.layers if _is_open(layer))
+    open_tops = {layer.tops[0].name: _open_sizes(layer.tops[0].shape) for layer in net.layers if _is_open(layer)}
     assumed = PHOTOGRAPHS
     if open_tops:
-        net, assumed = _with_usual_images(net, open_tops)
+        net, assumed = _with_usual_images(net, tuple(open_tops))
+        if not is_accepted(net):
+            reason = f"the size of the images in '{next(iter(open_tops))}' is unknown, and the usual ones do not fit"
+            return CannotTell("unknown shape", reason, GIVE_SHAPE)
     context = SignalContext(partial(tops_facts, facts=net.built_with.facts), assumed)
     solver, origin = job.solver.message, job.origin
     wrong = refusal(net, origin.trained) if origin.trained is not None else ""
     if wrong:  # only for images of this size
-        return CannotTell("unknown shape", f"the size of images is unknown, and {wrong}", "pass --input-shape")
+        return CannotTell("unknown shape", f"the size of images is unknown, and {wrong}", GIVE_SHAPE)
     basis = basis_of(solver, net, origin, open_tops)
     return Training(solver, prepare(net, context, origin.gpus), context, basis, origin.trained)
 
 
+def _open_sizes(shape: Shape) -> str:
+    """What is unknown of the shape of images."""
+    only_channels = shape is not None and None not in shape[2:]
+    return "images of an unknown number of channels" if only_channels else "images of unknown size"
+
+
 def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, AssumedData]:
     """A net with images of the largest size that suits its fully connected layers, and the assumption that they have it."""
-    found = rebuilt(net, dict.fromkeys(open_tops, PHOTOGRAPHS.image)), PHOTOGRAPHS
+    found = _with_images(net, open_tops, PHOTOGRAPHS.image), PHOTOGRAPHS
     for size in SIZES[1:]:
         if _widest_map(found[0]) <= LARGEST_MAP:
             break
         assumed = PHOTOGRAPHS._replace(image=(0, 3, size, size))
-        smaller = rebuilt(net, dict.fromkeys(open_tops, assumed.image))
+        smaller = _with_images(net, open_tops, assumed.image)
         if not is_accepted(smaller):
             break
         found = smaller, assumed
     return found
+
+
+def _with_images(net: Net, open_tops: Sequence[str], image: tuple[int, int, int, int]) -> Net:
+    """A net with images of that shape where it is open, and labels of one channel."""
+    labels = {
+        layer.tops[0].name
+        for layer in net.layers
+        if layer.tops and all(reader.traits.is_loss and reader.bottoms[0] is not layer.tops[0] for reader in layer.tops[0].consumers)
+    }
+    return rebuilt(net, {name: (image[0], 1, *image[2:]) if name in labels else image for name in open_tops})
 
 
 def _widest_map(net: Net) -> int:

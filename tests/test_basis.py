@@ -1,0 +1,245 @@
+"""What a prediction rests on: where it is unknown, nothing is told; over a range, only what holds at all of its points."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from harness import check_files
+
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.moments.blob_facts import BlobFacts
+from caffe_lint.net.data_facts import DataFacts, SourceFacts
+from caffe_lint.net.job import Job, Nets, SolverFile
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.rule.finding import Finding
+from caffe_lint.stability.advice.stability import Stability
+from caffe_lint.stability.computed import cannot_tell, stability_of
+from caffe_lint.stability.signal.basis import CannotTell
+
+SOLVER = 'net: "net.prototxt" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 max_iter: 10000 '
+DATABASE = 'type: "Data" top: "data" top: "label" data_param { source: "a" batch_size: 32 }'
+IMAGES = f"{DATABASE} transform_param {{ crop_size: 32 scale: 0.00390625 }}"
+PROGRAM = 'type: "Input" top: "data" top: "label" input_param { shape { dim: 32 dim: 3 dim: 32 dim: 32 } shape { dim: 32 } }'
+XAVIER = 'weight_filler { type: "xavier" }'
+NET = """
+layer {{ name: "data" {data} }}
+layer {{
+  name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param {{ num_output: 8 kernel_size: 5 stride: 2 {filler} }}
+}}
+layer {{ name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }}
+{middle}
+layer {{ name: "fc" type: "InnerProduct" bottom: "conv1" top: "fc" inner_product_param {{ num_output: {outputs} {filler} }} }}
+{end}
+"""
+SOFTMAX = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }'
+EUCLIDEAN = 'layer { name: "loss" type: "EuclideanLoss" bottom: "fc" bottom: "label" top: "loss" }'
+
+
+def net(*, data: str = IMAGES, filler: str = XAVIER, middle: str = "", end: str = SOFTMAX, outputs: int = 10) -> str:
+    return NET.format(data=data, filler=filler, middle=middle, end=end, outputs=outputs)
+
+
+def job(net: str, solver: str = SOLVER, facts: DataFacts | None = None) -> Job:
+    files = Files(caffe_schema(), None)
+    files.add("solver.prototxt", solver.encode())
+    files.add("net.prototxt", net.encode())
+    return Nets(files.get, None, ("net.prototxt",), facts=facts).job(SolverFile(files.get("solver.prototxt")), None)
+
+
+def known(net: str, solver: str = SOLVER, facts: DataFacts | None = None) -> Stability:
+    found = stability_of(job(net, solver, facts))
+    assert found is not None
+    return found
+
+
+def unknown(net: str, solver: str = SOLVER) -> CannotTell:
+    asked = job(net, solver)
+    found = cannot_tell(asked)
+    assert found is not None
+    assert (stability_of(asked) is None) == (found.cause != "data")
+    return found
+
+
+# -- what is known of data --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (IMAGES, "bounded"),
+        (f"{DATABASE} transform_param {{ crop_size: 32 }}", "bounded"),
+        (f"{DATABASE} transform_param {{ mirror: true mean_value: 104 }}", "bounded"),
+        ('type: "ImageData" top: "data" top: "label" image_data_param { source: "a" batch_size: 8 new_height: 32 new_width: 32 }',
+         "bounded"),
+        (DATABASE, "unknown"),  # features, or images that were scaled when the database was written
+        (PROGRAM, "unknown"),
+    ],
+)  # fmt: skip
+def test_bytes_are_bounded_and_values_of_a_program_are_not(data: str, kind: str) -> None:
+    found = known(net(data=data))
+    assert found.basis.data == kind
+    assert len(found.signals) == 3
+    sizes = [signal.forward.steps[0].tops[0].mean_abs for signal in found.signals]
+    assert min(sizes) < max(sizes)
+
+
+def test_with_facts_there_is_a_single_signal() -> None:
+    facts = {"a": SourceFacts("lmdb", 1000, {"data": BlobFacts((3, 32, 32), 0.0, 255.0, 120.0, 60.0, 120.0)}, (0.0, 9.0), {})}
+    found = known(net(), facts=facts)
+    assert found.basis.data == "known"
+    assert found.basis.is_known
+    assert found.signals == [found.signal]
+    assert found.assumed == ""
+
+
+def test_targets_of_a_regression_have_a_range_unless_facts_tell_it() -> None:
+    regression = net(end=EUCLIDEAN, outputs=1)
+    found = known(regression)
+    assert found.basis.data == "unknown"
+    losses = [signal.forward.loss for signal in found.signals]
+    assert max(losses) > 1000 * min(losses)
+    images = BlobFacts((3, 32, 32), 0.0, 255.0, 120.0, 60.0, 120.0)
+    facts = {"a": SourceFacts("lmdb", 1000, {"data": images}, (0.0, 99.0), {})}
+    assert known(regression, facts=facts).basis.data == "known"
+
+
+def test_images_of_unknown_size_have_a_range_of_sizes() -> None:
+    pool = 'layer { name: "pool" type: "Pooling" bottom: "conv1" top: "pool" pooling_param { global_pooling: true } }'
+    text = net(data=f"{DATABASE} transform_param {{ scale: 0.00390625 }}", middle=pool)
+    found = known(text.replace('bottom: "conv1" top: "fc"', 'bottom: "pool" top: "fc"'))
+    assert found.basis.open_tops == ("data",)
+    assert len({signal.training.net.layers[0].tops[0].shape for signal in found.signals}) > 1
+
+
+# -- where nothing can be told ----------------------------------------------------------------------------------
+
+CASES = {
+    "loaded weights": (net(), f'{SOLVER} weights: "a.caffemodel"'),
+    "unmodelled layer": (net(middle='layer { name: "mask" type: "SpatialMask" bottom: "conv1" top: "conv1" }'), SOLVER),
+    "solver feature": (net(), f"{SOLVER} local_lr_auto: true local_gw_ratio: 0.001"),
+    "zero weights": (net().replace(XAVIER, 'weight_filler { type: "constant" }', 1), SOLVER),
+    "unknown shape": (net(data='type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "a" batch_size: 8 }'), SOLVER),
+    "no loss": (net(end=""), SOLVER),
+    "rejected net": (net(end=SOFTMAX.replace('"fc"', '"none"')), SOLVER),
+    "no net": (net(), SOLVER.replace("net.prototxt", "none.prototxt")),
+}
+
+
+@pytest.mark.parametrize("cause", CASES)
+def test_every_cause_says_why_and_what_would_settle_it(cause: str) -> None:
+    found = unknown(*CASES[cause])
+    assert found.cause == cause
+    assert re.fullmatch(r"Cannot tell: .+\. To settle it, .+\.", found.sentence)
+
+
+def test_a_net_without_fillers_is_loaded() -> None:
+    assert unknown(net(filler="")).cause == "loaded weights"
+
+
+def test_a_layer_that_only_reports_is_no_input_to_learn_from() -> None:
+    counted = 'layer { name: "best" type: "ArgMax" bottom: "fc" top: "best" } '
+    counted += 'layer { name: "flat" type: "Flatten" bottom: "best" top: "flat" } '
+    counted += 'layer { name: "last" type: "InnerProduct" bottom: "flat" top: "last" inner_product_param { num_output: 3 } } '
+    found = unknown(net(end=counted + SOFTMAX.replace('"fc"', '"last"')))
+    assert found.cause == "unmodelled layer"
+    assert "ArgMax 'best'" in found.reason
+
+
+def test_a_number_of_items_that_only_a_program_knows_is_an_unknown_shape() -> None:
+    python = 'type: "Python" top: "data" top: "label" python_param { module: "layers" layer: "Loader" }'
+    assert unknown(net(data=python)).cause == "unknown shape"
+
+
+UNNORMALISED = """
+layer { name: "data" type: "Data" top: "data" data_param { source: "a" batch_size: 1 } transform_param { mean_value: 104 } }
+layer { name: "label" type: "Data" top: "label" data_param { source: "b" batch_size: 1 } }
+layer {
+  name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  param { lr_mult: 1 } param { lr_mult: 2 } convolution_param { num_output: 16 kernel_size: 3 pad: 1 CONV }
+}
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "score" type: "Convolution" bottom: "pool1" top: "score" convolution_param { num_output: 5 kernel_size: 1 SCORE } }
+layer {
+  name: "upscore" type: "Deconvolution" bottom: "score" top: "upscore" param { lr_mult: 0 }
+  convolution_param { num_output: 5 kernel_size: 2 stride: 2 bias_term: false UP }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "upscore" bottom: "label" loss_param { ignore_label: 255 normalize: false } }
+"""
+SMALL_RATE = 'net: "net.prototxt" base_lr: 1e-12 lr_policy: "fixed" momentum: 0.99 iter_size: 20 max_iter: 100000 '
+
+
+@pytest.mark.parametrize(
+    ("conv", "score", "up"), [("", "", ""), (XAVIER, XAVIER, ""), ("", XAVIER, ""), ("", XAVIER, 'weight_filler { type: "bilinear" }')]
+)
+def test_of_weights_that_a_script_writes_nothing_is_told(conv: str, score: str, up: str) -> None:
+    text = UNNORMALISED.replace("CONV", conv).replace("SCORE", score).replace("UP", up)
+    assert unknown(text, SMALL_RATE).cause in ("loaded weights", "unknown weights", "zero weights")
+    findings = check_files({"solver.prototxt": SMALL_RATE, "net.prototxt": text}, select=("G",))
+    for finding in findings:
+        assert "diverge" not in finding.message
+        assert "stall" not in finding.message
+        assert finding.fix is None or not finding.fix.safe
+
+
+def test_labels_of_unknown_size_are_maps_of_one_channel() -> None:
+    text = UNNORMALISED.replace("CONV", XAVIER).replace("SCORE", XAVIER).replace("UP", 'weight_filler { type: "bilinear" }')
+    found = known(text)
+    shapes = {layer.name: layer.tops[0].shape for layer in found.training.net.layers[:2]}
+    assert shapes == {"data": (1, 3, 224, 224), "label": (1, 1, 224, 224)}
+
+
+# -- over a range -----------------------------------------------------------------------------------------------
+
+
+def test_a_verdict_that_depends_on_the_data_is_not_given() -> None:
+    found = unknown(net(data=PROGRAM), SOLVER.replace("0.001", "0.1"))
+    assert found.cause == "data"
+    assert "--data-facts" in found.remedy
+
+
+def test_a_verdict_that_holds_for_all_data_is_given_with_its_least_probability() -> None:
+    found = known(net(data=PROGRAM), SOLVER.replace("0.001", "1e5"))
+    assert found.verdict.word == "diverges"
+    each = [known(net(data=PROGRAM), SOLVER.replace("0.001", "1e5")).verdict.p_diverges]
+    assert found.verdict.p_diverges == min(each)
+    assert found.reasons
+    assert cannot_tell(job(net(data=PROGRAM), SOLVER.replace("0.001", "1e5"))) is None
+
+
+def found(code: str, text: str, solver: str = SOLVER) -> list[Finding]:
+    return check_files({"solver.prototxt": solver, "net.prototxt": text}, select=(code,))
+
+
+def test_a_run_is_said_to_stall_only_if_it_does_with_all_data() -> None:
+    assert found("G108", net(), SOLVER.replace("0.001", "1e-9"))
+    # With data of magnitude 1 it stalls, with bytes it does not.
+    assert found("G108", net(data=PROGRAM), SOLVER.replace("0.001", "1e-6")) == []
+
+
+def test_units_that_saturate_only_with_bytes_are_not_reported() -> None:
+    sigmoid = net(data=PROGRAM).replace('"ReLU"', '"Sigmoid"').replace("xavier", "gaussian")
+    assert found("G109", sigmoid.replace('type: "gaussian"', 'type: "gaussian" std: 0.1')) == []
+    (finding,) = found("G109", sigmoid.replace('type: "gaussian"', 'type: "gaussian" std: 100'))
+    assert re.search(r"inputs average \S+ to \S+ in magnitude", finding.message)
+
+
+def test_without_facts_no_scale_is_proposed() -> None:
+    assert found("G107", net(data=f"{DATABASE} transform_param {{ crop_size: 32 }}"), SOLVER.replace("0.001", "1")) == []
+
+
+def test_a_factor_that_holds_for_all_data_is_given_without_sizes() -> None:
+    widening = """
+layer {
+  name: "up" type: "Deconvolution" bottom: "conv1" top: "up"
+  convolution_param { num_output: 64 kernel_size: 4 stride: 4 weight_filler { type: "xavier" } }
+}
+"""
+    text = net(middle=widening).replace('bottom: "conv1" top: "fc"', 'bottom: "up" top: "fc"')
+    (finding,) = found("G104", text)
+    assert "Predicted for iteration 0 (assumed: 'data': 8-bit images; " in finding.reason
+    assert re.search(r"activations change by a factor of \S+, and gradients on the way back by", finding.reason)
+    assert " in magnitude" not in finding.reason
+
