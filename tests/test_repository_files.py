@@ -36,7 +36,8 @@ def test_prototxts_and_scripts_the_nearest_first(root: Path) -> None:
 
 
 def test_what_is_left_out(root: Path) -> None:
-    for name in ("build/train.sh", ".git/hooks/run.sh", "third/.git/HEAD", "third/train.sh", "kept/train.sh"):
+    inside = ("third/.git/HEAD", "third/train.sh", "env/pyvenv.cfg", "env/bin/run.py")
+    for name in ("build/train.sh", ".git/hooks/run.sh", "kept/train.sh", *inside):
         write(root / name)
     write(root / ".gitignore", "build/\n")
     (root / "kept" / "link.sh").symlink_to("train.sh")
@@ -93,3 +94,12 @@ def test_without_a_repository_the_working_directory_or_the_folder_of_the_file(
     assert search_root("models/a/solver.prototxt") == str(tmp_path)
     monkeypatch.chdir("/")
     assert search_root(str(tmp_path / "models" / "a" / "solver.prototxt")) == str(tmp_path / "models" / "a")
+
+
+def test_the_depth_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "MAX_DEPTH", 2)
+    write(root / "a" / "b" / "train.sh")
+    assert (names(root, "scripts"), repository_files(str(root)).scripts.is_whole) == (["a/b/train.sh"], True)
+    forget_repositories()
+    write(root / "a" / "b" / "c" / "train.sh")
+    assert (names(root, "scripts"), repository_files(str(root)).scripts.is_whole) == (["a/b/train.sh"], False)

@@ -249,7 +249,7 @@ for _ in range(25):
 def test_a_program_in_the_style_of_fcn(root: Path) -> None:
     write(root, "models/other/solver.prototxt")
     write(root, "models/net/solve.py", FCN)
-    assert found(root) == [("models/net/solve.py", 12, True, 0)]
+    assert found(root) == [("models/net/solve.py", 13, True, 0)]
     assert found(root, "models/other/solver.prototxt") == []
 
 

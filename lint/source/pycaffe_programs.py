@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..proto.named_tuple import NamedTuple
 from .caffe_commands import TrainingRun, runs_of_commands
 from .python_text import Reader, Statement, statements
 from .script_values import MAX_VALUES, Variables
 from .shell_text import commands
+
+MAX_WRITTEN = 100_000  # characters that a program writes to files
 
 _SOLVERS = frozenset({
     "SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver", "get_solver",
@@ -16,21 +17,20 @@ _SOLVERS = frozenset({
 _HARMLESS = frozenset({"print", "len", "range", "xrange", "str", "type", "id", "dir", "isinstance", "enumerate", "zip", "list"})
 
 
-class _PythonSolver(NamedTuple):
-    """A solver that a program makes: its name, where it is made, and the paths that it may be made from."""
+class _Solver:
+    """A solver that a program makes: its name, where it is made, the paths that it may be made from, and what becomes of it.
 
-    name: str
-    made: Statement
-    paths: list[str]
+    `loads` says whether weights are loaded into it, None perhaps, in `line`; `trains` whether it is run.
+    """
 
-
-class _Fate:
-    """What becomes of a solver: whether it trains, and whether weights are loaded; None: perhaps."""
-
-    def __init__(self) -> None:
-        self.trains = False
+    def __init__(self, name: str, made: Statement, paths: list[str]) -> None:
+        self.name = name
+        self.made = made
+        self.paths = paths
+        self.line = made.line
         self.loads: bool | None = False
         self.resumes = False
+        self.trains = False
 
 
 def runs_of_program(path: str, text: str, first_line: int = 1) -> Iterator[TrainingRun]:
@@ -41,10 +41,10 @@ def runs_of_program(path: str, text: str, first_line: int = 1) -> Iterator[Train
             yield from runs_of_commands(path, commands(command, first_line=line))
     for line, script in program.written():
         yield from runs_of_commands(path, (each._replace(line=line) for each in commands(script)))
-    for solver, fate in program.solvers:
-        if fate.trains:
+    for solver in program.solvers:
+        if solver.trains:
             for written in solver.paths:
-                yield TrainingRun(path, solver.made.line, "", written, fate.loads, fate.resumes)
+                yield TrainingRun(path, solver.line, "", written, solver.loads, solver.resumes)
 
 
 class _Program:
@@ -52,7 +52,7 @@ class _Program:
 
     def __init__(self) -> None:
         self.variables = Variables()
-        self.solvers: list[tuple[_PythonSolver, _Fate]] = []
+        self.solvers: list[_Solver] = []
         self._nets: dict[str, str] = {}  # other names of the nets of solvers
         self._written: list[str] = [""]
         self._line_of_written = 1
@@ -90,10 +90,11 @@ class _Program:
         owner = _dotted_up_to(statement, at - 1)
         arguments = Reader(tokens, self.variables, at + 2)
         if name in _SOLVERS and owner in ("", "caffe"):
-            self.solvers.append((_PythonSolver(target, statement, arguments.expression()), _Fate()))
+            self.solvers.append(_Solver(target, statement, arguments.expression()))
         elif name in ("step", "solve"):
-            for _, fate in self._named(owner):
-                fate.trains = True
+            solver = self._named(owner)
+            if solver is not None:
+                solver.trains = True
         elif name in ("copy_from", "share_with", "load_hdf5", "restore"):
             self._use(owner if name != "restore" else owner + ".net", statement, resumes=name == "restore")
         elif name == "add_argument":
@@ -106,14 +107,15 @@ class _Program:
             if any("train" in text for text in texts):
                 self._line_of_written = statement.line
             optional = [""] if statement.block else []
-            self._written = [old + new for old in self._written for new in (*texts, *optional)][:MAX_VALUES]
+            written = [(old + new)[:MAX_WRITTEN] for old in self._written for new in (*texts, *optional)]
+            self._written = written[:MAX_VALUES]
         elif name not in _HARMLESS:
             for value in arguments.expression():
                 if "train" in value and "olver" in value:
                     yield statement.line, value
-            for solver, fate in self.solvers:
-                if solver.name and fate.loads is False and _is_passed(statement, at + 1, solver.name):
-                    fate.loads = None
+            for each in self.solvers:
+                if each.name and each.loads is False and _is_passed(statement, at + 1, each.name):
+                    each.loads, each.line = None, statement.line
 
     def _argument(self, statement: Statement, at: int) -> None:
         """Keep the default of an argument of the program's command line."""
@@ -126,21 +128,18 @@ class _Program:
                 values = Reader(tokens, self.variables, place + 2).expression()
                 self.variables.assign("--" + names[0], values, ())
 
-    def _named(self, name: str) -> Iterator[tuple[_PythonSolver, _Fate]]:
-        """Yield the solvers with a name; of several made under one name, the last."""
-        for solver, fate in reversed(self.solvers):
-            if solver.name and solver.name == name:
-                yield solver, fate
-                return
+    def _named(self, name: str) -> _Solver | None:
+        """Return the solver with a name; of several made under one name, the last."""
+        return next((solver for solver in reversed(self.solvers) if name and solver.name == name), None)
 
     def _use(self, net: str, statement: Statement, *, resumes: bool = False) -> None:
         """Note that weights are loaded into a net, or written into it."""
-        owner = self._nets.get(net, net).removesuffix(".net")
-        for solver, fate in self._named(owner):
+        solver = self._named(self._nets.get(net, net).removesuffix(".net"))
+        if solver is not None and solver.loads is not True:
             is_certain = statement.block == solver.made.block[: len(statement.block)]
-            if fate.loads is not True:
-                fate.loads = True if is_certain else None
-                fate.resumes = resumes
+            solver.loads = True if is_certain else None
+            solver.resumes = resumes
+            solver.line = statement.line
 
 
 def _assignment(statement: Statement) -> tuple[str, str, int]:

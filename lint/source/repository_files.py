@@ -19,7 +19,8 @@ MAX_DEPTH = 20
 
 SCRIPT_SUFFIXES = (".sh", ".bash", ".py", ".bat", ".cmd", ".mk")
 _SCRIPT_NAMES = ("makefile", "gnumakefile", "readme")  # a name, or what stands before its suffix
-_OTHER_FOLDERS = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__"})
+_OTHER_FOLDERS = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", "site-packages"})
+_OTHER_ROOTS = frozenset({".git", "pyvenv.cfg"})  # of a repository or a virtual environment inside
 
 
 class Found(NamedTuple):
@@ -47,12 +48,12 @@ def search_root(path: str) -> str:
 def repository_files(root: str) -> RepositoryFiles:
     """Return the files below a folder that .gitignore does not exclude, nearest first. Cached for the run.
 
-    Links are not followed, and repositories inside are left out.
+    Links are not followed, and repositories and virtual environments inside are left out.
     """
     prototxts, scripts = _Collected(), _Collected()
     ignored = Ignored(root)
     waiting = deque([(root, 0)])
-    entries = 0
+    entries, too_deep = 0, False
     while waiting and entries < MAX_ENTRIES:
         folder, depth = waiting.popleft()
         try:
@@ -62,19 +63,21 @@ def repository_files(root: str) -> RepositoryFiles:
             continue
         entries += len(inside)
         names = {entry.name for entry in inside}
-        if folder != root and ".git" in names:
+        if folder != root and not names.isdisjoint(_OTHER_ROOTS):
             continue
         if ".gitignore" in names:
             ignored.read(folder)
         for entry in inside:
             if entry.is_dir(follow_symlinks=False):
-                if depth < MAX_DEPTH and entry.name not in _OTHER_FOLDERS and not ignored(entry.path, is_folder=True):
-                    waiting.append((entry.path, depth + 1))
+                if entry.name not in _OTHER_FOLDERS and not ignored(entry.path, is_folder=True):
+                    too_deep = too_deep or depth == MAX_DEPTH
+                    if depth < MAX_DEPTH:
+                        waiting.append((entry.path, depth + 1))
                 continue
             kind = prototxts if entry.name.endswith(SUFFIXES) else scripts if is_script(entry.name) else None
             if kind is not None and not ignored(entry.path, is_folder=False):
                 kind.add(entry)
-    everything = entries < MAX_ENTRIES
+    everything = entries < MAX_ENTRIES and not too_deep
     return RepositoryFiles(root, prototxts.found(everything), scripts.found(everything))
 
 
