@@ -37,7 +37,9 @@ def test_a_record_names_a_signal_model_that_is_there(name: str) -> None:
 MODELLED = [
     pytest.param(kind, model_class(name), id=f"{kind.name} as {name}")
     for kind in RECORDS
-    for name in ([kind.signal] if isinstance(kind.signal, str) else ["data_models.DataSource"])  # of Python without bottoms
+    for name in (
+        [kind.signal] if isinstance(kind.signal, str) else ["data_models.DataSource"]
+    )  # of Python without bottoms
     if name != UNMODELLED
 ]
 # Layers whose Backward_cpu computes nothing, or zeros (hdf5_output_layer.cpp, silence_layer.cpp).
@@ -61,7 +63,7 @@ def test_a_loss_over_classes_has_a_value_at_chance(kind: LayerType, model: type[
 
 def test_only_a_type_that_is_modelled_in_part_computes_its_model() -> None:
     assert {kind.name for kind in RECORDS if callable(kind.signal)} == {
-        "InfogainLoss", "LSTM", "Python", "RNN", "SmoothL1Loss", "SmoothL1LossOHEM",
+        "LSTM", "Python", "RNN", "SmoothL1Loss", "SmoothL1LossOHEM",
     }  # fmt: skip
 
 

@@ -234,10 +234,22 @@ def test_infogain_loss(kind: str, std: float) -> None:
     check(model, [moments(0, std), constant(0.0), known], *computed, rel=0.2)  # quantiles cut off the largest score
 
 
-def test_an_infogain_matrix_in_a_file_is_not_known() -> None:
-    text = 'type: "InfogainLoss" bottom: "a" bottom: "b" top: "l" infogain_loss_param { source: "h.binaryproto" }'
-    layer = layer_of(text, {"a": "8 10", "b": "8"}).layers[-1]
-    assert layer.traits.signal_model(layer) == UNMODELLED
+def test_a_matrix_in_a_file_is_taken_for_diagonal_and_leaves_the_initial_loss_open(tmp_path: Path) -> None:
+    head = """
+    layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
+      shape { dim: 8 dim: 12 } shape { dim: 8 }
+      data_filler { type: "gaussian" std: 1 } data_filler { type: "uniform" max: 9.999 } } }
+    layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+      inner_product_param { num_output: 10 weight_filler { type: "gaussian" std: 0.01 } } }
+    """
+    loss = 'layer { name: "loss" type: "%s" bottom: "fc" bottom: "label" top: "loss" %s }'
+    training = trained(tmp_path, head + loss % ("InfogainLoss", 'infogain_loss_param { source: "h.binaryproto" }'))
+    assert not training.basis.is_known
+    softmax = signal_of(trained(tmp_path, head + loss % ("SoftmaxWithLoss", "")))
+    usual, small, large = (signal_of(point) for point in training.points())
+    for signal, weight in ((usual, 1), (small, 0.1), (large, 10)):
+        assert signal.forward.loss == pytest.approx(weight * softmax.forward.loss)
+        assert signal.l2 == pytest.approx(weight * softmax.l2)
 
 
 @pytest.mark.parametrize("legacy", [False, True])

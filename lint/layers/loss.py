@@ -88,15 +88,10 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     return ((), scores)
 
 
-def _infogain_model(layer: Layer) -> str:
-    """Its signal model; the matrix of a file is not read."""
-    return "loss_models.InfogainLoss" if len(layer.bottoms) > 2 else UNMODELLED
-
-
 @layer_type(
     "InfogainLoss",
     "infogain_loss_layer.cpp",
-    signal=_infogain_model,
+    signal="loss_models.InfogainLoss",
     reads=("infogain_loss_param", "loss_param", "softmax_param"),
     applies=SOFTMAX,
     applies_since="1.0",

@@ -41,13 +41,14 @@ class AssumedData(NamedTuple):
 
     `pixel_mean` and `pixel_std` are of 8-bit images, before transform_param. `size` is the root mean square of values of
     which nothing is known; None: 8-bit images where images are read, else 1. `image` is the shape of images of unknown size
-    (items, channels, height, width).
+    (items, channels, height, width). `class_weight` is the entry of each class in an infogain matrix.
     """
 
     pixel_mean: float
     pixel_std: float
     size: float | None
     image: tuple[int, int, int, int]
+    class_weight: float
 
 
 class SignalContext(NamedTuple):

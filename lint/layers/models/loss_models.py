@@ -283,15 +283,26 @@ def likeness_within(labels: Values) -> float:
 
 
 class InfogainLoss(Scores):
-    """All logarithms, weighted by the label's row of a matrix, the third bottom (infogain_loss_layer.cpp).
+    """All logarithms, weighted by the label's row of a matrix (infogain_loss_layer.cpp).
 
     The gradient is the probabilities times the sum of the row, minus the row. A matrix whose moments are those of a diagonal
-    one is taken for one; the entries of others are taken as independent of each other.
+    one is taken for one; the entries of others are taken as independent of each other. The matrix is the third bottom, or in
+    a file that is not read: then it is diagonal with an assumed entry.
     """
+
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
+        part = context.assumed.class_weight / self.outputs
+        square = part * context.assumed.class_weight
+        self.assumed = Values(part, square, part, square, square, square)
+
+    def matrix(self, bottoms: Sequence[Values]) -> Values:
+        """The entries of the matrix."""
+        return bottoms[2] if len(bottoms) > 2 else self.assumed
 
     def row_sum(self, bottoms: Sequence[Values]) -> float:
         """The sum of a row of the matrix."""
-        return self.outputs * bottoms[2].mean
+        return self.outputs * self.matrix(bottoms).mean
 
     def value(self, bottoms: Sequence[Values]) -> float:
         loss = softmax_loss(bottoms[0], self.outputs, LARGEST_LOG_TERM) * self.items * self.positions / self.divisor
@@ -301,7 +312,7 @@ class InfogainLoss(Scores):
         return self.chance() * self.items * self.positions / self.divisor * self.row_sum(bottoms)
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
-        values, likeness, matrix = bottoms[0], likeness_within(bottoms[1]), bottoms[2]
+        values, likeness, matrix = bottoms[0], likeness_within(bottoms[1]), self.matrix(bottoms)
         classes, positions = self.outputs, self.positions
         if not math.isfinite(values.second_moment):
             return BAD_DIFFS
@@ -327,7 +338,7 @@ class InfogainLoss(Scores):
         return Diffs(square / b2, size / by, within / b2, across / b2, across_both / b2, None, common)
 
     def curvature(self, bottoms: Sequence[Values]) -> float:
-        return abs(bottoms[2].mean)
+        return abs(self.matrix(bottoms).mean)
 
 
 class MultinomialLogisticLoss(Scores):

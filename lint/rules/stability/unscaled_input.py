@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, number_text, set_field
 from ...fixes.layer_edits import add_message
+from ...layers.models.data_models import KNOWN
 from ...moments.graph import Layer
 from ...net.job import Job, NetInPhase
 from ...net.rounding import one_digit
@@ -57,7 +58,7 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
     `DataTransformer::Transform` in data_transformer.cpp. LeCun, Bottou, Orr, Müller: Efficient BackProp, 1998.
     """
     computed = stability_of(job)
-    if computed is None or job.train is None or not computed.risky or not computed.basis.is_known:
+    if computed is None or job.train is None or not computed.risky or computed.basis.data != KNOWN or computed.basis.open_tops:
         return
     for layer, factor in computed.large_inputs(OF_BYTES):
         if not layer.traits.transforms:

@@ -222,8 +222,12 @@ class Stability:
                     yield layer, of_bytes if size < 256 else 1 / size
 
     def risk_with_inputs(self, layer: Layer, factor: float) -> float | None:
-        """The probability of divergence with a data layer's first top scaled by a factor; None if that is still risky."""
-        found = risk(self.signal, Trial(inputs={layer: factor}))
+        """The probability of divergence with a data layer's first top scaled by a factor; None if that is still risky.
+
+        It is the largest, whatever is not known.
+        """
+        trial = Trial(inputs={layer: factor})
+        found = max(risk(signal, trial.for_net(signal.training.net)) for signal in self.signals)
         return found if found < RISKY else None
 
     @property

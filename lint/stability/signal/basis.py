@@ -76,7 +76,8 @@ class Basis(NamedTuple):
     `data` is KNOWN, BOUNDED (8-bit images) or UNKNOWN, `weights` KNOWN, LOADED, UNKNOWN or ZERO. `unmodelled` are the layers
     on the way to a loss without a signal model, `shapeless` the layers on it of unknown shapes, `features` what
     is not modelled of the solver, as clauses. `zero` are weights that start at 0 and let nothing pass, `of_scores` losses that
-    read scores as probabilities. `open_tops` hold images of unknown size. `assumed` are the noun phrases of the line `Assumed`.
+    read scores as probabilities. `open_tops` hold images of unknown size, `matrices` are losses whose infogain matrix is in a
+    file. `assumed` are the noun phrases of the line `Assumed`.
     """
 
     data: str
@@ -87,12 +88,13 @@ class Basis(NamedTuple):
     zero: tuple[Param, ...]
     of_scores: tuple[Layer, ...]
     open_tops: tuple[str, ...]
+    matrices: tuple[Layer, ...]
     assumed: tuple[str, ...]
 
     @property
     def is_known(self) -> bool:
         """Whether everything is known, so that there is a single signal."""
-        return self.data == KNOWN and not self.open_tops
+        return self.data == KNOWN and not self.open_tops and not self.matrices
 
 
 def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mapping[str, str]) -> Basis:
@@ -102,10 +104,12 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mappin
     """
     kinds = dict(_data_kinds(net))
     found = set(kinds.values())
+    matrices = tuple(layer for layer in net.layers if layer.traits.takes_matrix and len(layer.bottoms) < 3)
     data = UNKNOWN if found - {KNOWN, LABELS, BYTES} else BOUNDED if BYTES in found else KNOWN
     zero = _zero_weights(net, origin.trained) if origin.is_known else ()
     sizes = [f"'{name}': {what}" for name, what in open_tops.items()]
     values = [f"'{top.name}': {_ASSUMED[kind]}" for top, kind in kinds.items() if kind in _ASSUMED]
+    values += [f"the matrix of '{layer.name}': diagonal, with class weights of 0.1 to 10" for layer in matrices]
     return Basis(
         data,
         ZERO if zero else KNOWN if origin.is_known else LOADED if origin.kind == LOADED else UNKNOWN,
@@ -115,6 +119,7 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mappin
         zero,
         tuple(layer for layer in net.layers if layer.runs_backward and scores_as_probabilities(layer) is not None),
         tuple(open_tops),
+        matrices,
         (*values, *sizes, *origin.assumed),
     )
 

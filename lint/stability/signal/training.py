@@ -29,10 +29,11 @@ SIZES, LARGEST_MAP = (224, 128, 64, 32), 8
 # those of CIFAR-10 (121 and 64); of dark images of low contrast, such as those of a night or of an X-ray; and of images of high
 # contrast on white, such as drawings and scanned text. Real data lie between the last two: MNIST 33 and 79, SVHN 112 and 50,
 # ImageNet 116 and 58, Fashion-MNIST 73 and 90. Values of which nothing is known are at least about 1 in magnitude, as people
-# scale data, and at most as large as those of 8-bit images. None of these numbers was fitted.
-PHOTOGRAPHS = AssumedData(110.0, 65.0, None, PHOTOGRAPH)
-DARK = AssumedData(30.0, 30.0, 1.0, SMALL_IMAGE)
-BRIGHT = AssumedData(200.0, 90.0, 128.0, PHOTOGRAPH)
+# scale data, and at most as large as those of 8-bit images. The weights of classes in an infogain matrix balance frequencies,
+# so they are around 1. None of these numbers was fitted.
+PHOTOGRAPHS = AssumedData(110.0, 65.0, None, PHOTOGRAPH, 1.0)
+DARK = AssumedData(30.0, 30.0, 1.0, SMALL_IMAGE, 0.1)
+BRIGHT = AssumedData(200.0, 90.0, 128.0, PHOTOGRAPH, 10.0)
 
 
 class Training(NamedTuple):
