@@ -121,6 +121,7 @@ CASES = {
     "solver feature": (net(), f"{SOLVER} local_lr_auto: true local_gw_ratio: 0.001"),
     "zero weights": (net().replace(XAVIER, 'weight_filler { type: "constant" }', 1), SOLVER),
     "unknown shape": (net(data='type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "a" batch_size: 8 }'), SOLVER),
+    "scores as probabilities": (net(end=SOFTMAX.replace("SoftmaxWithLoss", "MultinomialLogisticLoss")), SOLVER),
     "no loss": (net(end=""), SOLVER),
     "rejected net": (net(end=SOFTMAX.replace('"fc"', '"none"')), SOLVER),
     "no net": (net(), SOLVER.replace("net.prototxt", "none.prototxt")),
@@ -145,6 +146,16 @@ def test_a_layer_that_only_reports_is_no_input_to_learn_from() -> None:
     found = unknown(net(end=counted + SOFTMAX.replace('"fc"', '"last"')))
     assert found.cause == "unmodelled layer"
     assert "ArgMax 'best'" in found.reason
+
+
+@pytest.mark.parametrize("loss", ["RegionLoss", "YoloLoss", "SpatialMaskLoss"])
+def test_a_loss_of_a_type_without_a_model_is_not_taken_for_0(loss: str) -> None:
+    text = net(end=SOFTMAX.replace("SoftmaxWithLoss", loss))
+    asked = unknown(text)
+    assert asked.cause == "unmodelled layer"
+    assert f"{loss} 'loss'" in asked.reason
+    for finding in check_files({"solver.prototxt": SOLVER, "net.prototxt": text}, select=("G",)):
+        assert "stall" not in finding.message
 
 
 def test_a_number_of_items_that_only_a_program_knows_is_an_unknown_shape() -> None:

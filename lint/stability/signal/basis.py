@@ -6,7 +6,7 @@ Where anything else is unknown, nothing is computed: `CannotTell` says why, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
@@ -178,15 +178,20 @@ def _loaded_statistics(net: Net, origin: WeightsOrigin) -> Iterator[str]:
                 yield f"'{layer.name}' normalises with the statistics of a file (use_global_stats)"
 
 
+def without_model(layers: Sequence[Layer]) -> CannotTell:
+    """That nothing can be told because of layers without a signal model."""
+    layer, others = layers[0], len(layers) - 1
+    more = f" (nor {'has' if others == 1 else 'have'} {counted(others, 'other layer')})" if others else ""
+    remedy = f"describe {layer.type} in the configuration, with a known type that it is like"
+    return CannotTell("unmodelled layer", f"{layer.type} '{layer.name}' has no signal model{more}", remedy)
+
+
 def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
     """Why nothing can be computed on a basis; None if something can."""
     if basis.weights in (LOADED, UNKNOWN):
         return CannotTell(f"{basis.weights} weights", origin.evidence or "initial weights are unknown", _STATE_WEIGHTS)
     if basis.unmodelled:
-        layer, number = basis.unmodelled[0], len(basis.unmodelled)
-        more = f" (and {counted(number - 1, 'other layer')})" if number > 1 else ""
-        remedy = f"describe {layer.type} in the configuration, with a known type that it is like"
-        return CannotTell("unmodelled layer", f"{layer.type} '{layer.name}' has no signal model{more}", remedy)
+        return without_model(basis.unmodelled)
     if basis.of_scores:
         reason = f"'{basis.of_scores[0].name}' takes the logarithm of scores instead of probabilities (N209)"
         return CannotTell("scores as probabilities", reason, "use SoftmaxWithLoss")

@@ -16,8 +16,8 @@ from ...net.trained_weights import TrainedWeights, refusal
 from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
 from ...source.files import SourceFile
-from .basis import GIVE_SHAPE, Basis, CannotTell, basis_of
-from .passes import PreparedNet, prepare
+from .basis import GIVE_SHAPE, Basis, CannotTell, basis_of, without_model
+from .passes import PreparedNet, prepare, unmodelled_layers
 
 # The shapes assumed for images of unknown shape (items, channels, height, width): the usual crop of ImageNet, and the size of
 # CIFAR's images, the smallest in common use.
@@ -91,6 +91,9 @@ def training_of(job: Job) -> Training | CannotTell:
     if not is_accepted(net):
         return CannotTell("rejected net", "Caffe would not build the training net", "fix the errors that caffe-lint reports")
     if not any(loss.weight for loss in net.losses):
+        maybe = unmodelled_layers(net)
+        if maybe:  # a loss of a type that is not known
+            return without_model(maybe)
         return CannotTell("no loss", "the training net has no loss", "add one, or give a layer a loss_weight")
     open_tops = {layer.tops[0].name: _open_sizes(layer.tops[0].shape) for layer in net.layers if _is_open(layer)}
     assumed = PHOTOGRAPHS
