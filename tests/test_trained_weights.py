@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import os
 import tracemalloc
 from pathlib import Path
@@ -15,7 +16,7 @@ from nets import net_of
 
 from caffe_lint.data import caffemodel
 from caffe_lint.data.caffemodel import WeightsError, read_weights
-from caffe_lint.net.trained_weights import TrainedBlob, TrainedWeights, copied, refusal
+from caffe_lint.net.trained_weights import TrainedBlob, TrainedWeights, copied, not_finite, refusal
 from caffe_lint.proto import caffe_pb2
 
 
@@ -59,7 +60,7 @@ def test_every_generation_of_the_format(tmp_path: Path, form: str) -> None:
 def test_numbers_of_double_precision_and_unpacked_ones(tmp_path: Path) -> None:
     found = read_weights(model(tmp_path / "a.caffemodel", {"ip": [WEIGHTS.astype(np.float64)]}))
     assert found.layers["ip"][0].mean_abs == pytest.approx(1.0)
-    blob = b"".join(b"\x2d" + np.float32(value).tobytes() for value in (1, -3))  # data, each with a key
+    blob = b"\x3a\x02\x08\x02" + b"".join(b"\x2d" + np.float32(value).tobytes() for value in (1, -3))  # data, each with a key
     layer = b"\x0a\x02ip" + b"\x3a" + bytes([len(blob)]) + blob
     (tmp_path / "b.caffemodel").write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
     assert read_weights(str(tmp_path / "b.caffemodel")).layers["ip"][0].mean_abs == 2.0
@@ -92,7 +93,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             size >>= 7
         return key + length + bytes([size]) + content
 
-    path.write_bytes(field(b"\xa2\x06", b"\x0a\x02ip" + field(b"\x3a", field(b"\x2a", data))))
+    shape = field(b"\x3a", b"\x08\xc0\xf0\xf5\x0b")  # 25,000,000
+    path.write_bytes(field(b"\xa2\x06", b"\x0a\x02ip" + field(b"\x3a", shape + field(b"\x2a", data))))
     del data
     tracemalloc.start()
     found = read_weights(str(path))
@@ -132,6 +134,29 @@ def test_shapes_of_four_axes_from_older_files() -> None:
     assert refusal(net, TrainedWeights("a", {"ip": new})) != ""
 
 
+@pytest.mark.filterwarnings("error")
+def test_weights_of_a_training_that_diverged(tmp_path: Path) -> None:
+    net = net_of(NET, {"data": "8 3"})
+    for value in (np.nan, np.inf):
+        weights = WEIGHTS.copy()
+        weights[1, 1], weights[0, 0] = value, -value
+        found = read_weights(model(tmp_path / "a.caffemodel", {"ip": [weights, BIAS]}))
+        assert not_finite(net, found) == f"the weight of layer 'ip' of {tmp_path}/a.caffemodel contains NaN or infinity"
+    assert not_finite(net, read_weights(model(tmp_path / "a.caffemodel", {"ip": [WEIGHTS, BIAS]}))) == ""
+
+
+def test_damaged_files_end_in_a_sentence(tmp_path: Path) -> None:
+    content = bytearray(Path(model(tmp_path / "a.caffemodel", {"data": [], "ip": [WEIGHTS, BIAS]})).read_bytes())
+    path = tmp_path / "b.caffemodel"
+    for at in range(len(content)):
+        for change in (1, 0x80, 0xFF):
+            damaged = content.copy()
+            damaged[at] ^= change
+            path.write_bytes(damaged)
+            with contextlib.suppress(WeightsError):
+                read_weights(str(path))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -142,6 +167,7 @@ def test_shapes_of_four_axes_from_older_files() -> None:
         (b"\xa2\x06" + b"\xff" * 20, "too long"),
         (b"\xa2\x06\x05\x0a\x7fip.\x08\x01", "a length at byte"),
         (b"\x08" * 3, "truncated"),
+        (b"\xa2\x06\x08\x3a\x06\x3a\x04\x08\x02\x08\x03", "a blob of 2 x 3 has 0 values"),
     ],
 )
 def test_files_that_are_no_weights(tmp_path: Path, content: bytes, message: str) -> None:

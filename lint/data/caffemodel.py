@@ -6,6 +6,7 @@ V1LayerParameter, V0LayerParameter and BlobProto in caffe.proto; net.cpp, Net::C
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from functools import lru_cache
@@ -85,9 +86,10 @@ class _Sums:
         """Add an array of numbers."""
         values = values.astype(self.numpy.float64, copy=False)
         self.count += values.size
-        self.plain += float(values.sum())
-        self.absolute += float(self.numpy.abs(values).sum())
-        self.squares += float(self.numpy.square(values).sum())
+        with self.numpy.errstate(all="ignore"):  # NaN and infinity stay what they are
+            self.plain += float(values.sum())
+            self.absolute += float(self.numpy.abs(values).sum())
+            self.squares += float(self.numpy.square(values).sum())
 
     def blob(self, shape: tuple[int, ...], *, is_legacy: bool = False) -> TrainedBlob:
         """Return the blob of a shape."""
@@ -166,7 +168,10 @@ class _Reader:
             else:
                 self._skip(field)
         is_legacy = any(legacy.values())
-        return sums.blob(tuple(legacy.values()) if is_legacy else tuple(shape or ()), is_legacy=is_legacy)
+        dims = tuple(legacy.values()) if is_legacy else tuple(shape or ())
+        if sums.count != math.prod(dims):  # Caffe stops (blob.cpp, Blob::FromProto)
+            raise _Broken(f"a blob of {' x '.join(map(str, dims)) or 'one value'} has {sums.count} values")
+        return sums.blob(dims, is_legacy=is_legacy)
 
     def _shape(self, end: int) -> list[int]:
         dims: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
@@ -61,6 +62,14 @@ def refusal(net: Net, weights: TrainedWeights) -> str:
             if not _fits(param, blob):
                 shapes = " x ".join(map(str, blob.shape)), " x ".join(map(str, param.shape or ()))
                 return f"the {param.role} of {there} is {shapes[0]}, but that of the net {shapes[1]}"
+    return ""
+
+
+def not_finite(net: Net, weights: TrainedWeights) -> str:
+    """Return which weights that Caffe copies into a net contain NaN or infinity, as a clause; empty if none do."""
+    for param, blob in copied(net, weights).items():
+        if not math.isfinite(blob.second_moment):
+            return f"the {param.role} of layer '{param.layer.name}' of {weights.path} contains NaN or infinity"
     return ""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..proto.named_tuple import NamedTuple
 from ..source.files import shown
 from .published_nets import starting_point
-from .trained_weights import TrainedWeights, refusal
+from .trained_weights import TrainedWeights, not_finite, refusal
 from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, weights_of
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ def _of_user(stated: StatedOrigin, net: Net | None) -> WeightsOrigin | None:
     reason = refusal(net, trained) if net is not None else ""
     if reason:
         return WeightsOrigin(UNKNOWN, f"Caffe would not load the weights: {reason}", is_stated=True)
+    broken = not_finite(net, trained) if net is not None else ""
+    if broken:
+        return WeightsOrigin(LOADED, broken, is_stated=True)
     return WeightsOrigin(LOADED, f"initial weights of {stated.weights}", is_stated=True, trained=trained)
 
 
