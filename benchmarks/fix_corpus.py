@@ -1,12 +1,13 @@
 """What `--fix` does to real files: it patches copies of the corpus, and what came out is judged from outside.
 
-    python benchmarks/fix_corpus.py [--unsafe-fixes] [--each] [--only REPOSITORY] [--corpus ../shared/corpus]
+    python benchmarks/fix_corpus.py [--unsafe-fixes] [--each] [--only REPOSITORY] [--numbers FILE] [--corpus ../shared/corpus]
 
 The program runs on each repository as a folder, or with --each on each file by its name, every time on a
 fresh copy. Then: a file that protoc could read can still be read by it, and its message differs in the fields
 that the fixes are there for and in no other; no comment is lost; a second `--fix` changes no byte; files that
 needed nothing keep their bytes, time stamps and inodes; nothing is left lying about. Each failure is printed;
-the exit status is 1 if there is one. Needs grpcio-tools, which brings protoc.
+the exit status is 1 if there is one. It also counts in how many files base_lr, momentum, clip_gradients or a loss_weight is
+inserted or changed; `--numbers` writes them to a file, one a line. Needs grpcio-tools, which brings protoc.
 """
 
 from __future__ import annotations
@@ -116,17 +117,36 @@ class State(NamedTuple):
     time: int
 
 
+# The fields of solvers that decide how large a step is. Those of layers are their `loss_weight`.
+STEP_FIELDS = ("base_lr", "momentum", "weight_decay", "clip_gradients")
+
+
+class Number(NamedTuple):
+    """A number that decides how large a step is, which a fix wrote: `old` is None if it was not there."""
+
+    path: str
+    field: str
+    old: Any
+    new: Any
+
+    @property
+    def how(self) -> str:
+        """What happened to the field, as a count."""
+        return f"{'inserted' if self.old is None else 'changed'} {self.field.partition(' ')[0]}"
+
+
 class Result(NamedTuple):
-    """What became of a repository: counts by what is counted, changed fields by path, failures in words."""
+    """What became of a repository: counts by what is counted, changed fields by path, numbers, failures in words."""
 
     counts: Counter[str]
     fields: Counter[str]
+    numbers: list[Number]
     failures: list[str]
 
 
 def patch_repository(source: Path, unsafe: bool, each: bool) -> Result:
     """Patches a copy of a repository, as a whole or file by file, and judges what came out."""
-    result = Result(Counter(repositories=1), Counter(), [])
+    result = Result(Counter(repositories=1), Counter(), [], [])
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, source.name)
         shutil.copytree(source, copy, copy_function=_copy)
@@ -192,7 +212,9 @@ def _patch(target: str, before: dict[str, State], kinds: dict[str, str], unsafe:
     for path in before.keys() & after.keys():
         if after[path].content != before[path].content:
             result.counts["patched files"] += 1
-            failures = _judge(kinds[path], before[path], after[path], codes.get(path, set()), result)
+            failures = list(_judge(kinds[path], before[path], after[path], codes.get(path, set()), result))
+            name = f"{Path.cwd().name}/{path}"
+            result.numbers.extend(_numbers(name, kinds[path], before[path].content, after[path].content))
             yield from (f"{path}: {failure}" for failure in failures)
         elif after[path] != before[path]:
             yield f"{path}: the same bytes, but mode, inode or time changed"
@@ -255,6 +277,27 @@ def _judge(kind: str, old: State, new: State, codes: set[str], result: Result) -
         today = re.sub(r"^layers\b", "layer", path)
         if not any(fnmatch(today, pattern) for pattern in allowed):
             yield f"{path} differs, which fixes of {', '.join(sorted(codes)) or 'no rule'} may not change"
+
+
+def _numbers(name: str, kind: str, old: bytes, new: bytes) -> Iterator[Number]:
+    """The numbers that fixes wrote into a file that protoc can read before and after."""
+    texts = [encoded(kind, source) for source in (old, new)]
+    if kind not in MESSAGES or None in texts:
+        return
+    before, after = (getattr(caffe_pb2, MESSAGES[kind]).FromString(text) for text in texts)
+    if kind == "solver":
+        for field in STEP_FIELDS:
+            was, now = (getattr(each, field) if each.HasField(field) else None for each in (before, after))
+            if was != now:
+                yield Number(name, field, was, now)
+        return
+    old_weights, new_weights = (
+        {layer.name: list(layer.loss_weight) for layer in (*each.layer, *each.layers)} for each in (before, after)
+    )
+    for layer, weights in new_weights.items():
+        written = old_weights.get(layer, weights)
+        if written != weights:
+            yield Number(name, f"loss_weight of '{layer}'", written or None, weights)
 
 
 def comments(source: bytes) -> Counter[bytes]:
@@ -335,6 +378,7 @@ def main() -> int:
     parser.add_argument("--corpus", type=Path, default=root.parent / "shared" / "corpus", help="folder of real files")
     parser.add_argument("--unsafe-fixes", action="store_true", help="apply these too")
     parser.add_argument("--each", action="store_true", help="name every file by itself, instead of each repository")
+    parser.add_argument("--numbers", type=Path, help="write to this file which numbers are inserted and changed")
     parser.add_argument("--only", action="append", help="only repositories with this in their name")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     arguments = parser.parse_args()
@@ -344,13 +388,14 @@ def main() -> int:
     repositories = sorted((arguments.corpus / "files").iterdir())
     if arguments.only:
         repositories = [path for path in repositories if any(part in path.name for part in arguments.only)]
-    total = Result(Counter(), Counter(), [])
+    total = Result(Counter(), Counter(), [], [])
     with ProcessPoolExecutor(arguments.jobs) as pool:
         runs = [pool.submit(patch_repository, path, arguments.unsafe_fixes, arguments.each) for path in repositories]
         for run_ in runs:
             result = run_.result()
             total.counts.update(result.counts)
             total.fields.update(result.fields)
+            total.numbers.extend(result.numbers)
             total.failures.extend(result.failures)
             for failure in result.failures:
                 print("FAILED", failure, flush=True)
@@ -359,6 +404,12 @@ def main() -> int:
     print("Fields that differ after fixing, in so many of the files that protoc could read before:")
     for path, number in total.fields.most_common():
         print(f"{number:6} {path}")
+    print("Numbers that decide how large a step is, in so many files:")
+    for how, number in Counter(each.how for each in total.numbers).most_common():
+        print(f"{number:6} {how}")
+    if arguments.numbers:
+        lines = [f"{each.path}\t{each.how}\t{each.field}\t{each.old}\t{each.new}" for each in sorted(total.numbers, key=str)]
+        arguments.numbers.write_text("\n".join(["file\thow\tfield\told\tnew", *lines]) + "\n", encoding="utf-8")
     print(f"{len(total.failures)} failures")
     return bool(total.failures)
 

@@ -107,3 +107,12 @@ def test_only_the_weight_of_the_dominant_loss_is_changed() -> None:
     changed = [line for line, other in zip(before, after, strict=True) if line != other]
     assert [line.split(":")[0].strip() for line in changed] == ["loss_weight"]
     assert fixed["solver.prototxt"] == texts["solver.prototxt"].decode()
+
+
+def test_every_rule_with_safe_fixes_that_change_a_training_is_explained() -> None:
+    page = (CHECKOUT / "docs" / "adopting.md").read_text(encoding="utf-8")
+    table = page.split("<!-- safe fixes -->")[1].split("<!-- end of safe fixes -->")[0]
+    codes = {code for row in re.findall(r"^\| ([A-Z0-9, ]+) \|", table, re.MULTILINE) for code in row.split(", ")}
+    safe = {code for code, rule in all_rules().items() if "safe" in rule.fixes.split(", ") and not rule.by_name}
+    of_text = {code for code in safe if code.startswith(("E10", "E11", "P"))}
+    assert codes == safe - of_text

@@ -217,7 +217,8 @@ def test_test_iter_covers_the_data_once(folder: Path, found: Any) -> None:
     assert found(net, solver="test_iter: 4\n") == []
     code, message = only(found(net, solver="test_iter: 9\n"))
     assert (code, message) == ("D114", "test_iter 9 x batch 10 = 90, but 'b' has 40 items")
-    assert found(net, "--fix", solver="test_iter: 9\n") == []
+    assert len(found(net, "--fix", solver="test_iter: 9\n")) == 1
+    assert found(net, "--fix", "--unsafe-fixes", solver="test_iter: 9\n") == []
     assert "test_iter: 4\n" in (folder / "solver.prototxt").read_text()
 
 

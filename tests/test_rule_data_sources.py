@@ -105,7 +105,8 @@ def test_test_iter_covers_an_existing_list_once(
     findings = check_files(texts, select=("D117",))
     assert [finding.place.line for finding in findings] == ([] if wanted is None else [2])
     fixed = SOLVER if wanted is None else SOLVER.replace("test_iter: 3", f"test_iter: {wanted}")
-    assert fix_files(texts, select=("D117",))["solver.prototxt"] == fixed
+    assert fix_files(texts, select=("D117",)) == texts
+    assert fix_files(texts, select=("D117",), unsafe=True)["solver.prototxt"] == fixed
 
 
 def test_a_missing_list_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
             yield _hit(subject, settings, message, reason, {"source": f"/{source}"})
 
 
-@rule("D117", "test-iter-list-mismatch", subject="job", severity="warning", fixes="safe")
+@rule("D117", "test-iter-list-mismatch", subject="job", severity="warning", fixes="unsafe")
 def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
     """Flags a `test_iter` that does not cover an image list exactly once.
 
@@ -95,8 +95,7 @@ def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
 
     ## Fix
 
-    Sets `test_iter` to the number of batches, rounded up. The fix is safe, because it changes what is tested and not what is
-    learned.
+    Sets `test_iter` to the number of batches, rounded up. The fix is unsafe, because a part of the data may be enough.
 
     ## References
 

@@ -25,5 +25,5 @@ def judge_pass(solver: SolverFile, test: int, items: int, batch: int, name: str)
     fix = None
     if len(written) == 1:
         patch = set_field(solver.file.tree, solver.message, "test_iter", wanted)
-        fix = patch.fix(solver.file.path, f"set test_iter to {wanted}")
+        fix = patch.fix(solver.file.path, f"set test_iter to {wanted}", safe=False)
     return Hit(solver.file, solver.message.span("test_iter", test), message, reason, fix=fix)

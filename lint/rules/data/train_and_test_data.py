@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...data.judging import LayerData
 
 
-@rule("D114", "test-iter-mismatch", subject="inputs", severity="warning", fixes="safe")
+@rule("D114", "test-iter-mismatch", subject="inputs", severity="warning", fixes="unsafe")
 def test_iter_mismatch(data: LayerData) -> Iterator[Hit]:
     """Flags a `test_iter` that does not cover the test data exactly once.
 
@@ -38,8 +38,7 @@ def test_iter_mismatch(data: LayerData) -> Iterator[Hit]:
 
     ## Fix
 
-    Sets `test_iter` to the number of batches, rounded up. The fix is safe, because it changes what is tested and not what is
-    learned.
+    Sets `test_iter` to the number of batches, rounded up. The fix is unsafe, because a part of the data may be enough.
 
     ## References
 

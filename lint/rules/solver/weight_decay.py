@@ -32,7 +32,8 @@ def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
 
     ## Fix
 
-    Replaces `l1` and `l2` with `L1` and `L2`. The fix is safe. Other values are not fixed.
+    Replaces `l1` and `l2` with `L1` and `L2`. The fix is safe where Caffe stops, and not offered where it does not read the
+    field. Other values are not fixed.
 
     ## References
 
@@ -43,7 +44,7 @@ def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
     if name in ("L1", "L2"):
         return
     fix = None
-    if name.upper() in ("L1", "L2"):
+    if name.upper() in ("L1", "L2") and message["weight_decay"] != 0:
         patch = set_field(solver.file.tree, solver.file.message, "regularization_type", name.upper())
         fix = patch.fix(solver.file.path, f'set regularization_type to "{name.upper()}"')
     shown = f"unknown regularization_type '{name}'; known types: L1, L2"

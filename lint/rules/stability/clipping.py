@@ -35,7 +35,7 @@ DECIDE = "To find one, train 20 iterations with debug_info and take 10 times the
     "missing-gradient-clipping",
     subject="job",
     severity="advice",
-    fixes="safe",
+    fixes="safe, unsafe",
     options={
         "value": Option(0.0, "the threshold for one pass, which the fix multiplies by iter_size; 0: computed"),
         "deep": Option(16, "how many layers with weights are a risk without normalisation"),
