@@ -68,10 +68,11 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     weights = weights_of(subject.net)
     layer = zero[0].layer
     message = f"{named(layer)} has zero initial weights and outputs zeros"
-    reason = "This is correct only if trained weights are loaded."
+    from_fillers = subject.weights_from_fillers
+    reason = "No trained weights are loaded." if from_fillers else "This is correct only if trained weights are loaded."
     if len(weights) > 1:
         reason += f" It concerns {len(zero)} of {len(weights)} layers with weights."
-    severity = "warning" if starts_from_scratch(subject.net, zero) or subject.weights_from_fillers else "advice"
+    severity = "warning" if starts_from_scratch(subject.net, zero) or from_fillers else "advice"
     yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
 
 

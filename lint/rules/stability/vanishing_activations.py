@@ -40,9 +40,9 @@ def vanishing_activations(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    For trainings that can be judged (`caffe-lint signal`) and are judged likely to stall or to diverge. Solvers that load
-    `weights` are not judged. Ignore it if the weights are loaded on the command line (`caffe train --weights`), since fillers
-    then have no effect.
+    For trainings that can be judged (`caffe-lint signal`) and are judged likely to stall or to diverge. Trainings that load
+    weights, as the solver, a script of the repository or an option says, are not judged. If yours does so in another way, pass
+    `--weights FILE`.
 
     ## Fix
 
