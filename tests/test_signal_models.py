@@ -591,3 +591,23 @@ def test_a_factor_for_each_channel_gets_the_gradients_of_all_positions(kind: str
     same_size(below[which], real, 1.4)
     if kind != "Bias":
         same_size(below[1 - which], d * factor, 1.1)
+
+
+def test_a_batch_norm_over_a_concatenation_scales_the_gradient_of_each_blob() -> None:
+    source = np.random.default_rng(13)
+    blobs = [scale * source.standard_normal((8, channels, 4, 4)) for scale, channels in ((0.1, 6), (1.0, 10), (20.0, 16))]
+    d = source.standard_normal((8, 32, 4, 4))
+    whole = np.concatenate(blobs, 1)
+    y, deviation = normalised(whole)
+    real = normalised_back(d, y, deviation)
+    _, norm = made('type: "BatchNorm" batch_norm_param { use_global_stats: false }', whole.shape)
+    _, inner = made('type: "Concat"', blobs[0].shape, blobs[1].shape)
+    _, outer = made('type: "Concat"', (8, 16, 4, 4), blobs[2].shape)
+    values = [values_of(blob) for blob in blobs]
+    joined = inner.forward(values[:2], [])[0]
+    top = outer.forward([joined, values[2]], [])
+    below = norm.backward(Step(top, [values_of(y)], []), [diffs_of(d)])[0]
+    first, last = outer.backward(Step([], top, []), below)[0]
+    found = [*inner.backward(Step([], [], []), [first])[0], last]
+    for each, part in zip(found, (real[:, :6], real[:, 6:16], real[:, 16:]), strict=True):
+        same_size(each, part, 1.15)

@@ -9,7 +9,8 @@ import pytest
 
 from caffe_lint.layers.models.linear import inside
 from caffe_lint.layers.models.pooling import maximum
-from caffe_lint.moments.statistics import concatenated, gaussian, gaussian_mean_abs, mapped, rectified, scaled
+from caffe_lint.moments.concatenation import MOST_PARTS, concatenated, cut, sum_with_parts
+from caffe_lint.moments.statistics import Diffs, gaussian, gaussian_mean_abs, mapped, rectified, scaled
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (1.0, 2.0), (-3.0, 1.5)])
@@ -66,3 +67,30 @@ def test_blobs_beside_each_other_are_told_apart_for_a_normalisation() -> None:
     assert found.second_moment == pytest.approx(7.0)
     assert [(share, part.second_moment) for share, part in found.parts] == [(0.25, 1.0), (0.75, 9.0)]
     assert concatenated([found, small], [1, 1]).parts[0][1].parts == ()
+
+
+def test_a_chain_of_concatenations_keeps_the_parts_that_differ_most() -> None:
+    sizes = [1e6, *(1.0 + i / 100 for i in range(20)), 1e-6]
+    found = gaussian(0.0, sizes[0], 0.0, 0.0, 0.0, 1.0)
+    for i, size in enumerate(sizes[1:], 1):
+        found = concatenated([found, gaussian(0.0, size, 0.0, 0.0, 0.0, 1.0)], [i, 1])
+    assert len(found.parts) == MOST_PARTS
+    assert sum(share for share, _ in found.parts) == pytest.approx(1.0)
+    assert found.parts[0] == (pytest.approx(1 / 22), gaussian(0.0, 1e6, 0.0, 0.0, 0.0, 1.0))
+    assert found.parts[-1][1].second_moment == 1e-6
+    assert sum(share * part.second_moment for share, part in found.parts) == pytest.approx(found.second_moment)
+
+
+def test_gradients_of_parts_are_added_where_they_overlap() -> None:
+    def diff(square: float, *parts: tuple[float, float]) -> Diffs:
+        each = tuple((share, Diffs(of, of**0.5, 0.0, 0.0, 0.0)) for share, of in parts)
+        return Diffs(square, square**0.5, 0.0, 0.0, 0.0, parts=each)
+
+    found = sum_with_parts(diff(2.5, (0.5, 1.0), (0.5, 4.0)), diff(7.0, (0.25, 16.0), (0.75, 4.0)))
+    assert [(share, part.second_moment) for share, part in found.parts] == [(0.25, 17.0), (0.25, 5.0), (0.5, 8.0)]
+    assert found.second_moment == 9.5
+    assert cut(found, 0.0, 0.25).second_moment == 17.0
+    assert cut(found, 0.25, 1.0).second_moment == pytest.approx(7.0)
+    assert [share for share, _ in cut(found, 0.25, 1.0).parts] == pytest.approx([1 / 3, 2 / 3])
+    assert sum_with_parts(diff(1.0), diff(2.0)).parts == ()
+    assert [part.second_moment for _, part in sum_with_parts(diff(1.0), found).parts] == [18.0, 6.0, 9.0]

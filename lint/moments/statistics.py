@@ -36,7 +36,7 @@ class Values(NamedTuple):
     corr_length: the distance, in positions, over which values of one item resemble each other.
     pre_activation: the values before a rectifier, of which the largest of a window is known (or before a softmax).
     common: the signed part of each value that all items have in common because training put it there.
-    parts: of a concatenation, the share of each blob in the values, and its moments.
+    parts: of a concatenation, the share of each blob in the values, and its moments (see `concatenation`).
     """
 
     mean: float
@@ -68,6 +68,7 @@ class Diffs(NamedTuple):
     passed_values: the moments of the blob's values where a rectifier let the gradient pass.
     evenness: how evenly it is spread over the channels: the mean over channels of a channel's root mean square, as a part
         of that of all. A rectifier that is closed for all items leaves channels without any.
+    parts: of a concatenation, as in `Values`.
     """
 
     second_moment: float
@@ -80,6 +81,7 @@ class Diffs(NamedTuple):
     own_value_factor: float = 0.0
     passed_values: Values | None = None
     evenness: float = 1.0
+    parts: tuple[tuple[float, Diffs], ...] = ()
 
 
 ZERO_VALUES = Values(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -442,12 +444,3 @@ def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
         else None
     )
     return Values(mean, square, each, within, across, across_both, low, high, length, before, common)
-
-
-def concatenated(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
-    """The moments of several blobs in one, which remembers its parts (one level of them) for a normalisation by channel."""
-    if len(parts) == 1:
-        return parts[0]
-    whole = sum(sizes)
-    kept = tuple((size / whole, part._replace(parts=())) for part, size in zip(parts, sizes, strict=True))
-    return mixture(parts, sizes)._replace(parts=kept)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
+from ...moments.concatenation import average_of_diffs, concatenated, cut
 from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape_of, size_of
 from ...moments.statistics import (
     Diffs,
     Values,
-    concatenated,
     constant,
     gaussian,
+    mixture,
     root,
     scaled,
     scaled_diffs,
@@ -33,12 +35,21 @@ class Concat(SignalModel):
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         self.sizes = [size_of(blob) for blob in layer.bottoms]
+        self.edges = [0.0, *(each / sum(self.sizes) for each in accumulate(self.sizes))]
+        self.of_channels = layer.bottoms[0].shape is None or _joined_axis(layer) == 1
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        return [concatenated(bottoms, self.sizes)]
+        return [concatenated(bottoms, self.sizes) if self.of_channels else mixture(bottoms, self.sizes)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        return [diffs[0]] * len(self.layer.bottoms), []
+        return [cut(diffs[0], low, high) for low, high in pairwise(self.edges)], []
+
+
+def _joined_axis(layer: Layer) -> int:
+    """The axis along which a Concat joins its bottoms."""
+    param = layer.message["concat_param"]
+    axis: int = param["concat_dim"] if "concat_dim" in param.entries else param["axis"]
+    return axis if axis >= 0 else axis + len(shape_of(layer.bottoms[0]))
 
 
 class Slice(SignalModel):
@@ -48,22 +59,7 @@ class Slice(SignalModel):
         return [bottoms[0]] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        sizes = [size_of(blob) for blob in self.layer.tops]
-        whole = sum(sizes)
-
-        def mean(of: Callable[[Diffs], float]) -> float:
-            return sum(size * of(diff) for size, diff in zip(sizes, diffs, strict=True)) / whole
-
-        below = Diffs(
-            mean(lambda d: d.second_moment),
-            mean(lambda d: d.mean_abs),
-            mean(lambda d: d.corr_within_item),
-            mean(lambda d: d.corr_across_items),
-            mean(lambda d: d.corr_across_both),
-            None,
-            mean(lambda d: d.common),
-        )
-        return [below], []
+        return [average_of_diffs(diffs, [size_of(blob) for blob in self.layer.tops])], []
 
 
 class Eltwise(SignalModel):

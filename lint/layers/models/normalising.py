@@ -88,16 +88,20 @@ class BatchNorm(SignalModel):
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         values = step.bottoms[0]
+        parts: tuple[tuple[float, Diffs], ...] = ()
         if values.parts:
             # Parts of a concatenation have variances of their own; the least one has the largest factor.
             each = [(share, self.factor(part)) for share, part in values.parts]
             mean, square = sum(w * f for w, f in each), sum(w * f * f for w, f in each)
             diff = scaled_diffs(diffs[0], root(square))._replace(mean_abs=diffs[0].mean_abs * mean)
+            parts = tuple((share, scaled_diffs(diffs[0], factor)) for share, factor in each)
         else:
             diff = scaled_diffs(diffs[0], self.factor(values))
         if not self.stored:
-            diff = self.centred(diff, diffs[0].passed_values or step.tops[0])
-        return [diff], self.no_gradients
+            read = diffs[0].passed_values or step.tops[0]
+            diff = self.centred(diff, read)
+            parts = tuple((share, self.centred(part, read)) for share, part in parts)
+        return [diff._replace(parts=parts)], self.no_gradients
 
     def centred(self, diff: Diffs, values: Values) -> Diffs:
         """The gradient less its mean over a channel and less what of it is along the channel's values (Ioffe and Szegedy 2015).

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
+from ...moments.concatenation import sum_with_parts
 from ...moments.signal_model import Gradient, SignalModel, Step, size_of
-from ...moments.statistics import ZERO_DIFFS, Diffs, Values, sum_of_diffs
+from ...moments.statistics import ZERO_DIFFS, Diffs, Values
 
 if TYPE_CHECKING:
     from ...moments.weights import Weights
@@ -24,7 +25,7 @@ class PassThrough(SignalModel):
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         layer = self.layer
-        passed = reduce(sum_of_diffs, diffs) if diffs else ZERO_DIFFS
+        passed = reduce(sum_with_parts, diffs) if diffs else ZERO_DIFFS
         factor = size_of(layer.tops[0]) / size_of(layer.bottoms[0]) if layer.tops else 1.0
         if factor < 1:
             passed = Diffs(

@@ -10,9 +10,10 @@ from ...layers.models import model_class
 from ...layers.models.data_models import DataSource, Output
 from ...layers.models.loss_models import Loss
 from ...layers.models.normalising import BatchNorm
+from ...moments.concatenation import sum_with_parts
 from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES, UNMODELLED
 from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, size_of
-from ...moments.statistics import BAD_DIFFS, BAD_VALUES, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, sum_of_diffs
+from ...moments.statistics import BAD_DIFFS, BAD_VALUES, ZERO_DIFFS, ZERO_VALUES, Diffs, Values
 from ...moments.weights import Weights, filled
 from ...net.overwriting import overwritten_tops
 from ...net.trained_weights import TrainedWeights, copied
@@ -226,7 +227,7 @@ class Back:
             for computes, blob, diff in zip(layer.gradient_bottoms, layer.bottoms, bottoms, strict=False):
                 if computes:
                     before = tops.get(blob)
-                    tops[blob] = diff if before is None else sum_of_diffs(before, diff)
+                    tops[blob] = diff if before is None else sum_with_parts(before, diff)
             owners = prepared.owners[index]
             correlation = self._correlation(forward, layer, correlations)
             if correlation and owners and all(owner in own for owner in owners):
