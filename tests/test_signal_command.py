@@ -180,6 +180,14 @@ def test_of_solvers_that_are_not_modelled_nothing_can_be_told(folder: Path, sett
     assert cause(written(folder, settings)) == "solver feature"
 
 
+@pytest.mark.parametrize("policy", ['"staircase"', '"stagelr"', '"stagelr" stagelr: 0.01 stageiter: 10', '"sgdr" period: 0'])
+def test_of_rates_that_cannot_be_computed_nothing_can_be_told(folder: Path, policy: str) -> None:
+    path = Path(written(folder, "base_lr: 0.01"))
+    path.write_text(path.read_text().replace('"fixed"', policy))
+    assert cause(str(path)) == "solver feature"
+    assert "learning rate of iteration" in run(str(path))[1]
+
+
 def test_of_a_training_on_several_nodes_nothing_can_be_told(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05 momentum: 0.9")
     net = folder / "net.prototxt"

@@ -160,8 +160,12 @@ def features_not_modelled(solver: Message, net: Net | None) -> Iterator[str]:
         policy = solver.get(name, "fixed")
         if policy != "fixed":
             yield f"{name} {policy} is not modelled"
-    if learning_rate(solver, 0) is None:
-        yield "the learning rate of iteration 0 is unknown"
+    last = max(0, solver["max_iter"] - 1)
+    for iteration in sorted({0, last // 2, last}):
+        rate = learning_rate(solver, iteration)
+        if rate is None or rate != rate:
+            yield f"the learning rate of iteration {iteration} is unknown"
+            break
     if not solver["base_lr"] > 0:
         yield f"base_lr is {solver['base_lr']:g}"
     if not 0 <= solver["momentum"] < 1:
