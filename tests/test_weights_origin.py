@@ -79,6 +79,34 @@ def test_a_net_without_any_filler_is_loaded() -> None:
     )
 
 
+def test_the_filler_of_upsampling_does_not_count_but_that_of_an_lstm_does() -> None:
+    text = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 32 dim: 32 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 dim: 1 dim: 64 dim: 64 } } }
+layer { name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 8 kernel_size: 3 pad: 1 } }
+layer { name: "b" type: "Convolution" bottom: "a" top: "b" convolution_param { num_output: 5 kernel_size: 1 } }
+layer {
+  name: "up" type: "Deconvolution" bottom: "b" top: "up"
+  convolution_param { num_output: 5 group: 5 kernel_size: 4 stride: 2 pad: 1 weight_filler { type: "bilinear" } }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "up" bottom: "label" }
+"""
+    assert origin_of(SOLVER, text).evidence == "weights are loaded (only upsampling has a weight_filler)"
+    text = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 2 dim: 6 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 dim: 2 } } }
+layer { name: "cont" type: "Input" top: "cont" input_param { shape { dim: 4 dim: 2 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: 6 axis: 2 } }
+layer {
+  name: "lstm" type: "LSTM" bottom: "a" bottom: "cont" top: "lstm"
+  recurrent_param { num_output: 6 weight_filler { type: "uniform" min: -0.1 max: 0.1 } }
+}
+layer { name: "b" type: "InnerProduct" bottom: "lstm" top: "b" inner_product_param { num_output: 6 axis: 2 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "b" bottom: "label" softmax_param { axis: 2 } }
+"""
+    assert origin_of(SOLVER, text).kind == "unknown"
+
+
 def test_a_single_layer_without_a_filler_can_learn_from_zero() -> None:
     assert origin_of(SOLVER, "Z").kind == "fillers"
 

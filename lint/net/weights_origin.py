@@ -8,11 +8,12 @@ from ..proto.named_tuple import NamedTuple
 from ..source.files import shown
 from .published_nets import starting_point
 from .trained_weights import TrainedWeights, not_finite, refusal
-from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, weights_of
+from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, upsamples, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..moments.graph import Param
     from ..source.caffe_commands import TrainingRun
     from ..source.files import SourceFile
     from .net import Net
@@ -109,6 +110,11 @@ def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
     return WeightsOrigin(LOADED, f"weights are loaded ({solver.path}:{line})", is_stated=True)
 
 
+def _has_filler(param: Param) -> bool:
+    """Whether a filler makes a weight; that of upsampling does not count, since it is fixed in nets that are fine-tuned, too."""
+    return param.filler is not None and param.role.endswith("weight") and not upsamples(param.layer)
+
+
 def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
     """Return what scripts say that start the training; None if there are none.
 
@@ -156,8 +162,10 @@ def _of_net(net: Net) -> WeightsOrigin:
     zero = [param for param in blocking_weights(net) if param.filler is None]
     frozen = [param for param in frozen_zero_weights(net) if param.filler is None]
     weights = weights_of(net, idle=True)
-    if (zero or frozen) and all(param.filler is None for param in weights):
-        return WeightsOrigin(LOADED, "weights are loaded (no layer has a weight_filler)")
+    if (zero or frozen) and not any(map(_has_filler, net.params())):
+        upsampling = any(param.filler is not None and upsamples(param.layer) for param in weights)
+        fillers = "only upsampling has" if upsampling else "no layer has"
+        return WeightsOrigin(LOADED, f"weights are loaded ({fillers} a weight_filler)")
     if frozen:
         name = frozen[0].layer.name
         return WeightsOrigin(UNKNOWN, f"initial weights are unknown ('{name}' is frozen and has no weight_filler)")
