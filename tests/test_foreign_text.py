@@ -69,6 +69,15 @@ def test_marks_are_found_in_linear_time() -> None:
         (BROKEN.replace('"net.prototxt"', '"${NET}"'), "template marks at line 1"),
         ("base_lr: 1\nlr_policy: fixed\nalpha: 1\nbeta { gamma: 2 rho: 3 }\n", "no known Caffe has most of its fields"),
         ("base_lr: 1\nlr_policy: fixed\nalpha: 1\n", ""),
+        ("base_lr = 1\nlr_policy = fixed\nalpha = 1\n", ""),  # other mistakes do not make a field unknown
+        (
+            "import caffe\nnet = caffe.Net('a')\nbase_lr = 1\nfor i in range(9):\n    net.step()\n",
+            "no known Caffe has most of its fields",
+        ),
+        (
+            "Training a net\nnet: a CNN\nbase_lr: 0.1, but\n0.01 is better\nsee: below\n",
+            "no known Caffe has most of its fields",
+        ),
     ],
 )
 def test_why_nothing_may_be_changed(text: str, why: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
-from ..proto.tree import Block, Field, ListValue
+from ..proto.tree import Block, Field, ListValue, Tree, fields_at
 
 # Outside of strings and comments, none of these is valid text format. A string or a comment of C runs to the end of its line
 # if it is not closed.
@@ -64,13 +64,17 @@ def _marks(source: bytes) -> Iterator[Mark]:
             position = end + 2 if end >= 0 else len(source)
 
 
-def is_mostly_unknown(message: Message) -> bool:
+def is_mostly_unknown(tree: Tree, message: Message) -> bool:
     """Whether fewer than half of the fields of a file, those in blocks included, are fields of a known Caffe.
 
-    A misspelled field is unknown, and so is everything in an unknown one.
+    A misspelled field is unknown, and so are everything in an unknown one and every line that is no field at all.
     """
     known = 0
-    unknown = 0
+    unknown = sum(
+        1 + tree.source.count(b"\n", problem.start, problem.end)
+        for problem in tree.problems
+        if problem.kind == "syntax" and not fields_at(tree.root, problem.start)
+    )
     queue = [message]
     for each in queue:
         seen: set[int] = set()
