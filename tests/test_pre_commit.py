@@ -19,7 +19,7 @@ if not (CHECKOUT / ".git").exists() or not shutil.which("git"):
 SOLVER = """\
 # no clipping yet
 net: "net.prototxt"
-base_lr: 0.01
+base_lr: 0.001
 lr_policy: "fixed"
 momentum: 0.9
 max_iter: 100
