@@ -44,7 +44,8 @@ CALM = 1.5  # times the first loss
 FACTORS = (8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0)
 SIZES = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
 IMAGES = {"data", "imagedata", "image_data"}  # types of layers that read images as bytes
-LOSSES = ("loss", "hdf5")  # parts of the names of types of which a plain classifier has only SoftmaxWithLoss
+# Parts of the names of types that no plain classifier of images has, but for SoftmaxWithLoss.
+EXTRAORDINARY = ("loss", "hdf5", "embed", "deconvolution")
 
 
 class Run(NamedTuple):
@@ -96,14 +97,14 @@ def calm_runs(root: Path) -> Iterator[Run]:
 def published(root: Path, corpus: Path | None) -> Iterator[Run]:
     """The nets of `norms/`, as they were run or, with `corpus`, as they are published.
 
-    The group is `marked` (made for loaded weights, or with weights that start at 0), `ordinary` (a softmax on images) or `other`.
+    The group is `marked` (made for loaded weights, or with weights that start at 0), `ordinary` (classifies images) or `other`.
     """
     courses = [json.loads(line) for line in (root / "course100.jsonl").read_text().splitlines()]
     largest = {course["name"]: math.inf if course["nonfinite"] else course["largest"] for course in courses}
     for folder in sorted((root / "nets").iterdir()):
         meta, truth = (json.loads((folder / name).read_text()) for name in ("meta.json", "truth.json"))
         types = {name.lower() for name in meta["types"]}
-        others = {name for name in types if any(part in name for part in LOSSES)} - {"softmaxwithloss", "softmax_loss"}
+        others = {name for name in types if any(part in name for part in EXTRAORDINARY)} - {"softmaxwithloss", "softmax_loss"}
         ordinary = types & IMAGES and not others
         group = "marked" if meta["mark"] else "ordinary" if ordinary else "other"
         norm = median(truth["l2_diff"])
@@ -137,8 +138,8 @@ def outcome(run: Run) -> Outcome:
     before = stability_of(job)
     if written > 0:
         return Outcome(run, None, "the solver has a threshold", 0.0)
-    if before is not None and before.risky:
-        return Outcome(run, None, "is predicted to diverge, so it is repaired", 0.0)
+    if before is not None and before.diverges:
+        return Outcome(run, None, "is predicted to diverge", 0.0)
     fix_unit(Unit((str(run.solver),), None), files, Settings(facts=run.facts), unsafe=False)
     job = job_of(run, files)
     bound = job.solver.message["clip_gradients"]
@@ -192,7 +193,7 @@ def choose(runs: Sequence[Run]) -> None:
     times: dict[str, dict[tuple[float, float], float]] = {}
     for run in runs:
         computed = stability_of(job_of(run, files_of(run)))
-        if computed is not None and not computed.risky:
+        if computed is not None and not computed.diverges:
             bounds = {pair: clip_bound(computed.signals, *pair).value for pair in pairs}
             times[run.name] = {pair: bound / run.norm for pair, bound in bounds.items() if bound is not None}
 
@@ -253,7 +254,7 @@ def main() -> None:
             outcomes = [outcome(run) for run in published(root / "norms", corpus)]
             print_outcomes("published nets, as published", outcomes, verbose)
             ordinary = [each for each in outcomes if each.run.group == "ordinary"]
-            print_outcomes("of these, ordinary ones: fillers, images as bytes, a softmax", ordinary, False)
+            print_outcomes("of these, ordinary ones: fillers, images as bytes, one class for each", ordinary, False)
     else:
         print(f"{root / 'norms'} is not there")
     given = [each for each in everything if each.bound is not None]

@@ -164,3 +164,16 @@ def test_the_finding_says_how_to_decide_where_no_threshold_is_written() -> None:
     found = finding(solver(more='weights: "first.caffemodel"\n'), net())
     assert "debug_info" in found.reason
     assert "10 times the largest" in found.reason
+
+
+@pytest.mark.parametrize(("kind", "base_lr"), [("Adam", "2"), ("RMSProp", "0.3")])
+def test_a_training_that_only_may_diverge_gets_the_threshold_as_well(kind: str, base_lr: str) -> None:
+    text = solver(base_lr, f'type: "{kind}"\n')
+    found = finding(text, net())
+    assert "may diverge" in found.reason
+    assert found.fix is not None
+    assert found.fix.safe
+    texts = {"solver.prototxt": text, "net.prototxt": net()}
+    once = fix_files(texts, facts=FACTS, select=("G",))
+    assert f"clip_gradients: {bound(text, net()):g}\n" in once["solver.prototxt"]
+    assert fix_files(once, facts=FACTS, select=("G",)) == once

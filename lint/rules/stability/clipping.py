@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # The fields that people write it after; the last of them that is there counts.
 BESIDE = ("momentum", "weight_decay", "momentum2", "rms_decay", "regularization_type")
 # How to find a threshold where none is computed; caffe-lint cannot run the training.
-DECIDE = "To find one, train 20 iterations with debug_info and take 10 times the largest diff L2 norm of 'All net params'."
+DECIDE = "To find a threshold, train 20 iterations with debug_info and take 10 times the largest diff L2 norm of 'All net params'."
 
 
 @rule(
@@ -77,8 +77,8 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
     Inserts `clip_gradients` beside `momentum` and `weight_decay`: about 14 times the gradient norm that is predicted for a
     healthy run, times `iter_size`, since Caffe clips the sum over `iter_size` passes before it divides by their number. A run
     that is going well does not reach it, so the fix is safe. With SGD and Nesterov it is at most the norm with which a step,
-    once momentum has built up, moves the weights by half their own norm. In 85 trainings with Caffe that learned calmly, and in
-    57 published nets, 95 % of these thresholds are 3 to 50 times the norm that Caffe printed.
+    once momentum has built up, moves the weights by half their own norm. Of 74 thresholds for trainings that learned calmly
+    with Caffe, 71 are 3 to 50 times the norm that it computed, and none is below it.
 
     There is no fix, and the finding says why, if the norm is unknown (initial weights are loaded, a layer type has no model),
     if it depends too much on unknown data, or if no threshold is both above the norms of a healthy run and low enough. To find
@@ -104,12 +104,13 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
     written = solver["clip_gradients"]
     computed = stability_of(job)
     if written > 0:
-        if computed is not None and computed.risky and computed.repair.clip is not None and computed.repair.scale == 1:
+        if computed is not None and computed.repair_clips and computed.repair.scale == 1:
             yield _diverging(job, computed, value)
     elif written == 0:
         yield _zero(job, computed, value)
     elif is_absent(solver, "clip_gradients") or "clip_gradients" in solver:
-        if computed is not None and computed.risky and computed.repair.clip is not None:
+        # A training that only may diverge gets a safety net by default, and its repair, once it has one, is offered after that.
+        if computed is not None and computed.repair_clips and (computed.diverges or computed.clip_bound is None):
             yield _diverging(job, computed, value)
         else:
             yield _unclipped(job, computed, value, deep)
@@ -127,14 +128,15 @@ def _state(solver: Message) -> str:
 def _unclipped(job: Job, computed: Stability | None, value: float, deep: int) -> Hit:
     """The finding on a solver that does not clip; its fix is a threshold that a healthy run does not reach."""
     solver = job.solver.message
-    bound = value * _passes(job) or (None if computed is None or computed.risky else computed.clip_bound)
+    bound = value * _passes(job) or (None if computed is None or computed.diverges else computed.clip_bound)
     severity = ""
     if computed is not None:
         message = f"{_state(solver)}: initial gradient norm is {_range_text(computed.initial_norms)}"
         if bound is None:
             reason = f"There is no threshold to recommend: {computed.no_bound or 'training ' + computed.repair.outlook}. {DECIDE}"
         else:
-            reason = f"{bound:g} is above every gradient norm predicted for a healthy run."
+            reason = f"{bound:g} is above every gradient norm predicted for a healthy run"
+            reason += f", but training {computed.repair.outlook}." if computed.risky else "."
     else:
         risks = clipping_risks(job, deep)
         message, reason = _state(solver), "Nothing limits the gradients of a bad batch or a high learning rate."

@@ -89,7 +89,17 @@ class Stability:
     @property
     def risky(self) -> bool:
         """Whether it may diverge, so that it is repaired; if not all is known, only if it is said to diverge."""
-        return self.verdict.word == "diverges" or (self.basis.is_known and self.verdict.p_diverges >= RISKY)
+        return self.diverges or (self.basis.is_known and self.verdict.p_diverges >= RISKY)
+
+    @property
+    def diverges(self) -> bool:
+        """Whether it is said to diverge."""
+        return self.verdict.word == "diverges"
+
+    @property
+    def repair_clips(self) -> bool:
+        """Whether it may diverge, and its repair has a clip threshold of its own."""
+        return self.risky and self.repair.clip is not None
 
     @property
     def severity(self) -> str:
