@@ -153,6 +153,11 @@ def test_a_risky_job_is_a_warning_that_names_the_risk(layers: str, said: str) ->
     assert said in finding.reason
 
 
+def test_a_loss_with_a_bounded_gradient_is_no_risk() -> None:
+    (finding,) = findings(LOADED, NET + EUCLIDEAN.replace("EuclideanLoss", "SmoothL1Loss"))
+    assert (finding.severity, "unbounded" in finding.reason) == ("advice", False)
+
+
 def test_a_high_learning_rate_is_a_risk() -> None:
     (finding,) = findings(LOADED.replace("0.001", "30"), NET + SOFTMAX)
     assert (finding.severity, "30 is high (G102)" in finding.message) == ("warning", True)

@@ -180,6 +180,14 @@ def test_what_cannot_be_judged_is_not(text: str) -> None:
     assert findings(text) == []
 
 
+MULTINODE = "multinode { }\n"
+
+
+def test_what_trains_on_several_nodes_is_not_judged_by_the_table() -> None:
+    assert len(findings(solver(base_lr="1"), NET)) == 1
+    assert findings(solver(base_lr="1"), MULTINODE + NET) == []
+
+
 def test_without_the_net_only_solvers_that_need_none_are_judged() -> None:
     assert findings(solver(base_lr="10"), None) == []
     assert len(findings(solver('type: "Adam"', base_lr="1"), None)) == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, number_text, set_field
+from ...moments.graph import Layer
 from ...moments.layer_type import REGRESSION
 from ...net.job import Job
 from ...net.loss_sizes import sized_losses
@@ -64,7 +65,7 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
     ## When it is reported
 
     - **warning** if the training is judged likely to diverge and a threshold prevents it. Where it cannot be judged: if the job
-      is risky, that is, it has a recurrent layer, several losses, a loss weight over 1, a regression loss, an unnormalised
+      is risky, that is, it has a recurrent layer, several losses, a loss weight over 1, a squared loss, an unnormalised
       loss, a learning rate that G102 finds high, an unnormalised widening block (G104), or 16 or more layers with weights and
       no normalisation. With Adam, RMSProp and AdaGrad only recurrent layers count, since their step size does not grow with
       the gradient.
@@ -239,7 +240,7 @@ def clipping_risks(job: Job, deep: int) -> list[str]:
     if job.train is None:
         return []
     net = job.train.net
-    recurrent = next((layer for layer in net.layers if layer.traits.recurrent), None)
+    recurrent = next((layer for layer in net.layers if layer.traits.recurrent and not _clips_itself(layer)), None)
     risks = [f"{recurrent.type} '{recurrent.name}' is recurrent"] if recurrent is not None else []
     if job.solver.message.get("type", "SGD") in ADAPTIVE_LIMITS:
         return risks
@@ -247,6 +248,12 @@ def clipping_risks(job: Job, deep: int) -> list[str]:
     if judgement is not None and judgement.excess > 1:
         risks.append(f"a learning rate of {judgement.rate.value:g} is high (G102)")
     return risks + _risks_of_losses(net) + _risks_of_layers(net, deep)
+
+
+def _clips_itself(layer: Layer) -> bool:
+    """Whether a recurrent layer of a fork clips the gradients that it passes back in time."""
+    settings = layer.message[layer.traits.settings] if layer.traits.settings else None
+    return settings is not None and settings.get("clipping_threshold", 0.0) > 0
 
 
 def _risks_of_losses(net: Net) -> list[str]:
@@ -258,10 +265,10 @@ def _risks_of_losses(net: Net) -> list[str]:
     if heaviest is not None and abs(heaviest.loss.weight) > 1:
         risks.append(f"a loss weight of {heaviest.loss.weight:g} ('{heaviest.layer.name}')")
     for loss in losses:
-        if loss.layer.traits.loss_family == REGRESSION:
+        if loss.layer.traits.squared:
             risks.append(f"the gradient of {loss.layer.type} '{loss.layer.name}' is unbounded")
             break
-        if loss.unnormalised:
+        if loss.unnormalised and loss.layer.traits.loss_family != REGRESSION:
             risks.append(f"{loss.layer.type} '{loss.layer.name}' is a sum over {loss.terms:g} terms")
             break
     return risks

@@ -6,8 +6,8 @@ from ..signal.features import AS_WRITTEN, Signal, Trial, signal_with
 from ..verdict.verdict import RISKY, logistic
 from ..verdict.verdict_table import DIVERGES
 
-# Two probabilities of divergence and a factor, set by hand while looking at `benchmarks/repair_judge.py` ("as strong as
-# needed" against "weaker" and "too strong") on the trainings that the verdict is fitted to; no script searches for them.
+# Two probabilities of divergence and a factor, set by hand while looking at `benchmarks/repair_judge.py` ("supported" against
+# "weaker" and "stronger") on the trainings that the verdict is fitted to; no script searches for them.
 SAFE = 0.05  # the largest probability that counts as safe
 RATE_MARGIN = 10.0  # curvature grows during training, so it must also be safe at this many times the learning rate ...
 SAFE_AT_MARGIN = 0.08  # ... to this probability
