@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from harness import findings_on_disk, patched_on_disk
 
+from caffe_lint.source.solver_index import forget_index, mentions_of
+
 NET = """\
 layer {
   name: "data"
@@ -182,3 +184,9 @@ def test_no_clip_threshold_is_written_for_a_loss_weight_that_is_not(tmp_path: Pa
     repository(tmp_path, a=SOLVER, b=gentle, net=NET)
     assert patched_on_disk(".", unsafe=True) == {}
     assert [finding.fix for finding in findings_on_disk(".") if finding.code in ("G101", "G102", "G103")] == [None, None]
+
+
+def test_of_many_folders_that_are_alike_only_the_solver_of_the_net_is_read(tmp_path: Path) -> None:
+    repository(tmp_path, **{f"m{number}__{name}": text for number in range(20) for name, text in (("solver", SOLVER), ("net", NET))})
+    forget_index()
+    assert mentions_of("m7/net.prototxt").paths == (str(tmp_path / "m7" / "solver.prototxt"),)

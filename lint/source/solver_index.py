@@ -28,22 +28,34 @@ class Mentions(NamedTuple):
 def mentions_of(net: str) -> Mentions:
     """Return the files that may be solvers of a net: those of its repository, or as `search_root` has it."""
     by_name, is_whole = _index(search_root(net))
-    names = {os.path.basename(net), os.path.basename(os.path.realpath(net))}
-    return Mentions(tuple(sorted({path for name in names for path in by_name.get(name, ())})), is_whole)
+    real = os.path.realpath(net)
+    found = {
+        path
+        for name in {os.path.basename(net), os.path.basename(real)}
+        for path, written in by_name.get(name, ())
+        if not _is_beside(path, written, real)
+    }
+    return Mentions(tuple(sorted(found)), is_whole)
+
+
+def _is_beside(path: str, written: str, net: str) -> bool:
+    """Whether a path that a file mentions leads to another net than the one that is meant, from the file's own folder."""
+    beside = os.path.join(os.path.dirname(path), written)
+    return os.path.isfile(beside) and os.path.realpath(beside) != net
 
 
 @cache
-def _index(root: str) -> tuple[dict[str, list[str]], bool]:
-    """Return the files below a folder by the names that they mention. Cached for the run."""
+def _index(root: str) -> tuple[dict[str, list[tuple[str, str]]], bool]:
+    """Return the files below a folder by the names that they mention, with what they write. Cached for the run."""
     found = repository_files(root).prototxts
-    by_name: dict[str, list[str]] = {}
+    by_name: dict[str, list[tuple[str, str]]] = {}
     for path in found.paths if found.is_whole else ():
         text = read_regular(path) or b""
         if len(text) > _SMALL and not _SOLVER_FIELD.search(text):
             continue
         quoted = {(first or second).decode("utf-8", "replace") for first, second in _QUOTED.findall(text)}
-        for name in {each.replace("\\", "/").rpartition("/")[2] for each in quoted}:
-            by_name.setdefault(name, []).append(path)
+        for written in quoted:
+            by_name.setdefault(written.replace("\\", "/").rpartition("/")[2], []).append((path, written))
     return by_name, found.is_whole
 
 

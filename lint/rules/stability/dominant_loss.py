@@ -70,7 +70,8 @@ def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hi
     the training is said to diverge as it is and to learn afterwards, whatever is unknown of it, with SGD or Nesterov; otherwise
     it is unsafe, and the finding says why. Where the training cannot be judged, or is judged to cope with the weight, the fix
     writes the weight that makes the losses equal in the first iteration; it is unsafe. Nets in the old format (`layers`) are
-    fixed the same way.
+    fixed the same way. No fix is offered unless all solvers of the repository that train the net need the same weight, or if
+    none is found.
 
     ## Options
 
