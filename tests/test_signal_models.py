@@ -611,3 +611,19 @@ def test_a_batch_norm_over_a_concatenation_scales_the_gradient_of_each_blob() ->
     found = [*inner.backward(Step([], [], []), [first])[0], last]
     for each, part in zip(found, (real[:, :6], real[:, 6:16], real[:, 16:]), strict=True):
         same_size(each, part, 1.15)
+
+
+def test_a_convolution_of_several_bottoms_adds_up_the_gradients_of_its_tops() -> None:
+    settings = "convolution_param { num_output: 6 kernel_size: 3 }"
+    inputs = {"a": "4 5 9 9", "b": "4 5 9 9"}
+    two = f'bottom: "a" bottom: "b" top: "c" top: "d" type: "Convolution" {settings}'
+    model = prepare(layer_of(two, inputs), SignalContext(partial(tops_facts, facts={}), PHOTOGRAPHS)).models[-1]
+    small, large = (gaussian(0.0, square, 0.0, 0.0, 0.0, 1.0) for square in (1.0, 100.0))
+    weights = [Weights(0.0, 0.02, 0.11), Weights(0.0, 0.0, 0.0)]
+    tops = model.forward([small, large], weights)
+    assert tops[1].second_moment == pytest.approx(100 * tops[0].second_moment)
+    diffs = [ONES, ONES._replace(second_moment=4.0, mean_abs=1.6)]
+    below, (weight, _) = model.backward(Step([small, large], tops, weights), diffs)
+    assert below[1].second_moment == pytest.approx(4 * below[0].second_moment)
+    _, (first, _) = model.backward(Step([small], tops[:1], weights), diffs[:1])
+    assert weight.second_moment == pytest.approx((1 + 4 * 100) * first.second_moment)

@@ -5,6 +5,7 @@ A layer type's record names its model, a class of `layers.models`; each layer of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,11 @@ class Gradient(NamedTuple):
     second_moment: float
     mean_abs: float
     common: float = 0.0
+
+
+def sum_of_gradients(a: Gradient, b: Gradient) -> Gradient:
+    """The moments of the sum of two uncorrelated gradients."""
+    return Gradient(a.second_moment + b.second_moment, math.hypot(a.mean_abs, b.mean_abs), a.common + b.common)
 
 
 class Step(NamedTuple):

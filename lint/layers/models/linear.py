@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
-from ...moments.signal_model import Gradient, SignalModel, Step, items_of, positions_of, shape_of, size_of
+from ...moments.signal_model import (
+    Gradient,
+    SignalModel,
+    Step,
+    items_of,
+    positions_of,
+    shape_of,
+    size_of,
+    sum_of_gradients,
+)
 from ...moments.statistics import (
     GAUSSIAN_MEAN_ABS,
     INFINITE,
@@ -349,25 +358,35 @@ class Convolution(SignalModel):
         return items_of(bottom) * positions_of(bottom)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [self.top(values, weights) for values in bottoms[: len(self.layer.tops)]]
+
+    def top(self, bottom: Values, weights: Sequence[Weights]) -> Values:
+        """The moments of the top that is made of a bottom."""
         bias = weights[1] if len(weights) > 1 else NONE
-        seen = self.seen(bottoms[0])
+        seen = self.seen(bottom)
         usual = usual_weights(weights[0], seen, self.channels)
-        top = through_weights(seen, usual, bias, self.taps, own_channel=self.own_channel)
-        return [top] * len(self.layer.tops)
+        return through_weights(seen, usual, bias, self.taps, own_channel=self.own_channel)
 
     def seen(self, values: Values) -> Values:
         """The moments of the bottom as the weights read it."""
         return values
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        weights = step.weights
-        taps, diff, values = self.taps, diffs[0], step.bottoms[0]
-        usual = usual_weights_back(weights[0], diff, dims(self.layer.params[0])[0])
-        below = through_weights_back(diff, usual, taps, values, flat=self.flat, own_channel=self.own_channel)
-        gradients = [weight_gradient(diff, self.seen(values), taps)]
-        if len(weights) > 1:
-            gradients.append(bias_gradient(diff, taps.items, self.bias_positions))
-        return [below] * len(self.layer.bottoms), gradients
+        below, gradients = [], []
+        for values, diff in zip(step.bottoms, diffs, strict=False):
+            usual = usual_weights_back(step.weights[0], diff, dims(self.layer.params[0])[0])
+            below.append(
+                through_weights_back(diff, usual, self.taps, values, flat=self.flat, own_channel=self.own_channel)
+            )
+            gradients.append(self.gradients(values, diff))
+        return below, [reduce(sum_of_gradients, each) for each in zip(*gradients, strict=True)]
+
+    def gradients(self, values: Values, diff: Diffs) -> list[Gradient]:
+        """The gradient of each parameter from one bottom and its top."""
+        found = [weight_gradient(diff, self.seen(values), self.taps)]
+        if len(self.layer.params) > 1:
+            found.append(bias_gradient(diff, self.taps.items, self.bias_positions))
+        return found
 
 
 class InnerProduct(Convolution):

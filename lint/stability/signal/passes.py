@@ -12,7 +12,7 @@ from ...layers.models.loss_models import Loss
 from ...layers.models.normalising import BatchNorm
 from ...moments.concatenation import sum_with_parts
 from ...moments.layer_type import IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES, UNMODELLED
-from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, size_of
+from ...moments.signal_model import Gradient, SignalContext, SignalModel, Step, size_of, sum_of_gradients
 from ...moments.statistics import BAD_DIFFS, BAD_VALUES, ZERO_DIFFS, ZERO_VALUES, Diffs, Values
 from ...moments.weights import Weights, filled
 from ...net.overwriting import overwritten_tops
@@ -267,11 +267,6 @@ class Back:
         """The L2 norm of the gradients of all parameters, which Caffe compares with clip_gradients."""
         total = sum(gradient.second_moment * self.counts[param] for param, gradient in self._counted.items())
         return math.sqrt(total) if total >= 0 else math.nan
-
-
-def sum_of_gradients(a: Gradient, b: Gradient) -> Gradient:
-    """The moments of the sum of two uncorrelated gradients."""
-    return Gradient(a.second_moment + b.second_moment, math.hypot(a.mean_abs, b.mean_abs), a.common + b.common)
 
 
 def _of_weight(diff: Diffs, weight: float) -> Diffs:
