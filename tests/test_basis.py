@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -12,7 +13,9 @@ from caffe_lint.moments.blob_facts import BlobFacts
 from caffe_lint.net.data_facts import DataFacts, SourceFacts
 from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.report.signal_text import as_json, as_table
 from caffe_lint.rule.finding import Finding
+from caffe_lint.stability.advice.prediction import prediction_of
 from caffe_lint.stability.advice.stability import Stability
 from caffe_lint.stability.computed import cannot_tell, stability_of
 from caffe_lint.stability.signal.basis import CannotTell
@@ -135,6 +138,17 @@ def test_every_cause_says_why_and_what_would_settle_it(cause: str) -> None:
     assert re.fullmatch(r"Cannot tell: .+\. To settle it, .+\.", found.sentence)
 
 
+@pytest.mark.parametrize("cause", CASES)
+def test_what_is_known_of_iteration_0_can_be_printed_for_every_cause(cause: str) -> None:
+    found = prediction_of(job(*CASES[cause]))
+    assert found.word == "cannot tell"
+    assert found.cannot_tell is not None
+    assert found.cannot_tell.cause == cause
+    assert (found.gradient_norm is None) == (cause != "solver feature" and cause != "scores as probabilities")
+    assert json.loads(as_json(found))["verdict"] == "cannot tell"
+    assert as_table(found).startswith("Cannot tell whether training diverges or stalls: ")
+
+
 def test_a_net_without_fillers_is_loaded() -> None:
     assert unknown(net(filler="")).cause == "loaded weights"
 
@@ -193,6 +207,14 @@ def test_of_weights_that_a_script_writes_nothing_is_told(conv: str, score: str, 
         assert "diverge" not in finding.message
         assert "stall" not in finding.message
         assert finding.fix is None or not finding.fix.safe
+
+
+def test_targets_of_unknown_size_have_the_channels_of_what_they_are_compared_with() -> None:
+    text = UNNORMALISED.replace("CONV", XAVIER).replace("SCORE", XAVIER).replace("UP", 'weight_filler { type: "bilinear" }')
+    text = text.replace("num_output: 5", "num_output: 3").replace("SoftmaxWithLoss", "EuclideanLoss")
+    found = known(text.replace(" loss_param { ignore_label: 255 normalize: false }", ""))
+    shapes = {layer.name: layer.tops[0].shape for layer in found.training.net.layers[:2]}
+    assert shapes == {"data": (1, 3, 224, 224), "label": (1, 3, 224, 224)}
 
 
 def test_labels_of_unknown_size_are_maps_of_one_channel() -> None:

@@ -47,9 +47,9 @@ def signal(
 ) -> int:
     """Print whether the training is likely to diverge or stall, and the predicted debug_info of iteration 0.
 
-    Nothing is run: everything is computed from the files. Where the answer depends on something that they do not say, such as
-    loaded weights, a layer type without a model or the size of the data, it is that this cannot be told, with the reason and
-    what would settle it. The exit status is 1 if the training is predicted to fail.
+    Nothing is run: everything is computed from the files. Where the answer depends on what they do not say, such as loaded
+    weights, a layer type without a model or the size of the data, the command says so, and what would settle it. The exit
+    status is 1 if the training is predicted to fail.
     """
     from ..net.job import SolverFile  # keeps nets out of the start
     from ..report.signal_text import as_json, as_table  # keeps json out of the start

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,8 @@ from ..computed import cannot_tell, stability_of
 from ..signal.basis import Basis, CannotTell, unknown_layers
 from ..signal.debug_lines import Line, backward_lines, forward_lines
 from ..signal.features import Signal, signal_of
-from ..signal.training import training_of
+from ..signal.passes import Pass, initial_weights
+from ..signal.training import Training, training_of
 from ..verdict.reasons import Reason
 from ..verdict.verdict import CANNOT_TELL, Verdict
 from .limits import Limits, limits
@@ -69,9 +69,7 @@ def prediction_of(job: Job) -> Prediction:
     if stability is None:
         assert unknown is not None
         training = training_of(job)
-        if isinstance(training, CannotTell):
-            return Prediction(training)
-        return _rows_of([signal_of(point) for point in training.points()], unknown)
+        return Prediction(training) if isinstance(training, CannotTell) else _without_verdict(training, unknown)
     found = _rows_of(stability.signals, unknown)
     if unknown is not None:
         return found
@@ -80,38 +78,44 @@ def prediction_of(job: Job) -> Prediction:
     return found._replace(verdict=verdict, reasons=why, limits=limits(stability.signals))
 
 
+def _without_verdict(training: Training, unknown: CannotTell) -> Prediction:
+    """What is known of iteration 0: all of it, or the values before the first layer of which something is unknown."""
+    hidden = unknown_layers(training.net, training.basis)
+    if not hidden:
+        return _rows_of([signal_of(point) for point in training.points()], unknown)
+    forward = []
+    for point in training.points():
+        layers = [point.net.layers[layer.index] for layer in hidden]
+        weights = initial_weights(point.net, point.trained)
+        forward.append(forward_lines(Pass(point.prepared.without_models(layers, point.context), weights), weights, layers))
+    return Prediction(unknown, training.basis, forward=_rows(forward))
+
+
 def _rows_of(signals: Sequence[Signal], unknown: CannotTell | None) -> Prediction:
-    """The rows of debug_info, without a verdict: no gradient is known if it depends on something that is not."""
-    net, basis = signals[0].training.net, signals[0].training.basis
-    hidden = {layer.index for layer in unknown_layers(net, basis)}
-    forward = [
-        forward_lines(each.forward, each.weights, {each.training.net.layers[index] for index in hidden}) for each in signals
-    ]
-    backward = [backward_lines(each.forward, each.back) for each in signals]
+    """The rows of debug_info, without a verdict; no updates if the solver is not modelled."""
+    basis = signals[0].training.basis
+    found = Prediction(
+        unknown,
+        basis,
+        loss=_size(each.forward.loss for each in signals),
+        gradient_norm=_size(each.l2 for each in signals),
+        forward=_rows([forward_lines(each.forward, each.weights) for each in signals]),
+        backward=_rows([backward_lines(each.forward, each.back) for each in signals]),
+    )
+    if basis.features:
+        return found
     updates = [
         [Line(param.layer.name, None, param.index, update.ratio) for param, update in each.updates.items()] for each in signals
     ]
-    if hidden:
-        backward = [[line._replace(mean_abs=math.nan) for line in lines] for lines in backward]
-    knows_steps = not hidden and not basis.features
-    return Prediction(
-        unknown,
-        basis,
-        loss=None if hidden else _size(each.forward.loss for each in signals),
-        gradient_norm=None if hidden else _size(each.l2 for each in signals),
-        forward=_rows(forward, unknown=bool(hidden)),
-        backward=_rows(backward, unknown=bool(hidden)),
-        updates=_rows(updates, unknown=False) if knows_steps else (),
-        simulation=signals[0].simulation.losses if knows_steps else (),
-    )
+    return found._replace(updates=_rows(updates), simulation=signals[0].simulation.losses)
 
 
-def _rows(found: Sequence[Sequence[Line]], *, unknown: bool) -> list[Row]:
-    """The rows with their sizes at several points; a NaN counts as unknown if something is."""
+def _rows(found: Sequence[Sequence[Line]]) -> list[Row]:
+    """The rows with their sizes at several points; NaN is an unknown one."""
     rows = []
     for lines in zip(*found, strict=True):
         layer, blob, param, usual = lines[0]
-        size = None if unknown and usual != usual else _size(line.mean_abs for line in lines)
+        size = _size(line.mean_abs for line in lines) if usual == usual else None
         rows.append(Row(layer, blob, param, size))
     return rows
 

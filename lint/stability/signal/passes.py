@@ -54,6 +54,11 @@ class PreparedNet(NamedTuple):
                 models[layer.index] = source.scaled(factor)
         return self._replace(models=models)
 
+    def without_models(self, layers: Collection[Layer], context: SignalContext) -> PreparedNet:
+        """The same net, in which nothing is known of what some layers compute."""
+        models = [Unmodelled(model.layer, context) if model.layer in layers else model for model in self.models]
+        return self._replace(models=models)
+
 
 def prepare(net: Net, context: SignalContext, batches: int = 1) -> PreparedNet:
     """Prepares a net for passes, on so many batches at a time."""

@@ -132,13 +132,16 @@ def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, Assumed
 
 
 def _with_images(net: Net, open_tops: Sequence[str], image: tuple[int, int, int, int]) -> Net:
-    """A net with images of that shape where it is open, and labels of one channel."""
-    labels = {
+    """A net with images of that shape where it is open; what a loss compares with scores has one channel if three do not fit."""
+    found = rebuilt(net, dict.fromkeys(open_tops, image))
+    if is_accepted(found):
+        return found
+    maps = {
         layer.tops[0].name
         for layer in net.layers
         if layer.tops and all(reader.traits.is_loss and reader.bottoms[0] is not layer.tops[0] for reader in layer.tops[0].consumers)
     }
-    return rebuilt(net, {name: (image[0], 1, *image[2:]) if name in labels else image for name in open_tops})
+    return rebuilt(net, {name: (image[0], 1, *image[2:]) if name in maps else image for name in open_tops})
 
 
 def _widest_map(net: Net) -> int:
