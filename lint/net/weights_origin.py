@@ -110,11 +110,6 @@ def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
     return WeightsOrigin(LOADED, f"weights are loaded ({solver.path}:{line})", is_stated=True)
 
 
-def _has_filler(param: Param) -> bool:
-    """Whether a filler makes a weight; that of upsampling does not count, since it is fixed in nets that are fine-tuned, too."""
-    return param.filler is not None and param.role.endswith("weight") and not upsamples(param.layer)
-
-
 def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
     """Return what scripts say that start the training; None if there are none.
 
@@ -175,3 +170,8 @@ def _of_net(net: Net) -> WeightsOrigin:
     if published:
         return WeightsOrigin(UNKNOWN, f"initial weights are unknown (layers of {published}, and new ones that learn faster)")
     return WeightsOrigin(FILLERS)
+
+
+def _has_filler(param: Param) -> bool:
+    """Whether a filler makes a weight; that of upsampling does not count, since it is fixed in nets that are fine-tuned, too."""
+    return param.filler is not None and param.role.endswith("weight") and not upsamples(param.layer)
