@@ -222,3 +222,10 @@ layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc" bottom: "label" top: "loss
     (finding,) = findings(solver(base_lr="0.2"), net)
     assert "pixels up to 255" in finding.reason
     assert "loss_weight: 1 }" in fixed(solver(base_lr="0.2"), net)["net.prototxt"]
+
+
+def test_each_gpu_reads_a_batch_of_its_own() -> None:
+    net = NET.replace("batch_size: 64", "batch_size: 2")
+    (finding,) = findings(solver(base_lr="0.02"), net, gpus=2)
+    assert "batches of 4 on 2 GPUs" in finding.reason
+    assert findings(solver(base_lr="0.02"), net, gpus=32) == []
