@@ -11,20 +11,22 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "divergence"
+NORMS = ROOT.parent / "shared" / "norms"
 PAGE = ROOT / "docs" / "signal.md"
+BENCHMARKS = ROOT / "benchmarks" / "README.md"
 
 pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the trainings to judge by are not beside the checkout")
 
 
-def printed(name: str) -> str:
+def printed(name: str, shared: Path = SHARED) -> str:
     """What a command of benchmarks/ prints."""
-    command = [sys.executable, str(ROOT / "benchmarks" / name), str(SHARED)]
+    command = [sys.executable, str(ROOT / "benchmarks" / name), str(shared)]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
-def published(pattern: str) -> list[float]:
-    """The figures that docs/signal.md gives, in a sentence or a row of a table. Any that is worse is a regression."""
-    found = re.search(pattern.replace(" ", r"\s+"), PAGE.read_text(encoding="utf-8"))
+def published(pattern: str, page: Path = PAGE) -> list[float]:
+    """The figures that a page gives, in a sentence or a row of a table. Any that is worse is a regression."""
+    found = re.search(pattern.replace(" ", r"\s+"), page.read_text(encoding="utf-8"))
     assert found is not None, pattern
     return [float(figure) for figure in found.groups()]
 
@@ -44,6 +46,30 @@ def test_the_first_iteration_is_predicted_as_well_as_published() -> None:
     zeros = re.search(r"(\d+)/(\d+)", rows["backward"])
     assert zeros is not None
     assert zeros[1] == zeros[2]
+
+
+@pytest.mark.skipif(not NORMS.is_dir(), reason="the published nets to judge by are not beside the checkout")
+def test_the_first_iteration_of_published_nets_is_predicted_as_well_as_published() -> None:
+    text = printed("norms_judge.py", NORMS)
+    for column, title in enumerate(("without mark:", "without mark, regression:")):
+        group = text[text.index(f"\n{title}") :].split("\nwith", 2)[1]
+        shares = {
+            way: re.findall(r"([\d.]+)%", re.search(rf"\n  {way} .*", group)[0]) for way in ("forward", "backward")
+        }
+        given, right = (int(re.search(pattern, group)[1]) for pattern in (r"is given for (\d+)", r"right for (\d+)"))
+        floor = re.findall(r"share of the floor +([\d.]+)%", group)[1]
+        for name, figure in (
+            ("norm given", given),
+            ("norm right, of those given", right),
+            ("forward within 2x", shares["forward"][1]),
+            ("backward within 2x", shares["backward"][1]),
+            ("forward within 1.5x", shares["forward"][0]),
+            ("backward within 1.5x", shares["backward"][0]),
+            ("backward within 1.5x, as a share of the floor", floor),
+        ):
+            wanted = published(rf"\| {name} \| ([\d.]+)[^|]* \| ([\d.]+)[^|]* \|", BENCHMARKS)[column]
+            assert round(float(figure), 1) >= wanted, (title, name)
+        assert float(shares["forward"][3]) + float(shares["backward"][3]) <= 5, title  # unmodelled rows
 
 
 def test_the_verdict_on_families_left_out_is_as_good_as_published() -> None:
