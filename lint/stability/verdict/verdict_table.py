@@ -8,14 +8,14 @@ CERTAIN: dict[str, float] = {
 }
 
 DIVERGES: dict[str, float] = {
-    "sharpness": 0.6502,
-    "gradient_growth": 0.2500,
-    "loss_growth": 1.3166,
-    "": -6.5425,
+    "sharpness": 0.6488,
+    "gradient_growth": 0.2497,
+    "loss_growth": 1.3126,
+    "": -6.5221,
 }
 STALLS: dict[str, float] = {
-    "progress": -1.7693,
-    "excess_loss": -0.8004,
-    "peak_loss_growth": 1.2586,
-    "": -1.8701,
+    "progress": -1.7640,
+    "excess_loss": -0.7971,
+    "peak_loss_growth": 1.2650,
+    "": -1.8794,
 }
