@@ -109,7 +109,7 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
 def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     """The finding on the predicted training; where it cannot be predicted, on the limit for comparable ones."""
     computed = stability_of(job)
-    if computed is not None and rate is not None and math.isfinite(rate.value):
+    if computed is not None and computed.cannot_tell is None and rate is not None and math.isfinite(rate.value):
         if computed.risky and computed.repair.scale < 1:
             yield _computed(job, computed, rate)
         return
