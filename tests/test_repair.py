@@ -209,6 +209,20 @@ def test_repairs_of_adaptive_solvers_are_unsafe_and_say_why() -> None:
     assert "base_lr: 2\n" in fixed(texts)["solver.prototxt"]
 
 
+def test_a_rate_is_lowered_by_default_for_images_but_for_no_other_unknown_data() -> None:
+    def lowered(base_lr: str, scale: str) -> bool:
+        text = net(scale=scale).replace('"train"', '"unknown"')
+        texts = {"solver.prototxt": solver(base_lr), "net.prototxt": text}
+        found = {finding.code: finding for finding in check_files(texts, select=("G",))}["G102"]
+        assert "is likely to diverge" in found.message
+        after = fix_files(texts, select=("G",))["solver.prototxt"]
+        assert ("the data are not known" in found.reason) == (f"base_lr: {base_lr}\n" in after)
+        return value(after, "base_lr") < float(base_lr)
+
+    assert lowered("1", "mean_value: 128")
+    assert not lowered("5", "")
+
+
 def test_a_loss_that_reads_scores_as_probabilities_gets_no_other_rate() -> None:
     texts = {"solver.prototxt": solver("2"), "net.prototxt": net().replace("SoftmaxWithLoss", "MultinomialLogisticLoss")}
     assert not any("diverge" in finding.message for finding in findings(texts).values())
