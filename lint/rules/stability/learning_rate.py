@@ -44,10 +44,11 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
     a lower weight of one loss (G103) nor `clip_gradients` alone (G101) is enough. The finding names the numbers that matter
     most.
 
-    Otherwise - initial weights are loaded, a layer type has no model, a shape is unknown, or the training is predicted not to
-    diverge but its rate is over ten times the limit - it compares the largest rate of the whole run (warm-up,
-    `gamma` over 1, `sigmoid`, `stagelr` included) with a limit for jobs of this kind. There is no limit that suits all: published trainings use rates from 1e-14 to 0.2. For SGD and Nesterov the limit starts at 0.4 (softmax,
-    inputs around 1, momentum 0.9, batches of 64, no clipping) and is multiplied by:
+    Otherwise - initial weights are loaded, a layer type has no model, a shape is unknown - and where the rate is over ten times
+    the limit although the training is predicted not to diverge, it compares the largest rate of the whole run (warm-up,
+    `gamma` over 1, `sigmoid`, `stagelr` included) with a limit for jobs of this kind. There is no limit that suits all:
+    published trainings use rates from 1e-14 to 0.2. For SGD and Nesterov the limit starts at 0.4 (softmax, inputs around 1,
+    momentum 0.9, batches of 64, no clipping) and is multiplied by:
 
     | setting | factor |
     |---|---|
@@ -113,12 +114,11 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
 def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     """The finding on the predicted training; where it cannot be predicted, on the limit for comparable ones."""
     computed = stability_of(job)
-    if computed is not None and computed.cannot_tell is None and rate is not None and math.isfinite(rate.value):
-        if computed.risky:
-            if computed.repair.scale < 1:
-                yield _computed(job, computed, rate)
-            return
     predicted = computed is not None and computed.cannot_tell is None
+    if computed is not None and predicted and computed.risky and rate is not None and math.isfinite(rate.value):
+        if computed.repair.scale < 1:
+            yield _computed(job, computed, rate)
+        return
     judgement = judge_rate(job)
     if judgement is None or judgement.excess <= (times * FAR if predicted else times):
         return
