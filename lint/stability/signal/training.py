@@ -146,7 +146,11 @@ def _with_images(net: Net, open_tops: Sequence[str], image: tuple[int, int, int,
 
 def _widest_map(net: Net) -> int:
     """The width of the widest map that a fully connected layer reads; 0 if there is none."""
-    shapes = [layer.bottoms[0].shape or () for layer in net.layers if layer.type == "InnerProduct" and layer.bottoms]
+    shapes = [
+        layer.bottoms[0].shape or ()
+        for layer in net.layers
+        if layer.traits.weighted_sum and not layer.traits.slides and layer.bottoms
+    ]
     return max((shape[-1] or 0 for shape in shapes if len(shape) == 4), default=0)
 
 
