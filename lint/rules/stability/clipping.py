@@ -75,7 +75,7 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
 
     ## Fix
 
-    Inserts `clip_gradients` beside `momentum` and `weight_decay`: about 14 times the gradient norm that is predicted for a
+    Inserts `clip_gradients` beside `momentum` and `weight_decay`: about 16 times the gradient norm that is predicted for a
     healthy run, times `iter_size`, since Caffe clips the sum over `iter_size` passes before it divides by their number. A run
     that is going well does not reach it, so the fix is safe. With SGD and Nesterov it is at most the norm with which a step,
     once momentum has built up, moves the weights by half their own norm. Of 75 thresholds for trainings that learned calmly
