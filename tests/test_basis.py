@@ -172,6 +172,20 @@ def test_a_loss_of_a_type_without_a_model_is_not_taken_for_0(loss: str) -> None:
         assert "stall" not in finding.message
 
 
+@pytest.mark.parametrize(
+    "bottoms", ['bottom: "fc" bottom: "t"', "", 'bottom: "fc"'], ids=("not produced", "none", "too few")
+)
+def test_a_net_whose_layers_lack_bottoms_is_not_computed(bottoms: str) -> None:
+    fc = 'layer { name: "fc" type: "InnerProduct" top: "fc" x: 1 } '
+    assert cannot_tell(job(f'{fc} layer {{ name: "loss" type: "EuclideanLoss" {bottoms} y: 1 }}')) is not None
+
+
+def test_a_loss_of_a_fork_may_have_fewer_bottoms() -> None:
+    fork = 'layer { name: "prior" type: "PriorBox" bottom: "conv1" bottom: "data" top: "prior" prior_box_param { min_size: 8 } } '
+    loss = 'layer { name: "loss" type: "ContrastiveLoss" bottom: "fc" bottom: "label" top: "loss" }'
+    assert cannot_tell(job(net(end=fork + loss))) is not None
+
+
 def test_a_number_of_items_that_only_a_program_knows_is_an_unknown_shape() -> None:
     python = 'type: "Python" top: "data" top: "label" python_param { module: "layers" layer: "Loader" }'
     assert unknown(net(data=python)).cause == "unknown shape"

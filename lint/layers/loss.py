@@ -236,6 +236,8 @@ def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
 def contrastive_loss(layer: Layer) -> Sequence[Shape]:
     """The distance of similar pairs, and how far dissimilar ones are inside a margin."""
     _same_first(layer)
+    if len(layer.bottoms) != 3:  # of a fork
+        return ((),)
     a, b, similar = (bottom.shape for bottom in layer.bottoms)
     if a is not None and b is not None and len(a) > 1 and len(b) > 1 and differ(a[1], b[1]):
         text = f"vectors have different lengths: {layer.shown()}, {layer.shown(1)}"

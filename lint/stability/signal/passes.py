@@ -81,9 +81,13 @@ def _model(layer: Layer, context: SignalContext, spoilt: Collection[Layer]) -> S
 
 
 def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
-    """The class of a layer's model; in place, only of those that compute what Caffe then computes."""
+    """The class of a layer's model; in place, only of those that compute what Caffe then computes.
+
+    A layer with too few bottoms or tops, as in an unfinished file, has none.
+    """
     name = layer.traits.signal_model(layer)
-    if name == UNMODELLED or layer in spoilt:
+    too_few = len(layer.bottoms) < layer.traits.bottoms[0] or len(layer.tops) < layer.traits.tops[0]
+    if name == UNMODELLED or layer in spoilt or too_few:
         return Unmodelled
     found = model_class(name)
     wrong = layer.in_place and layer.traits.in_place_effect(layer) in (IN_PLACE_WRONG_VALUES, IN_PLACE_WRONG_GRADIENT)
