@@ -109,6 +109,16 @@ def test_only_the_weight_of_the_dominant_loss_is_changed() -> None:
     assert fixed["solver.prototxt"] == texts["solver.prototxt"].decode()
 
 
+def test_a_heavy_loss_is_weighed_down_before_a_clip_threshold_is_computed() -> None:
+    texts, facts = example(CHECKOUT / "examples" / "letters")
+    fixed = fix_files(texts, facts=facts)
+    weight = re.search(r"loss_weight: ([\d.]+)", fixed["train_val.prototxt"])
+    assert weight is not None
+    assert float(weight[1]) < 1
+    assert "base_lr: 0.01\n" in fixed["solver.prototxt"]
+    assert re.search(r"clip_gradients: \d", fixed["solver.prototxt"])
+
+
 def test_every_rule_with_safe_fixes_that_change_a_training_is_explained() -> None:
     page = (CHECKOUT / "docs" / "adopting.md").read_text(encoding="utf-8")
     table = page.split("<!-- safe fixes -->")[1].split("<!-- end of safe fixes -->")[0]

@@ -15,9 +15,12 @@ from ...net.net import Net
 from ...net.trained_weights import TrainedWeights, refusal
 from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
+from ...solver.schedule import POLICIES
 from ...source.files import SourceFile
 from .basis import GIVE_SHAPE, Basis, CannotTell, basis_of, without_model
 from .passes import PreparedNet, prepare, unmodelled_layers
+
+FIX_ERRORS = "fix the errors that caffe-lint reports"
 
 # The shapes assumed for images of unknown shape (items, channels, height, width): the usual crop of ImageNet, and the size of
 # CIFAR's images, the smallest in common use.
@@ -89,7 +92,11 @@ def training_of(job: Job) -> Training | CannotTell:
         return CannotTell("no net", "the training net is not found", "keep the net where the solver names it")
     net = job.train.net
     if not is_accepted(net):
-        return CannotTell("rejected net", "Caffe would not build the training net", "fix the errors that caffe-lint reports")
+        return CannotTell("rejected net", "Caffe would not build the training net", FIX_ERRORS)
+    policy = job.solver.message["lr_policy"]
+    if policy not in POLICIES:
+        clause = f"lr_policy '{policy}' is unknown" if policy else "the solver has no lr_policy"
+        return CannotTell("rejected solver", clause, FIX_ERRORS)
     if not any(loss.weight for loss in net.losses):
         maybe = unmodelled_layers(net)
         if maybe:  # a loss of a type that is not known
@@ -132,16 +139,21 @@ def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, Assumed
 
 
 def _with_images(net: Net, open_tops: Sequence[str], image: tuple[int, int, int, int]) -> Net:
-    """A net with images of that shape where it is open; what a loss compares with scores has one channel if three do not fit."""
-    found = rebuilt(net, dict.fromkeys(open_tops, image))
-    if is_accepted(found):
-        return found
+    """A net with images of that shape where it is open.
+
+    If that does not fit, what a loss compares with scores has one channel; if that does not either, all images are grey.
+    """
     maps = {
         layer.tops[0].name
         for layer in net.layers
         if layer.tops and all(reader.traits.is_loss and reader.bottoms[0] is not layer.tops[0] for reader in layer.tops[0].consumers)
     }
-    return rebuilt(net, {name: (image[0], 1, *image[2:]) if name in maps else image for name in open_tops})
+    grey = (image[0], 1, *image[2:])
+    for of_one_channel in ((), maps, open_tops):
+        found = rebuilt(net, {name: grey if name in of_one_channel else image for name in open_tops})
+        if is_accepted(found):
+            break
+    return found
 
 
 def _widest_map(net: Net) -> int:
