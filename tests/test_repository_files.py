@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from caffe_lint.source import repository_files as walk
-from caffe_lint.source.repository_files import forget_repositories, read_regular, repository_files, search_root
+from caffe_lint.source.repository_files import forget_repositories, read_found, repository_files, search_root
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     write(tmp_path / "a.sh", "echo")
     os.mkfifo(tmp_path / "pipe.sh")
     (tmp_path / "link.sh").symlink_to("a.sh")
-    assert read_regular(str(tmp_path / "a.sh")) == b"echo"
-    assert read_regular(str(tmp_path / "a.sh"), 3) is None
+    assert read_found(str(tmp_path / "a.sh")) == b"echo"
+    assert read_found(str(tmp_path / "a.sh"), 3) is None
     for name in ("pipe.sh", "link.sh", "missing.sh", "."):
-        assert read_regular(str(tmp_path / name)) is None
+        assert read_found(str(tmp_path / name)) is None
 
 
 def test_where_is_searched_does_not_depend_on_what_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,11 +201,11 @@ def test_hdf5_files_that_are_no_weights(tmp_path: Path) -> None:
         read_weights(str(path))
     with h5py.File(tmp_path / "b.h5", "w") as file:
         file["data/ip/0"] = h5py.ExternalLink("a.h5", "other")
-    with pytest.raises(WeightsError, match="no weights"):
+    with pytest.raises(WeightsError, match="link to another file"):
         read_weights(str(tmp_path / "b.h5"))
     with h5py.File(tmp_path / "c.h5", "w") as file:
         file.create_dataset("data/ip/0", (1 << 40,), np.float32, chunks=True)
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with pytest.raises(WeightsError, match="more values than a blob"):
         read_weights(str(tmp_path / "c.h5"))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])

@@ -17,6 +17,7 @@ from ..proto.schema import caffe_schema
 from ..settings.nearest_files import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
 from ..source.errors import InputError
+from ..source.opener import Unreadable
 from ..source.repository_files import forget_repositories, is_script
 from ..source.run_scripts import forget_runs
 from ..source.solver_index import forget_index
@@ -143,7 +144,7 @@ def _missing_nets(files: set[str]) -> Iterator[str]:
     for path in files:
         try:
             source = sources.read_source(path)
-        except sources.Unreadable:
+        except Unreadable:
             continue
         if not _NAMES_A_NET.search(source):
             continue

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 from functools import lru_cache
 from typing import IO, Any
 
 from ..net.trained_weights import TrainedBlob, TrainedWeights
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
+from ..source.opener import MAX_MESSAGE, Unreadable, open_regular
+from .hdf5_file import BrokenHdf5, dataset_at, member, open_hdf5
 from .libraries import library
 
 _PIECE = 1 << 20  # values that are read at once
@@ -45,22 +46,25 @@ def read_weights(path: str) -> TrainedWeights:
 def _state(path: str) -> tuple[int, int]:
     """Return what tells that a file has changed. Raises WeightsError if it is no regular file."""
     try:
-        status = os.stat(path)
-    except OSError as error:
-        raise WeightsError(f"{path}: {error.strerror or error}") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise WeightsError(f"{path}: not a file")
+        with open_regular(path) as file:
+            status = os.fstat(file.fileno())
+    except Unreadable as error:
+        raise WeightsError(str(error)) from None
     return status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=8)  # each check of a run asks
 def _read(path: str, size: int, _changed: int) -> TrainedWeights:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             if file.read(len(_HDF5)) == _HDF5:
                 return TrainedWeights(path, _read_hdf5(path))
+            if size > MAX_MESSAGE:
+                raise WeightsError(f"{path}: larger than 2 GB, the most that Caffe can read")
             file.seek(0)
             layers = _Reader(file, size).net()
+    except Unreadable as error:
+        raise WeightsError(str(error)) from None
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from None
     except _Broken as error:
@@ -244,22 +248,23 @@ class _Reader:
 
 def _read_hdf5(path: str) -> dict[str, tuple[TrainedBlob, ...]]:
     """Read the weights of a .caffemodel.h5: datasets /data/LAYER/0, /data/LAYER/1, …"""
-    h5py = library("h5py", "reading weights in HDF5")
     layers: dict[str, tuple[TrainedBlob, ...]] = {}
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            data = _inside(h5py, file, "data", h5py.Group)
-            if data is None:
+        with open_hdf5(path, "reading weights in HDF5") as file:
+            data = member(file, "data")
+            if not hasattr(data, "keys"):
                 raise WeightsError(f"{path}: not a .caffemodel.h5: it has no group 'data'")
             for name in list(data)[:_MAX_LAYERS]:
-                layer = _inside(h5py, data, name, h5py.Group)
+                layer = member(data, name)
                 blobs: list[TrainedBlob] = []
-                while layer is not None and len(blobs) < _MAX_BLOBS:
-                    dataset = _inside(h5py, layer, str(len(blobs)), h5py.Dataset)
+                while hasattr(layer, "keys") and len(blobs) < _MAX_BLOBS:
+                    dataset = dataset_at(layer, str(len(blobs)))
                     if dataset is None:
                         break
                     blobs.append(_dataset(path, name, dataset))
                 layers[name] = tuple(blobs)
+    except BrokenHdf5 as error:
+        raise WeightsError(f"{path}: weights cannot be read: {error}") from None
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise WeightsError(f"{path}: not a readable HDF5 file: {error}") from None
     if not any(layers.values()):
@@ -267,19 +272,9 @@ def _read_hdf5(path: str) -> dict[str, tuple[TrainedBlob, ...]]:
     return layers
 
 
-def _inside(h5py: Any, group: Any, name: str, kind: Any) -> Any:
-    """Return what a group has under a name, if it is of a kind and in the same file; None otherwise."""
-    link = group.get(name, getlink=True) if name in group else None
-    if not isinstance(link, h5py.HardLink):
-        return None
-    found = group[name]
-    return found if isinstance(found, kind) else None
-
-
 def _dataset(path: str, layer: str, dataset: Any) -> TrainedBlob:
     sums = _Sums()
-    stored = dataset.id.get_storage_size()
-    if dataset.dtype.kind not in "fiu" or dataset.external or dataset.is_virtual or stored == 0 < dataset.size:
+    if dataset.dtype.kind not in "fiu":
         raise WeightsError(f"{path}: the weights of layer '{layer}' cannot be read")
     shape = tuple(map(int, dataset.shape))
     rows = max(1, _PIECE * max(1, shape[0]) // max(1, dataset.size)) if shape else 1

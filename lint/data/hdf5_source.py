@@ -7,27 +7,33 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from typing import Any
 
-from .libraries import library
+from ..source.opener import MAX_LIST, Unreadable, open_regular
+from .hdf5_file import BrokenHdf5, dataset_at, open_hdf5
+from .image_list import text_lines
 from .source_report import SourceReport, Watch
 
+_PURPOSE = "reading HDF5"
 _VALUES = 1 << 22  # number of values to read at once
 
 
 def listed(path: str) -> list[str]:
-    """Return the files named by a list. Raises OSError."""
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read().split()  # like Caffe, split at white space
+    """Return the files named by a list. Raises Unreadable."""
+    with open_regular(path, MAX_LIST) as file:
+        return [name for line in text_lines(path, file) for name in line.split()]  # like Caffe, split at white space
 
 
 def count(path: str, base: str, top: str) -> int:
-    """Return the number of items in all files. Raises MissingLibrary, OSError or KeyError."""
-    h5py = library("h5py", "reading HDF5")
+    """Return the number of items in all files. Raises MissingLibrary, Unreadable, OSError, KeyError or BrokenHdf5."""
     total = 0
     for name in listed(path):
-        with h5py.File(os.path.join(base, name), "r", locking=False) as file:
-            total += int(file[top].shape[0])
+        with open_hdf5(os.path.join(base, name), _PURPOSE) as file:
+            dataset = dataset_at(file, top)
+            if dataset is None or not dataset.shape:
+                raise KeyError(top)
+            total += int(dataset.shape[0])
     return total
 
 
@@ -36,9 +42,8 @@ def look(
 ) -> SourceReport:
     """Check the datasets of some tops in every file; those in `labels` are counted value by value.
 
-    Raises MissingLibrary, and OSError if the list cannot be read.
+    Raises MissingLibrary, and Unreadable if the list cannot be read.
     """
-    h5py = library("h5py", "reading HDF5")
     report = SourceReport("hdf5", path)
     report.items = 0
     files = listed(path)
@@ -48,9 +53,9 @@ def look(
     for name in files:
         full = os.path.join(base, name)
         try:
-            with h5py.File(full, "r", locking=False) as file:
+            with open_hdf5(full, _PURPOSE) as file:
                 report.items += _items(file, tops)
-        except OSError:
+        except (OSError, Unreadable):
             continue  # reported below
     share = min(1.0, sample / report.items) if sample is not None and report.items else 1.0
     for name in files:
@@ -59,18 +64,24 @@ def look(
             report.fault("missing", name)
             continue
         try:
-            with h5py.File(full, "r", locking=False) as file:
+            with open_hdf5(full, _PURPOSE) as file:
                 _look_at_file(report, file, name, tops, labels, share, watch)
         except OSError as error:
             report.fault("broken", f"{name}: {str(error).split('(')[-1].rstrip(')')}")
+        except Unreadable as error:
+            report.fault("broken", f"{name}: {error.reason}")
         if not report.complete:
             break
     return report
 
 
 def _items(file: Any, tops: tuple[str, ...]) -> int:
-    sizes = [file[top].shape[0] for top in tops if top in file and getattr(file[top], "shape", None)]
-    return int(sizes[0]) if sizes else 0
+    for top in tops:
+        with suppress(BrokenHdf5):
+            dataset = dataset_at(file, top)
+            if dataset is not None and dataset.shape:
+                return int(dataset.shape[0])
+    return 0
 
 
 def _look_at_file(
@@ -84,11 +95,15 @@ def _look_at_file(
 ) -> None:
     sizes: dict[str, int] = {}
     for top in tops:
-        if top not in file or not hasattr(file[top], "shape"):
+        try:
+            dataset = dataset_at(file, top)
+        except BrokenHdf5 as error:
+            report.fault("broken", f"{name}: '{top}': {error}")
+            continue
+        if dataset is None:
             has = ", ".join(sorted(file)[:8]) or "nothing"
             report.fault("no-dataset", f"{name}: no dataset '{top}', found: {has}")
             continue
-        dataset = file[top]
         if dataset.dtype.kind not in "fiu":
             report.fault("type", f"{name}: '{top}' has type {dataset.dtype}")
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
 from ..proto.named_tuple import NamedTuple
@@ -13,6 +14,8 @@ _KINDS = (
     (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
     (b"RIFF", "WebP"), (b"P5", "PGM"), (b"P6", "PPM"),
 )  # fmt: skip
+# Formats that OpenCV's imread reads, by Pillow's names. No decoder of them starts another program.
+_DECODED = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "PPM", "JPEG2000", "SUN")
 
 
 class Image(NamedTuple):
@@ -32,11 +35,14 @@ class Image(NamedTuple):
 def look_at(content: bytes) -> Image:
     """Inspect an encoded image by decoding it completely. Raises MissingLibrary."""
     pillow = library("PIL.Image", "reading encoded images")
-    pillow.MAX_IMAGE_PIXELS = None
     if not content:
         return Image(0, 0, 0, [], "unreadable", "it is empty")
     try:
-        image = pillow.open(io.BytesIO(content))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pillow.DecompressionBombWarning)
+            image = pillow.open(io.BytesIO(content), formats=_DECODED)
+    except (pillow.DecompressionBombWarning, pillow.DecompressionBombError):
+        return Image(0, 0, 0, [], "unreadable", f"it has more than {pillow.MAX_IMAGE_PIXELS} pixels, the most that are decoded")
     except Exception as error:
         return Image(0, 0, 0, [], "unreadable", _fault_in_words(error, content))
     channels = _channels(image)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import heapq
 import os
+import re
 import struct
 from collections.abc import Iterator
 from itertools import islice
 
+from ..source.opener import Unreadable, open_regular, read_regular
 from . import snappy
 from .datum import BrokenDatum, read_varint
 from .lmdb_source import name_of
@@ -21,6 +23,9 @@ from .source_report import SourceReport, Watch
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _BLOCK = 32768  # block size of a log
+_LONGEST_NAME = 1_000  # of the manifest, in CURRENT
+_LARGEST_LOG = 1_000_000_000  # write_buffer_size is 4 MB unless set; Caffe does not set it
+_LOG_NAME = re.compile(r"[0-9]{1,20}\.log")
 _HEADER = struct.Struct("<IHB")
 
 Entry = tuple[bytes, int, bytes | None]  # key, negative sequence number, value, or None if deleted
@@ -87,9 +92,11 @@ def look(
 def _live_files(path: str) -> tuple[dict[int, list[int]], list[int]]:
     """Return the tables of each level, with the newest of level 0 last, and the live logs."""
     try:
-        with open(os.path.join(path, "CURRENT"), encoding="ascii") as file:
-            manifest = file.read().strip()
+        manifest = read_regular(os.path.join(path, "CURRENT"), _LONGEST_NAME).decode("ascii").strip()
         edits = list(_log_records(os.path.join(path, os.path.basename(manifest))))
+        names = os.listdir(path)
+    except Unreadable as error:
+        raise BrokenDatabase(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise BrokenDatabase(f"{path}: {getattr(error, 'strerror', None) or 'CURRENT is damaged'}") from None
     tables: dict[int, tuple[int, bytes]] = {}
@@ -129,9 +136,9 @@ def _live_files(path: str) -> tuple[dict[int, list[int]], list[int]]:
     for number, (level, _) in sorted(tables.items(), key=lambda one: one[1][1] if one[1][0] else b""):
         levels.setdefault(level, []).append(number)
     logs = sorted(
-        int(name[:-4])
-        for name in os.listdir(path)
-        if name.endswith(".log") and name[:-4].isdigit() and (int(name[:-4]) >= log or int(name[:-4]) == previous)
+        number
+        for number in (int(name[:-4]) for name in names if _LOG_NAME.fullmatch(name))
+        if number >= log or number == previous
     )
     return levels, logs
 
@@ -141,8 +148,7 @@ def _live_files(path: str) -> tuple[dict[int, list[int]], list[int]]:
 
 def _log_records(path: str) -> Iterator[bytes]:
     """Return the complete records of a log file; the last one may still be being written."""
-    with open(path, "rb") as file:
-        content = file.read()
+    content = read_regular(path, _LARGEST_LOG)
     at = 0
     parts: list[bytes] = []
     while at + _HEADER.size <= len(content):
@@ -170,17 +176,15 @@ def _log_entries(path: str, number: int) -> list[Entry]:
             at = 12
             while at < len(batch):
                 kind = batch[at]
-                size, at = read_varint(batch, at + 1)
-                key = batch[at : at + size]
-                at += size
+                key, at = _text(batch, at + 1)
                 value = None
                 if kind == 1:
-                    size, at = read_varint(batch, at)
-                    value = batch[at : at + size]
-                    at += size
+                    value, at = _text(batch, at)
                 entries.append((key, -sequence, value))
                 sequence += 1
-    except (OSError, struct.error, BrokenDatum) as error:
+    except Unreadable as error:
+        raise BrokenDatabase(str(error)) from None
+    except (struct.error, BrokenDatum) as error:
         raise BrokenDatabase(f"{name}: {error}") from None
     return entries
 
@@ -201,7 +205,7 @@ def _table(path: str, number: int) -> Iterator[Entry]:
     if name is None:
         raise BrokenDatabase(f"{path}: table {number:06d}.ldb is missing")
     try:
-        with open(name, "rb") as file:
+        with open_regular(name) as file:
             file.seek(0, os.SEEK_END)
             size = file.tell()
             if size < _FOOTER:
@@ -215,17 +219,31 @@ def _table(path: str, number: int) -> Iterator[Entry]:
                 _, at = read_varint(footer, at)
             offset, at = read_varint(footer, at)
             length, at = read_varint(footer, at)
-            for _, handle in _block(_read(file.fileno(), offset, length)):
+            for _, handle in _block(_read(file.fileno(), offset, length, size)):
                 offset, at = read_varint(handle, 0)
                 length, at = read_varint(handle, at)
-                for key, value in _block(_read(file.fileno(), offset, length)):
+                for key, value in _block(_read(file.fileno(), offset, length, size)):
+                    if len(key) < 8:
+                        raise BrokenDatum("a key is too short")
                     (mark,) = struct.unpack_from("<Q", key, len(key) - 8)
                     yield key[:-8], -(mark >> 8), value if mark & 0xFF == 1 else None
+    except Unreadable as error:
+        raise BrokenDatabase(str(error)) from None
     except (OSError, struct.error, BrokenDatum, snappy.BrokenSnappy) as error:
         raise BrokenDatabase(f"{name}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _read(descriptor: int, offset: int, length: int) -> bytes:
+def _text(content: bytes, at: int) -> tuple[bytes, int]:
+    """Return the bytes whose length stands at a position, and the position after them. Raises BrokenDatum."""
+    size, at = read_varint(content, at)
+    if at + size > len(content):
+        raise BrokenDatum("it is truncated")
+    return content[at : at + size], at + size
+
+
+def _read(descriptor: int, offset: int, length: int, end: int) -> bytes:
+    if offset + length + 5 > end:
+        raise BrokenDatum("it is truncated")
     content = os.pread(descriptor, length + 5, offset)
     if len(content) < length + 5:
         raise BrokenDatum("it is truncated")
@@ -239,6 +257,8 @@ def _read(descriptor: int, offset: int, length: int) -> bytes:
 
 def _block(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Return the keys and values of a block; a key may share a prefix with the one before it."""
+    if len(content) < 4:
+        raise BrokenDatum("a block is too short")
     (restarts,) = struct.unpack_from("<I", content, len(content) - 4)
     end = len(content) - 4 - 4 * restarts
     at = 0
@@ -247,6 +267,8 @@ def _block(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         shared, at = read_varint(content, at)
         own, at = read_varint(content, at)
         size, at = read_varint(content, at)
+        if shared > len(key) or at + own + size > end:
+            raise BrokenDatum("a block is damaged")
         key = key[:shared] + content[at : at + own]
         at += own
         yield key, content[at : at + size]

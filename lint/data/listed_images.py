@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 
-from .image_list import Line, lines
+from ..source.opener import MAX_IMAGE, Unreadable, read_regular
+from .image_list import Line, lines, whole
 from .images import look_at
 from .records import chosen_runs, digest
 from .source_report import SourceReport, Watch
 
-_INTEGER = re.compile(r"[+-]?\d+").fullmatch
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?").fullmatch
+_INTEGER = re.compile(r"[+-]?[0-9]+").fullmatch
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?").fullmatch
+_SHOWN = 40  # characters of a wrong label
 
 
 def look(
@@ -19,7 +21,7 @@ def look(
 ) -> SourceReport:
     """Check every line, and the images of the sampled ones. `root` is the layer's root_folder.
 
-    The first of several parts checks the lines. Raises OSError if the list cannot be read, MissingLibrary.
+    The first of several parts checks the lines. Raises Unreadable if the list cannot be read, MissingLibrary.
     """
     report = SourceReport("images", path)
     every = list(lines(path))
@@ -46,18 +48,20 @@ def _look_at_line(report: SourceReport, line: Line) -> None:
         report.fault("line", f"{where}: no space between image and label: '{line.image}'")
         return
     label = line.label.rstrip("\r")
+    shown = label if len(label) <= _SHOWN else label[:_SHOWN] + "…"
     if "\t" in label or (not label and line.image):
         what = "a tab where Caffe expects a space" if "\t" in label else "a space at the end with no label after it"
         report.fault("line", f"{where}: {what}")
     elif _INTEGER(label):
-        if not -(2**31) <= int(label) < 2**31:
-            report.fault("label", f"{where}: {label}")
+        value = whole(label)
+        if value is None:
+            report.fault("label", f"{where}: {shown}")
         else:
-            report.label(float(int(label)), where)
+            report.label(float(value), where)
     elif _NUMBER(label):
-        report.fault("label", f"{where}: {label}, read as {_atoi(label)}")
+        report.fault("label", f"{where}: {shown}, read as {_atoi(label)}")
     else:
-        report.fault("label", f"{where}: '{label}' is not a number, read as {_atoi(label)}")
+        report.fault("label", f"{where}: '{shown}' is not a number, read as {_atoi(label)}")
     if line.image != line.image.strip():
         report.fault("line", f"{where}: more than one space before the label")
     elif re.search(r" [+-]?\d+$", line.image):
@@ -66,19 +70,18 @@ def _look_at_line(report: SourceReport, line: Line) -> None:
         report.fault("space", f"{where}: '{line.image}'")
 
 
-def _atoi(text: str) -> int:
-    match = re.match(r"\s*([+-]?\d+)", text)
-    return int(match[1]) if match else 0
+def _atoi(text: str) -> str:
+    match = re.match(r"\s*([+-]?[0-9]+)", text)
+    value = whole(match[1]) if match else 0
+    return "some other number" if value is None else str(value)
 
 
 def look_at_file(report: SourceReport, path: str, name: str, where: str) -> None:
     """Check one image file."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except OSError as error:
-        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
-        report.fault(kind, f"{where}: {name}")
+        content = read_regular(path, MAX_IMAGE)
+    except Unreadable:
+        report.fault("unreadable" if os.path.lexists(path) else "missing", f"{where}: {name}")
         return
     image = look_at(content)
     report.encoded += 1

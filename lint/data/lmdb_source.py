@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from typing import Any
 
+from ..source.opener import Unreadable, open_regular
 from .libraries import library
 from .records import RecordLook, chosen_runs
 from .source_report import SourceReport, Watch
 
+_META = struct.Struct("<16xII16xI92xQQ")  # after the page's header: magic, version, page size, last page, transaction
+_MAGIC = 0xBEEFC0DE
+
 
 def open_lmdb(path: str) -> Any:
-    """Open the environment at a path, a folder or a file. Raises MissingLibrary, OSError or lmdb.Error."""
+    """Open the environment at a path, a folder or a file. Raises MissingLibrary, Unreadable, OSError or lmdb.Error."""
     lmdb = library("lmdb", "reading LMDB")
+    _check_size(os.path.join(path, "data.mdb") if os.path.isdir(path) else path)
     return lmdb.open(
         path, readonly=True, lock=False, create=False, subdir=os.path.isdir(path), max_dbs=0, readahead=True
     )
+
+
+def _check_size(path: str) -> None:
+    """Raise Unreadable if a database is shorter than it says: reading what is missing would kill the process (SIGBUS).
+
+    Layout: mdb.c, MDB_meta. Each of the first two pages has a meta; the one of the later transaction holds.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        first = file.read(_META.size)
+        if len(first) < _META.size or _META.unpack(first)[0] != _MAGIC:
+            return  # the library says so
+        page = _META.unpack(first)[2]
+        file.seek(page)
+        metas = [_META.unpack(one) for one in (first, file.read(_META.size)) if len(one) == _META.size]
+    last = max((meta for meta in metas if meta[0] == _MAGIC), key=lambda meta: meta[-1])[-2]
+    if size < (last + 1) * page:
+        raise Unreadable(path, f"it is truncated: {size} bytes of {(last + 1) * page}")
 
 
 def count(path: str) -> int:

@@ -14,6 +14,7 @@ from ..net.classes import label_uses
 from ..net.data_facts import source_param
 from ..net.job import NetInPhase
 from ..proto.named_tuple import NamedTuple
+from ..source.opener import Unreadable
 from . import hdf5_source, image_list, leveldb_source, listed_images, lmdb_source, window_file
 from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary
@@ -199,6 +200,9 @@ def _run(task: _Task) -> SourceReport:
             path, source.base, source.root, watch, sample=task.sample,
             foreground=source.foreground, background=source.background,
         )  # fmt: skip
+    except Unreadable as error:
+        report.error, report.error_kind = f"cannot be opened: {error.reason}", "unreadable"
+        return report
     except OSError as error:
         report.error, report.error_kind = f"cannot be opened: {error.strerror or error}", "unreadable"
         return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from ..proto.named_tuple import NamedTuple
+from ..source.opener import MAX_IMAGE, read_regular
 from .datum import BrokenDatum, fields, read_varint
 
 
@@ -20,9 +21,8 @@ class BrokenMean(Exception):
 
 
 def read(path: str) -> Mean:
-    """Read the mean image of a file. Raises OSError, BrokenMean."""
-    with open(path, "rb") as file:
-        content = file.read()
+    """Read the mean image of a file. Raises Unreadable, BrokenMean."""
+    content = read_regular(path, MAX_IMAGE)
     sizes = {1: 0, 2: 0, 3: 0, 4: 0}
     dims: list[int] = []
     values = 0

@@ -14,6 +14,7 @@ class BrokenSnappy(Exception):
 
 def decompress(content: bytes) -> bytes:
     """Decompress data. Raises BrokenSnappy."""
+    _check_size(content)
     quick = _cramjam()
     if quick is not None:
         try:
@@ -21,6 +22,16 @@ def decompress(content: bytes) -> bytes:
         except quick_error(quick) as error:
             raise BrokenSnappy(f"a compressed block is damaged: {error}") from None
     return unpack(content)
+
+
+def _check_size(content: bytes) -> None:
+    """Raise BrokenSnappy if data claim a size that they cannot have: a copy of 3 bytes makes at most 64."""
+    try:
+        total, _ = read_varint(content, 0)
+    except BrokenDatum:
+        raise BrokenSnappy("a compressed block is damaged") from None
+    if total > 64 * len(content):
+        raise BrokenSnappy("a compressed block is damaged")
 
 
 def quick_error(quick: Any) -> type[Exception]:

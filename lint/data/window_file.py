@@ -15,6 +15,8 @@ from __future__ import annotations
 import os
 
 from ..proto.named_tuple import NamedTuple
+from ..source.opener import MAX_LIST, open_regular
+from .image_list import text_lines, whole
 from .listed_images import look_at_file
 from .source_report import SourceReport, Watch, chosen
 
@@ -44,9 +46,9 @@ class BrokenWindowFile(Exception):
 
 
 def read(path: str) -> list[Windows]:
-    """Read the images of a window file. Raises OSError, BrokenWindowFile."""
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        words = [(word, number) for number, line in enumerate(file, 1) for word in line.split()]
+    """Read the images of a window file. Raises Unreadable, BrokenWindowFile."""
+    with open_regular(path, MAX_LIST) as file:
+        words = [(word, number) for number, line in enumerate(text_lines(path, file), 1) for word in line.split()]
     images: list[Windows] = []
     at = 0
 
@@ -59,10 +61,10 @@ def read(path: str) -> list[Windows]:
 
     def number(what: str) -> int:
         text, line = word(what)
-        try:
-            return int(text)
-        except ValueError:
-            raise BrokenWindowFile(f"line {line}: expected {what}, found '{text}'") from None
+        value = whole(text)
+        if value is None:
+            raise BrokenWindowFile(f"line {line}: expected {what}, found '{text[:40]}'")
+        return value
 
     while at < len(words):
         mark, line = word("'#'")
@@ -72,7 +74,7 @@ def read(path: str) -> list[Windows]:
         image, _ = word("the path of an image")
         channels, height, width = (number(what) for what in ("channels", "a height", "a width"))
         windows = []
-        for _ in range(number("a number of windows")):
+        for _ in range(number("a number of windows")):  # each needs words of the file
             line = words[at][1] if at < len(words) else 0
             label = number("a label")
             text, _ = word("an overlap")
@@ -87,14 +89,14 @@ def read(path: str) -> list[Windows]:
 
 
 def count(path: str) -> int:
-    """Return the number of windows. Raises OSError, BrokenWindowFile."""
+    """Return the number of windows. Raises Unreadable, BrokenWindowFile."""
     return sum(len(image.windows) for image in read(path))
 
 
 def look(
     path: str, base: str, root: str, watch: Watch, *, sample: int | None, foreground: float, background: float
 ) -> SourceReport:
-    """Check every window and the sampled images. Raises OSError, MissingLibrary."""
+    """Check every window and the sampled images. Raises Unreadable, MissingLibrary."""
     report = SourceReport("windows", path)
     try:
         images = read(path)

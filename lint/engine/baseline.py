@@ -20,6 +20,7 @@ from ..proto.parser import parse
 from ..proto.tree import Block, Field, Scalar, fields_at
 from ..rule.finding import Finding
 from ..source.errors import InputError
+from ..source.opener import MAX_RECORDS, Unreadable, read_regular
 
 VERSION = 1
 LAYERS = ("layer", "layers")
@@ -144,12 +145,11 @@ def record(
 def read_baseline(path: str) -> Baseline:
     """Read a baseline from its file. Raises BaselineError."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            content = json.load(file)
-    except FileNotFoundError:
-        raise BaselineError(f"{path}: no such baseline; create it with --write-baseline {path}") from None
-    except OSError as error:
-        raise BaselineError(f"{path}: {error.strerror or error}") from None
+        content = json.loads(read_regular(path, MAX_RECORDS).decode("utf-8", "surrogateescape"))
+    except Unreadable as error:
+        if not os.path.lexists(path):
+            raise BaselineError(f"{path}: no such baseline; create it with --write-baseline {path}") from None
+        raise BaselineError(str(error)) from None
     except (ValueError, RecursionError) as error:
         raise BaselineError(f"{path}: not a baseline: {error}") from None
     if not isinstance(content, dict) or content.get("version") != VERSION:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..rule.finding import Finding
 from ..rule.registry import RULES, Rule
-from ..source.files import Unreadable, net_references, shown
+from ..source.files import net_references, shown
+from ..source.opener import Unreadable
 from .units import Companions
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from ..proto.named_tuple import NamedTuple
-from ..source.files import Unreadable, find_files, net_references
+from ..source.files import find_files, net_references
+from ..source.opener import Unreadable
 from .files_in_memory import Files
 from .units import Unit
 

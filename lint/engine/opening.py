@@ -11,7 +11,8 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema, caffe_schema
 from ..settings.in_force import CommandLine
 from ..settings.settings import Settings
-from ..source.files import SourceFile, Unreadable
+from ..source.files import SourceFile
+from ..source.opener import Unreadable
 from .configuring import settings_of_paths
 from .files_in_memory import Files, nets_for
 from .selection import layer_types
@@ -59,7 +60,7 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
     missing = list(_missing(job))
     if not job.nets:
         why = "; ".join(missing) or "it names no net, or several training nets"
-        raise Unreadable(f"{path}: no net of this solver could be read: {why}")
+        raise Unreadable(path, f"no net of this solver could be read: {why}")
     return Opened(file, job, job.nets, files, settings, missing)
 
 
@@ -67,10 +68,10 @@ def solver_or_net(path: str, files: Files) -> SourceFile:
     """Return the file at a path. Raises Unreadable if it cannot be read, or is neither a solver nor a net."""
     file = files.get(path)
     if file.kind == "template":
-        raise Unreadable(f"{path}: cannot be read: {file.why_not_fixed}")
+        raise Unreadable(path, f"cannot be read: {file.why_not_fixed}")
     if file.kind == "other":
         what = "the file is empty" if not file.source.strip() else "neither a solver nor a net"
-        raise Unreadable(f"{path}: {what}")
+        raise Unreadable(path, what)
     return file
 
 

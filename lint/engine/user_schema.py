@@ -6,10 +6,16 @@ from pathlib import Path
 
 from ..proto.compile import CompileError, compile_proto, schema_table
 from ..proto.schema import Schema, caffe_schema
+from ..source.opener import MAX_SETTINGS, Unreadable, check_regular
 
 
 def user_schema(path: str) -> Schema:
     """Return the schema of a caffe.proto, with what our schema knows of its fields. Raises CompileError."""
+    try:
+        if Path(path).is_file():
+            check_regular(path, MAX_SETTINGS)
+    except Unreadable as error:
+        raise CompileError(error.reason) from None
     compiled = compile_proto(Path(path))
     schema = Schema(schema_table(compiled), base=caffe_schema(), descriptor_set=compiled)
     for name in ("NetParameter", "SolverParameter"):

@@ -13,12 +13,14 @@ have more keys: `looked_at` (from how many items the numbers are computed), `dat
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..layers.record import traits_of
 from ..moments.blob_facts import BlobFacts
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
+from ..source.numerals import is_dimension, is_number, is_numeral, is_whole
+from ..source.opener import MAX_RECORDS, Unreadable, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,10 +65,9 @@ def read_facts(path: str) -> DataFacts:
     import json  # keeps json out of the start
 
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except OSError as error:
-        raise FactsError(f"{path}: {error.strerror or error}") from None
+        content = json.loads(read_regular(path, MAX_RECORDS), parse_constant=_refused)
+    except Unreadable as error:
+        raise FactsError(str(error)) from None
     except (ValueError, RecursionError) as error:
         raise FactsError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(content, dict):
@@ -147,13 +148,13 @@ def _source(value: Any) -> SourceFacts:
     if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
         raise _Wrong("expected the facts about a source as an object with a 'kind'")
     items = value.get("items")
-    if items is not None and (type(items) is not int or items < 0):
+    if items is not None and not is_whole(items):
         raise _Wrong(f"'items' must be a number of items, not {items!r}")
     labels = value.get("labels")
-    if labels is not None and not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_number, labels))):
+    if labels is not None and not (isinstance(labels, list) and len(labels) == 2 and all(map(is_number, labels))):
         raise _Wrong(f"'labels' must be the smallest and the largest label, not {labels!r}")
     looked_at = value.get("looked_at", 0)
-    if type(looked_at) is not int or looked_at < 0:
+    if not is_whole(looked_at):
         raise _Wrong(f"'looked_at' must be a number of items, not {looked_at!r}")
     _check_counts(value.get("label_counts", {}))
     data = {}
@@ -167,30 +168,28 @@ def _source(value: Any) -> SourceFacts:
 
 
 def _check_counts(counts: Any) -> None:
-    if not isinstance(counts, dict) or not all(type(number) is int for number in counts.values()):
+    if not isinstance(counts, dict) or not all(map(is_whole, counts.values())):
         raise _Wrong(f"'label_counts' must have a number of items for each label, not {counts!r}")
     for label in counts:
-        try:
-            float(label)
-        except ValueError:
-            raise _Wrong(f"the keys of 'label_counts' must be numbers, not {label!r}") from None
+        if not is_numeral(label):
+            raise _Wrong(f"the keys of 'label_counts' must be numbers, not {label!r}")
 
 
 def _blob(value: dict[str, Any]) -> BlobFacts:
     shape = value.get("shape")
-    if shape is not None and not (isinstance(shape, list) and all(type(dim) is int and dim >= 0 for dim in shape)):
+    if shape is not None and not (isinstance(shape, list) and all(map(is_dimension, shape))):
         raise _Wrong(f"'shape' must be a list of dimensions, not {shape!r}")
     numbers = {}
     for key, name in _NUMBERS.items():
         number = value.get(key)
-        if number is not None and not _is_number(number):
+        if number is not None and not is_number(number):
             raise _Wrong(f"'{key}' must be a number, not {number!r}")
         numbers[name] = None if number is None else float(number)
     return BlobFacts(tuple(shape) if shape is not None else None, **numbers)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _refused(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a finite number")
 
 
 def _plain(facts: SourceFacts) -> dict[str, Any]:

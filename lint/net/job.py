@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.upgrade import Upgraded, upgrade, upgrade_solver
-from ..source.files import NetReference, SourceFile, Unreadable, net_references, run_folder
+from ..source.files import NetReference, SourceFile, net_references, run_folder
+from ..source.opener import Unreadable
 from .build import build
 from .deploy import deploy_beside
 from .net import Net

@@ -15,6 +15,8 @@ import sys
 from typing import Any
 
 from ..proto.named_tuple import NamedTuple
+from ..source.numerals import is_dimension, is_number, is_whole
+from ..source.opener import MAX_SETTINGS, Unreadable, read_regular
 from .lookups import Lookups
 from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, did_you_mean
 
@@ -155,7 +157,7 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
             return value
         raise ConfigError(f"{where}: '{key}' must be true or false, not {value!r}")
     if kind == "count":
-        if type(value) is int and 0 < value <= _MOST:
+        if is_whole(value, 1, _MOST):
             return value
         raise ConfigError(f"{where}: '{key}' must be a number from 1 to {_MOST}, not {value!r}")
     if kind == "address":
@@ -199,13 +201,13 @@ def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[st
 
 def _option(where: str, selector: str, key: str, default: Any, value: Any) -> Any:
     """Return a value, checked to be of the type of the option's default."""
-    if isinstance(default, float) and type(value) is int:
+    if isinstance(default, float) and is_number(value):
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):
         kinds = {type(item) for item in default} or {str}
-        if all(type(item) in kinds for item in value):
+        if all(type(item) in kinds and (isinstance(item, str | bool) or is_number(item)) for item in value):
             return tuple(value)
-    elif type(value) is type(default):
+    elif type(value) is type(default) and (isinstance(value, str | bool) or is_number(value)):
         return value
     shown = list(default) if isinstance(default, tuple) else default
     raise ConfigError(f"{where}: option '{key}' of rule {selector} must be a value like {shown!r}, not {value!r}")
@@ -216,7 +218,7 @@ def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: 'input-shapes' must be a table with one entry per top")
     for top, dims in table.items():
-        if not isinstance(dims, list) or not dims or not all(type(dim) is int and dim >= 0 for dim in dims):
+        if not isinstance(dims, list) or not dims or not all(map(is_dimension, dims)):
             raise ConfigError(f"{where}: input shape of '{top}' must be a list such as [64, 3, 224, 224], not {dims!r}")
     return {top: tuple(dims) for top, dims in table.items()}
 
@@ -238,14 +240,17 @@ def _table(path: str) -> dict[str, Any] | None:
     else:
         import tomli as tomllib  # keeps tomli out of the start
     try:
-        with open(path, "rb") as file:
-            content: dict[str, Any] = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None
+        content: dict[str, Any] = tomllib.loads(read_regular(path, MAX_SETTINGS).decode())
+    except Unreadable as error:
+        raise ConfigError(str(error)) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not valid UTF-8, which TOML requires") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: tables or lists are nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
+    except ValueError:  # of int()
+        raise ConfigError(f"{path}: a number has too many digits") from None
     if os.path.basename(path) != "pyproject.toml":
         return content
     tool = content.get("tool", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..source.opener import MAX_SETTINGS, Unreadable, read_regular
 from .settings import ConfigError
 
 if TYPE_CHECKING:
@@ -27,10 +28,9 @@ def find_config(start: str) -> str | None:
 def _is_ours(pyproject: str) -> bool:
     """Return whether a pyproject.toml has our table. Files without its name are not parsed as TOML."""
     try:
-        with open(pyproject, "rb") as file:
-            may_be_ours = any(map(_names_our_table, file.read().split(b"\n")))
-    except OSError as error:
-        raise ConfigError(f"{pyproject}: {error}") from None
+        may_be_ours = any(map(_names_our_table, read_regular(pyproject, MAX_SETTINGS).split(b"\n")))
+    except Unreadable as error:
+        raise ConfigError(str(error)) from None
     if not may_be_ours:
         return False
     from .config_file import has_table  # keeps what reads TOML out of the start

@@ -11,9 +11,9 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, ListValue, Scalar, Tree
-from .errors import InputError
 from .foreign_text import Mark, is_mostly_unknown, template_marks
 from .ignored import Ignored
+from .opener import MAX_PROTOTXT, Unreadable, read_regular
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
 MAX_ENTRIES = 200_000  # names looked at in a folder and below, whatever they are
@@ -26,10 +26,6 @@ _SOLVER_FIELDS = frozenset(
 )
 _CONTROLS = bytes([*range(9), *range(14, 32)])
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
-
-
-class Unreadable(InputError):
-    """A file that cannot be read or is not text; says why."""
 
 
 class SourceFile:
@@ -111,14 +107,10 @@ def kind_of(tree: Tree) -> str:
 
 def read_source(path: str) -> bytes:
     """Return the bytes of a file. Raises Unreadable if it cannot be read or is not text."""
-    try:
-        with open(path, "rb") as file:
-            source = file.read()
-    except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror or error}") from None
+    source = read_regular(path, MAX_PROTOTXT)
     reason = not_text(source)
     if reason:
-        raise Unreadable(f"{path}: {reason}")
+        raise Unreadable(path, reason)
     return source
 
 

@@ -6,6 +6,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .opener import MAX_SETTINGS, Unreadable, read_regular
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
@@ -22,10 +24,9 @@ class Ignored:
         from .patterns import spec_of_file  # keeps pathspec out of the start if there is no .gitignore
 
         path = os.path.join(folder, ".gitignore")
-        with suppress(OSError):
-            if os.path.isfile(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    self._specs[folder] = spec_of_file(file)
+        with suppress(Unreadable):
+            content = read_regular(path, MAX_SETTINGS)
+            self._specs[folder] = spec_of_file(content.decode("utf-8", "replace").splitlines())
 
     def __call__(self, path: str, *, is_folder: bool) -> bool:
         """Whether a path is excluded. The files of the folders above it must have been read."""

@@ -1,4 +1,4 @@
-"""The files of a repository: a walk with bounds, made once in a run, and a reader that opens nothing but regular files."""
+"""The files of a repository: a walk with bounds, made once in a run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import cache
 from ..proto.named_tuple import NamedTuple
 from .files import MAX_ENTRIES, SUFFIXES, project_root
 from .ignored import Ignored
+from .opener import Unreadable, read_regular
 
 # The bounds of a search, for each kind of file.
 MAX_FILES = 5_000
@@ -114,19 +115,12 @@ def is_script(name: str) -> bool:
     return lower.endswith(SCRIPT_SUFFIXES) or lower.partition(".")[0] in _SCRIPT_NAMES
 
 
-def read_regular(path: str, limit: int = MAX_BYTES_OF_FILE) -> bytes | None:
-    """Return the bytes of a regular file of at most `limit` bytes; None for anything else, which is not opened."""
+def read_found(path: str, limit: int = MAX_BYTES_OF_FILE) -> bytes | None:
+    """Return the bytes of a file of a repository; None if it is a link, or no regular file of at most `limit` bytes."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
-            content = file.read(limit + 1)
-    except OSError:
+        return read_regular(path, limit, follow=False)
+    except Unreadable:
         return None
-    return content if len(content) <= limit else None
 
 
 def forget_repositories() -> None:

@@ -14,7 +14,7 @@ from itertools import islice
 from ..proto.named_tuple import NamedTuple
 from .caffe_commands import TrainingRun, runs_of_commands
 from .pycaffe_programs import runs_of_program
-from .repository_files import read_regular, repository_files, search_root
+from .repository_files import read_found, repository_files, search_root
 from .script_values import SCRIPT_FOLDER, UNKNOWN
 from .shell_text import Command, commands, joined
 
@@ -159,7 +159,7 @@ def _runs_of(scripts: Iterable[str]) -> tuple[list[TrainingRun], bool]:
     found: list[TrainingRun] = []
     work = 0
     for path in scripts:
-        content = read_regular(path, MAX_BYTES_OF_SCRIPT)
+        content = read_found(path, MAX_BYTES_OF_SCRIPT)
         if content is None or b"\0" in content[:4096] or not (_MAY_TRAIN(content) and _TRAINS(content)):
             continue
         work += len(content) + _BYTES_OF_LINE * content.count(b"\n")

@@ -11,7 +11,7 @@ import re
 from functools import cache
 
 from ..proto.named_tuple import NamedTuple
-from .repository_files import read_regular, repository_files, search_root
+from .repository_files import read_found, repository_files, search_root
 
 _SMALL = 4096  # a solver of a few lines may have none of these fields, or all of them misspelled
 _SOLVER_FIELD = re.compile(rb"base_lr|lr_policy|max_iter|solver_mode|snapshot|test_iter")
@@ -50,7 +50,7 @@ def _index(root: str) -> tuple[dict[str, list[tuple[str, str]]], bool]:
     found = repository_files(root).prototxts
     by_name: dict[str, list[tuple[str, str]]] = {}
     for path in found.paths if found.is_whole else ():
-        text = read_regular(path) or b""
+        text = read_found(path) or b""
         if len(text) > _SMALL and not _SOLVER_FIELD.search(text):
             continue
         quoted = {(first or second).decode("utf-8", "replace") for first, second in _QUOTED.findall(text)}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from ..source.errors import InputError
+from ..source.opener import Unreadable, open_regular
 from . import log_lines as lines
 from .log_lines import Message, Norms, Note, Output
 from .runs import BAD_STEPS, BAD_TESTS, Clipped, Noted, Pass, Run, Step, Test
@@ -25,10 +25,6 @@ HEADER_BYTES = 16_000_000  # of the text of a solver or net in the log
 _HEAD_OF_PASS = 1 << 14
 UNNUMBERED = 64  # passes that may wait for the line with their iteration (iter_size)
 LONGEST_LINE = 1 << 24
-
-
-class Unreadable(InputError):
-    """A log cannot be read; the message says why."""
 
 
 def read_log(path: str) -> list[Run]:
@@ -46,17 +42,17 @@ def blocks(path: str) -> Iterator[bytes]:
             yield from whole_lines(file)
     except (OSError, EOFError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreadable(f"{path}: {reason}") from None
+        raise Unreadable(path, reason) from None
     except Exception as error:  # zlib.error, without importing zlib
         if type(error).__name__ != "error":
             raise
-        raise Unreadable(f"{path}: {error}") from None
+        raise Unreadable(path, str(error)) from None
 
 
 def _opened(path: str) -> BinaryIO:
     if path == "-":
         return sys.stdin.buffer
-    file = open(path, "rb")  # noqa: SIM115  (the caller closes it)
+    file = open_regular(path)  # of any size: it is read in blocks
     if file.peek(2)[:2] == b"\x1f\x8b":
         import gzip  # keeps gzip out of the start
 

@@ -10,6 +10,7 @@ from ...fixes.edit import Fix
 from ...fixes.fields import Patch, remove_field, set_field
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...source.opener import Unreadable
 from ...source.wording import counted
 from .faulty_items import faulty_items
 
@@ -160,8 +161,8 @@ def mean_mismatch(data: LayerData) -> Iterator[Hit]:
     stops = "Caffe stops when it builds the net."
     try:
         mean = mean_file.read(os.path.join(data.source.base, written))
-    except OSError as error:
-        yield Hit(data.net.file, span, f"cannot read mean file '{written}': {error.strerror or error}", stops)
+    except Unreadable as error:
+        yield Hit(data.net.file, span, f"cannot read mean file '{written}': {error.reason}", stops)
         return
     except mean_file.BrokenMean as error:
         yield Hit(data.net.file, span, f"cannot read mean file '{written}': {error}", stops)

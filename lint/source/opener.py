@@ -1,0 +1,93 @@
+"""The one opener of files: every file that is read is a regular one, of a size that its kind may have.
+
+A checkout may contain FIFOs, links to devices, and sparse files of terabytes: opening them would wait for ever, and
+reading them would fill the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from io import BufferedReader
+
+from .errors import InputError
+
+# The largest size in bytes, for each kind of file. All are far above what is found in repositories.
+MAX_PROTOTXT = 100_000_000
+MAX_SETTINGS = 10_000_000  # configuration, .gitignore, caffe.proto
+MAX_RECORDS = 200_000_000  # facts about data, baseline
+MAX_LIST = 1_000_000_000  # of images, windows or HDF5 files
+MAX_IMAGE = 500_000_000  # an image or a mean file
+MAX_MESSAGE = 2**31 - 1  # a .caffemodel (protobuf: coded_stream.h, no larger message can be parsed)
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISLNK, "a link"),
+)
+
+
+class Unreadable(InputError):
+    """A file cannot be read; says which, and why. `reason` is the why alone."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.reason}"
+
+
+def open_regular(path: str, limit: int | None = None, *, follow: bool = True) -> BufferedReader:
+    """Open a regular file of at most `limit` bytes for reading. Raises Unreadable for anything else, which is not opened.
+
+    Without `follow`, a link is refused; otherwise, its target is what counts.
+    """
+    try:
+        _check(path, os.stat(path, follow_symlinks=follow), limit)
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+        if not follow:
+            flags |= getattr(os, "O_NOFOLLOW", 0)
+        file = open(os.open(path, flags | getattr(os, "O_CLOEXEC", 0)), "rb")  # noqa: SIM115 - the caller closes it
+        try:
+            _check(path, os.fstat(file.fileno()), limit)  # it may be another file by now
+        except Unreadable:
+            file.close()
+            raise
+    except OSError as error:
+        raise Unreadable(path, error.strerror or str(error)) from None
+    except ValueError:
+        raise Unreadable(path, "no file can have such a name") from None
+    return file
+
+
+def read_regular(path: str, limit: int, *, follow: bool = True) -> bytes:
+    """Return the bytes of a regular file of at most `limit` bytes. Raises Unreadable; see `open_regular`."""
+    try:
+        with open_regular(path, limit, follow=follow) as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise Unreadable(path, error.strerror or str(error)) from None
+    if len(content) > limit:
+        raise Unreadable(path, _too_large(limit))
+    return content
+
+
+def check_regular(path: str, limit: int | None = None) -> None:
+    """Raise Unreadable if a path is no regular file of at most `limit` bytes, before a library opens it."""
+    open_regular(path, limit).close()
+
+
+def _check(path: str, status: os.stat_result, limit: int | None) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        what = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "something else")
+        raise Unreadable(path, f"this is {what}, not a file")
+    if limit is not None and status.st_size > limit:
+        raise Unreadable(path, _too_large(limit))
+
+
+def _too_large(limit: int) -> str:
+    return f"larger than {limit // 1_000_000} MB, the most that is read of such a file"
