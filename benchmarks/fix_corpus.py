@@ -13,6 +13,7 @@ inserted or changed; `--numbers` writes them to a file, one a line. Needs grpcio
 from __future__ import annotations
 
 import argparse
+import atexit
 import difflib
 import json
 import os
@@ -230,6 +231,7 @@ def run(arguments: list[str]) -> tuple[int, str, str]:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = os.fork()
         if not child:
+            atexit._clear()  # the program runs what is registered here at its end: the temporary folder would go
             os.dup2(output.fileno(), 1)
             os.dup2(errors.fileno(), 2)
             sys.argv = ["caffe-lint", *arguments]
