@@ -36,6 +36,9 @@ def number_text(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if e else text
 
 
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
+
 def value_text(value: Any) -> str:
     """Format a value of `plain_value` in text format: a number, true or false, or a quoted string."""
     if isinstance(value, bool):
@@ -43,7 +46,8 @@ def value_text(value: Any) -> str:
     if isinstance(value, (int, float)):
         return number_text(value)
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    # A byte that is not UTF-8 is a lone surrogate.
+    return '"{}"'.format(_NOT_UTF8.sub(lambda found: f"\\{ord(found[0]) - 0xDC00:03o}", escaped))
 
 
 def set_field(

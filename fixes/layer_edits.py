@@ -118,6 +118,12 @@ def set_loss_weights(tree: Tree, layer: Message, weights: tuple[float, ...]) -> 
 
 def add_message(tree: Tree, net: Message, message: Message, name: str, fields: Fields) -> Patch:
     """Add a message field to a message of a layer that has none of that name, after its last field."""
+    if not message.block.fields:
+        line = _in_one_line(name, fields, separator(tree, message.block))
+        at = message.block.open_end
+        before_end = " " if tree.source[at : at + 1] == b"}" else ""
+        edit = Edit(at, at, f" {line}{before_end}".encode())
+        return Patch((edit,), (Change(message.block, name, (_plain(fields),)),))
     anchor = message.block.fields[-1]
     if shares_line(tree, message.block, anchor):
         lines = [_in_one_line(name, fields, separator(tree, message.block))]

@@ -5,6 +5,7 @@ There is one function for each kind of mistake; `correction` combines them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -152,7 +153,7 @@ def _number(inside: bytes, spec: FieldType) -> bytes | None:
         return _computed(text, whole)
     text = re.sub(rb"\A(-?)0+(?=[0-9])", rb"\1", text)
     if not whole:
-        if re.fullmatch(rb"-?0[xX][0-9a-fA-F]+", text):
+        if re.fullmatch(rb"-?0[xX][0-9a-fA-F]{1,16}", text):
             return str(int(text, 16)).encode()
         return text if float_value(text) is not None else None
     number = float_value(text)
@@ -169,6 +170,8 @@ def _computed(text: bytes, whole: bool) -> bytes | None:
     if a is None or b is None or (operator == b"/" and not b):
         return None
     result = a / b if operator == b"/" else a * b
+    if not math.isfinite(result) or (not result and a and b):  # more or less than a number can be
+        return None
     if abs(result) < 2**53 and result == int(result):
         return str(int(result)).encode()
     return None if whole else f"{result:.9g}".encode()

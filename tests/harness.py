@@ -95,7 +95,7 @@ def fix_files(texts: dict[str, Any], *, unsafe: bool = False, **settings: Any) -
     for result in _run(texts, "unsafe" if unsafe else "safe", settings):
         assert not result.errors, result.errors
         patched.update(result.patched)
-    return {name: source.decode("utf-8") for name, source in patched.items()}
+    return {name: source.decode("utf-8", "surrogateescape") for name, source in patched.items()}
 
 
 def places(findings: list[Finding]) -> list[tuple[str, int]]:

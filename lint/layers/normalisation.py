@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
-from ..moments.shapes import Shape, axis_index, shapes_differ
+from ..moments.shapes import MAX_AXES, Shape, axis_index, shapes_differ
 from ..proto.binder import Message
 from ..source.wording import counted
 from . import value_ranges
@@ -290,7 +290,7 @@ def _factor_shape(layer: Layer, param: Message, name: str) -> Shape:
     if axes == 0:
         return ()
     if shape is None:
-        return (None,) * axes if axes > 0 else None
+        return (None,) * axes if 0 < axes <= MAX_AXES else None
     start = axis_index(written, len(shape))
     if start is None:
         _no_axis(layer, written, name)

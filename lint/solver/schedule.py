@@ -268,7 +268,7 @@ def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:
         factors = {
             "linear": factor * (1 - part) + part,
             "constant": factor,
-            "exp": part ** _of_fork(solver, "warm_up_power"),
+            "exp": _power(part, _of_fork(solver, "warm_up_power")),
         }
         return base * factors.get(_of_fork(solver, "warm_up_method"), 1.0), "base_lr"
     return None

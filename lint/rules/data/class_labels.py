@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ...rule.finding import Hit
@@ -24,6 +25,8 @@ def _examples(labels: dict[float, list[Any]]) -> str:
 def _total(labels: dict[float, list[Any]]) -> int:
     """Return the number of occurrences, 0 if it is not known: facts may have the range of labels only."""
     return sum(number for number, _ in labels.values())
+
+_SHOWN = 8  # classes in a message
 
 
 @rule("D107", "invalid-class-label", subject="inputs", severity="error")
@@ -151,11 +154,13 @@ def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
         if use.classes is None or not use.whole or (report.kind != "hdf5" and use.top.top_index != 1):
             continue
         counts = {int(label): number for label, (number, _) in report.labels.items() if 0 <= label < use.classes}
-        missing = [label for label in range(use.classes) if label not in counts and label != use.ignored]
+        expected = {*counts, use.ignored} if use.ignored is not None and 0 <= use.ignored < use.classes else counts.keys()
+        missing = use.classes - len(expected)  # the number is of the net, and may be in the billions
         if missing and counts:
-            shown = ", ".join(map(str, missing[:8])) + (" …" if len(missing) > 8 else "")
-            verb = "never occurs" if len(missing) == 1 else "never occur"
-            message = f"{data.name}: {len(missing)} of {use.classes} classes of '{use.reader.name}' {verb}: {shown}"
+            first = islice((label for label in range(use.classes) if label not in expected), _SHOWN)
+            shown = ", ".join(map(str, first)) + (" …" if missing > _SHOWN else "")
+            verb = "never occurs" if missing == 1 else "never occur"
+            message = f"{data.name}: {missing} of {use.classes} classes of '{use.reader.name}' {verb}: {shown}"
             yield Hit(data.net.file, data.place, message, "A class without items is never learned.")
         if len(counts) > 1:
             frequent, rare = max(counts, key=lambda label: counts[label]), min(counts, key=lambda label: counts[label])

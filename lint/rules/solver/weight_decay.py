@@ -12,6 +12,8 @@ from ...rule.registry import Option, rule
 from ...solver.rate_course import fault_of
 from ...solver.schedule import largest_rate
 
+_MOST_ITERATIONS = 2**31 - 1  # of a training: an int32
+
 
 @rule("S137", "unknown-regularization-type", subject="solver", severity="error", fixes="safe")
 def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
@@ -154,13 +156,15 @@ def high_weight_decay(solver: SolverFile, most: float) -> Iterator[Hit]:
     message = solver.message
     decay, momentum = message["weight_decay"], message["momentum"]
     rate = largest_rate(message)
-    if decay < most or message["regularization_type"] != "L2" or message["type"] not in ("SGD", "Nesterov"):
+    if not decay >= most or message["regularization_type"] != "L2" or message["type"] not in ("SGD", "Nesterov"):
         return
     if rate is None or not 0 < rate.value < math.inf or not 0 <= momentum < 1:
         return
     share = rate.value * decay / (1 - momentum)
     if rate.value * decay >= 1:
         return  # S138 reports it if it overshoots
+    if share * _MOST_ITERATIONS < 1:
+        return
     half = max(1, round(math.log(2) / share))
     iterations = "1 iteration" if half == 1 else f"{half:,} iterations"
     yield Hit(

@@ -180,10 +180,13 @@ def _cause_and_fix(job: Job, judgement: Judgement, times: float) -> tuple[SizedL
             weight = math.copysign(lower, losses[0].loss.weight)
             return losses[0], loss_weight_fix(job.train, losses[0].loss, weight, safe=False)
     rate = judgement.rate
-    if rate.field != "base_lr" or not math.isfinite(rate.value):
+    excess = judgement.excess / times
+    if rate.field != "base_lr" or not math.isfinite(rate.value) or not 0 < excess < math.inf:
         return None, None
     base_lr = job.solver.message["base_lr"]
-    lower = _lowered(base_lr, judgement.excess / times)
+    lower = _lowered(base_lr, excess)
+    if not lower > 0:
+        return None, None
     patch = set_field(job.solver.file.tree, job.solver.message, "base_lr", lower)
     return None, patch.fix(job.solver.file.path, f"lower base_lr to {lower:g}", safe=False)
 

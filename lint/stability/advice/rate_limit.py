@@ -126,7 +126,7 @@ def _momentum(training: _Training) -> Factor | None:
 def _batch(training: _Training) -> Factor | None:
     """The noise of a gradient falls with the square root of the number of items that it averages."""
     size = net_batch_size(training.net.layers)
-    if not size:
+    if not size or size < 0:
         return None
     items = size * max(1, training.solver.get("iter_size", 1)) * training.gpus
     on = f" on {training.gpus} GPUs" if training.gpus > 1 else ""

@@ -181,6 +181,6 @@ def _smaller_weights(signal: Signal) -> Iterator[dict[Layer, float]]:
         others = sum(norm for name, norm in known.items() if name != loss.layer.name)
         least = abs(loss.weight) * others / known[loss.layer.name]
     weight = abs(loss.weight)
-    while has_own_weight(loss) and weight > least * (1 + 1e-9):
+    while has_own_weight(loss) and math.inf > weight > least * (1 + 1e-9):
         weight = max(one_digit_below(weight / 10), one_digit_below(least))
         yield {loss.layer: math.copysign(weight, loss.weight)}
