@@ -24,6 +24,8 @@ SOLVER = 'net: "net.prototxt" base_lr: 0.001 lr_policy: "fixed" momentum: 0.9 ma
 DATABASE = 'type: "Data" top: "data" top: "label" data_param { source: "a" batch_size: 32 }'
 IMAGES = f"{DATABASE} transform_param {{ crop_size: 32 scale: 0.00390625 }}"
 PROGRAM = 'type: "Input" top: "data" top: "label" input_param { shape { dim: 32 dim: 3 dim: 32 dim: 32 } shape { dim: 32 } }'
+WHOLE = 'layer { name: "all" type: "Pooling" bottom: "conv1" top: "all" pooling_param { pool: AVE global_pooling: true } }'
+HDF5 = 'type: "HDF5Data" top: "label" top: "data" hdf5_data_param { source: "a" batch_size: 16 }'
 XAVIER = 'weight_filler { type: "xavier" }'
 NET = """
 layer {{ name: "data" {data} }}
@@ -123,7 +125,7 @@ CASES = {
     "unmodelled layer": (net(middle='layer { name: "mask" type: "SpatialMask" bottom: "conv1" top: "conv1" }'), SOLVER),
     "solver feature": (net(), f"{SOLVER} local_lr_auto: true local_gw_ratio: 0.001"),
     "zero weights": (net().replace(XAVIER, 'weight_filler { type: "constant" }', 1), SOLVER),
-    "unknown shape": (net(data='type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "a" batch_size: 8 }'), SOLVER),
+    "unknown shape": (net(data=HDF5).replace("kernel_size: 5", "kernel_h: 1 kernel_w: 5"), SOLVER),
     "scores as probabilities": (net(end=SOFTMAX.replace("SoftmaxWithLoss", "MultinomialLogisticLoss")), SOLVER),
     "no loss": (net(end=""), SOLVER),
     "rejected net": (net(end=SOFTMAX.replace('"fc"', '"none"')), SOLVER),
@@ -184,6 +186,31 @@ def test_a_loss_of_a_fork_may_have_fewer_bottoms() -> None:
     fork = 'layer { name: "prior" type: "PriorBox" bottom: "conv1" bottom: "data" top: "prior" prior_box_param { min_size: 8 } } '
     loss = 'layer { name: "loss" type: "ContrastiveLoss" bottom: "fc" bottom: "label" top: "loss" }'
     assert cannot_tell(job(net(end=fork + loss))) is not None
+
+
+def test_arrays_that_a_square_window_slides_over_are_images_of_unknown_size() -> None:
+    found = known(net(data=HDF5))
+    assert found.basis.open_tops == ("data",)
+    assert found.basis.data == "unknown"
+    without_fc = known(net(data=HDF5, middle=WHOLE).replace('bottom: "conv1" top: "fc"', 'bottom: "all" top: "fc"'))
+    sizes = {point.net.layers[0].tops[1].shape for point in without_fc.training.points()}
+    assert sizes == {(16, 3, 224, 224), (16, 3, 32, 32)}
+
+
+def test_targets_are_no_labels_if_a_loss_reads_a_slice_of_them() -> None:
+    slices = 'layer { name: "cut" type: "Slice" bottom: "label" top: "age" top: "rest" slice_param { axis: 1 slice_point: 1 } }'
+    loss = slices + EUCLIDEAN.replace('bottom: "label"', 'bottom: "age"')
+    data = HDF5.replace('top: "label" top: "data"', 'top: "data" top: "label"')
+    assert "'label': values of magnitude 1 or more" in known(net(data=data, end=loss, outputs=1)).basis.assumed
+
+
+def test_how_many_labels_hdf5_files_have_for_a_map_is_unknown() -> None:
+    assert unknown(net(data=HDF5, end=SOFTMAX.replace('"fc"', '"conv1"'))).cause == "unknown shape"
+
+
+@pytest.mark.parametrize("kernel", ["kernel_h: 1 kernel_w: 5", "kernel_size: 1"])
+def test_arrays_that_may_be_sequences_or_features_have_an_unknown_shape(kernel: str) -> None:
+    assert unknown(net(data=HDF5).replace("kernel_size: 5", kernel)).cause == "unknown shape"
 
 
 def test_a_number_of_items_that_only_a_program_knows_is_an_unknown_shape() -> None:

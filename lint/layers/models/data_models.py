@@ -11,10 +11,10 @@ from ...moments.signal_model import AssumedData, SignalContext, SignalModel
 from ...moments.statistics import ZERO_VALUES, Values, constant, gaussian, scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ...moments.blob_facts import BlobFacts
-    from ...moments.graph import Layer
+    from ...moments.graph import Blob, Layer
     from ...moments.weights import Weights
     from ...proto.binder import Message
 
@@ -126,13 +126,22 @@ def data_kind(layer: Layer, index: int, facts: BlobFacts | None) -> str:
     from_program = layer.traits.base in ("Input", "Python")
     if index and facts is not None and facts.minimum is not None and facts.maximum is not None:
         return LABELS
-    if index and any(reader.traits.loss_family == REGRESSION for reader in top.consumers):
+    if index and any(reader.traits.loss_family == REGRESSION or reader.traits.weighted_sum for reader in _readers(top)):
         return UNKNOWN_VALUES
     if _LABEL_NAME.search(top.name) or (index and not from_program):
         return LABELS
     if index or layer.traits.base == "HDF5Data":
         return UNKNOWN_VALUES
     return BYTES if layer.traits.images and _reads_bytes(layer) else UNKNOWN_IMAGES
+
+
+def _readers(blob: Blob) -> Iterator[Layer]:
+    """The layers that read the values of a blob, also in another shape or order."""
+    for reader in blob.consumers:
+        yield reader
+        if reader.traits.rearranges or reader.traits.copies:
+            for top in reader.tops:
+                yield from _readers(top)
 
 
 def _reads_bytes(layer: Layer) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from ...moments.graph import Layer
+from ...moments.graph import Blob, Layer
 from ...moments.shapes import Shape
-from ...moments.signal_model import AssumedData, SignalContext
+from ...moments.signal_model import AssumedData, SignalContext, positions_of
 from ...net.build import rebuilt
 from ...net.data_facts import DataFacts, tops_facts
 from ...net.job import Job, Nets, SolverFile
@@ -102,13 +102,16 @@ def training_of(job: Job) -> Training | CannotTell:
         if maybe:  # a loss of a type that is not known
             return without_model(maybe)
         return CannotTell("no loss", "the training net has no loss", "add one, or give a layer a loss_weight")
-    open_tops = {layer.tops[0].name: _open_sizes(layer.tops[0].shape) for layer in net.layers if _is_open(layer)}
+    open_tops = {top.name: _open_sizes(top.shape) for layer in net.layers for top in _open_tops(layer)}
     assumed = PHOTOGRAPHS
     if open_tops:
         net, assumed = _with_usual_images(net, tuple(open_tops))
         if not is_accepted(net):
             reason = f"the size of the images in '{next(iter(open_tops))}' is unknown, and the usual ones do not fit"
             return CannotTell("unknown shape", reason, GIVE_SHAPE)
+        maps = _maps_of_hdf5(net)
+        if maps:  # as many labels as the files have
+            return CannotTell("unknown shape", f"the number of labels for '{maps}' is unknown", GIVE_SHAPE)
     context = SignalContext(partial(tops_facts, facts=net.built_with.facts), assumed)
     solver, origin = job.solver.message, job.origin
     wrong = refusal(net, origin.trained) if origin.trained is not None else ""
@@ -148,9 +151,10 @@ def _with_images(net: Net, open_tops: Sequence[str], image: tuple[int, int, int,
         for layer in net.layers
         if layer.tops and all(reader.traits.is_loss and reader.bottoms[0] is not layer.tops[0] for reader in layer.tops[0].consumers)
     }
-    grey = (image[0], 1, *image[2:])
+    items = {top.name: _hdf5_items(layer) for layer in net.layers if _is_hdf5(layer) for top in layer.tops}
     for of_one_channel in ((), maps, open_tops):
-        found = rebuilt(net, {name: grey if name in of_one_channel else image for name in open_tops})
+        channels = {name: 1 if name in of_one_channel else image[1] for name in open_tops}
+        found = rebuilt(net, {name: (items.get(name, image[0]), channels[name], *image[2:]) for name in open_tops})
         if is_accepted(found):
             break
     return found
@@ -171,9 +175,40 @@ def is_accepted(net: Net) -> bool:
     return all(problem.when == "cpu" for problem in net.problems)
 
 
-def _is_open(layer: Layer) -> bool:
-    """Whether the size of a data layer's images is unknown."""
-    if not layer.traits.is_data or layer.bottoms or layer.traits.settings == "hdf5_data_param" or not layer.tops:
+def _open_tops(layer: Layer) -> Iterator[Blob]:
+    """The tops of a data layer that hold images of unknown size.
+
+    Those of HDF5Data may hold anything, so they do only if a square window slides over them.
+    """
+    if not layer.traits.is_data or layer.bottoms:
+        return
+    for top in layer.tops if _is_hdf5(layer) else layer.tops[:1]:
+        unknown = top.shape is None or None in top.shape[1:]
+        if unknown and (not _is_hdf5(layer) or any(map(_slides_square, top.consumers))):
+            yield top
+
+
+def _is_hdf5(layer: Layer) -> bool:
+    return layer.traits.settings == "hdf5_data_param"
+
+
+def _hdf5_items(layer: Layer) -> int:
+    """The number of items in a batch of HDF5Data, whose shapes are otherwise in its files."""
+    items: int = layer.message["hdf5_data_param"]["batch_size"] or 0
+    return items
+
+
+def _maps_of_hdf5(net: Net) -> str:
+    """The loss whose scores have several positions, if it depends on files of HDF5Data how many; empty if there is none."""
+    if not any(map(_is_hdf5, net.layers)):
+        return ""
+    losses = [layer for layer in net.layers if layer.traits.is_loss and len(layer.bottoms) > 1 and layer.bottoms[1].shape is None]
+    return next((layer.name for layer in losses if positions_of(layer.bottoms[0]) > 1), "")
+
+
+def _slides_square(layer: Layer) -> bool:
+    """Whether a layer with weights slides a square window, wider than one value, over images."""
+    if not (layer.traits.weighted_sum and layer.traits.slides):
         return False
-    shape = layer.tops[0].shape
-    return shape is None or None in shape[1:]
+    sides = layer.message["convolution_param"]["kernel_size"]
+    return bool(sides) and len(set(sides)) == 1 and sides[0] > 1
