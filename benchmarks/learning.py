@@ -90,12 +90,12 @@ class SetUp(NamedTuple):
         return [change for change in self.changed if self.learns_with(change)]
 
 
-def set_ups(root: Path) -> Iterator[SetUp]:
-    """All set-ups of `dev`."""
+def set_ups(root: Path, part: slice = slice(None)) -> Iterator[SetUp]:
+    """The set-ups of `dev`, or a part of them."""
     facts = read_facts(str(root / "data.json"))
     with open(root / "rescues.tsv", encoding="utf-8") as file:
         rescues = {row["setup"]: row for row in csv.DictReader(file, delimiter="\t")}
-    for path in sorted((root / "dev").glob("*/truth.json")):
+    for path in sorted((root / "dev").glob("*/truth.json"))[part]:
         truth = json.loads(path.read_text())
         tried = rescues.get(path.parent.name, {})
         yield SetUp(

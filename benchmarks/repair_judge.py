@@ -17,9 +17,12 @@ step carry the weights, and how often trainings that diverged then learned (`LAR
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +31,7 @@ from learning import CHANGES, SetUp, set_ups
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.engine.fixing import fix_unit
 from caffe_lint.engine.unit_check import check_unit
-from caffe_lint.engine.units import Unit
+from caffe_lint.engine.units import Unit, UnitResult
 from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.proto.schema import caffe_schema
@@ -66,39 +69,50 @@ class Written(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A set-up, what is said of it, and what the default and the unsafe fixes write."""
+    """A set-up, what became of it, what is said of it, and what the default and the unsafe fixes write.
 
-    set_up: SetUp
+    `support` says how the repair compares with the changes with which it learned; empty if there is none, or none did.
+    """
+
+    name: str
+    outcome: str
+    rescues: list[str]
+    clips: bool
     said: str
     confidence: str
     probability: float
     default: Written
     unsafe: Written
+    support: str
     why: str
     stable: bool  # whether a second run changes nothing
 
     @property
-    def outcome(self) -> str:
-        """What became of it."""
-        if self.set_up.explodes:
-            return "diverges, repairable" if self.set_up.rescues else "diverges, not repairable"
-        return "learns" if self.set_up.learns else "neither"
+    def explodes(self) -> bool:
+        """Whether it diverges."""
+        return self.outcome.startswith("diverges")
 
     @property
     def repaired_by(self) -> str:
         """The kind of the fix that repairs it."""
         return "default" if self.default.repairs else "unsafe" if self.unsafe.repairs else "none"
 
-    @property
-    def support(self) -> str:
-        """How the repair compares with the changes with which it learned; empty if there is none, or none did."""
-        written = self.default if self.default.repairs else self.unsafe
-        learned = [strength(self.set_up.signal.update_rule, self.set_up.signal.l2, *CHANGES[name]) for name in self.set_up.rescues]
-        if not written.repairs or not learned:
-            return ""
-        if written.strength > max(learned) * CLOSE:
-            return "weaker"
-        return "stronger" if written.strength < min(learned) / CLOSE else "supported"
+
+def outcome_of(set_up: SetUp) -> str:
+    """What became of a set-up."""
+    if set_up.explodes:
+        return "diverges, repairable" if set_up.rescues else "diverges, not repairable"
+    return "learns" if set_up.learns else "neither"
+
+
+def support_of(set_up: SetUp, written: Written) -> str:
+    """How a repair compares with the changes with which a set-up learned; empty if there is none, or none did."""
+    learned = [strength(set_up.signal.update_rule, set_up.signal.l2, *CHANGES[name]) for name in set_up.rescues]
+    if not written.repairs or not learned:
+        return ""
+    if written.strength > max(learned) * CLOSE:
+        return "weaker"
+    return "stronger" if written.strength < min(learned) / CLOSE else "supported"
 
 
 def strength(rule: UpdateRule, norm: float, rate: float, weight: float, bound: float) -> float:
@@ -119,24 +133,52 @@ def judge(set_up: SetUp, facts: DataFacts) -> Row:
     """Check a set-up, and fix it in memory."""
     settings = Settings(facts=facts)
     unit = Unit((str(set_up.folder / "solver.prototxt"),), None)
-    files = Files(caffe_schema(), "bvlc")
-    known = stability_of(read_job(set_up.folder, files, facts))
-    findings = [finding for finding in check_unit(unit, files, settings) if finding.code in NUMBERS]
+    old = read_job(set_up.folder, new_files(), facts)
+    known = stability_of(old)
+    default, patched, result = _fixed(old, set_up, unit, settings, facts, unsafe=False)
+    # Where nothing was fixed, the findings are those of the first check, and a second run would be the same.
+    findings = check_unit(unit, new_files(), settings) if result.applied else result.findings
+    again = fix_unit(unit, patched, settings, unsafe=False) if result.applied else result
+    numbers = [finding for finding in findings if finding.code in NUMBERS]
+    if any(finding.fix is not None and not finding.fix.safe for finding in numbers) or result.applied:
+        unsafe, _, _ = _fixed(old, set_up, unit, settings._replace(select=NUMBERS), facts, unsafe=True)
+    else:
+        unsafe = default  # nothing to fix
     probability = known.verdict.p_diverges if known is not None else math.nan
-    certain = any(finding.confidence == "high" for finding in findings if outlook(1.0) in _text(finding))
-    default, patched = _fixed(set_up, unit, settings, facts, unsafe=False)
-    unsafe, _ = _fixed(set_up, unit, settings._replace(select=NUMBERS), facts, unsafe=True)
-    again = fix_unit(unit, patched, settings, unsafe=False)
+    certain = any(finding.confidence == "high" for finding in numbers if outlook(1.0) in _text(finding))
     return Row(
-        set_up,
+        set_up.name,
+        outcome_of(set_up),
+        set_up.rescues,
+        set_up.signal.update_rule.clip > 0,
         outlook(probability).removeprefix("is ") if known is not None else "cannot tell",
         "high" if certain else "",
         probability,
         default,
         unsafe,
-        "; ".join(f"{finding.code}: {finding.message}" for finding in findings),
+        support_of(set_up, default if default.repairs else unsafe),
+        "; ".join(f"{finding.code}: {finding.message}" for finding in numbers),
         not again.applied,
     )
+
+
+def judge_part(root: Path, part: slice) -> list[Row]:
+    """Judge a part of the set-ups."""
+    facts = read_facts(str(root / "data.json"))
+    return [judge(set_up, facts) for set_up in set_ups(root, part)]
+
+
+def judge_all(root: Path) -> list[Row]:
+    """Judge all set-ups, on all processors."""
+    number = os.cpu_count() or 1
+    with ProcessPoolExecutor(number) as pool:
+        parts = pool.map(judge_part, repeat(root), [slice(first, None, number) for first in range(number)])
+        return sorted((row for rows in parts for row in rows), key=lambda row: row.name)
+
+
+def new_files() -> Files:
+    """The files on disk."""
+    return Files(caffe_schema(), "bvlc")
 
 
 def _text(finding: Finding) -> str:
@@ -144,13 +186,12 @@ def _text(finding: Finding) -> str:
 
 
 def _fixed(
-    set_up: SetUp, unit: Unit, settings: Settings, facts: DataFacts, *, unsafe: bool
-) -> tuple[Written, Files]:
-    """What fixes write, and the files afterwards."""
-    folder = set_up.folder
-    old_files, files = Files(caffe_schema(), "bvlc"), Files(caffe_schema(), "bvlc")
-    fix_unit(unit, files, settings, unsafe=unsafe)
-    old, new = read_job(folder, old_files, facts), read_job(folder, files, facts)
+    old: Job, set_up: SetUp, unit: Unit, settings: Settings, facts: DataFacts, *, unsafe: bool
+) -> tuple[Written, Files, UnitResult]:
+    """What fixes write, the files afterwards, and the result."""
+    files = new_files()
+    result = fix_unit(unit, files, settings, unsafe=unsafe)
+    new = read_job(set_up.folder, files, facts) if result.applied else old
     assert old.train is not None
     assert new.train is not None
     changes = [
@@ -165,13 +206,15 @@ def _fixed(
         if now != loss.weight:
             changes.append(f"loss_weight of '{loss.layer.name}' {loss.weight:g} -> {now:g}")
             weight = min(weight, abs(now / loss.weight)) if loss.weight else weight
-    before, later = stability_of(old), stability_of(new)
-    repairs = bool(changes) and before is not None and before.risky and later is not None and not later.risky
+    before = stability_of(old)
+    later = stability_of(new) if changes and before is not None and before.risky else None
+    repairs = later is not None and not later.risky
     clip = new.solver.message["clip_gradients"]
     signal = set_up.signal
     rate = new.solver.message["base_lr"] / old.solver.message["base_lr"]
     smaller = strength(signal.update_rule, signal.l2, rate, weight, clip if clip > 0 else math.inf)
-    return Written(tuple(changes), smaller, repairs, old.solver.message["clip_gradients"] < 0 < clip), files
+    inserts_bound = old.solver.message["clip_gradients"] < 0 < clip
+    return Written(tuple(changes), smaller, repairs, inserts_bound), files, result
 
 
 def share(said: Iterable[bool]) -> str:
@@ -192,16 +235,16 @@ def totals(rows: Sequence[Row]) -> list[str]:
 
 def figures(rows: Sequence[Row]) -> Iterator[str]:
     """The other figures, one a line."""
-    diverge = [row for row in rows if row.set_up.explodes]
+    diverge = [row for row in rows if row.explodes]
     learn = [row for row in rows if row.outcome == "learns"]
-    without = [row for row in learn if row.set_up.signal.update_rule.clip < 0]
+    without = [row for row in learn if not row.clips]
     certain = [row for row in rows if row.confidence == "high"]
     likely = [row for row in rows if row.said == "likely to diverge"]
     fixed = [row for row in rows if row.default.repairs]
     yield f"diverging, called so at high confidence: {share(row.confidence == 'high' for row in diverge)}"
-    yield f"called diverging at high confidence, right: {share(row.set_up.explodes for row in certain)}"
-    yield f"likely to diverge, right: {share(row.set_up.explodes for row in likely)}"
-    yield f"default repairs of diverging ones: {share(row.set_up.explodes for row in fixed)}"
+    yield f"called diverging at high confidence, right: {share(row.explodes for row in certain)}"
+    yield f"likely to diverge, right: {share(row.explodes for row in likely)}"
+    yield f"default repairs of diverging ones: {share(row.explodes for row in fixed)}"
     for kind in ("default", "unsafe"):
         count = Counter(row.support for row in rows if row.repaired_by == kind)
         numbers = ", ".join(f"{name} {count[name]}" for name in ("supported", "stronger", "weaker"))
@@ -217,9 +260,9 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         written = row.default if row.default.repairs else row.unsafe
         cells = (
-            row.set_up.name,
+            row.name,
             row.outcome,
-            " ".join(row.set_up.rescues),
+            " ".join(row.rescues),
             f"{row.probability:.2f}",
             row.said,
             row.confidence,
@@ -262,12 +305,10 @@ def main() -> None:
     if not (root / "rescues.tsv").is_file():
         print(f"{root} is not there: no set-ups")
         return
-    facts = read_facts(str(root / "data.json"))
-    known = list(set_ups(root))
     if "--steps" in arguments:
-        steps([set_up for set_up in known if set_up.explodes])
+        steps([set_up for set_up in set_ups(root) if set_up.explodes])
         return
-    rows = [judge(set_up, facts) for set_up in known]
+    rows = judge_all(root)
     if target is not None:
         target.write_text("\n".join(table(rows)) + "\n", encoding="utf-8")
     summary = [*totals(rows), "", *(f"- {figure}" for figure in figures(rows))]
