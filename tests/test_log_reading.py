@@ -180,3 +180,32 @@ def test_memory_does_not_grow_with_the_iterations() -> None:
     assert numbers == sorted(numbers)
     assert numbers[:4] == [0, 1, 2, 3]
     assert numbers[-1] == 5 * MIDDLE - 1
+
+
+GLOG = b"I0101 00:00:00.000000  1 solver.cpp:218] "
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Iteration 1 (%s", b"Iteration %s", b"Iteration 1, a %s", b"Iteration 1, loss = %s", b"Top shape: %s",
+        b"    Train net output #0: x = 1%sx", b"Train net output #0: %s", b"    [Forward] Layer a%s", b"%s: 1",
+        b"    [Forward] Layer a, top b data: 1%sx", b"Test score #%s: 1", b"%s",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "piece",
+    [b" ", b"9", b"a ", b" = 1", b", top b", b", top b data: 1 x", b"Iteration 1 (", b"Train net output #0: ", b"[0] ", b"1."],
+)
+def test_a_line_of_any_form_is_read_in_linear_time(line: bytes, piece: bytes) -> None:
+    # A pattern that is quadratic in this line takes minutes.
+    reader = LogReader()
+    reader.feed(GLOG + line.replace(b"%s", piece * 40_000) + b"\n")
+    reader.finish()
+
+
+@pytest.mark.parametrize("digits", [19, 5_000])
+def test_a_number_of_too_many_digits_is_no_iteration(digits: int) -> None:
+    reader = LogReader()
+    reader.feed(GLOG + b"Iteration " + b"9" * digits + b", loss = 1\n")
+    assert not any(run.steps for run in reader.finish())

@@ -57,6 +57,7 @@ DataFacts = dict[str, SourceFacts]
 
 _NUMBERS = {"min": "minimum", "max": "maximum", "mean": "mean", "mean_abs": "mean_abs", "std": "std"}
 _HDF5 = "hdf5_data_param"
+_MOST_DIGITS = 400  # of a whole number, which a float could hold
 _DATA = "data"  # the name of the data of a source with a single array
 
 
@@ -65,7 +66,7 @@ def read_facts(path: str) -> DataFacts:
     import json  # keeps json out of the start
 
     try:
-        content = json.loads(read_regular(path, MAX_RECORDS), parse_constant=_refused)
+        content = json.loads(read_regular(path, MAX_RECORDS), parse_int=_whole, parse_constant=_refused)
     except Unreadable as error:
         raise FactsError(str(error)) from None
     except (ValueError, RecursionError) as error:
@@ -186,6 +187,12 @@ def _blob(value: dict[str, Any]) -> BlobFacts:
             raise _Wrong(f"'{key}' must be a number, not {number!r}")
         numbers[name] = None if number is None else float(number)
     return BlobFacts(tuple(shape) if shape is not None else None, **numbers)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
 
 
 def _refused(name: str) -> NoReturn:

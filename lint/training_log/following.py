@@ -163,8 +163,8 @@ class Follower:
 def _max_iter(run: Run) -> int:
     for line in run.solver_text.split(b"\n"):
         name, _, value = line.partition(b":")
-        if name.strip() == b"max_iter" and value.strip().isdigit():
-            return int(value)
+        if name.strip() == b"max_iter" and value.strip()[:19].isdigit():
+            return int(value.strip()[:19])
     return 0
 
 

@@ -12,11 +12,14 @@ import re
 
 from ..proto.named_tuple import NamedTuple
 
+# No pattern may take more than linear time on any line: what stands before something that is searched has a bound, and so
+# have the digits of a number.
+
 # The prefix of glog, after those of other programs: severity, date, time, thread, file and line.
 _GLOG = re.compile(rb"([IWEF])(\d{4}|\d{8}) +\d\d:\d\d:\d\d\.\d+ +(\d+) +([\w.+-]+\.\w+:\d+)\] ?(.*)", re.DOTALL)
 _VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
 _DEBUG = re.compile(
-    rb" *(?:\[debug_info\] )?\[(Forward|Backward|Update)\] Layer (.+), (top|bottom|param)(?: blob)? (.*?)"
+    rb" *(?:\[debug_info\] )?\[(Forward|Backward|Update)\] Layer (.{1,500}), (top|bottom|param)(?: blob)? (.{0,500}?)"
     rb"(?: (data|diff))?: " + _VALUE + rb"(?: \(" + _VALUE + rb"\)|; diff: " + _VALUE + rb")?\s*$",
     re.IGNORECASE,
 )
@@ -25,15 +28,15 @@ _NORMS = re.compile(
     + _VALUE + rb", " + _VALUE + rb"\); L2 norm = \(" + _VALUE + rb", " + _VALUE + rb"\)",
     re.IGNORECASE,
 )  # fmt: skip
-_LOSS = re.compile(rb"(?:\[\d+\] )?Iteration (\d+)(?: \([^)]*\))?, (?:[\w ]*, )?loss = " + _VALUE, re.IGNORECASE)
-_RATE = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), lr = " + _VALUE, re.IGNORECASE)
-_TESTING = re.compile(rb"(?:\[\d+\] )?Iteration (\d+), Testing net \(#(\d+)\)")
+_LOSS = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18})(?: \([^)]{0,200}\))?, (?:[\w ]{0,200}, )?loss = " + _VALUE, re.IGNORECASE)
+_RATE = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18}), lr = " + _VALUE, re.IGNORECASE)
+_TESTING = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18}), Testing net \(#(\d{1,18})\)")
 _OUTPUT = re.compile(
-    rb" *(?:\[\d+\] +)?(Train|Test) net output #(\d+): (.*?) = " + _VALUE
+    rb"(Train|Test) net output #(\d{1,18}): (.{0,500}?) = " + _VALUE
     + rb"(?: \(\* " + _VALUE + rb" = " + _VALUE + rb" loss\))?\s*$",
     re.IGNORECASE,
 )  # fmt: skip
-_SCORE = re.compile(rb"Test (?:score #(\d+)|loss): " + _VALUE, re.IGNORECASE)
+_SCORE = re.compile(rb"Test (?:score #(\d{1,18})|loss): " + _VALUE, re.IGNORECASE)
 _CLIPPING = re.compile(
     rb"Gradient clipping: scaling down gradients \(L2 norm " + _VALUE + rb" > " + _VALUE + rb"\) by "
     rb"scale factor "
@@ -41,7 +44,7 @@ _CLIPPING = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _NO_BACKWARD = re.compile(rb"(\S+) does not need backward computation\.")
-_TOP_SHAPE = re.compile(rb"Top shape: ([\d ]+) \(\d+\)")
+_TOP_SHAPE = re.compile(rb"Top shape: ([\d ]{1,400}) \(\d+\)")
 _SETTING_UP = re.compile(rb"Setting up (\S+)$")
 _CREATING = re.compile(rb"(?:Creating layer|Creating Layer) (\S+)$")
 _SOLVER_HEAD = b"Initializing solver from parameters"
