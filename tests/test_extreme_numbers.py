@@ -42,6 +42,14 @@ def test_an_extreme_loss_weight(value: str) -> None:
     check_files({"solver.prototxt": SOLVER, "net.prototxt": net})
 
 
+@pytest.mark.parametrize("weight", ["1e30", "1" * 400 + ".5", "1e400"])
+def test_a_loss_weight_that_leaves_no_limit_for_the_rate(weight: str) -> None:
+    net = NET.replace('top: "loss" }', f'top: "loss" loss_weight: {weight} }}').replace("num_output: 2", "num_output: " + "9" * 400)
+    check_files({"solver.prototxt": SOLVER, "net.prototxt": net})
+    relu = f'layer {{ name: "r" type: "ReLU" bottom: "score" top: "y" loss_weight: {weight} }}\n'
+    check_files({"solver.prototxt": SOLVER, "net.prototxt": NET + relu})
+
+
 @pytest.mark.parametrize("power", ["-1", "nan", "1e30"])
 def test_a_warm_up_that_starts_at_an_infinite_rate(power: str) -> None:
     warm_up = f'warm_up_method: "exp" warm_up_iters: 5 warm_up_power: {power}\n'

@@ -96,7 +96,9 @@ def judge_rate(job: Job) -> Judgement | None:
         factors = tuple(found for factor in FACTORS if (found := factor(training)) is not None)
     else:
         return None
-    return Judgement(rate, limit * math.prod(factor.value for factor in factors), factors)
+    limit *= math.prod(factor.value for factor in factors)
+    # An extreme factor, such as that of a loss weight of 1e300, leaves no limit to compare with.
+    return Judgement(rate, limit, factors) if 0 < limit < math.inf else None
 
 
 def _training(job: Job) -> _Training | None:
