@@ -1,78 +1,306 @@
-"""Write a patched file completely or not at all, and never over somebody else's change."""
+"""The one writer: a file is written completely or not at all, inside the folders allowed, and never over another's change.
+
+A path is resolved once. Its folder is then opened step by step from an allowed root, following no link, and all that happens
+to the file happens in that open folder, so that a link which appears meanwhile leads nowhere. Where the system has no
+descriptors of folders (Windows), the same checks are made by path.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+_BY_DESCRIPTOR = {os.open, os.stat, os.unlink, os.mkdir, os.rename} <= os.supports_dir_fd
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_TEMPORARY = re.compile(r"\.caffe-lint-([0-9]{1,10})-[0-9a-f]{16}\Z")
 
 
 class FileChanged(OSError):
     """The file has changed since it was read, and was not overwritten."""
 
 
-def write_atomically(path: str, old: bytes, new: bytes) -> None:
-    """Replace the content `old` of a file with `new`.
+class OutsideRoots(OSError):
+    """The file lies outside the folders in which may be written, or a link on the way leads out of them."""
 
-    Symbolic links are followed; the mode and, if permitted, the owner are kept. The new content is on disk before the file is
-    renamed, so that a crash leaves either the old or the new file.
 
-    Raises FileChanged if the content of the file is not `old`, and OSError if it or its folder cannot be written.
+def is_inside(path: str, roots: Iterable[str]) -> bool:
+    """Return whether a path, with its links resolved, lies in one of the folders."""
+    return _root_of(os.path.realpath(path), roots) is not None
+
+
+def write_atomically(path: str, old: bytes, new: bytes, roots: Iterable[str]) -> list[str]:
+    """Replace the content `old` of a file with `new`. Return a sentence for each property that was lost.
+
+    A link is resolved once, and its target is written if it lies in one of the `roots`. Mode, owner and extended attributes are
+    kept if the system permits it. The new content is on disk before the file is renamed, so that a crash leaves either the
+    old or the new file.
+
+    Raises OutsideRoots, FileChanged if the content of the file is not `old`, and OSError if it or its folder cannot be written.
     """
     target = os.path.realpath(path)
-    _require_unchanged(target, old)
-    status = os.stat(target)
-    if not os.access(target, os.W_OK):
-        raise PermissionError(f"{path} is read-only")
-    _replace(target, new, status, expected=old)
+    root = _root_of(target, roots)
+    if root is None:
+        raise OutsideRoots(f"{path} lies outside the folders that may be written")
+    with _opened(root, os.path.dirname(target)) as folder:
+        return folder.replace(os.path.basename(target), new, shown=path, old=old)
 
 
-def write_copy(path: str, target: str, content: bytes) -> None:
-    """Write the patched content of `path` to another file with the same mode, creating folders if necessary.
+def write_copy(path: str, folder: str, name: str, content: bytes) -> None:
+    """Write the patched content of `path`, with the same mode, to a relative path in a folder, creating folders if necessary.
 
-    Raises FileExistsError if `target` is the file itself, OSError if it cannot be written.
+    No link in the folder is followed. Raises FileExistsError if that is the file itself, OSError if it cannot be written.
     """
+    root = os.path.realpath(folder)
+    target = os.path.normpath(os.path.join(root, name))
+    if _root_of(target, (root,)) is None:
+        raise OutsideRoots(f"{os.path.join(folder, name)} lies outside {folder}")
     if os.path.exists(target) and os.path.samefile(path, target):
-        raise FileExistsError(f"{target} is the original file")
-    os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
-    _replace(os.path.realpath(target), content, os.stat(path), expected=None)
+        raise FileExistsError(f"{os.path.join(folder, name)} is the original file")
+    os.makedirs(root, exist_ok=True)
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    with _opened(root, os.path.dirname(target), create=True) as opened:
+        opened.replace(os.path.basename(target), content, shown=os.path.join(folder, name), mode=mode)
 
 
-def write_whole(path: str, content: bytes) -> None:
-    """Write one of our own files, atomically if it exists already. Raises OSError if it cannot be written."""
-    try:
-        with open(path, "rb") as file:
-            old = file.read()
-    except FileNotFoundError:
-        with open(path, "xb") as file:
-            file.write(content)
-    else:
-        write_atomically(path, old, content)
+def write_whole(path: str, content: bytes | BinaryIO, roots: Iterable[str], *, mode: int | None = None) -> None:
+    """Write a file that the user named for output, atomically, whatever it held before; also the rest of an open file.
 
-
-def _replace(target: str, new: bytes, status: os.stat_result, expected: bytes | None) -> None:
-    """Replace a file in one step, with the mode and owner of `status`."""
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.caffe-lint-{os.getpid()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    A link is resolved once, as by `write_atomically`. What is named below /dev, such as /dev/stdout, is written to as it is, and
+    so is a pipe that somebody reads. Raises OutsideRoots, and OSError if it cannot be written.
+    """
+    if os.path.abspath(path).startswith("/dev/") or _is_pipe(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "wb") as file:
-            file.write(new)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(OSError, AttributeError):
-            os.chown(temporary, status.st_uid, status.st_gid)
-        os.chmod(temporary, stat.S_IMODE(status.st_mode))
-        if expected is not None:
-            _require_unchanged(target, expected)
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+            if hasattr(os, "O_NONBLOCK"):
+                os.set_blocking(descriptor, True)
+            _copy(content, file)
+        return
+    target = os.path.realpath(path)
+    root = _root_of(target, roots)
+    if root is None:
+        raise OutsideRoots(f"{path} is a link out of the folder it lies in")
+    with _opened(root, os.path.dirname(target)) as folder:
+        folder.replace(os.path.basename(target), content, shown=path, mode=mode)
 
 
-def _require_unchanged(path: str, expected: bytes) -> None:
-    with open(path, "rb") as file:
-        if file.read() != expected:
-            raise FileChanged(f"{path} changed while it was being checked; not overwritten")
+def remove_leftovers(folders: Iterable[str]) -> None:
+    """Remove temporary files that processes which no longer run have left in folders."""
+    for path in {os.path.realpath(folder) for folder in folders}:
+        with suppress(OSError), _opened(path, path) as folder:
+            folder.clean()
+
+
+def _copy(content: bytes | BinaryIO, file: BinaryIO) -> None:
+    """Write bytes, or what is left of an open file, to another."""
+    if isinstance(content, bytes):
+        file.write(content)
+        return
+    while block := content.read(1 << 20):
+        file.write(block)
+
+
+def _is_pipe(path: str) -> bool:
+    """Return whether a path is itself a pipe, not a link to one."""
+    try:
+        return stat.S_ISFIFO(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _root_of(target: str, roots: Iterable[str]) -> str | None:
+    """Return the folder in which a resolved path lies, resolved as well."""
+    for root in map(os.path.realpath, roots):
+        if target == root or target.startswith(os.path.join(root, "")):
+            return root
+    return None
+
+
+class _Folder:
+    """An open folder: files in it are reached by name, and no link is followed."""
+
+    def __init__(self, path: str, descriptor: int | None) -> None:
+        self.path = path
+        self.descriptor = descriptor
+
+    def at(self, name: str) -> str:
+        """Return what to call a file in it, together with `descriptor`."""
+        return name if self.descriptor is not None else os.path.join(self.path, name)
+
+    def status(self, name: str) -> os.stat_result | None:
+        """Return what a name stands for, None if there is no such file."""
+        try:
+            return os.stat(self.at(name), dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def unlink(self, name: str) -> None:
+        """Remove a file."""
+        os.unlink(self.at(name), dir_fd=self.descriptor)
+
+    def open(self, name: str, flags: int, mode: int = 0o666) -> int:
+        """Open a file."""
+        return os.open(self.at(name), flags | _NO_LINK, mode, dir_fd=self.descriptor)
+
+    def replace(
+        self, name: str, new: bytes | BinaryIO, *, shown: str, old: bytes | None = None, mode: int | None = None
+    ) -> list[str]:
+        """Replace a file in one step, or create it, and return what was lost; it must still hold `old` if that is given.
+
+        A file that is replaced keeps its mode unless one is given. `shown` is the path for errors.
+        """
+        status = self.status(name)
+        if old is not None and status is None:
+            raise FileChanged(f"{shown} was removed while it was being checked; not written")
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), shown)
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            status = None  # a link, a pipe or a device is replaced, not followed
+        if status is not None and not self._is_writable(name):
+            raise PermissionError(f"{shown} is read-only")
+        if old is not None:
+            self._require(name, old, shown)
+        temporary = f".caffe-lint-{os.getpid()}-{os.urandom(8).hex()}"
+        self.clean()
+        try:
+            descriptor = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if status is None else 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                _lock(descriptor)
+                _copy(new, file)
+                file.flush()
+                lost = [] if status is None else self._keep(name, descriptor, status, shown)
+                if mode is None and status is not None:
+                    mode = stat.S_IMODE(status.st_mode)
+                if mode is not None:
+                    _change_mode(descriptor, os.path.join(self.path, temporary), mode)
+                os.fsync(descriptor)
+            if old is not None:
+                self._require(name, old, shown)
+            os.replace(self.at(temporary), self.at(name), src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        except BaseException:
+            with suppress(OSError):
+                self.unlink(temporary)
+            raise
+        return lost
+
+    def _is_writable(self, name: str) -> bool:
+        return os.access(self.at(name), os.W_OK, dir_fd=self.descriptor)
+
+    def _require(self, name: str, expected: bytes, shown: str) -> None:
+        """Raise FileChanged unless a file holds the bytes that are expected."""
+        try:
+            with os.fdopen(self.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+                same = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(len(expected) + 1) == expected
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise FileChanged(f"{shown} changed while it was being checked; not overwritten")
+
+    def _keep(self, name: str, descriptor: int, status: os.stat_result, shown: str) -> list[str]:
+        """Give a new file the owner and the extended attributes of the one it replaces. Return what is lost."""
+        lost = []
+        if status.st_nlink > 1:
+            lost.append(f"{shown} was a hard link; its other names keep the old text")
+        if hasattr(os, "fchown"):
+            try:
+                os.fchown(descriptor, status.st_uid, status.st_gid)
+            except OSError:
+                lost.append(f"{shown} could not keep its owner")
+        if hasattr(os, "listxattr"):
+            with suppress(OSError), os.fdopen(self.open(name, os.O_RDONLY), "rb") as file:
+                for attribute in os.listxattr(file.fileno()):
+                    value = os.getxattr(file.fileno(), attribute)
+                    try:
+                        if attribute not in os.listxattr(descriptor) or os.getxattr(descriptor, attribute) != value:
+                            os.setxattr(descriptor, attribute, value)
+                    except OSError:
+                        lost.append(f"{shown} could not keep its attribute {attribute}")
+        return lost
+
+    def clean(self) -> None:
+        """Remove the temporary files of processes that no longer run."""
+        for name in os.listdir(self.path if self.descriptor is None else self.descriptor):
+            match = _TEMPORARY.match(name)
+            if match is None or _is_running(int(match.group(1))):
+                continue
+            with suppress(OSError):
+                status = self.status(name)
+                if status is not None and stat.S_ISREG(status.st_mode) and self._is_free(name):
+                    self.unlink(name)
+
+    def _is_free(self, name: str) -> bool:
+        """Return whether nobody holds a file, not even a process of another container, whose number says nothing here."""
+        descriptor = self.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            return _lock(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _opened(root: str, path: str, *, create: bool = False) -> Iterator[_Folder]:
+    """Open a folder in a resolved root, or the root, following no link; `create` makes the folders that are missing."""
+    parts = [part for part in os.path.relpath(path, root).split(os.sep) if part != "."]
+    if not _BY_DESCRIPTOR:
+        if create:
+            os.makedirs(path, exist_ok=True)
+        if os.path.realpath(path) != path:
+            raise OutsideRoots(f"{path} is reached by a link")
+        yield _Folder(path, None)
+        return
+    flags = os.O_RDONLY | os.O_DIRECTORY | _NO_LINK
+    descriptor = os.open(root, flags)
+    try:
+        for number, part in enumerate(parts, 1):
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=descriptor)
+            try:
+                inner = os.open(part, flags, dir_fd=descriptor)
+            except OSError as error:
+                where = os.path.join(root, *parts[:number])
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise OutsideRoots(f"{where} is a link or no folder, and is not followed") from None
+                raise OSError(error.errno, os.strerror(error.errno or 0), where) from None
+            os.close(descriptor)
+            descriptor = inner
+        yield _Folder(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _change_mode(descriptor: int, path: str, mode: int) -> None:
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, mode)
+    else:  # Windows
+        os.chmod(path, mode)
+
+
+def _lock(descriptor: int) -> bool:
+    """Hold a file until it is closed. Return whether nobody else does; True where there are no such locks."""
+    try:
+        import fcntl  # not on Windows
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN)
+    return True
+
+
+def _is_running(process: int) -> bool:
+    """Return whether a process runs, or may run."""
+    if os.name != "posix":
+        return process == os.getpid()  # os.kill would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

@@ -181,7 +181,7 @@ def test_writing_keeps_the_mode_and_follows_links(tmp_path: Path) -> None:
     target.chmod(0o640)
     link = tmp_path / "link.prototxt"
     link.symlink_to(target)
-    write_atomically(str(link), b"old", b"new")
+    write_atomically(str(link), b"old", b"new", [str(tmp_path)])
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
@@ -192,7 +192,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> Non
     path = tmp_path / "s.prototxt"
     path.write_bytes(b"somebody else's")
     with pytest.raises(FileChanged):
-        write_atomically(str(path), b"old", b"new")
+        write_atomically(str(path), b"old", b"new", [str(tmp_path)])
     assert path.read_bytes() == b"somebody else's"
 
 
@@ -200,6 +200,6 @@ def test_a_copy_never_lands_on_the_original(tmp_path: Path) -> None:
     path = tmp_path / "s.prototxt"
     path.write_bytes(b"old")
     with pytest.raises(FileExistsError):
-        write_copy(str(path), str(tmp_path / "." / "s.prototxt"), b"new")
-    write_copy(str(path), str(tmp_path / "deep" / "s.prototxt"), b"new")
+        write_copy(str(path), str(tmp_path / "."), "s.prototxt", b"new")
+    write_copy(str(path), str(tmp_path / "deep"), "s.prototxt", b"new")
     assert (path.read_bytes(), (tmp_path / "deep" / "s.prototxt").read_bytes()) == (b"old", b"new")

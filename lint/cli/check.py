@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..engine.checking import Checked, check_paths
 from ..engine.configuring import settings_of_paths
@@ -22,18 +23,23 @@ from ..settings.settings import Settings
 from ..source.errors import InputError
 from ..source.files import SourceFile
 from ..source.wording import counted
+from ..source.write_roots import write_roots
 from .command_table import COMMANDS
 from .console import (
     EXIT_CLEAN,
     EXIT_FAILED,
     EXIT_FINDINGS,
     UsageError,
+    check_output_folder,
     complain,
     in_colour,
     print_text,
     write_report,
 )
 from .from_options import read_schema
+
+if TYPE_CHECKING:
+    from ..engine.writing import Written
 
 
 class Options(NamedTuple):
@@ -93,6 +99,7 @@ def _ask_for_sense(paths: tuple[str, ...], options: Options) -> None:
             raise UsageError(f"no command and no file is called '{paths[0]}'; did you mean `caffe-lint {meant}`?")
     if options.output_dir and not options.fix:
         raise UsageError("--output-dir needs --fix")
+    check_output_folder(options.output_dir)
     if options.settings.deploy and not os.path.isfile(options.settings.deploy):
         raise InputError(f"--deploy {options.settings.deploy}: no such file")
     if options.fix and options.diff:
@@ -124,10 +131,15 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     """Checks, reports and patches as the options say. Raises InputError."""
     settings = settings_of_paths(options.settings, read_schema(options.proto))
     files = Files(settings.schema, settings.of(paths[0]).dialect)
+    piped_from = [options.stdin_filename or "."] if "-" in paths else []
+    files.roots = write_roots((*paths, *piped_from, options.settings.deploy))
     paths = tuple(_standard_input(path, files, options) for path in paths)
     checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options))
     fail_on = {path: settings.of(path).fail_on for path in {finding.place.path for finding in checked.findings}}
-    findings, patched = checked.findings, checked.patched
+    # The lines of a file outside that nobody named are nobody's business.
+    outside = {path for path in checked.sources if path not in paths and files.is_outside(path)}
+    findings = [one._replace(line_text="") if one.place.path in outside else one for one in checked.findings]
+    patched = checked.patched
     notes, errors = checked.notes, checked.errors
     rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
     if options.add_ignore:
@@ -162,12 +174,14 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             sources = {path: text for path, text in checked.sources.items() if path not in unverified}
             if piped is not None:
                 sources[piped] = files.sources[piped]
-            errors += _write(patched, sources, options.output_dir, piped)
+            written = _write(patched, sources, options.output_dir, piped, files.roots or ())
+            errors += written.failures
+            notes += written.losses
         if options.add_ignore and patched and not errors:
             number = counted(len(checked.findings) - len(findings), "finding")
             notes.append(f"suppressed {number} in {counted(len(patched), 'file')}")
         summary = Summary(
-            {**checked.texts, **patched},
+            {**checked.texts, **patched, **dict.fromkeys(outside, b"")},
             checked.applied,
             len(patched),
             tuple(dict.fromkeys(errors)),
@@ -251,7 +265,8 @@ def _show(findings: list[Finding], summary: Summary, options: Options, *, to_std
         text = render_statistics(findings, summary, as_json=options.output_format == "json")
     else:
         text = render(options.output_format, findings, summary, colour=_coloured(options))
-    write_report(text, options.output_file, to_stderr=to_stderr)
+    has_commands = options.output_format == "github" and not options.interactive and not options.statistics
+    write_report(text, options.output_file, to_stderr=to_stderr, has_commands=has_commands)
 
 
 def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: bool) -> None:
@@ -262,16 +277,21 @@ def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: boo
 
 
 def _write(
-    patched: dict[str, bytes], sources: dict[str, bytes], output_dir: str | None, piped: str | None
-) -> list[str]:
-    """Writes the patched files; standard input goes to standard output. A sentence for each that failed."""
+    patched: dict[str, bytes],
+    sources: dict[str, bytes],
+    output_dir: str | None,
+    piped: str | None,
+    roots: tuple[str, ...],
+) -> Written:
+    """Writes the patched files; standard input goes to standard output."""
     from ..engine.writing import write_copies, write_patched  # keeps what writes files out of the start
+    from ..fixes.write import is_inside  # as above
 
     if piped is not None:
         sys.stdout.buffer.write(patched.get(piped, sources.get(piped, b"")))
         sys.stdout.buffer.flush()
-    on_disk = {path: source for path, source in sources.items() if path != piped}
+    on_disk = {path: source for path, source in sources.items() if path != piped and is_inside(path, roots)}
     if not output_dir:
-        return write_patched({path: patched[path] for path in on_disk if path in patched}, on_disk)
+        return write_patched({path: patched[path] for path in on_disk if path in patched}, on_disk, roots)
     base = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in on_disk]) if on_disk else ""
     return write_copies({path: patched.get(path, source) for path, source in on_disk.items()}, output_dir, base)

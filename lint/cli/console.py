@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
+from ..report.colours import with_codes
 from ..source.errors import InputError
+from ..source.visible import visible, visible_lines, without_commands
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_FAILED, EXIT_STOPPED = 0, 1, 2, 3
 EXIT_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
@@ -20,27 +22,55 @@ class UsageError(Exception):
 
 def complain(sentence: str) -> None:
     """Prints a sentence to standard error."""
-    print_text(f"caffe-lint: {sentence}\n", to_stderr=True)
+    print_text(f"caffe-lint: {visible(sentence)}\n", to_stderr=True)
 
 
-def print_text(text: str, *, to_stderr: bool = False) -> None:
-    """Writes text whatever it holds: in UTF-8, bytes that came in undecoded going out unchanged."""
+def print_text(text: str, *, to_stderr: bool = False, has_commands: bool = False) -> None:
+    """Writes text whatever it holds; all that the program prints passes here.
+
+    In UTF-8, bytes that came in undecoded going out unchanged, but control characters as `\\x1b`, and no line as a command to a CI
+    server unless the text `has_commands` of our own.
+    """
     stream = sys.stderr if to_stderr else sys.stdout
     stream.flush()
-    stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+    stream.buffer.write(_cleaned(text, has_commands))
     stream.buffer.flush()
 
 
-def write_report(text: str, output_file: str | None, *, to_stderr: bool = False) -> None:
+def _cleaned(text: str, has_commands: bool) -> bytes:
+    text = visible_lines(text)
+    if not has_commands:
+        text = without_commands(text)
+    return with_codes(text).encode("utf-8", "surrogateescape")
+
+
+def write_report(
+    text: str, output_file: str | None, *, to_stderr: bool = False, has_commands: bool = False
+) -> None:
     """Writes a report to a file, or prints it if none is named. Raises InputError."""
     if not output_file:
-        print_text(text, to_stderr=to_stderr)
+        print_text(text, to_stderr=to_stderr, has_commands=has_commands)
         return
+    write_output(output_file, _cleaned(text, has_commands))
+
+
+def write_output(path: str, content: bytes, *, mode: int | None = None) -> None:
+    """Writes a file that the user named for output. Raises InputError."""
+    from ..fixes.write import write_whole  # keeps what writes files out of the start
+    from ..source.write_roots import write_roots  # as above
+
     try:
-        with open(output_file, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+        write_whole(path, content, write_roots([path]), mode=mode)
     except OSError as error:
-        raise InputError(f"{output_file}: {error.strerror}") from None
+        raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def check_output_folder(folder: str | None) -> None:
+    """Raises InputError if a folder that the user named for output is reached by a link that may lead anywhere."""
+    from ..source.write_roots import output_folder_problem  # keeps what is asked for output out of the start
+
+    if folder is not None and (problem := output_folder_problem(folder)):
+        raise InputError(f"nothing was written: {problem}")
 
 
 def in_colour(choice: str, *, to_stderr: bool = False) -> bool:

@@ -23,6 +23,7 @@ from ..settings.nearest_files import FACTS_NAME
 from ..settings.settings import CONFIDENCES, SEVERITIES
 from ..source.errors import InputError
 from ..source.wording import counted
+from ..source.write_roots import write_roots
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
 from .from_options import open_nets
 from .option_types import Codes, check_about, joined
@@ -71,6 +72,7 @@ def inputs(
     Needs caffe-lint[data]. Ctrl-C stops the check and reports what was found so far.
     """
     opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
+    opened.files.roots = write_roots([path])
     check_about(select, "inputs", "data")
     for sentence in opened.missing:
         complain(f"{path}: {sentence}")
@@ -97,7 +99,7 @@ def inputs(
     text = render(output_format, findings, summary, colour=sys.stdout.isatty() and not output_file)
     if output_format == "full":
         text += "".join(_line_on(source, report) for source, report in reports.items())
-    write_report(text, output_file)
+    write_report(text, output_file, has_commands=output_format == "github")
     status = _status(findings, summary, opened.missing)
     if status == EXIT_FINDINGS and exit_zero:
         status = EXIT_CLEAN
@@ -119,7 +121,10 @@ def _write(opened: Opened) -> None:
     from ..fixes.bindings import verified  # protobuf, for what is written
 
     patched, refused = verified(opened.files.patched, opened.files.rounds, opened.files.schema)
-    if failures := refused or write_patched(patched, opened.files.sources):
+    written = write_patched(patched, opened.files.sources, opened.files.roots or ())
+    for sentence in written.losses:
+        complain(sentence)
+    if failures := refused + written.failures:
         raise InputError("; ".join(failures))
 
 

@@ -21,7 +21,7 @@ from ..engine.units import Unit, UnitResult
 from ..fixes.apply import edited, next_round
 from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple
-from ..report import diff, full
+from ..report import diff, full, shown
 from ..report.colours import paint
 from ..rule.finding import Finding
 from ..settings.settings import Settings
@@ -184,7 +184,7 @@ class _Walk:
         """Shows a finding with the patch of its fix, and gives the letter of the answer."""
         source = files.get(fix.path).source
         patch = diff.render(fix.path, source, edited(source, fix.edits), colour=self.colour)
-        print_text(f"\n{full.block(finding, self.colour)}\n\n{patch}\n")
+        print_text(f"\n{full.block(shown(finding), self.colour)}\n\n{patch}\n")
         letters = ",".join(ANSWERS)
         while True:
             answer = _read(paint(f"Take this fix of {finding.code}? [{letters},?] ", "path", self.colour))

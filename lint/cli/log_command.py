@@ -22,6 +22,7 @@ from ..settings.in_force import CommandLine
 from ..settings.settings import CONFIDENCES, SEVERITIES, Settings
 from ..source.errors import InputError
 from ..source.places import Place, place_of
+from ..source.write_roots import write_roots
 from ..training_log import log_reader as reading
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
@@ -33,6 +34,7 @@ from .console import (
     EXIT_FINDINGS,
     EXIT_STOPPED,
     UsageError,
+    check_output_folder,
     complain,
     in_colour,
     print_text,
@@ -103,6 +105,7 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         raise UsageError("--fix and --diff cannot be combined: --fix writes the patch, --diff shows it")
     if options["output_dir"] and not fix:
         raise UsageError("--output-dir needs --fix")
+    check_output_folder(options["output_dir"])
     if options["stop_on"] and not options["follow"]:
         raise UsageError("--stop-on needs --follow")
     settings = _settings(solver_path or ("." if path == "-" else path), options)
@@ -159,6 +162,7 @@ def _settings(path: str, options: dict[str, Any]) -> Settings:
 
 def _job(path: str, settings: Settings) -> tuple[Job, Files]:
     files = Files(schema_with(read_schema(None), layer_types(settings)), settings.dialect, settings)
+    files.roots = write_roots([path])
     file = files.get(path)
     if file.kind != "solver":
         why = f"a template: {file.why_not_fixed}" if file.kind == "template" else "not a solver"
@@ -171,8 +175,9 @@ def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
 
     def report(sign: Sign) -> None:
         word = "diverged" if sign.diverged else "warning"
-        start = "\r\x1b[K" if sys.stderr.isatty() else ""
-        print_text(f"{start}caffe-lint: {word}: {sign.text}\n", to_stderr=True)
+        if sys.stderr.isatty():  # over the line of progress
+            sys.stderr.write("\r\x1b[K")
+        complain(f"{word}: {sign.text}")
         if sign.diverged:
             stopped.append(sign)
 
@@ -213,9 +218,9 @@ def _report(
     from ..training_log.log_repair import apply_fixes, bound_without_norms, fixes_for, next_step
 
     fixes: list[Fix] = []
-    if found and job is not None and is_same:
+    if found and job is not None and files is not None and is_same:
         run = next(run for run in runs if run.number == found[0].run)
-        fixes = _allowed(fixes_for(Evidence(run, job), found, job), job)
+        fixes = _allowed(fixes_for(Evidence(run, job), found, job), job, files)
         if (fix or diff) and (sentence := bound_without_norms(Evidence(run, job), found, fixes)):
             complain(f"{job.solver.file.path}: {sentence}")
     patched: dict[str, bytes] = {}
@@ -243,19 +248,26 @@ def _report(
         fix and not errors,
         next_step(found),
         Summary(
-            {path: b"", **(files.sources if files is not None else {})},
+            {path: b"", **(files.quoted() if files is not None else {})},
             errors=tuple(errors),
             fail_on=dict.fromkeys([path, *(files.sources if files is not None else ())], options["fail_on"]),
         ),
     )
     if not diff:
         write_report(
-            render(options["output_format"], report, colour=colour), options["output_file"], to_stderr=following
+            render(options["output_format"], report, colour=colour),
+            options["output_file"],
+            to_stderr=following,
+            has_commands=options["output_format"] == "github",
         )
     if files is not None and patched:
         if fix:
             folder = options["output_dir"]
-            errors += write_copies(patched, folder) if folder else write_patched(patched, files.sources)
+            roots = files.roots or ()
+            written = write_copies(patched, folder) if folder else write_patched(patched, files.sources, roots)
+            errors += written.failures
+            for sentence in written.losses:
+                complain(sentence)
         else:
             from ..report.diff import render as render_diff  # keeps difflib out of the start
 
@@ -301,9 +313,9 @@ def _differences(path: str, comparison: Comparison, job: Job, *, fixing: bool) -
     return []
 
 
-def _allowed(fixes: list[Fix], job: Job) -> list[Fix]:
+def _allowed(fixes: list[Fix], job: Job, files: Files) -> list[Fix]:
     """The fixes of files in which something may be changed. The others are named, with the reason."""
-    why = {file.path: file.why_not_fixed for file in (job.solver.file, *job.files)}
+    why = {file.path: files.why_not_fixed(file.path) for file in (job.solver.file, *job.files)}
     for path in dict.fromkeys(fix.path for fix in fixes if why[fix.path]):
         complain(f"{path}: not fixed: {why[path]}")
     return [fix for fix in fixes if not why[fix.path]]

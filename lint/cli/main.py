@@ -33,7 +33,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # mostly a full disk below standard output
-        sys.stderr.write(f"caffe-lint: {error.filename or 'standard output'}: {error.strerror or error}\n")
+        complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
     # Python would take all modules and trees apart, which is a tenth of the time of a small check.

@@ -16,7 +16,7 @@ from ..net.data_facts import source_of
 from ..settings.nearest_files import find_facts
 from ..source.errors import InputError
 from ..source.wording import counted
-from .console import EXIT_CLEAN, complain, print_text
+from .console import EXIT_CLEAN, check_output_folder, complain, print_text, write_output
 from .from_options import open_nets, read_data_facts
 
 
@@ -35,6 +35,7 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
     The net contains the data layers of SOLVER or NET with their transforms, and a loss for each blob that is 0 if all
     values are finite and NaN otherwise; invalid labels also make it NaN. Nothing is trained or saved. Run `DIR/run.sh`.
     """
+    check_output_folder(folder)
     facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
     opened = open_nets(path, facts=facts, **options)
     for sentence in opened.missing:
@@ -61,15 +62,12 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
 def _write(folder: str, files: dict[str, str], force: bool) -> None:
     """Write the files; none of them if one exists and `force` is not set."""
     targets = {os.path.join(folder, name): text for name, text in files.items()}
-    existing = [target for target in targets if os.path.exists(target)]
+    existing = [target for target in targets if os.path.lexists(target)]
     if existing and not force:
         raise InputError(f"{existing[0]} already exists; choose another folder, or use --force to overwrite it")
     try:
         os.makedirs(folder, exist_ok=True)
-        for target, text in targets.items():
-            with open(target, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-                file.write(text)
-            if target.endswith(".sh"):
-                os.chmod(target, 0o755)
     except OSError as error:
         raise InputError(f"{error.filename}: {error.strerror}") from None
+    for target, text in targets.items():
+        write_output(target, text.encode("utf-8", "surrogateescape"), mode=0o755 if target.endswith(".sh") else None)

@@ -21,7 +21,7 @@ from ..source.opener import Unreadable
 from ..source.repository_files import forget_repositories, is_script
 from ..source.run_scripts import forget_runs
 from ..source.solver_index import forget_index
-from .console import EXIT_INTERRUPTED, UsageError, complain, print_text
+from .console import EXIT_INTERRUPTED, UsageError, complain
 
 CLEAR_SCREEN = "\x1b[2J\x1b[3J\x1b[H"
 _TELLING_NAMES = (*FILE_NAMES, FACTS_NAME, ".gitignore")
@@ -55,7 +55,8 @@ def watch(
             forget_runs()
             forget_index()
             if sys.stdout.isatty():
-                print_text(CLEAR_SCREEN)
+                sys.stdout.write(CLEAR_SCREEN)
+                sys.stdout.flush()
             try:
                 watched = Watched({*named, *check()}, searched)
             except InputError as error:

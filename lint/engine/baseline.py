@@ -175,6 +175,7 @@ def read_baseline(path: str) -> Baseline:
 def write_baseline(baseline: Baseline) -> None:
     """Write a baseline, sorted, so that two of them can be compared. Raises BaselineError."""
     from ..fixes.write import write_whole  # keeps what writes files out of the start
+    from ..source.write_roots import write_roots  # as above
 
     folder = os.path.dirname(os.path.abspath(baseline.path))
     findings: dict[str, dict[str, dict[str, int]]] = {}
@@ -183,6 +184,6 @@ def write_baseline(baseline: Baseline) -> None:
         findings.setdefault(shown, {}).setdefault(code, {})[where] = count
     text = json.dumps({"version": VERSION, "findings": findings}, indent=2, ensure_ascii=False) + "\n"
     try:
-        write_whole(baseline.path, text.encode("utf-8", "surrogateescape"))
+        write_whole(baseline.path, text.encode("utf-8", "surrogateescape"), write_roots([baseline.path]))
     except OSError as error:
         raise BaselineError(f"{baseline.path}: {error.strerror or error}") from None

@@ -45,7 +45,8 @@ def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") 
     failures: list[str] = []
     findings = _findings(opened, base, reports)
     for _ in range(MAX_ROUNDS if patch else 0):
-        fixes = [one.fix for one in findings if one.fix is not None and (one.fix.safe or patch == "unsafe")]
+        offered = [one.fix for one in findings if one.fix is not None and (one.fix.safe or patch == "unsafe")]
+        fixes = [fix for fix in offered if not opened.files.is_outside(fix.path)]
         if not fixes:
             break
         done, failed = apply_round(opened.files, next_round(fixes))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..fixes.changes import PathChanges, Round
+from ..fixes.write import is_inside
 from ..net.job import Job, Nets
 from ..net.weights_origin import StatedOrigin
 from ..proto.schema import Schema
@@ -26,6 +27,7 @@ class Files:
 
     `dialect` is the dialect of all files, unless `settings` give it for each file. `settled` are the texts of patched
     files after other units, with the rounds that led to them, by real path: units that share a file continue from there.
+    `roots` are the folders in which files may be changed, None for all.
     """
 
     def __init__(self, schema: Schema, dialect: str | None, settings: Settings | None = None) -> None:
@@ -35,6 +37,7 @@ class Files:
         self.sources: dict[str, bytes] = {}
         self.patched: dict[str, bytes] = {}
         self.given: set[str] = set()
+        self.roots: tuple[str, ...] | None = None
         self.settled: dict[str, tuple[bytes, tuple[Round, ...]]] = {}
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
@@ -102,7 +105,21 @@ class Files:
 
     def leave_alone(self, path: str, *, checked: bool) -> None:
         """Keep why nothing in a file may be changed, and whether it is checked."""
-        self.left_alone[path] = LeftAlone(self.get(path).why_not_fixed, checked)
+        self.left_alone[path] = LeftAlone(self.why_not_fixed(path), checked)
+
+    def why_not_fixed(self, path: str) -> str:
+        """Return why nothing in a file may be changed; empty if it may be."""
+        if self.is_outside(path):
+            return "it lies outside the repositories and folders of the paths that were named"
+        return self.get(path).why_not_fixed
+
+    def quoted(self) -> dict[str, bytes]:
+        """Return the texts of all files by path, as read; one that lies outside and was not named is empty."""
+        return {path: b"" if self.is_outside(path) else source for path, source in self.sources.items()}
+
+    def is_outside(self, path: str) -> bool:
+        """Return whether a file lies outside the folders in which files may be changed."""
+        return self.roots is not None and path not in self.given and not is_inside(path, self.roots)
 
     def settle(self, result: UnitResult) -> None:
         """Keep a unit's patched files for the units that follow."""
@@ -132,6 +149,7 @@ class Files:
             schema = schema_with(schema, types)
         files = Files(schema, settings.dialect, settings)
         files.settled = self.settled
+        files.roots = self.roots
         files._named = {os.path.realpath(path): path for path in unit.paths}
         for path in self.given:
             files.add(path, self.sources[path])

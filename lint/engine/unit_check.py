@@ -115,7 +115,7 @@ def _is_at_mark(hit: Hit) -> bool:
 
 def _with_allowed_fix(finding: Finding, files: Files) -> Finding:
     """Return a finding without its fix if nothing may be changed in that file; `files` keeps the reason."""
-    if finding.fix is None or not files.get(finding.fix.path).why_not_fixed:
+    if finding.fix is None or not files.why_not_fixed(finding.fix.path):
         return finding
     files.leave_alone(finding.fix.path, checked=True)
     return finding._replace(fix=None)

@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from ..fixes.write import write_atomically, write_copy
+from ..fixes.write import remove_leftovers, write_atomically, write_copy
+from ..proto.named_tuple import NamedTuple
 
 
-def write_patched(patched: Mapping[str, bytes], sources: Mapping[str, bytes]) -> list[str]:
-    """Write the new text of files, whose old text is in `sources`. Return a message for each failure."""
-    failures = []
+class Written(NamedTuple):
+    """What writing came to: the paths that were written, a message for each that was not, and one for each loss.
+
+    A loss is a property of a file that is not its text, such as another hard link to it.
+    """
+
+    paths: frozenset[str]
+    failures: list[str]
+    losses: list[str]
+
+
+def write_patched(patched: Mapping[str, bytes], sources: Mapping[str, bytes], roots: Iterable[str]) -> Written:
+    """Write the new text of files, whose old text is in `sources`, if they lie in one of the `roots`."""
+    roots = tuple(roots)
+    done: set[str] = set()
+    failures: list[str] = []
+    losses: list[str] = []
+    remove_leftovers({os.path.dirname(os.path.abspath(path)) for path in sources})
     for path, text in sorted(patched.items()):
         if text != sources[path]:
             try:
-                write_atomically(path, sources[path], text)
+                losses += write_atomically(path, sources[path], text, roots)
+                done.add(path)
             except OSError as error:
                 failures.append(_failure(path, error))
-    return failures
+    return Written(frozenset(done), failures, losses)
 
 
-def write_copies(texts: Mapping[str, bytes], folder: str, base: str | None = None) -> list[str]:
-    """Write files to a folder, by name or by path relative to `base`. Return a message for each failure."""
-    failures = []
+def write_copies(texts: Mapping[str, bytes], folder: str, base: str | None = None) -> Written:
+    """Write files to a folder, by name or by path relative to `base`."""
+    done: set[str] = set()
+    failures: list[str] = []
     for path, text in sorted(texts.items()):
         name = os.path.basename(path) if base is None else os.path.relpath(os.path.abspath(path), base)
         try:
-            write_copy(path, os.path.join(folder, name), text)
+            write_copy(path, folder, name, text)
+            done.add(path)
         except OSError as error:
             failures.append(_failure(path, error))
-    return failures
+    return Written(frozenset(done), failures, [])
 
 
 def _failure(path: str, error: OSError) -> str:

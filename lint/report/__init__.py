@@ -9,6 +9,7 @@ from ..proto.lines import Lines
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..source.places import Place
+from ..source.visible import visible
 from ..source.wording import counted
 
 # The output formats and their modules. A module has `render(findings, summary, *, colour)` and is loaded on demand.
@@ -22,6 +23,7 @@ FORMATS = {
     "junit": "junit",
     "html": "html",
 }
+_FOR_PROGRAMS = frozenset({"json", "sarif", "gitlab"})  # they name paths as they are, escaped by the format
 
 
 class Summary(NamedTuple):
@@ -48,6 +50,14 @@ class Summary(NamedTuple):
         start = lines.starts[place.line - 1]
         return lines.source[start : lines.end(start)].rstrip(b"\r").decode("utf-8", "replace")
 
+    def shown(self) -> Summary:
+        """Return it with `visible` paths and sentences."""
+        return self._replace(
+            texts={visible(path): text for path, text in self.texts.items()},
+            errors=tuple(map(visible, self.errors)),
+            fail_on={visible(path): severity for path, severity in self.fail_on.items()},
+        )
+
     def fails(self, finding: Finding) -> bool:
         """Whether a finding is severe enough to fail the run."""
         return finding.reaches(self.fail_on.get(finding.place.path, "warning"))
@@ -61,8 +71,32 @@ def lines_of(text: bytes) -> Lines:
 
 def render(format: str, findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
     """Return the report in one of FORMATS, ending in a line feed unless it is empty."""
-    text: str = import_module(f".{FORMATS[format]}", __name__).render(findings, summary, colour=colour)
+    with_paths = format not in _FOR_PROGRAMS
+    text: str = import_module(f".{FORMATS[format]}", __name__).render(
+        [shown(finding, with_paths=with_paths) for finding in findings],
+        summary.shown() if with_paths else summary,
+        colour=colour,
+    )
     return text
+
+
+def shown(finding: Finding, *, with_paths: bool = True) -> Finding:
+    """Return a finding with `visible` texts, and paths if people read them; the line that it stands in stays as it is."""
+    related = tuple(_shown(place, with_paths)._replace(message=visible(place.message)) for place in finding.related)
+    fix = finding.fix
+    if fix is not None:
+        fix = fix._replace(path=visible(fix.path) if with_paths else fix.path, title=visible(fix.title))
+    return finding._replace(
+        place=_shown(finding.place, with_paths),
+        message=visible(finding.message),
+        reason=visible(finding.reason),
+        related=related,
+        fix=fix,
+    )
+
+
+def _shown(place: Place, with_paths: bool) -> Place:
+    return place._replace(path=visible(place.path)) if with_paths else place
 
 
 def summary_line(findings: list[Finding], summary: Summary) -> str:

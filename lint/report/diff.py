@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from difflib import unified_diff
 
+from ..source.visible import visible
 from .colours import paint
 
 
 def render(path: str, old: bytes, new: bytes, *, colour: bool = False) -> str:
-    """Return the diff of one file, empty if nothing differs. Bytes that are not UTF-8 become surrogates."""
+    """Return the diff of one file, empty if nothing differs. Bytes that are not UTF-8 become surrogates.
+
+    When it is printed, control characters in its lines become visible: such a diff is for people, and cannot be applied.
+    """
     relative = os.path.relpath(path) if os.path.isabs(path) else path
-    name = path if relative.startswith("..") else relative
+    name = visible(path if relative.startswith("..") else relative)
     lines = unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}", n=3)
     text = []
     for line in lines:

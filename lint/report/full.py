@@ -7,6 +7,7 @@ import unicodedata
 
 from ..rule.finding import Finding
 from ..source.places import Place
+from ..source.visible import visible
 from . import Summary, summary_line
 from .colours import paint
 
@@ -84,15 +85,8 @@ def _window(line: str, place: Place) -> tuple[str, int, int]:
 
 
 def printable(text: str) -> str:
-    """Replace tabs by spaces, and control characters by a visible sign."""
-    return "".join(
-        " " * TAB
-        if character == "\t"
-        else "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in ("Cc", "Cf")
-        else character
-        for character in text
-    )
+    """Replace tabs by spaces, and make control characters visible."""
+    return visible(text.replace("\t", " " * TAB))
 
 
 def _width(text: str) -> int:

@@ -10,6 +10,7 @@ import re
 from xml.sax.saxutils import escape, quoteattr
 
 from ..rule.finding import Finding
+from ..source.visible import visible
 from . import Summary
 from .repository import plain_text
 
@@ -55,7 +56,7 @@ def _failure(finding: Finding) -> str:
     place = finding.place
     text = [f"{place.path}:{place.line}:{place.column}: {finding.code} {finding.message}"]
     if finding.line_text.strip():
-        text.append(finding.line_text)
+        text.append(visible(finding.line_text))
     text += [f"{other.path}:{other.line}:{other.column}: {other.message}" for other in finding.related]
     if finding.reason:
         text.append(f"note: {finding.reason}")

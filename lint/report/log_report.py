@@ -16,6 +16,7 @@ from typing import Any
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding
 from ..source.places import Place
+from ..source.visible import visible
 from ..source.wording import counted
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
@@ -57,7 +58,7 @@ def _findings(report: Report) -> list[Finding]:
         cause = each.cause
         places = report.places.get(position, ())
         evidence = [
-            Place(report.path, shown.line, 1, shown.line, 1, _plain(shown.text)) for shown in cause.evidence
+            Place(report.path, shown.line, 1, shown.line, 1, shown.text) for shown in cause.evidence
         ]
         place, *others = places or (Place(report.path, cause.line or 1, 1, cause.line or 1, 1),)
         findings.append(
@@ -82,32 +83,29 @@ def _text(report: Report, colour: bool) -> str:
     for position, each in enumerate(report.found):
         cause = each.cause
         head = paint(f"{each.severity}[{each.code}]", each.severity, colour)
-        lines = [f"{head} {paint(each.name, 'path', colour)}: {cause.message}"]
-        where = f"{report.path}:{cause.line}" if cause.line else report.path
+        lines = [f"{head} {paint(each.name, 'path', colour)}: {visible(cause.message)}"]
+        where = visible(f"{report.path}:{cause.line}" if cause.line else report.path)
         run = f", run {each.run}" if len(report.runs) > 1 else ""
         iteration = f", iteration {cause.iteration}" if cause.iteration is not None else ""
         lines.append(f"  {paint('-->', 'frame', colour)} {where}{run}{iteration}")
         width = len(str(max((shown.line for shown in cause.evidence), default=0)))
         lines += [
-            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {_plain(shown.text)}" for shown in cause.evidence
+            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {visible(shown.text)}" for shown in cause.evidence
         ]
         for place in report.places.get(position, ()):
-            lines.append(f"  {paint('=', 'frame', colour)} {place.path}:{place.line}:{place.column}: {place.message}")
-        why = textwrap.wrap(f"note: {cause.reason}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+            there = visible(f"{place.path}:{place.line}:{place.column}: {place.message}")
+            lines.append(f"  {paint('=', 'frame', colour)} {there}")
+        why = textwrap.wrap(f"note: {visible(cause.reason)}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
         lines += [f"  {paint('=', 'frame', colour) if not number else ' '} {line}" for number, line in enumerate(why)]
         if each.confidence != "high":
             lines.append(f"  {paint('=', 'frame', colour)} confidence: {each.confidence}")
         blocks.append("\n".join(lines))
-    fixes = [f"fixed: {title}" if report.fixed else f"help: {title} (--fix)" for title in report.fixes]
+    fixes = [f"fixed: {title}" if report.fixed else f"help: {title} (--fix)" for title in map(visible, report.fixes)]
     blocks += [paint(fix, "fix", colour) for fix in fixes]
     if report.next_step:
-        blocks.append(f"next: {report.next_step}")
+        blocks.append(f"next: {visible(report.next_step)}")
     blocks.append(_summary(report))
     return "\n\n".join(blocks) + "\n"
-
-
-def _plain(text: str) -> str:
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _summary(report: Report) -> str:

@@ -6,14 +6,18 @@ Rows are written while the log is read, so that a long log needs no more memory 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import os
 from collections.abc import Callable
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 
+from ..fixes.write import write_whole
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
+from ..source.write_roots import write_roots
 from ..training_log.log_reader import LogReader, blocks
 from ..training_log.runs import Pass, Run, Step
 
@@ -104,17 +108,33 @@ def export(path: str, target: str, form: str) -> list[str]:
     return [target, beside]
 
 
+class _Spool:
+    """A temporary file in which a table is collected before it is written to its path in one step."""
+
+    def __init__(self, path: str) -> None:
+        self.file: BinaryIO = TemporaryFile()  # noqa: SIM115  (closed by `keep`)
+        self.text = io.TextIOWrapper(self.file, encoding="utf-8", newline="")
+        self._path = path
+
+    def keep(self) -> None:
+        """Write the table. Raises OSError."""
+        self.text.flush()
+        self.file.seek(0)
+        write_whole(self._path, self.file, write_roots([self._path]))
+        self.text.close()
+
+
 def _csv(path: str, names: tuple[str, ...]) -> Table:
-    file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115  (closed by the table)
-    writer = csv.writer(file)
+    spool = _Spool(path)
+    writer = csv.writer(spool.text)
     writer.writerow(names)
-    return Table(writer.writerow, file.close)
+    return Table(writer.writerow, spool.keep)
 
 
 def _json(path: str, names: tuple[str, ...]) -> Table:
     """Write an array of objects. Values that are not finite are strings, since JSON has no numbers for them."""
-    file = open(path, "w", encoding="utf-8")  # noqa: SIM115
-    file.write("[")
+    spool = _Spool(path)
+    spool.text.write("[")
     state = {"first": True}
 
     def write(row: tuple[Any, ...]) -> None:
@@ -122,12 +142,12 @@ def _json(path: str, names: tuple[str, ...]) -> Table:
         entry = dict(zip(names, values, strict=True))
         if "outputs" in entry:
             entry["outputs"] = json.loads(entry["outputs"])
-        file.write(("\n" if state["first"] else ",\n") + json.dumps(entry))
+        spool.text.write(("\n" if state["first"] else ",\n") + json.dumps(entry))
         state["first"] = False
 
     def close() -> None:
-        file.write("\n]\n")
-        file.close()
+        spool.text.write("\n]\n")
+        spool.keep()
 
     return Table(write, close)
 
@@ -149,7 +169,8 @@ def _parquet(path: str, names: tuple[str, ...]) -> Table:
             for name in names
         ]
     )
-    writer = pyarrow.parquet.ParquetWriter(path, schema)
+    spool = _Spool(path)
+    writer = pyarrow.parquet.ParquetWriter(spool.file, schema)
     rows: list[tuple[Any, ...]] = []
 
     def flush() -> None:
@@ -168,6 +189,7 @@ def _parquet(path: str, names: tuple[str, ...]) -> Table:
     def close() -> None:
         flush()
         writer.close()
+        spool.keep()
 
     return Table(write, close)
 

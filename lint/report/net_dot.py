@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..moments.shapes import describe
 from ..net.costs import IN_PLACE
 from ..net.job import NetInPhase
+from ..source.visible import visible
 from .net_rows import Row, Top, rows_of
 
 _COLOURS = {"data": "#d5e8d4", "loss": "#f8cecc", "split": "#eeeeee", "unknown": "#ffffff", "": "#fff2cc"}
@@ -73,7 +74,7 @@ def _edge(row: Row, top: Top) -> str:
 def _quoted(text: str) -> str:
     """Quote a string in the DOT language, escaping backslashes, quotes and ampersands (HTML entities)."""
     clean = text.encode("utf-8", "replace").decode()
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in clean)
+    shown = "".join(letter if letter == "\n" else visible(letter) for letter in clean)
     for letter, escaped in (("\\", "\\\\"), ('"', '\\"'), ("&", "&amp;"), ("\n", "\\n")):
         shown = shown.replace(letter, escaped)
     return f'"{shown}"'

@@ -13,6 +13,7 @@ from ..moments.shapes import Shape, count, describe
 from ..net.costs import BYTES, IN_PLACE, OWN, batch, total
 from ..net.job import NetInPhase
 from ..net.net import Net
+from ..source.visible import visible
 from ..source.wording import counted
 from .net_rows import Row, Top, rows_of
 
@@ -46,8 +47,8 @@ def _title(built: NetInPhase, rows: list[Row]) -> str:
     state = f"{net.phase}, level {net.state.level}" if net.state.level else net.phase
     if net.state.stages:
         state += f", stage{'s' if len(net.state.stages) > 1 else ''} {', '.join(net.state.stages)}"
-    name = f"'{_printable(net.name)}'" if net.name else "net"
-    return f"{_printable(built.file.path)}: {name} in {state}, {counted(len(rows), 'layer')}"
+    name = f"'{visible(net.name)}'" if net.name else "net"
+    return f"{visible(built.file.path)}: {name} in {state}, {counted(len(rows), 'layer')}"
 
 
 def _lines(row: Row) -> list[Sequence[str]]:
@@ -69,7 +70,7 @@ def _lines(row: Row) -> list[Sequence[str]]:
             f"… {size - shown} more" if size > shown else "" for size in (len(row.bottoms), len(row.tops))
         ]
         lines.append(("", "", *left, "", "", "", ""))
-    return [tuple(_printable(cell) for cell in line) for line in lines]
+    return [tuple(visible(cell) for cell in line) for line in lines]
 
 
 def _top(row: Row, top: Top) -> str:
@@ -118,7 +119,7 @@ def _totals(net: Net, rows: list[Row]) -> list[str]:
         losses = ", ".join(f"{loss.blob.name} x {loss.weight:g}" for loss in net.losses)
         lines.append(("losses", losses))
     lines.append(("outputs", ", ".join(net.outputs) or "none"))
-    return [f"{head:9}  {_printable(text)}" for head, text in lines]
+    return [f"{head:9}  {visible(text)}" for head, text in lines]
 
 
 class _Sum:
@@ -196,7 +197,3 @@ def _shortened(text: str, width: int) -> str:
         return text
     tail = (width - 1) // 2
     return f"{text[: width - 1 - tail]}…{text[-tail:]}"
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -8,7 +8,9 @@ import io
 import os
 from typing import Any
 
+from ..fixes.write import write_whole
 from ..source.errors import InputError
+from ..source.write_roots import write_roots
 
 FORMATS = (".png", ".svg", ".html")
 
@@ -36,8 +38,11 @@ def write(figure: Any, target: str, *, title: str, described: str, text: str = "
 
     `title`, `described` (a description of the picture) and `text` (in HTML) are used for an HTML page.
     """
-    if os.path.splitext(target)[1].lower() != ".html":
-        figure.savefig(target, dpi=110)
+    form = os.path.splitext(target)[1].lower()
+    if form != ".html":
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=110, format=form[1:])
+        write_whole(target, drawn.getvalue(), write_roots([target]))
         return
     picture = io.BytesIO()
     figure.savefig(picture, format="svg")
@@ -48,5 +53,4 @@ def write(figure: Any, target: str, *, title: str, described: str, text: str = "
         f'<img style="width: 100%" alt="{html.escape(described)}" src="data:image/svg+xml;base64,{data}">\n'
         "</body></html>\n"
     )
-    with open(target, "w", encoding="utf-8") as file:
-        file.write(page)
+    write_whole(target, page.encode(), write_roots([target]))

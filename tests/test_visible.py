@@ -1,0 +1,115 @@
+"""What comes from files, paths and logs is shown as text, whatever it would do to a terminal or tell a CI server."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from caffe_lint.report import FORMATS
+from caffe_lint.source.visible import visible, visible_lines, without_commands
+
+# Names in text format: escapes, a bell, an operating-system command, a turn of direction, lines that CI servers obey.
+NET = r"""
+layer { name: "a\033[31mred\033]0;title\007\n::error file=x::said" type: "Input" top: "t\x9b2J" input_param { shape { dim: 1 } } }
+layer { name: "a\033[31mred\033]0;title\007\n::error file=x::said" type: "Softmax" bottom: "t\x9b2J" top: "b\n  ::warning::y" }
+layer { name: "c" type: "Odd\n::stop-commands::t" bottom: "no\n##vso[task.x]y\342\200\256\r::z" top: "d\n##[error]e" }
+layer { name: "raw" type: "SoftMax" bottom: "raw@" top: "e" } # raw@ ##[group] ##vso[task.setvariable variable=x]y
+::set-output name=x::y
+ ::set-output name=x::y
+""".replace("@", "\x1b]0;t\x07\x1b[2J")
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]")
+_COMMAND = re.compile(rb"^\s*::|##\w*\[", re.MULTILINE)
+COMMANDS = [
+    *(["net.prototxt", "--output-format", name] for name in FORMATS),
+    ["net.prototxt", "--statistics"],
+    ["net.prototxt", "--diff"],
+    ["net.prototxt", "--diff", "--add-ignore"],
+    ["net", "net.prototxt"],
+    ["net", "net.prototxt", "--format", "json"],
+    ["net", "net.prototxt", "--format", "dot"],
+    ["signal", "net.prototxt"],
+    ["inputs", "net.prototxt"],
+    ["config", "net.prototxt"],
+    ["nothing\x1b[2J\n::error::here"],
+]
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run([sys.executable, "-m", "caffe_lint", *arguments], cwd=folder, capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+def ask_for_text(said: bytes, *, commands: bool = False) -> None:
+    assert _CONTROL.search(said) is None
+    lines = [line for line in said.split(b"\n") if _COMMAND.search(line)]
+    assert lines == [] or (commands and all(re.match(rb"::(error|warning|notice) title=", line) for line in lines))
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: " ".join(arguments[:3]).replace("\x1b", ""))
+def test_names_in_files_do_nothing(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    done = run(tmp_path, *arguments)
+    ask_for_text(done.stdout, commands="github" in arguments)
+    ask_for_text(done.stderr)
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_paths_do_nothing(tmp_path: Path, output_format: str) -> None:
+    folder = tmp_path / "sub\n::set-output name=a::b"
+    folder.mkdir()
+    for name in ("n\x1b[31m\n::error::x.prototxt", "::error::y.prototxt", "##[error]z.prototxt"):
+        (folder / name).write_text(NET)
+    for arguments in ([".", "--output-format", output_format], [str(folder / "::error::y.prototxt")]):
+        done = run(folder if arguments[0] == "." else tmp_path, *arguments)
+        ask_for_text(done.stdout, commands="github" in arguments)
+        ask_for_text(done.stderr)
+    for name in os.listdir(folder):
+        done = run(folder, name, "--output-format", output_format)
+        ask_for_text(done.stdout, commands="github" in arguments or output_format == "github")
+        ask_for_text(done.stderr)
+
+
+def test_colours_are_ours_alone(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    for arguments in (["net.prototxt"], ["net.prototxt", "--diff"]):
+        said = run(tmp_path, *arguments, "--color", "always").stdout
+        assert b"\x1b[" in said
+        codes = set(re.findall(rb"\x1b[^m]*m", said))
+        assert codes <= {b"\x1b[%sm" % code for code in (b"0", b"31;1", b"33;1", b"36;1", b"1", b"34;1", b"32", b"31", b"36")}
+        ask_for_text(re.sub(rb"\x1b\[[0-9;]*m", b"", said))
+
+
+def test_a_report_in_a_file_is_cleaned_as_well(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    run(tmp_path, "net.prototxt", "--output-file", "report")
+    ask_for_text((tmp_path / "report").read_bytes())
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_lines_of_a_log_do_nothing(tmp_path: Path, output_format: str) -> None:
+    lines = [
+        "I0101 00:00:00.000000  1 solver.cpp:218] Iteration {0}, loss = {1}\n"
+        "I0101 00:00:00.000000  1 net.cpp:609]     [Forward] Layer a\x1b]0;t\x07, top blob ##[error]b data: {1}".format(*step)
+        for step in ((0, 2.0), (10, 200), (20, "nan"))
+    ]
+    fatal = "F0101 00:00:00.000000  1 net.cpp:1] Check failed: x\x1b[2J ##vso[task.x]y"
+    (tmp_path / "train.log").write_text("\n".join([*lines, "::error::said", fatal]) + "\n")
+    done = run(tmp_path, "log", "train.log", "--output-format", output_format)
+    assert done.stdout
+    ask_for_text(done.stdout, commands=output_format == "github")
+    ask_for_text(done.stderr)
+
+
+def test_what_is_text_stays_as_it_is() -> None:
+    assert visible("layer 'é' → 日本") == "layer 'é' → 日本"
+    assert visible("a\x1b[0m\tb\n\x9b\u202e\udc9b") == r"a\x1b[0m\x09b\x0a\x9b\u202e\x9b"
+    assert visible_lines("a\tb\r\nc\rd\n") == "a\tb\r\nc\\x0dd\n"
+    assert without_commands("a::b\n# [x]\n") == "a::b\n# [x]\n"
+    assert without_commands("::a\n \t::b\n:c\n") == "\\u003a:a\n \t\\u003a:b\n:c\n"

@@ -1,0 +1,213 @@
+"""What is written where: inside the folders of what was named, completely or not at all, with what belongs to a file kept."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from caffe_lint.fixes.write import OutsideRoots, remove_leftovers, write_atomically, write_copy, write_whole
+from caffe_lint.report import FORMATS
+
+NET = """\
+layer { name: "pixels" type: "Input" top: "pixels" input_param { shape { dim: 1 dim: 3 } } }  # of the neighbours
+layer { name: "answer" type: "SoftMax" bottom: "pixels" top: "answer" }
+"""
+SOLVER = 'net: "{}"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 100\nsnapshot_prefix: "here"\n'
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe_lint", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def neighbours(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder to be checked, and a net beside it that nobody names."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "net.prototxt").write_text(NET)
+    return tmp_path / "ours", tmp_path / "theirs" / "net.prototxt"
+
+
+@pytest.mark.parametrize("way", ["relative", "absolute", "linked file", "linked folder"])
+@pytest.mark.parametrize("named", [".", "solver.prototxt"])
+def test_a_net_outside_is_not_written(neighbours: tuple[Path, Path], way: str, named: str) -> None:
+    ours, net = neighbours
+    written = {"relative": "../theirs/net.prototxt", "absolute": str(net)}.get(way, "net.prototxt")
+    if way == "linked file":
+        (ours / "net.prototxt").symlink_to(net)
+    elif way == "linked folder":
+        (ours / "nets").symlink_to(net.parent)
+        written = "nets/net.prototxt"
+    (ours / "solver.prototxt").write_text(SOLVER.format(written))
+    for options in (["--fix"], ["--fix", "--unsafe-fixes"], ["--diff"], ["--fix", "--output-dir", "patched"]):
+        done = run(ours, named, *options)
+        assert net.read_text() == NET
+        assert "net.prototxt: not fixed: it lies outside" in done.stderr
+        assert "Softmax" not in done.stdout.replace("did you mean 'Softmax'", "")
+    run(ours, named, "--add-ignore")
+    assert net.read_text() == NET
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_lines_of_a_file_outside_are_not_quoted(neighbours: tuple[Path, Path], output_format: str) -> None:
+    ours, net = neighbours
+    (ours / "solver.prototxt").write_text(SOLVER.format("../theirs/net.prototxt"))
+    done = run(ours, "solver.prototxt", "--output-format", output_format)
+    assert "E116" in done.stdout
+    assert "of the neighbours" not in done.stdout
+    assert "input_param { shape { dim: 1 dim: 3 } } }" not in done.stdout.replace("\\", "")
+    assert 'bottom: "pixels"' not in done.stdout.replace("\\", "").replace("&quot;", '"')
+    assert "E116" in run(ours, str(net), "--output-format", output_format).stdout
+
+
+def test_a_net_elsewhere_in_the_repository_is_written(neighbours: tuple[Path, Path]) -> None:
+    ours, net = neighbours
+    (ours.parent / ".git").mkdir()
+    (ours / "solver.prototxt").write_text(SOLVER.format("../theirs/net.prototxt"))
+    run(ours, "solver.prototxt", "--fix")
+    assert net.read_text() == NET.replace("SoftMax", "Softmax")
+
+
+def test_a_net_that_is_named_as_well_is_written(neighbours: tuple[Path, Path]) -> None:
+    ours, net = neighbours
+    (ours / "solver.prototxt").write_text(SOLVER.format("../theirs/net.prototxt"))
+    run(ours, "solver.prototxt", str(net), "--fix")
+    assert net.read_text() == NET.replace("SoftMax", "Softmax")
+
+
+def test_the_folder_for_copies_is_not_reached_by_a_link(neighbours: tuple[Path, Path]) -> None:
+    ours, net = neighbours
+    (ours / "net.prototxt").write_text(NET)
+    (ours / "linked").symlink_to(net.parent)
+    done = run(ours, "net.prototxt", "--fix", "--output-dir", "linked")
+    assert done.returncode == 2
+    assert "linked is a link, which is not followed" in done.stderr
+    (ours / "copies").mkdir()
+    (ours / "copies" / "net.prototxt").symlink_to(net)
+    run(ours, "net.prototxt", "--fix", "--output-dir", "copies")
+    assert net.read_text() == NET
+    assert not (ours / "copies" / "net.prototxt").is_symlink()
+    (ours / ".git").mkdir()
+    (ours / "deep").symlink_to(net.parent)
+    done = run(ours, "net.prototxt", "--fix", "--output-dir", "deep/er")
+    assert done.returncode == 2
+    assert sorted(os.listdir(net.parent)) == ["net.prototxt"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("net.prototxt", "--output-file", "out"), ("net.prototxt", "--write-baseline", "out")]
+)
+def test_a_report_is_not_written_through_a_link_out_of_the_folder(
+    neighbours: tuple[Path, Path], arguments: tuple[str, ...]
+) -> None:
+    ours, net = neighbours
+    (ours / "net.prototxt").write_text(NET)
+    for target in (net.parent / "new", net):
+        (ours / "out").unlink(missing_ok=True)
+        (ours / "out").symlink_to(target)
+        done = run(ours, *arguments)
+        assert done.returncode == 2
+        assert "out" in done.stderr
+        assert (net.read_text(), os.listdir(net.parent)) == (NET, ["net.prototxt"])
+
+
+def test_a_probe_is_not_written_through_links(neighbours: tuple[Path, Path]) -> None:
+    ours, net = neighbours
+    (ours / "net.prototxt").write_text(
+        'layer { name: "d" type: "Data" top: "d" data_param { source: "db" batch_size: 8 backend: LMDB } }\n'
+    )
+    (ours / "probe").mkdir()
+    (ours / "probe" / "run.sh").symlink_to(net.parent / "new.sh")
+    for force in ([], ["--force"]):
+        assert run(ours, "probe", "net.prototxt", "-o", "probe", *force).returncode == 2
+    (ours / "linked").symlink_to(net.parent)
+    assert run(ours, "probe", "net.prototxt", "-o", "linked").returncode == 2
+    assert os.listdir(net.parent) == ["net.prototxt"]
+
+
+def test_a_report_replaces_an_older_one_in_one_step(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "report").write_text("older")
+    before = (tmp_path / "report").stat().st_ino
+    run(tmp_path, "net.prototxt", "--output-file", "report")
+    assert "E116" in (tmp_path / "report").read_text()
+    assert (tmp_path / "report").stat().st_ino != before
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe_lint", "net.prototxt", "--output-file", "/dev/stdout"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "E116" in done.stdout
+
+
+def test_a_link_that_appears_on_the_way_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "root" / "inner").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "s").write_bytes(b"old")
+    (tmp_path / "root" / "inner" / "link").symlink_to(tmp_path / "out")
+    (tmp_path / "original").write_bytes(b"old")
+    with pytest.raises(OutsideRoots):
+        write_copy(str(tmp_path / "original"), str(tmp_path / "root"), "inner/link/s", b"new")
+    with pytest.raises(OutsideRoots):
+        write_copy(str(tmp_path / "original"), str(tmp_path / "root"), "../out/s", b"new")
+    with pytest.raises(OutsideRoots):
+        write_atomically(str(tmp_path / "root" / "inner" / "link" / "s"), b"old", b"new", [str(tmp_path / "root")])
+    assert (tmp_path / "out" / "s").read_bytes() == b"old"
+
+
+def test_a_lost_hard_link_is_said(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    os.link(tmp_path / "net.prototxt", tmp_path / "other")
+    done = run(tmp_path, "net.prototxt", "--fix")
+    assert "net.prototxt was a hard link; its other names keep the old text" in done.stderr
+    assert (tmp_path / "other").read_text() == NET
+    assert "Softmax" in (tmp_path / "net.prototxt").read_text()
+
+
+def test_extended_attributes_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    path.write_bytes(b"old")
+    try:
+        os.setxattr(path, "user.origin", b"the zoo")
+    except (OSError, AttributeError):
+        pytest.skip("this file system has no extended attributes")
+    assert write_atomically(str(path), b"old", b"new", [str(tmp_path)]) == []
+    assert (path.read_bytes(), os.getxattr(path, "user.origin")) == (b"new", b"the zoo")
+
+
+def test_a_new_file_has_the_mode_that_the_user_asks_for(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(str(tmp_path / "new"), b"text", [str(tmp_path)])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
+
+
+def test_leftovers_of_dead_processes_are_removed_and_those_of_others_kept(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET.replace("SoftMax", "Softmax"))
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    left = tmp_path / f".caffe-lint-{dead.stdout.strip()}-{'0' * 16}"
+    running = tmp_path / f".caffe-lint-{os.getpid()}-{'0' * 16}"
+    foreign = tmp_path / ".caffe-lint-notes"
+    for path in (left, running, foreign):
+        path.write_text("half")
+    run(tmp_path, "net.prototxt", "--fix")
+    assert (left.exists(), running.exists(), foreign.exists()) == (False, True, True)
+    remove_leftovers([str(tmp_path)])
+    assert running.exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 240 + ".prototxt", "net.prototxt"])
+def test_long_names_are_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(NET)
+    assert run(tmp_path, name, "--fix").returncode == 0
+    assert "Softmax" in (tmp_path / name).read_text()
