@@ -30,7 +30,7 @@ from caffe_lint.source.solver_index import forget_index
 
 def settings_in(path: str) -> Settings:
     """The settings of a configuration file for files that it makes no difference for. Raises ConfigError."""
-    return combined(Layer.of(read_config(path, LOOKUPS))).settings
+    return combined(Layer.of(read_config(path, LOOKUPS, is_named=False))).settings
 
 
 # A net and its solver on which there is nothing to say.

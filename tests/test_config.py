@@ -255,7 +255,7 @@ def test_the_documented_configuration_is_valid_and_names_every_key(tmp_path: Pat
     (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     config = tmp_path / "caffe-lint.toml"
     config.write_text(block, encoding="utf-8")
-    read = read_config(str(config), LOOKUPS)
+    read = read_config(str(config), LOOKUPS, is_named=False)
     assert (read.values["extend_select"], len(read.per_file)) == (("P201",), 2)
     table = "".join(re.findall(r"^\| (`[^|]*) \|", text.partition("| key |")[2].partition("## ")[0], re.MULTILINE))
     assert set(re.findall(r"`([\w-]+)`", table)) == set(KEYS)

@@ -350,6 +350,9 @@ def house(tmp_path: Path) -> Path:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[caffe_lint.plugins]\n{name} = {module}\n")
     (tmp_path / "net.prototxt").write_text(HOUSE_NET)
+    own = tmp_path / "home" / "caffe-lint" / "caffe-lint.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('plugins = ["house", "hous", "something", "broken", "clash", "pageless"]\n')
     return tmp_path
 
 
@@ -357,7 +360,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-m", "caffe_lint", *arguments],
-        cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+        cwd=folder, env={**os.environ, "PYTHONPATH": path, "XDG_CONFIG_HOME": str(folder / "home")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -426,6 +429,47 @@ def test_a_plugin_that_cannot_be_loaded_is_explained(house: Path, name: str, wor
     done = run(house, "net.prototxt")
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def test_a_configuration_that_was_found_loads_only_plugins_that_the_user_trusts(house: Path) -> None:
+    own = house / "home" / "caffe-lint" / "caffe-lint.toml"
+    (house / "caffe-lint.toml").write_text('plugins = ["house"]\n')
+    for text in ("", 'plugins = ["other"]\n'):
+        own.write_text(text)
+        for command in (["net.prototxt"], ["net", "net.prototxt"], ["rules"], ["explain", "N900"], [".", "--jobs", "2"]):
+            done = run(house, *command)
+            assert done.returncode == 2
+            assert "plugin 'house' is not loaded, because this file was found, not named" in done.stderr
+        named = run(house, "net.prototxt", "--config", "caffe-lint.toml", "--output-format", "json")
+        assert codes(named) == ["N900"]
+    own.unlink()
+    assert run(house, "net.prototxt").returncode == 2
+    own.write_text('ignore = ["N9"]\n')
+    assert "only a list of 'plugins' may stand in it" in run(house, "net.prototxt").stderr
+
+
+@pytest.mark.parametrize("path", [None, "", ".", os.pathsep])
+def test_nothing_is_imported_from_the_working_folder(tmp_path: Path, path: str | None) -> None:
+    for name in ("pathspec", "click", "jinja2", "json", "difflib", "google", "tomllib", "numpy", "lmdb", "planted"):
+        (tmp_path / f"{name}.py").write_text("print('planted')\n")
+    info = tmp_path / "planted-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[caffe_lint.plugins]\nplanted = planted\n")
+    (tmp_path / ".gitignore").write_text("*.log\n")
+    (tmp_path / "net.prototxt").write_text(HOUSE_NET)
+    (tmp_path / "caffe-lint.toml").write_text('exclude = ["old"]\n')
+    (tmp_path / "named.toml").write_text('plugins = ["planted"]\n')
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if path is not None:
+        environment["PYTHONPATH"] = path
+    for arguments in ([".", "--output-format", "html"], ["net.prototxt", "--fix", "--diff"], [".", "--config", "named.toml"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "caffe_lint", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "planted\n" not in done.stdout
+    assert "plugin 'planted' is not installed" in done.stderr
 
 
 def test_settings_without_plugins_do_not_look_for_any() -> None:

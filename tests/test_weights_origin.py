@@ -254,7 +254,7 @@ def test_the_number_of_gpus_that_the_user_gives(folder: Path) -> None:
 def test_invalid_keys_of_the_configuration(folder: Path, text: str, message: str) -> None:
     (folder / "caffe-lint.toml").write_text(text)
     with pytest.raises(ConfigError) as error:
-        read_config("caffe-lint.toml", LOOKUPS)
+        read_config("caffe-lint.toml", LOOKUPS, is_named=False)
     assert str(error.value) == f"caffe-lint.toml: {message}"
 
 

@@ -19,6 +19,7 @@ from ..source.numerals import is_dimension, is_number, is_whole
 from ..source.opener import MAX_SETTINGS, Unreadable, read_regular
 from .lookups import Lookups
 from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, did_you_mean
+from .user_config import trusted_plugins, user_config_path
 
 _MOST = 10_000  # of a count
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/]*/?[^\s]*\Z")
@@ -74,15 +75,22 @@ class ConfigFile(NamedTuple):
     per_file: tuple[PerFile, ...]
 
 
-def read_config(path: str, lookups: Lookups) -> ConfigFile:
-    """Read a configuration file. Raises ConfigError for unknown keys and invalid values."""
+def read_config(path: str, lookups: Lookups, *, is_named: bool) -> ConfigFile:
+    """Read a configuration file. Raises ConfigError for unknown keys and invalid values.
+
+    Plugins, which are programs, are loaded only if the file `is_named` on the command line, or the user's own configuration
+    names them as well: a file that was found in a tree cannot load any.
+    """
     table = _table(path)
     if table is None:
         raise ConfigError(f"{path}: no table [tool.caffe-lint]")
     if "plugins" in table:
         # First, since the other keys may name rules and layer types of plugins.
+        plugins = _checked(path, "plugins", table["plugins"], "texts", lookups)
+        if not is_named:
+            _require_trusted(path, plugins)
         try:
-            lookups.load_plugins(_checked(path, "plugins", table["plugins"], "texts", lookups))
+            lookups.load_plugins(plugins)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     per_file = table.pop("per-file", {})
@@ -99,6 +107,18 @@ def read_config(path: str, lookups: Lookups) -> ConfigFile:
             PerFile(pattern, _values(where, folder, inner, [key.name for key in KEYS.values() if key.per_file], lookups))
         )
     return ConfigFile(path, _values(path, folder, table, list(KEYS), lookups), tuple(sections))
+
+
+def _require_trusted(path: str, plugins: tuple[str, ...]) -> None:
+    """Raise ConfigError for plugins that the user's own configuration does not name."""
+    own = user_config_path()
+    table = _table(own) if own is not None and os.path.isfile(own) else {}
+    trusted = trusted_plugins(table or {}, own or "")
+    if unknown := [name for name in plugins if name not in trusted]:
+        raise ConfigError(
+            f"{path}: plugin '{unknown[0]}' is not loaded, because this file was found, not named; name it with"
+            f" --config {path}" + (f", or list the plugin in {own}" if own else "")
+        )
 
 
 def has_table(path: str) -> bool:

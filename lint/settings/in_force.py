@@ -206,7 +206,7 @@ class SettingsOfPaths:
         if path not in self._configs:
             from .config_file import read_config  # keeps what reads TOML out of the start
 
-            self._configs[path] = read_config(path, self._lookups)
+            self._configs[path] = read_config(path, self._lookups, is_named=path == self._command_line.config)
         return self._configs[path]
 
     def _read_facts(self, path: str | None) -> dict[str, Any]:
