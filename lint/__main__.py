@@ -15,6 +15,6 @@ except FileNotFoundError:  # the folder was removed
 if os.path.dirname(os.path.dirname(os.path.realpath(__file__))) != _HERE:
     sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) != _HERE]
 
-from .cli.main import main  # noqa: E402  (not before the path is safe)
+from .cli.main import main
 
 main()

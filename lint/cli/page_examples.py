@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 from ..proto.named_tuple import NamedTuple
+from ..report.colours import with_marks
 from ..report.rule_page import Printed
 from ..rule.pages import USUAL_NET_NAME, read_page, usual_net
 from ..rule.registry import Rule
@@ -52,20 +53,22 @@ def printed_for(rule: Rule, *, colour: bool = False) -> Printed:
         ran = run_example(rule, read_page(rule).bad, *in_colour)
     except (InputError, OSError) as error:  # no library for the data, no place for the files
         return Printed(missing=str(error))
-    return Printed(ran.command, ran.output)
+    return Printed(ran.command, with_marks(ran.output))
 
 
 # Options that make a run independent of where it is run, and are of no interest to readers.
-_HIDDEN = ("--color=always", "--isolated", "--jobs=1")
+_HIDDEN = ("--color=always", "--isolated", "--jobs=1", "--config=caffe-lint.toml")
 
 
 def _arguments(rule: Rule, files: dict[str, str]) -> list[str]:
     prototxts = [name for name in files if name.endswith(".prototxt")]
     solvers = [name for name in prototxts if os.path.basename(name).startswith("solver")]
+    named = ["--config=caffe-lint.toml"] if rule.plugin else []  # it loads the plugin, so it must be named
     if rule.subject == "log":
-        return ["log", "train.log", *(word for name in solvers[:1] for word in ("--solver", name))]
+        return ["log", "train.log", *(word for name in solvers[:1] for word in ("--solver", name)), *named]
     extended = [] if rule.default else ["--extend-select", rule.code]
     isolated = [] if {FACTS_NAME, "caffe-lint.toml"}.intersection(files) else ["--isolated"]
+    isolated = named or isolated
     if rule.subject == "inputs":
         return ["inputs", *(solvers or prototxts)[:1], "--jobs=1", *isolated]
     return [*(solvers or prototxts), *extended, *isolated]

@@ -14,10 +14,19 @@ _MARKS = {meaning: chr(0xD800 + number) for number, meaning in enumerate(_CODES)
 _END = "\udbff"
 _TO_TERMINAL = {ord(_END): "\x1b[0m", **{ord(mark): f"\x1b[{_CODES[meaning]}m" for meaning, mark in _MARKS.items()}}
 
+_FROM_TERMINAL = {code: chr(mark) for mark, code in _TO_TERMINAL.items()}
+
 
 def paint(text: str, meaning: str, colour: bool) -> str:
     """Return the text with the marks of the colour of its meaning, or unchanged if colours are off."""
     return f"{_MARKS[meaning]}{text}{_END}" if colour else text
+
+
+def with_marks(text: str) -> str:
+    """Return a text that `with_codes` returned with the marks again, to be printed as part of another."""
+    for code, mark in _FROM_TERMINAL.items():
+        text = text.replace(code, mark)
+    return text
 
 
 def with_codes(text: str) -> str:
