@@ -37,6 +37,11 @@ def print_text(text: str, *, to_stderr: bool = False, has_commands: bool = False
     stream.buffer.flush()
 
 
+def print_bytes(lines: bytes) -> None:
+    """Writes lines of a log that is passed through, to standard output."""
+    print_text(lines.decode("utf-8", "surrogateescape"))
+
+
 def _cleaned(text: str, has_commands: bool) -> bytes:
     text = visible_lines(text)
     if not has_commands:

@@ -37,6 +37,7 @@ from .console import (
     check_output_folder,
     complain,
     in_colour,
+    print_bytes,
     print_text,
     write_report,
 )
@@ -181,7 +182,7 @@ def _follow(path: str, stop_on: str | None, stopped: list[Sign]) -> list[Run]:
         if sign.diverged:
             stopped.append(sign)
 
-    return follow(path, report, pass_through=path == "-", stop=lambda: bool(stopped and stop_on))
+    return follow(path, report, pass_on=print_bytes if path == "-" else None, stop=lambda: bool(stopped and stop_on))
 
 
 def _export(path: str, target: str, form: str) -> None:

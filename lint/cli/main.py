@@ -8,7 +8,9 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
+from types import FrameType
 
 from ..source.errors import InputError
 from .command_table import COMMANDS
@@ -16,8 +18,9 @@ from .console import EXIT_FAILED, EXIT_INTERRUPTED, UsageError, complain
 
 
 def main() -> None:
-    """Runs the program. A closed pipe and Ctrl-C end it quietly."""
+    """Runs the program. A closed pipe, Ctrl-C and the signals that ask it to end do so quietly."""
     _open_what_is_closed()
+    _end_when_asked()
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)  # trees and nets are many small objects that live to the end
     arguments = sys.argv[1:]
@@ -39,6 +42,19 @@ def main() -> None:
     # Python would take all modules and trees apart, which is a tenth of the time of a small check.
     atexit._run_exitfuncs()
     os._exit(status)
+
+
+def _end_when_asked() -> None:
+    """Makes the signals that end a program raise SystemExit, so that no temporary file and no worker is left."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; nohup ignores it
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)  # as shells have it
 
 
 def _open_what_is_closed() -> None:

@@ -167,9 +167,11 @@ def _begin(stop: Any, seen: Any, report_progress: Callable[[], None] | None = No
 
 
 def _run_apart(tasks: list[_Task], jobs: int, stop: Any, seen: Any, report_progress: Callable[[], None]) -> list[SourceReport]:
-    from concurrent.futures import ProcessPoolExecutor, wait  # keeps multiprocessing out of the start
+    from concurrent.futures import wait  # keeps multiprocessing out of the start
 
-    with ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_begin, initargs=(stop, seen)) as pool:
+    from ..source.workers import worker_pool  # as above
+
+    with worker_pool(min(jobs, len(tasks)), _begin, (stop, seen)) as pool:
         runs = [pool.submit(_run, task) for task in tasks]
         while wait(runs, timeout=POLL).not_done:
             report_progress()

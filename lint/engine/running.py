@@ -64,9 +64,10 @@ def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round
 
 def _run_in_processes(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
     import signal  # only with --jobs
-    from concurrent.futures import ProcessPoolExecutor  # keeps multiprocessing out of the start
 
-    with ProcessPoolExecutor(jobs) as pool:
+    from ..source.workers import worker_pool  # keeps multiprocessing out of the start
+
+    with worker_pool(jobs) as pool:
         runs = []
         # Ctrl-C reaches every process, but only this one handles it: the others start with the signal blocked.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -77,11 +78,7 @@ def _run_in_processes(work: list[tuple[Unit, Settings]], files: Files, patch: st
                 runs.append(pool.submit(_run_in_process, unit, settings, own, patch))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        try:
-            return [run.result() for run in runs]
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        return [run.result() for run in runs]
 
 
 def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:

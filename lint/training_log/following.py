@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ RECENT = 20  # displayed iterations from which usual values are computed
 LEAST = 3  # earlier displayed iterations, before a loss is called unusual
 _WIDTH = 100
 _POLL = 0.5
+_PIECE = 1 << 16  # bytes read at once
+_LONGEST = 1 << 20  # bytes of a line that is passed on before its end
 
 
 class Sign(NamedTuple):
@@ -168,25 +171,29 @@ def _max_iter(run: Run) -> int:
     return 0
 
 
-def follow(path: str, report: Callable[[Sign], None], *, pass_through: bool, stop: Callable[[], bool]) -> list[Run]:
+def follow(
+    path: str, report: Callable[[Sign], None], *, pass_on: Callable[[bytes], None] | None, stop: Callable[[], bool]
+) -> list[Run]:
     """Follows standard input (`-`) or a growing file until it ends or `stop` returns true, and returns the runs.
 
-    A file ends when Caffe reports its end, or on Ctrl-C. Raises OSError.
+    `pass_on` is called with whole lines as they come. A file ends when Caffe reports its end, or on Ctrl-C; it may be renamed
+    and begun anew, or cut off, as when logs are rotated. Raises OSError.
     """
     terminal = sys.stderr.isatty()
-    shown = _Progress(beside_log=pass_through and sys.stdout.isatty())
+    shown = _Progress()
     follower = Follower(report, shown.show if terminal else None)
-    descriptor = 0 if path == "-" else os.open(path, os.O_RDONLY)
-    out = sys.stdout.buffer
+    source = _Standard() if path == "-" else _Growing(path)
+    waiting = b""  # the beginning of a line
     try:
         while not stop():
-            piece = os.read(descriptor, 1 << 16)
+            piece = source.read()
             if piece:
-                if pass_through:
-                    shown.clear()
-                    out.write(piece)
-                    out.flush()
-                    shown.at_line_start = piece.endswith(b"\n")
+                if pass_on is not None:
+                    lines, end, waiting = (waiting + piece).rpartition(b"\n")
+                    if end or len(waiting) > _LONGEST:
+                        shown.clear()
+                        pass_on(lines + end if end else waiting)
+                        waiting = waiting if end else b""
                 follower.feed(piece)
             elif path == "-" or _ended(follower):
                 break
@@ -195,10 +202,63 @@ def follow(path: str, report: Callable[[Sign], None], *, pass_through: bool, sto
     except KeyboardInterrupt:
         pass  # report on what was read so far
     finally:
-        if path != "-":
-            os.close(descriptor)
+        source.close()
         shown.clear()
+    if pass_on is not None and waiting:
+        pass_on(waiting)
     return follower.finish()
+
+
+class _Standard:
+    """Standard input."""
+
+    def read(self) -> bytes:
+        """Returns what has come; waits for it, and returns nothing at the end."""
+        return os.read(0, _PIECE)
+
+    def close(self) -> None:
+        """Leaves it open."""
+
+
+class _Growing:
+    """A file that grows, by its name: also if it is renamed and begun anew, or cut off. Raises OSError."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._in_line = False
+
+    def read(self) -> bytes:
+        """Returns what has come; nothing if nothing has."""
+        piece = os.read(self._descriptor, _PIECE)
+        if not piece and self._begin_anew():
+            piece = os.read(self._descriptor, _PIECE)
+            if self._in_line and piece:
+                piece = b"\n" + piece  # the last line of the old file stays unfinished
+        if piece:
+            self._in_line = not piece.endswith(b"\n")
+        return piece
+
+    def _begin_anew(self) -> bool:
+        """Goes to the beginning of what the path names now, if that is another file or the file was cut off."""
+        known = os.fstat(self._descriptor)
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return False  # it was renamed, and the new one is yet to come
+        if (found.st_dev, found.st_ino) != (known.st_dev, known.st_ino):
+            new = os.open(self._path, os.O_RDONLY)
+            os.close(self._descriptor)
+            self._descriptor = new
+            return True
+        if stat.S_ISREG(known.st_mode) and known.st_size < os.lseek(self._descriptor, 0, os.SEEK_CUR):
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            return True
+        return False
+
+    def close(self) -> None:
+        """Closes it."""
+        os.close(self._descriptor)
 
 
 def _ended(follower: Follower) -> bool:
@@ -207,19 +267,16 @@ def _ended(follower: Follower) -> bool:
 
 
 class _Progress:
-    """A line of progress on a terminal. If a log goes to the same terminal, it waits for the end of a line."""
+    """A line of progress on a terminal."""
 
-    def __init__(self, *, beside_log: bool) -> None:
-        self.at_line_start = True
-        self._beside_log = beside_log
+    def __init__(self) -> None:
         self._visible = False
 
     def show(self, text: str) -> None:
         """Rewrites the line."""
-        if self.at_line_start or not self._beside_log:
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
-            self._visible = True
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+        self._visible = True
 
     def clear(self) -> None:
         """Removes the line."""
