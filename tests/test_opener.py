@@ -29,7 +29,7 @@ GIANT = 1 << 41
 
 READERS: dict[str, Callable[[str], Any]] = {
     "solver.prototxt": read_source,
-    "caffe-lint.toml": lambda path: read_config(path, NOTHING),
+    "caffe-lint.toml": lambda path: read_config(path, NOTHING, is_named=False),
     "facts.json": read_facts,
     "baseline.json": read_baseline,
     "images.txt": lambda path: list(image_list.lines(path)),
@@ -157,7 +157,7 @@ def test_numbers_of_a_configuration_are_bounded(tmp_path: Path, text: str, reaso
     path = tmp_path / "caffe-lint.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=reason):
-        read_config(str(path), NOTHING)
+        read_config(str(path), NOTHING, is_named=False)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ GUIDES = {
     "README.md": "caffe-lint",
     "examples/README.md": "Examples",
     "docs/adopting.md": "Adopting caffe-lint in an existing project",
+    "docs/security.md": "What a checkout may do",
     "docs/outputs.md": "Output formats and editors",
     "docs/signal.md": "Predicting whether training diverges",
     "docs/schedule.md": "The learning-rate schedule",
