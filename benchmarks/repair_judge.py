@@ -158,7 +158,7 @@ def judge(set_up: SetUp, facts: DataFacts) -> Row:
         unsafe,
         support_of(set_up, default if default.repairs else unsafe),
         "; ".join(f"{finding.code}: {finding.message}" for finding in numbers),
-        not again.applied,
+        not again.fixed,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..proto.message import Message, plain
+from ..proto.tree import Scalar
 from .changes import PathChanges, after_changes, changes_by_path, require_equal
 from .edit import Change, Edit, Fix, Replacement, Stage
 
@@ -58,6 +59,19 @@ def edited(source: bytes, edits: Iterable[Edit]) -> bytes:
         position = edit.end
     pieces.append(source[position:])
     return b"".join(pieces)
+
+
+def what_changes(fix: Fix, source: bytes) -> str:
+    """Return what a fix changes in a text: the field with its old and its new value if that is all, otherwise its title."""
+    if len(fix.changes) == len(fix.edits) == 1 and isinstance(change := fix.changes[0], Change):
+        edit = fix.edits[0]
+        for field in change.block.fields:
+            value = field.value
+            if isinstance(value, Scalar) and value.start <= edit.start < edit.end <= value.end and edit.text:
+                new = source[value.start : edit.start] + edit.text + source[edit.end : value.end]
+                old = source[value.start : value.end]
+                return f"{field.name} {old.decode('utf-8', 'replace')} → {new.decode('utf-8', 'replace')}"
+    return fix.title
 
 
 def verify(old: Message, new: Message, fixes: Iterable[Fix]) -> PathChanges:

@@ -169,6 +169,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     else:
         notes += _settled(checked.results, settings)
         piped = next(iter(files.given), None)
+        done: set[str] = set()  # real paths of what was written
         if options.fix or options.add_ignore or options.interactive:
             # A file whose patch was refused is not written at all, except what was piped in: that goes through as it is.
             sources = {path: text for path, text in checked.sources.items() if path not in unverified}
@@ -176,14 +177,17 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
                 sources[piped] = files.sources[piped]
             written = _write(patched, sources, options.output_dir, piped, files.roots or ())
             errors += written.failures
+            done = {os.path.realpath(path) for path in written.paths if path in patched}
+            if piped in patched:
+                done.add(os.path.realpath(piped))
             notes += written.losses
-        if options.add_ignore and patched and not errors:
+        if options.add_ignore and done and not errors:
             number = counted(len(checked.findings) - len(findings), "finding")
-            notes.append(f"suppressed {number} in {counted(len(patched), 'file')}")
+            notes.append(f"suppressed {number} in {counted(len(done), 'file')}")
         summary = Summary(
             {**checked.texts, **patched, **dict.fromkeys(outside, b"")},
-            checked.applied,
-            len(patched),
+            tuple(one.sentence for one in checked.fixed if os.path.realpath(one.path) in done),
+            len(done),
             tuple(dict.fromkeys(errors)),
             fail_on,
             settings.of(paths[0]).docs_url,

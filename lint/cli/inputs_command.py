@@ -83,14 +83,14 @@ def inputs(
     sources = [source for _, _, source in sources_of(opened.nets, base)]
     reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
     patch = ("unsafe" if unsafe_fixes else "safe") if fix else ""
-    opened, findings, applied, failures = check_data(opened, base, reports, patch=patch)
+    opened, findings, fixed, failures = check_data(opened, base, reports, patch=patch)
     for sentence in failures:
         complain(sentence)
     if opened.files.patched:
         _write(opened)
     summary = Summary(
         {**opened.files.sources, **opened.files.patched},
-        applied,
+        tuple(one.sentence for one in fixed),
         len(opened.files.patched),
         tuple(f"{path}: {sentence}" for sentence in opened.missing),
         {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},

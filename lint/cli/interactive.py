@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from ..engine.files_in_memory import Files
-from ..engine.fixing import apply_round
+from ..engine.fixing import apply_round, fixed_by
 from ..engine.ignoring import Known, write_suppressions
 from ..engine.running import agree
 from ..engine.unit_check import check_unit
@@ -23,7 +23,7 @@ from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple
 from ..report import diff, full, shown
 from ..report.colours import paint
-from ..rule.finding import Finding
+from ..rule.finding import Finding, Fixed
 from ..settings.settings import Settings
 from ..source.wording import counted
 from .console import complain, print_text
@@ -94,7 +94,7 @@ class _Walk:
     def through(self, unit: Unit, files: Files, settings: Settings) -> UnitResult:
         """The walk through the fixes of a unit, round by round."""
         errors: list[str] = []
-        applied = 0
+        fixed: list[Fixed] = []
         passed = self._passed.setdefault(unit, Counter())
         findings = check_unit(unit, files, settings)
         while not self.left:
@@ -104,8 +104,9 @@ class _Walk:
                 break
             before = _sights(findings)
             answers = self._ask_round(chosen, offered, files)
+            texts = {path: files.get(path).source for path in answers.taken}
             done, failed = apply_round(files, answers.taken)
-            applied += sum(not files.is_companion(fix.path) for fix in done)
+            fixed += fixed_by(done, offered, texts)
             failures = [(fix, error) for fix, error in failed if not files.is_companion(fix.path)]
             errors += (f"{fix.path}: not fixed ({fix.title}): {error}" for fix, error in failures)
             if done:
@@ -122,7 +123,7 @@ class _Walk:
                     errors.append(f"{place}: no comment can suppress {finding.code} there")
                     passed[_sight(finding)] += 1
                 findings = check_unit(unit, files, settings)
-        return files.result(findings, applied, errors)
+        return files.result(findings, fixed, errors)
 
     def _ask_round(self, chosen: dict[str, list[Fix]], offered: list[Finding], files: Files) -> _Answers:
         """What is to become of each fix of a round. Those of files that nobody named are only tried."""

@@ -235,6 +235,12 @@ def _report(
             rounds = {path: (round_of(files.get(path), each.changes),) for path, each in new.items()}
             patched, refused = verified(patched, rounds, files.schema)
             errors += refused
+    if fix and files is not None and patched:
+        folder, roots = options["output_dir"], files.roots or ()
+        written = write_copies(patched, folder) if folder else write_patched(patched, files.sources, roots)
+        errors += written.failures
+        for sentence in written.losses:
+            complain(sentence)
     following = options["follow"]
     colour = in_colour(options["color"], to_stderr=following) and not options["output_file"]
     places: dict[int, tuple[Place, ...]] = {}
@@ -261,19 +267,11 @@ def _report(
             to_stderr=following,
             has_commands=options["output_format"] == "github",
         )
-    if files is not None and patched:
-        if fix:
-            folder = options["output_dir"]
-            roots = files.roots or ()
-            written = write_copies(patched, folder) if folder else write_patched(patched, files.sources, roots)
-            errors += written.failures
-            for sentence in written.losses:
-                complain(sentence)
-        else:
-            from ..report.diff import render as render_diff  # keeps difflib out of the start
+    if files is not None and patched and not fix:
+        from ..report.diff import render as render_diff  # keeps difflib out of the start
 
-            for name in sorted(patched):
-                print_text(render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following)
+        for name in sorted(patched):
+            print_text(render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following)
     for sentence in errors:
         complain(sentence)
     if errors:

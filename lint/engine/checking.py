@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding
+from ..rule.finding import Finding, Fixed
 from ..settings.in_force import SettingsOfPaths
 from ..settings.settings import Settings
 from .files_in_memory import Files
@@ -20,8 +20,9 @@ class Checked(NamedTuple):
     """The result of a check: the remaining findings, each once, in the order of path, line, column and code.
 
     `sources` are the bytes of all checked files as read, and `texts` the bytes after the fixes. `patched` has each
-    changed file once, however many paths lead to it. `applied` is the number of fixes; `errors` and `notes` are messages
-    on what failed and what was skipped. `left_alone` are the files in which nothing may be changed.
+    changed file once, however many paths lead to it. `fixed` are the findings that were fixed, in the order of fixing;
+    `errors` and `notes` are messages on what failed and what was skipped. `left_alone` are the files in which nothing may
+    be changed.
     """
 
     units: list[Unit]
@@ -30,7 +31,7 @@ class Checked(NamedTuple):
     sources: dict[str, bytes]
     texts: dict[str, bytes]
     patched: dict[str, bytes]
-    applied: int
+    fixed: list[Fixed]
     errors: list[str]
     notes: list[str]
     left_alone: dict[str, LeftAlone]
@@ -57,7 +58,7 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
         sources,
         {**sources, **new},
         {path: new[path] for path in {os.path.realpath(path): path for path in new}.values()},
-        sum(result.applied for result in results),
+        list(dict.fromkeys(one for result in results for one in result.fixed)),
         errors,
         notes,
         {**files.left_alone, **{path: left for result in results for path, left in result.left_alone.items()}},

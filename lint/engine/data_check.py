@@ -10,9 +10,9 @@ from ..data.looking import Source
 from ..data.source_report import SourceReport
 from ..fixes.apply import next_round
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding
+from ..rule.finding import Finding, Fixed
 from ..rule.suppressed import suppressing
-from .fixing import MAX_ROUNDS, apply_round
+from .fixing import MAX_ROUNDS, apply_round, fixed_by
 from .opening import Opened, nets_of
 from .rules_on import RulesOfPaths
 
@@ -20,14 +20,14 @@ Reports = Mapping[Source, SourceReport]
 
 
 class DataChecked(NamedTuple):
-    """The result of checking a file's data: its nets after the fixes, the remaining findings, the number of fixes.
+    """The result of checking a file's data: its nets after the fixes, the remaining findings, what was fixed.
 
     `failures` are messages on fixes that did not verify.
     """
 
     opened: Opened
     findings: list[Finding]
-    applied: int
+    fixed: list[Fixed]
     failures: list[str]
 
 
@@ -41,7 +41,7 @@ def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") 
 
     Nothing is written to disk. Raises ConfigError.
     """
-    applied = 0
+    fixed: list[Fixed] = []
     failures: list[str] = []
     findings = _findings(opened, base, reports)
     for _ in range(MAX_ROUNDS if patch else 0):
@@ -49,14 +49,16 @@ def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") 
         fixes = [fix for fix in offered if not opened.files.is_outside(fix.path)]
         if not fixes:
             break
-        done, failed = apply_round(opened.files, next_round(fixes))
-        applied += len(done)
+        chosen = next_round(fixes)
+        before = {path: opened.files.get(path).source for path in chosen}
+        done, failed = apply_round(opened.files, chosen)
+        fixed += fixed_by(done, findings, before)
         failures += (f"{fix.path}: not fixed ({fix.title}): {error}" for fix, error in failed)
         if failed:
             break
         opened = nets_of(opened.file.path, opened.files, opened.settings)
         findings = _findings(opened, base, reports)
-    return DataChecked(opened, findings, applied, failures)
+    return DataChecked(opened, findings, fixed, failures)
 
 
 def _findings(opened: Opened, base: str, reports: Reports) -> list[Finding]:

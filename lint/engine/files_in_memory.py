@@ -18,7 +18,7 @@ from .units import Companions, LeftAlone, Unit, UnitResult
 
 if TYPE_CHECKING:
     from ..net.trained_weights import TrainedWeights
-    from ..rule.finding import Finding
+    from ..rule.finding import Finding, Fixed
     from .baseline import Comparison
 
 
@@ -90,11 +90,11 @@ class Files:
         """Return whether a file is checked only because a companion of the unit is, or names it."""
         return bool(self._of_companions) and os.path.realpath(path) in self._of_companions
 
-    def result(self, findings: Iterable[Finding], applied: int, errors: list[str]) -> UnitResult:
+    def result(self, findings: Iterable[Finding], fixed: Iterable[Fixed], errors: list[str]) -> UnitResult:
         """Return the result of the unit's checks: what concerns its own files."""
         return UnitResult(
             [finding for finding in findings if not self.is_companion(finding.place.path)],
-            applied,
+            tuple(one for one in fixed if not self.is_companion(one.path)),
             {path: text for path, text in self.patched.items() if not self.is_companion(path)},
             {path: text for path, text in self.sources.items() if not self.is_companion(path)},
             errors,

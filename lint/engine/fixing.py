@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..fixes.apply import edited, next_round, verify
+from ..fixes.apply import edited, next_round, verify, what_changes
 from ..fixes.changes import FixRejected
 from ..fixes.edit import Fix
+from ..rule.finding import Finding, Fixed
 from ..settings.settings import Settings
 from ..source.files import SourceFile
 from .files_in_memory import Files
@@ -25,7 +27,7 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
     rounds before it is written or shown.
     """
     errors: list[str] = []
-    applied = 0
+    fixed: list[Fixed] = []
     refused: set[tuple[Any, ...]] = set()
     findings = check_unit(unit, files, settings)
     for _ in range(MAX_ROUNDS):
@@ -33,8 +35,9 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
         chosen = next_round(fix for fix in offered if _key(fix) not in refused)
         if not chosen:
             break
+        before = {path: files.get(path).source for path in chosen}
         done, failed = apply_round(files, chosen)
-        applied += sum(not files.is_companion(fix.path) for fix in done)
+        fixed += fixed_by(done, findings, before)
         for fix, error in failed:
             refused.add(_key(fix))
             if not files.is_companion(fix.path):
@@ -42,7 +45,18 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
         findings = check_unit(unit, files, settings)
     else:
         errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
-    return files.result(findings, applied, errors)
+    return files.result(findings, fixed, errors)
+
+
+def fixed_by(done: Iterable[Fix], findings: Iterable[Finding], before: Mapping[str, bytes]) -> list[Fixed]:
+    """Return the findings that fixes have fixed; `before` are the texts of the files before."""
+    by_fix = {_key(one.fix): one for one in reversed(list(findings)) if one.fix is not None}
+    fixed = []
+    for fix in done:
+        source = before[fix.path]
+        line = source.count(b"\n", 0, fix.start) + 1
+        fixed.append(Fixed(fix.path, line, by_fix[_key(fix)].code, what_changes(fix, source)))
+    return fixed
 
 
 def _key(fix: Fix) -> tuple[Any, ...]:

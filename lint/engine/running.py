@@ -49,7 +49,7 @@ def agree(
             result = results[number]
             if _is_stale(result, files.settled):
                 again = run(unit, files.release(unit, settings), settings)
-                results[number] = again._replace(applied=again.applied + result.applied)
+                results[number] = again._replace(fixed=(*result.fixed, *again.fixed))
                 files.settle(results[number])
         if not any(_is_stale(result, files.settled) for result in results):
             return
@@ -85,7 +85,7 @@ def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitR
     if patch:
         return fix_unit(unit, files, settings, unsafe=patch == "unsafe")
     findings = check_unit(unit, files, settings)
-    return files.result(findings, 0, [])
+    return files.result(findings, (), [])
 
 
 def _run_in_process(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding
+from ..rule.finding import Finding, Fixed
 
 if TYPE_CHECKING:
     from ..fixes.changes import Round
@@ -47,7 +47,7 @@ class LeftAlone(NamedTuple):
 
 
 class UnitResult(NamedTuple):
-    """The result of a unit: the remaining findings, the number of applied fixes, and the patched files' new bytes.
+    """The result of a unit: the remaining findings, what was fixed, and the patched files' new bytes.
 
     `sources` are the bytes of the checked files as read; `errors` are messages for the user. `rounds` are the texts
     between `sources` and `patched`, each with the changes that were made to it. `left_alone` are the files that were not
@@ -55,7 +55,7 @@ class UnitResult(NamedTuple):
     """
 
     findings: list[Finding]
-    applied: int
+    fixed: tuple[Fixed, ...]
     patched: dict[str, bytes]
     sources: dict[str, bytes]
     errors: list[str]

@@ -30,13 +30,13 @@ class Summary(NamedTuple):
     """What else there is to report about a run.
 
     `texts` are the checked files by path, after fixes, since findings refer to these; a log, which may be large, has an
-    empty text. `applied` is the number of findings fixed in `patched` files; `errors` are sentences about what could not
-    be done. `fail_on` is the lowest severity that fails the run by path, `warning` by default. `docs_url` is the address of
-    the rules' pages, if they are served.
+    empty text. `fixed` says of each finding that was fixed what was written, in `patched` files; `errors` are sentences about
+    what could not be done. `fail_on` is the lowest severity that fails the run by path, `warning` by default. `docs_url` is
+    the address of the rules' pages, if they are served.
     """
 
     texts: dict[str, bytes]
-    applied: int = 0
+    fixed: tuple[str, ...] = ()
     patched: int = 0
     errors: tuple[str, ...] = ()
     fail_on: dict[str, str] = {}  # noqa: RUF012 - never changed
@@ -55,6 +55,7 @@ class Summary(NamedTuple):
         return self._replace(
             texts={visible(path): text for path, text in self.texts.items()},
             errors=tuple(map(visible, self.errors)),
+            fixed=tuple(map(visible, self.fixed)),
             fail_on={visible(path): severity for path, severity in self.fail_on.items()},
         )
 
@@ -102,8 +103,8 @@ def _shown(place: Place, with_paths: bool) -> Place:
 def summary_line(findings: list[Finding], summary: Summary) -> str:
     """Return a line with the number of findings, of files, and of fixable findings."""
     fixed = ""
-    if summary.applied:
-        fixed = f"Fixed {counted(summary.applied, 'finding')} in {counted(summary.patched, 'file')}. "
+    if summary.fixed:
+        fixed = f"Fixed {counted(len(summary.fixed), 'finding')} in {counted(summary.patched, 'file')}. "
     if not findings:
         checked = f"{counted(len(summary.texts), 'file')} checked"
         if not summary.texts:

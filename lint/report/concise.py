@@ -17,5 +17,6 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
             f"{paint(place.path, 'path', colour)}:{place.line}:{place.column}:"
             f" {paint(finding.code, finding.severity, colour)}{mark} {finding.message}"
         )
+    lines += (f"fixed: {what}" for what in summary.fixed)
     lines.append(summary_line(findings, summary))
     return "\n".join(lines) + "\n"

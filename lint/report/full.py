@@ -19,6 +19,8 @@ TAB = 4
 def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
     """The report."""
     blocks = [block(finding, colour) for finding in findings]
+    if summary.fixed:
+        blocks.append("\n".join(paint(f"fixed: {what}", "fix", colour) for what in summary.fixed))
     blocks.append(summary_line(findings, summary))
     return "\n\n".join(blocks) + "\n"
 

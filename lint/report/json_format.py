@@ -35,7 +35,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
             **counts,
             "fixable": sum(fix.safe for fix in fixes),
             "unsafe_fixable": sum(not fix.safe for fix in fixes),
-            "fixed": summary.applied,
+            "fixed": len(summary.fixed),
         },
     }
     return json.dumps(report, indent=2) + "\n"

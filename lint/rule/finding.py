@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from ..source.files import SourceFile
 
 
+class Fixed(NamedTuple):
+    """A finding that was fixed: where it stood when it was, and what was changed."""
+
+    path: str
+    line: int
+    code: str
+    what: str
+
+    @property
+    def sentence(self) -> str:
+        """What was fixed, in one line: `solver.prototxt:3 G102 base_lr 1 → 0.1`."""
+        return f"{self.path}:{self.line} {self.code} {self.what}"
+
+
 class Related(NamedTuple):
     """Another place that belongs to a finding, and how it is related."""
 
