@@ -25,7 +25,7 @@ def main() -> None:
     gc.set_threshold(200_000, 20, 20)  # trees and nets are many small objects that live to the end
     arguments = sys.argv[1:]
     try:
-        status = _run(arguments)
+        status = _run_to_its_end(arguments)
         sys.stdout.flush()
         sys.stderr.flush()
     except KeyboardInterrupt:
@@ -52,9 +52,22 @@ def _end_when_asked() -> None:
             signal.signal(number, _end)
 
 
+_asked: list[int] = []  # the signal that ended the program
+
+
 def _end(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
+    _asked.append(number)
     sys.exit(128 + number)  # as shells have it
+
+
+def _run_to_its_end(arguments: list[str]) -> int:
+    try:
+        return _run(arguments)
+    except BaseException:
+        if _asked:  # whatever became of SystemExit on its way through libraries
+            os._exit(128 + _asked[0])
+        raise
 
 
 def _open_what_is_closed() -> None:

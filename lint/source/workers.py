@@ -28,7 +28,7 @@ def worker_pool(
     except BaseException:
         for process in list((pool._processes or {}).values()):
             process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)  # waits, since Python would wake what is closed at the same time
         raise
     pool.shutdown()
 
