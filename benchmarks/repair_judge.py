@@ -137,10 +137,10 @@ def judge(set_up: SetUp, facts: DataFacts) -> Row:
     known = stability_of(old)
     default, patched, result = _fixed(old, set_up, unit, settings, facts, unsafe=False)
     # Where nothing was fixed, the findings are those of the first check, and a second run would be the same.
-    findings = check_unit(unit, new_files(), settings) if result.applied else result.findings
-    again = fix_unit(unit, patched, settings, unsafe=False) if result.applied else result
+    findings = check_unit(unit, new_files(), settings) if result.fixed else result.findings
+    again = fix_unit(unit, patched, settings, unsafe=False) if result.fixed else result
     numbers = [finding for finding in findings if finding.code in NUMBERS]
-    if any(finding.fix is not None and not finding.fix.safe for finding in numbers) or result.applied:
+    if any(finding.fix is not None and not finding.fix.safe for finding in numbers) or result.fixed:
         unsafe, _, _ = _fixed(old, set_up, unit, settings._replace(select=NUMBERS), facts, unsafe=True)
     else:
         unsafe = default  # nothing to fix
@@ -191,7 +191,7 @@ def _fixed(
     """What fixes write, the files afterwards, and the result."""
     files = new_files()
     result = fix_unit(unit, files, settings, unsafe=unsafe)
-    new = read_job(set_up.folder, files, facts) if result.applied else old
+    new = read_job(set_up.folder, files, facts) if result.fixed else old
     assert old.train is not None
     assert new.train is not None
     changes = [
