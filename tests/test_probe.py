@@ -148,6 +148,16 @@ def test_names_that_are_taken_are_not_used(folder: Path) -> None:
     assert list(losses(built(text))) == ["bad_datax", "bad_bad_data"]
 
 
+def test_names_of_files_and_layers_stay_in_their_comments(folder: Path) -> None:
+    name = "a\nweights: 'evil'.prototxt"
+    (folder / name).write_text(DATA.replace('name: "data"', 'name: "data\\r\\nlr: 1"') + HEAD)
+    assert run(["probe", name, "-o", "probe"]) == 0
+    for path in (folder / "probe").glob("*.prototxt"):
+        text = path.read_text()
+        assert not [line for line in text.splitlines() if line.startswith(("weights", "lr:"))]
+    assert "a\\x0aweights" in (folder / "probe" / "net.prototxt").read_text()
+
+
 def test_the_script_runs_and_finds_the_bad_line(folder: Path) -> None:
     written(folder, DATA + HEAD)
     caffe = folder / "caffe"

@@ -21,6 +21,7 @@ from ..net.phases import TEST, TRAIN
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
+from ..source.visible import visible
 
 # Solver fields that say where training runs.
 _KEPT = ("solver_mode", "device_id", "random_seed")
@@ -85,7 +86,7 @@ def probe(
         tests = tests[1:]
     passes = iterations[id(training[0])] or ITERATIONS
     values = {
-        "origin": os.path.basename(path),
+        "origin": visible(os.path.basename(path)),
         "nets": [_values(part) for part in [*training, *tests]],
         "net": scalar_text(net_path, "string"),
         "sizes": sizes,
@@ -160,7 +161,7 @@ def _checks(part: _Part) -> list[dict[str, Any]]:
                 "name": name,
                 "top": label,
                 "bottom": label if use.ignored is None else f'"{name}_or_0"',
-                "reader": f"{use.reader.type} layer '{use.reader.name}'".replace("\n", " "),
+                "reader": visible(f"{use.reader.type} layer '{use.reader.name}'"),
                 "classes": use.classes,
                 "ignored": use.ignored,
                 "sides": [("below", f"scale: -1 shift: {use.classes}"), ("above", "shift: 1")],
@@ -186,13 +187,13 @@ def _iterations(part: _Part, items_of: Callable[[Layer], int | None], sizes: lis
         items, batch = items_of(layer), batch_size(layer)
         if items and batch:
             most = max(most, -(-items // batch))
-            sizes.append(f"{part.phase}, {layer.name}: {items} items in batches of {batch}".replace("\n", " "))
+            sizes.append(visible(f"{part.phase}, {layer.name}: {items} items in batches of {batch}"))
         else:
             known = False
             field = "test_iter" if part.phase == TEST else "max_iter"
             sizes.append(
-                f"{part.phase}, {layer.name}: size not known. Set {field} to its number of items"
-                f" / {batch or 'its batch size'}, rounded up.".replace("\n", " ")
+                visible(f"{part.phase}, {layer.name}: size not known. Set {field} to its number of items")
+                + f" / {batch or 'its batch size'}, rounded up."
             )
     return max(most, 1) if known else max(most, ITERATIONS) if most else None
 
