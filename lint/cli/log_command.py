@@ -9,10 +9,9 @@ import click
 
 from ..engine.configuring import settings_of_paths
 from ..engine.diagnosis import diagnose
-from ..engine.files_in_memory import Files, nets_for, round_of
-from ..engine.selection import codes_of_subject, layer_types
+from ..engine.files_in_memory import Files, files_of, nets_for, round_of
+from ..engine.selection import codes_of_subject
 from ..engine.writing import write_copies, write_patched
-from ..layers.custom import schema_with
 from ..net.job import Job, SolverFile
 from ..report import FORMATS, Summary
 from ..report.log_report import Report, render
@@ -162,7 +161,7 @@ def _settings(path: str, options: dict[str, Any]) -> Settings:
 
 
 def _job(path: str, settings: Settings) -> tuple[Job, Files]:
-    files = Files(schema_with(read_schema(None), layer_types(settings)), settings.dialect, settings)
+    files = files_of(settings, read_schema(None))
     files.roots = write_roots([path])
     file = files.get(path)
     if file.kind != "solver":

@@ -5,9 +5,7 @@ from __future__ import annotations
 import click
 
 from ..engine.configuring import settings_of_paths
-from ..engine.files_in_memory import Files, nets_for
-from ..engine.selection import layer_types
-from ..layers.custom import schema_with
+from ..engine.files_in_memory import files_of, nets_for
 from ..settings.in_force import CommandLine
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, EXIT_FINDINGS, print_text
@@ -66,7 +64,7 @@ def signal(
     )
     schema = read_schema(None)
     settings = settings_of_paths(asked, schema).of(path)
-    files = Files(schema_with(schema, layer_types(settings)), settings.dialect, settings)
+    files = files_of(settings, schema)
     file = files.get(path)
     if file.kind != "solver":
         raise InputError(f"{path}: not a solver")

@@ -142,12 +142,7 @@ class Files:
 
     def release(self, unit: Unit, settings: Settings) -> Files:
         """Return a store of a unit's files, and those they refer to, for a separate check; their trees move to it."""
-        schema = self.schema
-        if types := layer_types(settings):
-            from ..layers.custom import schema_with  # keeps what describes layer types out of the start
-
-            schema = schema_with(schema, types)
-        files = Files(schema, settings.dialect, settings)
+        files = files_of(settings, self.schema)
         files.settled = self.settled
         files.roots = self.roots
         files._named = {os.path.realpath(path): path for path in unit.paths}
@@ -156,8 +151,17 @@ class Files:
         for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):
             files.sources[path] = self.sources[read_by]
             if read_by in self._files and os.path.realpath(read_by) not in self.settled:
-                files._files[path] = self._files.pop(read_by).read_as(path, schema, files._dialect_of(path))
+                files._files[path] = self._files.pop(read_by).read_as(path, files.schema, files._dialect_of(path))
         return files
+
+
+def files_of(settings: Settings, schema: Schema) -> Files:
+    """Return a store of files that are read as settings say: with the layer types that they describe, and their dialects."""
+    if types := layer_types(settings):
+        from ..layers.custom import schema_with  # keeps what describes layer types out of the start
+
+        schema = schema_with(schema, types)
+    return Files(schema, settings.dialect, settings)
 
 
 def round_of(file: SourceFile, changes: PathChanges = ()) -> Round:
