@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +120,26 @@ def _run(texts: dict[str, Any], patch: str, values: dict[str, Any]) -> list[Unit
     return run_units([(unit, settings) for unit in units], files, patch, 1)
 
 
-def run(folder: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """Runs the program in a folder, in a process of its own. Fails at a traceback."""
+def bound_by_permissions() -> list[str]:
+    """What a command begins with so that permissions of files bind it; root has to give up what frees it of them."""
+    if os.name != "posix":
+        pytest.skip("this system has no permissions of files")
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("run by root, and without setpriv nothing binds root")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
+def run(
+    folder: Path, *arguments: str, stdin: bytes = b"", before: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Runs the program in a folder, in a process of its own. Fails at a traceback.
+
+    The command begins with the words of `before`.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "caffe_lint", *arguments],
+        [*before, sys.executable, "-m", "caffe_lint", *arguments],
         cwd=folder,
         input=stdin,
         capture_output=True,

@@ -13,7 +13,12 @@ from pathlib import Path
 
 import click
 import pytest
-from harness import NET, SOLVER, run
+from harness import NET, SOLVER, bound_by_permissions, run
+
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.source.files import SourceFile
 
 
 @pytest.fixture
@@ -120,6 +125,10 @@ def test_a_folder_is_searched_and_other_files_are_passed_over(folder: Path) -> N
         ("gone.prototxt", None, "No such file"),
         ("weights.prototxt", bytes(range(256)) * 20, "binary"),
         ("empty.prototxt", b"", "is empty"),
+        ("wide.prototxt", 'name: "net"\n'.encode("utf-16"), "UTF-16"),
+        ("pointer.prototxt", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull"),
+        ("page.prototxt", b"\n<!DOCTYPE html>\n<title>404</title>\n", "HTML"),
+        ("page.prototxt", b'<?xml version="1.0"?>\n<layer/>\n', "XML"),
     ],
 )
 def test_what_cannot_be_checked_is_said_and_exits_with_2(
@@ -131,6 +140,64 @@ def test_what_cannot_be_checked_is_said_and_exits_with_2(
     assert done.returncode == 2
     assert name in done.stderr
     assert words in done.stderr
+
+
+def test_piped_text_that_is_no_prototxt_is_said_and_goes_through_fix_unchanged(folder: Path) -> None:
+    text = b"version https://git-lfs.github.com/spec/v1\n"
+    done = run(folder, "--fix", "-", stdin=text)
+    assert (done.returncode, done.stdout.encode()) == (2, text)
+    assert "Git LFS pointer" in done.stderr
+
+
+def test_files_of_a_folder_that_are_no_prototxt_are_said_once_with_the_first_names(folder: Path) -> None:
+    (folder / "a.prototxt").write_bytes(b"")
+    (folder / "b.prototxt").write_bytes(b"<html>404</html>")
+    assert run(folder, ".").stderr == (
+        "caffe-lint: 2 files are no prototxt and were not checked: a.prototxt (empty), b.prototxt (an HTML page)\n"
+    )
+    (folder / "c.prototxt").write_bytes('name: "net"\n'.encode("utf-16"))
+    (folder / "d.prototxt").write_bytes(b"\0\1\2" * 100)
+    (folder / "labels.pbtxt").write_text('item { name: "cat" label: 1 }\n')  # another text format, which is no mistake
+    done = run(folder, ".")
+    assert done.returncode == run(folder, "solver.prototxt").returncode == 0
+    assert done.stderr.startswith("caffe-lint: 4 files are no prototxt")
+    assert done.stderr.endswith("c.prototxt (UTF-16), …\n")
+
+
+def test_what_may_not_be_read_in_a_folder_is_said_and_exits_with_2(folder: Path) -> None:
+    before = bound_by_permissions()
+    (folder / "shut.prototxt").write_text(NET)
+    (folder / "shut.prototxt").chmod(0)
+    (folder / "below").mkdir()
+    (folder / "below" / "net.prototxt").write_text(NET)
+    (folder / "below").chmod(0)
+    done = run(folder, ".", before=before)
+    (folder / "below").chmod(0o700)
+    assert done.returncode == 2
+    assert "No findings, 2 files checked." in done.stdout
+    assert done.stderr.splitlines() == [
+        "caffe-lint: shut.prototxt: Permission denied",
+        "caffe-lint: below: Permission denied",
+    ]
+
+
+def test_a_file_that_is_gone_before_it_is_read_is_nobodys_mistake(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "gone.prototxt").write_text(NET)
+    monkeypatch.chdir(folder)
+
+    class Deleting(Files):
+        """The files of a run, one of which is deleted when it is about to be read."""
+
+        def get(self, path: str) -> SourceFile:
+            if path == "gone.prototxt":
+                os.unlink(path)
+            return super().get(path)
+
+    errors: list[str] = []
+    units = find_units(["."], Deleting(caffe_schema(), None), errors, [])
+    assert ([unit.paths for unit in units], errors) == ([("solver.prototxt",)], [])
 
 
 def test_a_named_file_that_is_neither_solver_nor_net_is_said_and_does_not_fail(folder: Path) -> None:
@@ -246,11 +313,11 @@ def test_ctrl_c_ends_it_without_a_traceback(folder: Path) -> None:
     assert process.returncode in (130, -signal.SIGINT)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_file_is_left_and_said(folder: Path) -> None:
+    before = bound_by_permissions()
     break_solver(folder)
     (folder / "solver.prototxt").chmod(0o444)
-    done = run(folder, "solver.prototxt", "--fix")
+    done = run(folder, "solver.prototxt", "--fix", before=before)
     assert done.returncode == 2
     assert "read-only" in done.stderr
     assert '"Fixed"' in (folder / "solver.prototxt").read_text()

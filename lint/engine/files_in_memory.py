@@ -12,7 +12,7 @@ from ..net.job import Job, Nets
 from ..net.weights_origin import StatedOrigin
 from ..proto.schema import Schema
 from ..settings.settings import Settings
-from ..source.files import SourceFile, read_source
+from ..source.files import SourceFile, read_source, refuse_others
 from .selection import layer_types
 from .units import Companions, LeftAlone, Unit, UnitResult
 
@@ -64,6 +64,8 @@ class Files:
             if self.settled and path not in self.patched and (real := os.path.realpath(path)) in self.settled:
                 self.patched[path], self.rounds[path] = self.settled[real]
             source = self.patched.get(path, self.sources[path])
+            if path in self.given:
+                refuse_others(path, source)
             known = self._files[path] = SourceFile(path, source, self.schema, self._dialect_of(path))
         return known
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from ..proto.named_tuple import NamedTuple
-from ..source.files import find_files, net_references
+from ..source.files import NotPrototxt, find_files, net_references
 from ..source.opener import Unreadable
+from ..source.wording import counted
 from .files_in_memory import Files
 from .units import Unit
 
 # While a folder is searched, the trees of this many bytes of text are kept until the files are checked.
 TREES_KEPT = 20_000_000
+# Of the files of folders that are no prototxt, this many are named.
+NAMED = 3
 
 
 def find_units(
@@ -26,27 +28,42 @@ def find_units(
     """Return the units of files, and of the solvers and nets in folders.
 
     A file that is neither, or that is `excluded`, is skipped in a folder; one that is named adds a message to `notes`.
-    A file that cannot be read adds a message to `errors`. A template is skipped and kept in `files.left_alone`.
+    A file or folder that cannot be read adds a message to `errors`, but files in folders whose bytes are no prototxt add one
+    message to `notes`, with their number. A template is skipped and kept in `files.left_alone`.
     """
+    def failed(error: OSError) -> None:
+        errors.append(f"{os.path.normpath(error.filename)}: {error.strerror or error}")
+
+    others: dict[str, str] = {}  # what the files of folders that are no prototxt are
     found_as: dict[str, _Found] = {}
     seen: set[str] = set()
     kept = 0
     for path in paths:
         if os.path.isdir(path):
-            for found in find_files(os.path.normpath(path)):
+            for found in find_files(os.path.normpath(path), failed):
                 real = os.path.realpath(found)
                 if real in seen or excluded(found):
                     continue
-                with suppress(Unreadable):
+                try:
                     kind = files.get(found).kind
-                    if kind == "template":
-                        files.leave_alone(found, checked=False)
-                    elif kind != "other":
-                        found_as[found] = _Found(kind, os.path.abspath(path), real)
-                        seen.add(real)
-                        kept += len(files.sources[found])
-                    if kind in ("other", "template") or kept > TREES_KEPT:
-                        files.forget(found)
+                except NotPrototxt as error:
+                    if not found.endswith(".pt"):  # which is how PyTorch names its weights
+                        others[found] = error.what
+                    continue
+                except Unreadable as error:
+                    if os.path.lexists(found):  # not one that was deleted since the folder was listed
+                        errors.append(str(error))
+                    continue
+                if kind == "template":
+                    files.leave_alone(found, checked=False)
+                elif kind != "other":
+                    found_as[found] = _Found(kind, os.path.abspath(path), real)
+                    seen.add(real)
+                    kept += len(files.sources[found])
+                elif not files.sources[found].strip():
+                    others[found] = "empty"
+                if kind in ("other", "template") or kept > TREES_KEPT:
+                    files.forget(found)
             continue
         real = os.path.realpath(path)
         if real in seen:
@@ -65,6 +82,11 @@ def find_units(
             notes.append(f"{path}: neither a solver nor a net, not checked")
         else:
             errors.append(f"{path}: the file is empty")
+    if others:
+        named = [f"{path} ({what})" for path, what in list(others.items())[:NAMED]]
+        more = ", …" if len(others) > NAMED else ""
+        were = "is no prototxt and was" if len(others) == 1 else "are no prototxt and were"
+        notes.append(f"{counted(len(others), 'file')} {were} not checked: {', '.join(named)}{more}")
     return _units(found_as, files)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
+import re
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache, cached_property
 
 from ..proto.binder import Bound, Message, bind
@@ -25,6 +26,8 @@ _SOLVER_FIELDS = frozenset(
     " solver_mode solver_type snapshot_prefix stepsize stepvalue weight_decay clip_gradients iter_size".split()
 )
 _CONTROLS = bytes([*range(9), *range(14, 32)])
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|html|head|body|!--)", re.IGNORECASE)
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
 
 
@@ -105,36 +108,50 @@ def kind_of(tree: Tree) -> str:
     return "other"
 
 
+class NotPrototxt(Unreadable):
+    """The bytes of a file cannot be meant as text format; `what` says in a few words what they are instead."""
+
+    def __init__(self, path: str, what: str, advice: str) -> None:
+        super().__init__(path, f"this is {what}, {advice}")
+        self.what = what
+
+
 def read_source(path: str) -> bytes:
-    """Return the bytes of a file. Raises Unreadable if it cannot be read or is not text."""
+    """Return the bytes of a file. Raises Unreadable if it cannot be read, and NotPrototxt if it is no text format."""
     source = read_regular(path, MAX_PROTOTXT)
-    reason = not_text(source)
-    if reason:
-        raise Unreadable(path, reason)
+    refuse_others(path, source)
     return source
 
 
-def not_text(source: bytes) -> str:
-    """Return why bytes cannot be meant as text format, empty if they can."""
+def refuse_others(path: str, source: bytes) -> None:
+    """Raise NotPrototxt for the bytes of a file that cannot be meant as text format. Empty ones can."""
     if source.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "this is UTF-16, but Caffe reads ASCII or UTF-8 (save it as UTF-8 without a byte-order mark)"
+        advice = "but Caffe reads ASCII or UTF-8 (save it as UTF-8 without a byte-order mark)"
+        raise NotPrototxt(path, "UTF-16", advice)
     head = source[:4096]
     if head.count(b"\0") > 1 or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 20 + 1:
-        return "this is a binary file, not a prototxt in text format"
-    return ""
+        raise NotPrototxt(path, "a binary file", "not a prototxt in text format")
+    if head.startswith(_LFS_POINTER):
+        raise NotPrototxt(path, "a Git LFS pointer", "not the file itself (`git lfs pull` fetches it)")
+    if (found := _MARKUP.match(head)) is not None:
+        what = "XML" if found[1].lower() == b"?xml" else "an HTML page"
+        raise NotPrototxt(path, what, "not a prototxt (was it downloaded from a web page?)")
 
 
-def find_files(folder: str) -> Iterator[str]:
-    """Yield the sorted paths of files below a folder that may be in text format, unless .gitignore excludes them."""
-    for _, paths in walk(folder):
+def find_files(folder: str, failed: Callable[[OSError], None] | None = None) -> Iterator[str]:
+    """Yield the sorted paths of files below a folder that may be in text format, unless .gitignore excludes them.
+
+    `failed` is told of each folder that cannot be listed.
+    """
+    for _, paths in walk(folder, failed):
         yield from paths
 
 
-def walk(folder: str) -> Iterator[tuple[str, list[str]]]:
+def walk(folder: str, failed: Callable[[OSError], None] | None = None) -> Iterator[tuple[str, list[str]]]:
     """Yield a folder and those below it that .gitignore does not exclude, each with its paths of `find_files`."""
     folder = os.path.normpath(folder)
     ignored = Ignored(folder)
-    for current, folders, names in os.walk(folder):
+    for current, folders, names in os.walk(folder, onerror=failed):
         current = os.path.normpath(current)
         if ".gitignore" in names:
             ignored.read(current)
