@@ -59,7 +59,7 @@ class Options(NamedTuple):
     exit_zero: bool = False
     statistics: bool = False
     proto: str | None = None
-    jobs: int = 1
+    jobs: int = 0  # 0: one for each core, if there are more than a few files
     stdin_filename: str | None = None
     color: str = "auto"
     watch: bool = False
@@ -225,7 +225,7 @@ def _run(work: list[tuple[Unit, Settings]], files: Files, options: Options) -> l
         return fix_as_chosen(work, files, unsafe=options.unsafe_fixes, colour=_coloured(options))
     fixes = options.fix or (options.diff and not options.add_ignore)
     patch = ("unsafe" if options.unsafe_fixes else "safe") if fixes else ""
-    return run_units(work, files, patch, options.jobs or os.cpu_count() or 1)
+    return run_units(work, files, patch, options.jobs or None)
 
 
 def _record(checked: Checked, path: str) -> str:

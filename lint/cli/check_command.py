@@ -94,9 +94,8 @@ from .option_types import Codes, InputShape, check_weights, joined, weights_opti
     "--jobs",
     "-j",
     type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Number of processes; 0 is one per core.",
+    default=0,
+    help="Number of processes. [one per core if there are more than a few files]",
 )
 @click.option("--interactive", is_flag=True, help="Show each fix and ask whether to apply it.")
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C (needs caffe-lint[watch]).")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ..moments.graph import Layer
@@ -15,12 +15,11 @@ from ..net.data_facts import source_param
 from ..net.job import NetInPhase
 from ..proto.named_tuple import NamedTuple
 from ..source.opener import Unreadable
+from ..source.workers import CONTEXT, POLL, spread
 from . import hdf5_source, image_list, leveldb_source, listed_images, lmdb_source, window_file
 from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary
 from .source_report import SourceReport, Watch
-
-POLL = 0.1  # seconds between two progress updates
 
 
 class Source(NamedTuple):
@@ -83,8 +82,8 @@ def look(
         for part in range(parts)
     ]
     total = sum(size.wanted for size in sizes.values())
-    stop = multiprocessing.Event()
-    seen = multiprocessing.Value("q", 0)
+    stop = CONTEXT.Event()
+    seen = CONTEXT.Value("q", 0)
     before = signal.signal(signal.SIGINT, lambda *_: stop.set()) if _in_main_thread() else None
     try:
         if jobs < 2 or len(tasks) < 2:
@@ -160,22 +159,18 @@ class _SharedWatch(Watch):
         return not _state["stop"].is_set()
 
 
-def _begin(stop: Any, seen: Any, report_progress: Callable[[], None] | None = None) -> None:
-    _state.update(stop=stop, seen=seen, report_progress=report_progress or (lambda: None))
-    if report_progress is None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin(stop: Any, seen: Any, report_progress: Callable[[], None]) -> None:
+    _state.update(stop=stop, seen=seen, report_progress=report_progress)
 
 
 def _run_apart(tasks: list[_Task], jobs: int, stop: Any, seen: Any, report_progress: Callable[[], None]) -> list[SourceReport]:
-    from concurrent.futures import wait  # keeps multiprocessing out of the start
+    results = dict(spread(partial(_run_in_process, tasks, stop, seen), len(tasks), jobs, report_progress))
+    return [results[number] for number in range(len(tasks))]
 
-    from ..source.workers import worker_pool  # as above
 
-    with worker_pool(min(jobs, len(tasks)), _begin, (stop, seen)) as pool:
-        runs = [pool.submit(_run, task) for task in tasks]
-        while wait(runs, timeout=POLL).not_done:
-            report_progress()
-        return [run.result() for run in runs]
+def _run_in_process(tasks: list[_Task], stop: Any, seen: Any, number: int) -> SourceReport:
+    _begin(stop, seen, lambda: None)
+    return _run(tasks[number])
 
 
 def _run(task: _Task) -> SourceReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from ..fixes.changes import Round
 from ..settings.settings import Settings
@@ -15,16 +16,24 @@ from .units import Unit, UnitResult
 
 # Turns of running units again because another unit changed a shared file.
 MAX_TURNS = 10
+# The number of units up to which another process costs more than it saves.
+FEW = 4
 
 
-def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
-    """Check units, in several processes if `jobs` is above 1, and patch them in memory if `patch` is `safe` or `unsafe`.
+def run_units(
+    work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int | None = None
+) -> list[UnitResult]:
+    """Check units in `jobs` processes, and patch them in memory if `patch` is `safe` or `unsafe`.
+
+    Without `jobs`, there is one for each core if there are more than a few units.
 
     If units share files (a deploy net is checked with its solver and on its own), all results have the same texts.
     """
     def run(unit: Unit, files: Files, settings: Settings) -> UnitResult:
         return _run_unit(unit, settings, files, patch)
 
+    if jobs is None:
+        jobs = _cores() if len(work) > FEW else 1
     results: list[UnitResult] = []
     separate = _run_in_processes(work, files, patch, jobs) if jobs > 1 and len(work) > 1 else []
     for number, (unit, settings) in enumerate(work):
@@ -35,6 +44,12 @@ def run_units(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs:
         files.settle(results[-1])
     agree(work, results, files, run)
     return results
+
+
+def _cores() -> int:
+    from ..source.workers import cores  # as below
+
+    return cores()
 
 
 def agree(
@@ -63,22 +78,13 @@ def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round
 
 
 def _run_in_processes(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
-    import signal  # only with --jobs
+    from ..source.workers import CONTEXT, spread  # keeps multiprocessing out of the start
 
-    from ..source.workers import worker_pool  # keeps multiprocessing out of the start
-
-    with worker_pool(jobs) as pool:
-        runs = []
-        # Ctrl-C reaches every process, but only this one handles it: the others start with the signal blocked.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            for unit, settings in work:
-                own = files.release(unit, settings)
-                own.forget_all()  # trees are larger than the text they are read from
-                runs.append(pool.submit(_run_in_process, unit, settings, own, patch))
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        return [run.result() for run in runs]
+    if CONTEXT.get_start_method() != "fork":
+        files.forget_all()  # trees are larger than the text they are read from
+    results = dict(spread(partial(_run_in_process, work, files, patch), len(work), jobs))
+    files.forget_all()  # the processes had copies
+    return [results[number] for number in range(len(work))]
 
 
 def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:
@@ -88,10 +94,11 @@ def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitR
     return files.result(findings, (), [])
 
 
-def _run_in_process(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:
+def _run_in_process(work: list[tuple[Unit, Settings]], files: Files, patch: str, number: int) -> UnitResult:
     """Run a unit in another process: the result that is sent back has no trees."""
+    unit, settings = work[number]
     plugins.load(settings.plugins)
-    result = _run_unit(unit, settings, files, patch)
+    result = _run_unit(unit, settings, files.release(unit, settings), patch)
     findings = [
         finding._replace(fix=finding.fix._replace(changes=())) if finding.fix is not None else finding
         for finding in result.findings

@@ -2,48 +2,135 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
+from multiprocessing import connection
 from typing import Any
 
-_POLL = 1.0  # seconds between two looks at whether the program still runs
+from ..proto.named_tuple import NamedTuple
+from .errors import InputError
+
+# On Linux a worker begins as a copy of the program, with all that was read so far; elsewhere that is not safe.
+CONTEXT = multiprocessing.get_context("fork" if sys.platform.startswith("linux") else None)
+POLL = 0.1  # seconds between two calls of `waiting`
+_PARENT_POLL = 1.0  # seconds between two looks at whether the program still runs
+_AHEAD = 2  # pieces of work that a worker has at a time, so that it never waits for the next
 
 
-@contextmanager
-def worker_pool(
-    jobs: int, begin: Callable[..., None] | None = None, arguments: tuple[Any, ...] = ()
-) -> Iterator[ProcessPoolExecutor]:
-    """A pool of worker processes, each of which first calls `begin` with the arguments.
+class WorkerDied(InputError):
+    """A worker process ended before its work was done; `number` is the piece of work that it was at, `how` says how it ended."""
 
-    They are ended at once if an error or a signal ends the block, and end by themselves if the program was killed.
+    def __init__(self, number: int, how: str) -> None:
+        super().__init__(f"a process that did a part of the work was ended by {how}")
+        self.number = number
+        self.how = how
+
+
+class _Worker(NamedTuple):
+    process: Any
+    pipe: connection.Connection
+    todo: list[int]  # the numbers that it has been given and not answered
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spread(
+    work: Callable[[int], Any], number: int, jobs: int, waiting: Callable[[], None] | None = None
+) -> Iterator[tuple[int, Any]]:
+    """Call `work` with each number below `number` in some processes; yield the numbers with the results, as they are done.
+
+    What `work` refers to is copied to each process once, and each is given its next number when it is free. `waiting` is
+    called every POLL seconds at least. An error in `work` is raised here. Raises WorkerDied. The processes are ended at
+    once if an error or a signal ends the loop, and end by themselves if the program was killed.
     """
-    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(os.getpid(), begin, arguments))
+    ahead = iter(range(number))
+    workers = []
     try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(cancel_futures=True)  # waits, since Python would wake what is closed at the same time
-        raise
-    pool.shutdown()
+        for _ in range(min(jobs, number)):
+            workers.append(_start(work))
+            _hand_out(workers[-1], ahead, _AHEAD)
+        by_pipe = {worker.pipe: worker for worker in workers}
+        while any(worker.todo for worker in workers):
+            busy = [worker.pipe for worker in workers if worker.todo]
+            for pipe in connection.wait(busy, None if waiting is None else POLL):
+                worker = by_pipe[pipe]  # type: ignore[index]
+                try:
+                    is_error, result = worker.pipe.recv()
+                except (EOFError, OSError):
+                    worker.process.join()
+                    raise WorkerDied(worker.todo[0], _how(worker.process.exitcode)) from None
+                if is_error:
+                    raise result
+                done = worker.todo.pop(0)
+                _hand_out(worker, ahead, 1)
+                yield done, result
+            if waiting is not None:
+                waiting()
+    finally:
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+            worker.pipe.close()
 
 
-def _begin(parent: int, begin: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+def _start(work: Callable[[int], Any]) -> _Worker:
+    here, there = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_run, args=(work, there, os.getpid()), daemon=True)
+    # Ctrl-C reaches every process, but only the program handles it: a worker starts with the signal blocked.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if os.name == "posix" else None
+    try:
+        process.start()
+    finally:
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    there.close()  # else nobody would see that the worker died
+    return _Worker(process, here, [])
+
+
+def _hand_out(worker: _Worker, ahead: Iterator[int], pieces: int) -> None:
+    for _, number in zip(range(pieces), ahead, strict=False):
+        worker.todo.append(number)
+        with suppress(OSError):  # it died: what waits for its answer will say so
+            worker.pipe.send(number)
+
+
+def _run(work: Callable[[int], Any], pipe: connection.Connection, parent: int) -> None:
+    """The whole life of a worker."""
     for name in ("SIGTERM", "SIGHUP"):  # of which the program has made its own
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name == "posix":
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if begin is not None:
-        begin(*arguments)
+    with suppress(EOFError, OSError):  # the program ended
+        while True:
+            number = pipe.recv()
+            try:
+                answer = (False, work(number))
+            except Exception as error:
+                answer = (True, error)
+            pipe.send(answer)
 
 
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_POLL)
+        time.sleep(_PARENT_POLL)
     os._exit(1)
+
+
+def _how(exit_code: int | None) -> str:
+    """How a process ended, as a phrase."""
+    if exit_code is not None and exit_code < 0:
+        with suppress(ValueError):
+            return f"the signal {signal.Signals(-exit_code).name}"
+    return f"its exit status {exit_code}"

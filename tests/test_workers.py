@@ -1,0 +1,77 @@
+"""Work that is spread over processes: each piece once, in any order, and a word for a process that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from caffe_lint.source.workers import WorkerDied, spread
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the work of a test cannot be imported by name")
+
+
+def children() -> set[int]:
+    """The processes that this one has started and that still run."""
+    return {int(child) for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 17])
+def test_each_piece_of_work_is_done_once(jobs: int, number: int) -> None:
+    assert sorted(spread(lambda piece: piece * piece, number, jobs)) == [(piece, piece * piece) for piece in range(number)]
+
+
+def test_a_slow_piece_does_not_hold_up_the_others() -> None:
+    def work(piece: int) -> int:
+        if piece == 0:
+            time.sleep(1)
+        return os.getpid()
+
+    done = list(spread(work, 40, 2))
+    by_the_slow_one = [piece for piece, process in done if process == dict(done)[0]]
+    assert len(by_the_slow_one) <= 3  # what it was given ahead
+
+
+def test_an_error_in_the_work_is_raised_and_no_process_is_left() -> None:
+    before = children()
+
+    def work(piece: int) -> int:
+        return 1 // (3 - piece)
+
+    with pytest.raises(ZeroDivisionError):
+        list(spread(work, 10, 2))
+    assert children() == before
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS])
+def test_a_process_that_dies_is_named_with_its_piece_of_work(sent: signal.Signals) -> None:
+    def work(piece: int) -> int:
+        if piece == 3:
+            os.kill(os.getpid(), sent)
+        return piece
+
+    done = []
+    with pytest.raises(WorkerDied, match=f"ended by the signal {sent.name}") as caught:
+        for piece, _ in spread(work, 10, 2):
+            done.append(piece)
+    assert caught.value.number == 3
+    assert 3 not in done
+
+
+def test_who_stops_early_leaves_no_process() -> None:
+    before = children()
+    for _, result in spread(lambda piece: piece, 100, 2):
+        if result > 5:
+            break
+    assert children() == before
+
+
+def test_waiting_is_told_while_the_work_takes_long() -> None:
+    told = []
+    list(spread(lambda piece: time.sleep(0.5), 1, 1, lambda: told.append(1)))
+    assert len(told) >= 2
