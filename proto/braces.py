@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from .lines import Lines
 from .tree import Block, Field, ListValue, Problem, Tree
 
-# How many fields to search backwards for the block that was closed too early.
-_FIELDS_BACK = 1000
-
 
 class OpenList(Block):
     """A list among the open blocks. `comma` is the position of a comma that no value has followed yet, otherwise -1."""
@@ -50,20 +47,33 @@ def open_at_end(tree: Tree) -> list[Field]:
     return found
 
 
-def closed_early(fields: Sequence[Field], lines: Lines, brace: int) -> int:
-    """Return the index of the last top-level field that the unmatched brace may have been meant to close; -1 for none.
+class TopBlocks:
+    """The top-level blocks of a file, asked for the one that an unmatched brace may have been meant to close.
 
-    This is the last block that is indented no further than the brace.
+    `fields` may grow between the questions, which must move forward through the file.
     """
-    index = bisect_right(fields, brace, key=lambda field: field.start) - 1
-    indent = lines.indent(brace)
-    nearest = -1
-    for number in range(index, max(-1, index - _FIELDS_BACK), -1):
-        if isinstance(fields[number].value, Block):
-            nearest = max(nearest, number)
-            if lines.indent(fields[number].start) <= indent:
-                return number
-    return nearest
+
+    def __init__(self, fields: Sequence[Field], lines: Lines) -> None:
+        self._fields = fields
+        self._lines = lines
+        self._seen = 0
+        # Indentation and index of the blocks that no block after them has less or equal indentation than.
+        self._outward: list[tuple[int, int]] = []
+
+    def closed_early(self, brace: int) -> int:
+        """Return the index of the last block that is indented no further than the brace, or else of the last; -1 for none."""
+        end = bisect_right(self._fields, brace, key=lambda field: field.start)
+        for number in range(self._seen, end):
+            if isinstance(self._fields[number].value, Block):
+                indent = self._lines.indent(self._fields[number].start)
+                while self._outward and self._outward[-1][0] >= indent:
+                    self._outward.pop()
+                self._outward.append((indent, number))
+        self._seen = max(self._seen, end)
+        if not self._outward:
+            return -1
+        within = bisect_right(self._outward, self._lines.indent(brace), key=lambda block: block[0])
+        return self._outward[within - 1][1]
 
 
 class Indentation:
@@ -80,12 +90,13 @@ class Indentation:
         self._since = len(tree.source)
         self._extra: deque[list[int]] = deque()  # from, to, number of braces
         self._flat: set[int] = set()  # the starts of blocks whose fields are not indented
+        top = TopBlocks(tree.root.fields, tree.lines)
         for problem in braces:
             if problem.kind == "unclosed":
                 self._since = problem.start
                 self._missing = len(open_at_end(tree))
             else:
-                index = closed_early(tree.root.fields, tree.lines, problem.start)
+                index = top.closed_early(problem.start)
                 start = tree.root.fields[index].start if index >= 0 else 0
                 self._extra.append([start, problem.end, tree.source.count(b"}", problem.start, problem.end)])
 

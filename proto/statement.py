@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .braces import Indentation, OpenList, closed_early, holder_of
+from .braces import Indentation, OpenList, TopBlocks, holder_of
 from .extents import (
     AFTER_WORD,
     QUOTES,
@@ -72,6 +72,7 @@ class Reader:
         self._transparent: set[int] = set()  # starts of braces without a name, whose fields belong to the outer block
         self._opened_by: dict[int, int] = {}  # start of a block: the problem about its opening bracket
         self._lines: Lines | None = None
+        self._top_blocks: TopBlocks | None = None
         self._edits: dict[int, list[tuple[int, int, bytes]]] = {}  # repairs that still grow, by problem
         self._absent: set[bytes] = set()  # strings that do not occur in the rest of the file
         self._conflict = (-1, -1)  # span of the second side of the last merge conflict
@@ -825,7 +826,9 @@ class Reader:
                 self.also_repair(len(self.problems) - 1, (position, position + 1, b""))
             return position + 1
         fields = self.stack[0].fields
-        index = closed_early(fields, self.lines, position)
+        if self._top_blocks is None:
+            self._top_blocks = TopBlocks(fields, self.lines)
+        index = self._top_blocks.closed_early(position)
         # If there are fields between the block before and this brace, that block was closed too early by another brace.
         early = index < len(fields) - 1
         if early:

@@ -89,7 +89,6 @@ def test_following_passes_the_log_through_unchanged_and_reports(folder: Path) ->
 
 def test_divergence_stops_a_live_pipe_with_3_while_the_writer_continues(folder: Path) -> None:
     lines = (folder / "train.log").read_text().splitlines(keepends=True)
-    started = time.monotonic()
     with subprocess.Popen(
         [*PROGRAM, "-", "--follow", "--stop-on", "divergence", "--solver", "solver.prototxt"],
         cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -102,7 +101,6 @@ def test_divergence_stops_a_live_pipe_with_3_while_the_writer_continues(folder: 
             time.sleep(0.1)
         said = process.stderr.read()
         assert process.wait(20) == 3
-    assert time.monotonic() - started < 20
     assert "+base_lr: 0.0001" in said
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from counted_work import assert_linear
 from nets import kinds, net_of, shape, upgraded_net
 
 from caffe_lint.net.backward import backward_problems
@@ -353,23 +354,8 @@ def test_a_forks_losses_may_have_more_bottoms_and_tops() -> None:
 # -- size ------------------------------------------------------------------------------------------------
 
 
-def cost(text: str) -> float:
-    """What building a net costs, as a share of reading it: a busy machine slows down both."""
-    reading, building = [], []
-    for _ in range(3):
-        start = time.process_time()
-        upgraded = upgraded_net(text)
-        middle = time.process_time()
-        net = build(upgraded, NetState("TRAIN"))
-        assert net.problems == []
-        assert all(len(layer.gradient_bottoms) == len(layer.bottoms) for layer in net.layers)
-        reading.append(middle - start)
-        building.append(time.process_time() - middle)
-    return min(building) / min(reading)
-
-
 @pytest.mark.parametrize("kind", ["chain", "concat"])
-def test_building_costs_less_than_reading_however_large_the_net(kind: str) -> None:
+def test_building_is_work_in_proportion_to_the_size(kind: str) -> None:
     def text(size: int) -> str:
         param = "input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } }"
         start = f'layer {{ name: "i" type: "Input" top: "b0" {param} }}\n'
@@ -379,9 +365,17 @@ def test_building_costs_less_than_reading_however_large_the_net(kind: str) -> No
         bottoms = " ".join(f'bottom: "w{i}"' for i in range(size))
         return f'{start}{ways}layer {{ name: "c" type: "Concat" {bottoms} top: "c" }}'
 
-    small, large = cost(text(400)), cost(text(8000))
-    assert large < 1
-    assert large < 6 * small
+    def building(size: int) -> Callable[[], object]:
+        upgraded = upgraded_net(text(size))
+
+        def work() -> None:
+            net = build(upgraded, NetState("TRAIN"))
+            assert net.problems == []
+            assert all(len(layer.gradient_bottoms) == len(layer.bottoms) for layer in net.layers)
+
+        return work
+
+    assert_linear(building, 250)
 
 
 # -- the real Caffe --------------------------------------------------------------------------------------

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from counted_work import Text, assert_linear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -329,7 +329,7 @@ def test_a_merge_conflict_is_one_problem_and_its_first_side_is_read() -> None:
     assert shape(tree) == [("a", "1"), ("b", "2"), ("c", "4")]
 
 
-# -- time ---------------------------------------------------------------------------------------------------------
+# -- work ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -358,14 +358,14 @@ def test_a_merge_conflict_is_one_problem_and_its_first_side_is_read() -> None:
         lambda n: b"@ " * n,
     ],
 )
-def test_time_grows_with_the_length_only(text: Callable[[int], bytes]) -> None:
-    def seconds(size: int) -> float:
-        start = time.process_time()
-        assert render(parse(text(size))) == text(size)
-        return time.process_time() - start
+def test_work_grows_with_the_length_only(text: Callable[[int], bytes]) -> None:
+    def read(size: int) -> Callable[[], Tree]:
+        source = Text(text(size))
+        return lambda: parse(source)
 
-    # Four times the length; were it quadratic, sixteen times as long.
-    assert any(seconds(8000) <= 8 * seconds(2000) + 0.1 for _ in range(3))
+    assert_linear(read, 250)
+    large = text(8000)
+    assert render(parse(large)) == large
 
 
 def test_a_hundred_thousand_open_blocks_are_no_problem_but_one() -> None:
