@@ -565,3 +565,20 @@ def test_severity_exit_zero_and_output_file(folder: Path, found: Any, capfd: pyt
     (folder / "caffe-lint.toml").write_text('[rules.D107]\nseverity = "advice"\n')
     assert run(arguments) == 0
     assert run([*arguments, "--select", "G101"]) == 2
+
+
+def test_a_database_that_ends_the_process_that_reads_it_is_reported_and_the_others_are_read(
+    folder: Path, found: Any
+) -> None:
+    lmdb_at(folder / "db", [datum(index % 4) for index in range(3000)])
+    lmdb_at(folder / "other", [b"no record"])
+    content = bytearray((folder / "db" / "data.mdb").read_bytes())
+    page = 4096
+    leaves = [at for at in range(2 * page, len(content), page) if content[at + 10] == 2]  # mdb.c, MDB_page: mp_flags, P_LEAF
+    for at in leaves[2:]:
+        content[at + 10] = 1  # a branch page, which the library asserts that it is not
+    (folder / "db" / "data.mdb").write_bytes(content)
+    net = data() + data().replace('"db"', '"other"').replace('"data"', '"data2"').replace('"label"', '"label2"')
+    codes = found(net)
+    assert any("'db' cannot be read" in message and "SIGABRT" in message for code, message in codes if code == "D101"), codes
+    assert any("'other'" in message for code, message in codes if code == "D104"), codes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Any
@@ -23,6 +22,7 @@ from ..settings.nearest_files import FACTS_NAME
 from ..settings.settings import CONFIDENCES, SEVERITIES
 from ..source.errors import InputError
 from ..source.wording import counted
+from ..source.workers import cores
 from ..source.write_roots import write_roots
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
 from .from_options import open_nets
@@ -81,7 +81,7 @@ def inputs(
         raise InputError(f"{path}: no layer reads data that can be checked")
     base = base_folder(written, path)
     sources = [source for _, _, source in sources_of(opened.nets, base)]
-    reports = look(sources, sample=sample, jobs=jobs or os.cpu_count() or 1, progress=_progress)
+    reports = look(sources, sample=sample, jobs=jobs or cores(), progress=_progress)
     patch = ("unsafe" if unsafe_fixes else "safe") if fix else ""
     opened, findings, fixed, failures = check_data(opened, base, reports, patch=patch)
     for sentence in failures:
@@ -103,9 +103,11 @@ def inputs(
     status = _status(findings, summary, opened.missing)
     if status == EXIT_FINDINGS and exit_zero:
         status = EXIT_CLEAN
-    if not all(report.complete for report in reports.values()):
+    if any(report.interrupted for report in reports.values()):
         complain("interrupted: the report covers only the data read so far")
         status = EXIT_INTERRUPTED
+    elif write_facts and any(report.cut_short for report in reports.values()):
+        complain(f"{write_facts}: not written, as a damaged source could not be read to its end")
     elif write_facts:
         _write_facts(write_facts, opened, base, reports)
     return status

@@ -119,7 +119,7 @@ def _look_at_file(
         if not _look_at_dataset(
             report, dataset, f"{name}, '{top}'", top, top in labels, share, watch if top == tops[0] else None
         ):
-            report.complete = False
+            report.interrupted = True
             return
     if len(set(sizes.values())) > 1:
         shown = ", ".join(f"'{top}' {size}" for top, size in sizes.items())

@@ -37,7 +37,7 @@ def look(
             look_at_file(report, os.path.join(base, root + line.image), line.image, f"line {line.number}")
         report.looked_at += 1
         if not watch.seen(1):
-            report.complete = False
+            report.interrupted = True
             break
     return report
 

@@ -76,7 +76,7 @@ def look(
             else:
                 work.look(_some(cursor, chosen_runs(report.items, sample, part, parts)), key)
         except lmdb.Error as error:
-            report.complete = False
+            report.cut_short = True
             report.fault("broken", f"after {key() or 'the start'}: the database is damaged ({error})")
     return report
 

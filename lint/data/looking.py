@@ -15,11 +15,16 @@ from ..net.data_facts import source_param
 from ..net.job import NetInPhase
 from ..proto.named_tuple import NamedTuple
 from ..source.opener import Unreadable
-from ..source.workers import CONTEXT, POLL, spread
+from ..source.workers import CONTEXT, POLL, WorkerDied, limit_memory, limit_processor_time, spread
 from . import hdf5_source, image_list, leveldb_source, listed_images, lmdb_source, window_file
 from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary
 from .source_report import SourceReport, Watch
+
+# The most memory of its own that a process may have that reads data, and the most seconds of processor time for the next items.
+# No record, image or chunk that Caffe can train with needs a tenth of either; set by hand.
+MOST_MEMORY, STUCK = 8_000_000_000, 120
+_KINDS = {DATABASE: "lmdb", HDF5: "hdf5", LIST: "images", WINDOWS: "windows"}
 
 
 class Source(NamedTuple):
@@ -73,7 +78,8 @@ def look(
     Ctrl-C stops the check; the reports then cover what was read and are not `complete`. Raises MissingLibrary.
     """
     wanted = list(dict.fromkeys(sources))
-    sizes = {source: _size(source, sample) for source in wanted}
+    found = _apart(partial(_size_of, wanted, sample), len(wanted), jobs, lambda number, how: _UNKNOWN_SIZE)
+    sizes = dict(zip(wanted, found, strict=True))
     largest = max((size.items for size in sizes.values()), default=0)
     tasks = [
         _Task(source, sample, largest, part, parts)
@@ -86,11 +92,13 @@ def look(
     seen = CONTEXT.Value("q", 0)
     before = signal.signal(signal.SIGINT, lambda *_: stop.set()) if _in_main_thread() else None
     try:
-        if jobs < 2 or len(tasks) < 2:
-            _begin(stop, seen, lambda: progress(seen.value, total))
-            results = [_run(task) for task in tasks]
-        else:
-            results = _run_apart(tasks, jobs, stop, seen, lambda: progress(seen.value, total))
+        results = _apart(
+            partial(_run_in_process, tasks, stop, seen),
+            len(tasks),
+            jobs,
+            lambda number, how: _report_of_death(tasks[number].source, how),
+            lambda: progress(seen.value, total),
+        )
     finally:
         if before is not None:
             signal.signal(signal.SIGINT, before)
@@ -139,6 +147,9 @@ def _size(source: Source, sample: int | None) -> _Size:
     return _Size(items, min(items, sample) if sample is not None else items, divisible)
 
 
+_UNKNOWN_SIZE = _Size(0, 0, False)
+
+
 _state: dict[str, Any] = {}
 
 
@@ -152,33 +163,67 @@ class _SharedWatch(Watch):
         now = time.monotonic()
         if now >= self.due:
             self.due = now + POLL
+            limit_processor_time(STUCK)
             with _state["seen"].get_lock():
                 _state["seen"].value += self.unreported
             self.unreported = 0
-            _state["report_progress"]()
         return not _state["stop"].is_set()
 
 
-def _begin(stop: Any, seen: Any, report_progress: Callable[[], None]) -> None:
-    _state.update(stop=stop, seen=seen, report_progress=report_progress)
+def _apart(
+    work: Callable[[int], Any],
+    number: int,
+    jobs: int,
+    died: Callable[[int, str], Any],
+    waiting: Callable[[], None] | None = None,
+) -> list[Any]:
+    """Return what `work` makes of each number below `number`, in processes of their own: a damaged file may end them.
+
+    `died` makes the result of a piece of work from how its process ended.
+    """
+    results: dict[int, Any] = {}
+    todo = list(range(number))
+    while todo:
+        try:
+            for index, result in spread(partial(_nth, work, todo), len(todo), max(1, jobs), waiting):
+                results[todo[index]] = result
+        except WorkerDied as death:
+            results[todo[death.number]] = died(todo[death.number], death.how)
+        todo = [each for each in todo if each not in results]
+    return [results[each] for each in range(number)]
 
 
-def _run_apart(tasks: list[_Task], jobs: int, stop: Any, seen: Any, report_progress: Callable[[], None]) -> list[SourceReport]:
-    results = dict(spread(partial(_run_in_process, tasks, stop, seen), len(tasks), jobs, report_progress))
-    return [results[number] for number in range(len(tasks))]
+def _nth(work: Callable[[int], Any], numbers: list[int], index: int) -> Any:
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # where a library in C says that it gives up
+    limit_memory(MOST_MEMORY)
+    limit_processor_time(STUCK)
+    return work(numbers[index])
+
+
+def _size_of(sources: list[Source], sample: int | None, number: int) -> _Size:
+    return _size(sources[number], sample)
 
 
 def _run_in_process(tasks: list[_Task], stop: Any, seen: Any, number: int) -> SourceReport:
-    _begin(stop, seen, lambda: None)
+    _state.update(stop=stop, seen=seen)
     return _run(tasks[number])
+
+
+def _report_of_death(source: Source, how: str) -> SourceReport:
+    """The report on a source that ended the process that read it."""
+    report = SourceReport(_KINDS[source.field], source.path)
+    report.cut_short = True
+    report.error_kind = "unreadable"
+    report.error = f"cannot be read: {how} ended the process that read it, so it is damaged or needs more memory than there is"
+    return report
 
 
 def _run(task: _Task) -> SourceReport:
     source, path = task.source, task.source.path
-    kind = {DATABASE: "lmdb", HDF5: "hdf5", LIST: "images", WINDOWS: "windows"}[source.field]
-    report = SourceReport(kind, path)
+    report = SourceReport(_KINDS[source.field], path)
     if _state["stop"].is_set():
-        report.complete = False
+        report.interrupted = True
         return report
     if not os.path.exists(path):
         report.error, report.error_kind = "does not exist", "missing"

@@ -64,7 +64,7 @@ class RecordLook:
                     self._count_bytes(kept)
                     kept = []
                     if not self.watch.seen(CHUNK):
-                        report.complete = False
+                        report.interrupted = True
                         break
                     continue
             datum = self.one(value, key)
@@ -85,7 +85,7 @@ class RecordLook:
                 self._count_bytes(kept)
                 kept = []
                 if not self.watch.seen(CHUNK):
-                    report.complete = False
+                    report.interrupted = True
                     break
         rest = CHUNK - countdown
         self._count_bytes(kept)

@@ -145,7 +145,8 @@ class SourceReport:
         self.path = path
         self.items: int | None = None
         self.looked_at = 0
-        self.complete = True
+        self.interrupted = False  # by the user
+        self.cut_short = False  # by damage
         self.error = ""
         self.error_kind = ""  # "missing" or "unreadable"
         self.data: dict[str, Numbers] = {}
@@ -156,6 +157,11 @@ class SourceReport:
         self.encoded = 0
         self.contents: dict[int, str] = {}
         self.threshold = 1 << 64
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was read."""
+        return not (self.interrupted or self.cut_short)
 
     def numbers(self, name: str) -> Numbers:
         """Return the numbers of an array, creating them if necessary."""
@@ -188,7 +194,8 @@ class SourceReport:
     def merge(self, other: SourceReport) -> None:
         """Add the report on another part of the same source. `items` is that of the whole source in both."""
         self.looked_at += other.looked_at
-        self.complete = self.complete and other.complete
+        self.interrupted = self.interrupted or other.interrupted
+        self.cut_short = self.cut_short or other.cut_short
         self.encoded += other.encoded
         self.error = self.error or other.error
         self.error_kind = self.error_kind or other.error_kind

@@ -127,6 +127,6 @@ def look(
                 report.fault("dims", f"{image.where}: {size}")
         report.looked_at += len(image.windows)
         if not watch.seen(len(image.windows)):
-            report.complete = False
+            report.interrupted = True
             break
     return report

@@ -83,6 +83,25 @@ def spread(
             worker.pipe.close()
 
 
+def limit_memory(most: int) -> None:
+    """Let this process have at most so many bytes of memory of its own; files that are mapped do not count. Not on Windows."""
+    if os.name == "posix":
+        import resource  # which Windows does not have
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def limit_processor_time(more: int) -> None:
+    """End this process after so many more seconds of processor time, unless it is called again before. Not on Windows."""
+    if os.name == "posix":
+        import resource  # as above
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        most = int(time.process_time()) + more
+        resource.setrlimit(resource.RLIMIT_CPU, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
 def _start(work: Callable[[int], Any]) -> _Worker:
     here, there = CONTEXT.Pipe()
     process = CONTEXT.Process(target=_run, args=(work, there, os.getpid()), daemon=True)
