@@ -20,14 +20,15 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test check format test-protobuf test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
+.PHONY: help demo test check format pythons oldest test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
 	@echo 'make test             run the tests (select with ARGS="-k name")'
 	@echo 'make check            run ruff, mypy, and caffe-lint on our own files'
 	@echo 'make format           format the code and apply ruff fixes'
-	@echo 'make test-protobuf    test with the oldest and newest protobuf, and with pure-Python protobuf'
+	@echo 'make pythons          run the tests with each Python from 3.10 to 3.13 that is found'
+	@echo 'make oldest           run the tests with the oldest dependencies that pyproject.toml admits'
 	@echo 'make test-pre-commit  run both pre-commit hooks on a scratch repository'
 	@echo 'make sarif-schema     download the JSON schema of SARIF that the tests validate against'
 	@echo 'make benchmark        measure speed, as ratios'
@@ -67,18 +68,39 @@ format: .venv/installed-for-development
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# grpcio-tools requires the newest protobuf but works with an older one installed after it.
-test-protobuf: .venvs/protobuf-4.25/installed .venvs/protobuf-newest/installed
-	.venvs/protobuf-4.25/bin/python -m pytest -m 'not pypi' $(ARGS)
-	PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python .venvs/protobuf-4.25/bin/python -m pytest -m 'not pypi' $(ARGS)
-	.venvs/protobuf-newest/bin/python -m pytest -m 'not pypi' $(ARGS)
+# Runs of pytest on the package as users install it, with every feature. `make pythons PYTHONS='3.10 3.12' ARGS='-x'`
+PYTHONS ?= 3.10 3.11 3.12 3.13
+FEATURES := .[data,parquet,plot,proto,test,watch]
+# The interpreter of a version: on the PATH, or installed by pyenv.
+find_python = $(firstword $(foreach python,python$(1) $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python),\
+    $(shell $(python) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.venvs/protobuf-%/installed: .FORCE
-	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+pythons: $(foreach version,$(PYTHONS),.venvs/python-$(version)/tested)
+	@echo 'Tested:     $(foreach version,$(PYTHONS),$(if $(call find_python,$(version)),$(version)))'
+	@echo 'Not found:  $(foreach version,$(PYTHONS),$(if $(call find_python,$(version)),,$(version)))'
+
+.venvs/python-%/tested: .FORCE
+	$(if $(call find_python,$*),$(call install_and_test,$(call find_python,$*),),@echo 'Python $* is not found')
+
+# The build, too, uses the oldest setuptools and compiler. The oldest Python, since the oldest libraries have no wheels for newer
+# ones. Some users have protobuf without its C library, which behaves differently, so verify fixes with that as well.
+oldest: .venvs/oldest/tested
+	PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python .venvs/oldest/bin/python -m pytest -m 'not pypi' $(ARGS)
+
+.venvs/oldest/tested: .venvs/oldest.txt .FORCE
+	$(call install_and_test,$(call find_python,3.10),PIP_CONSTRAINT=$<)
+
+.venvs/oldest.txt: pyproject.toml tests/oldest_versions.py
+	mkdir -p $(@D)
+	$(PYTHON) tests/oldest_versions.py >$@
+
+# $(1) is the interpreter, $(2) what pip needs in its environment.
+define install_and_test
+	test -x $(@D)/bin/python || $(1) -m venv $(@D)
 	rm -rf build/lib build/bdist.*
-	$(@D)/bin/python $(INSTALL) '.[test]'
-	$(@D)/bin/python $(INSTALL) --force-reinstall --no-deps 'protobuf$(if $(filter newest,$*),,==$*.*)'
-	@touch $@
+	$(2) $(@D)/bin/python $(INSTALL) --prefer-binary '$(FEATURES)'
+	$(@D)/bin/python -m pytest -m 'not pypi' $(ARGS)
+endef
 
 test-pre-commit: .venv/installed-for-development
 	$(BIN)/python -m pytest tests/test_pre_commit.py $(ARGS)
