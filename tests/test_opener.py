@@ -22,6 +22,7 @@ from caffe_lint.source.errors import InputError
 from caffe_lint.source.files import find_files, read_source
 from caffe_lint.source.numerals import is_dimension, is_number, is_numeral, is_whole
 from caffe_lint.source.opener import Unreadable, open_regular, read_regular
+from caffe_lint.training_log.following import follow
 from caffe_lint.training_log.log_reader import read_log
 
 NOTHING: Any = None  # lookups that no file below gets to
@@ -68,6 +69,13 @@ def test_a_file_of_terabytes_is_not_read(tmp_path: Path, name: str) -> None:
     giant(tmp_path / name)
     with pytest.raises(InputError, match=r"larger than \d+ [MG]B"):
         READERS[name](str(tmp_path / name))
+
+
+@pytest.mark.parametrize("make", [pipe, device, Path.mkdir])
+def test_what_is_followed_is_a_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "train.log")
+    with pytest.raises(Unreadable, match="this is a"):
+        follow(str(tmp_path / "train.log"), lambda _: None, pass_on=None, stop=lambda: True)
 
 
 def test_a_limit_is_a_number_of_bytes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from caffe_lint.engine import files_in_memory
+from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.engine.grouping import find_units
 from caffe_lint.engine.running import run_units
 from caffe_lint.proto.parser import parse
@@ -16,7 +17,7 @@ from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.tree import Tree
 from caffe_lint.settings.settings import Settings
 from caffe_lint.source import files as sources
-from caffe_lint.source.files import Unreadable, find_files, find_net, kind_of, read_source
+from caffe_lint.source.files import SourceFile, Unreadable, find_files, find_net, kind_of, read_source
 
 NET = 'layer { name: "a" type: "Input" top: "a" }\n'
 
@@ -56,6 +57,40 @@ def test_a_file_that_is_not_text_is_rejected_with_the_reason(tmp_path: Path, con
     path.write_bytes(content)
     with pytest.raises(Unreadable, match=words):
         read_source(str(path))
+
+
+NOTES = """\
+Notes on the paper
+We train with base_lr: 0.01 and momentum: 0.9, as in the paper.
+ - pool1 uses MAX
+The nets were trained for 10 epochs.
+Mean subtraction is done while reading.
+"""
+
+
+def test_notes_are_said_once_and_not_checked(tmp_path: Path) -> None:
+    path = tmp_path / "notes.prototxt"
+    path.write_text('name: "a"\nlayer { name: "a" type: "Python" top: "a" }\n' + NOTES)
+    errors: list[str] = []
+    notes: list[str] = []
+    assert find_units([str(path)], Files(caffe_schema(), None), errors, notes) == []
+    assert errors == [f"{path}: this is text for people, such as notes, not a prototxt"]
+    assert find_units([str(tmp_path)], Files(caffe_schema(), None), [], notes) == []
+    assert notes == [f"1 file is no prototxt and was not checked: {path} (notes)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("base_lr 0.1\nlr_policy fixed\nsolver_mode GPU\ntype Adam\nmomentum high\n", "solver"),
+        ('this is broken\nname: "a"\n' + NET + "and this too\n" + NET, "net"),
+        ('layer {\n name: "a"\n some words here\n more of them\n and again words\n}\n', "net"),
+        (NET + "an old layer\nmore words\n", "net"),
+    ],
+)
+def test_a_file_with_broken_lines_is_no_notes(text: str, kind: str) -> None:
+    file = SourceFile("a", text.encode(), caffe_schema(), None)
+    assert (file.is_prose, file.kind) == (False, kind)
 
 
 def test_the_error_for_a_missing_file_names_it(tmp_path: Path) -> None:

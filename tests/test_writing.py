@@ -77,6 +77,28 @@ def test_a_net_elsewhere_in_the_repository_is_written(neighbours: tuple[Path, Pa
     assert net.read_text() == NET.replace("SoftMax", "Softmax")
 
 
+@pytest.mark.parametrize("home", [".", ".."])
+def test_a_home_under_version_control_is_no_repository(
+    neighbours: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    ours, net = neighbours
+    (ours.parent / ".git").mkdir()
+    monkeypatch.setenv("HOME", str(ours / home))
+    (ours / "solver.prototxt").write_text(SOLVER.format("../theirs/net.prototxt"))
+    done = run(ours, "solver.prototxt", "--fix")
+    assert net.read_text() == NET
+    assert "net.prototxt: not fixed: it lies outside" in done.stderr
+
+
+def test_a_git_file_makes_a_repository_of_its_own(neighbours: tuple[Path, Path]) -> None:
+    ours, net = neighbours
+    (ours.parent / ".git").mkdir()
+    (ours / ".git").write_text("gitdir: ../.git/modules/ours\n")
+    (ours / "solver.prototxt").write_text(SOLVER.format("../theirs/net.prototxt"))
+    run(ours, "solver.prototxt", "--fix")
+    assert net.read_text() == NET
+
+
 def test_a_net_that_is_named_as_well_is_written(neighbours: tuple[Path, Path]) -> None:
     ours, net = neighbours
     (ours / "solver.prototxt").write_text(SOLVER.format("../theirs/net.prototxt"))

@@ -62,6 +62,8 @@ def find_units(
                     kept += len(files.sources[found])
                 elif not files.sources[found].strip():
                     others[found] = "empty"
+                elif files.get(found).is_prose:
+                    others[found] = "notes"
                 if kind in ("other", "template") or kept > TREES_KEPT:
                     files.forget(found)
             continue
@@ -78,6 +80,8 @@ def find_units(
             files.leave_alone(path, checked=False)
         elif kind != "other":
             found_as[path] = _Found(kind, None, real)
+        elif files.get(path).is_prose:
+            errors.append(f"{path}: this is text for people, such as notes, not a prototxt")
         elif files.get(path).source.strip():
             notes.append(f"{path}: neither a solver nor a net, not checked")
         else:

@@ -12,7 +12,7 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, ListValue, Scalar, Tree
-from .foreign_text import Mark, is_mostly_unknown, template_marks
+from .foreign_text import Mark, is_mostly_unknown, is_prose, template_marks
 from .ignored import Ignored
 from .opener import MAX_PROTOTXT, Unreadable, read_regular
 
@@ -60,8 +60,16 @@ class SourceFile:
     @cached_property
     def kind(self) -> str:
         """What Caffe would read the file as; `template` if it would be a solver or net that cannot be read yet."""
-        kind = kind_of(self.tree)
+        kind = "other" if self.is_prose else kind_of(self.tree)
         return "template" if kind != "other" and not all(mark.in_string for mark in self.marks) else kind
+
+    @cached_property
+    def is_prose(self) -> bool:
+        """Whether the text is sentences for people, such as notes, in which fields are at most quoted."""
+        if not self.tree.problems:
+            return False
+        messages = map(self.schema.message, ("SolverParameter", "NetParameter"))
+        return is_prose(self.tree, {name for message in messages for name in message.readable})
 
     @cached_property
     def marks(self) -> tuple[Mark, ...]:

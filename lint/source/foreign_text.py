@@ -1,4 +1,4 @@
-"""Texts in which nothing may be changed: templates, and texts that are no files of Caffe.
+"""Texts in which nothing may be changed: templates, sentences for people, and texts that are no files of Caffe.
 
 Template marks are placeholders that a program replaces before Caffe reads the text, so what will stand there is unknown.
 """
@@ -6,7 +6,7 @@ Template marks are placeholders that a program replaces before Caffe reads the t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
@@ -25,6 +25,26 @@ _WHOLE_STRING = re.compile(rb"\s*(?:\$\{[^{}]*\}|@[A-Za-z_]\w*@)\s*")
 _PLACEHOLDER = re.compile(r"\{\{|\{%|<%|\$[{(A-Za-z_]|@[A-Za-z_]\w*@")
 # One of these is in every text with a mark; most texts have none.
 _SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
+
+# The beginning of a line of prose: two words, where a field has a colon or a brace after the first.
+_PROSE = re.compile(rb"[\s>*-]*([A-Za-z][\w'-]*)[,;]?[ \t]+[A-Za-z][\w'-]*\b")
+_LEAST_PROSE = 3  # lines: fewer may be a comment without its sign, or a broken field
+
+
+def is_prose(tree: Tree, known: Container[str]) -> bool:
+    """Whether a text is sentences, such as notes, rather than fields: it has more lines of prose than `known` fields.
+
+    Only what stands outside of blocks counts. A line that begins with a known field is no prose, whatever follows.
+    """
+    fields = sum(field.name in known for field in tree.root.fields)
+    prose = position = 0
+    for block in (*(field for field in tree.root.fields if isinstance(field.value, Block)), None):
+        end = len(tree.source) if block is None else block.start
+        for line in tree.source[position:end].splitlines():
+            match = _PROSE.match(line)
+            prose += match is not None and match[1].decode() not in known
+        position = end if block is None else block.end
+    return prose >= _LEAST_PROSE and prose > fields
 
 
 class Mark(NamedTuple):

@@ -42,10 +42,15 @@ def output_folder_problem(folder: str) -> str:
 
 
 def _repository(folder: str) -> str | None:
-    """Return the nearest folder upwards that is under version control, or else has a configuration."""
+    """Return the nearest folder upwards that is under version control, or else has a configuration.
+
+    The user's home and the folders above it are none, even if they are under version control: all that the user has lies there.
+    """
+    home = os.path.join(os.path.realpath(os.path.expanduser("~")), "")
     parents = [folder]
     while os.path.dirname(parents[-1]) != parents[-1]:
         parents.append(os.path.dirname(parents[-1]))
+    parents = [parent for parent in parents if not home.startswith(os.path.join(os.path.realpath(parent), ""))]
     for markers in (_VERSION_CONTROL, ROOT_MARKERS[3:]):
         for parent in parents:
             if any(os.path.exists(os.path.join(parent, marker)) for marker in markers):

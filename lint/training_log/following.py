@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable
 
 from ..proto.named_tuple import NamedTuple
+from ..source.opener import open_regular
 from .course import CERTAIN_GROWTH
 from .log_reader import LogReader
 from .runs import Run, Step
@@ -177,7 +177,7 @@ def follow(
     """Follows standard input (`-`) or a growing file until it ends or `stop` returns true, and returns the runs.
 
     `pass_on` is called with whole lines as they come. A file ends when Caffe reports its end, or on Ctrl-C; it may be renamed
-    and begun anew, or cut off, as when logs are rotated. Raises OSError.
+    and begun anew, or cut off, as when logs are rotated. Raises Unreadable and OSError.
     """
     terminal = sys.stderr.isatty()
     shown = _Progress()
@@ -221,18 +221,18 @@ class _Standard:
 
 
 class _Growing:
-    """A file that grows, by its name: also if it is renamed and begun anew, or cut off. Raises OSError."""
+    """A file that grows, by its name: also if it is renamed and begun anew, or cut off. Raises Unreadable and OSError."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY)
+        self._file = open_regular(path)
         self._in_line = False
 
     def read(self) -> bytes:
         """Returns what has come; nothing if nothing has."""
-        piece = os.read(self._descriptor, _PIECE)
+        piece = os.read(self._file.fileno(), _PIECE)
         if not piece and self._begin_anew():
-            piece = os.read(self._descriptor, _PIECE)
+            piece = os.read(self._file.fileno(), _PIECE)
             if self._in_line and piece:
                 piece = b"\n" + piece  # the last line of the old file stays unfinished
         if piece:
@@ -241,24 +241,24 @@ class _Growing:
 
     def _begin_anew(self) -> bool:
         """Goes to the beginning of what the path names now, if that is another file or the file was cut off."""
-        known = os.fstat(self._descriptor)
+        known = os.fstat(self._file.fileno())
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
             return False  # it was renamed, and the new one is yet to come
         if (found.st_dev, found.st_ino) != (known.st_dev, known.st_ino):
-            new = os.open(self._path, os.O_RDONLY)
-            os.close(self._descriptor)
-            self._descriptor = new
+            new = open_regular(self._path)
+            self._file.close()
+            self._file = new
             return True
-        if stat.S_ISREG(known.st_mode) and known.st_size < os.lseek(self._descriptor, 0, os.SEEK_CUR):
-            os.lseek(self._descriptor, 0, os.SEEK_SET)
+        if known.st_size < os.lseek(self._file.fileno(), 0, os.SEEK_CUR):
+            os.lseek(self._file.fileno(), 0, os.SEEK_SET)
             return True
         return False
 
     def close(self) -> None:
         """Closes it."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def _ended(follower: Follower) -> bool:
