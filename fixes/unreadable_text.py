@@ -7,7 +7,7 @@ the repaired fields on their own, since the rest of the file must not change.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from ..proto.binder import Bound, Message, bind, plain
@@ -160,7 +160,8 @@ def _changes(
 
 
 def _edited(source: bytes, field: Field, edits: tuple[Edit, ...]) -> bytes:
-    own = [edit for edit in edits if _is_inside(field, edit)]
+    first, last = bisect_left(edits, (field.start,)), bisect_right(edits, field.end, key=lambda edit: edit.start)
+    own = [edit for edit in edits[first:last] if _is_inside(field, edit)]
     shifted = (Edit(edit.start - field.start, edit.end - field.start, edit.text) for edit in own)
     return edited(source[field.start : field.end], shifted)
 

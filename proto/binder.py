@@ -9,7 +9,9 @@ the message. Layer types are the exception and are kept as written, since protob
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from .message import Entry, Message, plain, plain_value
@@ -512,7 +514,9 @@ class _Binder:
                 for problem in self.problems
             ]
         if self.tree.problems:
-            self.problems = [self.without_overlaps(problem) for problem in self.problems]
+            edits = sorted(edit[:2] for problem in self.tree.problems for edit in problem.repair or ())
+            reaching = [*accumulate((end for _, end in edits), max)]  # how far the edits up to each one reach
+            self.problems = [_without_overlaps(problem, edits, reaching) for problem in self.problems]
         self.problems.sort(key=lambda problem: problem.start)
         return self.problems
 
@@ -542,15 +546,14 @@ class _Binder:
             text = f"'{item.name}' is not a valid field name"
             self.report("syntax", item.start, item.name_end, text)
 
-    def without_overlaps(self, problem: Problem) -> Problem:
-        """Remove the repair of a problem if it overlaps with the repair of another one that comes first."""
-        if problem.repair and any(
-            other.repair and any(edit[0] <= end and start <= edit[1] for edit in other.repair)
-            for start, end, _ in problem.repair
-            for other in self.tree.problems
-        ):
+
+def _without_overlaps(problem: Problem, edits: Sequence[tuple[int, int]], reaching: Sequence[int]) -> Problem:
+    """Remove the repair of a problem if it overlaps with one of some edits, given how far each and those before it reach."""
+    for start, end, _ in problem.repair or ():
+        before = bisect_right(edits, end, key=lambda edit: edit[0])
+        if before and reaching[before - 1] >= start:
             return problem._replace(repair=None, repair_title="")
-        return problem
+    return problem
 
 
 Repair = tuple[tuple[int, int, bytes], ...]

@@ -183,15 +183,11 @@ class _Builder:
         if name in self.unreadable_names():
             return blob
         related: list[tuple[Place, str]] = []
-        for (other, _, _), keep in kept_layers(self.net.message, self.net.state):
-            for top_name, node, _ in other.entries.get("top", ()):
-                if top_name == name:
-                    where = "only later" if keep else f"not in phase {self.net.phase}"
-                    related.append(
-                        ((node.start, node.end), f"layer '{other['name']}' produces '{name}', but {where}")
-                    )
+        for other, top, keep in self.net.makers.get(name, ())[:4]:
+            where = "only later" if keep else f"not in phase {self.net.phase}"
+            related.append((top, f"layer '{other['name']}' produces '{name}', but {where}"))
         text = f"no earlier layer produces bottom '{name}'"
-        layer.report("unknown-bottom", text, place, "insert_splits.cpp:29", subject=name, related=related[:4])
+        layer.report("unknown-bottom", text, place, "insert_splits.cpp:29", subject=name, related=related)
         return blob
 
     def unreadable_names(self) -> frozenset[str]:

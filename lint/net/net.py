@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..moments.graph import Blob, Layer, Loss, NetContext, NetProblem, Param, is_automatic
-from ..proto.binder import Entry
+from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.upgrade import Upgraded
+from .phases import kept_layers
 from .splits import loss_split
 
 if TYPE_CHECKING:
     from ..moments.layer_type import LayerType
     from .data_facts import DataFacts
     from .phases import NetState
+
+
+class Maker(NamedTuple):
+    """A layer of the file that produces a blob: its message, the span of the top, and whether the net includes the layer."""
+
+    layer: Message
+    place: tuple[int, int]
+    kept: bool
 
 
 class BuiltWith(NamedTuple):
@@ -51,6 +61,15 @@ class Net:
     def phase(self) -> str:
         """`TRAIN` or `TEST`."""
         return self.state.phase
+
+    @cached_property
+    def makers(self) -> Mapping[str, Sequence[Maker]]:
+        """The layers of the file that produce a blob, by its name; a layer once for each such top."""
+        found: dict[str, list[Maker]] = {}
+        for (layer, _, _), keep in kept_layers(self.message, self.state):
+            for name, node, _ in layer.entries.get("top", ()):
+                found.setdefault(name, []).append(Maker(layer, (node.start, node.end), keep))
+        return found
 
     def blob(self, name: str) -> Blob | None:
         """The last version of a blob, None if no layer produces it."""

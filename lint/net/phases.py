@@ -13,6 +13,8 @@ from ..proto.named_tuple import NamedTuple
 
 TRAIN = "TRAIN"
 TEST = "TEST"
+# How many stages that its rules name a net without a solver is tried with: nets have a few, and each costs a pass over the net.
+MOST_STAGES = 16
 
 
 class NetState(NamedTuple):
@@ -65,12 +67,18 @@ def kept_layers(net: Message, state: NetState) -> Iterator[tuple[Entry, bool]]:
     """
     for entry in net.entries.get("layer", ()):
         entries = entry[0].entries
-        keep = True
-        if "include" in entries:
-            keep = any(rule_is_met(rule, state) for rule, _, _ in entries["include"])
-        if "exclude" in entries and keep:
-            keep = not any(rule_is_met(rule, state) for rule, _, _ in entries["exclude"])
-        yield entry, keep
+        yield entry, not ("include" in entries or "exclude" in entries) or is_kept(entry[0], state)
+
+
+def is_kept(layer: Message, state: NetState) -> bool:
+    """Whether a state includes a layer, see `kept_layers`."""
+    entries = layer.entries
+    keep = True
+    if "include" in entries:
+        keep = any(rule_is_met(rule, state) for rule, _, _ in entries["include"])
+    if "exclude" in entries and keep:
+        keep = not any(rule_is_met(rule, state) for rule, _, _ in entries["exclude"])
+    return keep
 
 
 def rule_is_met(rule: Message, state: NetState) -> bool:
@@ -95,7 +103,8 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     Public nets come as one file for both phases, as two files for one phase each, and as deploy files. A file is made for the
     phases and stages with the fewest unknown bottoms and duplicate tops. If both phases are equal in this, it is made for both
     if rules distinguish them; otherwise for TRAIN if it has a loss, and for TEST if not. It is also made for both if each
-    phase has data layers of its own, whatever else is missing in one of them.
+    phase has data layers of its own, whatever else is missing in one of them. Of the stages that rules name, only the first
+    MOST_STAGES are tried.
     """
     written = net["state"]
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
@@ -104,7 +113,7 @@ def states_of(net: Message) -> tuple[NetState, ...]:
         phase = phases[0] if len(phases) == 1 else TRAIN if _learns(net) else TEST
         return (file_state(net, phase),)
     named = {stage for rule in rules for name in ("stage", "not_stage") for stage in rule[name]}
-    choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named))]
+    choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named)[:MOST_STAGES])]
     faults = {
         (phase, stages): _faults(net, file_state(net, phase, stages=stages))
         for phase in phases

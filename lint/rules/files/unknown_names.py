@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from ...fixes.rates import OLD_RATES, write_param
@@ -53,8 +54,9 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     `ConsumeField` in protobuf's text_format.cc. The known forks: `proto/dialects.tsv`.
     """
     yield from _v1_rates(file)
+    syntax = sorted(problem.start for problem in file.tree.problems if problem.kind == "syntax")
     found = [
-        (hit._replace(fix=None) if _follows_syntax_error(file, problem) else hit, problem)
+        (hit._replace(fix=None) if _follows_one_of(syntax, file, problem) else hit, problem)
         for hit, problem in problems_of(file, "E110")
         if not _is_v1_rate(file, problem)
     ]
@@ -206,9 +208,7 @@ def _v1_rates(file: SourceFile) -> Iterator[Hit]:
         yield found.hit._replace(message=message, fix=fix)
 
 
-def _follows_syntax_error(file: SourceFile, problem: Problem) -> bool:
+def _follows_one_of(syntax: list[int], file: SourceFile, problem: Problem) -> bool:
     """Whether there is a syntax error before this on the same line, so that it may not be a field at all."""
-    line_start = file.source.rfind(b"\n", 0, problem.start) + 1
-    return any(
-        other.kind == "syntax" and line_start <= other.start < problem.start for other in file.tree.problems
-    )
+    before = bisect_left(syntax, problem.start) - 1
+    return before >= 0 and file.source.find(b"\n", syntax[before], problem.start) < 0

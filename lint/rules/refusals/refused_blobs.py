@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 
 from ...fixes.edit import Fix
 from ...fixes.layer_edits import remove_layer, written_net
@@ -11,7 +11,7 @@ from ...moments.graph import Layer, NetProblem
 from ...moments.layer_type import FROM_PROGRAM
 from ...net.job import NetInPhase
 from ...net.net import Net
-from ...net.phases import NetState, kept_layers
+from ...net.phases import NetState, is_kept
 from ...proto.binder import Message
 from ...proto.spelling import is_certain, nearest_name
 from ...rule.finding import Hit
@@ -57,10 +57,12 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
 
     `InsertSplits` in insert_splits.cpp; `Net::AppendBottom` in net.cpp.
     """
-    for number, problem in enumerate(problems_of(subject, "E201")):
+    problems = problems_of(subject, "E201")
+    unreadable = _names_of_unreadable(subject.net, kept=False) if problems else ()
+    for number, problem in enumerate(problems):
         layer = problem.layer
         assert layer is not None
-        if any(map(_is_partly_unreadable, _makers(subject.net, layer, problem.subject, kept=False))):
+        if problem.subject in unreadable:
             continue
         if problem.subject in subject.net.message["input"]:
             continue  # of a net inside a solver, where Caffe does not upgrade it: S111
@@ -68,13 +70,10 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
         fix = _spelling_fix(subject, problem) if number < _SEARCHES else None
         if fix is not None:
             message += f"; did you mean {fix.title.removeprefix(_SET_BOTTOM)}?"
-        elif _makers(subject.net, layer, problem.subject, kept=False):
+        elif _is_made_by_others(subject.net, layer, problem.subject, kept=False):
             other = "TEST" if subject.phase == "TRAIN" else "TRAIN"
             state = NetState(other, subject.net.state.level, subject.net.state.stages)
-            in_other = any(
-                problem.subject in maker["top"] for maker, keep in _layers(subject.net, state) if keep
-            )
-            if in_other:
+            if any(is_kept(maker.layer, state) for maker in subject.net.makers[problem.subject]):
                 message += f" in phase {subject.phase}"
                 advice = (
                     f". Produce it in phase {subject.phase} as well, or restrict this layer to {other}:"
@@ -82,7 +81,7 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
                 )
             else:
                 message += " in any phase"
-            if not subject.net.state.stages and _waits_for_stage(subject.net, layer, problem.subject):
+            if not subject.net.state.stages and _waits_for_stage(subject.net, problem.subject):
                 message += ", unless a stage is given"
                 severity = "warning"
         elif _wants_label(subject, layer, problem.subject):
@@ -139,12 +138,13 @@ def duplicate_top(subject: NetInPhase) -> Iterator[Hit]:
 
     `Net::AppendTop` in net.cpp.
     """
-    for problem in problems_of(subject, "E202"):
-        layer = problem.layer
-        assert layer is not None
-        if any(map(_is_partly_unreadable, (layer.message, *_makers(subject.net, layer, problem.subject, kept=True)))):
-            continue
-        yield hit_of(subject, problem)._replace(fix=_own_name_fix(subject, problem))
+    problems = problems_of(subject, "E202")
+    unreadable = _names_of_unreadable(subject.net, kept=True) if problems else ()
+    read_last = _last_readers(subject.net) if problems else {}
+    for problem in problems:
+        assert problem.layer is not None
+        if problem.subject not in unreadable and not _is_partly_unreadable(problem.layer.message):
+            yield hit_of(subject, problem)._replace(fix=_own_name_fix(subject, problem, read_last))
 
 
 @rule("E203", "in-place-not-allowed", subject="net", severity="error", fixes="safe")
@@ -191,32 +191,32 @@ def _is_partly_unreadable(layer: Message) -> bool:
     )
 
 
-def _layers(net: Net, state: NetState) -> Iterator[tuple[Message, bool]]:
-    """Each layer of the file, and whether a net in that state includes it."""
-    return ((entry[0], keep) for entry, keep in kept_layers(net.message, state))
+def _names_of_unreadable(net: Net, *, kept: bool) -> Container[str]:
+    """The names of blobs that a layer of which parts cannot be read produces: one in the net, or without `kept` one left out."""
+    return {
+        name
+        for name, makers in net.makers.items()
+        if any(maker.kept == kept and _is_partly_unreadable(maker.layer) for maker in makers)
+    }
 
 
-def _makers(net: Net, layer: Layer, name: str, *, kept: bool) -> list[Message]:
-    """The other layers that produce a blob of that name: those in the net, or with `kept` false those left out."""
-    return [
-        other
-        for other, keep in _layers(net, net.state)
-        if keep == kept and other.block is not layer.message.block and name in other["top"]
-    ]
+def _is_made_by_others(net: Net, layer: Layer, name: str, *, kept: bool | None = None) -> bool:
+    """Whether another layer of the file produces a blob of that name, at any position.
+
+    `kept` asks only for layers in the net, or for those that are left out.
+    """
+    return any(
+        maker.layer.block is not layer.message.block and kept in (None, maker.kept) for maker in net.makers.get(name, ())
+    )
 
 
-def _is_made_by_others(net: Net, layer: Layer, name: str) -> bool:
-    """Whether another layer of the file produces a blob of that name, in any phase and at any position."""
-    return bool(_makers(net, layer, name, kept=True) or _makers(net, layer, name, kept=False))
-
-
-def _waits_for_stage(net: Net, layer: Layer, name: str) -> bool:
+def _waits_for_stage(net: Net, name: str) -> bool:
     """Whether a layer that is left out would produce the blob if a stage were given."""
-    for maker in _makers(net, layer, name, kept=False):
-        stages = tuple(stage for rule in maker["include"] for stage in rule["stage"])
-        state = NetState(net.phase, net.state.level, stages)
-        if stages and any(keep and other.block is maker.block for other, keep in _layers(net, state)):
-            return True
+    for maker in net.makers.get(name, ()):
+        if not maker.kept:
+            stages = tuple(stage for rule in maker.layer["include"] for stage in rule["stage"])
+            if stages and is_kept(maker.layer, NetState(net.phase, net.state.level, stages)):
+                return True
     return False
 
 
@@ -269,19 +269,21 @@ def _twice(net: Net) -> list[NetProblem]:
     return [problem for problem in net.problems if problem.kind == "duplicate-top"]
 
 
-def _own_name_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
+def _last_readers(net: Net) -> dict[str, int]:
+    """By the names of unknown bottoms, the index of the last layer that reads one."""
+    return {
+        problem.subject: problem.layer.index
+        for problem in net.problems
+        if problem.kind == "unknown-bottom" and problem.layer
+    }
+
+
+def _own_name_fix(subject: NetInPhase, problem: NetProblem, read_last: Mapping[str, int]) -> Fix | None:
     """The fix that renames a duplicate top to its layer's name, if a later layer reads a blob of that name."""
     layer = problem.layer
     assert layer is not None
     name = layer.name
-    wanted = any(
-        other.kind == "unknown-bottom"
-        and other.subject == name
-        and other.layer
-        and other.layer.index > layer.index
-        for other in subject.net.problems
-    )
-    if not wanted or _is_made_by_others(subject.net, layer, name) or name in layer.message["top"]:
+    if read_last.get(name, -1) <= layer.index or _is_made_by_others(subject.net, layer, name) or name in layer.message["top"]:
         return None
     uses = [(layer.message, "top", index_of(problem, "top"))]
     return rename_blob(uses, name).fix(subject.file.path, f"rename its top to '{name}'")
