@@ -163,7 +163,9 @@ def _field_line(
         text_name = type_name.rpartition(".")[2]
     default = "-"
     if field.HasField("default_value"):
-        default = "=" + field.default_value.translate(_ESCAPES)
+        value: str | bytes = field.default_value  # bytes where it is not UTF-8
+        text = value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+        default = "=" + text.translate(_ESCAPES)
     label = "p" if field.options.packed else _LABELS[field.label]
     words = ["F", text_name, str(field.number), label, _KINDS[field.type], type_name, default]
     words.append(_option(field, "dialects", options) or dialects)

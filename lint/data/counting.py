@@ -33,7 +33,7 @@ def count_items(layer: Layer, base: str) -> int | None:
                 return leveldb_source.count(path)
             return lmdb_source.count(path) if os.path.exists(path) else None
         return image_list.count(path) if name == LIST else None
-    except (OSError, KeyError, Unreadable, MissingLibrary, BrokenHdf5, BrokenDatabase, BrokenWindowFile):
+    except (OSError, Unreadable, MissingLibrary, BrokenHdf5, BrokenDatabase, BrokenWindowFile):
         return None
     except Exception as error:
         if type(error).__module__.split(".")[0] == "lmdb":

@@ -94,7 +94,7 @@ def read_datum(value: bytes, at: int = 0, end: int | None = None) -> Datum:
         if tag == 0x35:  # float_data that is not packed: read the whole run
             run = at
             count = numbers[1] * numbers[2] * numbers[3] or 1
-            if value[at : min(end, at + 5 * count) : 5] == b"\x35" * count and at + 5 * count <= end:
+            if at + 5 * count <= end and value[at : at + 5 * count : 5] == b"\x35" * count:
                 at += 5 * count
             else:
                 while at < end and value[at] == 0x35:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..source.opener import check_regular
@@ -18,11 +20,19 @@ class BrokenHdf5(Exception):
     """A dataset cannot be used; says why."""
 
 
-def open_hdf5(path: str, purpose: str) -> Any:
-    """Open an HDF5 file for reading. Raises MissingLibrary, Unreadable, and OSError from h5py."""
+@contextmanager
+def open_hdf5(path: str, purpose: str) -> Iterator[Any]:
+    """Open an HDF5 file for reading. Raises MissingLibrary, Unreadable, and OSError if it is damaged.
+
+    Only what is read shows the damage, and h5py has many exceptions for it, by what the library was doing.
+    """
     h5py = library("h5py", purpose)
     check_regular(path)
-    return h5py.File(path, "r", locking=False)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except (RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise OSError(f"damaged ({error})") from None
 
 
 def dataset_at(group: Any, name: str) -> Any:

@@ -26,13 +26,13 @@ def listed(path: str) -> list[str]:
 
 
 def count(path: str, base: str, top: str) -> int:
-    """Return the number of items in all files. Raises MissingLibrary, Unreadable, OSError, KeyError or BrokenHdf5."""
+    """Return the number of items in all files. Raises MissingLibrary, Unreadable, OSError or BrokenHdf5."""
     total = 0
     for name in listed(path):
         with open_hdf5(os.path.join(base, name), _PURPOSE) as file:
             dataset = dataset_at(file, top)
             if dataset is None or not dataset.shape:
-                raise KeyError(top)
+                raise BrokenHdf5(f"it has no dataset '{top}'")
             total += int(dataset.shape[0])
     return total
 

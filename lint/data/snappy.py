@@ -64,6 +64,8 @@ def _unpack(content: bytes) -> bytes:
                 size = int.from_bytes(content[at : at + extra], "little")
                 at += extra
             size += 1
+            if at + size > len(content):
+                raise IndexError
             out += content[at : at + size]
             at += size
             continue
@@ -72,6 +74,8 @@ def _unpack(content: bytes) -> bytes:
             at += 1
         else:
             width = 2 if kind == 2 else 4
+            if at + width > len(content):
+                raise IndexError
             size, back = (tag >> 2) + 1, int.from_bytes(content[at : at + width], "little")
             at += width
         if not 0 < back <= len(out):

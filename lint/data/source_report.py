@@ -46,7 +46,8 @@ class Numbers:
         """
         import numpy  # of the extra `data`
 
-        rows = numpy.asarray(array, dtype=numpy.float64).reshape(len(array), -1)
+        with numpy.errstate(invalid="ignore"):  # a signalling NaN
+            rows = numpy.asarray(array, dtype=numpy.float64).reshape(len(array), -1)
         if not rows.size:
             return [], []
         good = numpy.isfinite(rows)
@@ -59,9 +60,10 @@ class Numbers:
             rows = numpy.where(good, rows, 0.0)
         sizes = numpy.abs(rows)
         self.count += int(good.sum())
-        self.total += float(rows.sum())
-        self.absolute += float(sizes.sum())
-        self.squares += float((rows * rows).sum())
+        with numpy.errstate(over="ignore", invalid="ignore"):  # sums of doubles may overflow
+            self.total += float(rows.sum())
+            self.absolute += float(sizes.sum())
+            self.squares += float((rows * rows).sum())
         if good.any():
             self.low = min(self.low, float(rows[good].min()))
             self.high = max(self.high, float(rows[good].max()))
@@ -97,7 +99,7 @@ class Numbers:
     @property
     def std(self) -> float:
         """Their standard deviation."""
-        return math.sqrt(max(0.0, self.squares / self.count - self.mean**2))
+        return math.sqrt(max(0.0, self.squares / self.count - self.mean * self.mean))
 
     def out_of_proportion(self, factor: float) -> int:
         """Return the number of items whose largest value is at least `factor` times that of the median item."""

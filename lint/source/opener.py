@@ -20,6 +20,8 @@ MAX_LIST = 1_000_000_000  # of images, windows or HDF5 files
 MAX_IMAGE = 500_000_000  # an image or a mean file
 MAX_MESSAGE = 2**31 - 1  # a .caffemodel (protobuf: coded_stream.h, no larger message can be parsed)
 
+_LEAST = 65_536  # bytes that are asked for, whatever size a file has
+
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -68,7 +70,8 @@ def read_regular(path: str, limit: int, *, follow: bool = True) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes. Raises Unreadable; see `open_regular`."""
     try:
         with open_regular(path, limit, follow=follow) as file:
-            content = file.read(limit + 1)
+            # Reading reserves the memory first, so ask for no more than there is; some file systems say 0.
+            content = file.read(min(limit, max(os.fstat(file.fileno()).st_size, _LEAST)) + 1)
     except OSError as error:
         raise Unreadable(path, error.strerror or str(error)) from None
     if len(content) > limit:

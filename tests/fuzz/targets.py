@@ -1,0 +1,25 @@
+"""All targets by name: what is run on an input, the inputs to start from, and what an input may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .byte_readers import READERS
+from .limits import Limits
+from .whole_checks import WHOLE
+
+
+class Target(NamedTuple):
+    """What is run on an input, and raises an exception if it should not have; and inputs to start from."""
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], list[bytes]]
+    limits: Limits
+    longest: int  # bytes of an input
+
+
+_OF_CHECKS = Limits(calls=30_000_000, memory=200_000_000)
+_LONGEST = {"text": 400, "protoc": 400, "hdf5": 4096}
+TARGETS = {name: Target(run, seeds, Limits(), _LONGEST.get(name, 2048)) for name, (run, seeds) in READERS.items()}
+TARGETS.update((name, Target(run, seeds, _OF_CHECKS, 512)) for name, (run, seeds) in WHOLE.items())
