@@ -208,3 +208,10 @@ def test_a_baseline_that_is_not_there_or_cannot_be_written_is_an_error(folder: P
 )
 def test_the_address_of_a_place(text: str, word: str, where: str) -> None:
     assert address(parse(text.encode()).root, text.rindex(word)) == where
+
+
+def test_a_number_of_too_many_digits_is_said_in_our_words(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text('{"version": 1, "findings": {"a": {"E101": {"": %s}}}}' % ("9" * 5_000))
+    with pytest.raises(BaselineError, match=r"baseline\.json: not a baseline: a number has too many digits$"):
+        read_baseline(str(path))

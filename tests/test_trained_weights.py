@@ -239,3 +239,12 @@ def test_a_file_is_read_again_only_if_it_changed(tmp_path: Path, monkeypatch: py
     assert opened == []
     model(tmp_path / "a.caffemodel", {"ip": [2 * WEIGHTS, BIAS]})
     assert len(read_weights(path).layers["ip"]) == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_among_the_weights_is_no_warning(tmp_path: Path) -> None:
+    path = tmp_path / "a.caffemodel"
+    blob = b"\x2a\x04\x01\x00\x80\x7f" + b"\x3a\x03\x0a\x01\x01"  # one float; a shape of one
+    layer = b"\x0a\x01a" + b"\x3a" + bytes([len(blob)]) + blob
+    path.write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
+    assert np.isnan(read_weights(str(path)).layers["a"][0].mean)

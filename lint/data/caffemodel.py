@@ -88,9 +88,9 @@ class _Sums:
 
     def add(self, values: Any) -> None:
         """Add an array of numbers."""
-        values = values.astype(self.numpy.float64, copy=False)
         self.count += values.size
         with self.numpy.errstate(all="ignore"):  # NaN and infinity stay what they are
+            values = values.astype(self.numpy.float64, copy=False)
             self.plain += float(values.sum())
             self.absolute += float(self.numpy.abs(values).sum())
             self.squares += float(self.numpy.square(values).sum())

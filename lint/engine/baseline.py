@@ -150,8 +150,10 @@ def read_baseline(path: str) -> Baseline:
         if not os.path.lexists(path):
             raise BaselineError(f"{path}: no such baseline; create it with --write-baseline {path}") from None
         raise BaselineError(str(error)) from None
-    except (ValueError, RecursionError) as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise BaselineError(f"{path}: not a baseline: {error}") from None
+    except ValueError:  # of int()
+        raise BaselineError(f"{path}: not a baseline: a number has too many digits") from None
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise BaselineError(f"{path}: not a baseline of version {VERSION}")
     folder = os.path.dirname(os.path.abspath(path))

@@ -94,10 +94,16 @@ def _run(name: str, seconds: float, wanted: int, seed: int) -> bool:
             break
         seed_now += 1000
     print(f"{name}: {executions} executions, {edges} edges, the last new one at {newest}, {crashes} crashes", flush=True)
-    commit = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    commit = _git("rev-parse", "--short=10", "HEAD")
+    if _git("status", "--porcelain", "--", ":/", f":(exclude,top){LEDGER.relative_to(CHECKOUT)}"):
+        commit += "-dirty"
     with LEDGER.open("a") as ledger:
-        ledger.write(f"{commit.stdout.strip() or '-'}\t{name}\t{seed}\t{executions}\t{edges}\t{newest}\t{crashes}\n")
+        ledger.write(f"{commit or '-'}\t{name}\t{seed}\t{executions}\t{edges}\t{newest}\t{crashes}\n")
     return crashes > 0
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _fuzz(name: str, seed: int) -> None:
@@ -124,7 +130,7 @@ def _fuzz(name: str, seed: int) -> None:
         (folder / part).mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(target.seeds()):
         (folder / "seeds" / str(number)).write_bytes(content)
-    warnings.simplefilter("error")  # one would be shown to the user
+    warnings.simplefilter("error", RuntimeWarning)  # numpy's, which would be shown to the user
     empty = tempfile.TemporaryDirectory()
     os.chdir(empty.name)  # where no file is that an input could name
     said = os.fdopen(os.dup(2), "w", buffering=1)
@@ -140,8 +146,12 @@ def _fuzz(name: str, seed: int) -> None:
             else:
                 within(target.limits, len(content), lambda: target.run(content))
         except Exception as error:
+            before = len(known)
             _keep(folder / "crashes", content, error, known)
-        if executions % _REPORT_EVERY == 0:
+            new = len(known) > before
+        else:
+            new = False
+        if new or executions % _REPORT_EVERY == 0:
             said.write(f"fuzz: {executions} executions, {len(known)} crashes\n")
 
     options = [f"-seed={seed}", f"-max_len={target.longest}", f"-max_total_time={os.environ['FUZZ_SECONDS']}", "-timeout=120"]
