@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from harness import check_files, fix_files
+from harness import check, check_files, fix_files
 
 from caffe_lint.net.data_facts import read_facts
 
@@ -103,3 +103,9 @@ def test_a_fix_writes_the_byte_of_a_name_that_is_not_utf_8() -> None:
 def test_a_field_is_added_to_a_message_without_fields(inside: str) -> None:
     net = NET.replace('inner_product_param { num_output: 2\n  weight_filler { type: "xavier" } }', f"inner_product_param {inside}")
     fix_files({"solver.prototxt": SOLVER, "net.prototxt": net}, unsafe=True)
+
+
+def test_the_product_of_many_dimensions_is_not_written_out() -> None:
+    net = 'layer { name: "d" type: "Input" top: "x" input_param { shape {' + " dim: 9" * 9000 + " } } }"
+    (message,) = [finding.message for finding in check(net) if "elements" in finding.message]
+    assert "over 1000000000000000000000000000000 elements" in message

@@ -13,6 +13,7 @@ from ..source.places import place_of
 from .selection import codes_by_name, codes_of_files, codes_of_subject, options_of
 
 if TYPE_CHECKING:
+    from ..proto.tree import Tree
     from ..settings.settings import Settings
 
 
@@ -37,7 +38,7 @@ class RulesOn(NamedTuple):
             self.settings.severities.get(rule.code) or hit.severity or rule.severity,
             hit.message,
             hit.reason,
-            hit.file.tree.line_text(place.line).decode("utf-8", "replace"),
+            _line(hit.file.tree, place.line),
             tuple(place_of(other.file, other.span, other.message) for other in hit.related),
             hit.fix if not rule.by_name or rule.code in self.by_name else None,
             hit.span[0],
@@ -47,6 +48,12 @@ class RulesOn(NamedTuple):
     def shows(self, finding: Finding) -> bool:
         """Return whether a finding is certain enough to be reported (`--min-confidence`)."""
         return finding.is_sure(self.settings.min_confidence)
+
+
+@lru_cache(maxsize=1)
+def _line(tree: Tree, line: int) -> str:
+    """Return the text of a line; a thousand findings may be in one of a megabyte."""
+    return tree.line_text(line).decode("utf-8", "replace")
 
 
 class RulesOfPaths:

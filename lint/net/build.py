@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .data_facts import DataFacts  # keeps what reads facts out of the start
 
 
+# Sizes of blobs from here on are not written out: they may have thousands of digits.
+_MOST_SHOWN = 10**30
+
+
 def build(
     upgraded: Upgraded,
     state: NetState,
@@ -412,7 +416,8 @@ def _check_shape(layer: Layer, shape: Dims, name: str) -> None:
             layer.fail("negative-size", text, "", "blob.cpp:32", subject=name)
             return
     if product > INT_MAX:
-        text = f"'{name}' ({describe(shape)}) has {product} elements; Caffe allows {INT_MAX}"
+        number = product if product < _MOST_SHOWN else f"over {_MOST_SHOWN}"
+        text = f"'{name}' ({describe(shape)}) has {number} elements; Caffe allows {INT_MAX}"
         layer.fail("blob-too-large", text, "", "blob.cpp:34", subject=name)
     elif len(shape) > MAX_AXES:
         text = f"'{name}' has {len(shape)} axes; Caffe allows {MAX_AXES}"

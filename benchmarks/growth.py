@@ -1,0 +1,78 @@
+"""How the time and the memory of a check grow with the size of a file, for files that have much of one thing.
+
+Run: python benchmarks/growth.py [--size 2000] [--bytes 1200000] [KIND ...]
+
+Prints, for each kind of `tests/growing_inputs.py`, the processor time at SIZE pieces and at four times as many without that of
+an empty file, and their ratio; then the peak memory of a check of a file of that many bytes without that of an empty file, as a
+multiple of the file. Each check runs in a process of its own, which may map at most 8 GB. The exit status is 1 if a ratio is over
+5, or the memory over 40 times the file. Times are the least of three; the load of the machine is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from growing_inputs import KINDS
+
+MOST_GROWTH, MOST_MEMORY = 5.0, 40.0
+MAPPED = 8_000_000_000
+LEAST = 0.05  # seconds: growth from less is noise
+
+def cost(folder: Path, text: str) -> tuple[float, int]:
+    """The processor time in seconds and the peak memory in bytes of a check in a process of its own."""
+    path = folder / "net.prototxt"
+    path.write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "caffe_lint", path, "--isolated", "--exit-zero", "--output-file", folder / "report"],
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MAPPED, MAPPED)),
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 2) or b"Traceback" in said:  # 2: a limit that is said
+        sys.exit(f"the check ended with {process.returncode}: {said[-500:].decode()}")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+
+
+def main() -> int:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--size", type=int, default=2000)
+    parser.add_argument("--bytes", type=int, default=1_200_000)
+    parser.add_argument("kinds", nargs="*", metavar="KIND")
+    arguments = parser.parse_args()
+    missed = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        base = [cost(folder, "# nothing\n") for _ in range(3)]
+        start, empty = min(seconds for seconds, _ in base), min(memory for _, memory in base)
+        print(f"load {os.getloadavg()[0]:.1f}, an empty file: {start:.2f} s, {empty / 1e6:.0f} MB")
+        print(f"{'kind':42} {'N s':>7} {'4N s':>7} {'ratio':>6} {'memory':>7}")
+        for kind in arguments.kinds or KINDS:
+            text = KINDS[kind]
+            small, large = (
+                min(cost(folder, text(size))[0] for _ in range(3)) - start for size in (arguments.size, 4 * arguments.size)
+            )
+            ratio = large / max(small, LEAST)
+            pieces = arguments.size * arguments.bytes // len(text(arguments.size).encode())
+            whole = text(pieces)
+            memory = (cost(folder, whole)[1] - empty) / len(whole.encode())
+            over = ratio > MOST_GROWTH or memory > MOST_MEMORY
+            missed += over
+            print(f"{kind:42} {small:7.2f} {large:7.2f} {ratio:6.1f} {memory:6.0f}x{' over' if over else ''}", flush=True)
+    print(f"{missed} of {len(arguments.kinds or KINDS)} over {MOST_GROWTH:g}x the time or {MOST_MEMORY:g}x the file")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
