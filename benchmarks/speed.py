@@ -1,6 +1,6 @@
 """How fast the linter is, against protobuf's own parser, against importing its libraries, and as nets grow.
 
-    python benchmarks/speed.py [--corpus ../shared/corpus] [--sample 200] [--part a --part b --part c --part d]
+    python benchmarks/speed.py [--corpus ../shared/corpus] [--sample 200] [--part a --part b --part c --part d --part e]
 
 All numbers are ratios of two things measured in turns in one run, so they carry over to other machines.
 Times are the processor's, the least of several: what else runs on the machine makes them longer, not shorter.
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -199,6 +200,127 @@ def processes(rounds: int) -> None:
         print(line + (f"   goal: at most {limits[name]}" if name in limits else ""))
 
 
+ABSENT = "-"  # what a row shows that cannot be measured
+
+
+class Usage(NamedTuple):
+    """What a process and those that it started took: seconds of processor and clock, and the megabytes of the largest."""
+
+    cpu: float
+    wall: float
+    memory: float
+
+
+def _usage(command: list[str]) -> Usage:
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Usage(usage.ru_utime + usage.ru_stime, time.perf_counter() - start, usage.ru_maxrss / 1024)
+
+
+def _seconds(paths: list[Path], read: Callable[[Path], object]) -> float:
+    """The processor time of reading files, errors included."""
+    start = time.process_time()
+    for path in paths:
+        with suppress(Exception):
+            read(path)
+    return time.process_time() - start
+
+
+def _read_by(paths: list[Path], read: Callable[[Path], object]) -> list[Path]:
+    """The files that a reader takes."""
+    taken = []
+    for path in paths:
+        with suppress(Exception):
+            read(path)
+            taken.append(path)
+    return taken
+
+
+def _message_class(path: Path) -> type[Message]:
+    with suppress(OSError):
+        if SourceFile(str(path), path.read_bytes(), caffe_schema(), None).kind == "solver":
+            return caffe_pb2.SolverParameter
+    return caffe_pb2.NetParameter
+
+
+def other_readers() -> dict[str, Callable[[Path], object]]:
+    """Other libraries that read prototxt files, those that are installed."""
+    found: dict[str, Callable[[Path], object]] = {}
+    with suppress(ImportError):
+        from prototxt_parser.prototxt import parse
+
+        found["prototxt-parser"] = lambda path: parse(path.read_text(encoding="utf-8"))
+    with suppress(ImportError):
+        import cv2
+
+        if hasattr(cv2.dnn, "readNetFromCaffe"):
+            found["OpenCV's importer"] = lambda path: cv2.dnn.readNetFromCaffe(str(path))
+    return found
+
+
+def repository(corpus: Path) -> None:
+    """(e): a whole tree of files, and one job with a large net, as the table of docs/speed.md has them."""
+    print(f"(e) all files of a tree; load {os.getloadavg()[0]:.2f}")
+    if not corpus.is_dir():
+        print(f"    {corpus} is not there: no corpus")
+        return
+    program = os.path.join(os.path.dirname(sys.executable), "caffe-lint")
+    paths = sorted(path for path in corpus.rglob("*") if path.name.endswith(SUFFIXES))
+    classes = {path: _message_class(path) for path in paths}
+
+    def stock(path: Path) -> Message:
+        return text_format.Parse(path.read_bytes(), classes[path](), allow_unknown_field=True)
+
+    parsing = _seconds(paths, stock)
+    check = [program, str(corpus), "--exit-zero", "--jobs"]
+    one, two = _usage([*check, "1"]), _usage([*check, "2"])
+    rows = [
+        ("one process / protobuf's parser", f"{one.cpu / parsing:.2f}", "1.0", f"{one.cpu:.1f} s / {parsing:.1f} s"),
+        ("memory of one process", f"{one.memory:.0f} MB", "250 MB", ""),
+        ("two processes / one, processor time", f"{two.cpu / one.cpu:.2f}", "1.15", f"{two.cpu:.1f} s"),
+        ("one process / two, wall-clock time", f"{one.wall / two.wall:.2f}", "1.6 or more", f"{two.wall:.1f} s"),
+    ]
+    cached = ABSENT
+    if "--cache-dir" in subprocess.run([program, "check", "--help"], capture_output=True, text=True, check=True).stdout:
+        with tempfile.TemporaryDirectory() as folder:
+            first, again = (_usage([*check, "1", "--cache-dir", folder]) for _ in range(2))
+        cached = f"{again.cpu / first.cpu:.0%}"
+    rows.append(("an unchanged tree / its first check", cached, "10%", ""))
+    ours, theirs = large_job()
+    large = f"{ours * 1e3:.0f} ms / {theirs * 1e3:.0f} ms"
+    rows.append(("a solver with a 600-layer net / parsing it", f"{ours / theirs:.2f}", "1.0", large))
+    for name, read in other_readers().items():
+        taken = _read_by(paths[:: max(1, len(paths) // 200)], read)
+        ratio = _seconds(taken, read) / _seconds(taken, stock) if taken else math.nan
+        rows.append((f"{name} / protobuf's parser", f"{ratio:.2f}", "", f"{len(taken)} files that it takes"))
+    for what, value, goal, note in rows:
+        print(f"    {what:44} {value:>8}   {f'goal: {goal}' if goal else '':18} {note}", flush=True)
+
+
+def large_job() -> tuple[float, float]:
+    """The least seconds of checking a solver with a net of 600 layers, signal included, and of parsing the two."""
+    net = residual_net(600).encode()
+
+    def check(folder: str) -> None:
+        solver = os.path.join(folder, "solver.prototxt")
+        files = Files(caffe_schema(), None)
+        files.add(solver, SMALL_SOLVER.encode())
+        files.add(os.path.join(folder, "train_val.prototxt"), net)
+        for unit in find_units([solver], files, [], []):
+            check_unit(unit, files, Settings())
+
+    def parse() -> None:
+        text_format.Parse(SMALL_SOLVER, caffe_pb2.SolverParameter())
+        text_format.Parse(net, caffe_pb2.NetParameter())
+
+    with tempfile.TemporaryDirectory() as folder:  # outside of repositories, whose scripts may load weights
+        check(folder)  # loads what computes the signal
+        ours, stock = least_times(functools.partial(check, folder), parse, repeats=5)
+    return ours, stock
+
+
 CALL = "from caffe_lint.cli.main import main; main()"
 TYPING = "import typing; from caffe_lint.proto import named_tuple; named_tuple.NamedTuple = typing.NamedTuple; "
 
@@ -358,9 +480,9 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="take so many files of the corpus, not all")
     parser.add_argument("--repeats", type=int, default=3, help="times each work is done")
     parser.add_argument("--rounds", type=int, default=20, help="times each process is started")
-    parser.add_argument("--part", action="append", choices=("a", "b", "c", "d"), help="only this part")
+    parser.add_argument("--part", action="append", choices=("a", "b", "c", "d", "e"), help="only this part")
     arguments = parser.parse_args()
-    parts = arguments.part or ["a", "b", "c", "d"]
+    parts = arguments.part or ["a", "b", "c", "d", "e"]
     implementation = f"protobuf {google.protobuf.__version__} ({api_implementation.Type()})"
     print(f"Python {platform.python_version()}, {implementation}, {os.cpu_count()} processors")
     # As the program sets it for itself (cli.main); it changes next to nothing for protobuf's parser. What a first check
@@ -378,6 +500,8 @@ def main() -> None:
         growth(arguments.repeats)
     if "d" in parts:
         named_tuples(arguments.rounds)
+    if "e" in parts:
+        repository(arguments.corpus)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, ListValue, Scalar, Tree
-from .foreign_text import Mark, is_mostly_unknown, is_prose, template_marks
+from .foreign_text import Mark, is_mostly_unknown, is_prose, may_be_prose, template_marks
 from .ignored import Ignored
 from .opener import MAX_PROTOTXT, Unreadable, read_regular
 
@@ -25,6 +25,13 @@ _SOLVER_FIELDS = frozenset(
     "net train_net test_net net_param train_net_param test_net_param base_lr lr_policy max_iter test_iter test_interval"
     " solver_mode solver_type snapshot_prefix stepsize stepvalue weight_decay clip_gradients iter_size".split()
 )
+# The beginning of most nets: after comments, a name and inputs, a layer that opens with a field that only layers have. It is
+# enough to tell the kind, so that the trees of a folder's nets are not read before each is checked, and again then.
+_GAP = rb"(?:\s|#[^\n]*\n)*"
+_OPENS_AS_NET = re.compile(
+    rb"%(gap)b(?:(?:(?:name|input)\s*:\s*\"[^\"\\\n]*\"|input_dim\s*:\s*\d+(?=\s)|input_shape\s*\{[\s\w:]*\})%(gap)b)*"
+    rb"layers?\s*\{%(gap)b(?:name|type|bottom|top)\s*:" % {b"gap": _GAP}
+).match
 _CONTROLS = bytes([*range(9), *range(14, 32)])
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|html|head|body|!--)", re.IGNORECASE)
@@ -60,8 +67,18 @@ class SourceFile:
     @cached_property
     def kind(self) -> str:
         """What Caffe would read the file as; `template` if it would be a solver or net that cannot be read yet."""
-        kind = "other" if self.is_prose else kind_of(self.tree)
+        kind = "net" if self._opens_as_net else "other" if self.is_prose else kind_of(self.tree)
         return "template" if kind != "other" and not all(mark.in_string for mark in self.marks) else kind
+
+    @property
+    def _opens_as_net(self) -> bool:
+        """Whether the text is plain ASCII, begins as nets do and can be no prose, so that its tree is not needed for its kind."""
+        source = self.source
+        head = source[:4096]
+        plain = source.isascii() and b"\0" not in source and head == head.translate(None, _CONTROLS)
+        if "tree" in self.__dict__ or not plain or _OPENS_AS_NET(source) is None:
+            return False
+        return not may_be_prose(source)
 
     @cached_property
     def is_prose(self) -> bool:

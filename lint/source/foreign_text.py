@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator
+from itertools import islice
 
 from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
@@ -28,6 +29,7 @@ _SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
 
 # The beginning of a line of prose: two words, where a field has a colon or a brace after the first.
 _PROSE = re.compile(rb"[\s>*-]*([A-Za-z][\w'-]*)[,;]?[ \t]+[A-Za-z][\w'-]*\b")
+_COMMENT_OR_WORDS = re.compile(rb"\n[ \t]*#[^\n]*|([\w'-][,;]?[ \t]+[A-Za-z])")
 _LEAST_PROSE = 3  # lines: fewer may be a comment without its sign, or a broken field
 
 
@@ -45,6 +47,12 @@ def is_prose(tree: Tree, known: Container[str]) -> bool:
             prose += match is not None and match[1].decode() not in known
         position = end if block is None else block.end
     return prose >= _LEAST_PROSE and prose > fields
+
+
+def may_be_prose(source: bytes) -> bool:
+    """Whether `is_prose` may hold of a text, wherever its blocks are: whether two words follow each other often enough."""
+    pairs = (found for found in _COMMENT_OR_WORDS.finditer(source) if found.lastindex)
+    return sum(1 for _ in islice(pairs, _LEAST_PROSE)) == _LEAST_PROSE
 
 
 class Mark(NamedTuple):

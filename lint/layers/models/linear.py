@@ -236,7 +236,10 @@ def usual_weights_back(weight: Weights, diffs: Diffs, channels: int) -> Weights:
 
 
 def _less(weight: Weights, relative_variance: float) -> Weights:
-    return weight._replace(variance=weight.variance * math.exp(-relative_variance / 2)) if relative_variance else weight
+    if not relative_variance:
+        return weight
+    variance = weight.variance * math.exp(-relative_variance / 2)
+    return Weights(weight.mean, variance, weight.mean_abs, weight.learned_shift)  # `_replace` takes four times as long
 
 
 def through_weights_back(
