@@ -1,5 +1,7 @@
 """That the beginning of a net tells its kind, as its whole tree would."""
 
+import tracemalloc
+
 import pytest
 
 from caffe_lint.proto.schema import caffe_schema
@@ -45,3 +47,12 @@ def test_any_other_beginning_is_told_by_the_tree(source: bytes) -> None:
     assert not file._opens_as_net
     told = file.kind
     assert told == ("other" if file.is_prose else kind_of(file.tree))
+
+
+def test_a_file_of_comments_costs_no_memory_to_tell() -> None:
+    source = b"# c\n" * 500_000 + b'layer { name: "a" type: "ReLU" }'
+    tracemalloc.start()
+    SourceFile("net.prototxt", source, caffe_schema(), None)._opens_as_net  # noqa: B018
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * len(source)

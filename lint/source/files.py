@@ -26,7 +26,9 @@ _SOLVER_FIELDS = frozenset(
     " solver_mode solver_type snapshot_prefix stepsize stepvalue weight_decay clip_gradients iter_size".split()
 )
 # The beginning of most nets: after comments, a name and inputs, a layer that opens with a field that only layers have. It is
-# enough to tell the kind, so that the trees of a folder's nets are not read before each is checked, and again then.
+# enough to tell the kind, so that the trees of a folder's nets are not read before each is checked, and again then. It is looked
+# for in so many bytes only, as each comment that the pattern passes costs memory.
+_BEGINNING = 65_536
 _GAP = rb"(?:\s|#[^\n]*\n)*"
 _OPENS_AS_NET = re.compile(
     rb"%(gap)b(?:(?:(?:name|input)\s*:\s*\"[^\"\\\n]*\"|input_dim\s*:\s*\d+(?=\s)|input_shape\s*\{[\s\w:]*\})%(gap)b)*"
@@ -76,7 +78,7 @@ class SourceFile:
         source = self.source
         head = source[:4096]
         plain = source.isascii() and b"\0" not in source and head == head.translate(None, _CONTROLS)
-        if "tree" in self.__dict__ or not plain or _OPENS_AS_NET(source) is None:
+        if "tree" in self.__dict__ or not plain or _OPENS_AS_NET(source, 0, _BEGINNING) is None:
             return False
         return not may_be_prose(source)
 
