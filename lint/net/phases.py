@@ -66,8 +66,7 @@ def kept_layers(net: Message, state: NetState) -> Iterator[tuple[Entry, bool]]:
     A layer with both include and exclude, which Caffe rejects, is included if both rules would include it.
     """
     for entry in net.entries.get("layer", ()):
-        entries = entry[0].entries
-        yield entry, not ("include" in entries or "exclude" in entries) or is_kept(entry[0], state)
+        yield entry, is_kept(entry[0], state)
 
 
 def is_kept(layer: Message, state: NetState) -> bool:
