@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -21,27 +19,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from growing_inputs import KINDS
+from speed import Usage, usage_of
 
 MOST_GROWTH, MOST_MEMORY = 5.0, 40.0
 MAPPED = 8_000_000_000
 LEAST = 0.05  # seconds: growth from less is noise
 
-def cost(folder: Path, text: str) -> tuple[float, int]:
-    """The processor time in seconds and the peak memory in bytes of a check in a process of its own."""
+def cost(folder: Path, text: str) -> Usage:
+    """What a check takes in a process of its own; one that ends at a limit, with status 2, is done."""
     path = folder / "net.prototxt"
     path.write_text(text)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "caffe_lint", path, "--isolated", "--exit-zero", "--output-file", folder / "report"],
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MAPPED, MAPPED)),
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 2) or b"Traceback" in said:  # 2: a limit that is said
-        sys.exit(f"the check ended with {process.returncode}: {said[-500:].decode()}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+    command = [sys.executable, "-m", "caffe_lint", str(path), "--isolated", "--exit-zero", "--output-file", str(folder / "report")]
+    return usage_of(command, mapped=MAPPED, done=(0, 2))
 
 
 def main() -> int:
@@ -55,18 +44,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         base = [cost(folder, "# nothing\n") for _ in range(3)]
-        start, empty = min(seconds for seconds, _ in base), min(memory for _, memory in base)
+        start, empty = min(each.cpu for each in base), min(each.memory for each in base)
         print(f"load {os.getloadavg()[0]:.1f}, an empty file: {start:.2f} s, {empty / 1e6:.0f} MB")
         print(f"{'kind':42} {'N s':>7} {'4N s':>7} {'ratio':>6} {'memory':>7}")
         for kind in arguments.kinds or KINDS:
             text = KINDS[kind]
             small, large = (
-                min(cost(folder, text(size))[0] for _ in range(3)) - start for size in (arguments.size, 4 * arguments.size)
+                min(cost(folder, text(size)).cpu for _ in range(3)) - start for size in (arguments.size, 4 * arguments.size)
             )
             ratio = large / max(small, LEAST)
             pieces = arguments.size * arguments.bytes // len(text(arguments.size).encode())
             whole = text(pieces)
-            memory = (cost(folder, whole)[1] - empty) / len(whole.encode())
+            memory = (cost(folder, whole).memory - empty) / len(whole.encode())
             over = ratio > MOST_GROWTH or memory > MOST_MEMORY
             missed += over
             print(f"{kind:42} {small:7.2f} {large:7.2f} {ratio:6.1f} {memory:6.0f}x{' over' if over else ''}", flush=True)

@@ -16,13 +16,14 @@ import math
 import os
 import platform
 import random
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -186,9 +187,9 @@ def processes(rounds: int) -> None:
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
         for number in range(rounds + 2):
             for name, command in commands.items():
-                taken = _run(command, environment, folder)
+                taken = usage_of(command, environment, folder)
                 if number >= 2:  # the first rounds compile
-                    times[name].append(taken)
+                    times[name].append(taken[:2])
     medians = {
         name: tuple(statistics.median(column) for column in zip(*taken, strict=True)) for name, taken in times.items()
     }
@@ -201,22 +202,6 @@ def processes(rounds: int) -> None:
 
 
 ABSENT = "-"  # what a row shows that cannot be measured
-
-
-class Usage(NamedTuple):
-    """What a process and those that it started took: seconds of processor and clock, and the megabytes of the largest."""
-
-    cpu: float
-    wall: float
-    memory: float
-
-
-def _usage(command: list[str]) -> Usage:
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return Usage(usage.ru_utime + usage.ru_stime, time.perf_counter() - start, usage.ru_maxrss / 1024)
 
 
 def _seconds(paths: list[Path], read: Callable[[Path], object]) -> float:
@@ -261,7 +246,7 @@ def other_readers() -> dict[str, Callable[[Path], object]]:
 
 
 def repository(corpus: Path) -> None:
-    """(e): a whole tree of files, and one job with a large net, as the table of docs/speed.md has them."""
+    """(e): a whole tree of files, and one job with a large net, with the goals for them."""
     print(f"(e) all files of a tree; load {os.getloadavg()[0]:.2f}")
     if not corpus.is_dir():
         print(f"    {corpus} is not there: no corpus")
@@ -275,17 +260,17 @@ def repository(corpus: Path) -> None:
 
     parsing = _seconds(paths, stock)
     check = [program, str(corpus), "--exit-zero", "--jobs"]
-    one, two = _usage([*check, "1"]), _usage([*check, "2"])
+    one, two = usage_of([*check, "1"]), usage_of([*check, "2"])
     rows = [
         ("one process / protobuf's parser", f"{one.cpu / parsing:.2f}", "1.0", f"{one.cpu:.1f} s / {parsing:.1f} s"),
-        ("memory of one process", f"{one.memory:.0f} MB", "250 MB", ""),
+        ("memory of one process", f"{one.memory / 1e6:.0f} MB", "250 MB", ""),
         ("two processes / one, processor time", f"{two.cpu / one.cpu:.2f}", "1.15", f"{two.cpu:.1f} s"),
         ("one process / two, wall-clock time", f"{one.wall / two.wall:.2f}", "1.6 or more", f"{two.wall:.1f} s"),
     ]
     cached = ABSENT
     if "--cache-dir" in subprocess.run([program, "check", "--help"], capture_output=True, text=True, check=True).stdout:
         with tempfile.TemporaryDirectory() as folder:
-            first, again = (_usage([*check, "1", "--cache-dir", folder]) for _ in range(2))
+            first, again = (usage_of([*check, "1", "--cache-dir", folder]) for _ in range(2))
         cached = f"{again.cpu / first.cpu:.0%}"
     rows.append(("an unchanged tree / its first check", cached, "10%", ""))
     ours, theirs = large_job()
@@ -335,24 +320,40 @@ def named_tuples(rounds: int) -> None:
         times: tuple[list[float], list[float]] = ([], [])
         for number in range(rounds + 2):
             for taken, code in zip(times, (TYPING + CALL, CALL), strict=True):
-                _, cpu = _run([sys.executable, "-c", code, digits], environment, folder)
+                cpu = usage_of([sys.executable, "-c", code, digits], environment, folder).cpu
                 if number >= 2:  # the first rounds compile
                     taken.append(cpu)
     theirs, ours = map(statistics.median, times)
     print(f"    {theirs / ours:.2f}  ({theirs * 1e3:.1f} ms / {ours * 1e3:.1f} ms)")
 
 
-def _run(command: list[str], environment: dict[str, str], folder: str) -> tuple[float, float]:
-    """Seconds by the clock and by the processor. Statuses 0 and 1 are the linter's work done."""
+class Usage(NamedTuple):
+    """What a process and those that it started took: seconds by clock and processor, and the peak bytes of the largest."""
+
+    wall: float
+    cpu: float
+    memory: int
+
+
+def usage_of(
+    command: list[str],
+    environment: dict[str, str] | None = None,
+    folder: str | None = None,
+    *,
+    mapped: int | None = None,
+    done: Container[int] = (0, 1),
+) -> Usage:
+    """What a command takes, which may map so many bytes. Statuses 0 and 1 are the linter's work done."""
     start = time.perf_counter()
     process = subprocess.Popen(
-        command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+        command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        preexec_fn=None if mapped is None else lambda: resource.setrlimit(resource.RLIMIT_AS, (mapped, mapped)),
+    )  # fmt: skip
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):
+    if process.returncode not in done:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+    return Usage(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def growth(repeats: int) -> None:
