@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +110,19 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 def _run(texts: dict[str, Any], patch: str, values: dict[str, Any]) -> list[UnitResult]:
-    settings = Settings(**values)
+    results, said = run_in_memory({name: _bytes(text) for name, text in texts.items()}, Settings(**values), patch)
+    assert not said, said
+    return results
+
+
+def run_in_memory(texts: Mapping[str, bytes], settings: Settings, patch: str = "") -> tuple[list[UnitResult], list[str]]:
+    """The results of checking several files, patched if `patch` is `safe` or `unsafe`, and what is said of those left out."""
     files = Files(caffe_schema(), settings.dialect)
     for name, text in texts.items():
-        files.add(name, _bytes(text))
-    errors: list[str] = []
-    units = find_units(list(texts), files, errors, errors)
-    assert not errors, errors
-    return run_units([(unit, settings) for unit in units], files, patch, 1)
+        files.add(name, text)
+    said: list[str] = []
+    units = find_units(list(texts), files, said, said)
+    return run_units([(unit, settings) for unit in units], files, patch, 1), said
 
 
 def bound_by_permissions() -> list[str]:

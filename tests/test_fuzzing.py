@@ -95,7 +95,6 @@ def test_work_and_memory_beyond_the_limits_are_noticed() -> None:
     within(Limits(calls=300), 10, lambda: [len(()) for _ in range(200)])
 
 
-
 @pytest.mark.parametrize(
     "content", [b"\x04\x0cabc", b"\x05\x10abcd", b"P\x04ab\xfe\x02\x0060"], ids=["literal", "longer literal", "copy"]
 )

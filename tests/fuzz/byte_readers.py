@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -227,16 +227,20 @@ def _arrays() -> None:
         file["label"] = [0, 1]
 
 
+@contextlib.contextmanager
+def listing(content: bytes) -> Iterator[str]:
+    """Give the path of a list of files, which may be unreadable; an empty one for a list that could name files outside."""
+    with contextlib.suppress(Unreadable):
+        yield file_of(b"" if b"/" in content else content)
+
+
 def hdf5_list(content: bytes) -> None:
     """The files of a list are looked at, each as what it is."""
     _arrays()
-    if b"/" in content:
-        return  # nothing outside
-    path, base = file_of(content), str(_FOLDER)
-    with contextlib.suppress(Unreadable):
-        hdf5_source.look(path, base, ("data", "label"), ("label",), Watch(), sample=None)
+    with listing(content) as path:
+        hdf5_source.look(path, str(_FOLDER), ("data", "label"), ("label",), Watch(), sample=None)
         with contextlib.suppress(BrokenHdf5, OSError):
-            hdf5_source.count(path, base, "data")
+            hdf5_source.count(path, str(_FOLDER), "data")
 
 
 def hdf5_file(content: bytes) -> None:
@@ -261,10 +265,7 @@ def _picture() -> None:
 def images(content: bytes) -> None:
     """A list of images is looked at."""
     _picture()
-    if b"/" in content:
-        return
-    path = file_of(content)
-    with contextlib.suppress(Unreadable):
+    with listing(content) as path:
         listed_images.look(path, str(_FOLDER), "", Watch(), sample=None)
         image_list.count(path)
 
@@ -272,10 +273,7 @@ def images(content: bytes) -> None:
 def windows(content: bytes) -> None:
     """A list of windows is looked at."""
     _picture()
-    if b"/" in content:
-        return
-    path = file_of(content)
-    with contextlib.suppress(Unreadable):
+    with listing(content) as path:
         window_file.look(path, str(_FOLDER), "", Watch(), sample=None, foreground=0.5, background=0.4)
         with contextlib.suppress(window_file.BrokenWindowFile):
             window_file.count(path)

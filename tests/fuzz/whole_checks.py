@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from caffe_lint.engine.files_in_memory import Files
-from caffe_lint.engine.grouping import find_units
-from caffe_lint.engine.running import run_units
+from harness import run_in_memory
+
 from caffe_lint.engine.units import UnitResult
 from caffe_lint.fixes.bindings import verified
 from caffe_lint.proto.parser import parse
@@ -25,12 +24,8 @@ _NO_NUMBER = re.compile(rb"(?<![\w.\"])-?(?:nan|inf)(?:inity|f)?(?![\w.\"])", re
 def run(texts: dict[str, bytes], dialect: str, patch: str = "") -> list[UnitResult]:
     """Return the results of checking files in memory with all rules, and of patching them if `patch` says so."""
     settings = Settings(select=("ALL",), dialect=dialect if dialect != "bvlc" else None)
-    files = Files(caffe_schema(), settings.dialect)
-    for name, text in texts.items():
-        files.add(name, text)
-    errors: list[str] = []
-    units = find_units(list(texts), files, errors, errors)  # a mistake may leave neither a solver nor a net: it says so
-    return run_units([(unit, settings) for unit in units], files, patch, 1)
+    results, _ = run_in_memory(texts, settings, patch)  # a mistake may leave neither a solver nor a net: it says so
+    return results
 
 
 def check(made: Job, *, twice: bool) -> None:
