@@ -153,14 +153,14 @@ def test_files_of_a_folder_that_are_no_prototxt_are_said_once_with_the_first_nam
     (folder / "a.prototxt").write_bytes(b"")
     (folder / "b.prototxt").write_bytes(b"<html>404</html>")
     assert run(folder, ".").stderr == (
-        "caffe-lint: 2 files are no prototxt and were not checked: a.prototxt (empty), b.prototxt (an HTML page)\n"
+        "caffe-lint: 2 files are not prototxt files and were not checked: a.prototxt (empty), b.prototxt (an HTML page)\n"
     )
     (folder / "c.prototxt").write_bytes('name: "net"\n'.encode("utf-16"))
     (folder / "d.prototxt").write_bytes(b"\0\1\2" * 100)
     (folder / "labels.pbtxt").write_text('item { name: "cat" label: 1 }\n')  # another text format, which is no mistake
     done = run(folder, ".")
     assert done.returncode == run(folder, "solver.prototxt").returncode == 0
-    assert done.stderr.startswith("caffe-lint: 4 files are no prototxt")
+    assert done.stderr.startswith("caffe-lint: 4 files are not prototxt files")
     assert done.stderr.endswith("c.prototxt (UTF-16), …\n")
 
 

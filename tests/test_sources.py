@@ -74,9 +74,9 @@ def test_notes_are_said_once_and_not_checked(tmp_path: Path) -> None:
     errors: list[str] = []
     notes: list[str] = []
     assert find_units([str(path)], Files(caffe_schema(), None), errors, notes) == []
-    assert errors == [f"{path}: this is text for people, such as notes, not a prototxt"]
+    assert errors == [f"{path}: these are notes for people, not a prototxt file"]
     assert find_units([str(tmp_path)], Files(caffe_schema(), None), [], notes) == []
-    assert notes == [f"1 file is no prototxt and was not checked: {path} (notes)"]
+    assert notes == [f"1 file is not a prototxt file and was not checked: {path} (notes)"]
 
 
 @pytest.mark.parametrize(

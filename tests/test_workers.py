@@ -55,7 +55,7 @@ def test_a_process_that_dies_is_named_with_its_piece_of_work(sent: signal.Signal
             os.kill(os.getpid(), sent)
         return piece
 
-    with pytest.raises(WorkerDied, match=f"ended by the signal {sent.name}") as caught:
+    with pytest.raises(WorkerDied, match=f"ended with {sent.name}") as caught:
         list(spread(work, 10, 2))
     assert caught.value.number == 3
 

@@ -107,7 +107,7 @@ def inputs(
         complain("interrupted: the report covers only the data read so far")
         status = EXIT_INTERRUPTED
     elif write_facts and any(report.cut_short for report in reports.values()):
-        complain(f"{write_facts}: not written, as a damaged source could not be read to its end")
+        complain(f"{write_facts}: not written: a damaged source could not be read to the end")
     elif write_facts:
         _write_facts(write_facts, opened, base, reports)
     return status

@@ -215,7 +215,7 @@ def _report_of_death(source: Source, how: str) -> SourceReport:
     report = SourceReport(_KINDS[source.field], source.path)
     report.cut_short = True
     report.error_kind = "unreadable"
-    report.error = f"cannot be read: {how} ended the process that read it, so it is damaged or needs more memory than there is"
+    report.error = f"cannot be read: the process reading it ended with {how}, so it is damaged or needs too much memory"
     return report
 
 

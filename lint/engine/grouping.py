@@ -14,7 +14,7 @@ from .units import Unit
 
 # While a folder is searched, the trees of this many bytes of text are kept until the files are checked.
 TREES_KEPT = 20_000_000
-# Of the files of folders that are no prototxt, this many are named.
+# Of the files of folders that are not prototxt files, this many are named.
 NAMED = 3
 
 
@@ -28,13 +28,13 @@ def find_units(
     """Return the units of files, and of the solvers and nets in folders.
 
     A file that is neither, or that is `excluded`, is skipped in a folder; one that is named adds a message to `notes`.
-    A file or folder that cannot be read adds a message to `errors`, but files in folders whose bytes are no prototxt add one
-    message to `notes`, with their number. A template is skipped and kept in `files.left_alone`.
+    A file or folder that cannot be read adds a message to `errors`, but the files of folders that are not prototxt files
+    add one message to `notes`, with their number. A template is skipped and kept in `files.left_alone`.
     """
     def failed(error: OSError) -> None:
         errors.append(f"{os.path.normpath(error.filename)}: {error.strerror or error}")
 
-    others: dict[str, str] = {}  # what the files of folders that are no prototxt are
+    others: dict[str, str] = {}  # what the files of folders are that are not prototxt files
     found_as: dict[str, _Found] = {}
     seen: set[str] = set()
     kept = 0
@@ -81,7 +81,7 @@ def find_units(
         elif kind != "other":
             found_as[path] = _Found(kind, None, real)
         elif files.get(path).is_prose:
-            errors.append(f"{path}: this is text for people, such as notes, not a prototxt")
+            errors.append(f"{path}: these are notes for people, not a prototxt file")
         elif files.get(path).source.strip():
             notes.append(f"{path}: neither a solver nor a net, not checked")
         else:
@@ -89,7 +89,7 @@ def find_units(
     if others:
         named = [f"{path} ({what})" for path, what in list(others.items())[:NAMED]]
         more = ", …" if len(others) > NAMED else ""
-        were = "is no prototxt and was" if len(others) == 1 else "are no prototxt and were"
+        were = "is not a prototxt file and was" if len(others) == 1 else "are not prototxt files and were"
         notes.append(f"{counted(len(others), 'file')} {were} not checked: {', '.join(named)}{more}")
     return _units(found_as, files)
 

@@ -27,7 +27,7 @@ class WorkerDied(InputError):
     """A worker process ended before its work was done; `number` is the piece of work that it was at, `how` says how it ended."""
 
     def __init__(self, number: int, how: str) -> None:
-        super().__init__(f"a process that did a part of the work was ended by {how}")
+        super().__init__(f"a worker process ended with {how}")
         self.number = number
         self.how = how
 
@@ -151,5 +151,5 @@ def _how(exit_code: int | None) -> str:
     """How a process ended, as a phrase."""
     if exit_code is not None and exit_code < 0:
         with suppress(ValueError):
-            return f"the signal {signal.Signals(-exit_code).name}"
-    return f"its exit status {exit_code}"
+            return signal.Signals(-exit_code).name
+    return f"exit status {exit_code}"
