@@ -172,9 +172,13 @@ def _read(tree: Tree, comment: int, words: tuple[int, int, int], mistakes: list[
         mistakes.append(Mistake(start, end, f"suppression {what}; expected {word}[CODE]"))
         return None
     selectors = []
+    codes: dict[str, frozenset[str]] = {}  # that a text selects: most are named more than once
     for item in _items(source, match.start(3), match.end(3)):
-        text = item[0].rstrip()
-        selector = _selector(text.decode("utf-8", "replace"), item.start(), item.start() + len(text))
+        name = item[0].rstrip()
+        text = name.decode("utf-8", "replace")
+        if text not in codes:
+            codes[text] = frozenset(matching(text))
+        selector = Selector(text, item.start(), item.start() + len(name), codes[text])
         if selector.codes:
             selectors.append(selector)
         else:
@@ -201,10 +205,6 @@ def _spans(tree: Tree, scope: str, comment: int) -> tuple[tuple[int, int], ...]:
             spans.append((fields[index].start, fields[index].end))
         index -= 1
     return tuple(spans)
-
-
-def _selector(text: str, start: int, end: int) -> Selector:
-    return Selector(text, start, end, frozenset(matching(text)))
 
 
 def next_field(tree: Tree, position: int) -> Field | None:

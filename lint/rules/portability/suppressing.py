@@ -103,7 +103,8 @@ def _what_it_covers(suppression: Suppression) -> str:
 
 def _without(file: SourceFile, suppression: Suppression, unused: list[Selector]) -> Fix:
     """Return a fix that removes names from a suppression, or the comment, with its line, if none is left."""
-    left = [selector.text for selector in suppression.selectors if selector not in unused]
+    idle = set(unused)
+    left = [selector.text for selector in suppression.selectors if selector not in idle]
     names = ", ".join(selector.text for selector in unused)
     if left:
         edit = Edit(suppression.opens, suppression.closes, ", ".join(left).encode())
