@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -66,6 +67,52 @@ def test_who_stops_early_leaves_no_process() -> None:
         if result > 5:
             break
     assert children() == before
+
+
+# A signal that comes while a worker is started; what a handler raises in a function that is called at a fork is lost.
+AT_A_FORK = """\
+import os, signal, sys
+from caffe_lint.source.workers import spread
+def end(*_): sys.exit(3)
+def send(): os.kill(os.getpid(), signal.{sent})
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.register_at_fork({where}=send)
+try:
+    print(len(list(spread(abs, 8, 2))))
+except BaseException as error:
+    print(type(error).__name__, error)
+    children = open(f"/proc/self/task/{{os.getpid()}}/children").read()
+    print("left:", children)
+"""
+
+
+@pytest.mark.parametrize(
+    ("sent", "where", "said"),
+    [
+        ("SIGINT", "after_in_parent", "KeyboardInterrupt \nleft: \n"),
+        ("SIGTERM", "after_in_parent", "SystemExit 3\nleft: \n"),
+        ("SIGINT", "after_in_child", "8\n"),
+        ("SIGTERM", "after_in_child", "WorkerDied a worker process ended with SIGTERM\nleft: \n"),
+    ],
+)
+def test_a_signal_at_the_start_of_a_worker_is_neither_lost_nor_leaves_one(sent: str, where: str, said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_A_FORK.format(sent=sent, where=where)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (said, "")
+
+
+def test_workers_ignore_the_end_of_the_terminal_if_the_program_does() -> None:
+    def work(piece: int) -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return piece
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert len(list(spread(work, 4, 2))) == 4
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_waiting_is_told_while_the_work_takes_long() -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from typing import Any
 
@@ -56,7 +56,8 @@ def spread(
     workers = []
     try:
         for _ in range(min(jobs, number)):
-            workers.append(_start(work))
+            with _signals_held_back():  # else one might end the program between the start and the note of it
+                workers.append(_start(work))
             _hand_out(workers[-1], ahead, _AHEAD)
         by_pipe = {worker.pipe: worker for worker in workers}
         while any(worker.todo for worker in workers):
@@ -105,15 +106,26 @@ def limit_processor_time(more: int) -> None:
 def _start(work: Callable[[int], Any]) -> _Worker:
     here, there = CONTEXT.Pipe()
     process = CONTEXT.Process(target=_run, args=(work, there, os.getpid()), daemon=True)
-    # Ctrl-C reaches every process, but only the program handles it: a worker starts with the signal blocked.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if os.name == "posix" else None
-    try:
-        process.start()
-    finally:
-        if blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    process.start()
     there.close()  # else nobody would see that the worker died
     return _Worker(process, here, [])
+
+
+# Those that end the program, which has handlers of its own for them. A worker begins with a copy of these handlers, and
+# Python loses what a handler raises while it forks; so signals wait until the worker has its own. Windows has no such masks.
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} if os.name == "posix" else set()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    if not _SIGNALS:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _hand_out(worker: _Worker, ahead: Iterator[int], pieces: int) -> None:
@@ -125,11 +137,12 @@ def _hand_out(worker: _Worker, ahead: Iterator[int], pieces: int) -> None:
 
 def _run(work: Callable[[int], Any], pipe: connection.Connection, parent: int) -> None:
     """The whole life of a worker."""
-    for name in ("SIGTERM", "SIGHUP"):  # of which the program has made its own
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process, but only the program handles it
+    for number in _SIGNALS:
+        if callable(signal.getsignal(number)):  # a handler of the program; what nohup ignores stays ignored
+            signal.signal(number, signal.SIG_DFL)
     if os.name == "posix":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with suppress(EOFError, OSError):  # the program ended
         while True:
