@@ -9,7 +9,8 @@ import pytest
 from nets import net_of
 
 from caffe_lint.cli.commands import run
-from caffe_lint.net.data_facts import FactsError, input_shapes, read_facts, tops_facts, write_facts
+from caffe_lint.moments.blob_facts import BlobFacts
+from caffe_lint.net.data_facts import FactsError, SourceFacts, input_shapes, read_facts, tops_facts, write_facts
 from caffe_lint.settings.nearest_files import find_facts
 from caffe_lint.source.errors import InputError
 
@@ -18,7 +19,9 @@ FACTS = {
         "kind": "lmdb", "items": 50, "shape": [3, 8, 9], "min": 0.0, "max": 255.0, "mean": 100.5, "mean_abs": 100.5,
         "std": 80.25, "labels": [0, 9], "looked_at": 50,
     },
-    "data/train.txt": {"kind": "hdf5", "items": 7, "x": {"shape": [10], "min": -1.0, "max": 1.0}, "y": {"shape": []}},
+    "data/train.txt": {
+        "kind": "hdf5", "items": 7, "datasets": {"x": {"shape": [10], "min": -1.0, "max": 1.0}, "y": {"shape": []}},
+    },
 }  # fmt: skip
 
 
@@ -79,6 +82,8 @@ def test_tops_of_hdf5_are_found_by_name(path: Path) -> None:
         ('{"a": {"kind": "lmdb", "shape": [1, "x"]}}', "'shape' must be a list"),
         ('{"a": {"kind": "lmdb", "shape": [1], "mean": "x"}}', "'mean' must be a number"),
         ('{"a": {"kind": "lmdb", "labels": [1]}}', "'labels' must be"),
+        ('{"a": {"kind": "hdf5", "datasets": {"x": 1}}}', "the facts about an array as an object"),
+        ('{"a": {"kind": "hdf5", "datasets": {"x": {"shape": [2], "value_counts": {"a": 1}}}}}', "keys of 'value_counts'"),
     ],
 )
 def test_an_invalid_file_is_an_error(tmp_path: Path, text: str, words: str) -> None:
@@ -188,3 +193,25 @@ def test_invalid_label_counts_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text('{"a": {"kind": "lmdb", "label_counts": {"x": 1}}}')
     with pytest.raises(FactsError, match="keys of 'label_counts' must be numbers"):
         read_facts(str(tmp_path / "f.json"))
+
+
+# Names of datasets that are also keys of the facts about a source.
+KEYS = ("labels", "items", "kind", "datasets", "shape", "min", "looked_at", "date", "label_counts", "value_counts", "mixed_shapes")
+
+
+def test_datasets_may_have_the_names_of_keys(tmp_path: Path) -> None:
+    path = str(tmp_path / "f.json")
+    blobs = {name: BlobFacts((2, 3), 0.0, 5.0, counts={0.0: 4, 5.0: 2}) for name in KEYS}
+    facts = {"l.txt": SourceFacts("hdf5", 8, blobs, None, {"looked_at": 8})}
+    write_facts(path, facts)
+    assert read_facts(path) == facts
+
+
+@pytest.mark.parametrize("name", ["label", *KEYS])
+def test_older_files_have_datasets_among_the_keys(tmp_path: Path, name: str) -> None:
+    older = {"kind": "hdf5", "items": 8, "data": {"shape": [3]}, "looked_at": 8, name: {"shape": [2, 3], "max": 5.0}}
+    (tmp_path / "f.json").write_text(json.dumps({"l.txt": older}))
+    found = read_facts(str(tmp_path / "f.json"))["l.txt"]
+    assert found.kind == "hdf5"
+    assert dict(found.data) == {"data": BlobFacts((3,)), name: BlobFacts((2, 3), maximum=5.0)}
+    assert found.items == (None if name == "items" else 8)

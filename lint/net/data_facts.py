@@ -4,10 +4,12 @@
 
     {"data/train_lmdb": {"kind": "lmdb", "items": 60000, "shape": [1, 28, 28], "min": 0.0, "max": 255.0,
                          "mean": 33.3, "mean_abs": 33.3, "std": 78.6, "labels": [0, 9]},
-     "data/train.txt":   {"kind": "hdf5", "items": 442, "data": {"shape": [10], "min": …}, "target": {…}}}
+     "data/train.txt":   {"kind": "hdf5", "items": 442, "datasets": {"data": {"shape": [10], "min": …}, "target": {…}}}}
 
-The keys are the sources as written in the nets. An HDF5 source has one entry for each dataset, by its name. A source may
-have more keys: `looked_at` (from how many items the numbers are computed), `date`, `label_counts`, `mixed_shapes`.
+The keys are the sources as written in the nets. An HDF5 source has one entry for each dataset, by its name; files that have these
+entries among the other keys, as they were once written, are read as well. A source may have more keys: `looked_at` (from how
+many items the numbers are computed), `date`, `label_counts`, `mixed_shapes`. An array that holds labels or targets may have
+`value_counts`, how often each value occurs.
 """
 
 from __future__ import annotations
@@ -57,8 +59,11 @@ DataFacts = dict[str, SourceFacts]
 
 _NUMBERS = {"min": "minimum", "max": "maximum", "mean": "mean", "mean_abs": "mean_abs", "std": "std"}
 _HDF5 = "hdf5_data_param"
+_HDF5_KIND = "hdf5"
 _MOST_DIGITS = 400  # of a whole number, which a float could hold
 _DATA = "data"  # the name of the data of a source with a single array
+_DATASETS = "datasets"
+_COUNTS = "value_counts"
 
 
 def read_facts(path: str) -> DataFacts:
@@ -119,7 +124,7 @@ def tops_facts(layer: Layer, facts: DataFacts) -> list[BlobFacts | None]:
     known = facts.get(source_of(layer) or "")
     if known is None:
         return [None] * len(layer.tops)
-    if known.kind == "hdf5":
+    if known.kind == _HDF5_KIND:
         return [known.data.get(top.name) for top in layer.tops]
     labels = known.labels and BlobFacts((), known.labels[0], known.labels[1])
     tops: list[BlobFacts | None] = [known.data.get(_DATA), labels]
@@ -147,37 +152,60 @@ class _Wrong(Exception):
 
 
 def _source(value: Any) -> SourceFacts:
-    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+    if not isinstance(value, dict):
         raise _Wrong("expected the facts about a source as an object with a 'kind'")
-    items = value.get("items")
+    arrays = _arrays(value)
+    fields = {name: one for name, one in value.items() if name != _DATASETS and one is not arrays.get(name)}
+    kind = fields.get("kind", _HDF5_KIND if "kind" in arrays else None)
+    if not isinstance(kind, str):
+        raise _Wrong("expected the facts about a source as an object with a 'kind'")
+    items = fields.get("items")
     if items is not None and not is_whole(items):
         raise _Wrong(f"'items' must be a number of items, not {items!r}")
-    labels = value.get("labels")
+    labels = fields.get("labels")
     if labels is not None and not (isinstance(labels, list) and len(labels) == 2 and all(map(is_number, labels))):
         raise _Wrong(f"'labels' must be the smallest and the largest label, not {labels!r}")
-    looked_at = value.get("looked_at", 0)
+    looked_at = fields.get("looked_at", 0)
     if not is_whole(looked_at):
         raise _Wrong(f"'looked_at' must be a number of items, not {looked_at!r}")
-    _check_counts(value.get("label_counts", {}))
+    _counts("label_counts", fields.get("label_counts", {}))
     data = {}
-    if value["kind"] == "hdf5":
-        data = {name: _blob(one) for name, one in value.items() if isinstance(one, dict) and "shape" in one}
-    elif "shape" in value or "mean" in value:
-        data = {_DATA: _blob(value)}
-    used = {"kind", "items", "labels", *data, *(("shape", *_NUMBERS) if _DATA in data else ())}
-    more = {name: one for name, one in value.items() if name not in used}
-    return SourceFacts(value["kind"], items, data, (labels[0], labels[1]) if labels else None, more)
+    if kind == _HDF5_KIND:
+        data = {name: _blob(one) for name, one in arrays.items()}
+    elif "shape" in fields or "mean" in fields:
+        data = {_DATA: _blob(fields)}
+    used = {"kind", "items", "labels", *(("shape", *_NUMBERS, _COUNTS) if kind != _HDF5_KIND and _DATA in data else ())}
+    more = {name: one for name, one in fields.items() if name not in used}
+    return SourceFacts(kind, items, data, (labels[0], labels[1]) if labels else None, more)
 
 
-def _check_counts(counts: Any) -> None:
+def _arrays(value: dict[str, Any]) -> Mapping[str, Any]:
+    """The facts about the datasets of an HDF5 source: under their own key, or among the other keys in older files."""
+    nested = value.get(_DATASETS)
+    if isinstance(nested, dict) and not _is_array(nested):
+        return nested
+    if value.get("kind") != _HDF5_KIND and not _is_array(value.get("kind")):
+        return {}
+    return {name: one for name, one in value.items() if _is_array(one)}
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a value is the facts about an array, and not an object of such facts by name, one of which is `shape`."""
+    return isinstance(value, dict) and "shape" in value and not isinstance(value["shape"], dict)
+
+
+def _counts(key: str, counts: Any) -> dict[float, int]:
     if not isinstance(counts, dict) or not all(map(is_whole, counts.values())):
-        raise _Wrong(f"'label_counts' must have a number of items for each label, not {counts!r}")
+        raise _Wrong(f"'{key}' must have a number of items for each label, not {counts!r}")
     for label in counts:
         if not is_numeral(label):
-            raise _Wrong(f"the keys of 'label_counts' must be numbers, not {label!r}")
+            raise _Wrong(f"the keys of '{key}' must be numbers, not {label!r}")
+    return {float(label): number for label, number in counts.items()}
 
 
-def _blob(value: dict[str, Any]) -> BlobFacts:
+def _blob(value: Any) -> BlobFacts:
+    if not isinstance(value, dict):
+        raise _Wrong(f"expected the facts about an array as an object, not {value!r}")
     shape = value.get("shape")
     if shape is not None and not (isinstance(shape, list) and all(map(is_dimension, shape))):
         raise _Wrong(f"'shape' must be a list of dimensions, not {shape!r}")
@@ -187,7 +215,8 @@ def _blob(value: dict[str, Any]) -> BlobFacts:
         if number is not None and not is_number(number):
             raise _Wrong(f"'{key}' must be a number, not {number!r}")
         numbers[name] = None if number is None else float(number)
-    return BlobFacts(tuple(shape) if shape is not None else None, **numbers)
+    counts = _counts(_COUNTS, value[_COUNTS]) if _COUNTS in value else None
+    return BlobFacts(tuple(shape) if shape is not None else None, **numbers, counts=counts)
 
 
 def _whole(digits: str) -> int:
@@ -202,8 +231,8 @@ def _refused(name: str) -> NoReturn:
 
 def _plain(facts: SourceFacts) -> dict[str, Any]:
     plain: dict[str, Any] = {"kind": facts.kind, "items": facts.items}
-    if facts.kind == "hdf5":
-        plain.update({name: _plain_blob(blob) for name, blob in facts.data.items()})
+    if facts.kind == _HDF5_KIND:
+        plain[_DATASETS] = {name: _plain_blob(blob) for name, blob in facts.data.items()}
     elif _DATA in facts.data:
         plain.update(_plain_blob(facts.data[_DATA]))
     if facts.labels is not None:
@@ -217,4 +246,8 @@ def _plain_blob(blob: BlobFacts) -> dict[str, Any]:
     for key, name in _NUMBERS.items():
         number = getattr(blob, name)
         plain[key] = None if number is None else float(f"{number:.6g}")
+    if blob.counts is not None:
+        plain[_COUNTS] = {
+            str(int(value)) if value.is_integer() else repr(value): number for value, number in sorted(blob.counts.items())
+        }
     return {key: value for key, value in plain.items() if value is not None}
