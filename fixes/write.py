@@ -95,6 +95,13 @@ def remove_leftovers(folders: Iterable[str]) -> None:
             folder.clean()
 
 
+def remove_oldest(folder: str, names: re.Pattern[str], most: int) -> None:
+    """Remove the files of a folder that were written longest ago, of those with such names, until they have `most` bytes."""
+    path = os.path.realpath(folder)
+    with _opened(path, path) as opened:
+        opened.thin_out(names, most)
+
+
 def _copy(content: bytes | BinaryIO, file: BinaryIO) -> None:
     """Write bytes, or what is left of an open file, to another."""
     if isinstance(content, bytes):
@@ -230,6 +237,19 @@ class _Folder:
             with suppress(OSError):
                 status = self.status(name)
                 if status is not None and stat.S_ISREG(status.st_mode) and self._is_free(name):
+                    self.unlink(name)
+
+    def thin_out(self, names: re.Pattern[str], most: int) -> None:
+        """Remove the oldest files with such names until they have `most` bytes."""
+        found = []
+        for name in os.listdir(self.path if self.descriptor is None else self.descriptor):
+            status = self.status(name) if names.match(name) else None
+            if status is not None and stat.S_ISREG(status.st_mode):
+                found.append((status.st_mtime_ns, status.st_size, name))
+        for _, size, name in sorted(found, reverse=True):
+            most -= size
+            if most < 0:
+                with suppress(OSError):
                     self.unlink(name)
 
     def _is_free(self, name: str) -> bool:

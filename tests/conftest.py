@@ -20,6 +20,14 @@ def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("empty")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_results_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep results of checks in a folder of the tests, not in that of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _in_empty_folder(empty_folder: Path) -> Iterator[None]:
     """Run the test in an empty folder, since a solver's net is searched for from the working directory."""

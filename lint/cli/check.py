@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..engine.checking import Checked, check_paths
 from ..engine.configuring import settings_of_paths
 from ..engine.files_in_memory import Files, round_of
-from ..engine.running import run_units
+from ..engine.running import FEW, run_units
 from ..engine.units import LeftAlone, Unit, UnitResult
 from ..proto.named_tuple import NamedTuple
 from ..report import Summary, render, summary_line
@@ -39,6 +39,7 @@ from .console import (
 from .from_options import read_schema
 
 if TYPE_CHECKING:
+    from ..engine.cache import Cache
     from ..engine.writing import Written
 
 
@@ -60,6 +61,8 @@ class Options(NamedTuple):
     statistics: bool = False
     proto: str | None = None
     jobs: int = 0  # 0: one for each core, if there are more than a few files
+    cache_dir: str | None = None
+    no_cache: bool = False
     stdin_filename: str | None = None
     color: str = "auto"
     watch: bool = False
@@ -100,6 +103,9 @@ def _ask_for_sense(paths: tuple[str, ...], options: Options) -> None:
     if options.output_dir and not options.fix:
         raise UsageError("--output-dir needs --fix")
     check_output_folder(options.output_dir)
+    check_output_folder(options.cache_dir)
+    if options.cache_dir and options.no_cache:
+        raise UsageError("--cache-dir and --no-cache cannot be combined")
     if options.settings.deploy and not os.path.isfile(options.settings.deploy):
         raise InputError(f"--deploy {options.settings.deploy}: no such file")
     if options.fix and options.diff:
@@ -225,7 +231,19 @@ def _run(work: list[tuple[Unit, Settings]], files: Files, options: Options) -> l
         return fix_as_chosen(work, files, unsafe=options.unsafe_fixes, colour=_coloured(options))
     fixes = options.fix or (options.diff and not options.add_ignore)
     patch = ("unsafe" if options.unsafe_fixes else "safe") if fixes else ""
-    return run_units(work, files, patch, options.jobs or None)
+    cache = None if patch or options.no_cache else _cache(work, files, options.cache_dir)
+    return run_units(work, files, patch, options.jobs or None, cache=cache)
+
+
+def _cache(work: list[tuple[Unit, Settings]], files: Files, named: str | None) -> Cache | None:
+    """The cache for a check, in the folder that the user named or their own; none for a few files, which cost less than it."""
+    if named is None and len(work) <= FEW:
+        return None
+    from ..engine.cache import Cache, is_usable  # only for checks of many files
+    from ..engine.cache_folder import users_folder  # as above
+
+    folder = named or users_folder()
+    return Cache(os.path.abspath(folder)) if folder is not None and is_usable(files) else None
 
 
 def _record(checked: Checked, path: str) -> str:

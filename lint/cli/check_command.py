@@ -97,6 +97,8 @@ from .option_types import Codes, InputShape, check_weights, joined, weights_opti
     default=0,
     help="Number of processes. [one per core if there are more than a few files]",
 )
+@click.option("--cache-dir", metavar="DIR", help="Keep results there between runs. [in the user's cache folder]")
+@click.option("--no-cache", is_flag=True, help="Neither use results of earlier runs nor keep those of this one.")
 @click.option("--interactive", is_flag=True, help="Show each fix and ask whether to apply it.")
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C (needs caffe-lint[watch]).")
 @click.option("--stdin-filename", metavar="PATH", help="The path to report for standard input (-).")

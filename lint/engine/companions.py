@@ -7,14 +7,13 @@ along with it, their own mistakes repaired in memory only. Other nets cost no se
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..rule.finding import Finding
 from ..rule.registry import RULES, Rule
 from ..source.files import net_references, shown
-from ..source.opener import Unreadable
+from ..source.opener import Unreadable, real_path
 from .units import Companions
 
 if TYPE_CHECKING:
@@ -57,13 +56,13 @@ def search(nets: frozenset[str], unit: Unit, files: Files, settings: Settings) -
 
     known = files.companions
     solvers = list(known.solvers)
-    seen = {os.path.realpath(path) for path in (*unit.paths, *solvers)}
+    seen = {real_path(path) for path in (*unit.paths, *solvers)}
     is_whole = known.is_whole
     for net in sorted(nets):
         mentions = mentions_of(net)
         is_whole = is_whole and mentions.is_whole
         for path in map(shown, mentions.paths):
-            real = os.path.realpath(path)
+            real = real_path(path)
             if real in seen or settings.excluded(path):
                 continue
             is_new = path not in files.sources
@@ -84,12 +83,12 @@ def _may_name(solver: SourceFile, net: str, unit: Unit, files: Files) -> bool:
 
     If the path that it writes leads to another net from its own folder, it is not about a net in the working directory.
     """
-    real = os.path.realpath(net)
+    real = real_path(net)
     for from_here in (True, False):
         references = net_references(solver.message, solver.path, unit.root, files.given, from_here=from_here)
         if not references:
             return bool(solver.tree.problems or solver.bound.problems)
-        named = {os.path.realpath(reference.path) for reference in references if reference.path is not None}
+        named = {real_path(reference.path) for reference in references if reference.path is not None}
         if real not in named and (from_here or named):
             return False
     return True

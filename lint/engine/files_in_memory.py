@@ -69,6 +69,10 @@ class Files:
             known = self._files[path] = SourceFile(path, source, self.schema, self._dialect_of(path))
         return known
 
+    def get_bytes(self, path: str) -> bytes:
+        """Return the bytes of a file as read. Raises Unreadable."""
+        return self.sources[path] if path in self.sources else read_source(path)
+
     def _dialect_of(self, path: str) -> str | None:
         return self.dialect if self.settings is None else self.settings.of(path).dialect
 
@@ -137,6 +141,11 @@ class Files:
         """Drop a file that turned out not to be checked."""
         for known in (self._files, self.sources, self.patched, self.rounds):
             known.pop(path, None)
+
+    def forget_unit(self, unit: Unit) -> None:
+        """Drop the trees of a unit's files."""
+        for path in (*unit.paths, *(read_by for _, read_by in unit.nets)):
+            self.forget(path)
 
     def forget_all(self) -> None:
         """Drop the trees of all files."""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..fixes.changes import Round
+from ..proto.named_tuple import NamedTuple
 from ..settings.settings import Settings
 from . import plugins
 from .files_in_memory import Files
 from .fixing import fix_unit
 from .unit_check import check_unit
-from .units import Unit, UnitResult
+from .units import Unit, UnitResult, path_order
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+Work = list[tuple[Unit, Settings]]
 
 # Turns of running units again because another unit changed a shared file.
 MAX_TURNS = 10
@@ -20,36 +27,88 @@ MAX_TURNS = 10
 FEW = 4
 
 
+class Listener(NamedTuple):
+    """Functions that are called while units run.
+
+    `progress` is called often, with the number of units that are done; `result` with the number of a unit and its result as soon
+    as that is final, in the order of the units' paths. If files are patched, no result is final before all units agree.
+    """
+
+    progress: Callable[[int], None] = lambda done: None
+    result: Callable[[int, UnitResult], None] = lambda number, result: None
+
+
+_NOBODY = Listener()
+
+
 def run_units(
-    work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int | None = None
+    work: Work,
+    files: Files,
+    patch: str,
+    jobs: int | None = None,
+    *,
+    cache: Cache | None = None,
+    listener: Listener = _NOBODY,
 ) -> list[UnitResult]:
     """Check units in `jobs` processes, and patch them in memory if `patch` is `safe` or `unsafe`.
 
-    Without `jobs`, there is one for each core if there are more than a few units.
+    Without `jobs`, there is one for each core if there are more than a few units. Results that a `cache` has are taken from it,
+    and the others are kept in it; what is patched is computed each time.
 
     If units share files (a deploy net is checked with its solver and on its own), all results have the same texts.
     """
-    def run(unit: Unit, files: Files, settings: Settings) -> UnitResult:
-        return _run_unit(unit, settings, files, patch)
+    if patch:
+        return _patch_units(work, files, patch, jobs, listener)
+    results = _check_units(work, files, jobs, cache, listener)
+    return [results[number] for number in range(len(work))]
 
-    if jobs is None:
-        jobs = _cores() if len(work) > FEW else 1
+
+def _check_units(
+    work: Work, files: Files, jobs: int | None, cache: Cache | None, listener: Listener
+) -> dict[int, UnitResult]:
+    results = cache.find_all(work, files) if cache is not None else {}
+    order = path_order([unit for unit, _ in work])
+    left = [number for number in order if number not in results]
+    unheard = iter(order)
+    following = next(unheard, None)
+    check = partial(_check_unit, work, files, keeps=cache is not None)
+    try:
+        for number, result in _each(check, left, files, jobs, lambda done: listener.progress(len(work) - len(left) + done)):
+            results[number] = result
+            if cache is not None:
+                cache.add(work[number][0], files, result)
+            while following is not None and following in results:
+                listener.result(following, results[following])
+                following = next(unheard, None)
+    finally:
+        if cache is not None:
+            cache.write()
+    for number in (following, *unheard) if following is not None else ():
+        listener.result(number, results[number])
+    return results
+
+
+def _patch_units(work: Work, files: Files, patch: str, jobs: int | None, listener: Listener) -> list[UnitResult]:
+    def run(unit: Unit, files: Files, settings: Settings) -> UnitResult:
+        return fix_unit(unit, files, settings, unsafe=patch == "unsafe")
+
+    numbers = list(range(len(work)))
+    separate: dict[int, UnitResult] = {}
+    if _processes(jobs, len(work)) > 1:
+        separate = dict(_each(partial(_patch_unit, work, files, patch), numbers, files, jobs, listener.progress))
     results: list[UnitResult] = []
-    separate = _run_in_processes(work, files, patch, jobs) if jobs > 1 and len(work) > 1 else []
     for number, (unit, settings) in enumerate(work):
         if separate and not _is_stale(separate[number], files.settled):
             results.append(separate[number])
         else:
             results.append(run(unit, files.release(unit, settings), settings))
         files.settle(results[-1])
+        if not separate:
+            listener.progress(len(results))
     agree(work, results, files, run)
+    for number in path_order([unit for unit, _ in work]):
+        listener.result(number, results[number])
     return results
-
-
-def _cores() -> int:
-    from ..source.workers import cores  # as below
-
-    return cores()
 
 
 def agree(
@@ -77,30 +136,55 @@ def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round
     return any(settled.get(os.path.realpath(path), (text,))[0] != text for path, text in texts.items())
 
 
-def _run_in_processes(work: list[tuple[Unit, Settings]], files: Files, patch: str, jobs: int) -> list[UnitResult]:
+def _each(
+    run: Callable[[int], UnitResult], numbers: list[int], files: Files, jobs: int | None, progress: Callable[[int], None]
+) -> Iterator[tuple[int, UnitResult]]:
+    """Yield the numbers of units with their results, as they are done."""
+    processes = _processes(jobs, len(numbers))
+    if processes == 1:
+        for done, number in enumerate(numbers):
+            progress(done)
+            yield number, run(number)
+        return
     from ..source.workers import CONTEXT, spread  # keeps multiprocessing out of the start
 
     if CONTEXT.get_start_method() != "fork":
         files.forget_all()  # trees are larger than the text they are read from
-    results = dict(spread(partial(_run_in_process, work, files, patch), len(work), jobs))
+    there: list[int] = []
+    for place, result in spread(partial(_run_in_process, run, numbers), len(numbers), processes, lambda: progress(len(there))):
+        there.append(place)
+        yield numbers[place], result
     files.forget_all()  # the processes had copies
-    return [results[number] for number in range(len(work))]
 
 
-def _run_unit(unit: Unit, settings: Settings, files: Files, patch: str) -> UnitResult:
-    if patch:
-        return fix_unit(unit, files, settings, unsafe=patch == "unsafe")
-    findings = check_unit(unit, files, settings)
-    return files.result(findings, (), [])
+def _processes(jobs: int | None, number: int) -> int:
+    """Return in how many processes to run a number of units."""
+    if jobs is None:
+        if number <= FEW:
+            return 1
+        from ..source.workers import cores  # keeps multiprocessing out of the start
+
+        jobs = cores()
+    return max(1, min(jobs, number))
 
 
-def _run_in_process(work: list[tuple[Unit, Settings]], files: Files, patch: str, number: int) -> UnitResult:
-    """Run a unit in another process: the result that is sent back has no trees."""
+def _check_unit(work: Work, files: Files, number: int, *, keeps: bool) -> UnitResult:
+    unit, settings = work[number]
+    plugins.load(settings.plugins)  # in another process, they may not be
+    if keeps:
+        from .cache import check_with_questions  # only with a cache
+
+        return check_with_questions(unit, files, settings)
+    own = files.release(unit, settings)
+    return own.result(check_unit(unit, own, settings), (), [])
+
+
+def _patch_unit(work: Work, files: Files, patch: str, number: int) -> UnitResult:
     unit, settings = work[number]
     plugins.load(settings.plugins)
-    result = _run_unit(unit, settings, files.release(unit, settings), patch)
-    findings = [
-        finding._replace(fix=finding.fix._replace(changes=())) if finding.fix is not None else finding
-        for finding in result.findings
-    ]
-    return result._replace(findings=findings)
+    return fix_unit(unit, files.release(unit, settings), settings, unsafe=patch == "unsafe")
+
+
+def _run_in_process(run: Callable[[int], UnitResult], numbers: list[int], place: int) -> UnitResult:
+    """Run a unit in another process: the result that is sent back has no trees."""
+    return run(numbers[place]).without_trees()

@@ -5,7 +5,7 @@ A run consists of units - a solver with its nets, or a net on its own - that kno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
@@ -26,6 +26,11 @@ class Unit(NamedTuple):
     paths: tuple[str, ...]
     root: str | None
     nets: tuple[tuple[str, str], ...] = ()
+
+
+def path_order(units: Sequence[Unit]) -> list[int]:
+    """Return the numbers of units in the order of their paths, in which people see what was found in them."""
+    return sorted(range(len(units)), key=lambda number: units[number].paths)
 
 
 class Companions(NamedTuple):
@@ -62,6 +67,15 @@ class UnitResult(NamedTuple):
     comparison: Comparison | None = None  # with the baseline
     rounds: Mapping[str, tuple[Round, ...]] = {}
     left_alone: Mapping[str, LeftAlone] = {}
+    asked: Mapping[str, str] | None = None  # of the file system (`questions`), if that was kept
+
+    def without_trees(self) -> UnitResult:
+        """Return it without the trees that fixes refer to, for another process or another run."""
+        findings = [
+            finding._replace(fix=finding.fix._replace(changes=())) if finding.fix is not None else finding
+            for finding in self.findings
+        ]
+        return self._replace(findings=findings)
 
     @property
     def checked(self) -> list[str]:

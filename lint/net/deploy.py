@@ -6,10 +6,13 @@ import os
 import re
 from collections.abc import Container
 
+from ..source.questions import question
+
 # What distinguishes the file of a training net from that of its deploy net, in the names of public nets.
 _TRAINING = re.compile(r"train_?(val|test)|trainval|train", re.IGNORECASE)
 
 
+@question
 def deploy_beside(path: str, given: Container[str] = ()) -> str | None:
     """The path of the deploy net that belongs to the file of a training net, None if there is none.
 

@@ -15,6 +15,7 @@ from ..proto.tree import Block, ListValue, Scalar, Tree
 from .foreign_text import Mark, is_mostly_unknown, is_prose, may_be_prose, template_marks
 from .ignored import Ignored
 from .opener import MAX_PROTOTXT, Unreadable, read_regular
+from .questions import question
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
 MAX_ENTRIES = 200_000  # names looked at in a folder and below, whatever they are
@@ -222,6 +223,7 @@ def net_references(
     return references
 
 
+@question
 def find_net(
     written: str,
     field: str,
@@ -269,9 +271,15 @@ def run_folder(references: Iterable[NetReference], solver_path: str, given: Cont
     It is the one folder, of the solver's and those above it up to the root of its repository, from which every path leads to a
     file. None if there is none, or if it may be one of several.
     """
-    written = [reference.written for reference in references]
+    written = tuple(reference.written for reference in references)
     if not written or any(os.path.isabs(path) for path in written):
         return None
+    return folder_with(written, solver_path, given)
+
+
+@question
+def folder_with(written: tuple[str, ...], solver_path: str, given: Container[str]) -> str | None:
+    """Return the folder of `run_folder` for paths as they are written."""
     folder = os.path.dirname(os.path.abspath(solver_path))
     fitting = [
         base

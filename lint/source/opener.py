@@ -11,6 +11,7 @@ import stat
 from io import BufferedReader
 
 from .errors import InputError
+from .questions import kept, question
 
 # The largest size in bytes, for each kind of file. All are far above what is found in repositories.
 MAX_PROTOTXT = 100_000_000
@@ -48,6 +49,8 @@ def open_regular(path: str, limit: int | None = None, *, follow: bool = True) ->
 
     Without `follow`, a link is refused; otherwise, its target is what counts.
     """
+    if kept() is not None:
+        fingerprint(path)
     try:
         _check(path, os.stat(path, follow_symlinks=follow), limit)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
@@ -66,6 +69,7 @@ def open_regular(path: str, limit: int | None = None, *, follow: bool = True) ->
     return file
 
 
+@question
 def read_regular(path: str, limit: int, *, follow: bool = True) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes. Raises Unreadable; see `open_regular`."""
     try:
@@ -77,6 +81,22 @@ def read_regular(path: str, limit: int, *, follow: bool = True) -> bytes:
     if len(content) > limit:
         raise Unreadable(path, _too_large(limit))
     return content
+
+
+@question
+def fingerprint(path: str) -> bytes | tuple[int, ...]:
+    """Return what tells that a regular file has changed: its bytes, or the status of one that is too large to be a prototxt."""
+    with open_regular(path) as file:
+        status = os.fstat(file.fileno())
+        if status.st_size <= MAX_PROTOTXT:
+            return file.read(MAX_PROTOTXT)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+@question
+def real_path(path: str) -> str:
+    """Return a path with its links resolved."""
+    return os.path.realpath(path)
 
 
 def check_regular(path: str, limit: int | None = None) -> None:

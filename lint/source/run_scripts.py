@@ -14,6 +14,7 @@ from itertools import islice
 from ..proto.named_tuple import NamedTuple
 from .caffe_commands import TrainingRun, runs_of_commands
 from .pycaffe_programs import runs_of_program
+from .questions import question
 from .repository_files import read_found, repository_files, search_root
 from .script_values import SCRIPT_FOLDER, UNKNOWN
 from .shell_text import Command, commands, joined
@@ -50,6 +51,7 @@ class RunsOfSolver(NamedTuple):
     is_whole: bool
 
 
+@question
 def runs_of_solver(path: str) -> RunsOfSolver:
     """Return the trainings of a solver that scripts of its repository start."""
     folder, name = os.path.split(os.path.abspath(path))

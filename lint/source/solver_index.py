@@ -11,6 +11,7 @@ import re
 from functools import cache
 
 from ..proto.named_tuple import NamedTuple
+from .questions import question
 from .repository_files import read_found, repository_files, search_root
 
 _SMALL = 4096  # a solver of a few lines may have none of these fields, or all of them misspelled
@@ -25,6 +26,7 @@ class Mentions(NamedTuple):
     is_whole: bool
 
 
+@question
 def mentions_of(net: str) -> Mentions:
     """Return the files that may be solvers of a net: those of its repository, or as `search_root` has it."""
     by_name, is_whole = _index(search_root(net))

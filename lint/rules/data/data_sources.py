@@ -14,6 +14,7 @@ from ...net.names import named
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...source.questions import question
 from .test_passes import judge_pass
 
 _NAMES = ("LMDB", "LEVELDB")
@@ -66,7 +67,7 @@ def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
         source = settings["source"]
         if name == "data_param" == layer.traits.settings:
             yield from _database(subject, layer, settings, source)
-        if re.match(_AT_THE_ROOT, source) and not _is_there(subject, source.split("/")[0]):
+        if re.match(_AT_THE_ROOT, source) and not is_folder_near(subject.file.path, source.split("/")[0]):
             message = f"{named(layer)}: source '{source}' looks like an absolute path without its slash"
             reason = "Caffe looks for it in the folder in which it is started."
             yield _hit(subject, settings, message, reason, {"source": f"/{source}"})
@@ -106,17 +107,18 @@ def test_iter_list_mismatch(job: Job) -> Iterator[Hit]:
             settings = layer.message["image_data_param"] if layer.traits.settings == "image_data_param" else None
             if settings is None or settings["source"] in test.net.built_with.facts:
                 continue
-            items = _lines(test, settings["source"])
+            items = items_of_list(test.file.path, settings["source"])
             hit = judge_pass(job.solver, index, items, settings["batch_size"], f"'{settings['source']}'")
             if hit is not None:
                 yield hit
 
 
-def _lines(net: NetInPhase, written: str) -> int:
-    """Return the number of items of a list, 0 if it does not exist or is too large to be read in a check."""
+@question
+def items_of_list(net: str, written: str) -> int:
+    """Return the number of items of a list that a net names, 0 if it does not exist or is too large to be read in a check."""
     from ...data.image_list import count  # keeps what reads lists out of the start
 
-    for base in ("", os.path.dirname(net.file.path)):
+    for base in ("", os.path.dirname(net)):
         path = os.path.join(base, written)
         if written and os.path.isfile(path) and os.path.getsize(path) <= _LARGEST_LIST:
             try:
@@ -151,9 +153,10 @@ def _backend_in(source: str) -> str | None:
     return None
 
 
-def _is_there(subject: NetInPhase, folder: str) -> bool:
+@question
+def is_folder_near(net: str, folder: str) -> bool:
     """Return whether a folder exists where a source may be: in the working directory or beside the net."""
-    return any(os.path.isdir(os.path.join(base, folder)) for base in ("", os.path.dirname(subject.file.path)))
+    return any(os.path.isdir(os.path.join(base, folder)) for base in ("", os.path.dirname(net)))
 
 
 def _hit(subject: NetInPhase, settings: Message, message: str, reason: str, values: dict[str, str]) -> Hit:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...source.opener import real_path
 from .test_passes import judge_pass
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def train_test_overlap(data: LayerData) -> Iterator[Hit]:
     for other in data.others:
         if other.net.phase != "TRAIN" or other.source.field != data.source.field:
             continue
-        if os.path.realpath(other.source.path) == os.path.realpath(data.source.path):
+        if real_path(other.source.path) == real_path(data.source.path):
             if data.from_facts:
                 continue  # N403 reports it in checks
             message = f"the test net reads {data.name}, like the training net"
