@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from harness import check, check_files, fix, fix_files, places
+
+from caffe_lint.rule.finding import Finding
 
 SOLVER = 'train_net: "train.prototxt"\ntest_net: "test.prototxt"\ntest_iter: 10\ntest_interval: 100\n'
 DATA = """\
@@ -86,6 +91,34 @@ def test_a_layer_that_was_renamed_in_one_of_the_files() -> None:
     files = {"solver.prototxt": SOLVER, "train.prototxt": TRAIN, "test.prototxt": test}
     assert fix_files(files, select=("N4",))["test.prototxt"] == test
     assert fix_files(files, unsafe=True, select=("N4",))["test.prototxt"] == TEST
+
+
+def test_layers_are_compared_only_if_both_nets_are_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "caffe-lint.toml").write_text("")
+    test = TEST.replace('name: "ip1"', 'name: "other"')
+    for path, text in (("job/train.prototxt", TRAIN), ("job/test.prototxt", test), ("far/test.prototxt", test)):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+    def findings(train: str, test: str) -> list[Finding]:
+        solver = f'train_net: "{train}"\ntest_net: "{test}"\ntest_iter: 10\ntest_interval: 100\n'
+        return check_files({"job/solver.prototxt": solver}, select=("N401",))
+
+    for train, test in (
+        ("job/train.prototxt", "job/test.prototxt"),
+        ("train.prototxt", "test.prototxt"),
+        ("/home/someone/job/train.prototxt", "/home/someone/job/test.prototxt"),
+        ("job/train.prototxt", "far/test.prototxt"),
+    ):
+        (finding,) = findings(train, test)
+        assert str(Path("job", "train.prototxt")) in finding.message
+    for train, test in (
+        ("train.prototxt", "far/test.prototxt"),
+        ("job/train.prototxt", "/home/someone/far/test.prototxt"),
+        ("/home/someone/a/train.prototxt", "/home/someone/b/test.prototxt"),
+    ):
+        assert findings(train, test) == []
 
 
 def test_a_name_with_another_number_is_not_taken_for_a_misspelling() -> None:

@@ -141,6 +141,16 @@ def test_a_gradient_that_is_blocked() -> None:
         assert codes(text, "N703") == []
 
 
+def test_a_shared_parameter_learns_where_a_gradient_reaches_it() -> None:
+    shared = 'param { name: "w" } param { name: "b" }'
+    cut = DATA + conv("conv", "data", shared) + inner("ip", "conv", "propagate_down: false") + LOSS
+    twin = conv("twin", "data", shared) + inner("two", "twin")
+    twin += 'layer { name: "more" type: "SoftmaxWithLoss" bottom: "two" bottom: "label" top: "more" }\n'
+    assert codes(cut, "N703") == ["N703"]
+    assert codes(cut + twin, "N703") == []
+    assert codes(cut + twin.replace('name: "b"', 'name: "other"'), "N703") == ["N703"]  # its own bias learns nothing
+
+
 def test_a_layer_that_leads_to_no_loss_is_not_flagged() -> None:
     text = DATA + conv("conv", "data") + relu("conv") + inner("ip", "conv") + LOSS + inner("side", "conv")
     text += inner("other", "side", "propagate_down: false")
@@ -317,6 +327,21 @@ def test_a_loss_that_is_switched_off_does_not_count() -> None:
     assert codes(text, "N203") == []
     other = 'layer { name: "more" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "more" }\n'
     assert codes(off + other, "N203") == []
+
+
+def test_a_net_without_a_loss_that_no_solver_trains_is_for_inference() -> None:
+    head = DATA.replace('top: "label"', 'top: "label" include { phase: TRAIN }')
+    head += DATA.replace('top: "label"', 'top: "label" include { phase: TEST }')
+    net = (head + conv("conv", "data") + inner("ip", "conv")).replace('weight_filler { type: "xavier" }', "")
+    assert codes(net, "N203") == []
+    assert codes(head + conv("conv", "data"), "N203") == ["N203"]  # what has initial weights is to be trained
+    tested = LOSS.replace("top:", "include { phase: TEST } top:")
+    assert codes(net + tested, "N203") == ["N203"]
+    solver = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\n'
+    files = {"solver.prototxt": solver, "net.prototxt": net}
+    assert [finding.code for finding in check_files(files, select=("N203",))] == ["N203"]
+    files["net.prototxt"] = "force_backward: true\n" + net
+    assert check_files(files, select=("N203",)) == []
 
 
 def test_a_silence_layer_reads_unused_tops() -> None:

@@ -254,6 +254,25 @@ def test_candidates_for_a_missing_net_are_named(tmp_path: Path, monkeypatch: pyt
     assert str(Path("a") / "net.prototxt") in finding.reason
 
 
+def test_a_net_of_that_name_beside_the_solver_is_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "caffe-lint.toml").write_text("")
+    for name in ("a", "b", "job", "old/job"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "net.prototxt").write_text(LAYER)
+    for written in ("net.prototxt", "/home/someone/net.prototxt", "/home/someone/old/job/net.prototxt"):
+        text = SOLVER.replace("net.prototxt", written)
+        found = check_files({"job/solver.prototxt": text}, select=("E1", "P1"))
+        if written == "net.prototxt":
+            assert found == []
+        else:
+            (finding,) = found
+            assert finding.code == "P101"
+            assert f"using {Path('job', 'net.prototxt')} instead" in finding.message
+
+
 def test_a_solver_is_not_a_net() -> None:
     found = check_files(
         {"solver.prototxt": SOLVER.replace("net.prototxt", "other.prototxt"), "other.prototxt": SOLVER}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -98,10 +99,29 @@ class Job:
         """The folder in which Caffe is run, as the solver's net paths show it; None if they do not."""
         return run_folder(self.references, self.solver.file.path, self.given)
 
+    def has_one_run_folder(self, first: NetInPhase, second: NetInPhase) -> bool:
+        """Whether two of its nets are certainly those that one run of Caffe reads.
+
+        They are in one file, in the solver itself, or their paths as written lead to them from the same folder. Of paths of
+        another machine, both must have been in one folder there, as the files are here.
+        """
+        paths = {first.file.path, second.file.path} - {self.solver.file.path}
+        if len(paths) < 2:
+            return True
+        one, other = ([named for named in self.references if named.path == path] for path in paths)
+        return any(_are_together(a, b) for a in one for b in other)
+
     @cached_property
     def origin(self) -> WeightsOrigin:
         """Where the initial weights come from, and the number of GPUs. Computed when first asked for; see `origin_of`."""
         return origin_of(self.solver.file, self.train.net if self.train is not None else None, self._stated)
+
+
+def _are_together(one: NetReference, other: NetReference) -> bool:
+    if one.base is not None or other.base is not None or one.path is None or other.path is None:
+        return one.base == other.base
+    folders = {(os.path.dirname(named.written), os.path.dirname(named.path)) for named in (one, other) if named.path}
+    return len(folders) == 1
 
 
 class _NetSource(NamedTuple):

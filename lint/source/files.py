@@ -197,7 +197,7 @@ class NetReference(NamedTuple):
     """A net named by a solver's field (its `number`th value): the path as written, the file found, and how.
 
     `how` is `found`, `elsewhere` (only by the longest suffix of the path), `ambiguous` or `missing`; `others` are the
-    candidates if there are several.
+    candidates if there are several. `base` is the folder in which the path as written leads to the file.
     """
 
     field: str
@@ -206,6 +206,7 @@ class NetReference(NamedTuple):
     path: str | None
     how: str
     others: tuple[str, ...] = ()
+    base: str | None = None
 
 
 def net_references(
@@ -237,7 +238,8 @@ def find_net(
     """Return the file that a path in a solver means; see `net_references` for the parameters.
 
     It is resolved as users run Caffe: from the working directory, then from the solver's folder and each of its parents
-    up to the root of the project. Otherwise it is the one file of the project that shares the longest suffix of the path.
+    up to the root of the project. Otherwise it is the file of that name in the solver's folder, since jobs are copied as folders;
+    otherwise the one file of the project that shares the longest suffix of the path.
     """
     folder = os.path.dirname(os.path.abspath(solver_path))
     top = project_root(folder) or root
@@ -245,9 +247,12 @@ def find_net(
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
         if os.path.isfile(candidate) or shown(candidate) in given:
-            return NetReference(field, number, written, shown(candidate), "found")
+            return NetReference(field, number, written, shown(candidate), "found", base=base)
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts:
+        beside = os.path.join(folder, parts[-1])
+        if beside != os.path.abspath(solver_path) and (os.path.isfile(beside) or shown(beside) in given):
+            return NetReference(field, number, written, shown(beside), "elsewhere")
         below = _by_name(top) if top else _by_name(folder, deep=False)
         same_name = [path for path in below.get(parts[-1], ()) if path != os.path.abspath(solver_path)]
         for length in range(len(parts), 0, -1):
@@ -256,9 +261,6 @@ def find_net(
             if len(fitting) == 1:
                 return NetReference(field, number, written, shown(fitting[0]), "elsewhere")
             if fitting:
-                beside = [path for path in fitting if os.path.dirname(path) == folder]
-                if length == 1 and len(beside) == 1:
-                    return NetReference(field, number, written, shown(beside[0]), "elsewhere")
                 return NetReference(
                     field, number, written, None, "ambiguous", tuple(map(shown, sorted(fitting)))
                 )

@@ -58,7 +58,7 @@ def ambiguous_net(job: Job) -> Iterator[Hit]:
     ## What it does
 
     Flags a path that does not exist, often one of another machine, if several files of the repository match its end
-    (file name and folders) equally well.
+    (file name and folders) equally well, and none of them is in the solver's folder.
 
     ## Why is this bad?
 
@@ -120,9 +120,9 @@ def net_found_elsewhere(job: Job) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags a path that does not exist, if one file of the repository matches its end (file name and folders) better than
-    all others. That file is checked as the solver's net. Many public solvers contain a path of the machine on which
-    they were written.
+    Flags a path that does not exist, if the solver's folder has a file of that name, or else one file of the repository
+    matches the end of the path (file name and folders) better than all others. That file is checked as the solver's net.
+    Many public solvers contain a path of the machine on which they were written.
 
     ## Why is this bad?
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import append_field
+from ...layers.record import traits_of
 from ...moments.graph import Layer, Param
 from ...moments.layer_type import FROM_PROGRAM, LEARNED
 from ...net.job import NetInPhase
 from ...net.names import named
 from ...net.net import Net
+from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
@@ -130,9 +132,11 @@ def missing_loss(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. Nothing is reported for nets with an unknown layer type, which may be a loss, and for nets
-    without a data layer, which a program runs. There is no fix, because only you know the loss. Ignore it if the net is
-    only run forward, to look at its values.
+    Reported as a **warning**. There is no fix, because only you know the loss. Nothing is reported for
+
+    - nets with an unknown layer type, which may be a loss;
+    - nets without a data layer, and nets with `force_backward: true`, which a program runs;
+    - nets that are for inference: no known solver trains them, they have no loss in any phase, and no layer has a filler.
 
     ## References
 
@@ -141,10 +145,14 @@ def missing_loss(subject: NetInPhase) -> Iterator[Hit]:
     net = subject.net
     if net.phase != "TRAIN" or any(loss.weight for loss in net.losses) or not _is_known(net):
         return
-    if all(layer.bottoms or layer.traits.origin in (FROM_PROGRAM, LEARNED) for layer in net.layers):
+    if net.message["force_backward"] or all(
+        layer.bottoms or layer.traits.origin in (FROM_PROGRAM, LEARNED) for layer in net.layers
+    ):
         return  # a program runs it, as it does deploy nets
     first = next(_trainable(net), None)
     losses = [layer for layer in net.layers if _is_loss(layer)]
+    if not subject.jobs and not losses and _is_for_inference(net):
+        return
     if first is None or any("loss_weight" not in layer.message for layer in losses):
         return  # losses with a weight of 0 are reported by N202
     if losses:
@@ -239,8 +247,24 @@ def _is_known(net: Net) -> bool:
 def _is_loss(layer: Layer) -> bool:
     """Return whether a layer is a loss by its type or, for a Python layer, by the name of its class."""
     if layer.traits.opaque:
-        return re.search(r"loss(layer)?$", layer.message["python_param"]["layer"], re.IGNORECASE) is not None
+        return _is_loss_class(layer.message)
     return layer.traits.is_loss
+
+
+def _is_for_inference(net: Net) -> bool:
+    """Return whether nothing in a net without a loss says that it is trained: no loss of another phase, no initial weights."""
+    return all(param.filler is None for param in _trainable(net)) and not any(
+        _names_loss(layer) for layer, _, _ in net.dropped
+    )
+
+
+def _names_loss(layer: Message) -> bool:
+    """Return whether a layer that another phase has is a loss, by its type, its class or its loss_weight."""
+    return traits_of(layer["type"]).is_loss or any(layer["loss_weight"]) or _is_loss_class(layer)
+
+
+def _is_loss_class(layer: Message) -> bool:
+    return re.search(r"loss(layer)?$", layer["python_param"]["layer"], re.IGNORECASE) is not None
 
 
 def _trainable(net: Net) -> Iterator[Param]:

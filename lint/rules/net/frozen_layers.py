@@ -156,7 +156,8 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Flags layers whose parameters have an `lr_mult` other than 0 and that lead to a loss, but that no gradient reaches
-    because a layer in between has `propagate_down: false`. Reported once per net, at the first such layer.
+    because a layer in between has `propagate_down: false`. A parameter that is shared with a layer that a gradient
+    reaches does learn. Reported once per net, at the first such layer.
 
     ## Why is this bad?
 
@@ -184,10 +185,13 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
         return
     if any(layer.kind is None for layer in net.layers):
         return
+    learned = {param.owner for param in net.params() if param.layer.runs_backward}
     without_gradient = [
         layer
         for layer in net.layers
-        if not layer.traits.stores_statistics and not layer.runs_backward and any(param.lr_mult for param in layer.params)
+        if not layer.traits.stores_statistics
+        and not layer.runs_backward
+        and any(param.lr_mult and param.owner not in learned for param in layer.params)
     ]
     if not without_gradient or not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
         return

@@ -91,9 +91,10 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. Nothing is reported if the training net has fields or values that no known Caffe has.
-    Ignore it if the layer is meant to be tested with its initial weights, such as fixed kernels; with `lr_mult: 0`
-    and a filler in the test net, it is not reported.
+    Reported as a **warning**. Nothing is reported if the training net has fields or values that no known Caffe has, or if
+    the paths of the two nets do not lead to them from the same folder, so that one of them may be another run's. Ignore
+    it if the layer is meant to be tested with its initial weights, such as fixed kernels; with `lr_mult: 0` and a filler
+    in the test net, it is not reported.
 
     ## Fix
 
@@ -109,12 +110,14 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
         return
     trained = _by_name(train.net)
     for test in job.tests:
+        if not job.has_one_run_folder(train, test):
+            continue
         here = _by_name(test.net)
         missed = [layer for name, layer in trained.items() if name not in here and layer.params]
         for layer in test.net.layers:
             if layer.name in trained or _is_open(layer) or not _needs_training(layer, trained):
                 continue
-            yield _untrained(test, layer, missed)
+            yield _untrained(test, layer, missed, train)
 
 
 @rule("N407", "deploy-net-mismatch", subject="job", severity="warning", fixes="unsafe")
@@ -170,7 +173,7 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
     for layer in weighted:
         message = differences.get(layer.name)
         if message is None and _needs_training(layer, trained):
-            yield _untrained(deploy, layer, missed)
+            yield _untrained(deploy, layer, missed, train)
         elif message:
             related = (Related(train.file, trained[layer.name].place(), "the layer in the training net"),)
             reason = "The trained weights do not match: Caffe stops when it loads them."
@@ -206,14 +209,15 @@ def _is_for_other_data(here: Layer, there: Layer) -> bool:
     return not here.traits.slides and own is not None and other is not None and own[0] == other[0]
 
 
-def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer]) -> Hit:
-    """Return the finding for a layer whose name the training net lacks.
+def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer], train: NetInPhase) -> Hit:
+    """Return the finding for a layer whose name the training net `train` lacks.
 
     It suggests one of the layers that `net` lacks, unless these are so many that it must be another net.
     """
     alike = [other.name for other in missed if other.type == layer.type]
     meant = meant_name(layer.name, alike) if len(alike) <= _MISSED else None
-    message = f"{named(layer)} does not exist in the training net"
+    where = "" if train.file is net.file else f" ({train.file.path})"
+    message = f"{named(layer)} does not exist in the training net{where}"
     fix: Fix | None = None
     if meant is not None:
         message += f"; did you mean '{meant}'?"
