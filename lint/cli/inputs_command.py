@@ -141,8 +141,9 @@ def _line_on(source: Source, report: SourceReport) -> str:
     if report.error:
         return ""
     checked = "" if report.looked_at == report.items else f", {report.looked_at} of them checked"
-    labels = f", labels {min(report.labels):g} to {max(report.labels):g}" if report.labels else ""
-    return f"{source.written}: {report.kind}, {counted(report.items or 0, 'item')}{checked}{labels}\n"
+    labels = [report.labels[array] for array in source.labels if report.labels.get(array)]
+    shown = "".join(f", labels {min(one):g} to {max(one):g}" for one in labels)
+    return f"{source.written}: {report.kind}, {counted(report.items or 0, 'item')}{checked}{shown}\n"
 
 
 def _progress(seen: int, total: int) -> None:

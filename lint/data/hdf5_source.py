@@ -150,7 +150,7 @@ def _look_at_dataset(
             seen, at, counts = numpy.unique(array.reshape(-1), return_index=True, return_counts=True)
             for value, index, number in zip(seen.tolist(), at.tolist(), counts.tolist(), strict=True):
                 if value == value:
-                    report.label(float(value), where(index // values), number)
+                    report.label(top, float(value), where(index // values), number)
         elif watch is not None and array.dtype.kind in "fiu":
             for row in range(len(array)):
                 content = numpy.ascontiguousarray(array[row]).tobytes()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..moments.blob_facts import BlobFacts
-from ..moments.graph import Layer
+from ..moments.graph import Blob, Layer
 from ..net.batch_size import batch_size
 from ..net.classes import LabelUse, label_uses
 from ..net.data_facts import DataFacts, SourceFacts
@@ -14,9 +14,11 @@ from ..net.job import Job, NetInPhase
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from .counting import DATABASE, HDF5
-from .looking import Source, source_in
+from .looking import Source, array_of, source_in
 from .probe_files import data_layers
-from .source_report import Numbers, SourceReport
+from .source_report import ITEM_LABELS, PIXEL_LABELS, Numbers, SourceReport
+
+_MOST_COUNTED = 1000  # labels whose number of occurrences is written to a file of facts
 
 
 class LayerData(NamedTuple):
@@ -57,8 +59,21 @@ class LayerData(NamedTuple):
 
     @property
     def label_uses(self) -> list[LabelUse]:
-        """How other layers compare its tops with scores; of a database or a list, only the second top has labels."""
+        """How other layers compare its tops with scores."""
         return [use for use in label_uses(self.net.net) if use.top.producer is self.layer]
+
+    def labels_of(self, use: LabelUse) -> dict[float, list[Any]]:
+        """The labels of a use as the data have them, each with its number and first place."""
+        return self.report.labels.get(array_of(self.source.field, use.top), {})
+
+    def range_of(self, top: Blob) -> tuple[float, float] | None:
+        """The smallest and the largest value of one of its tops in the data, None if they are not known."""
+        array = array_of(self.source.field, top)
+        if self.source.field != HDF5 and array == ITEM_LABELS:
+            labels = self.report.labels.get(ITEM_LABELS)
+            return (min(labels), max(labels)) if labels else None
+        numbers = self.report.data.get(array)
+        return (numbers.low, numbers.high) if numbers is not None and numbers.count else None
 
     @property
     def shapes(self) -> dict[tuple[int, ...], list[Any]]:
@@ -121,25 +136,28 @@ def _index_of_test(net: NetInPhase, job: Job | None) -> int | None:
     return next((index for index, test in enumerate(job.tests) if test is net), None) if job else None
 
 
-def report_of(facts: SourceFacts, label_tops: tuple[str, ...] = ()) -> SourceReport:
+def report_of(facts: SourceFacts, label_arrays: tuple[str, ...] = ()) -> SourceReport:
     """Convert the facts about a source to a report, without the places of items.
 
-    `label_tops` are the HDF5 datasets that hold labels. If only the range of labels is known, each one counts 0 times.
+    `label_arrays` are the arrays that hold labels. If only the range of labels is known, each one counts 0 times.
     """
     report = SourceReport(facts.kind, "")
     report.items = facts.items
     report.looked_at = facts.more.get("looked_at", facts.items) or 0
     for label, number in facts.more.get("label_counts", {}).items():
-        report.label(float(label), "", number)
+        report.label(ITEM_LABELS, float(label), "", number)
     for label in facts.labels or ():
-        report.label(label, "", 0)
+        report.label(ITEM_LABELS, label, "", 0)
     for name, blob in facts.data.items():
+        if name in label_arrays:
+            for label, number in (blob.counts or {}).items():
+                report.label(name, label, "", number)
+            for limit in (blob.minimum, blob.maximum):
+                if limit is not None:
+                    report.label(name, limit, "", 0)
         if facts.kind == "hdf5":
             if blob.shape is not None:
                 report.array_shapes[name] = blob.shape
-            for limit in (blob.minimum, blob.maximum) if name in label_tops else ():
-                if limit is not None:
-                    report.label(limit, "", 0)
         elif blob.shape is not None and len(blob.shape) == 3 and all(blob.shape):
             report.shape(blob.shape, "", facts.items or 0)
     return report
@@ -155,7 +173,10 @@ def facts_of(subjects: list[LayerData], date: str) -> DataFacts:
         more: dict[str, Any] = {"looked_at": report.looked_at, "date": date}
         data: dict[str, BlobFacts] = {}
         if report.kind == "hdf5":
-            data = {name: _blob(numbers, report.array_shapes.get(name)) for name, numbers in report.data.items()}
+            data = {
+                name: _blob(numbers, report.array_shapes.get(name), report.labels.get(name))
+                for name, numbers in report.data.items()
+            }
         else:
             shapes = subject.shapes
             main = max(shapes, key=lambda shape: shapes[shape][0]) if shapes else None
@@ -164,16 +185,17 @@ def facts_of(subjects: list[LayerData], date: str) -> DataFacts:
                 main = tuple(
                     size if all(shape[axis] == size for shape in shapes) else 0 for axis, size in enumerate(main)
                 )
-            data["data"] = _blob(report.data.get("data", Numbers()), main)
-        labels = (min(report.labels), max(report.labels)) if report.labels and report.kind != "hdf5" else None
-        if labels is not None and len(report.labels) <= 1000:
-            more["label_counts"] = {f"{label:g}": number for label, (number, _) in sorted(report.labels.items())}
-        labels = (int(labels[0]), int(labels[1])) if labels is not None else None
+            data["data"] = _blob(report.data.get("data", Numbers()), main, report.labels.get(PIXEL_LABELS))
+        found = report.labels.get(ITEM_LABELS) if report.kind != "hdf5" else None
+        labels = (int(min(found)), int(max(found))) if found else None
+        if found and len(found) <= _MOST_COUNTED:
+            more["label_counts"] = {f"{label:g}": number for label, (number, _) in sorted(found.items())}
         facts[subject.source.written] = SourceFacts(report.kind, report.items, data, labels, more)
     return facts
 
 
-def _blob(numbers: Numbers, shape: tuple[int, ...] | None) -> BlobFacts:
+def _blob(numbers: Numbers, shape: tuple[int, ...] | None, labels: dict[float, list[Any]] | None) -> BlobFacts:
+    counts = {label: number for label, (number, _) in labels.items()} if labels and len(labels) <= _MOST_COUNTED else None
     if not numbers.count:
-        return BlobFacts(shape)
-    return BlobFacts(shape, numbers.low, numbers.high, numbers.mean, numbers.mean_abs, numbers.std)
+        return BlobFacts(shape, counts=counts)
+    return BlobFacts(shape, numbers.low, numbers.high, numbers.mean, numbers.mean_abs, numbers.std, counts)

@@ -60,12 +60,12 @@ def count(path: str) -> int:
 
 
 def look(
-    path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, part: int = 0, parts: int = 1
+    path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, pixel_labels: bool, part: int = 0, parts: int = 1
 ) -> SourceReport:
     """Check the records, or one of several parts of them. Raises BrokenDatabase."""
     report = SourceReport("leveldb", path)
     report.items = count(path)
-    work = RecordLook(report, watch, annotated=annotated, largest=largest)
+    work = RecordLook(report, watch, annotated=annotated, largest=largest, pixel_labels=pixel_labels)
     last = b""
 
     def values() -> Iterator[bytes]:

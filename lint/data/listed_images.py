@@ -8,8 +8,8 @@ import re
 from ..source.opener import MAX_IMAGE, Unreadable, read_regular
 from .image_list import Line, lines, whole
 from .images import look_at
-from .records import chosen_runs, digest
-from .source_report import SourceReport, Watch
+from .records import chosen_runs, count_pixel_labels, digest
+from .source_report import ITEM_LABELS, SourceReport, Watch
 
 _INTEGER = re.compile(r"[+-]?[0-9]+").fullmatch
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?").fullmatch
@@ -17,9 +17,11 @@ _SHOWN = 40  # characters of a wrong label
 
 
 def look(
-    path: str, base: str, root: str, watch: Watch, *, sample: int | None, part: int = 0, parts: int = 1
+    path: str, base: str, root: str, watch: Watch, *, sample: int | None, pixel_labels: bool, part: int = 0, parts: int = 1
 ) -> SourceReport:
     """Check every line, and the images of the sampled ones. `root` is the layer's root_folder.
+
+    With `pixel_labels` the values of the images are labels, and each is counted.
 
     The first of several parts checks the lines. Raises Unreadable if the list cannot be read, MissingLibrary.
     """
@@ -34,7 +36,10 @@ def look(
     for index in chosen_runs(len(every), sample, part, parts):
         line = every[index]
         if line.label is not None:
-            look_at_file(report, os.path.join(base, root + line.image), line.image, f"line {line.number}")
+            where = f"line {line.number}"
+            histogram = look_at_file(report, os.path.join(base, root + line.image), line.image, where)
+            if pixel_labels:
+                count_pixel_labels(report, histogram, where)
         report.looked_at += 1
         if not watch.seen(1):
             report.interrupted = True
@@ -57,7 +62,7 @@ def _look_at_line(report: SourceReport, line: Line) -> None:
         if value is None:
             report.fault("label", f"{where}: {shown}")
         else:
-            report.label(float(value), where)
+            report.label(ITEM_LABELS, float(value), where)
     elif _NUMBER(label):
         report.fault("label", f"{where}: {shown}, read as {_atoi(label)}")
     else:
@@ -76,20 +81,21 @@ def _atoi(text: str) -> str:
     return "some other number" if value is None else str(value)
 
 
-def look_at_file(report: SourceReport, path: str, name: str, where: str) -> None:
-    """Check one image file."""
+def look_at_file(report: SourceReport, path: str, name: str, where: str) -> list[int]:
+    """Check one image file. Return its histogram, empty if it cannot be decoded."""
     try:
         content = read_regular(path, MAX_IMAGE)
     except Unreadable:
         report.fault("unreadable" if os.path.lexists(path) else "missing", f"{where}: {name}")
-        return
+        return []
     image = look_at(content)
     report.encoded += 1
     if image.fault:
         report.fault("empty" if not content else image.fault, f"{where}: {name}: {image.detail}")
     if image.fault == "unreadable":
-        return
+        return []
     report.shape((image.channels, image.height, image.width), where)
     if image.histogram:
         report.numbers("data").add_counts(image.histogram)
     report.content(digest(content), f"{where}: {name}")
+    return image.histogram

@@ -57,7 +57,7 @@ def first(path: str) -> bytes:
 
 
 def look(
-    path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, part: int = 0, parts: int = 1
+    path: str, watch: Watch, *, sample: int | None, annotated: bool, largest: int, pixel_labels: bool, part: int = 0, parts: int = 1
 ) -> SourceReport:
     """Check the records, or one of several parts of them. Raises the same errors as `open_lmdb`."""
     lmdb = library("lmdb", "reading LMDB")
@@ -65,7 +65,7 @@ def look(
     with open_lmdb(path) as environment, environment.begin() as transaction:
         report.items = int(environment.stat()["entries"])
         cursor = transaction.cursor()
-        work = RecordLook(report, watch, annotated=annotated, largest=largest)
+        work = RecordLook(report, watch, annotated=annotated, largest=largest, pixel_labels=pixel_labels)
 
         def key() -> str:
             return name_of(cursor.key())

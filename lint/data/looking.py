@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ..moments.graph import Layer
+from ..moments.graph import Blob, Layer
 from ..net.classes import label_uses
 from ..net.data_facts import source_param
 from ..net.job import NetInPhase
@@ -19,7 +19,7 @@ from ..source.workers import CONTEXT, POLL, WorkerDied, limit_memory, limit_proc
 from . import hdf5_source, image_list, leveldb_source, listed_images, lmdb_source, window_file
 from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary
-from .source_report import SourceReport, Watch
+from .source_report import ITEM_LABELS, PIXEL_LABELS, SourceReport, Watch
 
 # The most memory of its own that a process may have that reads data, and the most seconds of processor time for the next items.
 # No record, image or chunk that Caffe can train with needs a tenth of either; set by hand.
@@ -30,7 +30,7 @@ _KINDS = {DATABASE: "lmdb", HDF5: "hdf5", LIST: "images", WINDOWS: "windows"}
 class Source(NamedTuple):
     """A source to check: the field that names it, its location, and the layer's settings that matter for reading it.
 
-    `written` is the path in the net; `tops` and `labels` are HDF5 datasets.
+    `written` is the path in the net; `tops` are HDF5 datasets. `labels` are the arrays that hold labels, as a report names them.
     """
 
     field: str
@@ -56,18 +56,25 @@ def source_in(net: NetInPhase, layer: Layer, base: str) -> Source | None:
         return None
     name, param = found
     written = param["source"]
+    used = {use.top for use in label_uses(net.net) if use.top.producer is layer}
+    labels = tuple(array_of(name, top) for top in layer.tops if top in used or (top.top_index and name != HDF5))
     if name == DATABASE:
-        return Source(name, written, base, annotated=layer.type == "AnnotatedData")
+        return Source(name, written, base, labels=labels, annotated=layer.type == "AnnotatedData")
     if name == HDF5:
-        used = {use.top.name for use in label_uses(net.net) if use.top.producer is layer}
-        tops = tuple(top.name for top in layer.tops)
-        return Source(name, written, base, tops=tops, labels=tuple(top for top in tops if top in used))
+        return Source(name, written, base, tops=tuple(top.name for top in layer.tops), labels=labels)
     if name == LIST == layer.traits.settings:
-        return Source(name, written, base, root=param["root_folder"])
+        return Source(name, written, base, root=param["root_folder"], labels=labels)
     if name == WINDOWS == layer.traits.settings:
         thresholds = (param["fg_threshold"], param["bg_threshold"])
-        return Source(name, written, base, param["root_folder"], foreground=thresholds[0], background=thresholds[1])
+        return Source(
+            name, written, base, param["root_folder"], labels=labels, foreground=thresholds[0], background=thresholds[1]
+        )
     return None
+
+
+def array_of(field: str, top: Blob) -> str:
+    """The array of a source that fills a top of a layer, as a report names it. `field` names the source."""
+    return top.name if field == HDF5 else ITEM_LABELS if top.top_index else PIXEL_LABELS
 
 
 def look(
@@ -236,8 +243,9 @@ def _run(task: _Task) -> SourceReport:
             return hdf5_source.look(path, source.base, source.tops, source.labels, watch, sample=task.sample)
         if source.field == LIST:
             return listed_images.look(
-                path, source.base, source.root, watch, sample=task.sample, part=task.part, parts=task.parts
-            )
+                path, source.base, source.root, watch, sample=task.sample, pixel_labels=PIXEL_LABELS in source.labels,
+                part=task.part, parts=task.parts,
+            )  # fmt: skip
         return window_file.look(
             path, source.base, source.root, watch, sample=task.sample,
             foreground=source.foreground, background=source.background,
@@ -254,7 +262,7 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
     path = task.source.path
     options: dict[str, Any] = {
         "sample": task.sample, "annotated": task.source.annotated, "largest": task.largest,
-        "part": task.part, "parts": task.parts,
+        "part": task.part, "parts": task.parts, "pixel_labels": PIXEL_LABELS in task.source.labels,
     }  # fmt: skip
     if os.path.isdir(path) and not os.path.exists(os.path.join(path, "data.mdb")):
         report = SourceReport("leveldb", path)

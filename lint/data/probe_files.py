@@ -119,13 +119,18 @@ def _parts(nets: Iterable[NetInPhase]) -> list[_Part]:
         if not data or key in seen:
             continue
         seen.add(key)
-        uses = [use for use in label_uses(net.net) if use.top.producer in data]
+        uses = [use for use in label_uses(net.net) if use.top.producer in data and _arrive_as_read(use)]
         parts.append(_Part(data, uses, net.phase, ""))
     tests = [part for part in parts if part.phase == TEST]
     if len(tests) < 2:
         return parts
     staged = {id(part): part._replace(stage=f"probe{number}") for number, part in enumerate(tests)}
     return [staged.get(id(part), part) for part in parts]
+
+
+def _arrive_as_read(use: LabelUse) -> bool:
+    """Whether labels reach their reader as the data layer outputs them, all of them."""
+    return use.source.whole and all(layer is use.top.producer for layer in use.source.changed_by)
 
 
 def _layer_lines(layer: Layer) -> list[str]:
@@ -150,7 +155,7 @@ def _checks(part: _Part) -> list[dict[str, Any]]:
             checks.append({"label": False, "name": name, "top": scalar_text(top.name, "string")})
     seen: set[tuple[str, int, int | None]] = set()
     for use in part.uses:
-        if use.classes is None or not use.whole or (use.top.name, use.classes, use.ignored) in seen:
+        if use.classes is None or (use.top.name, use.classes, use.ignored) in seen:
             continue
         seen.add((use.top.name, use.classes, use.ignored))
         name = _free(f"{use.top.name}_of_{use.reader.name}", taken)

@@ -14,7 +14,7 @@ from typing import Any
 from .datum import BrokenDatum, Datum, read_annotated, read_datum
 from .images import look_at
 from .libraries import is_installed, library
-from .source_report import SourceReport, Watch, chosen
+from .source_report import ITEM_LABELS, PIXEL_LABELS, SourceReport, Watch, chosen
 
 CHUNK = 1000
 KEPT_FOR_RANGE = 20_000  # items whose bytes are counted: enough for three digits of mean and deviation
@@ -24,12 +24,18 @@ BLOCK = 64  # records that one process takes in a row
 
 
 class RecordLook:
-    """Checks the records of one source and fills its report. `largest` is the number of items of the largest source."""
+    """Checks the records of one source and fills its report. `largest` is the number of items of the largest source.
 
-    def __init__(self, report: SourceReport, watch: Watch, *, annotated: bool, largest: int) -> None:
+    With `pixel_labels` the values of the images are labels, and each is counted.
+    """
+
+    def __init__(
+        self, report: SourceReport, watch: Watch, *, annotated: bool, largest: int, pixel_labels: bool
+    ) -> None:
         self.report = report
         self.watch = watch
         self.annotated = annotated
+        self.pixel_labels = pixel_labels
         self.sparse = largest > MANY
         self.every = max(1, (report.items or 1) // KEPT_FOR_RANGE)
         self._numpy: Any = None
@@ -68,14 +74,18 @@ class RecordLook:
                         break
                     continue
             datum = self.one(value, key)
-            if datum is not None and datum.end - datum.start == datum.values > 0 and not datum.encoded:
+            if datum is None or not datum.end - datum.start == datum.values > 0 or datum.encoded:
+                pass
+            elif self.pixel_labels:
+                kept.append(value[datum.start : datum.end])
+            else:
                 # From here on, records that begin like this one are known up to where the data end.
                 head = value[: datum.start]
                 if head != prefix or datum.end != size:
                     prefix, start, size, tails = head, datum.start, datum.end, {}
                     shape_count = report.shapes.get((datum.channels, datum.height, datum.width), [0, ""])
                 if len(value) - size <= 16 and b"\x22" not in value[size:]:
-                    found = report.labels.get(float(datum.label))
+                    found = report.labels[ITEM_LABELS].get(float(datum.label))
                     if found is not None:
                         tails[value[size:]] = found
                 kept.append(value[datum.start : datum.end])
@@ -109,14 +119,14 @@ class RecordLook:
             return None
         if self.annotated:
             for box in boxes:
-                report.label(float(box.label), where)
+                report.label(ITEM_LABELS, float(box.label), where)
                 if not all(-1e-3 <= edge <= 1.001 for edge in box.corners) or (
                     box.corners[2] <= box.corners[0] or box.corners[3] <= box.corners[1]
                 ):
                     x0, y0, x1, y1 = box.corners
                     report.fault("box", f"{where}: {x0:.3g}, {y0:.3g} to {x1:.3g}, {y1:.3g}")
         else:
-            report.label(float(datum.label), where)
+            report.label(ITEM_LABELS, float(datum.label), where)
         self._content(value, datum, where)
         return None if self.annotated else datum
 
@@ -135,6 +145,8 @@ class RecordLook:
             if image.fault != "unreadable":
                 report.shape((image.channels, image.height, image.width), where)
                 report.numbers("data").add_counts(image.histogram)
+                if self.pixel_labels:
+                    count_pixel_labels(report, image.histogram, where)
         elif not data:
             report.fault("empty", f"{where}: it has no data")
         else:
@@ -142,6 +154,8 @@ class RecordLook:
                 shown = f"{datum.channels} x {datum.height} x {datum.width}"
                 report.fault("size", f"{where}: {len(data)} bytes for {shown} = {datum.values}")
             report.shape((datum.channels, datum.height, datum.width), where)
+            if self.pixel_labels:
+                count_pixel_labels(report, self._histogram(data), where)
         if data and (not self.sparse or not zlib.crc32(data[::97]) % SPARSE):
             report.content(digest(data), where)
 
@@ -161,6 +175,10 @@ class RecordLook:
             report.fault("size", f"{where}: {len(floats)} values for {shown} = {datum.values}")
         report.shape((datum.channels, datum.height, datum.width), where)
         nan, infinite = report.numbers("data").add_array(floats.reshape(1, -1), lambda row: where)
+        if self.pixel_labels:
+            values, counts = numpy.unique(floats[numpy.isfinite(floats)], return_counts=True)
+            for one, number in zip(values.tolist(), counts.tolist(), strict=True):
+                report.label(PIXEL_LABELS, one, where, number)
         if nan:
             report.fault("nan", where)
         if infinite:
@@ -171,10 +189,20 @@ class RecordLook:
     def _count_bytes(self, kept: list[bytes]) -> None:
         if not kept:
             return
-        if self._numpy is None:
-            self._numpy = library("numpy", "reading raw images")
-        joined = self._numpy.frombuffer(b"".join(kept), self._numpy.uint8)
-        self.report.numbers("data").add_counts(self._numpy.bincount(joined, minlength=256).tolist())
+        self.report.numbers("data").add_counts(self._histogram(b"".join(kept)))
+
+    def _histogram(self, data: bytes) -> list[int]:
+        """How often each byte occurs."""
+        numpy = self._numpy = self._numpy or library("numpy", "reading raw images")
+        counts: list[int] = numpy.bincount(numpy.frombuffer(data, numpy.uint8), minlength=256).tolist()
+        return counts
+
+
+def count_pixel_labels(report: SourceReport, histogram: list[int], where: str) -> None:
+    """Count the labels of an image whose pixels are labels."""
+    for value, number in enumerate(histogram):
+        if number:
+            report.label(PIXEL_LABELS, float(value), where, number)
 
 
 def digest(content: bytes) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 EXAMPLES = 5  # items named per kind of fault
 DISTINCT = 100_000  # limit of distinct labels or shapes to keep
+ITEM_LABELS, PIXEL_LABELS = "label", "data"  # the arrays of labels of databases, lists and window files
 SKETCH = 1 << 16  # limit of digests to keep for finding equal items in other sources
 
 
@@ -138,8 +139,8 @@ class SourceReport:
     `kind` is that of `data_facts.SourceFacts`. `items` is the number of items, None if the source cannot be opened, in
     which case `error` says why, as a predicate such as "does not exist". `looked_at` is the number of items read, and
     `complete` is False if the check was interrupted. `shapes` and `labels` hold the number of occurrences and the first
-    place of each shape and label. `contents` is a sample of digests of items with their places; equal items are in the
-    samples of both sources.
+    place of each shape, and of each label by the array that holds it: an HDF5 dataset, ITEM_LABELS or PIXEL_LABELS.
+    `contents` is a sample of digests of items with their places; equal items are in the samples of both sources.
     """
 
     def __init__(self, kind: str, path: str) -> None:
@@ -154,7 +155,7 @@ class SourceReport:
         self.data: dict[str, Numbers] = {}
         self.array_shapes: dict[str, tuple[int, ...]] = {}  # of HDF5 datasets, without the item axis
         self.shapes: dict[tuple[int, ...], list[Any]] = {}  # (channels, height, width): number and first place
-        self.labels: dict[float, list[Any]] = {}
+        self.labels: dict[str, dict[float, list[Any]]] = {}
         self.faults: dict[str, Fault] = {}
         self.encoded = 0
         self.contents: dict[int, str] = {}
@@ -173,9 +174,9 @@ class SourceReport:
         """Record an item with a fault."""
         self.faults.setdefault(kind, Fault()).add(example, number)
 
-    def label(self, value: float, where: str, number: int = 1) -> None:
-        """Count a label."""
-        _count(self.labels, value, where, number)
+    def label(self, array: str, value: float, where: str, number: int = 1) -> None:
+        """Count a label that an array holds."""
+        _count(self.labels.setdefault(array, {}), value, where, number)
 
     def shape(self, shape: tuple[int, ...], where: str, number: int = 1) -> None:
         """Count the shape of an item."""
@@ -206,8 +207,9 @@ class SourceReport:
         self.array_shapes = {**other.array_shapes, **self.array_shapes}
         for shape, (number, where) in other.shapes.items():
             self.shape(shape, where, number)
-        for value, (number, where) in other.labels.items():
-            self.label(value, where, number)
+        for array, labels in other.labels.items():
+            for value, (number, where) in labels.items():
+                self.label(array, value, where, number)
         for kind, fault in other.faults.items():
             mine = self.faults.setdefault(kind, Fault())
             mine.count += fault.count

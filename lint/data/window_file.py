@@ -18,7 +18,7 @@ from ..proto.named_tuple import NamedTuple
 from ..source.opener import MAX_LIST, open_regular
 from .image_list import text_lines, whole
 from .listed_images import look_at_file
-from .source_report import SourceReport, Watch, chosen
+from .source_report import ITEM_LABELS, SourceReport, Watch, chosen
 
 
 class Window(NamedTuple):
@@ -109,11 +109,11 @@ def look(
     for image in images:
         for window in image.windows:
             if window.overlap >= foreground:
-                report.label(float(window.label), window.where)
+                report.label(ITEM_LABELS, float(window.label), window.where)
                 if window.label <= 0:
                     report.fault("foreground", f"{window.where}: label {window.label}")
             elif window.overlap < background:
-                report.label(0.0, window.where)
+                report.label(ITEM_LABELS, 0.0, window.where)
             x0, y0, x1, y1 = window.corners
             if x0 < 0 or y0 < 0 or x1 >= image.width or y1 >= image.height or x1 < x0 or y1 < y0:
                 report.fault("box", f"{window.where}: {x0}, {y0} to {x1}, {y1} in {image.width} x {image.height}")

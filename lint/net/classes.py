@@ -8,26 +8,39 @@ from ..layers.loss import class_axis
 from ..moments.graph import Blob, Layer
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
+from .label_sources import PER_ITEM, LabelSource, label_sources
 from .net import Net
 
 
 class LabelUse(NamedTuple):
-    """A top of a data layer that `reader` reads as labels.
+    """A source of labels in a data layer, and a layer that reads them as class labels.
 
-    `classes` is the number of classes of its scores, None if unknown; `ignored` is the label that it ignores. `whole` is
-    False if a Slice passes on only a part of the top.
+    `classes` is the number of classes of the reader's scores, None if unknown; `ignored` is the label that it ignores.
     """
 
-    top: Blob
+    source: LabelSource
     reader: Layer
     classes: int | None
     ignored: int | None
-    whole: bool
+
+    @property
+    def top(self) -> Blob:
+        """The top of the data layer."""
+        return self.source.top
 
     @property
     def scores_of(self) -> Layer | None:
         """The layer whose `num_output` is the number of classes, None if it is not found."""
         return scores_of(self.reader)
+
+    @property
+    def is_per_item(self) -> bool:
+        """Whether the top holds one label for each item."""
+        return self.source.kind == PER_ITEM
+
+    def is_valid(self, label: float) -> bool:
+        """Whether a label, as it arrives, is one of the classes or is ignored. Caffe truncates fractions."""
+        return self.classes is None or 0 <= int(label) < self.classes or int(label) == self.ignored
 
 
 def scores_of(reader: Layer) -> Layer | None:
@@ -61,19 +74,9 @@ def label_uses(net: Net) -> Iterator[LabelUse]:
     for layer in net.layers:
         if layer.traits.class_axis is None or len(layer.bottoms) < 2:
             continue
-        for top, whole in _sources(layer.bottoms[1], True):
-            yield LabelUse(top, layer, number_of_classes(layer), _ignored(layer), whole)
-
-
-def _sources(blob: Blob, whole: bool) -> Iterator[tuple[Blob, bool]]:
-    producer = blob.producer
-    if producer is None:
-        return
-    if not producer.bottoms:
-        yield blob, whole
-    elif producer.traits.rearranges:
-        for bottom in producer.bottoms if producer.traits.joins else producer.bottoms[:1]:
-            yield from _sources(bottom, whole and not producer.traits.selects)
+        for source in label_sources(layer.bottoms[1]):
+            if source.top.producer is not None and not source.top.producer.bottoms:
+                yield LabelUse(source, layer, number_of_classes(layer), ignored_label(layer))
 
 
 def _classes(layer: Layer) -> int | None:
@@ -96,7 +99,8 @@ def _num_output(reader: Layer) -> int | None:
     return number if isinstance(number, int) and number and param.get("axis", 1) == 1 else None
 
 
-def _ignored(layer: Layer) -> int | None:
+def ignored_label(layer: Layer) -> int | None:
+    """The `ignore_label` of a loss or an accuracy, None if it has none."""
     name = layer.traits.settings if layer.traits.measures else "loss_param"
     found = layer.message[name].get("ignore_label") if name in layer.message.entries else None
     return found if isinstance(found, int) else None

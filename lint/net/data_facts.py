@@ -126,7 +126,8 @@ def tops_facts(layer: Layer, facts: DataFacts) -> list[BlobFacts | None]:
         return [None] * len(layer.tops)
     if known.kind == _HDF5_KIND:
         return [known.data.get(top.name) for top in layer.tops]
-    labels = known.labels and BlobFacts((), known.labels[0], known.labels[1])
+    counts = {float(label): number for label, number in known.more.get("label_counts", {}).items()}
+    labels = known.labels and BlobFacts((), known.labels[0], known.labels[1], counts=counts or None)
     tops: list[BlobFacts | None] = [known.data.get(_DATA), labels]
     return [*tops, *[None] * len(layer.tops)][: len(layer.tops)]
 

@@ -28,7 +28,7 @@ OF_FILES: dict[str, tuple[str, ...]] = {
     "portability": ("legacy", "parser_differences", "paths_and_whitespace", "suppressing"),
 }  # fmt: skip
 OF_DATA: dict[str, tuple[str, ...]] = {
-    "data": ("unreadable_data", "data_values", "class_labels", "data_shapes", "train_and_test_data")
+    "data": ("unreadable_data", "data_values", "class_labels", "target_values", "data_shapes", "train_and_test_data")
 }
 OF_LOGS: dict[str, tuple[str, ...]] = {
     "logs": (

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ...net.label_sources import label_sources
+from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
 from ...source.wording import counted
@@ -13,6 +15,7 @@ from .faulty_items import faulty_items
 
 if TYPE_CHECKING:
     from ...data.judging import LayerData
+    from ...net.classes import LabelUse
 
 
 def _examples(labels: dict[float, list[Any]]) -> str:
@@ -26,7 +29,9 @@ def _total(labels: dict[float, list[Any]]) -> int:
     """Return the number of occurrences, 0 if it is not known: facts may have the range of labels only."""
     return sum(number for number, _ in labels.values())
 
+
 _SHOWN = 8  # classes in a message
+_MOST_CLASSES = 100_000  # that a message proposes
 
 
 @rule("D107", "invalid-class-label", subject="inputs", severity="error")
@@ -36,7 +41,8 @@ def invalid_class_label(data: LayerData) -> Iterator[Hit]:
     ## What it does
 
     Compares the labels with the number of classes that each loss or accuracy layer expects. It flags labels outside the
-    range from 0 to classes - 1, except for `ignore_label`.
+    range from 0 to classes - 1, except for the `ignore_label` of that layer. Labels are those of the items, the pixels of label
+    images in a database or list, or HDF5 datasets, as they arrive after `transform_param`, Slice and Power layers.
 
     ## Why is this bad?
 
@@ -54,28 +60,64 @@ def invalid_class_label(data: LayerData) -> Iterator[Hit]:
 
     `Forward_cpu` in softmax_loss_layer.cpp, which checks labels by a DCHECK only. Verified with the real Caffe.
     """
-    if data.report.kind == "hdf5" and len({use.top for use in data.label_uses}) > 1:
-        return  # the report counts the labels of all datasets together
     for use in data.label_uses:
-        if use.classes is None or not use.whole or (data.report.kind != "hdf5" and use.top.top_index != 1):
+        if use.classes is None or not use.source.whole:
             continue
-        bad = {
-            label: occurrences
-            for label, occurrences in data.report.labels.items()
-            if not 0 <= int(label) < use.classes and label != use.ignored
-        }
+        bad = {label: found for label, found in _arriving(data, use).items() if not use.is_valid(label)}
         if not bad:
             continue
         number = _total(bad)
         labels = counted(number, "label") if number else "labels"
         reader = f"{use.reader.type} '{use.reader.name}'"
         message = f"{data.name}: {labels} out of range for the {use.classes} classes of {reader}: {_examples(bad)}"
-        least, most = min(data.report.labels), max(data.report.labels)
-        if least == 1 and most == use.classes and len(bad) == 1:
-            message += "; labels seem to count from 1"
         scores = f" of '{use.scores_of.name}'" if use.scores_of is not None else ""
         reason = f"Caffe does not check labels: it reads memory outside the scores{scores}, or the loss is NaN."
-        yield Hit(data.net.file, data.place, message, reason)
+        remedy = _remedy(data, use, bad)
+        yield Hit(data.net.file, data.place, message + remedy.what, f"{reason} {remedy.advice}".rstrip())
+
+
+class _Remedy(NamedTuple):
+    """What labels that are out of range have in common, to be appended to the message, and what would settle it."""
+
+    what: str
+    advice: str
+
+
+def _remedy(data: LayerData, use: LabelUse, bad: dict[float, list[Any]]) -> _Remedy:
+    found = _arriving(data, use)
+    least, most = min(found), max(found)
+    classes = use.classes or 0
+    ignoring = [
+        other.reader.name
+        for other in data.label_uses
+        if other.top is use.top and other.ignored is not None and all(int(label) == other.ignored for label in bad)
+    ]
+    if ignoring:
+        return _Remedy(f"; loss '{ignoring[0]}' ignores it, '{use.reader.name}' does not", "Set the same ignore_label for both.")
+    if least == 1 and most == classes and len(bad) == 1:
+        return _Remedy("; labels seem to count from 1", "Caffe counts classes from 0.")
+    if most - least + 1 == classes and least > 0:
+        return _Remedy(f"; labels seem to count from {least:g}", "Caffe counts classes from 0.")
+    rest = [label for label in found if label not in bad]
+    if set(bad) == {255.0} and max(rest, default=0.0) < 254:
+        return _Remedy("", "255 often marks pixels without a class: ignore_label: 255 skips them.")
+    if least >= 0 and not most % 1 and most < _MOST_CLASSES:
+        name = f" in '{use.scores_of.name}'" if use.scores_of is not None else ""
+        needed = f"Labels from {least:g} to {most:g} need num_output: {int(most) + 1}{name}"
+        skipped = f", or ignore_label: {int(most)} if that is no class" if len(bad) == 1 and not use.is_per_item else ""
+        return _Remedy("", f"{needed}{skipped}.")
+    return _Remedy("", "")
+
+
+def _arriving(data: LayerData, use: LabelUse) -> dict[float, list[Any]]:
+    """The labels of a use as its reader gets them, each with its number and first place."""
+    found: dict[float, list[Any]] = {}
+    for label, (number, where) in data.labels_of(use).items():
+        arrives = use.source.arrives(label)
+        if arrives is not None:
+            entry = found.setdefault(arrives, [0, where])
+            entry[0] += number
+    return found
 
 
 @rule("D108", "non-integer-label", subject="inputs", severity="warning")
@@ -101,8 +143,10 @@ def non_integer_label(data: LayerData) -> Iterator[Hit]:
     """
     reason = "Caffe reads the digits at the start of such a label, or 0 if there are none."
     yield from faulty_items(data, "label", "label", "is not an integer", "are not integers", reason)
-    fractions = {label: occurrences for label, occurrences in data.report.labels.items() if label != int(label)}
-    if fractions and data.label_uses:
+    for use in {use.top: use for use in data.label_uses}.values():
+        fractions = {label: found for label, found in data.labels_of(use).items() if label != int(label)}
+        if not fractions:
+            continue
         number = _total(fractions)
         labels = "1 label is not an integer" if number == 1 else f"{number or ''} labels are not integers".lstrip()
         message = f"{data.name}: {labels}: {_examples(fractions)}"
@@ -122,7 +166,7 @@ def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     ## What it does
 
     Flags training data without any item of a class that the loss expects, and data in which one class occurs more than
-    `imbalance` times as often as another.
+    `imbalance` times as often as another. D119 reports data with a single class.
 
     ## Why is this bad?
 
@@ -148,15 +192,17 @@ def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     report = data.report
     if data.net.phase != "TRAIN" or not report.complete or report.looked_at < (report.items or 0):
         return
-    if not all(number for number, _ in report.labels.values()):
-        return  # only the range is known
     for use in data.label_uses[:1]:
-        if use.classes is None or not use.whole or (report.kind != "hdf5" and use.top.top_index != 1):
-            continue
-        counts = {int(label): number for label, (number, _) in report.labels.items() if 0 <= label < use.classes}
+        labels = _arriving(data, use)
+        if use.classes is None or not use.source.whole or not all(number for number, _ in labels.values()):
+            continue  # perhaps only the range is known
+        counts: dict[int, int] = {}
+        for label, (number, _) in labels.items():
+            if 0 <= label < use.classes and int(label) != use.ignored:
+                counts[int(label)] = counts.get(int(label), 0) + number
         expected = {*counts, use.ignored} if use.ignored is not None and 0 <= use.ignored < use.classes else counts.keys()
         missing = use.classes - len(expected)  # the number is of the net, and may be in the billions
-        if missing and counts:
+        if missing and len(counts) > 1:
             first = islice((label for label in range(use.classes) if label not in expected), _SHOWN)
             shown = ", ".join(map(str, first)) + (" …" if missing > _SHOWN else "")
             verb = "never occurs" if missing == 1 else "never occur"
@@ -170,3 +216,42 @@ def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
                     f" class {rare} {counted(counts[rare], 'time')}"
                 )
                 yield Hit(data.net.file, data.place, message, "The net learns to predict the frequent class.")
+
+
+@rule("D119", "single-class-data", subject="inputs", severity="warning")
+def single_class_data(data: LayerData) -> Iterator[Hit]:
+    """Flags training data whose labels are all of one class.
+
+    ## What it does
+
+    Flags labels of training data that have the same value in all items or pixels, apart from the `ignore_label` of the loss that
+    reads them.
+
+    ## Why is this bad?
+
+    The net learns to predict this class whatever the input is: the loss falls to 0 and the accuracy on such data is 1. Usually
+    the labels were lost when the data were written: `convert_imageset` writes 0 for a line that it cannot read, and a database
+    of images has the label 0 in all items if none was set.
+
+    ## When it is reported
+
+    Reported as a **warning** by `caffe-lint inputs` if all items were read, and in checks if `caffe-lint.data.json` has the
+    labels. Nothing is reported if the loss gets labels from other sources as well. There is no fix: write the data again.
+
+    ## References
+
+    `ReadImageToDatum` in io.cpp, and `Datum.label`, which is 0 if it is not set.
+    """
+    report = data.report
+    if data.net.phase != "TRAIN" or not report.complete or report.looked_at < (report.items or 0):
+        return
+    for use in data.label_uses:
+        if use.reader.traits.measures or use.classes == 1 or sum(1 for _ in label_sources(use.reader.bottoms[1])) > 1:
+            continue
+        found = {int(label) for label in _arriving(data, use)} - {use.ignored}
+        if len(found) == 1 and use.source.whole and (report.items or 0) > 1:
+            message = f"{data.name}: all labels of '{use.reader.name}' are {found.pop()}"
+            if use.ignored is not None:
+                message += f", apart from the ignored {use.ignored}"
+            yield Hit(data.net.file, data.place, message, "The net learns to predict this class, whatever the input is.")
+            return
