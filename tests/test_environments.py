@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,31 @@ def test_what_is_printed_into_a_pipe_depends_on_no_variable(
     variables: dict[str, str], usual: tuple[int, bytes, bytes], tmp_path: Path
 ) -> None:
     assert ran(project(tmp_path), ".", **variables) == usual
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": ""}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": ""}, True),
+    ],
+)
+def test_colours_are_forced_or_forbidden_by_a_variable(
+    variables: dict[str, str], is_coloured: bool, usual: tuple[int, bytes, bytes], tmp_path: Path
+) -> None:
+    status, printed, _ = ran(project(tmp_path), ".", **variables)
+    assert (b"\x1b[" in printed) == is_coloured
+    assert (status, re.sub(rb"\x1b\[[0-9;]*m", b"", printed)) == usual[:2]
+
+
+def test_forced_colours_are_not_in_what_machines_read(tmp_path: Path) -> None:
+    project(tmp_path)
+    for output_format in ("json", "sarif", "github", "junit"):
+        assert b"\x1b" not in ran(tmp_path, ".", "--output-format", output_format, FORCE_COLOR="1")[1]
+    assert b"\x1b" not in ran(tmp_path, ".", "--output-file", "report.txt", FORCE_COLOR="1")[1]
+    assert "\x1b" not in (tmp_path / "report.txt").read_text()
 
 
 def test_no_home_is_needed(usual: tuple[int, bytes, bytes], tmp_path: Path) -> None:

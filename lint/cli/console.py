@@ -79,7 +79,12 @@ def check_output_folder(folder: str | None) -> None:
 
 
 def in_colour(choice: str, *, to_stderr: bool = False) -> bool:
-    """Whether output is coloured, by `--color`: auto, always or never."""
+    """Whether output is coloured, by `--color`: auto, always or never.
+
+    By default it is on a terminal; NO_COLOR and FORCE_COLOR decide otherwise if they are not empty, NO_COLOR first.
+    """
     if choice != "auto":
         return choice == "always"
-    return (sys.stderr if to_stderr else sys.stdout).isatty() and "NO_COLOR" not in os.environ
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stderr if to_stderr else sys.stdout).isatty()

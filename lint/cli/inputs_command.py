@@ -24,7 +24,7 @@ from ..source.errors import InputError
 from ..source.wording import counted
 from ..source.workers import cores
 from ..source.write_roots import write_roots
-from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, write_report
+from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, in_colour, write_report
 from .from_options import open_nets
 from .option_types import Codes, check_about, joined
 
@@ -96,7 +96,7 @@ def inputs(
         {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},
         opened.settings.docs_url,
     )
-    text = render(output_format, findings, summary, colour=sys.stdout.isatty() and not output_file)
+    text = render(output_format, findings, summary, colour=in_colour("auto") and not output_file)
     if output_format == "full":
         text += "".join(_line_on(source, report) for source, report in reports.items())
     write_report(text, output_file, has_commands=output_format == "github")
