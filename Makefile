@@ -20,7 +20,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test fuzz check format pythons oldest test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
+.PHONY: help demo test fuzz check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
@@ -30,6 +30,8 @@ help:
 	@echo 'make format           format the code and apply ruff fixes'
 	@echo 'make pythons          run the tests with each Python from 3.10 to 3.13 that is found'
 	@echo 'make oldest           run the tests with the oldest dependencies that pyproject.toml admits'
+	@echo 'make coverage         run the tests and print how much of the code they run, processes that they start included'
+	@echo 'make mutation         change fixes/ and the binder in MUTANTS places, and count the changes that tests notice'
 	@echo 'make test-pre-commit  run both pre-commit hooks on a scratch repository'
 	@echo 'make sarif-schema     download the JSON schema of SARIF that the tests validate against'
 	@echo 'make benchmark        measure speed, as ratios'
@@ -113,6 +115,23 @@ define install_and_test
 	$(2) $(@D)/bin/python $(INSTALL) --prefer-binary '$(FEATURES)'
 	$(@D)/bin/python -m pytest -m 'not pypi' $(ARGS)
 endef
+
+coverage: .venvs/coverage/installed
+	COVERAGE_PROCESS_START=pyproject.toml .venvs/coverage/bin/python -m coverage run -m pytest -m 'not pypi' $(ARGS)
+	.venvs/coverage/bin/python -m coverage combine --quiet
+	.venvs/coverage/bin/python -m coverage report --skip-covered
+
+# The places are chosen at random; the same SEED gives the same ones.
+MUTANTS ?= 200
+SEED ?= 0
+mutation: .venvs/coverage/installed
+	.venvs/coverage/bin/python tests/mutation.py --mutants $(MUTANTS) --seed $(SEED)
+
+.venvs/coverage/installed: .FORCE
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	rm -rf build/lib build/bdist.*
+	$(@D)/bin/python $(INSTALL) '.[coverage,data,parquet,plot,proto,test,watch]'
+	@touch $@
 
 test-pre-commit: .venv/installed-for-development
 	$(BIN)/python -m pytest tests/test_pre_commit.py $(ARGS)
