@@ -204,6 +204,13 @@ def test_a_line_of_any_form_is_read_in_linear_time(line: bytes, piece: bytes) ->
     reader.finish()
 
 
+@pytest.mark.parametrize("piece", [b" : line ", b"] [", b"] [ERROR] ", b"a.", b"a.cpp:1", b"] ", b"Check failed: ", b"@ ", b"INFO: a/"])
+def test_a_line_without_a_prefix_is_read_in_linear_time(piece: bytes) -> None:
+    reader = LogReader()
+    reader.feed(piece * 40_000 + b"] : line 1 : x\n")
+    reader.finish()
+
+
 @pytest.mark.parametrize("digits", [19, 5_000])
 def test_a_number_of_too_many_digits_is_no_iteration(digits: int) -> None:
     reader = LogReader()

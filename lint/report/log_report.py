@@ -1,7 +1,7 @@
 """The diagnosis of a training log, as text and as JSON.
 
 JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iterations", "passes", "tests"}], "causes":
-[{"code", "name", "severity", "confidence", "confidence_level", "cause", "message", "reason", "run", "layer", "blob",
+[{"code", "name", "severity", "confidence", "confidence_level", "cause", "message", "reason", "help", "run", "layer", "blob",
 "iteration", "log_line", "first_not_finite": null or {"layer", "blob", "iteration", "log_line", "value"}, "evidence":
 [{"log_line", "text"}], "places": [{"path", "line", "column", "message"}]}], "fixes": [titles], "next": what to run, or ""}.
 The most likely cause comes first.
@@ -68,7 +68,7 @@ def _findings(report: Report) -> list[Finding]:
                 each.name,
                 each.severity,
                 cause.message,
-                cause.reason,
+                f"{cause.reason} {cause.help}".strip(),
                 report.files.line_text(place),
                 (*others, *evidence),
                 None,
@@ -97,6 +97,9 @@ def _text(report: Report, colour: bool) -> str:
             lines.append(f"  {paint('=', 'frame', colour)} {there}")
         why = textwrap.wrap(f"note: {visible(cause.reason)}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
         lines += [f"  {paint('=', 'frame', colour) if not number else ' '} {line}" for number, line in enumerate(why)]
+        if cause.help:
+            lines += textwrap.wrap(f"  {paint('=', 'frame', colour)} help: {visible(cause.help)}", WIDTH, subsequent_indent="    ",
+                                   break_long_words=False, break_on_hyphens=False)  # fmt: skip
         if each.confidence != "high":
             lines.append(f"  {paint('=', 'frame', colour)} confidence: {each.confidence}")
         blocks.append("\n".join(lines))
@@ -162,6 +165,7 @@ def _cause(each: Diagnosed, places: tuple[Place, ...], log: Evidence) -> dict[st
         "cause": cause.cause,
         "message": cause.message,
         "reason": cause.reason,
+        "help": cause.help,
         "run": each.run,
         "layer": cause.layer,
         "blob": cause.blob,

@@ -47,7 +47,7 @@ class Rule(NamedTuple):
 
     `fixes` lists the kinds of fixes that it may offer. If they are `by_name`, they are applied only if the rule is
     selected by its code or name, not by a prefix: they change something that works as it is. A rule that is not
-    `default` runs only if selected.
+    `default` runs only if selected. `causes` are the names of the causes that a rule for logs tells apart, with explanations.
     """
 
     code: str
@@ -61,6 +61,7 @@ class Rule(NamedTuple):
     by_name: bool = False
     plugin: str = ""  # the plugin that registered it, empty for our own rules
     confidence: str = DEFAULT
+    causes: dict[str, str] = {}  # noqa: RUF012 - of a tuple, never changed
 
     @property
     def is_ours(self) -> bool:
@@ -98,6 +99,7 @@ def rule(
     default: bool = True,
     by_name: bool = False,
     confidence: str = "",
+    causes: dict[str, str] | None = None,
 ) -> Callable[[Check], Check]:
     """Register a check as a rule. Without `confidence`, our rules have the one of `rule.confidence`, others are medium.
 
@@ -112,7 +114,8 @@ def rule(
         if code[0] not in FAMILIES or subject not in SUBJECTS or confidence not in ("", *CONFIDENCES):
             raise ValueError(f"rule {code}: unknown family, subject or confidence")
         sure = confidence or (confidence_of(code) if check.__module__.startswith(_OUR_RULES) else DEFAULT)
-        found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name, confidence=sure)
+        found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name,
+                     confidence=sure, causes=causes or {})  # fmt: skip
         if not found.is_ours and sys.flags.optimize < 2:  # -OO removes docstrings
             _check_page(found)
         _NAMES.add(name)
@@ -170,6 +173,11 @@ def forget_listed() -> None:
 def matching(selector: str) -> list[str]:
     """Return the codes that match a selector: a code, a prefix of codes, a name, or ALL. Empty if none match."""
     return [code for code, rule in all_rules().items() if means(selector, rule)]
+
+
+def naming(cause: str) -> list[str]:
+    """Return the codes of the rules that name a cause of logs. Empty if none does."""
+    return [code for code, rule in all_rules().items() if cause.lower() in rule.causes]
 
 
 def means(selector: str, rule: Rule) -> bool:

@@ -29,7 +29,7 @@ class Cause(NamedTuple):
     """A cause of what went wrong; `cause` is its name within its rule.
 
     `layer`, `blob`, `iteration` and `line` (of the log) say where it shows; those that do not apply are None.
-    `confidence` lies between 0 and 1 and orders the causes. `places` are in the prototxts.
+    `confidence` lies between 0 and 1 and orders the causes. `places` are in the prototxts. `help` says what to do.
     """
 
     cause: str
@@ -43,6 +43,7 @@ class Cause(NamedTuple):
     evidence: tuple[Shown, ...] = ()
     severity: str = ""
     places: tuple[Related, ...] = ()
+    help: str = ""
 
 
 class Diagnosed(NamedTuple):

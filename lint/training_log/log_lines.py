@@ -17,6 +17,13 @@ from ..proto.named_tuple import NamedTuple
 
 # The prefix of glog, after those of other programs: severity, date, time, thread, file and line.
 _GLOG = re.compile(rb"([IWEF])(\d{4}|\d{8}) +\d\d:\d\d:\d\d\.\d+ +(\d+) +([\w.+-]+\.\w+:\d+)\] ?(.*)", re.DOTALL)
+# What is left of that prefix where people paste the end of it.
+_CUT = re.compile(rb"([\w+-]{1,100}\.(?:cpp|cu|hpp|cc|h):\d{1,9})\] ?(.*)", re.DOTALL)
+# Logs of Windows ports, and of DIGITS around Caffe's words.
+_WINDOWS = re.compile(rb"\b(INFO|WARNING|ERROR|FATAL): +(?:[^ ]{0,300}[/\\])?([^ /\\]{1,100}) : line (\d{1,9}) : ?(.*)", re.DOTALL)
+_DIGITS = re.compile(rb"\] \[(DEBUG|INFO|WARNING|ERROR|CRITICAL) *\] (?:Train Caffe Model: )?(.*)", re.DOTALL)
+_SEVERITIES = {b"INFO": "I", b"DEBUG": "I", b"WARNING": "W", b"ERROR": "E", b"CRITICAL": "F", b"FATAL": "F"}
+_FAILED = re.compile(rb"[\s>#|*`-]{0,20}(?:ERROR: )?(Check failed: .*)", re.DOTALL)
 _VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
 _DEBUG = re.compile(
     rb" *(?:\[debug_info\] )?\[(Forward|Backward|Update)\] Layer (.{1,500}), (top|bottom|param)(?: blob)? (.{0,500}?)"
@@ -28,7 +35,7 @@ _NORMS = re.compile(
     + _VALUE + rb", " + _VALUE + rb"\); L2 norm = \(" + _VALUE + rb", " + _VALUE + rb"\)",
     re.IGNORECASE,
 )  # fmt: skip
-_LOSS = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18})(?: \([^)]{0,200}\))?, (?:[\w ]{0,200}, )?loss = " + _VALUE, re.IGNORECASE)
+_LOSS = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18})(?: \([^)]{0,200}\))?, (?:[\w ./]{0,200}, )?loss = " + _VALUE, re.IGNORECASE)
 _RATE = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18}), lr = " + _VALUE, re.IGNORECASE)
 _TESTING = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18}), Testing net \(#(\d{1,18})\)")
 _OUTPUT = re.compile(
@@ -151,7 +158,10 @@ class TopShape(NamedTuple):
 
 
 class Note(NamedTuple):
-    """An event in the life of a run: `done`, `stopped`, `resumed`, `finetuned`, `fatal`, `crashed`, `start`."""
+    """An event in the life of a run: `done`, `stopped`, `resumed`, `finetuned`, `fatal`, `crashed`, `start`.
+
+    `told` is what may explain one that ends it, `trace` says that stack frames follow, `frame` is one of them.
+    """
 
     kind: str
     text: str
@@ -169,10 +179,19 @@ _NOTES = (
     (b"Resuming from", "resumed"),
     (b"Finetuning from", "finetuned"),
     (b"Starting Optimization", "start"),
+    (b"A total of ", "told"),
+    (b"Opening file ", "told"),
+    (b"Number of HDF5 files", "told"),
 )
 _CRASHES = (
     b"*** Aborted at", b"Segmentation fault", b"terminate called", b"malloc():", b"double free or corruption",
     b"free(): invalid", b"corrupted size", b"Killed", b"std::bad_alloc", b"out of memory",
+)  # fmt: skip
+
+
+_TOLD = (
+    b"[libprotobuf ", b"Could not decode", b"Could not open", b"Could not load", b"Error parsing text-format", b"A total of 0 ",
+    b"No module named", b"cannot import name", b"Traceback (most recent", b"could not broadcast",
 )  # fmt: skip
 
 
@@ -192,9 +211,25 @@ def message(line: bytes) -> Message:
     """Splits a line into the prefixes of other programs, that of glog, and the text."""
     match = _GLOG.search(line)
     if match is None:
-        return Message(b"", "", "", line)
+        return _without_prefix(line)
     wrapping = line[: match.start()].strip()
     return Message(wrapping + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5])
+
+
+def _without_prefix(line: bytes) -> Message:
+    """A line without the prefix of glog: of a Windows port, of DIGITS, or pasted without it or with its end only."""
+    if b" : line " in line and (found := _WINDOWS.search(line)) is not None:
+        source = b"%s:%s" % (found[2], found[3])
+        return Message(b"", _SEVERITIES[found[1]], source.decode("ascii", "replace"), found[4])
+    if b"] [" in line and (found := _DIGITS.search(line)) is not None:
+        failed = _FAILED.match(found[2])
+        return Message(b"", "F" if failed else _SEVERITIES[found[1]], "", failed[1] if failed else found[2])
+    if b"] " in line and (found := _CUT.search(line)) is not None:
+        failed = _FAILED.match(found[2])
+        return Message(b"", "F" if failed else "I", found[1].decode("ascii", "replace"), failed[1] if failed else found[2])
+    if b"Check failed: " in line and (found := _FAILED.match(line)) is not None:
+        return Message(b"", "F", "", found[1])
+    return Message(b"", "", "", line)
 
 
 def event(said: Message) -> Event | None:
@@ -221,10 +256,28 @@ def event(said: Message) -> Event | None:
     if said.severity == "F":
         return Note("fatal", text_of(text))
     if said.severity or text.startswith(b"Gradient clipping"):
-        return _of_glog(text)
+        if (of_glog := _of_glog(text)) is not None:
+            return of_glog
+        tells = said.severity in ("W", "E") or any(sign in text for sign in _TOLD)
+        return Note("told", text_of(text.strip())) if tells else None
+    return _of_others(text)
+
+
+def _of_others(text: bytes) -> Event | None:
+    """What a line says that is none of Caffe's, or was pasted without its prefix."""
+    if b"@ " in text[:40]:
+        return Note("frame", text_of(text.strip()))
+    if text.startswith(b"*** Check failure stack trace"):
+        return Note("trace", "")
+    for sign in _TOLD:
+        if sign in text:
+            return Note("told", text_of(text.strip()))
     for sign in _CRASHES:
         if sign in text:
             return Note("crashed", text_of(text.strip()))
+    for sign, kind in _NOTES:
+        if text.startswith(sign):
+            return Note(kind, text_of(text))
     return None
 
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from ..source.opener import Unreadable, open_regular
 from . import log_lines as lines
 from .log_lines import Message, Norms, Note, Output
-from .runs import BAD_STEPS, BAD_TESTS, Clipped, Noted, Pass, Run, Step, Test
+from .runs import BAD_STEPS, BAD_TESTS, FRAMES, Clipped, Noted, Pass, Run, Step, Test
 
 BLOCK = 1 << 22
 MARK = b"]     ["  # between the glog prefix and the text in every line of debug_info
@@ -121,7 +121,7 @@ class LogReader:
             stream.close()
         runs = [run for stream in self._streams.values() for run in stream.runs]
         runs.sort(key=lambda run: run.first_line)
-        telling = [run for run in runs if not run.empty or any(n.kind in ("fatal", "crashed") for n in run.notes)]
+        telling = [run for run in runs if not run.empty or run.told or any(n.kind in ("fatal", "crashed") for n in run.notes)]
         runs = telling or runs[-1:]
         for number, run in enumerate(runs, 1):
             run.number = number
@@ -137,8 +137,10 @@ class LogReader:
         event = lines.event(said)
         stream = self._current
         if said.severity:
-            stops_here = isinstance(event, Note) and event.kind == "fatal"
-            if stream is None or (said.stream != stream.key and event is not None and not stops_here):
+            # Data are read by threads of their own, whose errors are of the run that reads them.
+            stops_here = isinstance(event, Note) and event.kind in ("fatal", "told")
+            is_other = bool(said.stream) and stream is not None and said.stream != stream.key
+            if stream is None or (is_other and event is not None and not stops_here):
                 stream = self._current = self._stream(said.stream)
         elif stream is None:
             stream = self._current = self._stream(b"")
@@ -235,12 +237,14 @@ class _Stream:
         self._header_prefix = b""
         self._header_is_net = False
         self._setting_up = ""
+        self._last: tuple[bytes, int] = (b"", 0)  # the last line with words, and its number
 
     # -- lines ----------------------------------------------------------------------------------------------
 
     def line(self, text: bytes, said: Message, event: lines.Event | None, number: int) -> None:
         """Takes a line that is not debug_info, or is debug_info without a glog prefix."""
         self.run.last_line = number
+        self.run.recognised |= bool(said.severity) or event is not None
         if self._header is not None:
             if not said.severity:
                 if self._header_size < HEADER_BYTES:
@@ -248,9 +252,12 @@ class _Stream:
                     self._header_size += len(text)
                 return
             self._end_header()
-        if event is None:
+        before, self._last = self._last, (said.text, number) if said.text.strip() else self._last
+        if isinstance(event, Note) and event.kind == "trace":
+            self._trace(*before)
+        elif event is None:
             return
-        if isinstance(event, (lines.Debug, Norms)):
+        elif isinstance(event, (lines.Debug, Norms)):
             self.debug(text + b"\n", number, 1)
         elif isinstance(event, lines.Loss):
             self._loss(event, number)
@@ -288,7 +295,19 @@ class _Stream:
         elif isinstance(event, Note):
             self._note(event, said, number)
 
+    def _trace(self, text: bytes, number: int) -> None:
+        """Takes the line before a stack trace for the check that failed, if nothing marked it as such."""
+        if text.strip() and not any(note.kind in ("fatal", "crashed") for note in self.run.notes):
+            self.run.notes.append(Noted("fatal", lines.text_of(text.strip()), "", number))
+
     def _note(self, event: Note, said: Message, number: int) -> None:
+        if event.kind in ("told", "frame"):
+            ended = any(note.kind in ("fatal", "crashed") for note in self.run.notes)
+            if event.kind == "frame" and len(self.run.frames) < FRAMES:
+                self.run.frames.append(Noted("frame", event.text, "", number))
+            elif event.kind == "told" and not ended:
+                self.run.told.append(Noted("told", event.text, said.source, number))
+            return
         if event.kind in ("done", "stopped"):
             self._end_test()
         if len(self.run.notes) < 1000:

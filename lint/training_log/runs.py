@@ -19,6 +19,7 @@ Item = TypeVar("Item")
 HEAD, TAIL, MIDDLE = 512, 1024, 4096  # steps and tests that a run keeps: first, last, and evenly between
 FIRST_PASSES, RECENT_PASSES, AFTER_BAD, SAMPLE = 3, 12, 2, 160
 BAD_STEPS, BAD_TESTS = 1000, 16
+TOLD, FRAMES = 6, 16  # lines that may explain the end of a run, and stack frames
 RECENT_BYTES = SAMPLE_BYTES = 24_000_000  # of passes that are kept as text: the latest, and a sample
 
 
@@ -244,6 +245,9 @@ class Run:
         self.tests_bad: list[tuple[int, Pass]] = []  # the first tests with a value that is not finite, by net
         self.clipped: Thinned[Clipped] = Thinned()
         self.notes: list[Noted] = []
+        self.told: deque[Noted] = deque(maxlen=TOLD)  # errors and what was opened, before the end
+        self.frames: list[Noted] = []
+        self.recognised = False  # whether any line is Caffe's
 
     @property
     def test_bad(self) -> Pass | None:

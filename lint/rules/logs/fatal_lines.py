@@ -1,161 +1,32 @@
-"""Runs that Caffe or the operating system ended: FATAL lines and crashes."""
+"""Runs that Caffe or the operating system ended: failed checks, messages of protobuf, and crashes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from ...proto.named_tuple import NamedTuple
 from ...rule.registry import rule
-from ...training_log.causes import Cause, Shown
+from ...training_log.causes import Cause, Shown, shown
 from ...training_log.evidence import Evidence
-from ...training_log.runs import Noted
+from ...training_log.refusal_messages import COMMAND, DATA, FILES, causes, explain, explain_crash, function_of
+from ...training_log.runs import Noted, Run
+
+_NEAR = 12  # lines before the end within which an error explains it
+_ALONE = re.compile(r"Error parsing text-format|A total of 0 |Number of HDF5 files: 0|No module named|could not broadcast")
 
 
-class Meaning(NamedTuple):
-    """What a FATAL line means: a pattern for its text, a name for the cause, and an explanation."""
-
-    pattern: str
-    cause: str
-    meaning: str
-
-# The first that matches wins. Sources: the files of BVLC/caffe that the messages name.
-MEANINGS = (
-    Meaning(
-        r"(Unknown|unknown) layer type:? ?(?P<name>\S*)",
-        "unknown-layer-type",
-        "this build of Caffe does not have that layer type: it belongs to a fork, is misspelled, or was not compiled in",
-    ),
-    Meaning(
-        r"Unknown bottom blob '(?P<blob>[^']*)' \(layer '(?P<layer>[^']*)'",
-        "unknown-bottom",
-        "no earlier layer produces that blob in this phase: the name is misspelled, or the layer is included "
-        "in the other phase only",
-    ),
-    Meaning(
-        r"Top blob '(?P<blob>[^']*)' produced by multiple sources",
-        "duplicate-top",
-        "two layers produce the same blob, or an in-place layer changes a blob that another layer reads as well",
-    ),
-    Meaning(
-        r"Cannot copy param (?P<blob>\d+) weights from layer '(?P<layer>[^']*)'",
-        "weights-do-not-fit",
-        "the caffemodel has a layer of that name with another shape; rename the layer to initialise it anew",
-    ),
-    Meaning(
-        r"Cannot share param",
-        "shared-params-do-not-fit",
-        "layers that share a param by name differ in its shape; set share_mode: PERMISSIVE, or use the same sizes",
-    ),
-    Meaning(
-        r"Number of labels must match number of predictions",
-        "label-count",
-        "scores and labels do not match: the bottoms of the loss are swapped, its axis is wrong, or scores and labels "
-        "differ in size",
-    ),
-    Meaning(
-        r"(infogain|Infogain).*source must be specified|has_source\(\)",
-        "infogain-source-missing",
-        "InfogainLoss needs infogain_loss_param { source } or a third bottom",
-    ),
-    Meaning(
-        r"infogain->count\(\) == num_labels_",
-        "infogain-matrix-size",
-        "the infogain matrix must have K * K entries for K classes",
-    ),
-    Meaning(r"normalize is deprecated", "infogain-normalize", "InfogainLoss takes normalization, not normalize"),
-    Meaning(
-        r"axis \d+ out of range|CanonicalAxisIndex|axis_index < num_axes",
-        "axis-out-of-range",
-        "a layer's axis does not exist in its bottom: the bottoms are swapped, or the axis is wrong",
-    ),
-    Meaning(
-        r"[Oo]ut of memory|cudaErrorMemoryAllocation|== cudaSuccess \(2 vs|std::bad_alloc",
-        "out-of-memory",
-        "memory ran out; a smaller batch_size with a larger iter_size gives the same gradients",
-    ),
-    Meaning(
-        r"cudaSuccess \((?P<name>\d+) vs|CUDNN_STATUS|CUBLAS_STATUS|cudnnStatus",
-        "cuda-error",
-        "CUDA failed: build and driver do not match, or a layer accessed memory outside its blobs, for example because of labels "
-        "out of range",
-    ),
-    Meaning(r"Cannot use GPU in CPU-only Caffe", "cpu-only-build", "solver_mode is GPU, but this build has no CUDA"),
-    Meaning(
-        r"Failed to parse (Net|Solver)Parameter|Error parsing text-format|ReadProtoFromTextFile",
-        "file-not-read",
-        "the file is not a valid prototxt; run `caffe-lint` on it to see where",
-    ),
-    Meaning(
-        r"File not found: (?P<name>\S+)|fd != -1.*File not found|No such file|Failed to "
-        r"open|mdb_status == 0|Could not open|could not open",
-        "file-missing",
-        "a file named in the prototxt does not exist (paths are relative to the folder in which caffe runs)",
-    ),
-    Meaning(
-        r"Unknown (learning rate|lr) policy|Unknown learning rate policy",
-        "lr-policy",
-        "lr_policy is missing, or this Caffe does not know it",
-    ),
-    Meaning(
-        r"test_iter|Test(ing)? net.*specified|test_interval",
-        "test-settings",
-        "test_iter, test_interval and the test nets do not match",
-    ),
-    Meaning(
-        r"All inputs must have the same shape, except at concat_axis",
-        "concat-shapes",
-        "the bottoms of Concat differ along another axis than its own, as often after odd down- and upsampling",
-    ),
-    Meaning(r"in-place computation", "in-place", "this layer type cannot have the same blob as bottom and top"),
-    Meaning(
-        r"momentum.*(AdaGrad|RMSProp)|Momentum cannot be used with",
-        "momentum-with-adaptive",
-        "AdaGrad and RMSProp do not support momentum; set it to 0, or use another solver type",
-    ),
-    Meaning(
-        r"Snapshot|snapshot_prefix|Cannot write to snapshot",
-        "snapshot-prefix",
-        "the folder of snapshot_prefix does not exist or is not writable",
-    ),
-    Meaning(
-        r"label_value|label < |Label.*range",
-        "label-out-of-range",
-        "a label is outside the classes",
-    ),
-    Meaning(
-        r"Not Implemented Yet",
-        "not-implemented",
-        "the layer has no backward pass, so no layer below it may need a gradient",
-    ),
-    Meaning(
-        r"(bottom|top)_(size|blobs)|(Min|Max|Exact)Num(Bottom|Top)",
-        "blob-count-mismatch",
-        "the layer has too many or too few bottoms or tops",
-    ),
-    Meaning(r"unknown engine", "engine", "this build does not have that engine (CUDNN without cuDNN)"),
-    Meaning(
-        r"crop_size|mean_(value|file)|data_transformer",
-        "transform",
-        "transform_param does not match the data: the crop is larger than the image, the mean has another size, or "
-        "mean_value and mean_file are both set",
-    ),
-    Meaning(
-        r"Check failed: .*shape|(height|width|channels|num)\(\)",
-        "shapes-differ",
-        "two blobs that must have the same shape differ; `caffe-lint net` shows all shapes",
-    ),
-)
-
-
-@rule("T501", "caffe-fatal-error", subject="log", severity="error")
+@rule("T501", "caffe-fatal-error", subject="log", severity="error", causes=causes())
 def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
-    """Flags FATAL lines (`F… Check failed: …`) with which Caffe stopped, and explains them.
+    """Flags failed checks (`F… Check failed: …`) with which Caffe stopped, and explains them.
 
     ## What it does
 
-    Flags the first FATAL line of a run, says what it means, and names the layer in it or the layer that was being set up.
-    With `--solver`, it points to that layer.
+    Flags the first FATAL line of a run, with or without its prefix, and says what it means, with the numbers in it. The errors
+    before it, messages of protobuf among them, and the stack frames after it decide where a check can fail for several
+    reasons. With `--solver`, it points to the layer in it or the layer that was being set up.
+
+    It also says when Caffe stopped. Before the first iteration, the files or the command are at fault; after it, they had
+    passed, and the data of a batch are.
 
     ## Why is this bad?
 
@@ -171,35 +42,46 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
 
     ## References
 
-    The source file that the line itself names.
+    The source file that the line itself names. The table of all messages is `lint/training_log/refusal_messages.py`.
     """
-    fatal = next((note for note in log.run.notes if note.kind == "fatal"), None)
-    if fatal is None:
+    run = log.run
+    fatal = next((note for note in run.notes if note.kind == "fatal"), None)
+    if fatal is None and not log.steps:
+        fatal = next((note for note in run.told if _ALONE.search(note.text[:1000])), None)
+    if fatal is None or (fatal.kind == "told" and any(note.kind == "crashed" for note in run.notes)):
         return
-    cause, meaning, layer, blob = explain(fatal)
-    layer = layer or _under_construction(log) or _by_source(log, fatal)
+    told = _before(run, fatal)
+    found = explain(_text(told), f"{fatal.source} {fatal.text}", _text(run.frames), had_begun=_had_begun(log))
     text = fatal.text.strip()
+    at = f" at {fatal.source}" if fatal.source else ""
+    function = next((name for name in map(function_of, (frame.text for frame in run.frames)) if name), "")
+    if found is None:
+        message, why = f"Caffe stopped{at}: {text}", "The line itself shows the check that failed."
+    else:
+        message, why = f"Caffe stopped: {found.what}", found.why
     yield Cause(
-        cause,
-        f"Caffe stopped at {fatal.source}: {text}",
-        (meaning[:1].upper() + meaning[1:] if meaning else "The line itself shows the check that failed") + ".",
+        found.cause if found else "caffe-fatal-error",
+        message,
+        " ".join(filter(None, (why, _when(log, found.where if found else FILES), f"It failed in {function}." if function else ""))),
         0.99,
-        layer,
-        blob,
+        (found.layer if found else None) or _under_construction(log) or _by_source(log, fatal),
+        found.blob if found else None,
         log.steps[-1].iteration if log.steps else None,
         fatal.line,
-        (Shown(fatal.line, f"{fatal.source}] {text}"),),
+        shown(map(_shown, told[-3:]), _shown(fatal), map(_shown, run.frames[:1])),
+        help=found.help if found else "",
     )
 
 
-@rule("T502", "process-crash", subject="log", severity="error")
+@rule("T502", "process-crash", subject="log", severity="error", causes=causes())
 def process_crash(log: Evidence) -> Iterator[Cause]:
     """Flags processes that died without a FATAL line, for example by a segmentation fault.
 
     ## What it does
 
     Flags `*** Aborted at`, `Segmentation fault`, `malloc(): …`, `Killed` and `std::bad_alloc` in the log of a run that did
-    not end with `Optimization Done.`
+    not end with `Optimization Done.` The errors before it and the stack frames after it say in which layer it died: an ImageData
+    layer whose list is empty, or a loss that read beyond its scores.
 
     ## Why is this bad?
 
@@ -219,33 +101,75 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
 
     softmax_loss_layer.cpp (checks that are compiled out). Checked by running Caffe with labels of 1e9.
     """
-    note = next((note for note in log.run.notes if note.kind == "crashed"), None)
-    if note is None or any(other.kind in ("fatal", "done", "stopped") for other in log.run.notes):
+    run = log.run
+    note = next((note for note in run.notes if note.kind == "crashed"), None)
+    if note is None or any(other.kind in ("fatal", "done", "stopped") for other in run.notes):
         return
-    memory = any(word in note.text for word in ("bad_alloc", "Killed", "out of memory"))
+    told = _before(run, note)
+    frames = [frame.text for frame in run.frames]
+    found = explain(_text(told), note.text, _text(run.frames), had_begun=_had_begun(log))
+    crash = explain_crash(frames)
+    inside = f" in {crash.function}" if crash is not None else ""
+    if found is not None:
+        cause, message, why, help_, where = found.cause, f"the process died: {found.what}", found.why, found.help, found.where
+    elif crash is not None and crash.why:
+        cause, message = crash.cause, f"the process died{inside}"
+        why, help_, where = f"Caffe printed no reason, but {crash.why}.", "Check the labels with `caffe-lint inputs`.", DATA
+    else:
+        cause, message, where = "process-crash", f"the process died{inside}: {note.text}", FILES
+        why = "Caffe printed no reason. Labels out of range can cause this, since release builds do not check them."
+        help_ = "Check the labels with `caffe-lint inputs`."
     yield Cause(
-        "out-of-memory" if memory else "process-crash",
-        f"the process died: {note.text}",
-        "Memory ran out; use a smaller batch_size."
-        if memory
-        else "Caffe printed no reason. Labels out of range can cause this, since release builds do not check them.",
+        cause,
+        message,
+        f"{why} {_when(log, where)}".strip(),
         0.9,
-        None,
+        _under_construction(log),
         None,
         log.steps[-1].iteration if log.steps else None,
         note.line,
-        (Shown(note.line, note.text),),
+        shown(map(_shown, told[-3:]), _shown(note), map(_shown, [f for f in run.frames if function_of(f.text)][:1])),
+        help=help_,
     )
 
 
-def explain(fatal: Noted) -> tuple[str, str, str | None, str | None]:
-    """What a FATAL line means: the name of the cause, an explanation, and the layer and blob that it names."""
-    for meaning in MEANINGS:
-        found = re.search(meaning.pattern, f"{fatal.source} {fatal.text}")
-        if found is not None:
-            groups = found.groupdict()
-            return meaning.cause, meaning.meaning, groups.get("layer"), groups.get("blob")
-    return "caffe-fatal-error", "", None, None
+def _before(run: Run, end: Noted) -> list[Noted]:
+    """The errors shortly before the end of a run, and the file that it started from."""
+    started = [note for note in run.notes if note.kind in ("resumed", "finetuned") and not run.steps]
+    near = [note for note in run.told if end.line - _NEAR <= note.line <= end.line and note is not end]
+    return [*started[-1:], *near]
+
+
+def _text(notes: Iterable[Noted]) -> str:
+    return "\n".join(f"{note.source} {note.text}".strip() for note in notes)
+
+
+def _shown(note: Noted) -> Shown:
+    text = note.text.strip()[:500]
+    return Shown(note.line, f"{note.source}] {text}" if note.source else text)
+
+
+def _had_begun(log: Evidence) -> bool | None:
+    """Whether an iteration or a test came before the end; None if the log is too short an excerpt to say."""
+    run = log.run
+    if log.steps or log.tests or log.first_pass is not None:
+        return True
+    return False if run.creating or run.shapes or run.solver_text or run.net_texts or run.notes[:1] != run.notes[-1:] else None
+
+
+def _when(log: Evidence, where: str) -> str:
+    """When the run ended, and what that says about where to look."""
+    begun = True if any("::Forward" in frame.text or "load_batch" in frame.text for frame in log.run.frames) else _had_begun(log)
+    if where not in (FILES, DATA, COMMAND):
+        return ""
+    if begun is None:
+        return "This excerpt does not show when: before the first iteration, look at the files; after it, at the data."
+    if not begun:
+        what = "the command line and the files that it names" if where == COMMAND else "the files"
+        return f"It came before the first iteration: look at {what}."
+    if not log.steps:
+        return "It came in the first pass, so the net could be built: look at the data."
+    return f"It came after iteration {log.steps[-1].iteration}, so the files had passed until then: look at the data."
 
 
 def _under_construction(log: Evidence) -> str | None:
