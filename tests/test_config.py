@@ -279,7 +279,7 @@ def test_a_run_without_configuration_and_suppressions_does_not_load_what_reads_t
         " {name.rpartition('.')[2] for name in sys.modules if name.startswith('caffe_lint')}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["No findings, 1 file checked.", ""]
+    assert done.stdout.splitlines() == ["net.prototxt: no problem found", "", "No findings, 1 file checked.", ""]
 
 
 @pytest.mark.parametrize(

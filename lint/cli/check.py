@@ -16,7 +16,7 @@ from ..engine.files_in_memory import Files, round_of
 from ..engine.running import FEW, run_units
 from ..engine.units import LeftAlone, Unit, UnitResult
 from ..proto.named_tuple import NamedTuple
-from ..report import Summary, render, summary_line
+from ..report import JobReport, Summary, render, summary_line
 from ..rule.finding import Finding
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import Settings
@@ -59,6 +59,8 @@ class Options(NamedTuple):
     output_file: str | None = None
     exit_zero: bool = False
     statistics: bool = False
+    sort: str = "severity"
+    show_all: bool = False
     proto: str | None = None
     jobs: int = 0  # 0: one for each core, if there are more than a few files
     cache_dir: str | None = None
@@ -197,6 +199,8 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             tuple(dict.fromkeys(errors)),
             fail_on,
             settings.of(paths[0]).docs_url,
+            tuple(_job_reports(checked, findings, paths, with_verdicts=not options.add_ignore)),
+            in_full=options.show_all or options.sort == "path",
         )
         _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     notes += _left_alone(checked.left_alone, fixing=options.fix or options.interactive or options.diff)
@@ -206,6 +210,20 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         complain(sentence)
     status = EXIT_FAILED if errors else EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
     return Outcome(status, (*checked.sources, *settings.files()))
+
+
+def _job_reports(
+    checked: Checked, findings: list[Finding], paths: tuple[str, ...], *, with_verdicts: bool
+) -> Iterator[JobReport]:
+    """What was found in each unit, in the order of their paths; only those that were named are listed without findings.
+
+    A finding in a file of several units is reported for the first of them.
+    """
+    left = {finding[:6]: finding for finding in findings}
+    for unit, result in sorted(zip(checked.units, checked.results, strict=False), key=lambda pair: pair[0].paths[0]):
+        own = [left.pop(finding[:6]) for finding in result.findings if finding[:6] in left]
+        if own or not set(unit.paths).isdisjoint(paths):
+            yield JobReport(result.verdicts if with_verdicts else (), own)
 
 
 def _left_alone(files: dict[str, LeftAlone], *, fixing: bool) -> Iterator[str]:

@@ -55,6 +55,14 @@ from .option_types import Codes, InputShape, check_weights, joined, weights_opti
     show_default=True,
     help="The format of the report.",
 )
+@click.option(
+    "--sort",
+    type=click.Choice(["severity", "path"]),
+    default="severity",
+    show_default=True,
+    help="The order of findings for people: job by job and the most severe first, or by path and line.",
+)
+@click.option("--show-all", is_flag=True, help="Show every finding in full, without folding any.")
 @click.option("--output-file", metavar="FILE", help="Write the report to this file instead of standard output.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [warning]")
 @click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..fixes.edit import Edit, Fix, Stage
 from ..proto.schema import caffe_schema
-from ..rule.finding import Finding
+from ..rule.finding import Cause, Finding
 from ..rule.registry import all_rules
 from ..settings.settings import CONFIDENCES, SEVERITIES, Settings
 from ..source.opener import MAX_PROTOTXT, Unreadable, real_path
@@ -22,6 +22,7 @@ from ..source.places import Place
 from ..source.questions import digest_now, digest_of, kept, kept_questions, key_of
 from .cache_folder import is_trusted, read_store, store_of, write_store
 from .files_in_memory import Files
+from .job_verdicts import JobVerdict
 from .unit_check import check_unit
 from .units import LeftAlone, Unit, UnitResult
 
@@ -162,6 +163,7 @@ def _entry(result: UnitResult) -> dict[str, Any]:
         "files": list(result.sources),
         "left_alone": result.left_alone,
         "findings": result.without_trees().findings,
+        "verdicts": result.verdicts,
     }
 
 
@@ -177,12 +179,14 @@ def _result(entry: dict[str, Any], unit: Unit, files: Files) -> UnitResult:
     read_by = dict(unit.nets)
     sources = {_text(path): files.get_bytes(read_by.get(path, path)) for path in entry["files"]}
     left_alone = {path: LeftAlone(_text(reason), checked is True) for path, (reason, checked) in entry["left_alone"].items()}
-    return UnitResult([_finding(*values) for values in entry["findings"]], (), {}, sources, [], left_alone=left_alone)
+    findings = [_finding(*values) for values in entry["findings"]]
+    verdicts = tuple(_verdict(*values) for values in entry["verdicts"])
+    return UnitResult(findings, (), {}, sources, [], left_alone=left_alone, verdicts=verdicts)
 
 
 def _finding(
     place: Any, code: Any, name: Any, severity: Any, message: Any, reason: Any, line: Any, related: Any, fix: Any, start: Any,
-    confidence: Any,
+    confidence: Any, caused_by: Any,
 ) -> Finding:  # fmt: skip
     if code not in all_rules() or severity not in SEVERITIES or confidence not in CONFIDENCES:
         raise ValueError("no finding")
@@ -198,7 +202,18 @@ def _finding(
         None if fix is None else _fix(*fix),
         _number(start),
         confidence,
+        None if caused_by is None else _cause(*caused_by),
     )
+
+
+def _cause(code: Any, path: Any, line: Any, column: Any) -> Cause:
+    return Cause(_text(code), _text(path), _number(line), _number(column))
+
+
+def _verdict(path: Any, severity: Any, sentence: Any) -> JobVerdict:
+    if severity not in ("", *SEVERITIES):
+        raise ValueError("no verdict")
+    return JobVerdict(_text(path), severity, _text(sentence))
 
 
 def _place(path: Any, *values: Any) -> Place:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..net.trained_weights import TrainedWeights
     from ..rule.finding import Finding, Fixed
     from .baseline import Comparison
+    from .job_verdicts import JobVerdict
 
 
 class Files:
@@ -41,6 +42,7 @@ class Files:
         self.settled: dict[str, tuple[bytes, tuple[Round, ...]]] = {}
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
+        self.verdicts: tuple[JobVerdict, ...] = ()  # of the last check
         self.companions = Companions()
         self.left_alone: dict[str, LeftAlone] = {}
         self._files: dict[str, SourceFile] = {}
@@ -107,6 +109,7 @@ class Files:
             self.comparison,
             {path: rounds for path, rounds in self.rounds.items() if not self.is_companion(path)},
             {path: left for path, left in self.left_alone.items() if not self.is_companion(path)},
+            verdicts=self.verdicts,
         )
 
     def leave_alone(self, path: str, *, checked: bool) -> None:

@@ -11,7 +11,9 @@ from ..rule.finding import Finding, Hit
 from ..rule.suppressed import suppressing, suppressions_of
 from ..settings.settings import Settings
 from .companions import Offers, depends_on_solvers, nets_to_search, search
+from .explaining import explained, with_known_causes, without_effects
 from .files_in_memory import Files, nets_for
+from .job_verdicts import JobVerdict, verdict_on
 from .rules_on import RulesOfPaths
 from .units import Unit
 
@@ -27,7 +29,9 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     sizes do: the most severe is reported, or the first of equals.
 
     If they depend on solvers that were not named, `files.companions` has these afterwards, and their findings are among
-    those returned: `files.is_companion` tells them apart.
+    those returned: `files.is_companion` tells them apart. `files.verdicts` has the verdicts on the jobs of the unit.
+
+    A finding is not reported if one that is suppressed or known from a baseline explains it.
     """
     on = RulesOfPaths(settings)
     checked = _check(unit, files, settings, on)
@@ -38,21 +42,31 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
         if files.companions.solvers != known.solvers:
             checked = _check(unit, files, settings, on)
     findings = [checked.offers.agreed(finding, files.companions) for finding in checked.findings]
+    everything = findings
     if settings.known is not None:
-        findings = _new_ones(findings, checked.subjects, files, on)
-    return [finding for finding in findings if on.of(finding.place.path).shows(finding)]
+        findings = _new_ones(everything, checked.subjects, files, on)
+    new = set(map(id, findings))
+    silent = [*checked.suppressed, *(finding for finding in everything if id(finding) not in new)]
+    if silent:
+        findings = without_effects(findings, silent)
+    shown = [finding for finding in findings if on.of(finding.place.path).shows(finding)]
+    shown = with_known_causes(shown, everything, lambda finding: not files.is_companion(finding.place.path))
+    files.verdicts = tuple(_verdicts(unit, checked.subjects, shown))
+    return shown
 
 
 class _Checked(NamedTuple):
     """The findings of a unit's rules, the jobs that offer their fixes, and what the rules checked, with its kind."""
 
     findings: list[Finding]
+    suppressed: list[Finding]
     offers: Offers
     subjects: list[tuple[str, Any]]
 
 
 def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _Checked:
     found: dict[tuple[Any, ...], Finding] = {}
+    suppressed: list[Finding] = []
     used: dict[str, set[Selector]] = {}  # used selectors, by the path of their file
     subjects = list(_subjects(unit, files, settings))
     checked = [file for kind, file in subjects if kind == "file"]
@@ -69,6 +83,8 @@ def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _C
                 selectors = set(suppressing(hit.file, rule.code, hit.span[0]))
                 if selectors:
                     used.setdefault(hit.file.path, set()).update(selectors)
+                    if rule.code in there.codes:
+                        suppressed.append(there.finding(hit, rule))
                 elif rule.code in there.codes:
                     if _is_at_mark(hit):
                         continue
@@ -92,7 +108,23 @@ def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _C
                         finding = _with_allowed_fix(there.finding(hit, rule), files)
                         found[finding.place, finding.code, finding.message] = finding
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
-    return _Checked(findings, offers, subjects)
+    jobs = [_paths(job) for kind, job in subjects if kind == "job"]
+    findings = explained([*findings, *suppressed], files.get, jobs)[: len(findings)]
+    return _Checked(findings, suppressed, offers, subjects)
+
+
+def _paths(job: Job) -> list[str]:
+    """Return the paths of the files of a job, the solver first."""
+    deploy = [] if job.deploy is None else [job.deploy.file]
+    return list(dict.fromkeys(file.path for file in (job.solver.file, *job.files, *deploy)))
+
+
+def _verdicts(unit: Unit, subjects: list[tuple[str, Any]], findings: list[Finding]) -> Iterator[JobVerdict]:
+    """Yield the verdict on each solver of a unit, or on the net that it consists of."""
+    solvers = {job.solver.file.path: job for kind, job in subjects if kind == "job"}
+    for path in unit.paths:
+        job = solvers.get(path)
+        yield verdict_on(path, [path] if job is None else _paths(job), findings, job)
 
 
 def _views(kind: str, subject: Any, rules: Iterable[Rule]) -> Iterator[tuple[Rule, Any, Job | None]]:

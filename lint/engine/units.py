@@ -14,6 +14,7 @@ from ..rule.finding import Finding, Fixed
 if TYPE_CHECKING:
     from ..fixes.changes import Round
     from .baseline import Comparison
+    from .job_verdicts import JobVerdict
 
 
 class Unit(NamedTuple):
@@ -56,7 +57,7 @@ class UnitResult(NamedTuple):
 
     `sources` are the bytes of the checked files as read; `errors` are messages for the user. `rounds` are the texts
     between `sources` and `patched`, each with the changes that were made to it. `left_alone` are the files that were not
-    checked, or whose fixes were withheld.
+    checked, or whose fixes were withheld. `verdicts` are those on the unit's jobs.
     """
 
     findings: list[Finding]
@@ -68,6 +69,7 @@ class UnitResult(NamedTuple):
     rounds: Mapping[str, tuple[Round, ...]] = {}
     left_alone: Mapping[str, LeftAlone] = {}
     asked: Mapping[str, str] | None = None  # of the file system (`questions`), if that was kept
+    verdicts: tuple[JobVerdict, ...] = ()
 
     def without_trees(self) -> UnitResult:
         """Return it without the trees that fixes refer to, for another process or another run."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
+from typing import TypeVar
 
+from ..engine.job_verdicts import JobVerdict
 from ..proto.lines import Lines
 from ..proto.named_tuple import NamedTuple
-from ..rule.finding import Finding
+from ..rule.finding import Cause, Finding
 from ..source.places import Place
 from ..source.visible import visible
 from ..source.wording import counted
@@ -26,13 +28,28 @@ FORMATS = {
 _FOR_PROGRAMS = frozenset({"json", "sarif", "gitlab"})  # they name paths as they are, escaped by the format
 
 
+class JobReport(NamedTuple):
+    """What people are told of files that are checked together: the verdict on each job, and the findings."""
+
+    verdicts: tuple[JobVerdict, ...]
+    findings: list[Finding]
+
+    def shown(self) -> JobReport:
+        """Return it with `visible` texts."""
+        verdicts = tuple(
+            verdict._replace(path=visible(verdict.path), sentence=visible(verdict.sentence)) for verdict in self.verdicts
+        )
+        return JobReport(verdicts, list(map(shown, self.findings)))
+
+
 class Summary(NamedTuple):
     """What else there is to report about a run.
 
     `texts` are the checked files by path, after fixes, since findings refer to these; a log, which may be large, has an
     empty text. `fixed` says of each finding that was fixed what was written, in `patched` files; `errors` are sentences about
     what could not be done. `fail_on` is the lowest severity that fails the run by path, `warning` by default. `docs_url` is
-    the address of the rules' pages, if they are served.
+    the address of the rules' pages, if they are served. `jobs` are the findings again, job by job, for the formats that people
+    read; without jobs, and with `in_full`, these list the findings in the order of their places, without folding any.
     """
 
     texts: dict[str, bytes]
@@ -41,6 +58,8 @@ class Summary(NamedTuple):
     errors: tuple[str, ...] = ()
     fail_on: dict[str, str] = {}  # noqa: RUF012 - never changed
     docs_url: str | None = None
+    jobs: tuple[JobReport, ...] = ()
+    in_full: bool = False
 
     def line_text(self, place: Place) -> str:
         """Return the line of a place, empty if its text is not available."""
@@ -57,6 +76,7 @@ class Summary(NamedTuple):
             errors=tuple(map(visible, self.errors)),
             fixed=tuple(map(visible, self.fixed)),
             fail_on={visible(path): severity for path, severity in self.fail_on.items()},
+            jobs=tuple(job.shown() for job in self.jobs),
         )
 
     def fails(self, finding: Finding) -> bool:
@@ -93,10 +113,14 @@ def shown(finding: Finding, *, with_paths: bool = True) -> Finding:
         reason=visible(finding.reason),
         related=related,
         fix=fix,
+        caused_by=_shown(finding.caused_by, with_paths) if finding.caused_by is not None else None,
     )
 
 
-def _shown(place: Place, with_paths: bool) -> Place:
+_Where = TypeVar("_Where", Place, Cause)
+
+
+def _shown(place: _Where, with_paths: bool) -> _Where:
     return place._replace(path=visible(place.path)) if with_paths else place
 
 

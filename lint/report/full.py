@@ -1,28 +1,90 @@
-"""The report for people: each finding with its line, a caret, notes, and the fix."""
+"""The report for people, job by job: the verdict, then each finding with its line, a caret, notes, and the fix."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 
+from ..engine.job_verdicts import JobVerdict
 from ..rule.finding import Finding
 from ..source.places import Place
 from ..source.visible import visible
-from . import Summary, summary_line
+from ..source.wording import counted
+from . import JobReport, Summary, summary_line
 from .colours import paint
+from .folding import Group, groups
 
 WIDTH = 110
 SHOWN = 160  # a longer line is shortened to this many characters around the place
 TAB = 4
+LISTED = 10  # repetitions of a rule whose messages are shown; of the others, only the places
 
 
 def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
     """The report."""
-    blocks = [block(finding, colour) for finding in findings]
+    blocks = []
+    if summary.in_full or not summary.jobs:
+        blocks += [line for job in summary.jobs for line in _verdicts(job.verdicts, colour)]
+        blocks += [block(finding, colour) for finding in findings]
+    else:
+        blocks += [text for job in summary.jobs for text in job_blocks(job, colour)]
     if summary.fixed:
         blocks.append("\n".join(paint(f"fixed: {what}", "fix", colour) for what in summary.fixed))
     blocks.append(summary_line(findings, summary))
     return "\n\n".join(blocks) + "\n"
+
+
+def job_blocks(job: JobReport, colour: bool) -> Iterator[str]:
+    """Yield the texts on a job, each without a final line feed: its verdict and its findings."""
+    yield from _verdicts(job.verdicts, colour)
+    for group in groups(job.findings):
+        yield _block_of(group, colour)
+
+
+def _verdicts(verdicts: Sequence[JobVerdict], colour: bool) -> Iterator[str]:
+    """Yield the verdicts on jobs that share nets in one text; jobs with the same verdict are counted."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for verdict in verdicts:
+        alike.setdefault((verdict.severity, verdict.sentence), []).append(verdict.path)
+    lines = []
+    for (severity, sentence), (path, *others) in alike.items():
+        also = f" and {counted(len(others), 'other solver')}" if others else ""
+        meaning = severity if severity in ("error", "warning") else "fix"
+        lines.append(f"{paint(f'{path}{also}', 'path', colour)}: {paint(sentence, meaning, colour)}")
+    if lines:
+        yield "\n".join(lines)
+
+
+def _block_of(group: Group, colour: bool) -> str:
+    """Return the text of a finding with what is folded beneath it."""
+    first = group.first
+    margin = " " * len(str(first.place.line))
+    bar = f"{margin} {paint('=', 'frame', colour)} "
+    lines = [block(first, colour)]
+    if group.repeats:
+        listed = [finding for finding in group.repeats if finding.message != first.message][:LISTED]
+        others = [finding for finding in group.repeats if finding not in listed]
+        if others:
+            lines += _wrapped(bar, f"also at {', '.join(map(_column, others))}", len(margin) + 3)
+        lines += (f"{bar}also at {_column(finding)}: {finding.message}" for finding in listed)
+    if group.effects:
+        text = f"explains {counted(len(group.effects), 'other finding')}: {_by_rule(group.effects, first.place.path)}"
+        lines += _wrapped(bar, text, len(margin) + 3)
+    return "\n".join(lines)
+
+
+def _column(finding: Finding) -> str:
+    return f"{finding.place.line}:{finding.place.column}"
+
+
+def _by_rule(findings: Iterable[Finding], path: str) -> str:
+    """Return the codes of findings with their places: `N304 7:3, 8:3; G101 solver.prototxt:8:1`."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        where = "" if finding.place.path == path else f"{finding.place.path}:"
+        places.setdefault((where, finding.code), []).append(f"{where}{_column(finding)}")
+    return "; ".join(f"{code} {', '.join(found)}" for (_, code), found in places.items())
 
 
 def block(finding: Finding, colour: bool) -> str:

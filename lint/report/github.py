@@ -34,6 +34,8 @@ def _command(finding: Finding, base: str) -> str:
     text = f"{place.path}:{place.line}:{place.column}: {finding.code} {finding.message}"
     if finding.reason:
         text += f"\n{finding.reason}"
+    if finding.caused_by is not None:
+        text += f"\nCaused by: {finding.caused_by.sentence}"
     if finding.fix is not None:
         text += f"\nFix: {finding.fix.title} ({'--fix' if finding.fix.safe else '--fix --unsafe-fixes'})"
     return f"::{_COMMANDS[finding.severity]} {properties}::{_escaped(text)}"

@@ -24,7 +24,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
             "check_name": finding.name,
             "fingerprint": fingerprint,
             "severity": _SEVERITIES[finding.severity],
-            "content": {"body": plain_text(f"{finding.reason}\n\nConfidence: {finding.confidence}.".lstrip())},
+            "content": {"body": plain_text(_body(finding))},
             "location": {
                 "path": named(base, finding.place.path),
                 "lines": {"begin": finding.place.line, "end": finding.place.end_line},
@@ -33,3 +33,8 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
         for finding, fingerprint in zip(findings, fingerprints(findings, base), strict=True)
     ]
     return json.dumps(issues, indent=2) + "\n"
+
+
+def _body(finding: Finding) -> str:
+    cause = f" Caused by {finding.caused_by.sentence}." if finding.caused_by is not None else ""
+    return f"{finding.reason}\n\nConfidence: {finding.confidence}.{cause}".lstrip()

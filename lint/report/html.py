@@ -1,7 +1,9 @@
-"""A self-contained page for a browser: findings by file, with the surrounding lines, notes and patches."""
+"""A self-contained page for a browser: findings job by job, with the surrounding lines, notes and patches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from ..fixes.apply import edited
@@ -10,6 +12,7 @@ from ..rule.finding import Finding
 from ..rule.pages import read_page, sections_of
 from ..rule.registry import Rule, all_rules
 from . import Summary, diff, lines_of, summary_line
+from .folding import groups
 from .full import printable
 from .repository import plain_text
 
@@ -30,10 +33,6 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    by_path: dict[str, list[dict[str, Any]]] = {}
-    for number, finding in enumerate(findings, 1):
-        shown = _shown(finding, summary, number)
-        by_path.setdefault(finding.place.path, []).append(shown)
     page = environment.get_template("report.html.j2").render(
         summary=summary_line(findings, summary),
         errors=summary.errors,
@@ -41,11 +40,33 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
             severity: sum(finding.severity == severity for finding in findings)
             for severity in ("error", "warning", "advice")
         },
-        by_path=by_path,
-        clean=sorted(set(summary.texts) - set(by_path)),
+        verdicts=[verdict for job in summary.jobs for verdict in job.verdicts] if summary.in_full else [],
+        sections=list(_sections(findings, summary)),
+        clean=sorted(set(summary.texts) - {finding.place.path for finding in findings}),
         rules=[_page(all_rules()[code]) for code in sorted({finding.code for finding in findings})],
     )
     return plain_text(page)
+
+
+def _sections(findings: list[Finding], summary: Summary) -> Iterator[dict[str, Any]]:
+    """Yield what the template shows of each job, or of each file if the findings are to be listed by path."""
+    numbers = count(1)
+
+    def shown(listed: list[Finding]) -> list[dict[str, Any]]:
+        return [_shown(finding, summary, next(numbers)) for finding in listed]
+
+    if summary.in_full or not summary.jobs:
+        for path in dict.fromkeys(finding.place.path for finding in findings):
+            own = [finding for finding in findings if finding.place.path == path]
+            yield {"title": path, "verdicts": [], "groups": [{"first": one, "repeats": [], "effects": []} for one in shown(own)]}
+        return
+    for job in summary.jobs:
+        found = [
+            {"first": shown([group.first])[0], "repeats": shown(group.repeats), "effects": shown(group.effects)}
+            for group in groups(job.findings)
+        ]
+        paths = [verdict.path for verdict in job.verdicts] or [finding.place.path for finding in job.findings[:1]]
+        yield {"title": ", ".join(paths), "verdicts": job.verdicts, "groups": found}
 
 
 def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 Lines and columns are counted from 1, columns in characters; the end is after the last character. The layout, version 1:
 {"version": 1, "findings": [{"code", "name", "severity", "confidence", "message", "reason", "path", "line", "column", "end_line",
 "end_column", "related": [{"path", "line", "column", "end_line", "end_column", "message"}], "fix": null or {"title",
-"safe", "path", "edits": [{"start", "end", "text"}]}}], "summary": {"files", "error", "warning", "advice",
-"fixable", "unsafe_fixable", "fixed"}}; "start" and "end" of an edit are byte offsets. Later versions of the
-program may add keys; the version changes if a key is removed or changes its meaning.
+"safe", "path", "edits": [{"start", "end", "text"}]}, "caused_by": null or {"code", "path", "line", "column"}}], "summary":
+{"files", "error", "warning", "advice", "fixable", "unsafe_fixable", "fixed"}}; "start" and "end" of an edit are byte offsets,
+and "caused_by" is the finding that explains this one. Later versions of the program may add keys; the version changes if a
+key is removed or changes its meaning.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
                 for edit in fix.edits
             ],
         },
+        "caused_by": finding.caused_by and finding.caused_by._asdict(),
     }
 
 

@@ -61,6 +61,8 @@ def _failure(finding: Finding) -> str:
     if finding.reason:
         text.append(f"note: {finding.reason}")
     text.append(f"confidence: {finding.confidence}")
+    if finding.caused_by is not None:
+        text.append(f"caused by: {finding.caused_by.sentence}")
     if finding.fix is not None:
         text.append(f"help: {finding.fix.title} ({'--fix' if finding.fix.safe else '--fix --unsafe-fixes'})")
     attributes = _attributes(type=finding.severity, message=finding.message)

@@ -100,6 +100,8 @@ class _Run:
             "properties": {"confidence": finding.confidence},
             "partialFingerprints": {"caffeLint/v1": fingerprint},
         }
+        if finding.caused_by is not None:
+            result["properties"]["caused_by"] = finding.caused_by._asdict()
         if finding.related:
             result["relatedLocations"] = [
                 {"id": number, "message": _message(place.message), **self._location(place, self.summary.line_text(place))}

@@ -53,8 +53,25 @@ class Hit(NamedTuple):
     confidence: str = ""
 
 
+class Cause(NamedTuple):
+    """A finding that explains others, by its code and place."""
+
+    code: str
+    path: str
+    line: int
+    column: int
+
+    @property
+    def sentence(self) -> str:
+        """The code and the place: `N204 at net.prototxt:51:9`."""
+        return f"{self.code} at {self.path}:{self.line}:{self.column}"
+
+
 class Finding(NamedTuple):
-    """A finding as it is reported. Sorts by path, line, column and code. `start` is the byte position of its start."""
+    """A finding as it is reported. Sorts by path, line, column and code. `start` is the byte position of its start.
+
+    `caused_by` is the finding that explains it, if that is reported as well (`rule.explanations`).
+    """
 
     place: Place
     code: str
@@ -67,6 +84,12 @@ class Finding(NamedTuple):
     fix: Fix | None
     start: int = 0
     confidence: str = DEFAULT
+    caused_by: Cause | None = None
+
+    @property
+    def as_cause(self) -> Cause:
+        """How findings that it explains name it."""
+        return Cause(self.code, self.place.path, self.place.line, self.place.column)
 
     def is_sure(self, confidence: str) -> bool:
         """Whether it is at least as certain as `confidence`."""

@@ -26,6 +26,12 @@ def cannot_tell(job: Job) -> CannotTell | None:
     return found if isinstance(found, tuple) else found.cannot_tell
 
 
+def known_stability(job: Job) -> Stability | CannotTell | None:
+    """What rules have already asked for: the predicted course of a job's training, or why there is none; None if none asked."""
+    found = _KNOWN.get(job)
+    return found if found is None or isinstance(found, tuple) else found.cannot_tell or found
+
+
 def stability_of_net(net: NetInPhase) -> Stability | None:
     """The predicted course of a training of a net; None if no solver is known or nothing can be told of it."""
     return next((found for job in net.jobs if (found := stability_of(job)) is not None), None)

@@ -1,0 +1,57 @@
+"""Which findings explain others: one mistake often makes several rules speak, and people need to read of it once.
+
+This is the only place that says so. An explained finding remains a finding: it counts, and its fix is applied. Reports for
+people show it beneath its cause; for programs it names its cause (`caused_by`).
+"""
+
+from __future__ import annotations
+
+from ..proto.named_tuple import NamedTuple
+
+# How near the cause an explained finding is.
+MESSAGE = "message"  # inside the message that the cause names
+LAYER = "layer"  # in the same layer
+TYPE = "type"  # in a layer of the type that the cause names
+READERS = "readers"  # in a layer that reads a top of the cause's layer
+FILE = "file"
+JOB = "job"  # in the same solver or one of its nets
+
+
+class Explanation(NamedTuple):
+    """Findings of the rules `causes` explain those of the rules `effects` that are as near as `where` says."""
+
+    causes: tuple[str, ...]
+    effects: tuple[str, ...]
+    where: str
+
+
+_ADVICE_ON_STABILITY = ("G101", "G102", "G103", "G107", "G108")
+
+# For a finding, the first entry that finds a cause applies. No rule may explain itself through others.
+EXPLANATIONS = (
+    # Of a layer type that is unknown or wrong, the fields are unknown, and its settings and numbers of blobs do not fit.
+    Explanation(
+        ("E115", "E116"),
+        ("E110", "E111", "E112", "E204", "E208", "E209", "E210", "E211", "E213", "N303", "N304"),
+        TYPE,
+    ),
+    # In a message that is unknown, or belongs to another Caffe, the fields are as well.
+    Explanation(("E110", "E115"), ("E111", "E112", "E114"), MESSAGE),
+    # A setting whose name is misspelled is missing.
+    Explanation(("E110", "E111"), ("E114", "E208"), LAYER),
+    # A layer that ignores what would give its tops a shape has none to give, and its readers get a scalar.
+    Explanation(("N304",), ("E210",), LAYER),
+    Explanation(("E210",), ("E205", "E206", "E207"), READERS),
+    # Caffe drops the layers of one of the two formats.
+    Explanation(("E117",), ("E201", "E202", "E204", "N203", "N303"), FILE),
+    # Nothing can be said of the nets of a solver that are not there.
+    Explanation(("E121", "E122", "E123"), ("S101", "S102", "S103", "S105", "G101"), FILE),
+    Explanation(("E218",), ("N203",), FILE),
+    Explanation(("N202",), ("N203", "N204"), FILE),
+    # Where the data, the statistics or the update are broken, or nothing is trained, no rate and no clipping helps.
+    Explanation(("D103", "N204", "N405", "S125", "S128"), _ADVICE_ON_STABILITY, JOB),
+    # The causes of one predicted course: its repair changes initial weights before loss weights, and these before the rate.
+    Explanation(("G106",), ("G101", "G102", "G108"), JOB),
+    Explanation(("G103",), ("G101", "G102"), JOB),
+    Explanation(("G102",), ("G101",), JOB),
+)

@@ -1,0 +1,287 @@
+"""What people read: the verdict on each job first, the most important finding next, and each cause above what it explains."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from harness import NET, SOLVER, check, check_files, run_in_memory
+
+from caffe_lint.cli.commands import run
+from caffe_lint.cli.page_examples import run_example
+from caffe_lint.report import JobReport, Summary, render
+from caffe_lint.report.folding import groups
+from caffe_lint.rule.explanations import EXPLANATIONS
+from caffe_lint.rule.pages import read_page
+from caffe_lint.rule.registry import all_rules
+from caffe_lint.settings.settings import Settings
+
+INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 dim: 8 dim: 8 } } }\n'
+FROZEN = NET.replace('top: "score"\n', 'top: "score"\n  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n')
+# Refused, and with advice in the solver: its display is missing.
+REFUSED = NET.replace('bottom: "label"', 'bottom: "labels"')
+UNCLIPPED = SOLVER.replace("clip_gradients: 10\n", "")
+
+
+def verdicts(texts: dict[str, str], **settings: object) -> list[str]:
+    results, said = run_in_memory({name: text.encode() for name, text in texts.items()}, Settings(**settings))  # type: ignore[arg-type]
+    assert not said
+    return [f"{verdict.path}: {verdict.sentence}" for result in results for verdict in result.verdicts]
+
+
+def printed(
+    folder: Path, texts: dict[str, str], *arguments: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """What the program prints about some files, in this process."""
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    monkeypatch.chdir(folder)
+    run([*arguments])
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def job(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    def show(texts: dict[str, str], *arguments: str) -> str:
+        return printed(tmp_path, texts, *arguments, capsys=capsys, monkeypatch=monkeypatch)
+
+    return show
+
+
+# Verdicts
+
+
+def test_a_job_with_nothing_to_say_on_it_has_no_problem() -> None:
+    (verdict,) = verdicts({"solver.prototxt": SOLVER, "net.prototxt": NET})
+    assert verdict.startswith("solver.prototxt: no problem found; unlikely to diverge")
+
+
+def test_a_net_alone_has_a_verdict() -> None:
+    assert verdicts({"net.prototxt": NET}) == ["net.prototxt: no problem found"]
+
+
+def test_what_is_unknown_of_a_training_is_said() -> None:
+    (verdict,) = verdicts({"solver.prototxt": SOLVER + 'weights: "x.caffemodel"\n', "net.prototxt": NET})
+    assert verdict.startswith("solver.prototxt: no problem found; stability unknown: ")
+
+
+def test_a_refused_net_is_named_before_anything_else() -> None:
+    (verdict,) = verdicts({"solver.prototxt": UNCLIPPED, "net.prototxt": REFUSED})
+    assert verdict.startswith("solver.prototxt: Caffe will refuse this net: SoftmaxWithLoss layer 'loss': no earlier layer")
+
+
+def test_a_refused_solver_is_called_one() -> None:
+    (verdict,) = verdicts({"solver.prototxt": SOLVER + "average_loss: 0\n", "net.prototxt": NET})
+    assert verdict.startswith("solver.prototxt: Caffe will refuse this solver: ")
+
+
+def test_errors_are_counted_by_their_causes() -> None:
+    broken = INPUT + "".join(
+        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "nothing{name}" top: "{name}"'
+        " inner_product_param { num_output: 2 } }\n"
+        for name in "abc"
+    )
+    (verdict,) = verdicts({"net.prototxt": broken})
+    assert verdict.endswith("(and 2 other errors)")
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        ("G102", "likely to diverge (high confidence): base_lr 1; --fix --unsafe-fixes may mend it"),
+        ("G103", "likely to diverge (high confidence): loss_weight 1000 of 'aux_loss'"),
+        ("G107", "likely to diverge (high confidence): clip_gradients 1e+06 with unscaled pixels and unnormalised loss 'loss'; --fix mends it"),
+        ("G108", "likely to stall (high confidence): all iterations together would remove about"),
+    ],
+)
+def test_a_predicted_failure_is_said_with_its_confidence_its_cause_and_its_remedy(code: str, verdict: str) -> None:
+    rule = all_rules()[code]
+    first = run_example(rule, read_page(rule).bad).output.partition("\n")[0]
+    assert first.startswith(f"solver.prototxt: {verdict}")
+
+
+def test_a_structural_cause_stands_in_the_verdict() -> None:
+    (verdict,) = verdicts({"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN})
+    assert "1 problem found: SoftmaxWithLoss layer 'loss' trains nothing" in verdict
+
+
+def test_each_solver_of_a_shared_net_has_its_verdict() -> None:
+    refused = SOLVER + "average_loss: 0\n"
+    first, second = verdicts({"a.prototxt": SOLVER, "b.prototxt": refused, "net.prototxt": NET})
+    assert first.startswith("a.prototxt: no problem found")
+    assert second.startswith("b.prototxt: Caffe will refuse this solver")
+
+
+def test_nothing_is_computed_for_a_verdict_alone() -> None:
+    (verdict,) = verdicts({"solver.prototxt": SOLVER, "net.prototxt": NET}, select=("E",))
+    assert verdict == "solver.prototxt: no problem found"
+
+
+# Order
+
+
+def test_the_verdict_comes_first_then_the_worst_finding(job) -> None:  # type: ignore[no-untyped-def]
+    lines = job({"solver.prototxt": UNCLIPPED, "net.prototxt": REFUSED}, "solver.prototxt").splitlines()
+    assert lines[0].startswith("solver.prototxt: Caffe will refuse this net")
+    heads = [line for line in lines if line.startswith(("error[", "warning[", "advice["))]
+    assert heads[0].startswith("error[E201]")
+    assert heads == sorted(heads, key=lambda line: ("error", "warning", "advice").index(line.partition("[")[0]))
+
+
+def test_severity_comes_before_confidence_and_confidence_before_place() -> None:
+    findings = check_files({"solver.prototxt": UNCLIPPED + "snapshot: 5000\n", "net.prototxt": REFUSED})
+    shown = [group.first for group in groups(findings)]
+    severities, confidences = ("error", "warning", "advice"), ("high", "medium", "low")
+    ranks = [
+        (severities.index(each.severity), confidences.index(each.confidence), each.place.path, each.place.line)
+        for each in shown
+    ]
+    assert len(ranks) > 2
+    assert all(first < second for first, second in pairwise(ranks))
+
+
+def test_sort_path_gives_the_order_of_places(job) -> None:  # type: ignore[no-untyped-def]
+    texts = {"solver.prototxt": UNCLIPPED, "a_net.prototxt": REFUSED}
+    texts["solver.prototxt"] = UNCLIPPED.replace("net.prototxt", "a_net.prototxt")
+    places = [line.split()[1] for line in job(texts, "solver.prototxt", "--sort", "path").splitlines() if "--> " in line]
+    assert places == sorted(places, key=lambda place: (place.split(":")[0], int(place.split(":")[1])))
+    assert places[0].startswith("a_net.prototxt")
+
+
+@pytest.mark.parametrize("format", ["json", "concise"])
+def test_programs_get_the_order_of_places(job, format: str) -> None:  # type: ignore[no-untyped-def]
+    out = job({"solver.prototxt": UNCLIPPED, "net.prototxt": REFUSED}, "solver.prototxt", "--output-format", format)
+    if format == "json":
+        places = [(each["path"], each["line"]) for each in json.loads(out)["findings"]]
+    else:
+        places = [(path, int(line)) for path, line, *_ in (row.split(":") for row in out.splitlines() if ": " in row)]
+    assert len(places) > 1
+    assert places == sorted(places)
+
+
+# Folding
+
+UNKNOWN = INPUT + (
+    'layer { name: "a" type: "FooBar" bottom: "data" top: "a" foo_bar_param { x: 1 } }\n'
+    'layer { name: "sink" type: "Silence" bottom: "a" }\n'
+)
+
+
+def test_no_rule_explains_itself() -> None:
+    causes: dict[str, set[str]] = {}
+    for each in EXPLANATIONS:
+        for effect in each.effects:
+            causes.setdefault(effect, set()).update(code for code in each.causes if code != effect)
+    for code in causes:
+        seen: set[str] = set()
+        left = [code]
+        while left:
+            left += causes.get(left.pop(), set()) - seen
+            seen |= set(left)
+        assert code not in seen, code
+
+
+def test_explanations_are_about_rules_that_exist() -> None:
+    assert {code for each in EXPLANATIONS for code in (*each.causes, *each.effects)} <= set(all_rules())
+
+
+def test_an_unknown_type_explains_its_message() -> None:
+    found = {finding.code: finding for finding in check(UNKNOWN)}
+    assert found["E110"].caused_by == found["E116"].as_cause
+    assert found["E116"].caused_by is None
+
+
+def test_an_unknown_field_elsewhere_is_not_explained_by_an_unknown_type() -> None:
+    other = UNKNOWN + 'layer { name: "r" type: "ReLU" bottom: "data" top: "r" strange_param { x: 1 } }\n'
+    found = [finding for finding in check(other) if finding.code == "E110"]
+    assert {finding.caused_by is None for finding in found if "strange" in finding.message} == {True}
+
+
+def test_broken_training_explains_advice_on_rates_and_clipping() -> None:
+    found = {finding.code: finding for finding in check_files({"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN})}
+    assert found["G101"].caused_by == found["N204"].as_cause
+
+
+def test_what_a_cause_explains_is_silent_with_it() -> None:
+    (net_name,) = [line for line in FROZEN.splitlines() if "SoftmaxWithLoss" in line]
+    suppressed = FROZEN.replace(net_name, f"{net_name}  # caffe-lint: ignore[N204]")
+    assert not {finding.code for finding in check_files({"solver.prototxt": UNCLIPPED, "net.prototxt": suppressed})}
+
+
+def test_what_a_cause_explains_appears_if_the_cause_is_not_selected() -> None:
+    texts: dict[str, str | bytes] = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
+    (only,) = check_files(texts, select=("G101",))
+    assert (only.code, only.caused_by) == ("G101", None)
+    (only,) = check_files({"net.prototxt": UNKNOWN}, ignore=("E116",))
+    assert (only.code, only.caused_by) == ("E110", None)
+
+
+def test_a_cause_that_is_not_certain_enough_explains_nothing() -> None:
+    findings = check_files({"net.prototxt": UNKNOWN}, min_confidence="high")
+    assert all(finding.caused_by is None for finding in findings)
+
+
+def test_a_cause_in_the_baseline_silences_what_it_explains(job) -> None:  # type: ignore[no-untyped-def]
+    texts = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
+    job(texts, "solver.prototxt", "--select", "N204", "--write-baseline", "known.json")
+    out = job(texts, "solver.prototxt", "--baseline", "known.json", "--fail-on", "advice")
+    assert "G101" not in out
+    assert "No findings" in out
+
+
+def test_a_cause_lists_what_it_explains(job) -> None:  # type: ignore[no-untyped-def]
+    texts = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
+    out = job(texts, "solver.prototxt")
+    assert "= explains 1 other finding: G101 solver.prototxt:" in out
+    assert "advice[G101]" not in out
+    assert "2 findings in 2 files (1 warning, 1 advice)." in out
+    full = job(texts, "solver.prototxt", "--show-all")
+    assert "advice[G101]" in full
+    assert "explains" not in full
+
+
+def test_repetitions_in_a_file_are_one_block_with_the_places(job) -> None:  # type: ignore[no-untyped-def]
+    many = INPUT + "".join(
+        f'layer {{ name: "{number}" type: "Relu" bottom: "data" top: "{number}" }}\n'
+        f'layer {{ name: "s{number}" type: "Silence" bottom: "{number}" }}\n'
+        for number in range(20)
+    )
+    out = job({"net.prototxt": many}, "net.prototxt", "--select", "E116")
+    assert out.count("error[E116]") == 1
+    for number in range(1, 20):
+        assert f" {2 * number + 2}:" in out
+    assert "20 findings in 1 file" in out
+
+
+def test_programs_read_what_causes_a_finding(job) -> None:  # type: ignore[no-untyped-def]
+    texts = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
+    report = json.loads(job(texts, "solver.prototxt", "--output-format", "json"))
+    clipping, frozen = report["findings"][1], report["findings"][0]
+    assert (frozen["code"], frozen["caused_by"]) == ("N204", None)
+    wanted = {"code": "N204", "path": "net.prototxt", "line": frozen["line"], "column": frozen["column"]}
+    assert clipping["caused_by"] == wanted
+    (sarif,) = json.loads(job(texts, "solver.prototxt", "--output-format", "sarif"))["runs"]
+    assert [result["properties"].get("caused_by") for result in sarif["results"]] == [None, wanted]
+    for format in ("github", "gitlab", "junit"):
+        shown = job(texts, "solver.prototxt", "--output-format", format, "--fail-on", "advice").lower()
+        assert f"caused by{'' if format == 'gitlab' else ':'} n204 at" in shown
+
+
+def test_kept_results_keep_their_verdicts_and_causes(job, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    texts = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
+    first = job(texts, "solver.prototxt", "--cache-dir", str(tmp_path / "cache"))
+    assert "explains 1 other finding" in first
+    assert job(texts, "solver.prototxt", "--cache-dir", str(tmp_path / "cache")) == first
+    assert list((tmp_path / "cache").rglob("*"))
+
+
+def test_the_page_folds_and_leaves_nothing_out() -> None:
+    texts: dict[str, str | bytes] = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
+    findings = check_files(texts)
+    summary = Summary({name: str(text).encode() for name, text in texts.items()}, jobs=(JobReport((), findings),))
+    page = render("html", findings, summary)
+    assert page.count("<article") == len(findings)
+    assert "Explains 1 other finding" in page
