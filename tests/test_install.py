@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 pytest.importorskip("build", reason="build is not installed (make test installs it)")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -48,6 +53,16 @@ def run(command: list[str], cwd: Path | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(built: Path, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with wheels of all that the package needs, to be built and to run."""
+    folder = tmp_path_factory.mktemp("wheels")
+    needed = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    wheel = str(*built.glob("*.whl"))
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "-w", str(folder), wheel, *needed])
+    return folder
 
 
 def modules_of_checkout(checkout: Path) -> set[str]:
@@ -90,10 +105,13 @@ def test_the_sdist_holds_all_that_is_needed_to_build_and_test(built: Path, check
 
 
 @pytest.mark.parametrize("way", ["wheel", "sdist", "editable", "strict editable"])
-def test_it_runs_from_anywhere_however_it_was_installed(way: str, built: Path, checkout: Path, tmp_path: Path) -> None:
+def test_it_runs_from_anywhere_however_it_was_installed(
+    way: str, built: Path, checkout: Path, wheels: Path, tmp_path: Path
+) -> None:
+    offline = ["--no-index", "--find-links", str(wheels)]
     what = {
-        "wheel": [str(path) for path in built.glob("*.whl")],
-        "sdist": [str(path) for path in built.glob("*.tar.gz")],
+        "wheel": [*offline, str(*built.glob("*.whl"))],
+        "sdist": [*offline, str(*built.glob("*.tar.gz"))],
         "editable": ["--editable", str(checkout)],
         "strict editable": ["--editable", str(checkout), "--config-settings", "editable_mode=strict"],
     }[way]
