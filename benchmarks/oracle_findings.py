@@ -40,7 +40,7 @@ ELSEWHERE = re.compile(
 # Words of a parser or a factory that does not know what a fork has.
 FOREIGN = re.compile(r"no field named|Unknown enumeration value|Unknown layer type")
 # The data layers of the corpus had been replaced: nothing is known of what Caffe makes of their settings.
-OF_DATA = ("batch_size", "transform", "mean_", "crop_size", "new_height")
+OF_DATA = ("batch_size", "source is not set", "transform", "mean_", "crop_size", "new_height")
 
 Show = Callable[[str], None]
 
@@ -57,6 +57,11 @@ class Checked(NamedTuple):
     def errors(self) -> list[Finding]:
         """The findings at which Caffe is said to stop."""
         return [finding for finding in self.findings if finding.severity == "error"]
+
+    @property
+    def custom(self) -> list[Finding]:
+        """What is said of custom layers as advice, because another Caffe may have them."""
+        return [finding for finding in self.findings if finding.code in ("E110", "E112", "E116")]
 
     @property
     def phases(self) -> set[str]:
@@ -122,7 +127,7 @@ def judge_corpus(oracle: Path, corpus: Path, show: Show) -> Counter[str]:
                 show(f"FORK {checked.dialect} {row['path']}: {shown}")
         elif checked.tells_shapes and not errors:
             outcome = "refused for the data that the oracle put there"
-        elif any(same_cause(finding, words) for finding in errors for words in refused):
+        elif any(same_cause(finding, words) for finding in (*errors, *checked.custom) for words in refused):
             outcome = "refused: error, the cause"
         else:
             outcome = "refused: error, another" if errors else "refused: MISSED"

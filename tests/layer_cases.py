@@ -316,30 +316,30 @@ MADE = [
         )
     ),
     # data
-    Made('type: "Data" top: "d" top: "l" data_param { batch_size: 4 }', {"d": "4 ? ? ?", "l": "4"}, {}),
+    Made('type: "Data" top: "d" top: "l" data_param { source: "s" batch_size: 4 }', {"d": "4 ? ? ?", "l": "4"}, {}),
     Made(
-        'type: "Data" top: "d" data_param { batch_size: 4 } transform_param { crop_size: 5 }',
+        'type: "Data" top: "d" data_param { source: "s" batch_size: 4 } transform_param { crop_size: 5 }',
         {"d": "4 ? 5 5"},
         {},
     ),
     Made(
-        'type: "ImageData" top: "d" top: "l" image_data_param { batch_size: 2 new_height: 6 new_width: 7 }',
+        'type: "ImageData" top: "d" top: "l" image_data_param { source: "s" batch_size: 2 new_height: 6 new_width: 7 }',
         {"d": "2 3 6 7", "l": "2"},
         {},
     ),
     Made(
         'type: "ImageData" top: "d" top: "l" '
-        "image_data_param { batch_size: 2 } transform_param { crop_size: 5 }",
+        "image_data_param { source: 's' batch_size: 2 } transform_param { crop_size: 5 }",
         {"d": "2 3 5 5", "l": "2"},
         {},
     ),
     Made(
         'type: "WindowData" top: "d" top: "l" '
-        "window_data_param { batch_size: 2 } transform_param { crop_size: 5 }",
+        "window_data_param { source: 's' batch_size: 2 } transform_param { crop_size: 5 }",
         {"d": "2 ? 5 5", "l": "2"},
         {},
     ),
-    Made('type: "HDF5Data" top: "d" top: "l" hdf5_data_param { batch_size: 2 }', {"d": "?", "l": "?"}, {}),
+    Made('type: "HDF5Data" top: "d" top: "l" hdf5_data_param { source: "s" batch_size: 2 }', {"d": "?", "l": "?"}, {}),
     Made('type: "HDF5Output" bottom: "x" bottom: "z"', {}, XZ),
     Made(
         'type: "MemoryData" top: "d" top: "l" '
@@ -364,7 +364,7 @@ MADE = [
         {},
     ),
     Made(
-        'type: "AnnotatedData" top: "d" top: "l" data_param { batch_size: 4 } '
+        'type: "AnnotatedData" top: "d" top: "l" data_param { source: "s" batch_size: 4 } '
         "transform_param { resize_param { height: 300 width: 310 } }",
         {"d": "4 ? 300 310", "l": "1 1 ? 8"},
         {},
@@ -655,16 +655,16 @@ REFUSED = [
     # data
     Refused('type: "Data" top: "d"', "batch-size-missing", {}, "forward"),
     Refused(
-        'type: "Data" top: "d" data_param { batch_size: 2 prefetch: 0 }', "prefetch", {}, "forward", "hang"
+        'type: "Data" top: "d" data_param { source: "s" batch_size: 2 prefetch: 0 }', "prefetch", {}, "forward", "hang"
     ),
-    Refused('type: "ImageData" top: "d" image_data_param { batch_size: 2 }', "top-count", {}),
+    Refused('type: "ImageData" top: "d" image_data_param { source: "s" batch_size: 2 }', "top-count", {}),
     Refused(
-        'type: "ImageData" top: "d" top: "l" image_data_param { batch_size: 2 new_height: 4 }',
+        'type: "ImageData" top: "d" top: "l" image_data_param { source: "s" batch_size: 2 new_height: 4 }',
         "image-size",
         {},
     ),
     Refused(
-        'type: "ImageData" top: "d" top: "l" image_data_param { new_height: 4 new_width: 4 } '
+        'type: "ImageData" top: "d" top: "l" image_data_param { source: "s" new_height: 4 new_width: 4 } '
         "transform_param { crop_size: 5 }",
         "crop-too-large",
         {},
@@ -686,7 +686,7 @@ REFUSED = [
         "memory-size",
         {},
     ),
-    Refused('type: "WindowData" top: "d" top: "l" window_data_param { batch_size: 2 }', "crop-missing", {}),
+    Refused('type: "WindowData" top: "d" top: "l" window_data_param { source: "s" batch_size: 2 }', "crop-missing", {}),
     Refused('type: "HDF5Data" top: "d" transform_param {}', "hdf5-transform", {}),
     Refused(
         'type: "DummyData" top: "d" top: "l" dummy_data_param { num: 2 shape { dim: 3 } }', "dummy-shape", {}

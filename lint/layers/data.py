@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import ALL, FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODELLED
-from ..moments.shapes import Dims, Shape
+from ..moments.shapes import Dims, Shape, describe
 from ..source.wording import counted
 from . import value_ranges
 from .record import layer_type, number_of, one_or
@@ -63,6 +63,21 @@ def batch_size(layer: Layer, name: str, when: str = "forward") -> int | None:
     return None
 
 
+def _check_source(layer: Layer, name: str, at: str) -> None:
+    """Report a source that is missing or empty: Caffe tries to open a file without a name."""
+    if name in layer.message.entries and not layer.message[name]["source"]:
+        layer.fail("source-missing", "source is not set", f"{name}.source", at)
+
+
+def _check_empty(layer: Layer, shapes: Sequence[Dims]) -> Sequence[Dims]:
+    """Report tops with a dimension of 0, and return all: Caffe builds the net, and stops when it reads the values."""
+    for top, shape in zip(layer.tops, shapes, strict=True):
+        if 0 in shape:
+            text = f"top '{top.name}' is empty: {describe(shape)}"
+            layer.fail("empty-input", text, "", "syncedmem.cpp", subject=top.name, when="forward")
+    return shapes
+
+
 def _check_prefetch(layer: Layer) -> None:
     if "data_param" in layer.message.entries and layer.message["data_param"]["prefetch"] == 0:
         text = "prefetch 0 makes the layer wait forever for its first batch"
@@ -80,6 +95,7 @@ _FROM_PROGRAM: dict[str, Any] = {**_SOURCE, "origin": FROM_PROGRAM}
 def data(layer: Layer) -> Sequence[Shape]:
     """Images and labels from a database."""
     check_transform(layer)
+    _check_source(layer, "data_param", "db.cpp")
     _check_prefetch(layer)
     batch = batch_size(layer, "data_param")
     return (cropped(layer, batch), (batch,))
@@ -98,6 +114,7 @@ def image_data(layer: Layer) -> Sequence[Shape]:
     param = layer.message["image_data_param"]
     channels = 3 if param["is_color"] else 1
     check_transform(layer, channels)
+    _check_source(layer, "image_data_param", ":56")
     _check_prefetch(layer)
     height, width = param["new_height"] or None, param["new_width"] or None
     if (height is None) != (width is None):
@@ -120,6 +137,7 @@ def image_data(layer: Layer) -> Sequence[Shape]:
 def window_data(layer: Layer) -> Sequence[Shape]:
     """Windows of images and their labels, from a list."""
     check_transform(layer)
+    _check_source(layer, "window_data_param", "")
     _check_prefetch(layer)
     batch = layer.message["window_data_param"]["batch_size"] or None
     crop = layer.message["transform_param"]["crop_size"] or None
@@ -140,6 +158,7 @@ def hdf5_data(layer: Layer) -> Sequence[Shape]:
     """Arrays from HDF5 files, one for each top. The number of axes depends on the data."""
     if "transform_param" in layer.message.entries:
         layer.fail("hdf5-transform", "transform_param is not supported", "transform_param", ":77")
+    _check_source(layer, "hdf5_data_param", "")
     return ()
 
 
@@ -202,7 +221,8 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
     legacy = [name for name in _LEGACY if name in param.entries]
     if not legacy:
         if len(shapes) in (1, tops):
-            return [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
+            dims = [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
+            return _check_empty(layer, dims)
         text = f"{counted(len(shapes), 'shape')} for {counted(tops, 'top')}; expected {one_or(tops)}"
         layer.fail("dummy-shape", text, "dummy_data_param.shape[0]", ":38")
         return ()
@@ -217,7 +237,7 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
             layer.fail("dummy-shape", text, f"dummy_data_param.{name}[0]")
             return ()
         sizes.append(values * tops if len(values) == 1 else values)
-    return list(zip(*sizes, strict=True))
+    return _check_empty(layer, list(zip(*sizes, strict=True)))
 
 
 @layer_type("Input", "input_layer.cpp", signal="data_models.DataSource", reads=("input_param",), tops=(1, None), **_FROM_PROGRAM)
@@ -231,7 +251,7 @@ def input_(layer: Layer) -> Sequence[Shape]:
         text = f"{counted(len(shapes), 'shape')} for {counted(tops, 'top')}; expected {one_or(tops)}, or none"
         layer.fail("input-shape", text, "input_param.shape[0]", ":13")
         return ()
-    return [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
+    return _check_empty(layer, [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)])
 
 
 # -- data layers of forks --------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from ..proto.tree import Scalar
 from ..proto.upgrade import Upgraded
 from ..source.wording import counted
 from .backward import mark_backward
+from .batch_size import batch_size
 from .net import BuiltWith, Net
 from .phases import NetState, kept_layers
 
@@ -293,7 +294,7 @@ class _Builder:
             given = self.input_shapes.get(blob.name) or (self.input_shapes.get("*") if i == 0 else None)
             given = given or (known[i] if known else None)
             if given:
-                found[i] = _with_given(found[i], given)
+                found[i] = _with_given(found[i], given, batch_size(layer))
         return found
 
     def check_shapeless(self, layer: Layer) -> None:
@@ -406,15 +407,18 @@ def _wrong_count(layer: Layer, word: str, has: int, wanted: Count, fixed: bool) 
 
 def _check_shape(layer: Layer, shape: Dims, name: str) -> None:
     """Source: blob.cpp, Blob::Reshape."""
-    product = 1
+    product: int | None = 1
     for dim in shape:
         if dim is None:
-            return
-        product *= dim
-        if dim < 0:
+            product = None
+        elif dim < 0:
             text = f"'{name}' would have a negative size: {describe(shape)}"
             layer.fail("negative-size", text, "", "blob.cpp:32", subject=name)
             return
+        elif product is not None:
+            product *= dim
+    if product is None:
+        return
     if product > INT_MAX:
         number = product if product < _MOST_SHOWN else f"over {_MOST_SHOWN}"
         text = f"'{name}' ({describe(shape)}) has {number} elements; Caffe allows {INT_MAX}"
@@ -424,10 +428,10 @@ def _check_shape(layer: Layer, shape: Dims, name: str) -> None:
         layer.fail("too-many-axes", text, "", "blob.cpp", subject=name)
 
 
-def _with_given(shape: Shape, given: Sequence[int]) -> Shape:
-    """A shape as far as the file specifies it, completed by a given one, in which 0 is unknown."""
+def _with_given(shape: Shape, given: Sequence[int], batch: int | None) -> Shape:
+    """A shape as far as the file specifies it, completed by a given one, in which 0 is unknown, or first of all the batch."""
     if not shape or len(shape) != len(given):
-        return shape or tuple(size or None for size in given)
+        return shape or tuple(size or (None if i else batch) for i, size in enumerate(given))
     return tuple(size or None if dim is None else dim for dim, size in zip(shape, given, strict=True))
 
 

@@ -26,10 +26,10 @@ KINDS: dict[str, str] = {
         "recurrent-markers recurrent-state recurrent-still"
     ),
     "E206": "axis axes num-axes kernel-axes flatten-axes permute-order too-many-axes",
-    "E207": "empty-top negative-size blob-too-large pooling-outside spp-size",
+    "E207": "empty-top empty-input negative-size blob-too-large pooling-outside spp-size",
     "E208": (
         "num-output-missing input-dim-missing kernel-missing pooling-kernel batch-size-missing "
-        "layer-type-missing python-class-missing num-classes tiles crop-missing"
+        "layer-type-missing python-class-missing num-classes tiles crop-missing source-missing"
     ),
     "E209": (
         "axis-twice kernel-twice kernel-count kernel-zero stride-zero group-zero pooling-global "

@@ -32,8 +32,10 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as an **error**. If your Caffe has the field, pass its `caffe.proto` with `--proto`: fields are then
-    checked against it.
+    - **advice** for the settings of a layer whose type no known Caffe has either: they belong to the custom layer;
+    - **error** otherwise.
+
+    If your Caffe has the field, pass its `caffe.proto` with `--proto`: fields are then checked against it.
 
     ## Fix
 
@@ -60,8 +62,14 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
         for hit, problem in problems_of(file, "E110")
         if not _is_v1_rate(file, problem)
     ]
+    custom = {id(layer.block) for layer in _custom_layers(file)} if found else ()
     for hit in once(found):
-        known = MISNOMERS.get(message_at(file.message, *hit.span).type.name, {})
+        message = message_at(file.message, *hit.span)
+        if hit.fix is None and id(message.block) in custom and file.source[slice(*hit.span)].endswith(b"_param"):
+            reason = "The layer is of a type that no known Caffe has, and so are its settings."
+            yield hit._replace(severity="advice", reason=reason)
+            continue
+        known = MISNOMERS.get(message.type.name, {})
         name = known.get(file.tree.source[hit.span[0] : hit.span[1]].decode("utf-8", "replace"))
         if name is not None and hit.fix is None:
             yield hit._replace(message=f"{hit.message}; Caffe calls it '{name}'")
@@ -86,7 +94,10 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as an **error**. If your Caffe has the value, pass its `caffe.proto` with `--proto`.
+    - **advice** for the type of a V1 layer that does not resemble a known one: it may be a custom layer;
+    - **error** otherwise.
+
+    If your Caffe has the value, pass its `caffe.proto` with `--proto`.
 
     ## Fix
 
@@ -98,12 +109,9 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     `ConsumeFieldValue` in protobuf's text_format.cc.
     """
-    def is_offered(problem: Problem) -> bool:
-        message = message_at(file.message, problem.start, problem.end)
-        return problem.safe or message.type.name != "V1LayerParameter"
-
-    return once(
-        (hit if is_offered(problem) else hit._replace(fix=None), problem) for hit, problem in problems_of(file, "E112")
+    yield from once(
+        (found.hit._replace(fix=None, severity="advice") if _is_custom_v1_type(file, found) else found.hit, found.problem)
+        for found in problems_of(file, "E112")
     )
 
 
@@ -184,6 +192,20 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     for hit in once(custom):
         reason = "A custom layer is fine, but the shapes after it are unknown and cannot be checked."
         yield hit._replace(severity="advice", reason=reason)
+
+
+def _custom_layers(file: SourceFile) -> list[Message]:
+    """The layers whose type no known Caffe has, and which is no misspelled one."""
+    current = [problem for hit, problem in problems_of(file, "E116") if hit.fix is None]
+    old = [found.problem for found in problems_of(file, "E112") if _is_custom_v1_type(file, found)]
+    return [message_at(file.message, problem.start, problem.end) for problem in (*current, *old)]
+
+
+def _is_custom_v1_type(file: SourceFile, found: FoundProblem) -> bool:
+    """Whether the type of a V1 layer is one that no known Caffe has, rather than a misspelled one."""
+    if found.hit.fix is not None and found.problem.safe:
+        return False
+    return message_at(file.message, *found.hit.span).type.name == "V1LayerParameter"
 
 
 def _is_v1_rate(file: SourceFile, problem: Problem) -> bool:

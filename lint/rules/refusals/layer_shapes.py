@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...moments.layer_type import FROM_PROGRAM
 from ...net.job import NetInPhase
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ..problems import hits
+from ..problems import hits, problems_of
 
 
 @rule("E204", "blob-count-mismatch", subject="net", severity="error")
@@ -114,15 +115,17 @@ def empty_output(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Flags kernels that are larger than what remains of the image, usually after too many poolings or because the input is smaller
-    than the net was designed for, and blobs of more than 2,147,483,647 elements.
+    than the net was designed for, inputs with a dimension of 0, and blobs of more than 2,147,483,647 elements. A size is checked
+    as soon as the dimensions in question are known, whatever the batch size is.
 
     ## Why is this bad?
 
     Caffe stops with `Check failed: data_` in blob.cpp for an empty blob, or with `blob size exceeds INT_MAX` for one that is too
-    large. Neither message names the layer.
+    large. Neither message names the layer. It accepts an input with a dimension of 0, and stops in the first pass.
 
     ## When it is reported
 
+    - **warning** for an Input or MemoryData with a dimension of 0, because a program may still reshape it;
     - **advice** if this layer, or one that it gets values from, has a type or a field of a fork;
     - **error** otherwise.
 
@@ -136,4 +139,10 @@ def empty_output(subject: NetInPhase) -> Iterator[Hit]:
 
     base_conv_layer.cpp, pooling_layer.cpp; `Blob::Reshape` and `Blob::cpu_data` in blob.cpp.
     """
-    return hits(subject, "E207")
+    fed = {
+        problem.start
+        for problem in problems_of(subject, "E207")
+        if problem.kind == "empty-input" and problem.layer is not None and problem.layer.traits.origin == FROM_PROGRAM
+    }
+    for hit in hits(subject, "E207"):
+        yield hit._replace(severity=hit.severity or "warning") if hit.span[0] in fed else hit

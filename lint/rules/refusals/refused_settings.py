@@ -23,8 +23,8 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags a missing `type`, `num_output`, `kernel_size`, `batch_size` or `tiles`, and a Python layer without a class. A number that
-    is 0 counts as missing, because Caffe reads both the same way.
+    Flags a missing `type`, `num_output`, `kernel_size`, `batch_size` or `tiles`, a Python layer without a class, and a layer that
+    reads files without a `source`. A number that is 0 counts as missing, because Caffe reads both the same way.
 
     ## Why is this bad?
 
