@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import check
+from harness import check, fix
 
 from caffe_lint.moments.blob_facts import BlobFacts
 from caffe_lint.net.data_facts import SourceFacts
@@ -98,10 +98,66 @@ def test_class_labels_are_no_targets_of_a_sigmoid_cross_entropy() -> None:
     assert "from 0 to 4" in finding.message
 
 
-@pytest.mark.parametrize("target", ["x", "data"])
+@pytest.mark.parametrize("target", ["x", "label"])
 def test_targets_within_0_and_1_or_of_unknown_range_are_clean(target: str) -> None:
     text = net(SIGMOID.replace('top: "fc"', 'top: "x"'), LOSS % target)
     assert check(text, select=("G112",), facts=FACTS if target == "x" else {}) == []
+
+
+MASKS = """\
+layer {
+  name: "mask"
+  type: "%s"
+  top: "mask"
+%s}
+"""
+MASK = MASKS % ("Data", '  data_param { source: "masks" batch_size: 4 }\n')
+
+
+def masked(mask: str) -> str:
+    return net(SIGMOID.replace('top: "fc"', 'top: "x"'), mask, LOSS % "mask")
+
+
+def transformed(transform: str) -> str:
+    return MASK.replace("batch_size: 4 }\n", f"batch_size: 4 }}\n  transform_param {{ {transform} }}\n")
+
+
+def test_unscaled_pixels_may_be_masks_of_255() -> None:
+    (finding,) = check(masked(MASK), select=("G112",))
+    assert finding.severity == "advice"
+    assert "pixels of 'mask' without a scale" in finding.message
+    assert "Set scale: 0.00392157 in the transform_param of 'mask'" in finding.reason
+    listed = MASKS % ("ImageData", '  top: "unused"\n  image_data_param { source: "masks" batch_size: 4 }\n')
+    (finding,) = check(masked(listed), select=("G112",))
+    assert finding.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("transform", "said"),
+    [
+        ("scale: 0.01", "from 0 to 2.55 for pixels"),
+        ("scale: 0.0078125 mean_value: 127.5", "from -0.9961 to 0.9961 for pixels"),
+        ('mean_file: "mean.binaryproto"', "a mean is subtracted"),
+        ("scale: 0.00392157", ""),
+        ("scale: 0.00390625 mirror: true", ""),
+    ],
+)
+def test_the_transform_of_masks_is_judged_without_data(transform: str, said: str) -> None:
+    found = check(masked(transformed(transform)), select=("G112",))
+    assert [(finding.severity, said in finding.message) for finding in found] == [("warning", True)] * bool(said)
+
+
+def test_pixels_of_0_to_255_are_scaled() -> None:
+    def facts(high: float) -> dict[str, SourceFacts]:
+        return {"masks": SourceFacts("lmdb", 100, {"data": BlobFacts((1,), 0.0, high)}, None, {})}
+
+    assert check(masked(MASK), select=("G112",), facts=facts(1)) == []
+    fixed = fix(masked(MASK), select=("G112",), unsafe=True, facts=facts(255))
+    assert check(fixed, select=("G112",), facts=facts(255)) == []
+    assert "scale: 0.00392157" in fixed
+    mirrored = fix(masked(transformed("mirror: true")), select=("G112",), unsafe=True, facts=facts(255))
+    assert mirrored == masked(transformed("mirror: true scale: 0.00392157"))
+    assert fix(masked(MASK), select=("G112",), unsafe=True, facts=facts(9)) == masked(MASK)
 
 
 @pytest.mark.parametrize(("filler", "found"), [("value: 2", 1), ("value: 1", 0), ('type: "gaussian" std: 9', 0)])

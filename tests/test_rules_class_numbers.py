@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from harness import check, fix, places
 
+from caffe_lint.net.data_facts import SourceFacts
+
 NET = """\
 layer {
   name: "data"
@@ -37,8 +39,29 @@ def found(text: str, select: str = "N60") -> list[tuple[str, int, str]]:
 def test_a_softmax_of_one_class_never_learns() -> None:
     assert found(NET) == [("N601", 17, "error")]
     assert fix(NET, select=("N601",)) == NET
-    assert fix(NET, select=("N601",), unsafe=True) == NET.replace("num_output: 1 ", "num_output: 2 ")
     assert found(NET.replace("num_output: 1 ", "num_output: 2 ")) == []
+
+
+DATA = NET.replace("DummyData", "Data").replace(
+    "dummy_data_param { shape { dim: 8 dim: 6 } shape { dim: 8 } }", 'data_param { source: "x" batch_size: 8 }'
+)
+
+
+@pytest.mark.parametrize(("labels", "outputs"), [((0.0, 9.0), 10), ((0.0, 1.0), 2), ((0.0, 0.0), 1), ((-1.0, 1.0), 1), (None, 1)])
+def test_only_labels_tell_how_many_outputs_are_meant(labels: tuple[float, float] | None, outputs: int) -> None:
+    facts = {"x": SourceFacts("lmdb", 100, {}, labels, {})}
+    fixed = fix(DATA, select=("N601",), unsafe=True, facts=facts)
+    assert fixed == DATA.replace("num_output: 1 ", f"num_output: {outputs} ")
+    assert fix(NET, select=("N601",), unsafe=True) == NET
+
+
+def test_the_accuracy_of_a_single_score_is_found_if_no_softmax_reads_it() -> None:
+    accuracy = NET[NET.index('layer {\n  name: "loss"') :].replace("SoftmaxWithLoss", "Accuracy").replace('"loss"', '"acc"')
+    assert found(NET + accuracy) == [("N601", 17, "error")]
+    alone = NET.replace("SoftmaxWithLoss", "SigmoidCrossEntropyLoss")
+    assert found(alone) == []
+    assert found(alone + accuracy) == [("N601", 24, "warning")]
+    assert found((alone + accuracy).replace("num_output: 1 ", "num_output: 2 ")) == []
 
 
 def test_beside_another_loss_it_is_a_warning() -> None:
@@ -47,9 +70,7 @@ def test_beside_another_loss_it_is_a_warning() -> None:
 
 
 def test_one_class_is_found_without_shapes_and_through_an_activation() -> None:
-    text = NET.replace('type: "DummyData"', 'type: "Data"').replace(
-        "dummy_data_param { shape { dim: 8 dim: 6 } shape { dim: 8 } }", 'data_param { source: "x" batch_size: 8 }'
-    )
+    text = DATA
     assert [code for code, _, _ in found(text)] == ["N601"]
     relu = 'layer { name: "relu" type: "ReLU" bottom: "score" top: "score" }\n'
     assert [code for code, _, _ in found(text + relu + text[text.index("layer {\n  name: \"loss\"") :])] == ["N601"] * 2

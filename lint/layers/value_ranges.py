@@ -42,12 +42,14 @@ def joined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
 
 
 def filled(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """DummyData with constant fillers, or without any, which gives 0 (dummy_data_layer.cpp, LayerSetUp)."""
+    """DummyData with a constant filler, or without any, which gives 0 (dummy_data_layer.cpp, LayerSetUp)."""
     fillers = layer.message["dummy_data_param"]["data_filler"]
-    if any(filler["type"] != "constant" for filler in fillers) or len(fillers) not in (0, 1, len(layer.tops)):
+    if len(fillers) not in (0, 1, len(layer.tops)):
         return UNKNOWN_INTERVAL
-    values = [filler["value"] for filler in fillers] or [0.0]
-    value = values[top if len(values) > 1 else 0]
+    filler = fillers[top if len(fillers) > 1 else 0] if fillers else None
+    if filler is not None and filler["type"] != "constant":
+        return UNKNOWN_INTERVAL
+    value = filler["value"] if filler is not None else 0.0
     return Interval(value, value, value == 0, value < 0, reached=True)
 
 

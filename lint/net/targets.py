@@ -17,6 +17,11 @@ def is_in_range(low: float, high: float) -> bool:
 def advice_on_range(source: LabelSource, low: float, high: float) -> str:
     """What brings stored values of a range into that of probabilities, as a sentence; empty if that is unknown."""
     producer = source.top.producer
-    if source.kind != PIXELS or producer is None or (low, high) != (0.0, BYTES):
+    if not are_unscaled_bytes(source, low, high) or producer is None:
         return ""
     return f"Set scale: {SCALE} in the transform_param of '{producer.name}'."
+
+
+def are_unscaled_bytes(source: LabelSource, low: float, high: float) -> bool:
+    """Whether stored values of a range are pixels of 0 to 255 that reach their reader as they are."""
+    return source.kind == PIXELS and not source.changed_by and (low, high) == (0.0, BYTES)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from ...fixes.fields import set_field
 from ...moments.graph import Layer
 from ...moments.layer_type import SOFTMAX
-from ...net.classes import number_of_classes, scores_of, settings_of_scores
+from ...net.classes import ignored_label, number_of_classes, scores_of, settings_of_scores
 from ...net.job import NetInPhase
+from ...net.label_sources import label_sources
 from ...net.names import named
 from ...net.net import Net
 from ...rule.finding import Hit, Related
@@ -23,12 +24,14 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Flags SoftmaxWithLoss layers in nets for training, and Softmax layers anywhere, whose scores have a single class:
-    because of `num_output: 1` in the layer before, or an `axis` of size 1.
+    because of `num_output: 1` in the layer before, or an `axis` of size 1. Flags Accuracy layers whose scores come from a layer
+    with `num_output: 1`, unless a softmax reads them too.
 
     ## Why is this bad?
 
     The probability of the only class is 1, whatever the score: the loss and all its gradients are 0. Nothing learns,
-    and Caffe runs to the end without a message. A label of 1 makes Caffe read past the end of the scores.
+    and Caffe runs to the end without a message. A label of 1 makes Caffe read past the end of the scores. Accuracy is the
+    share of items whose label is 0, whatever the score.
 
     ## When it is reported
 
@@ -39,8 +42,9 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Fix
 
-    Sets `num_output: 2`, for the two classes that a single output usually stands for. The fix is unsafe, because
-    there may be more classes, and because SigmoidCrossEntropyLoss needs only one output for yes and no.
+    Sets the `num_output` that the labels need, if `caffe-lint.data.json` has them. The fix is unsafe, because the data may not have
+    all classes, and because SigmoidCrossEntropyLoss needs only one output for yes and no. Without the labels there is no fix:
+    `caffe-lint inputs` counts them.
 
     ## References
 
@@ -49,16 +53,24 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
     """
     net = subject.net
     for layer in net.layers:
-        is_loss = layer.traits.applies == SOFTMAX and not layer.traits.applies_since
-        if not layer.bottoms or not ((is_loss and net.phase == "TRAIN") or layer.traits.activation == SOFTMAX):
+        traits = layer.traits
+        is_loss = traits.applies == SOFTMAX and not traits.applies_since
+        is_measure = traits.measures and traits.class_axis is not None
+        if not layer.bottoms or not ((is_loss and net.phase == "TRAIN") or is_measure or traits.activation == SOFTMAX):
             continue
-        if (number_of_classes(layer) if is_loss else _over_axis(layer)) != 1:
+        if (number_of_classes(layer) if is_loss or is_measure else _over_axis(layer)) != 1:
+            continue
+        if is_measure and (
+            scores_of(layer) is None or any(reader.traits.applies == SOFTMAX for reader in layer.bottoms[0].consumers)
+        ):
             continue
         message = f"{named(layer)} has only one class in {layer.shown()}"
-        if (axis := layer.message["softmax_param"]["axis"]) != 1:
+        if not is_measure and (axis := layer.message["softmax_param"]["axis"]) != 1:
             message = f"{named(layer)} has only one class on axis {axis} of {layer.shown()}"
         effect = "the loss and all its gradients are 0" if is_loss else "the scores have no effect"
         reason = f"The only class always has probability 1, so {effect}."
+        if is_measure:
+            reason = f"The only class is always the best, so {layer.type} is the share of items whose label is 0."
         alone = is_loss and sum(bool(loss.weight) for loss in net.losses) == 1
         related: tuple[Related, ...] = ()
         fix = None
@@ -66,10 +78,104 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
         if scores is not None and settings_of_scores(scores).get("num_output") == 1:
             settings = settings_of_scores(scores)
             related = (Related(subject.file, settings.span("num_output"), f"{named(scores)} has one output"),)
-            if "v0" not in net.upgraded.steps:
-                patch = set_field(subject.file.tree, settings, "num_output", 2)
-                fix = patch.fix(subject.file.path, "set num_output: 2", safe=False)
+            needed = _classes_of_labels(net, layer)
+            if needed:
+                reason += f" Its labels reach {needed - 1}, which needs num_output: {needed}."
+            if needed and "v0" not in net.upgraded.steps:
+                patch = set_field(subject.file.tree, settings, "num_output", needed)
+                fix = patch.fix(subject.file.path, f"set num_output: {needed}", safe=False)
         yield Hit(subject.file, layer.place(), message, reason, "" if alone else "warning", related, fix)
+
+
+def _classes_of_labels(net: Net, layer: Layer) -> int | None:
+    """The number of classes that the labels of a layer need, None if they are not known, or need only one."""
+    ranges = [source.range(net) for source in label_sources(layer.bottoms[1])] if len(layer.bottoms) > 1 else []
+    ends = [end for one in ranges if one is not None for end in one]
+    if not ends or len(ends) < 2 * len(ranges) or not all(end >= 0 and float(end).is_integer() for end in ends):
+        return None
+    return int(max(ends)) + 1 if max(ends) > 0 else None
+
+
+@rule("N603", "single-class-left", subject="net", severity="warning")
+def single_class_left(subject: NetInPhase) -> Iterator[Hit]:
+    """Flags losses that ignore one of their two classes.
+
+    ## What it does
+
+    Flags losses of classifiers with two classes in nets for training, whose `ignore_label` is one of these classes.
+
+    ## Why is this bad?
+
+    Only labels of the other class are left to learn from. The net learns to predict it whatever the input is: the loss falls to 0,
+    and Caffe prints no message.
+
+    ## When it is reported
+
+    Reported as a **warning**. Do not ignore it: such a loss cannot learn to tell the classes apart.
+
+    ## Example
+
+    There is no fix. If the label marks pixels that belong to neither class, use a number that is no class, such as 255; if it is
+    the background, do not ignore it.
+
+    ## References
+
+    `Forward_cpu` and `Backward_cpu` in softmax_loss_layer.cpp skip these labels.
+    """
+    for layer in subject.net.layers if subject.net.phase == "TRAIN" else ():
+        ignored = ignored_label(layer) if layer.traits.class_axis is not None and layer.traits.is_loss else None
+        if ignored in (0, 1) and number_of_classes(layer) == 2 and any(map(layer.loss_weight, range(len(layer.tops)))):
+            message = f"{named(layer)} ignores label {ignored} of two classes, so only class {1 - ignored} is left"
+            reason = f"The net learns to predict class {1 - ignored}, whatever the input is."
+            yield Hit(subject.file, layer.message["loss_param"].span("ignore_label"), message, reason)
+
+
+@rule("N604", "class-weight-count", subject="net", severity="error")
+def class_weight_count(subject: NetInPhase) -> Iterator[Hit]:
+    """Flags a `class_weighting` with a number of weights that differs from the number of classes.
+
+    ## What it does
+
+    Compares the number of `class_weighting` entries of a loss with the number of classes in its scores.
+
+    ## Why is this bad?
+
+    Caffe forks with this field (SegNet, ENet) stop when they build the net: `Number of class weight values does not match the
+    number of classes.`
+
+    ## When it is reported
+
+    - **error** if `weight_by_label_freqs` is true;
+    - **advice** otherwise: the weights are not read.
+
+    Nothing is reported if the number of classes is unknown. An `ignore_label` that is none of the classes needs no weight.
+
+    ## Example
+
+    There is no fix, because only you know the weights.
+
+    ## References
+
+    `SoftmaxWithLossLayer::LayerSetUp` in softmax_loss_layer.cpp of caffe-segnet.
+    """
+    for layer in subject.net.layers:
+        param = layer.message["loss_param"] if "loss_param" in layer.message.entries and layer.bottoms else None
+        weights = param.get("class_weighting", []) if param is not None else []
+        classes = number_of_classes(layer) if layer.traits.class_axis is not None else None
+        if param is None or not weights or classes is None or len(weights) == classes:
+            continue
+        number = f"{len(weights)} class_weighting value{'s' * (len(weights) != 1)}"
+        message = f"{named(layer)} has {number} for {_classes(classes)}"
+        read = param.get("weight_by_label_freqs", False)
+        reason = "Caffe stops: Number of class weight values does not match the number of classes."
+        if not read:
+            reason = "It would stop with weight_by_label_freqs: true; without it the weights are not read."
+        scores = scores_of(layer)
+        related: tuple[Related, ...] = ()
+        if scores is not None and "num_output" in settings_of_scores(scores):
+            place = settings_of_scores(scores).span("num_output")
+            related = (Related(subject.file, place, f"{named(scores)} has {_classes(classes)}"),)
+        yield Hit(subject.file, param.span("class_weighting"), message, reason, "" if read else "advice", related)
 
 
 @rule("N602", "class-count-mismatch", subject="net", severity="warning")

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from ...moments.layer_type import FROM_PROGRAM
 from ...net.job import NetInPhase
-from ...rule.finding import Hit
+from ...net.names import named
+from ...net.score_maps import labels_per_item, one_label_for_a_map
+from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-from ..problems import hits, problems_of
+from ..problems import hit_of, hits, is_for_unknown_caffe, problems_of
 
 
 @rule("E204", "blob-count-mismatch", subject="net", severity="error")
@@ -52,8 +54,9 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     Checks every size that a layer type compares: the inputs of Eltwise, Concat and Crop, the scores and labels of a loss or an
     Accuracy, what a Slice or a Reshape divides, and `group` against the number of channels.
 
-    Shapes that the files do not specify, such as images of a database without `crop_size`, are unknown, and nothing is reported
-    about them. `caffe-lint net FILE` prints all shapes.
+    Shapes that the files do not specify, such as images of a database without `crop_size`, are unknown. `caffe-lint net FILE` prints
+    all shapes. Nothing is reported about unknown ones, with one exception: a score for each pixel against one label per item, which
+    does not fit for images of any size.
 
     ## Why is this bad?
 
@@ -74,7 +77,19 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     The `Reshape` function of each layer in src/caffe/layers.
     """
-    return hits(subject, "E205")
+    for hit in hits(subject, "E205"):
+        yield _with_source(subject, hit)
+    for problem in [] if is_for_unknown_caffe(subject.file) else one_label_for_a_map(subject.net):
+        yield hit_of(subject, problem)
+
+
+def _with_source(subject: NetInPhase, hit: Hit) -> Hit:
+    """A finding about labels with the layer that gives one of them for each item, if that is where they come from."""
+    found = next((label for span, label in labels_per_item(subject.net) if span == hit.span), None)
+    if found is None or found.producer is None:
+        return hit
+    related = Related(subject.file, found.producer.place(), f"{named(found.producer)} gives one label per item")
+    return hit._replace(related=(*hit.related, related))
 
 
 @rule("E206", "invalid-axis", subject="net", severity="error")

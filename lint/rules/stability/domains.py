@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ...fixes.edit import Fix
+from ...fixes.fields import set_field
+from ...fixes.layer_edits import add_message
 from ...moments.graph import Layer
 from ...moments.interval import Interval
 from ...moments.layer_type import SIGMOID
 from ...net.intervals import intervals
 from ...net.job import NetInPhase
+from ...net.label_sources import PIXELS, LabelSource, label_sources
+from ...net.targets import BYTES, SCALE, advice_on_range, are_unscaled_bytes, is_in_range
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
@@ -126,28 +131,33 @@ def _shown(value: float) -> str:
     return f"{value:.3g}" if math.isfinite(value) else "both signs occur"
 
 
-@rule("G112", "target-out-of-range", subject="net", severity="warning")
+@rule("G112", "target-out-of-range", subject="net", severity="warning", fixes="unsafe")
 def target_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
     """Flags SigmoidCrossEntropyLoss with targets outside 0 to 1.
 
     ## What it does
 
-    Flags SigmoidCrossEntropyLoss layers whose targets are known, from the facts about the data or from the layers that produce
-    them, to lie outside the range from 0 to 1.
+    Flags SigmoidCrossEntropyLoss layers whose targets lie outside the range from 0 to 1, by the facts about the data, the layers
+    that produce them, or the `transform_param` of the images that hold them.
 
     ## Why is this bad?
 
     For a target t and a score x the loss is log(1 + exp(x)) - t * x. If t is above 1, the loss falls without limit as x grows;
     if t is below 0, as x falls. No score is optimal: the loss turns negative, the scores diverge, and what is learned is
-    meaningless. Caffe does not check the targets.
+    meaningless. Caffe does not check the targets. Masks are often stored as 0 and 255.
 
     ## When it is reported
 
-    Whenever the range of the targets is known. There is no reason to ignore it: such a loss has no minimum.
+    - **warning** if the range of the targets is known, if they are pixels that a `scale` or a mean brings out of the range, or
+      pixels of an image list without a `scale`;
+    - **advice** for pixels of a database without a `scale`. Ignore it if they are 0 and 1.
 
-    ## Example
+    Nothing is reported if the loss has an `ignore_label`, which may be the only value out of range.
 
-    Other targets are as good a cure. There is no fix, because the linter does not know what the numbers stand for.
+    ## Fix
+
+    Sets `scale: 0.00392157`, which is 1 / 255, if the facts say that the pixels range from 0 to 255. The fix is unsafe, because the
+    other values may be the wrong ones. For other targets there is none.
 
     ## References
 
@@ -161,10 +171,60 @@ def target_out_of_range(subject: NetInPhase) -> Iterator[Hit]:
         targets = known[layer.bottoms[1]]
         if "loss_param" in layer.message.entries and "ignore_label" in layer.message["loss_param"]:
             continue  # the target out of range may be the ignored one
-        if targets.reached and (targets.low < 0 or targets.high > 1):
-            yield Hit(
-                subject.file,
-                layer.message.span("bottom", 1),
-                f"targets of loss '{layer.name}' range from {targets.low:g} to {targets.high:g}; expected 0 to 1",
-                "A target outside 0 to 1 lets the loss fall without limit, and Caffe does not check.",
-            )
+        place = layer.message.span("bottom", 1)
+        if targets.reached:
+            if not is_in_range(targets.low, targets.high):
+                message = f"targets of loss '{layer.name}' range from {targets.low:g} to {targets.high:g}; expected 0 to 1"
+                source = _masks(subject, layer)
+                advice = advice_on_range(source, 0.0, BYTES) if source is not None else ""
+                reason = f"A target outside 0 to 1 lets the loss fall without limit, and Caffe does not check. {advice}".rstrip()
+                yield Hit(subject.file, place, message, reason, fix=_scaled(subject, source))
+            continue
+        for source in label_sources(layer.bottoms[1]):
+            if source.kind == PIXELS and source.stored(subject.net) is None and (found := _unknown_pixels(layer, source)):
+                yield Hit(subject.file, place, *found, confidence="medium")
+                break
+
+
+def _unknown_pixels(layer: Layer, source: LabelSource) -> tuple[str, str, str] | None:
+    """What is wrong with targets that are pixels of unknown values: message, reason and severity."""
+    arriving = source.arriving(0.0, BYTES)
+    name = f"'{source.top.name}'"
+    if arriving is None:
+        reason = "Pixels below the mean become negative targets, with which the loss falls without limit."
+        return f"a mean is subtracted from {name}, the targets of loss '{layer.name}'", reason, ""
+    low, high = arriving
+    if is_in_range(low, high):
+        return None
+    if source.changed_by:
+        message = f"targets of loss '{layer.name}' range from {low:.4g} to {high:.4g} for pixels of 0 to 255; expected 0 to 1"
+        return message, "A target outside 0 to 1 lets the loss fall without limit, and Caffe does not check.", ""
+    advice = advice_on_range(source, 0.0, BYTES)
+    reason = f"A mask of 0 and 255 has targets of 255, with which the loss falls without limit. {advice}"
+    has_list = source.top.producer is not None and source.top.producer.traits.settings == _LIST
+    return f"targets of loss '{layer.name}' are pixels of {name} without a scale", reason, "" if has_list else "advice"
+
+
+_LIST = "image_data_param"
+
+
+def _masks(subject: NetInPhase, layer: Layer) -> LabelSource | None:
+    """The images of bytes from 0 to 255 that are all the targets of a loss; None if they are something else."""
+    sources = list(label_sources(layer.bottoms[1]))
+    stored = sources[0].stored(subject.net) if len(sources) == 1 else None
+    if stored is None or stored.minimum is None or stored.maximum is None:
+        return None
+    return sources[0] if are_unscaled_bytes(sources[0], stored.minimum, stored.maximum) else None
+
+
+def _scaled(subject: NetInPhase, source: LabelSource | None) -> Fix | None:
+    """A fix that scales the images of a source to the range from 0 to 1."""
+    producer = source.top.producer if source is not None else None
+    if producer is None or "v0" in subject.net.upgraded.steps:
+        return None
+    tree, message = subject.file.tree, producer.message
+    if "transform_param" in message.entries:
+        patch = set_field(tree, message["transform_param"], "scale", SCALE)
+    else:
+        patch = add_message(tree, subject.net.message, message, "transform_param", (("scale", SCALE),))
+    return patch.fix(subject.file.path, f"set scale: {SCALE} in '{producer.name}'", safe=False)

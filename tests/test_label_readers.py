@@ -1,0 +1,266 @@
+"""Labels and their readers, as far as the files tell: N212 to N216, N603, N604, and score maps against one label per item (E205)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from harness import check, fix
+from nets import net_of
+
+from caffe_lint.moments.blob_facts import BlobFacts
+from caffe_lint.net.data_facts import SourceFacts
+from caffe_lint.net.label_sources import ARRAY, COMPUTED, FILLER, PER_ITEM, PIXELS, PROGRAM, label_sources
+from caffe_lint.net.score_maps import is_score_map
+
+
+def data(top: str, transform: str = "", kind: str = "Data", param: str = "data_param", more: str = "") -> str:
+    inside = f"transform_param {{ {transform} }}" if transform else ""
+    return f'layer {{ name: "{top}" type: "{kind}" top: "{top}" {more} {inside} {param} {{ source: "{top}_db" batch_size: 4 }} }}\n'
+
+
+def layer(kind: str, bottoms: str, top: str, more: str = "", name: str = "") -> str:
+    read = " ".join(f'bottom: "{bottom}"' for bottom in bottoms.split())
+    return f'layer {{ name: "{name or top}" type: "{kind}" {read} top: "{top}" {more} }}\n'
+
+
+def conv(number: int, bottom: str = "data", top: str = "score", more: str = "kernel_size: 3 pad: 1") -> str:
+    return layer("Convolution", bottom, top, f"convolution_param {{ num_output: {number} {more} }}")
+
+
+def full(number: int, bottom: str = "data", top: str = "score") -> str:
+    return layer("InnerProduct", bottom, top, f"inner_product_param {{ num_output: {number} }}")
+
+
+def loss(more: str = "", labels: str = "label", scores: str = "score", kind: str = "SoftmaxWithLoss", top: str = "loss") -> str:
+    return layer(kind, f"{scores} {labels}", top, more)
+
+
+SEGMENTATION = data("data") + data("label") + conv(6)
+IGNORING = "loss_param { ignore_label: %d }"
+
+
+def said(text: str, code: str, facts: Mapping[str, SourceFacts] | None = None) -> list[tuple[str, str]]:
+    return [(finding.severity, finding.message) for finding in check(text, select=(code,), facts=dict(facts or {}))]
+
+
+# -- where labels come from ------------------------------------------------------------------------------------
+
+
+def sources(text: str, blob: str) -> list[tuple[str, str, bool, float, float | None]]:
+    found = net_of(text).blob(blob)
+    assert found is not None
+    return [(one.top.name, one.kind, one.whole, one.scale, one.shift) for one in label_sources(found)]
+
+
+def test_the_kinds_of_sources() -> None:
+    text = data("data", more='top: "label"') + data("h", kind="HDF5Data", param="hdf5_data_param") + full(3)
+    text += 'layer { name: "i" type: "Input" top: "i" input_param { shape { dim: 4 } } }\n'
+    text += 'layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 4 } } }\n'
+    kinds = {"label": PER_ITEM, "data": PIXELS, "h": ARRAY, "i": PROGRAM, "d": FILLER, "score": COMPUTED}
+    assert {top: kind for top in kinds for _, kind, _, _, _ in sources(text, top)} == kinds
+
+
+def test_what_moves_values_is_passed_and_what_changes_them_is_recorded() -> None:
+    text = data("data", "scale: 0.5 mean_value: 10") + layer("Flatten", "data", "flat")
+    text += layer("Power", "flat", "less", "power_param { scale: 2 shift: -1 }")
+    text += 'layer { name: "cut" type: "Slice" bottom: "less" top: "one" top: "two" }\n'
+    text += layer("Concat", "one one", "both") + layer("Power", "less", "square", "power_param { power: 2 }")
+    assert sources(text, "less") == [("data", PIXELS, True, 1.0, -11.0)]
+    assert sources(text, "both") == [("data", PIXELS, False, 1.0, -11.0)]
+    assert sources(text, "square") == [("square", COMPUTED, True, 1.0, 0.0)]
+    assert sources(data("data", 'mean_file: "m"'), "data") == [("data", PIXELS, True, 1.0, None)]
+    assert sources(data("data", "mean_value: 1 mean_value: 2"), "data") == [("data", PIXELS, True, 1.0, None)]
+
+
+def test_a_ladder_of_joined_blobs_is_traced_in_bounded_work() -> None:
+    text = data("b0") + "".join(layer("Concat", f"b{i} b{i}", f"b{i + 1}") for i in range(60))
+    assert [one[:3] for one in sources(text, "b60")] == [("b0", PIXELS, True)]
+
+
+# -- score maps ------------------------------------------------------------------------------------------------
+
+
+UNPADDED = "kernel_size: 3"
+POOL = layer("Pooling", "data", "pooled", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }")
+GLOBAL = layer("Pooling", "map", "score", "pooling_param { pool: AVE global_pooling: true }")
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        (conv(6), True),
+        (conv(6, more="kernel_size: 1"), True),
+        (conv(6, top="map") + GLOBAL, False),
+        (conv(6, more=UNPADDED), False),  # 1 x 1 for images of 3 x 3
+        (POOL + conv(6, "pooled"), True),
+        (full(6), False),
+        (layer("Deconvolution", "data", "up", "convolution_param { num_output: 3 kernel_size: 4 stride: 4 }") + conv(6, "up"), True),
+        (conv(6, top="small", more=UNPADDED) + layer("Crop", "data small", "cut") + conv(6, "cut"), False),
+    ],
+)
+def test_score_maps_are_told_without_the_size_of_the_images(layers: str, expected: bool) -> None:
+    net = net_of(data("data") + layers)
+    scores = net.blob("score")
+    assert scores is not None
+    assert is_score_map(net, scores) is expected
+
+
+@pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "SigmoidCrossEntropyLoss"])
+def test_a_map_does_not_go_with_one_label_per_item(kind: str) -> None:
+    items = data("data", more='top: "label"')
+    ((severity, message),) = said(items + conv(6) + loss(kind=kind), "E205")
+    assert severity == "error"
+    assert message == f"{kind} layer 'loss': 'score' has values for each pixel, but 'label' has one label per item"
+    assert said(items + conv(6, top="map") + GLOBAL + loss(kind="SoftmaxWithLoss"), "E205") == []
+    assert said(SEGMENTATION + loss(kind=kind), "E205") == []
+    assert said(items + layer("Python", "label", "map") + conv(6) + loss(labels="map", kind=kind), "E205") == []
+
+
+def test_the_layer_that_gives_one_label_per_item_is_named() -> None:
+    text = data("data", more='top: "label"', kind="ImageData", param="image_data_param") + full(8) + loss(kind="EuclideanLoss")
+    (finding,) = check(text, select=("E205",))
+    assert [place.message for place in finding.related] == ["ImageData layer 'data' gives one label per item"]
+
+
+# -- N212 ------------------------------------------------------------------------------------------------------
+
+
+def accuracy(more: str = "", labels: str = "label") -> str:
+    return loss(more, labels, kind="Accuracy", top="accuracy")
+
+
+@pytest.mark.parametrize(("ignored", "severity"), [(255, "warning"), (6, "warning"), (-1, "warning"), (0, "advice")])
+def test_an_accuracy_that_counts_what_the_loss_ignores(ignored: int, severity: str) -> None:
+    text = SEGMENTATION + loss(IGNORING % ignored) + accuracy()
+    ((found, message),) = said(text, "N212")
+    assert (found, message) == (severity, f"Accuracy layer 'accuracy' counts label {ignored}, which loss 'loss' ignores")
+    fixed = fix(text, select=("N212",), unsafe=True)
+    assert said(fixed, "N212") == []
+    assert fix(text, select=("N212",)) == text
+
+
+def test_an_accuracy_that_ignores_the_same_or_reads_other_labels() -> None:
+    same = accuracy("accuracy_param { ignore_label: 255 }")
+    assert said(SEGMENTATION + loss(IGNORING % 255) + same, "N212") == []
+    assert said(SEGMENTATION + loss() + accuracy(), "N212") == []
+    other = data("other") + accuracy(labels="other")
+    assert said(SEGMENTATION + loss(IGNORING % 255) + other, "N212") == []
+    moved = layer("Reshape", "label", "moved", "reshape_param { shape { dim: 0 dim: -1 } }")
+    assert len(said(SEGMENTATION + moved + loss(IGNORING % 255) + accuracy(labels="moved"), "N212")) == 1
+    wrong = accuracy("accuracy_param { top_k: 1 ignore_label: 254 }")
+    assert said(SEGMENTATION + loss(IGNORING % 255) + wrong, "N212")[0][1].endswith("ignores and ignores 254 instead")
+
+
+# -- N213 ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("transform", "classes", "expected"),
+    [
+        ("scale: 0.00390625", 2, "error"),  # 255 / 256 is truncated to 0
+        ("scale: 0.00392157", 2, ""),
+        ("scale: 0.00392157", 6, "warning"),
+        ("scale: 0.0625", 6, ""),  # 16 greys for a class
+        ("mean_value: 1", 6, ""),
+        ("mean_value: 104", 6, "warning"),
+        ("mean_value: 104 mean_value: 117 mean_value: 123", 6, "warning"),
+        ('mean_file: "m"', 6, "warning"),
+        ("mirror: true", 6, ""),
+        ("scale: 300", 6, "error"),
+    ],
+)
+def test_transformed_labels(transform: str, classes: int, expected: str) -> None:
+    text = data("data") + data("label", transform) + conv(classes) + loss()
+    assert [severity for severity, _ in said(text, "N213")] == [expected] * bool(expected)
+
+
+def test_the_layer_that_changes_labels_is_named() -> None:
+    power = layer("Power", "label", "less", "power_param { scale: 0.001 }")
+    ((_, message),) = said(SEGMENTATION + power + loss(labels="less"), "N213")
+    assert message == "class labels of 'loss' are multiplied by 0.001 by Power layer 'less'"
+
+
+# -- N214 ------------------------------------------------------------------------------------------------------
+
+
+def test_one_blob_as_class_and_as_target() -> None:
+    both = data("data", more='top: "label"') + full(5) + full(1, top="size") + loss()
+    ((severity, message),) = said(both + loss(scores="size", kind="EuclideanLoss", top="other"), "N214")
+    assert severity == "advice"
+    assert message == "EuclideanLoss layer 'other' reads 'label' as targets, 'loss' as class labels"
+    sigmoid = loss(scores="size", kind="SigmoidCrossEntropyLoss", top="other")
+    assert [severity for severity, _ in said(both + sigmoid, "N214")] == ["warning"]
+    two = both.replace("num_output: 5", "num_output: 2")
+    assert said(two + sigmoid, "N214") == []
+    halved = layer("Power", "label", "half", "power_param { scale: 0.1 }")
+    assert said(both + halved + loss(scores="size", labels="half", kind="EuclideanLoss", top="other"), "N214") == []
+    assert said(both + loss(scores="size", labels="size", kind="EuclideanLoss", top="other"), "N214") == []
+
+
+# -- N215 ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "expected"),
+    [
+        ("mirror: true", "mirror: true", "warning"),
+        ("mirror: true", "scale: 1", "warning"),
+        ("scale: 1", "mirror: true", "warning"),
+        ("scale: 1", "scale: 1", ""),
+        ("crop_size: 64", "crop_size: 64", "advice"),
+    ],
+)
+def test_images_and_label_maps_that_do_not_stay_aligned(image: str, label: str, expected: str) -> None:
+    text = data("data", image) + data("label", label) + conv(6) + loss()
+    assert [severity for severity, _ in said(text, "N215")] == [expected] * bool(expected)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(64, ""), (80, "warning")])
+def test_a_crop_of_images_of_known_size(side: int, expected: str) -> None:
+    facts = {f"{top}_db": SourceFacts("lmdb", 9, {"data": BlobFacts((1, side, side))}, None, {}) for top in ("data", "label")}
+    text = data("data", "crop_size: 64") + data("label", "crop_size: 64") + conv(6) + loss()
+    assert [severity for severity, _ in said(text, "N215", facts)] == [expected] * bool(expected)
+
+
+def test_a_vector_of_labels_has_no_place_to_be_aligned_with() -> None:
+    text = data("data", "mirror: true") + data("label") + full(6) + loss(kind="SigmoidCrossEntropyLoss")
+    assert said(text, "N215") == []
+
+
+def test_labels_of_the_same_layer_stay_aligned() -> None:
+    text = data("data", "mirror: true") + 'layer { name: "s" type: "Slice" bottom: "data" top: "image" top: "label" }\n'
+    assert said(text + conv(6, "image") + loss(), "N215") == []
+
+
+# -- N216, N603, N604 ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "more", "found"), [(5, "", 0), (6, "", 1), (-1, "", 1), (6, IGNORING % 6, 0), (6, IGNORING % 5, 1)])
+def test_constant_labels(value: int, more: str, found: int) -> None:
+    dummy = f"""\
+layer {{
+  name: "d" type: "DummyData" top: "data" top: "label"
+  dummy_data_param {{
+    shape {{ dim: 4 dim: 3 }} shape {{ dim: 4 }}
+    data_filler {{ type: "gaussian" }} data_filler {{ type: "constant" value: {value} }}
+  }}
+}}
+"""
+    assert [severity for severity, _ in said(dummy + full(6) + loss(more), "N216")] == ["error"] * found
+
+
+@pytest.mark.parametrize(("classes", "ignored", "found"), [(2, 0, 1), (2, 1, 1), (2, 2, 0), (2, 255, 0), (3, 0, 0)])
+def test_a_loss_that_ignores_one_of_two_classes(classes: int, ignored: int, found: int) -> None:
+    text = data("data") + data("label") + conv(classes) + loss(IGNORING % ignored)
+    assert [severity for severity, _ in said(text, "N603")] == ["warning"] * found
+
+
+@pytest.mark.parametrize(
+    ("classes", "weights", "read", "expected"),
+    [(3, 3, "true", ""), (3, 2, "true", "error"), (11, 2, "true", "error"), (3, 2, "false", "advice"), (3, 0, "true", "")],
+)
+def test_the_number_of_class_weights(classes: int, weights: int, read: str, expected: str) -> None:
+    param = f"loss_param {{ weight_by_label_freqs: {read} ignore_label: {classes} {'class_weighting: 0.5 ' * weights}}}"
+    text = data("data") + data("label") + conv(classes) + loss(param)
+    assert [severity for severity, _ in said(text, "N604")] == [expected] * bool(expected)
