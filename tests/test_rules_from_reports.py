@@ -79,3 +79,34 @@ def test_hdf5_data_take_their_batch_size_from_the_file() -> None:
     blob = net_of(text, input_shapes={"x": (0, 12)}).blob("x")
     assert blob is not None
     assert blob.shape == (7, 12)
+
+
+# -- a type that is not meant ------------------------------------------------------------------------------
+
+FED = """\
+layer { name: "d" type: "Input" top: "x" data_param { source: "s" batch_size: 2 } transform_param { crop_size: 9 } }
+layer { name: "e" type: "Input" top: "y" data_param { source: "t" batch_size: 2 } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 4 kernel_size: 3 } }
+layer { name: "s" type: "Silence" bottom: "c" bottom: "y" bottom: "x" }
+"""
+
+
+def test_settings_of_another_type_are_one_finding_and_what_follows_is_checked() -> None:
+    codes = ("E1", "E2", "N1", "N304", "E222")
+    assert said(FED, *codes) == [("E222", "error", 1)]
+    fixed = fix(FED, unsafe=True, select=("E222",))
+    assert fixed == FED.replace("Input", "Data")
+    assert said(fixed, *codes) == []
+    assert said(FED.replace("kernel_size: 3", "kernel_size: 11"), *codes) == [("E222", "error", 1), ("E207", "error", 3)]
+
+
+def test_a_pooling_with_settings_of_a_convolution() -> None:
+    text = 'layer { name: "d" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }\n'
+    text += 'layer { name: "p" type: "Pooling" bottom: "x" top: "p" convolution_param { num_output: 4 kernel_size: 3 } }\n'
+    assert said(text, "E2", "N304") == [("E222", "error", 2)]
+
+
+def test_types_that_work_with_settings_of_another_are_no_wrong_types() -> None:
+    text = 'layer { name: "d" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } data_param { source: "s" } }\n'
+    text += 'layer { name: "r" type: "ReLU" bottom: "x" top: "r" pooling_param { kernel_size: 3 } }\n'
+    assert said(text, "E2") == []

@@ -9,7 +9,7 @@ from ..moments.layer_type import ALL, FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODEL
 from ..moments.shapes import Dims, Shape, describe
 from ..source.wording import counted
 from . import value_ranges
-from .record import layer_type, number_of, one_or
+from .record import layer_type, number_of, one_or, type_of_settings
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -246,6 +246,8 @@ def input_(layer: Layer) -> Sequence[Shape]:
     shapes = layer.message["input_param"]["shape"]
     tops = len(layer.tops)
     if not shapes:
+        if type_of_settings(layer) is not None:
+            layer.fail("input-without-shape", "no shape is set", "input_param", "blob.hpp:122")
         return ((),) * tops
     if len(shapes) not in (1, tops):
         text = f"{counted(len(shapes), 'shape')} for {counted(tops, 'top')}; expected {one_or(tops)}, or none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import UNKNOWN_TYPE, UNMODELLED, Infer, LayerType
+from ..moments.layer_type import UNKNOWN_TYPE, UNMODELLED, Count, Infer, LayerType
 from ..moments.shapes import Shape
 from ..source.wording import counted
 
@@ -68,6 +68,31 @@ def traits_of(name: str) -> LayerType:
 def is_loss_type(name: str) -> bool:
     """Whether a type is a loss: by its record or, because forks and Python classes have many more, by its name."""
     return traits_of(name).is_loss or "Loss" in name
+
+
+def type_of_settings(layer: Layer) -> LayerType | None:
+    """The type whose settings a layer has, if its own type reads none of them: Data for an Input with `data_param`.
+
+    It is the type that the settings are named after, if it reads all of them and takes as many bottoms and tops.
+    """
+    own = layer.traits.reads
+    written = [name for name in layer.message.entries if name.endswith("_param") and name not in _OF_MANY_TYPES]
+    if own is None or len(written) != 1 or written[0] in own:
+        return None
+    name = written[0]
+    kind = next((kinds[0] for type_name, kinds in TYPES.items() if f"{type_name.lower()}param" == name.replace("_", "")), None)
+    if kind is None or kind.reads is None or kind.settings != name:
+        return None
+    fits = _is_within(len(layer.bottoms), kind.bottoms) and _is_within(len(layer.message["top"]), kind.tops)
+    return kind if fits else None
+
+
+# Settings that say nothing of the type, because layers of many types read them.
+_OF_MANY_TYPES = frozenset({"transform_param", "loss_param"})
+
+
+def _is_within(number: int, limits: Count) -> bool:
+    return number >= limits[0] and (limits[1] is None or number <= limits[1])
 
 
 def is_read(field: str, kind: LayerType) -> bool:

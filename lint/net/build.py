@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import layers as _layers  # noqa: F401  (fills the table of layer types)
 from ..layers.fillers import check_filler
-from ..layers.record import find_type, number_of, same_shape
+from ..layers.record import find_type, number_of, same_shape, type_of_settings
 from ..layers.vision import needs_gpu
 from ..moments.graph import AUTOMATIC, Blob, Layer, Loss, NetProblem, Param, Place, unreadable
 from ..moments.layer_type import IN_PLACE_CRASH, Count, LayerType
@@ -165,11 +165,12 @@ class _Builder:
         if kind.auto_top:
             while len(tops) < kind.tops[0]:
                 tops.append(Blob(AUTOMATIC, layer, len(tops)))
-        if kind.engine in entries and entries[kind.engine][0][0].get("engine") == "CUDNN":
-            needs_gpu(layer, "engine CUDNN", f"{kind.engine}.engine", "layer_factory.cpp")
-        fits = self.counts_fit(layer, kind)
-        if fits:
-            self.infer(layer, kind)
+        found = len(net.problems)
+        fits = self.set_up(layer, kind)
+        if len(net.problems) > found:
+            meant = type_of_settings(layer)
+            if meant is not None:
+                kind, fits = meant, self.set_up_as_meant(layer, meant, found)
         self.params(layer, fits and not kind.has_open_params(layer))
         if "loss_weight" in entries:
             self.weighted.append(layer)
@@ -178,6 +179,29 @@ class _Builder:
             net.losses.append(Loss(layer, 0, tops[0], kind.loss_weight, None))
             if len(tops) > 1:
                 self.loss_weight_count(layer)
+
+    def set_up(self, layer: Layer, kind: LayerType) -> bool:
+        """Infer the shapes of a layer's tops as of that type, and return whether it has enough bottoms and tops."""
+        entries = layer.message.entries
+        if kind.engine in entries and entries[kind.engine][0][0].get("engine") == "CUDNN":
+            needs_gpu(layer, "engine CUDNN", f"{kind.engine}.engine", "layer_factory.cpp")
+        fits = self.counts_fit(layer, kind)
+        if fits:
+            self.infer(layer, kind)
+        return fits
+
+    def set_up_as_meant(self, layer: Layer, meant: LayerType, found: int) -> bool:
+        """Take a layer that its own type rejects for one of the type whose settings it has, so that what follows can be checked.
+
+        `found` is the number of problems before the layer.
+        """
+        own, settings = self.net.problems[found:], meant.settings
+        del self.net.problems[found:]
+        layer.kind = meant
+        layer.params.clear()
+        text = f"{settings} is for type {meant.name}, and {layer.type} does not read it"
+        layer.fail("wrong-type", text, "type", own[0].source, subject=meant.name)
+        return self.set_up(layer, meant)
 
     # -- blobs ----------------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ KINDS: dict[str, str] = {
     "E217": "infogain-normalize",
     "E218": "net-empty",
     "E219": "gpu-only-layer",
+    "E222": "wrong-type",
     "G105": "infogain-matrix",  # the rule about an InfogainLoss and what it is fed with
 }
 RULE_OF = {kind: code for code, kinds in KINDS.items() for kind in kinds.split()}

@@ -9,6 +9,7 @@ from ...fixes.fields import Patch, remove_field, set_field
 from ...layers.fillers import FILLER_TYPES
 from ...moments.graph import NetProblem
 from ...net.job import NetInPhase
+from ...net.names import also_in
 from ...proto.binder import Message
 from ...proto.spelling import is_certain, nearest_name
 from ...rule.finding import Hit
@@ -236,6 +237,56 @@ def silent_crash(subject: NetInPhase) -> Iterator[Hit]:
     Measured with a CPU-only release build of BVLC's Caffe; the finding names the file.
     """
     return hits(subject, "N101")
+
+
+@rule("E222", "wrong-layer-type", subject="net", severity="error", fixes="unsafe")
+def wrong_layer_type(subject: NetInPhase) -> Iterator[Hit]:
+    """Flags layers that have the settings of another type, and not those that their own type requires.
+
+    ## What it does
+
+    Flags layers that their type rejects or leaves without a shape, if their only settings are named after another type of BVLC's
+    Caffe, which takes as many bottoms and tops: an Input with `data_param` instead of `input_param`, a Pooling with
+    `convolution_param`. Layers of one type with the same mistake are one finding. Whatever reads the layer is checked as if it had
+    the other type.
+
+    ## Why is this bad?
+
+    Caffe ignores the settings of other types. An Input without a shape has no axes, and Caffe stops at the first layer that reads
+    it: `axis 1 out of range for 0-D Blob with shape (0)`. The message names neither the type nor the settings.
+
+    ## When it is reported
+
+    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork, or if the file has fields or
+      values that no known Caffe has;
+    - **error** otherwise.
+
+    ## Fix
+
+    Sets `type` to the type that the settings are named after. The fix is unsafe, because the settings may be wrong instead. It is
+    not offered in older formats.
+
+    ## References
+
+    `InputLayer::LayerSetUp` in input_layer.cpp; the `LayerSetUp` functions of the other layers.
+    """
+    alike: dict[tuple[str, str], list[NetProblem]] = {}
+    for problem in problems_of(subject, "E222"):
+        assert problem.layer is not None
+        alike.setdefault((problem.layer.type, problem.subject), []).append(problem)
+    for (own, meant), problems in alike.items():
+        hit = hit_of(subject, problems[0])
+        layers = [problem.layer for problem in problems if problem.layer is not None]
+        patch = Patch()
+        for layer in layers:
+            patch += set_field(subject.file.tree, layer.message, "type", meant)
+        fix = patch.fix(subject.file.path, f'set type to "{meant}"', safe=False)
+        reason = f"Caffe ignores the settings: {own} needs others, and stops without them."
+        if hit.severity:
+            reason += " The fork that this file is for may differ."
+        reason += also_in(layers)
+        message = f'{hit.message}; did you mean type "{meant}"?'
+        yield hit._replace(message=message, reason=reason, fix=None if subject.net.upgraded.steps else fix)
 
 
 def _without_engine(subject: NetInPhase) -> Fix | None:
