@@ -204,6 +204,20 @@ MADE = [
     Made(one("BN"), SAME, params=["1 3 1 1"] * 4, dialect="pspnet"),
     Made(one("GRN"), SAME, dialect="openvino-toolbox"),
     # weights
+    Made(
+        'type: "LargeMarginInnerProduct" bottom: "x" bottom: "l" top: "y" top: "f" largemargin_inner_product_param { num_output: 4 }',
+        {"y": "2 4", "f": "1"},
+        {"x": "2 3 8 8", "l": "2"},
+        params=["4 192"],
+        dialect="happynear",
+    ),
+    Made(
+        'type: "MarginInnerProduct" bottom: "x" bottom: "l" top: "y" top: "f" margin_inner_product_param { num_output: 4 }',
+        {"y": "2 4", "f": "1"},
+        {"x": "2 3 8 8", "l": "2"},
+        params=["4 192"],
+        dialect="sphereface",
+    ),
     Made(one("InnerProduct", "inner_product_param { num_output: 4 }"), {"y": "2 4"}, params=["4 192", "4"]),
     Made(
         one("InnerProduct", "inner_product_param { num_output: 4 axis: 2 }"),

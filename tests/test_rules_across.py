@@ -248,8 +248,40 @@ def test_a_deploy_net_beside_the_training_net() -> None:
     findings = check_files(files, select=("N407",))
     assert "11 x 10, but 10 x 10 in the training net" in findings[0].message
     assert findings[0].severity == "advice"  # it may be for data of other classes
-    assert [finding.severity for finding in check_files(files, select=("N407",), deploy="deploy.prototxt")] == ["warning"]
+    assert [finding.severity for finding in check_files(files, select=("N407",), deploy="deploy.prototxt")] == ["error"]
     files["deploy.prototxt"] = used.replace("num_output: 10", "num_output: 11")  # another model
+    assert check_files(files, select=("N407",)) == []
+
+
+def test_a_deploy_net_that_is_named_must_fit() -> None:
+    train = DATA + HEAD + SECOND + THIRD + 'layer {\n  name: "loss"' + LOSS.replace("ip1", "ip3")
+    files = {"solver.prototxt": 'net: "net.prototxt"\n', "net.prototxt": train}
+    files["used.prototxt"] = (DEPLOY + HEAD + SECOND + THIRD).replace("num_output: 10", "num_output: 11")
+    findings = check_files(files, select=("N407",), deploy="used.prototxt")
+    assert [finding.severity for finding in findings] == ["error"] * 3  # although none of the layers match
+    files["used.prototxt"] = (DEPLOY + HEAD).replace("ip1", "other")
+    findings = check_files(files, select=("N407",), deploy="used.prototxt")
+    assert [finding.severity for finding in findings] == ["error"]
+    assert findings[0].message == "no layer of this net gets weights from the training net (net.prototxt)"
+
+
+@pytest.mark.parametrize("trained", ["InnerProduct", "LargeMarginInnerProduct", "MarginInnerProduct"])
+def test_a_bias_that_was_not_trained(trained: str) -> None:
+    settings = {
+        "InnerProduct": "inner_product_param { num_output: 10 bias_term: false }",
+        "LargeMarginInnerProduct": "largemargin_inner_product_param { num_output: 10 }",
+        "MarginInnerProduct": "margin_inner_product_param { num_output: 10 }",
+    }[trained]
+    label = "" if trained == "InnerProduct" else 'bottom: "label" '
+    last = f'layer {{ name: "ip3" type: "{trained}" bottom: "ip2" {label}top: "ip3" {settings} }}\n'
+    train = DATA + HEAD + SECOND + last + 'layer {\n  name: "loss"' + LOSS.replace("ip1", "ip3")
+    used = DEPLOY + HEAD + SECOND + THIRD
+    files = {"solver.prototxt": 'net: "net.prototxt"\n', "net.prototxt": train, "deploy.prototxt": used}
+    findings = check_files(files, select=("N407",))
+    assert [(found.severity, found.place.line) for found in findings] == [("warning", 22)]
+    assert findings[0].message == f"InnerProduct layer 'ip3' has a bias, but {trained} layer 'ip3' of the training net has none"
+    files.update(fix_files(files, unsafe=True, select=("N407",)))
+    assert "bias_term: false" in files["deploy.prototxt"]
     assert check_files(files, select=("N407",)) == []
 
 

@@ -84,6 +84,26 @@ def inner_product(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], outputs),)
 
 
+def _margin_inner_product(layer: Layer) -> Sequence[Shape]:
+    """A fully connected layer without a bias that makes the score of the label smaller; the second top is its factor."""
+    settings = layer.traits.settings
+    param = layer.message[settings]
+    shape = layer.bottoms[0].shape
+    outputs = num_output(layer, param, settings, "")
+    axis = find_axis(layer, param.get("axis", 1), shape, f"{settings}.axis") if shape is not None else None
+    layer.add_param("weight", (outputs, count(shape, axis) if axis is not None else None), param, "weight_filler")
+    return ((*shape[:axis], outputs), (1,)) if shape is not None and axis is not None else (None, (1,))
+
+
+for _name, _source, _settings in (
+    ("LargeMarginInnerProduct", "largemargin_inner_product_layer.cpp", "largemargin_inner_product_param"),
+    ("MarginInnerProduct", "margin_inner_product_layer.cpp", "margin_inner_product_param"),
+):
+    layer_type(_name, _source, settings=_settings, bottoms=(1, 2), tops=(1, 2), fork_fields=None, ignores_gradient=(1,))(
+        _margin_inner_product
+    )
+
+
 @layer_type(
     "Embed", "embed_layer.cpp", signal="linear.Embed", reads=("embed_param",), refuses_gradient=(0,), multiply_adds=no_products
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import set_field
+from ...fixes.layer_edits import remove_bias
 from ...moments.graph import Layer
 from ...moments.shapes import describe, shapes_differ
 from ...net.job import Job, NetInPhase
@@ -138,18 +139,20 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **advice** if only the last layer differs, or an InnerProduct that reads images of another size, and `--deploy` is
-      not used: the deploy net may be for other data;
+    - **error** if `--deploy` names the net, and Caffe stops when it loads the weights, or finds none for any layer;
+    - **advice** if the last layer has other shapes, or an InnerProduct that reads images of another size, and `--deploy`
+      is not used: the deploy net may be for other data;
     - **warning** otherwise.
 
-    Nothing is reported if fewer than half of the layers with parameters match, because the net then belongs to
-    another model, or if a layer may have parameters unknown to us. Ignore it if the deploy net is for weights that
-    were changed after training, for example by folding BatchNorm into convolutions.
+    Without `--deploy`, nothing is reported if fewer than half of the layers with parameters match, because the net then
+    belongs to another model. Layers that may have parameters unknown to us are not compared. Ignore it if the deploy
+    net is for weights that were changed after training, for example by folding BatchNorm into convolutions.
 
     ## Fix
 
     Renames the layer if the training net has a layer of the same type, with a name at most two letters away and the
-    same numbers in it, that the deploy net lacks. The fix is unsafe, because another layer may be meant.
+    same numbers in it, that the deploy net lacks. Removes a bias that was not trained. The fixes are unsafe, because
+    another layer or other weights may be meant.
 
     ## References
 
@@ -160,25 +163,48 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
         return
     if is_for_unknown_caffe(train.file) or is_for_unknown_caffe(deploy.file):
         return
-    if any(map(_is_open, (*train.net.layers, *deploy.net.layers))):
-        return
     trained, here = _by_name(train.net), _by_name(deploy.net)
-    weighted = [layer for layer in deploy.net.layers if layer.params]
-    differences = {
-        layer.name: _difference(layer, trained[layer.name]) for layer in weighted if layer.name in trained
-    }
-    if 2 * list(differences.values()).count("") < len(weighted):
+    weighted = [layer for layer in deploy.net.layers if layer.params and not _is_open(layer)]
+    shared = [layer for layer in weighted if layer.name in trained and not _is_open(trained[layer.name])]
+    differences = {layer.name: _difference(layer, trained[layer.name]) for layer in shared}
+    if job.deploy_is_named and weighted and not any(layer.name in trained for layer in deploy.net.layers if layer.params):
+        message = f"no layer of this net gets weights from the training net ({train.file.path})"
+        reason = "Caffe matches weights by layer name, and no layer with parameters has the name of a trained one."
+        yield Hit(deploy.file, weighted[0].place(), message, reason, "error")
+        return
+    if not job.deploy_is_named and 2 * list(differences.values()).count("") < len(weighted):
         return
     missed = [layer for name, layer in trained.items() if name not in here and layer.params]
     for layer in weighted:
-        message = differences.get(layer.name)
-        if message is None and _needs_training(layer, trained):
+        message = differences.get(layer.name, "")
+        if layer.name not in trained and _needs_training(layer, trained):
             yield _untrained(deploy, layer, missed, train)
         elif message:
-            related = (Related(train.file, trained[layer.name].place(), "the layer in the training net"),)
-            reason = "The trained weights do not match: Caffe stops when it loads them."
-            severity = "advice" if not job.deploy_is_named and _is_for_other_data(layer, trained[layer.name]) else ""
-            yield Hit(deploy.file, layer.place(), message, reason, severity, related)
+            yield _misfit(job, deploy, layer, trained[layer.name], message)
+
+
+def _misfit(job: Job, deploy: NetInPhase, layer: Layer, trained: Layer, message: str) -> Hit:
+    """Return the finding for a layer of the deploy net that Caffe cannot load the weights of `trained` into."""
+    assert job.train is not None
+    related = (Related(job.train.file, trained.place(), "the layer in the training net"),)
+    reason = "The trained weights do not match: Caffe stops when it loads them."
+    severity, fix = "error" if job.deploy_is_named else "", None
+    if _has_bias_only_here(layer, trained):
+        message = f"{named(layer)} has a bias, but {named(trained)} of the training net has none"
+        reason += " Set bias_term: false."
+        if "v0" not in deploy.net.upgraded.steps:
+            patch = remove_bias(deploy.file.tree, layer.message, layer.traits.settings)
+            fix = patch.fix(deploy.file.path, "set bias_term: false", safe=False) if patch is not None else None
+    elif not severity and len(layer.params) == len(trained.params) and _is_for_other_data(layer, trained):
+        severity = "advice"
+    return Hit(deploy.file, layer.place(), message, reason, severity, related, fix=fix)
+
+
+def _has_bias_only_here(layer: Layer, trained: Layer) -> bool:
+    """Return whether all that two layers with weights differ in is that the first one has a bias."""
+    if not layer.traits.weighted_sum or [param.role for param in layer.params] != ["weight", "bias"]:
+        return False
+    return len(trained.params) == 1 and not shapes_differ(layer.params[0].shape, trained.params[0].shape)
 
 
 def _by_name(net: Net) -> dict[str, Layer]:
