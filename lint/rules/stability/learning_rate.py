@@ -114,13 +114,14 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
 def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     """The finding on the predicted training; where it cannot be predicted, on the limit for comparable ones."""
     computed = stability_of(job)
-    predicted = computed is not None and computed.cannot_tell is None
-    if computed is not None and predicted and computed.risky and rate is not None and math.isfinite(rate.value):
+    if computed is not None and computed.risky and rate is not None and math.isfinite(rate.value):
         if computed.repair.scale < 1:
             yield _computed(job, computed, rate)
         return
     judgement = judge_rate(job)
-    if judgement is None or judgement.excess <= (times * FAR if predicted else times):
+    if judgement is None or judgement.excess <= times:
+        return
+    if computed is not None and computed.cannot_tell is None and judgement.excess <= times * FAR:
         return
     cause, fix = _cause_and_fix(job, judgement, times)
     solver, rate = job.solver.message, judgement.rate

@@ -61,7 +61,7 @@ def vanishing_activations(job: Job) -> Iterator[Hit]:
     diverges = computed.risky
     if diverges:
         fillers = computed.repair.fillers
-    elif computed.verdict.word == "stalls":
+    elif computed.stalls:
         fillers = computed.vanishing_weights
     else:
         return

@@ -16,7 +16,18 @@ from ..signal.basis import DESCRIBE_DATA, NO_GRADIENT, Basis, CannotTell, obstac
 from ..signal.features import LEAST_PROGRESS, Signal, Trial, counterpart, signal_of
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
-from ..verdict.verdict import CANNOT_TELL, EVEN, RISKY, Verdict, judge_trial, verdict_of, verdict_over
+from ..verdict.verdict import (
+    CANNOT_TELL,
+    EVEN,
+    RISKY,
+    Verdict,
+    judge_trial,
+    may_be,
+    most_likely,
+    verdict_of,
+    verdict_over,
+)
+from ..verdict.verdict_table import DIVERGES, STALLS
 from .clip_bound import ClipBound, clip_bound
 from .default_repair import doubt
 from .repair import Repair, repair, vanishing_weights
@@ -74,7 +85,11 @@ class Stability:
         # may be stated only if it is the same for all of them, or covers all of them.
         self.signals: list[Signal] = [signal_of(each) for each in training.points()]
         self.signal: Signal = self.signals[0]
-        self.verdict: Verdict = verdict_over(self.signals)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What holds at every point of the range; every point is simulated for it."""
+        return verdict_over(self.signals)
 
     @property
     def cannot_tell(self) -> CannotTell | None:
@@ -89,12 +104,19 @@ class Stability:
     @property
     def risky(self) -> bool:
         """Whether it may diverge, so that it is repaired; if not all is known, only if it is said to diverge."""
-        return self.diverges or (self.basis.is_known and self.verdict.p_diverges >= RISKY)
+        if not self.basis.is_known:
+            return self.diverges
+        return most_likely(DIVERGES, self.signal) >= RISKY and self.verdict.p_diverges >= RISKY
 
-    @property
+    @cached_property
     def diverges(self) -> bool:
         """Whether it is said to diverge."""
-        return self.verdict.word == "diverges"
+        return may_be("diverges", self.signals) and self.verdict.word == "diverges"
+
+    @cached_property
+    def stalls(self) -> bool:
+        """Whether it is said to stall."""
+        return may_be("stalls", self.signals) and self.verdict.word == "stalls"
 
     @property
     def repair_clips(self) -> bool:
@@ -104,7 +126,7 @@ class Stability:
     @property
     def severity(self) -> str:
         """The severity of its divergence, by its probability."""
-        return "warning" if self.verdict.word == "diverges" else "advice"
+        return "warning" if self.diverges else "advice"
 
     @cached_property
     def repair(self) -> Repair:
@@ -175,7 +197,9 @@ class Stability:
         starts = self.signal.weights.items()
         if self.vanishing_weights or any("weight" in param.role and not start.second_moment for param, start in starts):
             return False
-        return all(_certainly_stalls(signal, verdict_of(signal)) for signal in self.signals)
+        return all(map(_may_stall, self.signals)) and all(
+            _certainly_stalls(signal, verdict_of(signal)) for signal in self.signals
+        )
 
     @cached_property
     def faster_rate(self) -> tuple[float, Verdict] | None:
@@ -276,6 +300,11 @@ def _flow(signal: Signal, first: int, last: int) -> Flow:
         at_top.mean_abs if at_top is not None else 0.0,
         sum(each.mean_abs for each in at_bottoms) / max(1, len(at_bottoms)),
     )
+
+
+def _may_stall(signal: Signal) -> bool:
+    """Whether a training may be nearly certain to stall. If not, that is known without a simulation."""
+    return signal.unsimulated["progress"] <= LEAST_PROGRESS or most_likely(STALLS, signal) >= Stability.STALLS
 
 
 def _certainly_stalls(signal: Signal, verdict: Verdict) -> bool:

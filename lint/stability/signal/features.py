@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,28 +24,12 @@ if TYPE_CHECKING:
     from ...net.net import Net
 
 
-class Signal(NamedTuple):
-    """All that is computed of a training: iteration 0, the probe of its curvature, its updates, the simulation."""
-
-    training: Training
-    update_rule: UpdateRule
-    weights: Mapping[Param, Weights]
-    forward: Pass
-    back: Back
-    probe: Back
-    l2: float
-    updates: Mapping[Param, Update]
-    losses: Sequence[Layer]
-    sharpness: float
-    simulation: Simulation
-    features: dict[str, float]
-
-
 # The bounds of the features, in decimal logarithms: beyond them a number carries no more information. They were set by hand
 # while looking at the figures of benchmarks/verdict.py, which fits the coefficients within them; no script searches for them.
 LEAST_PROGRESS, MOST_PROGRESS = -2.0, 1.0
 SHARPNESS, CURVATURE_GROWTH = (-6.0, 6.0), (0.0, 4.0)
-GRADIENT_GROWTH, LOSS_GROWTH, PEAK_LOSS_GROWTH, EXCESS_LOSS = (-1.0, 12.0), (-1.0, 2.0), (0.0, 1.5), (-3.0, 0.0)
+EXCESS_LOSS = (-3.0, 0.0)
+SIMULATED = {"gradient_growth": (-1.0, 12.0), "loss_growth": (-1.0, 2.0), "peak_loss_growth": (0.0, 1.5)}
 # A clip threshold that lets an iteration move the weights by more than this many times their norm counts as none: numbers
 # stay finite, but nothing is left of the net. Set by hand with benchmarks/verdict.py; no script searches for it.
 INEFFECTIVE_CLIP = 100.0
@@ -85,39 +70,114 @@ def counterpart(param: Param, net: Net) -> Param:
 AS_WRITTEN = Trial()
 
 
+class FirstPasses:
+    """The passes of iteration 0, and the probe of its curvature, which is run when it is first asked for."""
+
+    def __init__(self, prepared: PreparedNet, weights: Mapping[Param, Weights]) -> None:
+        self.forward = Pass(prepared, weights)
+        self.back = Back(self.forward)
+
+    @cached_property
+    def probe(self) -> Back:
+        """The backward pass that measures the curvature."""
+        return Back(self.forward, probe=True)
+
+
+class Signal:
+    """What is computed of a training: iteration 0, and when it is first asked for, its updates, the simulation, the features.
+
+    Most of the time goes into the simulation, which few jobs need (`verdict.may_be`).
+    """
+
+    def __init__(
+        self, training: Training, rule: UpdateRule, weights: Mapping[Param, Weights], passes: FirstPasses
+    ) -> None:
+        self.training = training
+        self.update_rule = rule
+        self.weights = weights
+        self.passes = passes
+        self.forward = passes.forward
+        self.back = passes.back
+        self.l2 = self.back.l2
+        self.losses: Sequence[Layer] = [
+            layer for layer, _, weight, _ in self.forward.loss_terms() if weight and layer.runs_backward
+        ]
+
+    @cached_property
+    def updates(self) -> dict[Param, Update]:
+        """The first update of each parameter."""
+        return first_updates(self.update_rule, self.back.gradients, self.weights, self.l2)
+
+    @cached_property
+    def effective_rule(self) -> UpdateRule:
+        """The solver without a clip threshold that lets an iteration move the weights by many times their norm."""
+        rule = self.update_rule
+        return rule._replace(clip=-1.0) if rule.clip * unit_step(rule, self.training.net) > INEFFECTIVE_CLIP else rule
+
+    @cached_property
+    def sharpness(self) -> float:
+        """Learning rate times curvature: gradient descent is stable below 2, with momentum m below 2 (1 + m).
+
+        For an adaptive solver, the rate of each parameter is its first step divided by its gradient.
+        """
+        rule = self.update_rule
+        total = 0.0
+        for param, gradient in self.passes.probe.gradients.items():
+            rate = rule.rate * abs(param.lr_mult)
+            if rule.adaptive:
+                own = self.back.gradients.get(param)
+                size = root(own.second_moment) if own is not None else 0.0
+                rate = step_size(rule, size, rate) / size if size > 0 and math.isfinite(size) else 0.0
+            total += rate * gradient.second_moment * (param.count or 1)
+        return total
+
+    @cached_property
+    def simulation(self) -> Simulation:
+        """The simulated iterations."""
+        return simulate(self.training.solver, self.effective_rule, self.forward, self.back, self.weights)
+
+    @cached_property
+    def unsimulated(self) -> dict[str, float]:
+        """The features that need no simulation: of iteration 0, and of the whole run, if it were stable."""
+        solver = self.effective_rule
+        clip = clip_factor(solver, self.l2)
+        learned = progress(self.training.solver, solver, self.forward, self.back, self.weights)
+        growth = curvature_growth(self)
+        return {
+            "sharpness": log10_within(self.sharpness * solver.momentum_gain * clip * growth, *SHARPNESS),
+            "curvature_growth": log10_within(growth, *CURVATURE_GROWTH),  # part of sharpness
+            "progress": log10_within(learned, LEAST_PROGRESS, MOST_PROGRESS),
+            "excess_loss": log10_within(excess(self.forward) / _divisor(self.forward.loss), *EXCESS_LOSS),
+        }
+
+    @cached_property
+    def features(self) -> dict[str, float]:
+        """All features."""
+        losses = self.simulation.losses
+        norms = [norm for norm in self.simulation.norms if math.isfinite(norm)]
+        first = _divisor(losses[0])
+        peak = max((abs(loss) for loss in losses if loss == loss), default=first)
+        grown = max(norms) / max(norms[0], TINY_NORM) if norms and norms[0] > 0 else 1.0
+        growth = {"gradient_growth": grown, "loss_growth": abs(losses[-1]) / first, "peak_loss_growth": peak / first}
+        finite = self.simulation.finite
+        simulated = {name: log10_within(growth[name], *bounds) if finite else bounds[1] for name, bounds in SIMULATED.items()}
+        return {**self.unsimulated, **simulated}
+
+
 def signal_of(training: Training) -> Signal:
     """The signal of a training."""
     weights = initial_weights(training.net, training.trained)
-    return _signal(training, update_rule_of(training.solver), weights, *_first_passes(training.prepared, weights))
+    return Signal(training, update_rule_of(training.solver), weights, FirstPasses(training.prepared, weights))
 
 
 def signal_with(signal: Signal, trial: Trial) -> Signal:
     """The signal of the same training with the changes of a trial. For rates and clipping the first passes are reused."""
-    solver = signal.update_rule.changed(trial.rate, trial.clip)
+    rule = signal.update_rule.changed(trial.rate, trial.clip)
     if not (trial.loss_weights or trial.fillers or trial.inputs):
-        return _signal(signal.training, solver, signal.weights, signal.forward, signal.back, signal.probe)
+        return Signal(signal.training, rule, signal.weights, signal.passes)
     prepared = signal.training.prepared.with_loss_weights(trial.loss_weights).with_scaled_inputs(trial.inputs)
     weights = {**signal.weights, **trial.fillers}
-    return _signal(signal.training._replace(prepared=prepared), solver, weights, *_first_passes(prepared, weights))
-
-
-def _first_passes(prepared: PreparedNet, weights: Mapping[Param, Weights]) -> tuple[Pass, Back, Back]:
-    forward = Pass(prepared, weights)
-    return forward, Back(forward), Back(forward, probe=True)
-
-
-def _signal(
-    training: Training, solver: UpdateRule, weights: Mapping[Param, Weights], forward: Pass, back: Back, probe: Back
-) -> Signal:
-    l2 = back.l2
-    effective = _without_ineffective_clip(solver, training.net)
-    losses = [layer for layer, _, weight, _ in forward.loss_terms() if weight and layer.runs_backward]
-    sharpness = _sharpness(solver, back, probe)
-    updates = first_updates(solver, back.gradients, weights, l2)
-    simulation = simulate(training.solver, effective, forward, back, weights)
-    found = Signal(training, solver, weights, forward, back, probe, l2, updates, losses, sharpness, simulation, {})
-    found.features.update(_features(found))
-    return found
+    return Signal(signal.training._replace(prepared=prepared), rule, weights, FirstPasses(prepared, weights))
 
 
 def unit_step(rule: UpdateRule, net: Net) -> float:
@@ -132,27 +192,6 @@ def unit_step(rule: UpdateRule, net: Net) -> float:
     shapes = [layer.params[0].shape or () for layer in net.layers if layer.params and layer.runs_backward]
     outputs = sum(shape[0] or 0 for shape in shapes if len(shape) > 1)
     return relative_step(math.sqrt(outputs), rule.largest, rule.momentum, rule.iter_size)
-
-
-def _without_ineffective_clip(rule: UpdateRule, net: Net) -> UpdateRule:
-    """The solver without a clip threshold that lets an iteration move the weights by many times their norm."""
-    return rule._replace(clip=-1.0) if rule.clip * unit_step(rule, net) > INEFFECTIVE_CLIP else rule
-
-
-def _sharpness(solver: UpdateRule, back: Back, probe: Back) -> float:
-    """Learning rate times curvature: gradient descent is stable below 2, with momentum m below 2 (1 + m).
-
-    For an adaptive solver, the rate of each parameter is its first step divided by its gradient.
-    """
-    total = 0.0
-    for param, gradient in probe.gradients.items():
-        rate = solver.rate * abs(param.lr_mult)
-        if solver.adaptive:
-            own = back.gradients.get(param)
-            size = root(own.second_moment) if own is not None else 0.0
-            rate = step_size(solver, size, rate) / size if size > 0 and math.isfinite(size) else 0.0
-        total += rate * gradient.second_moment * (param.count or 1)
-    return total
 
 
 def curvature_growth(signal: Signal) -> float:
@@ -185,24 +224,6 @@ def log10_within(x: float, low: float, high: float) -> float:
     return min(max(math.log10(x), low), high) if x > 0 else low
 
 
-def _features(signal: Signal) -> dict[str, float]:
-    solver = _without_ineffective_clip(signal.update_rule, signal.training.net)
-    losses, finite = signal.simulation.losses, signal.simulation.finite
-    norms = [norm for norm in signal.simulation.norms if math.isfinite(norm)]
-    first = max(abs(losses[0]), TINY_LOSS) if losses and math.isfinite(losses[0]) else 1.0
-    peak = max((abs(loss) for loss in losses if loss == loss), default=first)
-    grown = max(norms) / max(norms[0], TINY_NORM) if norms and norms[0] > 0 else 1.0
-    clip = clip_factor(solver, signal.l2)
-    learned = progress(signal.training.solver, solver, signal.forward, signal.back, signal.weights)
-    return {
-        # of iteration 0
-        "sharpness": log10_within(signal.sharpness * solver.momentum_gain * clip * curvature_growth(signal), *SHARPNESS),
-        "curvature_growth": log10_within(curvature_growth(signal), *CURVATURE_GROWTH),  # part of sharpness
-        # from the simulation
-        "gradient_growth": log10_within(grown, *GRADIENT_GROWTH) if finite else GRADIENT_GROWTH[1],
-        "loss_growth": log10_within(abs(losses[-1]) / first, *LOSS_GROWTH) if finite else LOSS_GROWTH[1],
-        "peak_loss_growth": log10_within(peak / first, *PEAK_LOSS_GROWTH) if finite else PEAK_LOSS_GROWTH[1],
-        # of the whole run, if it were stable
-        "progress": log10_within(learned, LEAST_PROGRESS, MOST_PROGRESS),
-        "excess_loss": log10_within(excess(signal.forward) / first, *EXCESS_LOSS),
-    }
+def _divisor(loss: float) -> float:
+    """The first loss as what later ones are divided by."""
+    return max(abs(loss), TINY_LOSS) if math.isfinite(loss) else 1.0

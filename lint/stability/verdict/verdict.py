@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ...proto.named_tuple import NamedTuple
-from ..signal.features import Signal, Trial, signal_with
+from ..signal.features import SIMULATED, Signal, Trial, signal_with
 from .verdict_table import CERTAIN, DIVERGES, STALLS
 
 # The sign that the coefficient of each number must have in the probability that a training diverges, or that one that
@@ -62,6 +62,21 @@ def verdict_over(signals: Sequence[Signal]) -> Verdict:
         return Verdict("stalls", max(diverging), min(stalling))
     word = "learns" if all(each.word == "learns" for each in verdicts) else CANNOT_TELL
     return Verdict(word, max(diverging), max(stalling)) if word == "learns" else verdicts[0]._replace(word=word)
+
+
+def may_be(word: str, signals: Sequence[Signal]) -> bool:
+    """Whether the verdict over a range may be `diverges` or `stalls`. If not, that is known without a simulation."""
+    if word == "diverges":
+        coefficients, least = DIVERGES, CERTAIN["diverge"]
+    else:
+        coefficients, least = STALLS, CERTAIN["stall"]
+    return all(most_likely(coefficients, signal) >= (least if len(signals) > 1 else EVEN) for signal in signals)
+
+
+def most_likely(coefficients: Mapping[str, float], signal: Signal) -> float:
+    """The largest probability that a simulation can lead to, whatever its result. It is not run for that."""
+    worst = {name: high if coefficients.get(name, 0.0) > 0 else low for name, (low, high) in SIMULATED.items()}
+    return logistic(coefficients, {**signal.unsimulated, **worst})
 
 
 def judge_trial(signal: Signal, trial: Trial) -> tuple[Signal, Verdict]:
