@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from harness import check_files
 from test_clip_bound import FACTS, net, signal, solver
 
+from caffe_lint.engine.files_in_memory import Files, nets_for
+from caffe_lint.net.data_facts import DataFacts
+from caffe_lint.net.job import SolverFile
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.settings.settings import Settings
+from caffe_lint.stability.advice.stability import Stability
+from caffe_lint.stability.computed import stability_of
 from caffe_lint.stability.signal import features
 from caffe_lint.stability.verdict.verdict import (
     CERTAIN,
@@ -32,23 +38,36 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return found
 
 
-def checked(base_lr: str, **options: object) -> list[str]:
-    files = {"solver.prototxt": solver(base_lr), "net.prototxt": net()}
-    return [finding.code for finding in check_files(files, select=("G",), **options)]  # type: ignore[arg-type]
+def computed(base_lr: str, facts: DataFacts | None = None) -> Stability:
+    files = Files(caffe_schema(), "bvlc")
+    files.add("solver.prototxt", solver(base_lr).encode())
+    files.add("net.prototxt", net().encode())
+    job = nets_for(files, Settings(facts=facts or {})).job(SolverFile(files.get("solver.prototxt")), None)
+    found = stability_of(job)
+    assert found is not None
+    return found
 
 
-def test_a_calm_training_on_unknown_images_is_not_simulated(simulated: list[object]) -> None:
-    assert checked("0.001") == ["G101"]
+def test_a_calm_training_on_unknown_images_is_not_simulated_for_rules(simulated: list[object]) -> None:
+    calm = computed("0.001")
+    assert not calm.risky
+    assert not calm.stalls
+    assert not calm.will_stall
+    assert calm.clip_bound is not None
     assert simulated == []
+    assert calm.cannot_tell is None  # which needs every point of the range
+    assert len(simulated) == 3
 
 
 def test_a_training_that_may_diverge_is_simulated_at_every_point(simulated: list[object]) -> None:
-    assert checked("1e6") == ["G101"]
+    assert computed("1e6").diverges
     assert len(simulated) == 3
 
 
 def test_a_training_on_known_data_is_simulated_once(simulated: list[object]) -> None:
-    assert checked("0.01", facts=FACTS) == ["G101"]
+    known = computed("0.01", FACTS)
+    assert not known.risky
+    assert known.cannot_tell is None
     assert len(simulated) == 1
 
 
