@@ -9,9 +9,9 @@ Unless its message has changed in exactly the fields that the fixes name, nothin
 rejects `- 1` and bytes that are not UTF-8, and knows only one of the types that forks give a field. It also accepts
 text that C++ rejects (`+1`, unknown escapes, a no-break space): Caffe reads nothing there, our binder reads what a
 repair would write, and protobuf reads something else. Therefore the comparison starts from the first text, in the order
-of the rounds, that protobuf accepts and in which our binder reads only what is written. Only the rounds before it,
-which repair text, depend on the binder. If there is no such text, all of them do, and the binder compares the first
-text with the last once more.
+of the rounds, that protobuf accepts and from which on our binder reads only what is written. Only the rounds before it,
+which repair text, depend on the binder. If there is no such text, all of them do, and the binder compares the text of
+each round with the next once more.
 
 **Unknown fields.** The parser is told to skip fields that are not in the schema, since otherwise it would reject half
 of the nets in use. It cannot compare what it skips. Therefore the text of each skipped field, token by token, is added
@@ -24,15 +24,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..proto.binder import bind
-from ..proto.message import plain
+from ..proto.message import Message, plain
 from ..proto.parser import parse
 from ..proto.schema import Schema
 from ..proto.tree import Block, Field, ListValue, Scalar, Value
 from .changes import FixRejected, PathChange, PathChanges, PathInsertion, Plain, Round, after_changes, require_equal
+from .readings import Reading, compare
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -62,7 +63,7 @@ def verify_rounds(rounds: Sequence[Round], text: bytes, schema: Schema) -> None:
     message_class = _message_class(schema, rounds[0].type_name)
     descriptor: Any = message_class.DESCRIPTOR
     for number, first in enumerate(rounds):
-        if not first.as_written:
+        if not all(each.as_written for each in rounds[number:]):
             continue
         try:
             values = read_by_protobuf(first.source, message_class)
@@ -77,18 +78,23 @@ def verify_rounds(rounds: Sequence[Round], text: bytes, schema: Schema) -> None:
         skipped = {piece for _, piece in _skipped(parse(first.source).root, descriptor)}
         require_equal(_with_moved_text(values, found, skipped), found)
         return
-    values = _read_by_binder(rounds[0].source, rounds[0].type_name, schema)
-    for each in rounds:
-        values = after_changes(values, each.changes)
-    require_equal(values, _read_by_binder(text, rounds[0].type_name, schema))
+    sources = [*(each.source for each in rounds), text]
+    readings = [_read_by_binder(source, rounds[0], schema) for source in sources]
+    for each, old, new in zip(rounds, readings, readings[1:], strict=False):
+        compare(old, new, partial(_require_changes, each.changes))
 
 
 class _NotForProtobuf(Exception):
     """A text that protobuf's parser rejects, or a change of a field that it does not know."""
 
 
-def _read_by_binder(text: bytes, type_name: str, schema: Schema) -> Plain:
-    return plain(bind(parse(text), schema, type_name).message)
+def _read_by_binder(text: bytes, as_in: Round, schema: Schema) -> Reading:
+    tree = parse(text)
+    return Reading("", tree, bind(tree, schema, as_in.type_name, as_in.dialect), schema, as_in.dialect)
+
+
+def _require_changes(changes: PathChanges, old: Message, new: Message) -> None:
+    require_equal(after_changes(plain(old), changes), plain(new))
 
 
 def _message_class(schema: Schema, type_name: str) -> type[ProtobufMessage]:

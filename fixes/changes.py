@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..proto.message import Message
+from ..proto.message import Message, plain_value
 from ..proto.named_tuple import NamedTuple
 from .edit import Change, Fix, Insertion, Replacement
 
@@ -45,13 +45,15 @@ PathChanges = tuple["PathChange | PathInsertion | Replacement", ...]
 class Round(NamedTuple):
     """A text that was patched, its type (`SolverParameter`, …), and the changes that the fixes name.
 
-    `as_written` says whether our binder reads only what is written in it, without repairs of invalid text.
+    `as_written` says whether our binder reads only what is written in it, without repairs of invalid text; `dialect` is the one
+    that the user asked for, None if it is to be detected.
     """
 
     source: bytes
     type_name: str
     changes: PathChanges
     as_written: bool
+    dialect: str | None = None
 
 
 def changes_by_path(message: Message, fixes: Iterable[Fix]) -> PathChanges:
@@ -77,17 +79,24 @@ def _by_path(
     message: Message, change: Change | Insertion | Replacement, paths: dict[int, Path]
 ) -> PathChange | PathInsertion | Replacement:
     if isinstance(change, Replacement):
-        return change
+        return Replacement(_comparable(change.value))
     path = paths.get(id(change.block))
     if path is None:
         raise FixRejected(f"a fix names '{change.field}' in a message that is not in the text")
     if isinstance(change, Change):
-        return PathChange(path, change.field, change.values)
+        return PathChange(path, change.field, tuple(map(_comparable, change.values)))
     for name, number in path:
         message = message.entries[name][number][0]
     nodes = [entry[1] for entry in message.entries.get(change.field, ())]
     position = 0 if change.after is None else next(i for i, node in enumerate(nodes, 1) if node is change.after)
-    return PathInsertion(path, change.field, position, change.value)
+    return PathInsertion(path, change.field, position, _comparable(change.value))
+
+
+def _comparable(value: Any) -> Any:
+    """Return a value as `plain_value` has it, inside of nested dicts and lists too: NaN, which no value equals, as text."""
+    if isinstance(value, dict):
+        return {name: _comparable(items) for name, items in value.items()}
+    return [_comparable(item) for item in value] if isinstance(value, list) else plain_value(value)
 
 
 def after_changes(values: Plain, changes: PathChanges) -> Plain:

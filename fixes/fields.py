@@ -36,18 +36,26 @@ def number_text(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if e else text
 
 
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+# Control characters, at some of which Caffe's parser stops, and lone surrogates, which are bytes that are not UTF-8.
+_ESCAPED = re.compile("[\0-\x1f\x7f\udc80-\udcff]")
 
 
 def value_text(value: Any) -> str:
-    """Format a value of `plain_value` in text format: a number, true or false, or a quoted string."""
+    """Format a value of `plain_value` in text format, with all its digits: a number, true or false, or a quoted string."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return number_text(value)
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    # A byte that is not UTF-8 is a lone surrogate.
-    return '"{}"'.format(_NOT_UTF8.sub(lambda found: f"\\{ord(found[0]) - 0xDC00:03o}", escaped))
+    if isinstance(value, float):
+        text = number_text(value)
+        return text if float(text) == value else str(value)
+    if isinstance(value, int):
+        return str(value)
+    return string_text(str(value))
+
+
+def string_text(value: str, quote: str = '"') -> str:
+    """Quote a string in text format."""
+    escaped = value.replace("\\", "\\\\").replace(quote, "\\" + quote).replace("\n", "\\n")
+    return quote + _ESCAPED.sub(lambda found: f"\\{ord(found[0]) & 0xFF:03o}", escaped) + quote
 
 
 def set_field(

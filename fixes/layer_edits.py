@@ -17,6 +17,7 @@ from .fields import (
     eol,
     indent_at,
     indent_unit,
+    number_text,
     remove_field,
     remove_text,
     separator,
@@ -101,18 +102,18 @@ def set_loss_weights(tree: Tree, layer: Message, weights: tuple[float, ...]) -> 
     Existing ones keep their number, and only those that differ are changed.
     """
     entries = layer.entries.get("loss_weight", [])
-    values = tuple(float(value_text(weight)) for weight in weights)
+    texts = tuple(map(number_text, weights))
+    values = tuple(map(float, texts))
     change = Change(layer.block, "loss_weight", values)
     if entries:
         edits = [
-            Edit(node.start, node.end, value_text(weight).encode())
-            for (old, node, _), weight in zip(entries, weights, strict=True)
+            Edit(node.start, node.end, text.encode())
+            for (old, node, _), weight, text in zip(entries, weights, texts, strict=True)
             if old != weight
         ]
         return Patch(tuple(edits), (change,))
     anchors = [field for name in ("top", "bottom", "type", "name") if (field := last_field(layer, name))]
-    text = "loss_weight" + separator(tree, layer.block)
-    lines = [text + value_text(weight) for weight in weights]
+    lines = ["loss_weight" + separator(tree, layer.block) + text for text in texts]
     return Patch((_fields_edit(tree, layer.block, anchors[0], lines),), (change,))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..proto.binder import Message
-from .fields import number_text
+from .fields import string_text, value_text
 
 
 def message_lines(message: Message, without: Collection[str] = ()) -> list[str]:
@@ -27,16 +27,5 @@ def message_lines(message: Message, without: Collection[str] = ()) -> list[str]:
 def scalar_text(value: Any, kind: str) -> str:
     """Format a value of a field; `kind` as in `schema.FieldType`."""
     if kind in ("string", "bytes"):
-        raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
-        return '"' + "".join(map(_byte_text, raw)) + '"' if not _is_plain(value) else f'"{value}"'
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return number_text(value) if isinstance(value, (int, float)) else str(value)
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str) and value.isprintable() and not {'"', "\\"} & set(value)
-
-
-def _byte_text(byte: int) -> str:
-    return chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}"
+        return string_text(value if isinstance(value, str) else value.decode("utf-8", "surrogateescape"))
+    return value_text(value) if isinstance(value, (int, float)) else str(value)

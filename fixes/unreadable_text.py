@@ -11,31 +11,26 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from ..proto.binder import Bound, Message, bind, plain
-from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
-from ..proto.schema import Schema
-from ..proto.tree import Block, Field, Problem, Tree
-from .apply import edited
+from ..proto.tree import Block, Field, Problem
+from .apply import edited, select, verify
+from .changes import FixRejected
 from .edit import Change, Edit, Fix, Stage
+from .readings import Reading, compare
 
 _IN_WORD = rb"[A-Za-z0-9_]"
 _QUOTE_FOLLOWS = rb"\s*(?:#[^\n]*\n\s*)*[\"']"
+# If fixes of syntax cannot be made together, each is tried alone, but not more of them than this.
+MAX_TRIED = 8
 
 
-class Text(NamedTuple):
-    """A file as it was read; `dialect` is the one asked for, None if it was detected."""
-
-    path: str
-    tree: Tree
-    message: Message
-    schema: Schema
-    dialect: str | None
-
-
-def repairs(text: Text, problems: Sequence[Problem]) -> list[Fix | None]:
+def repairs(text: Reading, problems: Sequence[Problem]) -> list[Fix | None]:
     """Return the fix of each problem, None if it has no repair, or one that would only cause another problem.
 
     Problems with fields of the same name in one message share a fix, because only all of them determine the new value.
+
+    How the parser takes a misplaced brace depends on all that follows, so a repair may make it take other text differently. A
+    repair after which the text does not mean what was read before is none.
     """
     groups: dict[object, list[Problem]] = {}
     keys: list[object] = []
@@ -48,10 +43,31 @@ def repairs(text: Text, problems: Sequence[Problem]) -> list[Fix | None]:
             groups.setdefault(key, []).append(problem)
         keys.append(key)
     fixes = {key: _repair(text, group) for key, group in groups.items()}
-    return [fixes.get(key) for key in keys]
+    wrong = _misread(text, [fix for fix in fixes.values() if fix is not None and not fix.changes])
+    return [None if (fix := fixes.get(key)) in wrong else fix for key in keys]
 
 
-def _repair(text: Text, problems: list[Problem]) -> Fix | None:
+def _misread(text: Reading, fixes: list[Fix]) -> list[Fix | None]:
+    """Return which of some fixes that change nothing but syntax would change what is read."""
+    if not fixes or _is_read_alike(text, select(fixes)):
+        return []
+    return [fix for number, fix in enumerate(fixes) if number >= MAX_TRIED or not _is_read_alike(text, [fix])]
+
+
+def _is_read_alike(text: Reading, fixes: list[Fix]) -> bool:
+    """Return whether a text means the same after fixes of its syntax."""
+    tree = parse(edited(text.tree.source, (edit for fix in fixes for edit in fix.edits)))
+    if len(tree.problems) > len(text.tree.problems):
+        return False
+    bound = bind(tree, text.schema, text.bound.message.type.name, text.asked_dialect)
+    try:
+        compare(text, text._replace(tree=tree, bound=bound), lambda old, new: verify(old, new, fixes))
+    except FixRejected:
+        return False
+    return True
+
+
+def _repair(text: Reading, problems: list[Problem]) -> Fix | None:
     edits = _edits(text, problems)
     message, fields = _owners(text, edits)
     changes = _changes(text, message, fields, edits) if fields else ()
@@ -64,7 +80,7 @@ def _repair(text: Text, problems: list[Problem]) -> Fix | None:
     return Fix(text.path, title, edits, changes, all(problem.safe for problem in problems), stage)
 
 
-def _edits(text: Text, problems: list[Problem]) -> tuple[Edit, ...]:
+def _edits(text: Reading, problems: list[Problem]) -> tuple[Edit, ...]:
     edits = {Edit(start, end, new) for problem in problems for start, end, new in problem.repair or ()}
     return tuple(sorted(_with_space(text.tree.source, edit) for edit in edits))
 
@@ -82,13 +98,13 @@ def _with_space(source: bytes, edit: Edit) -> Edit:
     return edit._replace(text=new)
 
 
-def _owners(text: Text, edits: tuple[Edit, ...]) -> tuple[Message, list[Field]]:
+def _owners(text: Reading, edits: tuple[Edit, ...]) -> tuple[Message, list[Field]]:
     """Return the innermost message that contains all edits, and its fields whose name or value they change.
 
     No fields are returned if an edit changes the punctuation between them: the parser has already read the text as the
     repair says, so the meaning does not change.
     """
-    message = message_at(text.message, edits[0].start, max(edit.end for edit in edits))
+    message = message_at(text.bound.message, edits[0].start, max(edit.end for edit in edits))
     fields = message.block.fields
     owners: dict[int, Field] = {}
     for edit in edits:
@@ -134,7 +150,7 @@ def _next_message(message: Message, start: int, end: int) -> Message | None:
 
 
 def _changes(
-    text: Text, message: Message, fields: list[Field], edits: tuple[Edit, ...]
+    text: Reading, message: Message, fields: list[Field], edits: tuple[Edit, ...]
 ) -> tuple[Change, ...] | None:
     """Return what edits of some fields change in a message, None if they do not reduce the number of problems."""
     source = text.tree.source
@@ -166,8 +182,8 @@ def _edited(source: bytes, field: Field, edits: tuple[Edit, ...]) -> bytes:
     return edited(source[field.start : field.end], shifted)
 
 
-def _read(text: Text, message: Message, pieces: list[bytes]) -> Bound:
+def _read(text: Reading, message: Message, pieces: list[bytes]) -> Bound:
     tree = parse(b"\n".join(pieces))
-    bound = bind(tree, text.schema, message.type.name, text.dialect)
+    bound = bind(tree, text.schema, message.type.name, text.asked_dialect)
     bound.problems = [*tree.problems, *bound.problems]
     return bound

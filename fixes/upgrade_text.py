@@ -16,7 +16,7 @@ from ..proto.schema import Schema
 from ..proto.tree import Block, Field, Scalar, Tree
 from ..proto.upgrade import SOLVER_TYPES, Upgraded
 from .edit import Change, Edit, Fix, Insertion, Replacement
-from .fields import indent_at, number_text, rename_text, separator
+from .fields import indent_at, rename_text, separator, string_text, value_text
 from .moving import (
     NO_COMMENTS,
     Comments,
@@ -438,17 +438,17 @@ class _Writer:
         elif isinstance(value, str):
             text = self.style.colon + self.quoted(value, message)
         else:
-            text = self.style.colon + number_text(value).encode()
+            text = self.style.colon + value_text(value).encode()
         return Element(name, text, comments.pop(id(field), NO_COMMENTS))
 
     def quoted(self, text: str, layer: Message) -> bytes:
         """Quote a string with the kind of quotes that the layer uses for its names."""
-        quote = b'"'
+        quote = '"'
         for name in ("name", "bottom", "top"):
             for _, node, _ in layer.entries.get(name, ()):
                 if isinstance(node, Scalar) and node.text.startswith(b"'"):
-                    quote = b"'"
-        return quote + text.encode("utf-8", "surrogateescape") + quote
+                    quote = "'"
+        return string_text(text, quote).encode()
 
     # -- inputs and BatchNorm -------------------------------------------------------------------------------
 

@@ -74,22 +74,32 @@ class Bound:
         self.uses = uses
 
 
-def bind(tree: Tree, schema: Schema, type_name: str, dialect: str | None = None) -> Bound:
+def bind(
+    tree: Tree,
+    schema: Schema,
+    type_name: str,
+    dialect: str | None = None,
+    *,
+    is_asked: bool = True,
+    as_written: bool = False,
+) -> Bound:
     """Bind a tree to the message type `type_name` (`NetParameter`, `SolverParameter`, …).
 
     If `dialect` is not given, it is detected: BVLC if it has everything that the file uses, otherwise the most widely
-    used fork that does, otherwise the one that has most of it. Problems are sorted by position and do not include
-    those of the tree's structure.
+    used fork that does, otherwise the one that has most of it. One that is given was named by the user, or was detected before
+    (`is_asked` is False). Problems are sorted by position and do not include those of the tree's structure. With `as_written`,
+    the message holds only what is valid as it is written, not what repairs of other text would make of it.
     """
     type = schema.message(type_name)
-    binder = _Binder(tree, schema, type, dialect or "bvlc", asked=dialect is not None)
+    asked = dialect is not None and is_asked
+    binder = _Binder(tree, schema, type, dialect or "bvlc", asked=asked, settled=dialect is not None, as_written=as_written)
     message = binder.block(tree.root, type, 0)
     if dialect is None and binder.uses:
         chosen = choose_dialect(schema, binder.uses, binder.forms)
         differs = any(spec.in_dialect(chosen) is not form for spec, form in binder.forms)
         if differs or (chosen != "bvlc" and binder.problems):
             # A field has another type in that dialect, or one of its names is closer to a misspelled one.
-            binder = _Binder(tree, schema, type, chosen, asked=False, settled=True)
+            binder = _Binder(tree, schema, type, chosen, asked=False, settled=True, as_written=as_written)
             message = binder.block(tree.root, type, 0)
         binder.dialect = chosen
     return Bound(message, binder.dialect, binder.all_problems(), binder.uses)
@@ -133,14 +143,23 @@ class _Binder:
     """
 
     def __init__(
-        self, tree: Tree, schema: Schema, type: MessageType, dialect: str, *, asked: bool, settled: bool = False
+        self,
+        tree: Tree,
+        schema: Schema,
+        type: MessageType,
+        dialect: str,
+        *,
+        asked: bool,
+        settled: bool,
+        as_written: bool = False,
     ) -> None:
         self.tree = tree
         self.schema = schema
         self.type = type
         self.dialect = dialect
         self.asked = asked
-        self.settled = settled or asked
+        self.settled = settled
+        self.as_written = as_written
         self.problems: list[Problem] = []
         self.uses: list[Use] = []
         self.forms: set[tuple[FieldType, FieldType]] = set()
@@ -195,7 +214,8 @@ class _Binder:
             return
         entries = message.entries
         name = spec.name
-        if name == "layers" and isinstance(node, Block) and _is_current_format(node) and "layer" in message.type.fields:
+        is_misnamed = name == "layers" and isinstance(node, Block) and "layer" in message.type.fields and not self.as_written
+        if is_misnamed and isinstance(node, Block) and _is_current_format(node):
             self.misnamed_layer(message, field, node, depth)
             return
         if len(spec.variants) > 1 and not self.settled:
@@ -289,7 +309,8 @@ class _Binder:
         if found.text is not None:
             glued = self.tree.source[node.end : node.end + 1].isalnum() and found.text[-1:].isalnum()
             repair = ((node.start, node.end, found.text + b" " * glued),)
-            written += [(spec.read(text), node, field) for text in found.many or (found.text,)]
+            if not self.as_written:
+                written += [(spec.read(text), node, field) for text in found.many or (found.text,)]
         start = node.start + found.at if node.end - node.start == len(node.text) else node.start
         self.report(found.kind, start, node.end, found.message, repair, found.title if repair else "", safe=safe)
 
@@ -300,7 +321,8 @@ class _Binder:
             item = node.items[0]
             assert isinstance(item, Scalar)
             repair = ((node.start, node.end, single),)
-            written.append((spec.read(item.text), item, field))
+            if not self.as_written:
+                written.append((spec.read(item.text), item, field))
         text = f"'{spec.name}' expects a single value, found a list"
         self.report("wrong-type", node.start, node.end, text, repair, "remove the brackets" if repair else "")
 
@@ -338,7 +360,8 @@ class _Binder:
                 if joined is not None:
                     repair = (joined, (start, end, b""))
                     title, safe = "merge the two", False
-                    first.entries.update(again[0][0].entries)
+                    if not self.as_written:
+                        first.entries.update(again[0][0].entries)
         text = f"'{field.name}' is set twice, but {message.type.name} allows it only once{says}"
         self.report("duplicate-field", field.start, field.name_end, text, repair, title, safe=safe)
 
@@ -353,7 +376,7 @@ class _Binder:
     def unknown_field(self, message: Message, field: Field, depth: int) -> None:
         self.reported.add(id(field))
         type = message.type
-        if len(self.problems) >= MAX_PROBLEMS:
+        if self.as_written or len(self.problems) >= MAX_PROBLEMS:
             message.unknown.append(field)
             return
         nearest = self.suggestion(message, field.name)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from functools import cache, cached_property
 
+from ..fixes.readings import Reading
 from ..proto.binder import Bound, Message, bind
 from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
@@ -110,6 +111,11 @@ class SourceFile:
         """The file as a `SolverParameter` or a `NetParameter`, with all problems of its fields."""
         type_name = "SolverParameter" if self.kind == "solver" else "NetParameter"
         return bind(self.tree, self.schema, type_name, self.asked_dialect)
+
+    @property
+    def reading(self) -> Reading:
+        """How the text is read, to compare it with a patched one."""
+        return Reading(self.path, self.tree, self.bound, self.schema, self.asked_dialect)
 
     @property
     def message(self) -> Message:

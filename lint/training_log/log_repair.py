@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..fixes.apply import edited, select, verify
 from ..fixes.changes import FixRejected, PathChanges
 from ..fixes.edit import Change, Fix
 from ..fixes.fields import number_text, set_field
+from ..fixes.readings import compare
 from ..net.rounding import one_digit
 from ..proto.named_tuple import NamedTuple
 from ..solver.step_limit import largest_norm, relative_step
@@ -252,7 +254,8 @@ def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[st
         chosen = select_all([fix for fix in fixes if fix.path == path])
         try:
             source = edited(old.source, (edit for fix in chosen for edit in fix.edits))
-            changes = verify(old.message, SourceFile(path, source, old.schema, None).message, chosen)
+            new = SourceFile(path, source, old.schema, old.asked_dialect)
+            changes = compare(old.reading, new.reading, partial(verify, fixes=chosen))
         except (FixRejected, ValueError) as error:
             errors.append(f"{path}: not fixed: {error}")
             continue

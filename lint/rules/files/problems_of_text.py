@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...fixes.unreadable_text import Text, repairs
+from ...fixes.unreadable_text import repairs
 from ...proto.named_tuple import NamedTuple
 from ...proto.tree import Problem
 from ...rule.finding import Hit
@@ -53,13 +53,12 @@ def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
     ]
     if not problems:
         return []
-    text = Text(file.path, file.tree, file.message, file.schema, file.asked_dialect)
     reason = f"Caffe stops here: Failed to parse {file.message.type.name} file."
     if code == "E116":
         reason = "Caffe stops: Unknown layer type."
     return [
         FoundProblem(Hit(file, (problem.start, problem.end), problem.message, reason, fix=fix), problem)
-        for problem, fix in zip(problems, repairs(text, problems), strict=True)
+        for problem, fix in zip(problems, repairs(file.reading, problems), strict=True)
     ]
 
 
