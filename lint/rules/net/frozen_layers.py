@@ -145,8 +145,8 @@ def _changes_among_frozen(layer: Layer) -> bool:
 
 
 def _is_frozen(layer: Layer) -> bool:
-    """Return whether a layer has parameters and none of them learns."""
-    return bool(layer.params) and all(param.lr_mult == 0 for param in layer.params)
+    """Return whether a layer has parameters that could learn, and none of them does. Caffe never updates statistics."""
+    return bool(layer.params) and not layer.traits.stores_statistics and all(param.lr_mult == 0 for param in layer.params)
 
 
 @rule("N703", "blocked-gradient", subject="net", severity="warning")
