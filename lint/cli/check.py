@@ -182,7 +182,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             # A file whose patch was refused is not written at all, except what was piped in: that goes through as it is.
             sources = {path: text for path, text in checked.sources.items() if path not in unverified}
             if piped is not None:
-                sources[piped] = files.sources[piped]
+                sources[piped] = files.given[piped]
             written = _write(patched, sources, options.output_dir, piped, files.roots or ())
             errors += written.failures
             done = {os.path.realpath(path) for path in written.paths if path in patched}

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 from ..engine.files_in_memory import Files
-from ..engine.fixing import apply_round, fixed_by
+from ..engine.fixing import Course
 from ..engine.ignoring import Known, write_suppressions
 from ..engine.running import agree
 from ..engine.unit_check import check_unit
@@ -23,7 +23,7 @@ from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple
 from ..report import diff, full, shown
 from ..report.colours import paint
-from ..rule.finding import Finding, Fixed
+from ..rule.finding import Finding
 from ..settings.settings import Settings
 from ..source.wording import counted
 from .console import complain, print_text
@@ -93,26 +93,20 @@ class _Walk:
 
     def through(self, unit: Unit, files: Files, settings: Settings) -> UnitResult:
         """The walk through the fixes of a unit, round by round."""
-        errors: list[str] = []
-        fixed: list[Fixed] = []
         passed = self._passed.setdefault(unit, Counter())
         findings = check_unit(unit, files, settings)
+        course = Course(files)
         while not self.left:
-            offered = self._offered(findings, passed)
+            offered = self._offered(list(map(course.explained, findings)), passed)
             chosen = next_round(finding.fix for finding in offered if finding.fix is not None)
             if not chosen:
                 break
             before = _sights(findings)
             answers = self._ask_round(chosen, offered, files)
-            texts = {path: files.get(path).source for path in answers.taken}
-            done, failed = apply_round(files, answers.taken)
-            fixed += fixed_by(done, offered, texts)
-            failures = [(fix, error) for fix, error in failed if not files.is_companion(fix.path)]
-            errors += (f"{fix.path}: not fixed ({fix.title}): {error}" for fix, error in failures)
-            if done:
+            settled = course.apply(answers.taken, offered)
+            if settled:
                 findings = check_unit(unit, files, settings)
             standing = _sights(findings)
-            settled = [*done, *(fix for fix, _ in failed)]
             for sight, fixes in answers.given.items():
                 number = sum(fix is None or fix in settled for fix in fixes)  # what waits for the next round is asked again
                 left = min(number, max(0, standing[sight] - before[sight] + number))
@@ -120,10 +114,10 @@ class _Walk:
             if answers.ignored:
                 for finding in self._suppress(answers.ignored, self._offered(findings, passed), files):
                     place = f"{finding.place.path}:{finding.place.line}"
-                    errors.append(f"{place}: no comment can suppress {finding.code} there")
+                    course.errors.append(f"{place}: no comment can suppress {finding.code} there")
                     passed[_sight(finding)] += 1
                 findings = check_unit(unit, files, settings)
-        return files.result(findings, fixed, errors)
+        return files.result(map(course.explained, findings), course.fixed, course.errors)
 
     def _ask_round(self, chosen: dict[str, list[Fix]], offered: list[Finding], files: Files) -> _Answers:
         """What is to become of each fix of a round. Those of files that nobody named are only tried."""

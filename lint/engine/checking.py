@@ -47,8 +47,9 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
     units = find_units(paths, files, errors, notes, settings.excluded)
     results = run([(unit, settings.of(unit.paths[0])) for unit in units], files)
     findings = _all_findings(results)
-    new = {path: source for result in results for path, source in result.patched.items()}
     sources = {path: source for result in results for path, source in result.sources.items()}
+    patched = {path: source for result in results for path, source in result.patched.items()}
+    new = {path: source for path, source in patched.items() if source != sources[path]}
     for result in results:
         errors += result.errors
     return Checked(

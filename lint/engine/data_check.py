@@ -12,7 +12,7 @@ from ..fixes.apply import next_round
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Fixed
 from ..rule.suppressed import suppressing
-from .fixing import MAX_ROUNDS, apply_round, fixed_by
+from .fixing import MAX_ROUNDS, Course
 from .opening import Opened, nets_of
 from .rules_on import RulesOfPaths
 
@@ -41,24 +41,17 @@ def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") 
 
     Nothing is written to disk. Raises ConfigError.
     """
-    fixed: list[Fixed] = []
-    failures: list[str] = []
     findings = _findings(opened, base, reports)
+    course = Course(opened.files)
     for _ in range(MAX_ROUNDS if patch else 0):
         offered = [one.fix for one in findings if one.fix is not None and (one.fix.safe or patch == "unsafe")]
-        fixes = [fix for fix in offered if not opened.files.is_outside(fix.path)]
+        fixes = [fix for fix in offered if course.is_open(fix) and not opened.files.is_outside(fix.path)]
         if not fixes:
             break
-        chosen = next_round(fixes)
-        before = {path: opened.files.get(path).source for path in chosen}
-        done, failed = apply_round(opened.files, chosen)
-        fixed += fixed_by(done, findings, before)
-        failures += (f"{fix.path}: not fixed ({fix.title}): {error}" for fix, error in failed)
-        if failed:
-            break
+        course.apply(next_round(fixes), findings)
         opened = nets_of(opened.file.path, opened.files, opened.settings)
         findings = _findings(opened, base, reports)
-    return DataChecked(opened, findings, fixed, failures)
+    return DataChecked(opened, list(map(course.explained, findings)), course.fixed, course.errors)
 
 
 def _findings(opened: Opened, base: str, reports: Reports) -> list[Finding]:

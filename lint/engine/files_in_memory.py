@@ -37,9 +37,10 @@ class Files:
         self.settings = settings
         self.sources: dict[str, bytes] = {}
         self.patched: dict[str, bytes] = {}
-        self.given: set[str] = set()
+        self.given: dict[str, bytes] = {}
         self.roots: tuple[str, ...] | None = None
         self.settled: dict[str, tuple[bytes, tuple[Round, ...]]] = {}
+        self.contested: set[str] = set()  # real paths of files that units go on changing for each other
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
         self.verdicts: tuple[JobVerdict, ...] = ()  # of the last check
@@ -51,14 +52,15 @@ class Files:
 
     def add(self, path: str, source: bytes) -> None:
         """Add the bytes of a file that is not read from disk (standard input)."""
-        self.sources[path] = source
-        self.given.add(path)
+        self.given[path] = source
 
     def get(self, path: str) -> SourceFile:
         """Return the file at a path. Raises Unreadable."""
         known = self._files.get(path)
         if known is None:
-            if path not in self.sources:
+            if path in self.given:
+                self.sources[path] = self.given[path]
+            elif path not in self.sources:
                 named = self._named.get(os.path.realpath(path), path) if self._named else path
                 if named != path:
                     return self.get(named)
@@ -120,6 +122,8 @@ class Files:
         """Return why nothing in a file may be changed; empty if it may be."""
         if self.is_outside(path):
             return "it lies outside the repositories and folders of the paths that were named"
+        if self.contested and os.path.realpath(path) in self.contested:
+            return "the solvers and nets that share it need different changes, which undo each other"
         return self.get(path).why_not_fixed
 
     def quoted(self) -> dict[str, bytes]:
@@ -133,7 +137,7 @@ class Files:
     def settle(self, result: UnitResult) -> None:
         """Keep a unit's patched files for the units that follow."""
         self.settled.update(
-            (os.path.realpath(path), (source, result.rounds[path])) for path, source in result.patched.items()
+            (os.path.realpath(path), (source, result.rounds.get(path, ()))) for path, source in result.patched.items()
         )
 
     def forget(self, path: str) -> None:
@@ -160,8 +164,8 @@ class Files:
         files.settled = self.settled
         files.roots = self.roots
         files._named = {os.path.realpath(path): path for path in unit.paths}
-        for path in self.given:
-            files.add(path, self.sources[path])
+        files.given = self.given
+        files.contested = self.contested
         for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):
             files.sources[path] = self.sources[read_by]
             if read_by in self._files and os.path.realpath(read_by) not in self.settled:
@@ -182,7 +186,7 @@ def round_of(file: SourceFile, changes: PathChanges = ()) -> Round:
     """Return a round of changes to a file."""
     problems = (*file.tree.problems, *file.bound.problems)
     as_written = not any(problem.repair and problem.kind != "unknown-layer-type" for problem in problems)
-    return Round(file.source, file.message.type.name, changes, as_written)
+    return Round(file.source, file.message.type.name, changes, as_written, file.asked_dialect)
 
 
 def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[str, ...] = ()) -> Nets:

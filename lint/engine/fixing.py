@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ..fixes.apply import edited, next_round, verify, what_changes
 from ..fixes.changes import FixRejected
-from ..fixes.edit import Fix
+from ..fixes.edit import Fix, Stage
+from ..fixes.readings import compare
 from ..rule.finding import Finding, Fixed
 from ..settings.settings import Settings
 from ..source.files import SourceFile
@@ -26,29 +28,72 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
     name. A fix that fails this is skipped and reported in `errors`. `fixes.bindings.verified` verifies the result of all
     rounds before it is written or shown.
     """
-    errors: list[str] = []
-    fixed: list[Fixed] = []
-    refused: set[tuple[Any, ...]] = set()
     findings = check_unit(unit, files, settings)
+    course = Course(files)
     for _ in range(MAX_ROUNDS):
         offered = [one.fix for one in findings if one.fix is not None and (one.fix.safe or unsafe)]
-        chosen = next_round(fix for fix in offered if _key(fix) not in refused)
+        chosen = next_round(fix for fix in offered if course.is_open(fix))
         if not chosen:
             break
-        before = {path: files.get(path).source for path in chosen}
-        done, failed = apply_round(files, chosen)
-        fixed += fixed_by(done, findings, before)
-        for fix, error in failed:
-            refused.add(_key(fix))
-            if not files.is_companion(fix.path):
-                errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
+        course.apply(chosen, findings)
         findings = check_unit(unit, files, settings)
     else:
-        errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
-    return files.result(findings, fixed, errors)
+        course.errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
+    return files.result(map(course.explained, findings), course.fixed, course.errors)
 
 
-def fixed_by(done: Iterable[Fix], findings: Iterable[Finding], before: Mapping[str, bytes]) -> list[Fixed]:
+class Course:
+    """The fixes that were applied to the files of a unit, round by round, and those that are not to be.
+
+    If the fixes of some rounds lead back to texts that were there before, they undo each other, and none of them is made: the
+    texts stay as they are then, so that the next run ends with them too. `errors` are messages on fixes that did not verify.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.fixed: list[Fixed] = []
+        self.errors: list[str] = []
+        self._done: list[Fix] = []  # those of `fixed`
+        self._left: dict[tuple[Any, ...], str] = {}  # why a fix is not made
+        self._seen = {self._texts(): (0, self.files.rounds)}
+
+    def is_open(self, fix: Fix) -> bool:
+        """Return whether a fix may be made."""
+        return _key(fix) not in self._left
+
+    def apply(self, chosen: dict[str, list[Fix]], findings: Iterable[Finding]) -> list[Fix]:
+        """Apply fixes that `next_round` chose from those of findings. Return those that were applied, or are not to be."""
+        before = {path: self.files.get(path).source for path in chosen}
+        done, failed = apply_round(self.files, chosen)
+        self.fixed += _fixed_by(done, findings, before)
+        self._done += done
+        for fix, error in failed:
+            is_syntax = fix.stage is Stage.SYNTAX and not fix.changes
+            self._left[_key(fix)] = "it would change how other lines are read" if is_syntax else ""
+            if not is_syntax and not self.files.is_companion(fix.path):
+                self.errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
+        texts = self._texts()
+        number, rounds = self._seen.setdefault(texts, (len(self._done), dict(self.files.rounds)))
+        if number < len(self._done):
+            codes = sorted({one.code for one in self.fixed[number:]})
+            why = f"the fixes of {' and '.join(codes)} undo each other" if len(codes) > 1 else "it would be undone"
+            self._left.update((_key(fix), why) for fix in self._done[number:])
+            del self._done[number:], self.fixed[number:]
+            self.files.rounds = dict(rounds)
+        return [*done, *(fix for fix, _ in failed)]
+
+    def explained(self, finding: Finding) -> Finding:
+        """Return a finding without its fix, and with the reason, if the fix is not made."""
+        why = self._left.get(_key(finding.fix)) if finding.fix is not None else None
+        if why is None:
+            return finding
+        return finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip() if why else finding.reason)
+
+    def _texts(self) -> frozenset[tuple[str, bytes]]:
+        return frozenset(item for item in self.files.patched.items() if item[1] != self.files.sources[item[0]])
+
+
+def _fixed_by(done: Iterable[Fix], findings: Iterable[Finding], before: Mapping[str, bytes]) -> list[Fixed]:
     """Return the findings that fixes have fixed; `before` are the texts of the files before."""
     by_fix = {_key(one.fix): one for one in reversed(list(findings)) if one.fix is not None}
     fixed = []
@@ -64,9 +109,9 @@ def _key(fix: Fix) -> tuple[Any, ...]:
 
 
 def apply_round(files: Files, chosen: dict[str, list[Fix]]) -> tuple[list[Fix], list[tuple[Fix, FixRejected]]]:
-    """Apply a round of fixes to files in memory; return those applied, and those that did not verify, with the error.
+    """Apply the fixes of a round. Return those that were applied, and those that did not verify even alone, each with its error.
 
-    If those of a file do not verify together, only the first is applied; the others are found again in the next round.
+    If fixes of a file do not verify together, the first of them is applied alone, and the others wait for the next round.
     """
     done: list[Fix] = []
     failed: list[tuple[Fix, FixRejected]] = []
@@ -92,4 +137,4 @@ def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
         raise FixRejected(f"the patched text would have a new syntax error: {new.tree.problems[0].message}")
     if new.kind != old.kind:
         raise FixRejected(f"the patched text would no longer be a {old.kind}")
-    files.replace(path, source, verify(old.message, new.message, fixes))
+    files.replace(path, source, compare(old.reading, new.reading, partial(verify, fixes=fixes)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -117,8 +117,21 @@ def agree(
     files: Files,
     run: Callable[[Unit, Files, Settings], UnitResult],
 ) -> None:
-    """Run units again, from the texts that they settled, until no file has two texts; `results` are replaced."""
+    """Run units again, from the texts that they settled, until no file has two texts; `results` are replaced.
+
+    If a turn leads back to texts that were settled before, units undo each other's fixes. These are not made: the files whose texts
+    they do not agree on stay as they are then, so that the next run ends with them too.
+    """
+    seen: list[dict[str, bytes]] = []  # the settled texts, and how much was fixed until then
+    fixed: list[list[int]] = []
     for _ in range(MAX_TURNS):
+        settled = {path: text for path, (text, _) in files.settled.items()}
+        if settled in seen:
+            start = seen.index(settled)
+            files.contested |= _contested(results, seen[start:])
+            _forget_undone(results, fixed[start], files.contested)
+        seen.append(settled)
+        fixed.append([len(result.fixed) for result in results])
         for number, (unit, settings) in enumerate(work):
             result = results[number]
             if _is_stale(result, files.settled):
@@ -128,6 +141,31 @@ def agree(
         if not any(_is_stale(result, files.settled) for result in results):
             return
     results[-1].errors.append(f"gave up after {MAX_TURNS} turns: fixes in shared files trigger each other")
+
+
+def _contested(results: Sequence[UnitResult], settled: Sequence[Mapping[str, bytes]]) -> set[str]:
+    """Return the real paths of files that units left with different texts, or that had different settled texts."""
+    texts: dict[str, set[bytes]] = {}
+    for each in settled:
+        for real, text in each.items():
+            texts.setdefault(real, set()).add(text)
+    for result in results:
+        for path, text in result.patched.items():
+            texts.setdefault(os.path.realpath(path), set()).add(text)
+    return {real for real, different in texts.items() if len(different) > 1}
+
+
+def _forget_undone(results: list[UnitResult], since: Sequence[int], contested: Collection[str]) -> None:
+    """Take what was fixed in contested files since then, and undone again, out of the results, each time that it was fixed."""
+    undone = {
+        one[:1] + one[2:]  # on whatever line
+        for result, number in zip(results, since, strict=True)
+        for one in result.fixed[number:]
+        if os.path.realpath(one.path) in contested
+    }
+    for number, result in enumerate(results):
+        left = tuple(one for one in result.fixed if one[:1] + one[2:] not in undone)
+        results[number] = result._replace(fixed=left)
 
 
 def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round, ...]]]) -> bool:
