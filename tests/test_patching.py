@@ -238,7 +238,7 @@ def test_statistics_beside_a_layer_without_weights_are_not_taken_for_frozen() ->
         'weight_filler { type: "xavier" } } }\nlayer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "ip" top: "loss" }\n'
     )
     net = DATA + norm.format(1, "data") + norm.format(2, "n1") + score
-    assert not [one for one in check(net, select=("N702",))]
+    assert check(net, select=("N702",)) == []
 
 
 def test_the_text_of_each_round_is_compared_by_the_binder_with_the_next() -> None:
