@@ -469,6 +469,23 @@ def test_boxes_in_a_database_of_the_ssd_fork(folder: Path, found: Any) -> None:
     assert "key '00000002': it contains no Datum" in findings[1][1]
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("num_classes: 4", []),
+        ("num_classes: 3", ["labels of 4 boxes out of range for the 3 classes of MultiBoxLoss 'boxes': 3 (key '00000000')"]),
+        ("num_classes: 3 map_object_to_agnostic: true", []),
+        ("num_classes: 4 background_label_id: 1", ["labels of 4 boxes out of range for the 4 classes of MultiBoxLoss 'boxes': 1"]),
+    ],
+)
+def test_labels_of_boxes_and_the_classes_of_their_loss(folder: Path, found: Any, more: str, expected: list[str]) -> None:
+    lmdb_at(folder / "db", [annotated(image(), [(1, 0.1, 0.2, 0.5, 0.6), (3, 0.0, 0.0, 1.0, 1.0)])] * 4)
+    bottoms = 'bottom: "data" bottom: "data" bottom: "data" bottom: "label"'
+    head = f'layer {{ name: "boxes" type: "MultiBoxLoss" {bottoms} top: "boxes" multibox_loss_param {{ {more} }} }}\n'
+    messages = [message for code, message in found(data().replace('"Data"', '"AnnotatedData"'), head=head) if code == "D107"]
+    assert [message.startswith(f"'db': {one}") for message, one in zip(messages, expected, strict=True)] == [True] * len(expected)
+
+
 def test_a_transform_param_of_hdf5_data_is_reported(folder: Path, found: Any) -> None:
     hdf5(folder, {"a.h5": arrays()})
     code, message = only(found(HDF5.replace('top: "label"', 'top: "label" transform_param { scale: 2 }')))

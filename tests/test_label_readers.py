@@ -187,12 +187,13 @@ def test_the_layer_that_changes_labels_is_named() -> None:
 def test_one_blob_as_class_and_as_target() -> None:
     both = data("data", more='top: "label"') + full(5) + full(1, top="size") + loss()
     ((severity, message),) = said(both + loss(scores="size", kind="EuclideanLoss", top="other"), "N214")
-    assert severity == "advice"
+    assert severity == "warning"
     assert message == "EuclideanLoss layer 'other' reads 'label' as targets, 'loss' as class labels"
     sigmoid = loss(scores="size", kind="SigmoidCrossEntropyLoss", top="other")
     assert [severity for severity, _ in said(both + sigmoid, "N214")] == ["warning"]
     two = both.replace("num_output: 5", "num_output: 2")
     assert said(two + sigmoid, "N214") == []
+    assert [severity for severity, _ in said(two + loss(scores="size", kind="EuclideanLoss", top="other"), "N214")] == ["advice"]
     halved = layer("Power", "label", "half", "power_param { scale: 0.1 }")
     assert said(both + halved + loss(scores="size", labels="half", kind="EuclideanLoss", top="other"), "N214") == []
     assert said(both + loss(scores="size", labels="size", kind="EuclideanLoss", top="other"), "N214") == []

@@ -171,3 +171,17 @@ def test_labels_of_items_that_nothing_reads_are_not_shown(capfd: pytest.CaptureF
     out = capfd.readouterr().out
     assert "lab: lmdb, 2 items, labels 0 to 3" in out
     assert "img: lmdb, 2 items\n" in out
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [((4, 4), []), ((3, 3), ["is 3 x 3, but 'loss' has 4 classes"]), ((4, 0), ["cannot read matrix file"]), (None, ["cannot read"])],
+)
+def test_the_matrix_of_an_infogain_loss(sides: tuple[int, int] | None, expected: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    write(pixels(1, 3), pixels(0, 2))
+    if sides is not None:
+        values = numpy.ones(sides[0] ** 2, "<f4").tobytes()
+        Path("H").write_bytes(bytes([0x08, 1, 0x10, 1, 0x18, sides[0], 0x20, sides[1], 0x2A, len(values)]) + values)
+    infogain = (LOSS % 'infogain_loss_param { source: "H" }').replace("SoftmaxWithLoss", "InfogainLoss")
+    said = found(segmentation(losses=infogain), capfd, select="D120")
+    assert [one in message for message, one in zip(said, expected, strict=True)] == [True] * len(expected)

@@ -28,8 +28,11 @@ OF_FILES: dict[str, tuple[str, ...]] = {
     "portability": ("legacy", "parser_differences", "paths_and_whitespace", "suppressing"),
 }  # fmt: skip
 OF_DATA: dict[str, tuple[str, ...]] = {
-    "data": ("unreadable_data", "data_values", "class_labels", "target_values", "data_shapes", "train_and_test_data")
-}
+    "data": (
+        "unreadable_data", "data_values", "class_labels", "target_values", "infogain_matrix", "data_shapes",
+        "train_and_test_data",
+    )
+}  # fmt: skip
 OF_LOGS: dict[str, tuple[str, ...]] = {
     "logs": (
         "non_finite_inputs", "non_finite_layers", "non_finite_updates", "exploding_updates", "exploding_losses",

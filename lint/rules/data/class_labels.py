@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ...data.source_report import ITEM_LABELS
 from ...net.label_sources import label_sources
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit
@@ -31,6 +32,7 @@ def _total(labels: dict[float, list[Any]]) -> int:
 
 
 _SHOWN = 8  # classes in a message
+_BOXES = 3  # the bottom of a MultiBoxLoss with the boxes of the data
 _MOST_CLASSES = 100_000  # that a message proposes
 
 
@@ -43,6 +45,8 @@ def invalid_class_label(data: LayerData) -> Iterator[Hit]:
     Compares the labels with the number of classes that each loss or accuracy layer expects. It flags labels outside the
     range from 0 to classes - 1, except for the `ignore_label` of that layer. Labels are those of the items, the pixels of label
     images in a database or list, or HDF5 datasets, as they arrive after `transform_param`, Slice and Power layers.
+
+    Labels of boxes are compared with `num_classes` and `background_label_id` of SSD's MultiBoxLoss.
 
     ## Why is this bad?
 
@@ -74,6 +78,38 @@ def invalid_class_label(data: LayerData) -> Iterator[Hit]:
         reason = f"Caffe does not check labels: it reads memory outside the scores{scores}, or the loss is NaN."
         remedy = _remedy(data, use, bad)
         yield Hit(data.net.file, data.place, message + remedy.what, f"{reason} {remedy.advice}".rstrip())
+    yield from _labels_of_boxes(data)
+
+
+def _labels_of_boxes(data: LayerData) -> Iterator[Hit]:
+    """The labels of boxes against the classes of SSD's MultiBoxLoss, one of which is the background."""
+    labels = data.report.labels.get(ITEM_LABELS, {})
+    for loss in data.net.net.layers if labels else ():
+        if loss.traits.settings != "multibox_loss_param" or len(loss.bottoms) <= _BOXES:
+            continue
+        if not any(source.top.producer is data.layer for source in label_sources(loss.bottoms[_BOXES])):
+            continue
+        param = loss.message["multibox_loss_param"]
+        classes, background, agnostic = (param[name] for name in ("num_classes", "background_label_id", "map_object_to_agnostic"))
+        bad = {
+            label: found
+            for label, found in labels.items()
+            if label == background or label < 0 or (classes and label >= classes and not agnostic)
+        }
+        if not bad:
+            continue
+        number = _total(bad)
+        boxes = counted(number, "box", "boxes") if number else "boxes"
+        what = f"out of range for the {classes} classes of {loss.type} '{loss.name}'"
+        message = f"{data.name}: labels of {boxes} {what}: {_examples(bad)}"
+        if background in bad:
+            reason = f"Caffe stops: Found background label in the dataset. {background} is the background_label_id."
+        else:
+            reason = "Caffe does not check labels of boxes: it stops, or uses memory outside the scores."
+        most = int(max(labels))
+        if background == 0 and min(labels) >= 1 and most < _MOST_CLASSES:
+            reason += f" The background is a class, so labels up to {most} need num_classes: {most + 1}."
+        yield Hit(data.net.file, data.place, message, reason)
 
 
 class _Remedy(NamedTuple):

@@ -95,7 +95,7 @@ def _sources(blob: Blob) -> list[tuple[Blob, float, float | None]] | Blob:
     return [(source.top, source.scale, source.shift) for source in found]
 
 
-@rule("N214", "class-label-as-target", subject="net", severity="advice")
+@rule("N214", "class-label-as-target", subject="net", severity="warning", confidence="medium")
 def class_label_as_target(subject: NetInPhase) -> Iterator[Hit]:
     """Flags labels that one loss reads as classes and another as targets.
 
@@ -112,8 +112,9 @@ def class_label_as_target(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **warning** for a SigmoidCrossEntropyLoss if there are more than two classes;
-    - **advice** for a regression. Ignore it if the classes are steps of a quantity, such as an age.
+    - **warning** if there are more than two classes. Ignore it for a regression if the classes are steps of a quantity, such as an
+      age;
+    - **advice** for a regression towards the labels of two classes, or of an unknown number of classes.
 
     ## Example
 
@@ -145,7 +146,7 @@ def class_label_as_target(subject: NetInPhase) -> Iterator[Hit]:
                     reason = f"Labels of {classes} classes reach {(classes or 0) - 1}; with targets above 1 the loss has no minimum."
                 index = layer.bottoms.index(bottom)
                 related = (Related(subject.file, reader.place(), f"loss '{reader.name}'"),)
-                severity = "warning" if layer.traits.applies == SIGMOID else ""
+                severity = "" if classes is not None and classes > 2 else "advice"
                 yield Hit(subject.file, layer.message.span("bottom", index), message, reason, severity, related)
 
 

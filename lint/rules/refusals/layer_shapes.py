@@ -80,7 +80,8 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     for hit in hits(subject, "E205"):
         yield _with_source(subject, hit)
     for problem in [] if is_for_unknown_caffe(subject.file) else one_label_for_a_map(subject.net):
-        yield hit_of(subject, problem)
+        hit = hit_of(subject, problem)
+        yield hit._replace(reason=f"{hit.reason} {_SEVERAL_LABELS}")
 
 
 def _with_source(subject: NetInPhase, hit: Hit) -> Hit:
@@ -89,7 +90,10 @@ def _with_source(subject: NetInPhase, hit: Hit) -> Hit:
     if found is None or found.producer is None:
         return hit
     related = Related(subject.file, found.producer.place(), f"{named(found.producer)} gives one label per item")
-    return hit._replace(related=(*hit.related, related))
+    return hit._replace(related=(*hit.related, related), reason=f"{hit.reason} {_SEVERAL_LABELS}")
+
+
+_SEVERAL_LABELS = "Several values per item come from HDF5Data, or from a second data layer that reads them as images."
 
 
 @rule("E206", "invalid-axis", subject="net", severity="error")
