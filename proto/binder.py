@@ -86,9 +86,10 @@ def bind(
     """Bind a tree to the message type `type_name` (`NetParameter`, `SolverParameter`, …).
 
     If `dialect` is not given, it is detected: BVLC if it has everything that the file uses, otherwise the most widely
-    used fork that does, otherwise the one that has most of it. One that is given was named by the user, or was detected before
-    (`is_asked` is False). Problems are sorted by position and do not include those of the tree's structure. With `as_written`,
-    the message holds only what is valid as it is written, not what repairs of other text would make of it.
+    used fork that does, otherwise the one that has most of it, counting what other branches of it have. One that is given was
+    named by the user, or was detected before (`is_asked` is False). Problems are sorted by position and do not include those
+    of the tree's structure. With `as_written`, the message holds only what is valid as it is written, not what repairs of other
+    text would make of it.
     """
     type = schema.message(type_name)
     asked = dialect is not None and is_asked
@@ -105,33 +106,38 @@ def bind(
     return Bound(message, binder.dialect, binder.all_problems(), binder.uses)
 
 
-def choose_dialect(schema: Schema, uses: Iterable[Use], forms: Iterable[tuple[FieldType, FieldType]] = ()) -> str:
+def choose_dialect(schema: Schema, uses: Sequence[Use], forms: Iterable[tuple[FieldType, FieldType]] = ()) -> str:
     """Return the first dialect, in the schema's order of preference, that has the most of `uses`.
 
-    `forms` are pairs of a field and the form that the file uses.
+    What another branch of the same repository has counts nearly as much. If something is only in a dialect that is known in
+    part, it is that one, which may have everything else. `forms` are pairs of a field and the form that the
+    file uses.
     """
-    candidates = [known for known in schema.dialects if known.name != HISTORY and known.lists_fields]
-    names = {known.name for known in candidates}
+    candidates = [known for known in schema.dialects if known.name != HISTORY]
+    for known in candidates:
+        if not known.lists_fields and any(use.dialects == {known.name} for use in uses):
+            return known.name
+    family = {known.name: known.family for known in candidates}
     wanted: dict[tuple[frozenset[str], bool], int] = {}
     for use in uses:
-        if use.dialects.isdisjoint(names):
-            continue  # only forks that are known in part have it, which tells nothing of the others
         key = (use.dialects, use.what == "layer type")
         wanted[key] = wanted.get(key, 0) + 1
-    if not wanted:
-        return "bvlc"
+    families = {dialects: {family[name] for name in dialects if name in family} for dialects, _ in wanted}
     common_forms = [(spec, form) for spec, form in forms if not form.dialects]
 
-    def lacking(dialect: Dialect) -> tuple[int, int]:
+    def lacking(dialect: Dialect) -> tuple[int, int, int]:
         surely = sum(spec.in_dialect(dialect.name) is not form for spec, form in common_forms)
-        unknown = 0
+        unknown = elsewhere = 0
         for (dialects, is_type), count in wanted.items():
-            if dialect.name not in dialects:
-                if is_type and not dialect.lists_types:
-                    unknown += count
-                else:
-                    surely += count
-        return surely, unknown
+            if dialect.name in dialects:
+                continue
+            if dialect.family in families[dialects]:
+                elsewhere += count
+            elif is_type and not dialect.lists_types:
+                unknown += count
+            else:
+                surely += count
+        return surely, unknown, elsewhere
 
     return min(candidates, key=lacking).name if candidates else "bvlc"
 
@@ -510,12 +516,13 @@ class _Binder:
             self.problems.append(Problem(kind, start, end, message, repair, title, safe))
 
     def all_problems(self) -> list[Problem]:
-        """Return all problems sorted by position, including uses that the dialect does not have."""
+        """Return all problems sorted by position, including uses that no branch of the dialect has."""
         covered = -1
+        branches = self.schema.branches(self.dialect) if self.uses else frozenset()
         for use in sorted(self.uses, key=lambda use: (use.start, -use.end)):
-            if self.dialect in use.dialects or use.start < covered:
+            if not branches.isdisjoint(use.dialects) or use.start < covered:
                 continue
-            if not (self.lists_types() if use.what == "layer type" else self.lists_fields()):
+            if not (self.lists_types() if use.what == "layer type" else self.schema.lists_fields(self.dialect)):
                 continue
             covered = use.end
             if len(self.problems) < MAX_PROBLEMS:
@@ -548,9 +555,6 @@ class _Binder:
         from .owners import Owners  # keeps out of the start what only files with mistakes need
 
         return Owners(self.tree, self.type, self.schema, self.dialect if self.asked else None)
-
-    def lists_fields(self) -> bool:
-        return all(known.lists_fields for known in self.schema.dialects if known.name == self.dialect)
 
     def lists_types(self) -> bool:
         return any(known.name == self.dialect and known.lists_types for known in self.schema.dialects)

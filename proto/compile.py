@@ -64,6 +64,8 @@ def compile_stub(path: Path) -> str:
     stub = stub.replace("_Mapping]", "_Mapping[str, object]]")
     # A field whose name is a Python keyword can only be passed as **{"lambda": 1}.
     stub = stub.replace("**kwargs)", "**kwargs: object)")
+    # An enum value whose name is one can only be read with getattr.
+    stub = re.sub(r"^ *None: .*\n", "", stub, flags=re.MULTILINE)
     stub = re.sub(r"^(\w+): _ClassVar\[int\]$", r"\1: int", stub, flags=re.MULTILINE)
     # Two fields whose names differ only in case share the constant of their number.
     lines: list[str] = []

@@ -199,13 +199,17 @@ class MessageType:
         return found
 
 
+_OF_ALL = "BVLC/caffe"  # its branches are forks: all others come from its main branch
+
+
 class Dialect:
     """A Caffe with its own fields and layer types: `bvlc` or a fork.
 
-    `lists_types` says whether we know all of its layer types, `lists_fields` whether we know all of its fields.
+    `lists_types` says whether we know all of its layer types, `lists_fields` whether we know all of its fields and values.
+    `family` is what it shares with the other branches of its repository, one of which a user may have when we think of another.
     """
 
-    __slots__ = ("description", "lists_fields", "lists_types", "name", "repository")
+    __slots__ = ("description", "family", "lists_fields", "lists_types", "name", "repository")
 
     def __init__(
         self, name: str, repository: str, description: str, lists_types: bool, lists_fields: bool = True
@@ -215,6 +219,8 @@ class Dialect:
         self.description = description
         self.lists_types = lists_types
         self.lists_fields = lists_fields
+        owner = repository.partition(" (")[0].partition(",")[0]
+        self.family = name if owner == _OF_ALL else owner
 
 
 class Schema:
@@ -265,6 +271,15 @@ class Schema:
         """All dialects, in order of preference."""
         return self._dialects() if self._dialects else ()
 
+    def lists_fields(self, name: str) -> bool:
+        """Whether we know all fields of the dialect of that name."""
+        return all(known.lists_fields for known in self.dialects if known.name == name)
+
+    def branches(self, name: str) -> frozenset[str]:
+        """Return the names of the dialects that are branches of the same repository as one, including itself."""
+        family = {known.name: known.family for known in self.dialects}
+        return frozenset(other for other in family if family[other] == family.get(name)) | {name}
+
     @property
     def descriptor_set(self) -> bytes:
         """The schema as protobuf has it, compiled to a serialized FileDescriptorSet."""
@@ -306,8 +321,8 @@ def _rows(name: str) -> list[list[str]]:
     return [line.split("\t") for line in _read(name).splitlines() if line and not line.startswith("#")]
 
 
-# Forks of which we know only some layer types, and no fields.
-_KNOWN_IN_PART = frozenset({"openvino-toolbox", "synopsys"})
+# A program of its own without a caffe.proto: what it reads was gathered from its code, as far as it shows there.
+_KNOWN_IN_PART = frozenset({"mycaffe"})
 
 
 @cache

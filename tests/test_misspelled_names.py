@@ -45,7 +45,7 @@ def only(text: str, code: str, **settings: object) -> Finding:
         ("Convolution", "convolution_param { num_output: 2 kernal_size: 3 }", "safe"),
         ("Convolution", "convolution_param { num_output: 2 kernal_sise: 3 }", "unsafe"),
         ("ReLU", 'botom: "z"', "safe"),
-        ("MMDLoss", "mmd_param { }", ""),  # a layer type that nobody knows has its own fields
+        ("SPDLoss", "spd_param { }", ""),  # a layer type that nobody knows has its own fields
         ("Mystery", 'botom: "z"', ""),
         ("MultiBoxLoss", "multibox_loss_param { num_clases: 21 }", "unsafe"),  # of a fork that the user did not name
         ("Pooling", "pooling_param { kernel_size: 2 strides: -2 }", ""),  # the value does not fit

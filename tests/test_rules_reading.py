@@ -169,7 +169,7 @@ def test_a_misspelled_layer_type_is_an_error_and_repaired() -> None:
     assert fix(text, select=("E1",)) == repaired
 
 
-@pytest.mark.parametrize("type_name", ["AddPad", "DocData", "LayerNorm2", "MyLayer", "CTCLoss"])
+@pytest.mark.parametrize("type_name", ["CircularPad", "PaperData", "LayerNorm2", "MyLayer", "SequenceLoss"])
 def test_a_layer_type_like_no_other_is_advice_once(type_name: str) -> None:
     text = LAYER.replace("ReLU", type_name) * 3
     (finding,) = check(text, select=("E1",))
@@ -196,11 +196,27 @@ def test_a_file_of_one_fork_has_no_finding_unless_another_caffe_is_asked_for() -
     assert "ssd" in found[0].message
 
 
-def test_a_file_that_fits_no_single_caffe_is_a_warning() -> None:
+def test_a_file_that_fits_no_single_caffe_is_advice() -> None:
     fields = ("dense_image_data_param { batch_size: 4 }", "detectnet_groundtruth_param { stride: 16 }")
     text = "".join(LAYER.replace("}\n", f"  {field}\n}}\n") for field in fields)
     (finding,) = check(text, select=("E1",))
-    assert (finding.code, finding.severity) == ("E115", "warning")
+    assert (finding.code, finding.severity) == ("E115", "advice")
+
+
+def test_what_one_branch_of_a_fork_has_the_others_have_too() -> None:
+    by_branch = {"nvcaffe": "larc_turbo: true\n", "nvcaffe-0.15": "per_parameter_reduce: true\n"}
+    text = SOLVER + "".join(by_branch.values())
+    assert check(text, "solver.prototxt", select=("E115",)) == []
+    for dialect in by_branch:
+        assert check(text, "solver.prototxt", select=("E115",), dialect=dialect) == []
+    (first, second) = check(text, "solver.prototxt", select=("E115",), dialect="ssd")
+    assert (first.severity, second.severity) == ("error", "error")
+
+
+def test_a_branch_of_bvlc_is_a_fork() -> None:
+    assert caffe_schema().branches("bvlc") == {"bvlc"}
+    assert caffe_schema().branches("opencl") == {"opencl"}
+    assert caffe_schema().branches("nvcaffe") == {"nvcaffe", "nvcaffe-0.15", "nvcaffe-0.16"}
 
 
 def test_a_repeated_field_points_at_the_first() -> None:
@@ -347,12 +363,15 @@ def test_the_names_that_caffe_has_for_misnomers_are_its_own() -> None:
         assert not any(name in fields and not fields[name].dialects for name in names)
 
 
-def test_a_type_of_a_partly_known_fork_is_named_with_that_fork() -> None:
-    text = LAYER.replace("ReLU", "Mish")
-    (finding,) = check(text, select=("E1",))
-    assert (finding.code, "it exists in synopsys" in finding.message) == ("E115", True)
-
-
-def test_fields_of_a_partly_known_fork_are_not_reported() -> None:
-    text = LAYER.replace("}\n", "  upsample_param { scale: 2 }\n}\n").replace("ReLU", "Mish")
+def test_a_fork_is_known_by_a_type_that_it_alone_has() -> None:
+    text = LAYER.replace("ReLU", "HardSwish").replace("}\n", "  upsample_param { scale: 2 }\n}\n")
+    assert check(text, select=("E1",)) == []
     assert check(text, select=("E1",), dialect="synopsys") == []
+    assert places(check(text, select=("E1",), dialect="ssd")) == [("E115", 3), ("E115", 6)]
+
+
+def test_nothing_is_claimed_of_a_fork_that_is_known_in_part() -> None:
+    text = SOLVER + "enable_clip_gradient_status: true\nsnapshot_include_state: true\n"
+    assert check(text + "larc: true\n", "solver.prototxt", select=("E1",), ignore=("E121",)) == []
+    (finding,) = check(text + "warp_speed: 9\n", "solver.prototxt", select=("E1",), ignore=("E121",))
+    assert (finding.code, finding.severity) == ("E110", "advice")

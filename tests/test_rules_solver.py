@@ -311,6 +311,9 @@ def test_releases_of_caffe_stop_without_a_snapshot_prefix() -> None:
 def test_a_type_of_a_fork_is_known_by_its_dialect() -> None:
     assert verdicts(solver(type='"SAG"')) == []
     assert verdicts(solver(type='"SAG"'), dialect="bvlc") == [("S131", "error")]
+    for name in ("ADAM", "adamw"):
+        assert verdicts(solver(type=f'"{name}"', snapshot_include_state="true")) == []
+        assert ("S131", "error") in verdicts(solver(type=f'"{name}"'))
 
 
 def test_nets_inside_a_solver_are_not_lifted() -> None:

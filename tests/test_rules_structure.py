@@ -389,10 +389,25 @@ def test_two_mistakes_at_one_place_of_a_net_are_two_findings() -> None:
 
 
 def test_what_a_fork_may_have_is_not_an_error() -> None:
-    text = DATA + CONV.replace('type: "xavier" }', 'type: "dct4" }\n    some_other_field: 1') + LOSS
+    text = DATA + CONV.replace('type: "xavier" }', 'type: "own" }\n    some_other_field: 1') + LOSS
     assert [(finding.code, finding.severity) for finding in check(text, select=("E2",))] == [
         ("E213", "advice")
     ]
+
+
+@pytest.mark.parametrize("filler", ["gaussianstatic", "diagonal", "dct4"])
+def test_a_filler_of_a_fork_is_reported_only_if_another_caffe_is_asked_for(filler: str) -> None:
+    text = DATA + CONV.replace("xavier", filler) + LOSS
+    assert check(text, select=("E213",)) == []
+    (finding,) = check(text, select=("E213",), dialect="bvlc")
+    assert f"filler type '{filler}' exists only in" in finding.message
+    assert finding.fix is None
+
+
+def test_the_fillers_of_a_fork_are_those_of_all_its_branches() -> None:
+    text = DATA + CONV.replace("xavier", "gaussianstatic") + LOSS
+    for dialect in ("nvcaffe-0.15", "nvcaffe-0.16", "nvcaffe"):
+        assert check(text, select=("E213",), dialect=dialect) == []
 
 
 def test_a_typo_is_not_a_fork() -> None:

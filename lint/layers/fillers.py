@@ -12,6 +12,24 @@ if TYPE_CHECKING:
 
 FILLER_TYPES = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
 
+_NVIDIA = ("nvcaffe", "nvcaffe-0.15", "nvcaffe-0.16", "jacinto", "jacinto-0.16", "vitis")
+# Fillers of forks, and the forks that have them. NVIDIA's `…static` ones are BVLC's, drawn once and copied afterwards.
+FORK_FILLERS: dict[str, tuple[str, ...]] = {
+    **{f"{kind}static": _NVIDIA for kind in FILLER_TYPES if kind != "constant"},
+    "diagonal": ("flownet2", "synopsys"),
+    "identity": ("happynear", "c3d"),
+    "gaussian_unitball": ("happynear",),
+    "gabor": ("intel",),
+    "file": ("cc4",),
+    "bilinear_upsampling": ("weiliu89-fcn",),
+    "bicubic": ("rtpose",),
+    "xy": ("segaware",),
+    "unit": ("transfer",),
+    "sequence": ("mycaffe",),
+    **{f"dct{size}": ("steganalysis",) for size in range(2, 9)},
+}
+
+
 def suiting_filler(param: Param) -> str | None:
     """The filler that preserves the scale of values through a layer's weights; None if it is not known where to write it.
 
@@ -47,6 +65,11 @@ def check_filler(param: Param) -> None:
     if kind == "constant" or kind == "xavier" or kind == "msra":
         if "sparse" not in entries:
             return
+    elif kind in FORK_FILLERS:
+        forks = FORK_FILLERS[kind]
+        shown = ", ".join(forks[:3]) + (" and others" if len(forks) > 3 else "")
+        _fail(param, "filler-of-fork", f"filler type '{kind}' exists only in {shown}", "type", "filler.hpp:294")
+        return
     elif kind not in FILLER_TYPES:
         nearest = nearest_name(kind, list(FILLER_TYPES))
         hint = f"did you mean '{nearest}'?" if nearest else f"known types: {', '.join(FILLER_TYPES)}"

@@ -44,7 +44,7 @@ def filled(param: Param) -> Weights:
     filler = param.filler
     if filler is None:
         return Weights(param.constant, 0.0, abs(param.constant))
-    kind = filler["type"] or "constant"
+    kind = (filler["type"] or "constant").removesuffix("static")  # NVIDIA's, drawn once and copied afterwards
     if kind == "constant":
         return Weights(filler["value"], 0.0, abs(filler["value"]))
     if kind == "gaussian":

@@ -42,7 +42,7 @@ KINDS: dict[str, str] = {
     ),
     "E211": "too-many-params batch-norm-learns",
     "E212": "shared-param-shape shared-param-multiplier",
-    "E213": "filler-type filler-std filler-sparse filler-range filler-bilinear filler-empty",
+    "E213": "filler-type filler-of-fork filler-std filler-sparse filler-range filler-bilinear filler-empty",
     "E214": "loss-weight-count propagate-down-count",
     "E215": "include-and-exclude",
     "E216": "no-backward no-gradient",

@@ -121,6 +121,10 @@ def _plateau(solver: Message, iteration: int) -> float | None:
     return float(solver["base_lr"]) if iteration == 0 else None
 
 
+def _unknown(solver: Message, iteration: int) -> None:
+    """The rate of a policy of which only the name is known."""
+
+
 def _multifixed(solver: Message, iteration: int) -> float | None:
     rates, ends = solver.get("stagelr", []), solver.get("stageiter", [])
     if not rates or len(rates) != len(ends):
@@ -190,7 +194,7 @@ def _power(base: float, exponent: float) -> float:
 
 _PLATEAU = (
     "ssd", "beniz", "intel", "mobilenet-yolo", "ssd-chuanqi305", "yolov3-windows", "cc4", "refinedet",
-    "pvanet", "nvcaffe", "beniz-se-net", "beniz-pspnet", "x2paddle",
+    "pvanet", "nvcaffe", "beniz-se-net", "beniz-pspnet", "x2paddle", "openvino-toolbox", "synopsys", "textboxes", "seqface",
 )  # fmt: skip
 
 POLICIES = {
@@ -211,7 +215,7 @@ POLICIES = {
             (),
             lambda solver: (end + 1 for end in solver.get("stageiter", [])),
             "stagelr",
-            ("intel", "mobilenet-yolo", "yolov3-windows"),
+            ("intel", "mobilenet-yolo", "yolov3-windows", "caffe-yolo", "caffe-yolov2"),
             _stages_within,
         ),
         Policy("cosine", _cosine, dialects=("frcnn",)),
@@ -234,7 +238,9 @@ POLICIES = {
             ("frcnn",),
         ),
         Policy("sgdr", _sgdr, ("period",), ("p_mult", "lr_mult", "min_lr"), dialects=("beniz",)),
-        Policy("exp10", _exp10, ("stepsize",), dialects=("yjxiong-mem", "yjxiong-interp")),
+        Policy("exp10", _exp10, ("stepsize",), dialects=("yjxiong-mem", "yjxiong-interp", "yjxiong-action-recog")),
+        Policy("vstep", _unknown, dialects=("shaoqingren",)),
+        Policy("sigmoid_inv", _unknown, dialects=("mycaffe",)),
     )
 }
 

@@ -24,3 +24,11 @@ SOLVER_TYPES = {
     "Adam": SolverType(("momentum", "momentum2", "delta")),
     "SAG": SolverType(("momentum",), ("nvcaffe",)),
 }
+# Forks that compare names without case, with the types that they have besides BVLC's.
+_IN_ANY_CASE = {"mycaffe": frozenset({"adamw", "lbgfs"})}
+
+
+def has_in_any_case(dialect: str, name: str) -> bool:
+    """Return whether a dialect that compares names without case has a solver type."""
+    more = _IN_ANY_CASE.get(dialect)
+    return more is not None and name.lower() in more.union(known.lower() for known in SOLVER_TYPES)

@@ -33,6 +33,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     ## When it is reported
 
     - **advice** for the settings of a layer whose type no known Caffe has either: they belong to the custom layer;
+    - **advice** in a file for a Caffe of which not all fields are known (MyCaffe);
     - **error** otherwise.
 
     If your Caffe has the field, pass its `caffe.proto` with `--proto`: fields are then checked against it.
@@ -64,6 +65,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     ]
     custom = {id(layer.block) for layer in _custom_layers(file)} if found else ()
     for hit in once(found):
+        hit = _as_far_as_known(file, hit)
         message = message_at(file.message, *hit.span)
         if hit.fix is None and id(message.block) in custom and file.source[slice(*hit.span)].endswith(b"_param"):
             reason = "The layer is of a type that no known Caffe has, and so are its settings."
@@ -94,7 +96,8 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **advice** for the type of a V1 layer that does not resemble a known one: it may be a custom layer;
+    - **advice** for the type of a V1 layer that does not resemble a known one, which may be a custom layer, and in a file for
+      a Caffe of which not all values are known (MyCaffe);
     - **error** otherwise.
 
     If your Caffe has the value, pass its `caffe.proto` with `--proto`.
@@ -109,13 +112,14 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     `ConsumeFieldValue` in protobuf's text_format.cc.
     """
-    yield from once(
+    for hit in once(
         (found.hit._replace(fix=None, severity="advice") if _is_custom_v1_type(file, found) else found.hit, found.problem)
         for found in problems_of(file, "E112")
-    )
+    ):
+        yield _as_far_as_known(file, hit)
 
 
-@rule("E115", "fork-specific", subject="file", severity="warning", fixes="")
+@rule("E115", "fork-specific", subject="file", severity="advice", fixes="")
 def fork_specific(file: SourceFile) -> Iterator[Hit]:
     """Flags fields, values and layer types that other forks have, but not the Caffe of this file.
 
@@ -123,6 +127,8 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
 
     - With `--dialect`, flags everything that this Caffe lacks and others have.
     - Without it, finds the known Caffe that has most of what the file uses, and flags the rest.
+
+    What any branch of a fork's repository has, the others are taken to have, too.
 
     ## Why is this bad?
 
@@ -132,7 +138,8 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
     ## When it is reported
 
     - **error** with `--dialect`;
-    - **warning** otherwise, if no single known Caffe has everything that the file uses.
+    - **advice** otherwise, if no single known Caffe has everything that the file uses. In public files, it is nearly always
+      a Caffe that nobody published.
 
     There is no fix, because only you know which Caffe you use. If yours has both, as many forks that were merged from
     others do, pass its `caffe.proto` with `--proto`.
@@ -149,7 +156,7 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
     asked = file.asked_dialect is not None
     reason = "" if asked else "No single known Caffe has everything that this file uses."
     for hit in once(problems_of(file, "E115")):
-        yield hit._replace(severity="error") if asked else hit._replace(severity="warning", reason=reason)
+        yield hit._replace(severity="error") if asked else hit._replace(severity="advice", reason=reason)
 
 
 @rule("E116", "unknown-layer-type", subject="file", severity="error", fixes="safe")
@@ -206,6 +213,11 @@ def _is_custom_v1_type(file: SourceFile, found: FoundProblem) -> bool:
     if found.hit.fix is not None and found.problem.safe:
         return False
     return message_at(file.message, *found.hit.span).type.name == "V1LayerParameter"
+
+
+def _as_far_as_known(file: SourceFile, hit: Hit) -> Hit:
+    """Return a finding on an unknown name; as advice if the Caffe that the file is for may have it all the same."""
+    return hit if file.schema.lists_fields(file.bound.dialect) else hit._replace(severity="advice")
 
 
 def _is_v1_rate(file: SourceFile, problem: Problem) -> bool:

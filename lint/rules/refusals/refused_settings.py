@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, remove_field, set_field
-from ...layers.fillers import FILLER_TYPES
+from ...layers.fillers import FILLER_TYPES, FORK_FILLERS
 from ...moments.graph import NetProblem
 from ...net.job import NetInPhase
 from ...net.names import also_in
@@ -133,6 +133,8 @@ def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
     - **error** in a file for BVLC's Caffe;
     - **advice** in a file for a fork, because forks often change this.
 
+    Fillers that only forks have are reported if `--dialect` names a Caffe that lacks them.
+
     ## Fix
 
     Replaces the type with the known type that is spelled most similarly, if exactly one differs by at most two letters. The fix
@@ -143,7 +145,10 @@ def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
 
     filler.hpp; `caffe_rng_gaussian` and `caffe_rng_uniform` in math_functions.cpp.
     """
+    asked = subject.file.asked_dialect
     for problem in problems_of(subject, "E213"):
+        if problem.kind == "filler-of-fork" and (asked is None or _has_filler(subject, problem, asked)):
+            continue
         yield hit_of(subject, problem)._replace(fix=_filler_fix(subject, problem))
 
 
@@ -300,6 +305,12 @@ def _without_engine(subject: NetInPhase) -> Fix | None:
             if isinstance(settings, Message) and settings.entries.get("engine", ((None,),))[0][0] == "CUDNN":
                 patch += remove_field(subject.file.tree, settings, "engine")
     return patch.fix(subject.file.path, "remove engine: CUDNN", safe=True) if patch.edits else None
+
+
+def _has_filler(subject: NetInPhase, problem: NetProblem, dialect: str) -> bool:
+    """Whether a dialect, or another branch of it, has the filler that a problem is about."""
+    written = subject.file.tree.source[problem.start : problem.end].decode("utf-8", "replace").strip("\"'")
+    return not subject.file.schema.branches(dialect).isdisjoint(FORK_FILLERS.get(written, ()))
 
 
 def _filler_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:

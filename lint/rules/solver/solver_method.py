@@ -10,7 +10,7 @@ from ...proto.spelling import fold, is_certain, nearest_name
 from ...proto.upgrade import SOLVER_TYPES as TYPE_OF_ENUM
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ...solver.solver_types import SOLVER_TYPES
+from ...solver.solver_types import SOLVER_TYPES, has_in_any_case
 from ...source.written import is_whole
 from ..problems import is_for_known_caffe
 
@@ -24,8 +24,8 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags misspelled types and types in the wrong case (`sgd`, `ADAM`, `RMSprop`), types that no known Caffe has, and,
-    if `--dialect` names a Caffe, types that only other forks have.
+    Flags misspelled types and types in the wrong case (`sgd`, `ADAM`, `RMSprop`; MyCaffe reads any case), types that no
+    known Caffe has, and, if `--dialect` names a Caffe, types that only other forks have.
 
     ## Why is this bad?
 
@@ -53,6 +53,8 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
     known = SOLVER_TYPES.get(name)
     asked = solver.file.asked_dialect
     if known is not None and (not known.dialects or asked is None or asked in known.dialects):
+        return
+    if has_in_any_case(solver.file.bound.dialect, name):
         return
     reason = "Caffe stops: Unknown solver type."
     if known is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ...layers.fillers import FILLER_TYPES
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
 from ...net.data_facts import tops_facts
 from ...net.scores import scores_as_probabilities
@@ -170,6 +171,11 @@ def features_not_modelled(solver: Message, net: Net | None) -> Iterator[str]:
         yield f"base_lr is {solver['base_lr']:g}"
     if not 0 <= solver["momentum"] < 1:
         yield f"momentum is {solver['momentum']:g}"
+    for param in net.params() if net is not None else ():
+        kind = param.filler["type"].removesuffix("static") if param.filler is not None else ""
+        if kind and kind not in FILLER_TYPES:
+            yield f"filler type {kind} is not modelled"
+            break
     if net is not None and ("multinode" in net.message or any("multinode" in layer.message for layer in net.layers)):
         yield "gradients are averaged over several nodes (multinode)"
 
