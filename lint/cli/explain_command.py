@@ -1,4 +1,4 @@
-"""`caffe-lint explain`: prints the pages of rules."""
+"""`caffe-lint explain`: prints the pages of rules, and what causes and numbers in a log mean."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import click
 
 from ..engine.selection import check_selectors
 from ..report import rule_page as page
-from ..rule.registry import all_rules, matching
+from ..report import symptom_page
+from ..report.symptom_page import ShortPage
+from ..rule.registry import all_rules, matching, naming
 from ..source.errors import InputError
-from .console import in_colour, print_text
+from .console import UsageError, in_colour, print_text
 from .from_options import load_plugins
 from .page_examples import printed_for
 
@@ -18,24 +20,65 @@ WIDEST = 100  # columns: longer lines of prose are hard to read
 
 
 @click.command()
-@click.argument("selectors", nargs=-1, required=True, metavar="CODE|NAME…")
+@click.argument("selectors", nargs=-1, metavar="[CODE|NAME…]")
+@click.option("--symptom", metavar="TEXT", help='A number or line of a log, such as "loss = 87.3365" or "accuracy stays at 0.1".')
 @click.option("--output-format", type=click.Choice(page.FORMATS), default="text", show_default=True)
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
 @click.option("--config", metavar="FILE", help="The configuration whose plugins are loaded. [nearest upwards]")
 @click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
-def explain(selectors: tuple[str, ...], output_format: str, color: str, config: str | None, isolated: bool) -> None:
+def explain(
+    selectors: tuple[str, ...], symptom: str | None, output_format: str, color: str, config: str | None, isolated: bool
+) -> None:
     """Print the pages of rules: what they do, why it matters, how they fix it, and an example with its output.
 
-    The prefix of a code (`S1`) prints all pages that match.
+    The prefix of a code (`S1`) prints all pages that match. A cause that `caffe-lint log` names is explained too. --symptom says
+    what a number in a log means in Caffe, and what to run next.
     """
+    if bool(selectors) == (symptom is not None):
+        raise UsageError("name rules, or describe a --symptom: one of the two")
     load_plugins(config, isolated=isolated)
+    width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
+    colour = in_colour(color)
+    if symptom is not None:
+        print_text(symptom_page.render(output_format, [_symptom(symptom)], colour=colour, width=width))
+        return
+    causes = [name for name in dict.fromkeys(selectors) if not matching(name) and naming(name)]
+    selectors = tuple(name for name in selectors if name not in causes)
+    if causes and selectors and output_format == "json":
+        raise UsageError("with --output-format json, name either rules or causes")
     check_selectors("explain", selectors)
     codes = dict.fromkeys(code for selector in selectors for code in matching(selector))
     rules = [all_rules()[code] for code in codes]
     if not all(rule.page for rule in rules):
         raise InputError("the pages are docstrings, which python leaves out when it runs with -OO")
-    width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
-    colour = in_colour(color)
     in_examples = colour and output_format == "text"
     pages = [(rule, printed_for(rule, colour=in_examples)) for rule in rules]
-    print_text(page.render(output_format, pages, colour=colour, width=width))
+    if causes:
+        print_text(symptom_page.render(output_format, [_cause(name) for name in causes], colour=colour, width=width))
+    if rules:
+        print_text(page.render(output_format, pages, colour=colour, width=width))
+
+
+def _cause(name: str) -> ShortPage:
+    rules = [all_rules()[code] for code in naming(name)]
+    return ShortPage(
+        name.lower(),
+        " ".join(dict.fromkeys(rule.causes[name.lower()] for rule in rules)),
+        (),
+        tuple((rule.code, rule.name) for rule in rules),
+    )
+
+
+def _symptom(text: str) -> ShortPage:
+    from ..training_log.refusal_messages import explain as explain_refusal  # for this option only
+    from ..training_log.symptoms import SYMPTOMS, symptom_of  # for this option only
+
+    refusal = explain_refusal("", text, "", had_begun=None)
+    if refusal is not None:
+        return ShortPage(refusal.what, f"{refusal.why} {refusal.help}", (), (("T501", all_rules()["T501"].name),))
+    seen = symptom_of(text)
+    if seen is None:
+        known = ", ".join(f'"{symptom.title}"' for symptom in SYMPTOMS.values())
+        raise InputError(f"no number or word of a log in '{text}'. Known are: {known}")
+    rules = tuple((code, all_rules()[code].name) for code in seen.symptom.rules)
+    return ShortPage(seen.symptom.title, seen.meaning, seen.symptom.next, rules)

@@ -123,7 +123,7 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         if isinstance(error, BrokenPipeError):
             raise
         raise InputError(f"{error.filename or path}: {error.strerror or error}") from None
-    if not any(not run.empty or run.notes or run.solver_text for run in runs):
+    if not any(run.recognised for run in runs):
         complain(f"{path}: not a Caffe training log")
         return EXIT_FAILED
     comparisons = _compared(runs, job) if job is not None else {}
@@ -216,6 +216,7 @@ def _report(
 ) -> int:
     # Keeps fixes, which are rarely needed, out of the start.
     from ..training_log.log_repair import apply_fixes, bound_without_norms, fixes_for, next_step
+    from ..training_log.remarks import normal, unjudged  # for reports only
 
     fixes: list[Fix] = []
     if found and job is not None and files is not None and is_same:
@@ -253,6 +254,8 @@ def _report(
         [f"{each.title} in {each.path}" for each in fixes],
         fix and not errors,
         next_step(found),
+        [seen for run in runs[-1:] for seen in normal(Evidence(run), [each for each in found if each.run == run.number])],
+        "" if found else unjudged(runs, is_sure=not options["select"] and not options["ignore"]),
         Summary(
             {path: b"", **(files.quoted() if files is not None else {})},
             errors=tuple(errors),

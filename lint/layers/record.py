@@ -95,6 +95,12 @@ def _is_within(number: int, limits: Count) -> bool:
     return number >= limits[0] and (limits[1] is None or number <= limits[1])
 
 
+def hazards() -> dict[str, str]:
+    """Why layer types can give NaN or infinity for finite values: explanations by the name of the cause."""
+    found = {kind.hazard[0]: f"{name}: {kind.hazard[1]}." for name, kinds in TYPES.items() for kind in kinds if kind.hazard}
+    return dict(sorted(found.items()))
+
+
 def is_read(field: str, kind: LayerType) -> bool:
     """Whether a layer type reads a sub-message; True if unknown, or if no BVLC type reads it."""
     return kind.reads is None or field in kind.reads or not readers(field)

@@ -3,7 +3,8 @@
 JSON, layout version 1: {"version": 1, "log", "runs": [{"run", "log_line", "iterations", "passes", "tests"}], "causes":
 [{"code", "name", "severity", "confidence", "confidence_level", "cause", "message", "reason", "help", "run", "layer", "blob",
 "iteration", "log_line", "first_not_finite": null or {"layer", "blob", "iteration", "log_line", "value"}, "evidence":
-[{"log_line", "text"}], "places": [{"path", "line", "column", "message"}]}], "fixes": [titles], "next": what to run, or ""}.
+[{"log_line", "text"}], "places": [{"path", "line", "column", "message"}]}], "notes": [{"symptom", "text"}], "unjudged": what
+could not be judged, or "", "fixes": [titles], "next": what to run, or ""}. `notes` explain numbers that people ask about.
 The most likely cause comes first.
 """
 
@@ -20,7 +21,9 @@ from ..source.visible import visible
 from ..source.wording import counted
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
+from ..training_log.remarks import CANNOT_TELL
 from ..training_log.runs import Run
+from ..training_log.symptoms import Seen
 from . import Summary
 from . import render as render_findings
 from .colours import paint
@@ -39,6 +42,8 @@ class Report(NamedTuple):
     fixes: list[str]
     fixed: bool
     next_step: str
+    notes: list[Seen]
+    unjudged: str
     files: Summary
 
 
@@ -107,8 +112,13 @@ def _text(report: Report, colour: bool) -> str:
     blocks += [paint(fix, "fix", colour) for fix in fixes]
     if report.next_step:
         blocks.append(f"next: {visible(report.next_step)}")
+    blocks += [_wrapped(f"note: {seen.symptom.title}: {visible(seen.meaning)}") for seen in report.notes]
     blocks.append(_summary(report))
     return "\n\n".join(blocks) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def _summary(report: Report) -> str:
@@ -118,8 +128,10 @@ def _summary(report: Report) -> str:
         f"{counted(len(report.runs), 'run')}, {counted(iterations, 'displayed iteration')}, "
         f"{counted(passes, 'pass', 'passes')} with debug_info"
     )
+    if not report.found and report.unjudged.startswith(CANNOT_TELL):
+        return _wrapped(f"{report.unjudged} ({read})")
     if not report.found:
-        return f"No problem found in {read}."
+        return _wrapped(f"No problem found in {read}. {report.unjudged}".strip())
     return f"{counted(len(report.found), 'cause')} found, most likely first ({read})."
 
 
@@ -144,6 +156,8 @@ def _json(report: Report) -> str:
                     _cause(each, report.places.get(number, ()), by_number[each.run])
                     for number, each in enumerate(report.found)
                 ],
+                "notes": [{"symptom": seen.name, "text": seen.meaning} for seen in report.notes],
+                "unjudged": report.unjudged,
                 "fixes": report.fixes,
                 "next": report.next_step,
             },

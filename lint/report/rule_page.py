@@ -12,9 +12,11 @@ from ..proto.named_tuple import NamedTuple
 from ..rule.page_form import BAD, EXAMPLE, FIX, OPTIONS
 from ..rule.pages import USUAL_NET_NAME, Page, Part, read_page, sections_of
 from ..rule.registry import FAMILIES, Option, Rule
+from ..training_log.symptoms import SYMPTOMS
 from .colours import paint
 from .page_markdown import fenced, one_text
 
+IN_A_LOG = "In a log"  # what the rule's problem looks like there
 FORMATS = ("text", "markdown", "json")
 
 _INDENT = "  "
@@ -47,6 +49,10 @@ def sections(rule: Rule, printed: Printed) -> dict[str, list[Part]]:
         found[OPTIONS].append(Part(f"{table}\n", is_code=False))
     end = 1 + max(number for number, part in enumerate(found[EXAMPLE]) if part.name.startswith(f"{BAD}/"))
     found[EXAMPLE][end:end] = _printed(page, printed)
+    symptoms = [symptom for symptom in SYMPTOMS.values() if rule.code in symptom.rules]
+    if symptoms:
+        texts = [f"- `{symptom.title}`: {symptom.meaning}\n" for symptom in symptoms]
+        found[IN_A_LOG] = [Part("".join(texts), is_code=False)]
     return found
 
 
@@ -67,6 +73,7 @@ def as_dict(rule: Rule, printed: Printed) -> dict[str, Any]:
             name: {"default": option.default, "meaning": option.meaning} for name, option in rule.options.items()
         },
         "sections": {name: one_text(parts) for name, parts in sections(rule, printed).items()},
+        "causes": rule.causes,
         "bad": page.bad,
         "good": page.good,
     }

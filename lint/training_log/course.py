@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from ..layers.loss import LARGEST_SOFTMAX_TERM
 from ..proto.named_tuple import NamedTuple
-from .evidence import Evidence
+from .evidence import Evidence, median
 from .runs import Step, Value
 
 FEW = 8  # displayed iterations; with fewer, the loss curve is not judged
@@ -17,6 +18,7 @@ LARGE_DIFF = 1e3  # mean |x| of a diff; in healthy runs it is below 1
 PEAK = 3.0  # times the first loss
 LARGE_START = 3.0  # times chance level
 ALWAYS = 0.95  # of the iterations
+LEAST_SWINGS = 2  # rises above PEAK
 GRADIENT_GROWTH = 20.0  # times the usual gradient norm
 
 
@@ -117,6 +119,8 @@ def find_explosion(found: Evidence) -> Explosion | None:
     if curve.steps < FEW or learned(found):
         return None
     first = max(abs(curve.first), found.chance or 0.0)
+    if swings(found):
+        return None
     if curve.largest > PEAK * first > 0 and curve.end > LEARNED * min(abs(curve.first), found.chance or math.inf):
         begin = _begin(found, steps)
         return Explosion(begin, tuple(step for step in steps if step.iteration >= begin.iteration)[:6], True, at_start)
@@ -125,6 +129,17 @@ def find_explosion(found: Evidence) -> Explosion | None:
     if curve.smallest < -1e3 * max(abs(curve.first), 1.0):
         return Explosion(steps[0], tuple(steps[-4:]), True, at_start)
     return None
+
+
+def swings(found: Evidence) -> bool:
+    """Whether the loss rose far above its start more than once, but came back below it: noise, not divergence."""
+    losses = [abs(found.raw_loss(step)) for step in found.healthy]
+    if len(losses) < FEW or found.first_bad_iteration is not None:
+        return False
+    start = min(losses[0], found.chance or math.inf)
+    high = [loss > PEAK * losses[0] for loss in losses]
+    rises = sum(after and not before for before, after in pairwise(high))
+    return rises >= LEAST_SWINGS and median(losses[len(losses) // 2 :]) < LEARNED * start and not all(high[-2:])
 
 
 def clips_always(found: Evidence) -> bool:
@@ -171,7 +186,7 @@ def _begin(found: Evidence, steps: list[Step]) -> Step:
 def stuck(log: Evidence) -> bool:
     """Whether the displayed loss did not fall, in enough iterations, all of them finite."""
     curve = loss_curve(log)
-    if curve is None or curve.steps < FEW or log.first_bad_iteration is not None or learned(log):
+    if curve is None or curve.steps < FEW or log.first_bad_iteration is not None or learned(log) or swings(log):
         return False
     span = log.steps[-1].iteration - log.steps[0].iteration
     return span >= FEW and (curve.end > STUCK * curve.start or _at_chance(log, curve.end))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..net.net import Net
     from ..proto.binder import Message
 
+MOST_LIKELY = 7.5  # a loss at iteration 0 that may be ln K of a softmax
+
 
 def median(values: Iterable[float]) -> float:
     """The middle value (the upper of two). `statistics.median` would import fractions and decimal."""
@@ -273,6 +275,16 @@ class Evidence:
     def chance(self) -> float | None:
         """Chance level, ln K: the loss of a softmax that does not distinguish K classes; None if K is unknown."""
         return math.log(self.classes) if self.classes else None
+
+    @cached_property
+    def likely_classes(self) -> int | None:
+        """The number of classes, or if the net is unknown, that of which the loss of iteration 0 is the chance level."""
+        if self.classes is not None or self.layers:
+            return self.classes
+        first = self.steps[0] if self.steps else None
+        if first is None or first.iteration or self.run.resumed or not 0.5 < self.raw_loss(first) < MOST_LIKELY:
+            return None
+        return round(math.exp(self.raw_loss(first)))
 
     @cached_property
     def batch(self) -> int | None:

@@ -177,7 +177,7 @@ def _changes(fix: Fix, field: str) -> bool:
 def _needs_debug_info(first: Diagnosed) -> bool:
     """Whether the log lacks what decides between causes."""
     is_guess = first.code == "T101" and first.cause.confidence < 0.9
-    return is_guess or first.cause.cause in ("missing-debug-info", "nan-from-the-start")
+    return is_guess or first.cause.cause in ("missing-debug-info", "non-finite-start")
 
 
 def next_step(found: list[Diagnosed]) -> str:

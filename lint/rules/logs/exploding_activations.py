@@ -14,7 +14,18 @@ from ...training_log.runs import Value
 from .exploded import explosion_cause
 
 
-@rule("T204", "exploding-activations", subject="log", severity="error")
+@rule(
+    "T204",
+    "exploding-activations",
+    subject="log",
+    severity="error",
+    causes={
+        "input-not-scaled": "The inputs are pixels from 0 to 255 or alike, while fillers assume inputs around 1.",
+        "weights-too-large": "A layer's initial weights make its output several times as large as its input.",
+        "layer-amplifies": "A division or product makes values many times larger.",
+        "residual-growth": "Eltwise sums without normalisation add up variance from block to block.",
+    },
+)
 def exploding_activations(log: Evidence) -> Iterator[Cause]:
     """Flags runs that diverged because activations were too large from the start.
 
@@ -24,7 +35,6 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
     scores are large. The means of |x| of the first pass tell why they are large:
 
     - the input: a data layer's top with a mean |x| of 10 or more (pixels from 0 to 255);
-    - BatchNorm with `use_global_stats` on blank statistics: each such layer multiplies by 1/sqrt(eps) = 316;
     - a layer whose weights make its output several times as large as its input (a gaussian filler without std has std 1);
     - a division or product, or a chain of Eltwise sums without normalisation.
 
@@ -40,8 +50,7 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
     ## Fix
 
     `caffe-lint log --fix` sets `clip_gradients` only, since any other change gives existing weights a different meaning.
-    Scale the input yourself (`transform_param { scale: 0.00390625 }` for pixels), use msra or xavier fillers, or set
-    `use_global_stats: false`.
+    Scale the input yourself (`transform_param { scale: 0.00390625 }` for pixels), or use msra or xavier fillers.
 
     ## Example
 
@@ -49,7 +58,7 @@ def exploding_activations(log: Evidence) -> Iterator[Cause]:
 
     ## References
 
-    softmax_loss_layer.cpp; batch_norm_layer.cpp; filler.hpp. Measured on the runs of `python benchmarks/log_judge.py`.
+    softmax_loss_layer.cpp; filler.hpp. Measured on the runs of `python benchmarks/log_judge.py`.
     """
     explosion = find_explosion(log)
     if explosion is None or explosion.at_start < 3 or log.run.resumed:
@@ -111,18 +120,7 @@ def _large_start(log: Evidence, explosion: Explosion, confidence: float) -> Iter
             continue
         gain = top.value / below
         evidence = tuple(bottoms[:1])
-        if traits.stores_statistics and gain > 30:
-            factors.append(
-                (
-                    1e6 * gain,
-                    "batch-norm-blank-statistics",
-                    f"BatchNorm '{view.name}' multiplies by {gain:.3g}: its statistics are blank",
-                    "With use_global_stats, it uses stored statistics, which are 0 before training: x / sqrt(eps).",
-                    top,
-                    evidence,
-                )
-            )
-        elif view.params and gain >= 3 and not traits.channel_params:
+        if view.params and gain >= 3 and not traits.channel_params:
             factors.append(
                 (
                     gain,
@@ -159,7 +157,7 @@ def _large_start(log: Evidence, explosion: Explosion, confidence: float) -> Iter
                 )
             )
     growth = math.prod(gain for gain, _ in sums)
-    if len(sums) >= 3 and growth >= 4 and not any(factor[1] == "batch-norm-blank-statistics" for factor in factors):
+    if len(sums) >= 3 and growth >= 4:
         last = sums[-1][1]
         factors.append(
             (

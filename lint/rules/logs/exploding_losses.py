@@ -23,6 +23,10 @@ from .exploded import explosion_cause
     subject="log",
     severity="error",
     options={"share": Option(0.75, "the part of the first loss from which on one loss dominates")},
+    causes={
+        "loss-weight-too-high": "A loss weight multiplies every gradient below its loss.",
+        "loss-weight-negative": "A negative loss weight makes the training maximise that loss.",
+    },
 )
 def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
     """Flags loss weights that made a run diverge.
@@ -93,7 +97,18 @@ def loss_weight_explosion(log: Evidence, *, share: float) -> Iterator[Cause]:
             )
 
 
-@rule("T203", "loss-scale-explosion", subject="log", severity="error")
+@rule(
+    "T203",
+    "loss-scale-explosion",
+    subject="log",
+    severity="error",
+    causes={
+        "targets-not-scaled": "The targets of a regression are large, and its gradient grows with them.",
+        "loss-not-normalised": "The loss is a sum over items, pixels or outputs, so its gradient is as many times too large.",
+        "loss-wants-probabilities": "MultinomialLogisticLoss has no softmax of its own, but was given raw scores.",
+        "infogain-matrix-scale": "The entries of the infogain matrix are large, and the gradient grows with them.",
+    },
+)
 def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
     """Flags losses that made a run diverge because they are sums or have unscaled targets.
 
@@ -141,7 +156,17 @@ def loss_scale_explosion(log: Evidence) -> Iterator[Cause]:
             yield from _softmax_scale(log, explosion, out)
 
 
-@rule("T206", "unbounded-loss", subject="log", severity="error")
+@rule(
+    "T206",
+    "unbounded-loss",
+    subject="log",
+    severity="error",
+    causes={
+        "target-out-of-range": "SigmoidCrossEntropyLoss has targets outside 0 to 1, which make it unbounded below.",
+        "infogain-matrix-negative": "The infogain matrix has negative entries, which make the loss unbounded below.",
+        "loss-negative": "The loss is below 0, which it cannot be with valid inputs.",
+    },
+)
 def unbounded_loss(log: Evidence) -> Iterator[Cause]:
     """Flags losses that fall below 0, which they cannot do with valid inputs.
 

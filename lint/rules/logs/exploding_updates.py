@@ -15,7 +15,18 @@ from .exploded import explosion_cause
 _ADAPTIVE = frozenset({"Adam", "RMSProp", "AdaGrad", "AdaDelta", "AMSGrad"})
 
 
-@rule("T201", "learning-rate-explosion", subject="log", severity="error")
+@rule(
+    "T201",
+    "learning-rate-explosion",
+    subject="log",
+    severity="error",
+    causes={
+        "learning-rate-too-high":
+            "Each step overshoots, so that the next gradient is larger, until the loss is 87.3365 or NaN.",
+        "learning-rate-step": "The training was healthy until the learning rate rose.",
+        "learning-rate-negative": "The learning rate is below 0, so every step increases the loss.",
+    },
+)
 def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     """Flags runs that diverged because the learning rate is too high.
 
@@ -120,7 +131,17 @@ def learning_rate_explosion(log: Evidence) -> Iterator[Cause]:
     )
 
 
-@rule("T205", "solver-setting-explosion", subject="log", severity="error")
+@rule(
+    "T205",
+    "solver-setting-explosion",
+    subject="log",
+    severity="error",
+    causes={
+        "momentum-too-high": "With a momentum of 1 or more, no step is ever forgotten.",
+        "weight-decay-too-high":
+            "Weight decay alone multiplies the weights by more than 1 in each step, or forgets them faster than they learn.",
+    },
+)
 def solver_setting_explosion(log: Evidence) -> Iterator[Cause]:
     """Flags a momentum or weight decay that made a run diverge.
 

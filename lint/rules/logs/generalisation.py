@@ -11,6 +11,8 @@ from ...training_log.course import find_explosion, learned
 from ...training_log.evidence import Evidence, median
 from ...training_log.runs import Test
 
+NEAR_CHANCE = 0.1  # of 1/K
+NEAR_LIKELY_CHANCE = 0.25  # of 1/K, if K is estimated
 _ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
 
 
@@ -94,13 +96,22 @@ def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
         )
 
 
-@rule("T402", "chance-level-accuracy", subject="log", severity="warning")
+@rule(
+    "T402",
+    "chance-level-accuracy",
+    subject="log",
+    severity="warning",
+    causes={
+        "accuracy-of-nan": "Comparisons with NaN are false, so Accuracy counts every item as correct.",
+    },
+)
 def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
     """Flags test accuracies that stay at chance level while the training loss falls.
 
     ## What it does
 
-    Flags a softmax training that has learned, if the accuracy of its last 3 tests is within a tenth of 1/K. Also flags an
+    Flags a softmax training that has learned, if the accuracy of its last 3 tests is within a tenth of 1/K. If the log does not
+    show the net, K comes from the loss of iteration 0, which is about ln K, and a quarter is allowed. Also flags an
     accuracy of exactly 1 while the loss is NaN: comparisons with NaN are false, so Accuracy counts every item as correct.
 
     ## Why is this bad?
@@ -137,22 +148,26 @@ def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
                 (_test_line(test, broken[0].value),),
             )
             break
-    if log.classes is None or log.classes < 3 or log.first_bad_iteration is not None or not learned(log):
+    classes = log.likely_classes
+    if classes is None or classes < 3 or log.first_bad_iteration is not None or not learned(log):
         return
     only = log.single_loss
-    if only is None or not only.traits.log_likelihood or only.traits.takes_matrix:
+    if only is None or (only.type and not only.traits.log_likelihood) or only.traits.takes_matrix:
         return
+    slack = NEAR_CHANCE if log.classes is not None else NEAR_LIKELY_CHANCE
     last = log.tests[-3:]
     if len(last) < 3 or (log.tests[-1].iteration or 0) == 0:
         return
     values = [
         out.value for test in last for out in test.outputs if any(word in out.name.lower() for word in _ACCURACIES)
     ]
-    if not values or any(abs(value - 1 / log.classes) > 0.1 / log.classes for value in values):
+    if not values or any(abs(value - 1 / classes) > slack / classes for value in values):
+        return
+    if max(values) > (1 + NEAR_CHANCE) * min(values):
         return
     yield Cause(
         "chance-level-accuracy",
-        f"test accuracy stays at {values[-1]:.4g} (chance level: 1/{log.classes}) while training loss fell to "
+        f"test accuracy stays at {values[-1]:.4g} (chance level: 1/{classes}) while training loss fell to "
         f"{log.steps[-1].loss:.4g}",
         "The training and test nets see different data or statistics: compare transform_param, mean and label "
         "order, and check BatchNorm's use_global_stats.",

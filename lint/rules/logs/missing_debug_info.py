@@ -9,7 +9,15 @@ from ...training_log.causes import UNEXPLAINED, Cause, shown, step_line, value_l
 from ...training_log.evidence import Evidence
 
 
-@rule("T405", "missing-debug-info", subject="log", severity="error")
+@rule(
+    "T405",
+    "missing-debug-info",
+    subject="log",
+    severity="error",
+    causes={
+        "not-finite": "Values became NaN or infinite, and the log does not show why.",
+    },
+)
 def missing_debug_info(log: Evidence) -> Iterator[Cause]:
     """Flags logs of a failed training that lack the lines to tell where it failed.
 
@@ -60,7 +68,7 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
         return
     sound = len(log.healthy)
     yield Cause(
-        "missing-debug-info" if sound else "nan-from-the-start",
+        "missing-debug-info",
         f"the loss is {step.loss:g} at iteration {step.iteration}; without debug_info, the first bad layer is unknown",
         f"Set debug_info: true and display: 1, and run the training again for {step.iteration + 1} "
         f"iteration{'s' if step.iteration else ''}.",

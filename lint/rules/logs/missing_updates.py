@@ -60,7 +60,18 @@ def zero_learning_rate(log: Evidence) -> Iterator[Cause]:
     )
 
 
-@rule("T302", "zero-gradients", subject="log", severity="error")
+@rule(
+    "T302",
+    "zero-gradients",
+    subject="log",
+    severity="error",
+    causes={
+        "loss-always-zero": "The loss is exactly 0 from the start: all labels are ignored, or a weight or matrix is 0.",
+        "all-frozen": "Every lr_mult is 0, so nothing is trained.",
+        "loss-weight-zero": "The loss_weight of the only loss is 0.",
+        "propagate-down-false": "propagate_down: false blocks the gradient.",
+    },
+)
 def zero_gradients(log: Evidence) -> Iterator[Cause]:
     """Flags runs in which no gradient reaches any weight.
 
@@ -145,7 +156,15 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
     )
 
 
-@rule("T307", "vanishing-weights", subject="log", severity="warning")
+@rule(
+    "T307",
+    "vanishing-weights",
+    subject="log",
+    severity="warning",
+    causes={
+        "weight-decay-too-high": "Weight decay forgets the weights faster than they learn.",
+    },
+)
 def vanishing_weights(log: Evidence) -> Iterator[Cause]:
     """Flags a weight decay that shrinks the weights faster than they learn.
 

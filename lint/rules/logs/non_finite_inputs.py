@@ -12,7 +12,19 @@ from ...training_log.evidence import Evidence
 from ...training_log.probing import bad_batches
 
 
-@rule("T101", "non-finite-input", subject="log", severity="error")
+@rule(
+    "T101",
+    "non-finite-input",
+    subject="log",
+    severity="error",
+    causes={
+        "nan-in-data": "A batch of data holds NaN. Only the data can be repaired: no setting of the solver makes up for it.",
+        "inf-in-data": "A batch of data holds infinity. Only the data can be repaired.",
+        "nan-in-label": "The labels or targets hold NaN. Only the data can be repaired.",
+        "inf-in-label": "The labels or targets hold infinity. Only the data can be repaired.",
+        "label-out-of-range": "A probe found labels outside the classes. Release builds do not check them.",
+    },
+)
 def non_finite_input(log: Evidence) -> Iterator[Cause]:
     """Flags data or labels that are NaN or infinite.
 
@@ -95,7 +107,17 @@ def non_finite_input(log: Evidence) -> Iterator[Cause]:
     )
 
 
-@rule("T105", "non-finite-test-output", subject="log", severity="warning")
+@rule(
+    "T105",
+    "non-finite-test-output",
+    subject="log",
+    severity="warning",
+    causes={
+        "nan-in-test":
+            "A test net outputs NaN while the training is finite: its data, transform or BatchNorm statistics differ.",
+        "nan-in-test-data": "The data of a test net hold NaN.",
+    },
+)
 def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
     """Flags test nets whose output is NaN or infinite while the training is finite.
 

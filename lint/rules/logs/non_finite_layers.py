@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...layers.record import is_loss_type
+from ...layers.record import hazards, is_loss_type
 from ...rule.registry import rule
 from ...training_log.causes import Cause, shown, step_line, value_line
 from ...training_log.course import growing_steps, weights_not_finite
 from ...training_log.evidence import Evidence
-from ...training_log.runs import Value
 
 
-@rule("T102", "non-finite-activation", subject="log", severity="error")
+@rule(
+    "T102",
+    "non-finite-activation",
+    subject="log",
+    severity="error",
+    causes={"loss-out-of-domain": "A loss was given values for which it is undefined.", **hazards()},
+)
 def non_finite_activation(log: Evidence) -> Iterator[Cause]:
     """Flags layers that output NaN or infinity although their inputs and weights are finite.
 
@@ -55,26 +60,17 @@ def non_finite_activation(log: Evidence) -> Iterator[Cause]:
         "loss-out-of-domain" if loss else "non-finite-activation",
         "its output is undefined for these inputs",
     )
-    blank = _blank_statistics(log, bad)
-    if blank:
-        cause, why = (
-            "batch-norm-blank-statistics",
-            (
-                "the statistics of the BatchNorm before it are all 0 (blobs 0 to 2), so it divides by sqrt(eps); "
-                "use_global_stats needs trained statistics"
-            ),
-        )
     yield Cause(
         cause,
         f"layer '{bad.key.layer}'{f' ({kind})' if kind else ''} outputs {bad.value:g} for finite inputs",
         f"Its bottoms and weights are finite in the same pass: {why}.",
-        0.93 if bottoms or blank else 0.7,
+        0.93 if bottoms else 0.7,
         bad.key.layer,
         bad.key.blob,
         log.bad_pass.iteration,
         bad.line,
         shown(
-            (value_line(value) for value in (*blank, *bottoms)),
+            (value_line(value) for value in bottoms),
             value_line(bad),
             (step_line(s) for s in log.healthy[-1:]),
         ),
@@ -83,12 +79,3 @@ def non_finite_activation(log: Evidence) -> Iterator[Cause]:
 
 def _at_once(log: Evidence) -> bool:
     return log.first_bad_iteration is not None and not log.healthy
-
-
-def _blank_statistics(log: Evidence, bad: Value) -> list[Value]:
-    """Three blobs of zeros just before: a BatchNorm whose statistics were never trained."""
-    assert log.bad_pass is not None
-    before = [value for value in log.bad_pass if value.line < bad.line][-3:]
-    if len(before) == 3 and all(value.key.role == "param" and value.value == 0 for value in before):
-        return before
-    return []

@@ -12,7 +12,17 @@ from ...training_log.course import growing_steps, weights_not_finite
 from ...training_log.evidence import Evidence
 
 
-@rule("T103", "non-finite-gradient", subject="log", severity="error")
+@rule(
+    "T103",
+    "non-finite-gradient",
+    subject="log",
+    severity="error",
+    causes={
+        "forward-not-finite": "The gradient is NaN because the forward pass was: 0 times NaN is NaN.",
+        "loss-gradient-not-finite": "The gradient of the loss itself is NaN: its scores are, or it is outside its domain.",
+        "abs-gradient": "AbsVal before October 2014 divided by |x|, which is 0/0 at 0.",
+    },
+)
 def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
     """Flags layers whose gradient is NaN or infinite although the forward pass is finite.
 
@@ -99,7 +109,15 @@ def non_finite_gradient(log: Evidence) -> Iterator[Cause]:
     )
 
 
-@rule("T104", "non-finite-update", subject="log", severity="error")
+@rule(
+    "T104",
+    "non-finite-update",
+    subject="log",
+    severity="error",
+    causes={
+        "learning-rate-not-finite": "The learning rate itself is NaN or infinite: check base_lr, gamma and power.",
+    },
+)
 def non_finite_update(log: Evidence) -> Iterator[Cause]:
     """Flags updates that make weights NaN or infinite although all gradients were finite.
 

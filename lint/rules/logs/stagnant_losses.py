@@ -15,7 +15,16 @@ from ...training_log.evidence import Evidence
 _EXPLAINED_BY = ("T301", "T302", "T303", "T304", "T305", "T306", "T307", "T308")
 
 
-@rule("T306", "double-activation-loss", subject="log", severity="warning")
+@rule(
+    "T306",
+    "double-activation-loss",
+    subject="log",
+    severity="warning",
+    causes={
+        "double-softmax": "A Softmax stands before a loss that applies one itself.",
+        "double-sigmoid": "A Sigmoid stands before a loss that applies one itself.",
+    },
+)
 def double_activation_loss(log: Evidence) -> Iterator[Cause]:
     """Flags a Softmax or Sigmoid before a loss that already applies one.
 
@@ -117,7 +126,16 @@ def uniform_infogain_matrix(log: Evidence) -> Iterator[Cause]:
         )
 
 
-@rule("T309", "loss-not-decreasing", subject="log", severity="warning")
+@rule(
+    "T309",
+    "loss-not-decreasing",
+    subject="log",
+    severity="warning",
+    causes={
+        "update-too-small": "One update changes the weights by less than 1e-5 of their size.",
+        "learning-rate-too-high": "The loss rises steadily: each step overshoots.",
+    },
+)
 def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
     """Flags losses that do not fall, if no other rule finds the reason.
 

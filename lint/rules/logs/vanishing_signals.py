@@ -15,7 +15,17 @@ from ...training_log.runs import Pass, Value
 _Found = tuple[str, str, str, Value, tuple[Value, ...]]
 
 
-@rule("T303", "dead-units", subject="log", severity="error")
+@rule(
+    "T303",
+    "dead-units",
+    subject="log",
+    severity="error",
+    causes={
+        "zero-weights": "All weights of a layer are 0, which is what a missing weight_filler means.",
+        "dead-relu": "A ReLU outputs only zeros, and passes no gradient on.",
+        "constant-weights": "A constant filler made all units of a layer the same, and they stay so.",
+    },
+)
 def dead_units(log: Evidence) -> Iterator[Cause]:
     """Flags layers that output only zeros, or whose weights are all 0 or all equal.
 
@@ -85,6 +95,9 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
     subject="log",
     severity="warning",
     options={"ratio": Option(1e-4, "mean |diff| of the first weights over that of the last, below which gradients have vanished")},
+    causes={
+        "vanishing-signal": "The activations shrink from layer to layer, so that only the last bias learns.",
+    },
 )
 def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
     """Flags gradients or activations that vanish before they reach the other end of the net.
