@@ -110,9 +110,12 @@ def test_score_maps_are_told_without_the_size_of_the_images(layers: str, expecte
 def test_a_map_does_not_go_with_one_label_per_item(kind: str) -> None:
     items = data("data", more='top: "label"')
     ((severity, message),) = said(items + conv(6) + loss(kind=kind), "E205")
-    assert severity == "error"
-    assert message == f"{kind} layer 'loss': 'score' has values for each pixel, but 'label' has one label per item"
+    assert severity == ("warning" if kind == "EuclideanLoss" else "error")
+    what = "a map" if kind == "EuclideanLoss" else "a score map"
+    assert message == f"{kind} layer 'loss': 'score' is {what}, but 'label' has one label per item"
     assert said(items + conv(6, top="map") + GLOBAL + loss(kind="SoftmaxWithLoss"), "E205") == []
+    listed = items.replace('"Data"', '"ImageData"').replace("data_param", "image_data_param")
+    assert [severity for severity, _ in said(listed + conv(6) + loss(kind=kind), "E205")] == ["error"]
     assert said(SEGMENTATION + loss(kind=kind), "E205") == []
     assert said(items + layer("Python", "label", "map") + conv(6) + loss(labels="map", kind=kind), "E205") == []
 

@@ -72,6 +72,12 @@ def test_pixel_labels_in_a_database_are_counted(capfd: pytest.CaptureFixture[str
     assert found(segmentation(losses=LOSS % "loss_param { ignore_label: 4 }"), capfd) == []
 
 
+def test_readers_of_the_same_labels_share_a_finding(capfd: pytest.CaptureFixture[str]) -> None:
+    write(pixels(1, 4), pixels(0, 2))
+    (message,) = found(segmentation(losses=ACCURACY % "" + LOSS % ""), capfd)
+    assert "1 label out of range for the 4 classes of SoftmaxWithLoss 'loss' and Accuracy 'acc': 4" in message
+
+
 def test_encoded_and_float_label_images_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
     from io import BytesIO
 

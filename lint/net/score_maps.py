@@ -72,7 +72,8 @@ def one_label_for_a_map(net: Net) -> Iterator[NetProblem]:
             label = per_item.get(layer.message.span("bottom", index))
             if label is not None and label.producer is not None:
                 scores = layer.bottoms[1 - index]
-                text = f"'{scores.name}' has values for each pixel, but '{bottom.name}' has one label per item"
+                what = "a map" if layer.traits.loss_family == REGRESSION else "a score map"
+                text = f"'{scores.name}' is {what}, but '{bottom.name}' has one label per item"
                 place, named = layer.message.span("bottom", index), f"{layer.type} layer '{layer.name}'"
                 related = ((*label.producer.place(), f"{label.producer.type} layer '{label.producer.name}' gives one label per item"),)
                 yield problem._replace(

@@ -64,19 +64,24 @@ def invalid_class_label(data: LayerData) -> Iterator[Hit]:
 
     `Forward_cpu` in softmax_loss_layer.cpp, which checks labels by a DCHECK only. Verified with the real Caffe.
     """
+    groups: dict[tuple[Any, ...], list[LabelUse]] = {}
     for use in data.label_uses:
         if use.classes is None or not use.source.whole or (use.classes == 1 and data.from_facts):
             continue  # N601 reports a single class with what the labels need
-        bad = {label: found for label, found in _arriving(data, use).items() if not use.is_valid(label)}
-        if not bad:
-            continue
-        number = _total(bad)
-        labels = counted(number, "label") if number else "labels"
-        reader = f"{use.reader.type} '{use.reader.name}'"
-        message = f"{data.name}: {labels} out of range for the {use.classes} classes of {reader}: {_examples(bad)}"
+        bad = tuple(sorted(label for label in _arriving(data, use) if not use.is_valid(label)))
+        if bad:
+            groups.setdefault((use.top, use.classes, bad), []).append(use)
+    for (_, classes, labels), uses in groups.items():
+        uses.sort(key=lambda use: use.reader.traits.measures)
+        use = uses[0]
+        bad_labels = {label: found for label, found in _arriving(data, use).items() if label in labels}
+        number = _total(bad_labels)
+        counted_labels = counted(number, "label") if number else "labels"
+        readers = " and ".join(f"{one.reader.type} '{one.reader.name}'" for one in uses)
+        message = f"{data.name}: {counted_labels} out of range for the {classes} classes of {readers}: {_examples(bad_labels)}"
         scores = f" of '{use.scores_of.name}'" if use.scores_of is not None else ""
         reason = f"Caffe does not check labels: it reads memory outside the scores{scores}, or the loss is NaN."
-        remedy = _remedy(data, use, bad)
+        remedy = _remedy(data, use, bad_labels)
         yield Hit(data.net.file, data.place, message + remedy.what, f"{reason} {remedy.advice}".rstrip())
     yield from _labels_of_boxes(data)
 

@@ -81,6 +81,8 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
             needed = _classes_of_labels(net, layer)
             if needed:
                 reason += f" Its labels reach {needed - 1}, which needs num_output: {needed}."
+            elif is_loss:
+                reason += " `caffe-lint inputs` tells how many classes the labels need."
             if needed and "v0" not in net.upgraded.steps:
                 patch = set_field(subject.file.tree, settings, "num_output", needed)
                 fix = patch.fix(subject.file.path, f"set num_output: {needed}", safe=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...moments.layer_type import FROM_PROGRAM
+from ...moments.graph import NetProblem
+from ...moments.layer_type import FROM_PROGRAM, REGRESSION
 from ...net.job import NetInPhase
 from ...net.names import named
 from ...net.score_maps import labels_per_item, one_label_for_a_map
@@ -65,6 +66,8 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     ## When it is reported
 
     - **advice** if this layer, or one that it gets values from, has a type or a field of a fork;
+    - **warning** for a regression of maps of unknown size against one label per item of a database: some have changed Caffe so that
+      it reads more labels from there;
     - **error** otherwise.
 
     Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
@@ -81,7 +84,21 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
         yield _with_source(subject, hit)
     for problem in [] if is_for_unknown_caffe(subject.file) else one_label_for_a_map(subject.net):
         hit = hit_of(subject, problem)
-        yield hit._replace(reason=f"{hit.reason} {_SEVERAL_LABELS}")
+        hit = hit._replace(reason=f"{hit.reason} {_SEVERAL_LABELS}")
+        if not hit.severity and _may_read_vectors(subject, problem):
+            hit = hit._replace(severity="warning", confidence="medium")
+        yield hit
+
+
+def _may_read_vectors(subject: NetInPhase, problem: NetProblem) -> bool:
+    """Whether targets come from a database: unpublished versions of Caffe read several of them from there, for regressions."""
+    if problem.layer is None or problem.layer.traits.loss_family != REGRESSION:
+        return False
+    place = problem.start, problem.end
+    return any(
+        span == place and label.producer is not None and label.producer.traits.settings == "data_param"
+        for span, label in labels_per_item(subject.net)
+    )
 
 
 def _with_source(subject: NetInPhase, hit: Hit) -> Hit:
