@@ -16,7 +16,7 @@ from ..moments.layer_type import (
     SOFTMAX,
     UNMODELLED,
 )
-from ..moments.shapes import Dims, Shape, axis_index, count, differ, merge, shapes_differ
+from ..moments.shapes import Dims, Shape, axis_index, count, counts_differ, differ, merge, shapes_differ
 from ..proto.binder import Message
 from ..source.wording import counted
 from . import value_ranges
@@ -443,12 +443,20 @@ def accuracy(layer: Layer) -> Sequence[Shape]:
     return ((), (scores[axis],))
 
 
-def check_labels(layer: Layer, scores: Dims, axis: int, at: str = "") -> None:
-    """Report a label blob that does not have one element for each position of the scores."""
-    wanted = count((*scores[:axis], *scores[axis + 1 :]))
+def check_labels(layer: Layer, scores: Dims, axis: int, at: str = "", *, same_items: bool = False) -> None:
+    """Report a label blob that does not have one element for each position of the scores.
+
+    `same_items`: both are known to have as many items, so that their number does not matter.
+    """
     labels = layer.bottoms[1]
-    if wanted is not None and differ(wanted, labels.count):
-        text = f"{layer.shown()} needs {counted(wanted, 'label')}, but {layer.shown(1)} has {labels.count}"
+    positions = (*scores[:axis], *scores[axis + 1 :])
+    wanted, given = count(positions), labels.count
+    if wanted is not None and given is not None:
+        if wanted != given:
+            text = f"{layer.shown()} needs {counted(wanted, 'label')}, but {layer.shown(1)} has {given}"
+            layer.fail("label-count", text, "bottom[1]", at, subject=labels.name)
+    elif counts_differ(positions, labels.shape, 1 if same_items and axis > 0 else 0):
+        text = f"{layer.shown()} needs one label for each position, but {layer.shown(1)} has a different number"
         layer.fail("label-count", text, "bottom[1]", at, subject=labels.name)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION, SIGMOID, SOFTMAX, UNMODELLED
-from ..moments.shapes import Shape, count, differ, shapes_differ
+from ..moments.shapes import Shape, counts_differ, differ, shapes_differ
 from .common import check_labels, find_axis
 from .record import layer_type, wrong_axes
 
@@ -84,7 +84,7 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     if scores is not None:
         axis = find_axis(layer, layer.message["softmax_param"]["axis"], scores, "softmax_param.axis")
         if axis is not None and _same_first(layer):
-            check_labels(layer, scores, axis, ":47")
+            check_labels(layer, scores, axis, ":47", same_items=True)
     return ((), scores)
 
 
@@ -128,7 +128,7 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
     if axis is None:
         return ((), scores)
     if _same_first(layer):
-        check_labels(layer, scores, axis)
+        check_labels(layer, scores, axis, same_items=True)
     classes = scores[axis]
     if len(layer.bottoms) == 3 and classes is not None and differ(layer.bottoms[2].count, classes**2):
         text = f"the infogain matrix must have {classes} x {classes} elements, not {layer.shown(2)}"
@@ -149,7 +149,7 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
 )
 def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
     """Sigmoid and the cross-entropy with targets between 0 and 1, in one layer."""
-    if _same_first(layer) and differ(layer.bottoms[0].count, layer.bottoms[1].count):
+    if _same_first(layer) and counts_differ(layer.bottoms[0].shape, layer.bottoms[1].shape, 1):
         text = f"numbers of scores and targets differ: {layer.shown()}, {layer.shown(1)}"
         layer.fail("target-count", text, "bottom[1]", ":41")
     return ((),)
@@ -171,7 +171,7 @@ def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
 )
 def euclidean_loss(layer: Layer) -> Sequence[Shape]:
     """Half the squared Euclidean distance of each item."""
-    if _same_first(layer) and differ(count(layer.bottoms[0].shape, 1), count(layer.bottoms[1].shape, 1)):
+    if _same_first(layer) and counts_differ(layer.bottoms[0].shape, layer.bottoms[1].shape, 1):
         text = f"items of the bottoms differ in size: {layer.shown()}, {layer.shown(1)}"
         layer.fail("loss-shapes", text, "bottom[1]", ":12")
     return ((),)

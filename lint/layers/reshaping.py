@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_FATAL, IN_PLACE_RIGHT, IN_PLACE_WRONG_VALUES
-from ..moments.shapes import Shape, count, describe, differ
+from ..moments.shapes import Shape, count, counts_differ, describe
 from ..proto.binder import Message
 from ..source.wording import counted
 from . import value_ranges
@@ -48,17 +48,19 @@ def reshape(layer: Layer) -> Sequence[Shape]:
             return ()
         middle.append(shape[start + i] if dim == 0 else None if dim == -1 else dim)
     top: list[int | None] = [*shape[:start], *middle, *shape[end:]]
-    total = count(shape)
+    # Copied dimensions cancel out, known or not.
+    kept = {start + i for i, dim in enumerate(dims) if dim == 0 and start + i < end}
+    replaced_dims = tuple(shape[axis] for axis in range(start, end) if axis not in kept)
+    left = count(replaced_dims)
     if -1 not in dims:
-        made = count(tuple(top))
-        if differ(made, total):
-            text = f"cannot reshape {layer.shown()} to {describe(tuple(top))}: {total} and {made} elements"
+        new_dims = tuple(size for i, size in enumerate(middle) if start + i not in kept)
+        if counts_differ(replaced_dims, new_dims):
+            total, made = count(shape), count(tuple(top))
+            numbers = f": {total} and {made} elements" if total is not None and made is not None else ""
+            text = f"cannot reshape {layer.shown()} to {describe(tuple(top))}{numbers}"
             layer.fail("reshape-count", text, path, ":87")
         return (tuple(top),)
-    # Copied dimensions cancel out, known or not.
     inferred = dims.index(-1)
-    kept = {start + i for i, dim in enumerate(dims) if dim == 0 and start + i < end}
-    left = count(tuple(shape[axis] for axis in range(start, end) if axis not in kept))
     known = count(tuple(size for i, size in enumerate(middle) if i != inferred and start + i not in kept))
     if left is not None and known is not None:
         if known == 0 or left % known:

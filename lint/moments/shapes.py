@@ -25,6 +25,27 @@ def count(shape: Shape, start: int = 0, end: int | None = None) -> int | None:
     return product
 
 
+def known_factor(dims: Dims) -> tuple[int, bool]:
+    """The product of the known dimensions, and whether all are known."""
+    product = 1
+    for dim in dims:
+        product *= 1 if dim is None else dim
+    return product, None not in dims
+
+
+def counts_differ(a: Shape, b: Shape, start: int = 0) -> bool:
+    """Whether two shapes surely have different numbers of elements from an axis on, whatever is unknown of them."""
+    if a is None or b is None:
+        return False
+    (mine, all_mine), (other, all_other) = known_factor(a[start:]), known_factor(b[start:])
+    if all_mine and all_other:
+        return mine != other
+    if not all_mine and not all_other:
+        return False
+    whole, factor = (mine, other) if all_mine else (other, mine)
+    return whole > 0 and (factor == 0 or whole % factor != 0)
+
+
 def axis_index(axis: int, axes: int) -> int | None:
     """The axis from the front, None if it is not in -axes to axes - 1 (Blob::CanonicalAxisIndex)."""
     if axis < 0:

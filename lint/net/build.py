@@ -16,7 +16,7 @@ from ..layers.record import find_type, number_of, same_shape, type_of_settings
 from ..layers.vision import needs_gpu
 from ..moments.graph import AUTOMATIC, Blob, Layer, Loss, NetProblem, Param, Place, unreadable
 from ..moments.layer_type import IN_PLACE_CRASH, Count, LayerType
-from ..moments.shapes import INT_MAX, MAX_AXES, Dims, Shape, describe, differ, shapes_differ
+from ..moments.shapes import INT_MAX, MAX_AXES, Dims, Shape, describe, differ, known_factor, shapes_differ
 from ..proto.binder import Entry, Message
 from ..proto.tree import Scalar
 from ..proto.upgrade import Upgraded
@@ -430,21 +430,15 @@ def _wrong_count(layer: Layer, word: str, has: int, wanted: Count, fixed: bool) 
 
 
 def _check_shape(layer: Layer, shape: Dims, name: str) -> None:
-    """Source: blob.cpp, Blob::Reshape."""
-    product: int | None = 1
+    """Report a shape that Caffe refuses, whatever is unknown of it (blob.cpp, Blob::Reshape)."""
+    product, _ = known_factor(shape)
     for dim in shape:
-        if dim is None:
-            product = None
-        elif dim < 0:
+        if dim is not None and dim < 0:
             text = f"'{name}' would have a negative size: {describe(shape)}"
             layer.fail("negative-size", text, "", "blob.cpp:32", subject=name)
             return
-        elif product is not None:
-            product *= dim
-    if product is None:
-        return
     if product > INT_MAX:
-        number = product if product < _MOST_SHOWN else f"over {_MOST_SHOWN}"
+        number = f"over {_MOST_SHOWN}" if product >= _MOST_SHOWN else product if None not in shape else f"at least {product}"
         text = f"'{name}' ({describe(shape)}) has {number} elements; Caffe allows {INT_MAX}"
         layer.fail("blob-too-large", text, "", "blob.cpp:34", subject=name)
     elif len(shape) > MAX_AXES:

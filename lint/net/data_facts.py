@@ -135,7 +135,7 @@ def tops_facts(layer: Layer, facts: DataFacts) -> list[BlobFacts | None]:
 def input_shapes(layer: Layer, facts: DataFacts) -> list[tuple[int, ...] | None]:
     """The shape of each top of a data layer as `net.build` takes it, with 0 for what is unknown.
 
-    The batch size is in the layer; only for HDF5Data does the net builder not add it.
+    The batch size is in the layer; that of HDF5Data is added here, since the layer itself tells nothing of the shapes.
     """
     name, param = source_param(layer.message) or ("", None)
     batch = (param.get("batch_size", 0) or 0) if param is not None and name == _HDF5 else 0

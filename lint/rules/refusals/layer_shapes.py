@@ -56,8 +56,8 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     Accuracy, what a Slice or a Reshape divides, and `group` against the number of channels.
 
     Shapes that the files do not specify, such as images of a database without `crop_size`, are unknown. `caffe-lint net FILE` prints
-    all shapes. Nothing is reported about unknown ones, with one exception: a score for each pixel against one label per item, which
-    does not fit for images of any size.
+    all shapes. Nothing is reported about unknown ones, but what is known is compared: 8 scores per item do not fit one target,
+    whatever the batch size is, nor does a score for each pixel fit one label per item, whatever the size of the images.
 
     ## Why is this bad?
 
