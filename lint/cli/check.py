@@ -33,7 +33,7 @@ from .console import (
     check_output_folder,
     complain,
     in_colour,
-    print_text,
+    show_diff,
     write_report,
 )
 from .from_options import read_schema
@@ -172,7 +172,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         notes.append(_record(checked, options.settings.write_baseline))
         failed = False
     elif options.diff:
-        _show_diff(patched, checked.sources, _coloured(options))
+        notes += show_diff(patched, checked.sources, colour=_coloured(options))
         failed = bool(patched)
     else:
         notes += _settled(checked.results, settings)
@@ -307,13 +307,6 @@ def _show(findings: list[Finding], summary: Summary, options: Options, *, to_std
         text = render(options.output_format, findings, summary, colour=_coloured(options))
     has_commands = options.output_format == "github" and not options.interactive and not options.statistics
     write_report(text, options.output_file, to_stderr=to_stderr, has_commands=has_commands)
-
-
-def _show_diff(patched: dict[str, bytes], sources: dict[str, bytes], colour: bool) -> None:
-    from ..report.diff import render as render_diff  # keeps difflib out of the start
-
-    for path in sorted(patched):
-        print_text(render_diff(path, sources[path], patched[path], colour=colour))
 
 
 def _write(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 from ..report.colours import with_codes
 from ..source.errors import InputError
@@ -47,6 +48,20 @@ def _cleaned(text: str, has_commands: bool) -> bytes:
     if not has_commands:
         text = without_commands(text)
     return with_codes(text).encode("utf-8", "surrogateescape")
+
+
+def show_diff(
+    patched: Mapping[str, bytes], sources: Mapping[str, bytes], *, colour: bool, to_stderr: bool = False
+) -> list[str]:
+    """Prints the patches of files, and gives what to say of where they are to be applied, if not in the working directory."""
+    from ..report.diff import base_of, render  # keeps difflib out of the start
+
+    base = base_of(patched)
+    for path in sorted(patched):
+        print_text(render(path, sources[path], patched[path], base=base, colour=colour), to_stderr=to_stderr)
+    if base == os.path.realpath(os.curdir):
+        return []
+    return [f"the paths of the patch begin in {base}: apply it with patch -p1 -d {base}"]
 
 
 def write_report(

@@ -37,7 +37,7 @@ from .console import (
     complain,
     in_colour,
     print_bytes,
-    print_text,
+    show_diff,
     write_report,
 )
 from .from_options import read_schema
@@ -270,10 +270,8 @@ def _report(
             has_commands=options["output_format"] == "github",
         )
     if files is not None and patched and not fix:
-        from ..report.diff import render as render_diff  # keeps difflib out of the start
-
-        for name in sorted(patched):
-            print_text(render_diff(name, files.sources[name], patched[name], colour=colour), to_stderr=following)
+        for sentence in show_diff(patched, files.sources, colour=colour, to_stderr=following):
+            complain(sentence)
     for sentence in errors:
         complain(sentence)
     if errors:

@@ -74,7 +74,7 @@ class Cache:
             entry = json.loads(value)
             if any(self._answer(asked, settings) != answer for asked, answer in entry["asked"].items()):
                 return None
-            result = _result(entry, unit, files)
+            result = _result(entry, files)
         except (Unreadable, ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None  # damaged, or a file is gone since it was asked for
         self._used[key] = value
@@ -174,10 +174,9 @@ def _as_text(value: object) -> str:
     return value.decode("latin-1")
 
 
-def _result(entry: dict[str, Any], unit: Unit, files: Files) -> UnitResult:
+def _result(entry: dict[str, Any], files: Files) -> UnitResult:
     """Return a result as it was kept. Raises ValueError, TypeError, LookupError or AttributeError if it is damaged."""
-    read_by = dict(unit.nets)
-    sources = {_text(path): files.get_bytes(read_by.get(path, path)) for path in entry["files"]}
+    sources = {_text(path): files.get_bytes(path) for path in entry["files"]}
     left_alone = {path: LeftAlone(_text(reason), checked is True) for path, (reason, checked) in entry["left_alone"].items()}
     findings = [_finding(*values) for values in entry["findings"]]
     verdicts = tuple(_verdict(*values) for values in entry["verdicts"])

@@ -13,6 +13,7 @@ from ..net.weights_origin import StatedOrigin
 from ..proto.schema import Schema
 from ..settings.settings import Settings
 from ..source.files import SourceFile, read_source, refuse_others
+from ..source.opener import real_path
 from .selection import layer_types
 from .units import Companions, LeftAlone, Unit, UnitResult
 
@@ -47,7 +48,7 @@ class Files:
         self.companions = Companions()
         self.left_alone: dict[str, LeftAlone] = {}
         self._files: dict[str, SourceFile] = {}
-        self._named: dict[str, str] = {}  # the paths of the unit, by real path
+        self._named: dict[str, str] = {}  # the path by which each file is known, by its real path
         self._of_companions: frozenset[str] = frozenset()  # real paths
 
     def add(self, path: str, source: bytes) -> None:
@@ -55,13 +56,13 @@ class Files:
         self.given[path] = source
 
     def get(self, path: str) -> SourceFile:
-        """Return the file at a path. Raises Unreadable."""
+        """Return the file at a path, under the first path by which it was read. Raises Unreadable."""
         known = self._files.get(path)
         if known is None:
             if path in self.given:
                 self.sources[path] = self.given[path]
             elif path not in self.sources:
-                named = self._named.get(os.path.realpath(path), path) if self._named else path
+                named = self._named.setdefault(real_path(path), path)
                 if named != path:
                     return self.get(named)
                 self.sources[path] = read_source(path)
@@ -151,7 +152,7 @@ class Files:
 
     def forget_unit(self, unit: Unit) -> None:
         """Drop the trees of a unit's files."""
-        for path in (*unit.paths, *(read_by for _, read_by in unit.nets)):
+        for path in (*unit.paths, *unit.nets):
             self.forget(path)
 
     def forget_all(self) -> None:
@@ -163,13 +164,13 @@ class Files:
         files = files_of(settings, self.schema)
         files.settled = self.settled
         files.roots = self.roots
-        files._named = {os.path.realpath(path): path for path in unit.paths}
+        files._named = {os.path.realpath(path): path for path in (*unit.paths, *unit.nets)}
         files.given = self.given
         files.contested = self.contested
-        for path, read_by in (*((path, path) for path in unit.paths), *unit.nets):
-            files.sources[path] = self.sources[read_by]
-            if read_by in self._files and os.path.realpath(read_by) not in self.settled:
-                files._files[path] = self._files.pop(read_by).read_as(path, files.schema, files._dialect_of(path))
+        for path in (*unit.paths, *unit.nets):
+            files.sources[path] = self.sources[path]
+            if path in self._files and os.path.realpath(path) not in self.settled:
+                files._files[path] = self._files.pop(path).read_as(files.schema, files._dialect_of(path))
         return files
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ..proto.named_tuple import NamedTuple
 from ..source.files import NotPrototxt, find_files, net_references
@@ -40,7 +40,7 @@ def find_units(
     kept = 0
     for path in paths:
         if os.path.isdir(path):
-            for found in find_files(os.path.normpath(path), failed):
+            for found in _links_last(find_files(os.path.normpath(path), failed)):
                 real = os.path.realpath(found)
                 if real in seen or excluded(found):
                     continue
@@ -94,6 +94,17 @@ def find_units(
     return _units(found_as, files)
 
 
+def _links_last(paths: Iterable[str]) -> Iterator[str]:
+    """Yield paths, links at the end: a file is known by its own name rather than by that of a link to it."""
+    links = []
+    for path in paths:
+        if os.path.islink(path):
+            links.append(path)
+        else:
+            yield path
+    yield from links
+
+
 class _Found(NamedTuple):
     """A solver or net that was found: its kind, the folder that was searched, and its real path."""
 
@@ -106,15 +117,15 @@ def _units(found_as: dict[str, _Found], files: Files) -> list[Unit]:
     """Group solvers that share a net; a net that no solver names is a unit of its own."""
     together: dict[str, list[str]] = {}  # the paths of a unit, under each of its nets and its first solver
     read_by = {found.real: path for path, found in found_as.items()}
-    nets: dict[str, list[tuple[str, str]]] = {}  # of each solver, as `Unit` has them
+    nets: dict[str, list[str]] = {}  # of each solver, as `Unit` has them
     for path, found in found_as.items():
         if found.kind != "solver":
             continue
         unit = [path]
         references = net_references(files.get(path).message, path, found.root, files.given)
-        named = {reference.path: os.path.realpath(reference.path) for reference in references if reference.path}
-        nets[path] = [(name, read_by[real]) for name, real in named.items() if real in read_by]
-        for net in set(named.values()):
+        named = dict.fromkeys(os.path.realpath(reference.path) for reference in references if reference.path)
+        nets[path] = [read_by[real] for real in named if real in read_by]
+        for net in named:
             other = together.get(net, unit)
             if other is not unit:
                 unit = other + [mine for mine in unit if mine not in other]
@@ -123,7 +134,7 @@ def _units(found_as: dict[str, _Found], files: Files) -> list[Unit]:
             together[net] = unit
         together[found.real] = unit
     units = [
-        Unit(tuple(paths), found_as[paths[0]].root, tuple({net: None for path in paths for net in nets[path]}))
+        Unit(tuple(paths), found_as[paths[0]].root, tuple(dict.fromkeys(net for path in paths for net in nets[path])))
         for paths in {id(unit): unit for unit in together.values()}.values()
     ]
     units += [

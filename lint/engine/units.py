@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class Unit(NamedTuple):
     """Files that are checked together: solvers that share nets, or one net that no solver of this run names.
 
-    `root` is the folder that was named, in which a solver's nets are searched. `nets` are the solvers' nets that were
-    already read: the path that the check will use, and the path by which each was read.
+    `root` is the folder that was named, in which a solver's nets are searched. `nets` are the paths of the solvers' nets that
+    were already read.
     """
 
     paths: tuple[str, ...]
     root: str | None
-    nets: tuple[tuple[str, str], ...] = ()
+    nets: tuple[str, ...] = ()
 
 
 def path_order(units: Sequence[Unit]) -> list[int]:

@@ -177,10 +177,10 @@ class Nets:
         """
         job = Job(solver, self._given, self._weights)
         message = solver.message
-        job.references = net_references(message, solver.file.path, root, self._given)
         named: dict[str, list[_NetSource | None]] = {"net": [], "train_net": [], "test_net": []}
-        for reference in job.references:
+        for reference in net_references(message, solver.file.path, root, self._given):
             file = self._net_file(reference)
+            job.references.append(reference if file is None else reference._replace(path=file.path))
             if file is not None and file not in job.files:
                 job.files.append(file)
             is_net = file is not None and file.kind == "net"

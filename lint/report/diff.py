@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from difflib import unified_diff
 
-from ..source.visible import visible
 from .colours import paint
 
+_ESCAPES = {ord("\\"): "\\\\", ord('"'): '\\"', ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 
-def render(path: str, old: bytes, new: bytes, *, colour: bool = False) -> str:
+
+def base_of(paths: Iterable[str]) -> str:
+    """Return the folder in which a patch of some files is to be applied: the working directory if all of them lie in it.
+
+    `patch` and `git apply` refuse paths that lead upwards, absolute ones, and links.
+    """
+    here = os.path.realpath(os.curdir)
+    folders = [os.path.dirname(os.path.realpath(path)) for path in paths]
+    return here if all(os.path.commonpath([here, folder]) == here for folder in folders) else os.path.commonpath(folders)
+
+
+def render(path: str, old: bytes, new: bytes, *, base: str | None = None, colour: bool = False) -> str:
     """Return the diff of one file, empty if nothing differs. Bytes that are not UTF-8 become surrogates.
 
-    When it is printed, control characters in its lines become visible: such a diff is for people, and cannot be applied.
+    Its path is relative to `base`, by default the folder of `base_of`. When the diff is printed, control characters in its lines
+    become visible: such a diff is for people, and cannot be applied.
     """
-    relative = os.path.relpath(path) if os.path.isabs(path) else path
-    name = visible(path if relative.startswith("..") else relative)
-    lines = unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}", n=3)
+    name = os.path.relpath(os.path.realpath(path), base or base_of([path])).replace(os.sep, "/")
+    lines = unified_diff(_lines(old), _lines(new), _quoted(f"a/{name}"), _quoted(f"b/{name}"), n=3)
     text = []
     for line in lines:
         body = line.removesuffix("\n")
@@ -27,6 +39,15 @@ def render(path: str, old: bytes, new: bytes, *, colour: bool = False) -> str:
         if not line.endswith("\n"):
             text.append("\\ No newline at end of file")
     return "".join(line + "\n" for line in text)
+
+
+def _quoted(name: str) -> str:
+    """Return a name as git writes it: in quotes if it has controls, quotes or backslashes, before a tab if it has spaces."""
+    quoted = "".join(f"\\{ord(each):03o}" if ord(each) < 32 and ord(each) not in _ESCAPES else each for each in name)
+    quoted = quoted.translate(_ESCAPES)
+    if quoted != name:
+        return f'"{quoted}"'
+    return f"{name}\t" if " " in name else name
 
 
 def _lines(source: bytes) -> list[str]:

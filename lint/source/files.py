@@ -54,11 +54,11 @@ class SourceFile:
         self.schema = schema
         self.asked_dialect = dialect
 
-    def read_as(self, path: str, schema: Schema, dialect: str | None) -> SourceFile:
-        """Return the same file, keeping its tree if it exists, with another path, schema or dialect."""
-        if path == self.path and schema is self.schema and dialect == self.asked_dialect:
+    def read_as(self, schema: Schema, dialect: str | None) -> SourceFile:
+        """Return the same file, keeping its tree if it exists, with another schema or dialect."""
+        if schema is self.schema and dialect == self.asked_dialect:
             return self
-        other = SourceFile(path, self.source, schema, dialect)
+        other = SourceFile(self.path, self.source, schema, dialect)
         if "tree" in self.__dict__:
             other.__dict__["tree"] = self.tree
         return other
@@ -247,30 +247,42 @@ def find_net(
     up to the root of the project. Otherwise it is the file of that name in the solver's folder, since jobs are copied as folders;
     otherwise the one file of the project that shares the longest suffix of the path.
     """
+    def reference(path: str, how: str, *, base: str | None = None) -> NetReference:
+        return NetReference(field, number, written, _named_beside(path, solver_path, written, given), how, base=base)
+
     folder = os.path.dirname(os.path.abspath(solver_path))
     top = project_root(folder) or root
     bases = [*([os.getcwd()] if from_here else ()), *_parents(folder, top or folder)]
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
         if os.path.isfile(candidate) or shown(candidate) in given:
-            return NetReference(field, number, written, shown(candidate), "found", base=base)
+            return reference(candidate, "found", base=base)
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts:
         beside = os.path.join(folder, parts[-1])
         if beside != os.path.abspath(solver_path) and (os.path.isfile(beside) or shown(beside) in given):
-            return NetReference(field, number, written, shown(beside), "elsewhere")
+            return reference(beside, "elsewhere")
         below = _by_name(top) if top else _by_name(folder, deep=False)
         same_name = [path for path in below.get(parts[-1], ()) if path != os.path.abspath(solver_path)]
         for length in range(len(parts), 0, -1):
             suffix = "/" + "/".join(parts[-length:])
             fitting = [path for path in same_name if path.replace(os.sep, "/").endswith(suffix)]
             if len(fitting) == 1:
-                return NetReference(field, number, written, shown(fitting[0]), "elsewhere")
+                return reference(fitting[0], "elsewhere")
             if fitting:
                 return NetReference(
                     field, number, written, None, "ambiguous", tuple(map(shown, sorted(fitting)))
                 )
     return NetReference(field, number, written, None, "missing")
+
+
+def _named_beside(path: str, solver_path: str, written: str, given: Container[str]) -> str:
+    """Return the path of a net as people write it who wrote that of its solver: absolute, or from the working directory."""
+    if shown(path) in given:
+        return shown(path)
+    if os.path.isabs(solver_path):
+        return os.path.abspath(path)
+    return shown(path) if os.path.isabs(written) else os.path.relpath(path)
 
 
 def run_folder(references: Iterable[NetReference], solver_path: str, given: Container[str] = ()) -> str | None:
