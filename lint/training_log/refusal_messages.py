@@ -36,7 +36,10 @@ class Meaning(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """A refusal in words; `layer` and `blob` are None if the line names none."""
+    """A refusal in words; `layer` and `blob` are None if the line names none.
+
+    `told` is the index of the earlier line that says it; None if it is the line of the check.
+    """
 
     cause: str
     what: str
@@ -45,6 +48,7 @@ class Explained(NamedTuple):
     where: str
     layer: str | None = None
     blob: str | None = None
+    told: int | None = None
 
 
 _INPUTS = "Run `caffe-lint inputs` on the net: it names the item. Repair or remove it."
@@ -890,7 +894,8 @@ def explain(before: str, line: str, after: str, *, had_begun: bool | None) -> Ex
     if not _COMPILED:
         _COMPILED.extend(re.compile(meaning.pattern) for meaning in MEANINGS)
     line = line[:LONGEST_TEXT]
-    text = f"{before[-LONGEST_TEXT:]}\n{line}\n{after[:LONGEST_TEXT]}\n"
+    before = before[:LONGEST_TEXT]
+    text = f"{before}\n{line}\n{after[:LONGEST_TEXT]}\n"
     pair = _PAIR.search(line)
     for meaning, pattern in zip(MEANINGS, _COMPILED, strict=True):
         found = pattern.search(text)
@@ -913,6 +918,7 @@ def explain(before: str, line: str, after: str, *, had_begun: bool | None) -> Ex
             DATA if changed else meaning.where,
             groups.get("layer"),
             groups.get("blob"),
+            before[: found.start()].count("\n") if found.start() < len(before) else None,
         )
     return None
 

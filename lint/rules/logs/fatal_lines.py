@@ -8,9 +8,19 @@ from collections.abc import Iterable, Iterator
 from ...rule.registry import rule
 from ...training_log.causes import Cause, Shown, shown
 from ...training_log.evidence import Evidence
-from ...training_log.refusal_messages import COMMAND, DATA, FILES, causes, explain, explain_crash, function_of
+from ...training_log.refusal_messages import (
+    COMMAND,
+    DATA,
+    FILES,
+    Explained,
+    causes,
+    explain,
+    explain_crash,
+    function_of,
+)
 from ...training_log.runs import Noted, Run
 
+_LONGEST_NOTE = 500  # characters
 _NEAR = 12  # lines before the end within which an error explains it
 _ALONE = re.compile(r"Error parsing text-format|A total of 0 |Number of HDF5 files: 0|No module named|could not broadcast")
 
@@ -67,7 +77,7 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
         (found.layer if found else None) or _under_construction(log) or _by_source(log, fatal),
         found.blob if found else None,
         log.steps[-1].iteration if log.steps else None,
-        fatal.line,
+        _line(found, told, fatal),
         shown(map(_shown, told[-3:]), _shown(fatal), map(_shown, run.frames[:1])),
         help=found.help if found else "",
     )
@@ -127,7 +137,7 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
         _under_construction(log),
         None,
         log.steps[-1].iteration if log.steps else None,
-        note.line,
+        _line(found, told, note),
         shown(map(_shown, told[-3:]), _shown(note), map(_shown, [f for f in run.frames if function_of(f.text)][:1])),
         help=help_,
     )
@@ -141,7 +151,15 @@ def _before(run: Run, end: Noted) -> list[Noted]:
 
 
 def _text(notes: Iterable[Noted]) -> str:
-    return "\n".join(f"{note.source} {note.text}".strip() for note in notes)
+    """The lines of notes, each cut to what tells something."""
+    return "\n".join(f"{note.source} {note.text}".strip()[:_LONGEST_NOTE] for note in notes)
+
+
+def _line(found: Explained | None, told: list[Noted], end: Noted) -> int:
+    """The line that says the cause: an earlier error, or the end itself."""
+    if found is None or found.told is None or found.told >= len(told) or told[found.told].kind != "told":
+        return end.line
+    return told[found.told].line
 
 
 def _shown(note: Noted) -> Shown:
