@@ -56,6 +56,21 @@ def test_an_old_caffe_expects_probabilities(version: str) -> None:
     assert finding.message == f"'score' holds raw scores, but 'loss' expects probabilities (Caffe {version})"
 
 
+MAP = """\
+layer { name: "data" type: "Data" top: "data" data_param { source: "train" batch_size: 16 } }
+layer { name: "label" type: "Data" top: "label" data_param { source: "labels" batch_size: 16 } }
+layer { name: "score" type: "Convolution" bottom: "data" top: "score" convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }
+"""
+
+
+def test_an_old_caffe_takes_one_label_per_item() -> None:
+    (finding,) = findings(MAP + SOFTMAX + loss("prob"), caffe_version="rc5")
+    assert finding.severity == "error"
+    assert finding.message == "'loss' takes one label per item (Caffe rc5), but 'prob' is a score map"
+    assert findings(MAP + loss("score"), caffe_version="1.0") == []
+    assert findings(MAP.replace("pad: 1", "") + SOFTMAX + loss("prob"), caffe_version="rc5") == []
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.0.0", "1", "1.1-rc1"])
 def test_a_current_caffe_expects_scores(version: str) -> None:
     assert findings(SCORES, caffe_version=version) == []

@@ -95,7 +95,8 @@ def _labels_of_boxes(data: LayerData) -> Iterator[Hit]:
         if not any(source.top.producer is data.layer for source in label_sources(loss.bottoms[_BOXES])):
             continue
         param = loss.message["multibox_loss_param"]
-        classes, background, agnostic = (param[name] for name in ("num_classes", "background_label_id", "map_object_to_agnostic"))
+        classes, background = param.get("num_classes", 0), param.get("background_label_id", 0)
+        agnostic = param.get("map_object_to_agnostic", False)
         bad = {
             label: found
             for label, found in labels.items()

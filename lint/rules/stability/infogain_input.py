@@ -18,6 +18,7 @@ from ...fixes.layer_edits import (
 from ...moments.graph import Blob, Layer
 from ...moments.layer_type import SOFTMAX
 from ...net.job import NetInPhase
+from ...net.score_maps import is_score_map
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
@@ -52,6 +53,7 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
     - the output of a Softmax where it applies softmax itself (warning);
     - either of them where it is unknown which Caffe reads the net: advice for scores, and a warning for probabilities, which
       Caffe 1.0 gets wrong;
+    - a score map where this Caffe takes one label per item: all versions that expect probabilities (error);
     - no matrix H (two bottoms and no `infogain_loss_param.source`), labels in its place as the third bottom, or a matrix that
       does not have K x K elements for K classes (error).
 
@@ -89,6 +91,7 @@ def infogain_input(net: NetInPhase) -> Iterator[Hit]:
     for layer in net.net.layers:
         if layer.traits.takes_matrix and len(layer.bottoms) >= 2:
             yield from _matrix(net, layer)
+            yield from _maps(net, layer)
             yield from _input(net, layer)
 
 
@@ -119,6 +122,19 @@ def _labels_as_matrix(layer: Layer) -> str:
     producer = matrix.producer
     is_images = producer is not None and producer.traits.images
     return "the label of a data layer" if is_images and matrix.top_index == 1 else ""
+
+
+def _maps(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
+    """Whether a Caffe with the old form reads a score map, for which it has no labels."""
+    wanted = _wanted(net, layer)
+    if wanted.form != PROBABILITIES or not is_score_map(net.net, layer.bottoms[0]):
+        return
+    message = f"'{layer.name}' takes one label per item ({wanted.because}), but '{layer.bottoms[0].name}' is a score map"
+    reason = (
+        "Before 1.0, Caffe stops unless the labels have channels, height and width of 1. Newer versions take a label for each "
+        "position; so does SoftmaxWithLoss."
+    )
+    yield Hit(net.file, layer.message.span("bottom", 0), message, reason, "error")
 
 
 def _input(net: NetInPhase, layer: Layer) -> Iterator[Hit]:
