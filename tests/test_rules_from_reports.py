@@ -110,3 +110,80 @@ def test_types_that_work_with_settings_of_another_are_no_wrong_types() -> None:
     text = 'layer { name: "d" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } data_param { source: "s" } }\n'
     text += 'layer { name: "r" type: "ReLU" bottom: "x" top: "r" pooling_param { kernel_size: 3 } }\n'
     assert said(text, "E2") == []
+
+
+# -- what would make shapes fit ----------------------------------------------------------------------------
+
+
+def note(text: str, code: str = "E205", **settings: object) -> str:
+    """The note of the only finding of a rule."""
+    (finding,) = check(text, select=(code,), **settings)
+    return finding.reason
+
+
+def conv(name: str, bottom: str, outputs: int, settings: str = "kernel_size: 1", kind: str = "Convolution") -> str:
+    """A layer with weights."""
+    inside = f"convolution_param {{ num_output: {outputs} {settings} }}"
+    return f'layer {{ name: "{name}" type: "{kind}" bottom: "{bottom}" top: "{name}" {inside} }}\n'
+
+
+def images(height: int, width: int) -> str:
+    """An Input of images."""
+    shape = f"shape {{ dim: 1 dim: 3 dim: {height} dim: {width} }}"
+    return f'layer {{ name: "d" type: "Input" top: "x" input_param {{ {shape} }} }}\n'
+
+
+POOL = 'layer { name: "p" type: "Pooling" bottom: "a" top: "p" pooling_param { kernel_size: 2 stride: 2 } }\n'
+SUM = 'layer { name: "s" type: "Eltwise" bottom: "%s" bottom: "%s" top: "s" }\n'
+
+
+def test_the_layer_with_another_number_of_outputs_than_its_siblings() -> None:
+    text = images(8, 8) + conv("a", "x", 3) + conv("u", "a", 4, kind="Deconvolution") + conv("v", "a", 3, kind="Deconvolution")
+    text += SUM % ("a", "u")
+    assert note(text).endswith("num_output is 3 in 'a' and 4 in 'u': set it to 3 in 'u', as in the other Deconvolution, 'v'.")
+    assert note(images(8, 8) + conv("a", "x", 3) + conv("b", "x", 4) + SUM % ("a", "b")).endswith("both must be the same.")
+
+
+def test_pooling_rounds_up_and_which_images_fit() -> None:
+    text = images(13, 16) + conv("a", "x", 4) + POOL + conv("u", "p", 4, "kernel_size: 2 stride: 2", "Deconvolution")
+    reason = note(text + SUM % ("a", "u"))
+    assert "Pooling rounds up where Convolution rounds down: 'p' makes 7 of 13." in reason
+    assert reason.endswith("Images of height 12 or 14 would fit, instead of 13.")
+
+
+def test_images_for_which_one_score_per_class_remains() -> None:
+    label = 'layer { name: "l" type: "Input" top: "l" input_param { shape { dim: 1 } } }\n'
+    loss = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "l" top: "loss" }\n'
+    text = images(12, 10) + label + conv("c", "x", 2, "kernel_size: 5 stride: 4") + loss
+    assert note(text).endswith("one score per class for images of 5 x 5 to 8 x 8, instead of 12 x 10.")
+
+
+def test_outputs_that_a_target_needs() -> None:
+    target = 'layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 1 dim: 30 } } }\n'
+    inner = 'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 8 } }\n'
+    loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "f" bottom: "t" top: "loss" }\n'
+    assert note(images(8, 8) + target + inner + loss).endswith("'t' has 30 values per item: 'f' needs num_output 30.")
+
+
+def test_outputs_that_a_reshape_can_divide() -> None:
+    inner = 'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 21 } }\n'
+    reshape = 'layer { name: "r" type: "Reshape" bottom: "f" top: "r" reshape_param { shape { dim: -1 dim: 8 } } }\n'
+    assert "num_output 21 of 'f' would have to be a multiple of 8" in note(images(8, 8) + inner + reshape)
+
+
+HEADS = """\
+layer { name: "%(n)s" type: "Convolution" bottom: "x" top: "%(n)s" convolution_param { num_output: %(o)d kernel_size: 1 } }
+layer { name: "%(n)sp" type: "Permute" bottom: "%(n)s" top: "%(n)sp" permute_param { order: 0 order: 2 order: 3 order: 1 } }
+layer { name: "%(n)sf" type: "Flatten" bottom: "%(n)sp" top: "%(n)sf" }
+"""
+
+
+def test_the_head_of_a_detector_that_is_off() -> None:
+    text = images(4, 4) + "".join(HEADS % {"n": n, "o": o} for n, o in (("loc", 24), ("one", 42), ("two", 20)))
+    text += 'layer { name: "conf" type: "Concat" bottom: "onef" bottom: "twof" top: "conf" }\n'
+    text += 'layer { name: "boxes" type: "PriorBox" bottom: "x" bottom: "x" top: "boxes" prior_box_param { min_size: 2 max_size: 3 aspect_ratio: 2 aspect_ratio: 3 } }\n'
+    text += 'layer { name: "found" type: "DetectionOutput" bottom: "locf" bottom: "conf" bottom: "boxes" top: "found" detection_output_param { num_classes: 21 } }\n'
+    findings = check(text, select=("E205",), dialect="ssd")
+    assert [finding.severity for finding in findings] == ["error"]
+    assert findings[0].reason.endswith("num_output 20 of 'two' is not a multiple of num_classes 21, such as 21.")
+    assert "BVLC" not in findings[0].reason

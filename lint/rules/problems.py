@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-from ..moments.graph import NetProblem
+from ..moments.graph import Layer, NetProblem
 from ..net.backward import backward_problems
 from ..net.job import NetInPhase
 from ..net.net import Net
@@ -116,7 +116,9 @@ def hit_of(subject: NetInPhase, problem: NetProblem) -> Hit:
     severity = "" if _is_sure(subject, problem) else "advice"
     reason = _reason(problem)
     if severity:
-        reason = f"{reason.rstrip('.')}. This is BVLC's Caffe; the fork that this file is for may differ."
+        of_bvlc = problem.layer is None or not _is_of_forks(subject.file, problem.layer)
+        which = "This is BVLC's Caffe; the fork" if of_bvlc else "The Caffe"
+        reason = f"{reason.rstrip('.')}. {which} that this file is for may differ."
     confidence = "medium" if severity else ""
     place = problem.start, problem.end
     return Hit(subject.file, place, problem.message, reason, severity, related, confidence=confidence)
@@ -152,7 +154,7 @@ def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
     """Whether the Caffe that the file is for would certainly stop: a fork may have changed the layer type.
 
     In a file for a known fork, BVLC's layer types are taken to be unchanged, unless a fork's field or layer type
-    occurs in the layer or before it.
+    occurs in the layer or before it. What is known of a type that only forks have is how they check it.
     """
     file, code, layer = subject.file, code_of(problem), problem.layer
     if code in _OF_THE_NET or layer is None:
@@ -161,7 +163,11 @@ def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
         return False
     if file.bound.dialect == "bvlc":
         return True
-    return code not in _OFTEN_CHANGED and layer.index not in _under_forks(subject.file, subject.net)
+    if code in _OFTEN_CHANGED:
+        return False
+    if _is_of_forks(file, layer):
+        return layer.index not in _under_changed(file, subject.net)
+    return layer.index not in _under_forks(file, subject.net)
 
 
 def is_for_bvlc(file: SourceFile) -> bool:
@@ -187,17 +193,45 @@ def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
     return tree.source[problem.start : problem.end].startswith(problem.repair[0][2] + b"_")
 
 
+def _is_of_forks(file: SourceFile, layer: Layer) -> bool:
+    """Whether only forks have the type of a layer."""
+    known = file.schema.layer_types
+    return known is not None and bool(known.get(layer.type))
+
+
 @lru_cache(maxsize=4)
 def _under_forks(file: SourceFile, net: Net) -> frozenset[int]:
     """The indices of layers that have a fork's type or field, or get values from a layer that has one."""
     known = file.schema.layer_types
-    uses = sorted(use.start for use in file.bound.uses)
+    return _under(net, lambda layer: (known is not None and known.get(layer.type) != frozenset()) or _has_fork_field(file, layer))
+
+
+@lru_cache(maxsize=4)
+def _under_changed(file: SourceFile, net: Net) -> frozenset[int]:
+    """The indices of layers that a fork may have changed: of a type that is not described, or of one of BVLC's with a fork's
+    field; and of those that get values from one.
+    """
+    return _under(
+        net, lambda layer: layer.kind is None or (not _is_of_forks(file, layer) and _has_fork_field(file, layer))
+    )
+
+
+def _has_fork_field(file: SourceFile, layer: Layer) -> bool:
+    node, uses = layer.entry[1], _uses(file)
+    return bisect_left(uses, node.start) < bisect_left(uses, node.end)
+
+
+@lru_cache(maxsize=4)
+def _uses(file: SourceFile) -> list[int]:
+    """Where a file uses what only forks have."""
+    return sorted(use.start for use in file.bound.uses)
+
+
+def _under(net: Net, is_meant: Callable[[Layer], bool]) -> frozenset[int]:
+    """The indices of such layers, and of those that get values from one."""
     found: set[int] = set()
     for layer in net.layers:
-        node = layer.entry[1]
         makers = [blob.producer.index for blob in layer.bottoms if blob.producer is not None]
-        foreign = known is not None and known.get(layer.type) != frozenset()
-        foreign = foreign or bisect_left(uses, node.start) < bisect_left(uses, node.end)
-        if foreign or not found.isdisjoint(makers):
+        if not found.isdisjoint(makers) or is_meant(layer):
             found.add(layer.index)
     return frozenset(found)

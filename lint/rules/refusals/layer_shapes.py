@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from ...moments.graph import NetProblem
 from ...moments.layer_type import FROM_PROGRAM, REGRESSION
+from ...net.fitting_shapes import what_fits
 from ...net.job import NetInPhase
 from ...net.names import named
 from ...net.score_maps import labels_per_item, one_label_for_a_map
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ..problems import hit_of, hits, is_for_unknown_caffe, problems_of
+
+_EXPLAINED = 5  # the shapes of a net for which it is computed what would make them fit
 
 
 @rule("E204", "blob-count-mismatch", subject="net", severity="error")
@@ -65,7 +68,8 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **advice** if this layer, or one that it gets values from, has a type or a field of a fork;
+    - **advice** if this layer is of a type of BVLC's, and it, or one that it gets values from, has a type or a field of a fork; or
+      if it is of a fork's type, and gets values from a type that is not known well enough;
     - **warning** for a regression of maps of unknown size against one label per item of a database: some have changed Caffe so that
       it reads more labels from there;
     - **error** otherwise.
@@ -74,14 +78,21 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Example
 
-    There is no fix: which shape is right is a decision about the architecture.
+    The finding says what would make the shapes fit, where that can be computed: which `num_output` of an earlier layer, which
+    sizes of the images, and where Pooling has rounded up. There is no fix: which of them is right is a decision about the
+    architecture.
 
     ## References
 
     The `Reshape` function of each layer in src/caffe/layers.
     """
+    fits = {
+        (problem.start, problem.message): what_fits(subject.net, problem)
+        for problem in problems_of(subject, "E205")[:_EXPLAINED]
+    }
     for hit in hits(subject, "E205"):
-        yield _with_source(subject, hit)
+        action = fits.get((hit.span[0], hit.message))
+        yield _with_source(subject, hit._replace(reason=f"{hit.reason} {action}") if action else hit)
     for problem in [] if is_for_unknown_caffe(subject.file) else one_label_for_a_map(subject.net):
         hit = hit_of(subject, problem)
         hit = hit._replace(reason=f"{hit.reason} {_SEVERAL_LABELS}")
