@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from harness import check, fix
+from click.testing import CliRunner
+from harness import check, check_files, fix
 from nets import net_of
+
+from caffe_lint.cli.commands import cli
 
 RMS = 'net: "n.prototxt"\nbase_lr: 0.001\nlr_policy: "fixed"\nmax_iter: 100\ntype: "RMSProp"\nrms_decay: 0.02\n'
 
@@ -187,3 +192,50 @@ def test_the_head_of_a_detector_that_is_off() -> None:
     assert [finding.severity for finding in findings] == ["error"]
     assert findings[0].reason.endswith("num_output 20 of 'two' is not a multiple of num_classes 21, such as 21.")
     assert "BVLC" not in findings[0].reason
+
+
+# -- what no rate and no clipping mends --------------------------------------------------------------------
+
+BLANK = """\
+layer {
+  name: "d" type: "DummyData" top: "x" top: "l"
+  dummy_data_param {
+    shape { dim: 8 dim: 3 dim: 9 dim: 9 } shape { dim: 8 }
+    data_filler { type: "gaussian" std: 40 } data_filler { type: "constant" value: 1 }
+  }
+}
+layer {
+  name: "c" type: "Convolution" bottom: "x" top: "c"
+  convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "msra" } }
+}
+layer { name: "n" type: "BatchNorm" bottom: "c" top: "c" batch_norm_param { use_global_stats: true eps: 1e-5 } }
+layer {
+  name: "f" type: "InnerProduct" bottom: "c" top: "f"
+  inner_product_param { num_output: 5 weight_filler { type: "xavier" } }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "f" bottom: "l" top: "loss" }
+"""
+SGD = 'net: "n.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\nmomentum: 0.9\nmax_iter: 100\n'
+
+
+@pytest.mark.parametrize("clip", ["", "clip_gradients: 1e-6\n"])
+def test_blank_statistics_are_named_and_not_repaired_by_other_means(tmp_path: Path, clip: str) -> None:
+    files = {"s.prototxt": SGD + clip, "n.prototxt": BLANK}
+    (finding,) = check_files(files, select=("N405",))
+    assert finding.message.endswith("blank ones, which multiply by 316")
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    printed = CliRunner().invoke(cli, ["signal", str(tmp_path / "s.prototxt"), "--from-scratch"]).output
+    assert printed.startswith("Cannot tell" if clip else "Training is likely to diverge")
+    assert "its statistics are blank (use_global_stats) and multiply values by 316" in printed
+    assert "clip_gradients:" not in printed
+    assert "base_lr:" not in printed
+
+
+def test_a_last_layer_of_zeros_blocks_no_gradient(tmp_path: Path) -> None:
+    net = BLANK.replace('weight_filler { type: "xavier" }', "").replace("use_global_stats: true ", "")
+    net = net.replace('bottom: "c" top: "f"', 'bottom: "x" top: "f"')
+    (tmp_path / "n.prototxt").write_text(net)
+    (tmp_path / "s.prototxt").write_text(SGD.replace("0.1", "1e-9"))
+    printed = CliRunner().invoke(cli, ["signal", str(tmp_path / "s.prototxt"), "--from-scratch"]).output
+    assert "no gradient passes" not in printed

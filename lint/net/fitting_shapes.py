@@ -84,13 +84,9 @@ def _outputs_of_target(net: Net, layer: Layer, problem: NetProblem) -> Iterator[
     maker, values = maker_of_channels(scores), count(target.shape, 1)
     if maker is None or not values:
         return
-    positions, given = count(scores.shape, 2), count(scores.shape, 1)
+    positions = count(scores.shape, 2)
     if positions and values % positions == 0:
-        text = f"'{target.name}' has {counted(values, 'value')} per item: '{maker.name}' needs num_output {values // positions}"
-        producer = target.producer
-        if producer is not None and producer.traits.images:
-            text += f", or '{target.name}' {given} values, which HDF5Data can give but {producer.type} cannot"
-        yield f"{text}."
+        yield f"'{target.name}' has {counted(values, 'value')} per item: '{maker.name}' needs num_output {values // positions}."
 
 
 def _multiple(net: Net, layer: Layer, problem: NetProblem) -> Iterator[str]:

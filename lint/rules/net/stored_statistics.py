@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...fixes.fields import Patch, remove_field
+from ...net.frozen_statistics import blank_gain, stored_statistics
 from ...net.job import Job, NetInPhase
 from ...net.names import also_in
 from ...proto.binder import Message
@@ -83,10 +84,14 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
         return
     if any(param.role == "weight" and not param.lr_mult for param in subject.net.params()):
         return  # frozen weights have been loaded
-    reason = "With use_global_stats: true, the statistics are never computed: from scratch, they stay 0."
-    hits = list(_global_stats(subject, "TRAIN", True, reason))
-    if hits and not subject.weights_loaded:
-        yield from hits
+    layers = stored_statistics(subject.net)
+    if not layers or subject.weights_loaded:
+        return
+    gain = f"{blank_gain(layers[0]):.3g}"
+    each = f"each of the {len(layers)} BatchNorm layers" if len(layers) > 1 else "the layer"
+    reason = f"With use_global_stats: true, they are never computed: from scratch they stay 0, and {each} multiplies by {gain}."
+    for hit in _global_stats(subject, "TRAIN", True, reason):
+        yield hit._replace(message=f"{hit.message}: blank ones, which multiply by {gain}")
 
 
 def _global_stats(subject: NetInPhase, phase: str, value: bool, reason: str) -> Iterator[Hit]:

@@ -12,7 +12,7 @@ from ..signal.debug_lines import Line, backward_lines, forward_lines
 from ..signal.features import Signal, signal_of
 from ..signal.passes import Pass, initial_weights
 from ..signal.training import Training, training_of
-from ..verdict.reasons import Reason
+from ..verdict.reasons import Reason, blank_statistics
 from ..verdict.verdict import CANNOT_TELL, Verdict
 from .limits import Limits, limits
 
@@ -75,7 +75,10 @@ def prediction_of(job: Job) -> Prediction:
         return found
     verdict = stability.verdict
     why = {"diverges": stability.reasons, "stalls": stability.reasons_to_stall}.get(verdict.word, [])
-    return found._replace(verdict=verdict, reasons=why, limits=limits(stability.signals))
+    found = found._replace(verdict=verdict, reasons=why)
+    if blank_statistics(stability.signal) is not None:
+        return found  # no limit of a rate or of gradients mends that
+    return found._replace(limits=limits(stability.signals))
 
 
 def _without_verdict(training: Training, unknown: CannotTell) -> Prediction:

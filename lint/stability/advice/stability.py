@@ -15,7 +15,7 @@ from ...proto.named_tuple import NamedTuple
 from ..signal.basis import DESCRIBE_DATA, NO_GRADIENT, Basis, CannotTell, obstacle
 from ..signal.features import LEAST_PROGRESS, Signal, Trial, counterpart, signal_of
 from ..signal.training import Training, training_of
-from ..verdict.reasons import LARGE_INPUT, Reason, loss_gradient_norms, reasons
+from ..verdict.reasons import LARGE_INPUT, Reason, blank_statistics, loss_gradient_norms, reasons
 from ..verdict.verdict import (
     CANNOT_TELL,
     EVEN,
@@ -94,6 +94,9 @@ class Stability:
     @property
     def cannot_tell(self) -> CannotTell | None:
         """Why there is no verdict; None if there is one."""
+        blank = blank_statistics(self.signal)
+        if blank is not None and not self.diverges:  # a gain of hundreds in each layer is beyond what the verdict was fitted to
+            return CannotTell("blank statistics", blank.sentence, "remove use_global_stats, or load trained weights")
         if self.verdict.word != CANNOT_TELL:
             return None
         what = "; ".join(self.basis.assumed)

@@ -8,8 +8,10 @@ from ...layers.loss import LOSS_PARAM, loss_normalization
 from ...moments.layer_type import REGRESSION
 from ...moments.signal_model import shape_of
 from ...moments.statistics import root
+from ...net.frozen_statistics import blank_gain, stored_statistics
 from ...net.rounding import two_digits
 from ...proto.named_tuple import NamedTuple
+from ...source.wording import counted
 from ..signal.features import LEAST_PROGRESS, Signal
 from ..signal.gradient_flow import LEARNED_SHARE
 from ..signal.passes import Back
@@ -42,11 +44,28 @@ class Reason(NamedTuple):
 
 def reasons(signal: Signal, verdict: Verdict) -> list[Reason]:
     """The reasons for a verdict, the most important first; none for a training that learns."""
+    blank = blank_statistics(signal)
+    if verdict.word == "diverges" and blank is not None:
+        return [blank]  # whatever else is large is so because of it
     if verdict.word == "diverges":
         return [*_dominant_loss(signal), *_rates(signal), *_inputs(signal), *_losses(signal), *_layers(signal)]
     if verdict.word == "stalls":
         return _stalling(signal)
     return []
+
+
+def blank_statistics(signal: Signal) -> Reason | None:
+    """That a BatchNorm uses statistics that are 0, which no change of rate, clipping or fillers mends; None if none does."""
+    layers = [
+        layer
+        for layer in stored_statistics(signal.training.net)
+        if not any(signal.weights[param.owner].second_moment for param in layer.params)
+    ]
+    if not layers:
+        return None
+    more = f", as do those of {counted(len(layers) - 1, 'other layer')}" if len(layers) > 1 else ""
+    text = f"its statistics are blank (use_global_stats) and multiply values by {blank_gain(layers[0]):.3g}{more}"
+    return Reason(layers[0].name, "blank statistics", text)
 
 
 def loss_gradient_norms(signal: Signal) -> dict[str, float]:
@@ -162,7 +181,8 @@ def _stalling(signal: Signal) -> list[Reason]:
         found.append(Reason("", "rate", "the learning rate is 0"))
     for layer in signal.training.net.layers:
         params = layer.params
-        if params and "weight" in params[0].role and not signal.weights[params[0].owner].second_moment:
+        has_weights_before = any(other.params for other in layer.upstream())
+        if params and "weight" in params[0].role and has_weights_before and not signal.weights[params[0].owner].second_moment:
             found.append(Reason(layer.name, "filler", "all its weights are 0, so no gradient passes it"))
             break
     sizes = [
