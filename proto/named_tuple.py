@@ -50,7 +50,7 @@ else:
             return cls(*values)
 
         def _replace(self, **named):
-            changed = self._make(map(named.pop, self._fields, self))
+            changed = tuple.__new__(type(self), map(named.pop, self._fields, self))
             if named:
                 raise ValueError(f"{type(self).__name__} has no field {', '.join(map(repr, named))}")
             return changed

@@ -91,10 +91,14 @@ class Eltwise(SignalModel):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         diff = diffs[0]
         if self.operation == "SUM":
-            return [
-                scaled_diffs(diff, c)._replace(passed_values=_passed_part(diff.passed_values, part, step.tops[0], c))
-                for part, c in zip(step.bottoms, self.coefficients, strict=True)
-            ], []
+            found = [scaled_diffs(diff, c) for c in self.coefficients]
+            if diff.passed_values is not None:
+                whole = step.tops[0]
+                found = [
+                    below._replace(passed_values=_passed_part(diff.passed_values, part, whole, c))
+                    for below, part, c in zip(found, step.bottoms, self.coefficients, strict=True)
+                ]
+            return found, []
         number = len(step.bottoms)
         if self.operation == "MAX":
             part = 1 / number
@@ -119,9 +123,9 @@ class Eltwise(SignalModel):
         return found, []
 
 
-def _passed_part(passed: Values | None, part: Values, whole: Values, coefficient: float) -> Values | None:
+def _passed_part(passed: Values, part: Values, whole: Values, coefficient: float) -> Values | None:
     """The moments of a summand where a rectifier lets its sum pass: the more of the sum it is, the more it changes with it."""
-    if passed is None or not 0 < whole.variance < math.inf:
+    if not 0 < whole.variance < math.inf:
         return None
     slope = coefficient * part.variance / whole.variance  # of the summand by the sum
     s2 = slope * slope

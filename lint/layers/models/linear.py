@@ -225,6 +225,8 @@ def usual_weights(weight: Weights, values: Values, channels: float) -> Weights:
     if not 0 < spread < INFINITE:
         return weight
     alike = min(1.0, max(0.0, (values.corr_across_both - values.mean * values.mean) / spread))
+    if not alike:
+        return weight
     peak = min(values.second_moment / max(values.mean_abs, _TINY) ** 2, _MOST_PEAK)
     relative = _GAUSSIAN_SPREAD * math.exp(_SPREAD_BY_PEAK * (peak - math.pi / 2))
     return _less(weight, alike * alike * relative / channels)
@@ -232,6 +234,8 @@ def usual_weights(weight: Weights, values: Values, channels: float) -> Weights:
 
 def usual_weights_back(weight: Weights, diffs: Diffs, channels: int) -> Weights:
     """The same for a gradient, of whose channels some are closed (`Diffs.evenness`)."""
+    if diffs.evenness == 1:
+        return weight
     return _less(weight, (1 / max(diffs.evenness, _LEAST_EVENNESS) ** 2 - 1) / max(1, channels))
 
 
@@ -310,20 +314,24 @@ def size_of_sum(diffs: Diffs, values: Values, number: float, square: float) -> f
     """
     if not math.isfinite(square):
         return square
-    together = number * number * max(0.0, diffs.corr_across_both) * max(0.0, values.corr_across_both)
-    together = min(together, square)
-    size = number * GAUSSIAN_MEAN_ABS * diffs.evenness * root(diffs.corr_across_both)
+    alike, even = diffs.corr_across_both, diffs.evenness
+    together = min(number * number * max(0.0, alike) * max(0.0, values.corr_across_both), square)
+    size = number * GAUSSIAN_MEAN_ABS * even * root(alike)
     size *= values.mean if values.low >= 0 else gaussian_mean_abs(values.mean, values.corr_across_both)
-    rest = GAUSSIAN_MEAN_ABS * root(square - together) * diffs.evenness * evenness(values)
+    rest = GAUSSIAN_MEAN_ABS * root(square - together) * even * evenness(values)
     return min(math.hypot(size, rest), number * diffs.mean_abs * values.mean_abs)
 
 
 def evenness(values: Values) -> float:
     """How evenly values are spread over the channels: the mean of a channel's root mean square, as a part of that of all."""
-    if not 0 < values.variance < INFINITE:
+    mean, square = values.mean, values.second_moment
+    variance = square - mean * mean
+    if not 0 < variance < INFINITE:
         return 1.0
-    same = (values.corr_across_both - values.mean * values.mean) / values.variance
-    return 1 - min(1.0, max(0.0, same)) * (1 - min(1.0, values.mean_abs / root(values.second_moment)))
+    same = (values.corr_across_both - mean * mean) / variance
+    if not same > 0:
+        return 1.0
+    return 1 - min(1.0, same) * (1 - min(1.0, values.mean_abs / math.sqrt(square)))
 
 
 def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
@@ -346,6 +354,7 @@ class Convolution(SignalModel):
         self.taps = self.read_taps()
         self.channels = max(1.0, size_of(layer.bottoms[0]) / self.values_of_a_channel())
         shape = dims(layer.params[0])
+        self.outputs = shape[0] if shape else 1
         self.own_channel = len(shape) > 1 and shape[1] == 1 and layer.traits.base != "InnerProduct"
         if len(layer.params) > 1:
             channels = max(1, dims(layer.params[1])[0])
@@ -377,11 +386,13 @@ class Convolution(SignalModel):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         below, gradients = [], []
         for values, diff in zip(step.bottoms, diffs, strict=False):
-            usual = usual_weights_back(step.weights[0], diff, dims(self.layer.params[0])[0])
+            usual = usual_weights_back(step.weights[0], diff, self.outputs)
             below.append(
                 through_weights_back(diff, usual, self.taps, values, flat=self.flat, own_channel=self.own_channel)
             )
             gradients.append(self.gradients(values, diff))
+        if len(gradients) == 1:
+            return below, gradients[0]
         return below, [reduce(sum_of_gradients, each) for each in zip(*gradients, strict=True)]
 
     def gradients(self, values: Values, diff: Diffs) -> list[Gradient]:

@@ -101,7 +101,7 @@ class BatchNorm(SignalModel):
             read = diffs[0].passed_values or step.tops[0]
             diff = self.centred(diff, read)
             parts = tuple((share, self.centred(part, read)) for share, part in parts)
-        return [diff._replace(parts=parts)], self.no_gradients
+        return [diff._replace(parts=parts) if parts or diff.parts else diff], self.no_gradients
 
     def centred(self, diff: Diffs, values: Values) -> Diffs:
         """The gradient less its mean over a channel and less what of it is along the channel's values (Ioffe and Szegedy 2015).
@@ -110,9 +110,9 @@ class BatchNorm(SignalModel):
         that mean, so that the gradients of a channel sum to 0.
         """
         items, positions = self.items, self.positions
-        number = float(items * positions)
-        of_mean = pair_sum(diff, ONE, items, positions) / number**2
-        along = pair_sum(diff, values, items, positions) / number**2
+        number2 = float(items * positions) ** 2
+        of_mean = pair_sum(diff, ONE, items, positions) / number2
+        along = pair_sum(diff, values, items, positions) / number2
         square = max(0.0, diff.second_moment - of_mean - along)
         size = diff.mean_abs * (root(square / diff.second_moment) if diff.second_moment else 0.0)
         within = diff.corr_within_item - of_mean

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from ...net.net import Net
 
 NO_GRADIENT = Gradient(0.0, 0.0)
+NO_WEIGHTS: Sequence[Weights] = ()
 BAD_GRADIENT = Gradient(math.nan, math.nan)
+
+
+class BackwardLayer(NamedTuple):
+    """A layer that runs backward, and where gradients go: bottoms by their number, and for parameters the owners of shared ones."""
+
+    layer: Layer
+    tops: Sequence[Blob]
+    bottoms: Sequence[tuple[int, Blob]]
+    owners: Sequence[Param]
 
 
 class PreparedNet(NamedTuple):
@@ -34,6 +44,7 @@ class PreparedNet(NamedTuple):
     net: Net
     models: Sequence[SignalModel]
     owners: Sequence[Sequence[Param]]  # the parameters of each layer; for shared ones, their owner
+    backward: Sequence[BackwardLayer]  # in the order of the backward pass
     loss_weights: Sequence[Sequence[float]]  # empty for a layer that adds nothing to the loss
     counts: Mapping[Param, int]
     batches: int = 1  # of which Caffe averages the gradients, one for each GPU
@@ -63,14 +74,21 @@ class PreparedNet(NamedTuple):
 def prepare(net: Net, context: SignalContext, batches: int = 1) -> PreparedNet:
     """Prepares a net for passes, on so many batches at a time."""
     spoilt = _spoilt_layers(net)
+    owners = [[param.owner for param in layer.params] for layer in net.layers]
     return PreparedNet(
         net,
         [_model(layer, context, spoilt) for layer in net.layers],
-        [[param.owner for param in layer.params] for layer in net.layers],
+        owners,
+        [_backward(layer, owners[layer.index]) for layer in reversed(net.layers) if layer.runs_backward],
         [_loss_weights(layer) for layer in net.layers],
         {param: param.count or 1 for param in net.params()},
         batches,
     )
+
+
+def _backward(layer: Layer, owners: Sequence[Param]) -> BackwardLayer:
+    bottoms = [(i, blob) for i, blob in enumerate(layer.bottoms) if layer.gradient_bottoms[i]]
+    return BackwardLayer(layer, layer.tops, bottoms, owners)
 
 
 def _model(layer: Layer, context: SignalContext, spoilt: Collection[Layer]) -> SignalModel:
@@ -162,15 +180,14 @@ class Pass:
         self.values: dict[Blob, Values] = {}
         self.steps: list[Step] = []
         values, steps = self.values, self.steps
-        get = values.get
         for layer, model, owners in zip(prepared.net.layers, prepared.models, prepared.owners, strict=True):
-            bottoms = [get(blob, ZERO_VALUES) for blob in layer.bottoms]
-            own = [weights[owner] for owner in owners]
+            bottoms = [values.get(blob, ZERO_VALUES) for blob in layer.bottoms]
+            own = [weights[owner] for owner in owners] if owners else NO_WEIGHTS
             try:
                 tops = model.forward(bottoms, own)
             except (OverflowError, ZeroDivisionError):
                 tops = [BAD_VALUES] * len(layer.tops)
-            for blob, value in zip(layer.tops, tops, strict=False):
+            for blob, value in zip(layer.tops, tops):  # noqa: B905  (models of unfinished layers make too few)
                 values[blob] = value
             steps.append(Step(bottoms, tops, own))
 
@@ -200,26 +217,25 @@ class Back:
 
     def __init__(self, forward: Pass, only: Layer | None = None, probe: bool = False) -> None:
         prepared = forward.prepared
+        models, steps, loss_weights = prepared.models, forward.steps, prepared.loss_weights
         self.counts = prepared.counts
-        layers = prepared.net.layers
-        self.bottoms: list[Sequence[Diffs]] = [()] * len(layers)
+        self.bottoms: list[Sequence[Diffs]] = [()] * len(models)
         self.tops: dict[Blob, Diffs] = {}
-        self.of_layer: list[Sequence[Gradient]] = [()] * len(layers)
+        self.of_layer: list[Sequence[Gradient]] = [()] * len(models)
         own: dict[Param, Gradient] = {}
         correlations: dict[Blob, float] = {}  # of gradients in the two halves of a siamese net
+        siamese = any(isinstance(model, Loss) and model.pairs for model in models)
         tops = self.tops
-        for layer in reversed(layers):
+        for layer, own_tops, targets, owners in prepared.backward:
             index = layer.index
-            if not layer.runs_backward:
-                continue
-            diffs = [tops.get(blob, ZERO_DIFFS) for blob in layer.tops]
-            weights = prepared.loss_weights[index] if only is None or only is layer else ()
+            diffs = [tops.get(blob, ZERO_DIFFS) for blob in own_tops]
+            weights = loss_weights[index] if only is None or only is layer else ()
             bottoms: Sequence[Diffs]
             gradients: Sequence[Gradient]
             if not weights and not any(diff.second_moment for diff in diffs):
-                bottoms, gradients = [ZERO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(layer.params)
+                bottoms, gradients = [ZERO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(owners)
             else:
-                model, step = prepared.models[index], forward.steps[index]
+                model, step = models[index], steps[index]
                 try:
                     if isinstance(model, Loss):
                         # Caffe passes a loss its weight as the gradient of its top.
@@ -231,19 +247,20 @@ class Back:
                             diffs = [_of_weight(diff, w) for diff, w in zip(diffs, weights, strict=True)]
                         bottoms, gradients = model.backward(step, diffs)
                 except (OverflowError, ZeroDivisionError):
-                    bottoms, gradients = [BAD_DIFFS] * len(layer.bottoms), [BAD_GRADIENT] * len(layer.params)
+                    bottoms, gradients = [BAD_DIFFS] * len(layer.bottoms), [BAD_GRADIENT] * len(owners)
             self.bottoms[index] = bottoms
-            for computes, blob, diff in zip(layer.gradient_bottoms, layer.bottoms, bottoms, strict=False):
-                if computes:
+            for number, blob in targets:
+                if number < len(bottoms):
                     before = tops.get(blob)
-                    tops[blob] = diff if before is None else sum_with_parts(before, diff)
-            owners = prepared.owners[index]
-            correlation = self._correlation(forward, layer, correlations)
-            if correlation and owners and all(owner in own for owner in owners):
-                both = gradients_of_both(layer, prepared.models[index], forward.steps[index], diffs, correlation)
+                    tops[blob] = bottoms[number] if before is None else sum_with_parts(before, bottoms[number])
+            correlation = self._correlation(forward, layer, correlations) if siamese else 0.0
+            if not owners:
+                continue
+            if correlation and all(owner in own for owner in owners):
+                both = gradients_of_both(layer, models[index], steps[index], diffs, correlation)
                 own.update(zip(owners, both, strict=True))
             else:
-                for owner, gradient in zip(owners, gradients, strict=False):
+                for owner, gradient in zip(owners, gradients):  # noqa: B905  (models of unfinished layers make too few)
                     other = own.get(owner)
                     own[owner] = gradient if other is None else sum_of_gradients(other, gradient)
             # Layers that share a parameter add to one gradient.
