@@ -278,6 +278,15 @@ def test_kept_results_keep_their_verdicts_and_causes(job, tmp_path: Path) -> Non
     assert list((tmp_path / "cache").rglob("*"))
 
 
+def test_verdicts_are_computed_where_they_are_shown_also_if_findings_were_kept(job, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    texts = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
+    plain = job(texts, "solver.prototxt")
+    kept = ("--cache-dir", str(tmp_path / "cache"))
+    listed = job(texts, "solver.prototxt", "--output-format", "concise", *kept)
+    assert job(texts, "solver.prototxt", *kept) == plain
+    assert job(texts, "solver.prototxt", "--output-format", "concise", *kept) == listed
+
+
 def test_the_page_folds_and_leaves_nothing_out() -> None:
     texts: dict[str, str | bytes] = {"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN}
     findings = check_files(texts)

@@ -140,6 +140,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     settings = settings_of_paths(options.settings, read_schema(options.proto))
     files = Files(settings.schema, settings.of(paths[0]).dialect)
     piped_from = [options.stdin_filename or "."] if "-" in paths else []
+    files.with_verdicts = _shows_verdicts(options)
     files.roots = write_roots((*paths, *piped_from, options.settings.deploy))
     paths = tuple(_standard_input(path, files, options) for path in paths)
     checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options))
@@ -199,7 +200,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             tuple(dict.fromkeys(errors)),
             fail_on,
             settings.of(paths[0]).docs_url,
-            tuple(_job_reports(checked, findings, paths, with_verdicts=not options.add_ignore)),
+            tuple(_job_reports(checked, findings, paths)),
             in_full=options.show_all or options.sort == "path",
         )
         _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
@@ -212,9 +213,13 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     return Outcome(status, (*checked.sources, *settings.files()))
 
 
-def _job_reports(
-    checked: Checked, findings: list[Finding], paths: tuple[str, ...], *, with_verdicts: bool
-) -> Iterator[JobReport]:
+def _shows_verdicts(options: Options) -> bool:
+    """Whether a report has the verdicts on jobs: only those for people, and no counts, patches or records."""
+    otherwise = options.add_ignore or options.statistics or options.diff or options.interactive or options.settings.write_baseline
+    return options.output_format in ("full", "html") and not otherwise
+
+
+def _job_reports(checked: Checked, findings: list[Finding], paths: tuple[str, ...]) -> Iterator[JobReport]:
     """What was found in each unit, in the order of their paths; only those that were named are listed without findings.
 
     A finding in a file of several units is reported for the first of them.
@@ -223,7 +228,7 @@ def _job_reports(
     for unit, result in sorted(zip(checked.units, checked.results, strict=False), key=lambda pair: pair[0].paths[0]):
         own = [left.pop(finding[:6]) for finding in result.findings if finding[:6] in left]
         if own or not set(unit.paths).isdisjoint(paths):
-            yield JobReport(result.verdicts if with_verdicts else (), own)
+            yield JobReport(result.verdicts, own)
 
 
 def _left_alone(files: dict[str, LeftAlone], *, fixing: bool) -> Iterator[str]:

@@ -83,7 +83,8 @@ class Cache:
     def add(self, unit: Unit, files: Files, result: UnitResult) -> None:
         """Keep the result of a unit, unless it rests on something that cannot be asked again."""
         if result.asked is not None:
-            self._used[_key(unit, files)] = json.dumps(_entry(result), default=_as_text)
+            entry = _entry(result) if files.with_verdicts else {**_entry(result), "verdicts": None}
+            self._used[_key(unit, files)] = json.dumps(entry, default=_as_text)
             self._has_new = True
 
     def write(self) -> None:
@@ -179,7 +180,7 @@ def _result(entry: dict[str, Any], files: Files) -> UnitResult:
     sources = {_text(path): files.get_bytes(path) for path in entry["files"]}
     left_alone = {path: LeftAlone(_text(reason), checked is True) for path, (reason, checked) in entry["left_alone"].items()}
     findings = [_finding(*values) for values in entry["findings"]]
-    verdicts = tuple(_verdict(*values) for values in entry["verdicts"])
+    verdicts = tuple(_verdict(*values) for values in entry["verdicts"]) if files.with_verdicts else ()
     return UnitResult(findings, (), {}, sources, [], left_alone=left_alone, verdicts=verdicts)
 
 

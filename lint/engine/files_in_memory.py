@@ -44,7 +44,8 @@ class Files:
         self.contested: set[str] = set()  # real paths of files that units go on changing for each other
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
-        self.verdicts: tuple[JobVerdict, ...] = ()  # of the last check
+        self.with_verdicts = True  # which cost most of the time of a check of jobs
+        self.verdicts: tuple[JobVerdict, ...] = ()  # of the last check, if they are wanted
         self.companions = Companions()
         self.left_alone: dict[str, LeftAlone] = {}
         self._files: dict[str, SourceFile] = {}
@@ -164,6 +165,7 @@ class Files:
         files = files_of(settings, self.schema)
         files.settled = self.settled
         files.roots = self.roots
+        files.with_verdicts = self.with_verdicts
         files._named = {os.path.realpath(path): path for path in (*unit.paths, *unit.nets)}
         files.given = self.given
         files.contested = self.contested

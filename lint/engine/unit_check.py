@@ -51,7 +51,8 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
         findings = without_effects(findings, silent)
     shown = [finding for finding in findings if on.of(finding.place.path).shows(finding)]
     shown = with_known_causes(shown, everything, lambda finding: not files.is_companion(finding.place.path))
-    files.verdicts = tuple(_verdicts(unit, checked.subjects, shown))
+    if files.with_verdicts:
+        files.verdicts = tuple(_verdicts(unit, checked.subjects, shown))
     return shown
 
 
