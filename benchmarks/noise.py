@@ -1,22 +1,28 @@
 """How much the rules say about real files, and how much of that is true.
 
     python benchmarks/noise.py [--select CODES] [--only NAME] [--list [--all]] [--sample N] [--write] [--corpus FOLDER]
+    python benchmarks/noise.py --fresh 200 --seed 1
 
 Each repository is checked as a folder with the recommended rules. A few repositories bring hundreds of near twins, so
 the number of repositories says more than the number of files. Printed are, for each rule and severity, findings, files
 and the share of repositories; how many warnings a file has; and what `verdicts.tsv` says of findings that were read by
 hand: true, true but harmless, or false. Of a rule that warns, precision is the share that is not false, of all rules the
-mean over the repositories that they fire in. `oracle_findings.py` counts errors on files that the real Caffe builds.
+mean over the repositories that they fire in. A finding is useful if it is true and a maintainer would change the file for
+it, so not a harmless one. `oracle_findings.py` counts errors on files that the real Caffe builds.
 
 With --list findings are printed, one of a kind for each repository unless --all is given; with --sample N as many of
 each rule as that, spread over the repositories, with the lines around them, leaving out what has a verdict. --write
 writes the tables into docs/noise.md.
+
+With --fresh N, only warnings and errors that a seed chooses are looked at, at most two of a rule and repository: those
+that have no verdict are printed, and of those that have one the shares that are true and useful, with 95 % intervals.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 import random
 import re
 import statistics
@@ -187,6 +193,37 @@ def sample(corpus: Corpus, number: int) -> Iterator[Found]:
                     yield queue[index]
 
 
+def fresh(corpus: Corpus, number: int, seed: int) -> list[Found]:
+    """So many warnings and errors, chosen at random, at most two of a rule and repository."""
+    serious = sorted({one.key: one for one in corpus.found if one.finding.reaches("warning")}.items())
+    taken: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for _, one in random.Random(seed).sample(serious, len(serious)):
+        if taken[one.finding.code, one.repository] < 2 and len(chosen) < number:
+            taken[one.finding.code, one.repository] += 1
+            chosen.append(one)
+    return chosen
+
+
+def shares(chosen: list[Found], seed: int) -> Iterator[str]:
+    """What the verdicts say of a sample."""
+    known = verdicts()
+    words = [known[one.key][0] for one in chosen if one.key in known]
+    yield f"Sample of {len(chosen)} warnings and errors, seed {seed}: {len(words)} were read."
+    for name, count in (("true", len(words) - words.count("false")), ("useful", words.count("true"))):
+        if words:
+            low, high = wilson(count, len(words))
+            yield f"{name}: {count} of {len(words)} ({count / len(words):.1%}, 95 % interval {low:.1%} to {high:.1%})"
+
+
+def wilson(count: int, number: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, Probable Inference, 1927)."""
+    z = 1.96
+    middle = (count + z * z / 2) / (number + z * z)
+    half = z / (number + z * z) * math.sqrt(count * (number - count) / number + z * z / 4)
+    return middle - half, middle + half
+
+
 def show(one: Found, folder: Path, around: int) -> None:
     """A finding, with the lines around it if asked for."""
     finding = one.finding
@@ -208,6 +245,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the findings")
     parser.add_argument("--all", action="store_true", help="with --list: also the like of what was printed")
     parser.add_argument("--sample", type=int, default=0, help="findings of each rule to print, for reading")
+    parser.add_argument("--fresh", type=int, default=0, help="warnings and errors to choose at random")
+    parser.add_argument("--seed", type=int, default=1, help="of that choice")
     parser.add_argument("--around", type=int, default=0, help="lines to print around each of these")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/noise.md")
     options = parser.parse_args()
@@ -217,6 +256,14 @@ def main() -> int:
         return 2
     settings = Settings(select=tuple(options.select.split(","))) if options.select else Settings()
     corpus = check(sorted(path for path in folder.iterdir() if path.is_dir() and options.only in path.name), settings)
+    if options.fresh:
+        known = verdicts()
+        chosen = fresh(corpus, options.fresh, options.seed)
+        for one in chosen:
+            if one.key not in known:
+                show(one, folder, options.around)
+        print("\n".join(shares(chosen, options.seed)))
+        return 0
     if options.list:
         kinds = set()
         for one in corpus.found:
