@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import math
 import random
 import re
@@ -194,11 +195,18 @@ def sample(corpus: Corpus, number: int) -> Iterator[Found]:
 
 
 def fresh(corpus: Corpus, number: int, seed: int) -> list[Found]:
-    """So many warnings and errors, chosen at random, at most two of a rule and repository."""
-    serious = sorted({one.key: one for one in corpus.found if one.finding.reaches("warning")}.items())
+    """So many warnings and errors, chosen at random, at most two of a rule and repository.
+
+    Each has a random number of its own, so that most of a sample stays the same if the rules change.
+    """
+
+    def number_of(one: Found) -> bytes:
+        return hashlib.blake2b(repr((seed, *one.key)).encode()).digest()
+
+    serious = {one.key: one for one in corpus.found if one.finding.reaches("warning")}
     taken: Counter[tuple[str, str]] = Counter()
-    chosen = []
-    for _, one in random.Random(seed).sample(serious, len(serious)):
+    chosen: list[Found] = []
+    for one in sorted(serious.values(), key=number_of):
         if taken[one.finding.code, one.repository] < 2 and len(chosen) < number:
             taken[one.finding.code, one.repository] += 1
             chosen.append(one)
