@@ -135,20 +135,20 @@ DEEP = "".join(ONE_MORE.replace("fc1", f"fc{index}") for index in range(1, 16))
 
 
 @pytest.mark.parametrize(
-    ("layers", "said"),
+    ("layers", "said", "severity"),
     [
-        (SOFTMAX + SECOND, "two losses"),
-        (HEAVY, "a loss weight of 20 ('loss')"),
-        (EUCLIDEAN, "EuclideanLoss 'loss'"),
-        (SUM, "a sum over 64 terms"),
-        (LSTM + SOFTMAX, "LSTM 'lstm' is recurrent"),
-        (PRODUCT + SOFTMAX, "Eltwise 'ab' widens"),
-        (DEEP + SOFTMAX, "16 layers with weights"),
+        (SOFTMAX + SECOND, "two losses", "advice"),
+        (HEAVY, "a loss weight of 20 ('loss')", "advice"),
+        (EUCLIDEAN, "EuclideanLoss 'loss'", "advice"),
+        (SUM, "a sum over 64 terms", "advice"),
+        (LSTM + SOFTMAX, "LSTM 'lstm' is recurrent", "warning"),
+        (PRODUCT + SOFTMAX, "Eltwise 'ab' widens", "advice"),
+        (DEEP + SOFTMAX, "16 layers with weights", "advice"),
     ],
 )
-def test_a_risky_job_is_a_warning_that_names_the_risk(layers: str, said: str) -> None:
+def test_the_finding_on_a_risky_job_names_the_risk(layers: str, said: str, severity: str) -> None:
     (finding,) = findings(LOADED, NET + layers)
-    assert finding.severity == "warning"
+    assert finding.severity == severity
     assert said in finding.message
     assert said in finding.reason
 
@@ -156,6 +156,23 @@ def test_a_risky_job_is_a_warning_that_names_the_risk(layers: str, said: str) ->
 def test_a_loss_with_a_bounded_gradient_is_no_risk() -> None:
     (finding,) = findings(LOADED, NET + EUCLIDEAN.replace("EuclideanLoss", "SmoothL1Loss"))
     assert (finding.severity, "unbounded" in finding.reason) == ("advice", False)
+
+
+def test_a_layer_type_that_has_no_name_here_is_unknown() -> None:
+    layers = """
+layers {
+  name: "data" type: DUMMY_DATA top: "data" top: "label"
+  dummy_data_param { num: 4 channels: 3 height: 1 width: 1 num: 4 channels: 2 height: 1 width: 1 }
+}
+layers { name: "odd" type: MY_RESIZE bottom: "data" top: "odd" }
+layers {
+  name: "score" type: INNER_PRODUCT bottom: "odd" top: "score"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
+}
+layers { name: "loss" type: EUCLIDEAN_LOSS bottom: "score" bottom: "label" }
+"""
+    (finding,) = findings(SOLVER, layers)
+    assert "the type of 'odd' is unknown. To know it, pass your Caffe's caffe.proto with --proto." in finding.reason
 
 
 def test_a_high_learning_rate_is_a_risk() -> None:
@@ -174,7 +191,7 @@ def test_a_net_that_is_not_found_is_no_risk() -> None:
 
 
 def test_a_net_within_the_solver_is_checked() -> None:
-    solver = SOLVER.replace('net: "net.prototxt"\n', f"net_param {{\n{NET}{EUCLIDEAN}}}\n")
+    solver = SOLVER.replace('net: "net.prototxt"\n', f"net_param {{\n{NET}{LSTM}{EUCLIDEAN}}}\n")
     assert [finding.severity for finding in findings(solver)] == ["warning"]
 
 

@@ -64,12 +64,13 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
 
     ## When it is reported
 
-    - **warning** if the training is judged likely to diverge and a threshold prevents it. Where it cannot be judged: if the job
-      is risky, that is, it has a recurrent layer, several losses, a loss weight over 1, a squared loss, an unnormalised
-      loss, a learning rate that G102 finds high, an unnormalised widening block (G104), or 16 or more layers with weights and
-      no normalisation. With Adam, RMSProp and AdaGrad only recurrent layers count, since their step size does not grow with
-      the gradient.
-    - **advice** otherwise. Most published solvers train without clipping.
+    - **warning** if the training is judged likely to diverge and a threshold prevents it. Where it cannot be judged: if it has
+      a recurrent layer, or a learning rate that G102 finds high.
+    - **advice** otherwise. Most published solvers train without clipping. The finding names what else makes large gradients
+      likely, where the training cannot be judged: several losses, a loss weight over 1, a squared loss, an unnormalised loss,
+      an unnormalised widening block (G104), or 16 or more layers with weights and no normalisation.
+
+    With Adam, RMSProp and AdaGrad only recurrent layers count, since their step size does not grow with the gradient.
 
     Ignore it if the job trains well without clipping.
 
@@ -139,10 +140,11 @@ def _unclipped(job: Job, computed: Stability | None, value: float, deep: int) ->
             reason = f"{bound:g} is above every gradient norm predicted for a healthy run"
             reason += f", but training {computed.repair.outlook}." if computed.risky else "."
     else:
-        risks = clipping_risks(job, deep)
+        grave = _grave_risks(job)
+        risks = grave + _risks_of_the_net(job, deep)
         message, reason = _state(solver), "Nothing limits the gradients of a bad batch or a high learning rate."
         if risks:
-            message, severity = f"unclipped gradients are risky here: {risks[0]}", "warning"
+            message, severity = f"unclipped gradients are risky here: {risks[0]}", "warning" if grave else "advice"
             reason = f"Gradients can grow without limit here: {'; '.join(risks)}."
         unknown = cannot_tell(job)
         if unknown is not None:
@@ -235,19 +237,28 @@ def clip_patch(job: Job, bound: float) -> Patch:
     return set_field(job.solver.file.tree, job.solver.message, "clip_gradients", bound, beside=BESIDE)
 
 
-def clipping_risks(job: Job, deep: int) -> list[str]:
-    """What makes exploding gradients likely in a job, as noun phrases or clauses; the worst first."""
+def _grave_risks(job: Job) -> list[str]:
+    """Return what makes exploding gradients likely in comparable jobs, as clauses; the worst first."""
     if job.train is None:
         return []
-    net = job.train.net
-    recurrent = next((layer for layer in net.layers if layer.traits.recurrent and not _clips_itself(layer)), None)
+    layers = job.train.net.layers
+    recurrent = next((layer for layer in layers if layer.traits.recurrent and not _clips_itself(layer)), None)
     risks = [f"{recurrent.type} '{recurrent.name}' is recurrent"] if recurrent is not None else []
-    if job.solver.message.get("type", "SGD") in ADAPTIVE_LIMITS:
-        return risks
-    judgement = judge_rate(job)
+    judgement = None if _is_adaptive(job) else judge_rate(job)
     if judgement is not None and judgement.excess > 1:
         risks.append(f"a learning rate of {judgement.rate.value:g} is high (G102)")
-    return risks + _risks_of_losses(net) + _risks_of_layers(net, deep)
+    return risks
+
+
+def _risks_of_the_net(job: Job, deep: int) -> list[str]:
+    """Return what else makes large gradients likely, as noun phrases or clauses. Many published jobs train in spite of it."""
+    if job.train is None or _is_adaptive(job):
+        return []
+    return _risks_of_losses(job.train.net) + _risks_of_layers(job.train.net, deep)
+
+
+def _is_adaptive(job: Job) -> bool:
+    return job.solver.message.get("type", "SGD") in ADAPTIVE_LIMITS
 
 
 def _clips_itself(layer: Layer) -> bool:

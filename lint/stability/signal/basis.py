@@ -192,6 +192,8 @@ def without_model(layers: Sequence[Layer]) -> CannotTell:
     """That nothing can be told because of layers without a signal model."""
     layer, others = layers[0], len(layers) - 1
     more = f" (nor {'has' if others == 1 else 'have'} {counted(others, 'other layer')})" if others else ""
+    if not layer.type:  # a V1 layer with a type that is in no known caffe.proto
+        return CannotTell("unmodelled layer", f"the type of '{layer.name}' is unknown", "pass your Caffe's caffe.proto with --proto")
     remedy = f"describe {layer.type} in the configuration, with a known type that it is like"
     return CannotTell("unmodelled layer", f"{layer.type} '{layer.name}' has no signal model{more}", remedy)
 
