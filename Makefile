@@ -20,12 +20,13 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test fuzz check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
+.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
 	@echo 'make test             run the tests (select with ARGS="-k name")'
 	@echo 'make fuzz             fuzz all readers, checks and fixes (SECONDS=600, TARGET=log)'
+	@echo 'make kill             kill --fix while it writes, ROUNDS=300 times, and look at the files'
 	@echo 'make check            run ruff, mypy, and caffe-lint on our own files'
 	@echo 'make format           format the code and apply ruff fixes'
 	@echo 'make pythons          run the tests with each Python from 3.10 to 3.13 that is found'
@@ -68,6 +69,11 @@ TARGET ?=
 EXECUTIONS ?= 0
 fuzz: .venv/installed-for-fuzzing
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) --executions $(EXECUTIONS) --target '$(TARGET)'
+
+# make kill ROUNDS=300
+ROUNDS ?= 300
+kill: .venv/installed-for-development
+	$(BIN)/python tests/kill_loop.py --rounds $(ROUNDS)
 
 .venv/installed-for-fuzzing: $(SOURCES) | $(BIN)/python
 	$(BIN)/python $(INSTALL) --editable '.[fuzz,test]' $(STRICT)

@@ -386,6 +386,8 @@ class _Binder:
             message.unknown.append(field)
             return
         nearest = self.suggestion(message, field.name)
+        if nearest == "layers" and isinstance(field.value, Block) and _is_current_format(field.value):
+            nearest = "layer"
         spec = type.fields_in(self.dialect)[nearest] if nearest else None
         text = f"{type.name} has no field '{field.name}' in any known Caffe"
         if field.name in type.fields:
@@ -412,7 +414,8 @@ class _Binder:
         written: list[Entry] = []
         assert field.value is not None
         self.value(field.value, message.type.name, spec, field, written, depth)
-        message.entries.setdefault(spec.name, []).extend(written)
+        if written:
+            message.entries.setdefault(spec.name, []).extend(written)
         repair = ((field.start, field.name_end, spec.name.encode()),)
         text += f"; did you mean '{spec.name}'?"
         title = f"rename it to '{spec.name}'"

@@ -126,6 +126,8 @@ def test_a_folder_is_searched_and_other_files_are_passed_over(folder: Path) -> N
         ("weights.prototxt", bytes(range(256)) * 20, "binary"),
         ("empty.prototxt", b"", "is empty"),
         ("wide.prototxt", 'name: "net"\n'.encode("utf-16"), "UTF-16"),
+        ("wide.prototxt", 'name: "net"\n'.encode("utf-16-le"), "UTF-16"),
+        ("gone.prototxt", b"404: Not Found", "web server"),
         ("pointer.prototxt", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git lfs pull"),
         ("page.prototxt", b"\n<!DOCTYPE html>\n<title>404</title>\n", "HTML"),
         ("page.prototxt", b'<?xml version="1.0"?>\n<layer/>\n', "XML"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import check, check_files, fix, places
+from harness import bound_by_permissions, check, check_files, findings_on_disk, fix, places, run
 
 from caffe_lint.proto.misnomers import MISNOMERS
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.source.files import NotPrototxt, refuse_others
 
 SOLVER = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 100\n'
 LAYER = 'layer {\n  name: "a"\n  type: "ReLU"\n  bottom: "data"\n  top: "a"\n}\n'
@@ -287,6 +288,52 @@ def test_a_net_of_that_name_beside_the_solver_is_the_one_that_is_meant(
             (finding,) = found
             assert finding.code == "P101"
             assert f"using {Path('job', 'net.prototxt')} instead" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "severity"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "is a Git LFS pointer", "warning"),
+        ('name: "net"\n'.encode("utf-16"), "is UTF-16", "error"),
+        ('name: "net"\n'.encode("utf-16-le"), "is UTF-16", "error"),
+        ('name: "n\N{LATIN SMALL LETTER E WITH ACUTE}t"\n'.encode("utf-16-be"), "is UTF-16", "error"),
+        (b"<!DOCTYPE html>\n<title>404</title>\n", "is an HTML page", "error"),
+        (b"404: Not Found", "is what a web server says instead of a file", "error"),
+        (b"Error 503 Service Unavailable\n", "is what a web server says instead of a file", "error"),
+        (b"Not Found\n", "is what a web server says instead of a file", "error"),
+        (bytes(range(256)) * 20, "is a binary file", "error"),
+        (b"\n\n", "is empty", "error"),
+        (b"", "is empty", "error"),
+        (b'item { name: "404" }\n', "is not a net", "error"),
+    ],
+)
+def test_what_the_net_of_a_solver_is_instead_of_a_net(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, what: str, severity: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.prototxt").write_bytes(content)
+    Path("solver.prototxt").write_text(SOLVER)
+    found = [finding for finding in findings_on_disk("solver.prototxt") if finding.code == "E123"]
+    assert [(one.message, one.severity) for one in found] == [(f"net file 'net.prototxt' {what}", severity)]
+
+
+def test_a_net_that_may_not_be_read_is_said_at_its_solver(tmp_path: Path) -> None:
+    before = bound_by_permissions()
+    (tmp_path / "net.prototxt").write_text(LAYER)
+    (tmp_path / "net.prototxt").chmod(0)
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    done = run(tmp_path, "solver.prototxt", "--select", "E123", "--output-format", "concise", before=before)
+    assert "E123" in done.stdout
+    assert "net file 'net.prototxt' cannot be read" in done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("text", [b"\xc3\xa9" * 40, b"a: 1\n" * 4, b'name: "404: Not Found"\n', b"\0\1" * 40, b"#\0"])
+def test_what_is_not_taken_for_utf16_or_for_the_words_of_a_server(text: bytes) -> None:
+    try:
+        refuse_others("net.prototxt", text)
+    except NotPrototxt as error:
+        assert error.what == "a binary file"  # noqa: PT017
 
 
 def test_a_solver_is_not_a_net() -> None:

@@ -11,6 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from caffe_lint.engine.checking import check_paths
+from caffe_lint.engine.configuring import settings_of_paths
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.running import run_units
+from caffe_lint.engine.unit_check import check_unit
+from caffe_lint.engine.units import Unit
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.rule.finding import Finding
+from caffe_lint.settings.in_force import CommandLine
+from caffe_lint.settings.settings import Settings
 from caffe_lint.source.workers import WorkerDied, spread
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the work of a test cannot be imported by name")
@@ -119,3 +129,28 @@ def test_waiting_is_told_while_the_work_takes_long() -> None:
     told = []
     list(spread(lambda piece: time.sleep(0.5), 1, 1, lambda: told.append(1)))
     assert len(told) >= 2
+
+
+@pytest.mark.parametrize("patch", ["", "safe"])
+def test_a_check_in_which_a_process_dies_is_named_and_the_others_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patch: str
+) -> None:
+    """As the system's killer does it when memory runs out."""
+    net = 'layer {{ name: "a" type: "{}" top: "a" input_param {{ shape {{ dim: 1 }} }} }}\n'
+    for number in range(8):
+        (tmp_path / f"{number}.prototxt").write_text(net.format("input"))
+    here = os.getpid()
+
+    def check(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
+        if unit.paths[0].endswith(("3.prototxt", "5.prototxt")):
+            assert os.getpid() != here
+            os.kill(os.getpid(), signal.SIGKILL)
+        return check_unit(unit, files, settings)
+
+    monkeypatch.setattr("caffe_lint.engine.fixing.check_unit" if patch else "caffe_lint.engine.running.check_unit", check)
+    monkeypatch.chdir(tmp_path)
+    settings = settings_of_paths(CommandLine(), caffe_schema())
+    checked = check_paths((".",), Files(settings.schema, None), settings, lambda work, files: run_units(work, files, patch, 2))
+    assert checked.errors == [f"{number}.prototxt: not checked: a worker process ended with SIGKILL" for number in (3, 5)]
+    assert len(checked.sources) == 6
+    assert len(checked.patched) == (6 if patch else 0)

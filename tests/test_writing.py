@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from caffe_lint.cli.commands import run as run_command
 from caffe_lint.fixes.write import OutsideRoots, remove_leftovers, write_atomically, write_copy, write_whole
 from caffe_lint.report import FORMATS
+from caffe_lint.source.errors import InputError
 
 NET = """\
 layer { name: "pixels" type: "Input" top: "pixels" input_param { shape { dim: 1 dim: 3 } } }  # of the neighbours
@@ -139,6 +141,40 @@ def test_a_report_is_not_written_through_a_link_out_of_the_folder(
         done = run(ours, *arguments)
         assert done.returncode == 2
         assert "out" in done.stderr
+        assert (net.read_text(), os.listdir(net.parent)) == (NET, ["net.prototxt"])
+
+
+LOG = "I0101 00:00:00.000000  1 solver.cpp:218] Iteration {0}, loss = {0}.5\nI0101 00:00:00.000000  1 sgd_solver.cpp:105] Iteration {0}, lr = 0.01\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "needs"),
+    [
+        (("log", "train.log", "--csv"), "out.csv", ""),
+        (("log", "train.log", "--json"), "out.json", ""),
+        (("log", "train.log", "--parquet"), "out.parquet", "pyarrow"),
+        (("log", "train.log", "--plot"), "out.html", "matplotlib"),
+        (("log", "train.log", "--output-file"), "out", ""),
+        (("schedule", "solver.prototxt", "--plot"), "out.png", "matplotlib"),
+    ],
+)
+def test_a_table_or_a_picture_is_not_written_through_a_link_out_of_the_folder(
+    neighbours: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], name: str, needs: str
+) -> None:
+    if needs:
+        pytest.importorskip(needs)
+    ours, net = neighbours
+    monkeypatch.chdir(ours)
+    Path("train.log").write_text("".join(LOG.format(number) for number in range(9)))
+    Path("solver.prototxt").write_text(SOLVER.format("net.prototxt"))
+    Path(name).write_text("older")
+    assert run_command([*arguments, name]) in (0, 1)
+    assert Path(name).read_bytes() != b"older"  # so it is written where there is no link
+    for target in (net.parent / "new", net):
+        Path(name).unlink()
+        Path(name).symlink_to(target)
+        with pytest.raises((OSError, InputError), match=f"{name} is a link out of the folder"):
+            run_command([*arguments, name])
         assert (net.read_text(), os.listdir(net.parent)) == (NET, ["net.prototxt"])
 
 

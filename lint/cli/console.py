@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 
 from ..report.colours import with_codes
-from ..source.errors import InputError
+from ..source.errors import InputError, message_of
 from ..source.visible import visible, visible_lines, without_commands
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_FAILED, EXIT_STOPPED = 0, 1, 2, 3
@@ -82,7 +82,7 @@ def write_output(path: str, content: bytes, *, mode: int | None = None) -> None:
     try:
         write_whole(path, content, write_roots([path]), mode=mode)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+        raise InputError(message_of(error, path)) from None
 
 
 def check_output_folder(folder: str | None) -> None:

@@ -19,7 +19,7 @@ from ..rule.finding import Related
 from ..rule.suppressed import suppressing
 from ..settings.in_force import CommandLine
 from ..settings.settings import CONFIDENCES, SEVERITIES, Settings
-from ..source.errors import InputError
+from ..source.errors import InputError, message_of
 from ..source.places import Place, place_of
 from ..source.write_roots import write_roots
 from ..training_log import log_reader as reading
@@ -122,7 +122,7 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        raise InputError(f"{error.filename or path}: {error.strerror or error}") from None
+        raise InputError(message_of(error, path)) from None
     if not any(run.recognised for run in runs):
         complain(f"{path}: not a Caffe training log")
         return EXIT_FAILED
@@ -197,7 +197,7 @@ def _plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
     try:
         plot(target, runs, found)
     except OSError as error:
-        raise InputError(f"{target}: {error.strerror}") from None
+        raise InputError(message_of(error, target)) from None
     complain(f"written: {target}")
 
 

@@ -14,7 +14,7 @@ from ..data.probe_files import probe as make_probe
 from ..moments.graph import Layer
 from ..net.data_facts import source_of
 from ..settings.nearest_files import find_facts
-from ..source.errors import InputError
+from ..source.errors import InputError, message_of
 from ..source.wording import counted
 from .console import EXIT_CLEAN, check_output_folder, complain, print_text, write_output
 from .from_options import open_nets, read_data_facts
@@ -68,6 +68,6 @@ def _write(folder: str, files: dict[str, str], force: bool) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}") from None
+        raise InputError(message_of(error, folder)) from None
     for target, text in targets.items():
         write_output(target, text.encode("utf-8", "surrogateescape"), mode=0o755 if target.endswith(".sh") else None)

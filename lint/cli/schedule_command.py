@@ -11,7 +11,7 @@ from ..engine.files_in_memory import Files
 from ..proto.binder import Message, nearest_name
 from ..solver.rate_course import Course, course
 from ..solver.schedule import POLICIES, learning_rate
-from ..source.errors import InputError
+from ..source.errors import InputError, message_of
 from ..source.files import SourceFile
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, in_colour, print_text
 from .from_options import read_schema
@@ -88,5 +88,5 @@ def _plot(target: str, path: str, found: Course, message: Message) -> None:
     try:
         plot(target, path, found, partial(learning_rate, message))
     except OSError as error:
-        raise InputError(f"{target}: {error.strerror}") from None
+        raise InputError(message_of(error, target)) from None
     complain(f"written: {target}")

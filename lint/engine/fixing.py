@@ -8,7 +8,7 @@ from typing import Any
 
 from ..fixes.apply import edited, next_round, verify, what_changes
 from ..fixes.changes import FixRejected
-from ..fixes.edit import Fix, Stage
+from ..fixes.edit import Fix
 from ..fixes.readings import compare
 from ..rule.finding import Finding, Fixed
 from ..settings.settings import Settings
@@ -68,9 +68,9 @@ class Course:
         self.fixed += _fixed_by(done, findings, before)
         self._done += done
         for fix, error in failed:
-            is_syntax = fix.stage is Stage.SYNTAX and not fix.changes
-            self._left[_key(fix)] = "it would change how other lines are read" if is_syntax else ""
-            if not is_syntax and not self.files.is_companion(fix.path):
+            is_guessed = bool(self.files.get(fix.path).tree.problems)  # how a file with syntax errors is meant
+            self._left[_key(fix)] = "it would change how lines with syntax errors are read" if is_guessed else ""
+            if not is_guessed and not self.files.is_companion(fix.path):
                 self.errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
         texts = self._texts()
         number, rounds = self._seen.setdefault(texts, (len(self._done), dict(self.files.rounds)))

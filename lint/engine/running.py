@@ -73,7 +73,7 @@ def _check_units(
     following = next(unheard, None)
     check = partial(_check_unit, work, files, keeps=cache is not None)
     try:
-        for number, result in _each(check, left, files, jobs, lambda done: listener.progress(len(work) - len(left) + done)):
+        for number, result in _each(check, work, left, files, jobs, lambda done: listener.progress(len(work) - len(left) + done)):
             results[number] = result
             if cache is not None:
                 cache.add(work[number][0], files, result)
@@ -95,7 +95,7 @@ def _patch_units(work: Work, files: Files, patch: str, jobs: int | None, listene
     numbers = list(range(len(work)))
     separate: dict[int, UnitResult] = {}
     if _processes(jobs, len(work)) > 1:
-        separate = dict(_each(partial(_patch_unit, work, files, patch), numbers, files, jobs, listener.progress))
+        separate = dict(_each(partial(_patch_unit, work, files, patch), work, numbers, files, jobs, listener.progress))
     results: list[UnitResult] = []
     for number, (unit, settings) in enumerate(work):
         if separate and not _is_stale(separate[number], files.settled):
@@ -175,23 +175,36 @@ def _is_stale(result: UnitResult, settled: Mapping[str, tuple[bytes, tuple[Round
 
 
 def _each(
-    run: Callable[[int], UnitResult], numbers: list[int], files: Files, jobs: int | None, progress: Callable[[int], None]
+    run: Callable[[int], UnitResult],
+    work: Work,
+    numbers: list[int],
+    files: Files,
+    jobs: int | None,
+    progress: Callable[[int], None],
 ) -> Iterator[tuple[int, UnitResult]]:
-    """Yield the numbers of units with their results, as they are done."""
+    """Yield the numbers of units with their results, as they are done. If a process dies, its unit has an error for a result."""
     processes = _processes(jobs, len(numbers))
     if processes == 1:
-        for done, number in enumerate(numbers):
-            progress(done)
+        for place, number in enumerate(numbers):
+            progress(place)
             yield number, run(number)
         return
-    from ..source.workers import CONTEXT, spread  # keeps multiprocessing out of the start
+    from ..source.workers import CONTEXT, WorkerDied, spread  # keeps multiprocessing out of the start
 
     if CONTEXT.get_start_method() != "fork":
         files.forget_all()  # trees are larger than the text they are read from
-    there: list[int] = []
-    for place, result in spread(partial(_run_in_process, run, numbers), len(numbers), processes, lambda: progress(len(there))):
-        there.append(place)
-        yield numbers[place], result
+    done: set[int] = set()
+    while len(done) < len(numbers):
+        left = [number for number in numbers if number not in done]
+        try:
+            for place, result in spread(partial(_run_in_process, run, left), len(left), processes, lambda: progress(len(done))):
+                done.add(left[place])
+                yield left[place], result
+        except WorkerDied as death:  # the others are begun again where they were
+            number = left[death.number]
+            done.add(number)
+            path = work[number][0].paths[0]
+            yield number, UnitResult([], (), {}, {}, [f"{path}: not checked: {death}"])
     files.forget_all()  # the processes had copies
 
 

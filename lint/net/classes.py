@@ -65,6 +65,8 @@ def settings_of_scores(layer: Layer) -> Message:
 
 def number_of_classes(reader: Layer) -> int | None:
     """The number of classes in the scores that a loss or an accuracy reads, None if unknown."""
+    if not reader.bottoms:
+        return None
     known = _classes(reader)
     return _num_output(reader) if known is None else known
 

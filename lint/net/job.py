@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.upgrade import Upgraded, upgrade, upgrade_solver
-from ..source.files import NetReference, SourceFile, net_references, run_folder
+from ..source.files import NetReference, NotPrototxt, SourceFile, net_references, run_folder
 from ..source.opener import Unreadable
 from .build import build
 from .deploy import deploy_beside
@@ -69,19 +69,25 @@ class SolverFile:
         return self.upgraded.message
 
 
+_NOTHING: Mapping[str, Unreadable] = {}
+
+
 class Job:
     """A solver with the nets that it would build: one for training, any number for testing.
 
     `references` say how its paths are resolved; `files` are the files of the nets, templates included. `train` is None if the
     net is not found, or if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the
     solver does not name; `deploy_is_named` says whether the user named it. `given` are paths of files that are known although
-    they are not on disk.
+    they are not on disk. `unread` says why files of nets could not be read, or hold nothing, by path.
     """
 
-    def __init__(self, solver: SolverFile, given: Container[str], stated: StatedOrigin) -> None:
+    def __init__(
+        self, solver: SolverFile, given: Container[str], stated: StatedOrigin, unread: Mapping[str, Unreadable] = _NOTHING
+    ) -> None:
         self.solver = solver
         self.given = given
         self._stated = stated
+        self.unread = unread
         self.references: list[NetReference] = []
         self.files: list[SourceFile] = []
         self.train: NetInPhase | None = None
@@ -167,6 +173,7 @@ class Nets:
         self._weights = weights
         self._level = level
         self._stages = stages
+        self._unread: dict[str, Unreadable] = {}
         self._upgraded: dict[int, Upgraded] = {}
         self._built: dict[tuple[int, NetState], NetInPhase] = {}
 
@@ -175,7 +182,7 @@ class Nets:
 
         `root` limits the search for nets that are not found at the written path.
         """
-        job = Job(solver, self._given, self._weights)
+        job = Job(solver, self._given, self._weights, self._unread)
         message = solver.message
         named: dict[str, list[_NetSource | None]] = {"net": [], "train_net": [], "test_net": []}
         for reference in net_references(message, solver.file.path, root, self._given):
@@ -238,8 +245,12 @@ class Nets:
             return None
         try:
             file = self._open(reference.path)
-        except Unreadable:
+        except Unreadable as error:
+            self._unread[reference.path] = error
             return None
+        if not file.source.strip():
+            advice = "and Caffe stops at the first iteration of a net without layers"
+            self._unread[reference.path] = NotPrototxt(file.path, "empty", advice)
         return file if file.kind in ("net", "template") else None
 
     def _upgrade(self, source: _NetSource) -> Upgraded:

@@ -118,10 +118,10 @@ class _Spool:
 
     def keep(self) -> None:
         """Write the table. Raises OSError."""
-        self.text.flush()
-        self.file.seek(0)
-        write_whole(self._path, self.file, write_roots([self._path]))
-        self.text.close()
+        with self.text:
+            self.text.flush()
+            self.file.seek(0)
+            write_whole(self._path, self.file, write_roots([self._path]))
 
 
 def _csv(path: str, names: tuple[str, ...]) -> Table:

@@ -6,3 +6,8 @@ class InputError(Exception):
 
     Errors about specific kinds of files derive from it.
     """
+
+
+def message_of(error: OSError, path: str) -> str:
+    """Return what failed, and with which file: the one that the error names, else `path`. Our own errors say so themselves."""
+    return f"{error.filename or path}: {error.strerror}" if error.strerror else str(error)

@@ -19,6 +19,7 @@ from .opener import MAX_PROTOTXT, Unreadable, read_regular
 from .questions import question
 
 SUFFIXES = (".prototxt", ".pbtxt", ".txtpb", ".prototxt.txt", ".pt")
+GIT_LFS_POINTER = "a Git LFS pointer"  # what `NotPrototxt.what` calls it
 MAX_ENTRIES = 200_000  # names looked at in a folder and below, whatever they are
 ROOT_MARKERS = (".git", ".hg", ".svn", "caffe-lint.toml")
 
@@ -37,8 +38,15 @@ _OPENS_AS_NET = re.compile(
     rb"layers?\s*\{%(gap)b(?:name|type|bottom|top)\s*:" % {b"gap": _GAP}
 ).match
 _CONTROLS = bytes([*range(9), *range(14, 32)])
+_LETTERS = bytes([*range(9, 14), *range(32, 127)])
+_BEYOND_ASCII = bytes(range(128, 256))
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|html|head|body|!--)", re.IGNORECASE)
+# What a web server says that has no such file, alone in a file: `404: Not Found`. No field begins with a number.
+_LONGEST_REFUSAL = 200
+_REFUSAL = re.compile(
+    rb"\s*(?:(?:error:?\s+|http/[\d.]+\s+)?[45]\d\d\b[^\n{}]*|(?:not found|forbidden|access denied|bad gateway)\.?)\s*", re.IGNORECASE
+)
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
 
 
@@ -143,11 +151,12 @@ def kind_of(tree: Tree) -> str:
 
 
 class NotPrototxt(Unreadable):
-    """The bytes of a file cannot be meant as text format; `what` says in a few words what they are instead."""
+    """The bytes of a file cannot be meant as text format; `what` says in a few words what they are instead, `advice` the rest."""
 
     def __init__(self, path: str, what: str, advice: str) -> None:
         super().__init__(path, f"this is {what}, {advice}")
         self.what = what
+        self.advice = advice
 
 
 def read_source(path: str) -> bytes:
@@ -159,17 +168,29 @@ def read_source(path: str) -> bytes:
 
 def refuse_others(path: str, source: bytes) -> None:
     """Raise NotPrototxt for the bytes of a file that cannot be meant as text format. Empty ones can."""
-    if source.startswith((b"\xff\xfe", b"\xfe\xff")):
+    head = source[:4096]
+    if source.startswith((b"\xff\xfe", b"\xfe\xff")) or _is_utf16(head):
         advice = "but Caffe reads ASCII or UTF-8 (save it as UTF-8 without a byte-order mark)"
         raise NotPrototxt(path, "UTF-16", advice)
-    head = source[:4096]
     if head.count(b"\0") > 1 or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 20 + 1:
         raise NotPrototxt(path, "a binary file", "not a prototxt in text format")
     if head.startswith(_LFS_POINTER):
-        raise NotPrototxt(path, "a Git LFS pointer", "not the file itself (`git lfs pull` fetches it)")
+        raise NotPrototxt(path, GIT_LFS_POINTER, "not the file itself (`git lfs pull` fetches it)")
     if (found := _MARKUP.match(head)) is not None:
         what = "XML" if found[1].lower() == b"?xml" else "an HTML page"
         raise NotPrototxt(path, what, "not a prototxt (was it downloaded from a web page?)")
+    if len(source) <= _LONGEST_REFUSAL and _REFUSAL.fullmatch(source) is not None:
+        raise NotPrototxt(path, "what a web server says instead of a file", "not the file (download it again)")
+
+
+def _is_utf16(head: bytes) -> bool:
+    """Return whether the beginning of a file is mostly ASCII in UTF-16 without a byte order mark."""
+    pairs = len(head) // 2
+    for first in (0, 1):
+        letters, others = head[first : 2 * pairs : 2], head[1 - first : 2 * pairs : 2]
+        if pairs > 1 and others.count(0) > 0.9 * pairs and not letters.translate(None, _LETTERS).strip(_BEYOND_ASCII):
+            return True
+    return False
 
 
 def find_files(folder: str, failed: Callable[[OSError], None] | None = None) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...net.job import Job
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ...source.files import NetReference
+from ...source.files import GIT_LFS_POINTER, NetReference, NotPrototxt
 from ...source.foreign_text import has_placeholder
 
 
@@ -92,8 +92,8 @@ def not_a_net(job: Job) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags a `net` that names a solver (usually the solver itself), a file without layers, or a file that is not text,
-    such as a `.caffemodel`.
+    Flags a `net` that names a solver (usually the solver itself), a file without layers, an empty file, or a file that
+    is not in text format, such as a `.caffemodel`, UTF-16 or an HTML page.
 
     ## Why is this bad?
 
@@ -102,7 +102,10 @@ def not_a_net(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as an **error**. There is no fix: name the file that contains the net.
+    - **warning** if the file is a Git LFS pointer, or may not be read: it may be there on the machine that trains;
+    - **error** otherwise.
+
+    There is no fix: name the file that contains the net.
 
     ## References
 
@@ -111,7 +114,14 @@ def not_a_net(job: Job) -> Iterator[Hit]:
     nets = {file.path for file in job.files}
     for reference in job.references:
         if reference.path is not None and reference.path not in nets:
-            yield Hit(job.solver.file, _span(job, reference), f"net file '{reference.path}' is not a net")
+            what, reason, severity = "is not a net", "", ""
+            error = job.unread.get(reference.path)
+            if isinstance(error, NotPrototxt):
+                what, reason = f"is {error.what}", f"It is {error.what}, {error.advice}."
+                severity = "warning" if error.what == GIT_LFS_POINTER else ""
+            elif error is not None:
+                what, reason, severity = "cannot be read", f"The system says: {error.reason}.", "warning"
+            yield Hit(job.solver.file, _span(job, reference), f"net file '{reference.path}' {what}", reason, severity)
 
 
 @rule("P101", "net-found-elsewhere", subject="job", severity="advice")
