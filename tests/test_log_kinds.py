@@ -98,6 +98,13 @@ def test_an_accuracy_below_chance_is_put_down_to_the_labels() -> None:
     assert "1/2" in only.cause.reason
 
 
+def test_an_accuracy_of_the_training_net_is_judged_without_tests() -> None:
+    text = steps([0.69] * 12).replace("Iteration 0, lr", "Iteration 0, lr")
+    lines = [line + (f"\n{HEAD}solver.cpp:237]     Train net output #1: acc = 0" if "output #0" in line else "")
+             for line in text.splitlines()]  # fmt: skip
+    assert [each.code for each in causes("\n".join(lines) + "\n")] == ["T407"]
+
+
 @pytest.mark.parametrize("accuracy", [0.02, 0.5])
 def test_an_accuracy_above_0_is_not_put_down_to_the_labels(accuracy: float) -> None:
     text = "".join(outputs_of_test(number * 100, acc=accuracy if number == 3 else 0) for number in range(5)) + steps(list(FALLING))
@@ -161,6 +168,30 @@ def test_swings_from_which_the_loss_returns_are_no_divergence() -> None:
 
 def test_a_loss_that_rises_and_stays_up_is_divergence() -> None:
     assert first(steps([0.7, 0.3, 5.0, 0.3, 6.0, 0.4, *[9.0] * 30])).code == "T201"
+
+
+@pytest.mark.parametrize("losses", [[2.3, 40.1, 87.3365, 87.3365], [24.1, 8e3, 4e6, 7e9]])
+def test_a_few_lines_are_enough_for_an_explosion(losses: list[float]) -> None:
+    assert codes(steps(list(losses))) == ["T201"]
+
+
+@pytest.mark.parametrize("losses", [[2.3, 4.1, 8.3, 17.0], [2.3, 300, 250, 90], [0.001, 0.01, 0.1, 1.0]])
+def test_a_few_lines_of_a_loss_that_rises_a_little_are_not_enough(losses: list[float]) -> None:
+    assert codes(steps(list(losses))) == []
+
+
+@pytest.mark.parametrize(("start", "words"), [(0, "no learning rate is to blame"), (100, "diverged before")])
+def test_a_loss_at_its_largest_value_throughout_is_named(start: int, words: str) -> None:
+    text = "".join(f"{HEAD}solver.cpp:218] Iteration {start + number}, loss = 87.3365\n" for number in range(12))
+    (only,) = causes(text)
+    assert only.code == "T208"
+    assert words in only.cause.reason
+
+
+def test_weights_that_are_nan_before_any_update_are_named() -> None:
+    text = BLANK.replace("c1 data: 12.5", "c1 data: nan").replace("Layer c1, param blob 0 data: 0.1", "Layer c1, param blob 0 data: nan")
+    (only,) = causes(text + steps(["nan", "nan"], 1))
+    assert (only.code, only.cause.cause, only.cause.layer) == ("T106", "non-finite-weights", "c1")
 
 
 def test_a_loss_that_is_an_average_is_called_normal() -> None:

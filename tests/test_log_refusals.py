@@ -95,6 +95,21 @@ def test_batches_of_different_size_are_told_from_files_that_do_not_fit(written: 
     assert "LossLayer::Reshape" in later.cause.reason
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        "concat_layer.cpp:42] Check failed: top_shape[j] == bottom[i]->shape(j) (25 vs. 26) All inputs must have the same shape, except",
+        "softmax_loss_layer.cpp:47] Check failed: outer_num_ * inner_num_ == bottom[1]->count() (640 vs. 600) Number of labels must match",
+        "own_layer.cpp:9] Check failed: bottom[1]->height() == 1 (7 vs. 1)",
+    ],
+)
+def test_any_sizes_that_differ_later_are_those_of_batches(check: str) -> None:
+    assert first(f"{BUILDING}{F}{check}\n").cause.cause == "shape-mismatch"
+    later = first(f"{STEPS}{F}{check}\n").cause
+    assert later.cause == "batch-size-changes"
+    assert "The same check passed before" in later.reason
+
+
 def test_a_thread_that_reads_data_fails_in_the_run_that_it_reads_for() -> None:
     found = causes(STEPS + UNDECODABLE.replace("  41 ", "  57 "))
     assert [each.cause.cause for each in found] == ["corrupt-data"]
@@ -182,6 +197,12 @@ def test_files_of_the_command_line_are_told_apart(before: str, check: str, cause
         ("multibox_loss_layer.cpp:133] Check failed: num_priors_ * num_classes_ == bottom[1]->channels() (183372 vs. 17464) Number of "
          "priors must match number of confidence predictions.", "shape-mismatch", "183372 and 17464"),
         ("blob.cpp:32] Check failed: shape[i] >= 0 (-3 vs. 0)", "empty-output", "-3"),
+        ("upgrade_proto.cpp:95] Check failed: ReadProtoFromBinaryFile(param_file, param) Failed to parse NetParameter file: "
+         "a_iter_5.solverstate", "wrong-weights-file", "a_iter_5.solverstate"),
+        ("upgrade_proto.cpp:95] Check failed: ReadProtoFromBinaryFile(param_file, param) Failed to parse NetParameter file: "
+         "a.caffemodel", "unreadable-weights", "a.caffemodel"),
+        ("upgrade_proto.cpp:88] Check failed: ReadProtoFromTextFile(param_file, param) Failed to parse NetParameter file: "
+         "a.caffemodel", "wrong-model-file", "a.caffemodel"),
     ],
 )  # fmt: skip
 def test_a_check_is_explained_with_its_own_numbers(check: str, cause: str, words: str) -> None:

@@ -38,7 +38,7 @@ OF_LOGS: dict[str, tuple[str, ...]] = {
         "non_finite_inputs", "non_finite_layers", "non_finite_updates", "exploding_updates", "exploding_losses",
         "exploding_activations", "missing_updates", "vanishing_signals", "stagnant_losses", "generalisation",
         "constant_clipping", "logged_labels", "missing_debug_info", "fatal_lines", "first_iteration", "blank_statistics",
-        "vanished_losses", "data_order", "impossible_accuracy", "logged_shapes",
+        "saturated_losses", "vanished_losses", "data_order", "impossible_accuracy", "logged_shapes",
     )
 }  # fmt: skip
 

@@ -18,6 +18,8 @@ LARGE_DIFF = 1e3  # mean |x| of a diff; in healthy runs it is below 1
 PEAK = 3.0  # times the first loss
 LARGE_START = 3.0  # times chance level
 ALWAYS = 0.95  # of the iterations
+SOARING = 100.0  # times the first loss, and at least 100
+LEAST_RISES, RISE = 2, 2.0  # in a row, each by this factor
 LEAST_SWINGS = 2  # rises above PEAK
 GRADIENT_GROWTH = 20.0  # times the usual gradient norm
 
@@ -114,7 +116,7 @@ def find_explosion(found: Evidence) -> Explosion | None:
         if path := growing_steps(found):
             return Explosion(_begin(found, steps), tuple(path), False, at_start)
         return None
-    if _ends_exploding(steps):
+    if _ends_exploding(steps) or _ends_saturated(found, steps) or _soars(found, steps):
         return Explosion(_begin(found, steps), tuple(steps[-4:]), True, at_start)
     if curve.steps < FEW or learned(found):
         return None
@@ -155,6 +157,26 @@ def _ends_exploding(steps: list[Step]) -> bool:
     if len(norms) < 2:
         return bool(norms) and not math.isfinite(norms[0])
     return not norms[-1] <= CERTAIN_GROWTH * max(norms[0], _typical(norms))
+
+
+def is_saturated(found: Evidence, step: Step) -> bool:
+    """Whether a loss is the largest that SoftmaxWithLoss can give: every probability is 0."""
+    loss = found.raw_loss(step)
+    return abs(loss - LARGEST_SOFTMAX_TERM) < 1e-3 and _may_be_softmax(found)
+
+
+def _ends_saturated(found: Evidence, steps: list[Step]) -> bool:
+    """Whether the loss was below its largest value and ends there, however few iterations are displayed."""
+    return len(steps) > 2 and not is_saturated(found, steps[0]) and all(is_saturated(found, step) for step in steps[-2:])
+
+
+def _soars(found: Evidence, steps: list[Step]) -> bool:
+    """Whether the loss grows by a factor from each of the last displayed iterations to the next, far above the first."""
+    losses = [abs(found.raw_loss(step)) for step in steps]
+    last = losses[-LEAST_RISES - 1 :]
+    if len(last) <= LEAST_RISES or losses[-1] < SOARING * max(losses[0], found.chance or 1.0):
+        return False
+    return all(after > RISE * before for before, after in pairwise(last))
 
 
 def _at_start(found: Evidence, curve: LossCurve) -> float:

@@ -191,7 +191,8 @@ _CRASHES = (
 
 _TOLD = (
     b"[libprotobuf ", b"Could not decode", b"Could not open", b"Could not load", b"Error parsing text-format", b"A total of 0 ",
-    b"No module named", b"cannot import name", b"Traceback (most recent", b"could not broadcast",
+    b"Corrupt JPEG", b"libpng error", b"OpenCV Error", b"OpenCV(", b"No module named", b"cannot import name",
+    b"Traceback (most recent", b"could not broadcast",
 )  # fmt: skip
 
 

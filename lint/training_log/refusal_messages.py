@@ -14,6 +14,7 @@ from ..proto.named_tuple import NamedTuple
 # Where to look for the mistake. If the run had begun, the files had passed, and only what a batch brings can have changed.
 FILES, DATA, SETTINGS, MACHINE, COMMAND = "files", "data", "settings", "machine", "command"
 
+BATCHES_CHANGE = "batch-size-changes"
 LONGEST_TEXT = 4_000  # characters of one line that are searched
 _PAIR = re.compile(r"\((?P<a>-?[\w.+-]{1,40}) vs\. (?P<b>-?[\w.+-]{1,40})\)")
 _GAP = "[^\n]{0,200}?"
@@ -22,7 +23,8 @@ _GAP = "[^\n]{0,200}?"
 class Meaning(NamedTuple):
     """A refusal: a pattern, the name of its cause, what is wrong, why, what to do, and where to look.
 
-    `later` replaces `what` if the run had already begun.
+    `later` replaces `what` if the run had already begun. Sizes that differ from then on are those of batches, whether an entry
+    says so or not.
     """
 
     pattern: str
@@ -32,7 +34,6 @@ class Meaning(NamedTuple):
     help: str
     where: str = FILES
     later: str = ""
-    later_cause: str = ""
 
 
 class Explained(NamedTuple):
@@ -59,7 +60,7 @@ _SHAPES = "Run `caffe-lint net`: it shows all shapes."
 MEANINGS = (
     # -- what the lines before say ------------------------------------------------------------------------------
     Meaning(
-        r"Could not decode datum|DecodeDatum|imdecode",
+        r"Could not decode datum|DecodeDatum|imdecode|Corrupt JPEG|libpng error|OpenCV(?: Error|\()",
         "corrupt-data",
         "a record of the database could not be decoded as an image",
         "OpenCV cannot read the bytes, so the picture is empty and every check of its size fails with 0.",
@@ -161,6 +162,30 @@ MEANINGS = (
         "a required field is missing: <name>",
         "protobuf accepts a message only with all its required fields.",
         _CHECK,
+    ),
+    Meaning(
+        r"Failed to parse \w{1,40} file: (?P<name>\S{1,300}\.solverstate(?:\.h5)?)\s",
+        "wrong-weights-file",
+        "<name> is a .solverstate, but a .caffemodel is needed",
+        "A .solverstate holds the history of the solver, and no weights of a net.",
+        "Pass the .caffemodel of the same iteration to --weights, or the .solverstate to --snapshot.",
+        COMMAND,
+    ),
+    Meaning(
+        r"ReadProtoFromTextFile[^\n]{0,80}?Failed to parse \w{1,40} file: (?P<name>\S{1,300}\.(?:caffemodel|binaryproto|h5))\s",
+        "wrong-model-file",
+        "<name> is a binary file, but a prototxt is needed",
+        "Caffe reads solvers and nets as text; trained weights are another file.",
+        "Pass the .prototxt to --solver or --model, and the .caffemodel to --weights.",
+        COMMAND,
+    ),
+    Meaning(
+        r"ReadProtoFromBinaryFile[^\n]{0,80}?Failed to parse \w{1,40} file: (?P<name>\S{1,300})",
+        "unreadable-weights",
+        "<name> could not be read: it is damaged, or of another kind",
+        "A download that was cut off and a page of HTML in its place have the same effect.",
+        "Check the size of the file, and that it is a .caffemodel.",
+        COMMAND,
     ),
     Meaning(
         r"Failed to parse (?P<kind>Net|Solver)Parameter file: (?P<name>\S{1,300})",
@@ -351,7 +376,6 @@ MEANINGS = (
         "Two data layers, or two tops of one, bring batches of different size.",
         "Give all data layers of a phase the same batch_size; two tops of an HDF5 file need as many rows each.",
         later="the batch size changed during the training: <a> against <b>",
-        later_cause="batch-size-changes",
     ),
     Meaning(
         r"Number of labels must match number of predictions",
@@ -360,7 +384,6 @@ MEANINGS = (
         "There must be one label for each place of the score map (all axes but the one of the classes).",
         "Check the order of the bottoms, the axis, and whether labels and scores have the same height and width.",
         later="the loss expects <a> labels, but gets <b>: batches or images differ in size",
-        later_cause="batch-size-changes",
     ),
     Meaning(
         r"infogain->count\(\) == num_labels_|infogain\w{0,20}\.?(?:height|width|count)",
@@ -423,7 +446,6 @@ MEANINGS = (
         "A loss that compares values needs as many predictions as targets.",
         _SHAPES,
         later="the two bottoms of a loss differ in size: <a> and <b>",
-        later_cause="batch-size-changes",
     ),
     # -- data ---------------------------------------------------------------------------------------------------
     Meaning(
@@ -781,7 +803,7 @@ MEANINGS = (
     Meaning(
         r"eltwise_layer[^\n]{0,20}?Check failed: bottom\[0\]->shape\(\) == bottom\[\w\]->shape\(\)(?P<said>[^\n]{0,200})",
         "shape-mismatch",
-        "the bottoms of an Eltwise differ in shape:<said>",
+        "the bottoms of an Eltwise differ in shape: <said>",
         "Eltwise combines values one by one.",
         "Compare num_output and strides of the two paths. " + _SHAPES,
     ),
@@ -867,7 +889,6 @@ MEANINGS = (
         "The check says which: <line>.",
         _SHAPES,
         later="two sizes that must be equal differ since the last iteration: <a> and <b>",
-        later_cause="batch-size-changes",
     ),
 )  # fmt: skip
 
@@ -905,13 +926,13 @@ def explain(before: str, line: str, after: str, *, had_begun: bool | None) -> Ex
         groups = {name: value.strip() for name, value in named.items() if value}
         groups.setdefault("name", groups.get("other") or "?")
         groups["line"] = line.partition("Check failed: ")[2].strip()[:160]
-        changed = bool(had_begun and meaning.later)
-        what = _filled(meaning.later if changed else meaning.what, groups)
+        changed = bool(had_begun) and (bool(meaning.later) or meaning.cause == "shape-mismatch")
+        what = _filled((meaning.later if changed else "") or meaning.what, groups)
         why, help_ = (_CHANGED, _CHANGED_HELP) if changed else (_filled(meaning.why, groups), _filled(meaning.help, groups))
         if had_begun is None and meaning.later:
             why += " If the training had begun, a source delivers batches of different size."
         return Explained(
-            meaning.later_cause if changed else meaning.cause,
+            BATCHES_CHANGE if changed else meaning.cause,
             what,
             why,
             help_,
@@ -945,8 +966,7 @@ def causes() -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for meaning in MEANINGS:
         found.setdefault(meaning.cause, []).append(_filled(f"{meaning.why} {meaning.help}", {}))
-        if meaning.later_cause:
-            found[meaning.later_cause] = [f"{_CHANGED} {_CHANGED_HELP}"]
+    found[BATCHES_CHANGE] = [f"{_CHANGED} {_CHANGED_HELP}"]
     return {cause: " ".join(dict.fromkeys(texts)) for cause, texts in sorted(found.items())}
 
 

@@ -22,12 +22,13 @@ _OF_BOXES = ("box", "loc", "coverage", "rpn", "reg")
 def normal(log: Evidence, found: list[Diagnosed]) -> Iterator[Seen]:
     """The numbers of a run that people ask about: those of its causes, and those that are as they should be."""
     finite = [step for step in log.steps if math.isfinite(step.loss)]
+    known = of_loss(log.raw_loss(finite[-1]), 5e-4) if finite else None
+    is_level = bool(finite) and all(abs(step.loss - finite[-1].loss) < _SAME * abs(finite[-1].loss) for step in finite)
     if any(each.code in ("T501", "T502") for each in found):
         return
-    if found and log.steps:
-        seen = of_loss(log.raw_loss(log.steps[-1]), 5e-4)
-        if seen is not None and seen.name in ("softmax-floor", "log-floor", "chance"):
-            yield seen
+    if known is not None and known.name in ("softmax-floor", "log-floor", "chance") and (found or is_level):
+        yield known
+    if found:
         return
     weighted = [out for out in log.outputs if math.isfinite(out.weighted)]
     if finite and weighted:

@@ -180,6 +180,8 @@ def _when(log: Evidence, where: str) -> str:
     begun = True if any("::Forward" in frame.text or "load_batch" in frame.text for frame in log.run.frames) else _had_begun(log)
     if where not in (FILES, DATA, COMMAND):
         return ""
+    if begun is None and where == COMMAND:
+        return ""
     if begun is None:
         return "This excerpt does not show when: before the first iteration, look at the files; after it, at the data."
     if not begun:
