@@ -299,6 +299,10 @@ class Schema:
         """Whether the table has a message of that full name."""
         return name in self._message_texts
 
+    def has_enum(self, name: str) -> bool:
+        """Whether the table has an enum of that full name."""
+        return name in self._enum_texts
+
     def enum(self, name: str) -> EnumType:
         """Return the enum of that full name, such as `PoolingParameter.PoolMethod`. Raises KeyError if there is none."""
         found = self._enums.get(name)

@@ -86,6 +86,7 @@ from .option_types import Codes, InputShape, check_weights, joined, weights_opti
     metavar="FILE",
     help="Your own caffe.proto to read the files with (needs caffe-lint[proto]).",
 )
+@click.option("--no-repository-proto", is_flag=True, help="Do not read the caffe.proto of the files' own repository.")
 @click.option(
     "--input-shape",
     type=InputShape(),

@@ -20,6 +20,7 @@ from ..settings.settings import CONFIDENCES, SEVERITIES, Settings
 from ..source.opener import MAX_PROTOTXT, Unreadable, real_path
 from ..source.places import Place
 from ..source.questions import digest_now, digest_of, kept, kept_questions, key_of
+from ..source.repository_proto import KnownName
 from .cache_folder import is_trusted, read_store, store_of, write_store
 from .files_in_memory import Files
 from .job_verdicts import JobVerdict
@@ -35,6 +36,7 @@ QUESTIONS = {
     "folder_with": "source.files",
     "runs_of_solver": "source.run_scripts",
     "mentions_of": "source.solver_index",
+    "repository_protos": "source.repository_proto",
     "deploy_beside": "net.deploy",
     "items_of_list": "rules.data.data_sources",
     "is_folder_near": "rules.data.data_sources",
@@ -165,6 +167,7 @@ def _entry(result: UnitResult) -> dict[str, Any]:
         "left_alone": result.left_alone,
         "findings": result.without_trees().findings,
         "verdicts": result.verdicts,
+        "known": result.known,
     }
 
 
@@ -181,7 +184,8 @@ def _result(entry: dict[str, Any], files: Files) -> UnitResult:
     left_alone = {path: LeftAlone(_text(reason), checked is True) for path, (reason, checked) in entry["left_alone"].items()}
     findings = [_finding(*values) for values in entry["findings"]]
     verdicts = tuple(_verdict(*values) for values in entry["verdicts"]) if files.with_verdicts else ()
-    return UnitResult(findings, (), {}, sources, [], left_alone=left_alone, verdicts=verdicts)
+    known = tuple(KnownName(*map(_text, values)) for values in entry["known"])
+    return UnitResult(findings, (), {}, sources, [], left_alone=left_alone, verdicts=verdicts, known=known)
 
 
 def _finding(

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Fixed
 from ..settings.in_force import SettingsOfPaths
 from ..settings.settings import Settings
+from ..source.wording import counted
 from .files_in_memory import Files
 from .grouping import find_units
 from .units import LeftAlone, Unit, UnitResult
+
+if TYPE_CHECKING:
+    from ..source.repository_proto import KnownName
 
 Runner = Callable[[list[tuple[Unit, Settings]], Files], list[UnitResult]]
 
@@ -52,6 +58,7 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
     new = {path: source for path, source in patched.items() if source != sources[path]}
     for result in results:
         errors += result.errors
+    notes += _known_to_repositories(name for result in results for name in result.known)
     return Checked(
         units,
         results,
@@ -64,6 +71,18 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
         notes,
         {**files.left_alone, **{path: left for result in results for path, left in result.left_alone.items()}},
     )
+
+
+def _known_to_repositories(known: Iterable[KnownName]) -> Iterator[str]:
+    """Yield a sentence for each caffe.proto whose names took findings back."""
+    by_proto: dict[str, set[KnownName]] = {}
+    for name in known:
+        by_proto.setdefault(name.proto, set()).add(name)
+    for path, names in sorted(by_proto.items()):
+        numbers = Counter(name.what for name in names)
+        words = [counted(numbers[what], what) for what in ("field", "enum value", "type") if numbers[what]]
+        listed = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        yield f"read {path}: {listed} known to this repository (--no-repository-proto reports {'it' if len(names) == 1 else 'them'})"
 
 
 def _all_findings(results: list[UnitResult]) -> list[Finding]:

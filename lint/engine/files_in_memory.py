@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..fixes.changes import PathChanges, Round
@@ -20,6 +21,7 @@ from .units import Companions, LeftAlone, Unit, UnitResult
 if TYPE_CHECKING:
     from ..net.trained_weights import TrainedWeights
     from ..rule.finding import Finding, Fixed
+    from ..source.repository_proto import KnownName, RepositoryProtos
     from .baseline import Comparison
     from .job_verdicts import JobVerdict
 
@@ -114,7 +116,20 @@ class Files:
             {path: rounds for path, rounds in self.rounds.items() if not self.is_companion(path)},
             {path: left for path, left in self.left_alone.items() if not self.is_companion(path)},
             verdicts=self.verdicts,
+            known=tuple(sorted(self._known_to_repositories())),
         )
+
+    @cached_property
+    def protos(self) -> RepositoryProtos:
+        """What the caffe.proto files of repositories know, as far as it was asked for."""
+        from ..source.repository_proto import RepositoryProtos  # only for names that no Caffe knows
+
+        return RepositoryProtos()
+
+    def _known_to_repositories(self) -> set[KnownName]:
+        if "protos" not in self.__dict__:
+            return set()
+        return {name for path, names in self.protos.names.items() if not self.is_companion(path) for name in names}
 
     def leave_alone(self, path: str, *, checked: bool) -> None:
         """Keep why nothing in a file may be changed, and whether it is checked."""

@@ -14,12 +14,16 @@ from .companions import Offers, depends_on_solvers, nets_to_search, search
 from .explaining import explained, with_known_causes, without_effects
 from .files_in_memory import Files, nets_for
 from .job_verdicts import JobVerdict, verdict_on
-from .rules_on import RulesOfPaths
+from .rules_on import RulesOfPaths, RulesOn
 from .units import Unit
 
 if TYPE_CHECKING:
     from ..rule.registry import Rule
     from ..rule.suppressions import Selector
+
+
+# Rules whose findings say that a name is unknown, or a value of another type; a repository may bring a Caffe that knows it.
+_OF_NAMES = frozenset({"E110", "E111", "E112", "E115", "E116"})
 
 
 def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
@@ -87,7 +91,7 @@ def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _C
                     if rule.code in there.codes:
                         suppressed.append(there.finding(hit, rule))
                 elif rule.code in there.codes:
-                    if _is_at_mark(hit):
+                    if _is_at_mark(hit) or _is_known_to_repository(hit, rule.code, there, files):
                         continue
                     finding = _with_allowed_fix(there.finding(hit, rule), files)
                     if job is not None:
@@ -144,6 +148,13 @@ def _views(kind: str, subject: Any, rules: Iterable[Rule]) -> Iterator[tuple[Rul
 def _is_at_mark(hit: Hit) -> bool:
     """Return whether a hit is at a placeholder in a string, which is not what Caffe will read."""
     return any(mark.start <= hit.span[0] < mark.end for mark in hit.file.marks)
+
+
+def _is_known_to_repository(hit: Hit, code: str, there: RulesOn, files: Files) -> bool:
+    """Return whether the caffe.proto of the file's own repository knows what a hit says is unknown."""
+    if code not in _OF_NAMES or there.settings.no_repository_proto:
+        return False
+    return files.protos.knows(hit.file, code, *hit.span)
 
 
 def _with_allowed_fix(finding: Finding, files: Files) -> Finding:

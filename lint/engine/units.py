@@ -13,6 +13,7 @@ from ..rule.finding import Finding, Fixed
 
 if TYPE_CHECKING:
     from ..fixes.changes import Round
+    from ..source.repository_proto import KnownName
     from .baseline import Comparison
     from .job_verdicts import JobVerdict
 
@@ -57,7 +58,8 @@ class UnitResult(NamedTuple):
 
     `sources` are the bytes of the checked files as read; `errors` are messages for the user. `rounds` are the texts
     between `sources` and `patched`, each with the changes that were made to it. `left_alone` are the files that were not
-    checked, or whose fixes were withheld. `verdicts` are those on the unit's jobs.
+    checked, or whose fixes were withheld. `verdicts` are those on the unit's jobs. `known` are names that a caffe.proto of the
+    repository knows.
     """
 
     findings: list[Finding]
@@ -70,6 +72,7 @@ class UnitResult(NamedTuple):
     left_alone: Mapping[str, LeftAlone] = {}
     asked: Mapping[str, str] | None = None  # of the file system (`questions`), if that was kept
     verdicts: tuple[JobVerdict, ...] = ()
+    known: tuple[KnownName, ...] = ()
 
     def without_trees(self) -> UnitResult:
         """Return it without the trees that fixes refer to, for another process or another run."""

@@ -58,6 +58,7 @@ class Settings(NamedTuple):
     from_scratch: bool = False
     weights: str | None = None
     gpus: int | None = None
+    no_repository_proto: bool = False
     baseline: str | None = None
     exclude: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()

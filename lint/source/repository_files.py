@@ -19,6 +19,7 @@ MAX_BYTES_OF_FILE = 5_000_000  # larger ones are data, not text that somebody wr
 MAX_DEPTH = 20
 
 SCRIPT_SUFFIXES = (".sh", ".bash", ".py", ".bat", ".cmd", ".mk")
+_PROTO = "caffe.proto"
 _SCRIPT_NAMES = ("makefile", "gnumakefile", "readme")  # a name, or what stands before its suffix
 _OTHER_FOLDERS = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", "site-packages"})
 _OTHER_ROOTS = frozenset({".git", "pyvenv.cfg"})  # of a repository or a virtual environment inside
@@ -32,11 +33,12 @@ class Found(NamedTuple):
 
 
 class RepositoryFiles(NamedTuple):
-    """The files of a repository, by absolute paths: prototxt files, and those that may contain commands."""
+    """The files of a repository, by absolute paths: prototxt files, those that may contain commands, and each caffe.proto."""
 
     root: str
     prototxts: Found
     scripts: Found
+    protos: Found
 
 
 def search_root(path: str) -> str:
@@ -51,7 +53,7 @@ def repository_files(root: str) -> RepositoryFiles:
 
     Links are not followed, and repositories and virtual environments inside are left out.
     """
-    prototxts, scripts = _Collected(), _Collected()
+    prototxts, scripts, protos = _Collected(), _Collected(), _Collected()
     ignored = Ignored(root)
     waiting = deque([(root, 0)])
     entries, too_deep = 0, False
@@ -76,10 +78,12 @@ def repository_files(root: str) -> RepositoryFiles:
                         waiting.append((entry.path, depth + 1))
                 continue
             kind = prototxts if entry.name.endswith(SUFFIXES) else scripts if is_script(entry.name) else None
+            if entry.name == _PROTO:
+                kind = protos
             if kind is not None and not ignored(entry.path, is_folder=False):
                 kind.add(entry)
     everything = entries < MAX_ENTRIES and not too_deep
-    return RepositoryFiles(root, prototxts.found(everything), scripts.found(everything))
+    return RepositoryFiles(root, *(kind.found(everything) for kind in (prototxts, scripts, protos)))
 
 
 class _Collected:

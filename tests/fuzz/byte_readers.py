@@ -28,6 +28,7 @@ from caffe_lint.net.data_facts import FactsError, read_facts
 from caffe_lint.proto import caffe_pb2, compile
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
+from caffe_lint.proto.proto_text import ProtoError, proto_table
 from caffe_lint.proto.schema import Schema, caffe_schema
 from caffe_lint.proto.tree import render
 from caffe_lint.settings.config_file import read_config
@@ -400,6 +401,19 @@ def caffe_proto_seeds() -> list[bytes]:
     ]
 
 
+def repository_proto(content: bytes) -> None:
+    """A schema that was found in a repository is read as names that our schema reads, or refused."""
+    with contextlib.suppress(ProtoError):
+        schema = Schema(proto_table(content.decode("utf-8", "replace")), base=caffe_schema())
+        for name in list(schema._message_texts):
+            for field in schema.message(name).fields.values():
+                field.read(b"1")
+        for name in list(schema._enum_texts):
+            schema.enum(name).read(b"1")
+        if schema.has("NetParameter"):
+            bind(parse(b'name: "a" layer { name: "x" type: "ReLU" }'), schema, "NetParameter")
+
+
 Reader = Callable[[bytes], None]
 Seeds = Callable[[], list[bytes]]
 
@@ -420,5 +434,6 @@ READERS: dict[str, tuple[Reader, Seeds]] = {
     "facts": (facts, facts_seeds),
     "baseline": (baseline, baseline_seeds),
     "caffe-proto": (caffe_proto, caffe_proto_seeds),
+    "repository-proto": (repository_proto, caffe_proto_seeds),
 }
 

@@ -27,7 +27,7 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as an **error**.
+    Reported as an **error**, unless a `caffe.proto` in the same repository has the field with another type that fits.
 
     ## Fix
 

@@ -36,7 +36,8 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     - **advice** in a file for a Caffe of which not all fields are known (MyCaffe);
     - **error** otherwise.
 
-    If your Caffe has the field, pass its `caffe.proto` with `--proto`: fields are then checked against it.
+    Nothing is reported of fields that a `caffe.proto` in the same repository has. If your Caffe has the field, pass its
+    `caffe.proto` with `--proto`: fields are then checked against it.
 
     ## Fix
 
@@ -100,7 +101,8 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
       a Caffe of which not all values are known (MyCaffe);
     - **error** otherwise.
 
-    If your Caffe has the value, pass its `caffe.proto` with `--proto`.
+    Nothing is reported of values that a `caffe.proto` in the same repository has. If your Caffe has the value, pass its
+    `caffe.proto` with `--proto`.
 
     ## Fix
 
@@ -141,7 +143,8 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
     - **advice** otherwise, if no single known Caffe has everything that the file uses. In public files, it is nearly always
       a Caffe that nobody published.
 
-    There is no fix, because only you know which Caffe you use. If yours has both, as many forks that were merged from
+    Nothing is reported of what a `caffe.proto` in the same repository has, unless `--dialect` is used. There is no fix, because
+    only you know which Caffe you use. If yours has both, as many forks that were merged from
     others do, pass its `caffe.proto` with `--proto`.
 
     ## Example
@@ -177,7 +180,8 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     - **advice** for a type that does not resemble a known one, once per file. It may be a custom layer. The shapes
       after it are unknown, so rules that need them report nothing.
 
-    Ignore the advice if you use custom layers: `ignore = ["unknown-layer-type"]`.
+    Nothing is reported of types for which a `caffe.proto` in the same repository has settings (`gr_norm_param` for `GRNorm`)
+    or a V1 type. Ignore the advice if you use custom layers: `ignore = ["unknown-layer-type"]`.
 
     ## Fix
 
