@@ -1,8 +1,10 @@
-"""Labels and their readers, as far as the files tell: N212 to N216, N603, N604, and score maps against one label per item (E205)."""
+"""Labels and their readers, as far as the files tell: N212 to N216, N603, N604, and score maps against one label per item (E205),
+and lists beside the net (D123)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from harness import check, fix
@@ -107,17 +109,24 @@ def test_score_maps_are_told_without_the_size_of_the_images(layers: str, expecte
 
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "SigmoidCrossEntropyLoss"])
-def test_a_map_does_not_go_with_one_label_per_item(kind: str) -> None:
+@pytest.mark.parametrize("channels", [1, 6])
+def test_a_map_does_not_go_with_one_label_per_item(kind: str, channels: int) -> None:
     items = data("data", more='top: "label"')
-    ((severity, message),) = said(items + conv(6) + loss(kind=kind), "E205")
-    assert severity == ("warning" if kind == "EuclideanLoss" else "error")
-    what = "a map" if kind == "EuclideanLoss" else "a score map"
-    assert message == f"{kind} layer 'loss': 'score' is {what}, but 'label' has one label per item"
+    (finding,) = check(items + conv(channels) + loss(kind=kind), select=("E205",))
+    assert finding.severity == ("warning" if kind == "EuclideanLoss" else "error")
+    assert [place.message for place in finding.related] == ["Data layer 'data' gives one label per item"]
     assert said(items + conv(6, top="map") + GLOBAL + loss(kind="SoftmaxWithLoss"), "E205") == []
     listed = items.replace('"Data"', '"ImageData"').replace("data_param", "image_data_param")
-    assert [severity for severity, _ in said(listed + conv(6) + loss(kind=kind), "E205")] == ["error"]
+    assert [severity for severity, _ in said(listed + conv(channels) + loss(kind=kind), "E205")] == ["error"]
     assert said(SEGMENTATION + loss(kind=kind), "E205") == []
-    assert said(items + layer("Python", "label", "map") + conv(6) + loss(labels="map", kind=kind), "E205") == []
+    assert said(items + layer("Python", "label", "map") + conv(channels) + loss(labels="map", kind=kind), "E205") == []
+
+
+def test_a_map_of_unknown_size_is_named() -> None:
+    text = data("data", more='top: "label"') + conv(1) + loss(kind="EuclideanLoss")
+    assert said(text, "E205")[0][1] == "EuclideanLoss layer 'loss': 'score' is a map, but 'label' has one label per item"
+    ((_, message),) = said(text.replace("EuclideanLoss", "SoftmaxWithLoss"), "E205")
+    assert message == "SoftmaxWithLoss layer 'loss': 'score' is a score map, but 'label' has one label per item"
 
 
 def test_the_layer_that_gives_one_label_per_item_is_named() -> None:
@@ -268,3 +277,37 @@ def test_the_number_of_class_weights(classes: int, weights: int, read: str, expe
     param = f"loss_param {{ weight_by_label_freqs: {read} ignore_label: {classes} {'class_weighting: 0.5 ' * weights}}}"
     text = data("data") + data("label") + conv(classes) + loss(param)
     assert [severity for severity, _ in said(text, "N604")] == [expected] * bool(expected)
+
+
+# -- lists beside the net --------------------------------------------------------------------------------------
+
+LISTED = data("data", more='top: "label"', kind="ImageData", param="image_data_param")
+
+
+@pytest.fixture
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "data_db"
+
+
+def test_labels_of_a_list_beside_the_net(listed: Path) -> None:
+    text = LISTED + full(3) + loss() + accuracy()
+    assert said(text, "D123") == []
+    listed.write_text("a.png 1\nb c.png 2\n\nd.png 3\ne.png 3\nf.png cat\n")
+    readers = "SoftmaxWithLoss 'loss' and Accuracy 'accuracy'"
+    assert said(text, "D123") == [
+        ("error", f"'data_db': 2 labels out of range for the 3 classes of {readers}: 3 (line 4); labels seem to count from 1")
+    ]
+    assert said(text, "D123", {"data_db": SourceFacts("images", 4, {}, (1.0, 3.0), {})}) == []
+    shifted = LISTED + layer("Power", "label", "less", "power_param { shift: -1 }") + full(3) + loss(labels="less")
+    assert said(shifted, "D123") == []
+    listed.write_bytes(b"\0\1")
+    assert said(text, "D123") == []
+
+
+def test_a_list_tells_how_many_outputs_are_meant(listed: Path) -> None:
+    text = LISTED + full(1) + loss()
+    assert fix(text, select=("N601",), unsafe=True) == text
+    listed.write_text("a.png 0\nb.png 6\n")
+    assert fix(text, select=("N601",), unsafe=True) == text.replace("num_output: 1 ", "num_output: 7 ")
+    assert said(text, "D123") == []

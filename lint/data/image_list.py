@@ -5,14 +5,17 @@ Source: image_data_layer.cpp, DataLayerSetUp (the label is what follows the last
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from io import BufferedReader
 
 from ..proto.named_tuple import NamedTuple
 from ..source.opener import MAX_LIST, Unreadable, open_regular
+from ..source.questions import question
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_LARGEST = 5_000_000  # bytes of a list whose labels are read in a check
 _LONGEST_LINE = 100_000  # a path is limited to 4,096 bytes (PATH_MAX)
 
 
@@ -54,3 +57,28 @@ def whole(text: str) -> int | None:
 def count(path: str) -> int:
     """Return the number of items. Raises Unreadable."""
     return sum(1 for _ in lines(path))
+
+
+@question
+def labels_near(net: str, written: str) -> tuple[tuple[int, int, int], ...]:
+    """Return the labels of a list that a net names, each with its number of items and first line.
+
+    Empty if the list is in neither the working directory nor the net's folder, or is too large to be read in a check.
+    """
+    for base in ("", os.path.dirname(net)):
+        path = os.path.join(base, written)
+        if written and os.path.isfile(path) and os.path.getsize(path) <= _LARGEST:
+            return _labels(path)
+    return ()
+
+
+def _labels(path: str) -> tuple[tuple[int, int, int], ...]:
+    found: dict[int, list[int]] = {}
+    try:
+        for line in lines(path):
+            label = whole((line.label or "").rstrip("\r"))
+            if label is not None:
+                found.setdefault(label, [0, line.number])[0] += 1
+    except (OSError, Unreadable):
+        return ()
+    return tuple((label, number, first) for label, (number, first) in sorted(found.items()))

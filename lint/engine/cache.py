@@ -39,6 +39,7 @@ QUESTIONS = {
     "repository_protos": "source.repository_proto",
     "deploy_beside": "net.deploy",
     "items_of_list": "rules.data.data_sources",
+    "labels_near": "data.image_list",
     "is_folder_near": "rules.data.data_sources",
 }
 _SETTINGS, _EXCLUDED = "settings", "excluded"  # what is asked of the settings, as a question

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING
 
 from ..moments.layer_type import REGRESSION
 from ..moments.shapes import Shape
+from ..proto.named_tuple import NamedTuple
 from .build import rebuilt
 from .label_sources import PER_ITEM, label_sources
+from .names import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..moments.graph import Blob, NetProblem
+    from ..moments.graph import Blob, Layer, NetProblem
     from .net import Net
 
 # Problems of images that are too small for a net, and of losses, which the search for the smallest images does not heed.
 _TOO_SMALL = frozenset({"empty-top", "negative-size", "pooling-outside", "spp-size"})
-_OF_LOSSES = frozenset({"label-count", "target-count", "loss-shapes", "crop-too-large"})
+_OF_LABELS = frozenset({"label-count", "target-count", "loss-shapes"})
+_OF_LOSSES = _OF_LABELS | {"crop-too-large"}
 _SMALLEST = 3  # pixels: smaller images have no neighbourhoods, so a net for them is no net for images
 _LARGEST = 1024
 _GRID = 32  # sizes that nets with skip connections take are multiples of a power of 2, which is rarely larger
@@ -40,46 +43,54 @@ def is_score_map(net: Net, scores: Blob, axis: int = 1) -> bool:
     return _has_positions(smallest.layers[scores.producer.index].tops[scores.top_index].shape, axis)
 
 
-def labels_per_item(net: Net) -> Iterator[tuple[tuple[int, int], Blob]]:
-    """The blobs that losses and measures compare with scores, and that have one label per item: the place where each is read, and
-    the top of the data layer.
-    """
+class LabelPerItem(NamedTuple):
+    """A bottom of a loss or measure with one label per item: its reader, its position there, and the top of the data layer."""
+
+    reader: Layer
+    position: int
+    top: Blob
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where the reader names the bottom."""
+        return self.reader.message.span("bottom", self.position)
+
+    @property
+    def scores(self) -> Blob:
+        """What the reader compares it with."""
+        return self.reader.bottoms[1 - self.position]
+
+
+def labels_per_item(net: Net) -> Iterator[LabelPerItem]:
+    """The bottoms of losses and measures that have one label per item, because of the data layer that they come from."""
     for layer in net.layers:
         traits = layer.traits
-        if not traits.is_loss and not traits.measures:
-            continue
-        for index in (0, 1) if traits.loss_family == REGRESSION else (1,):
-            for source in label_sources(layer.bottoms[index]) if len(layer.bottoms) > index else ():
-                if source.kind == PER_ITEM:
-                    yield layer.message.span("bottom", index), source.top
+        if (traits.is_loss or traits.measures) and len(layer.bottoms) > 1:
+            for index in (0, 1) if traits.loss_family == REGRESSION else (1,):
+                for source in label_sources(layer.bottoms[index]):
+                    if source.kind == PER_ITEM:
+                        yield LabelPerItem(layer, index, source.top)
 
 
 def one_label_for_a_map(net: Net) -> Iterator[NetProblem]:
     """Losses and measures that compare scores at many positions with one label per item, whatever the size of the images."""
-    per_item = dict(labels_per_item(net))
-    is_open = any(
-        blob.shape is not None and None in blob.shape[1:]
-        for layer in net.layers
-        if layer.traits.is_loss or layer.traits.measures
-        for blob in layer.bottoms
-    )
-    smallest = net_of_smallest_images(net) if per_item and is_open else None
-    for problem in new_problems(net, smallest) if smallest is not None else ():
-        layer = net.layers[problem.layer.index] if problem.layer is not None else None
-        if layer is None or problem.kind not in ("label-count", "loss-shapes", "target-count"):
-            continue
-        for index, bottom in enumerate(layer.bottoms[:2]):
-            label = per_item.get(layer.message.span("bottom", index))
-            if label is not None and label.producer is not None:
-                scores = layer.bottoms[1 - index]
-                what = "a map" if layer.traits.loss_family == REGRESSION else "a score map"
-                text = f"'{scores.name}' is {what}, but '{bottom.name}' has one label per item"
-                place, named = layer.message.span("bottom", index), f"{layer.type} layer '{layer.name}'"
-                related = ((*label.producer.place(), f"{label.producer.type} layer '{label.producer.name}' gives one label per item"),)
-                yield problem._replace(
-                    layer=layer, start=place[0], end=place[1], message=f"{named}: {text}", related=related
-                )
-                break
+    per_item = list(labels_per_item(net))
+    is_open = any(one.scores.shape is not None and None in one.scores.shape[1:] for one in per_item)
+    smallest = net_of_smallest_images(net) if is_open else None
+    found = new_problems(net, smallest) if smallest is not None else []
+    readers = {problem.layer.index: problem for problem in found if problem.layer is not None and problem.kind in _OF_LABELS}
+    for one in per_item:
+        problem = readers.pop(one.reader.index, None)
+        producer = one.top.producer
+        if problem is not None and producer is not None:
+            reader, label = one.reader, one.reader.bottoms[one.position]
+            what = "a map" if reader.traits.loss_family == REGRESSION else "a score map"
+            text = f"'{one.scores.name}' is {what}, but '{label.name}' has one label per item"
+            start, end = one.place
+            related = ((*producer.place(), f"{named(producer)} gives one label per item"),)
+            yield problem._replace(
+                layer=reader, start=start, end=end, message=f"{named(reader)}: {text}", related=related
+            )
 
 
 def _has_positions(shape: Shape, axis: int) -> bool:

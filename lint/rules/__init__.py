@@ -16,7 +16,7 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "unused_parts", "nets_of_a_job", "train_test_inputs", "stored_statistics", "misspelled_stage", "batch_norm",
         "class_numbers", "frozen_layers", "wasted", "label_readers", "label_images",
     ),
-    "data": ("data_layers", "data_sources"),
+    "data": ("data_layers", "data_sources", "listed_labels"),
     "solver": (
         "solver_nets", "iteration_counts", "display", "snapshots", "unknown_policy", "schedule_fields",
         "schedule_values", "rate_values", "solver_method", "momentum_values", "weight_decay",

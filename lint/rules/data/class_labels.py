@@ -4,36 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...data.source_report import ITEM_LABELS
 from ...net.label_sources import label_sources
-from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
 from ...source.wording import counted
 from .faulty_items import faulty_items
+from .label_ranges import MOST_CLASSES, arriving, examples, labels_out_of_range, total
 
 if TYPE_CHECKING:
     from ...data.judging import LayerData
-    from ...net.classes import LabelUse
-
-
-def _examples(labels: dict[float, list[Any]]) -> str:
-    """Return up to three labels, each with the place of its first occurrence unless that is not known."""
-    return "; ".join(
-        f"{label:g} ({where})" if where else f"{label:g}" for label, (_, where) in sorted(labels.items())[:3]
-    )
-
-
-def _total(labels: dict[float, list[Any]]) -> int:
-    """Return the number of occurrences, 0 if it is not known: facts may have the range of labels only."""
-    return sum(number for number, _ in labels.values())
 
 
 _SHOWN = 8  # classes in a message
 _BOXES = 3  # the bottom of a MultiBoxLoss with the boxes of the data
-_MOST_CLASSES = 100_000  # that a message proposes
 
 
 @rule("D107", "invalid-class-label", subject="inputs", severity="error")
@@ -64,25 +50,9 @@ def invalid_class_label(data: LayerData) -> Iterator[Hit]:
 
     `Forward_cpu` in softmax_loss_layer.cpp, which checks labels by a DCHECK only. Verified with the real Caffe.
     """
-    groups: dict[tuple[Any, ...], list[LabelUse]] = {}
-    for use in data.label_uses:
-        if use.classes is None or not use.source.whole or (use.classes == 1 and data.from_facts):
-            continue  # N601 reports a single class with what the labels need
-        bad = tuple(sorted(label for label in _arriving(data, use) if not use.is_valid(label)))
-        if bad:
-            groups.setdefault((use.top, use.classes, bad), []).append(use)
-    for (_, classes, labels), uses in groups.items():
-        uses.sort(key=lambda use: use.reader.traits.measures)
-        use = uses[0]
-        bad_labels = {label: found for label, found in _arriving(data, use).items() if label in labels}
-        number = _total(bad_labels)
-        counted_labels = counted(number, "label") if number else "labels"
-        readers = " and ".join(f"{one.reader.type} '{one.reader.name}'" for one in uses)
-        message = f"{data.name}: {counted_labels} out of range for the {classes} classes of {readers}: {_examples(bad_labels)}"
-        scores = f" of '{use.scores_of.name}'" if use.scores_of is not None else ""
-        reason = f"Caffe does not check labels: it reads memory outside the scores{scores}, or the loss is NaN."
-        remedy = _remedy(data, use, bad_labels)
-        yield Hit(data.net.file, data.place, message + remedy.what, f"{reason} {remedy.advice}".rstrip())
+    uses = [use for use in data.label_uses if use.classes != 1 or not data.from_facts]  # N601 reports these
+    for message, reason in labels_out_of_range(data.name, uses, data.labels_of):
+        yield Hit(data.net.file, data.place, message, reason)
     yield from _labels_of_boxes(data)
 
 
@@ -104,62 +74,18 @@ def _labels_of_boxes(data: LayerData) -> Iterator[Hit]:
         }
         if not bad:
             continue
-        number = _total(bad)
+        number = total(bad)
         boxes = counted(number, "box", "boxes") if number else "boxes"
         what = f"out of range for the {classes} classes of {loss.type} '{loss.name}'"
-        message = f"{data.name}: labels of {boxes} {what}: {_examples(bad)}"
+        message = f"{data.name}: labels of {boxes} {what}: {examples(bad)}"
         if background in bad:
             reason = f"Caffe stops: Found background label in the dataset. {background} is the background_label_id."
         else:
             reason = "Caffe does not check labels of boxes: it stops, or uses memory outside the scores."
         most = int(max(labels))
-        if background == 0 and min(labels) >= 1 and most < _MOST_CLASSES:
+        if background == 0 and min(labels) >= 1 and most < MOST_CLASSES:
             reason += f" The background is a class, so labels up to {most} need num_classes: {most + 1}."
         yield Hit(data.net.file, data.place, message, reason)
-
-
-class _Remedy(NamedTuple):
-    """What labels that are out of range have in common, to be appended to the message, and what would settle it."""
-
-    what: str
-    advice: str
-
-
-def _remedy(data: LayerData, use: LabelUse, bad: dict[float, list[Any]]) -> _Remedy:
-    found = _arriving(data, use)
-    least, most = min(found), max(found)
-    classes = use.classes or 0
-    ignoring = [
-        other.reader.name
-        for other in data.label_uses
-        if other.top is use.top and other.ignored is not None and all(int(label) == other.ignored for label in bad)
-    ]
-    if ignoring:
-        return _Remedy(f"; loss '{ignoring[0]}' ignores it, '{use.reader.name}' does not", "Set the same ignore_label for both.")
-    if least == 1 and most == classes and len(bad) == 1:
-        return _Remedy("; labels seem to count from 1", "Caffe counts classes from 0.")
-    if most - least + 1 == classes and least > 0:
-        return _Remedy(f"; labels seem to count from {least:g}", "Caffe counts classes from 0.")
-    rest = [label for label in found if label not in bad]
-    if set(bad) == {255.0} and max(rest, default=0.0) < 254:
-        return _Remedy("", "255 often marks pixels without a class: ignore_label: 255 skips them.")
-    if least >= 0 and not most % 1 and most < _MOST_CLASSES:
-        name = f" in '{use.scores_of.name}'" if use.scores_of is not None else ""
-        needed = f"Labels from {least:g} to {most:g} need num_output: {int(most) + 1}{name}"
-        skipped = f", or ignore_label: {int(most)} if that is no class" if len(bad) == 1 and not use.is_per_item else ""
-        return _Remedy("", f"{needed}{skipped}.")
-    return _Remedy("", "")
-
-
-def _arriving(data: LayerData, use: LabelUse) -> dict[float, list[Any]]:
-    """The labels of a use as its reader gets them, each with its number and first place."""
-    found: dict[float, list[Any]] = {}
-    for label, (number, where) in data.labels_of(use).items():
-        arrives = use.source.arrives(label)
-        if arrives is not None:
-            entry = found.setdefault(arrives, [0, where])
-            entry[0] += number
-    return found
 
 
 @rule("D108", "non-integer-label", subject="inputs", severity="warning")
@@ -189,9 +115,9 @@ def non_integer_label(data: LayerData) -> Iterator[Hit]:
         fractions = {label: found for label, found in data.labels_of(use).items() if label != int(label)}
         if not fractions:
             continue
-        number = _total(fractions)
+        number = total(fractions)
         labels = "1 label is not an integer" if number == 1 else f"{number or ''} labels are not integers".lstrip()
-        message = f"{data.name}: {labels}: {_examples(fractions)}"
+        message = f"{data.name}: {labels}: {examples(fractions)}"
         yield Hit(data.net.file, data.place, message, "Caffe truncates the fraction.")
 
 
@@ -235,7 +161,7 @@ def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     if data.net.phase != "TRAIN" or not report.complete or report.looked_at < (report.items or 0):
         return
     for use in data.label_uses[:1]:
-        labels = _arriving(data, use)
+        labels = arriving(use, data.labels_of(use))
         if use.classes is None or not use.source.whole or not all(number for number, _ in labels.values()):
             continue  # perhaps only the range is known
         counts: dict[int, int] = {}
@@ -290,7 +216,7 @@ def single_class_data(data: LayerData) -> Iterator[Hit]:
     for use in data.label_uses:
         if use.reader.traits.measures or use.classes == 1 or sum(1 for _ in label_sources(use.reader.bottoms[1])) > 1:
             continue
-        found = {int(label) for label in _arriving(data, use)} - {use.ignored}
+        found = {int(label) for label in arriving(use, data.labels_of(use))} - {use.ignored}
         if len(found) == 1 and use.source.whole and (report.items or 0) > 1:
             message = f"{data.name}: all labels of '{use.reader.name}' are {found.pop()}"
             if use.ignored is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...data.image_list import labels_near
 from ...fixes.fields import set_field
 from ...moments.graph import Layer
 from ...moments.layer_type import SOFTMAX
 from ...net.classes import ignored_label, number_of_classes, scores_of, settings_of_scores
 from ...net.job import NetInPhase
-from ...net.label_sources import label_sources
+from ...net.label_sources import PER_ITEM, LabelSource, label_sources
 from ...net.names import named
 from ...net.net import Net
 from ...rule.finding import Hit, Related
@@ -42,9 +43,9 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Fix
 
-    Sets the `num_output` that the labels need, if `caffe-lint.data.json` has them. The fix is unsafe, because the data may not have
-    all classes, and because SigmoidCrossEntropyLoss needs only one output for yes and no. Without the labels there is no fix:
-    `caffe-lint inputs` counts them.
+    Sets the `num_output` that the labels need, if `caffe-lint.data.json` has them, or an image list is beside the net. The fix is
+    unsafe, because the data may not have all classes, and because SigmoidCrossEntropyLoss needs only one output for yes and no.
+    Without the labels there is no fix: `caffe-lint inputs` counts them.
 
     ## References
 
@@ -78,7 +79,7 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
         if scores is not None and settings_of_scores(scores).get("num_output") == 1:
             settings = settings_of_scores(scores)
             related = (Related(subject.file, settings.span("num_output"), f"{named(scores)} has one output"),)
-            needed = _classes_of_labels(net, layer)
+            needed = _classes_of_labels(subject, layer)
             if needed:
                 reason += f" Its labels reach {needed - 1}, which needs num_output: {needed}."
             elif is_loss:
@@ -89,13 +90,23 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
         yield Hit(subject.file, layer.place(), message, reason, "" if alone else "warning", related, fix)
 
 
-def _classes_of_labels(net: Net, layer: Layer) -> int | None:
+def _classes_of_labels(subject: NetInPhase, layer: Layer) -> int | None:
     """The number of classes that the labels of a layer need, None if they are not known, or need only one."""
-    ranges = [source.range(net) for source in label_sources(layer.bottoms[1])] if len(layer.bottoms) > 1 else []
+    sources = list(label_sources(layer.bottoms[1])) if len(layer.bottoms) > 1 else []
+    ranges = [source.range(subject.net) or _listed(subject, source) for source in sources]
     ends = [end for one in ranges if one is not None for end in one]
     if not ends or len(ends) < 2 * len(ranges) or not all(end >= 0 and float(end).is_integer() for end in ends):
         return None
     return int(max(ends)) + 1 if max(ends) > 0 else None
+
+
+def _listed(subject: NetInPhase, source: LabelSource) -> tuple[float, float] | None:
+    """The smallest and the largest label in an image list that is beside the net, as they arrive; None if there is none."""
+    producer = source.top.producer
+    if source.kind != PER_ITEM or producer is None or producer.traits.settings != "image_data_param" or not source.whole:
+        return None
+    labels = [label for label, _, _ in labels_near(subject.file.path, producer.message["image_data_param"]["source"])]
+    return source.arriving(min(labels), max(labels)) if labels else None
 
 
 @rule("N603", "single-class-left", subject="net", severity="warning")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...moments.graph import NetProblem
 from ...moments.layer_type import FROM_PROGRAM, REGRESSION
 from ...net.fitting_shapes import what_fits
 from ...net.job import NetInPhase
 from ...net.names import named
-from ...net.score_maps import labels_per_item, one_label_for_a_map
+from ...net.score_maps import LabelPerItem, labels_per_item, one_label_for_a_map
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ..problems import hit_of, hits, is_for_unknown_caffe, problems_of
@@ -71,7 +70,7 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     - **advice** if this layer is of a type of BVLC's, and it, or one that it gets values from, has a type or a field of a fork; or
       if it is of a fork's type, and gets values from a type that is not known well enough;
     - **warning** for a regression of maps of unknown size against one label per item of a database: some have changed Caffe so that
-      it reads more labels from there;
+      it reads more targets from there;
     - **error** otherwise.
 
     Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
@@ -92,33 +91,29 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     }
     for hit in hits(subject, "E205"):
         action = fits.get((hit.span[0], hit.message))
-        yield _with_source(subject, hit._replace(reason=f"{hit.reason} {action}") if action else hit)
+        hit = hit._replace(reason=f"{hit.reason} {action}") if action else hit
+        label = next((one for one in labels_per_item(subject.net) if one.place == hit.span), None)
+        yield hit if label is None else _of_labels(subject, hit, label)
     for problem in [] if is_for_unknown_caffe(subject.file) else one_label_for_a_map(subject.net):
         hit = hit_of(subject, problem)
-        hit = hit._replace(reason=f"{hit.reason} {_SEVERAL_LABELS}")
-        if not hit.severity and _may_read_vectors(subject, problem):
-            hit = hit._replace(severity="warning", confidence="medium")
-        yield hit
+        yield from (_of_labels(subject, hit, label) for label in labels_per_item(subject.net) if label.place == hit.span)
 
 
-def _may_read_vectors(subject: NetInPhase, problem: NetProblem) -> bool:
-    """Whether targets come from a database: unpublished versions of Caffe read several of them from there, for regressions."""
-    if problem.layer is None or problem.layer.traits.loss_family != REGRESSION:
-        return False
-    place = problem.start, problem.end
-    return any(
-        span == place and label.producer is not None and label.producer.traits.settings == "data_param"
-        for span, label in labels_per_item(subject.net)
-    )
+def _of_labels(subject: NetInPhase, hit: Hit, label: LabelPerItem) -> Hit:
+    """A finding about labels with the layer that gives one of them for each item.
 
-
-def _with_source(subject: NetInPhase, hit: Hit) -> Hit:
-    """A finding about labels with the layer that gives one of them for each item, if that is where they come from."""
-    found = next((label for span, label in labels_per_item(subject.net) if span == hit.span), None)
-    if found is None or found.producer is None:
-        return hit
-    related = Related(subject.file, found.producer.place(), f"{named(found.producer)} gives one label per item")
-    return hit._replace(related=(*hit.related, related), reason=f"{hit.reason} {_SEVERAL_LABELS}")
+    Unpublished versions of Caffe read several targets of a regression from a database, so the finding is less certain for these
+    if their number is not known.
+    """
+    reason = f"{hit.reason} {_SEVERAL_LABELS}"
+    producer, scores = label.top.producer, label.scores.shape
+    if producer is not None and not hit.related:
+        hit = hit._replace(related=(Related(subject.file, producer.place(), f"{named(producer)} gives one label per item"),))
+    is_database = producer is not None and producer.traits.settings == "data_param"
+    is_open = scores is None or None in scores[1:]
+    if is_database and is_open and label.reader.traits.loss_family == REGRESSION and not hit.severity:
+        return hit._replace(reason=reason, severity="warning", confidence="medium")
+    return hit._replace(reason=reason)
 
 
 _SEVERAL_LABELS = "Several values per item come from HDF5Data, or from a second data layer that reads them as images."
