@@ -180,6 +180,24 @@ def test_a_high_learning_rate_is_a_risk() -> None:
     assert (finding.severity, "30 is high (G102)" in finding.message) == ("warning", True)
 
 
+@pytest.mark.parametrize("field", ["larc: true", "local_lr_auto: true"])
+def test_with_layer_wise_rates_only_recurrent_layers_are_a_risk(field: str) -> None:
+    euclidean, loaded = NET + EUCLIDEAN, LOADED.replace("base_lr: 0.001", "base_lr: 9")
+    assert ["risky" in one.message for one in findings(loaded, euclidean)] == [True]
+    assert [(one.severity, "risky" in one.message) for one in findings(f"{loaded}{field}\n", euclidean)] == [("advice", False)]
+    assert [one.severity for one in findings(f"{loaded}{field}\n", NET + LSTM + SOFTMAX)] == ["warning"]
+
+
+@pytest.mark.parametrize(("type_name", "settings"), [("Lstm", "lstm_param"), ("LSTM", "lstm_param")])
+def test_a_recurrent_layer_that_clips_is_no_risk(type_name: str, settings: str) -> None:
+    lstm = LSTM.replace('"LSTM"', f'"{type_name}"').replace("recurrent_param { num_output: 4 }", f"{settings} {{ num_output: 4 }}")
+    assert [one.severity for one in findings(LOADED, NET + lstm + SOFTMAX)] == ["warning"]
+    clips = lstm.replace("num_output: 4 }", "num_output: 4 clipping_threshold: 0.1 }")
+    assert [one.severity for one in findings(LOADED, NET + clips + SOFTMAX)] == ["advice"]
+    off = lstm.replace("num_output: 4 }", "num_output: 4 clipping_threshold: 0 }")
+    assert [one.severity for one in findings(LOADED, NET + off + SOFTMAX)] == ["warning"]
+
+
 def test_with_adam_only_recurrent_layers_are_a_risk() -> None:
     solver = SOLVER + 'type: "Adam"\n'
     assert [finding.severity for finding in findings(solver, NET + EUCLIDEAN)] == ["advice"]

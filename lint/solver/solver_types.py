@@ -24,6 +24,8 @@ SOLVER_TYPES = {
     "Adam": SolverType(("momentum", "momentum2", "delta")),
     "SAG": SolverType(("momentum",), ("nvcaffe",)),
 }
+# Fields with which forks set the rate of each layer from the norms of its weights and gradients, and what that is called.
+LAYER_WISE_RATES = {"larc": "LARC", "local_lr_auto": "LARS"}
 # Forks that compare names without case, with the types that they have besides BVLC's.
 _IN_ANY_CASE = {"mycaffe": frozenset({"adamw", "lbgfs"})}
 

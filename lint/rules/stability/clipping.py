@@ -17,6 +17,7 @@ from ...net.widening import widening_blocks
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
+from ...solver.solver_types import LAYER_WISE_RATES
 from ...source.written import is_absent, place_beside
 from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
 from ...stability.computed import cannot_tell, stability_of
@@ -70,7 +71,8 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
       likely, where the training cannot be judged: several losses, a loss weight over 1, a squared loss, an unnormalised loss,
       an unnormalised widening block (G104), or 16 or more layers with weights and no normalisation.
 
-    With Adam, RMSProp and AdaGrad only recurrent layers count, since their step size does not grow with the gradient.
+    With Adam, RMSProp and AdaGrad, and with LARC or LARS (`larc`, `local_lr_auto` of forks), only recurrent layers count, since
+    the step size does not grow with the gradient. Recurrent layers of forks that clip themselves (`clipping_threshold`) do not.
 
     Ignore it if the job trains well without clipping.
 
@@ -258,13 +260,18 @@ def _risks_of_the_net(job: Job, deep: int) -> list[str]:
 
 
 def _is_adaptive(job: Job) -> bool:
-    return job.solver.message.get("type", "SGD") in ADAPTIVE_LIMITS
+    """Whether the size of a step does not grow with the gradient: by the solver's type, or since LARC or LARS divides by its norm."""
+    solver = job.solver.message
+    return solver.get("type", "SGD") in ADAPTIVE_LIMITS or any(solver.get(name, False) for name in LAYER_WISE_RATES)
 
 
 def _clips_itself(layer: Layer) -> bool:
     """Whether a recurrent layer of a fork clips the gradients that it passes back in time."""
-    settings = layer.message[layer.traits.settings] if layer.traits.settings else None
-    return settings is not None and settings.get("clipping_threshold", 0.0) > 0
+    return any(
+        isinstance(settings, Message) and settings.get("clipping_threshold", 0.0) > 0
+        for entries in layer.message.entries.values()
+        for settings, _, _ in entries
+    )
 
 
 def _risks_of_losses(net: Net) -> list[str]:

@@ -18,6 +18,7 @@ from ...net.weights_origin import LOADED
 from ...net.zero_weights import blocking_weights, starts_at_zero, upsamples, weights_of
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
+from ...solver.solver_types import LAYER_WISE_RATES
 from ...source.wording import counted
 from .passes import unmodelled_layers
 
@@ -33,8 +34,7 @@ BOUNDED, UNKNOWN, ZERO = "bounded", "unknown", "zero"
 SOLVERS = frozenset({"SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"})
 # Settings of forks that change the size of steps in a way that is not modelled, with what each of them does.
 _STEPS_OF_FORKS = {
-    "larc": "LARC sets the learning rate of each layer",
-    "local_lr_auto": "LARS sets the learning rate of each layer",
+    **{name: f"{method} sets the learning rate of each layer" for name, method in LAYER_WISE_RATES.items()},
     "clip_weights": "weights are clipped",
     "lookahead": "the weights follow a second, slower optimizer",
     "amsgrad": "Adam is the variant AMSGrad",
