@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import NET, SOLVER, check, check_files, run_in_memory
 
 from caffe_lint.cli.commands import run
 from caffe_lint.cli.page_examples import run_example
+from caffe_lint.cli.progress import progress
+from caffe_lint.engine import running
 from caffe_lint.report import JobReport, Summary, render
 from caffe_lint.report.folding import groups
 from caffe_lint.rule.explanations import EXPLANATIONS
@@ -268,6 +272,107 @@ def test_programs_read_what_causes_a_finding(job) -> None:  # type: ignore[no-un
     for format in ("github", "gitlab", "junit"):
         shown = job(texts, "solver.prototxt", "--output-format", format, "--fail-on", "advice").lower()
         assert f"caused by{'' if format == 'gitlab' else ':'} n204 at" in shown
+
+
+# Whole runs
+
+
+def many(folders: int) -> dict[str, str]:
+    """A net that Caffe refuses and a solver without clipping in each folder."""
+    texts = {}
+    for number in range(folders):
+        texts[f"d{number:02}/net.prototxt"] = REFUSED.replace("small", f"small{number}") + f"# {number}\n"
+        texts[f"d{number:02}/solver.prototxt"] = UNCLIPPED
+    return texts
+
+
+def test_advice_on_many_solvers_is_given_once_at_the_end(job) -> None:  # type: ignore[no-untyped-def]
+    out = job(many(3), ".")
+    assert out.count("advice[G101]") == 1
+    block = out[out.index("advice[G101]") :]
+    assert "in 3 solvers" in block
+    assert all(f"d0{number}/solver.prototxt:" in block for number in range(3))
+    assert "error[" not in block
+
+
+def test_the_same_finding_in_another_file_is_named_at_the_end(job) -> None:  # type: ignore[no-untyped-def]
+    out = job(many(3), ".")
+    assert out.count("error[E201]") == 1
+    assert "E201 at d00/net.prototxt:25 also in d01/net.prototxt:25, d02/net.prototxt:25" in out
+    assert out.count("Caffe will refuse this net") == 3
+    assert "6 findings in 6 files (3 errors, 3 advice)." in out
+    assert job(many(3), ".", "--show-all").count("error[E201]") == 3
+
+
+def test_jobs_come_in_the_order_of_their_paths_with_any_number_of_processes(job) -> None:  # type: ignore[no-untyped-def]
+    one = job(many(6), ".", "--jobs", "1")
+    verdicts = [line.partition(":")[0] for line in one.splitlines() if "Caffe will refuse" in line]
+    assert verdicts == [f"d{number:02}/solver.prototxt" for number in range(6)]
+    assert job(many(6), ".", "--jobs", "2") == one
+
+
+def test_jobs_are_printed_before_the_last_one_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    events: list[str] = []
+    real = running.check_unit
+
+    def check_unit(unit: Any, *rest: Any) -> Any:
+        events.append(f"check {unit.paths[0]}")
+        return real(unit, *rest)
+
+    monkeypatch.setattr(running, "check_unit", check_unit)
+    monkeypatch.setattr("caffe_lint.cli.check.print_text", lambda text, **_: events.append(f"print {text.partition(':')[0]}"))
+    for name, text in many(3).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    run(["."])
+    first = events.index("print d00/solver.prototxt")
+    assert first < events.index("check d02/solver.prototxt")
+
+
+def test_a_terminal_is_shown_fifty_blocks_and_an_overview() -> None:
+    layers = [f'layer {{ name: "x{number}" type: "Relu" bottom: "data" top: "x{number}" }}\n' for number in range(60)]
+    texts: dict[str, str | bytes] = {f"{number}/net.prototxt": INPUT + layer for number, layer in enumerate(layers)}
+    findings = check_files(texts, select=("E116",))
+    summary = Summary({}, jobs=tuple(JobReport((), [finding]) for finding in findings), most=50)
+    shown = render("full", findings, summary)
+    assert shown.count("error[") == 50
+    assert "    60  E116  error" in shown
+    assert "in 50 other folders" in shown
+    assert "10 findings not shown: --show-all shows all of them." in shown
+    everything = render("full", findings, summary._replace(most=None))
+    assert everything.count("error[") == 60
+    assert "--show-all" not in everything
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_appears_after_a_second_on_a_terminal_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("caffe_lint.cli.progress.time.monotonic", lambda: now[0])
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress() as bar:
+        bar.of(10)
+        bar.show(1)
+        assert stream.getvalue() == ""
+        now[0] = 1.5
+        bar.show(4)
+        assert "4/10" in stream.getvalue()
+    assert stream.getvalue().endswith("\r\x1b[2K\x1b[?25h")
+
+
+def test_there_is_no_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress() as bar:
+        bar.of(10)
+        monkeypatch.setattr("caffe_lint.cli.progress.AFTER", -1.0)
+        bar.show(4)
+    assert stream.getvalue() == ""
 
 
 def test_kept_results_keep_their_verdicts_and_causes(job, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ..engine.checking import Checked, check_paths
 from ..engine.configuring import settings_of_paths
 from ..engine.files_in_memory import Files, round_of
-from ..engine.running import FEW, run_units
+from ..engine.running import FEW, Listener, run_units
 from ..engine.units import LeftAlone, Unit, UnitResult
 from ..proto.named_tuple import NamedTuple
-from ..report import JobReport, Summary, render, summary_line
+from ..report import JobReport, Summary, render, shown, summary_line
 from ..rule.finding import Finding
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import Settings
@@ -33,14 +33,20 @@ from .console import (
     check_output_folder,
     complain,
     in_colour,
+    print_text,
     show_diff,
     write_report,
 )
 from .from_options import read_schema
+from .progress import Progress, progress
 
 if TYPE_CHECKING:
     from ..engine.cache import Cache
     from ..engine.writing import Written
+    from ..report.full import Growing
+
+# The blocks of findings that a terminal is shown before an overview of the rest.
+MOST = 50
 
 
 class Options(NamedTuple):
@@ -143,11 +149,20 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     files.with_verdicts = _shows_verdicts(options)
     files.roots = write_roots((*paths, *piped_from, options.settings.deploy))
     paths = tuple(_standard_input(path, files, options) for path in paths)
-    checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options))
+    jobs = _Jobs(paths, files)
+    growing = _growing(options)
+    with progress() as bar:
+
+        def print_job(unit: Unit, result: UnitResult) -> None:
+            report = jobs.report(unit, result)
+            if growing is not None and report is not None:
+                bar.clear()
+                print_text(growing.add(report.shown()))
+
+        checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options, bar, print_job))
     fail_on = {path: settings.of(path).fail_on for path in {finding.place.path for finding in checked.findings}}
-    # The lines of a file outside that nobody named are nobody's business.
-    outside = {path for path in checked.sources if path not in paths and files.is_outside(path)}
-    findings = [one._replace(line_text="") if one.place.path in outside else one for one in checked.findings]
+    outside = set(filter(jobs.is_outside, checked.sources))
+    findings = [jobs.quoted(finding) for finding in checked.findings]
     patched = checked.patched
     notes, errors = checked.notes, checked.errors
     rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
@@ -200,10 +215,11 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             tuple(dict.fromkeys(errors)),
             fail_on,
             settings.of(paths[0]).docs_url,
-            tuple(_job_reports(checked, findings, paths)),
-            in_full=options.show_all or options.sort == "path",
+            tuple(_left(jobs.reports, findings) if options.add_ignore else jobs.reports),
+            in_full=_is_in_full(options),
+            most=_most(options),
         )
-        _show(findings, summary, options, to_stderr=bool(piped and (options.fix or options.add_ignore)))
+        _show(findings, summary, options, growing, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     notes += _left_alone(checked.left_alone, fixing=options.fix or options.interactive or options.diff)
     if not checked.units and not errors and not notes:
         notes.append("no Caffe solver or net found")
@@ -219,16 +235,60 @@ def _shows_verdicts(options: Options) -> bool:
     return options.output_format in ("full", "html") and not otherwise
 
 
-def _job_reports(checked: Checked, findings: list[Finding], paths: tuple[str, ...]) -> Iterator[JobReport]:
-    """What was found in each unit, in the order of their paths; only those that were named are listed without findings.
+class _Jobs:
+    """What is reported of each unit, in the order of their paths."""
 
-    A finding in a file of several units is reported for the first of them.
-    """
-    left = {finding[:6]: finding for finding in findings}
-    for unit, result in sorted(zip(checked.units, checked.results, strict=False), key=lambda pair: pair[0].paths[0]):
-        own = [left.pop(finding[:6]) for finding in result.findings if finding[:6] in left]
-        if own or not set(unit.paths).isdisjoint(paths):
-            yield JobReport(result.verdicts, own)
+    def __init__(self, paths: tuple[str, ...], files: Files) -> None:
+        self.reports: list[JobReport] = []
+        self._paths = paths
+        self._files = files
+        self._seen: set[tuple[Any, ...]] = set()
+
+    def report(self, unit: Unit, result: UnitResult) -> JobReport | None:
+        """The report on a unit, which is kept; None if nothing was found in files that nobody named.
+
+        A finding in a file of several units is reported for the first of them.
+        """
+        own = [self.quoted(finding) for finding in result.findings if finding.identity not in self._seen]
+        self._seen.update(finding.identity for finding in own)
+        if not own and set(unit.paths).isdisjoint(self._paths):
+            return None
+        self.reports.append(JobReport(result.verdicts, own))
+        return self.reports[-1]
+
+    def quoted(self, finding: Finding) -> Finding:
+        """A finding without its line if that is of a file outside that nobody named: it is nobody's business."""
+        return finding._replace(line_text="") if self.is_outside(finding.place.path) else finding
+
+    def is_outside(self, path: str) -> bool:
+        """Whether a file lies outside of what was named."""
+        return path not in self._paths and self._files.is_outside(path)
+
+
+def _left(reports: list[JobReport], findings: list[Finding]) -> Iterator[JobReport]:
+    """The reports on jobs with those of their findings that are left."""
+    left = {finding.identity for finding in findings}
+    for report in reports:
+        yield report._replace(findings=[finding for finding in report.findings if finding.identity in left])
+
+
+def _is_in_full(options: Options) -> bool:
+    return options.show_all or options.sort == "path"
+
+
+def _most(options: Options) -> int | None:
+    """How many blocks people are shown in a terminal."""
+    return None if options.output_file or not sys.stdout.isatty() else MOST
+
+
+def _growing(options: Options) -> Growing | None:
+    """The report that is printed job by job, None if it is printed at the end: another format, or files are changed first."""
+    is_later = options.output_format != "full" or options.fix or options.output_file or _is_in_full(options)
+    if is_later or not _shows_verdicts(options):
+        return None
+    from ..report.full import Growing  # only for people
+
+    return Growing(_coloured(options), _most(options))
 
 
 def _left_alone(files: dict[str, LeftAlone], *, fixing: bool) -> Iterator[str]:
@@ -247,15 +307,26 @@ def _standard_input(path: str, files: Files, options: Options) -> str:
     return shown
 
 
-def _run(work: list[tuple[Unit, Settings]], files: Files, options: Options) -> list[UnitResult]:
+def _run(
+    work: list[tuple[Unit, Settings]],
+    files: Files,
+    options: Options,
+    bar: Progress,
+    print_job: Callable[[Unit, UnitResult], None],
+) -> list[UnitResult]:
     if options.interactive:
         from .interactive import fix_as_chosen  # keeps --interactive out of the start
 
-        return fix_as_chosen(work, files, unsafe=options.unsafe_fixes, colour=_coloured(options))
+        results = fix_as_chosen(work, files, unsafe=options.unsafe_fixes, colour=_coloured(options))
+        for (unit, _), result in zip(work, results, strict=False):
+            print_job(unit, result)
+        return results
+    bar.of(len(work))
+    listener = Listener(bar.show, lambda number, result: print_job(work[number][0], result))
     fixes = options.fix or (options.diff and not options.add_ignore)
     patch = ("unsafe" if options.unsafe_fixes else "safe") if fixes else ""
     cache = None if patch or options.no_cache else _cache(work, files, options.cache_dir)
-    return run_units(work, files, patch, options.jobs or None, cache=cache)
+    return run_units(work, files, patch, options.jobs or None, cache=cache, listener=listener)
 
 
 def _cache(work: list[tuple[Unit, Settings]], files: Files, named: str | None) -> Cache | None:
@@ -301,7 +372,12 @@ def _coloured(options: Options) -> bool:
     return in_colour(options.color) and not (options.color == "auto" and options.output_file)
 
 
-def _show(findings: list[Finding], summary: Summary, options: Options, *, to_stderr: bool) -> None:
+def _show(
+    findings: list[Finding], summary: Summary, options: Options, growing: Growing | None, *, to_stderr: bool
+) -> None:
+    if growing is not None:
+        print_text(growing.closing(list(map(shown, findings)), summary.shown()))
+        return
     if options.interactive:  # everything else was shown with its question
         text = f"\n{summary_line(findings, summary)}\n"
     elif options.statistics:

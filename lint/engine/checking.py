@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Fixed
@@ -14,7 +14,7 @@ from ..settings.settings import Settings
 from ..source.wording import counted
 from .files_in_memory import Files
 from .grouping import find_units
-from .units import LeftAlone, Unit, UnitResult
+from .units import LeftAlone, Unit, UnitResult, path_order
 
 if TYPE_CHECKING:
     from ..source.repository_proto import KnownName
@@ -52,7 +52,7 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
     notes: list[str] = []
     units = find_units(paths, files, errors, notes, settings.excluded)
     results = run([(unit, settings.of(unit.paths[0])) for unit in units], files)
-    findings = _all_findings(results)
+    findings = _all_findings([results[number] for number in path_order(units) if number < len(results)])
     sources = {path: source for result in results for path, source in result.sources.items()}
     patched = {path: source for result in results for path, source in result.patched.items()}
     new = {path: source for path, source in patched.items() if source != sources[path]}
@@ -85,7 +85,10 @@ def _known_to_repositories(known: Iterable[KnownName]) -> Iterator[str]:
         yield f"read {path}: {listed} known to this repository (--no-repository-proto reports {'it' if len(names) == 1 else 'them'})"
 
 
-def _all_findings(results: list[UnitResult]) -> list[Finding]:
-    """Return the findings of all units, each once: a net may be checked in several units."""
-    findings = {finding[:6]: finding for result in results for finding in result.findings}
+def _all_findings(results: Iterable[UnitResult]) -> list[Finding]:
+    """Return the findings of all units, each once: a net may be checked in several units, of which the first counts."""
+    findings: dict[tuple[Any, ...], Finding] = {}
+    for result in results:
+        for finding in result.findings:
+            findings.setdefault(finding.identity, finding)
     return sorted(findings.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))

@@ -154,7 +154,7 @@ def _convolution(layer: Layer, transposed: bool) -> Sequence[Shape]:
     sizes = geometry.top_sizes(shape, transposed)
     if sizes is None:
         return ()
-    top = (*shape[:axis], outputs, *without_negative(layer, sizes, geometry.kernel))
+    top = without_negative(layer, (*shape[:axis], outputs, *sizes), geometry.kernel)
     empty_top(layer, top, shape)
     return (top,) * len(layer.bottoms)
 
@@ -181,14 +181,15 @@ def empty_top(layer: Layer, top: Dims, shape: Dims) -> None:
         layer.fail("empty-top", text, "", "blob.cpp:133", subject=name)
 
 
-def without_negative(layer: Layer, sizes: Dims, kernel: Sequence[int] | None) -> Dims:
-    """The sizes of a top, unknown where they are negative; reports these, whatever the other sizes are."""
-    if not any(size is not None and size < 0 for size in sizes):
-        return sizes
-    window = f"a kernel of {describe(tuple(kernel))} does not fit {layer.shown()}" if kernel else layer.shown()
-    text = f"the output would have a negative size, {describe(sizes)}: {window}"
-    layer.fail("negative-size", text, "bottom[0]", "blob.cpp:32", subject=layer.tops[0].name if layer.tops else "")
-    return tuple(None if size is not None and size < 0 else size for size in sizes)
+def without_negative(layer: Layer, top: Dims, kernel: Sequence[int] | None) -> Dims:
+    """A top, with sizes unknown where they are negative; reports these, whatever the other sizes are."""
+    if not any(size is not None and size < 0 for size in top):
+        return top
+    name = layer.tops[0].name if layer.tops else ""
+    why = f"; a kernel of {describe(tuple(kernel))} does not fit {layer.shown()}" if kernel else ""
+    text = f"'{name}' would have a negative size: {describe(top)}{why}"
+    layer.fail("negative-size", text, "", "blob.cpp:32", subject=name)
+    return tuple(None if size is not None and size < 0 else size for size in top)
 
 
 def _engine(layer: Layer, engine: str, dilation: Sequence[int] | None) -> None:
@@ -356,7 +357,7 @@ def pooling(layer: Layer) -> Sequence[Shape]:
     elif window is None:
         top = (*shape[:2], None, None)
     else:
-        top = (*shape[:2], *without_negative(layer, _pooled_sizes(layer, param, window, shape), window[0]))
+        top = without_negative(layer, (*shape[:2], *_pooled_sizes(layer, param, window, shape)), window[0])
     empty_top(layer, top, shape)
     return (top,) * len(layer.tops)
 

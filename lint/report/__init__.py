@@ -49,7 +49,8 @@ class Summary(NamedTuple):
     empty text. `fixed` says of each finding that was fixed what was written, in `patched` files; `errors` are sentences about
     what could not be done. `fail_on` is the lowest severity that fails the run by path, `warning` by default. `docs_url` is
     the address of the rules' pages, if they are served. `jobs` are the findings again, job by job, for the formats that people
-    read; without jobs, and with `in_full`, these list the findings in the order of their places, without folding any.
+    read; without jobs, and with `in_full`, these list the findings in the order of their places, without folding any. `most` is how
+    many blocks people are shown before an overview of the rest, None for all.
     """
 
     texts: dict[str, bytes]
@@ -60,6 +61,7 @@ class Summary(NamedTuple):
     docs_url: str | None = None
     jobs: tuple[JobReport, ...] = ()
     in_full: bool = False
+    most: int | None = None
 
     def line_text(self, place: Place) -> str:
         """Return the line of a place, empty if its text is not available."""

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..engine.job_verdicts import JobVerdict
+from ..rule.explanations import ON_ALL_JOBS
 from ..rule.finding import Finding
 from ..source.places import Place
 from ..source.visible import visible
@@ -23,23 +24,98 @@ LISTED = 10  # repetitions of a rule whose messages are shown; of the others, on
 
 def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
     """The report."""
-    blocks = []
-    if summary.in_full or not summary.jobs:
-        blocks += [line for job in summary.jobs for line in _verdicts(job.verdicts, colour)]
-        blocks += [block(finding, colour) for finding in findings]
+    growing = Growing(colour, summary.most)
+    if summary.in_full:
+        blocks = [line for job in summary.jobs for line in _verdicts(job.verdicts, colour)]
+        text = "".join(f"{one}\n\n" for one in (*blocks, *(block(finding, colour) for finding in findings)))
     else:
-        blocks += [text for job in summary.jobs for text in job_blocks(job, colour)]
-    if summary.fixed:
-        blocks.append("\n".join(paint(f"fixed: {what}", "fix", colour) for what in summary.fixed))
-    blocks.append(summary_line(findings, summary))
-    return "\n\n".join(blocks) + "\n"
+        text = "".join(map(growing.add, summary.jobs or [JobReport((), findings)]))
+    return text + growing.closing(findings, summary)
 
 
-def job_blocks(job: JobReport, colour: bool) -> Iterator[str]:
-    """Yield the texts on a job, each without a final line feed: its verdict and its findings."""
-    yield from _verdicts(job.verdicts, colour)
-    for group in groups(job.findings):
-        yield _block_of(group, colour)
+class Growing:
+    """A report that is printed while jobs are still checked: first each job, then what concerns all of them."""
+
+    def __init__(self, colour: bool, most: int | None = None) -> None:
+        self._colour = colour
+        self._most = most
+        self._blocks = 0
+        self._hidden = 0  # findings
+        self._on_all_jobs: list[Finding] = []
+        self._first: dict[tuple[str, ...], Finding] = {}  # of findings that are alike, by what is alike
+        self._also: dict[tuple[str, ...], list[Finding]] = {}  # the others, in other files
+
+    def add(self, job: JobReport) -> str:
+        """Return the text on a job, with an empty line at the end; nothing if there were too many findings before it."""
+        texts = []
+        is_full = self._is_full
+        for group in groups(job.findings):
+            alike = _what_is_alike(group.first)
+            first = self._first.setdefault(alike, group.first)
+            if group.first.code in ON_ALL_JOBS and group.first.severity == "advice" and not group.effects:
+                self._on_all_jobs += (group.first, *group.repeats)
+            elif first.place.path != group.first.place.path and not group.repeats:
+                self._also.setdefault(alike, []).append(group.first)
+            elif self._is_full:
+                self._hidden += 1 + len(group.repeats) + len(group.effects)
+            else:
+                self._blocks += 1
+                texts.append(_block_of(group, self._colour))
+        verdicts = [] if is_full else _verdicts(job.verdicts, self._colour)
+        return "".join(f"{text}\n\n" for text in (*verdicts, *texts))
+
+    def closing(self, findings: list[Finding], summary: Summary) -> str:
+        """Return the text on the whole run, with all its findings."""
+        blocks = []
+        if len(self._on_all_jobs) == 1:
+            blocks.append(block(self._on_all_jobs[0], self._colour))
+        elif self._on_all_jobs:
+            blocks.append(self._advice_on_all_jobs())
+        if self._also:
+            blocks.append("\n".join(self._also_in()))
+        if summary.fixed:
+            blocks.append("\n".join(paint(f"fixed: {what}", "fix", self._colour) for what in summary.fixed))
+        if self._most is not None and len(findings) > self._most:
+            from .overview import overview  # with json, which short reports do without
+
+            blocks.append(overview(findings))
+        last = summary_line(findings, summary)
+        if self._hidden:
+            last = f"{counted(self._hidden, 'finding')} not shown: --show-all shows all of them.\n{last}"
+        return "\n\n".join([*blocks, last]) + "\n"
+
+    @property
+    def _is_full(self) -> bool:
+        return self._most is not None and self._blocks >= self._most
+
+    def _advice_on_all_jobs(self) -> str:
+        """Return one block for advice on many jobs: how many there are, and where."""
+        first, number = self._on_all_jobs[0], len(self._on_all_jobs)
+        head = paint(f"{first.severity}[{first.code}]", first.severity, self._colour)
+        fixable = sum(finding.fix is not None and finding.fix.safe for finding in self._on_all_jobs)
+        about = f"{counted(number, 'solver')}, {fixable} of them fixable with --fix" if fixable else counted(number, "solver")
+        lines = [f"{head} {paint(first.name, 'path', self._colour)}: in {about}"]
+        places = [f"{finding.place.path}:{finding.place.line}" for finding in self._on_all_jobs[:LISTED]]
+        more = f" and {number - LISTED} more" if number > LISTED else ""
+        lines += _wrapped("  = ", f"{', '.join(places)}{more}", 4)
+        lines.append(f"  = help: caffe-lint explain {first.code}; --show-all shows each of them")
+        return "\n".join(lines)
+
+    def _also_in(self) -> Iterator[str]:
+        """Yield where findings that were shown stand as well."""
+        for number, (alike, others) in enumerate(self._also.items()):
+            if number == LISTED:
+                yield f"… and {counted(len(self._also) - LISTED, 'other finding')} also in other files"
+                return
+            first = self._first[alike]
+            places = [f"{finding.place.path}:{finding.place.line}" for finding in others[:LISTED]]
+            more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
+            start = f"{first.code} at {first.place.path}:{first.place.line} also in "
+            yield from _wrapped(start, f"{', '.join(places)}{more}", 4)
+
+
+def _what_is_alike(finding: Finding) -> tuple[str, ...]:
+    return finding.code, finding.severity, finding.message, finding.line_text.strip()
 
 
 def _verdicts(verdicts: Sequence[JobVerdict], colour: bool) -> Iterator[str]:

@@ -16,20 +16,29 @@ VERSION = 1
 
 def render(findings: list[Finding], summary: Summary, *, as_json: bool = False) -> str:
     """The report."""
+    if as_json:
+        rules = [
+            {"code": code, "name": name, "severity": severity, "count": count, "fixable": fixable}
+            for (code, name, severity), count, fixable in _counts(findings)
+        ]
+        return json.dumps({"version": VERSION, "rules": rules}, indent=2) + "\n"
+    return "\n".join([*rows(findings), summary_line(findings, summary)]) + "\n"
+
+
+def rows(findings: list[Finding]) -> list[str]:
+    """Return the rows of the table."""
+    return [
+        f"{count:6}  {code}  {severity:8}  {'[*]' if fixable else '   '}  {name}"
+        for (code, name, severity), count, fixable in _counts(findings)
+    ]
+
+
+def _counts(findings: list[Finding]) -> list[tuple[tuple[str, str, str], int, int]]:
+    """Return code, name and severity with the number of findings, and of those with a safe fix; the most frequent first."""
     counts = Counter((finding.code, finding.name, finding.severity) for finding in findings)
     fixable = Counter(
         (finding.code, finding.name, finding.severity)
         for finding in findings
         if finding.fix is not None and finding.fix.safe
     )
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    if as_json:
-        rules = [
-            {"code": key[0], "name": key[1], "severity": key[2], "count": count, "fixable": fixable[key]}
-            for key, count in ordered
-        ]
-        return json.dumps({"version": VERSION, "rules": rules}, indent=2) + "\n"
-    lines = [
-        f"{count:6}  {key[0]}  {key[2]:8}  {'[*]' if fixable[key] else '   '}  {key[1]}" for key, count in ordered
-    ]
-    return "\n".join([*lines, summary_line(findings, summary)]) + "\n"
+    return [(key, count, fixable[key]) for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]

@@ -27,6 +27,9 @@ class Explanation(NamedTuple):
 
 _ADVICE_ON_STABILITY = ("G101", "G102", "G103", "G107", "G108")
 
+# Advice that concerns most solvers rather than one: people read of it once, at the end.
+ON_ALL_JOBS = frozenset({"G101"})
+
 # For a finding, the first entry that finds a cause applies. No rule may explain itself through others.
 EXPLANATIONS = (
     # Of a layer type that is unknown or wrong, the fields are unknown, and its settings and numbers of blobs do not fit.
@@ -35,6 +38,9 @@ EXPLANATIONS = (
         ("E110", "E111", "E112", "E204", "E208", "E209", "E210", "E211", "E213", "N303", "N304"),
         TYPE,
     ),
+    # A layer with the settings of another type is meant to be of that type, and its tops to have its shapes.
+    Explanation(("E222",), ("E204", "E208", "E209", "E210", "N303", "N304"), LAYER),
+    Explanation(("E222",), ("E205", "E206", "E207"), READERS),
     # In a message that is unknown, or belongs to another Caffe, the fields are as well.
     Explanation(("E110", "E115"), ("E111", "E112", "E114"), MESSAGE),
     # A setting whose name is misspelled is missing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..proto.named_tuple import NamedTuple
 from ..settings.settings import CONFIDENCES, SEVERITIES
@@ -90,6 +90,11 @@ class Finding(NamedTuple):
     def as_cause(self) -> Cause:
         """How findings that it explains name it."""
         return Cause(self.code, self.place.path, self.place.line, self.place.column)
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes it the same finding if a file is checked more than once: its place and all that is said."""
+        return self[:6]
 
     def is_sure(self, confidence: str) -> bool:
         """Whether it is at least as certain as `confidence`."""

@@ -1,0 +1,51 @@
+"""A progress bar on standard error, for checks that take more than a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+AFTER = 1.0  # seconds
+_CLEARED = "\r\x1b[2K\x1b[?25h"  # an empty line, and the cursor, which click hides
+
+
+class Progress:
+    """The bar, which appears once a check has run for `AFTER` seconds, if standard error is a terminal."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._began = time.monotonic()
+        self._bar: Any = None
+
+    def of(self, total: int) -> None:
+        """Set the number of units to check."""
+        self._total = total
+
+    def show(self, done: int) -> None:
+        """Draw the bar if it is time for it, with the number of units that are done."""
+        if self._bar is None:
+            if not sys.stderr.isatty() or time.monotonic() - self._began < AFTER:
+                return
+            import click  # keeps click out of checks that take less
+
+            self._bar = click.progressbar(length=self._total, label="checking", show_pos=True, file=sys.stderr)
+        self._bar.update(done - self._bar.pos)
+
+    def clear(self) -> None:
+        """Remove the bar, for a text or for good; it is drawn again with the next number."""
+        if self._bar is not None:
+            sys.stderr.write(_CLEARED)
+            sys.stderr.flush()
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar that is removed in the end, whatever happens."""
+    bar = Progress()
+    try:
+        yield bar
+    finally:
+        bar.clear()
