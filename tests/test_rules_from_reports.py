@@ -239,3 +239,33 @@ def test_a_last_layer_of_zeros_blocks_no_gradient(tmp_path: Path) -> None:
     (tmp_path / "s.prototxt").write_text(SGD.replace("0.1", "1e-9"))
     printed = CliRunner().invoke(cli, ["signal", str(tmp_path / "s.prototxt"), "--from-scratch"]).output
     assert "no gradient passes" not in printed
+
+
+# -- deploy nets -------------------------------------------------------------------------------------------
+
+OLD = """\
+input: "x"
+input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8
+layers { name: "f" type: INNER_PRODUCT bottom: "x" top: "f" inner_product_param { num_output: 2 } }
+layers {
+  name: "out"
+  type: SOFTMAX_LOSS
+  bottom: "f"
+  bottom: "label"
+}
+"""
+NEW = """\
+layer { name: "d" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 2 } }
+layer { name: "out" type: "SigmoidCrossEntropyLoss" bottom: "f" bottom: "label" top: "loss" loss_weight: 2 }
+layer { name: "acc" type: "Accuracy" bottom: "f" bottom: "label" top: "acc" }
+"""
+
+
+def test_a_loss_in_a_deploy_net_becomes_what_it_applies() -> None:
+    assert fix(OLD, unsafe=True, select=("E201",)) == OLD.replace("SOFTMAX_LOSS", "SOFTMAX").replace('bottom: "label"', 'top: "prob"')
+    left_over = OLD.replace("SOFTMAX_LOSS", "SOFTMAX")
+    assert fix(left_over, unsafe=True, select=("E201",)) == left_over.replace('bottom: "label"', 'top: "prob"')
+    first, second, third, _ = NEW.splitlines(keepends=True)
+    mended = third.replace("CrossEntropyLoss", "").replace('bottom: "label" ', "").replace(" loss_weight: 2", "")
+    assert fix(NEW, unsafe=True, select=("E201",)) == first + second + mended

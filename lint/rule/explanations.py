@@ -45,6 +45,8 @@ EXPLANATIONS = (
     Explanation(("E110", "E115"), ("E111", "E112", "E114"), MESSAGE),
     # A setting whose name is misspelled is missing.
     Explanation(("E110", "E111"), ("E114", "E208"), LAYER),
+    # A bottom that is not there is one too many.
+    Explanation(("E201",), ("E204",), LAYER),
     # A layer that ignores what would give its tops a shape has none to give, and its readers get a scalar.
     Explanation(("N304",), ("E210",), LAYER),
     Explanation(("E210",), ("E205", "E206", "E207"), READERS),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 
-from ...fixes.edit import Fix
-from ...fixes.layer_edits import remove_layer, written_net
-from ...fixes.wiring import rename_blob, write_new_blob
+from ...fixes.edit import Change, Edit, Fix
+from ...fixes.fields import Patch, remove_field, remove_text, separator, set_field
+from ...fixes.layer_edits import EnumName, remove_layer, written_net
+from ...fixes.wiring import free_blob, rename_blob, write_new_blob
 from ...moments.graph import Layer, NetProblem
-from ...moments.layer_type import FROM_PROGRAM
+from ...moments.layer_type import FROM_PROGRAM, SIGMOID, SOFTMAX
 from ...net.job import NetInPhase
 from ...net.net import Net
 from ...net.phases import NetState, is_kept
@@ -51,7 +52,8 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     or if the layer would then break another one. It is not offered for a blob that exists in the other phase, because
     then a data layer or an `include` is missing.
 
-    In a net whose only sources are Input layers, a loss or an Accuracy without labels is removed. This fix is unsafe.
+    In a net whose only sources are Input layers, a loss without labels becomes the Softmax or Sigmoid that it applies, with one
+    bottom and one top; other losses, and Accuracy layers, are removed. This fix is unsafe.
 
     ## References
 
@@ -86,18 +88,56 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
                 severity = "warning"
         elif _wants_label(subject, layer, problem.subject):
             message += "; deploy nets have no labels"
-            fix = _without_layer(subject, layer)
+            fix = _as_deployed(subject, layer) if _deploy_type(layer) else _without_layer(subject, layer)
         hit = hit_of(subject, problem)
         yield hit._replace(message=message, reason=hit.reason + advice, severity=severity, fix=fix)
 
 
 def _wants_label(subject: NetInPhase, layer: Layer, name: str) -> bool:
-    """Whether a loss or an accuracy lacks labels in a net whose input comes from a program."""
-    if layer.kind is None or not (layer.kind.is_loss or layer.kind.measures):
+    """Whether a loss, an accuracy or what remains of them lacks labels in a net whose input comes from a program."""
+    if layer.kind is None or not (layer.kind.is_loss or layer.kind.measures or layer.kind.activation):
         return False
     sources = [other for other in subject.net.layers if not other.bottoms]
     is_fed = bool(sources) and all(other.traits.origin == FROM_PROGRAM for other in sources)
     return is_fed and layer.message["bottom"][1:2] == [name]
+
+
+def _deploy_type(layer: Layer) -> str:
+    """The type that computes what a loss would compare with labels, for a deploy net; empty if there is none."""
+    traits = layer.traits
+    return _ACTIVATIONS.get(traits.activation, "") or ("" if traits.takes_matrix else _ACTIVATIONS.get(traits.applies, ""))
+
+
+def _as_deployed(subject: NetInPhase, layer: Layer) -> Fix | None:
+    """The fix that turns a loss into the Softmax or Sigmoid that it applies: one bottom, one top, no settings of the loss."""
+    message, tree, written = layer.message, subject.file.tree, _deploy_type(layer)
+    bottoms, tops = message.entries["bottom"], message.entries.get("top", ())
+    apart = all(node is field.value for _, node, field in (*bottoms, *tops))
+    if not apart or len(tops) > 1 or "v0" in subject.net.upgraded.steps:
+        return None
+    patch, title = Patch(), "remove the label"
+    if written != layer.type:
+        old_name = _OLD_NAMES[written] if "v1" in subject.net.upgraded.steps else ""
+        patch = set_field(tree, message, "type", EnumName(old_name) if old_name else written, text=old_name)
+        title = f"make it a {written}"
+    if tops:
+        patch += Patch(tuple(remove_text(tree, field) for _, _, field in bottoms[1:]))
+    else:
+        name = free_blob(subject.net.message, "prob")
+        first, *others = (field for _, _, field in bottoms[1:])
+        top = Edit(first.start, first.end, f'top{separator(tree, message.block)}"{name}"'.encode())
+        patch += Patch((top, *(remove_text(tree, field) for field in others)), (Change(message.block, "top", (name,)),))
+        title = f"{title} with the top '{name}'" if written != layer.type else f"replace the label with the top '{name}'"
+    patch += Patch((), (Change(message.block, "bottom", (bottoms[0][0],)),))
+    for name in ("loss_param", "loss_weight", "propagate_down"):
+        if name in message.entries:
+            patch += remove_field(tree, message, name)
+    return patch.fix(subject.file.path, title, safe=False)
+
+
+# The layers of the activations that losses apply, and their names in the old format.
+_ACTIVATIONS = {SOFTMAX: "Softmax", SIGMOID: "Sigmoid"}
+_OLD_NAMES = {"Softmax": "SOFTMAX", "Sigmoid": "SIGMOID"}
 
 
 def _without_layer(subject: NetInPhase, layer: Layer) -> Fix | None:
