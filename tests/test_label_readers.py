@@ -11,6 +11,8 @@ from harness import check, fix
 from nets import net_of
 
 from caffe_lint.moments.blob_facts import BlobFacts
+from caffe_lint.net import score_maps
+from caffe_lint.net.build import rebuilt
 from caffe_lint.net.data_facts import SourceFacts
 from caffe_lint.net.label_sources import ARRAY, COMPUTED, FILLER, PER_ITEM, PIXELS, PROGRAM, label_sources
 from caffe_lint.net.score_maps import is_score_map
@@ -106,6 +108,19 @@ def test_score_maps_are_told_without_the_size_of_the_images(layers: str, expecte
     scores = net.blob("score")
     assert scores is not None
     assert is_score_map(net, scores) is expected
+
+
+@pytest.mark.parametrize("layers", [1, 40, 100])
+def test_the_smallest_images_are_found_in_few_trials(layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    monkeypatch.setattr(score_maps, "rebuilt", lambda net, shapes: built.append(shapes) or rebuilt(net, shapes))
+    deep = "".join(conv(2, f"b{i}", f"b{i + 1}", UNPADDED) for i in range(layers))
+    net = net_of(data("b0", more='top: "label"') + deep + loss(scores=f"b{layers}"))
+    assert list(score_maps.one_label_for_a_map(net)) == []  # images of 2 * layers + 1 give a single position
+    assert len(built) <= 13
+    head = layer("InnerProduct", "data", "score", "inner_product_param { num_output: 2 }")
+    assert list(score_maps.one_label_for_a_map(net_of(data("data", more='top: "label"') + head + loss()))) == []
+    assert len(built) <= 13
 
 
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "Accuracy", "EuclideanLoss", "SigmoidCrossEntropyLoss"])
@@ -249,8 +264,8 @@ def test_labels_of_the_same_layer_stay_aligned() -> None:
 # -- N216, N603, N604 ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "more", "found"), [(5, "", 0), (6, "", 1), (-1, "", 1), (6, IGNORING % 6, 0), (6, IGNORING % 5, 1)])
-def test_constant_labels(value: int, more: str, found: int) -> None:
+@pytest.mark.parametrize(("value", "more", "found"), [(5, "", 0), (6, "", 1), (-1, "", 1), (6, IGNORING % 6, 0), (6, IGNORING % 5, 1), ("inf", "", 1), ("nan", "", 1)])
+def test_constant_labels(value: int | str, more: str, found: int) -> None:
     dummy = f"""\
 layer {{
   name: "d" type: "DummyData" top: "data" top: "label"
@@ -277,6 +292,15 @@ def test_the_number_of_class_weights(classes: int, weights: int, read: str, expe
     param = f"loss_param {{ weight_by_label_freqs: {read} ignore_label: {classes} {'class_weighting: 0.5 ' * weights}}}"
     text = data("data") + data("label") + conv(classes) + loss(param)
     assert [severity for severity, _ in said(text, "N604")] == [expected] * bool(expected)
+
+
+def test_numbers_that_are_not_finite_stop_nothing() -> None:
+    for number in ("inf", "nan", "-1e38", "1e38"):
+        changes = f"scale: {number} mean_value: {number}"
+        text = data("data", changes) + data("label", changes, more='top: "unused"') + conv(6) + loss()
+        text += layer("Power", "unused", "power", f"power_param {{ scale: {number} shift: {number} }}") + loss(labels="power", top="more")
+        facts = {"label_db": SourceFacts("lmdb", 9, {"data": BlobFacts((1, 2, 2), 0.0, 9.0)}, (0.0, 9.0), {})}
+        check(text + loss(kind="SigmoidCrossEntropyLoss", top="other"), facts=facts)
 
 
 # -- lists beside the net --------------------------------------------------------------------------------------

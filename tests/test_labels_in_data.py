@@ -138,6 +138,15 @@ layer {{
     assert len(from_facts(capfd)) == 2
 
 
+def test_labels_that_are_infinite_are_not_counted(capfd: pytest.CaptureFixture[str], folder: Path) -> None:
+    hdf5_at(folder / "a.h5", {"data": numpy.ones((4, 3, 2, 2)), "label": [0, numpy.inf, numpy.nan, 1]})
+    Path("l.txt").write_text("a.h5\n")
+    read = 'hdf5_data_param { source: "l.txt" batch_size: 2 }'
+    net = f'layer {{ name: "d" type: "HDF5Data" top: "data" top: "label" {read} }}\n'
+    full = HEAD.replace("Convolution", "InnerProduct").replace("convolution_param", "inner_product_param").replace("kernel_size: 3 pad: 1", "")
+    assert found(net + full + LOSS % "", capfd, select="D107,D108,D109") == ["D109 'l.txt': 2 of 4 classes of 'loss' never occur: 2, 3"]
+
+
 def test_the_number_of_outputs_that_the_labels_need_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     write(pixels(1, 3), pixels(9, 4))
     Path("net.prototxt").write_text(segmentation())

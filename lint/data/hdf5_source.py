@@ -6,6 +6,7 @@ Source: hdf5_data_layer.cpp; util/hdf5.cpp, hdf5_load_nd_dataset_helper (float a
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from contextlib import suppress
 from typing import Any
@@ -149,7 +150,7 @@ def _look_at_dataset(
         if label:
             seen, at, counts = numpy.unique(array.reshape(-1), return_index=True, return_counts=True)
             for value, index, number in zip(seen.tolist(), at.tolist(), counts.tolist(), strict=True):
-                if value == value:
+                if math.isfinite(value):
                     report.label(top, float(value), where(index // values), number)
         elif watch is not None and array.dtype.kind in "fiu":
             for row in range(len(array)):

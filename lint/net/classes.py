@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ..layers.loss import class_axis
@@ -40,7 +41,12 @@ class LabelUse(NamedTuple):
 
     def is_valid(self, label: float) -> bool:
         """Whether a label, as it arrives, is one of the classes or is ignored. Caffe truncates fractions."""
-        return self.classes is None or 0 <= int(label) < self.classes or int(label) == self.ignored
+        return self.classes is None or is_class(label, self.classes, self.ignored)
+
+
+def is_class(label: float, classes: int, ignored: int | None) -> bool:
+    """Whether a label is one of the classes or is ignored, after Caffe truncates its fraction."""
+    return math.isfinite(label) and (0 <= int(label) < classes or int(label) == ignored)
 
 
 def scores_of(reader: Layer) -> Layer | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -216,7 +217,7 @@ def single_class_data(data: LayerData) -> Iterator[Hit]:
     for use in data.label_uses:
         if use.reader.traits.measures or use.classes == 1 or sum(1 for _ in label_sources(use.reader.bottoms[1])) > 1:
             continue
-        found = {int(label) for label in arriving(use, data.labels_of(use))} - {use.ignored}
+        found = {int(label) for label in arriving(use, data.labels_of(use)) if math.isfinite(label)} - {use.ignored}
         if len(found) == 1 and use.source.whole and (report.items or 0) > 1:
             message = f"{data.name}: all labels of '{use.reader.name}' are {found.pop()}"
             if use.ignored is not None:

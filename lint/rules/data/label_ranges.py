@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -72,6 +73,8 @@ class _Remedy(NamedTuple):
 
 
 def _remedy(use: LabelUse, uses: Iterable[LabelUse], found: Labels, bad: Labels) -> _Remedy:
+    if not all(map(math.isfinite, found)):
+        return _Remedy("", "")
     least, most = min(found), max(found)
     classes = use.classes or 0
     ignoring = [

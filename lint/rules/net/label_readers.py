@@ -9,7 +9,7 @@ from ...fixes.fields import set_field
 from ...fixes.layer_edits import add_message
 from ...moments.graph import Blob, Layer
 from ...moments.layer_type import REGRESSION, SIGMOID
-from ...net.classes import ignored_label, number_of_classes
+from ...net.classes import ignored_label, is_class, number_of_classes
 from ...net.job import NetInPhase
 from ...net.label_sources import COMPUTED, FILLER, LabelSource, label_sources
 from ...net.names import named
@@ -188,7 +188,7 @@ def invalid_constant_label(subject: NetInPhase) -> Iterator[Hit]:
         for source in label_sources(layer.bottoms[1]):
             made = source.range(subject.net) if source.kind == FILLER else None
             classes = number_of_classes(layer)
-            if made is None or classes is None or 0 <= int(made[0]) < classes or int(made[0]) == ignored_label(layer):
+            if made is None or classes is None or is_class(made[0], classes, ignored_label(layer)):
                 continue
             message = f"labels of {named(layer)} are {made[0]:g}, but it has {classes} class{'es' * (classes != 1)}"
             reason = "Caffe does not check labels: it reads memory outside the scores."
