@@ -148,6 +148,34 @@ def test_jumps_without_a_period_or_that_begin_late_are_not_reported(positions: t
     assert codes(steps(list(losses))) == []
 
 
+@pytest.mark.parametrize("display", [1, 20, 100])
+def test_a_nan_between_displayed_iterations_is_put_down_to_the_data_only_if_nothing_else_could_happen(display: int) -> None:
+    found = first(steps([2.31, 2.29, 2.3, "nan", "nan"], display))
+    assert found.code == ("T101" if display == 1 else "T405")
+    assert display == 1 or "or the training diverged in between" in found.cause.reason
+
+
+def late(text: str, start: int = 40_000) -> str:
+    """The same as an excerpt from the middle of a training."""
+    return re.sub(r"Iteration (\d+),", lambda found: f"Iteration {int(found[1]) + start},", text)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [0.02 * (1 + number % 5) for number in range(40)],
+        [0.01, 0.02, 0.01, 0.002, 0.03, 0.0001, 0.002, 0.00001, 0.0003, 0.0002, 0.01, 0.0007, 0.005, 0.09, 0.02, 0.04],
+        [0.3 + 0.004 * number for number in range(40)],
+    ],
+)
+def test_an_excerpt_of_a_trained_net_is_not_said_to_diverge_or_to_stand_still(losses: list[float]) -> None:
+    assert codes(late(steps(list(losses)))) == []
+
+
+def test_an_excerpt_in_which_a_trained_net_diverges_is_said_to() -> None:
+    assert first(late(steps([*[0.02, 0.05, 0.03] * 10, *[2.4] * 30]))).code == "T201"
+
+
 def test_looking_for_jumps_is_work_in_proportion() -> None:
     def work(size: int) -> Callable[[], object]:
         one = Run(1)

@@ -121,7 +121,7 @@ def find_explosion(found: Evidence) -> Explosion | None:
     if curve.steps < FEW or learned(found):
         return None
     first = max(abs(curve.first), found.chance or 0.0)
-    if swings(found):
+    if swings(found) or (found.begins_late and not _stays_up(found)):
         return None
     if curve.largest > PEAK * first > 0 and curve.end > LEARNED * min(abs(curve.first), found.chance or math.inf):
         begin = _begin(found, steps)
@@ -157,6 +157,13 @@ def _ends_exploding(steps: list[Step]) -> bool:
     if len(norms) < 2:
         return bool(norms) and not math.isfinite(norms[0])
     return not norms[-1] <= CERTAIN_GROWTH * max(norms[0], _typical(norms))
+
+
+def _stays_up(found: Evidence) -> bool:
+    """Whether the loss ends far above all that it was in the first half: a late loss is small, and noise many times as large."""
+    losses = [abs(found.raw_loss(step)) for step in found.healthy]
+    quarter = max(1, len(losses) // 4)
+    return median(losses[-quarter:]) > PEAK * max(losses[: max(1, len(losses) // 2)])
 
 
 def is_saturated(found: Evidence, step: Step) -> bool:

@@ -221,6 +221,14 @@ class Evidence:
         return min(known) if known else None
 
     @cached_property
+    def begins_late(self) -> bool:
+        """Whether the first displayed loss is that of a net that was trained before: of a snapshot, or of an excerpt."""
+        if not self.steps or self.run.resumed:
+            return self.run.resumed
+        first, second = self.steps[0].iteration, self.steps[min(1, len(self.steps) - 1)].iteration
+        return first > 2 * (second - first)
+
+    @cached_property
     def outputs(self) -> list[Output]:
         """The outputs of the training net that are part of its loss."""
         found = []

@@ -67,11 +67,17 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
     if step is None:
         return
     sound = len(log.healthy)
+    before = log.healthy[-1] if log.healthy else None
+    between = (
+        f" At iteration {before.iteration}, it was {before.loss:.4g}: either a batch held NaN, or the training diverged in between."
+        if before is not None
+        else ""
+    )
     yield Cause(
         "missing-debug-info",
         f"the loss is {step.loss:g} at iteration {step.iteration}; without debug_info, the first bad layer is unknown",
         f"Set debug_info: true and display: 1, and run the training again for {step.iteration + 1} "
-        f"iteration{'s' if step.iteration else ''}.",
+        f"iteration{'s' if step.iteration else ''}.{between}",
         0.2 if sound > 1 else 0.5,
         None,
         None,

@@ -153,8 +153,8 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
 
     ## When it is reported
 
-    **warning**, if none of T301 to T308 explains it. Ignore it if the log is the beginning of a training that starts slowly,
-    or continues from a snapshot that had learned.
+    **warning**, if none of T301 to T308 explains it. Ignore it if the log is the beginning of a training that starts slowly. A
+    loss that is not at ln K in a log that begins late, as an excerpt does, may have fallen before, and is not reported.
 
     ## Example
 
@@ -170,7 +170,7 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
     curve = loss_curve(log)
     assert curve is not None
     chance = log.chance is not None and abs(curve.end - log.chance) < 0.04 * log.chance
-    if log.run.resumed and not chance:
+    if log.begins_late and not chance:
         return
     if any(_finds(code, log) for code in _EXPLAINED_BY):
         return
