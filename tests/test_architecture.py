@@ -23,7 +23,7 @@ ROOTS = {"lint": PACKAGE, "proto": f"{PACKAGE}.proto", "fixes": f"{PACKAGE}.fixe
 # From the ground up: each room may import the ones before it.
 ROOMS = (
     "proto", "fixes", "source", "settings", "rule", "moments", "layers", "net", "solver", "stability", "data",
-    "training_log", "rules", "engine", "report", "api", "server", "cli", "__main__",
+    "training_log", "simulation", "rules", "engine", "report", "api", "server", "cli", "__main__",
 )  # fmt: skip
 
 # Imports for type checkers that close a circle inside a room, where two types truly name each other.

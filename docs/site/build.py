@@ -30,6 +30,7 @@ GUIDES = {
     "docs/security.md": "What a checkout may do",
     "docs/outputs.md": "Output formats and editors",
     "docs/signal.md": "Predicting whether training diverges",
+    "docs/simulation.md": "Simulating a training",
     "docs/schedule.md": "The learning-rate schedule",
     "docs/python.md": "Reading prototxt files in Python",
     "docs/nets.md": "Inspecting nets and describing layers",

@@ -16,4 +16,5 @@ COMMANDS = {
     "rules": "rules_command",
     "schedule": "schedule_command",
     "signal": "signal_command",
+    "simulate": "simulate_command",
 }

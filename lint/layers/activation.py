@@ -43,45 +43,45 @@ _SATURATING: dict[str, Any] = {"in_place": IN_PLACE_RIGHT, "reads_top": True, "n
 _RECTIFIER: dict[str, Any] = {"nonlinear": True, "rectifies": True, "keeps_scale": True}
 
 layer_type(
-    "ReLU", "relu_layer.cpp", signal="elementwise.ReLU",
+    "ReLU", "relu_layer.cpp", signal="elementwise.ReLU", simulate="functions.ReLU",
     reads=("relu_param",), in_place=_relu_in_place, engine="relu_param", cuts=_relu_cuts,
     value_range=value_ranges.rectified, **_RECTIFIER,
 )(same_shape)  # fmt: skip
 layer_type(
-    "ReLU6", "relu6_layer.cpp", signal="elementwise.ReLU",
+    "ReLU6", "relu6_layer.cpp", signal="elementwise.ReLU", simulate="functions.ReLU6",
     in_place=IN_PLACE_RIGHT, bounded=True, cuts=True,
     value_range=value_ranges.between(0.0, 6.0), **_RECTIFIER,
 )(same_shape)  # fmt: skip
 layer_type(
-    "Sigmoid", "sigmoid_layer.cpp", signal="elementwise.ElementwiseFunction",
+    "Sigmoid", "sigmoid_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.Sigmoid",
     reads=("sigmoid_param",), engine="sigmoid_param", activation=SIGMOID, unsaturated=(0.03, 0.97),
     value_range=value_ranges.between(0.0, 1.0), **_SATURATING,
 )(same_shape)  # fmt: skip
 layer_type(
-    "TanH", "tanh_layer.cpp", signal="elementwise.ElementwiseFunction",
+    "TanH", "tanh_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.TanH",
     reads=("tanh_param",), engine="tanh_param", unsaturated=(0.0, 0.9),
     value_range=value_ranges.squashed, **_SATURATING,
 )(same_shape)  # fmt: skip
 layer_type(
-    "ELU", "elu_layer.cpp", signal="elementwise.ElementwiseFunction",
+    "ELU", "elu_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.ELU",
     reads=("elu_param",), in_place=_elu_in_place, reads_top=True, **_RECTIFIER
 )(same_shape)  # fmt: skip
 layer_type(
-    "Swish", "swish_layer.cpp", signal="elementwise.ElementwiseFunction",
+    "Swish", "swish_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.Swish",
     reads=("swish_param",), in_place=IN_PLACE_RIGHT, reads_top=True, **_RECTIFIER
 )(same_shape)  # fmt: skip
-layer_type("Mish", "mish_layer.cpp", signal="elementwise.ElementwiseFunction", **_RECTIFIER)(same_shape)
+layer_type("Mish", "mish_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.Mish", **_RECTIFIER)(same_shape)
 layer_type(
-    "BNLL", "bnll_layer.cpp", signal="elementwise.ElementwiseFunction",
+    "BNLL", "bnll_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.BNLL",
     reads=(), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, keeps_scale=True,
     value_range=value_ranges.between(0.0),
 )(same_shape)  # fmt: skip
 layer_type(
-    "Clip", "clip_layer.cpp", signal="elementwise.ElementwiseFunction",
+    "Clip", "clip_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.Clip",
     reads=("clip_param",), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, bounded=True
 )(same_shape)  # fmt: skip
 layer_type(
-    "Power", "power_layer.cpp", signal="elementwise.ElementwiseFunction",
+    "Power", "power_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.Power",
     reads=("power_param",), in_place=IN_PLACE_WRONG_GRADIENT, reads_top=_power_reads_top,
     keeps_scale=True, factor=_power_factor, value_range=value_ranges.power,
     hazard=(
@@ -90,7 +90,8 @@ layer_type(
     ),
 )(same_shape)  # fmt: skip
 layer_type(
-    "Threshold", "threshold_layer.cpp", signal="data_models.Output", reads=("threshold_param",), in_place=IN_PLACE_RIGHT, bounded=True,
+    "Threshold", "threshold_layer.cpp", signal="data_models.Output", simulate="functions.Threshold",
+    reads=("threshold_param",), in_place=IN_PLACE_RIGHT, bounded=True,
     has_backward=False, refuses_at="threshold_layer.hpp:56",
 )(same_shape)  # fmt: skip
 layer_type("Insanity", "insanity_layer.cpp", signal="elementwise.ReLU",
@@ -101,6 +102,7 @@ layer_type("Insanity", "insanity_layer.cpp", signal="elementwise.ReLU",
     "Dropout",
     "dropout_layer.cpp",
     signal="elementwise.Dropout",
+    simulate="functions.Dropout",
     reads=("dropout_param",),
     in_place=IN_PLACE_RIGHT,
     keeps_shape=True,
@@ -126,6 +128,7 @@ def dropout(layer: Layer) -> Sequence[Shape]:
     "AbsVal",
     "absval_layer.cpp",
     signal="elementwise.ElementwiseFunction",
+    simulate="functions.AbsVal",
     reads=(),
     in_place=IN_PLACE_FATAL,
     keeps_shape=True,
@@ -144,6 +147,7 @@ def abs_val(layer: Layer) -> Sequence[Shape]:
     "Exp",
     "exp_layer.cpp",
     signal="elementwise.ElementwiseFunction",
+    simulate="functions.Exp",
     reads=("exp_param",),
     in_place=IN_PLACE_RIGHT,
     reads_top=True,
@@ -161,6 +165,7 @@ def exp(layer: Layer) -> Sequence[Shape]:
     "Log",
     "log_layer.cpp",
     signal="elementwise.ElementwiseFunction",
+    simulate="functions.Log",
     reads=("log_param",),
     in_place=IN_PLACE_WRONG_GRADIENT,
     keeps_shape=True,
@@ -188,6 +193,7 @@ def _base(layer: Layer, param: str, at: str) -> bool:
     "PReLU",
     "prelu_layer.cpp",
     signal="elementwise.ReLU",
+    simulate="functions.PReLU",
     reads=("prelu_param",),
     in_place=IN_PLACE_RIGHT,
     keeps_shape=True,

@@ -50,6 +50,7 @@ def _inner_product_multiply_adds(layer: Layer) -> int | None:
     "InnerProduct",
     "inner_product_layer.cpp",
     signal="linear.InnerProduct",
+    simulate="products.InnerProduct",
     fork_bottoms=(1, None),
     fork_tops=(1, None),
     fork_fields=frozenset({"normalize"}),
@@ -105,7 +106,8 @@ for _name, _source, _settings in (
 
 
 @layer_type(
-    "Embed", "embed_layer.cpp", signal="linear.Embed", reads=("embed_param",), refuses_gradient=(0,), multiply_adds=no_products
+    "Embed", "embed_layer.cpp", signal="linear.Embed", simulate="products.Embed",
+    reads=("embed_param",), refuses_gradient=(0,), multiply_adds=no_products,
 )
 def embed(layer: Layer) -> Sequence[Shape]:
     """A vector for each index."""
@@ -126,6 +128,7 @@ def embed(layer: Layer) -> Sequence[Shape]:
     "Parameter",
     "parameter_layer.hpp",
     signal="elementwise.Parameter",
+    simulate="products.Parameter",
     reads=("parameter_param",),
     bottoms=(0, 0),
     origin=LEARNED,
@@ -157,6 +160,7 @@ def _concat_in_place(layer: Layer) -> str:
     "Concat",
     "concat_layer.cpp",
     signal="joining.Concat",
+    simulate="combining.Concat",
     reads=("concat_param",),
     bottoms=(1, None),
     in_place=_concat_in_place,
@@ -225,6 +229,7 @@ def _slice_in_place(layer: Layer) -> str:
     "Slice",
     "slice_layer.cpp",
     signal="joining.Slice",
+    simulate="combining.Slice",
     reads=("slice_param",),
     tops=(1, None),
     in_place=_slice_in_place,
@@ -278,6 +283,7 @@ def slice_(layer: Layer) -> Sequence[Shape]:
     "Split",
     "split_layer.cpp",
     signal="passing.PassThrough",
+    simulate="combining.Split",
     reads=(),
     tops=(1, None),
     in_place=IN_PLACE_FATAL,
@@ -309,6 +315,7 @@ def _eltwise_reads_top(layer: Layer) -> bool:
     "Eltwise",
     "eltwise_layer.cpp",
     signal="joining.Eltwise",
+    simulate="combining.Eltwise",
     reads=("eltwise_param",),
     fork_bottoms=(1, None),
     bottoms=(2, None),
@@ -344,7 +351,7 @@ def eltwise(layer: Layer) -> Sequence[Shape]:
     return (top,)
 
 
-@layer_type("Axpy", "axpy_layer.cpp", signal="joining.Axpy", bottoms=(3, 3))
+@layer_type("Axpy", "axpy_layer.cpp", signal="joining.Axpy", simulate="combining.Axpy", bottoms=(3, 3))
 def axpy(layer: Layer) -> Sequence[Shape]:
     """SENet: the second bottom times a factor for each channel, plus the third bottom."""
     factor, shape, summand = (bottom.shape for bottom in layer.bottoms)
@@ -366,6 +373,7 @@ def axpy(layer: Layer) -> Sequence[Shape]:
     "Softmax",
     "softmax_layer.cpp",
     signal="joining.Softmax",
+    simulate="combining.Softmax",
     reads=("softmax_param",),
     in_place=IN_PLACE_RIGHT,
     reads_top=True,
@@ -385,7 +393,7 @@ def softmax(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "ArgMax", "argmax_layer.cpp", signal="data_models.Output",
+    "ArgMax", "argmax_layer.cpp", signal="data_models.Output", simulate="combining.Report",
     reads=("argmax_param",), has_backward=False, refuses_at="argmax_layer.hpp:67"
 )
 def arg_max(layer: Layer) -> Sequence[Shape]:
@@ -415,6 +423,7 @@ def arg_max(layer: Layer) -> Sequence[Shape]:
     "Accuracy",
     "accuracy_layer.cpp",
     signal="data_models.Output",
+    simulate="combining.Report",
     reads=("accuracy_param",),
     measures=True,
     class_axis="accuracy_param",
@@ -460,7 +469,10 @@ def check_labels(layer: Layer, scores: Dims, axis: int, at: str = "", *, same_it
         layer.fail("label-count", text, "bottom[1]", at, subject=labels.name)
 
 
-@layer_type("Silence", "silence_layer.cpp", signal="data_models.Output", reads=(), bottoms=(1, None), tops=(0, 0), discards=True)
+@layer_type(
+    "Silence", "silence_layer.cpp", signal="data_models.Output", simulate="combining.Silence",
+    reads=(), bottoms=(1, None), tops=(0, 0), discards=True,
+)
 def silence(layer: Layer) -> Sequence[Shape]:
     """Consumes blobs so that they are not outputs of the net."""
     return ()
@@ -470,6 +482,7 @@ def silence(layer: Layer) -> Sequence[Shape]:
     "Filter",
     "filter_layer.cpp",
     signal="passing.PassThrough",
+    simulate="combining.Filter",
     reads=(),
     bottoms=(2, None),
     tops=(1, None),
@@ -496,6 +509,7 @@ def filter_(layer: Layer) -> Sequence[Shape]:
     "BatchReindex",
     "batch_reindex_layer.cpp",
     signal="passing.PassThrough",
+    simulate="combining.BatchReindex",
     reads=(),
     bottoms=(2, 2),
     refuses_gradient=(1,),

@@ -166,6 +166,7 @@ def hdf5_data(layer: Layer) -> Sequence[Shape]:
     "HDF5Output",
     "hdf5_output_layer.cpp",
     signal="data_models.Output",
+    simulate="combining.Report",
     reads=("hdf5_output_param",),
     bottoms=(2, 2),
     tops=(0, 0),

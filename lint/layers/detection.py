@@ -123,6 +123,7 @@ def detection_output(layer: Layer) -> Sequence[Shape]:
     "DetectionEvaluate",
     "detection_evaluate_layer.cpp",
     signal="data_models.Output",
+    simulate="combining.Report",
     settings="detection_evaluate_param",
     measures=True,
     bottoms=(0, None),

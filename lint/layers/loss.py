@@ -68,6 +68,7 @@ def _same_first(layer: Layer) -> bool:
     "SoftmaxWithLoss",
     "softmax_loss_layer.cpp",
     signal="loss_models.SoftmaxWithLoss",
+    simulate="losses.SoftmaxWithLoss",
     reads=("softmax_param", "loss_param"),
     applies=SOFTMAX,
     class_axis="softmax_param",
@@ -92,6 +93,7 @@ def softmax_with_loss(layer: Layer) -> Sequence[Shape]:
     "InfogainLoss",
     "infogain_loss_layer.cpp",
     signal="loss_models.InfogainLoss",
+    simulate="losses.InfogainLoss",
     reads=("infogain_loss_param", "loss_param", "softmax_param"),
     applies=SOFTMAX,
     applies_since="1.0",
@@ -140,6 +142,7 @@ def infogain_loss(layer: Layer) -> Sequence[Shape]:
     "SigmoidCrossEntropyLoss",
     "sigmoid_cross_entropy_loss_layer.cpp",
     signal="loss_models.SigmoidCrossEntropyLoss",
+    simulate="losses.SigmoidCrossEntropyLoss",
     reads=("loss_param",),
     settings="",
     applies=SIGMOID,
@@ -159,6 +162,7 @@ def sigmoid_cross_entropy_loss(layer: Layer) -> Sequence[Shape]:
     "EuclideanLoss",
     "euclidean_loss_layer.cpp",
     signal="loss_models.EuclideanLoss",
+    simulate="losses.EuclideanLoss",
     reads=(),
     normalization=TWICE_BATCH,
     squared=True,
@@ -181,6 +185,7 @@ def euclidean_loss(layer: Layer) -> Sequence[Shape]:
     "HingeLoss",
     "hinge_loss_layer.cpp",
     signal="loss_models.HingeLoss",
+    simulate="losses.HingeLoss",
     reads=("hinge_loss_param",),
     normalization=BATCH,
     class_axis="",
@@ -201,6 +206,7 @@ def hinge_loss(layer: Layer) -> Sequence[Shape]:
     "MultinomialLogisticLoss",
     "multinomial_logistic_loss_layer.cpp",
     signal="loss_models.MultinomialLogisticLoss",
+    simulate="losses.MultinomialLogisticLoss",
     reads=(),
     normalization=BATCH,
     class_axis="",
@@ -221,6 +227,7 @@ def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
     "ContrastiveLoss",
     "contrastive_loss_layer.cpp",
     signal="loss_models.ContrastiveLoss",
+    simulate="losses.ContrastiveLoss",
     reads=("contrastive_loss_param",),
     loss_family=EMBEDDING,
     nonnegative=True,
@@ -281,8 +288,14 @@ _RCNN = frozenset({
     "faster-rcnn", "fast-rcnn", "faster-rcnn-upstream", "pvanet", "pvanet-master", "ctpn", "frcnn",
     "happynear", "brocolli",
 })  # fmt: skip
-layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", bottoms=(2, 3), loss_weight=1.0, **_SMOOTH)(_smooth_l1_loss)
-layer_type("SmoothL1Loss", "smooth_L1_loss_layer.cpp", dialects=_RCNN, bottoms=(2, 4), **_SMOOTH)(_smooth_l1_loss)
+layer_type(
+    "SmoothL1Loss", "smooth_L1_loss_layer.cpp", simulate="losses.SmoothL1Loss",
+    bottoms=(2, 3), loss_weight=1.0, **_SMOOTH,
+)(_smooth_l1_loss)
+layer_type(
+    "SmoothL1Loss", "smooth_L1_loss_layer.cpp", simulate="losses.SmoothL1Loss",
+    dialects=_RCNN, bottoms=(2, 4), **_SMOOTH,
+)(_smooth_l1_loss)
 layer_type(
     "SmoothL1Loss",
     "smooth_L1_loss_layer.cpp",

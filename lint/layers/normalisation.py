@@ -30,6 +30,7 @@ def _is_of_fork(layer: Layer) -> bool:
     "BatchNorm",
     "batch_norm_layer.cpp",
     signal="normalising.BatchNorm",
+    simulate="standardising.BatchNorm",
     reads=("batch_norm_param",),
     in_place=IN_PLACE_RIGHT,
     stores_statistics=True,
@@ -91,6 +92,7 @@ def _lrn_reads_top(layer: Layer) -> bool:
     "LRN",
     "lrn_layer.cpp",
     signal="normalising.LRN",
+    simulate="windows.LRN",
     reads=("lrn_param",),
     in_place=_lrn_in_place,
     reads_top=_lrn_reads_top,
@@ -123,6 +125,7 @@ def _mvn_reads_top(layer: Layer) -> bool:
     "MVN",
     "mvn_layer.cpp",
     signal="normalising.Normalize",
+    simulate="standardising.MVN",
     reads=("mvn_param",),
     in_place=_mvn_in_place,
     reads_top=_mvn_reads_top,
@@ -145,7 +148,10 @@ def mvn(layer: Layer) -> Sequence[Shape]:
 _ZERO_VECTOR = ("normalize-zero-vector", "Normalize divides by the length of a vector that may be 0")
 
 
-@layer_type("Normalize", "normalize_layer.cpp", signal="normalising.Normalize", hazard=_ZERO_VECTOR, **_OF_CHANNELS)
+@layer_type(
+    "Normalize", "normalize_layer.cpp", signal="normalising.Normalize", simulate="standardising.Normalize",
+    hazard=_ZERO_VECTOR, **_OF_CHANNELS,
+)
 def normalize(layer: Layer) -> Sequence[Shape]:
     """SSD: scales vectors to length 1, then by a learned factor for each channel."""
     shape = layer.bottoms[0].shape
@@ -181,7 +187,7 @@ _BN: dict[str, Any] = {
 }  # fmt: skip
 
 
-@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", tops=(1, 3), **_BN)
+@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", simulate="standardising.BN", tops=(1, 3), **_BN)
 def bn_segnet(layer: Layer) -> Sequence[Shape]:
     """SegNet and ENet: without running statistics."""
     param = layer.message["bn_param"]
@@ -197,7 +203,7 @@ _RUNNING = frozenset({
 })  # fmt: skip
 
 
-@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", dialects=_RUNNING, **_BN)
+@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", simulate="standardising.BN", dialects=_RUNNING, **_BN)
 def bn_running(layer: Layer) -> Sequence[Shape]:
     """PSPNet: with running statistics."""
     param = layer.message["bn_param"]
@@ -232,6 +238,7 @@ _AFFINE: dict[str, Any] = {
     "Scale",
     "scale_layer.cpp",
     signal="linear.Scale",
+    simulate="products.Scale",
     reads=("scale_param",),
     bottoms=(1, 2),
     multiply_adds=one_per_value,
@@ -256,7 +263,8 @@ def scale(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "Bias", "bias_layer.cpp", signal="linear.Scale", reads=("bias_param",), bottoms=(1, 2), multiply_adds=no_products, **_AFFINE
+    "Bias", "bias_layer.cpp", signal="linear.Scale", simulate="products.Bias",
+    reads=("bias_param",), bottoms=(1, 2), multiply_adds=no_products, **_AFFINE,
 )
 def bias(layer: Layer) -> Sequence[Shape]:
     """Adds a bias, learned or the second bottom."""

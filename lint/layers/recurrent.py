@@ -108,8 +108,14 @@ _RECURRENT: dict[str, Any] = {
     "counts": _counts,
     "multiply_adds": _multiply_adds,
 }
-layer_type("LSTM", "lstm_layer.cpp", signal=_lstm_signal, bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
-layer_type("RNN", "rnn_layer.cpp", signal=_rnn_signal, bottoms=(2, None), tops=(1, None), **_RECURRENT)(_recurrent)
+layer_type(
+    "LSTM", "lstm_layer.cpp", signal=_lstm_signal, simulate="sequences.LSTM",
+    bottoms=(2, None), tops=(1, None), **_RECURRENT,
+)(_recurrent)
+layer_type(
+    "RNN", "rnn_layer.cpp", signal=_rnn_signal, simulate="sequences.RNN",
+    bottoms=(2, None), tops=(1, None), **_RECURRENT,
+)(_recurrent)
 
 
 @layer_type(

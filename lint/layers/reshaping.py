@@ -22,7 +22,10 @@ _REORDERS: dict[str, Any] = {**REARRANGES, "value_range": value_ranges.unchanged
 _RESHAPES: dict[str, Any] = {**_REORDERS, "in_place": IN_PLACE_FATAL, "shares_memory": True}
 
 
-@layer_type("Reshape", "reshape_layer.cpp", signal="joining.Flatten", reads=("reshape_param",), **_RESHAPES)
+@layer_type(
+    "Reshape", "reshape_layer.cpp", signal="joining.Flatten", simulate="combining.Reshape",
+    reads=("reshape_param",), **_RESHAPES,
+)
 def reshape(layer: Layer) -> Sequence[Shape]:
     """The same elements in another shape: 0 copies a dimension, -1 infers one."""
     not_in_place(layer, ":10")
@@ -89,7 +92,10 @@ def _replaced_axes(layer: Layer, param: Message, axes: int) -> tuple[int, int] |
     return start, end
 
 
-@layer_type("Flatten", "flatten_layer.cpp", signal="joining.Flatten", reads=("flatten_param",), **_RESHAPES)
+@layer_type(
+    "Flatten", "flatten_layer.cpp", signal="joining.Flatten", simulate="combining.Flatten",
+    reads=("flatten_param",), **_RESHAPES,
+)
 def flatten(layer: Layer) -> Sequence[Shape]:
     """Several axes merged into one."""
     not_in_place(layer, "")
@@ -108,7 +114,7 @@ def flatten(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:start], count(shape, start, end + 1), *shape[end + 1 :]),)
 
 
-@layer_type("Permute", "permute_layer.cpp", signal="passing.PassThrough", **_REORDERS)
+@layer_type("Permute", "permute_layer.cpp", signal="passing.PassThrough", simulate="combining.Permute", **_REORDERS)
 def permute(layer: Layer) -> Sequence[Shape]:
     """SSD: its bottom with the axes in another order; those not named come last."""
     shape = layer.bottoms[0].shape
@@ -140,7 +146,7 @@ layer_type("Flip", "flip_layer.cpp", signal="passing.PassThrough", **_REORDERS)(
 
 
 @layer_type(
-    "ShuffleChannel", "shuffle_channel_layer.cpp", signal="passing.PassThrough",
+    "ShuffleChannel", "shuffle_channel_layer.cpp", signal="passing.PassThrough", simulate="combining.ShuffleChannel",
     bottoms=(0, None), tops=(0, None), keeps_shape=True, **_REORDERS
 )
 def shuffle_channel(layer: Layer) -> Sequence[Shape]:
@@ -162,7 +168,10 @@ def _tile_in_place(layer: Layer) -> str:
     return IN_PLACE_RIGHT if layer.message["tile_param"]["tiles"] == 1 else IN_PLACE_CRASH
 
 
-@layer_type("Tile", "tile_layer.cpp", signal="passing.PassThrough", reads=("tile_param",), in_place=_tile_in_place, **_REORDERS)
+@layer_type(
+    "Tile", "tile_layer.cpp", signal="passing.PassThrough", simulate="combining.Tile",
+    reads=("tile_param",), in_place=_tile_in_place, **_REORDERS,
+)
 def tile(layer: Layer) -> Sequence[Shape]:
     """Its bottom repeated along an axis."""
     param = layer.message["tile_param"]
@@ -180,7 +189,10 @@ def tile(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], None if size is None or tiles is None else size * tiles, *shape[axis + 1 :]),)
 
 
-@layer_type("Reduction", "reduction_layer.cpp", signal="joining.Reduction", reads=("reduction_param",), in_place=IN_PLACE_WRONG_VALUES)
+@layer_type(
+    "Reduction", "reduction_layer.cpp", signal="joining.Reduction", simulate="combining.Reduction",
+    reads=("reduction_param",), in_place=IN_PLACE_WRONG_VALUES,
+)
 def reduction(layer: Layer) -> Sequence[Shape]:
     """Sum or mean over the last axes."""
     axis = layer.message["reduction_param"]["axis"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     "Crop",
     "crop_layer.cpp",
     signal="passing.PassThrough",
+    simulate="combining.Crop",
     reads=("crop_param",),
     bottoms=(2, 2),
     in_place=IN_PLACE_WRONG_GRADIENT,
@@ -73,7 +74,7 @@ _ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
 
 
 @layer_type(
-    "Upsample", "upsample_layer.cpp", signal="enlarging.Unpooling", bottoms=(2, 2), ignores_gradient=(1,),
+    "Upsample", "upsample_layer.cpp", signal="enlarging.Unpooling", simulate="sizes.Unpool", bottoms=(2, 2), ignores_gradient=(1,),
     growth=_growth_by_scale, **_ENLARGES,
 )  # fmt: skip
 def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
@@ -100,6 +101,7 @@ _REPEATING = frozenset({"mobilenet-yolo", "yolov3-windows", "brocolli", "ssd-chu
     "Upsample",
     "upsample_layer.cpp",
     signal="enlarging.Repeating",
+    simulate="sizes.Repeat",
     dialects=_REPEATING,
     bottoms=(0, None),
     tops=(0, None),
@@ -148,7 +150,7 @@ def max_unpool(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "Interp", "interp_layer.cpp", signal="enlarging.Interpolating", linear=True, keeps_range=True,
+    "Interp", "interp_layer.cpp", signal="enlarging.Interpolating", simulate="sizes.Interp", linear=True, keeps_range=True,
     value_range=value_ranges.within, **_ENLARGES,
 )  # fmt: skip
 def interp(layer: Layer) -> Sequence[Shape]:

@@ -239,6 +239,7 @@ _EACH: dict[str, Any] = {
     "Convolution",
     "conv_layer.cpp",
     signal="linear.Convolution",
+    simulate="convolution.Convolution",
     reads=("convolution_param",),
     multiply_adds=_convolution_multiply_adds,
     **_EACH,
@@ -252,6 +253,7 @@ def convolution(layer: Layer) -> Sequence[Shape]:
     "Deconvolution",
     "deconv_layer.cpp",
     signal="linear.Convolution",
+    simulate="convolution.Deconvolution",
     reads=("convolution_param",),
     upsampling=True,
     growth=_deconvolution_growth,
@@ -264,7 +266,8 @@ def deconvolution(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "DepthwiseConvolution", "depthwise_conv_layer.cpp", signal="linear.Convolution", multiply_adds=_convolution_multiply_adds, **_EACH
+    "DepthwiseConvolution", "depthwise_conv_layer.cpp", signal="linear.Convolution", simulate="convolution.Convolution",
+    multiply_adds=_convolution_multiply_adds, **_EACH,
 )
 def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
     """A grouped convolution, from yonghenglh6/DepthwiseConvolution."""
@@ -272,7 +275,8 @@ def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "ConvolutionDepthwise", "conv_dw_layer.cpp", signal="linear.Convolution", multiply_adds=_convolution_multiply_adds, **_WEIGHTED
+    "ConvolutionDepthwise", "conv_dw_layer.cpp", signal="linear.Convolution", simulate="convolution.DepthwiseConvolution",
+    multiply_adds=_convolution_multiply_adds, **_WEIGHTED,
 )
 def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     """As many outputs as channels, whatever num_output and group say; from farmingyard/caffe-mobilenet."""
@@ -290,7 +294,10 @@ def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     return () if shape is None or sizes is None else ((shape[0], channels, *sizes),)
 
 
-@layer_type("Im2col", "im2col_layer.cpp", signal=UNMODELLED, reads=("convolution_param",), in_place=IN_PLACE_CRASH, slides=True)
+@layer_type(
+    "Im2col", "im2col_layer.cpp", signal=UNMODELLED, simulate="convolution.Im2col",
+    reads=("convolution_param",), in_place=IN_PLACE_CRASH, slides=True,
+)
 def im2col(layer: Layer) -> Sequence[Shape]:
     """The windows of a convolution, as channels."""
     shape = layer.bottoms[0].shape
@@ -325,6 +332,7 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
     "Pooling",
     "pooling_layer.cpp",
     signal="pooling.Pooling",
+    simulate="windows.Pooling",
     reads=("pooling_param",),
     tops=(1, 2),
     counts=_pooling_counts,
@@ -455,7 +463,7 @@ def _rounds_down(param: Message) -> bool:
     return "ceil_mode" in entries and entries["ceil_mode"][0][0] is False
 
 
-@layer_type("SPP", "spp_layer.cpp", signal="pooling.SPP", reads=("spp_param",), keeps_range=True)
+@layer_type("SPP", "spp_layer.cpp", signal="pooling.SPP", simulate="windows.SPP", reads=("spp_param",), keeps_range=True)
 def spp(layer: Layer) -> Sequence[Shape]:
     """Spatial pyramid pooling: 1, 4, 16 ... bins, whatever the size of the image."""
     height = layer.message["spp_param"]["pyramid_height"]

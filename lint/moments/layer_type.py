@@ -151,6 +151,7 @@ class LayerType(NamedTuple):
     upsampling: bool = False
     multiply_adds: Callable[[Layer], int | None] | None = None  # in one forward pass; None: unknown
     signal: str | Callable[[Layer], str] = UNMODELLED  # see `signal_model`
+    simulate: str = ""  # the class of `simulation.operators` that computes it on arrays, as `module.Class`; empty: none does
     plugin: str = ""  # the plugin that defines it; empty: built in
 
     def in_place_effect(self, layer: Layer) -> str:

@@ -1,0 +1,132 @@
+"""`caffe-lint simulate`: trains for a few steps with numpy, and says what becomes of it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ..data.libraries import library
+from ..data.locations import base_folder
+from ..engine.configuring import settings_of_paths
+from ..engine.files_in_memory import files_of, nets_for
+from ..net.data_facts import source_of
+from ..net.job import SolverFile
+from ..settings.in_force import CommandLine
+from ..source.errors import InputError
+from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text, write_output
+from .from_options import read_schema
+from .option_types import InputShape, check_weights, weights_options
+
+_THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
+
+
+@click.command()
+@click.argument("path", metavar="SOLVER")
+@click.option("--steps", type=click.IntRange(5, 1000), help="Number of training steps. [25]")
+@click.option("--batch", type=click.IntRange(1, 100_000), help="Items in a batch, at most those of the net. [8]")
+@click.option("--data", type=click.Choice(["made", "real"]), help="Made-up data, or those that the net names. [made]")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Largest number of seeds in doubtful cases.")
+@click.option("--thorough", is_flag=True, help="50 steps with whole batches of real data, if not given otherwise.")
+@click.option(
+    "--budget", type=click.FloatRange(0.01, 100_000), default=20.0, show_default=True, metavar="SECONDS",
+    help="The most work, in seconds of one usual core; it is counted, not timed. Beyond it, nothing is told.",
+)  # fmt: skip
+@click.option(
+    "--output-format",
+    type=click.Choice(["text", "json", "log"]),
+    default="text",
+    show_default=True,
+    help="The output format; `log` is Caffe's, with debug_info.",
+)
+@click.option("--log-output", metavar="FILE", help="Write the log to this file, in Caffe's format.")
+@click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
+@click.option(
+    "--input-shape",
+    "input_shapes",
+    type=InputShape(),
+    multiple=True,
+    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
+)
+@weights_options
+@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
+def simulate(
+    path: str,
+    steps: int | None,
+    batch: int | None,
+    data: str | None,
+    seeds: int,
+    thorough: bool,
+    budget: float,
+    output_format: str,
+    log_output: str | None,
+    data_facts: str | None,
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    from_scratch: bool,
+    weights: str | None,
+    gpus: int | None,
+    dialect: str | None,
+) -> int:
+    """Train for a few steps, without Caffe, a GPU or data, and print what becomes of the training.
+
+    Data of the shapes, ranges and classes that the files and facts imply are made up. Values and gradients are computed as by
+    Caffe's CPU code, so that `caffe-lint log` explains the log of the simulation like any other. What cannot be simulated is
+    named. The same files give the same answer. The exit status is 1 if the training fails. Needs caffe-lint[simulate].
+    """
+    check_weights(from_scratch, weights)
+    library("numpy", "simulating a training", "simulate")
+    from ..report.simulation_text import as_json, as_text  # keeps json out of the start
+    from ..simulation.caffe_log import caffe_log  # loads numpy
+    from ..simulation.simulating import Plan, simulate  # as above
+
+    asked = CommandLine(
+        dialect=dialect,
+        from_scratch=from_scratch,
+        weights=weights,
+        gpus=gpus,
+        data_facts=data_facts,
+        input_shape=input_shapes,
+    )
+    schema = read_schema(None)
+    settings = settings_of_paths(asked, schema).of(path)
+    files = files_of(settings, schema)
+    file = files.get(path)
+    if file.kind != "solver":
+        raise InputError(f"{path}: not a solver")
+    job = nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None)
+    sources = [source for layer in job.train.net.layers if (source := source_of(layer))] if job.train is not None else []
+    plan = Plan(
+        steps=steps or (_THOROUGH_STEPS if thorough else _STEPS),
+        batch=batch if batch is not None or thorough else _BATCH,
+        data=data or ("real" if thorough else "made"),
+        seeds=seeds,
+        budget=budget,
+        base=base_folder(sources, path),
+    )
+    found = simulate(job, plan, _progress)
+    log = caffe_log(job, found.courses[0]) if found.courses else ""
+    if log_output is not None and log:
+        write_output(log_output, log.encode("utf-8", "surrogateescape"))
+    if output_format == "log" and log:
+        print_text(log)
+    elif output_format == "log":
+        complain(as_text(found, plan).replace("\n", " ").strip())
+    else:
+        print_text(as_json(found, plan) if output_format == "json" else as_text(found, plan))
+    return EXIT_FINDINGS if found.word in ("diverges", "stalls", "depends on the seed") else EXIT_CLEAN
+
+
+_BAR = 30  # characters
+
+
+def _progress(done: int, total: int) -> None:
+    """Draw the progress bar if standard error is a terminal; a negative number removes it."""
+    if not sys.stderr.isatty():
+        return
+    if done < 0:
+        text = " " * (_BAR + 40)
+        sys.stderr.write(f"\r{text}\r")
+    else:
+        part = min(_BAR, _BAR * done // total) if total else 0
+        sys.stderr.write(f"\r[{'#' * part}{' ' * (_BAR - part)}] {done} of {total} steps")
+    sys.stderr.flush()

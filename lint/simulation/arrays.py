@@ -1,0 +1,25 @@
+"""numpy under the names that the other files here use, and what several of them compute with it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+__all__ = ["Array", "Generator", "np", "resizing_matrix"]
+
+Array: TypeAlias = Any  # of numpy, whose own types differ between its versions
+Generator: TypeAlias = Any  # the random numbers of numpy
+
+
+def resizing_matrix(size: int, wanted: int) -> Array:
+    """The matrix that resizes a line of values by linear interpolation, with the first and the last value kept in place."""
+    matrix = np.zeros((wanted, size), np.float32)
+    places = np.linspace(0.0, size - 1, wanted) if wanted > 1 else np.zeros(1)
+    below = np.minimum(places.astype(np.int64), size - 1)
+    above = np.minimum(below + 1, size - 1)
+    share = (places - below).astype(np.float32)
+    rows = np.arange(wanted)
+    np.add.at(matrix, (rows, below), 1 - share)
+    np.add.at(matrix, (rows, above), share)
+    return matrix

@@ -1,0 +1,67 @@
+"""What fillers make: the values of parameters before a training, and DummyData. Source: filler.hpp."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .arrays import Array, Generator, np
+from .operator import CannotSimulate
+
+if TYPE_CHECKING:
+    from ..moments.graph import Param
+    from ..net.net import Net
+    from ..proto.binder import Message
+
+
+def initial_weights(net: Net, draw: Generator) -> dict[Param, Array]:
+    """The values of each parameter of a net that is not shared with an earlier one. Raises CannotSimulate."""
+    found: dict[Param, Array] = {}
+    for param in net.params():
+        if param.owner is not param:
+            continue
+        if param.count is None or param.shape is None:
+            raise CannotSimulate(f"the shape of a parameter of '{param.layer.name}' is unknown")
+        shape = tuple(size or 0 for size in param.shape)
+        if param.filler is None:
+            found[param] = np.full(shape, param.constant, np.float32)
+        else:
+            found[param] = filled(param.filler, shape, draw)
+    return found
+
+
+def filled(filler: Message, shape: tuple[int, ...], draw: Generator) -> Array:
+    """An array as a filler makes it. Raises CannotSimulate for one that no Caffe knows."""
+    kind = filler["type"]
+    size = math.prod(shape)
+    if kind == "constant":
+        return np.full(shape, filler["value"], np.float32)
+    if kind == "uniform":
+        return _uniform(filler["min"], filler["max"], shape, draw)
+    if kind == "gaussian":
+        found = draw.standard_normal(shape, np.float32) * np.float32(filler["std"]) + np.float32(filler["mean"])
+        if filler["sparse"] >= 0:  # so many of the inputs of an output are not 0
+            found *= draw.random(shape, np.float32) < filler["sparse"] / shape[0]
+        return found
+    if kind == "positive_unitball":
+        found = draw.random(shape, np.float32)
+        rows = found.reshape(shape[0], -1)
+        rows /= rows.sum(1, keepdims=True)
+        return found
+    if kind in ("xavier", "msra"):
+        inputs, outputs = size / shape[0], size / (shape[1] if len(shape) > 1 else 1)
+        number = {"FAN_IN": inputs, "FAN_OUT": outputs, "AVERAGE": (inputs + outputs) / 2}[filler["variance_norm"]]
+        if kind == "msra":
+            return draw.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / number))
+        bound = math.sqrt(3 / number)
+        return _uniform(-bound, bound, shape, draw)
+    if kind == "bilinear":
+        half = math.ceil(shape[-1] / 2)
+        centre = (shape[-1] - 1) / (2 * half)
+        line = 1 - np.abs(np.arange(shape[-1]) / half - centre)
+        return np.broadcast_to(np.outer(line, line), shape).astype(np.float32)
+    raise CannotSimulate(f"the filler '{kind}' cannot be simulated")
+
+
+def _uniform(low: float, high: float, shape: tuple[int, ...], draw: Generator) -> Array:
+    return draw.random(shape, np.float32) * np.float32(high - low) + np.float32(low)

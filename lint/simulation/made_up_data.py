@@ -1,0 +1,270 @@
+"""Data made up for a training: of the shapes, ranges and spreads that the facts and the files imply, and with classes.
+
+Each item has a class. Images of a class share a pattern, so that a net can learn them; all images share one too, and each has its
+own brightness and its own smooth noise. Labels are the classes; targets depend on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..layers.models.data_models import BYTES, PIXEL_MAX, UNKNOWN_IMAGES, data_kind
+from ..moments.blob_facts import BlobFacts
+from ..moments.layer_type import MADE_UP, SIGMOID
+from ..net.classes import label_uses
+from ..net.data_facts import tops_facts
+from ..net.label_sources import label_sources
+from ..proto.named_tuple import NamedTuple
+from .arrays import Array, Generator, np, resizing_matrix
+from .filling import filled
+from .operator import CannotSimulate
+from .tape import is_fed
+
+if TYPE_CHECKING:
+    from ..moments.graph import Blob, Layer
+    from ..moments.signal_model import AssumedData
+    from ..net.net import Net
+
+# Parts of the variance of images: what all have in common, what those of a class do, the brightness of each; the rest is smooth
+# noise. Set by hand, near what the signal models take (data_models.py) and what digits and photographs have.
+_OF_ALL, _OF_CLASS, _OF_BRIGHTNESS = 0.12, 0.25, 0.13
+_COARSE = 0.7  # of the noise, over a tenth of a side; the rest over two pixels
+_COARSE_PATCHES = 10  # along a side
+# Of tables: what the columns' means have, if the mean of all is not near 0, and what classes do.
+_OF_COLUMNS, _COLUMN_MEANS_FROM = 0.3, 0.05
+_OF_CLASS_IN_TABLES = 0.4
+_OF_CLASS_IN_TARGETS = 0.7
+_CLASSES = 10  # where no labels say how many there are
+_QUANTILES, _SAMPLE = 501, 20_000  # of a distribution
+_SHARE_OF_ONES = 0.3  # among targets that are probabilities
+_LABEL_PATCHES = 4  # along a side of a map of labels
+
+_LABELS, _PROBABILITIES, _INDICES, _MARKERS, _BITS = "labels", "probabilities", "indices", "markers", "bits"
+
+
+class _Role(NamedTuple):
+    """What reads a top of a data layer: of labels and indices, how many there are."""
+
+    kind: str
+    number: int
+
+
+class MadeUpData:
+    """Batches for the layers of a net that are fed, of `items` items where a batch has `whole`."""
+
+    def __init__(self, net: Net, assumed: AssumedData, draw: Generator, *, whole: int, items: int) -> None:
+        self.net = net
+        self.assumed = assumed
+        self.draw = draw
+        self.whole, self.items = whole, items
+        self.roles = dict(_roles(net))
+        self.classes = max((role.number for role in self.roles.values() if role.kind == _LABELS), default=_CLASSES)
+        self.patterns: dict[Blob, tuple[Array, Array]] = {}
+        self.fixed: dict[Blob, Array] = {}
+        self.distributions: dict[Blob, _Distribution] = {}
+
+    def batch(self) -> dict[Blob, Array]:
+        """The values of the tops of all layers that are fed. Raises CannotSimulate."""
+        chosen = self.draw.integers(0, self.classes, self.whole)
+        found = {}
+        for layer in self.net.layers:
+            if is_fed(layer):
+                facts = tops_facts(layer, self.net.built_with.facts)
+                for index, blob in enumerate(layer.tops):
+                    found[blob] = self._top(layer, index, facts[index], chosen)
+        return found
+
+    def shape(self, blob: Blob) -> tuple[int, ...]:
+        """The shape of a top, with the items that are simulated."""
+        shape = blob.shape
+        if shape is None or None in shape:
+            raise CannotSimulate(f"the shape of '{blob.name}' is unknown")
+        known = tuple(size or 0 for size in shape)
+        return (self.items, *known[1:]) if known[:1] == (self.whole,) else known
+
+    def _top(self, layer: Layer, index: int, facts: BlobFacts | None, chosen: Array) -> Array:
+        blob = layer.tops[index]
+        if not blob.consumers and blob.shape is None:
+            return np.zeros((), np.float32)
+        shape = self.shape(blob)
+        if layer.traits.origin == MADE_UP:
+            return self._by_filler(layer, index, shape)
+        role = self.roles.get(blob)
+        if role is not None:
+            return self._by_role(role, blob, shape, facts, chosen)
+        kind = data_kind(layer, index, facts)
+        described = facts if facts is not None and facts.mean is not None and facts.std is not None else None
+        if described is None and kind in (BYTES, UNKNOWN_IMAGES):
+            described = BlobFacts(None, 0.0, PIXEL_MAX, self.assumed.pixel_mean, None, self.assumed.pixel_std)
+        elif described is None:
+            size = self.assumed.size or 1.0
+            described = BlobFacts(mean=0.0, std=size)
+        values = self._values(blob, shape, described, chosen)
+        return self._transformed(layer, values, described) if index == 0 else values
+
+    def _by_filler(self, layer: Layer, index: int, shape: tuple[int, ...]) -> Array:
+        fillers = layer.message["dummy_data_param"]["data_filler"]
+        if not fillers:
+            return np.zeros(shape, np.float32)
+        filler = fillers[index if len(fillers) > 1 else 0]
+        blob = layer.tops[index]
+        if filler["type"] == "constant" and blob in self.fixed:
+            return self.fixed[blob]
+        self.fixed[blob] = values = filled(filler, shape, self.draw)
+        return values
+
+    def _by_role(
+        self, role: _Role, blob: Blob, shape: tuple[int, ...], facts: BlobFacts | None, chosen: Array
+    ) -> Array:
+        items = chosen[: shape[0]] if shape and shape[0] <= len(chosen) else self.draw.integers(0, self.classes, shape[:1])
+        size = math.prod(shape[1:])
+        if role.kind == _MARKERS:
+            values = np.ones(shape, np.float32)
+            values[:1] = 0
+            return values
+        if role.kind == _BITS:
+            return (self.draw.random(shape) < 0.5).astype(np.float32)
+        if role.kind == _INDICES:
+            return self.draw.integers(0, role.number, shape).astype(np.float32)
+        if role.kind == _PROBABILITIES:
+            if blob not in self.fixed:
+                self.fixed[blob] = (self.draw.random((self.classes, size)) < _SHARE_OF_ONES).astype(np.float32)
+            return self.fixed[blob][items].reshape(shape)
+        low, high = 0.0, role.number - 1.0
+        if facts is not None and facts.minimum is not None and facts.maximum is not None:
+            low, high = max(low, facts.minimum), min(high, facts.maximum)
+        number = max(1, int(high - low) + 1)
+        if size == 1:
+            return (low + items % number).astype(np.float32).reshape(shape)
+        return low + self._label_maps(shape, number, items)
+
+    def _label_maps(self, shape: tuple[int, ...], number: int, items: Array) -> Array:
+        """Maps of labels, in patches, half of which have the label of the item."""
+        high, wide = (shape[-2], shape[-1]) if len(shape) > 2 else (1, math.prod(shape[1:]))
+        coarse = self.draw.integers(0, number, (shape[0], min(high, _LABEL_PATCHES), min(wide, _LABEL_PATCHES)))
+        own = self.draw.random(coarse.shape) < 0.5
+        coarse = np.where(own, items[:, None, None] % number, coarse)
+        rows = np.arange(high) * coarse.shape[1] // high
+        columns = np.arange(wide) * coarse.shape[2] // wide
+        maps = coarse[:, rows][:, :, columns].reshape(shape[0], 1, -1)
+        channels = math.prod(shape[1:]) // maps.shape[2]
+        return np.broadcast_to(maps, (shape[0], channels, maps.shape[2])).astype(np.float32).reshape(shape)
+
+    # -- values ----------------------------------------------------------------------------------------------
+
+    def _values(self, blob: Blob, shape: tuple[int, ...], facts: BlobFacts, chosen: Array) -> Array:
+        """Values with the mean, spread and range of facts, in shape of images or of tables."""
+        assert facts.mean is not None
+        assert facts.std is not None
+        items = chosen[: shape[0]] if shape and shape[0] <= len(chosen) else self.draw.integers(0, self.classes, shape[:1])
+        if len(shape) == 4 and shape[2] > 1 and shape[3] > 1:
+            standard = self._images(blob, shape, items)
+        else:
+            standard = self._rows(blob, shape, facts, items)
+        if blob not in self.distributions:
+            self.distributions[blob] = _Distribution(facts)
+        return self.distributions[blob](standard)
+
+    def _images(self, blob: Blob, shape: tuple[int, ...], items: Array) -> Array:
+        if blob not in self.patterns:
+            self.patterns[blob] = (_smooth((1, *shape[1:]), self.draw), _smooth((self.classes, *shape[1:]), self.draw))
+        common, of_class = self.patterns[blob]
+        brightness = self.draw.standard_normal((shape[0], 1, 1, 1), np.float32)
+        rest = 1 - _OF_ALL - _OF_CLASS - _OF_BRIGHTNESS
+        return (
+            math.sqrt(_OF_ALL) * common + math.sqrt(_OF_CLASS) * of_class[items] + math.sqrt(_OF_BRIGHTNESS) * brightness
+            + math.sqrt(rest) * _smooth(shape, self.draw)
+        )  # fmt: skip
+
+    def _rows(self, blob: Blob, shape: tuple[int, ...], facts: BlobFacts, items: Array) -> Array:
+        assert facts.mean is not None
+        assert facts.std is not None
+        size = math.prod(shape[1:])
+        if blob not in self.patterns:
+            self.patterns[blob] = (
+                self.draw.standard_normal((1, size), np.float32),
+                self.draw.standard_normal((self.classes, size), np.float32),
+            )
+        common, of_class = self.patterns[blob]
+        has_means = size > 1 and facts.mean**2 > _COLUMN_MEANS_FROM * facts.std**2
+        of_columns = _OF_COLUMNS if has_means else 0.0
+        share = (_OF_CLASS_IN_TARGETS if size == 1 else _OF_CLASS_IN_TABLES) * (1 - of_columns)
+        noise = self.draw.standard_normal((shape[0], size), np.float32)
+        found = math.sqrt(of_columns) * common + math.sqrt(share) * of_class[items] + math.sqrt(1 - of_columns - share) * noise
+        return found.reshape(shape)
+
+    def _transformed(self, layer: Layer, values: Array, facts: BlobFacts) -> Array:
+        """What DataTransformer makes of it: minus the mean, times the scale."""
+        if "transform_param" not in layer.message.entries:
+            return values
+        param = layer.message["transform_param"]
+        means = list(param["mean_value"])
+        if param["mean_file"]:
+            values = values - np.float32(facts.mean or 0.0)
+        elif len(means) > 1 and values.ndim == 4 and len(means) == values.shape[1]:
+            values = values - np.asarray(means, np.float32).reshape(1, -1, 1, 1)
+        elif means:
+            values = values - np.float32(means[0])
+        return values * np.float32(param["scale"])
+
+
+def _smooth(shape: tuple[int, ...], draw: Generator) -> Array:
+    """Smooth noise of mean 0 and variance 1 over two scales."""
+    high, wide = shape[2:]
+    found = np.zeros(shape, np.float32)
+    for share, rows, columns in (
+        (_COARSE, min(high, _COARSE_PATCHES), min(wide, _COARSE_PATCHES)),
+        (1 - _COARSE, max(1, high // 2), max(1, wide // 2)),
+    ):
+        noise = draw.standard_normal((*shape[:2], rows, columns), np.float32)
+        field = resizing_matrix(rows, high) @ noise @ resizing_matrix(columns, wide).T
+        found += field * np.float32(math.sqrt(share) / max(float(field.std()), 1e-6))
+    return found
+
+
+class _Distribution:
+    """Turns values of mean 0 and variance 1 into those with the mean, deviation and range of facts: a beta distribution."""
+
+    def __init__(self, facts: BlobFacts) -> None:
+        self.mean, self.deviation = facts.mean or 0.0, facts.std or 0.0
+        self.table: tuple[Array, Array] | None = None
+        low, high = facts.minimum, facts.maximum
+        if self.deviation == 0 or low is None or high is None or not low < self.mean < high:
+            return
+        part = (self.mean - low) / (high - low)
+        strength = part * (1 - part) * ((high - low) / self.deviation) ** 2 - 1
+        probabilities = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+        fixed = np.random.default_rng(0)  # the same distribution for all data with these facts
+        if strength > 0:
+            quantiles = np.quantile(fixed.beta(part * strength, (1 - part) * strength, _SAMPLE), probabilities)
+        else:  # as spread out as values in that range can be
+            quantiles = (probabilities > 1 - part).astype(np.float64)
+        self.table = np.quantile(fixed.standard_normal(_SAMPLE), probabilities), low + (high - low) * quantiles
+
+    def __call__(self, standard: Array) -> Array:
+        if self.table is None:
+            return standard * np.float32(self.deviation) + np.float32(self.mean)
+        return np.interp(standard, *self.table).astype(np.float32)
+
+
+def _roles(net: Net) -> Iterator[tuple[Blob, _Role]]:
+    """What reads the tops of data layers as something else than values."""
+    for layer in net.layers:
+        wanted: list[tuple[int, _Role]] = []
+        if layer.traits.settings == "embed_param":
+            wanted.append((0, _Role(_INDICES, layer.message["embed_param"]["input_dim"])))
+        elif layer.traits.recurrent and len(layer.bottoms) > 1:
+            wanted.append((1, _Role(_MARKERS, 2)))
+        elif layer.traits.settings == "contrastive_loss_param" and len(layer.bottoms) > 2:
+            wanted.append((2, _Role(_BITS, 2)))
+        elif layer.traits.is_loss and layer.traits.applies == SIGMOID and len(layer.bottoms) > 1:
+            wanted.append((1, _Role(_PROBABILITIES, 2)))
+        for bottom, role in wanted:
+            for source in label_sources(layer.bottoms[bottom]):
+                if source.top.producer is not None and is_fed(source.top.producer):
+                    yield source.top, role
+    for use in label_uses(net):
+        if use.classes is not None:
+            yield use.top, _Role(_LABELS, use.classes)

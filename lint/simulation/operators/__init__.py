@@ -1,0 +1,1 @@
+"""What each layer type computes, forward and backward; a type's record names its class as `simulate="module.Class"`."""

@@ -1,0 +1,111 @@
+"""What simulated trainings say: whether the real one diverges, stalls or learns, and which layer goes first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..layers.loss import LARGEST_SOFTMAX_TERM
+from ..proto.named_tuple import NamedTuple
+from ..stability.signal.basis import CannotTell
+from .training_run import Course
+
+_LAST = 5  # losses that are judged, of which all but one must agree: a small batch may be all wrong by chance
+_EXPLODED = 5.0  # times the first loss
+_GROWN = 100.0  # times its first value, from which a layer counts as the one that goes first
+_JUDGED_LENGTH = 150  # iterations over which stalling is judged: those of the trainings that the curves below are fitted on
+
+# The probabilities: logistic curves of one number each, by benchmarks/simulate_judge.py --fit.
+DIVERGES = (0.0, 2.0)
+STALLS = (0.0, 1.0)
+_CERTAIN_SCORE = 3.0  # of a loss that is not finite
+_LEAST_DROP, _MOST_DROP = 1e-5, 1.0
+
+
+class Outcome(NamedTuple):
+    """All that a simulation says of a training.
+
+    `word` is `diverges`, `stalls`, `learns`, `depends on the seed` or `cannot tell`, as `cannot_tell` then explains. `diverging`
+    and `stalling` are the numbers of the `courses`, one for each seed, that do. `cut` says what was made smaller, and `assumed`
+    what was taken for granted, as noun phrases.
+    """
+
+    word: str
+    cannot_tell: CannotTell | None = None
+    p_diverges: float | None = None
+    p_stalls: float | None = None
+    courses: Sequence[Course] = ()
+    diverging: int = 0
+    stalling: int = 0
+    first_layer: str | None = None
+    first_iteration: int | None = None
+    cut: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    multiply_adds: int = 0
+
+
+def unknown(reason: CannotTell, *, cut: tuple[str, ...] = (), assumed: tuple[str, ...] = (), multiply_adds: int = 0) -> Outcome:
+    """The outcome of a training that cannot be simulated."""
+    return Outcome("cannot tell", reason, cut=cut, assumed=assumed, multiply_adds=multiply_adds)
+
+
+def diverging_score(course: Course) -> float:
+    """How far a training has exploded: 0 at the border, by the loss that all but one of the last exceed."""
+    if not course.is_finite:
+        finite = sum(1 for each in course.iterations if math.isfinite(each.loss))
+        return _CERTAIN_SCORE + 1 / (1 + finite)
+    last = sorted(course.losses[-_LAST:])
+    tail = last[1] if len(last) > 1 else last[0]
+    first = max(abs(course.before), 1e-6)
+    score = math.log(max(tail, 1e-6) / (_EXPLODED * first))
+    if tail >= LARGEST_SOFTMAX_TERM - 1e-3 and first > 1 and score < 0:
+        score = max(score, 0.1) if tail < LARGEST_SOFTMAX_TERM + 1 else score
+    return min(max(score, -_CERTAIN_SCORE), _CERTAIN_SCORE)
+
+
+def stalling_score(course: Course, length: int) -> float:
+    """How little a training learns: the logarithm of the share of the loss that is lost until its end, below 0 if it learns.
+
+    `length` is the number of iterations of the training; what the simulated ones lose is continued at the same pace.
+    """
+    if not course.is_finite or not math.isfinite(course.after):
+        return 0.0
+    drop = (course.before - course.after) / max(abs(course.before), 1e-6)
+    steps = max(1, len(course.iterations))
+    drop *= max(1.0, min(length, _JUDGED_LENGTH) / steps)
+    return -math.log10(min(max(drop, _LEAST_DROP), _MOST_DROP))
+
+
+def logistic(curve: tuple[float, float], score: float) -> float:
+    """The probability of a score."""
+    exponent = -(curve[0] + curve[1] * score)
+    return 1 / (1 + math.exp(exponent)) if exponent < 500 else 0.0
+
+
+def judged(courses: Sequence[Course], length: int) -> tuple[str, float, float, int, int]:
+    """The word, both probabilities, and how many of the courses diverge and stall."""
+    diverges = [logistic(DIVERGES, diverging_score(course)) for course in courses]
+    stalls = [
+        logistic(STALLS, stalling_score(course, length)) * (1 - other) for course, other in zip(courses, diverges, strict=True)
+    ]
+    exploded, stalled = sum(p >= 0.5 for p in diverges), sum(p >= 0.5 for p in stalls)
+    if 0 < exploded < len(courses):
+        word = "depends on the seed"
+    elif exploded:
+        word = "diverges"
+    else:
+        word = "stalls" if 2 * stalled > len(courses) else "learns"
+    return word, sum(diverges) / len(diverges), sum(stalls) / len(stalls), exploded, stalled
+
+
+def first_to_go(course: Course) -> tuple[str, int] | None:
+    """The first layer with a value of debug_info that is not finite or has grown a hundredfold, and the iteration."""
+    usual: dict[tuple[str, str, str, str], float] = {}
+    for number, iteration in enumerate(course.iterations):
+        for forward, backward, _ in iteration.passes:
+            for line in (*forward, *backward):
+                key = line.direction, line.layer, line.role, line.blob
+                before = usual.setdefault(key, line.mean_abs) if number == 0 else usual.get(key, 0.0)
+                if not math.isfinite(line.mean_abs) or (before > 0 and line.mean_abs > _GROWN * before):
+                    return line.layer.partition("_split")[0], number
+    return None

@@ -1,0 +1,176 @@
+"""Simulate the training of a job: what is cut and assumed, how many seeds, and how much work at most."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..layers.models.data_models import KNOWN
+from ..net.costs import multiply_adds
+from ..net.weights_origin import LOADED
+from ..proto.named_tuple import NamedTuple
+from ..stability.signal.basis import GIVE_SHAPE, UNKNOWN, CannotTell, obstacle
+from ..stability.signal.training import Training, training_of
+from .arrays import Generator, np
+from .made_up_data import MadeUpData
+from .operator import CannotSimulate, operator_class
+from .outcome import Outcome, first_to_go, judged, unknown
+from .stored_data import StoredData
+from .tape import is_fed
+from .training_run import PROBES, Batches, Course, run
+
+if TYPE_CHECKING:
+    from ..net.job import Job
+    from ..net.net import Net
+
+# Multiply-adds that one core does in a second, by which seconds become a number that is the same on every machine.
+SPEED = 7_500_000_000
+# What a value of a blob costs in multiply-adds, in the layers that do not multiply: they are bound by memory.
+_OF_VALUE = 20
+_MOST_VALUES = 1_000_000_000  # of blobs and weights with their gradients: 4 GB
+_MOST_ITEMS = 8  # of a batch, if it is cut
+_SURE = 0.1  # a probability so near to 0 or 1 needs no other seed
+
+MADE, REAL = "made", "real"
+_WATCH = "watch the training with caffe-lint log"
+
+
+class Plan(NamedTuple):
+    """How a training is simulated: `seeds` is the largest number of seeds, `budget` in seconds of one core.
+
+    With `data` REAL the sources are read below the folder `base`. A `batch` of None is the whole one.
+    """
+
+    steps: int = 25
+    batch: int | None = _MOST_ITEMS
+    data: str = MADE
+    seeds: int = 3
+    budget: float = 20.0
+    base: str = ""
+
+
+def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
+    """Simulate a job's training. `progress` is told how many steps are done, and of how many."""
+    training = training_of(job)
+    if isinstance(training, CannotTell):
+        return unknown(training)
+    net, basis = training.net, training.basis
+    assumed = basis.assumed if plan.data == MADE else ()
+    reason = _obstacle(job, training)
+    if reason is not None:
+        return unknown(reason, assumed=assumed)
+    whole = _batch_of(net)
+    sizes = [whole] if plan.batch is None or plan.batch >= whole or _keeps_batch(net) else [plan.batch, whole]
+    failure = CannotTell("cannot be simulated", "", _WATCH)
+    for items in sizes:
+        cut = (f"{items} of {whole} items in a batch",) if items < whole else ()
+        work = _work(net, training.solver["iter_size"], items / whole, plan.steps)
+        if work is None:
+            return unknown(CannotTell("unknown shape", "the shapes of the net are unknown", GIVE_SHAPE), cut=cut, assumed=assumed)
+        if work > plan.budget * SPEED:
+            text = f"{plan.steps} steps are about {work / SPEED:,.0f} s of work, over the budget of {plan.budget:g} s"
+            return unknown(CannotTell("over budget", text, "raise --budget"), cut=cut, assumed=assumed, multiply_adds=work)
+        if _values(net, items / whole) > _MOST_VALUES:
+            text = "the net needs more than 4 GB of memory"
+            return unknown(CannotTell("too large", text, _WATCH), cut=cut, assumed=assumed, multiply_adds=work)
+        try:
+            return _simulated(job, training, plan, (whole, items), work, progress)._replace(cut=cut, assumed=assumed)
+        except CannotSimulate as error:  # the whole batch may fit where a part of it does not
+            failure = failure._replace(reason=str(error))
+    return unknown(failure, assumed=assumed)
+
+
+def _obstacle(job: Job, training: Training) -> CannotTell | None:
+    """Why the training cannot be simulated, judging by its files alone."""
+    for layer in training.net.layers:
+        if not is_fed(layer):
+            try:
+                operator_class(layer)
+            except CannotSimulate as error:
+                return CannotTell("unmodelled layer", str(error), _WATCH)
+    # Zero weights, and scores that are read as probabilities, are computed here like any other numbers.
+    basis = training.basis._replace(unmodelled=(), of_scores=(), zero=(), shapeless=())
+    if basis.weights not in (LOADED, UNKNOWN):
+        basis = basis._replace(weights=KNOWN)
+    return obstacle(basis, job.origin)
+
+
+def _simulated(
+    job: Job, training: Training, plan: Plan, sizes: tuple[int, int], work: int, progress: Callable[[int, int], None]
+) -> Outcome:
+    solver, net = training.solver, training.net
+    courses: list[Course] = []
+    affordable = max(1, min(plan.seeds, int(plan.budget * SPEED // max(work, 1))))
+    steps = min(plan.steps, solver["max_iter"]) if solver["max_iter"] > 0 else plan.steps
+    done = 0
+
+    def count(number: int) -> None:
+        nonlocal done
+        done += number
+        progress(done, steps * affordable)
+
+    for seed in range(affordable):
+        of_data, of_run = _generators(job, seed)
+        batches = _batches(net, training, plan, sizes, of_data)
+        courses.append(run(net, solver, batches, of_run, steps, count))
+        found = judged(courses, solver["max_iter"])
+        if seed == 0 and all(p <= _SURE or p >= 1 - _SURE for p in found[1:3]):
+            break
+    progress(-1, 0)
+    word, diverges, stalls, exploded, stalled = found
+    first = None
+    if word in ("diverges", "depends on the seed"):
+        first = next((first for course in courses if (first := first_to_go(course)) is not None), None)
+    layer, iteration = first or (None, None)
+    return Outcome(word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=work * len(courses))
+
+
+def _batches(net: Net, training: Training, plan: Plan, sizes: tuple[int, int], draw: Generator) -> Batches:
+    whole, items = sizes
+    made = MadeUpData(net, training.context.assumed, draw, whole=whole, items=items)
+    if plan.data == MADE:
+        return made.batch
+    wanted = (plan.steps * max(1, training.solver["iter_size"]) + PROBES + 1) * items
+    return StoredData(net, plan.base, draw, made, wanted).batch
+
+
+def _generators(job: Job, seed: int) -> tuple[Generator, Generator]:
+    """The randomness of data and of the run, from what the files say: the same files, the same answer."""
+    content = hashlib.blake2b(job.solver.file.source, digest_size=16)
+    if job.train is not None:
+        content.update(job.train.file.source)
+    first, second = np.random.SeedSequence([int.from_bytes(content.digest(), "little"), seed]).spawn(2)
+    return np.random.default_rng(first), np.random.default_rng(second)
+
+
+def _batch_of(net: Net) -> int:
+    """The number of items in a batch: the first dimension of most tops that are fed."""
+    sizes = Counter(top.shape[0] or 1 for layer in net.layers if is_fed(layer) for top in layer.tops if top.shape)
+    return max(sizes, key=lambda size: (sizes[size], size)) if sizes else 1
+
+
+def _keeps_batch(net: Net) -> bool:
+    """Whether the first axis of data are not items alone: steps of a sequence are no batch."""
+    return any(layer.traits.recurrent for layer in net.layers)
+
+
+def _work(net: Net, iter_size: int, part: float, steps: int) -> int | None:
+    """The multiply-adds of a simulation with one seed, for a part of the batch; None if shapes are unknown."""
+    forward = 0
+    for layer in net.layers:
+        own = 0 if is_fed(layer) else multiply_adds(layer)
+        if own is None:
+            return None
+        forward += own + _OF_VALUE * sum(top.count or 0 for top in layer.tops)
+    weights = sum(param.count or 0 for param in net.params() if param.owner is param)
+    one = 3 * forward * part * max(1, iter_size) + _OF_VALUE * weights
+    return int(steps * one + 2 * PROBES * forward * part)
+
+
+def _values(net: Net, part: float) -> float:
+    """The values of blobs, of their gradients, and of weights with theirs and the solver's."""
+    blobs = sum(top.count or 0 for layer in net.layers for top in layer.tops)
+    weights = sum(param.count or 0 for param in net.params() if param.owner is param)
+    return 4 * blobs * part + 4 * weights

@@ -1,0 +1,140 @@
+"""The first iterations of a training, run on arrays with one seed: Solver::Step of solver.cpp."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ..proto.named_tuple import NamedTuple
+from ..solver.schedule import learning_rate
+from .arrays import Array, Generator, np
+from .filling import initial_weights
+from .operator import CannotSimulate
+from .tape import DebugLine, Tape
+from .updating import Updater, norm_of
+
+if TYPE_CHECKING:
+    from ..moments.graph import Blob, Param
+    from ..net.net import Net
+    from ..proto.binder import Message
+
+PROBES = 4  # batches on which the loss is taken before the first iteration and again after the last, free of their differences
+
+
+class Norms(NamedTuple):
+    """The last line of debug_info in a pass: sums of |x| and Euclidean norms of weights and gradients."""
+
+    l1_data: float
+    l1_diff: float
+    l2_data: float
+    l2_diff: float
+
+
+class Output(NamedTuple):
+    """An output of the net: a value, with its weight in the loss (0: none)."""
+
+    name: str
+    value: float
+    weight: float
+
+
+class Iteration(NamedTuple):
+    """An iteration: its loss, taken before the update, its rate, and what debug_info prints in each of its passes.
+
+    `clipping` has the norm of the gradients and the factor, if they were clipped.
+    """
+
+    loss: float
+    rate: float
+    outputs: tuple[Output, ...]
+    passes: tuple[tuple[list[DebugLine], list[DebugLine], Norms], ...]
+    clipping: tuple[float, float] | None
+
+
+class Course(NamedTuple):
+    """What became of a training: its iterations, its loss after the last, and the mean losses of the probes before and after."""
+
+    iterations: list[Iteration]
+    final_loss: float
+    before: float
+    after: float
+
+    @property
+    def losses(self) -> list[float]:
+        """The loss of each iteration, and the one after the last."""
+        return [*(each.loss for each in self.iterations), self.final_loss]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no loss is NaN or infinite."""
+        return all(map(math.isfinite, self.losses))
+
+
+Batches = Callable[[], Mapping["Blob", Array]]
+
+
+def run(net: Net, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]) -> Course:
+    """Train for some steps, fewer if a loss is not finite. Raises CannotSimulate."""
+    with np.errstate(all="ignore"):
+        return _run(net, solver, batches, draw, steps, progress)
+
+
+def _run(
+    net: Net, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]
+) -> Course:
+    weights = initial_weights(net, draw)
+    tape = Tape(net, weights, draw)
+    updater = Updater(solver, weights)
+    probes = [batches() for _ in range(PROBES)]
+    before = _mean_loss(tape, probes)
+    iterations: list[Iteration] = []
+    waiting = list(probes)
+    for number in range(steps):
+        iteration = _step(tape, updater, solver, number, lambda: waiting.pop(0) if waiting else batches())
+        iterations.append(iteration)
+        progress(1)
+        if not math.isfinite(iteration.loss):
+            return Course(iterations, iteration.loss, before, math.nan)
+    final = tape.forward(waiting.pop(0) if waiting else batches())
+    return Course(iterations, final, before, _mean_loss(tape, probes))
+
+
+def _mean_loss(tape: Tape, probes: list[Mapping[Blob, Array]]) -> float:
+    return sum(map(tape.forward, probes)) / len(probes)
+
+
+def _step(tape: Tape, updater: Updater, solver: Message, number: int, batches: Batches) -> Iteration:
+    rate = learning_rate(solver, number)
+    if rate is None:
+        raise CannotSimulate(f"the learning rate of iteration {number} is unknown")
+    tape.clear()
+    loss = 0.0
+    passes = []
+    for _ in range(updater.iter_size):
+        loss += tape.forward(batches(), watch=True)
+        tape.backward(watch=True)
+        passes.append((tape.forward_lines, tape.backward_lines, _norms(tape.weights, tape.gradients)))
+    loss = loss / updater.iter_size if updater.iter_size > 0 else math.nan
+    outputs = tuple(_outputs(tape)) if passes else ()
+    clipping = updater.clipped(tape.gradients)
+    updater.update(tape.weights, tape.gradients, rate, number)
+    return Iteration(loss, rate, outputs, tuple(passes), clipping)
+
+
+def _outputs(tape: Tape) -> list[Output]:
+    """The first value of each blob that no layer reads, as far as it is one number."""
+    found = []
+    for layer in tape.net.layers:
+        for index, blob in enumerate(layer.tops):
+            if not blob.consumers and tape.value(blob).size == 1:
+                found.append(Output(blob.name, float(tape.value(blob).reshape(-1)[0]), layer.loss_weight(index)))
+    return found
+
+
+def _norms(weights: Mapping[Param, Array], gradients: Mapping[Param, Array]) -> Norms:
+    return Norms(_sum_abs(weights), _sum_abs(gradients), norm_of(weights), norm_of(gradients))
+
+
+def _sum_abs(arrays: Mapping[Param, Array]) -> float:
+    return float(sum(float(np.abs(values).sum()) for values in arrays.values()))

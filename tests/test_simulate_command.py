@@ -1,0 +1,168 @@
+"""`caffe-lint simulate`: what becomes of small trainings, what is said of it, and the log that `caffe-lint log` reads."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("numpy", reason="the simulator needs numpy")
+
+from harness import NET, SOLVER
+
+from caffe_lint.cli.commands import cli
+from caffe_lint.training_log.evidence import Evidence
+from caffe_lint.training_log.log_reader import read_log
+
+WILD = SOLVER.replace("base_lr: 0.01", "base_lr: 1e5").replace("clip_gradients: 10\n", "")
+REGRESSION = NET.replace('"SoftmaxWithLoss"', '"EuclideanLoss"').replace("num_output: 10", "num_output: 1")
+
+
+def simulated(folder: Path, *options: str, net: str = NET, solver: str = SOLVER) -> tuple[int, str]:
+    """The exit status and the output of the command, with `--from-scratch`."""
+    (folder / "net.prototxt").write_text(net)
+    path = folder / "solver.prototxt"
+    path.write_text(solver.replace("net.prototxt", str(folder / "net.prototxt")))
+    done = CliRunner().invoke(cli, ["simulate", str(path), "--from-scratch", *options], standalone_mode=False)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code or done.return_value or 0, done.output
+
+
+def as_json(folder: Path, *options: str, net: str = NET, solver: str = SOLVER) -> dict[str, Any]:
+    """What the command says as JSON."""
+    found: dict[str, Any] = json.loads(simulated(folder, "--output-format", "json", *options, net=net, solver=solver)[1])
+    return found
+
+
+def test_a_net_that_learns_is_said_to(tmp_path: Path) -> None:
+    status, output = simulated(tmp_path)
+    assert status == 0
+    assert output.startswith("The simulated training learns (25 steps on made-up data")
+    assert "  loss " in output
+
+
+def test_the_same_files_give_the_same_answer(tmp_path: Path) -> None:
+    assert simulated(tmp_path, "--output-format", "log") == simulated(tmp_path, "--output-format", "log")
+
+
+def test_a_rate_that_is_far_too_high_diverges_and_names_the_first_layer(tmp_path: Path) -> None:
+    status, output = simulated(tmp_path, net=REGRESSION, solver=WILD)
+    assert status == 1
+    assert "The simulated training diverges" in output
+    assert "The first layer to go is 'score', in iteration" in output
+
+
+def test_a_rate_of_almost_nothing_stalls(tmp_path: Path) -> None:
+    found = as_json(tmp_path, solver=SOLVER.replace("0.01", "1e-12"))
+    assert found["verdict"] == "stalls"
+    assert found["p_stalls"] > 0.5
+
+
+def test_json_has_the_same_keys_whatever_is_said(tmp_path: Path) -> None:
+    learns, refused = as_json(tmp_path), as_json(tmp_path, "--budget", "0.01", "--steps", "1000", "--batch", "100000", net=NET.replace("16", "400"))
+    assert learns.keys() == refused.keys()
+    assert learns["verdict"] == "learns"
+    assert len(learns["losses"]) == 26
+    assert learns["cannot_tell"] is None
+    assert refused["verdict"] == "cannot tell"
+    assert refused["cannot_tell"]["cause"] == "over budget"
+    assert refused["losses"] == []
+
+
+def test_a_large_batch_is_cut_and_a_small_one_is_not(tmp_path: Path) -> None:
+    large = NET.replace("dim: 8 ", "dim: 64 ")
+    assert as_json(tmp_path, net=large)["cut"] == ["8 of 64 items in a batch"]
+    assert as_json(tmp_path)["cut"] == []
+    assert as_json(tmp_path, "--batch", "64", net=large)["cut"] == []
+
+
+def test_a_net_that_a_part_of_a_batch_does_not_fit_is_run_with_the_whole(tmp_path: Path) -> None:
+    reshape = 'layer { name: "flat" type: "Reshape" bottom: "data" top: "flat" reshape_param { shape { dim: 64 dim: 768 } } }\n'
+    net = NET.replace("dim: 8 ", "dim: 64 ")
+    net = net.replace('layer {\n  name: "score"', f'{reshape}layer {{\n  name: "score"').replace('bottom: "data"\n  top: "score"', 'bottom: "flat"\n  top: "score"')
+    found = as_json(tmp_path, net=net)
+    assert found["verdict"] == "learns"
+    assert found["cut"] == []
+
+
+def test_the_log_is_read_like_one_of_caffe(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    simulated(tmp_path, "--log-output", str(log), net=REGRESSION, solver=WILD)
+    (run,) = read_log(str(log))
+    evidence = Evidence(run)
+    assert evidence.first_bad is not None
+    assert evidence.steps[0].rate == 1e5
+    assert [out.name for out in evidence.outputs] == ["loss"]
+    assert evidence.net is not None
+    assert [layer.name for layer in evidence.net.layers] == ["data", "score", "loss"]
+    done = CliRunner().invoke(cli, ["log", str(log)])
+    assert "learning rate" in done.output
+
+
+def test_the_log_has_all_lines_of_a_pass(tmp_path: Path) -> None:
+    output = simulated(tmp_path, "--output-format", "log")[1]
+    texts = [line.partition("] ")[2].strip() for line in output.splitlines() if line.startswith(("I0101", "E0101"))]
+    start = next(i for i, text in enumerate(texts) if text.startswith("[Forward]"))
+    names = [text.rpartition(": ")[0] for text in texts[start : start + 9]]
+    assert names[:8] == [
+        "[Forward] Layer data, top blob data data",
+        "[Forward] Layer data, top blob label data",
+        "[Forward] Layer score, top blob score data",
+        "[Forward] Layer score, param blob 0 data",
+        "[Forward] Layer score, param blob 1 data",
+        "[Forward] Layer loss, top blob loss data",
+        "[Backward] Layer loss, bottom blob score diff",
+        "[Backward] Layer score, param blob 0 diff",
+    ]
+    assert any(text.startswith("[Backward] All net params (data, diff): L1 norm = (") for text in texts)
+    assert texts[-1] == "Optimization Done."
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [("CTCLoss", "CTCLoss 'loss'"), ("Convolution3D", "Convolution3D 'loss'")],
+)
+def test_what_cannot_be_simulated_is_named(tmp_path: Path, kind: str, named: str) -> None:
+    status, output = simulated(tmp_path, net=NET.replace("SoftmaxWithLoss", kind))
+    assert status == 0
+    assert output.startswith("Cannot tell")
+    assert named in output
+
+
+def test_loaded_weights_are_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    path = tmp_path / "solver.prototxt"
+    path.write_text(SOLVER.replace("net.prototxt", str(tmp_path / "net.prototxt")) + 'weights: "start.caffemodel"\n')
+    output = CliRunner().invoke(cli, ["simulate", str(path)]).output
+    assert "Cannot tell" in output
+    assert "weights are loaded" in output
+
+
+def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    done = CliRunner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt")])
+    assert "simulating a training needs numpy: pip install 'caffe-lint[simulate]'" in str(done.exception or done.output)
+
+
+def test_real_data_are_read(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="HDF5 needs h5py")
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    with h5py.File(tmp_path / "train.h5", "w") as file:
+        file["data"] = draw.standard_normal((40, 3, 16, 16)).astype("f4")
+        file["label"] = draw.integers(0, 10, 40).astype("f4")
+    (tmp_path / "train.txt").write_text(str(tmp_path / "train.h5"))
+    head = f'layer {{ name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param {{ source: "{tmp_path}/train.txt" batch_size: 8 }} }}\n'
+    net = head + "layer {" + NET.partition("layer {")[2].partition("layer {")[2]
+    shapes = ("--input-shape", "data=8,3,16,16", "--input-shape", "label=8")
+    found = as_json(tmp_path, "--data", "real", *shapes, net=net)
+    assert found["data"] == "real"
+    assert found["verdict"] in ("learns", "stalls")
+    (tmp_path / "train.txt").unlink()
+    assert "cannot be read" in as_json(tmp_path, "--data", "real", *shapes, net=net)["cannot_tell"]["reason"]

@@ -1,0 +1,375 @@
+"""The simulator's numbers: Caffe's floors and guards, the order of a solver's steps, shared weights, and made-up data."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="the simulator needs numpy")
+
+from harness import SOLVER  # noqa: E402
+from nets import layer_of, net_of  # noqa: E402
+
+from caffe_lint.engine.files_in_memory import Files  # noqa: E402
+from caffe_lint.moments.signal_model import AssumedData  # noqa: E402
+from caffe_lint.net.job import Nets, SolverFile  # noqa: E402
+from caffe_lint.net.net import Net  # noqa: E402
+from caffe_lint.proto.binder import Message, bind  # noqa: E402
+from caffe_lint.proto.parser import parse  # noqa: E402
+from caffe_lint.proto.schema import caffe_schema  # noqa: E402
+from caffe_lint.simulation.filling import filled, initial_weights  # noqa: E402
+from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
+from caffe_lint.simulation.operator import CannotSimulate, operator_of  # noqa: E402
+from caffe_lint.simulation.outcome import diverging_score, stalling_score  # noqa: E402
+from caffe_lint.simulation.tape import Tape  # noqa: E402
+from caffe_lint.simulation.training_run import Course, Iteration  # noqa: E402
+from caffe_lint.simulation.updating import Updater  # noqa: E402
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "norms" / "nets"
+ASSUMED = AssumedData(110.0, 65.0, None, (0, 3, 32, 32), 1.0)
+F = np.float32
+
+
+def run(inside: str, *bottoms: Any, params: Any = (), diff: float = 1.0) -> tuple[list[Any], list[Any]]:
+    """The tops of a layer and the gradients of its bottoms."""
+    arrays = [np.asarray(bottom, F) for bottom in bottoms]
+    names = [f"b{i}" for i in range(len(arrays))]
+    text = inside + "".join(f' bottom: "{name}"' for name in names) + ' top: "y"'
+    net = layer_of(text, {name: " ".join(map(str, array.shape)) for name, array in zip(names, arrays, strict=True)})
+    operator = operator_of(net.layers[-1], np.random.default_rng(0))
+    with np.errstate(all="ignore"):
+        tops = list(operator.forward(arrays, params))
+        diffs = [np.full_like(top, diff) for top in tops]
+        found, _ = operator.backward(diffs, tops, arrays, params, [True] * len(arrays))
+    return tops, list(found)
+
+
+def solver_of(text: str) -> Message:
+    """A solver's message."""
+    found: Message = bind(parse((SOLVER + text).encode()), caffe_schema(), "SolverParameter", "bvlc").message
+    return found
+
+
+# -- floors and guards ------------------------------------------------------------------------------------------
+
+
+def test_softmax_with_loss_has_a_floor_that_its_gradient_does_not() -> None:
+    tops, grads = run('type: "SoftmaxWithLoss"', [[1000.0, 0.0]], [1.0])
+    assert float(tops[0]) == pytest.approx(87.3365, abs=1e-4)
+    assert grads[0].tolist() == [[1.0, -1.0]]
+
+
+def test_infogain_loss_has_a_floor_of_its_own() -> None:
+    tops, grads = run('type: "InfogainLoss"', [[1000.0, 0.0]], [1.0], [[[[2.0, 0.0], [0.5, 3.0]]]])
+    assert float(tops[0]) == pytest.approx(3 * 46.0517, rel=1e-5)
+    assert grads[0].tolist() == [[3.0, -3.0]]  # p sum(H) - H
+
+
+def test_multinomial_logistic_loss_keeps_the_gradient_of_its_floor() -> None:
+    tops, grads = run('type: "MultinomialLogisticLoss"', [[-1.0, 0.5]], [0.0])
+    assert float(tops[0]) == pytest.approx(46.0517, rel=1e-5)
+    assert grads[0][0].tolist() == pytest.approx([-1e20, 0.0])
+
+
+def test_contrastive_loss_divides_by_a_little_more_than_the_distance() -> None:
+    settings = 'type: "ContrastiveLoss" contrastive_loss_param { margin: 1 }'
+    _, grads = run(settings, [[0.5]], [[0.0]], [0.0])
+    assert float(grads[0][0, 0]) == pytest.approx(-0.5 * 0.5 / (0.5 + 1e-4), rel=1e-6)
+
+
+def test_nan_passes_where_it_passes_in_caffe() -> None:
+    tops, grads = run('type: "ReLU"', [[math.nan, 1.0]])
+    assert math.isnan(tops[0][0, 0])
+    assert grads[0].tolist() == [[0.0, 1.0]]
+    tops, _ = run('type: "HingeLoss"', [[math.nan, math.nan]], [0.0])
+    assert float(tops[0]) == 0
+    pool = 'type: "Pooling" pooling_param { kernel_size: 2 }'
+    tops, grads = run(pool, [[[[math.nan, 1.0], [0.0, -1.0]]]])
+    assert float(tops[0].reshape(())) == 1.0
+    tops, grads = run(pool, [[[[math.nan, math.nan], [math.nan, math.nan]]]])
+    assert float(tops[0].reshape(())) == pytest.approx(-3.4028235e38)
+    assert not grads[0].any()
+
+
+def test_average_pooling_divides_by_the_padded_window() -> None:
+    tops, _ = run('type: "Pooling" pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }', np.ones((1, 1, 4, 4)))
+    assert tops[0][0, 0].tolist() == pytest.approx(np.outer([2, 3, 1], [2, 3, 1]) / np.outer([3, 3, 2], [3, 3, 2]))
+
+
+def test_pooling_rounds_up() -> None:
+    tops, _ = run('type: "Pooling" pooling_param { kernel_size: 2 stride: 2 }', np.arange(25.0).reshape(1, 1, 5, 5))
+    assert tops[0].shape == (1, 1, 3, 3)
+    assert tops[0][0, 0, -1].tolist() == [21.0, 23.0, 24.0]
+
+
+def test_power_in_place_overwrites_the_gradient_of_its_top() -> None:
+    net = net_of('layer { name: "it" type: "Power" bottom: "x" top: "x" power_param { scale: 3 shift: 1 } }', {"x": "1 2"})
+    operator = operator_of(net.layers[-1], np.random.default_rng(0))
+    x = np.ones((1, 2), F)
+    (top,) = operator.forward([x], ())
+    (gradient,), _ = operator.backward([np.full_like(top, 7.0)], [top], [top], (), [True])
+    assert gradient.tolist() == [[9.0, 9.0]]
+
+
+def test_what_goes_wrong_in_place_is_not_simulated() -> None:
+    net = net_of('layer { name: "it" type: "LRN" bottom: "x" top: "x" }', {"x": "1 2 3 3"})
+    with pytest.raises(CannotSimulate, match="works in place"):
+        operator_of(net.layers[-1], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("rule", "divisor"), [("FULL", 4), ("VALID", 3), ("BATCH_SIZE", 2), ("NONE", 1)])
+def test_losses_are_divided_as_in_caffe(rule: str, divisor: int) -> None:
+    settings = f'type: "SoftmaxWithLoss" loss_param {{ ignore_label: 1 normalization: {rule} }}'
+    tops, grads = run(settings, np.zeros((2, 3, 1, 2)), [[[[0.0, 1.0]]], [[[2.0, 0.0]]]])
+    assert float(tops[0]) == pytest.approx(3 * math.log(3) / divisor, rel=1e-6)
+    assert not grads[0][0, :, 0, 1].any()
+
+
+def test_batch_norm_stores_running_sums() -> None:
+    x = np.arange(8.0, dtype=F).reshape(4, 2)
+    params = [np.zeros(2, F), np.zeros(2, F), np.zeros(1, F)]
+    run('type: "BatchNorm"', x, params=params)
+    assert params[0].tolist() == [3.0, 4.0]
+    assert params[1].tolist() == pytest.approx((x.var(0) * 4 / 3).tolist())  # unbiased in store, biased in use
+    assert params[2].tolist() == [1.0]
+
+
+# -- fillers ----------------------------------------------------------------------------------------------------
+
+
+def _filler(text: str) -> Message:
+    net = layer_of(f'type: "InnerProduct" bottom: "x" top: "y" inner_product_param {{ num_output: 2 weight_filler {{ {text} }} }}', {"x": "1 2"})
+    filler = net.layers[-1].params[0].filler
+    assert filler is not None
+    return filler
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ('type: "constant" value: 3', 3.0),
+        ('type: "gaussian" std: 0.5', 0.5 * math.sqrt(2 / math.pi)),
+        ('type: "uniform" min: -1 max: 1', 0.5),
+        ('type: "xavier"', math.sqrt(3 / 300) / 2),
+        ('type: "xavier" variance_norm: FAN_OUT', math.sqrt(3 / 200) / 2),
+        ('type: "msra" variance_norm: AVERAGE', math.sqrt(2 / 250) * math.sqrt(2 / math.pi)),
+        ('type: "positive_unitball"', 1 / 300),
+        ('type: "gaussian" std: 1 sparse: 20', 0.1 * math.sqrt(2 / math.pi)),
+    ],
+)
+def test_fillers_have_the_size_of_caffes(text: str, size: float) -> None:
+    values = filled(_filler(text), (200, 300), np.random.default_rng(0))
+    assert float(np.abs(values).mean()) == pytest.approx(size, rel=0.03)
+
+
+def test_a_bilinear_filler_interpolates() -> None:
+    values = filled(_filler('type: "bilinear"'), (1, 1, 4, 4), np.random.default_rng(0))
+    assert values[0, 0, 0].tolist() == pytest.approx([0.0625, 0.1875, 0.1875, 0.0625])
+
+
+# -- solvers ----------------------------------------------------------------------------------------------------
+
+
+def _updated(text: str, gradients: list[float], weight: float = 1.0, rate: float = 0.1) -> float:
+    net = layer_of('type: "Parameter" top: "y" parameter_param { shape { dim: 1 } }')
+    (param,) = net.layers[-1].params
+    values = {param: np.full(1, weight, F)}
+    updater = Updater(solver_of(text), values)
+    for iteration, gradient in enumerate(gradients):
+        own = {param: np.full(1, gradient, F)}
+        updater.clipped(own)
+        updater.update(values, own, rate, iteration)
+    return float(values[param][0])
+
+
+def test_momentum_has_the_rate_inside() -> None:
+    assert _updated("clip_gradients: -1".replace("clip", "#clip"), [1.0, 1.0]) == pytest.approx(1 - 0.1 - (0.09 + 0.1))
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        ('type: "Nesterov"', 1.9 * 0.1),
+        ('type: "AdaGrad" momentum: 0', 0.1),
+        ('type: "Adam" momentum2: 0.999', 0.1),
+        ('type: "RMSProp" rms_decay: 0.96', 0.1 / 0.2),
+        ('type: "AdaDelta" momentum: 0.95 delta: 1e-6', 0.1 * 2 * math.sqrt(1e-6 / (1e-6 + 0.05 * 4))),
+    ],
+)
+def test_each_type_steps_as_in_caffe(text: str, change: float) -> None:
+    base = re.sub(r"momentum: 0\.9\n", "", SOLVER) if "momentum:" in text else SOLVER
+    net = layer_of('type: "Parameter" top: "y" parameter_param { shape { dim: 1 } }')
+    (param,) = net.layers[-1].params
+    values = {param: np.ones(1, F)}
+    solver = bind(parse((base + text).encode()), caffe_schema(), "SolverParameter", "bvlc").message
+    Updater(solver, values).update(values, {param: np.full(1, 2.0 if "Delta" in text or "Grad" in text or "RMS" in text or "Adam" in text else 1.0, F)}, 0.1, 0)
+    assert 1 - float(values[param][0]) == pytest.approx(change, rel=1e-4)
+
+
+def test_clipping_sees_the_raw_sum_and_decay_comes_after_it() -> None:
+    net = layer_of('type: "Parameter" top: "y" parameter_param { shape { dim: 1 } }')
+    (param,) = net.layers[-1].params
+    values, gradient = {param: np.full(1, 2.0, F)}, {param: np.full(1, 100.0, F)}
+    updater = Updater(solver_of("iter_size: 2 weight_decay: 0.5"), values)  # clip_gradients 10
+    clipped = updater.clipped(gradient)
+    assert clipped == (100.0, pytest.approx(0.1))
+    updater.update(values, gradient, 0.1, 0)
+    assert float(values[param][0]) == pytest.approx(2 - 0.1 * (10 / 2 + 0.5 * 2))
+
+
+# -- the tape ---------------------------------------------------------------------------------------------------
+
+SHARED_WEIGHTS = """
+layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" param { name: "w" } inner_product_param { num_output: 3 bias_term: false weight_filler { type: "xavier" } } }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" } inner_product_param { num_output: 3 bias_term: false weight_filler { type: "xavier" } } }
+layer { name: "l" type: "EuclideanLoss" bottom: "b" bottom: "t" top: "l" }
+"""
+
+
+def _tape(net: Net) -> Tape:
+    return Tape(net, initial_weights(net, np.random.default_rng(1)), np.random.default_rng(2), rounding=0.0)
+
+
+def _fed(net: Net, draw: Any) -> dict[Any, Any]:
+    return {layer.tops[0]: draw.standard_normal(layer.tops[0].shape).astype(F) for layer in net.layers if not layer.bottoms}
+
+
+def test_gradients_of_shared_weights_are_added_up() -> None:
+    net = net_of(SHARED_WEIGHTS, {"x": "4 3", "t": "4 3"})
+    tape, fed = _tape(net), _fed(net, np.random.default_rng(3))
+    assert len(tape.weights) == 1
+    ((param, weights),) = tape.weights.items()
+    tape.forward(fed)
+    tape.backward()
+    gradient = tape.gradients[param].copy()
+    for index in np.ndindex(weights.shape):
+        weights[index] += 1e-2
+        above = tape.forward(fed)
+        weights[index] -= 2e-2
+        below = tape.forward(fed)
+        weights[index] += 1e-2
+        assert gradient[index] == pytest.approx((above - below) / 2e-2, rel=2e-2, abs=2e-3)
+
+
+def test_a_blob_with_two_readers_gets_both_gradients_and_frozen_ways_none() -> None:
+    text = """
+    layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+    layer { name: "b" type: "Power" bottom: "a" top: "b" PROPAGATE power_param { scale: 2 } }
+    layer { name: "s" type: "Eltwise" bottom: "a" bottom: "b" top: "s" }
+    layer { name: "l" type: "Reduction" bottom: "s" top: "l" loss_weight: 1 }
+    """
+    for propagate, factor in (("", 3.0), ("propagate_down: false", 1.0)):
+        net = net_of(text.replace("PROPAGATE", propagate), {"x": "4 3"})
+        tape = _tape(net)
+        tape.forward(_fed(net, np.random.default_rng(3)))
+        tape.backward()
+        bias = next(param for param in tape.weights if param.role == "bias")
+        assert tape.gradients[bias].tolist() == [4 * factor] * 2
+
+
+def test_gradients_of_several_passes_add_up_until_they_are_cleared() -> None:
+    net = net_of(SHARED_WEIGHTS, {"x": "4 3", "t": "4 3"})
+    tape, fed = _tape(net), _fed(net, np.random.default_rng(3))
+    (param,) = tape.weights
+    tape.forward(fed)
+    tape.backward()
+    once = tape.gradients[param].copy()
+    tape.forward(fed)
+    tape.backward()
+    assert np.allclose(tape.gradients[param], 2 * once)
+    tape.clear()
+    assert not tape.gradients[param].any()
+
+
+# -- data -------------------------------------------------------------------------------------------------------
+
+
+def _made(text: str, whole: int = 16, items: int = 8) -> tuple[Net, dict[str, Any]]:
+    net = net_of(text, input_shapes={"*": (16, 3, 32, 32)})
+    data = MadeUpData(net, ASSUMED, np.random.default_rng(0), whole=whole, items=items)
+    return net, {blob.name: values for blob, values in data.batch().items()}
+
+
+def test_images_have_the_range_and_the_transform_of_the_files() -> None:
+    text = """
+    layer { name: "d" type: "Data" top: "data" top: "label" transform_param { mean_value: 100 scale: 0.01 } data_param { source: "x" batch_size: 16 } }
+    layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 7 } }
+    layer { name: "l" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "l" }
+    """
+    _, found = _made(text)
+    assert found["data"].shape == (8, 3, 32, 32)
+    assert -1.0 <= found["data"].min() < -0.8
+    assert 1.3 < found["data"].max() <= 1.55 + 1e-6
+    assert found["data"].std() == pytest.approx(0.65, rel=0.2)
+    assert found["label"].shape == (8,)
+    assert set(found["label"]) <= set(range(7))
+
+
+def test_images_of_one_class_resemble_each_other_and_neighbouring_pixels_do() -> None:
+    text = """
+    layer { name: "d" type: "Data" top: "data" top: "label" transform_param { crop_size: 32 } data_param { source: "x" batch_size: 64 } }
+    layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }
+    layer { name: "l" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "l" }
+    """
+    net = net_of(text, input_shapes={"*": (64, 3, 32, 32)})
+    batch = MadeUpData(net, ASSUMED, np.random.default_rng(0), whole=64, items=64).batch()
+    data, labels = (values for values in batch.values())
+    centred = data.reshape(64, -1) - data.mean()
+    same = centred @ centred.T
+    alike = labels[:, None] == labels[None]
+    off = ~np.eye(64, dtype=bool)
+    assert same[alike & off].mean() > 2 * abs(same[~alike].mean())
+    image = data - data.mean()
+    assert (image[..., 1:] * image[..., :-1]).mean() > 0.8 * (image * image).mean()
+
+
+# -- verdicts ---------------------------------------------------------------------------------------------------
+
+
+def _course(losses: list[float], before: float = 2.3, after: float = 1.0) -> Course:
+    return Course([Iteration(loss, 0.1, (), (), None) for loss in losses[:-1]], losses[-1], before, after)
+
+
+def test_one_wrong_batch_among_the_last_five_is_no_explosion() -> None:
+    calm = [2.3] * 21
+    assert diverging_score(_course([*calm, 2.0, 87.3365, 2.0, 2.0, 2.0])) < diverging_score(_course([*calm, 2.0, *[87.3365] * 4]))
+    assert diverging_score(_course([*calm, math.nan])) > diverging_score(_course([*calm, *[87.3365] * 5]))
+
+
+def test_a_loss_that_does_not_move_stalls_most() -> None:
+    still, slow, fast = (stalling_score(_course([2.3] * 26, after=after), 150) for after in (2.3, 2.29, 1.0))
+    assert still > slow > fast
+
+
+# -- the real Caffe ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="what the real Caffe computed is not beside the checkout")
+@pytest.mark.parametrize(
+    "name", ["graphcnn_infogain_zero", "dqn_hfo", "lenet_xilinx", "lenet_triplet32", "mycaffe_tanh"]
+)
+def test_the_first_iteration_has_the_rows_and_sizes_of_caffes(name: str) -> None:
+    folder = SHARED / name
+    truth = json.loads((folder / "truth.json").read_text())
+    files = Files(caffe_schema(), "bvlc")
+    job = Nets(files.get, None).job(SolverFile(files.get(str(folder / "solver.prototxt")), None), None)
+    assert job.train is not None
+    net = job.train.net
+    tape = Tape(net, initial_weights(net, np.random.default_rng(1)), np.random.default_rng(2))
+    data = MadeUpData(net, ASSUMED, np.random.default_rng(3), whole=8, items=8)
+    loss = tape.forward(data.batch(), watch=True)
+    tape.backward(watch=True)
+    ours = {(line.direction[0], line.layer, line.role, line.blob): line.mean_abs for line in (*tape.forward_lines, *tape.backward_lines)}
+    theirs = {(way, layer, role, blob): value for way, layer, role, blob, _, value in reversed(truth["init"])}
+    assert ours.keys() == theirs.keys()
+    zero = [key for key, value in theirs.items() if value == 0]
+    assert [key for key in zero if ours[key] != 0] == []
+    near = [0.4 < ours[key] / value < 2.5 for key, value in theirs.items() if value]
+    assert sum(near) >= 0.9 * len(near)
+    if name in ("graphcnn_infogain_zero", "mycaffe_tanh"):  # nothing in the loss is left to chance
+        assert loss == pytest.approx(truth["losses"][0], rel=1e-3)

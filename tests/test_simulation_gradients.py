@@ -1,0 +1,258 @@
+"""Each operator's gradient against finite differences, over random shapes and settings, as Caffe's own tests do."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="the simulator needs numpy")
+
+from nets import layer_of  # noqa: E402
+
+from caffe_lint.layers.record import TYPES  # noqa: E402
+from caffe_lint.moments.graph import Layer  # noqa: E402
+from caffe_lint.simulation.operator import operator_of  # noqa: E402
+
+STEP = 1e-5
+CHECKED = 12  # values of each array that are moved
+
+Case = tuple[str, dict[str, str], str]  # the inside of a layer, its inputs, and what fills them
+
+
+def _sides(draw: random.Random, least: int = 4) -> str:
+    return f"{draw.randint(1, 3)} {draw.randint(1, 3)} {draw.randint(least, 7)} {draw.randint(least, 7)}"
+
+
+def _unary(kind: str, param: str = "", fill: str = "normal") -> Callable[[random.Random], Case]:
+    return lambda draw: (f'type: "{kind}" bottom: "x" top: "y" {param}', {"x": _sides(draw)}, fill)
+
+
+def _convolution(kind: str) -> Callable[[random.Random], Case]:
+    def case(draw: random.Random) -> Case:
+        group = draw.choice((1, 1, 2))
+        channels, outputs = group * draw.randint(1, 2), group * draw.randint(1, 3)
+        settings = (
+            f"num_output: {outputs} kernel_size: {draw.randint(1, 3)} stride: {draw.randint(1, 2)} pad: {draw.randint(0, 1)}"
+            f" dilation: {draw.randint(1, 2)} group: {group} bias_term: {draw.choice(('true', 'false'))}"
+        )
+        inside = f'type: "{kind}" bottom: "x" top: "y" convolution_param {{ {settings} }}'
+        return inside, {"x": f"{draw.randint(1, 3)} {channels} {draw.randint(5, 7)} {draw.randint(5, 7)}"}, "normal"
+
+    return case
+
+
+def _pooling(draw: random.Random) -> Case:
+    kernel = draw.randint(2, 3)
+    settings = f"pool: {draw.choice(('MAX', 'AVE'))} kernel_size: {kernel} stride: {draw.randint(1, 3)} pad: {draw.randint(0, kernel - 1)}"
+    if draw.random() < 0.2:
+        settings = f"pool: {draw.choice(('MAX', 'AVE'))} global_pooling: true"
+    return f'type: "Pooling" bottom: "x" top: "y" pooling_param {{ {settings} }}', {"x": _sides(draw)}, "normal"
+
+
+def _lrn(draw: random.Random) -> Case:
+    region = draw.choice(("ACROSS_CHANNELS", "WITHIN_CHANNEL"))
+    settings = f"local_size: {draw.choice((3, 5))} alpha: 1 beta: 0.75 norm_region: {region}"
+    return f'type: "LRN" bottom: "x" top: "y" lrn_param {{ {settings} }}', {"x": "2 6 5 4"}, "normal"
+
+
+def _eltwise(draw: random.Random) -> Case:
+    operation = draw.choice(("SUM", "PROD", "MAX"))
+    coefficients = "coeff: 0.5 coeff: -1 coeff: 2" if operation == "SUM" else ""
+    shape = _sides(draw)
+    inside = f'type: "Eltwise" bottom: "x" bottom: "z" bottom: "w" top: "y" eltwise_param {{ operation: {operation} {coefficients} }}'
+    return inside, {"x": shape, "z": shape, "w": shape}, "normal"
+
+
+def _scale(draw: random.Random) -> Case:
+    if draw.random() < 0.5:
+        settings = f"scale_param {{ bias_term: {draw.choice(('true', 'false'))} axis: {draw.choice((0, 1, 2))} num_axes: {draw.choice((1, 2))} }}"
+        return f'type: "Scale" bottom: "x" top: "y" {settings}', {"x": "2 3 4 5"}, "normal"
+    return 'type: "Scale" bottom: "x" bottom: "z" top: "y" scale_param { axis: 0 }', {"x": "2 3 4", "z": "2 3"}, "normal"
+
+
+def _classified(kind: str, param: str = "", *, maps: bool = True, fill: str = "labels") -> Callable[[random.Random], Case]:
+    def case(draw: random.Random) -> Case:
+        items, classes = draw.randint(2, 4), draw.randint(2, 5)
+        shapes = {"x": f"{items} {classes}", "t": f"{items}"}
+        if maps and draw.random() < 0.5:
+            shapes = {"x": f"{items} {classes} 3 2", "t": f"{items} 1 3 2"}
+        written = param.replace("NORM", draw.choice(("FULL", "VALID", "BATCH_SIZE", "NONE")))
+        if kind == "InfogainLoss":
+            shapes["h"] = f"1 1 {classes} {classes}"
+        bottoms = " ".join(f'bottom: "{name}"' for name in shapes)
+        return f'type: "{kind}" {bottoms} top: "l" {written}', shapes, fill
+
+    return case
+
+
+def _pair(kind: str, param: str = "") -> Callable[[random.Random], Case]:
+    def case(draw: random.Random) -> Case:
+        shape = f"{draw.randint(2, 5)} {draw.randint(2, 5)}"
+        return f'type: "{kind}" bottom: "x" bottom: "t" top: "l" {param}', {"x": shape, "t": shape}, "normal"
+
+    return case
+
+
+def _contrastive(draw: random.Random) -> Case:
+    legacy = draw.choice(("true", "false"))
+    inside = f'type: "ContrastiveLoss" bottom: "x" bottom: "z" bottom: "t" top: "l" contrastive_loss_param {{ margin: 3 legacy_version: {legacy} }}'
+    return inside, {"x": "6 4", "z": "6 4", "t": "6"}, "bits"
+
+
+def _recurrent(kind: str) -> Callable[[random.Random], Case]:
+    def case(draw: random.Random) -> Case:
+        steps, streams, width = draw.randint(2, 4), draw.randint(1, 3), draw.randint(2, 4)
+        shapes = {"x": f"{steps} {streams} 3", "t": f"{steps} {streams}"}
+        if draw.random() < 0.5:
+            shapes["w"] = f"{streams} 2"
+        bottoms = " ".join(f'bottom: "{name}"' for name in shapes)
+        return f'type: "{kind}" {bottoms} top: "y" recurrent_param {{ num_output: {width} }}', shapes, "markers"
+
+    return case
+
+
+def _reduction(draw: random.Random) -> Case:
+    settings = f"operation: {draw.choice(('SUM', 'ASUM', 'SUMSQ', 'MEAN'))} axis: {draw.choice((0, 1, 2))} coeff: 0.7"
+    return f'type: "Reduction" bottom: "x" top: "y" reduction_param {{ {settings} }}', {"x": _sides(draw)}, "normal"
+
+
+def _fixed(inside: str, fill: str = "normal", **shapes: str) -> Callable[[random.Random], Case]:
+    return lambda draw: (inside, shapes, fill)
+
+
+CASES: dict[str, Callable[[random.Random], Case]] = {
+    "AbsVal": _unary("AbsVal"),
+    "Axpy": _fixed('type: "Axpy" bottom: "z" bottom: "x" bottom: "w" top: "y"', z="2 3 1 1", x="2 3 4 2", w="2 3 4 2"),
+    "BatchNorm": _unary("BatchNorm"),
+    "BatchReindex": _fixed('type: "BatchReindex" bottom: "x" bottom: "t" top: "y"', "labels", x="3 2 2", t="5"),
+    "Bias": _fixed('type: "Bias" bottom: "x" top: "y" bias_param { axis: 1 num_axes: 2 }', x="2 3 4"),
+    "BN": _unary("BN"),
+    "BNLL": _unary("BNLL"),
+    "Clip": _unary("Clip", "clip_param { min: -0.5 max: 0.7 }"),
+    "Concat": _fixed('type: "Concat" bottom: "x" bottom: "z" top: "y"', x="2 3 2", z="2 1 2"),
+    "ContrastiveLoss": _contrastive,
+    "Convolution": _convolution("Convolution"),
+    "ConvolutionDepthwise": _fixed('type: "ConvolutionDepthwise" bottom: "x" top: "y" convolution_param { num_output: 3 kernel_size: 3 pad: 1 }', x="2 3 5 4"),
+    "Crop": _fixed('type: "Crop" bottom: "x" bottom: "t" top: "y" crop_param { axis: 2 offset: 1 offset: 2 }', "labels", x="2 2 5 6", t="2 2 3 3"),
+    "Deconvolution": _convolution("Deconvolution"),
+    "DepthwiseConvolution": _convolution("DepthwiseConvolution"),
+    "Eltwise": _eltwise,
+    "ELU": _unary("ELU", "elu_param { alpha: 0.8 }"),
+    "Embed": _fixed('type: "Embed" bottom: "t" top: "y" embed_param { input_dim: 4 num_output: 3 }', "labels", t="2 3"),
+    "EuclideanLoss": _pair("EuclideanLoss"),
+    "Exp": _unary("Exp", "exp_param { base: 2 scale: 0.5 shift: 0.3 }"),
+    "Filter": _fixed('type: "Filter" bottom: "x" bottom: "t" top: "y"', "markers", x="4 3", t="4"),
+    "Flatten": _unary("Flatten"),
+    "HingeLoss": _classified("HingeLoss", "hinge_loss_param { norm: L2 }", maps=False),
+    "Im2col": _unary("Im2col", "convolution_param { kernel_size: 3 stride: 2 pad: 1 }"),
+    "InfogainLoss": _classified("InfogainLoss", "loss_param { normalization: NORM }"),
+    "InnerProduct": _unary("InnerProduct", "inner_product_param { num_output: 4 axis: 2 }"),
+    "Interp": _unary("Interp", "interp_param { height: 9 width: 5 }"),
+    "Log": _unary("Log", "log_param { base: 3 scale: 0.5 shift: 4 }", "small"),
+    "LRN": _lrn,
+    "LSTM": _recurrent("LSTM"),
+    "Mish": _unary("Mish"),
+    "MultinomialLogisticLoss": _classified("MultinomialLogisticLoss", maps=False, fill="probabilities"),
+    "MVN": _unary("MVN", "mvn_param { across_channels: true }"),
+    "Normalize": _unary("Normalize", "norm_param { across_spatial: false channel_shared: false }"),
+    "Parameter": _fixed('type: "Parameter" top: "y" parameter_param { shape { dim: 2 dim: 3 } }'),
+    "Permute": _unary("Permute", "permute_param { order: 0 order: 2 order: 3 order: 1 }"),
+    "Pooling": _pooling,
+    "Power": _unary("Power", "power_param { power: 1.5 scale: 0.5 shift: 4 }", "small"),
+    "PReLU": _unary("PReLU"),
+    "Reduction": _reduction,
+    "ReLU": _unary("ReLU", "relu_param { negative_slope: 0.1 }"),
+    "ReLU6": _unary("ReLU6"),
+    "Reshape": _unary("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }"),
+    "RNN": _recurrent("RNN"),
+    "Scale": _scale,
+    "ShuffleChannel": _fixed('type: "ShuffleChannel" bottom: "x" top: "y" shuffle_channel_param { group: 2 }', x="2 6 2 2"),
+    "Sigmoid": _unary("Sigmoid"),
+    "SigmoidCrossEntropyLoss": _pair("SigmoidCrossEntropyLoss", "loss_param { normalization: FULL }"),
+    "Slice": _fixed('type: "Slice" bottom: "x" top: "y" top: "z" slice_param { slice_point: 1 }', x="2 3 2"),
+    "SmoothL1Loss": _pair("SmoothL1Loss"),
+    "Softmax": _unary("Softmax"),
+    "SoftmaxWithLoss": _classified("SoftmaxWithLoss", "loss_param { normalization: NORM ignore_label: 1 }"),
+    "Split": _fixed('type: "Split" bottom: "x" top: "y" top: "z"', x="2 3"),
+    "SPP": _fixed('type: "SPP" bottom: "x" top: "y" spp_param { pyramid_height: 2 }', x="2 2 5 6"),
+    "Swish": _unary("Swish", "swish_param { beta: 1.3 }"),
+    "TanH": _unary("TanH"),
+    "Tile": _unary("Tile", "tile_param { axis: 1 tiles: 3 }"),
+    "Upsample": _fixed('type: "Upsample" bottom: "x" bottom: "t" top: "y" upsample_param { scale: 2 }', "places", x="1 2 2 2", t="1 2 2 2"),
+}
+# Those whose tops do not depend smoothly on anything, or are random.
+WITHOUT = {"Accuracy", "ArgMax", "DetectionEvaluate", "Dropout", "HDF5Output", "Silence", "Threshold"}
+DRAWS = {"Convolution": 8, "Deconvolution": 8, "Pooling": 8, "SoftmaxWithLoss": 5, "Eltwise": 4, "Scale": 4, "LSTM": 4, "RNN": 3}
+
+
+def _filled(name: str, shape: tuple[int, ...], fill: str, draw: Any) -> Any:
+    if name != "t":
+        values = draw.standard_normal(shape)
+        if fill == "small":
+            values = np.clip(values, -2, 2)
+        return draw.uniform(0.1, 1, shape) if fill == "probabilities" else values
+    if fill == "labels":
+        return draw.integers(0, 2, shape).astype(float)
+    if fill == "probabilities":
+        return draw.integers(0, 2, shape).astype(float)
+    if fill == "bits":
+        return (np.arange(np.prod(shape)) % 2).astype(float).reshape(shape)
+    if fill == "markers":
+        return (draw.random(shape) < 0.7).astype(float) if len(shape) > 1 else np.asarray([1.0, 0.0, 1.0, 1.0])[: shape[0]]
+    if fill == "places":
+        return np.stack([draw.permutation(16)[: shape[-1] * shape[-2]] for _ in range(shape[1])]).reshape(shape).astype(float)
+    return draw.uniform(0.1, 0.9, shape)
+
+
+def check(layer: Layer, fill: str, seed: int) -> None:
+    """Hold the gradients of a layer against differences of the sum of its tops, each weighted at random."""
+    draw = np.random.default_rng(seed)
+    bottoms = [_filled(blob.name, blob.shape, fill, draw) for blob in layer.bottoms]
+    params = [draw.standard_normal(param.shape) for param in layer.params]
+    operator = operator_of(layer, np.random.default_rng(0))
+    moves = [blob.name not in ("t", "h") or fill == "normal" for blob in layer.bottoms]
+    if layer.type in ("SigmoidCrossEntropyLoss", "Crop"):
+        moves[1] = False
+    stored = layer.traits.stores_statistics
+    tops = operator.forward(bottoms, [param.copy() for param in params])
+    of_tops = [draw.standard_normal(top.shape) if not layer.traits.is_loss or i == 0 else np.zeros(top.shape) for i, top in enumerate(tops)]
+    if layer.traits.stores_statistics or layer.type == "BN":
+        of_tops[1:] = [np.zeros(top.shape) for top in tops[1:]]
+    of_bottoms, of_params = operator.backward(of_tops, list(tops), bottoms, params, moves)
+
+    def value() -> float:
+        again = operator_of(layer, np.random.default_rng(0)).forward(bottoms, [param.copy() for param in params])
+        return sum(float((top * weight).sum()) for top, weight in zip(again, of_tops, strict=True))
+
+    arrays = [(array, gradient) for array, gradient, moved in zip(bottoms, of_bottoms, moves, strict=True) if moved]
+    arrays += [(array, gradient) for array, gradient in zip(params, of_params, strict=True) if not stored]
+    for array, gradient in arrays:
+        assert gradient is not None
+        assert gradient.shape == array.shape
+        flat, slopes = array.reshape(-1), gradient.reshape(-1)
+        for index in draw.permutation(flat.size)[:CHECKED]:
+            before = flat[index]
+            flat[index] = before + STEP
+            above = value()
+            flat[index] = before - STEP
+            below = value()
+            flat[index] = before
+            slope = (above - below) / (2 * STEP)
+            assert slopes[index] == pytest.approx(slope, rel=2e-3, abs=2e-6), (layer.message["type"], index)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
+    for seed in range(DRAWS.get(name, 2)):
+        inside, shapes, fill = CASES[name](random.Random(f"{name} {seed}"))
+        net = layer_of(inside, shapes, dialect="bvlc")
+        assert [problem.kind for problem in net.problems if problem.when != "cpu"] == []
+        check(net.layers[-1], fill, seed)
+
+
+def test_every_type_that_can_be_simulated_is_checked() -> None:
+    simulated = {name for name, kinds in TYPES.items() if any(kind.simulate for kind in kinds)}
+    assert simulated == set(CASES) | WITHOUT
