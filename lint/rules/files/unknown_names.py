@@ -149,7 +149,7 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
 
     ## Example
 
-    A net for NVIDIA's fork with a data layer of the SSD fork. You can also use a Caffe that has both layers.
+    A net for NVIDIA's fork with a data layer of SegNet's. You can also use a Caffe that has both layers.
 
     ## References
 
