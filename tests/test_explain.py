@@ -53,7 +53,9 @@ def test_colours_come_only_when_asked_for() -> None:
     assert "\x1b[" not in explained("N205")
     coloured = explained("E103", "--color", "always")
     assert "\x1b[1mE103 c-style-comment\x1b[0m" in coloured
-    assert "    $ caffe-lint solver.prototxt\n    \x1b[31;1merror[E103]\x1b[0m" in coloured
+    example = coloured.partition("    $ caffe-lint solver.prototxt\n")[2]
+    assert example.startswith("    \x1b[1msolver.prototxt\x1b[0m: \x1b[31;1mCaffe will refuse")
+    assert "\n    \x1b[31;1merror[E103]\x1b[0m" in example
     assert "    \x1b[32mbase_lr: 0.01  # was 0.1\x1b[0m" in coloured
 
 

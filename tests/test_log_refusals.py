@@ -197,6 +197,13 @@ def test_files_of_the_command_line_are_told_apart(before: str, check: str, cause
         ("multibox_loss_layer.cpp:133] Check failed: num_priors_ * num_classes_ == bottom[1]->channels() (183372 vs. 17464) Number of "
          "priors must match number of confidence predictions.", "shape-mismatch", "183372 and 17464"),
         ("blob.cpp:32] Check failed: shape[i] >= 0 (-3 vs. 0)", "empty-output", "-3"),
+        ("insert_splits.cpp:35] Unknown blob input feat to layer 3", "unknown-bottom", "'feat'"),
+        ("layer_factory.cpp:80] Unknown layer name: Own", "unknown-layer-type", "'Own'"),
+        ("conv_layer.cpp:18] Check failed: bottom.size() == 1 (2 vs. 1) Conv Layer takes a single blob as input.", "blob-count-mismatch",
+         "2"),
+        ("detection_output_layer.cpp:52] Check failed: ReadProtoFromTextFile(label_map_file_, &label_map_) Failed to read label map file.",
+         "label-map-missing", ""),
+        ("annotated_data_layer.cpp:9] Check failed: infile.good() Failed to open file: data/sizes.txt", "file-missing", "data/sizes.txt"),
         ("upgrade_proto.cpp:95] Check failed: ReadProtoFromBinaryFile(param_file, param) Failed to parse NetParameter file: "
          "a_iter_5.solverstate", "wrong-weights-file", "a_iter_5.solverstate"),
         ("upgrade_proto.cpp:95] Check failed: ReadProtoFromBinaryFile(param_file, param) Failed to parse NetParameter file: "
@@ -234,6 +241,28 @@ def test_a_message_of_protobuf_is_the_cause(said: str, cause: str, words: str, a
 def test_a_refusal_that_nothing_marks_is_the_line_before_the_stack_trace() -> None:
     found = first("Unknown bottom blob 'fc9' (layer 'ip2', bottom index 0)\n*** Check failure stack trace: ***\n    @ 0x7 google::x()\n")
     assert (found.cause.cause, found.cause.layer, found.cause.blob) == ("unknown-bottom", "ip2", "fc9")
+
+
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        ("Floating point exception (core dumped)", "invalid-setting"), ("Illegal instruction (core dumped)", "cpu-architecture"),
+        ("Bus error (core dumped)", "corrupt-data"), ("Aborted (core dumped)", "process-crash"), ("Killed", "out-of-memory"),
+        ("Segmentation fault (core dumped)", "process-crash"),
+    ],
+)  # fmt: skip
+def test_what_the_shell_says_of_a_process_is_explained(end: str, cause: str) -> None:
+    found = first(f"{BUILDING}{end}\n")
+    assert (found.code, found.cause.cause) == ("T502", cause)
+
+
+def test_an_exception_of_a_python_layer_is_quoted() -> None:
+    found = first(
+        f"{STEPS}Traceback (most recent call last):\n  File \"pairs.py\", line 31, in forward\nIndexError: list index out of range\n"
+        "terminate called after throwing an instance of 'boost::python::error_already_set'\n"
+    )
+    assert found.cause.cause == "python-layer-error"
+    assert "IndexError: list index out of range" in found.cause.message
 
 
 def test_an_unknown_check_is_shown_as_it_is() -> None:

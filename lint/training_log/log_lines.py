@@ -185,14 +185,15 @@ _NOTES = (
 )
 _CRASHES = (
     b"*** Aborted at", b"Segmentation fault", b"terminate called", b"malloc():", b"double free or corruption",
-    b"free(): invalid", b"corrupted size", b"Killed", b"std::bad_alloc", b"out of memory",
+    b"free(): invalid", b"corrupted size", b"Killed", b"std::bad_alloc", b"Aborted (core",
+    b"Illegal instruction", b"Floating point exception", b"Bus error", b"out of memory",
 )  # fmt: skip
 
 
 _TOLD = (
     b"[libprotobuf ", b"Could not decode", b"Could not open", b"Could not load", b"Error parsing text-format", b"A total of 0 ",
     b"Corrupt JPEG", b"libpng error", b"OpenCV Error", b"OpenCV(", b"No module named", b"cannot import name",
-    b"Traceback (most recent", b"could not broadcast",
+    b"Traceback (most recent", b"could not broadcast", b"Error: ",
 )  # fmt: skip
 
 

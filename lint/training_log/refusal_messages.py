@@ -110,6 +110,13 @@ MEANINGS = (
         "built with.",
     ),
     Meaning(
+        r"(?P<said>\b[A-Z]\w{0,60}(?:Error|Exception): [^\n]{0,200})",
+        "python-layer-error",
+        "a Python layer raised an exception: <said>",
+        "Caffe ends when Python code of a layer raises.",
+        "Read the traceback above this line: it names the place in the layer's file.",
+    ),
+    Meaning(
         r"error_already_set|Traceback \(most recent call last\)",
         "python-layer-error",
         "a Python layer raised an exception",
@@ -204,7 +211,7 @@ MEANINGS = (
     ),
     # -- the net ------------------------------------------------------------------------------------------------
     Meaning(
-        r"[Uu]nknown layer type:? ?(?P<name>\w{0,100})",
+        r"[Uu]nknown layer (?:type|name):? ?(?P<name>\w{0,100})",
         "unknown-layer-type",
         "this Caffe has no layer type '<name>'",
         "It belongs to a fork, is misspelled (types are case-sensitive), or was not compiled in.",
@@ -214,6 +221,13 @@ MEANINGS = (
         r"Unknown bottom blob '(?P<blob>[^']{0,200})' \(layer '(?P<layer>[^']{0,200})'",
         "unknown-bottom",
         "no earlier layer produces '<blob>', which layer '<layer>' reads",
+        "The name is misspelled, the layer comes later, or it is included in the other phase only.",
+        _CHECK,
+    ),
+    Meaning(
+        r"Unknown blob input (?P<blob>\S{1,200}) to layer (?P<index>\d{1,6})",
+        "unknown-bottom",
+        "no earlier layer produces '<blob>', which layer number <index> reads",
         "The name is misspelled, the layer comes later, or it is included in the other phase only.",
         _CHECK,
     ),
@@ -352,7 +366,7 @@ MEANINGS = (
         "Give one coeff for each bottom, or none.",
     ),
     Meaning(
-        r"(?:takes|produces)(?: at (?:least|most))?(?: one| \d{1,6}| no)? (?:bottom|top) blobs?|(?:bottom"
+        r"(?:takes|produces)[^\n]{0,40}? blobs?\b|(?:bottom"
         r"|top)_?(?:\.size\(\)|size|_blobs)"
         r"|(?:Min|Max|Exact)Num(?:Bottom|Top)",
         "blob-count-mismatch",
@@ -446,6 +460,13 @@ MEANINGS = (
         "A loss that compares values needs as many predictions as targets.",
         _SHAPES,
         later="the two bottoms of a loss differ in size: <a> and <b>",
+    ),
+    Meaning(
+        r"label_map_file|[Ll]abel map file|Failed to (?:read|convert|open) label",
+        "label-map-missing",
+        "the label map of the annotated data could not be read",
+        "SSD's layers map labels to names by a prototxt, and refuse one that is missing or has a label twice.",
+        "Check label_map_file, relative to the folder in which caffe runs.",
     ),
     # -- data ---------------------------------------------------------------------------------------------------
     Meaning(
@@ -756,7 +777,8 @@ MEANINGS = (
         MACHINE,
     ),
     Meaning(
-        r"File not found: (?P<name>[^\n]{1,300}?)\s|Could ?n[o']t open (?P<other>[^\n]{1,300}?)\s|No such file",
+        r"File not found: (?P<name>[^\n]{1,300}?)\s|Failed to open (?:file:? )?(?P<third>\S{1,300})\s"
+        r"|Could ?n[o']t open (?P<other>[^\n]{1,300}?)\s|No such file",
         "file-missing",
         "file <name> does not exist",
         "Paths in prototxt files and on the command line are relative to the folder in which caffe runs.",
@@ -770,6 +792,29 @@ MEANINGS = (
         "A download that was cut off and a text file have the same effect.",
         "Check the size of the file, and that it is a .caffemodel, .solverstate or .binaryproto as the option or field expects.",
         COMMAND,
+    ),
+    Meaning(
+        r"Floating point exception|SIGFPE",
+        "invalid-setting",
+        "a whole number was divided by 0",
+        "A stride, kernel or group of a layer is 0, such as stride_h without stride_w, or a batch has no items.",
+        "Look at the layer that was being set up, and give both of each pair.",
+    ),
+    Meaning(
+        r"Illegal instruction|SIGILL",
+        "cpu-architecture",
+        "this Caffe, or a library of it, was built for another processor",
+        "It uses an instruction that this processor does not have, such as AVX.",
+        "Build Caffe and its BLAS on this machine.",
+        MACHINE,
+    ),
+    Meaning(
+        r"Bus error|SIGBUS",
+        "corrupt-data",
+        "a mapped file ended earlier than it should",
+        "An LMDB that was cut off, or a full disk or /dev/shm, has this effect.",
+        "Copy or build the database again, and check free space.",
+        DATA,
     ),
     # -- layers -----------------------------------------------------------------------------------------------------
     Meaning(
@@ -924,7 +969,7 @@ def explain(before: str, line: str, after: str, *, had_begun: bool | None) -> Ex
             continue
         named = {**(pair.groupdict() if pair else {}), **found.groupdict()}
         groups = {name: value.strip() for name, value in named.items() if value}
-        groups.setdefault("name", groups.get("other") or "?")
+        groups.setdefault("name", groups.get("other") or groups.get("third") or "?")
         groups["line"] = line.partition("Check failed: ")[2].strip()[:160]
         changed = bool(had_begun) and (bool(meaning.later) or meaning.cause == "shape-mismatch")
         what = _filled((meaning.later if changed else "") or meaning.what, groups)
