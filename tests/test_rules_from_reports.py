@@ -269,3 +269,28 @@ def test_a_loss_in_a_deploy_net_becomes_what_it_applies() -> None:
     first, second, third, _ = NEW.splitlines(keepends=True)
     mended = third.replace("CrossEntropyLoss", "").replace('bottom: "label" ', "").replace(" loss_weight: 2", "")
     assert fix(NEW, unsafe=True, select=("E201",)) == first + second + mended
+
+
+# -- twins -------------------------------------------------------------------------------------------------
+
+TWIN = 'layer { name: "%s" type: "InnerProduct" bottom: "x" top: "%s" param { name: "w" } %s inner_product_param { num_output: 2 } }\n'
+
+
+@pytest.mark.parametrize(
+    ("bias", "codes"),
+    [
+        ("param { lr_mult: 2 }", [("N706", "warning", 3)]),
+        ('param { name: "b" }', []),
+        ("param { lr_mult: 0 }", []),
+        ("", [("N706", "warning", 3)]),
+    ],
+)
+def test_twins_that_share_only_their_weights(bias: str, codes: list[tuple[str, str, int]]) -> None:
+    text = images(8, 8) + TWIN % ("a", "a", bias) + TWIN % ("b", "b", bias)
+    assert said(text, "N706") == codes
+    assert ('name: "w_bias"' in fix(text, unsafe=True, select=("N706",))) == (bias == "param { lr_mult: 2 }")
+
+
+def test_weights_shared_with_a_layer_without_a_bias() -> None:
+    text = images(8, 8) + TWIN % ("a", "a", "") + (TWIN % ("b", "b", "")).replace("num_output: 2", "num_output: 2 bias_term: false")
+    assert said(text, "N706") == []
