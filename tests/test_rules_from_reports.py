@@ -294,3 +294,31 @@ def test_twins_that_share_only_their_weights(bias: str, codes: list[tuple[str, s
 def test_weights_shared_with_a_layer_without_a_bias() -> None:
     text = images(8, 8) + TWIN % ("a", "a", "") + (TWIN % ("b", "b", "")).replace("num_output: 2", "num_output: 2 bias_term: false")
     assert said(text, "N706") == []
+
+
+# -- sums over pixels --------------------------------------------------------------------------------------
+
+MASK = """\
+layer { name: "d" type: "Data" top: "x" data_param { source: "s" batch_size: 2 } transform_param { crop_size: 32 } }
+layer { name: "t" type: "Data" top: "t" data_param { source: "t" batch_size: 2 } transform_param { crop_size: 32 } }
+layer {
+  name: "c" type: "Convolution" bottom: "x" top: "c"
+  convolution_param { num_output: 1 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } }
+}
+layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "c" bottom: "t" top: "loss" }
+"""
+
+
+def summed(net: str, rate: str = "0.1") -> list[str]:
+    """The messages of G113 for a net, trained at a rate."""
+    files = {"s.prototxt": SGD.replace("0.1", rate), "n.prototxt": net}
+    return [found.message for found in check_files(files, select=("G113",))]
+
+
+def test_a_loss_that_is_summed_over_pixels() -> None:
+    assert summed(MASK) == ["SigmoidCrossEntropyLoss layer 'loss' is summed over all pixels of 'c'"]
+    assert summed(MASK, "1e-6") == []  # a rate for sums
+    assert summed(MASK.replace('top: "loss"', 'top: "loss" loss_weight: 1e-5')) == []
+    assert summed(MASK.replace('top: "loss"', 'top: "loss" loss_param { normalization: BATCH_SIZE }')) == []
+    flat = MASK.replace("kernel_size: 3 pad: 1", "kernel_size: 32")
+    assert summed(flat) == []

@@ -60,6 +60,7 @@ EXPLANATIONS = (
     Explanation(("D103", "N204", "N405", "S125", "S128"), _ADVICE_ON_STABILITY, JOB),
     # The causes of one predicted course: its repair changes initial weights before loss weights, and these before the rate.
     Explanation(("G106",), ("G101", "G102", "G108"), JOB),
+    Explanation(("G113",), ("G101", "G102", "G103", "G106"), JOB),
     Explanation(("G103",), ("G101", "G102"), JOB),
     Explanation(("G102",), ("G101",), JOB),
 )

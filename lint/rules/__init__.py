@@ -23,7 +23,7 @@ OF_FILES: dict[str, tuple[str, ...]] = {
     ),
     "stability": (
         "clipping", "learning_rate", "dominant_loss", "vanishing_activations", "unscaled_input", "stalled_training",
-        "saturated_units", "valid_labels", "domains", "widening_block", "infogain_input",
+        "saturated_units", "summed_loss", "valid_labels", "domains", "widening_block", "infogain_input",
     ),
     "portability": ("legacy", "parser_differences", "paths_and_whitespace", "suppressing"),
 }  # fmt: skip

@@ -111,6 +111,11 @@ class Stability:
             return self.diverges
         return most_likely(DIVERGES, self.signal) >= RISKY and self.verdict.p_diverges >= RISKY
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether it is said to be unlikely to diverge."""
+        return self.cannot_tell is None and self.verdict.p_diverges < RISKY
+
     @cached_property
     def diverges(self) -> bool:
         """Whether it is said to diverge."""
