@@ -175,6 +175,12 @@ def test_an_accuracy_that_ignores_the_same_or_reads_other_labels() -> None:
     assert said(SEGMENTATION + loss(IGNORING % 255) + other, "N212") == []
     moved = layer("Reshape", "label", "moved", "reshape_param { shape { dim: 0 dim: -1 } }")
     assert len(said(SEGMENTATION + moved + loss(IGNORING % 255) + accuracy(labels="moved"), "N212")) == 1
+    only = accuracy("accuracy_param { ignore_label: 255 }")
+    assert said(SEGMENTATION + loss() + only, "N212") == [
+        ("warning", "SoftmaxWithLoss layer 'loss' reads label 255, which 'accuracy' ignores")
+    ]
+    assert said(SEGMENTATION + loss() + only.replace("255", "0"), "N212") == []
+    assert said(SEGMENTATION + loss() + only.replace("255", "-1"), "N212") == []
     wrong = accuracy("accuracy_param { top_k: 1 ignore_label: 254 }")
     assert said(SEGMENTATION + loss(IGNORING % 255) + wrong, "N212")[0][1].endswith("ignores and ignores 254 instead")
 

@@ -37,8 +37,9 @@ def labels_out_of_range(
         readers = " and ".join(f"{one.reader.type} '{one.reader.name}'" for one in group)
         scores = f" of '{use.scores_of.name}'" if use.scores_of is not None else ""
         reason = f"Caffe does not check labels: it reads memory outside the scores{scores}, or the loss is NaN."
+        which = "the only class" if classes == 1 else f"the {classes} classes"
         remedy = _remedy(use, every, found, labels)
-        message = f"{name}: {shown} out of range for the {classes} classes of {readers}: {examples(labels)}{remedy.what}"
+        message = f"{name}: {shown} out of range for {which} of {readers}: {examples(labels)}{remedy.what}"
         yield message, f"{reason} {remedy.advice}".rstrip()
 
 

@@ -17,9 +17,9 @@ from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
 
-@rule("N212", "ignored-label-in-accuracy", subject="net", severity="warning", fixes="unsafe")
-def ignored_label_in_accuracy(subject: NetInPhase) -> Iterator[Hit]:
-    """Flags Accuracy layers that count labels which the loss on the same labels ignores.
+@rule("N212", "ignore-label-mismatch", subject="net", severity="warning", fixes="unsafe")
+def ignore_label_mismatch(subject: NetInPhase) -> Iterator[Hit]:
+    """Flags a loss and an Accuracy that read the same labels but do not ignore the same one.
 
     ## What it does
 
@@ -28,44 +28,64 @@ def ignored_label_in_accuracy(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    A label such as 255 is none of the classes. Accuracy does not check it: it reads a score outside those of the item, and counts
-    the label as right or wrong by chance. With a second top, it also writes outside of its memory.
+    A label such as 255 is none of the classes. A layer that does not ignore it does not check it either: Accuracy reads a score
+    outside those of the item, and counts the label as right or wrong by chance; with a second top, it writes outside of its
+    memory. A loss also changes memory outside of its gradient.
 
     A label that is one of the classes, but that the loss ignores, is never learned, so all that Accuracy measures there is wrong.
 
     ## When it is reported
 
     - **warning** if the ignored label is none of the classes;
-    - **advice** if it is one of them. Ignore it if you want to count these labels as errors.
+    - **advice** if the loss ignores one of them. Ignore it if you want to count these labels as errors.
+
+    An Accuracy may ignore a class, such as the background, that the loss learns. One that alone ignores -1 is not reported either:
+    detectors have it where no label is -1.
 
     ## Fix
 
-    Sets the `ignore_label` of the loss in `accuracy_param`. The fix is unsafe, because the two may differ on purpose.
+    Sets the `ignore_label` of the loss in `accuracy_param`. The fix is unsafe, because the two may differ on purpose. There is none
+    if only Accuracy has an `ignore_label`.
 
     ## References
 
-    `Forward_cpu` in accuracy_layer.cpp, which checks labels by a DCHECK only.
+    `Forward_cpu` in accuracy_layer.cpp and softmax_loss_layer.cpp, which check labels by a DCHECK only.
     """
     layers = [layer for layer in subject.net.layers if layer.traits.class_axis is not None and len(layer.bottoms) > 1]
-    losses = [layer for layer in layers if not layer.traits.measures and ignored_label(layer) is not None]
-    for layer in layers if losses else ():
-        loss = next((one for one in losses if _same_labels(one.bottoms[1], layer.bottoms[1])), None)
-        if loss is None or not layer.traits.measures or ignored_label(layer) == ignored_label(loss):
+    if all(ignored_label(layer) is None for layer in layers):
+        return
+    losses = [layer for layer in layers if not layer.traits.measures]
+    for layer in layers:
+        if not layer.traits.measures:
             continue
-        ignored, classes = ignored_label(loss), number_of_classes(layer)
-        assert ignored is not None
-        is_class = 0 <= ignored < (classes if classes is not None else _MOST_LIKELY_CLASSES)
-        own = ignored_label(layer)
-        instead = "" if own is None else f" and ignores {own} instead"
-        message = f"{named(layer)} counts label {ignored}, which loss '{loss.name}' ignores{instead}"
-        reason = (
-            "What the loss ignores is never learned, so the accuracy is too low by these labels."
-            if is_class
-            else f"{ignored} is none of the classes, so {layer.type} reads a score outside those of the item."
-        )
-        related = (Related(subject.file, loss.message["loss_param"].span("ignore_label"), f"loss '{loss.name}' ignores it"),)
-        fix = _same_ignored(subject, layer, ignored)
-        yield Hit(subject.file, layer.place(), message, reason, "advice" if is_class else "", related, fix)
+        for loss in losses:
+            if ignored_label(layer) != ignored_label(loss) and _same_labels(loss.bottoms[1], layer.bottoms[1]):
+                yield from _mismatch(subject, layer, loss)
+                break
+
+
+def _mismatch(subject: NetInPhase, measure: Layer, loss: Layer) -> Iterator[Hit]:
+    ignored, own, classes = ignored_label(loss), ignored_label(measure), number_of_classes(measure)
+    last = (classes if classes is not None else _MOST_LIKELY_CLASSES) - 1
+    if ignored is None:
+        assert own is not None
+        if own > last:
+            message = f"{named(loss)} reads label {own}, which '{measure.name}' ignores"
+            reason = f"{own} is none of the classes, so {loss.type} reads and changes memory outside of that of the item."
+            related = (Related(subject.file, measure.message["accuracy_param"].span("ignore_label"), "ignored here"),)
+            yield Hit(subject.file, loss.place(), message, reason, related=related)
+        return
+    is_class = 0 <= ignored <= last
+    instead = "" if own is None else f" and ignores {own} instead"
+    message = f"{named(measure)} counts label {ignored}, which loss '{loss.name}' ignores{instead}"
+    reason = (
+        "What the loss ignores is never learned, so the accuracy is too low by these labels."
+        if is_class
+        else f"{ignored} is none of the classes, so {measure.type} reads a score outside those of the item."
+    )
+    related = (Related(subject.file, loss.message["loss_param"].span("ignore_label"), f"loss '{loss.name}' ignores it"),)
+    fix = _same_ignored(subject, measure, ignored)
+    yield Hit(subject.file, measure.place(), message, reason, "advice" if is_class else "", related, fix)
 
 
 _MOST_LIKELY_CLASSES = 200  # where the number of classes is unknown: labels from there on mark what is to be ignored
