@@ -14,7 +14,7 @@ from caffe_lint.engine.running import run_units
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings
 from caffe_lint.source.files import SourceFile
-from caffe_lint.source.foreign_text import template_marks
+from caffe_lint.source.foreign_text import may_be_prose, template_marks
 
 BROKEN = SOLVER.replace("momentum", "momentun")
 TEMPLATES = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "templates"
@@ -54,6 +54,22 @@ def file(text: str) -> SourceFile:
 )
 def test_what_is_a_template_mark(text: str, marked: list[str]) -> None:
     assert [text[mark.start : mark.end] for mark in template_marks(text.encode())] == marked
+
+
+@pytest.mark.parametrize(
+    ("text", "may_be"),
+    [
+        ("these are\nsome notes\nfor people\n", True),
+        ("these, are\nsome\tnotes\nfor  people\n", True),
+        ("two\nlines with\nof three\n", False),
+        ("# these are\n# some notes\n  # for people\n#on nets\n", False),
+        ("layer { # of these are\n  type: ReLU # some notes\n  name: a # for people\n}\n", True),
+        ('layer {\n  name: "a b c d e f"\n  type: "x"\n}\npool: MAX\nlr: 1 }\n', True),
+        ('layer {\n  name: "ab"\n  type: "x"\n}\npool: MAX\nlr: 1 }\n', False),
+    ],
+)
+def test_whether_a_text_may_be_prose(text: str, may_be: bool) -> None:
+    assert may_be_prose(text.encode()) is may_be
 
 
 def test_marks_are_found_in_linear_time() -> None:

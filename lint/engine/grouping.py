@@ -13,7 +13,7 @@ from .files_in_memory import Files
 from .units import Unit
 
 # While a folder is searched, the trees of this many bytes of text are kept until the files are checked.
-TREES_KEPT = 20_000_000
+TREES_KEPT = 2_000_000
 # Of the files of folders that are not prototxt files, this many are named.
 NAMED = 3
 

@@ -29,7 +29,12 @@ _SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
 
 # The beginning of a line of prose: two words, where a field has a colon or a brace after the first.
 _PROSE = re.compile(rb"[\s>*-]*([A-Za-z][\w'-]*)[,;]?[ \t]+[A-Za-z][\w'-]*\b")
-_COMMENT_OR_WORDS = re.compile(rb"\n[ \t]*#[^\n]*|([\w'-][,;]?[ \t]+[A-Za-z])")
+_COMMENT_LINE = re.compile(rb"\n[ \t]*#[^\n]*")
+_TWO_WORDS = re.compile(rb"[\w'-][,;]?[ \t]+[A-Za-z]")
+# Each kind of byte as one letter, so that a text without two words in a row is told by searches for constant strings.
+_WORD = b"0123456789_'-" + bytes(range(65, 91)) + bytes(range(97, 123))
+_KINDS = bytes(119 if byte in _WORD else 44 if byte in b",;" else 32 if byte in b" \t" else 46 for byte in range(256))
+_MAY_BE_TWO_WORDS = (b"w w", b"w  ", b", w", b",  ")
 _LEAST_PROSE = 3  # lines: fewer may be a comment without its sign, or a broken field
 
 
@@ -51,8 +56,12 @@ def is_prose(tree: Tree, known: Container[str]) -> bool:
 
 def may_be_prose(source: bytes) -> bool:
     """Whether `is_prose` may hold of a text, wherever its blocks are: whether two words follow each other often enough."""
-    pairs = (found for found in _COMMENT_OR_WORDS.finditer(source) if found.lastindex)
-    return sum(1 for _ in islice(pairs, _LEAST_PROSE)) == _LEAST_PROSE
+    if b"#" in source:
+        source = _COMMENT_LINE.sub(b"", source)
+    kinds = source.translate(_KINDS)
+    if not any(found in kinds for found in _MAY_BE_TWO_WORDS):
+        return False
+    return sum(1 for _ in islice(_TWO_WORDS.finditer(source), _LEAST_PROSE)) == _LEAST_PROSE
 
 
 class Mark(NamedTuple):
