@@ -250,6 +250,7 @@ def test_a_loss_of_boxes_that_is_0_without_boxes_is_called_normal() -> None:
     ("text", "words"),
     [
         (steps(list(FALLING[:5])), "5 displayed iterations (0 to 80) without debug_info"),
+        (steps([2.3]), "1 displayed iteration (0) without debug_info is too few: a course needs 8 or more"),
         (steps(list(FALLING[:12]), 1), "12 displayed iterations (0 to 11) without debug_info"),
         (outputs_of_test(400, accuracy=0.7), "tests only"),
         (f"{HEAD}net.cpp:122] Setting up conv1\n{HEAD}net.cpp:129] Top shape: 1 3 8 8 (192)\n", "no iteration"),
@@ -265,6 +266,13 @@ def test_too_little_is_never_called_no_problem(text: str, words: str) -> None:
     assert "debug_info: true" in said
 
 
+def test_a_number_of_a_test_alone_is_explained() -> None:
+    text = f"{HEAD}solver.cpp:330] Iteration 90, Testing net (#0)\n"
+    for line in ("#0: accuracy = 0.1", "#1: loss = 2.302 (* 1 = 2.302 loss)"):
+        text += f"{HEAD}solver.cpp:397]     Test net output {line}\n"
+    assert [seen.name for seen in normal(Evidence(runs_of(text)[0]), [])] == ["chance-accuracy", "chance"]
+
+
 def test_what_was_not_judged_is_named_beside_no_problem() -> None:
     assert "no debug_info" in unjudged(runs_of(steps(list(FALLING))), is_sure=True)
     assert "no test" in unjudged(runs_of(steps(list(FALLING))), is_sure=True)
@@ -273,7 +281,7 @@ def test_what_was_not_judged_is_named_beside_no_problem() -> None:
 
 def test_what_is_no_log_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mail.txt"
-    path.write_text("Dear all,\nmy net does not work.\n")
+    path.write_text("Dear all,\nmy net does not work: Error: no idea. Write to me@ home.\n")
     assert run(["log", str(path)]) == 2
 
 

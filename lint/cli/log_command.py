@@ -123,12 +123,12 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         if isinstance(error, BrokenPipeError):
             raise
         raise InputError(message_of(error, path)) from None
-    if not any(run.recognised for run in runs):
-        complain(f"{path}: not a Caffe training log")
-        return EXIT_FAILED
     comparisons = _compared(runs, job) if job is not None else {}
     others = [number for number, comparison in comparisons.items() if not comparison.is_same]
     found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options, others=others)
+    if not found and not any(run.recognised for run in runs):
+        complain(f"{path}: not a Caffe training log (for a single number: caffe-lint explain --symptom TEXT)")
+        return EXIT_FAILED
     found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
     found = [each for each in found if each.is_sure(settings.min_confidence)]
     number = found[0].run if found else max(comparisons, default=0)

@@ -23,6 +23,7 @@ _CUT = re.compile(rb"([\w+-]{1,100}\.(?:cpp|cu|hpp|cc|h):\d{1,9})\] ?(.*)", re.D
 _WINDOWS = re.compile(rb"\b(INFO|WARNING|ERROR|FATAL): +(?:[^ ]{0,300}[/\\])?([^ /\\]{1,100}) : line (\d{1,9}) : ?(.*)", re.DOTALL)
 _DIGITS = re.compile(rb"\] \[(DEBUG|INFO|WARNING|ERROR|CRITICAL) *\] (?:Train Caffe Model: )?(.*)", re.DOTALL)
 _SEVERITIES = {b"INFO": "I", b"DEBUG": "I", b"WARNING": "W", b"ERROR": "E", b"CRITICAL": "F", b"FATAL": "F"}
+_FRAME = re.compile(rb"[\s>|]{0,40}(?:PC: )?@ {1,40}(?:0x|\()")
 _FAILED = re.compile(rb"[\s>#|*`-]{0,20}(?:ERROR: )?(Check failed: .*)", re.DOTALL)
 _VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
 _DEBUG = re.compile(
@@ -267,7 +268,7 @@ def event(said: Message) -> Event | None:
 
 def _of_others(text: bytes) -> Event | None:
     """What a line says that is none of Caffe's, or was pasted without its prefix."""
-    if b"@ " in text[:40]:
+    if b"@ " in text[:40] and _FRAME.match(text) is not None:
         return Note("frame", text_of(text.strip()))
     if text.startswith(b"*** Check failure stack trace"):
         return Note("trace", "")

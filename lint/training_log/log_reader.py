@@ -244,7 +244,8 @@ class _Stream:
     def line(self, text: bytes, said: Message, event: lines.Event | None, number: int) -> None:
         """Takes a line that is not debug_info, or is debug_info without a glog prefix."""
         self.run.last_line = number
-        self.run.recognised |= bool(said.severity) or event is not None
+        told = isinstance(event, Note) and event.kind == "told"  # such as any error
+        self.run.recognised |= bool(said.severity) or (event is not None and not told)
         if self._header is not None:
             if not said.severity:
                 if self._header_size < HEADER_BYTES:

@@ -10,7 +10,7 @@ from .causes import Diagnosed
 from .course import FEW, learned, swings
 from .evidence import Evidence
 from .runs import Run
-from .symptoms import Seen, of_loss
+from .symptoms import Seen, of_accuracy, of_loss
 
 # Iterations after which nearly all trainings that diverge have shown it: 73 of the 75 in `python benchmarks/log_length.py`.
 ENOUGH = 50
@@ -30,6 +30,8 @@ def normal(log: Evidence, found: list[Diagnosed]) -> Iterator[Seen]:
         yield known
     if found:
         return
+    if not log.steps:
+        yield from _of_tests(log)
     weighted = [out for out in log.outputs if math.isfinite(out.weighted)]
     if finite and weighted:
         first = finite[0]
@@ -46,6 +48,14 @@ def normal(log: Evidence, found: list[Diagnosed]) -> Iterator[Seen]:
             break
     if swings(log):
         yield Seen("swings")
+
+
+def _of_tests(log: Evidence) -> Iterator[Seen]:
+    """What the outputs of the last test mean, in a log that shows nothing else."""
+    for out in log.tests[-1].outputs if log.tests else ():
+        seen = of_accuracy(out.value) if "acc" in out.name.lower() else of_loss(out.value, 1e-3) if out.weight else None
+        if seen is not None:
+            yield seen
 
 
 def unjudged(runs: list[Run], *, is_sure: bool) -> str:
@@ -66,11 +76,12 @@ def unjudged(runs: list[Run], *, is_sure: bool) -> str:
         )
     if count < FEW or (span < ENOUGH and not has_debug):
         debug = "with debug_info" if has_debug else "without debug_info"
-        many = f"{count} displayed iteration{'s' if count > 1 else ''} ({steps[0].iteration} to {steps[-1].iteration})"
+        range_ = f"{steps[0].iteration} to {steps[-1].iteration}" if span else f"{steps[0].iteration}"
+        many = f"{count} displayed iteration{'s' if count > 1 else ''} ({range_}) {debug} {'are' if count > 1 else 'is'} too few"
+        why = f"a course needs {FEW} or more" if count < FEW else f"trainings that diverge take up to {ENOUGH} iterations"
         return (
-            f"{CANNOT_TELL}: {many} {debug} are too few: trainings that diverge take up to {ENOUGH} iterations, and a loss that stays "
-            f"needs more. Pass the whole log, or run it for {ENOUGH} iterations with `debug_info: true` and `display: 1`, and pass "
-            "that log."
+            f"{CANNOT_TELL}: {many}: {why}. Pass the whole log, or run {ENOUGH} iterations with `debug_info: true` and `display: 1`, "
+            "and pass that log."
         )
     missing = []
     if not has_debug:

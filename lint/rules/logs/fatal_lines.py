@@ -21,6 +21,7 @@ from ...training_log.refusal_messages import (
 from ...training_log.runs import Noted, Run
 
 _LONGEST_NOTE = 500  # characters
+_SET_UP = ("Opening file ", "A total of ", "Number of HDF5 files")  # what data layers say when they are created
 _NEAR = 12  # lines before the end within which an error explains it
 _ALONE = re.compile(r"Error parsing text-format|A total of 0 |Number of HDF5 files: 0|No module named|could not broadcast")
 
@@ -172,7 +173,9 @@ def _had_begun(log: Evidence) -> bool | None:
     run = log.run
     if log.steps or log.tests or log.first_pass is not None:
         return True
-    return False if run.creating or run.shapes or run.solver_text or run.net_texts or run.notes[:1] != run.notes[-1:] else None
+    is_set_up = any(note.text.startswith(_SET_UP) for note in run.told)
+    prints_net = bool(run.creating or run.shapes or run.solver_text or run.net_texts)
+    return False if is_set_up or prints_net or run.notes[:1] != run.notes[-1:] else None
 
 
 def _when(log: Evidence, where: str) -> str:
