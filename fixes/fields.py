@@ -117,7 +117,7 @@ def insert_text(tree: Tree, block: Block, name: str, value: str, anchor: Field |
     text = name + separator(tree, block) + value
     if anchor is not None:
         if shares_line(tree, block, anchor):
-            return Edit(anchor.end, anchor.end, f" {text}".encode())
+            return insert_beside(tree, anchor, text.encode())
         return insert_line(tree, anchor, text)
     if block is tree.root:  # a file without any field
         start = b"" if not source or source.endswith(b"\n") else eol(tree)
@@ -127,6 +127,12 @@ def insert_text(tree: Tree, block: Block, name: str, value: str, anchor: Field |
     line_end = source.find(b"\n", block.open_end)
     outer = indent_at(tree, block.start)
     return Edit(line_end + 1, line_end + 1, outer + indent_unit(tree) + text.encode() + eol(tree))
+
+
+def insert_beside(tree: Tree, anchor: Field, text: bytes) -> Edit:
+    """Return the edit that adds `text` on the line on which `anchor` ends, right after it."""
+    is_glued = re.match(rb"\w", tree.source[anchor.end : anchor.end + 1]) is not None  # as in `a: 1;b: 2`
+    return Edit(anchor.end, anchor.end, b" " + text + b" " * is_glued)
 
 
 def insert_line(tree: Tree, anchor: Field, text: str) -> Edit:

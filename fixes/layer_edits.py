@@ -17,6 +17,7 @@ from .fields import (
     eol,
     indent_at,
     indent_unit,
+    insert_beside,
     number_text,
     remove_field,
     remove_text,
@@ -211,7 +212,7 @@ def _plain(fields: Fields) -> dict[str, list[Any]]:
 def _fields_edit(tree: Tree, block: Block, anchor: Field, lines: list[str]) -> Edit:
     """Return the edit that writes fields after another one of the same block."""
     if shares_line(tree, block, anchor):
-        return Edit(anchor.end, anchor.end, "".join(f" {line}" for line in lines).encode())
+        return insert_beside(tree, anchor, " ".join(lines).encode())
     return _lines_edit(tree, anchor, lines, indent_at(tree, anchor.start).decode())
 
 
@@ -239,7 +240,7 @@ def _layer_edit(tree: Tree, net: Block, anchor: Field, block: Block, fields: Fie
         lines = [*map(str.strip, opening.splitlines()), *inner, source[block.close : block.end].decode()]
     indent = indent_at(tree, anchor.start).decode()
     if shares_line(tree, net, anchor):
-        return Edit(anchor.end, anchor.end, (" " + (eol(tree).decode() + indent).join(lines)).encode())
+        return insert_beside(tree, anchor, (eol(tree).decode() + indent).join(lines).encode())
     return _lines_edit(tree, anchor, lines, indent)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, ListValue, Scalar, Tree
 from .edit import Edit
-from .fields import eol, indent_at, indent_unit, separator, shares_line
+from .fields import eol, indent_at, indent_unit, insert_beside, separator, shares_line
 
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _COMMENT_AFTER = re.compile(rb"[ \t]*#[^\r\n]*")
@@ -217,7 +217,7 @@ def insert_after(
     source = tree.source
     if anchor is not None:
         if shares_line(tree, block, anchor):
-            return Edit(anchor.end, anchor.end, b" " + style.run_text(elements))
+            return insert_beside(tree, anchor, style.run_text(elements))
         line_end = source.find(b"\n", anchor.end)
         text = style.block_text(elements, indent_at(tree, anchor.start))
         if line_end < 0:

@@ -13,9 +13,11 @@ from caffe_lint.engine.fixing import fix_unit
 from caffe_lint.engine.running import agree
 from caffe_lint.engine.unit_check import check_unit
 from caffe_lint.engine.units import Unit, UnitResult
+from caffe_lint.fixes.apply import edited
 from caffe_lint.fixes.bindings import verified
 from caffe_lint.fixes.edit import Edit, Fix, Stage
-from caffe_lint.fixes.fields import value_text
+from caffe_lint.fixes.fields import set_field, value_text
+from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.proto.values import float_value, unescape
@@ -256,3 +258,31 @@ def test_the_text_of_each_round_is_compared_by_the_binder_with_the_next() -> Non
     verify_rounds(rounds(0.5, 0.4), texts[2], caffe_schema())  # type: ignore[arg-type]
     with pytest.raises(FixRejected, match=r"momentum is 0\.5, expected 0\.6"):
         verify_rounds(rounds(0.6, 0.4), texts[2], caffe_schema())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("between", [";", "; ", ",", " ", ";\n", " ;\n", "\n;", ";\n\n"])
+def test_a_field_is_inserted_between_others_whatever_separates_them(between: str) -> None:
+    text = f"base_lr: 0.1{between}momentum: 0.9\n"
+    tree = parse(text.encode())
+    message = bind(tree, caffe_schema(), "SolverParameter").message
+    patch = set_field(tree, message, "gamma", 0.5, beside=("base_lr",))
+    after = parse(edited(text.encode(), patch.edits))
+    assert not after.problems
+    assert [field.name for field in after.root.fields] == ["base_lr", "gamma", "momentum"]
+
+
+def test_a_guess_that_does_not_hold_is_left_out_and_said_at_its_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a repair that breaks a block: nothing but it is left out, and no error ends the run."""
+
+    def check_it(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
+        return [*_finding(files, "n", "X1", b"base_lr", b"base_lr {"), *_finding(files, "n", "X2", b"# c\n", b"# d\n")]
+
+    monkeypatch.setattr("caffe_lint.engine.fixing.check_unit", check_it)
+    files = Files(caffe_schema(), None)
+    files.add("n", b"base_lr: 0.1\nlr_policy:\nmax_iter: 9\n# c\n")
+    result = fix_unit(Unit(("n",), None), files, Settings(), unsafe=False)
+    assert result.errors == []
+    assert result.patched == {"n": b"base_lr: 0.1\nlr_policy:\nmax_iter: 9\n# d\n"}
+    assert [(one.fix, one.reason) for one in result.findings] == [
+        (None, "No fix: it would change how other lines with mistakes are read.")
+    ]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from harness import bound_by_permissions
+from harness import run as run_program
 
 from caffe_lint.cli.commands import run as run_command
+from caffe_lint.engine.writing import write_patched
 from caffe_lint.fixes.write import OutsideRoots, remove_leftovers, write_atomically, write_copy, write_whole
 from caffe_lint.report import FORMATS
 from caffe_lint.source.errors import InputError
@@ -19,6 +24,7 @@ NET = """\
 layer { name: "pixels" type: "Input" top: "pixels" input_param { shape { dim: 1 dim: 3 } } }  # of the neighbours
 layer { name: "answer" type: "SoftMax" bottom: "pixels" top: "answer" }
 """
+FIXED = NET.replace("SoftMax", "Softmax")
 SOLVER = 'net: "{}"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 100\nsnapshot_prefix: "here"\n'
 
 
@@ -269,3 +275,117 @@ def test_long_names_are_written(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(NET)
     assert run(tmp_path, name, "--fix").returncode == 0
     assert "Softmax" in (tmp_path / name).read_text()
+
+
+def write(folder: Path, text: str = NET, number: int = 1) -> list[Path]:
+    """Write nets with a mistake, each of which has one fix."""
+    paths = [folder / f"{index}.prototxt" for index in range(number)]
+    for path in paths:
+        path.write_text(text)
+    return paths
+
+
+def patch_of(paths: list[Path]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The patched texts of nets, and the texts that they had."""
+    return {str(path): FIXED.encode() for path in paths}, {str(path): NET.encode() for path in paths}
+
+
+def test_what_was_fixed_is_said_with_the_values_only_of_what_was_written(tmp_path: Path) -> None:
+    first, second, third = write(tmp_path, number=3)
+    solver = 'net: "0.prototxt"\nlr_policy: "step"\ngamma: 10\nstepsize: 100\nbase_lr: 0.01\nmax_iter: 1000\n'
+    (tmp_path / "solver.prototxt").write_text(solver)
+    patched, sources = patch_of([first, second, third])
+    second.write_text(NET + "# of somebody else\n")
+    third.unlink()
+    written = write_patched(patched, sources, [str(tmp_path)])
+    assert written.paths == {str(first)}
+    assert written.failures == [
+        f"not written: {second} changed while it was being checked; not overwritten",
+        f"not written: {third} was removed while it was being checked; not written",
+    ]
+    assert (first.read_text(), second.read_text()) == (FIXED, NET + "# of somebody else\n")
+    assert sorted(os.listdir(tmp_path)) == ["0.prototxt", "1.prototxt", "solver.prototxt"]
+    done = run(tmp_path, "solver.prototxt", "--select", "S129", "--fix", "--unsafe-fixes")
+    assert "solver.prototxt:3 S129 gamma 10 → 0.1\n" in done.stdout
+
+
+def test_a_file_that_another_run_has_just_written_in_the_same_way_is_no_failure_and_not_said(tmp_path: Path) -> None:
+    paths = write(tmp_path, number=2)
+    patched, sources = patch_of(paths)
+    paths[0].write_text(FIXED)
+    written = write_patched(patched, sources, [str(tmp_path)])
+    assert (written.paths, written.failures) == ({str(paths[1])}, [])
+
+
+def test_two_runs_at_once_end_as_one_does(tmp_path: Path) -> None:
+    write(tmp_path, number=25)
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "caffe_lint", ".", "--fix", "--jobs", "1"],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    ends = [(each.communicate(timeout=120), each.returncode) for each in runs]
+    assert [status for _, status in ends] == [0, 0], ends
+    assert [said for (_, said), _ in ends] == ["", ""]
+    assert {path.read_text() for path in tmp_path.glob("*.prototxt")} == {FIXED}
+    assert len(os.listdir(tmp_path)) == 25
+
+
+def test_a_disk_without_room_is_said_and_the_file_stays_as_it_was(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    (path,) = write(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # as a full disk, it is an error then
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
+        written = write_patched(*patch_of([path]), [str(tmp_path)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert written.paths == frozenset()
+    assert written.failures == [f"not written: {os.strerror(errno.EFBIG)}: {path}"]
+    assert (path.read_text(), os.listdir(tmp_path)) == (NET, [path.name])
+
+
+def test_a_folder_that_may_not_be_written_is_said_and_the_others_are_written(tmp_path: Path) -> None:
+    before = bound_by_permissions()
+    for name in ("shut", "open"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name)
+    (tmp_path / "shut").chmod(0o555)
+    try:
+        done = run_program(tmp_path, ".", "--fix", before=before)
+    finally:
+        (tmp_path / "shut").chmod(0o755)
+    assert done.returncode == 2
+    assert "shut/0.prototxt" in done.stderr
+    assert "Permission denied" in done.stderr
+    assert "shut/0.prototxt:2 E116" not in done.stdout
+    assert "open/0.prototxt:2 E116" in done.stdout
+    assert ((tmp_path / "shut" / "0.prototxt").read_text(), (tmp_path / "open" / "0.prototxt").read_text()) == (NET, FIXED)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
+def test_a_patched_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    (path,) = write(tmp_path)
+    path.chmod(mode)
+    assert write_patched(*patch_of([path]), [str(tmp_path)]).paths == {str(path)}
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_text()) == (mode, FIXED)
+
+
+def test_an_attribute_that_cannot_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = write(tmp_path)
+    try:
+        os.setxattr(path, "user.origin", b"the zoo")
+    except (OSError, AttributeError):
+        pytest.skip("this file system has no extended attributes")
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOTSUP, "not here")
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    written = write_patched(*patch_of([path]), [str(tmp_path)])
+    assert written.losses == [f"{path} could not keep its attribute user.origin"]
+    assert path.read_text() == FIXED

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..fixes.apply import edited, next_round, verify, what_changes
 from ..fixes.changes import FixRejected
-from ..fixes.edit import Fix
+from ..fixes.edit import Fix, Stage
 from ..fixes.readings import compare
 from ..rule.finding import Finding, Fixed
 from ..settings.settings import Settings
@@ -46,7 +46,8 @@ class Course:
     """The fixes that were applied to the files of a unit, round by round, and those that are not to be.
 
     If the fixes of some rounds lead back to texts that were there before, they undo each other, and none of them is made: the
-    texts stay as they are then, so that the next run ends with them too. `errors` are messages on fixes that did not verify.
+    texts stay as they are then, so that the next run ends with them too. `errors` are messages on fixes that did not verify, unless
+    they are guesses at what text with mistakes means.
     """
 
     def __init__(self, files: Files) -> None:
@@ -68,8 +69,9 @@ class Course:
         self.fixed += _fixed_by(done, findings, before)
         self._done += done
         for fix, error in failed:
-            is_guessed = bool(self.files.get(fix.path).tree.problems)  # how a file with syntax errors is meant
-            self._left[_key(fix)] = "it would change how lines with syntax errors are read" if is_guessed else ""
+            # What text with mistakes is meant to say is a guess, which may depend on other mistakes.
+            is_guessed = fix.stage <= Stage.NAMES or bool(self.files.get(fix.path).tree.problems)
+            self._left[_key(fix)] = "it would change how other lines with mistakes are read" if is_guessed else ""
             if not is_guessed and not self.files.is_companion(fix.path):
                 self.errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
         texts = self._texts()

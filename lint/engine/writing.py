@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from ..fixes.write import remove_leftovers, write_atomically, write_copy
+from ..fixes.write import FileChanged, remove_leftovers, write_atomically, write_copy
 from ..proto.named_tuple import NamedTuple
+from ..source.opener import Unreadable, read_regular
 
 
 class Written(NamedTuple):
@@ -33,7 +34,8 @@ def write_patched(patched: Mapping[str, bytes], sources: Mapping[str, bytes], ro
                 losses += write_atomically(path, sources[path], text, roots)
                 done.add(path)
             except OSError as error:
-                failures.append(_failure(path, error))
+                if not (isinstance(error, FileChanged) and _holds(path, text)):  # another run wrote the same
+                    failures.append(_failure(path, error))
     return Written(frozenset(done), failures, losses)
 
 
@@ -49,6 +51,14 @@ def write_copies(texts: Mapping[str, bytes], folder: str, base: str | None = Non
         except OSError as error:
             failures.append(_failure(path, error))
     return Written(frozenset(done), failures, [])
+
+
+def _holds(path: str, text: bytes) -> bool:
+    """Return whether a file has just this text."""
+    try:
+        return read_regular(path, len(text)) == text
+    except Unreadable:
+        return False
 
 
 def _failure(path: str, error: OSError) -> str:

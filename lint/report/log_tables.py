@@ -78,8 +78,10 @@ class Exporter:
 
     def close(self) -> None:
         """Close both tables."""
-        self._iterations.close()
-        self._debug.close()
+        try:
+            self._iterations.close()
+        finally:
+            self._debug.close()
 
 
 def _output(out: Any) -> dict[str, Any]:
