@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..layers.loss import LARGEST_SOFTMAX_TERM
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import CannotTell
 from .training_run import Course
@@ -16,10 +15,11 @@ _GROWN = 100.0  # times its first value, from which a layer counts as the one th
 _JUDGED_LENGTH = 150  # iterations over which stalling is judged: those of the trainings that the curves below are fitted on
 
 # The probabilities: logistic curves of one number each, by benchmarks/simulate_judge.py --fit.
-DIVERGES = (0.0, 2.0)
-STALLS = (0.0, 1.0)
+DIVERGES = (-0.771, 1.379)
+STALLS = (-2.227, 1.586)
 _CERTAIN_SCORE = 3.0  # of a loss that is not finite
 _LEAST_DROP, _MOST_DROP = 1e-5, 1.0
+_RISES = 0.8  # what a loss that rises adds to the score of one that falls by as much: it moves, and may yet fall. Set by hand
 
 
 class Outcome(NamedTuple):
@@ -56,15 +56,12 @@ def diverging_score(course: Course) -> float:
         return _CERTAIN_SCORE + 1 / (1 + finite)
     last = sorted(course.losses[-_LAST:])
     tail = last[1] if len(last) > 1 else last[0]
-    first = max(abs(course.before), 1e-6)
-    score = math.log(max(tail, 1e-6) / (_EXPLODED * first))
-    if tail >= LARGEST_SOFTMAX_TERM - 1e-3 and first > 1 and score < 0:
-        score = max(score, 0.1) if tail < LARGEST_SOFTMAX_TERM + 1 else score
+    score = math.log(max(tail, 1e-6) / (_EXPLODED * max(abs(course.before), 1e-6)))
     return min(max(score, -_CERTAIN_SCORE), _CERTAIN_SCORE)
 
 
 def stalling_score(course: Course, length: int) -> float:
-    """How little a training learns: the logarithm of the share of the loss that is lost until its end, below 0 if it learns.
+    """How little a training learns: minus the decimal logarithm of the share of its loss that it loses.
 
     `length` is the number of iterations of the training; what the simulated ones lose is continued at the same pace.
     """
@@ -73,7 +70,8 @@ def stalling_score(course: Course, length: int) -> float:
     drop = (course.before - course.after) / max(abs(course.before), 1e-6)
     steps = max(1, len(course.iterations))
     drop *= max(1.0, min(length, _JUDGED_LENGTH) / steps)
-    return -math.log10(min(max(drop, _LEAST_DROP), _MOST_DROP))
+    score = -math.log10(min(max(abs(drop), _LEAST_DROP), _MOST_DROP))
+    return score if drop > 0 else min(score + _RISES, -math.log10(_LEAST_DROP))
 
 
 def logistic(curve: tuple[float, float], score: float) -> float:
