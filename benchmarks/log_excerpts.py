@@ -5,11 +5,14 @@
 Cuts random pieces of 5 to 300 lines out of the published logs of `../shared/logs`, all of trainings that went well or that
 Caffe stopped, and counts what is reported beside T401, T501 and T502. From the trainings of `../shared/oracle/runs` whose loss
 became NaN, it takes the last displayed iterations before that and two after, without `debug_info` and prefixes, and counts
-how often a cause is named, how often T405 asks for more, and how often nothing is said.
+how often a cause is named, how often T405 asks for more, and how often nothing is said. Last, it judges which curves are
+said to swing.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import random
 import re
 import sys
@@ -19,11 +22,15 @@ from pathlib import Path
 from caffe_lint import rules  # noqa: F401 - registers them
 from caffe_lint.engine.diagnosis import diagnose
 from caffe_lint.training_log.causes import Diagnosed
+from caffe_lint.training_log.course import swings
+from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.log_reader import LogReader, blocks
+from caffe_lint.training_log.runs import Run, Step
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 LENGTHS = (5, 8, 20, 60, 300)
 PIECES = 12  # of each length and log
+CURVES = 200  # that swing
 EXPECTED = ("T401", "T501", "T502")
 BEFORE, AFTER = (3, 8, 30), 2  # displayed iterations around the first NaN
 _PREFIX = re.compile(rb"^[IWEF]\d+ [\d:.]+ +\d+ [\w.]+:\d+\] ", re.MULTILINE)
@@ -68,6 +75,38 @@ def diverging(number: int, misses: list[str]) -> str:
     return f"{number} iterations before NaN: " + ", ".join(f"{code} {count}" for code, count in firsts.most_common())
 
 
+def swinging(misses: list[str]) -> list[str]:
+    """Judge whether curves that return are told from those that do not, by the thresholds of `training_log.course`.
+
+    The curves that return are made up: losses around a level, with rises to 3.5 to 9 times the first one at random. Those that do
+    not are of set-ups of `../shared/divergence` that exploded.
+    """
+    chance, returning = random.Random(2), 0
+    for number in range(CURVES):
+        level, height, share = chance.uniform(0.2, 1.2), chance.uniform(3.5, 9), chance.uniform(0.1, 0.35)
+        losses = [1.0] + [
+            (height if chance.random() < share else level) * math.exp(chance.gauss(0, 0.1)) for _ in range(chance.randint(30, 200))
+        ]
+        losses[-2:] = [level, level]
+        found = swings(_log_of(losses))
+        returning += found
+        misses += [] if found else [f"swings of curve {number}: level {level:.2f}, height {height:.1f}"]
+    exploded = taken = 0
+    for path in sorted((SHARED / "divergence" / "dev").glob("*/truth.json")):
+        truth = json.loads(path.read_text(encoding="utf-8"))
+        if truth["label"] == "exploded" and all(loss is not None for loss in truth["curve"]):
+            exploded += 1
+            taken += swings(_log_of(truth["curve"]))
+    return [f"swings found: {returning} of {CURVES}", f"explosions taken for swings: {taken} of {exploded}"]
+
+
+def _log_of(losses: list[float]) -> Evidence:
+    run = Run(1)
+    for index, loss in enumerate(losses):
+        run.steps.append(Step(10 * index, index + 1, loss, 0.01))
+    return Evidence(run)
+
+
 def main() -> None:
     """Print the numbers."""
     if not SHARED.exists():
@@ -76,6 +115,7 @@ def main() -> None:
     print(healthy(misses))
     for number in BEFORE:
         print(diverging(number, misses))
+    print("\n".join(swinging(misses)))
     if "--misses" in sys.argv:
         print("\n".join(misses))
 

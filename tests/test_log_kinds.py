@@ -186,9 +186,10 @@ def test_looking_for_jumps_is_work_in_proportion() -> None:
     assert_linear(work, 200)
 
 
-def test_swings_from_which_the_loss_returns_are_no_divergence() -> None:
+@pytest.mark.parametrize("levels", [(0.2, 0.3, 0.25, 0.4, 5.0), (0.5, 0.6, 0.9, 0.8, 0.7, 3.5)])
+def test_swings_from_which_the_loss_returns_are_no_divergence(levels: tuple[float, ...]) -> None:
     chance = random.Random(3)
-    losses = [0.7] + [round(chance.choice((0.2, 0.3, 0.25, 0.4, 5.0)), 2) for _ in range(60)] + [0.3, 0.2]
+    losses = [0.7] + [round(chance.choice(levels), 2) for _ in range(60)] + [0.6, 0.5]
     text = steps(list(losses))
     assert not {"T201", "T204", "T309"} & set(codes(text))
     assert "swings" in [seen.name for seen in normal(Evidence(runs_of(text)[0]), [])]

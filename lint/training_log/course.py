@@ -21,6 +21,7 @@ ALWAYS = 0.95  # of the iterations
 SOARING = 100.0  # times the first loss, and at least 100
 LEAST_RISES, RISE = 2, 2.0  # in a row, each by this factor
 LEAST_SWINGS = 2  # rises above PEAK
+LARGEST_SWING, LEVEL = 10.0, 1.5  # times the first loss: what a swing may reach, and the median to which the loss returns
 GRADIENT_GROWTH = 20.0  # times the usual gradient norm
 
 
@@ -134,14 +135,21 @@ def find_explosion(found: Evidence) -> Explosion | None:
 
 
 def swings(found: Evidence) -> bool:
-    """Whether the loss rose far above its start more than once, but came back below it: noise, not divergence."""
+    """Whether the loss rose far above its start more than once, but came back each time: noise, not divergence.
+
+    It ends below its start, or the rises are many and bounded, as with small batches or an adversarial pair of nets.
+    """
     losses = [abs(found.raw_loss(step)) for step in found.healthy]
     if len(losses) < FEW or found.first_bad_iteration is not None:
         return False
     start = min(losses[0], found.chance or math.inf)
     high = [loss > PEAK * losses[0] for loss in losses]
     rises = sum(after and not before for before, after in pairwise(high))
-    return rises >= LEAST_SWINGS and median(losses[len(losses) // 2 :]) < LEARNED * start and not all(high[-2:])
+    if all(high[-2:]):
+        return False
+    middle = median(losses[len(losses) // 2 :])
+    is_bounded = rises > LEAST_SWINGS and max(losses) < LARGEST_SWING * losses[0] and middle < LEVEL * losses[0]
+    return (rises >= LEAST_SWINGS and middle < LEARNED * start) or is_bounded
 
 
 def clips_always(found: Evidence) -> bool:

@@ -40,7 +40,7 @@ def periodic_jumps_of_the_loss(log: Evidence) -> Iterator[Cause]:
     jumps = periodic_jumps(log)
     if jumps is None:
         return
-    items = f" With a batch size of {log.batch}, that are {log.batch * jumps.period} items." if log.batch else ""
+    items = f" With a batch size of {log.batch}, that is {log.batch * jumps.period} items." if log.batch else ""
     yield Cause(
         "periodic-jumps",
         f"the loss jumps to {jumps.factor:.2g} times its usual value every {jumps.period} iterations: the order of the data",
