@@ -98,7 +98,7 @@ def same_cause(finding: Finding, words: str) -> bool:
     check = re.match(r"([\w.]+)(:\d+)?", words)
     if check and (check[0] in finding.reason or f"({check[1]})" in finding.reason):
         return True
-    said = finding.reason.partition(": ")[2].rstrip(".")
+    said = finding.reason.partition(": ")[2].partition(". ")[0].rstrip(".")  # a sentence on what to do may follow
     if said and said.split(" has mismatched")[0].split(" layers")[0] in words:
         return True
     return words.startswith("upgrade_proto") and finding.code.startswith(("E1", "P"))
