@@ -40,7 +40,7 @@ ELSEWHERE = re.compile(
 # Words of a parser or a factory that does not know what a fork has.
 FOREIGN = re.compile(r"no field named|Unknown enumeration value|Unknown layer type")
 # The data layers of the corpus had been replaced: nothing is known of what Caffe makes of their settings.
-OF_DATA = ("batch_size", "source is not set", "transform", "mean_", "crop_size", "new_height")
+OF_DATA = ("batch_size", "source is not set", "input_param", "transform", "mean_", "crop_size", "new_height")
 
 Show = Callable[[str], None]
 

@@ -145,8 +145,9 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
     - **warning** otherwise.
 
     Without `--deploy`, nothing is reported if fewer than half of the layers with parameters match, because the net then
-    belongs to another model. Layers that may have parameters unknown to us are not compared. Ignore it if the deploy
-    net is for weights that were changed after training, for example by folding BatchNorm into convolutions.
+    belongs to another model. Layers that may have parameters unknown to us are not compared, and beside them missing
+    names count only with `--deploy`. Ignore it if the deploy net is for weights that were changed after training, for
+    example by folding BatchNorm into convolutions.
 
     ## Fix
 
@@ -175,9 +176,11 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
     if not job.deploy_is_named and 2 * list(differences.values()).count("") < len(weighted):
         return
     missed = [layer for name, layer in trained.items() if name not in here and layer.params]
+    # Next to a net with layers of its author's own, there are often several deploy nets: only a named one is sure to be its.
+    is_its_own = job.deploy_is_named or not any(map(_is_open, (*train.net.layers, *deploy.net.layers)))
     for layer in weighted:
         message = differences.get(layer.name, "")
-        if layer.name not in trained and _needs_training(layer, trained):
+        if is_its_own and layer.name not in trained and _needs_training(layer, trained):
             yield _untrained(deploy, layer, missed, train)
         elif message:
             yield _misfit(job, deploy, layer, trained[layer.name], message)
