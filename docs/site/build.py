@@ -36,6 +36,7 @@ GUIDES = {
     "docs/nets.md": "Inspecting nets and describing layers",
     "docs/inputs.md": "Checking input data",
     "docs/log.md": "Diagnosing training logs",
+    "docs/speed.md": "Speed and memory",
 }
 FOR_CONTRIBUTORS = {
     "docs/README.md": "Contributing",
