@@ -205,20 +205,22 @@ _OF_ALL = "BVLC/caffe"  # its branches are forks: all others come from its main 
 class Dialect:
     """A Caffe with its own fields and layer types: `bvlc` or a fork.
 
-    `lists_types` says whether we know all of its layer types, `lists_fields` whether we know all of its fields and values.
+    `lists_types` says whether we know all of its layer types, `lists_fields` whether we know all of its fields and values, and
+    `knows_layers` whether we know what its layers do, besides their names.
     `family` is what it shares with the other branches of its repository, one of which a user may have when we think of another.
     """
 
-    __slots__ = ("description", "family", "lists_fields", "lists_types", "name", "repository")
+    __slots__ = ("description", "family", "knows_layers", "lists_fields", "lists_types", "name", "repository")
 
     def __init__(
-        self, name: str, repository: str, description: str, lists_types: bool, lists_fields: bool = True
+        self, name: str, repository: str, description: str, *, lists_types: bool, lists_fields: bool, knows_layers: bool
     ) -> None:
         self.name = name
         self.repository = repository
         self.description = description
         self.lists_types = lists_types
         self.lists_fields = lists_fields
+        self.knows_layers = knows_layers
         owner = repository.partition(" (")[0].partition(",")[0]
         self.family = name if owner == _OF_ALL else owner
 
@@ -274,6 +276,10 @@ class Schema:
     def lists_fields(self, name: str) -> bool:
         """Whether we know all fields of the dialect of that name."""
         return all(known.lists_fields for known in self.dialects if known.name == name)
+
+    def knows_layers(self, name: str) -> bool:
+        """Whether we know what the layers of the dialect of that name do."""
+        return all(known.knows_layers for known in self.dialects if known.name == name)
 
     def branches(self, name: str) -> frozenset[str]:
         """Return the names of the dialects that are branches of the same repository as one, including itself."""
@@ -337,10 +343,21 @@ def _caffe_layer_types() -> dict[str, frozenset[str]]:
 @cache
 def _caffe_dialects() -> tuple[Dialect, ...]:
     listed = NO_DIALECTS.union(*_caffe_layer_types().values()) - _KNOWN_IN_PART
-    return tuple(
-        Dialect(name, repository, description, name in listed or name == "bvlc", name not in _KNOWN_IN_PART)
-        for name, repository, description in _rows("dialects.tsv")
-    )
+    knows_layers = True
+    dialects = []
+    for line in _read("dialects.tsv").splitlines():
+        if line.startswith("#"):
+            knows_layers = False
+            continue
+        dialects.append(
+            Dialect(
+                *line.split("\t"),
+                lists_types=line.partition("\t")[0] in listed | {"bvlc"},
+                lists_fields=line.partition("\t")[0] not in _KNOWN_IN_PART,
+                knows_layers=knows_layers,
+            )
+        )
+    return tuple(dialects)
 
 
 def last_seen(message_or_enum: str, name: str) -> str:

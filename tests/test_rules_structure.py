@@ -404,6 +404,21 @@ def test_a_filler_of_a_fork_is_reported_only_if_another_caffe_is_asked_for(fille
     assert finding.fix is None
 
 
+def test_nothing_is_claimed_of_the_layers_of_a_fork_that_is_known_by_name() -> None:
+    output = """\
+layer {
+  name: "out" type: "DetectionOutput" bottom: "conv1" bottom: "conv1" bottom: "conv1" bottom: "conv1" bottom: "conv1" bottom: "conv1"
+  top: "out"
+  detection_output_param { num_classes: 2 %s }
+}
+"""
+    assert [finding.code for finding in check(DATA + CONV + output % "" + LOSS, select=("E204",))] == ["E204"]
+    assert check(DATA + CONV + output % "no_permute: true" + LOSS, select=("E2",)) == []
+    # What does not depend on such a layer is reported all the same.
+    missing = output % "no_permute: true" + LOSS.replace('bottom: "conv1"', 'bottom: "conv2"')
+    assert "E201" in [finding.code for finding in check(DATA + CONV + missing, select=("E2",))]
+
+
 def test_the_fillers_of_a_fork_are_those_of_all_its_branches() -> None:
     text = DATA + CONV.replace("xavier", "gaussianstatic") + LOSS
     for dialect in ("nvcaffe-0.15", "nvcaffe-0.16", "nvcaffe"):

@@ -199,7 +199,7 @@ def bn_segnet(layer: Layer) -> Sequence[Shape]:
 
 _RUNNING = frozenset({
     "pspnet", "yjxiong-mem", "yjxiong-interp", "yjxiong-action-recog", "happynear", "brocolli", "cambricon",
-    "ncnn",
+    "ncnn", "synopsys", "seqface",
 })  # fmt: skip
 
 

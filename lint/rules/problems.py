@@ -91,11 +91,17 @@ def code_of(problem: NetProblem) -> str:
 
 
 def problems_of(subject: NetInPhase, code: str) -> list[NetProblem]:
-    """The problems of a net that a rule reports; E216 includes those of the first backward pass of a training net."""
+    """The problems of a net that a rule reports; E216 includes those of the first backward pass of a training net.
+
+    Of a fork whose layers are known by name only, those of its own layers, and of all after them, are left out.
+    """
     net = subject.net
     problems = net.problems
     if code == "E216" and net.phase == "TRAIN":
         problems = [*problems, *backward_problems(net)]
+    if problems and code not in _OF_THE_NET and not subject.file.schema.knows_layers(subject.file.bound.dialect):
+        foreign = _under_forks(subject.file, net)
+        problems = [problem for problem in problems if problem.layer is None or problem.layer.index not in foreign]
     return [problem for problem in problems if code_of(problem) == code] if problems else problems
 
 
@@ -182,7 +188,9 @@ def is_for_known_caffe(file: SourceFile) -> bool:
 
 @lru_cache(maxsize=4)
 def is_for_unknown_caffe(file: SourceFile) -> bool:
-    """Whether a file has something that no known Caffe has, so it must be for an unknown one."""
+    """Whether a file has something that no known Caffe has, or is for a fork of which only names are known."""
+    if not file.schema.knows_layers(file.bound.dialect):
+        return True
     return any(_is_of_unknown_caffe(file.tree, found) for found in file.bound.problems)
 
 
