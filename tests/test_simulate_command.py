@@ -142,6 +142,15 @@ def test_loaded_weights_are_not_guessed(tmp_path: Path) -> None:
     assert "weights are loaded" in output
 
 
+def test_where_the_answer_depends_on_unknown_data_nothing_is_told(tmp_path: Path) -> None:
+    source = 'layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "train.txt" batch_size: 8 } }\n'
+    net = source + "layer {" + REGRESSION.partition("layer {")[2].partition("layer {")[2]
+    solver = WILD.replace("1e5", "1e-4")
+    found = as_json(tmp_path, "--input-shape", "data=8,3,16,16", "--input-shape", "label=8,1", net=net, solver=solver)
+    assert found["verdict"] == "cannot tell"
+    assert found["cannot_tell"]["cause"] == "unknown data"
+
+
 def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)
     (tmp_path / "solver.prototxt").write_text(SOLVER)

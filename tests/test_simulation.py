@@ -310,6 +310,19 @@ def test_images_have_the_range_and_the_transform_of_the_files() -> None:
     assert set(found["label"]) <= set(range(7))
 
 
+def test_labels_of_a_file_that_is_not_read_have_the_shape_of_the_scores() -> None:
+    text = """
+    layer { name: "d" type: "HDF5Data" top: "data" top: "label" top: "t" hdf5_data_param { source: "x" batch_size: 16 } }
+    layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 5 kernel_size: 1 } }
+    layer { name: "l" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "l" }
+    layer { name: "e" type: "EuclideanLoss" bottom: "c" bottom: "t" top: "e" }
+    """
+    _, found = _made(text)
+    assert found["label"].shape == (8, 32, 32)
+    assert set(found["label"].reshape(-1)) <= set(range(5))
+    assert found["t"].shape == (8, 5, 32, 32)
+
+
 def test_images_of_one_class_resemble_each_other_and_neighbouring_pixels_do() -> None:
     text = """
     layer { name: "d" type: "Data" top: "data" top: "label" transform_param { crop_size: 32 } data_param { source: "x" batch_size: 64 } }

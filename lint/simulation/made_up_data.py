@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..layers.loss import class_axis
 from ..layers.models.data_models import BYTES, PIXEL_MAX, UNKNOWN_IMAGES, data_kind
 from ..moments.blob_facts import BlobFacts
 from ..moments.layer_type import MADE_UP, SIGMOID
@@ -24,6 +25,7 @@ from .tape import is_fed
 
 if TYPE_CHECKING:
     from ..moments.graph import Blob, Layer
+    from ..moments.shapes import Shape
     from ..moments.signal_model import AssumedData
     from ..net.net import Net
 
@@ -78,7 +80,7 @@ class MadeUpData:
 
     def shape(self, blob: Blob) -> tuple[int, ...]:
         """The shape of a top, with the items that are simulated."""
-        shape = blob.shape
+        shape = blob.shape if blob.shape is not None and None not in blob.shape else _by_scores(blob)
         if shape is None or None in shape:
             raise CannotSimulate(f"the shape of '{blob.name}' is unknown")
         known = tuple(size or 0 for size in shape)
@@ -102,7 +104,11 @@ class MadeUpData:
             size = self.assumed.size or 1.0
             described = BlobFacts(mean=0.0, std=size)
         values = self._values(blob, shape, described, chosen)
-        return self._transformed(layer, values, described) if index == 0 else values
+        if index == 0:
+            values = self._transformed(layer, values, described)
+        if kind == UNKNOWN_IMAGES and self.assumed.size is not None:
+            values = values * np.float32(self.assumed.size / max(float(np.sqrt((values * values).mean())), 1e-6))
+        return values
 
     def _by_filler(self, layer: Layer, index: int, shape: tuple[int, ...]) -> Array:
         fillers = layer.message["dummy_data_param"]["data_filler"]
@@ -222,6 +228,18 @@ def _smooth(shape: tuple[int, ...], draw: Generator) -> Array:
         field = resizing_matrix(rows, high) @ noise @ resizing_matrix(columns, wide).T
         found += field * np.float32(math.sqrt(share) / max(float(field.std()), 1e-6))
     return found
+
+
+def _by_scores(blob: Blob) -> Shape:
+    """The shape of labels or targets of a file that is not read, by the scores that a loss holds them against."""
+    for reader in blob.consumers:
+        if (reader.traits.is_loss or reader.traits.measures) and blob in reader.bottoms[1:2]:
+            scores = reader.bottoms[0].shape
+            if scores is None or reader.traits.class_axis is None:
+                return scores
+            axis = class_axis(reader) % len(scores)
+            return scores[:1] if not reader.traits.class_axis else (*scores[:axis], *scores[axis + 1 :])
+    return None
 
 
 class _Distribution:

@@ -11,7 +11,7 @@ from ..layers.models.data_models import KNOWN
 from ..net.costs import multiply_adds
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
-from ..stability.signal.basis import GIVE_SHAPE, UNKNOWN, CannotTell, obstacle
+from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, UNKNOWN, CannotTell, obstacle
 from ..stability.signal.training import Training, training_of
 from .arrays import Generator, np
 from .made_up_data import MadeUpData
@@ -67,6 +67,8 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
     for items in sizes:
         cut = (f"{items} of {whole} items in a batch",) if items < whole else ()
         work = _work(net, training.solver["iter_size"], items / whole, plan.steps)
+        if work is not None and plan.data == MADE:
+            work *= len(training.points())
         if work is None:
             return unknown(CannotTell("unknown shape", "the shapes of the net are unknown", GIVE_SHAPE), cut=cut, assumed=assumed)
         if work > plan.budget * SPEED:
@@ -101,6 +103,7 @@ def _simulated(
     job: Job, training: Training, plan: Plan, sizes: tuple[int, int], work: int, progress: Callable[[int, int], None]
 ) -> Outcome:
     solver, net = training.solver, training.net
+    points = training.points() if plan.data == MADE else [training]
     courses: list[Course] = []
     affordable = max(1, min(plan.seeds, int(plan.budget * SPEED // max(work, 1))))
     steps = min(plan.steps, solver["max_iter"]) if solver["max_iter"] > 0 else plan.steps
@@ -111,6 +114,11 @@ def _simulated(
         done += number
         progress(done, steps * affordable)
 
+    for point in points[1:]:  # where the data are not known, the answer must be the same with all that they may be
+        of_data, of_run = _generators(job, 0)
+        courses.append(run(point.net, solver, _batches(point.net, point, plan, sizes, of_data), of_run, steps, count))
+    others = {judged([course], solver["max_iter"])[0] for course in courses}
+    courses = []
     for seed in range(affordable):
         of_data, of_run = _generators(job, seed)
         batches = _batches(net, training, plan, sizes, of_data)
@@ -120,6 +128,9 @@ def _simulated(
             break
     progress(-1, 0)
     word, diverges, stalls, exploded, stalled = found
+    if others - {word}:
+        words = " or ".join(sorted({*others, word}))
+        return unknown(CannotTell("unknown data", f"by what the data are, it {words}", DESCRIBE_DATA), multiply_adds=work)
     first = None
     if word in ("diverges", "depends on the seed"):
         first = next((first for course in courses if (first := first_to_go(course)) is not None), None)
