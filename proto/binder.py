@@ -432,7 +432,9 @@ class _Binder:
             here = [known for known, spec in fields.items() if spec.in_dialect(self.dialect).is_in(self.dialect)]
             elsewhere = [] if self.asked else [known for known, spec in fields.items() if spec.dialects != {HISTORY}]
             self.suggestions[key] = (
-                None if name in fields else nearest_name(name, here) or nearest_name(name, elsewhere)
+                None
+                if name in fields or self.is_of_other_format(type, name)
+                else nearest_name(name, here) or nearest_name(name, elsewhere)
             )
         nearest = self.suggestions[key]
         if nearest is None or fold(nearest) == fold(name):
@@ -452,6 +454,13 @@ class _Binder:
             ):
                 return None
         return nearest
+
+    def is_of_other_format(self, type: MessageType, name: str) -> bool:
+        """Return whether layers of the other format have a field: it is in the wrong place then, and not misspelled."""
+        from .owners import LAYERS  # only for names that are unknown
+
+        others = [other for other in LAYERS if other != type.name] if type.name in LAYERS else []
+        return any(name in self.schema.message(other).fields for other in others)
 
     def renamable(self, message: Message, field: Field, spec: FieldType, depth: int) -> bool:
         """Whether a field would be valid under another name."""

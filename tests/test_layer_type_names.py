@@ -20,6 +20,8 @@ EXEMPT: dict[tuple[str, str], str] = {
     ("batch_norm.py", "Scale"): INSERTED,
     ("looking.py", "AnnotatedData"): "its databases hold AnnotatedDatum, where those of Data hold Datum",
     ("probe_nets.py", "EuclideanLoss"): "a probe is known by the losses that `probe_net.prototxt.j2` writes",
+    ("refused_blobs.py", "Sigmoid"): INSERTED,
+    ("refused_blobs.py", "Softmax"): INSERTED,
     ("unused_parts.py", "Silence"): INSERTED,
     ("upgrade_text.py", "BatchNorm"): "Caffe's upgrade (upgrade_proto.cpp, UpgradeNetBatchNorm) is about this type",
     ("valid_labels.py", "SoftmaxWithLoss"): "the rule is about what old Caffes' SoftmaxWithLoss divides by",

@@ -435,9 +435,9 @@ def test_both_forms_in_one_file_are_merged_only_as_an_unsafe_fix() -> None:
 
 
 def test_a_guessed_name_of_a_forks_layer_is_an_unsafe_fix() -> None:
-    net = 'layers { name: "a" type: PARSE_OUTPUT }\n'
+    net = 'layers { name: "a" type: ELTWISE_PRODUCT }\n'
     assert fix(net, select=UPGRADES) == net
-    assert upgraded(net, unsafe=True) == 'layer { name: "a" type: "ParseOutput" }\n'
+    assert upgraded(net, unsafe=True) == 'layer { name: "a" type: "EltwiseProduct" }\n'
 
 
 def test_solver_types() -> None:

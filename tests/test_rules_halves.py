@@ -412,7 +412,8 @@ def test_a_net_for_use_has_no_labels(source: str) -> None:
     found = check(text, select=("E201",))
     assert ["no labels" in finding.message for finding in found] == [True, True]
     assert fix(text, select=("E201",)) == text
-    assert fix(text, unsafe=True, select=("E201",)) == source + inner("ip", "data")
+    softmax = 'layer { name: "loss" type: "Softmax" bottom: "ip" top: "loss" }\n'
+    assert fix(text, unsafe=True, select=("E201",)) == source + inner("ip", "data") + softmax
 
 
 def test_a_net_with_data_of_its_own_keeps_its_loss() -> None:

@@ -65,6 +65,13 @@ def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
     )
 
 
+# Problems of a layer that has not the settings that its type requires.
+_LACKS_SETTINGS = frozenset(
+    "num-output-missing input-dim-missing kernel-missing pooling-kernel batch-size-missing source-missing num-classes tiles "
+    "input-without-shape dummy-shape memory-size image-size".split()
+)
+
+
 class _Builder:
     def __init__(
         self,
@@ -167,7 +174,7 @@ class _Builder:
                 tops.append(Blob(AUTOMATIC, layer, len(tops)))
         found = len(net.problems)
         fits = self.set_up(layer, kind)
-        if len(net.problems) > found:
+        if any(problem.kind in _LACKS_SETTINGS for problem in net.problems[found:]):
             meant = type_of_settings(layer)
             if meant is not None:
                 kind, fits = meant, self.set_up_as_meant(layer, meant, found)

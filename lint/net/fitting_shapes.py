@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ..layers.record import same_shape
 from ..moments.graph import Blob, Layer, NetContext, NetProblem
+from ..moments.layer_type import REGRESSION
 from ..moments.shapes import Shape, count, differ
 from ..source.wording import counted
 from .classes import settings_of_scores
@@ -217,7 +218,7 @@ def _with_producers(blob: Blob) -> list[Layer]:
 def _one_position(net: Net, layer: Layer, problem: NetProblem) -> Iterator[str]:
     """Say for which sizes of the images a net has one score per item, if it has one label per item."""
     scores, labels = layer.bottoms[0], layer.bottoms[1]
-    if scores.shape is None or len(scores.shape) != 4 or labels.count != scores.shape[0] or layer.traits.base == "EuclideanLoss":
+    if scores.shape is None or len(scores.shape) != 4 or labels.count != scores.shape[0] or layer.traits.loss_family == REGRESSION:
         return
     images = _Images(net, layer)
     ranges = []

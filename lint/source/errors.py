@@ -9,5 +9,5 @@ class InputError(Exception):
 
 
 def message_of(error: OSError, path: str) -> str:
-    """Return what failed, and with which file: the one that the error names, else `path`. Our own errors say so themselves."""
-    return f"{error.filename or path}: {error.strerror}" if error.strerror else str(error)
+    """Return what failed with a path that the user wrote. Our own errors, which have no number, say so themselves."""
+    return f"{path}: {error.strerror}" if error.strerror else str(error)

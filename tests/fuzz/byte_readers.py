@@ -134,7 +134,7 @@ def leveldb(content: bytes) -> None:
     for name, part in zip(("CURRENT", "MANIFEST-000002", "000003.log", "000005.ldb"), parts, strict=True):
         (folder / name).write_bytes(part)
     with contextlib.suppress(leveldb_source.BrokenDatabase):
-        leveldb_source.look(str(folder), Watch(), sample=None, annotated=False, largest=1)
+        leveldb_source.look(str(folder), Watch(), sample=None, annotated=False, largest=1, pixel_labels=False)
 
 
 def leveldb_seeds() -> list[bytes]:
@@ -195,10 +195,10 @@ def datum(content: bytes) -> None:
             theirs = (message.channels, message.height, message.width, message.label, message.encoded)
             assert theirs == (found.channels, found.height, found.width, found.label, found.encoded)
             assert message.data == content[found.start : found.end]
-    for annotated in (False, True):
+    for annotated, pixel_labels in ((False, False), (True, False), (False, True)):
         report = SourceReport("lmdb", "")
         report.items = 2
-        RecordLook(report, Watch(), annotated=annotated, largest=2).look([content, content], lambda: "key")
+        RecordLook(report, Watch(), annotated=annotated, largest=2, pixel_labels=pixel_labels).look([content, content], lambda: "key")
         assert report.looked_at == 2
 
 
@@ -267,7 +267,7 @@ def images(content: bytes) -> None:
     """A list of images is looked at."""
     _picture()
     with listing(content) as path:
-        listed_images.look(path, str(_FOLDER), "", Watch(), sample=None)
+        listed_images.look(path, str(_FOLDER), "", Watch(), sample=None, pixel_labels=False)
         image_list.count(path)
 
 
