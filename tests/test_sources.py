@@ -138,10 +138,16 @@ def test_the_search_does_not_leave_the_repository(repository: Path, monkeypatch:
 
 
 def test_a_path_of_another_machine_is_found_by_its_longest_suffix(repository: Path) -> None:
-    write(repository / "models" / "a" / "net.prototxt")
+    write(repository / "models" / "c" / "net.prototxt")
     write(repository / "models" / "b" / "net.prototxt")
     assert found(repository, "/home/bob/work/models/b/net.prototxt") == ("elsewhere", "models/b/net.prototxt")
     assert found(repository, "D:\\caffe\\models\\b\\net.prototxt") == ("elsewhere", "models/b/net.prototxt")
+
+
+def test_a_file_of_that_name_beside_the_solver_settles_a_path_of_another_machine(repository: Path) -> None:
+    write(repository / "models" / "a" / "net.prototxt")
+    write(repository / "models" / "b" / "net.prototxt")
+    assert found(repository, "/home/bob/work/models/b/net.prototxt") == ("elsewhere", "models/a/net.prototxt")
 
 
 def test_a_suffix_that_matches_twice_is_ambiguous(repository: Path) -> None:

@@ -265,8 +265,8 @@ def find_net(
     """Return the file that a path in a solver means; see `net_references` for the parameters.
 
     It is resolved as users run Caffe: from the working directory, then from the solver's folder and each of its parents
-    up to the root of the project. Otherwise it is the one file of the project that shares the longest suffix of the path, of at
-    least two names; otherwise the file of that name in the solver's folder, since jobs are copied as folders, or the only one.
+    up to the root of the project. Otherwise it is the file of that name in the solver's folder, since jobs are copied as folders;
+    otherwise the one file of the project that shares the longest suffix of the path.
     """
     def reference(path: str, how: str, *, base: str | None = None) -> NetReference:
         return NetReference(field, number, written, _named_beside(path, solver_path, written, given), how, base=base)
@@ -281,22 +281,19 @@ def find_net(
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts:
         beside = os.path.join(folder, parts[-1])
-        is_beside = beside != os.path.abspath(solver_path) and (os.path.isfile(beside) or shown(beside) in given)
+        if beside != os.path.abspath(solver_path) and (os.path.isfile(beside) or shown(beside) in given):
+            return reference(beside, "elsewhere")
         below = _by_name(top) if top else _by_name(folder, deep=False)
         same_name = [path for path in below.get(parts[-1], ()) if path != os.path.abspath(solver_path)]
         for length in range(len(parts), 0, -1):
             suffix = "/" + "/".join(parts[-length:])
             fitting = [path for path in same_name if path.replace(os.sep, "/").endswith(suffix)]
-            if is_beside and fitting and (length == 1 or len(fitting) > 1):
-                return reference(beside, "elsewhere")
             if len(fitting) == 1:
                 return reference(fitting[0], "elsewhere")
             if fitting:
                 return NetReference(
                     field, number, written, None, "ambiguous", tuple(map(shown, sorted(fitting)))
                 )
-        if is_beside:  # not on disk
-            return reference(beside, "elsewhere")
     return NetReference(field, number, written, None, "missing")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -204,7 +205,9 @@ def _diverging(job: Job, computed: Stability, value: float) -> Hit:
     if repair.weights:
         reason += f" and a lower loss_weight for '{next(iter(repair.weights)).name}' (G103)"
         fix = None  # the threshold is computed anew once the weight is written, if it is
-    reason += f", it {outlook(repair.after)}. The initial gradient norm is {two_digits(computed.signal.l2)}."
+    norm = computed.signal.l2
+    size = f"is {two_digits(norm)}" if math.isfinite(norm) else "overflows"
+    reason += f", it {outlook(repair.after)}. The initial gradient norm {size}."
     return Hit(
         job.solver.file,
         _place(solver),
