@@ -13,7 +13,7 @@ from ..settings.in_force import CommandLine
 from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES
 from .check import Options
 from .check import check as run_check
-from .option_types import Codes, InputShape, check_weights, joined, weights_options
+from .option_types import Codes, check_weights, input_shape_option, joined, weights_options
 
 
 @click.command(
@@ -87,12 +87,7 @@ from .option_types import Codes, InputShape, check_weights, joined, weights_opti
     help="Your own caffe.proto to read the files with (needs caffe-lint[proto]).",
 )
 @click.option("--no-repository-proto", is_flag=True, help="Do not read the caffe.proto of the files' own repository.")
-@click.option(
-    "--input-shape",
-    type=InputShape(),
-    multiple=True,
-    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
-)
+@input_shape_option("input_shape")
 @click.option(
     "--config",
     metavar="FILE",

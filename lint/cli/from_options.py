@@ -13,6 +13,7 @@ from ..source.errors import InputError
 if TYPE_CHECKING:
     from ..engine.opening import Opened
     from ..net.data_facts import DataFacts  # keeps json out of the start
+    from ..net.job import Job
 
 
 def read_schema(proto: str | None) -> Schema:
@@ -51,3 +52,17 @@ def open_nets(path: str, *, proto: str | None = None, facts: DataFacts | None = 
 
     source = sys.stdin.buffer.read() if path == "-" else None
     return opening.open_nets(path, CommandLine(**asked), read_schema(proto), facts=facts, source=source)
+
+
+def open_job(path: str, asked: CommandLine) -> Job:
+    """A solver with its nets, by the settings and the facts of its place. Raises InputError."""
+    from ..engine.files_in_memory import files_of, nets_for  # with the readers of nets, as above
+    from ..net.job import SolverFile  # as above
+
+    schema = read_schema(None)
+    settings = settings_of_paths(asked, schema).of(path)
+    files = files_of(settings, schema)
+    file = files.get(path)
+    if file.kind != "solver":
+        raise InputError(f"{path}: not a solver")
+    return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from functools import partial
 from typing import Any
 
 import click
@@ -27,8 +27,7 @@ from ..source.write_roots import write_roots
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, in_colour, write_report
 from .from_options import open_nets
 from .option_types import Codes, check_about, joined
-
-BAR = 30  # characters
+from .progress import draw_bar
 
 
 @click.command()
@@ -81,7 +80,7 @@ def inputs(
         raise InputError(f"{path}: no layer reads data that can be checked")
     base = base_folder(written, path)
     sources = [source for _, _, source in sources_of(opened.nets, base)]
-    reports = look(sources, sample=sample, jobs=jobs or cores(), progress=_progress)
+    reports = look(sources, sample=sample, jobs=jobs or cores(), progress=partial(draw_bar, "items"))
     patch = ("unsafe" if unsafe_fixes else "safe") if fix else ""
     opened, findings, fixed, failures = check_data(opened, base, reports, patch=patch)
     for sentence in failures:
@@ -144,16 +143,3 @@ def _line_on(source: Source, report: SourceReport) -> str:
     labels = [report.labels[array] for array in source.labels if report.labels.get(array)]
     shown = "".join(f", labels {min(one):g} to {max(one):g}" for one in labels)
     return f"{source.written}: {report.kind}, {counted(report.items or 0, 'item')}{checked}{shown}\n"
-
-
-def _progress(seen: int, total: int) -> None:
-    """Draw the progress bar if standard error is a terminal; a negative number removes it."""
-    if not sys.stderr.isatty():
-        return
-    if seen < 0:
-        text = " " * (BAR + 40)
-    else:
-        done = min(BAR, BAR * seen // total) if total else 0
-        text = f"[{'#' * done}{' ' * (BAR - done)}] {seen} of {total or '?'} items"
-    sys.stderr.write(f"\r{text}" if seen >= 0 else f"\r{text}\r")
-    sys.stderr.flush()

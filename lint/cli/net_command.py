@@ -25,7 +25,7 @@ from ..source.files import SourceFile
 from ..source.places import place_of
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text
 from .from_options import read_schema
-from .option_types import InputShape
+from .option_types import input_shape_option
 
 InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -39,13 +39,7 @@ InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 )
 @click.option("--level", type=int, default=0, show_default=True, help="The level to build the net for.")
 @click.option("--stage", "stages", multiple=True, help="A stage to build the net for; can be repeated.")
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    type=InputShape(),
-    multiple=True,
-    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
-)
+@input_shape_option("input_shapes")
 @click.option("--splits", is_flag=True, help="Show the Split layers that Caffe inserts.")
 @click.option(
     "--format",

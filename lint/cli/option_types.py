@@ -46,6 +46,17 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
+def input_shape_option(parameter: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option `--input-shape`, for that parameter of a command."""
+    return click.option(
+        "--input-shape",
+        parameter,
+        type=InputShape(),
+        multiple=True,
+        help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
+    )
+
+
 def weights_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say where a training starts: `--from-scratch`, `--weights` and `--gpus`."""
     for option in reversed((

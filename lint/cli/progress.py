@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for checks that take more than a second."""
+"""Progress bars on standard error: of checks that take more than a second, and of work that is counted as it goes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 AFTER = 1.0  # seconds
+_BAR = 30  # characters
 _CLEARED = "\r\x1b[2K\x1b[?25h"  # an empty line, and the cursor, which click hides
 
 
@@ -49,3 +50,16 @@ def progress() -> Iterator[Progress]:
         yield bar
     finally:
         bar.clear()
+
+
+def draw_bar(unit: str, done: int, total: int) -> None:
+    """Draw how much is done if standard error is a terminal; a negative number removes the bar. A total of 0 is unknown."""
+    if not sys.stderr.isatty():
+        return
+    if done < 0:
+        text = f"{' ' * (_BAR + 40)}\r"
+    else:
+        part = min(_BAR, _BAR * done // total) if total else 0
+        text = f"[{'#' * part}{' ' * (_BAR - part)}] {done} of {total or '?'} {unit}"
+    sys.stderr.write(f"\r{text}")
+    sys.stderr.flush()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 
 import click
 
 from ..data.libraries import library
 from ..data.locations import base_folder
-from ..engine.configuring import settings_of_paths
-from ..engine.files_in_memory import files_of, nets_for
 from ..net.data_facts import source_of
-from ..net.job import SolverFile
 from ..settings.in_force import CommandLine
-from ..source.errors import InputError
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text, write_output
-from .from_options import read_schema
-from .option_types import InputShape, check_weights, weights_options
+from .from_options import open_job
+from .option_types import check_weights, input_shape_option, weights_options
+from .progress import draw_bar
 
 _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
 
@@ -41,13 +38,7 @@ _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
 )
 @click.option("--log-output", metavar="FILE", help="Write the log to this file, in Caffe's format.")
 @click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    type=InputShape(),
-    multiple=True,
-    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
-)
+@input_shape_option("input_shapes")
 @weights_options
 @click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
 def simulate(
@@ -87,13 +78,7 @@ def simulate(
         data_facts=data_facts,
         input_shape=input_shapes,
     )
-    schema = read_schema(None)
-    settings = settings_of_paths(asked, schema).of(path)
-    files = files_of(settings, schema)
-    file = files.get(path)
-    if file.kind != "solver":
-        raise InputError(f"{path}: not a solver")
-    job = nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None)
+    job = open_job(path, asked)
     sources = [source for layer in job.train.net.layers if (source := source_of(layer))] if job.train is not None else []
     plan = Plan(
         steps=steps or (_THOROUGH_STEPS if thorough else _STEPS),
@@ -103,7 +88,7 @@ def simulate(
         budget=budget,
         base=base_folder(sources, path),
     )
-    found = simulate(job, plan, _progress)
+    found = simulate(job, plan, partial(draw_bar, "steps"))
     log = caffe_log(job, found.courses[0]) if found.courses else ""
     if log_output is not None and log:
         write_output(log_output, log.encode("utf-8", "surrogateescape"))
@@ -115,18 +100,3 @@ def simulate(
         print_text(as_json(found, plan) if output_format == "json" else as_text(found, plan))
     return EXIT_FINDINGS if found.word in ("diverges", "stalls", "depends on the seed") else EXIT_CLEAN
 
-
-_BAR = 30  # characters
-
-
-def _progress(done: int, total: int) -> None:
-    """Draw the progress bar if standard error is a terminal; a negative number removes it."""
-    if not sys.stderr.isatty():
-        return
-    if done < 0:
-        text = " " * (_BAR + 40)
-        sys.stderr.write(f"\r{text}\r")
-    else:
-        part = min(_BAR, _BAR * done // total) if total else 0
-        sys.stderr.write(f"\r[{'#' * part}{' ' * (_BAR - part)}] {done} of {total} steps")
-    sys.stderr.flush()

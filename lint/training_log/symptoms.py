@@ -31,158 +31,145 @@ class Symptom(NamedTuple):
 SYMPTOMS = {
     "softmax-floor": Symptom(
         "loss = 87.3365",
-        "SoftmaxWithLoss floors probabilities at FLT_MIN, and -ln(FLT_MIN) is 87.3365: the class of the label "
-        "has a probability of 0 "
-        "for every item. The scores are far apart because the training diverged, because weights or inputs were too large from the "
-        "start, or because labels are out of range. k/N of it means k of N items, a multiple of it a loss_weight. The loss "
-        "cannot get larger, so it looks calm.",
+        "SoftmaxWithLoss floors probabilities at FLT_MIN, and -ln(FLT_MIN) is 87.3365: the class of the label has a "
+        "probability of 0 for every item. The scores are far apart because the training diverged, because weights or "
+        "inputs were too large from the start, or because labels are out of range. k/N of it means k of N items, a "
+        "multiple of it a loss_weight. The loss cannot get larger, so it looks calm.",
         (_LOG, _SIGNAL, _INPUTS),
         ("T201", "T204", "T407", "G102", "G107"),
     ),
     "log-floor": Symptom(
         "loss = 46.05",
-        "MultinomialLogisticLoss and InfogainLoss floor probabilities at 1e-20, and -ln(1e-20) is 46.05: the "
-        "class of the label has a "
-        "probability of 0. k/N of it means k of N items. MultinomialLogisticLoss has no softmax of its own: given raw scores, it "
-        "starts near such a value.",
+        "MultinomialLogisticLoss and InfogainLoss floor probabilities at 1e-20, and -ln(1e-20) is 46.05: the class of "
+        "the label has a probability of 0. k/N of it means k of N items. MultinomialLogisticLoss has no softmax of its "
+        "own: given raw scores, it starts near such a value.",
         (_LOG, _SIGNAL),
         ("T201", "T203", "G105"),
     ),
     "chance": Symptom(
         "loss = ln K",
-        "A softmax that gives each of K classes the same probability has a loss of ln K: 0.6931 for 2 classes, "
-        "2.3026 for 10, 6.9078 for "
-        "1000. It is the right value at iteration 0 of a net from scratch. If the loss stays there, the net "
-        "ignores its input: units "
-        "are dead, gradients vanish, layers are frozen, the learning rate is far too low, or labels do not match the data.",
+        "A softmax that gives each of K classes the same probability has a loss of ln K: 0.6931 for 2 classes, 2.3026 "
+        "for 10, 6.9078 for 1000. It is the right value at iteration 0 of a net from scratch. If the loss stays there, "
+        "the net ignores its input: units are dead, gradients vanish, layers are frozen, the learning rate is far too "
+        "low, or labels do not match the data.",
         (_SIGNAL, _INPUTS, _DEBUG),
         ("T309", "T303", "T304", "G108", "N204"),
     ),
     "nan": Symptom(
         "loss = nan",
-        "NaN never goes away: every weight that it reaches is NaN after one update, and clip_gradients does not act on it, since "
-        "comparisons with NaN are false. At iteration 0, before any update, it comes from the data, the labels, the initial "
-        "weights or a layer outside its domain, and no learning rate is to blame. Later, if loss or gradients "
-        "had grown, the training "
-        "diverged; if they had not, it is a batch. -nan, 1.#QNAN and -1.#IND are the same.",
+        "NaN never goes away: every weight that it reaches is NaN after one update, and clip_gradients does not act on "
+        "it, since comparisons with NaN are false. At iteration 0, before any update, it comes from the data, the "
+        "labels, the initial weights or a layer outside its domain, and no learning rate is to blame. Later, if loss or"
+        " gradients had grown, the training diverged; if they had not, it is a batch. -nan, 1.#QNAN and -1.#IND are the"
+        " same.",
         (_DEBUG, _INPUTS, _SIGNAL),
         ("T106", "T101", "T102", "T201"),
     ),
     "inf": Symptom(
         "loss = inf",
-        "A value exceeded 3.4e38, the largest float. The L2 norm of the gradients becomes infinite earlier, as "
-        "soon as the sum of its "
-        "squares does. NaN follows within an iteration or two.",
+        "A value exceeded 3.4e38, the largest float. The L2 norm of the gradients becomes infinite earlier, as soon as "
+        "the sum of its squares does. NaN follows within an iteration or two.",
         (_DEBUG, _SIGNAL),
         ("T201", "T203", "T102"),
     ),
     "zero-loss": Symptom(
         "loss = 0",
-        "A loss of exactly 0 has a gradient of 0, so nothing is learned. All labels are ignored (ignore_label), "
-        "no box or object is left "
-        "in the batch, a matrix or weight is 0, or no output of the net counts as a loss. A loss of boxes that "
-        "is 0 now and then is "
-        "normal: those batches have no matched box. Losses with a margin (HingeLoss, ContrastiveLoss, triplets) "
-        "reach 0 when they are "
-        "satisfied.",
+        "A loss of exactly 0 has a gradient of 0, so nothing is learned. All labels are ignored (ignore_label), no box "
+        "or object is left in the batch, a matrix or weight is 0, or no output of the net counts as a loss. A loss of "
+        "boxes that is 0 now and then is normal: those batches have no matched box. Losses with a margin (HingeLoss, "
+        "ContrastiveLoss, triplets) reach 0 when they are satisfied.",
         (_INPUTS, _CHECK, _LOG),
         ("T310", "T302", "G110", "N203"),
     ),
     "negative-loss": Symptom(
         "loss < 0",
-        "No loss of Caffe goes below 0 with valid inputs. SigmoidCrossEntropyLoss does so for targets outside 0 "
-        "to 1 (class numbers, "
-        "255), InfogainLoss for negative entries of its matrix, any loss for a negative loss_weight. Such a "
-        "loss has no minimum. Values "
-        "like -6e-20 are rounding of 0.",
+        "No loss of Caffe goes below 0 with valid inputs. SigmoidCrossEntropyLoss does so for targets outside 0 to 1 "
+        "(class numbers, 255), InfogainLoss for negative entries of its matrix, any loss for a negative loss_weight. "
+        "Such a loss has no minimum. Values like -6e-20 are rounding of 0.",
         (_INPUTS, _CHECK),
         ("T206", "T202", "G112"),
     ),
     "large-loss": Symptom(
         "loss > 87.34",
-        "A mean of softmax terms cannot exceed 87.3365, so a larger loss is a sum: over the pixels or outputs "
-        "of an item (EuclideanLoss "
-        "and SigmoidCrossEntropyLoss divide by the batch only), over the batch (normalization: NONE), or over "
-        "several weighted losses. Its "
-        "level says nothing; whether it falls does. Its gradient is larger by the same factor, and so must the learning "
-        "rate be lower.",
+        "A mean of softmax terms cannot exceed 87.3365, so a larger loss is a sum: over the pixels or outputs of an "
+        "item (EuclideanLoss and SigmoidCrossEntropyLoss divide by the batch only), over the batch (normalization: "
+        "NONE), or over several weighted losses. Its level says nothing; whether it falls does. Its gradient is larger "
+        "by the same factor, and so must the learning rate be lower.",
         (_SIGNAL, _LOG),
         ("T203", "G103"),
     ),
     "loss-average": Symptom(
         "the loss is not the sum of its outputs",
-        "`Iteration N, loss = …` is the sum of all losses times their weights, averaged over the last average_loss displayed "
-        "iterations and over iter_size passes. `Train net output` lines show the last pass alone. So they need not add up.",
+        "`Iteration N, loss = …` is the sum of all losses times their weights, averaged over the last average_loss "
+        "displayed iterations and over iter_size passes. `Train net output` lines show the last pass alone. So they "
+        "need not add up.",
         (),
         (),
     ),
     "swings": Symptom(
         "the loss swings",
-        "Small batches differ from each other, and a loss that returns to its level after each swing does not "
-        "diverge: a batch of one "
-        "image, an adversarial pair of nets, or hard examples do this. Judge the median of many iterations; average_loss: 20 "
-        "smooths what is displayed without changing the training.",
+        "Small batches differ from each other, and a loss that returns to its level after each swing does not diverge: "
+        "a batch of one image, an adversarial pair of nets, or hard examples do this. Judge the median of many "
+        "iterations; average_loss: 20 smooths what is displayed without changing the training.",
         (_LOG,),
         (),
     ),
     "jumps": Symptom(
         "the loss jumps with a period",
-        "Jumps that return after a fixed number of iterations come from the order of the data: sorted by class, or written in "
-        "groups. Caffe reads a database in one order in every epoch; only ImageData and HDF5Data can shuffle, if they are told to.",
+        "Jumps that return after a fixed number of iterations come from the order of the data: sorted by class, or "
+        "written in groups. Caffe reads a database in one order in every epoch; only ImageData and HDF5Data can "
+        "shuffle, if they are told to.",
         (_INPUTS, "convert_imageset --shuffle"),
         ("T406", "D122"),
     ),
     "chance-accuracy": Symptom(
         "accuracy = 1/K",
-        "A net that guesses, or gives every item the same class, is right for 1/K of K classes: 0.1 for 10, 0.5 "
-        "for 2. If the training "
-        "loss falls meanwhile, the test net sees different data or statistics (transform_param, mean, label order, BatchNorm's "
-        "use_global_stats). If the loss stays at ln K, nothing is learned.",
+        "A net that guesses, or gives every item the same class, is right for 1/K of K classes: 0.1 for 10, 0.5 for 2. "
+        "If the training loss falls meanwhile, the test net sees different data or statistics (transform_param, mean, "
+        "label order, BatchNorm's use_global_stats). If the loss stays at ln K, nothing is learned.",
         (_LOG, _SIGNAL, _CHECK),
         ("T402", "T309", "N402", "N404"),
     ),
     "zero-accuracy": Symptom(
         "accuracy = 0",
-        "A net that guesses is right now and then. Exactly 0 in every test is below chance: no label is a class that the net can "
-        "predict. Labels are not 0 to K - 1, or those of the test set are not those of the training.",
+        "A net that guesses is right now and then. Exactly 0 in every test is below chance: no label is a class that "
+        "the net can predict. Labels are not 0 to K - 1, or those of the test set are not those of the training.",
         (_INPUTS, _LOG),
         ("T407", "D107", "N602"),
     ),
     "perfect-accuracy": Symptom(
         "accuracy = 1",
-        "Either the data are easy, or have one class only, or the scores are NaN: comparisons with NaN are "
-        "false, so Accuracy counts "
-        "every item as correct. Look at the loss beside it.",
+        "Either the data are easy, or have one class only, or the scores are NaN: comparisons with NaN are false, so "
+        "Accuracy counts every item as correct. Look at the loss beside it.",
         (_LOG, _INPUTS),
         ("T402", "D109"),
     ),
     "zero-score": Symptom(
         "mAP = 0",
-        "No detection matches a box. With a loss of 0 as well, no box or object is left in the data; with a loss that falls, the "
-        "classes, the order of the coordinates or the scale of the boxes differ between training and evaluation.",
+        "No detection matches a box. With a loss of 0 as well, no box or object is left in the data; with a loss that "
+        "falls, the classes, the order of the coordinates or the scale of the boxes differ between training and "
+        "evaluation.",
         (_INPUTS, _LOG),
         ("T310",),
     ),
     "zero-rate": Symptom(
         "lr = 0",
-        "No weight changes. base_lr is missing or 0, a step policy has no gamma and falls to 0 at its first step, or a poly policy "
-        "has reached its end.",
+        "No weight changes. base_lr is missing or 0, a step policy has no gamma and falls to 0 at its first step, or a "
+        "poly policy has reached its end.",
         ("caffe-lint schedule solver.prototxt", _CHECK),
         ("T301", "S128", "S122"),
     ),
     "clipping": Symptom(
         "Gradient clipping: scaling down gradients",
-        "The L2 norm of all gradients exceeded clip_gradients, and they were scaled down to it. Now and then "
-        "that is its purpose. In every "
-        "iteration it makes all steps equally long: the threshold is then the learning rate.",
+        "The L2 norm of all gradients exceeded clip_gradients, and they were scaled down to it. Now and then that is "
+        "its purpose. In every iteration it makes all steps equally long: the threshold is then the learning rate.",
         (_LOG,),
         ("T403", "G101"),
     ),
     "other-loss": Symptom(
         "a loss",
-        "For a softmax, e to the power of the loss is the number of classes between which the net cannot "
-        "decide: compare it with the "
-        "number of classes. For other losses, only the course tells.",
+        "For a softmax, e to the power of the loss is the number of classes between which the net cannot decide: "
+        "compare it with the number of classes. For other losses, only the course tells.",
         (_LOG, _SIGNAL),
         (),
     ),

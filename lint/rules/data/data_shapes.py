@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,9 @@ from ...fixes.edit import Fix
 from ...fixes.fields import Patch, remove_field, set_field
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ...source.opener import Unreadable
 from ...source.wording import counted
 from .faulty_items import faulty_items
+from .matrix_files import read_matrix
 
 if TYPE_CHECKING:
     from ...data.judging import LayerData
@@ -136,8 +135,6 @@ def mean_mismatch(data: LayerData) -> Iterator[Hit]:
 
     The constructor of `DataTransformer` and `Transform` in data_transformer.cpp.
     """
-    from ...data import mean_file  # keeps the reader of mean files out of the start
-
     transform = data.layer.message["transform_param"]
     shapes = data.shapes
     main = max(shapes, key=lambda shape: shapes[shape][0]) if shapes else None
@@ -158,17 +155,10 @@ def mean_mismatch(data: LayerData) -> Iterator[Hit]:
     if not written or data.from_facts:
         return
     span = transform.span("mean_file")
-    stops = "Caffe stops when it builds the net."
-    try:
-        mean = mean_file.read(os.path.join(data.source.base, written))
-    except Unreadable as error:
-        yield Hit(data.net.file, span, f"cannot read mean file '{written}': {error.reason}", stops)
+    mean, faults = read_matrix(data, span, written, "mean file", "Every item becomes NaN.")
+    yield from faults
+    if mean is None:
         return
-    except mean_file.BrokenMean as error:
-        yield Hit(data.net.file, span, f"cannot read mean file '{written}': {error}", stops)
-        return
-    if mean.faulty:
-        yield Hit(data.net.file, span, f"mean file '{written}' {mean.faulty}", "Every item becomes NaN.")
     size = tuple(main) if main is not None else ()
     if data.report.kind == "images" and data.param["new_height"] and data.param["new_width"] and main is not None:
         size = (main[0], data.param["new_height"], data.param["new_width"])

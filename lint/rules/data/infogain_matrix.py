@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ...source.opener import Unreadable
+from .matrix_files import read_matrix
 
 if TYPE_CHECKING:
     from ...data.judging import LayerData
@@ -36,8 +35,6 @@ def infogain_matrix_mismatch(data: LayerData) -> Iterator[Hit]:
 
     `InfogainLossLayer::LayerSetUp` and `Reshape` in infogain_loss_layer.cpp.
     """
-    from ...data import mean_file  # keeps the reader of mean files out of the start
-
     if data.from_facts:
         return
     for use in data.label_uses:
@@ -45,18 +42,9 @@ def infogain_matrix_mismatch(data: LayerData) -> Iterator[Hit]:
         if param is None or len(use.reader.bottoms) > 2 or not param["source"]:
             continue
         span, written = param.span("source"), param["source"]
-        stops = "Caffe stops when it builds the net."
-        try:
-            matrix = mean_file.read(os.path.join(data.source.base, written))
-        except Unreadable as error:
-            yield Hit(data.net.file, span, f"cannot read matrix file '{written}': {error.reason}", stops)
-            continue
-        except mean_file.BrokenMean as error:
-            yield Hit(data.net.file, span, f"cannot read matrix file '{written}': {error}", stops)
-            continue
-        if matrix.faulty:
-            yield Hit(data.net.file, span, f"matrix file '{written}' {matrix.faulty}", "The loss becomes NaN.")
-        if use.classes is not None and math.prod(matrix.shape) != use.classes**2:
+        matrix, faults = read_matrix(data, span, written, "matrix file", "The loss becomes NaN.")
+        yield from faults
+        if matrix is not None and use.classes is not None and math.prod(matrix.shape) != use.classes**2:
             shown = " x ".join(map(str, matrix.shape[1:] if matrix.shape[0] == 1 else matrix.shape))
             message = f"matrix file '{written}' is {shown}, but '{use.reader.name}' has {use.classes} classes"
             yield Hit(data.net.file, span, message, f"Caffe stops when it builds the net: it expects {use.classes} x {use.classes}.")
