@@ -304,6 +304,15 @@ def test_the_same_finding_in_another_file_is_named_at_the_end(job) -> None:  # t
     assert job(many(3), ".", "--show-all").count("error[E201]") == 3
 
 
+def test_files_that_nobody_named_have_no_line_if_all_is_said_at_the_end(job) -> None:  # type: ignore[no-untyped-def]
+    texts = {f"d{number}/solver.prototxt": UNCLIPPED for number in range(2)}
+    texts |= {f"d{number}/net.prototxt": NET + f"# {number}\n" for number in range(2)}
+    out = job(texts, ".", "--fail-on", "advice")
+    assert "[G101] missing-gradient-clipping: in 2 solvers" in out
+    assert "no problem found" not in out
+    assert job(texts, *(f"d{number}/solver.prototxt" for number in range(2)), "--fail-on", "advice").count("no problem found") == 2
+
+
 def test_jobs_come_in_the_order_of_their_paths_with_any_number_of_processes(job) -> None:  # type: ignore[no-untyped-def]
     one = job(many(6), ".", "--jobs", "1")
     verdicts = [line.partition(":")[0] for line in one.splitlines() if "Caffe will refuse" in line]

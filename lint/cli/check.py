@@ -251,9 +251,10 @@ class _Jobs:
         """
         own = [self.quoted(finding) for finding in result.findings if finding.identity not in self._seen]
         self._seen.update(finding.identity for finding in own)
-        if not own and set(unit.paths).isdisjoint(self._paths):
+        is_named = not set(unit.paths).isdisjoint(self._paths)
+        if not own and not is_named:
             return None
-        self.reports.append(JobReport(result.verdicts, own))
+        self.reports.append(JobReport(result.verdicts, own, is_named))
         return self.reports[-1]
 
     def quoted(self, finding: Finding) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ class Files:
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
         self.with_verdicts = True  # which cost most of the time of a check of jobs
-        self.verdicts: tuple[JobVerdict, ...] = ()  # of the last check, if they are wanted
+        self.judge: Callable[[], Iterable[JobVerdict]] = tuple  # of the last check: asked once, after all fixes
         self.companions = Companions()
         self.left_alone: dict[str, LeftAlone] = {}
         self._files: dict[str, SourceFile] = {}
@@ -115,7 +115,7 @@ class Files:
             self.comparison,
             {path: rounds for path, rounds in self.rounds.items() if not self.is_companion(path)},
             {path: left for path, left in self.left_alone.items() if not self.is_companion(path)},
-            verdicts=self.verdicts,
+            verdicts=tuple(self.judge()) if self.with_verdicts else (),
             known=tuple(sorted(self._known_to_repositories())),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..net.job import Job, NetInPhase, Nets, SolverFile
@@ -33,7 +34,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     sizes do: the most severe is reported, or the first of equals.
 
     If they depend on solvers that were not named, `files.companions` has these afterwards, and their findings are among
-    those returned: `files.is_companion` tells them apart. `files.verdicts` has the verdicts on the jobs of the unit.
+    those returned: `files.is_companion` tells them apart. `files.judge` gives the verdicts on the jobs of the unit.
 
     A finding is not reported if one that is suppressed or known from a baseline explains it.
     """
@@ -55,8 +56,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
         findings = without_effects(findings, silent)
     shown = [finding for finding in findings if on.of(finding.place.path).shows(finding)]
     shown = with_known_causes(shown, everything, lambda finding: not files.is_companion(finding.place.path))
-    if files.with_verdicts:
-        files.verdicts = tuple(_verdicts(unit, checked.subjects, shown))
+    files.judge = partial(_verdicts, unit, checked.subjects, shown)
     return shown
 
 

@@ -29,17 +29,21 @@ _FOR_PROGRAMS = frozenset({"json", "sarif", "gitlab"})  # they name paths as the
 
 
 class JobReport(NamedTuple):
-    """What people are told of files that are checked together: the verdict on each job, and the findings."""
+    """What people are told of files that are checked together: the verdict on each job, and the findings.
+
+    `is_named` says whether the user named one of the files, rather than a folder.
+    """
 
     verdicts: tuple[JobVerdict, ...]
     findings: list[Finding]
+    is_named: bool = True
 
     def shown(self) -> JobReport:
         """Return it with `visible` texts."""
         verdicts = tuple(
             verdict._replace(path=visible(verdict.path), sentence=visible(verdict.sentence)) for verdict in self.verdicts
         )
-        return JobReport(verdicts, list(map(shown, self.findings)))
+        return self._replace(verdicts=verdicts, findings=list(map(shown, self.findings)))
 
 
 class Summary(NamedTuple):

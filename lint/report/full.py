@@ -46,7 +46,10 @@ class Growing:
         self._also: dict[tuple[str, ...], list[Finding]] = {}  # the others, in other files
 
     def add(self, job: JobReport) -> str:
-        """Return the text on a job, with an empty line at the end; nothing if there were too many findings before it."""
+        """Return the text on a job, with an empty line at the end; nothing if there were too many findings before it.
+
+        Nor is there any on files that nobody named, if all that was found is advice that comes at the end.
+        """
         texts = []
         is_full = self._is_full
         for group in groups(job.findings):
@@ -61,7 +64,8 @@ class Growing:
             else:
                 self._blocks += 1
                 texts.append(_block_of(group, self._colour))
-        verdicts = [] if is_full else _verdicts(job.verdicts, self._colour)
+        says_nothing = not texts and not job.is_named and all(one.severity in ("", "advice") for one in job.verdicts)
+        verdicts = [] if is_full or says_nothing else _verdicts(job.verdicts, self._colour)
         return "".join(f"{text}\n\n" for text in (*verdicts, *texts))
 
     def closing(self, findings: list[Finding], summary: Summary) -> str:
