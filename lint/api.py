@@ -1,23 +1,66 @@
-"""The public Python API. It prints nothing, ends nothing, and loads protobuf only when a message is asked for."""
+"""The public Python API: checking, fixing, nets, predictions and logs, for programs, editors and notebooks.
+
+It prints nothing, exits never, and keeps nothing between calls. Importing it loads no library, and protobuf is loaded only when a
+message is asked for or a text is fixed. Results are frozen; in a notebook, they are shown as tables and curves.
+
+Text that is wrong is no exception but has findings. `InputError` is raised for what cannot be used: a configuration that is
+invalid, a path that cannot be read, a text of the wrong kind.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from .engine.checking import check_paths
+from .engine.configuring import settings_of_paths
+from .engine.diagnosis import comparisons, diagnose
+from .engine.files_in_memory import Files, files_of, nets_for
+from .engine.job_verdicts import JobVerdict
+from .engine.opening import solver_or_net
+from .engine.running import run_units
+from .engine.selection import codes_of_subject
+from .moments.shapes import Shape, count, describe
+from .net.costs import multiply_adds, total
+from .net.job import Job, SolverFile
+from .net.net import Net as BuiltNet
+from .net.phases import TEST, TRAIN
 from .proto.named_tuple import NamedTuple
 from .proto.schema import caffe_schema
+from .rule.finding import Finding, Fixed
+from .settings.in_force import CommandLine as Settings
+from .settings.in_force import SettingsOfPaths
+from .source.disk_caches import forget_disk
+from .source.errors import InputError, message_of
 from .source.files import SourceFile
+from .source.places import Place
+from .source.write_roots import write_roots
 
 if TYPE_CHECKING:
+    from .fixes.edit import Fix
     from .proto.caffe_pb2 import NetParameter, SolverParameter
+    from .stability.advice.prediction import Prediction, Row, Size
+    from .training_log.causes import Diagnosed
+    from .training_log.runs import Run as LoggedRun
 
-__all__ = ["Parsed", "Problem", "parse"]
+__all__ = [
+    "Blob", "Finding", "Fixed", "InputError", "JobVerdict", "Layer", "Log", "Net", "Param", "Parsed", "Patched", "Place", "Problem",
+    "Report", "Run", "Settings", "Stability", "apply_fixes", "build_net", "check", "check_text", "parse", "read_log", "stability",
+]  # fmt: skip
 
 Kind = Literal["solver", "net", "template", "other"]
+Text = str | bytes
+DEFAULT = Settings()
+TEXT = "<text>"  # the path of a text without one
+NO_TEXTS: Mapping[str, Text] = {}
+
+
+# -- reading ---------------------------------------------------------------------------------------
 
 
 class Problem(NamedTuple):
-    """Something in a text that Caffe's parser would refuse: from `line` and `column` (both from 1) up to the end.
+    """Something in a text that Caffe would refuse: from `line` and `column` (both from 1) up to the end.
 
     `kind` is a short name such as `unknown-field`; `message` says for people what is wrong.
     """
@@ -58,9 +101,7 @@ class Parsed:
         tree = self._file.tree
         found = [*tree.problems, *(self._file.bound.problems if self.kind in ("solver", "net") else ())]
         found.sort(key=lambda problem: problem.start)
-        return tuple(
-            Problem(each.kind, each.message, *tree.line_and_column(each.start), *tree.line_and_column(each.end)) for each in found
-        )
+        return tuple(_problem(self._file, each.kind, each.message, each.start, each.end) for each in found)
 
     @property
     def message(self) -> SolverParameter | NetParameter | None:
@@ -79,10 +120,459 @@ class Parsed:
         return f"<Parsed {self.kind} with {len(self.problems)} problems>"
 
 
-def parse(text: str | bytes, *, dialect: str | None = None) -> Parsed:
+def parse(text: Text, *, dialect: str | None = None) -> Parsed:
     """Read the text of a solver or a net. Broken text is no exception, but has `problems`.
 
     `dialect` is the Caffe to hold the text to; without it, that is found out.
     """
-    source = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-    return Parsed(SourceFile("<text>", source, caffe_schema(), dialect))
+    return Parsed(SourceFile(TEXT, _bytes(text), caffe_schema(), dialect))
+
+
+# -- checking and fixing ---------------------------------------------------------------------------
+
+
+class Report(NamedTuple):
+    """The result of a check: the findings in the order of path, line, column and code, and a verdict on each solver or lone net.
+
+    `checked` are the paths of the files that were read. `errors` say what could not be checked, `notes` what was left out.
+    """
+
+    findings: tuple[Finding, ...]
+    verdicts: tuple[JobVerdict, ...]
+    checked: tuple[str, ...]
+    errors: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def reaches(self, severity: str) -> bool:
+        """Whether a finding is at least as severe as `advice`, `warning` or `error`."""
+        return any(finding.reaches(severity) for finding in self.findings)
+
+    def _repr_html_(self) -> str:
+        from .report.notebook import findings_html  # only in notebooks
+
+        return findings_html(
+            self.findings, [verdict.sentence for verdict in self.verdicts], (*self.errors, *self.notes)
+        )
+
+
+class Patched(NamedTuple):
+    """A text after its fixes: what was fixed, the findings that are left, and why some fixes were not made (`errors`)."""
+
+    text: str
+    fixed: tuple[Fixed, ...]
+    findings: tuple[Finding, ...]
+    errors: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        from .report.notebook import findings_html  # only in notebooks
+
+        return findings_html(self.findings, [one.sentence for one in self.fixed], self.errors)
+
+
+def check_text(
+    text: Text,
+    path: str = TEXT,
+    *,
+    settings: Settings = DEFAULT,
+    texts: Mapping[str, Text] = NO_TEXTS,
+    verdicts: bool = True,
+) -> Report:
+    """Check a text as if it were the file at a path. See `check`."""
+    return check([path], settings=settings, texts={**texts, path: text}, verdicts=verdicts)
+
+
+def check(
+    paths: Iterable[str],
+    *,
+    settings: Settings = DEFAULT,
+    texts: Mapping[str, Text] = NO_TEXTS,
+    verdicts: bool = True,
+    jobs: int = 1,
+) -> Report:
+    """Check files and folders, solvers together with the nets that they name, as the command line does. Raises InputError.
+
+    `texts` are texts by path that replace those on disk, such as those of an editor. Configuration files apply as always, unless
+    `settings` are isolated. Without `verdicts`, it takes less time. `jobs` is the number of processes, 0 for one for each core.
+    """
+    named = tuple(paths)
+    files, in_force = _open(named, settings, texts)
+    files.with_verdicts = verdicts
+    checked = check_paths(named, files, in_force, lambda work, files: run_units(work, files, "", jobs or None))
+    return Report(
+        tuple(map(_without_tree, checked.findings)),
+        tuple(verdict for result in checked.results for verdict in result.verdicts),
+        tuple(checked.sources),
+        tuple(checked.errors),
+        (
+            *checked.notes,
+            *(f"{path}: not checked: {left.reason}" for path, left in checked.left_alone.items() if not left.checked),
+        ),
+    )
+
+
+def apply_fixes(
+    text: Text,
+    safe: bool = True,
+    *,
+    path: str = TEXT,
+    settings: Settings = DEFAULT,
+    texts: Mapping[str, Text] = NO_TEXTS,
+) -> Patched:
+    """Return a text with its fixes, the safe ones or, if `safe` is False, all of them. Raises InputError.
+
+    Other files of its job are read from disk or from `texts`; their fixes do not count. The new text is verified by protobuf's own
+    parser to differ only in what the fixes name: `caffe-lint --fix` writes the same bytes.
+    """
+    files, in_force = _open((path,), settings, {**texts, path: text})
+    files.with_verdicts = False
+    checked = check_paths(
+        (path,), files, in_force, lambda work, files: run_units(work, files, "safe" if safe else "unsafe", 1)
+    )
+    patched = {name: new for name, new in checked.patched.items() if name == path}
+    rounds = {name: passed for result in checked.results for name, passed in result.rounds.items()}
+    errors = list(checked.errors)
+    if patched:
+        from .fixes.bindings import verified  # protobuf, for what is fixed
+
+        patched, refused = verified(patched, rounds, in_force.schema)
+        errors += refused
+    new = patched.get(path)
+    return Patched(
+        (new if new is not None else files.given[path]).decode("utf-8", "surrogateescape"),
+        tuple(one for one in checked.fixed if one.path == path) if new is not None else (),
+        tuple(_without_tree(finding) for finding in checked.findings if finding.place.path == path),
+        tuple(errors),
+    )
+
+
+def _open(paths: tuple[str, ...], settings: Settings, texts: Mapping[str, Text]) -> tuple[Files, SettingsOfPaths]:
+    """Return the files of a check, with texts that replace those on disk, and the settings of each."""
+    forget_disk()
+    in_force = settings_of_paths(settings, caffe_schema())
+    files = Files(in_force.schema, in_force.of(paths[0] if paths else ".").dialect)
+    files.roots = write_roots(path for path in (*paths, settings.deploy) if path != TEXT)
+    for path, text in texts.items():
+        files.add(path, _bytes(text))
+    return files, in_force
+
+
+def _without_tree(finding: Finding) -> Finding:
+    """Return a finding whose fix has the edits alone, without the parts of the tree that they change."""
+    fix: Fix | None = finding.fix
+    return finding if fix is None else finding._replace(fix=fix._replace(changes=()))
+
+
+def _bytes(text: Text) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+
+# -- nets ------------------------------------------------------------------------------------------
+
+
+class Blob(NamedTuple):
+    """A blob: its shape has None for what is unknown, and is None if even the number of axes is."""
+
+    name: str
+    shape: Shape
+
+
+class Param(NamedTuple):
+    """A parameter of a layer. `owner` is the layer with which it is shared, the layer itself if it is not."""
+
+    role: str
+    name: str
+    shape: Shape
+    owner: str
+
+    @property
+    def size(self) -> int | None:
+        """The number of its values."""
+        return count(self.shape)
+
+
+class Layer(NamedTuple):
+    """A layer as Caffe builds it, in the order of the net. `line` is where it stands, `multiply_adds` those of a forward pass."""
+
+    name: str
+    type: str
+    line: int
+    bottoms: tuple[Blob, ...]
+    tops: tuple[Blob, ...]
+    params: tuple[Param, ...]
+    multiply_adds: int | None
+
+    @property
+    def parameters(self) -> int | None:
+        """The number of values in its own parameters, those that are shared with another layer aside."""
+        return total(param.size for param in self.params if param.owner == self.name)
+
+
+class Net(NamedTuple):
+    """A net as Caffe builds it in a phase. `problems` are those at which Caffe would stop.
+
+    `parameters` and `multiply_adds` are None if a part of them is unknown.
+    """
+
+    name: str
+    phase: str
+    dialect: str
+    layers: tuple[Layer, ...]
+    outputs: tuple[str, ...]
+    parameters: int | None
+    multiply_adds: int | None
+    problems: tuple[Problem, ...]
+
+    def layer(self, name: str) -> Layer:
+        """Return the layer of a name. Raises KeyError."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    def blob(self, name: str) -> Blob:
+        """Return the blob of a name as the last layer leaves it. Raises KeyError."""
+        for layer in reversed(self.layers):
+            for top in layer.tops:
+                if top.name == name:
+                    return top
+        raise KeyError(name)
+
+    def _repr_html_(self) -> str:
+        from .report.notebook import rows_html  # only in notebooks
+
+        rows = [
+            [
+                layer.name,
+                layer.type,
+                ", ".join(f"{blob.name}: {describe(blob.shape)}" for blob in layer.tops),
+                layer.parameters,
+                layer.multiply_adds,
+            ]
+            for layer in self.layers
+        ]
+        caption = f"{self.name or 'net'} ({self.phase})"
+        return rows_html(("layer", "type", "tops", "parameters", "multiply-adds"), rows, caption)
+
+
+def build_net(
+    text: Text,
+    phase: str = TRAIN,
+    *,
+    path: str = TEXT,
+    settings: Settings = DEFAULT,
+    level: int = 0,
+    stages: tuple[str, ...] = (),
+) -> Net:
+    """Build a net as Caffe would in a phase, `TRAIN` or `TEST`. Raises InputError if the text is no net.
+
+    >>> from caffe_lint import api
+    >>> net = api.build_net('''
+    ...     layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+    ...     layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+    ...             convolution_param { num_output: 4 kernel_size: 3 } }''', "TEST")
+    >>> net.layer("conv").tops[0].shape, net.parameters, net.multiply_adds
+    ((1, 4, 6, 6), 112, 3888)
+    """
+    if phase not in (TRAIN, TEST):
+        raise InputError(f"no phase is called '{phase}': it is TRAIN or TEST")
+    in_force = settings_of_paths(settings, caffe_schema()).of(path)
+    files = files_of(in_force, caffe_schema())
+    files.add(path, _bytes(text))
+    file = solver_or_net(path, files)
+    if file.kind != "net":
+        raise InputError(f"{path}: this is a solver, not a net")
+    nets = nets_for(files, in_force, level=level, stages=stages)
+    return _net_of(file, nets.alone(file, [phase])[0].net)
+
+
+def _net_of(file: SourceFile, net: BuiltNet) -> Net:
+    layers = tuple(
+        Layer(
+            layer.name,
+            layer.type,
+            file.tree.line_of(layer.entry[1].start),
+            tuple(Blob(blob.name, blob.shape) for blob in layer.bottoms),
+            tuple(Blob(blob.name, blob.shape) for blob in layer.tops),
+            tuple(Param(param.role, param.name, param.shape, param.owner.layer.name) for param in layer.params),
+            multiply_adds(layer),
+        )
+        for layer in net.layers
+    )
+    problems = [
+        *(
+            _problem(file, each.kind, each.message, each.start, each.end)
+            for each in net.upgraded.problems
+            if each.fatal
+        ),
+        *(_problem(file, each.kind, each.message, each.start, each.end) for each in net.problems),
+    ]
+    return Net(
+        net.name,
+        net.phase,
+        net.dialect,
+        layers,
+        tuple(net.outputs),
+        net.learnable,
+        total(layer.multiply_adds for layer in layers),
+        tuple(problems),
+    )
+
+
+def _problem(file: SourceFile, kind: str, message: str, start: int, end: int) -> Problem:
+    return Problem(kind, message, *file.tree.line_and_column(start), *file.tree.line_and_column(end))
+
+
+# -- predictions -----------------------------------------------------------------------------------
+
+
+class Stability(NamedTuple):
+    """What is predicted of a training: `diverges`, `stalls`, `learns` or `cannot tell`.
+
+    `unknown` says why nothing can be told, and what would settle it; it is empty otherwise, and the probabilities are None where
+    they are not known. `sizes` has the mean absolute value of each blob in iteration 0 by layer and blob, `gradients` those of its
+    gradient, and `updates` the first update of parameters relative to their size, by layer and number of the parameter.
+    `simulation` are the losses of the first simulated iterations.
+    """
+
+    verdict: str
+    p_diverges: float | None
+    p_stalls: float | None
+    reasons: tuple[str, ...]
+    unknown: str
+    assumed: tuple[str, ...]
+    largest_base_lr: float | None
+    loss: float | None
+    gradient_norm: float | None
+    sizes: Mapping[tuple[str, str], float]
+    gradients: Mapping[tuple[str, str], float]
+    updates: Mapping[tuple[str, int], float]
+    simulation: tuple[float, ...]
+
+    def _repr_html_(self) -> str:
+        from .report.notebook import curves_html, rows_html  # only in notebooks
+
+        rows = [(layer, blob, size, self.gradients.get((layer, blob))) for (layer, blob), size in self.sizes.items()]
+        said = "; ".join((self.verdict, *self.reasons, *filter(None, (self.unknown,))))
+        curve = curves_html([("simulated loss", list(enumerate(self.simulation)))], "simulated loss")
+        return rows_html(("layer", "blob", "mean |activation|", "mean |gradient|"), rows, said) + curve
+
+
+def stability(solver: str, *, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS) -> Stability:
+    """Predict from the files alone what becomes of the training of the solver at a path. Raises InputError.
+
+    `texts` are texts by path that replace those on disk, or files that are not there.
+    """
+    from .stability.advice.prediction import prediction_of  # keeps the signal models out of the start
+
+    return _stability_of(prediction_of(_job(solver, settings, texts)))
+
+
+def _job(solver: str, settings: Settings, texts: Mapping[str, Text]) -> Job:
+    """Return a solver with its nets. Raises InputError."""
+    forget_disk()
+    schema = caffe_schema()
+    in_force = settings_of_paths(settings, schema).of(solver)
+    files = files_of(in_force, schema)
+    for path, text in texts.items():
+        files.add(path, _bytes(text))
+    file = solver_or_net(solver, files)
+    if file.kind != "solver":
+        raise InputError(f"{solver}: not a solver")
+    return nets_for(files, in_force).job(SolverFile(file, in_force.caffe_version), None)
+
+
+def _stability_of(found: Prediction) -> Stability:
+    verdict = found.verdict
+    return Stability(
+        found.word,
+        verdict.p_diverges if verdict is not None else None,
+        verdict.p_stalls if verdict is not None else None,
+        tuple(reason.sentence for reason in found.reasons),
+        found.cannot_tell.sentence if found.cannot_tell is not None else "",
+        tuple(found.basis.assumed) if found.basis is not None else (),
+        found.limits.base_lr,
+        _usual(found.loss),
+        _usual(found.gradient_norm),
+        _of_blobs(found.forward),
+        _of_blobs(found.backward),
+        MappingProxyType(
+            {(row.layer, row.param): row.size.usual for row in found.updates if row.param is not None and row.size}
+        ),
+        tuple(found.simulation),
+    )
+
+
+def _of_blobs(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
+    return MappingProxyType(
+        {(row.layer, row.blob): row.size.usual for row in rows if row.blob is not None and row.size}
+    )
+
+
+def _usual(size: Size | None) -> float | None:
+    return size.usual if size is not None else None
+
+
+# -- logs ------------------------------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """One training in a log: its losses and learning rates by iteration, and the outputs of tests.
+
+    `losses` and `rates` are pairs of an iteration and a number, `tests` triples of an iteration, the name of an output and its
+    value. Of a long log they are a sample, with the first and the last iterations.
+    """
+
+    number: int
+    losses: tuple[tuple[int, float], ...]
+    rates: tuple[tuple[int, float], ...]
+    tests: tuple[tuple[int, str, float], ...]
+
+
+class Log(NamedTuple):
+    """A training log: its runs, and the causes of what went wrong, the most likely one of the last run first."""
+
+    runs: tuple[Run, ...]
+    causes: tuple[Diagnosed, ...]
+
+    def _repr_html_(self) -> str:
+        from .report.notebook import curves_html, rows_html  # only in notebooks
+
+        rows = [(each.run, each.severity, each.code, each.cause.message, each.cause.help) for each in self.causes]
+        curves = curves_html([(f"run {run.number}", run.losses) for run in self.runs], "loss")
+        said = "most likely cause first" if rows else "no problem found"
+        return curves + rows_html(("run", "severity", "rule", "cause", "help"), rows, said)
+
+
+def read_log(
+    path: str, *, solver: str | None = None, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS
+) -> Log:
+    """Read a log of Caffe, which may be gzipped, and diagnose it, with its solver if that is given. Raises InputError.
+
+    A solver of another training is not used: `caffe-lint log` says how they differ.
+    """
+    from .training_log import log_reader  # with the readers of logs: not for the start
+
+    job = _job(solver, settings, texts) if solver is not None else None
+    in_force = settings_of_paths(settings, caffe_schema()).of(solver or path)
+    try:
+        runs = log_reader.read_log(path)
+    except OSError as error:
+        raise InputError(message_of(error, path)) from None
+    compared = comparisons(runs, job) if job is not None else {}
+    others = [number for number, comparison in compared.items() if not comparison.is_same]
+    causes = diagnose(runs, job, codes=codes_of_subject(in_force, "log"), options=in_force.options, others=others)
+    return Log(tuple(map(_run_of, runs)), tuple(cause for cause in causes if cause.is_sure(in_force.min_confidence)))
+
+
+def _run_of(run: LoggedRun) -> Run:
+    return Run(
+        run.number,
+        tuple((step.iteration, step.loss) for step in run.steps),
+        tuple((step.iteration, step.rate) for step in run.steps if step.rate is not None),
+        tuple(
+            (test.iteration, out.name, out.value)
+            for test in run.tests
+            if test.iteration is not None
+            for out in test.outputs
+        ),
+    )

@@ -32,7 +32,7 @@ GUIDES = {
     "docs/signal.md": "Predicting whether training diverges",
     "docs/simulation.md": "Simulating a training",
     "docs/schedule.md": "The learning-rate schedule",
-    "docs/python.md": "Reading prototxt files in Python",
+    "docs/python.md": "Using caffe-lint in Python",
     "docs/nets.md": "Inspecting nets and describing layers",
     "docs/inputs.md": "Checking input data",
     "docs/log.md": "Diagnosing training logs",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..engine.configuring import settings_of_paths
-from ..engine.diagnosis import diagnose
+from ..engine.diagnosis import comparisons, diagnose
 from ..engine.files_in_memory import Files, files_of, nets_for, round_of
 from ..engine.selection import codes_of_subject
 from ..engine.writing import write_copies, write_patched
@@ -26,7 +26,7 @@ from ..training_log import log_reader as reading
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
-from ..training_log.same_training import Comparison, compare
+from ..training_log.same_training import Comparison
 from .console import (
     EXIT_CLEAN,
     EXIT_FAILED,
@@ -123,16 +123,16 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         if isinstance(error, BrokenPipeError):
             raise
         raise InputError(message_of(error, path)) from None
-    comparisons = _compared(runs, job) if job is not None else {}
-    others = [number for number, comparison in comparisons.items() if not comparison.is_same]
+    compared = comparisons(runs, job) if job is not None else {}
+    others = [number for number, comparison in compared.items() if not comparison.is_same]
     found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options, others=others)
     if not found and not any(run.recognised for run in runs):
         complain(f"{path}: not a Caffe training log (for a single number: caffe-lint explain --symptom TEXT)")
         return EXIT_FAILED
     found = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
     found = [each for each in found if each.is_sure(settings.min_confidence)]
-    number = found[0].run if found else max(comparisons, default=0)
-    comparison = comparisons.get(number)
+    number = found[0].run if found else max(compared, default=0)
+    comparison = compared.get(number)
     errors = []
     if job is not None and comparison is not None:
         errors = _differences(path, comparison, job, fixing=fix or diff)
@@ -278,22 +278,6 @@ def _report(
         return EXIT_FAILED
     failed = any(SEVERITIES.index(each.severity) >= SEVERITIES.index(options["fail_on"]) for each in found)
     return EXIT_FINDINGS if failed and not options["exit_zero"] else EXIT_CLEAN
-
-
-def _compared(runs: list[Run], job: Job) -> dict[int, Comparison]:
-    """How each run differs from the solver and its nets; a probe is of no training.
-
-    A run in the same log that prints neither solver nor net, such as one that was resumed, is of the training before it.
-    """
-    found: dict[int, Comparison] = {}
-    before: Run | None = None
-    for run in runs:
-        if Evidence(run).is_probe:
-            continue
-        prints = bool(run.solver_text or run.net_texts)
-        found[run.number] = compare(run if prints or before is None else before, job)
-        before = run if prints else before
-    return found
 
 
 def _differences(path: str, comparison: Comparison, job: Job, *, fixing: bool) -> list[str]:

@@ -16,11 +16,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from ..proto.schema import caffe_schema
 from ..settings.nearest_files import FACTS_NAME, FILE_NAMES
 from ..source import files as sources
+from ..source.disk_caches import forget_disk
 from ..source.errors import InputError
 from ..source.opener import Unreadable
-from ..source.repository_files import forget_repositories, is_script
-from ..source.run_scripts import forget_runs
-from ..source.solver_index import forget_index
+from ..source.repository_files import is_script
 from .console import EXIT_INTERRUPTED, UsageError, complain
 
 CLEAR_SCREEN = "\x1b[2J\x1b[3J\x1b[H"
@@ -50,10 +49,7 @@ def watch(
     try:
         while True:
             states = watched.states()  # before the check, so that no change is missed
-            sources.forget_folders()
-            forget_repositories()
-            forget_runs()
-            forget_index()
+            forget_disk()
             if sys.stdout.isatty():
                 sys.stdout.write(CLEAR_SCREEN)
                 sys.stdout.flush()

@@ -9,6 +9,7 @@ from ..rule.registry import all_rules
 from ..training_log.causes import HIGH, MEDIUM, UNEXPLAINED, Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
+from ..training_log.same_training import Comparison, compare
 
 if TYPE_CHECKING:
     from ..net.job import Job
@@ -63,6 +64,22 @@ def diagnose(
         found += _explained(causes_of_run)
     found.sort(key=lambda each: (-each.run, -each.cause.confidence, each.code))
     return _once(found)
+
+
+def comparisons(runs: Iterable[Run], job: Job) -> dict[int, Comparison]:
+    """Return how each run differs from the solver and its nets, by its number; a probe is of no training.
+
+    A run in the same log that prints neither solver nor net, such as one that was resumed, is of the training before it.
+    """
+    found: dict[int, Comparison] = {}
+    before: Run | None = None
+    for run in runs:
+        if Evidence(run).is_probe:
+            continue
+        prints = bool(run.solver_text or run.net_texts)
+        found[run.number] = compare(run if prints or before is None else before, job)
+        before = run if prints else before
+    return found
 
 
 def _explained(found: list[Diagnosed]) -> list[Diagnosed]:
