@@ -43,7 +43,7 @@ class CompilerMissing(CompileError):
     """grpcio-tools, which contains protoc, is not installed."""
 
     def __init__(self) -> None:
-        super().__init__('compiling a .proto file needs grpcio-tools: pip install "caffe-lint[proto]"')
+        super().__init__("compiling a .proto file needs grpcio-tools: pip install grpcio-tools")
 
 
 def compile_proto(path: Path) -> bytes:
@@ -132,9 +132,7 @@ def _names_without_package(files: Any) -> dict[str, str]:
             scope, holder = scopes.pop()
             messages = holder.message_type if holder is file else holder.nested_type
             names.update((f"{package}{scope}{enum.name}", f"{scope}{enum.name}") for enum in holder.enum_type)
-            names.update(
-                (f"{package}{scope}{message.name}", f"{scope}{message.name}") for message in messages
-            )
+            names.update((f"{package}{scope}{message.name}", f"{scope}{message.name}") for message in messages)
             scopes.extend((f"{scope}{message.name}.", message) for message in messages)
     return names
 
@@ -143,9 +141,7 @@ def _option(element: Any, name: str, options: _Options) -> str:
     return element.options.Extensions[options[name]] if options else ""
 
 
-def _message_lines(
-    message: DescriptorProto, scope: str, names: Mapping[str, str], options: _Options
-) -> Iterator[str]:
+def _message_lines(message: DescriptorProto, scope: str, names: Mapping[str, str], options: _Options) -> Iterator[str]:
     dialects = _option(message, "message_dialects", options)
     yield f"M\t{scope}{message.name}\t{dialects}"
     for field in message.field:
@@ -156,9 +152,7 @@ def _message_lines(
         yield from _message_lines(nested, f"{scope}{message.name}.", names, options)
 
 
-def _field_line(
-    field: FieldDescriptorProto, dialects: str, names: Mapping[str, str], options: _Options
-) -> str:
+def _field_line(field: FieldDescriptorProto, dialects: str, names: Mapping[str, str], options: _Options) -> str:
     type_name = names.get(field.type_name, field.type_name.lstrip("."))
     text_name = _option(field, "text_name", options) or field.name
     if field.type == _GROUP:  # In text format, a group has the name of its type.

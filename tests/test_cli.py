@@ -51,7 +51,8 @@ def test_an_error_exits_with_1_and_is_shown_at_its_place(folder: Path) -> None:
 def test_concise_is_one_line_a_finding(folder: Path) -> None:
     break_solver(folder)
     first, *_ = run(folder, "solver.prototxt", "--output-format", "concise").stdout.splitlines()
-    assert first.startswith("solver.prototxt:3:12: S1")
+    assert first.startswith("solver.prototxt:3:12: error[S121] unknown-lr-policy: ")
+    assert first.endswith(" [*]")  # --fix fixes it
 
 
 def test_json_has_a_version_and_the_edits(folder: Path) -> None:
@@ -105,9 +106,7 @@ def test_standard_input_is_checked_and_patched_to_standard_output(folder: Path) 
 
 def test_a_file_named_twice_is_checked_once(folder: Path) -> None:
     break_solver(folder)
-    done = run(
-        folder, "solver.prototxt", "./solver.prototxt", "net.prototxt", ".", "--output-format", "concise"
-    )
+    done = run(folder, "solver.prototxt", "./solver.prototxt", "net.prototxt", ".", "--output-format", "concise")
     assert "1 finding in 1 file" in done.stdout
 
 

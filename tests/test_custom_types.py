@@ -112,10 +112,7 @@ def test_the_number_of_bottoms_is_checked(bottoms: Any, fits: bool) -> None:
 
 
 def test_parameters_have_shapes_and_surplus_param_entries_are_reported() -> None:
-    text = (
-        INPUTS
-        + 'layer { name: "l" type: "Mine" bottom: "a" top: "t" param { lr_mult: 2 } param { } param { } }'
-    )
+    text = INPUTS + 'layer { name: "l" type: "Mine" bottom: "a" top: "t" param { lr_mult: 2 } param { } param { } }'
     net = built(text, described(Mine={"params": [[64, "bottom 0 axis 1"], [64]]}))
     assert [param.shape for param in net.layers[2].params] == [(64, 3), (64,)]
     assert (net.layers[2].params[0].lr_mult, net.learnable) == (2, 64 * 3 + 64)
@@ -151,8 +148,7 @@ def test_a_python_loss_has_the_weight_that_is_written() -> None:
 
 def test_python_layers_are_distinguished_by_module_and_class() -> None:
     layer = (
-        'layer {{ name: "{1}" type: "Python" bottom: "a" top: "{1}"'
-        ' python_param {{ module: "{0}" layer: "{1}" }} }}'
+        'layer {{ name: "{1}" type: "Python" bottom: "a" top: "{1}" python_param {{ module: "{0}" layer: "{1}" }} }}'
     )
     names = ["one.A", "pkg.two.A", "one.B"]
     text = INPUTS + "".join(layer.format(*name.rsplit(".", 1)) for name in names)
@@ -164,9 +160,7 @@ def test_python_layers_are_distinguished_by_module_and_class() -> None:
 
 
 def test_a_described_data_layer_takes_input_shapes() -> None:
-    bound = bind(
-        parse(b'layer { name: "d" type: "MyData" top: "d" top: "l" }'), caffe_schema(), "NetParameter"
-    )
+    bound = bind(parse(b'layer { name: "d" type: "MyData" top: "d" top: "l" }'), caffe_schema(), "NetParameter")
     upgraded = upgrade(bound.message, caffe_schema())
     types = described_types(described(MyData={"bottoms": 0, "tops": 2}).values())
     state = file_state(upgraded.message, "TRAIN")
@@ -176,8 +170,7 @@ def test_a_described_data_layer_takes_input_shapes() -> None:
 
 def test_a_type_may_be_like_a_known_one() -> None:
     text = INPUTS + (
-        'layer { name: "l" type: "MyConv" bottom: "a" top: "t"'
-        " convolution_param { num_output: 7 kernel_size: 3 } }"
+        'layer { name: "l" type: "MyConv" bottom: "a" top: "t" convolution_param { num_output: 7 kernel_size: 3 } }'
     )
     net = built(text, described(MyConv={"like": "Convolution"}))
     assert net.layers[2].tops[0].shape == (2, 7, 6, 7)
@@ -231,7 +224,10 @@ def test_a_description_takes_precedence_over_the_built_in_record() -> None:
         ('{ shape = "same" }', '\'shape\' must be "same as bottom N", "scalar", "unknown" or a list'),
         ("{ shape = [1, -1] }", "a dimension of 'shape' must be a number, 0 for that of bottom 0, "),
         ("{ shape = 3 }", "'shape' must be"),
-        ('{ bottoms = 1, shape = "like bottom 1" }', "bottom 1 does not exist; it has at most 1 bottom, numbered from 0"),
+        (
+            '{ bottoms = 1, shape = "like bottom 1" }',
+            "bottom 1 does not exist; it has at most 1 bottom, numbered from 0",
+        ),
         ('{ tops = 1, shape = ["scalar", "scalar"] }', "2 shapes for at most 1 top"),
         ("{ params = [0] }", "'params' must be the number of blobs or a list"),
         ("{ params = [[0]] }", "a dimension of 'params' must be a number greater than 0"),
@@ -273,8 +269,7 @@ def test_the_configuration_of_the_module_is_right(tmp_path: Path) -> None:
 
 def test_a_described_type_is_not_unknown() -> None:
     text = INPUTS + (
-        'layer { name: "l" type: "Mine" bottom: "a" top: "t" }'
-        'layer { name: "m" type: "Other" bottom: "t" top: "u" }'
+        'layer { name: "l" type: "Mine" bottom: "a" top: "t" }layer { name: "m" type: "Other" bottom: "t" top: "u" }'
     )
 
     def unknown(**tables: dict[str, Any]) -> list[str]:
@@ -378,7 +373,7 @@ def test_a_plugin_that_is_not_enabled_changes_nothing(house: Path) -> None:
 def test_a_plugin_brings_types_and_rules(house: Path) -> None:
     (house / "caffe-lint.toml").write_text('plugins = ["house"]\n')
     assert codes(run(house, "net.prototxt", "--output-format", "json")) == ["N900"]
-    net = json.loads(run(house, "net", "net.prototxt", "--format", "json").stdout)
+    net = json.loads(run(house, "net", "net.prototxt", "--output-format", "json").stdout)
     assert net["blobs"]["t"] == [2, 3, 8, 9]
     (house / "caffe-lint.toml").write_text('plugins = ["house"]\nignore = ["house-style"]\n')
     assert codes(run(house, "net.prototxt", "--output-format", "json")) == []
@@ -436,7 +431,13 @@ def test_a_configuration_that_was_found_loads_only_plugins_that_the_user_trusts(
     (house / "caffe-lint.toml").write_text('plugins = ["house"]\n')
     for text in ("", 'plugins = ["other"]\n'):
         own.write_text(text)
-        for command in (["net.prototxt"], ["net", "net.prototxt"], ["rules"], ["explain", "N900"], [".", "--jobs", "2"]):
+        for command in (
+            ["net.prototxt"],
+            ["net", "net.prototxt"],
+            ["rules"],
+            ["explain", "N900"],
+            [".", "--jobs", "2"],
+        ):
             done = run(house, *command)
             assert done.returncode == 2
             assert "plugin 'house' is not loaded, because this file was found, not named" in done.stderr
@@ -463,7 +464,11 @@ def test_nothing_is_imported_from_the_working_folder(tmp_path: Path, path: str |
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if path is not None:
         environment["PYTHONPATH"] = path
-    for arguments in ([".", "--output-format", "html"], ["net.prototxt", "--fix", "--diff"], [".", "--config", "named.toml"]):
+    for arguments in (
+        [".", "--output-format", "html"],
+        ["net.prototxt", "--fix", "--diff"],
+        [".", "--config", "named.toml"],
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "caffe_lint", *arguments],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,

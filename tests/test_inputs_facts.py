@@ -83,7 +83,10 @@ def test_tops_of_hdf5_are_found_by_name(path: Path) -> None:
         ('{"a": {"kind": "lmdb", "shape": [1], "mean": "x"}}', "'mean' must be a number"),
         ('{"a": {"kind": "lmdb", "labels": [1]}}', "'labels' must be"),
         ('{"a": {"kind": "hdf5", "datasets": {"x": 1}}}', "the facts about an array as an object"),
-        ('{"a": {"kind": "hdf5", "datasets": {"x": {"shape": [2], "value_counts": {"a": 1}}}}}', "keys of 'value_counts'"),
+        (
+            '{"a": {"kind": "hdf5", "datasets": {"x": {"shape": [2], "value_counts": {"a": 1}}}}}',
+            "keys of 'value_counts'",
+        ),
     ],
 )
 def test_an_invalid_file_is_an_error(tmp_path: Path, text: str, words: str) -> None:
@@ -116,7 +119,7 @@ def test_the_check_reads_the_facts_it_finds(path: Path, capfd: pytest.CaptureFix
 def test_a_net_is_shown_with_the_shapes_of_the_facts(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     net = path.parent / "net.prototxt"
     net.write_text(NET.replace(" group: 2", ""))
-    assert run(["net", str(net), "--format", "json"]) == 0
+    assert run(["net", str(net), "--output-format", "json"]) == 0
     layers = json.loads(capfd.readouterr().out)
     assert "4 x 3 x 8 x 9" in str(layers) or "[4, 3, 8, 9]" in str(layers)
 
@@ -159,7 +162,13 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 def test_checks_compare_nets_with_the_facts(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     facts = {
         "data/train": {"kind": "lmdb", "items": 50, "shape": [3, 8, 9], "labels": [1, 10]},
-        "data/test": {"kind": "lmdb", "items": 20, "shape": [3, 8, 9], "labels": [0, 9], "label_counts": {"0": 1, "9": 19}},
+        "data/test": {
+            "kind": "lmdb",
+            "items": 20,
+            "shape": [3, 8, 9],
+            "labels": [0, 9],
+            "label_counts": {"0": 1, "9": 19},
+        },
     }
     path.write_text(json.dumps(facts))
     (path.parent / "net.prototxt").write_text(JOB_NET)
@@ -196,7 +205,19 @@ def test_invalid_label_counts_are_an_error(tmp_path: Path) -> None:
 
 
 # Names of datasets that are also keys of the facts about a source.
-KEYS = ("labels", "items", "kind", "datasets", "shape", "min", "looked_at", "date", "label_counts", "value_counts", "mixed_shapes")
+KEYS = (
+    "labels",
+    "items",
+    "kind",
+    "datasets",
+    "shape",
+    "min",
+    "looked_at",
+    "date",
+    "label_counts",
+    "value_counts",
+    "mixed_shapes",
+)
 
 
 def test_datasets_may_have_the_names_of_keys(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ class Shown:
         return text
 
     def json(self, *arguments: str) -> Any:
-        """What `--format json` says."""
-        return json.loads(self(*arguments, "--format", "json"))
+        """What `--output-format json` says."""
+        return json.loads(self(*arguments, "--output-format", "json"))
 
 
 @pytest.fixture
@@ -185,9 +185,7 @@ def test_the_level_and_stages_select_layers(shown: Shown) -> None:
     both = shown.json("net.prototxt", "--level", "2", "--stage", "deploy")
     assert [layer["name"] for layer in both["layers"]] == ["d", "high", "extra"]
     assert (both["level"], both["stages"]) == (2, ["deploy"])
-    assert "in TEST, level 2, stage deploy, 3 layers" in shown(
-        "net.prototxt", "--level", "2", "--stage", "deploy"
-    )
+    assert "in TEST, level 2, stage deploy, 3 layers" in shown("net.prototxt", "--level", "2", "--stage", "deploy")
 
 
 # -- shapes of inputs ------------------------------------------------------------------------------
@@ -227,9 +225,7 @@ def test_an_invalid_input_shape_in_the_configuration_is_an_error(shown: Shown, f
         shown("net.prototxt")
 
 
-@pytest.mark.parametrize(
-    "given", ["data", "data=", "=1,2", "data=1,x", "data=1,,2", "data=-1,2", "data=99999999999"]
-)
+@pytest.mark.parametrize("given", ["data", "data=", "=1,2", "data=1,x", "data=1,,2", "data=-1,2", "data=99999999999"])
 def test_a_misspelt_input_shape_is_explained(shown: Shown, given: str) -> None:
     shown("net.prototxt", "--input-shape", given)
     assert shown.status == 2
@@ -284,16 +280,13 @@ def test_a_solver_shows_the_nets_it_builds(shown: Shown, folder: Path) -> None:
 
 def test_a_solver_without_its_net_is_an_error(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text('net: "gone.prototxt" base_lr: 0.1 max_iter: 9')
-    with pytest.raises(
-        InputError, match=r"no net of this solver can be shown: solver\.prototxt:1:6: net 'gone"
-    ):
+    with pytest.raises(InputError, match=r"no net of this solver can be shown: solver\.prototxt:1:6: net 'gone"):
         shown("solver.prototxt")
 
 
 def test_a_missing_test_net_is_reported_and_the_others_are_shown(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text(
-        'train_net: "net.prototxt"\ntest_net: "gone.prototxt"\n'
-        "test_iter: 1 test_interval: 9 base_lr: 0.1 max_iter: 9"
+        'train_net: "net.prototxt"\ntest_net: "gone.prototxt"\ntest_iter: 1 test_interval: 9 base_lr: 0.1 max_iter: 9'
     )
     assert shown.json("solver.prototxt")["phase"] == "TRAIN"
     assert shown.status == 1
@@ -466,8 +459,7 @@ layer { name: "z" type: "Sigmoid" bottom: "nowhere" top: "z" }
 
 
 def test_the_graph_connects_layers_by_blobs_and_chains_in_place_layers(shown: Shown) -> None:
-    graph = shown("net.prototxt", "--dot", "--phase", "TRAIN", "--input-shape", SHAPE)
-    assert graph == shown("net.prototxt", "--format", "dot", "--phase", "TRAIN", "--input-shape", SHAPE)
+    graph = shown("net.prototxt", "--output-format", "dot", "--phase", "TRAIN", "--input-shape", SHAPE)
     node = {label: name for name, label in re.findall(r'^  (layer\d+) \[label="(\w+)', graph, re.MULTILINE)}
     edges = set(re.findall(r"^  (layer\d+) -> (layer\d+)", graph, re.MULTILINE))
     expected = [
@@ -482,7 +474,7 @@ def test_the_graph_connects_layers_by_blobs_and_chains_in_place_layers(shown: Sh
 
 def test_names_are_quoted(shown: Shown) -> None:
     Path("odd.prototxt").write_text(ODD)
-    graph = shown("odd.prototxt", "--dot")
+    graph = shown("odd.prototxt", "--output-format", "dot")
     statement = re.compile(
         r'  (?:\w+(?: -> \w+)?|graph|node|edge)(?: \[(?:\w+=(?:[\w.]+|"(?:[^"\\\n]|\\.)*")(?:, )?)+\])?;'
     )
@@ -498,7 +490,7 @@ def test_names_are_quoted(shown: Shown) -> None:
 @pytest.mark.parametrize("text", [SMALL, ODD], ids=["small", "odd"])
 def test_graphviz_accepts_the_graph(shown: Shown, text: str) -> None:
     Path("net.prototxt").write_text(text)
-    graph = shown("net.prototxt", "--dot", "--splits")
+    graph = shown("net.prototxt", "--output-format", "dot", "--splits")
     done = subprocess.run(["dot", "-Tsvg"], input=graph.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.count(b"<svg") == graph.count("digraph")

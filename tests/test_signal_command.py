@@ -74,7 +74,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def computed(path: str) -> dict[str, object]:
     """What the command prints as JSON."""
-    content: dict[str, object] = json.loads(run(path, "--format", "json")[1])
+    content: dict[str, object] = json.loads(run(path, "--output-format", "json")[1])
     return content
 
 
@@ -101,7 +101,7 @@ def test_too_high_a_rate_diverges_and_the_limits_are_lower(folder: Path) -> None
 
 def cause(path: str) -> str:
     """The cause of the answer that nothing can be told."""
-    status, text = run(path, "--format", "json")
+    status, text = run(path, "--output-format", "json")
     found = json.loads(text)
     assert status == 0
     assert found["verdict"] == "cannot tell"
@@ -125,11 +125,17 @@ def test_the_verdict_comes_first(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05 momentum: 0.9")
     assert run(path)[1].startswith("Training is unlikely to diverge and is unlikely to stall.\n")
     assert next(iter(computed(path))) == "verdict"
-    assert run(written(folder, "base_lr: 0"))[1].startswith("Cannot tell whether training diverges or stalls: base_lr is 0.\n")
+    assert run(written(folder, "base_lr: 0"))[1].startswith(
+        "Cannot tell whether training diverges or stalls: base_lr is 0.\n"
+    )
 
 
-def test_the_table_has_the_lines_of_debug_info(folder: Path) -> None:
-    lines = run(written(folder, "base_lr: 0.05 momentum: 0.9"))[1].splitlines()
+def test_the_lines_of_debug_info_follow_the_verdict_with_trace_only(folder: Path) -> None:
+    path = written(folder, "base_lr: 0.05 momentum: 0.9")
+    short, lines = run(path)[1].splitlines(), run(path, "--trace")[1].splitlines()
+    assert short.pop() == "--trace prints all activations, gradients and updates of iteration 0."
+    assert lines[: len(short)] == short
+    assert not any(line.startswith("[") for line in short)
     assert "[Forward] Layer data, top blob data data: 0.3" in lines
     assert any(line.startswith("[Backward] Layer ip2, bottom blob ip1 diff: ") for line in lines)
     assert any(line.startswith("[Backward] All net params diff: L2 norm = ") for line in lines)
@@ -193,7 +199,9 @@ def test_of_rates_that_cannot_be_computed_nothing_can_be_told(folder: Path, poli
     path = Path(written(folder, "base_lr: 0.01"))
     path.write_text(path.read_text().replace('"fixed"', policy))
     assert cause(str(path)) == expected
-    reason = "learning rate of iteration" if expected == "solver feature" else "is unknown.\n  To settle it, fix the errors"
+    reason = (
+        "learning rate of iteration" if expected == "solver feature" else "is unknown.\n  To settle it, fix the errors"
+    )
     assert reason in run(str(path))[1]
 
 
@@ -296,7 +304,7 @@ def test_rows_after_an_unmodelled_layer_and_all_gradients_are_unknown(folder: Pa
     assert found["gradient_l2"] is None
     assert found["updates"] == []
     assert found["limits"] == {"base_lr": None, "clip_gradients": None, "loss_weight": {}}
-    text = run(path)[1]
+    text = run(path, "--trace")[1]
     assert "Initial loss: unknown\n" in text
     assert "[Forward] Layer ip2, top blob ip2 data: unknown\n" in text
     assert "Initial gradient norm: unknown\n" in text
@@ -331,10 +339,16 @@ layer {{
 }}
 layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" }}
 """
-BYTES = ("Data", 'data_param { source: "a" batch_size: 32 } transform_param { crop_size: 16 scale: 0.00390625 mean_value: 110 }')
+BYTES = (
+    "Data",
+    'data_param { source: "a" batch_size: 32 } transform_param { crop_size: 16 scale: 0.00390625 mean_value: 110 }',
+)
 FROM_PROGRAM = ("MemoryData", "memory_data_param { batch_size: 32 channels: 3 height: 16 width: 16 }")
 TABLES = ("HDF5Data", 'hdf5_data_param { source: "list.txt" batch_size: 32 }')
-MADE_UP = ("DummyData", 'dummy_data_param { shape { dim: 32 dim: 48 } shape { dim: 32 } data_filler { type: "gaussian" } data_filler { } }')
+MADE_UP = (
+    "DummyData",
+    'dummy_data_param { shape { dim: 32 dim: 48 } shape { dim: 32 } data_filler { type: "gaussian" } data_filler { } }',
+)
 
 
 def imaged(folder: Path, solver: str, data: tuple[str, str]) -> str:
@@ -381,7 +395,9 @@ def test_data_of_unknown_shape_give_no_shape_to_the_weights(folder: Path) -> Non
 def test_targets_of_unknown_size_have_a_range(folder: Path) -> None:
     path = imaged(folder, "base_lr: 0.001 momentum: 0.9", BYTES)
     net = folder / "net.prototxt"
-    net.write_text(net.read_text().replace("SoftmaxWithLoss", "EuclideanLoss").replace("num_output: 10", "num_output: 1"))
+    net.write_text(
+        net.read_text().replace("SoftmaxWithLoss", "EuclideanLoss").replace("num_output: 10", "num_output: 1")
+    )
     found = computed(path)
     assert found["basis"] == {"data": "unknown", "weights": "known"}
     assert any("'label'" in each for each in _texts(found["assumed"]))
@@ -425,7 +441,9 @@ def test_where_no_gradient_reaches_a_parameter_no_number_is_given(folder: Path) 
     path = imaged(folder, "base_lr: 0.01", MADE_UP)
     net = folder / "net.prototxt"
     net.write_text(net.read_text().replace('top: "ip2"', 'top: "ip2" param { lr_mult: 0 } param { lr_mult: 0 }'))
-    net.write_text(net.read_text().replace('top: "ip1" inner', 'top: "ip1" param { lr_mult: 0 } param { lr_mult: 0 } inner'))
+    net.write_text(
+        net.read_text().replace('top: "ip1" inner', 'top: "ip1" param { lr_mult: 0 } param { lr_mult: 0 } inner')
+    )
     assert cause(path) in ("no gradient", "no loss")
 
 
@@ -466,7 +484,8 @@ def param_size(found: dict[str, Any], layer: str) -> float:
 def test_weights_of_a_file_are_those_of_the_first_iteration(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05 momentum: 0.9")
     small, large = (
-        json.loads(run(path, "--format", "json", "--weights", loaded(folder, size))[1]) for size in (0.125, 100.0)
+        json.loads(run(path, "--output-format", "json", "--weights", loaded(folder, size))[1])
+        for size in (0.125, 100.0)
     )
     assert (param_size(small, "ip1"), param_size(large, "ip1")) == (0.125, 100.0)
     assert param_size(small, "ip2") == param_size(large, "ip2")  # not in the file: made by its filler
@@ -484,13 +503,13 @@ def test_weights_that_a_script_loads_leave_the_signal_unknown_unless_the_user_sa
     assert "weights are loaded (" in text
     assert "train.sh:1)" in text
     for options in (["--from-scratch"], ["--weights", loaded(folder, 0.125)]):
-        assert json.loads(run(path, "--format", "json", *options)[1])["verdict"] == "learns"
+        assert json.loads(run(path, "--output-format", "json", *options)[1])["verdict"] == "learns"
 
 
 def test_a_file_of_weights_fills_layers_without_fillers(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05 momentum: 0.9", filler="")
     assert "weights are loaded (no layer has a weight_filler)" in run(path)[1]
-    found = json.loads(run(path, "--format", "json", "--weights", loaded(folder, 0.125))[1])
+    found = json.loads(run(path, "--output-format", "json", "--weights", loaded(folder, 0.125))[1])
     assert param_size(found, "ip1") == 0.125
 
 
@@ -505,7 +524,7 @@ def test_weights_of_another_shape_are_said(folder: Path) -> None:
 
 def test_gradients_are_averaged_over_gpus(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05 momentum: 0.9")
-    one, four = (json.loads(run(path, "--format", "json", "--gpus", number)[1]) for number in ("1", "4"))
+    one, four = (json.loads(run(path, "--output-format", "json", "--gpus", number)[1]) for number in ("1", "4"))
     assert 0.5 <= four["gradient_l2"] / one["gradient_l2"] < 1
     assert (one["assumed"], four["assumed"]) == ([], ["4 GPUs"])
 

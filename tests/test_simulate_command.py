@@ -34,7 +34,9 @@ def simulated(folder: Path, *options: str, net: str = NET, solver: str = SOLVER)
 
 def as_json(folder: Path, *options: str, net: str = NET, solver: str = SOLVER) -> dict[str, Any]:
     """What the command says as JSON."""
-    found: dict[str, Any] = json.loads(simulated(folder, "--output-format", "json", *options, net=net, solver=solver)[1])
+    found: dict[str, Any] = json.loads(
+        simulated(folder, "--output-format", "json", *options, net=net, solver=solver)[1]
+    )
     return found
 
 
@@ -63,7 +65,10 @@ def test_a_rate_of_almost_nothing_stalls(tmp_path: Path) -> None:
 
 
 def test_json_has_the_same_keys_whatever_is_said(tmp_path: Path) -> None:
-    learns, refused = as_json(tmp_path), as_json(tmp_path, "--budget", "0.01", "--steps", "1000", "--batch", "100000", net=NET.replace("16", "400"))
+    learns, refused = (
+        as_json(tmp_path),
+        as_json(tmp_path, "--budget", "0.01", "--steps", "1000", "--batch", "100000", net=NET.replace("16", "400")),
+    )
     assert learns.keys() == refused.keys()
     assert learns["verdict"] == "learns"
     assert len(learns["losses"]) == 26
@@ -83,7 +88,9 @@ def test_a_large_batch_is_cut_and_a_small_one_is_not(tmp_path: Path) -> None:
 def test_a_net_that_a_part_of_a_batch_does_not_fit_is_run_with_the_whole(tmp_path: Path) -> None:
     reshape = 'layer { name: "flat" type: "Reshape" bottom: "data" top: "flat" reshape_param { shape { dim: 64 dim: 768 } } }\n'
     net = NET.replace("dim: 8 ", "dim: 64 ")
-    net = net.replace('layer {\n  name: "score"', f'{reshape}layer {{\n  name: "score"').replace('bottom: "data"\n  top: "score"', 'bottom: "flat"\n  top: "score"')
+    net = net.replace('layer {\n  name: "score"', f'{reshape}layer {{\n  name: "score"').replace(
+        'bottom: "data"\n  top: "score"', 'bottom: "flat"\n  top: "score"'
+    )
     found = as_json(tmp_path, net=net)
     assert found["verdict"] == "learns"
     assert found["cut"] == []
@@ -155,7 +162,7 @@ def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "numpy", None)
     (tmp_path / "solver.prototxt").write_text(SOLVER)
     done = CliRunner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt")])
-    assert "simulating a training needs numpy: pip install 'caffe-lint[simulate]'" in str(done.exception or done.output)
+    assert "simulating a training needs numpy: pip install numpy" in str(done.exception or done.output)
 
 
 def test_real_data_are_read(tmp_path: Path) -> None:

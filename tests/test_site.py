@@ -110,7 +110,7 @@ def test_what_is_built_replaces_what_was_there(site: ModuleType, pages: dict[str
 
 
 def test_mkdocs_builds_it_without_a_complaint(site: ModuleType, tmp_path: Path) -> None:
-    pytest.importorskip("material", reason="mkdocs-material is not installed (caffe-lint[docs])")
+    pytest.importorskip("material", reason="mkdocs-material is not installed (make docs installs it)")
     site.build(tmp_path / "docs")
     command = [
         sys.executable,

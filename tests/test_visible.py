@@ -31,8 +31,8 @@ COMMANDS = [
     ["net.prototxt", "--diff"],
     ["net.prototxt", "--diff", "--add-ignore"],
     ["net", "net.prototxt"],
-    ["net", "net.prototxt", "--format", "json"],
-    ["net", "net.prototxt", "--format", "dot"],
+    ["net", "net.prototxt", "--output-format", "json"],
+    ["net", "net.prototxt", "--output-format", "dot"],
     ["signal", "net.prototxt"],
     ["inputs", "net.prototxt"],
     ["config", "net.prototxt"],
@@ -41,7 +41,9 @@ COMMANDS = [
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run([sys.executable, "-m", "caffe_lint", *arguments], cwd=folder, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe_lint", *arguments], cwd=folder, capture_output=True, check=False
+    )
     assert b"Traceback" not in done.stderr
     return done
 
@@ -82,7 +84,9 @@ def test_colours_are_ours_alone(tmp_path: Path) -> None:
         said = run(tmp_path, *arguments, "--color", "always").stdout
         assert b"\x1b[" in said
         codes = set(re.findall(rb"\x1b[^m]*m", said))
-        assert codes <= {b"\x1b[%sm" % code for code in (b"0", b"31;1", b"33;1", b"36;1", b"1", b"34;1", b"32", b"31", b"36")}
+        assert codes <= {
+            b"\x1b[%sm" % code for code in (b"0", b"31;1", b"33;1", b"36;1", b"1", b"34;1", b"32", b"31", b"36")
+        }
         ask_for_text(re.sub(rb"\x1b\[[0-9;]*m", b"", said))
 
 
@@ -96,7 +100,9 @@ def test_a_report_in_a_file_is_cleaned_as_well(tmp_path: Path) -> None:
 def test_lines_of_a_log_do_nothing(tmp_path: Path, output_format: str) -> None:
     lines = [
         "I0101 00:00:00.000000  1 solver.cpp:218] Iteration {0}, loss = {1}\n"
-        "I0101 00:00:00.000000  1 net.cpp:609]     [Forward] Layer a\x1b]0;t\x07, top blob ##[error]b data: {1}".format(*step)
+        "I0101 00:00:00.000000  1 net.cpp:609]     [Forward] Layer a\x1b]0;t\x07, top blob ##[error]b data: {1}".format(
+            *step
+        )
         for step in ((0, 2.0), (10, 200), (20, "nan"))
     ]
     fatal = "F0101 00:00:00.000000  1 net.cpp:1] Check failed: x\x1b[2J ##vso[task.x]y"

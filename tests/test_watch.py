@@ -248,5 +248,5 @@ def test_without_watchfiles_it_says_what_to_install(folder: Path) -> None:
         [sys.executable, "-c", program, "solver.prototxt", "--watch"], cwd=folder, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (
-        2, "caffe-lint: --watch needs watchfiles: pip install 'caffe-lint[watch]'\n",
+        2, "caffe-lint: --watch needs watchfiles: pip install watchfiles\n",
     )  # fmt: skip

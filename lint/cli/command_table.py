@@ -1,20 +1,14 @@
-"""The commands: the name of each, and the module of this folder that holds a click command of that name.
+"""The commands by the headings of the help. `NAME_command.py` in this folder holds the click command NAME.
 
 Without click, which is loaded only when a command is. `check` need not be named.
 """
 
 from __future__ import annotations
 
-COMMANDS = {
-    "check": "check_command",
-    "config": "config_command",
-    "explain": "explain_command",
-    "inputs": "inputs_command",
-    "log": "log_command",
-    "net": "net_command",
-    "probe": "probe_command",
-    "rules": "rules_command",
-    "schedule": "schedule_command",
-    "signal": "signal_command",
-    "simulate": "simulate_command",
+COMMAND_GROUPS = {
+    "Check": ("check", "inputs"),
+    "Predict and diagnose training runs": ("signal", "simulate", "schedule", "log", "probe"),
+    "Look at nets": ("net",),
+    "Rules and settings": ("rules", "explain", "config"),
 }
+COMMANDS = {name: f"{name}_command" for names in COMMAND_GROUPS.values() for name in names}

@@ -6,30 +6,58 @@ from importlib import import_module
 
 import click
 
-from .command_table import COMMANDS
+from .command_table import COMMAND_GROUPS, COMMANDS
 from .console import EXIT_FAILED
+from .help_groups import OWN, HelpContext, sections
 
 
 class _CheckByDefault(click.Group):
     """A group whose command `check` need not be named: `caffe-lint FILE…` is `caffe-lint check FILE…`."""
 
+    context_class = HelpContext
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args:
-            args = ["check", "--help"]
-        elif args[0] not in self.list_commands(ctx) and args[0] != "--version":
+            args = ["--help"]
+        elif args[0] not in COMMANDS and args[0] not in ("--version", *ctx.help_option_names):
             args = ["check", *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
         return getattr(import_module(f".{COMMANDS[name]}", __package__), name)  # type: ignore[no-any-return]
 
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "FILE|FOLDER|-… [OPTIONS]")
+        formatter.write_usage(ctx.command_path, "COMMAND … [OPTIONS]", prefix=" " * len("Usage: "))
 
-@click.group(cls=_CheckByDefault, context_settings={"help_option_names": ["-h", "--help"]})
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, then the options of the check."""
+        commands = {name: self.get_command(ctx, name) for name in COMMANDS}
+        for title, names in COMMAND_GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, command.get_short_help_str(80)) for name in names if (command := commands[name])]
+                )
+        check = commands["check"]
+        if check is not None:
+            groups = sections(check, click.Context(check, parent=ctx, help_option_names=[]))
+            groups[OWN] = sections(self, ctx)[OWN]
+            for title, rows in groups.items():
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+@click.group(
+    cls=_CheckByDefault,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="`caffe-lint COMMAND --help` has the options of a command. Exit status of a check: 0 no findings at or above the level"
+    " that counts (--fail-on), 1 findings, 2 the check could not be done.",
+)
 @click.version_option(package_name="caffe-lint", prog_name="caffe-lint")
 def cli() -> None:
     """Find what makes a Caffe training diverge or stop, explain it, and patch the files."""

@@ -11,29 +11,45 @@ import click
 from ..engine.configuring import settings_of_paths
 from ..report.settings_text import as_json, as_toml
 from ..settings.in_force import CommandLine
-from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES
+from ..settings.settings import PRESETS
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, print_text
 from .from_options import read_schema
-from .option_types import Codes, InputShape, check_weights, joined, weights_options
+from .help_groups import GroupedCommand
+from .option_types import (
+    FILE,
+    baseline_option,
+    caffe_version_option,
+    check_weights,
+    config_options,
+    dialect_option,
+    extend_select_option,
+    fail_on_option,
+    ignore_option,
+    input_shape_option,
+    joined,
+    min_confidence_option,
+    output_format_option,
+    select_option,
+    weights_options,
+)
 
 
-@click.command()
-@click.argument("path", default=".", metavar="[FILE|FOLDER]")
-@click.option("--output-format", type=click.Choice(["toml", "json"]), default="toml", show_default=True)
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="The base set of rules.")
-@click.option("--select", type=Codes(), multiple=True, help="Enable only these rules.")
-@click.option("--extend-select", type=Codes(), multiple=True, help="Enable these rules as well.")
-@click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1.")
-@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
-@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files.")
-@click.option("--caffe-version", metavar="VERSION", help="The Caffe release.")
+@click.command(cls=GroupedCommand, short_help="Print the settings that apply to a file, and where each comes from.")
+@click.argument("path", default=".", type=FILE, metavar="[FILE|FOLDER]")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="The base set of rules. [default: recommended]")
+@select_option
+@extend_select_option
+@ignore_option
+@min_confidence_option
+@baseline_option
+@output_format_option(["toml", "json"], "toml")
+@fail_on_option
+@dialect_option
+@caffe_version_option
+@input_shape_option
 @weights_options
-@click.option("--baseline", metavar="FILE", help="The file of known findings.")
-@click.option("--input-shape", type=InputShape(), multiple=True, help="Shape of a data top that the file does not give.")
-@click.option("--config", metavar="FILE", help="The configuration to use. [nearest upwards]")
-@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
+@config_options
 def config(path: str, output_format: str, **options: Any) -> int:
     """Print the settings that apply to a file as an equivalent configuration, with the origin of each.
 

@@ -14,18 +14,21 @@ from ..rule.registry import all_rules, matching, naming
 from ..source.errors import InputError
 from .console import UsageError, in_colour, print_text
 from .from_options import load_plugins
+from .help_groups import GroupedCommand
+from .option_types import RuleNames, color_option, config_options, output_format_option
 from .page_examples import printed_for
 
 WIDEST = 100  # columns: longer lines of prose are hard to read
 
 
-@click.command()
-@click.argument("selectors", nargs=-1, metavar="[CODE|NAME…]")
-@click.option("--symptom", metavar="TEXT", help='A number or line of a log, such as "loss = 87.3365" or "accuracy stays at 0.1".')
-@click.option("--output-format", type=click.Choice(page.FORMATS), default="text", show_default=True)
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
-@click.option("--config", metavar="FILE", help="The configuration whose plugins are loaded. [nearest upwards]")
-@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
+@click.command(cls=GroupedCommand, short_help="Print the pages of rules, or what a number in a log means.")
+@click.argument("selectors", nargs=-1, type=RuleNames(), metavar="[CODE|NAME…]")
+@click.option(
+    "--symptom", metavar="TEXT", help='A number or line of a log, such as "loss = 87.3365" or "accuracy stays at 0.1".'
+)
+@output_format_option(page.FORMATS, "text")
+@color_option
+@config_options
 def explain(
     selectors: tuple[str, ...], symptom: str | None, output_format: str, color: str, config: str | None, isolated: bool
 ) -> None:

@@ -19,38 +19,57 @@ from ..net import data_facts
 from ..report import FORMATS, Summary, render
 from ..rule.finding import Finding
 from ..settings.nearest_files import FACTS_NAME
-from ..settings.settings import CONFIDENCES, SEVERITIES
 from ..source.errors import InputError
 from ..source.wording import counted
 from ..source.workers import cores
 from ..source.write_roots import write_roots
 from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, in_colour, write_report
 from .from_options import open_nets
-from .option_types import Codes, check_about, joined
+from .help_groups import GroupedCommand
+from .option_types import (
+    FILE,
+    baseline_option,
+    check_about,
+    color_option,
+    config_options,
+    dialect_option,
+    exit_zero_option,
+    fail_on_option,
+    ignore_option,
+    jobs_option,
+    joined,
+    min_confidence_option,
+    output_file_option,
+    output_format_option,
+    proto_option,
+    select_option,
+)
 from .progress import draw_bar
 
 
-@click.command()
-@click.argument("path", metavar="SOLVER|NET")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Check only N items of each source. [all]")
-@click.option("--write-facts", metavar="FILE", help=f"Write facts about each source to this file ({FACTS_NAME}).")
+@click.command(cls=GroupedCommand, short_help="Check the data of nets for NaN, invalid labels and broken images.")
+@click.argument("path", type=FILE, metavar="SOLVER|NET|-")
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Check only N items of each source. [default: all]"
+)
+@click.option(
+    "--write-facts", type=FILE, metavar="FILE", help=f"Write facts about each source to this file ({FACTS_NAME})."
+)
 @click.option("--fix", is_flag=True, help="Apply fixes that follow from the data to the nets and the solver.")
 @click.option("--unsafe-fixes", is_flag=True, help="With --fix: also apply fixes that change what the net sees.")
-@click.option(
-    "--select", type=Codes(), multiple=True, help="Enable only these rules of family D (codes, prefixes, names)."
-)
-@click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
-@click.option("--output-format", type=click.Choice(list(FORMATS)), default="full", show_default=True)
-@click.option("--output-file", metavar="FILE", help="Write the report to this file instead of standard output.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [warning]")
-@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
-@click.option("--baseline", metavar="FILE", help="Hide the findings recorded in this file.")
-@click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if there are findings.")
-@click.option("--jobs", "-j", type=click.IntRange(min=0), default=0, help="Number of processes. [one per core]")
-@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
-@click.option("--proto", metavar="FILE", help="Your own caffe.proto (needs caffe-lint[proto]).")
-@click.option("--config", metavar="FILE", help="The configuration to use.")
-@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
+@select_option
+@ignore_option
+@min_confidence_option
+@baseline_option
+@output_format_option(FORMATS, "full")
+@output_file_option
+@color_option
+@fail_on_option
+@exit_zero_option
+@dialect_option
+@proto_option
+@config_options
+@jobs_option
 def inputs(
     path: str,
     sample: int | None,
@@ -61,6 +80,7 @@ def inputs(
     ignore: tuple[tuple[str, ...], ...],
     output_format: str,
     output_file: str | None,
+    color: str,
     exit_zero: bool,
     jobs: int,
     **options: Any,
@@ -68,7 +88,7 @@ def inputs(
     """Check the data of a net, or of a solver's nets, for NaN, invalid labels, damaged images and wrong sizes.
 
     Reads LMDB, LevelDB, HDF5, image lists, window files and mean files, without locking them or writing to them.
-    Needs caffe-lint[data]. Ctrl-C stops the check and reports what was found so far.
+    Rules of family D are applied. Needs the extra `data` (docs/inputs.md). Ctrl-C stops the check and reports what was found so far.
     """
     opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
     opened.files.roots = write_roots([path])
@@ -95,7 +115,7 @@ def inputs(
         {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},
         opened.settings.docs_url,
     )
-    text = render(output_format, findings, summary, colour=in_colour("auto") and not output_file)
+    text = render(output_format, findings, summary, colour=in_colour(color) and not (color == "auto" and output_file))
     if output_format == "full":
         text += "".join(_line_on(source, report) for source, report in reports.items())
     write_report(text, output_file, has_commands=output_format == "github")

@@ -18,7 +18,7 @@ from ..report.log_report import Report, render
 from ..rule.finding import Related
 from ..rule.suppressed import suppressing
 from ..settings.in_force import CommandLine
-from ..settings.settings import CONFIDENCES, SEVERITIES, Settings
+from ..settings.settings import SEVERITIES, Settings
 from ..source.errors import InputError, message_of
 from ..source.places import Place, place_of
 from ..source.write_roots import write_roots
@@ -41,62 +41,77 @@ from .console import (
     write_report,
 )
 from .from_options import read_schema
-from .option_types import Codes, check_about, joined
+from .help_groups import GroupedCommand
+from .option_types import (
+    FILE,
+    check_about,
+    color_option,
+    config_options,
+    exit_zero_option,
+    fail_on_option,
+    ignore_option,
+    joined,
+    min_confidence_option,
+    output_file_option,
+    output_format_option,
+    select_option,
+)
 
 if TYPE_CHECKING:
     from ..fixes.edit import Fix
     from ..training_log.following import Sign  # only with --follow
 
 
-@click.command()
-@click.argument("path", metavar="LOG|-")
+@click.command(
+    cls=GroupedCommand, short_help="Find out from a training log what went wrong, where and why, and patch that."
+)
+@click.argument("path", type=FILE, metavar="LOG|-")
 @click.option(
     "--solver",
     "solver_path",
+    type=FILE,
     metavar="FILE",
     help="The solver of that training; findings then point into it and its nets.",
 )
 @click.option(
-    "--fix",
-    "fix",
+    "--follow",
     is_flag=True,
-    help="Fix the most likely cause in the solver and its nets (needs --solver).",
+    help="Follow a running training: pass its log through and warn at the first sign of divergence.",
 )
+@click.option(
+    "--stop-on", type=click.Choice(["divergence"]), help="With --follow: exit with status 3 when that happens."
+)
+@click.option("--fix", is_flag=True, help="Fix the most likely cause in the solver and its nets (needs --solver).")
 @click.option("--diff", is_flag=True, help="Show that patch; write nothing.")
-@click.option("--output-dir", metavar="DIR", help="With --fix: write the patched files there and keep the originals.")
 @click.option(
-    "--follow", is_flag=True, help="Follow a running training: pass its log through and warn at the first sign of divergence."
+    "--output-dir", type=FILE, metavar="DIR", help="With --fix: write the patched files there and keep the originals."
 )
-@click.option("--stop-on", type=click.Choice(["divergence"]), help="With --follow: exit with status 3 when that happens.")
+@select_option
+@ignore_option
+@min_confidence_option
+@output_format_option(FORMATS, "full")
+@output_file_option
+@color_option
 @click.option(
-    "--output-format",
-    type=click.Choice(list(FORMATS)),
-    default="full",
-    show_default=True,
-    help="The format of the report.",
+    "--csv", type=FILE, metavar="FILE", help="Export the iterations as CSV, and debug_info next to it (FILE.debug.csv)."
 )
+@click.option("--json", type=FILE, metavar="FILE", help="Export them as JSON.")
+@click.option("--parquet", type=FILE, metavar="FILE", help="Export them as Parquet (needs pyarrow).")
 @click.option(
-    "--csv",
-    "csv",
+    "--plot",
+    type=FILE,
     metavar="FILE",
-    help="Export the iterations as CSV, and debug_info next to it (FILE.debug.csv).",
+    help="Plot curves and heat maps to a .png, .svg or .html file (needs matplotlib).",
 )
-@click.option("--json", "json", metavar="FILE", help="Export them as JSON.")
-@click.option("--parquet", metavar="FILE", help="Export them as Parquet (needs caffe-lint[parquet]).")
-@click.option("--plot", metavar="FILE", help="Plot curves and heat maps to a .png, .svg or .html file (needs caffe-lint[plot]).")
-@click.option("--output-file", metavar="FILE", help="Write the report to this file instead of standard output.")
-@click.option("--select", type=Codes(), multiple=True, help="Enable only these rules of family T (codes, prefixes, names).")
-@click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
-@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [warning]")
-@click.option("--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [low]")
-@click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if causes are found.")
-@click.option("--config", metavar="FILE", help="The configuration to use. [nearest upwards from solver or log]")
-@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
+@fail_on_option
+@exit_zero_option
+@config_options
 def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: Any) -> int:
     """Read a log of Caffe and say where the training went wrong, why, and what to change.
 
-    LOG is a file, which may be gzipped, or - for standard input. Exit status: 0 no problem found, 1 causes found,
+    LOG is a file, which may be gzipped, or - for standard input. Rules of family T are applied.
+
+    Exit status: 0 no problem found, 1 causes found,
     2 the log could not be read, 3 stopped by --stop-on.
     """
     if (fix or diff) and not solver_path:
@@ -141,7 +156,9 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         else:
             found = [each for each in found if not _suppressed(each, job)]
     is_same = comparison is None or comparison.is_same
-    status = _report(path, runs, found, job, files, errors, fix=fix and is_same, diff=diff, is_same=is_same, options=options)
+    status = _report(
+        path, runs, found, job, files, errors, fix=fix and is_same, diff=diff, is_same=is_same, options=options
+    )
     if options["plot"]:
         _plot(options["plot"], runs, found)
     return EXIT_STOPPED if stopped and options["stop_on"] else status
@@ -254,7 +271,11 @@ def _report(
         [f"{each.title} in {each.path}" for each in fixes],
         fix and not errors,
         next_step(found),
-        [seen for run in runs[-1:] for seen in normal(Evidence(run), [each for each in found if each.run == run.number])],
+        [
+            seen
+            for run in runs[-1:]
+            for seen in normal(Evidence(run), [each for each in found if each.run == run.number])
+        ],
         "" if found else unjudged(runs, is_sure=not options["select"] and not options["ignore"]),
         Summary(
             {path: b"", **(files.quoted() if files is not None else {})},
@@ -292,7 +313,9 @@ def _differences(path: str, comparison: Comparison, job: Job, *, fixing: bool) -
     if sentence:
         complain(sentence)
     elif fixing and comparison.unknown:
-        complain(f"{path} does not print its {' and '.join(comparison.unknown)}, so it may be of another training than {solver}")
+        complain(
+            f"{path} does not print its {' and '.join(comparison.unknown)}, so it may be of another training than {solver}"
+        )
     return []
 
 

@@ -25,52 +25,35 @@ from ..source.files import SourceFile
 from ..source.places import place_of
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text
 from .from_options import read_schema
-from .option_types import input_shape_option
+from .help_groups import GroupedCommand
+from .option_types import FILE, config_options, dialect_option, input_shape_option, output_format_option, proto_option
 
 InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
-@click.command()
-@click.argument("path", metavar="FILE|-")
+@click.command(cls=GroupedCommand, short_help="Print a net as Caffe builds it: shapes, parameters, multiply-adds.")
+@click.argument("path", type=FILE, metavar="SOLVER|NET|-")
 @click.option(
     "--phase",
     type=click.Choice([TRAIN, TEST], case_sensitive=False),
-    help="Show only this phase. [all phases of the file]",
+    help="Show only this phase. [default: all phases of the file]",
 )
 @click.option("--level", type=int, default=0, show_default=True, help="The level to build the net for.")
-@click.option("--stage", "stages", multiple=True, help="A stage to build the net for; can be repeated.")
-@input_shape_option("input_shapes")
+@click.option("--stage", "stages", multiple=True, metavar="NAME", help="A stage to build the net for; can be repeated.")
 @click.option("--splits", is_flag=True, help="Show the Split layers that Caffe inserts.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(list(NET_FORMATS)),
-    default="table",
-    show_default=True,
-    help="The output format.",
-)
-@click.option("--dot", is_flag=True, help="Same as --format dot: a graph for Graphviz.")
-@click.option(
-    "--dialect",
-    metavar="NAME",
-    help="The Caffe that reads the file (bvlc, ssd, nvcaffe, …). [detected]",
-)
-@click.option(
-    "--proto", metavar="FILE", help="Your own caffe.proto to read the file with (needs caffe-lint[proto])."
-)
-@click.option(
-    "--config", metavar="FILE", help="The configuration to use. [nearest upwards from the file]"
-)
-@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
+@output_format_option(NET_FORMATS, "table", "The format; `dot` is a graph for Graphviz.")
+@dialect_option
+@proto_option
+@input_shape_option
+@config_options
 def net(
     path: str,
     phase: str | None,
     level: int,
     stages: tuple[str, ...],
-    input_shapes: InputShapes,
+    input_shape: InputShapes,
     splits: bool,
-    format_: str,
-    dot: bool,
+    output_format: str,
     dialect: str | None,
     proto: str | None,
     config: str | None,
@@ -78,20 +61,20 @@ def net(
 ) -> int:
     """Print a net as Caffe builds it: layers, shapes, parameters, multiply-adds and memory.
 
-    FILE is a net, or a solver, whose nets are shown with the training net first. Errors that would stop Caffe while
+    The nets of a solver are shown with the training net first. Errors that would stop Caffe while
     it builds the net go to standard error, one per line, and set exit status 1.
     """
     schema = read_schema(proto)
-    asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shapes)
+    asked = CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shape)
     settings = settings_of_paths(asked, schema).of(path)
     files = Files(schema_with(schema, layer_types(settings)), settings.dialect)
     if path == "-":
         files.add(path, sys.stdin.buffer.read())
     nets = nets_for(files, settings, level=level, stages=stages)
     file, built, missing = _nets_of(path, files, nets, phase.upper() if phase else None)
-    _check_input_shapes(input_shapes, built)
+    _check_input_shapes(input_shape, built)
     width = max(100, os.get_terminal_size().columns) if sys.stdout.isatty() else None
-    print_text(render_nets("dot" if dot else format_, built, splits=splits, width=width))
+    print_text(render_nets(output_format, built, splits=splits, width=width))
     problems = dict.fromkeys(missing)
     for source in _files_of(file, built):
         problems.update(dict.fromkeys(_unreadable(source)))
@@ -102,9 +85,7 @@ def net(
     return EXIT_FINDINGS if problems else EXIT_CLEAN
 
 
-def _nets_of(
-    path: str, files: Files, nets: Nets, phase: str | None
-) -> tuple[SourceFile, list[NetInPhase], list[str]]:
+def _nets_of(path: str, files: Files, nets: Nets, phase: str | None) -> tuple[SourceFile, list[NetInPhase], list[str]]:
     """Return the file, its nets, and a line for each net of a solver that cannot be read. Raises InputError if there is no net."""
     file = solver_or_net(path, files)
     if file.kind == "net":
@@ -126,9 +107,7 @@ def _missing(job: Job) -> Iterator[str]:
     for reference in job.references:
         if reference.path is None:
             span = file.message.span(reference.field, reference.number)
-            yield _line(
-                file, span, f"net '{reference.written}' is missing or ambiguous"
-            )
+            yield _line(file, span, f"net '{reference.written}' is missing or ambiguous")
         elif reference.path not in {known.path for known in job.files if known.kind == "net"}:
             span = file.message.span(reference.field, reference.number)
             yield _line(file, span, f"'{reference.written}' could not be read as a net")
@@ -136,13 +115,7 @@ def _missing(job: Job) -> Iterator[str]:
 
 def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> None:
     """Check that data layers have these tops, and report shapes that the file overrides. Raises InputError."""
-    tops = {
-        blob.name: blob
-        for each in built
-        for layer in each.net.layers
-        if not layer.bottoms
-        for blob in layer.tops
-    }
+    tops = {blob.name: blob for each in built for layer in each.net.layers if not layer.bottoms for blob in layer.tops}
     for top, dims in input_shapes:
         if top == "*":
             continue
@@ -151,11 +124,7 @@ def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> N
             known = f"did you mean '{nearest}'?" if nearest else f"known tops: {', '.join(tops) or 'none'}"
             raise InputError(f"--input-shape: no data layer has a top '{top}'; {known}")
         shape = tops[top].shape
-        if (
-            shape is None
-            or len(shape) != len(dims)
-            or any(a not in (b, 0) for a, b in zip(dims, shape, strict=True))
-        ):
+        if shape is None or len(shape) != len(dims) or any(a not in (b, 0) for a, b in zip(dims, shape, strict=True)):
             shown = describe(tuple(dims))
             complain(f"--input-shape: '{top}' is {describe(shape)}: the file takes precedence over {shown}")
 

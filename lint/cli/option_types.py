@@ -1,14 +1,23 @@
-"""Types of options that several commands have: selectors of rules, shapes of inputs."""
+"""The options that several commands have, spelled and explained once, and their types."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..rule.registry import all_rules, matching
-from ..settings.settings import ConfigError, input_shape
+from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError, input_shape
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FILE = click.Path()  # shells complete it; whether it exists is asked where it is opened
+
+
+def _rule_names() -> list[str]:
+    return [name for code, rule in all_rules().items() for name in (code, rule.name)]
 
 
 class Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.3
@@ -18,6 +27,22 @@ class Codes(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(f"{before}{comma}{name}") for name in _rule_names() if name.startswith(last)]
+
+
+class RuleNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A code, a prefix of codes or a name of rules, completed by shells."""
+
+    name = "CODE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in _rule_names() if name.startswith(incomplete)]
 
 
 def joined(groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
@@ -46,30 +71,98 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
-def input_shape_option(parameter: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The option `--input-shape`, for that parameter of a command."""
+def in_order(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order in which the help has them."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def output_format_option(formats: Iterable[str], default: str, help: str = "The format of the report.") -> Decorator:
+    """The option `--output-format` with the formats of a command."""
     return click.option(
-        "--input-shape",
-        parameter,
-        type=InputShape(),
-        multiple=True,
-        help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
+        "--output-format", type=click.Choice(list(formats)), default=default, show_default=True, help=help
     )
 
 
-def weights_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say where a training starts: `--from-scratch`, `--weights` and `--gpus`."""
-    for option in reversed((
-        click.option("--from-scratch", is_flag=True, help="No trained weights are loaded: fillers make them."),
-        click.option(
-            "--weights",
-            metavar="FILE",
-            help="The .caffemodel that the training starts from. Its sizes are used (needs caffe-lint[data]).",
-        ),
-        click.option("--gpus", type=click.IntRange(1, 10_000), metavar="N", help="Number of GPUs, each with its own batch."),
-    )):
-        command = option(command)
-    return command
+output_file_option = click.option(
+    "--output-file", type=FILE, metavar="FILE", help="Write the report to this file instead of standard output."
+)
+color_option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="When to use colours; by default on a terminal.",
+)
+fail_on_option = click.option(
+    "--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [default: warning]"
+)
+exit_zero_option = click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if there are findings.")
+min_confidence_option = click.option(
+    "--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [default: low]"
+)
+select_option = click.option(
+    "--select", type=Codes(), multiple=True, help="Enable only these rules (codes, prefixes, names or ALL)."
+)
+extend_select_option = click.option("--extend-select", type=Codes(), multiple=True, help="Enable these rules as well.")
+ignore_option = click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
+baseline_option = click.option("--baseline", type=FILE, metavar="FILE", help="Hide the findings recorded in this file.")
+jobs_option = click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    help="Number of processes; 0 is one per core if there is enough to do.  [default: 0]",
+)
+dialect_option = click.option(
+    "--dialect", metavar="NAME", help="The Caffe that reads the files (bvlc, ssd, nvcaffe, …). [default: detected]"
+)
+caffe_version_option = click.option(
+    "--caffe-version", metavar="VERSION", help="The Caffe release, such as 1.0 or 1.0-rc5."
+)
+proto_option = click.option(
+    "--proto", type=FILE, metavar="FILE", help="Your own caffe.proto to read the files with (needs grpcio-tools)."
+)
+data_facts_option = click.option(
+    "--data-facts",
+    type=FILE,
+    metavar="FILE",
+    help="Facts about the data. [default: the nearest that are found upwards]",
+)
+input_shape_option = click.option(
+    "--input-shape",
+    type=InputShape(),
+    multiple=True,
+    help="Shape of a data top that the file does not give; 0 keeps a size of the file, * is any top.",
+)
+config_options = in_order(
+    click.option(
+        "--config",
+        type=FILE,
+        metavar="FILE",
+        help="The configuration to use. [default: nearest upwards from each file]",
+    ),
+    click.option("--isolated", is_flag=True, help="Ignore all configuration files."),
+)
+# Where a training starts.
+weights_options = in_order(
+    click.option("--from-scratch", is_flag=True, help="No trained weights are loaded: fillers make them."),
+    click.option(
+        "--weights",
+        type=FILE,
+        metavar="FILE",
+        help="The .caffemodel that the training starts from. Its sizes are used (needs numpy).",
+    ),
+    click.option(
+        "--gpus", type=click.IntRange(1, 10_000), metavar="N", help="Number of GPUs, each with its own batch."
+    ),
+)
 
 
 def check_weights(from_scratch: bool, weights: str | None) -> None:

@@ -84,9 +84,11 @@ def _write(files: dict[str, str]) -> None:
     for name, text in files.items():
         if name.endswith(".py"):
             try:
-                exec(compile(text, name, "exec"), {"__name__": "__main__"})  # a program of our examples, or of a plugin's
+                exec(
+                    compile(text, name, "exec"), {"__name__": "__main__"}
+                )  # a program of our examples, or of a plugin's
             except ImportError as error:
-                raise InputError(f"the data of this example need {error.name}: pip install 'caffe-lint[data]'") from None
+                raise InputError(f"the data of this example need {error.name}: pip install {error.name}") from None
 
 
 def _text(name: str) -> str:

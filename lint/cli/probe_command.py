@@ -18,17 +18,18 @@ from ..source.errors import InputError, message_of
 from ..source.wording import counted
 from .console import EXIT_CLEAN, check_output_folder, complain, print_text, write_output
 from .from_options import open_nets, read_data_facts
+from .help_groups import GroupedCommand
+from .option_types import FILE, config_options, data_facts_option, dialect_option, proto_option
 
 
-@click.command()
-@click.argument("path", metavar="SOLVER|NET")
-@click.option("-o", "--output-dir", "folder", metavar="DIR", required=True, help="The folder to write to.")
-@click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
+@click.command(cls=GroupedCommand, short_help="Write a net that finds the batch with NaN or a bad label.")
+@click.argument("path", type=FILE, metavar="SOLVER|NET|-")
+@click.option("-o", "--output-dir", "folder", type=FILE, metavar="DIR", required=True, help="The folder to write to.")
 @click.option("--force", is_flag=True, help="Overwrite the files of an earlier probe.")
-@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
-@click.option("--proto", metavar="FILE", help="Your own caffe.proto (needs caffe-lint[proto]).")
-@click.option("--config", metavar="FILE", help="The configuration to use.")
-@click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
+@dialect_option
+@proto_option
+@data_facts_option
+@config_options
 def probe(path: str, folder: str, data_facts: str | None, force: bool, **options: Any) -> int:
     """Write a net, a solver and a script that read all data once, to find bad batches.
 

@@ -15,31 +15,28 @@ from ..source.errors import InputError, message_of
 from ..source.files import SourceFile
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, in_colour, print_text
 from .from_options import read_schema
+from .help_groups import GroupedCommand
+from .option_types import FILE, color_option, dialect_option, output_format_option
 
 _MOST_ITERATIONS = 2**31 - 1
 
 
-@click.command()
-@click.argument("path", metavar="SOLVER|-")
+@click.command(cls=GroupedCommand, short_help="Print and plot the learning rate over the run.")
+@click.argument("path", type=FILE, metavar="SOLVER|-")
 @click.option(
     "--iterations",
     type=click.IntRange(1, _MOST_ITERATIONS),
     metavar="N",
-    help="Number of iterations. [max_iter of the solver]",
+    help="Number of iterations. [default: max_iter of the solver]",
 )
-@click.option("--plot", metavar="FILE", help="Plot the curve to a .png, .svg or .html file (needs caffe-lint[plot]).")
+@output_format_option(["text", "json"], "text")
 @click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="The output format.",
+    "--plot", type=FILE, metavar="FILE", help="Plot the curve to a .png, .svg or .html file (needs matplotlib)."
 )
-@click.option("--dialect", metavar="NAME", help="The Caffe that reads the file. [detected]")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="When to use colours. [auto]")
+@color_option
+@dialect_option
 def schedule(
-    path: str, iterations: int | None, plot: str | None, format_: str, dialect: str | None, color: str
+    path: str, iterations: int | None, output_format: str, plot: str | None, color: str, dialect: str | None
 ) -> int:
     """Print the learning rate over a run: where it changes, its curve, and where it becomes 0, negative or NaN.
 
@@ -50,7 +47,7 @@ def schedule(
     message = _solver(path, dialect)
     found = _course(path, message, iterations)
     rate = partial(learning_rate, message)
-    if format_ == "json":
+    if output_format == "json":
         print_text(as_json(path, found))
     else:
         print_text(as_text(path, found, rate, colour=in_colour(color)))

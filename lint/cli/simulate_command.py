@@ -12,35 +12,50 @@ from ..net.data_facts import source_of
 from ..settings.in_force import CommandLine
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text, write_output
 from .from_options import open_job
-from .option_types import check_weights, input_shape_option, weights_options
+from .help_groups import GroupedCommand
+from .option_types import (
+    FILE,
+    check_weights,
+    data_facts_option,
+    dialect_option,
+    input_shape_option,
+    output_format_option,
+    weights_options,
+)
 from .progress import draw_bar
 
 _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
 
 
-@click.command()
-@click.argument("path", metavar="SOLVER")
-@click.option("--steps", type=click.IntRange(5, 1000), help="Number of training steps. [25]")
-@click.option("--batch", type=click.IntRange(1, 100_000), help="Items in a batch, at most those of the net. [8]")
-@click.option("--data", type=click.Choice(["made", "real"]), help="Made-up data, or those that the net names. [made]")
-@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="Largest number of seeds in doubtful cases.")
+@click.command(
+    cls=GroupedCommand, short_help="Train a few steps without Caffe, GPU or data, and say what becomes of it."
+)
+@click.argument("path", type=FILE, metavar="SOLVER")
+@click.option("--steps", type=click.IntRange(5, 1000), help="Number of training steps. [default: 25]")
+@click.option(
+    "--batch", type=click.IntRange(1, 100_000), help="Items in a batch, at most those of the net. [default: 8]"
+)
+@click.option(
+    "--data", type=click.Choice(["made", "real"]), help="Made-up data, or those that the net names. [default: made]"
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Largest number of seeds in doubtful cases.",
+)
 @click.option("--thorough", is_flag=True, help="50 steps with whole batches of real data, if not given otherwise.")
 @click.option(
     "--budget", type=click.FloatRange(0.01, 100_000), default=20.0, show_default=True, metavar="SECONDS",
     help="The most work, in seconds of one usual core; it is counted, not timed. Beyond it, nothing is told.",
 )  # fmt: skip
-@click.option(
-    "--output-format",
-    type=click.Choice(["text", "json", "log"]),
-    default="text",
-    show_default=True,
-    help="The output format; `log` is Caffe's, with debug_info.",
-)
-@click.option("--log-output", metavar="FILE", help="Write the log to this file, in Caffe's format.")
-@click.option("--data-facts", metavar="FILE", help="Facts about the data. [nearest caffe-lint.data.json upwards]")
-@input_shape_option("input_shapes")
+@output_format_option(["text", "json", "log"], "text", "The format of the report; `log` is Caffe's, with debug_info.")
+@click.option("--log-output", type=FILE, metavar="FILE", help="Write the log to this file, in Caffe's format.")
+@dialect_option
+@data_facts_option
+@input_shape_option
 @weights_options
-@click.option("--dialect", metavar="NAME", help="The Caffe that reads the files. [detected]")
 def simulate(
     path: str,
     steps: int | None,
@@ -51,21 +66,21 @@ def simulate(
     budget: float,
     output_format: str,
     log_output: str | None,
+    dialect: str | None,
     data_facts: str | None,
-    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    input_shape: tuple[tuple[str, tuple[int, ...]], ...],
     from_scratch: bool,
     weights: str | None,
     gpus: int | None,
-    dialect: str | None,
 ) -> int:
     """Train for a few steps, without Caffe, a GPU or data, and print what becomes of the training.
 
     Data of the shapes, ranges and classes that the files and facts imply are made up. Values and gradients are computed as by
     Caffe's CPU code, so that `caffe-lint log` explains the log of the simulation like any other. What cannot be simulated is
-    named. The same files give the same answer. The exit status is 1 if the training fails. Needs caffe-lint[simulate].
+    named. The same files give the same answer. The exit status is 1 if the training fails. Needs numpy.
     """
     check_weights(from_scratch, weights)
-    library("numpy", "simulating a training", "simulate")
+    library("numpy", "simulating a training")
     from ..report.simulation_text import as_json, as_text  # keeps json out of the start
     from ..simulation.caffe_log import caffe_log  # loads numpy
     from ..simulation.simulating import Plan, simulate  # as above
@@ -76,10 +91,12 @@ def simulate(
         weights=weights,
         gpus=gpus,
         data_facts=data_facts,
-        input_shape=input_shapes,
+        input_shape=input_shape,
     )
     job = open_job(path, asked)
-    sources = [source for layer in job.train.net.layers if (source := source_of(layer))] if job.train is not None else []
+    sources = (
+        [source for layer in job.train.net.layers if (source := source_of(layer))] if job.train is not None else []
+    )
     plan = Plan(
         steps=steps or (_THOROUGH_STEPS if thorough else _STEPS),
         batch=batch if batch is not None or thorough else _BATCH,
@@ -99,4 +116,3 @@ def simulate(
     else:
         print_text(as_json(found, plan) if output_format == "json" else as_text(found, plan))
     return EXIT_FINDINGS if found.word in ("diverges", "stalls", "depends on the seed") else EXIT_CLEAN
-

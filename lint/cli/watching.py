@@ -31,9 +31,7 @@ _NAMES_A_NET = re.compile(rb"\b(?:train_|test_)?net\s*:")  # spares parsing what
 State = tuple[int, int, int] | None
 
 
-def watch(
-    paths: tuple[str, ...], also: Iterable[str | None], check: Callable[[], Collection[str]]
-) -> int:
+def watch(paths: tuple[str, ...], also: Iterable[str | None], check: Callable[[], Collection[str]]) -> int:
     """Checks, and checks again at every change, until Ctrl-C. Raises UsageError and InputError.
 
     `check` gives the paths of the files that it read; `also` are files that it would read, whether they are there or not.
@@ -41,7 +39,7 @@ def watch(
     try:
         from watchfiles import watch as changes_in  # of the extra `watch`
     except ImportError:
-        raise UsageError("--watch needs watchfiles: pip install 'caffe-lint[watch]'") from None
+        raise UsageError("--watch needs watchfiles: pip install watchfiles") from None
 
     named = {path for path in (*paths, *also) if path}
     searched = [path for path in paths if os.path.isdir(path)]

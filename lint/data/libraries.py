@@ -1,4 +1,4 @@
-"""The libraries that an extra installs, mostly `caffe-lint[data]`, imported only when needed."""
+"""The libraries that the extras `data` and `simulate` install, imported only when needed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class MissingLibrary(InputError):
     """A library is not installed; the message says what it is needed for and how to install it."""
 
 
-def library(module: str, purpose: str, extra: str = "data") -> Any:
-    """Import a module. Raises MissingLibrary, which names the `purpose` and the extra to install."""
+def library(module: str, purpose: str) -> Any:
+    """Import a module. Raises MissingLibrary, which names the `purpose` and how to install the library."""
     try:
         return import_module(module)
     except ImportError:
         package = _PACKAGES[module]
-        raise MissingLibrary(f"{purpose} needs {package}: pip install 'caffe-lint[{extra}]'") from None
+        raise MissingLibrary(f"{purpose} needs {package}: pip install {package}") from None
 
 
 def is_installed(module: str) -> bool:

@@ -1,4 +1,4 @@
-"""One line per finding: `path:line:column: code message`."""
+"""One line per finding: `path:line:column: severity[code] name: message`, with `[*]` at the end if `--fix` fixes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
         mark = " [*]" if finding.fix is not None and finding.fix.safe else ""
         lines.append(
             f"{paint(place.path, 'path', colour)}:{place.line}:{place.column}:"
-            f" {paint(finding.code, finding.severity, colour)}{mark} {finding.message}"
+            f" {paint(f'{finding.severity}[{finding.code}]', finding.severity, colour)} {finding.name}: {finding.message}{mark}"
         )
     lines += (f"fixed: {what}" for what in summary.fixed)
     lines.append(summary_line(findings, summary))

@@ -159,7 +159,7 @@ def _parquet(path: str, names: tuple[str, ...]) -> Table:
         import pyarrow  # type: ignore[import-not-found,import-untyped,unused-ignore]
         import pyarrow.parquet  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
-        raise Missing("--parquet needs pyarrow: pip install 'caffe-lint[parquet]'") from None
+        raise Missing("--parquet needs pyarrow: pip install pyarrow") from None
     integers = {"run", "iteration", "log_line"}
     texts = {"outputs", "direction", "layer", "role", "blob", "what"}
     schema = pyarrow.schema(

@@ -1,6 +1,6 @@
 """A net as a graph for Graphviz: a node per layer, and an edge for a blob that one layer writes and another reads.
 
-    caffe-lint net train_val.prototxt --format dot | dot -Tsvg -o net.svg
+    caffe-lint net train_val.prototxt --output-format dot | dot -Tsvg -o net.svg
 
 In-place layers are part of the chain of layers that write the same blob, and have a dashed border.
 """

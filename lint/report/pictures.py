@@ -29,7 +29,7 @@ def figure_type(target: str) -> Any:
         matplotlib.use("Agg")
         from matplotlib.figure import Figure  # of the extra `plot`
     except ImportError:
-        raise Missing("--plot needs matplotlib: pip install 'caffe-lint[plot]'") from None
+        raise Missing("--plot needs matplotlib: pip install matplotlib") from None
     return Figure
 
 

@@ -1,4 +1,4 @@
-"""The predicted signal as JSON, or as a table in the order and units of debug_info; the verdict comes first."""
+"""The predicted signal as JSON or as text: the verdict, then, if asked for, lines in the order and units of debug_info."""
 
 from __future__ import annotations
 
@@ -62,9 +62,13 @@ def _rounded(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def as_table(found: Prediction) -> str:
-    """Return the verdict, and the signal as lines of debug_info with marks where it grows or vanishes."""
-    blocks = [list(_verdict(found)), list(_first_iteration(found)), list(_debug_info(found))]
+def as_text(found: Prediction, *, trace: bool) -> str:
+    """Return the verdict; with `trace` also the signal as lines of debug_info, with marks where it grows or vanishes."""
+    blocks = [list(_verdict(found)), list(_first_iteration(found))]
+    if trace:
+        blocks.append(list(_debug_info(found)))
+    elif found.forward:
+        blocks.append(["--trace prints all activations, gradients and updates of iteration 0."])
     return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
 
 

@@ -1,0 +1,70 @@
+"""The help of commands: their options under headings. Options of the same name mean the same in all commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+# The headings, and the options below each, whichever command has them. All others are the command's own and come first.
+OPTION_GROUPS = {
+    "Fixes": ("fix", "unsafe_fixes", "upgrade", "diff", "interactive", "output_dir", "add_ignore"),
+    "Rules": ("preset", "select", "extend_select", "ignore", "min_confidence", "baseline", "write_baseline"),
+    "Report": (
+        "output_format", "output_file", "sort", "show_all", "statistics", "color",
+        "csv", "json", "parquet", "plot", "log_output", "write_facts",
+    ),
+    "Exit status": ("fail_on", "exit_zero"),
+    "Caffe, data and weights": (
+        "dialect", "caffe_version", "proto", "no_repository_proto", "deploy", "data_facts", "input_shape",
+        "from_scratch", "weights", "gpus",
+    ),
+    "Configuration": ("config", "isolated"),
+    "Running": ("watch", "jobs", "cache_dir", "no_cache", "stdin_filename"),
+}  # fmt: skip
+OWN = "Options"
+
+
+_UNBROKEN = "\N{NON-BREAKING HYPHEN}"
+
+
+class _Formatter(click.HelpFormatter):
+    """Breaks lines between words only; click also breaks them at hyphens, as in `caffe-lint.toml` and `--fix`."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("-", _UNBROKEN))
+
+    def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl([(term, text.replace("-", _UNBROKEN)) for term, text in rows], col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        return super().getvalue().replace(_UNBROKEN, "-")
+
+
+class HelpContext(click.Context):
+    """A context whose help breaks lines between words."""
+
+    formatter_class = _Formatter
+
+
+class GroupedCommand(click.Command):
+    """A command whose help has its options under the headings of OPTION_GROUPS."""
+
+    context_class = HelpContext
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections of the options."""
+        for title, rows in sections(self, ctx).items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def sections(command: click.Command, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+    """Return the options of a command by heading, each with what it does."""
+    titles = {name: title for title, names in OPTION_GROUPS.items() for name in names}
+    found: dict[str, list[tuple[str, str]]] = {title: [] for title in (OWN, *OPTION_GROUPS)}
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx)
+        if record is not None and isinstance(param, click.Option):
+            found[titles.get(param.name or "", OWN)].append(record)
+    return {title: rows for title, rows in found.items() if rows}
