@@ -62,16 +62,43 @@ def edited(source: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def what_changes(fix: Fix, source: bytes) -> str:
-    """Return what a fix changes in a text: the field with its old and its new value if that is all, otherwise its title."""
-    if len(fix.changes) == len(fix.edits) == 1 and isinstance(change := fix.changes[0], Change):
-        edit = fix.edits[0]
-        for field in change.block.fields:
+    """Return what a fix changes in a text: fields with their old and new values if that is all, otherwise its title.
+
+    To a title that does not say what is written or removed, that is added.
+    """
+    values = [_value_change(fix, edit, source) for edit in fix.edits]
+    if len(values) <= _LISTED and all(values):
+        return ", ".join(values)
+    untold = []
+    for edit, value in zip(fix.edits, values, strict=True):
+        old, new = (_shortened(text) for text in (source[edit.start : edit.end], edit.text))
+        if (new or old) and (new or old) not in fix.title and not (new and fix.title.startswith("insert ")):
+            untold.append(value or (f"{old} → {new}" if old and new else f"{new} inserted" if new else f"{old} removed"))
+    if not untold or any(isinstance(change, Replacement) for change in fix.changes):
+        return fix.title
+    more = f" and {len(untold) - _LISTED} more" if len(untold) > _LISTED else ""
+    return f"{fix.title}: {', '.join(untold[:_LISTED])}{more}"
+
+
+_LISTED = 3  # changes in one line
+_SHOWN = 60  # characters of each
+
+
+def _value_change(fix: Fix, edit: Edit, source: bytes) -> str:
+    """Return a field with its old and new value if an edit changes just a value in a block that its fix names; else nothing."""
+    for block in {id(change.block): change.block for change in fix.changes if isinstance(change, Change)}.values():
+        for field in block.fields:
             value = field.value
             if isinstance(value, Scalar) and value.start <= edit.start < edit.end <= value.end and edit.text:
                 new = source[value.start : edit.start] + edit.text + source[edit.end : value.end]
-                old = source[value.start : value.end]
-                return f"{field.name} {old.decode('utf-8', 'replace')} → {new.decode('utf-8', 'replace')}"
-    return fix.title
+                return f"{field.name} {_shortened(source[value.start : value.end])} → {_shortened(new)}"
+    return ""
+
+
+def _shortened(text: bytes) -> str:
+    """Return a text of a file in one short line."""
+    line = " ".join(text.decode("utf-8-sig", "replace").split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
 def verify(old: Message, new: Message, fixes: Iterable[Fix]) -> PathChanges:

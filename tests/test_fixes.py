@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.fixes.apply import edited, next_round, select, verify
+from caffe_lint.fixes.apply import edited, next_round, select, verify, what_changes
 from caffe_lint.fixes.changes import FixRejected
 from caffe_lint.fixes.edit import Change, Edit, Fix, Stage
 from caffe_lint.fixes.fields import Patch, append_field, number_text, remove_field, set_field
@@ -203,3 +203,35 @@ def test_a_copy_never_lands_on_the_original(tmp_path: Path) -> None:
         write_copy(str(path), str(tmp_path / "."), "s.prototxt", b"new")
     write_copy(str(path), str(tmp_path / "deep"), "s.prototxt", b"new")
     assert (path.read_bytes(), (tmp_path / "deep" / "s.prototxt").read_bytes()) == (b"old", b"new")
+
+
+# -- what is said of a fix that was applied ---------------------------------------------------------------
+
+
+SAID = "lr: 0.1\nrate: 5\n"
+
+
+def _said(title: str, *edits: tuple[str, str], named: tuple[str, ...] = ()) -> str:
+    """What is said of a fix that replaces texts of `SAID`, and names the changes of some fields."""
+    tree = parse(SAID.encode())
+    places = [(SAID.index(old), SAID.index(old) + len(old), new.encode()) for old, new in edits]
+    changes = tuple(Change(tree.root, name, ()) for name in named)
+    return what_changes(Fix("s.prototxt", title, tuple(Edit(*place) for place in places), changes), SAID.encode())
+
+
+def test_values_that_a_fix_changes_are_all_named() -> None:
+    assert _said("lower the rate", ("0.1", "0.01"), named=("lr",)) == "lr 0.1 → 0.01"
+    assert _said("lower both", ("0.1", "0.01"), ("5", "2"), named=("lr", "rate")) == "lr 0.1 → 0.01, rate 5 → 2"
+
+
+def test_a_title_that_does_not_say_what_is_written_is_completed() -> None:
+    assert _said("as in the paper", ("rate: 5\n", "rate: 5\ndecay:\t1\n")) == "as in the paper: rate: 5 → rate: 5 decay: 1"
+    assert _said("remove the second one", ("rate: 5\n", "")) == "remove the second one: rate: 5 removed"
+    long = "x" * 100
+    assert _said("use another", ("rate: 5\n", long)) == f"use another: rate: 5 → {'x' * 60}…"
+
+
+def test_a_title_that_says_what_is_written_is_enough() -> None:
+    assert _said("write rate: 6", ("rate: 5\n", "rate: 6\n")) == "write rate: 6"
+    assert _said("remove rate: 5", ("rate: 5\n", "")) == "remove rate: 5"
+    assert _said("end lines with LF", ("\n", "")) == "end lines with LF"
