@@ -125,7 +125,7 @@ def strength(rule: UpdateRule, norm: float, rate: float, weight: float, bound: f
 
 def read_job(folder: Path, files: Files, facts: DataFacts) -> Job:
     """A set-up as a job."""
-    nets = Nets(files.get, None, facts=facts)
+    nets = Nets(files.get, None, facts_for=lambda path: facts)
     return nets.job(SolverFile(files.get(str(folder / "solver.prototxt"))), None)
 
 

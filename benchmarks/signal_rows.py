@@ -29,7 +29,7 @@ HEADER = (
 def job_of(folder: Path, facts: DataFacts | None = None) -> Job:
     """The job in a folder."""
     files = Files(caffe_schema(), "bvlc")
-    return Nets(files.get, None, facts=facts or {}).job(
+    return Nets(files.get, None, facts_for=lambda path: facts or {}).job(
         SolverFile(files.get(str(folder / "solver.prototxt")), None), None
     )
 

@@ -62,7 +62,7 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
             continue
         files = Files(caffe_schema(), "bvlc")
         solver = SolverFile(files.get(str(folder / "solver.prototxt")), None)
-        job = Nets(files.get, None, facts=facts, weights=StatedOrigin(from_scratch=True)).job(solver, None)
+        job = Nets(files.get, None, facts_for=lambda path: facts, weights=StatedOrigin(from_scratch=True)).job(solver, None)
         started = time.process_time()
         found = simulate(job, Plan(steps=options.steps, batch=options.batch, seeds=options.seeds))
         rows.append(

@@ -50,7 +50,7 @@ def job(net: str, solver: str = SOLVER, facts: DataFacts | None = None) -> Job:
     files = Files(caffe_schema(), None)
     files.add("solver.prototxt", solver.encode())
     files.add("net.prototxt", net.encode())
-    return Nets(files.get, None, ("net.prototxt",), facts=facts).job(SolverFile(files.get("solver.prototxt")), None)
+    return Nets(files.get, None, ("net.prototxt",), facts_for=lambda path: facts or {}).job(SolverFile(files.get("solver.prototxt")), None)
 
 
 def known(net: str, solver: str = SOLVER, facts: DataFacts | None = None) -> Stability:

@@ -236,3 +236,56 @@ def test_older_files_have_datasets_among_the_keys(tmp_path: Path, name: str) -> 
     assert found.kind == "hdf5"
     assert dict(found.data) == {"data": BlobFacts((3,)), name: BlobFacts((2, 3), maximum=5.0)}
     assert found.items == (None if name == "items" else 8)
+
+
+# -- whose facts a net is built with ------------------------------------------------------------------------
+
+
+def _job_in_two_folders(folder: Path, solver_facts: object, net_facts: object) -> str:
+    """A solver in one folder and its net in another, each folder with facts of its own if they are given."""
+    for name, facts in (("run", solver_facts), ("model", net_facts)):
+        (folder / name).mkdir()
+        if facts is not None:
+            (folder / name / "caffe-lint.data.json").write_text(json.dumps(facts))
+    (folder / ".git").mkdir()
+    (folder / "model" / "net.prototxt").write_text(JOB_NET)
+    (folder / "run" / "solver.prototxt").write_text(SOLVER.replace('"net.', '"model/net.'))
+    return str(folder / "run" / "solver.prototxt")
+
+
+def _labels(last: int) -> dict[str, object]:
+    return {"data/train": {"kind": "leveldb", "items": 50, "shape": [2, 9, 9], "labels": [0, last]}}
+
+
+@pytest.mark.parametrize(
+    ("of_solver", "of_net", "found"),
+    [
+        (None, _labels(10), {"D107"}),
+        (_labels(10), None, {"D107"}),
+        (_labels(9), _labels(10), {"D107"}),
+        (_labels(10), _labels(9), set()),
+        ({"data/other": {"kind": "lmdb", "items": 1}}, _labels(10), {"D107"}),
+        (_labels(10), {"data/other": {"kind": "lmdb", "items": 1}}, {"D107"}),
+    ],
+)
+def test_facts_beside_a_net_come_before_those_of_its_solver(
+    of_solver: object, of_net: object, found: set[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    solver = _job_in_two_folders(tmp_path, of_solver, of_net)
+    for paths in ([solver], [str(tmp_path)]):
+        run(["check", *paths, "--select", "D", "--output-format", "json", "--no-cache", "--exit-zero"])
+        findings = json.loads(capfd.readouterr().out)["findings"]
+        assert {one["code"] for one in findings if one["code"][0] == "D"} == found
+
+
+def test_two_nets_with_one_source_have_facts_of_their_own(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".git").mkdir()
+    for name, last in (("a", 10), ("b", 9)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "caffe-lint.data.json").write_text(json.dumps(_labels(last)))
+        (tmp_path / name / "net.prototxt").write_text(JOB_NET)
+        (tmp_path / name / "solver.prototxt").write_text(SOLVER.replace('"net.', f'"{name}/net.'))
+    (tmp_path / "solver.prototxt").write_text(SOLVER.replace('"net.', '"a/net.'))
+    run(["check", str(tmp_path), "--select", "D", "--output-format", "json", "--no-cache", "--exit-zero"])
+    findings = json.loads(capfd.readouterr().out)["findings"]
+    assert {(one["code"], Path(one["path"]).parent.name) for one in findings if one["code"] == "D107"} == {("D107", "a")}

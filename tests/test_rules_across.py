@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from harness import check, check_files, fix, fix_files, places
 
+from caffe_lint.cli.commands import run
 from caffe_lint.rule.finding import Finding
+from caffe_lint.source.errors import InputError
 
 SOLVER = 'train_net: "train.prototxt"\ntest_net: "test.prototxt"\ntest_iter: 10\ntest_interval: 100\n'
 DATA = """\
@@ -293,6 +295,27 @@ def test_a_deploy_net_for_images_of_another_size_is_advice() -> None:
     files["deploy.prototxt"] = used.replace("input_dim: 24", "input_dim: 26")
     (finding,) = check_files(files, select=("N407",))
     assert (finding.severity, "in the training net" in finding.message) == ("advice", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('net: "net.prototxt"\nbase_lr: 0.1\n', "expected a net, but this file is a solver"),
+        ('item { name: "cat" id: 1 }\n', "expected a net, but this file is another file"),
+        ("", "expected a net, but this file is empty"),
+        ("name: {{ name }}\nlayer { name: {{ name }} }\n", "expected a net, but this file is a template"),
+        (None, "no such file"),
+    ],
+)
+def test_a_deploy_net_that_is_named_must_be_a_net(
+    text: str | None, what: str, tmp_path: Path
+) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    if text is not None:
+        (tmp_path / "used.prototxt").write_text(text)
+    with pytest.raises(InputError) as error:
+        run(["check", str(tmp_path / "net.prototxt"), "--deploy", str(tmp_path / "used.prototxt")])
+    assert str(error.value) == f"--deploy {tmp_path / 'used.prototxt'}: {what}"
 
 
 def test_a_deploy_net_that_is_named() -> None:

@@ -21,7 +21,7 @@ from ..rule.finding import Finding
 from ..settings.in_force import CommandLine, SettingsOfPaths
 from ..settings.settings import Settings
 from ..source.errors import InputError
-from ..source.files import SourceFile
+from ..source.files import SourceFile, read_source
 from ..source.wording import counted
 from ..source.write_roots import write_roots
 from .command_table import COMMANDS
@@ -130,6 +130,14 @@ def _ask_for_sense(paths: tuple[str, ...], options: Options) -> None:
         _hold_apart("--watch writes nothing", paths, options, "fix", "add_ignore")
 
 
+def _ask_for_a_net(path: str, settings: SettingsOfPaths) -> None:
+    """Raises InputError for a file of --deploy that is no net."""
+    deploy = SourceFile(path, read_source(path), settings.schema, None)
+    if deploy.kind != "net":
+        what = {"solver": "a solver", "template": "a template"}.get(deploy.kind, "another file" if deploy.source.strip() else "empty")
+        raise InputError(f"--deploy {path}: expected a net, but this file is {what}")
+
+
 _NOT_WITH_A_RECORD = ("fix", "diff", "add_ignore", "interactive", "watch", "statistics", "output_file")
 _NOT_IN_A_TALK = ("fix", "diff", "add_ignore", "watch", "statistics", "output_file")
 
@@ -148,6 +156,8 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     piped_from = [options.stdin_filename or "."] if "-" in paths else []
     files.with_verdicts = _shows_verdicts(options)
     files.roots = write_roots((*paths, *piped_from, options.settings.deploy))
+    if options.settings.deploy:
+        _ask_for_a_net(options.settings.deploy, settings)
     paths = tuple(_standard_input(path, files, options) for path in paths)
     jobs = _Jobs(paths, files)
     growing = _growing(options)

@@ -122,11 +122,12 @@ def subjects(
     return [subject._replace(others=tuple(found)) for subject in found]
 
 
-def subjects_of_facts(nets: Iterable[NetInPhase], job: Job | None, facts: DataFacts) -> list[LayerData]:
-    """Return the subjects of the rules if only facts about the data are available."""
+def subjects_of_facts(nets: Iterable[NetInPhase], job: Job | None) -> list[LayerData]:
+    """Return the subjects of the rules if only facts about the data are available: those that the nets were built with."""
     return [
         LayerData(net, layer, source, report_of(facts[source.written], source.labels), job, _index_of_test(net, job), (), True)
         for net in nets
+        if (facts := net.net.built_with.facts)
         for layer in data_layers(net)
         if (source := source_in(net, layer, "")) is not None and source.written in facts
     ]

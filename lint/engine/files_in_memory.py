@@ -19,6 +19,7 @@ from .selection import layer_types
 from .units import Companions, LeftAlone, Unit, UnitResult
 
 if TYPE_CHECKING:
+    from ..net.data_facts import DataFacts
     from ..net.trained_weights import TrainedWeights
     from ..rule.finding import Finding, Fixed
     from ..source.repository_proto import KnownName, RepositoryProtos
@@ -208,7 +209,15 @@ def round_of(file: SourceFile, changes: PathChanges = ()) -> Round:
 
 
 def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[str, ...] = ()) -> Nets:
-    """Return an object that builds nets from files by the settings, for a level and stages."""
+    """Return an object that builds nets from files by the settings, for a level and stages.
+
+    Of the data, it knows the facts that apply to each net's own file, and of other sources those of the settings.
+    """
+
+    def facts_for(path: str) -> DataFacts:
+        own: DataFacts = settings.of(path).facts
+        return own if own is settings.facts else {**settings.facts, **own}
+
     return Nets(
         files.get,
         settings.caffe_version,
@@ -216,7 +225,7 @@ def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[
         deploy=settings.deploy,
         input_shapes=settings.input_shapes,
         layers=settings.layers.values(),
-        facts=settings.facts,
+        facts_for=facts_for,
         weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights),
         level=level,
         stages=stages,

@@ -43,7 +43,13 @@ def open_nets(
     there is no net.
     """
     schema = schema or caffe_schema()
-    settings = settings_of_paths(asked or CommandLine(), schema).of(path)._replace(facts=facts or {})
+    known = facts or {}
+    in_force = settings_of_paths(asked or CommandLine(), schema)
+
+    def settings_of(other: str) -> Settings:
+        return in_force.of(other)._replace(facts=known, elsewhere=settings_of)
+
+    settings = settings_of(path)
     files = Files(schema_with(schema, layer_types(settings)), settings.dialect)
     if source is not None:
         files.add(path, source)

@@ -57,9 +57,13 @@ def _line(tree: Tree, line: int) -> str:
 
 
 class RulesOfPaths:
-    """The enabled rules for each path of a unit, among those for solvers and nets or those of one subject."""
+    """The enabled rules for each path of a unit, among those for solvers and nets or those of one subject.
 
-    def __init__(self, settings: Settings, subject: str = "") -> None:
+    `with_data` says whether something is known of the data of its nets.
+    """
+
+    def __init__(self, settings: Settings, subject: str = "", *, with_data: bool = False) -> None:
+        self.with_data = with_data
         self._settings = settings
         self._subject = subject
         self._by_path: dict[str, RulesOn] = {}
@@ -73,8 +77,9 @@ class RulesOfPaths:
         return self._by_path[path]
 
     def _of(self, settings: Settings) -> RulesOn:
-        codes = codes_of_subject(settings, self._subject) if self._subject else codes_of_files(settings)
-        return RulesOn(settings, codes, codes_by_name(settings))
+        subject, with_data = self._subject, self.with_data
+        codes = codes_of_subject(settings, subject) if subject else codes_of_files(settings, with_data=with_data)
+        return RulesOn(settings, codes, codes_by_name(settings, with_data=with_data))
 
     def by_subject(self, paths: Iterable[str]) -> dict[str, list[Rule]]:
         """Return the rules that are enabled for any of some paths, by subject."""

@@ -10,9 +10,9 @@ from ..settings.settings import ConfigError, Settings, did_you_mean
 from . import plugins
 
 
-def codes_of_files(settings: Settings) -> frozenset[str]:
-    """Return the codes of the enabled rules for solvers and nets, and for facts about their data."""
-    known = rules_of_files(with_data=bool(settings.facts))
+def codes_of_files(settings: Settings, *, with_data: bool) -> frozenset[str]:
+    """Return the codes of the enabled rules for solvers and nets; `with_data` adds those for facts about their data."""
+    known = rules_of_files(with_data=with_data)
     if settings.select or settings.extend_select or settings.ignore:
         return _among(known, settings)
     default = frozenset(code for code, rule in known.items() if rule.default)
@@ -47,10 +47,10 @@ def codes_of_subject(settings: Settings, subject: str) -> frozenset[str]:
     return of_subject & codes(settings)
 
 
-def codes_by_name(settings: Settings) -> frozenset[str]:
-    """Return the codes of the rules of files that are selected by their code or name, not by ALL or a code prefix."""
+def codes_by_name(settings: Settings, *, with_data: bool) -> frozenset[str]:
+    """Return those of the rules of files that are selected by their code or name, not by ALL or a code prefix."""
     chosen = {selector.lower() for selector in (*settings.select, *settings.extend_select)}
-    known = rules_of_files(with_data=bool(settings.facts)).items() if chosen else ()
+    known = rules_of_files(with_data=with_data).items() if chosen else ()
     return frozenset(code for code, rule in known if not chosen.isdisjoint((code.lower(), rule.name)))
 
 

@@ -38,14 +38,14 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
 
     A finding is not reported if one that is suppressed or known from a baseline explains it.
     """
-    on = RulesOfPaths(settings)
-    checked = _check(unit, files, settings, on)
+    checked = _check(unit, files, settings)
     nets = nets_to_search(checked.findings, unit, files)
     if nets:
         known = files.companions
         files.companions = search(nets, unit, files, settings)
         if files.companions.solvers != known.solvers:
-            checked = _check(unit, files, settings, on)
+            checked = _check(unit, files, settings)
+    on = checked.on
     findings = [checked.offers.agreed(finding, files.companions) for finding in checked.findings]
     everything = findings
     if settings.known is not None:
@@ -61,20 +61,22 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
 
 
 class _Checked(NamedTuple):
-    """The findings of a unit's rules, the jobs that offer their fixes, and what the rules checked, with its kind."""
+    """The findings of a unit's rules, the jobs that offer their fixes, what the rules checked, with its kind, and the rules."""
 
     findings: list[Finding]
     suppressed: list[Finding]
     offers: Offers
     subjects: list[tuple[str, Any]]
+    on: RulesOfPaths
 
 
-def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _Checked:
+def _check(unit: Unit, files: Files, settings: Settings) -> _Checked:
     found: dict[tuple[Any, ...], Finding] = {}
     suppressed: list[Finding] = []
     used: dict[str, set[Selector]] = {}  # used selectors, by the path of their file
     subjects = list(_subjects(unit, files, settings))
     checked = [file for kind, file in subjects if kind == "file"]
+    on = RulesOfPaths(settings, with_data=any(kind == "inputs" for kind, _ in subjects))
     rules = on.by_subject(file.path for file in checked)
     offers = Offers()
     for kind, subject in subjects:
@@ -115,7 +117,7 @@ def _check(unit: Unit, files: Files, settings: Settings, on: RulesOfPaths) -> _C
     findings = sorted(found.values(), key=lambda finding: (*finding.place[:3], finding.code, finding.message))
     jobs = [_paths(job) for kind, job in subjects if kind == "job"]
     findings = explained([*findings, *suppressed], files.get, jobs)[: len(findings)]
-    return _Checked(findings, suppressed, offers, subjects)
+    return _Checked(findings, suppressed, offers, subjects, on)
 
 
 def _paths(job: Job) -> list[str]:
@@ -222,19 +224,19 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
                 seen.add(id(net))
                 yield "net", net
         yield "job", job
-        yield from _data_subjects(job.nets, job, settings.of(job.solver.file.path))
+        yield from _data_subjects(job.nets, job)
     if named[0].kind != "solver" and id(named[0]) not in seen:
         yield "file", named[0]
         alone = nets_for(files, settings).alone(named[0])
         for net in alone:
             yield "net", net
-        yield from _data_subjects(alone, None, settings)
+        yield from _data_subjects(alone, None)
 
 
-def _data_subjects(nets: list[NetInPhase], job: Job | None, settings: Settings) -> Iterator[tuple[str, Any]]:
+def _data_subjects(nets: list[NetInPhase], job: Job | None) -> Iterator[tuple[str, Any]]:
     """Yield the data layers of nets whose sources are known from a file of facts."""
-    if settings.facts:
+    if any(net.net.built_with.facts for net in nets):
         from ..data.judging import subjects_of_facts  # keeps the readers of data out of the start
 
-        for data in subjects_of_facts(nets, job, settings.facts):
+        for data in subjects_of_facts(nets, job):
             yield "inputs", data

@@ -31,7 +31,7 @@ def outcomes(subjects: list[tuple[str, Any]], on: RulesOfPaths, used: dict[str, 
             codes = own.codes
             mine = used.get(file.path, set())
             if UNUSED in own.by_name:
-                more = codes_of_files(own.settings._replace(select=(), extend_select=())) - codes
+                more = codes_of_files(own.settings._replace(select=(), extend_select=()), with_data=on.with_data) - codes
                 mine = mine.union(_used_by(more, file, subjects, own))
                 codes |= more
             seen = frozenset(code for code in codes if RULES[code].subject in kinds[file.path])

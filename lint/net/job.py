@@ -144,9 +144,9 @@ _NOTHING_STATED = StatedOrigin()
 class Nets:
     """The nets of a run of checks, each built once for each state, however many solvers use it.
 
-    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `facts` the facts about
-    the data, `weights` what the user said of initial weights, and `deploy` the path of the deploy net. `level` and `stages` are
-    those of the command line of `caffe train`.
+    `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `weights` what the user said
+    of initial weights, and `deploy` the path of the deploy net. `facts_for` gives what is known of the data of a net by the path of
+    its file. `level` and `stages` are those of the command line of `caffe train`.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Nets:
         input_shapes: Mapping[str, tuple[int, ...]] | None = None,
         deploy: str | None = None,
         layers: Collection[Description] = (),
-        facts: DataFacts | None = None,
+        facts_for: Callable[[str], DataFacts] | None = None,
         weights: StatedOrigin = _NOTHING_STATED,
         level: int = 0,
         stages: tuple[str, ...] = (),
@@ -169,7 +169,7 @@ class Nets:
         self._deploy_path = deploy
         self._input_shapes = input_shapes
         self._described = _described(layers)
-        self._facts = facts
+        self._facts_for = facts_for
         self._weights = weights
         self._level = level
         self._stages = stages
@@ -273,7 +273,7 @@ class Nets:
                 dialect=source.file.bound.dialect,
                 input_shapes=self._input_shapes,
                 described=self._described,
-                facts=self._facts,
+                facts=self._facts_for(source.file.path) if self._facts_for is not None else None,
             )
             self._built[key] = NetInPhase(source.file, net, self._caffe_version, [])
         return self._built[key]

@@ -82,7 +82,7 @@ def training_of_file(
 ) -> Training | CannotTell:
     """The training of a solver's file, or why it has none, as `training_of`."""
     given = {name: tuple(shape) for name, shape in (input_shapes or {}).items()}
-    nets = Nets(open_file, caffe_version, input_shapes=given, facts=facts)
+    nets = Nets(open_file, caffe_version, input_shapes=given, facts_for=lambda path: facts)
     return training_of(nets.job(SolverFile(file, caffe_version), None))
 
 
