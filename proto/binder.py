@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,14 @@ def choose_dialect(schema: Schema, uses: Sequence[Use], forms: Iterable[tuple[Fi
         return surely, unknown, elsewhere
 
     return min(candidates, key=lacking).name if candidates else "bvlc"
+
+
+@lru_cache(maxsize=4096)  # a file is bound more than once, and a name may be wrong in many files
+def _nearest_field(type: MessageType, name: str, dialect: str, is_asked: bool) -> str | None:
+    """Return the field that a name resembles most: one of the dialect, otherwise of any current one unless it was asked for."""
+    here = [known for known, spec in type.fields_in(dialect).items() if spec.is_in(dialect)]
+    elsewhere = [] if is_asked else [known for known, spec in type.fields.items() if spec.dialects != {HISTORY}]
+    return nearest_name(name, here) or nearest_name(name, elsewhere)
 
 
 class _Binder:
@@ -428,13 +437,10 @@ class _Binder:
         if key not in self.suggestions:
             if len(self.suggestions) >= MAX_SUGGESTIONS:
                 return None
-            fields = type.fields
-            here = [known for known, spec in fields.items() if spec.in_dialect(self.dialect).is_in(self.dialect)]
-            elsewhere = [] if self.asked else [known for known, spec in fields.items() if spec.dialects != {HISTORY}]
             self.suggestions[key] = (
                 None
-                if name in fields or self.is_of_other_format(type, name)
-                else nearest_name(name, here) or nearest_name(name, elsewhere)
+                if name in type.fields or self.is_of_other_format(type, name)
+                else _nearest_field(type, name, self.dialect, self.asked)
             )
         nearest = self.suggestions[key]
         if nearest is None or fold(nearest) == fold(name):

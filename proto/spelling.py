@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _SHORTEST = 3  # letters; in a shorter name, one wrong letter says too little
 
 
+@lru_cache(maxsize=8192)  # each unknown name is compared with all that the schema knows
 def fold(name: str) -> str:
     """Return a name in lower case without underscores and dashes."""
     return name.replace("_", "").replace("-", "").lower()
@@ -25,11 +27,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
         return same[0] if len(same) == 1 else None
     limit = 1 if len(name) <= 4 else 2
     best: list[str] = []
-    letters = set(name)
     for candidate in known:
-        # Changing one letter adds at most two letters that only one of the names has.
-        if abs(len(candidate) - len(name)) > limit or len(letters.symmetric_difference(candidate)) > 2 * limit:
-            continue
         distance = edit_distance(name, candidate, limit)
         if distance < limit:
             best = [candidate]
@@ -64,6 +62,9 @@ def same_numbers(name: str, other: str) -> bool:
 
 def edit_distance(a: str, b: str, limit: int) -> int:
     """Return the Levenshtein distance, counting a transposition as one edit, or `limit + 1` if it exceeds `limit`."""
+    # Changing one letter adds at most two letters that only one of the names has.
+    if abs(len(a) - len(b)) > limit or len(set(a).symmetric_difference(b)) > 2 * limit:
+        return limit + 1
     previous: list[int] = []
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
