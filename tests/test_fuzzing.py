@@ -104,6 +104,12 @@ def test_snappy_that_ends_within_an_element_is_broken_for_both_decoders(content:
             decode(content)
 
 
+@pytest.mark.parametrize("size", [b"\xf0\x00", b"\xf4\x00\x00", b"\xf8\x00\x00\x00", b"\xfc\x00\x00\x00\x00"])
+def test_snappy_may_end_in_a_short_literal_with_a_long_form_of_its_length(size: bytes) -> None:
+    for decode in (snappy.unpack, snappy.decompress):
+        assert decode(b"\x01" + size + b"a") == b"a"
+
+
 def test_a_datum_of_a_huge_shape_reserves_no_memory_for_its_floats() -> None:
     content = b"\x08\x01\x10\xff\xff\xff\xff\xff\xff\xff\x19\x18\x025\x00\x00\x00\x00"
     within(Limits(memory=1_000_000), len(content), lambda: read_datum(content))
