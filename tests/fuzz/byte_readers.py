@@ -63,9 +63,10 @@ def text(content: bytes) -> None:
     """A text is rendered as it was read, read twice alike, and each problem has a place in it."""
     tree = parse(content)
     assert render(tree) == content
+    other = parse(content)
     for type_name in ("NetParameter", "SolverParameter"):
         bound = bind(tree, caffe_schema(), type_name)
-        again = bind(parse(content), caffe_schema(), type_name)
+        again = bind(other, caffe_schema(), type_name)
         assert [problem[:4] for problem in bound.problems] == [problem[:4] for problem in again.problems]
         for problem in (*tree.problems, *bound.problems):
             assert 0 <= problem.start <= problem.end <= len(content), problem
@@ -73,10 +74,11 @@ def text(content: bytes) -> None:
 
 
 def text_seeds() -> list[bytes]:
-    """Pieces of our examples, and odd texts."""
-    files = sorted((CHECKOUT / "examples").rglob("*.prototxt"))
+    """Short pieces of our examples, and odd texts."""
+    texts = [file.read_bytes() for file in sorted((CHECKOUT / "examples").rglob("*.prototxt"))]
+    pieces = [text[start : start + 120] for text in texts for start in (0, len(text) // 2)]
     odd = [b'net: "a\\x41\\101" # c\nbase_lr: -.5e-3f max_iter: 0x1F;', b"layer <\n type: 'a' 'b' top: [\"a\",\"b\"] >\r\n", b"layers { bottom: [] }"]
-    return [file.read_bytes()[:400] for file in files] + odd
+    return pieces + odd
 
 
 @cache
@@ -118,9 +120,10 @@ def log_seeds() -> list[bytes]:
         b"Check failed: shape[i] >= 0", b"Optimization Done.", b"Restoring previous solver status from a.solverstate",
     ]  # fmt: skip
     plain = b"".join(head + line + b"\n" for line in lines)
-    steps = b"".join(head + b"Iteration %d, loss = %g\n" % (10 * number, 2 + number**3) for number in range(20))
+    parts = [b"".join(head + line + b"\n" for line in lines[start : start + 5]) for start in range(0, len(lines), 4)]
+    steps = b"".join(head + b"Iteration %d, loss = %g\n" % (10 * number, 2 + number**3) for number in range(7))
     net = b"Initializing net from parameters: \nlayer { name: \"a\" type: \"Input\" top: \"a\" }\n"
-    return [plain, steps, head + net + plain, gzip.compress(plain, mtime=0), b"F0101 10:00:00 1 net.cpp:1] " + plain]
+    return [*parts, plain, steps, head + net, gzip.compress(steps, mtime=0), b"F0101 10:00:00 1 net.cpp:1] " + parts[0]]
 
 
 # -- databases -------------------------------------------------------------------------------------------------

@@ -141,10 +141,10 @@ def net(chance: random.Random) -> tuple[str, str]:
         blobs.setdefault(shape, []).append(name)
         return name
 
-    for _ in range(chance.randint(1, 4)):
+    for _ in range(chance.choice((1, 1, 1, 1, 1, 2, 2, 3))):  # mostly small nets
         if chance.random() < 0.3:
             here = bottom("2 3 8 8")
-            for _ in range(chance.choice((1, 2, 3, 20))):
+            for _ in range(chance.choice((1, 1, 1, 1, 2, 2, 3, 20))):
                 layer = chance.choice(_SAME_SHAPE)
                 top = here if chance.random() < 0.3 and "Conv" not in layer else f"y{len(lines)}"
                 lines.append(f'name: "l{len(lines)}" ' + layer % (here, top) + _more(chance))

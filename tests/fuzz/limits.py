@@ -7,8 +7,6 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-_FUZZER = "atheris.native"  # what it counts edges with is called all the time
-
 
 class Limits(NamedTuple):
     """How many calls and bytes of memory an input may cost: so many for each of its bytes, and so many in any case."""
@@ -23,14 +21,17 @@ class TooCostly(AssertionError):
     """An input costs more calls or memory than its size allows."""
 
 
-def within(limits: Limits, size: int, work: Callable[[], Any]) -> None:
-    """Run work on an input of a size in bytes. Raises TooCostly, the moment that it makes a call too many."""
+def within(limits: Limits, size: int, work: Callable[[], Any], probe: Any = None) -> None:
+    """Run work on an input of a size in bytes. Raises TooCostly, the moment that it makes a call too many.
+
+    Calls of the `probe` with which a fuzzer notes edges are not counted.
+    """
     most = limits.calls + limits.calls_per_byte * size
     calls = 0
 
     def count(_frame: Any, event: str, argument: Any) -> None:
         nonlocal calls
-        if event == "call" or (event == "c_call" and getattr(argument, "__module__", None) != _FUZZER):
+        if event == "call" or (event == "c_call" and argument is not probe):
             calls += 1
             if calls > most:
                 sys.setprofile(None)

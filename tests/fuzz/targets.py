@@ -17,9 +17,13 @@ class Target(NamedTuple):
     seeds: Callable[[], list[bytes]]
     limits: Limits
     longest: int  # bytes of an input
+    goal: int  # executions, over all runs
 
 
 _OF_CHECKS = Limits(calls=30_000_000, memory=200_000_000)
 _LONGEST = {"text": 400, "protoc": 400, "hdf5": 4096}
-TARGETS = {name: Target(run, seeds, Limits(), _LONGEST.get(name, 2048)) for name, (run, seeds) in READERS.items()}
-TARGETS.update((name, Target(run, seeds, _OF_CHECKS, 512)) for name, (run, seeds) in WHOLE.items())
+_GOALS = {"check": 100_000, "check-numbers": 100_000, "fix": 10_000, "fix-numbers": 10_000}
+TARGETS = {
+    name: Target(run, seeds, Limits(), _LONGEST.get(name, 2048), 500_000) for name, (run, seeds) in READERS.items()
+}
+TARGETS.update((name, Target(run, seeds, _OF_CHECKS, 512, _GOALS[name])) for name, (run, seeds) in WHOLE.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from harness import run_in_memory
@@ -23,9 +24,15 @@ _NO_NUMBER = re.compile(rb"(?<![\w.\"])-?(?:nan|inf)(?:inity|f)?(?![\w.\"])", re
 
 def run(texts: dict[str, bytes], dialect: str, patch: str = "") -> list[UnitResult]:
     """Return the results of checking files in memory with all rules, and of patching them if `patch` says so."""
-    settings = Settings(select=("ALL",), dialect=dialect if dialect != "bvlc" else None)
-    results, _ = run_in_memory(texts, settings, patch)  # a mistake may leave neither a solver nor a net: it says so
+    results, _ = run_in_memory(
+        texts, _settings(dialect), patch
+    )  # a mistake may leave neither a solver nor a net: it says so
     return results
+
+
+@cache
+def _settings(dialect: str) -> Settings:
+    return Settings(select=("ALL",), dialect=dialect if dialect != "bvlc" else None)
 
 
 def check(made: Job, *, twice: bool) -> None:
