@@ -113,7 +113,8 @@ def check_with_questions(unit: Unit, files: Files, settings: Settings) -> UnitRe
         settings = _asked(settings)
         own = files.release(unit, settings)
         asked.answers.update((_content(path), digest_of(source)) for path, source in own.sources.items())
-        result = own.result(check_unit(unit, own, settings), (), [])
+        result = own.result(check_unit(unit, own, settings), (), []).without_trees()
+        own.take_nets_apart()
         for path in own.sources:
             real_path(path)
     return result._replace(asked=asked.answers if asked.complete else None)

@@ -54,6 +54,7 @@ class Files:
         self._files: dict[str, SourceFile] = {}
         self._named: dict[str, str] = {}  # the path by which each file is known, by its real path
         self._of_companions: frozenset[str] = frozenset()  # real paths
+        self._nets: list[Nets] = []  # what built nets from the files
 
     def add(self, path: str, source: bytes) -> None:
         """Add the bytes of a file that is not read from disk (standard input)."""
@@ -158,6 +159,18 @@ class Files:
             (os.path.realpath(path), (source, result.rounds.get(path, ()))) for path, source in result.patched.items()
         )
 
+    def keep(self, nets: Nets) -> Nets:
+        """Return what builds nets from the files, and keep it for `take_nets_apart`."""
+        self._nets.append(nets)
+        return nets
+
+    def take_nets_apart(self) -> None:
+        """Drop all nets that were built from the files: the checks of them are done, and their verdicts known."""
+        self.judge = tuple
+        for nets in self._nets:
+            nets.take_apart()
+        self._nets.clear()
+
     def forget(self, path: str) -> None:
         """Drop the tree of a file; the text is parsed again on demand."""
         self._files.pop(path, None)
@@ -218,17 +231,19 @@ def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[
         own: DataFacts = settings.of(path).facts
         return own if own is settings.facts else {**settings.facts, **own}
 
-    return Nets(
-        files.get,
-        settings.caffe_version,
-        files.given,
-        deploy=settings.deploy,
-        input_shapes=settings.input_shapes,
-        layers=settings.layers.values(),
-        facts_for=facts_for,
-        weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights),
-        level=level,
-        stages=stages,
+    return files.keep(
+        Nets(
+            files.get,
+            settings.caffe_version,
+            files.given,
+            deploy=settings.deploy,
+            input_shapes=settings.input_shapes,
+            layers=settings.layers.values(),
+            facts_for=facts_for,
+            weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights),
+            level=level,
+            stages=stages,
+        )
     )
 
 

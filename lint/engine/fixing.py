@@ -36,10 +36,13 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
         if not chosen:
             break
         course.apply(chosen, findings)
+        files.take_nets_apart()
         findings = check_unit(unit, files, settings)
     else:
         course.errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
-    return files.result(map(course.explained, findings), course.fixed, course.errors)
+    result = files.result(map(course.explained, findings), course.fixed, course.errors)
+    files.take_nets_apart()
+    return result
 
 
 class Course:

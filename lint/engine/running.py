@@ -227,7 +227,9 @@ def _check_unit(work: Work, files: Files, number: int, *, keeps: bool) -> UnitRe
 
         return check_with_questions(unit, files, settings)
     own = files.release(unit, settings)
-    return own.result(check_unit(unit, own, settings), (), [])
+    result = own.result(check_unit(unit, own, settings), (), []).without_trees()
+    own.take_nets_apart()
+    return result
 
 
 def _patch_unit(work: Work, files: Files, patch: str, number: int) -> UnitResult:

@@ -205,8 +205,9 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
     jobs = []
     for solver in solvers:
         own = settings.of(solver.path)
-        builder = nets.setdefault(id(own), nets_for(files, own))
-        jobs.append(builder.job(SolverFile(solver, own.caffe_version), unit.root))
+        if id(own) not in nets:
+            nets[id(own)] = nets_for(files, own)
+        jobs.append(nets[id(own)].job(SolverFile(solver, own.caffe_version), unit.root))
     files.mark_companions(unit, jobs)
     seen: set[int] = set()
     for job in jobs:

@@ -57,12 +57,15 @@ def build(
 
 
 def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
-    """Build the same net with more, or other, shapes of its data."""
+    """Return the same net with more, or other, shapes of its data, which is built once for each."""
     shapes, described, facts = net.built_with
     given = {**shapes, **input_shapes}
-    return build(
-        net.upgraded, net.state, dialect=net.dialect, input_shapes=given, described=described, facts=facts
-    )
+    key = frozenset((name, tuple(shape)) for name, shape in given.items())
+    if key not in net.rebuilt:
+        other = build(net.upgraded, net.state, dialect=net.dialect, input_shapes=given, described=described, facts=facts)
+        net.rebuilt[key] = other
+        other.rebuilt = net.rebuilt
+    return net.rebuilt[key]
 
 
 # Problems of a layer that has not the settings that its type requires.

@@ -331,7 +331,8 @@ def _inferred(layer: Layer, shapes: Mapping[int, Shape]) -> Iterator[tuple[int, 
         copy.tops.append(Blob(top.name, copy, top.top_index))
     if layer.kind is None or not copy.bottoms:
         return
-    found = (copy.bottoms[0].shape,) if layer.kind.infer is same_shape else layer.kind.infer(copy)
+    found = [copy.bottoms[0].shape] if layer.kind.infer is same_shape else list(layer.kind.infer(copy))
+    copy.take_apart()
     for top, shape in zip(layer.tops, found):  # noqa: B905  (a layer may have too few or too many tops)
         yield id(top), shape
 

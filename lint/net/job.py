@@ -253,6 +253,13 @@ class Nets:
             self._unread[reference.path] = NotPrototxt(file.path, "empty", advice)
         return file if file.kind in ("net", "template") else None
 
+    def take_apart(self) -> None:
+        """Drop all nets and their jobs, once nobody looks at them any more; see `Net.take_apart`."""
+        for built in self._built.values():
+            built.jobs.clear()
+            built.net.take_apart()
+        self._built.clear()
+
     def _upgrade(self, source: _NetSource) -> Upgraded:
         key = id(source.message)
         if key not in self._upgraded:

@@ -50,6 +50,7 @@ class Net:
         self.context = NetContext(dialect, self.layers, upgraded.steps, self.dropped, self.problems)
         self.losses: list[Loss] = []
         self.latest: dict[str, Blob] = {}
+        self.rebuilt: dict[object, Net] = {}  # the same net with other shapes of its data, by these; see `build.rebuilt`
 
     @property
     def name(self) -> str:
@@ -108,3 +109,14 @@ class Net:
             elif not blob.consumers and not is_automatic(blob):
                 names.add(blob.name)
         return sorted(names)
+
+    def take_apart(self) -> None:
+        """Drop its layers, and the nets that were rebuilt from it, once nobody looks at them any more; see `Layer.take_apart`."""
+        for layer in self.layers:
+            layer.take_apart()
+        for parts in (self.layers, self.problems, self.losses, self.latest):
+            parts.clear()
+        others = list(self.rebuilt.values())
+        self.rebuilt.clear()
+        for net in others:
+            net.take_apart()

@@ -1,0 +1,79 @@
+"""What a check has built is gone when its findings are made, without the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.grouping import find_units
+from caffe_lint.engine.running import run_units
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.proto.tree import Block
+from caffe_lint.settings.settings import Settings
+
+SOLVER = 'net: "net.prototxt" base_lr: 10 lr_policy: "fixed" momentum: 0.9 max_iter: 1000\n'
+DATA = """\
+layer {
+  name: "data" type: "ImageData" top: "data" top: "label"
+  image_data_param { source: "list.txt" batch_size: 8 }
+}
+"""
+CONVOLUTION = """\
+layer {
+  name: "conv%d" type: "Convolution" bottom: "%s" top: "conv%d"
+  convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "xavier" } }
+}
+layer { name: "relu%d" type: "ReLU" bottom: "conv%d" top: "conv%d" }
+"""
+LOSS = """\
+layer {
+  name: "score" type: "InnerProduct" bottom: "%s" top: "score"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def run(folder: Path, layers: int, patch: str = "") -> list[object]:
+    """The results of a run over a solver and its net."""
+    blobs = ["data", *(f"conv{number}" for number in range(layers))]
+    chain = "".join(CONVOLUTION % (number, blobs[number], *[number] * 4) for number in range(layers))
+    (folder / "solver.prototxt").write_text(SOLVER)
+    (folder / "net.prototxt").write_text(DATA + chain + LOSS % blobs[-1])
+    files = Files(caffe_schema(), None)
+    units = find_units([str(folder)], files, [], [])
+    return list(run_units([(unit, Settings()) for unit in units], files, patch, 1))
+
+
+@pytest.mark.parametrize("patch", ["", "safe"])
+def test_nothing_waits_for_the_garbage_collector(patch: str, tmp_path: Path) -> None:
+    run(tmp_path, 4, patch)  # imports, and what is kept from then on
+    gc.collect()
+    run(tmp_path, 4, patch)
+    few = gc.collect()
+    run(tmp_path, 64, patch)
+    assert gc.collect() <= few + 100  # a layer is more than ten objects
+
+
+def test_findings_keep_no_trees(tmp_path: Path) -> None:
+    results = run(tmp_path, 4)
+    reached: list[object] = [results]
+    seen: set[int] = set()
+    while reached:
+        one = reached.pop()
+        assert not isinstance(one, Block)
+        if id(one) not in seen and isinstance(one, (list, tuple, dict)):
+            seen.add(id(one))
+            reached += [*one.keys(), *one.values()] if isinstance(one, dict) else one
