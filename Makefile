@@ -20,7 +20,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus readme docs build clean
+.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus pages docs build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
@@ -37,7 +37,7 @@ help:
 	@echo 'make sarif-schema     download the JSON schema of SARIF that the tests validate against'
 	@echo 'make benchmark        measure speed, as ratios'
 	@echo 'make fix-corpus       apply every fix to every file in ../shared/corpus'
-	@echo 'make readme           update the sessions and the table of rules in README.md'
+	@echo 'make pages            update the generated parts of README.md and docs/: sessions, rules, the picture'
 	@echo 'make docs             build the documentation website in build/docs/site/'
 	@echo 'make build            build sdist and wheel in dist/'
 	@echo 'make clean            remove everything built or installed here'
@@ -167,8 +167,9 @@ fix-corpus: .venvs/benchmark/installed
 
 .FORCE:
 
-readme: .venv/installed
-	$(BIN)/python docs/update_readme.py
+pages: .venv/installed-for-docs
+	$(BIN)/python docs/update_pages.py
+	$(BIN)/python docs/terminal_picture.py
 
 docs: .venv/installed-for-docs
 	$(BIN)/python docs/site/build.py build/docs

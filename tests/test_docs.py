@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,7 @@ from types import ModuleType
 import pytest
 from harness import check_files, fix_files, settings_in
 
+from caffe_lint.cli.command_table import COMMANDS
 from caffe_lint.cli.from_options import read_data_facts
 from caffe_lint.net.data_facts import DataFacts
 from caffe_lint.rule.registry import all_rules
@@ -22,9 +24,9 @@ if not (CHECKOUT / "README.md").exists():
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("*/*.md")]
 
 
-@pytest.fixture(scope="module")
-def update_readme() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("update_readme", CHECKOUT / "docs" / "update_readme.py")
+def script(name: str) -> ModuleType:
+    """A program in docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, CHECKOUT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -32,24 +34,54 @@ def update_readme() -> ModuleType:
     return module
 
 
-def test_the_readme_shows_what_the_commands_print(update_readme: ModuleType) -> None:
-    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    assert update_readme.SESSION.search(text), "the README shows no session"
-    assert update_readme.updated(text) == text, "run: python docs/update_readme.py"
+def test_generated_parts_of_pages_are_current() -> None:
+    update_pages = script("update_pages")
+    assert update_pages.SESSION.search((CHECKOUT / "README.md").read_text(encoding="utf-8")), (
+        "the README shows no session"
+    )
+    for page in update_pages.PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert update_pages.updated(text) == text, "run: python docs/update_pages.py"
 
 
-def test_the_readme_lists_every_rule_and_no_other() -> None:
-    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.skipif(os.name != "posix", reason="terminals as on POSIX systems")
+def test_the_picture_shows_what_a_terminal_shows() -> None:
+    picture = script("terminal_picture")
+    printed = re.sub(r"\x1b\[[\d;]*m", "", picture.shown(picture.COMMAND))
+    expected = [f"$ {picture.COMMAND}", *(line.rstrip() for line in printed.rstrip("\n").split("\n"))]
+    drawn = picture.PICTURE.read_text(encoding="utf-8")
+    assert picture.text_in(drawn) == expected, "run: python docs/terminal_picture.py"
+    assert "url(http" not in drawn
+
+
+def test_every_rule_is_listed_and_no_other() -> None:
+    text = (CHECKOUT / "docs" / "rules.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| ([A-Z]\d{3}) \| ([a-z0-9-]+) \|", text, re.MULTILINE))
     assert rows == {code: rule.name for code, rule in all_rules().items()}
 
 
-def test_the_configuration_in_the_readme_is_valid(tmp_path: Path) -> None:
-    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+def test_every_command_is_explained() -> None:
+    text = (CHECKOUT / "docs" / "usage.md").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert command == "check" or f"`caffe-lint {command}" in text, command
+
+
+def test_the_documented_configuration_is_valid(tmp_path: Path) -> None:
+    text = (CHECKOUT / "docs" / "adopting.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(preset.*?)```", text, re.DOTALL)
     config = tmp_path / "caffe-lint.toml"
     config.write_text(block, encoding="utf-8")
-    assert settings_in(str(config)).dialect == "ssd"
+    (tmp_path / "caffe-lint.baseline.json").write_text('{"version": 1, "findings": []}')
+    assert settings_in(str(config)).dialect == "bvlc"
+
+
+def test_nothing_is_installed_by_a_name_on_an_index_that_is_not_ours() -> None:
+    """What people read says to install caffe-lint from a path or an address: somebody else may own the name elsewhere."""
+    for path in [*PAGES, *CHECKOUT.glob("lint/**/*.py"), *CHECKOUT.glob("proto/*.py"), CHECKOUT / "Makefile"]:
+        text = path.read_text(encoding="utf-8")
+        installs = re.findall(r"pip install [^\n`)]*", text)
+        wrong = [line for line in installs if re.search(r"(?:\s|['\"])caffe-lint(?!\[\w+\] @ )", line)]
+        assert not wrong, (path, wrong)
 
 
 def test_every_benchmark_is_explained() -> None:

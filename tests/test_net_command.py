@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from caffe_lint.cli.commands import run
-from caffe_lint.report.net_table import WIDTH, quantity
+from caffe_lint.report.net_table import WIDTH, quantity, shortened
 from caffe_lint.source.errors import InputError
 
 SMALL = """\
@@ -89,19 +89,19 @@ def test_the_table_of_a_net(shown: Shown) -> None:
         == """\
 net.prototxt: 'small' in TRAIN, 8 layers
 
-layer   type             bottoms  tops      shape       params  mult-adds   memory
-------  ---------------  -------  --------  ----------  ------  ---------  -------
-data    Data                      =         8x3x16x16                      24.6 kB
-                                  label     8                                 32 B
-conv1   Convolution      data     =         8x16x14x14     448      677 k   100 kB
-relu1   ReLU             conv1    in place  8x16x14x14
-branch  Convolution      conv1    =         8x16x14x14     272      401 k   100 kB
-sum     Eltwise          branch   =         8x16x14x14                      100 kB
-                         conv1
-flat    Flatten          sum      =         8x3136                          shared
-score   InnerProduct     flat     =         8x10        31.4 k      251 k    320 B
-loss    SoftmaxWithLoss  score    =         scalar                             4 B
-                         label
+layer   type             kernel  bottoms  tops      shape       params  mult-adds   memory
+------  ---------------  ------  -------  --------  ----------  ------  ---------  -------
+data    Data                              =         8x3x16x16                      24.6 kB
+                                          label     8                                 32 B
+conv1   Convolution      3x3     data     =         8x16x14x14     448      677 k   100 kB
+relu1   ReLU                     conv1    in place  8x16x14x14
+branch  Convolution      1x1     conv1    =         8x16x14x14     272      401 k   100 kB
+sum     Eltwise                  branch   =         8x16x14x14                      100 kB
+                                 conv1
+flat    Flatten                  sum      =         8x3136                          shared
+score   InnerProduct             flat     =         8x10        31.4 k      251 k    320 B
+loss    SoftmaxWithLoss          score    =         scalar                             4 B
+                                 label
 
 learnable  32.1 k values in 6 blobs, 128 kB
 mult-adds  1.33 M in one forward pass, 166 k per item (batch of 8)
@@ -116,9 +116,22 @@ def test_unknown_numbers_and_their_sums_are_question_marks(shown: Shown) -> None
     lines = shown("net.prototxt", "--phase", "TRAIN").splitlines()
     data, conv = lines[4], lines[6]
     assert data.split() == ["data", "Data", "=", "8x?x16x16", "?"]
-    assert conv.split() == ["conv1", "Convolution", "data", "=", "8x16x14x14", "?", "?", "100", "kB"]
+    assert conv.split() == ["conv1", "Convolution", "3x3", "data", "=", "8x16x14x14", "?", "?", "100", "kB"]
     assert "learnable  31.7 k + ? values in 6 blobs, 127 kB + ?" in lines
     assert "mult-adds  652 k + ? in one forward pass" in lines
+    assert lines[-1] == (
+        "unknown    the files do not give the sizes shown as ?: give them with --input-shape data=8,C,16,16"
+    )
+
+
+def test_the_shape_to_give_is_one_to_give(shown: Shown) -> None:
+    asked = shown("net.prototxt", "--phase", "TRAIN").rsplit(maxsplit=1)[1]
+    known = shown("net.prototxt", "--phase", "TRAIN", "--input-shape", asked.replace("C", "3"))
+    assert "?" not in known
+    Path("net.prototxt").write_text(
+        SMALL.replace("transform_param { crop_size: 16 }", "").replace('top: "label"', "", 1)
+    )
+    assert shown("net.prototxt", "--phase", "TRAIN").endswith(" --input-shape data=8,C,H,W\n")
 
 
 def test_json_of_one_net_is_an_object(shown: Shown) -> None:
@@ -130,6 +143,7 @@ def test_json_of_one_net_is_an_object(shown: Shown) -> None:
     assert net["layers"][1] == {
         "name": "conv1", "type": "Convolution", "bottoms": ["data"], "tops": ["conv1"],
         "params": [[16, 3, 3, 3], [16]], "multiply_adds": 677376, "memory": 100352,
+        "window": {"kernel": [3, 3], "stride": [1, 1], "pad": [0, 0], "dilation": [1, 1]},
     }  # fmt: skip
     assert [layer["memory"] for layer in net["layers"] if layer["name"] in ("relu1", "flat")] == [0, 0]
     assert net["outputs"] == ["loss"]
@@ -412,6 +426,55 @@ def test_the_table_stays_narrow_and_keeps_the_ends_of_long_names(shown: Shown) -
     assert lines[5].startswith("inception_")
     assert "…" in lines[5]
     assert lines[5].split()[0].endswith("_1x7")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"inception_{part}_of_the_third_tower/output" for part in ("3x3_reduce", "5x5_reduce", "pool_proj")],
+        ["a" * 30 + end for end in ("x", "y", "z", "")],
+        ["a" * 20 + middle + "b" * 20 for middle in ("one", "two", "six")],
+        [f"conv{number}" + "_and_so_on" * 3 for number in range(120)],
+        ["a" * count for count in range(20, 40)],
+        ["short", "a long name that does not fit", "a long name that also does not"],
+    ],
+)
+@pytest.mark.parametrize("width", [8, 12, 20])
+def test_shortened_names_stay_different(names: list[str], width: int) -> None:
+    short = shortened(names, width)
+    assert list(short) == sorted(short, key=list(short).index)
+    assert set(short) == set(names)
+    assert len(set(short.values())) == len(set(names))
+    assert max(map(len, short.values())) <= width
+    assert all(short[name] == name for name in names if len(name) <= width)
+
+
+def test_windows_show_what_is_not_usual(shown: Shown) -> None:
+    layers = [
+        ("Convolution", "convolution_param { num_output: 2 kernel_size: 7 stride: 2 pad: 3 }", "7x7 s2 p3"),
+        ("Convolution", "convolution_param { num_output: 2 kernel_h: 1 kernel_w: 3 pad_h: 0 pad_w: 1 }", "1x3 p0x1"),
+        ("Convolution", "convolution_param { num_output: 2 kernel_size: 3 dilation: 2 }", "3x3 d2"),
+        ("Deconvolution", "convolution_param { num_output: 2 kernel_size: 4 stride: 2 stride: 1 }", "4x4 s2x1"),
+        ("Pooling", "pooling_param { kernel_size: 3 stride: 2 }", "3x3 s2"),
+        ("Pooling", "pooling_param { pool: AVE global_pooling: true }", "global"),
+        ("Convolution", "convolution_param { num_output: 2 }", ""),
+    ]
+    text = 'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 3 dim: 32 dim: 32 } } }\n'
+    for number, (kind, param, _) in enumerate(layers):
+        text += f'layer {{ name: "w{number}" type: "{kind}" bottom: "d" top: "w{number}" {param} }}\n'
+    Path("net.prototxt").write_text(text)
+    table = shown("net.prototxt")
+    for number, (kind, _, window) in enumerate(layers):
+        assert re.search(rf"^w{number} +{kind} +{f'{window}  +' if window else ''}d ", table, re.MULTILINE), window
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_the_table_fits_the_terminal(shown: Shown, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setattr("caffe_lint.cli.net_command.terminal_width", lambda: width)
+    table = shown("net.prototxt", "--input-shape", SHAPE)
+    assert max(map(len, table.splitlines())) <= width
+    assert "conv1" in table
+    assert "8x16x14x14" in table
 
 
 def test_of_very_many_bottoms_most_are_only_counted(shown: Shown) -> None:

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from caffe_lint.rule.registry import all_rules
+from caffe_lint.rule.registry import FAMILIES, all_rules
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 if not (CHECKOUT / "docs" / "site").exists():
@@ -40,16 +40,21 @@ def pages(site: ModuleType) -> dict[str, str]:
 def test_every_rule_has_a_page_and_a_row(pages: dict[str, str]) -> None:
     paths = {path for path in pages if re.fullmatch(r"rules/[A-Z]\d{3}\.md", path)}
     assert paths == {f"rules/{code}.md" for code in all_rules()}
-    rows = re.findall(r"^\| \[([A-Z]\d{3})\]\(\1\.md\) \|", pages["rules/index.md"], re.MULTILINE)
+    rows = re.findall(r"^\| \[([A-Z]\d{3})\]\(\.\./rules/\1\.md\) \|", pages["docs/rules.md"], re.MULTILINE)
     assert sorted(rows) == list(all_rules())
+    assert re.findall(r"^## .* \{ #(\w) \}$", pages["docs/rules.md"], re.MULTILINE) == [
+        letter.lower() for letter in FAMILIES
+    ]
 
 
 def test_every_link_has_a_target(pages: dict[str, str]) -> None:
+    pictures = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "docs" / "pictures").iterdir()}
+    there = {*pages, *pictures}
     missing = [
         (path, link)
         for path, text in pages.items()
         for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"(?ms)^```.*?^```", "", text))
-        if "://" not in link and posixpath.normpath(posixpath.join(posixpath.dirname(path), link)) not in pages
+        if "://" not in link and posixpath.normpath(posixpath.join(posixpath.dirname(path), link)) not in there
     ]
     assert missing == []
 
@@ -107,6 +112,7 @@ def test_what_is_built_replaces_what_was_there(site: ModuleType, pages: dict[str
         pages
     )
     assert (tmp_path / "docs" / "source" / "assets" / "rules.js").exists()
+    assert (tmp_path / "docs" / "source" / "docs" / "pictures" / "terminal.svg").exists()
 
 
 def test_mkdocs_builds_it_without_a_complaint(site: ModuleType, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ CHECKOUT = HERE.parent.parent
 # Existing pages, with their titles in the navigation.
 GUIDES = {
     "README.md": "caffe-lint",
+    "docs/usage.md": "Commands and options",
     "examples/README.md": "Examples",
     "docs/adopting.md": "Adopting caffe-lint in an existing project",
     "docs/security.md": "What a checkout may do",
@@ -45,6 +46,8 @@ FOR_CONTRIBUTORS = {
     "CHANGELOG.md": "Changelog",
 }
 RULES = "rules"
+INDEX = "docs/rules.md"
+PICTURES = "docs/pictures"
 
 _CODE = re.compile(r"(`[^`]*`|\[[^\]]*\]\([^)]*\))|\b([A-Z]\d{3})\b")
 
@@ -53,10 +56,10 @@ def pages() -> dict[str, str]:
     """Return the pages of the website: path to Markdown text."""
     texts = {}
     others = [str(path.relative_to(CHECKOUT)) for path in sorted((CHECKOUT / "docs").glob("*.md"))]
+    others.remove(INDEX)
     for path in dict.fromkeys([*GUIDES, *FOR_CONTRIBUTORS, *others]):
         texts[path] = (CHECKOUT / path).read_text(encoding="utf-8")
-    texts["README.md"] = re.sub(r"(?m)^\| ([A-Z]\d{3}) \|", rf"| [\1]({RULES}/\1.md) |", texts["README.md"])
-    texts[f"{RULES}/index.md"] = index()
+    texts[INDEX] = index()
     for code, rule in all_rules().items():
         texts[f"{RULES}/{code}.md"] = rule_page(rule)
     return texts
@@ -73,7 +76,7 @@ def rule_page(rule: Rule) -> str:
         "| severity | fix | by default | family |",
         "|---|---|---|---|",
         f"| {rule.severity} | {repair(rule)} | {'on' if rule.default else 'off, unless selected'} "
-        f"| [{letter}: {FAMILIES[letter]}](index.md#{letter.lower()}) |",
+        f"| [{letter}: {FAMILIES[letter]}](../{INDEX}#{letter.lower()}) |",
     ]
     for name, parts in sections(rule, printed_for(rule)).items():
         lines += ["", f"## {name}"]
@@ -86,18 +89,11 @@ def rule_page(rule: Rule) -> str:
 
 
 def index() -> str:
-    """Return the list of rules, one table per family; rules.js adds the filters."""
-    lines = ["# Rules", "", '<div id="rule-filters"></div>']
-    for letter, meaning in FAMILIES.items():
-        family = [rule for code, rule in all_rules().items() if code[0] == letter]
-        lines += ["", f"## {letter}: {meaning} {{ #{letter.lower()} }}", ""]
-        lines += ["| code | name | severity | fix | default | what it finds |", "|---|---|---|---|---|---|"]
-        lines += [
-            f"| [{rule.code}]({rule.code}.md) | [{rule.name}]({rule.code}.md) | {rule.severity} "
-            f"| {rule.fixes or 'none'} | {'on' if rule.default else 'off'} | {rule.summary} |"
-            for rule in family
-        ]
-    return "\n".join(lines) + "\n"
+    """Return the list of rules, one table per family, with links to their pages; rules.js adds the filters."""
+    text = (CHECKOUT / INDEX).read_text(encoding="utf-8")
+    text = text.replace("<!-- rules -->", '<div id="rule-filters"></div>\n').replace("<!-- end of rules -->", "")
+    text = re.sub(r'(?m)^## <a id="(\w)"></a>(.*)$', r"## \2 { #\1 }", text)
+    return re.sub(r"(?m)^\| ([A-Z]\d{3}) \| ([\w-]+) \|", rf"| [\1](../{RULES}/\1.md) | [\2](../{RULES}/\1.md) |", text)
 
 
 def configuration(paths: Iterable[str]) -> str:
@@ -107,12 +103,12 @@ def configuration(paths: Iterable[str]) -> str:
         for letter, meaning in FAMILIES.items()
         if (rules := [item for item in all_rules().items() if item[0][0] == letter])
     ]
-    listed = {*GUIDES, *FOR_CONTRIBUTORS}
+    listed = {*GUIDES, *FOR_CONTRIBUTORS, INDEX}
     others = [path for path in paths if path not in listed and not path.startswith(f"{RULES}/")]
     guides = [{name: path} for path, name in GUIDES.items()]
     nav = [
         {"Guide": [*guides, *others]},
-        {"Rules": [{"All rules": f"{RULES}/index.md"}, *by_family]},
+        {"Rules": [{"All rules": INDEX}, *by_family]},
         {"Contributing": [{name: path} for path, name in FOR_CONTRIBUTORS.items()]},
     ]
     return f"INHERIT: {HERE / 'mkdocs.yml'}\ndocs_dir: source\nsite_dir: site\nnav: {json.dumps(nav)}\n"
@@ -126,6 +122,7 @@ def build(target: Path) -> None:
         file = target / "source" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+    shutil.copytree(CHECKOUT / PICTURES, target / "source" / PICTURES)
     assets = target / "source" / "assets"
     assets.mkdir()
     for name in ("rules.js", "rules.css"):

@@ -35,6 +35,7 @@ from .console import (
     in_colour,
     print_text,
     show_diff,
+    text_width,
     write_report,
 )
 from .from_options import read_schema
@@ -228,6 +229,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             tuple(_left(jobs.reports, findings) if options.add_ignore else jobs.reports),
             in_full=_is_in_full(options),
             most=_most(options),
+            width=_width(options),
         )
         _show(findings, summary, options, growing, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     notes += _left_alone(checked.left_alone, fixing=options.fix or options.interactive or options.diff)
@@ -292,6 +294,10 @@ def _most(options: Options) -> int | None:
     return None if options.output_file or not sys.stdout.isatty() else MOST
 
 
+def _width(options: Options) -> int | None:
+    return None if options.output_file else text_width()
+
+
 def _growing(options: Options) -> Growing | None:
     """The report that is printed job by job, None if it is printed at the end: another format, or files are changed first."""
     is_later = options.output_format != "full" or options.fix or options.output_file or _is_in_full(options)
@@ -299,7 +305,7 @@ def _growing(options: Options) -> Growing | None:
         return None
     from ..report.full import Growing  # only for people
 
-    return Growing(_coloured(options), _most(options))
+    return Growing(_coloured(options), _most(options), _width(options))
 
 
 def _left_alone(files: dict[str, LeftAlone], *, fixing: bool) -> Iterator[str]:

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Mapping
 
 from ..report.colours import with_codes
+from ..report.wrapping import fitted
 from ..source.errors import InputError, message_of
 from ..source.visible import visible, visible_lines, without_commands
 
 EXIT_CLEAN, EXIT_FINDINGS, EXIT_FAILED, EXIT_STOPPED = 0, 1, 2, 3
 EXIT_INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+_WIDEST = 110
 
 
 class UsageError(Exception):
@@ -23,7 +25,30 @@ class UsageError(Exception):
 
 def complain(sentence: str) -> None:
     """Prints a sentence to standard error."""
-    print_text(f"caffe-lint: {visible(sentence)}\n", to_stderr=True)
+    print_fitted(f"caffe-lint: {visible(sentence)}\n", to_stderr=True)
+
+
+def print_fitted(text: str, *, to_stderr: bool = False) -> None:
+    """Prints sentences and tables, with lines that fit the terminal."""
+    print_text(fitted(text, text_width(to_stderr=to_stderr)), to_stderr=to_stderr)
+
+
+def terminal_width(*, to_stderr: bool = False) -> int | None:
+    """The columns of the terminal that output goes to, as COLUMNS or the terminal itself gives them; None for another place."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    if not stream.isatty():
+        return None
+    given = os.environ.get("COLUMNS", "")
+    try:
+        return int(given) if given.isdigit() and int(given) else os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
+
+
+def text_width(*, to_stderr: bool = False) -> int | None:
+    """The columns that text may take in the terminal, at most as many as are easy to read."""
+    columns = terminal_width(to_stderr=to_stderr)
+    return columns and min(columns, _WIDEST)
 
 
 def print_text(text: str, *, to_stderr: bool = False, has_commands: bool = False) -> None:

@@ -23,7 +23,16 @@ from ..source.errors import InputError
 from ..source.wording import counted
 from ..source.workers import cores
 from ..source.write_roots import write_roots
-from .console import EXIT_CLEAN, EXIT_FAILED, EXIT_FINDINGS, EXIT_INTERRUPTED, complain, in_colour, write_report
+from .console import (
+    EXIT_CLEAN,
+    EXIT_FAILED,
+    EXIT_FINDINGS,
+    EXIT_INTERRUPTED,
+    complain,
+    in_colour,
+    text_width,
+    write_report,
+)
 from .from_options import open_nets
 from .help_groups import GroupedCommand
 from .option_types import (
@@ -114,6 +123,7 @@ def inputs(
         tuple(f"{path}: {sentence}" for sentence in opened.missing),
         {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},
         opened.settings.docs_url,
+        width=None if output_file else text_width(),
     )
     text = render(output_format, findings, summary, colour=in_colour(color) and not (color == "auto" and output_file))
     if output_format == "full":

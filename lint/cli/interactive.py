@@ -26,7 +26,7 @@ from ..report.colours import paint
 from ..rule.finding import Finding
 from ..settings.settings import Settings
 from ..source.wording import counted
-from .console import complain, print_text
+from .console import complain, print_text, text_width
 
 ANSWERS = {
     "y": "take this fix",
@@ -179,7 +179,7 @@ class _Walk:
         """Shows a finding with the patch of its fix, and gives the letter of the answer."""
         source = files.get(fix.path).source
         patch = diff.render(fix.path, source, edited(source, fix.edits), colour=self.colour)
-        print_text(f"\n{full.block(shown(finding), self.colour)}\n\n{patch}\n")
+        print_text(f"\n{full.block(shown(finding), self.colour, text_width())}\n\n{patch}\n")
         letters = ",".join(ANSWERS)
         while True:
             answer = _read(paint(f"Take this fix of {finding.code}? [{letters},?] ", "path", self.colour))

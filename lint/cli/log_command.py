@@ -38,6 +38,7 @@ from .console import (
     in_colour,
     print_bytes,
     show_diff,
+    text_width,
     write_report,
 )
 from .from_options import read_schema
@@ -280,6 +281,7 @@ def _report(
         Summary(
             {path: b"", **(files.quoted() if files is not None else {})},
             errors=tuple(errors),
+            width=None if options["output_file"] else text_width(to_stderr=following),
             fail_on=dict.fromkeys([path, *(files.sources if files is not None else ())], options["fail_on"]),
         ),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 
@@ -23,7 +22,7 @@ from ..settings.in_force import CommandLine
 from ..source.errors import InputError
 from ..source.files import SourceFile
 from ..source.places import place_of
-from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text
+from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text, terminal_width
 from .from_options import read_schema
 from .help_groups import GroupedCommand
 from .option_types import FILE, config_options, dialect_option, input_shape_option, output_format_option, proto_option
@@ -73,8 +72,7 @@ def net(
     nets = nets_for(files, settings, level=level, stages=stages)
     file, built, missing = _nets_of(path, files, nets, phase.upper() if phase else None)
     _check_input_shapes(input_shape, built)
-    width = max(100, os.get_terminal_size().columns) if sys.stdout.isatty() else None
-    print_text(render_nets(output_format, built, splits=splits, width=width))
+    print_text(render_nets(output_format, built, splits=splits, width=terminal_width()))
     problems = dict.fromkeys(missing)
     for source in _files_of(file, built):
         problems.update(dict.fromkeys(_unreadable(source)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..settings.in_force import CommandLine
-from .console import EXIT_CLEAN, EXIT_FINDINGS, print_text
+from .console import EXIT_CLEAN, EXIT_FINDINGS, print_fitted, print_text
 from .from_options import open_job
 from .help_groups import GroupedCommand
 from .option_types import (
@@ -58,5 +58,8 @@ def signal(
     )
     job = open_job(path, asked)
     found = prediction_of(job)
-    print_text(as_json(found) if output_format == "json" else as_text(found, trace=trace))
+    if output_format == "json":
+        print_text(as_json(found))
+    else:
+        print_fitted(as_text(found, trace=trace))
     return EXIT_FINDINGS if found.word in ("diverges", "stalls") else EXIT_CLEAN

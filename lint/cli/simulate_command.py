@@ -10,7 +10,7 @@ from ..data.libraries import library
 from ..data.locations import base_folder
 from ..net.data_facts import source_of
 from ..settings.in_force import CommandLine
-from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text, write_output
+from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_fitted, print_text, write_output
 from .from_options import open_job
 from .help_groups import GroupedCommand
 from .option_types import (
@@ -113,6 +113,8 @@ def simulate(
         print_text(log)
     elif output_format == "log":
         complain(as_text(found, plan).replace("\n", " ").strip())
+    elif output_format == "json":
+        print_text(as_json(found, plan))
     else:
-        print_text(as_json(found, plan) if output_format == "json" else as_text(found, plan))
+        print_fitted(as_text(found, plan))
     return EXIT_FINDINGS if found.word in ("diverges", "stalls", "depends on the seed") else EXIT_CLEAN

@@ -54,7 +54,7 @@ class Summary(NamedTuple):
     what could not be done. `fail_on` is the lowest severity that fails the run by path, `warning` by default. `docs_url` is
     the address of the rules' pages, if they are served. `jobs` are the findings again, job by job, for the formats that people
     read; without jobs, and with `in_full`, these list the findings in the order of their places, without folding any. `most` is how
-    many blocks people are shown before an overview of the rest, None for all.
+    many blocks people are shown before an overview of the rest, None for all. `width` is that of the terminal that they read it in.
     """
 
     texts: dict[str, bytes]
@@ -66,6 +66,7 @@ class Summary(NamedTuple):
     jobs: tuple[JobReport, ...] = ()
     in_full: bool = False
     most: int | None = None
+    width: int | None = None
 
     def line_text(self, place: Place) -> str:
         """Return the line of a place, empty if its text is not available."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..engine.job_verdicts import JobVerdict
@@ -15,19 +13,23 @@ from ..source.wording import counted
 from . import JobReport, Summary, summary_line
 from .colours import paint
 from .folding import Group, groups
+from .wrapping import columns, fitted, wrapped
 
-WIDTH = 110
-SHOWN = 160  # a longer line is shortened to this many characters around the place
+WIDTH = 110  # of notes, if that of the terminal is unknown or larger
+SHOWN = 160  # a longer line of a file is shortened to this many characters around the place
+LEAST_SHOWN = 20  # however narrow the terminal is
 TAB = 4
 LISTED = 10  # repetitions of a rule whose messages are shown; of the others, only the places
 
 
 def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
     """The report."""
-    growing = Growing(colour, summary.most)
+    growing = Growing(colour, summary.most, summary.width)
     if summary.in_full:
-        blocks = [line for job in summary.jobs for line in _verdicts(job.verdicts, colour)]
-        text = "".join(f"{one}\n\n" for one in (*blocks, *(block(finding, colour) for finding in findings)))
+        blocks = [line for job in summary.jobs for line in _verdicts(job.verdicts, colour, summary.width)]
+        text = "".join(
+            f"{one}\n\n" for one in (*blocks, *(block(finding, colour, summary.width) for finding in findings))
+        )
     else:
         text = "".join(map(growing.add, summary.jobs or [JobReport((), findings)]))
     return text + growing.closing(findings, summary)
@@ -36,9 +38,10 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
 class Growing:
     """A report that is printed while jobs are still checked: first each job, then what concerns all of them."""
 
-    def __init__(self, colour: bool, most: int | None = None) -> None:
+    def __init__(self, colour: bool, most: int | None = None, width: int | None = None) -> None:
         self._colour = colour
         self._most = most
+        self._width = width
         self._blocks = 0
         self._hidden = 0  # findings
         self._on_all_jobs: list[Finding] = []
@@ -63,22 +66,23 @@ class Growing:
                 self._hidden += 1 + len(group.repeats) + len(group.effects)
             else:
                 self._blocks += 1
-                texts.append(_block_of(group, self._colour))
+                texts.append(_block_of(group, self._colour, self._width))
         says_nothing = not texts and not job.is_named and all(one.severity in ("", "advice") for one in job.verdicts)
-        verdicts = [] if is_full or says_nothing else _verdicts(job.verdicts, self._colour)
+        verdicts = [] if is_full or says_nothing else _verdicts(job.verdicts, self._colour, self._width)
         return "".join(f"{text}\n\n" for text in (*verdicts, *texts))
 
     def closing(self, findings: list[Finding], summary: Summary) -> str:
         """Return the text on the whole run, with all its findings."""
         blocks = []
         if len(self._on_all_jobs) == 1:
-            blocks.append(block(self._on_all_jobs[0], self._colour))
+            blocks.append(block(self._on_all_jobs[0], self._colour, self._width))
         elif self._on_all_jobs:
             blocks.append(self._advice_on_all_jobs())
         if self._also:
             blocks.append("\n".join(self._also_in()))
         if summary.fixed:
-            blocks.append("\n".join(paint(f"fixed: {what}", "fix", self._colour) for what in summary.fixed))
+            text = "\n".join(paint(f"fixed: {what}", "fix", self._colour) for what in summary.fixed)
+            blocks.append(fitted(text, self._width))
         if self._most is not None and len(findings) > self._most:
             from .overview import overview  # with json, which short reports do without
 
@@ -86,7 +90,7 @@ class Growing:
         last = summary_line(findings, summary)
         if self._hidden:
             last = f"{counted(self._hidden, 'finding')} not shown: --show-all shows all of them.\n{last}"
-        return "\n\n".join([*blocks, last]) + "\n"
+        return "\n\n".join([*blocks, fitted(last, self._width)]) + "\n"
 
     @property
     def _is_full(self) -> bool:
@@ -97,11 +101,15 @@ class Growing:
         first, number = self._on_all_jobs[0], len(self._on_all_jobs)
         head = paint(f"{first.severity}[{first.code}]", first.severity, self._colour)
         fixable = sum(finding.fix is not None and finding.fix.safe for finding in self._on_all_jobs)
-        about = f"{counted(number, 'solver')}, {fixable} of them fixable with --fix" if fixable else counted(number, "solver")
-        lines = [f"{head} {paint(first.name, 'path', self._colour)}: in {about}"]
+        about = (
+            f"{counted(number, 'solver')}, {fixable} of them fixable with --fix"
+            if fixable
+            else counted(number, "solver")
+        )
+        lines = [fitted(f"{head} {paint(first.name, 'path', self._colour)}: in {about}", self._width)]
         places = [f"{finding.place.path}:{finding.place.line}" for finding in self._on_all_jobs[:LISTED]]
         more = f" and {number - LISTED} more" if number > LISTED else ""
-        lines += _wrapped("  = ", f"{', '.join(places)}{more}", 4)
+        lines += wrapped(f"{', '.join(places)}{more}", self._width or WIDTH, first="  = ", others="    ")
         lines.append(f"  = help: caffe-lint explain {first.code}; --show-all shows each of them")
         return "\n".join(lines)
 
@@ -115,14 +123,14 @@ class Growing:
             places = [f"{finding.place.path}:{finding.place.line}" for finding in others[:LISTED]]
             more = f" and {len(others) - LISTED} more" if len(others) > LISTED else ""
             start = f"{first.code} at {first.place.path}:{first.place.line} also in "
-            yield from _wrapped(start, f"{', '.join(places)}{more}", 4)
+            yield from wrapped(f"{start}{', '.join(places)}{more}", self._width or WIDTH, others="    ")
 
 
 def _what_is_alike(finding: Finding) -> tuple[str, ...]:
     return finding.code, finding.severity, finding.message, finding.line_text.strip()
 
 
-def _verdicts(verdicts: Sequence[JobVerdict], colour: bool) -> Iterator[str]:
+def _verdicts(verdicts: Sequence[JobVerdict], colour: bool, width: int | None) -> Iterator[str]:
     """Yield the verdicts on jobs that share nets in one text; jobs with the same verdict are counted."""
     alike: dict[tuple[str, str], list[str]] = {}
     for verdict in verdicts:
@@ -133,24 +141,26 @@ def _verdicts(verdicts: Sequence[JobVerdict], colour: bool) -> Iterator[str]:
         meaning = severity if severity in ("error", "warning") else "fix"
         lines.append(f"{paint(f'{path}{also}', 'path', colour)}: {paint(sentence, meaning, colour)}")
     if lines:
-        yield "\n".join(lines)
+        yield fitted("\n".join(lines), width)
 
 
-def _block_of(group: Group, colour: bool) -> str:
+def _block_of(group: Group, colour: bool, width: int | None) -> str:
     """Return the text of a finding with what is folded beneath it."""
     first = group.first
     margin = " " * len(str(first.place.line))
-    bar = f"{margin} {paint('=', 'frame', colour)} "
-    lines = [block(first, colour)]
+    bar, indent = f"{margin} {paint('=', 'frame', colour)} ", " " * (len(margin) + 3)
+    lines = [block(first, colour, width)]
     if group.repeats:
         listed = [finding for finding in group.repeats if finding.message != first.message][:LISTED]
         others = [finding for finding in group.repeats if finding not in listed]
         if others:
-            lines += _wrapped(bar, f"also at {', '.join(map(_column, others))}", len(margin) + 3)
-        lines += (f"{bar}also at {_column(finding)}: {finding.message}" for finding in listed)
+            lines += wrapped(f"also at {', '.join(map(_column, others))}", width or WIDTH, first=bar, others=indent)
+        for finding in listed:
+            text = f"also at {_column(finding)}: {finding.message}"
+            lines += wrapped(text, width, first=bar, others=indent) if width else [bar + text]
     if group.effects:
         text = f"explains {counted(len(group.effects), 'other finding')}: {_by_rule(group.effects, first.place.path)}"
-        lines += _wrapped(bar, text, len(margin) + 3)
+        lines += wrapped(text, width or WIDTH, first=bar, others=indent)
     return "\n".join(lines)
 
 
@@ -167,74 +177,53 @@ def _by_rule(findings: Iterable[Finding], path: str) -> str:
     return "; ".join(f"{code} {', '.join(found)}" for (_, code), found in places.items())
 
 
-def block(finding: Finding, colour: bool) -> str:
-    """Return the text of a finding, without a final line feed."""
+def block(finding: Finding, colour: bool, width: int | None = None) -> str:
+    """Return the text of a finding, without a final line feed. `width` is that of the terminal, if it is printed to one."""
     place = finding.place
     head = paint(f"{finding.severity}[{finding.code}]", finding.severity, colour)
-    lines = [f"{head} {paint(finding.name, 'path', colour)}: {finding.message}"]
+    lines = [fitted(f"{head} {paint(finding.name, 'path', colour)}: {finding.message}", width)]
     margin = " " * len(str(place.line))
+    indent = " " * (len(margin) + 3)
+    equals = f"{margin} {paint('=', 'frame', colour)} "
     lines.append(f"{margin}{paint('-->', 'frame', colour)} {place.path}:{place.line}:{place.column}")
     bar = paint("|", "frame", colour)
     if finding.line_text.strip():
-        text, before, width = _window(finding.line_text, place)
+        text, before, marked = _window(
+            finding.line_text, place, max(LEAST_SHOWN, min(SHOWN, width - len(indent) - 2)) if width else SHOWN
+        )
         lines.append(f"{margin} {bar}")
         lines.append(f"{paint(str(place.line), 'frame', colour)} {bar} {text}")
-        lines.append(f"{margin} {bar} {' ' * before}{paint('^' * width, finding.severity, colour)}")
+        lines.append(f"{margin} {bar} {' ' * before}{paint('^' * marked, finding.severity, colour)}")
     for other in finding.related:
         where = "" if other.path == place.path else f"{other.path}:"
-        lines.append(
-            f"{margin} {paint('=', 'frame', colour)} {where}{other.line}:{other.column}: {other.message}"
-        )
+        text = f"{where}{other.line}:{other.column}: {other.message}"
+        lines += wrapped(text, width, first=equals, others=indent) if width else [equals + text]
     if finding.reason:
-        lines += _wrapped(
-            f"{margin} {paint('=', 'frame', colour)} ", "note: " + finding.reason, len(margin) + 3
-        )
+        lines += wrapped(f"note: {finding.reason}", width or WIDTH, first=equals, others=indent)
     if finding.confidence != "high":
-        lines.append(f"{margin} {paint('=', 'frame', colour)} confidence: {finding.confidence}")
+        lines.append(f"{equals}confidence: {finding.confidence}")
     if finding.fix is not None:
         how = "--fix" if finding.fix.safe else "--fix --unsafe-fixes"
         where = "" if finding.fix.path == place.path else f" in {finding.fix.path}"
-        lines += _wrapped(
-            f"{margin} {paint('=', 'frame', colour)} ",
-            paint(f"help: {finding.fix.title}{where} ({how})", "fix", colour),
-            len(margin) + 3,
-        )
+        text = paint(f"help: {finding.fix.title}{where} ({how})", "fix", colour)
+        lines += wrapped(text, width or WIDTH, first=equals, others=indent)
     return "\n".join(lines)
 
 
-def _wrapped(prefix: str, text: str, indent: int) -> list[str]:
-    """Wrap a text between words. Loading `textwrap` would take longer than most whole reports."""
-    lines: list[str] = []
-    for word in re.split(r"[ \t\n\v\f\r]", text):
-        if lines and len(lines[-1]) + 1 + len(word) <= WIDTH - indent:
-            lines[-1] += f" {word}"
-        elif word:
-            lines.append(word)
-    first, *others = (line.rstrip() for line in lines)
-    return [prefix + first, *(" " * indent + line for line in others)]
-
-
-def _window(line: str, place: Place) -> tuple[str, int, int]:
+def _window(line: str, place: Place, most: int) -> tuple[str, int, int]:
     """Return the part of a line to show, the number of columns before the caret, and the width of the carets."""
     start, end = place.column - 1, max(place.end_column - 1, place.column)
     if place.line == 1:
         line = line.removeprefix("\ufeff")
     left = 0
-    if len(line) > SHOWN:
-        left = max(0, min(start - SHOWN // 3, len(line) - SHOWN))
-    shown = line[left : left + SHOWN]
-    text = ("…" if left else "") + printable(shown) + ("…" if left + SHOWN < len(line) else "")
-    before = _width(printable(line[left:start])) + bool(left)
-    return text, before, max(1, _width(printable(line[start : min(end, left + SHOWN)])))
+    if len(line) > most:
+        left = max(0, min(start - most // 3, len(line) - most))
+    shown = line[left : left + most]
+    text = ("…" if left else "") + printable(shown) + ("…" if left + most < len(line) else "")
+    before = columns(printable(line[left:start])) + bool(left)
+    return text, before, max(1, columns(printable(line[start : min(end, left + most)])))
 
 
 def printable(text: str) -> str:
     """Replace tabs by spaces, and make control characters visible."""
     return visible(text.replace("\t", " " * TAB))
-
-
-def _width(text: str) -> int:
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )

@@ -11,7 +11,6 @@ The most likely cause comes first.
 from __future__ import annotations
 
 import json
-import textwrap
 from typing import Any
 
 from ..proto.named_tuple import NamedTuple
@@ -27,6 +26,7 @@ from ..training_log.symptoms import Seen
 from . import Summary
 from . import render as render_findings
 from .colours import paint
+from .wrapping import columns, fitted, wrapped
 
 VERSION = 1
 WIDTH = 110
@@ -62,9 +62,7 @@ def _findings(report: Report) -> list[Finding]:
     for position, each in enumerate(report.found):
         cause = each.cause
         places = report.places.get(position, ())
-        evidence = [
-            Place(report.path, shown.line, 1, shown.line, 1, shown.text) for shown in cause.evidence
-        ]
+        evidence = [Place(report.path, shown.line, 1, shown.line, 1, shown.text) for shown in cause.evidence]
         place, *others = places or (Place(report.path, cause.line or 1, 1, cause.line or 1, 1),)
         findings.append(
             Finding(
@@ -85,40 +83,42 @@ def _findings(report: Report) -> list[Finding]:
 
 def _text(report: Report, colour: bool) -> str:
     blocks = []
+    terminal = report.files.width
+    equals = f"  {paint('=', 'frame', colour)} "
     for position, each in enumerate(report.found):
         cause = each.cause
         head = paint(f"{each.severity}[{each.code}]", each.severity, colour)
-        lines = [f"{head} {paint(each.name, 'path', colour)}: {visible(cause.message)}"]
+        lines = [fitted(f"{head} {paint(each.name, 'path', colour)}: {visible(cause.message)}", terminal)]
         where = visible(f"{report.path}:{cause.line}" if cause.line else report.path)
         run = f", run {each.run}" if len(report.runs) > 1 else ""
         iteration = f", iteration {cause.iteration}" if cause.iteration is not None else ""
         lines.append(f"  {paint('-->', 'frame', colour)} {where}{run}{iteration}")
         width = len(str(max((shown.line for shown in cause.evidence), default=0)))
         lines += [
-            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {visible(shown.text)}" for shown in cause.evidence
+            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {_cut(visible(shown.text), terminal and terminal - width - 5)}"
+            for shown in cause.evidence
         ]
         for place in report.places.get(position, ()):
             there = visible(f"{place.path}:{place.line}:{place.column}: {place.message}")
-            lines.append(f"  {paint('=', 'frame', colour)} {there}")
-        why = textwrap.wrap(f"note: {visible(cause.reason)}", WIDTH - 4, break_long_words=False, break_on_hyphens=False)
-        lines += [f"  {paint('=', 'frame', colour) if not number else ' '} {line}" for number, line in enumerate(why)]
+            lines += wrapped(there, terminal, first=equals, others="    ") if terminal else [equals + there]
+        lines += wrapped(f"note: {visible(cause.reason)}", terminal or WIDTH, first=equals, others="    ")
         if cause.help:
-            lines += textwrap.wrap(f"  {paint('=', 'frame', colour)} help: {visible(cause.help)}", WIDTH, subsequent_indent="    ",
-                                   break_long_words=False, break_on_hyphens=False)  # fmt: skip
+            lines += wrapped(f"help: {visible(cause.help)}", terminal or WIDTH, first=equals, others="    ")
         if each.confidence != "high":
-            lines.append(f"  {paint('=', 'frame', colour)} confidence: {each.confidence}")
+            lines.append(f"{equals}confidence: {each.confidence}")
         blocks.append("\n".join(lines))
     fixes = [f"fixed: {title}" if report.fixed else f"help: {title} (--fix)" for title in map(visible, report.fixes)]
-    blocks += [paint(fix, "fix", colour) for fix in fixes]
+    blocks += [fitted(paint(fix, "fix", colour), terminal) for fix in fixes]
     if report.next_step:
-        blocks.append(f"next: {visible(report.next_step)}")
-    blocks += [_wrapped(f"note: {seen.symptom.title}: {visible(seen.meaning)}") for seen in report.notes]
+        blocks.append(fitted(f"next: {visible(report.next_step)}", terminal))
+    notes = (f"note: {seen.symptom.title}: {visible(seen.meaning)}" for seen in report.notes)
+    blocks += ["\n".join(wrapped(note, terminal or WIDTH, others="  ")) for note in notes]
     blocks.append(_summary(report))
     return "\n\n".join(blocks) + "\n"
 
 
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or columns(text) <= width else f"{text[: max(1, width - 1)]}…"
 
 
 def _summary(report: Report) -> str:
@@ -129,9 +129,11 @@ def _summary(report: Report) -> str:
         f"{counted(passes, 'pass', 'passes')} with debug_info"
     )
     if not report.found and report.unjudged.startswith(CANNOT_TELL):
-        return _wrapped(f"{report.unjudged} ({read})")
+        return "\n".join(wrapped(f"{report.unjudged} ({read})", report.files.width or WIDTH, others="  "))
     if not report.found:
-        return _wrapped(f"No problem found in {read}. {report.unjudged}".strip())
+        return "\n".join(
+            wrapped(f"No problem found in {read}. {report.unjudged}", report.files.width or WIDTH, others="  ")
+        )
     return f"{counted(len(report.found), 'cause')} found, most likely first ({read})."
 
 

@@ -2,8 +2,9 @@
 
 One object for one net, a list for several. An unknown dimension is null, and so is the shape of a blob or parameter
 whose number of axes is unknown. The layout: {"path", "name", "phase", "level", "stages", "dialect",
-"blobs": {name: [dims]}, "layers": [{"name", "type", "bottoms", "tops", "params": [[dims]], "multiply_adds", "memory"}],
-"losses": [{"layer", "top", "weight"}], "outputs", "learnable"}. "multiply_adds" are those of one forward pass, "memory"
+"blobs": {name: [dims]}, "layers": [{"name", "type", "bottoms", "tops", "params": [[dims]], "multiply_adds", "memory",
+"window": null or {"kernel", "stride", "pad", "dilation"}}], "losses": [{"layer", "top", "weight"}], "outputs", "learnable"}. A window
+has a size for each spatial axis; without a kernel, it covers the whole bottom. "multiply_adds" are those of one forward pass, "memory"
 is the size in bytes of the tops that have memory of their own, "learnable" the number of values in all parameters,
 counting shared ones once.
 """
@@ -52,9 +53,7 @@ def _net(built: NetInPhase, splits: bool) -> dict[str, Any]:
         "dialect": net.dialect,
         "blobs": {top.name: _dims(top.shape) for row in rows for top in row.tops},
         "layers": [_layer(row) for row in rows],
-        "losses": [
-            {"layer": loss.layer.name, "top": loss.blob.name, "weight": loss.weight} for loss in net.losses
-        ],
+        "losses": [{"layer": loss.layer.name, "top": loss.blob.name, "weight": loss.weight} for loss in net.losses],
         "outputs": net.outputs,
         "learnable": net.learnable,
     }
@@ -70,6 +69,7 @@ def _layer(row: Row) -> dict[str, Any]:
         "params": [_dims(param.shape) for param in row.params],
         "multiply_adds": row.multiply_adds,
         "memory": total(BYTES * size if size is not None else None for size in sizes),
+        "window": row.window and {name: list(sizes) for name, sizes in row.window._asdict().items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..layers.sliding_windows import Window, window_of
 from ..moments.graph import Param
 from ..moments.shapes import Shape
 from ..net.costs import SHARED, multiply_adds, whose_memory
@@ -28,6 +29,7 @@ class Row(NamedTuple):
     params: list[Param]
     multiply_adds: int | None
     kind: str  # "data", "loss", "split", "unknown" or nothing
+    window: Window | None
 
 
 def rows_of(net: Net, *, splits: bool) -> list[Row]:
@@ -42,6 +44,7 @@ def rows_of(net: Net, *, splits: bool) -> list[Row]:
                 layer.params,
                 multiply_adds(layer),
                 _kind(net, layer.index),
+                window_of(layer),
             )
             for layer in net.layers
         ]
@@ -50,11 +53,13 @@ def rows_of(net: Net, *, splits: bool) -> list[Row]:
     for name, type_name, bottoms, tops, layer in layers:
         if layer is None:
             split_tops = [Top(top, shapes[top], SHARED) for top in tops]
-            rows.append(Row(name, type_name, bottoms, split_tops, [], 0, "split"))
+            rows.append(Row(name, type_name, bottoms, split_tops, [], 0, "split", None))
         else:
             own_tops = [Top(blob.name, blob.shape, whose_memory(blob)) for blob in layer.tops]
             kind = _kind(net, layer.index)
-            rows.append(Row(name, type_name, bottoms, own_tops, layer.params, multiply_adds(layer), kind))
+            rows.append(
+                Row(name, type_name, bottoms, own_tops, layer.params, multiply_adds(layer), kind, window_of(layer))
+            )
     return rows
 
 

@@ -5,9 +5,10 @@ A top with the same name as its layer is shown as `=`, and one that overwrites t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
+from ..layers.sliding_windows import Window
 from ..moments.graph import Param
 from ..moments.shapes import Shape, count, describe
 from ..net.costs import BYTES, IN_PLACE, OWN, batch, total
@@ -16,19 +17,23 @@ from ..net.net import Net
 from ..source.visible import visible
 from ..source.wording import counted
 from .net_rows import Row, Top, rows_of
+from .wrapping import fitted, wrapped
 
-WIDTH = 120
-LEAST_NAME = 12  # columns of a name, however narrow the table
+WIDTH = 132
+LEAST_NAME = 8  # columns of a name, however narrow the table
 MOST_TYPE = 22
 MOST_LINES = 12  # per layer; the rest is only counted
+_LETTERS = "NCHWTUVXYZ"  # for sizes that the user is to give, in the order of the axes
 
-_HEADS = ("layer", "type", "bottoms", "tops", "shape", "params", "mult-adds", "memory")
-_NAMES = (0, 2, 3)  # columns that may be shortened
-_NUMBERS = (5, 6, 7)
+_HEADS = ("layer", "type", "kernel", "bottoms", "tops", "shape", "params", "mult-adds", "memory")
+_NAMES = (0, 3, 4)  # columns that may be shortened
+_NUMBERS = (6, 7, 8)
+_KERNEL = 2
+_FIRST_TO_GO = (8, 7, _KERNEL, 3, 6)  # columns that a narrow terminal does without
 
 
 def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
-    """Return the tables of the nets, each with its totals."""
+    """Return the tables of the nets, each with its totals. `width` is that of the terminal, if they are printed to one."""
     return "\n\n".join(_net(net, splits, width or WIDTH) for net in nets) + "\n"
 
 
@@ -36,10 +41,13 @@ def _net(built: NetInPhase, splits: bool, width: int) -> str:
     net = built.net
     rows = rows_of(net, splits=splits)
     lines = [line for row in rows for line in _lines(row)]
-    widths = _widths(lines, width)
-    text = [_title(built, rows), "", _joined(_HEADS, widths), "  ".join("-" * width for width in widths)]
-    text += [_joined(line, widths) for line in lines]
-    return "\n".join([*text, "", *_totals(net, rows)])
+    table = _table(lines, width)
+    totals = [
+        line
+        for head, text in _totals(net, rows)
+        for line in wrapped(visible(text), width, first=f"{head:9}  ", others=" " * 11)
+    ]
+    return "\n".join([fitted(_title(built, rows), width), "", *table, "", *totals])
 
 
 def _title(built: NetInPhase, rows: list[Row]) -> str:
@@ -57,24 +65,47 @@ def _lines(row: Row) -> list[Sequence[str]]:
     height = max(1, len(row.bottoms), len(row.tops))
     shown = height if height <= MOST_LINES else MOST_LINES - 1
     for i, (bottom, top) in enumerate(zip_longest(row.bottoms[:shown], row.tops[:shown])):
-        first = (row.name, row.type) if i == 0 else ("", "")
+        first = (row.name, row.type, _window(row.window)) if i == 0 else ("", "", "")
         cells = (_top(row, top), _dims(top.shape)) if top is not None else ("", "")
         numbers = (_params(row.params), _multiply_adds(row.multiply_adds)) if i == 0 else ("", "")
         lines.append((*first, bottom or "", *cells, *numbers, _memory(top)))
     if not lines:
         lines.append(
-            (row.name, row.type, "", "", "", _params(row.params), _multiply_adds(row.multiply_adds), "")
+            (
+                row.name,
+                row.type,
+                _window(row.window),
+                "",
+                "",
+                "",
+                _params(row.params),
+                _multiply_adds(row.multiply_adds),
+                "",
+            )
         )
     if shown < height:
-        left = [
-            f"… {size - shown} more" if size > shown else "" for size in (len(row.bottoms), len(row.tops))
-        ]
-        lines.append(("", "", *left, "", "", "", ""))
+        left = [f"… {size - shown} more" if size > shown else "" for size in (len(row.bottoms), len(row.tops))]
+        lines.append(("", "", "", *left, "", "", "", ""))
     return [tuple(visible(cell) for cell in line) for line in lines]
 
 
 def _top(row: Row, top: Top) -> str:
     return IN_PLACE if top.memory == IN_PLACE else "=" if top.name == row.name else top.name
+
+
+def _window(window: Window | None) -> str:
+    """Return `3x3 s2 p1`: kernel, stride and pad, without what is usual; `d2` is the dilation."""
+    if window is None:
+        return ""
+    if not window.kernel:
+        return "global"
+    others = (("s", window.stride, 1), ("p", window.pad, 0), ("d", window.dilation, 1))
+    kernel = "x".join(map(str, window.kernel))
+    return " ".join([kernel, *(letter + _sizes(sizes) for letter, sizes, usual in others if set(sizes) != {usual})])
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
 
 
 def _params(params: list[Param]) -> str:
@@ -102,7 +133,7 @@ def _dims(shape: Shape) -> str:
     return describe(shape).replace(" ", "")
 
 
-def _totals(net: Net, rows: list[Row]) -> list[str]:
+def _totals(net: Net, rows: list[Row]) -> list[tuple[str, str]]:
     learned = [param.count for param in net.params() if param.owner is param]
     values = _sum(learned)
     products = _sum([row.multiply_adds for row in rows])
@@ -119,7 +150,20 @@ def _totals(net: Net, rows: list[Row]) -> list[str]:
         losses = ", ".join(f"{loss.blob.name} x {loss.weight:g}" for loss in net.losses)
         lines.append(("losses", losses))
     lines.append(("outputs", ", ".join(net.outputs) or "none"))
-    return [f"{head:9}  {visible(text)}" for head, text in lines]
+    if wanted := _shapes_to_give(net):
+        lines.append(("unknown", f"the files do not give the sizes shown as ?: give them with --input-shape {wanted}"))
+    return lines
+
+
+def _shapes_to_give(net: Net) -> str:
+    """Return what to pass to `--input-shape` for data of unknown sizes, with letters in place of them; empty if all are known."""
+    tops = [top for layer in net.layers if not layer.bottoms for top in layer.tops]
+    shapes = {top.name: top.shape if top.shape is not None else (None,) * 4 for top in tops}
+    given = {
+        name: [_LETTERS[axis] if size is None else str(size) for axis, size in enumerate(shape[: len(_LETTERS)])]
+        for name, shape in shapes.items()
+    }
+    return " --input-shape ".join(f"{name}={','.join(sizes)}" for name, sizes in given.items() if None in shapes[name])
 
 
 class _Sum:
@@ -170,30 +214,70 @@ def quantity(number: int | None, unit: str = "") -> str:
 # -- layout ----------------------------------------------------------------------------------------
 
 
-def _widths(lines: list[Sequence[str]], width: int) -> list[int]:
+def _table(lines: list[Sequence[str]], width: int) -> list[str]:
+    """Return the heads and lines of the table, without columns that are empty or find no room."""
+    shown = [i for i in range(len(_HEADS)) if i != _KERNEL or any(line[i] for line in lines)]
+    least = [max([len(head), *(len(line[i]) for line in lines)]) for i, head in enumerate(_HEADS)]
+    least[1] = min(least[1], MOST_TYPE)
+    for i in _NAMES:
+        least[i] = min(least[i], LEAST_NAME)
+    for i in _FIRST_TO_GO:
+        if i in shown and sum(least[j] + 2 for j in shown) - 2 > width:
+            shown.remove(i)
+    widths = _widths(lines, shown, width)
+    short = {i: shortened(dict.fromkeys(line[i] for line in lines), widths[i]) for i in shown if i not in _NUMBERS}
+    parts = [[_HEADS[i] for i in shown], ["-" * widths[i] for i in shown]]
+    parts += [[short[i][line[i]] if i in short else line[i] for i in shown] for line in lines]
+    return ["  ".join(map(_aligned, shown, part, (widths[i] for i in shown))).rstrip() for part in parts]
+
+
+def _aligned(column: int, cell: str, width: int) -> str:
+    return cell.rjust(width) if column in _NUMBERS else cell.ljust(width)
+
+
+def _widths(lines: list[Sequence[str]], shown: list[int], width: int) -> dict[int, int]:
     """Return the widths of the columns, with names shortened equally until the table fits."""
-    widths = [max([len(head), *(len(line[i]) for line in lines)]) for i, head in enumerate(_HEADS)]
+    widths = {i: max([len(_HEADS[i]), *(len(line[i]) for line in lines)]) for i in shown}
     widths[1] = min(widths[1], MOST_TYPE)
-    room = width - 2 * (len(widths) - 1) - sum(size for i, size in enumerate(widths) if i not in _NAMES)
-    wanted = sorted(_NAMES, key=lambda i: widths[i])
-    for position, i in enumerate(wanted):
-        share = max(LEAST_NAME, room // (len(wanted) - position))
+    names = sorted((i for i in _NAMES if i in shown), key=lambda i: widths[i])
+    room = width - 2 * (len(shown) - 1) - sum(size for i, size in widths.items() if i not in _NAMES)
+    for position, i in enumerate(names):
+        share = max(LEAST_NAME, room // (len(names) - position))
         widths[i] = min(widths[i], share)
         room -= widths[i]
     return widths
 
 
-def _joined(cells: Sequence[str], widths: list[int]) -> str:
-    parts = [
-        cell.rjust(width) if i in _NUMBERS else _shortened(cell, width).ljust(width)
-        for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return "  ".join(parts).rstrip()
+def shortened(names: Iterable[str], width: int) -> dict[str, str]:
+    """Return each name in at most `width` characters. Names that differ stay different, and where they differ is shown.
+
+    Names are shortened in the middle, since they usually differ at their ends.
+    """
+    short = {name: name for name in names if len(name) <= width}
+    taken = set(short)
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        if name not in short:
+            alike.setdefault(_cut(name, width, (width - 1) // 2), []).append(name)
+    for group in alike.values():
+        for texts in _ways(group, width):
+            if len(set(texts)) == len(group) and taken.isdisjoint(texts):
+                break
+        short.update(zip(group, texts, strict=True))
+        taken.update(texts)
+    return short
 
 
-def _shortened(text: str, width: int) -> str:
-    """Shorten a text in the middle, since names usually differ at their ends."""
-    if len(text) <= width:
-        return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+def _ways(names: list[str], width: int) -> Iterator[list[str]]:
+    """Yield ways to shorten names, the best first: cut in the middle or near it, around the first difference, numbered."""
+    for tail in sorted(range(width), key=lambda tail: abs(tail - (width - 1) // 2)):
+        yield [_cut(name, width, tail) for name in names]
+    least, most = min(names), max(names)
+    same = next((i for i, letter in enumerate(least) if letter != most[i]), len(least))
+    yield [f"…{name[same : same + width - 2]}…" for name in names]
+    size = len(str(len(names)))
+    yield [f"{_cut(name, width - size, 0)}{number:0{size}}" for number, name in enumerate(names, 1)]
+
+
+def _cut(text: str, width: int, tail: int) -> str:
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"

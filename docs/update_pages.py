@@ -1,9 +1,9 @@
-"""Update the generated parts of README.md: the output of the commands shown there, and the table of rules.
+"""Update the generated parts of the documentation: the sessions in README.md, and the tables in docs/rules.md.
 
-    python docs/update_readme.py
+    python docs/update_pages.py
 
-A block that starts with `$ caffe-lint` is replaced by what the command prints in the checkout, and the text between the
-table's markers by the registered rules. tests/test_docs.py fails if the README is out of date.
+A block that starts with `$ caffe-lint` is replaced by what the command prints in the checkout, and the text between the markers of
+the tables by the registered rules. tests/test_docs.py fails if one of the pages is out of date.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-README = CHECKOUT / "README.md"
+PAGES = (CHECKOUT / "README.md", CHECKOUT / "docs" / "rules.md")
 
 SESSION = re.compile(r"(?<=```console\n)((?:\$ caffe-lint[^\n]*\n(?:(?!\$ |```)[^\n]*\n)*)+)(?=```)")
 COMMAND = re.compile(r"^\$ (caffe-lint[^\n]*)\n", re.MULTILINE)
-TABLE = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
+TABLES = re.compile(r"(?<=<!-- rules -->\n).*?(?=<!-- end of rules -->)", re.DOTALL)
 
 
 def updated(text: str) -> str:
-    """Return the text of the README with up-to-date sessions and table."""
+    """Return the text of a page with up-to-date sessions and tables."""
     text = SESSION.sub(lambda session: "".join(map(_run, COMMAND.findall(session[1]))), text)
-    return TABLE.sub(lambda _: _output("caffe-lint rules --output-format markdown"), text)
+    return TABLES.sub(lambda _: _output("caffe-lint rules --output-format markdown"), text)
 
 
 def _run(command: str) -> str:
@@ -41,4 +41,5 @@ def _output(command: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(updated(page.read_text(encoding="utf-8")), encoding="utf-8")
