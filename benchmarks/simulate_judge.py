@@ -1,7 +1,7 @@
 """How well simulated trainings say what became of the real ones.
 
 Run: nice -n 15 python benchmarks/simulate_judge.py [--every N] [--steps 25] [--batch 8] [--seeds 1] [--save FILE | --load FILE]
-     [--fit] [../shared/divergence]
+     [--fit] [--budget SECONDS] [../shared/divergence]
 
 For each set-up of `divergence/dev`, trained by the real Caffe, `caffe-lint simulate` with made-up data: AUC and accuracy of
 "diverges" and "stalls" (of those that do not diverge), seconds of processor time, and refusals by cause. --save keeps the
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("root", nargs="?", default="../shared/divergence")
     for name, default in (("every", 1), ("steps", 25), ("batch", 8), ("seeds", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--budget", type=float, default=20.0, help="with a small one, nets are cut")
     parser.add_argument("--save")
     parser.add_argument("--load")
     parser.add_argument("--fit", action="store_true")
@@ -64,11 +65,12 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
         solver = SolverFile(files.get(str(folder / "solver.prototxt")), None)
         job = Nets(files.get, None, facts_for=lambda path: facts, weights=StatedOrigin(from_scratch=True)).job(solver, None)
         started = time.process_time()
-        found = simulate(job, Plan(steps=options.steps, batch=options.batch, seeds=options.seeds))
+        found = simulate(job, Plan(steps=options.steps, batch=options.batch, seeds=options.seeds, budget=options.budget))
         rows.append(
             {
                 "name": folder.name,
                 "label": truth["label"],
+                "cut": found.cut[1:],
                 "length": job.solver.message["max_iter"],
                 "cause": found.cannot_tell.cause if found.cannot_tell is not None else "",
                 "reason": found.cannot_tell.reason if found.cannot_tell is not None else "",
@@ -100,6 +102,7 @@ def _report(rows: Sequence[Row], options: argparse.Namespace) -> None:
     told = [row for row in rows if row["courses"]]
     refused = Counter(row["cause"] for row in rows if not row["courses"])
     print(f"{len(rows)} set-ups, {len(told)} simulated; refused: {dict(refused) or 'none'}")
+    print(f"smaller nets than written in {sum(bool(row['cut']) for row in told)}")
     seconds = [row["seconds"] for row in told]
     print(f"seconds of processor time: median {statistics.median(seconds):.2f}, largest {max(seconds):.1f}")
     courses = {row["name"]: _courses(row) for row in told}

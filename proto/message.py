@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .schema import MessageType
@@ -77,6 +78,24 @@ class Message:
                 return message.span(name, position)
             message = entries[position][0]
         return message.block.start, message.block.end
+
+
+def with_values(message: Message, values: Mapping[str, Any]) -> Message:
+    """Return a copy with other values of some fields, a list for a repeated one; None leaves a field out.
+
+    A field that is not written gets the place of the first one that is.
+    """
+    copy = Message(message.type, message.block, message.written)
+    copy.unknown = message.unknown
+    copy.entries = dict(message.entries)
+    first = next(iter(message.entries.values()))[0]
+    for name, value in values.items():
+        old = copy.entries.pop(name, [])
+        if value is not None:
+            items = value if isinstance(value, list) else [value]
+            places = [*old, *[first] * len(items)]
+            copy.entries[name] = [(item, node, field) for item, (_, node, field) in zip(items, places, strict=False)]
+    return copy
 
 
 def plain(message: Message) -> dict[str, list[Any]]:

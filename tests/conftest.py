@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import caffe_lint.rules  # noqa: F401 - hands the registry what loads the rules
-
 sys.path.insert(0, str(Path(__file__).parent))
 
 

@@ -80,6 +80,8 @@ def simulate(
     named. The same files give the same answer. The exit status is 1 if the training fails. Needs numpy.
     """
     check_weights(from_scratch, weights)
+    from .. import simulation  # noqa: F401  # says how many threads numpy may use, before it is loaded
+
     library("numpy", "simulating a training")
     from ..report.simulation_text import as_json, as_text  # keeps json out of the start
     from ..simulation.caffe_log import caffe_log  # loads numpy

@@ -50,15 +50,12 @@ def build(
     replaces the last two. `described` are layer types that take precedence over the built-in ones; see `layers.custom`.
     `facts` is what is known of the sources that data layers name; `input_shapes` take precedence.
     """
-    net = Net(upgraded, state, dialect, BuiltWith(input_shapes or {}, described or {}, facts or {}))
-    _Builder(net, *net.built_with).build()
-    mark_backward(net)
-    return net
+    return _build(upgraded, state, dialect, BuiltWith(input_shapes or {}, described or {}, facts or {}))
 
 
 def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
     """Return the same net with more, or other, shapes of its data, which is built once for each."""
-    shapes, described, facts = net.built_with
+    shapes, described, facts, _ = net.built_with
     given = {**shapes, **input_shapes}
     key = frozenset((name, tuple(shape)) for name, shape in given.items())
     if key not in net.rebuilt:
@@ -66,6 +63,18 @@ def rebuilt(net: Net, input_shapes: Mapping[str, Sequence[int]]) -> Net:
         net.rebuilt[key] = other
         other.rebuilt = net.rebuilt
     return net.rebuilt[key]
+
+
+def changed(net: Net, message: Message, data_shapes: Mapping[str, Sequence[int]]) -> Net:
+    """Return the net of another message, with other shapes for tops of layers without bottoms, by name."""
+    return _build(net.upgraded._replace(message=message), net.state, net.dialect, net.built_with._replace(data_shapes=data_shapes))
+
+
+def _build(upgraded: Upgraded, state: NetState, dialect: str, given: BuiltWith) -> Net:
+    net = Net(upgraded, state, dialect, given)
+    _Builder(net, *given).build()
+    mark_backward(net)
+    return net
 
 
 # Problems of a layer that has not the settings that its type requires.
@@ -82,8 +91,10 @@ class _Builder:
         input_shapes: Mapping[str, Sequence[int]],
         described: Mapping[str, LayerType],
         facts: DataFacts,
+        data_shapes: Mapping[str, Sequence[int]],
     ) -> None:
         self.net = net
+        self.replaced = data_shapes
         self.input_shapes = input_shapes
         self.described = described
         self.facts = facts
@@ -298,6 +309,11 @@ class _Builder:
             return
         if kind.is_data:
             shapes = self.data_shapes(layer, shapes)
+        if self.replaced and not layer.bottoms:
+            shapes = [
+                tuple(self.replaced.get(top.name, shape or ())) or None
+                for top, shape in zip(tops, shapes, strict=False)
+            ]
         for blob, shape in zip(tops, shapes):  # noqa: B905  (a layer may have too few or too many tops)
             blob.shape = shape
             if shape is not None:

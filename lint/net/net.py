@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..moments.graph import Blob, Layer, Loss, NetContext, NetProblem, Param, is_automatic
@@ -28,11 +29,12 @@ class Maker(NamedTuple):
 
 
 class BuiltWith(NamedTuple):
-    """What a net is built from besides its file; see `net.build`."""
+    """What a net is built from besides its file; see `net.build` and `net.changed`."""
 
     input_shapes: Mapping[str, Sequence[int]]
     described: Mapping[str, LayerType]
     facts: DataFacts
+    data_shapes: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
 class Net:

@@ -6,10 +6,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["Array", "Generator", "np", "resizing_matrix"]
+__all__ = ["AT_ONCE", "Array", "Generator", "np", "resizing_matrix", "sum_abs"]
 
 Array: TypeAlias = Any  # of numpy, whose own types differ between its versions
 Generator: TypeAlias = Any  # the random numbers of numpy
+
+AT_ONCE = 1 << 16  # values that stay in a core's cache while several things are done to them
+
+
+def sum_abs(values: Array) -> Array:
+    """The sum of the absolute values, as a float of the same size."""
+    flat = values.reshape(-1)
+    if flat.size <= AT_ONCE:
+        return np.abs(flat).sum(dtype=np.float32)
+    return np.float32(sum(np.abs(flat[i : i + AT_ONCE]).sum(dtype=np.float32) for i in range(0, flat.size, AT_ONCE)))
 
 
 def resizing_matrix(size: int, wanted: int) -> Array:

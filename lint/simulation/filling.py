@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .arrays import Array, Generator, np
@@ -14,8 +16,13 @@ if TYPE_CHECKING:
     from ..proto.binder import Message
 
 
-def initial_weights(net: Net, draw: Generator) -> dict[Param, Array]:
-    """The values of each parameter of a net that is not shared with an earlier one. Raises CannotSimulate."""
+def initial_weights(
+    net: Net, draw: Generator, whole: Mapping[Param, tuple[int, ...]] = MappingProxyType({})
+) -> dict[Param, Array]:
+    """The values of each parameter of a net that is not shared with an earlier one. Raises CannotSimulate.
+
+    `whole` has the shapes of parameters before cuts, by which fillers compute how large they are.
+    """
     found: dict[Param, Array] = {}
     for param in net.params():
         if param.owner is not param:
@@ -26,14 +33,15 @@ def initial_weights(net: Net, draw: Generator) -> dict[Param, Array]:
         if param.filler is None:
             found[param] = np.full(shape, param.constant, np.float32)
         else:
-            found[param] = filled(param.filler, shape, draw)
+            found[param] = filled(param.filler, shape, draw, whole.get(param, shape))
     return found
 
 
-def filled(filler: Message, shape: tuple[int, ...], draw: Generator) -> Array:
-    """An array as a filler makes it. Raises CannotSimulate for one that no Caffe knows."""
+def filled(filler: Message, shape: tuple[int, ...], draw: Generator, whole: tuple[int, ...] = ()) -> Array:
+    """An array as a filler makes it, by the shape before cuts. Raises CannotSimulate for one that no Caffe knows."""
     kind = filler["type"]
-    size = math.prod(shape)
+    whole = whole or shape
+    size = math.prod(whole)
     if kind == "constant":
         return np.full(shape, filler["value"], np.float32)
     if kind == "uniform":
@@ -41,15 +49,15 @@ def filled(filler: Message, shape: tuple[int, ...], draw: Generator) -> Array:
     if kind == "gaussian":
         found = draw.standard_normal(shape, np.float32) * np.float32(filler["std"]) + np.float32(filler["mean"])
         if filler["sparse"] >= 0:  # so many of the inputs of an output are not 0
-            found *= draw.random(shape, np.float32) < filler["sparse"] / shape[0]
+            found *= draw.random(shape, np.float32) < filler["sparse"] / whole[0]
         return found
     if kind == "positive_unitball":
         found = draw.random(shape, np.float32)
         rows = found.reshape(shape[0], -1)
-        rows /= rows.sum(1, keepdims=True)
+        rows /= rows.sum(1, keepdims=True) * np.float32(size / whole[0] / max(1, rows.shape[1]))
         return found
     if kind in ("xavier", "msra"):
-        inputs, outputs = size / shape[0], size / (shape[1] if len(shape) > 1 else 1)
+        inputs, outputs = size / whole[0], size / (whole[1] if len(whole) > 1 else 1)
         number = {"FAN_IN": inputs, "FAN_OUT": outputs, "AVERAGE": (inputs + outputs) / 2}[filler["variance_norm"]]
         if kind == "msra":
             return draw.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / number))

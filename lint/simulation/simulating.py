@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..layers.models.data_models import KNOWN
@@ -12,8 +12,10 @@ from ..net.costs import multiply_adds
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, UNKNOWN, CannotTell, obstacle
+from ..stability.signal.features import Signal, signal_of
 from ..stability.signal.training import Training, training_of
 from .arrays import Generator, np
+from .cutting import PARTS, Cut, agreeing, smaller
 from .made_up_data import MadeUpData
 from .operator import CannotSimulate, operator_class
 from .outcome import Outcome, first_to_go, judged, unknown
@@ -30,7 +32,7 @@ SPEED = 7_500_000_000
 # What a value of a blob costs in multiply-adds, in the layers that do not multiply: they are bound by memory.
 _OF_VALUE = 20
 _MOST_VALUES = 1_000_000_000  # of blobs and weights with their gradients: 4 GB
-_MOST_ITEMS = 8  # of a batch, if it is cut
+_MOST_ITEMS, _LEAST_ITEMS = 8, 4  # of a batch, if it is cut
 _SURE = 0.1  # a probability so near to 0 or 1 needs no other seed
 
 MADE, REAL = "made", "real"
@@ -40,7 +42,8 @@ _WATCH = "watch the training with caffe-lint log"
 class Plan(NamedTuple):
     """How a training is simulated: `seeds` is the largest number of seeds, `budget` in seconds of one core.
 
-    With `data` REAL the sources are read below the folder `base`. A `batch` of None is the whole one.
+    With `data` REAL the sources are read below the folder `base`. A `batch` of None is the whole one, and then nothing is cut.
+    Seeds count from `first_seed`; with `all_seeds` every one is run, also where the first leaves no doubt.
     """
 
     steps: int = 25
@@ -49,6 +52,8 @@ class Plan(NamedTuple):
     seeds: int = 3
     budget: float = 20.0
     base: str = ""
+    first_seed: int = 0
+    all_seeds: bool = False
 
 
 def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
@@ -56,32 +61,83 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
     training = training_of(job)
     if isinstance(training, CannotTell):
         return unknown(training)
-    net, basis = training.net, training.basis
-    assumed = basis.assumed if plan.data == MADE else ()
+    assumed = training.basis.assumed if plan.data == MADE else ()
     reason = _obstacle(job, training)
     if reason is not None:
         return unknown(reason, assumed=assumed)
-    whole = _batch_of(net)
-    sizes = [whole] if plan.batch is None or plan.batch >= whole or _keeps_batch(net) else [plan.batch, whole]
-    failure = CannotTell("cannot be simulated", "", _WATCH)
-    for items in sizes:
-        cut = (f"{items} of {whole} items in a batch",) if items < whole else ()
-        work = _work(net, training.solver["iter_size"], items / whole, plan.steps)
-        if work is not None and plan.data == MADE:
-            work *= len(training.points())
-        if work is None:
-            return unknown(CannotTell("unknown shape", "the shapes of the net are unknown", GIVE_SHAPE), cut=cut, assumed=assumed)
-        if work > plan.budget * SPEED:
-            text = f"{plan.steps} steps are about {work / SPEED:,.0f} s of work, over the budget of {plan.budget:g} s"
-            return unknown(CannotTell("over budget", text, "raise --budget"), cut=cut, assumed=assumed, multiply_adds=work)
-        if _values(net, items / whole) > _MOST_VALUES:
-            text = "the net needs more than 4 GB of memory"
-            return unknown(CannotTell("too large", text, _WATCH), cut=cut, assumed=assumed, multiply_adds=work)
+    points = training.points() if plan.data == MADE else [training]
+    found = unknown(CannotTell("cannot be simulated", "", _WATCH))
+    for batch in dict.fromkeys((plan.batch, None)):  # the whole batch may fit where a part of it does not
+        sized = [_sized(point, plan, batch, plan.budget * SPEED / len(points)) for point in points]
+        failure = next((each for each in sized if isinstance(each, Outcome)), None)
+        if failure is not None:
+            return (found if found.cannot_tell and found.cannot_tell.reason else failure)._replace(assumed=assumed)
+        runs = [each for each in sized if isinstance(each, _Sized)]
         try:
-            return _simulated(job, training, plan, (whole, items), work, progress)._replace(cut=cut, assumed=assumed)
-        except CannotSimulate as error:  # the whole batch may fit where a part of it does not
-            failure = failure._replace(reason=str(error))
-    return unknown(failure, assumed=assumed)
+            return _simulated(job, plan, runs, progress)._replace(cut=runs[0].said, assumed=assumed)
+        except CannotSimulate as error:
+            found = unknown(CannotTell("cannot be simulated", str(error), _WATCH))
+            if all(each.items == each.whole for each in runs):
+                break
+    return found._replace(assumed=assumed)
+
+
+class _Sized(NamedTuple):
+    """A training with what is simulated of it: a net, of whose batches of `whole` so many `items`, which is so much `work`."""
+
+    training: Training
+    cut: Cut
+    whole: int
+    items: int
+    work: int
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What was cut."""
+        return (
+            *((f"{self.items} of {self.whole} items in a batch",) if self.items < self.whole else ()),
+            *self.cut.said,
+        )
+
+
+def _sized(training: Training, plan: Plan, batch: int | None, budget: float) -> _Sized | Outcome:
+    """What is simulated of a training: the most that fits into a budget of multiply-adds and has the same static signal."""
+    net, iter_size = training.net, training.solver["iter_size"]
+    whole = _batch_of(net)
+    items = whole if batch is None or batch >= whole or _keeps_batch(net) else batch
+    work = _work(net, iter_size, items / whole, plan.steps)
+    if work is None:
+        return unknown(CannotTell("unknown shape", "the shapes of the net are unknown", GIVE_SHAPE))
+    found = _Sized(training, Cut(net), whole, items, work)
+    if work > budget and plan.batch is not None:
+        found = next(_cut_down(found, plan, budget), found)
+    if found.work > budget:
+        text = f"{plan.steps} steps are about {found.work / SPEED:,.0f} s of work, over the budget of {budget / SPEED:.3g} s"
+        return unknown(CannotTell("over budget", text, "raise --budget"), cut=found.said, multiply_adds=work)
+    if _values(found.cut.net, found.items / whole) > _MOST_VALUES:
+        text = "the net needs more than 4 GB of memory"
+        return unknown(CannotTell("too large", text, _WATCH), cut=found.said, multiply_adds=found.work)
+    return found
+
+
+def _cut_down(sized: _Sized, plan: Plan, budget: float) -> Iterator[_Sized]:
+    """Smaller nets that fit into the budget and have the same static signal, the largest first."""
+    training, whole = sized.training, sized.whole
+    signal: Signal | None = None
+    for image, width, batch in PARTS:
+        if image > 1 and plan.data == REAL:
+            continue
+        items = sized.items if sized.items == whole and batch > 1 else max(_LEAST_ITEMS, sized.items // batch)
+        cut = smaller(training.net, image, width) if image * width > 1 else Cut(training.net)
+        work = _work(cut.net, training.solver["iter_size"], items / whole, plan.steps) if cut is not None else None
+        if cut is None or work is None or work > budget:
+            continue
+        if image * width > 1:
+            signal = signal or signal_of(training)
+            cut = agreeing(training, signal, cut)
+            if cut is None:
+                continue
+        yield sized._replace(cut=cut, items=items, work=work)
 
 
 def _obstacle(job: Job, training: Training) -> CannotTell | None:
@@ -99,13 +155,10 @@ def _obstacle(job: Job, training: Training) -> CannotTell | None:
     return obstacle(basis, job.origin)
 
 
-def _simulated(
-    job: Job, training: Training, plan: Plan, sizes: tuple[int, int], work: int, progress: Callable[[int, int], None]
-) -> Outcome:
-    solver, net = training.solver, training.net
-    points = training.points() if plan.data == MADE else [training]
-    courses: list[Course] = []
-    affordable = max(1, min(plan.seeds, int(plan.budget * SPEED // max(work, 1))))
+def _simulated(job: Job, plan: Plan, runs: Sequence[_Sized], progress: Callable[[int, int], None]) -> Outcome:
+    solver = job.solver.message
+    work = sum(each.work for each in runs)
+    affordable = plan.seeds if plan.all_seeds else max(1, min(plan.seeds, int(plan.budget * SPEED // max(work, 1))))
     steps = min(plan.steps, solver["max_iter"]) if solver["max_iter"] > 0 else plan.steps
     done = 0
 
@@ -114,17 +167,17 @@ def _simulated(
         done += number
         progress(done, steps * affordable)
 
-    for point in points[1:]:  # where the data are not known, the answer must be the same with all that they may be
-        of_data, of_run = _generators(job, 0)
-        courses.append(run(point.net, solver, _batches(point.net, point, plan, sizes, of_data), of_run, steps, count))
-    others = {judged([course], solver["max_iter"])[0] for course in courses}
-    courses = []
-    for seed in range(affordable):
+    def course(sized: _Sized, seed: int) -> Course:
         of_data, of_run = _generators(job, seed)
-        batches = _batches(net, training, plan, sizes, of_data)
-        courses.append(run(net, solver, batches, of_run, steps, count))
+        return run(sized.cut, solver, _batches(sized, plan, of_data), of_run, steps, count)
+
+    # Where the data are not known, the answer must be the same with all that they may be.
+    others = {judged([course(each, plan.first_seed)], solver["max_iter"])[0] for each in runs[1:]}
+    courses: list[Course] = []
+    for seed in range(plan.first_seed, plan.first_seed + affordable):
+        courses.append(course(runs[0], seed))
         found = judged(courses, solver["max_iter"])
-        if seed == 0 and all(p <= _SURE or p >= 1 - _SURE for p in found[1:3]):
+        if len(courses) == 1 and not plan.all_seeds and all(p <= _SURE or p >= 1 - _SURE for p in found[1:3]):
             break
     progress(-1, 0)
     word, diverges, stalls, exploded, stalled = found
@@ -138,12 +191,12 @@ def _simulated(
     return Outcome(word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=work * len(courses))
 
 
-def _batches(net: Net, training: Training, plan: Plan, sizes: tuple[int, int], draw: Generator) -> Batches:
-    whole, items = sizes
-    made = MadeUpData(net, training.context.assumed, draw, whole=whole, items=items)
+def _batches(sized: _Sized, plan: Plan, draw: Generator) -> Batches:
+    net, training = sized.cut.net, sized.training
+    made = MadeUpData(net, training.context.assumed, draw, whole=sized.whole, items=sized.items)
     if plan.data == MADE:
         return made.batch
-    wanted = (plan.steps * max(1, training.solver["iter_size"]) + PROBES + 1) * items
+    wanted = (plan.steps * max(1, training.solver["iter_size"]) + PROBES + 1) * sized.items
     return StoredData(net, plan.base, draw, made, wanted).batch
 
 

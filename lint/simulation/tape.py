@@ -7,12 +7,13 @@ them. Gradients of a blob with several readers are added up in their order, as b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..moments.layer_type import MADE_UP
 from ..net.splits import SplitLayer, with_splits
 from ..proto.named_tuple import NamedTuple
-from .arrays import Array, Generator, np
+from .arrays import Array, Generator, np, sum_abs
 from .operator import CannotSimulate, Operator, operator_of
 
 if TYPE_CHECKING:
@@ -43,13 +44,25 @@ class Tape:
     """A net that can be run forward and backward.
 
     `weights` has the values of each parameter that is not shared with an earlier one, `gradients` the sums of their gradients
-    since `clear`. Both are changed in place. `rounding` is the relative error of the gradients of losses.
+    since `clear`. Both are changed in place. `gains` and `losses` are those of a net that is cut
+    (see `cutting.Cut`). `rounding` is the relative error of the gradients of losses.
     """
 
-    def __init__(self, net: Net, weights: Mapping[Param, Array], draw: Generator, *, rounding: float = ROUNDING) -> None:
+    def __init__(
+        self,
+        net: Net,
+        weights: Mapping[Param, Array],
+        draw: Generator,
+        *,
+        gains: Mapping[Param, float] = MappingProxyType({}),
+        losses: Mapping[int, float] = MappingProxyType({}),
+        rounding: float = ROUNDING,
+    ) -> None:
         self.net = net
         self.weights = weights
+        self.gains = {param: np.float32(gain) for param, gain in gains.items()}
         self.gradients = {param: np.zeros_like(values) for param, values in weights.items()}
+        self.losses = losses
         self.draw = draw
         self.rounding = rounding
         self.forced = bool(net.message["force_backward"])
@@ -72,7 +85,14 @@ class Tape:
 
     def params_of(self, layer: Layer) -> list[Array]:
         """The values of a layer's parameters, in its own shapes."""
-        return [self.weights[param.owner].reshape(_known(param)) for param in layer.params]
+        found = [self.weights[param.owner].reshape(_known(param)) for param in layer.params]
+        if self.gains and layer.params and layer.params[0].owner in self.gains:
+            found[0] = found[0] * self.gains[layer.params[0].owner]
+        return found
+
+    def loss_weight(self, layer: Layer, top_index: int) -> float:
+        """The weight of a top in the loss, 0 for none."""
+        return layer.loss_weight(top_index) * self.losses.get(layer.index, 1.0)
 
     def value(self, blob: Blob) -> Array:
         """What is now in the memory of a blob."""
@@ -106,7 +126,7 @@ class Tape:
             except (ValueError, IndexError, MemoryError) as error:
                 raise CannotSimulate(f"'{layer.name}' does not fit what it reads ({error})") from None
             for i, blob in enumerate(layer.tops):
-                weight = layer.loss_weight(i)
+                weight = self.loss_weight(layer, i)
                 if weight:
                     loss += np.float32(weight) * self.value(blob).sum(dtype=np.float32)
             if watch:
@@ -137,7 +157,7 @@ class Tape:
             layer = row.layer
             if layer is None or not layer.runs_backward:
                 continue
-            tops = [self._diff(blob, layer.loss_weight(i), diffs) for i, blob in enumerate(layer.tops)]
+            tops = [self._diff(blob, self.loss_weight(layer, i), diffs) for i, blob in enumerate(layer.tops)]
             if watch:
                 self._watch_splits(layer, tops, diffs)
             operator = self.operators.get(layer)
@@ -159,7 +179,9 @@ class Tape:
                     diffs.setdefault(blob, []).insert(0, gradient)
             for param, gradient in zip(layer.params, of_params, strict=True):
                 if gradient is not None and (self.forced or _learns(param)):
-                    self.gradients[param.owner] += gradient.reshape(self.gradients[param.owner].shape)
+                    total = self.gradients[param.owner]
+                    gain = self.gains.get(param.owner)
+                    total += gradient.reshape(total.shape) * gain if gain is not None else gradient.reshape(total.shape)
             if watch:
                 self._watch_backward(row, layer, found)
 
@@ -205,7 +227,7 @@ class Tape:
 
 def mean_abs(values: Array) -> float:
     """The mean absolute value, as debug_info prints it."""
-    return float(np.abs(values).sum(dtype=np.float32) / np.float32(values.size)) if values.size else 0.0
+    return float(sum_abs(values) / np.float32(values.size)) if values.size else 0.0
 
 
 def _learns(param: Param) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from ..solver.schedule import learning_rate
-from .arrays import Array, Generator, np
+from .arrays import Array, Generator, np, sum_abs
 from .filling import initial_weights
 from .operator import CannotSimulate
 from .tape import DebugLine, Tape
@@ -16,10 +16,11 @@ from .updating import Updater, norm_of
 
 if TYPE_CHECKING:
     from ..moments.graph import Blob, Param
-    from ..net.net import Net
     from ..proto.binder import Message
+    from .cutting import Cut
 
 PROBES = 4  # batches on which the loss is taken before the first iteration and again after the last, free of their differences
+_LAST, _BEYOND_DOUBT = 5, 1e4  # losses, and times the one before the first step
 
 
 class Norms(NamedTuple):
@@ -74,18 +75,20 @@ class Course(NamedTuple):
 Batches = Callable[[], Mapping["Blob", Array]]
 
 
-def run(net: Net, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]) -> Course:
-    """Train for some steps, fewer if a loss is not finite. Raises CannotSimulate."""
+def run(
+    cut: Cut, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]
+) -> Course:
+    """Train for some steps, fewer if the loss is not finite or has exploded beyond doubt. Raises CannotSimulate."""
     with np.errstate(all="ignore"):
-        return _run(net, solver, batches, draw, steps, progress)
+        return _run(cut, solver, batches, draw, steps, progress)
 
 
 def _run(
-    net: Net, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]
+    cut: Cut, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]
 ) -> Course:
-    weights = initial_weights(net, draw)
-    tape = Tape(net, weights, draw)
-    updater = Updater(solver, weights)
+    weights = initial_weights(cut.net, draw, cut.whole)
+    tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses)
+    updater = Updater(solver, weights, cut.gains)
     probes = [batches() for _ in range(PROBES)]
     before = _mean_loss(tape, probes)
     iterations: list[Iteration] = []
@@ -94,10 +97,16 @@ def _run(
         iteration = _step(tape, updater, solver, number, lambda: waiting.pop(0) if waiting else batches())
         iterations.append(iteration)
         progress(1)
-        if not math.isfinite(iteration.loss):
+        if not math.isfinite(iteration.loss) or _is_beyond_doubt(iterations, before):
             return Course(iterations, iteration.loss, before, math.nan)
     final = tape.forward(waiting.pop(0) if waiting else batches())
     return Course(iterations, final, before, _mean_loss(tape, probes))
+
+
+def _is_beyond_doubt(iterations: Sequence[Iteration], before: float) -> bool:
+    """Whether all of the last losses are so large that the outcome cannot change."""
+    last = [each.loss for each in iterations[-_LAST:]]
+    return len(last) == _LAST and min(last) > _BEYOND_DOUBT * max(abs(before), 1.0)
 
 
 def _mean_loss(tape: Tape, probes: list[Mapping[Blob, Array]]) -> float:
@@ -128,7 +137,7 @@ def _outputs(tape: Tape) -> list[Output]:
     for layer in tape.net.layers:
         for index, blob in enumerate(layer.tops):
             if not blob.consumers and tape.value(blob).size == 1:
-                found.append(Output(blob.name, float(tape.value(blob).reshape(-1)[0]), layer.loss_weight(index)))
+                found.append(Output(blob.name, float(tape.value(blob).reshape(-1)[0]), tape.loss_weight(layer, index)))
     return found
 
 
@@ -137,4 +146,4 @@ def _norms(weights: Mapping[Param, Array], gradients: Mapping[Param, Array]) -> 
 
 
 def _sum_abs(arrays: Mapping[Param, Array]) -> float:
-    return float(sum(float(np.abs(values).sum()) for values in arrays.values()))
+    return float(sum(float(sum_abs(values)) for values in arrays.values()))

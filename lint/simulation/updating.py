@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .arrays import Array, np
@@ -26,9 +27,11 @@ def norm_of(arrays: Mapping[Param, Array]) -> float:
 
 
 class Updater:
-    """The state of a solver for the weights of a net."""
+    """The state of a solver for the weights of a net; `gains` are those of its `Cut`."""
 
-    def __init__(self, solver: Message, weights: Mapping[Param, Array]) -> None:
+    def __init__(
+        self, solver: Message, weights: Mapping[Param, Array], gains: Mapping[Param, float] = MappingProxyType({})
+    ) -> None:
         self.kind: str = solver["type"]
         self.momentum, self.momentum2 = np.float32(solver["momentum"]), np.float32(solver["momentum2"])
         self.decay, self.is_l1 = solver["weight_decay"], solver["regularization_type"] == "L1"
@@ -37,6 +40,7 @@ class Updater:
         self.iter_size: int = solver["iter_size"]
         if self.kind not in _RULES:
             raise CannotSimulate(f"solver type {self.kind} cannot be simulated")
+        self.gains = {} if self.kind in _GROWING else gains
         self.first = {param: np.zeros_like(values) for param, values in weights.items()}
         self.second = (
             {param: np.zeros_like(values) for param, values in weights.items()} if self.kind in ("Adam", "AdaDelta") else {}
@@ -63,7 +67,8 @@ class Updater:
             decay = self.decay * param.decay_mult
             if decay:
                 gradient += np.float32(decay) * (np.sign(values) if self.is_l1 else values)
-            values -= _RULES[self.kind](self, param, gradient, np.float32(rate * param.lr_mult), iteration)
+            own_rate = np.float32(rate * param.lr_mult * self.gains.get(param, 1.0))
+            values -= _RULES[self.kind](self, param, gradient, own_rate, iteration)
 
     def sgd(self, param: Param, gradient: Array, rate: float, iteration: int) -> Array:
         """Momentum, with the rate inside its history."""
@@ -115,6 +120,7 @@ class Updater:
         return (rate * correction) * mean / (np.sqrt(square) + self.delta)
 
 
+_GROWING = ("SGD", "Nesterov")  # their steps are as large as the gradients
 _RULES = {
     "SGD": Updater.sgd,
     "Nesterov": Updater.nesterov,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..arrays import Array, Generator, np
+from ..arrays import AT_ONCE, Array, Generator, np
 from ..operator import CannotSimulate, Gradients, Operator, Unary
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ Pair = tuple[int, int]
 
 
 class Pool:
-    """MAX or AVE pooling of two spatial axes with one window (pooling_layer.cpp)."""
+    """MAX or AVE pooling of two spatial axes with one window (pooling_layer.cpp).
+
+    It works on a few maps at a time, which stay in the cache, and first along columns, then along rows.
+    """
 
     def __init__(self, largest: bool, kernel: Pair, stride: Pair, pad: Pair, round_down: bool = False) -> None:
         self.largest = largest
         self.kernel, self.stride, self.pad, self.round_down = kernel, stride, pad, round_down
-        self.chosen: Array | None = None  # MAX: the offset in the window, -1 for none
+        self.seen: tuple[Array, Array] | None = None  # MAX: the bottom and the top of the forward pass
 
     def places(self, sides: Sequence[int]) -> Pair:
         """The numbers of positions along both axes."""
@@ -37,23 +40,29 @@ class Pool:
             found.append(number)
         return found[0], found[1]
 
-    def padded(self, x: Array, value: float) -> Array:
-        """x with what lies around it in some window."""
-        widths = []
-        for side, kernel, stride, pad, number in zip(
-            x.shape[2:], self.kernel, self.stride, self.pad, self.places(x.shape[2:]), strict=True
-        ):
-            widths.append((pad, max(0, (number - 1) * stride + kernel - side - pad)))
-        return x if widths == [(0, 0), (0, 0)] else np.pad(x, ((0, 0), (0, 0), *widths), constant_values=value)
+    def around(self, sides: Sequence[int]) -> tuple[Pair, Pair]:
+        """How far windows reach over both ends of both axes."""
+        found = [
+            (pad, max(0, (number - 1) * stride + kernel - side - pad))
+            for side, kernel, stride, pad, number in zip(sides, self.kernel, self.stride, self.pad, self.places(sides), strict=True)
+        ]
+        return found[0], found[1]
 
-    def slices(self, places: Pair) -> Iterator[tuple[int, slice, slice]]:
-        """Each offset in the window, and where it lies at all positions."""
-        for number, (i, j) in enumerate(itertools.product(*map(range, self.kernel))):
-            yield (
-                number,
-                slice(i, i + self.stride[0] * (places[0] - 1) + 1, self.stride[0]),
-                slice(j, j + self.stride[1] * (places[1] - 1) + 1, self.stride[1]),
-            )
+    def padded(self, maps: Array, value: float) -> Array:
+        """Maps with what lies around them in some window."""
+        widths = self.around(maps.shape[1:])
+        return maps if widths == ((0, 0), (0, 0)) else np.pad(maps, ((0, 0), *widths), constant_values=value)
+
+    def parts(self, maps: Array) -> Iterator[slice]:
+        """Maps that are worked on at once."""
+        step = max(1, AT_ONCE // max(1, math.prod(maps.shape[1:])))
+        return (slice(start, start + step) for start in range(0, len(maps), step))
+
+    def slices(self, axis: int, number: int) -> Iterator[tuple[slice, ...]]:
+        """Where each row or column of the window lies at all positions, in padded maps."""
+        for offset in range(self.kernel[axis]):
+            own = slice(offset, offset + self.stride[axis] * (number - 1) + 1, self.stride[axis])
+            yield (slice(None),) * (1 + axis) + (own,)
 
     def areas(self, sides: Sequence[int], places: Pair) -> Array:
         """The number by which AVE divides at each position: the window, cut off at the end of the padding."""
@@ -66,45 +75,71 @@ class Pool:
     def forward(self, x: Array) -> Array:
         """The pooled values."""
         places = self.places(x.shape[2:])
-        if not self.largest:
-            return self.summed(self.padded(x, 0.0), places) / self.areas(x.shape[2:], places).astype(x.dtype)
-        source = self.padded(x, -math.inf)
-        best = np.full((*x.shape[:2], *places), _LEAST, x.dtype)
-        chosen = np.full(best.shape, -1, np.int32)
-        for number, rows, columns in self.slices(places):
-            values = source[:, :, rows, columns]
-            larger = values > best
-            np.copyto(best, values, where=larger)
-            chosen[larger] = number
-        self.chosen = chosen
-        return best
-
-    def summed(self, source: Array, places: Pair) -> Array:
-        """The sum of each window."""
-        total = np.zeros((*source.shape[:2], *places), source.dtype)
-        for _, rows, columns in self.slices(places):
-            total += source[:, :, rows, columns]
-        return total
+        maps = x.reshape(-1, *x.shape[2:])
+        found = np.empty((len(maps), *places), x.dtype)
+        join, outside = (np.fmax, -math.inf) if self.largest else (np.add, 0.0)
+        for part in self.parts(maps):
+            values = self.padded(maps[part], outside)
+            for axis in (0, 1):
+                slices = list(self.slices(axis, places[axis]))
+                joined = values[slices[0]].copy()
+                for each in slices[1:]:
+                    join(joined, values[each], out=joined)
+                values = joined
+            found[part] = values
+        if self.largest:
+            np.fmax(found, _LEAST, out=found)
+        else:
+            found /= self.areas(x.shape[2:], places).astype(x.dtype)
+        top: Array = found.reshape(*x.shape[:2], *places)
+        self.seen = (x, top) if self.largest else None
+        return top
 
     def backward(self, diff: Array, x: Array) -> Array:
         """The gradient of the bottom."""
-        places = self.places(x.shape[2:])
-        sides = self.padded(np.zeros((1, 1, *x.shape[2:]), x.dtype), 0.0).shape[2:]
-        found = np.zeros((*x.shape[:2], *sides), x.dtype)
+        sides = x.shape[2:]
+        places = self.places(sides)
+        (top, bottom), (left, right) = self.around(sides)
+        found = np.zeros((math.prod(x.shape[:2]), top + sides[0] + bottom, left + sides[1] + right), x.dtype)
+        diffs = diff.reshape(-1, *places)
         if not self.largest:
-            diff = diff / self.areas(x.shape[2:], places).astype(x.dtype)
-        for number, rows, columns in self.slices(places):
-            found[:, :, rows, columns] += diff if self.chosen is None else diff * (self.chosen == number)
-        top, left = self.pad
-        return found[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+            diffs = diffs / self.areas(sides, places).astype(x.dtype)
+        for part in self.parts(found):
+            if self.largest:
+                for place, hit in self.hits(part):
+                    found[part][place] += diffs[part] * hit
+                continue
+            rows = np.zeros((len(diffs[part]), found.shape[1], places[1]), x.dtype)
+            for each in self.slices(0, places[0]):
+                rows[each] += diffs[part]
+            for each in self.slices(1, places[1]):
+                found[part][each] += rows
+        return found[:, top : top + sides[0], left : left + sides[1]].reshape(x.shape)
+
+    def hits(self, part: slice) -> Iterator[tuple[tuple[slice, ...], Array]]:
+        """MAX: each offset in the window at all positions of some maps, and where the largest value lies there: the first one."""
+        assert self.seen is not None
+        x, top = (values.reshape(-1, *values.shape[2:])[part] for values in self.seen)
+        source = self.padded(x, -math.inf)
+        free = top > _LEAST
+        for rows, columns in itertools.product(self.slices(0, top.shape[1]), self.slices(1, top.shape[2])):
+            place = (slice(None), rows[1], columns[2])
+            hit = source[place] == top
+            hit &= free
+            free &= ~hit
+            yield place, hit
 
     def indices(self, sides: Sequence[int]) -> Array:
         """MAX: the index of each largest value in its map, as the second top has it; -1 for none."""
-        assert self.chosen is not None
-        places = self.chosen.shape[2:]
-        rows = np.arange(places[0]).reshape(-1, 1) * self.stride[0] - self.pad[0] + self.chosen // self.kernel[1]
-        columns = np.arange(places[1]) * self.stride[1] - self.pad[1] + self.chosen % self.kernel[1]
-        return np.where(self.chosen < 0, -1, rows * sides[1] + columns)
+        assert self.seen is not None
+        top = self.seen[1]
+        found = np.full(top.shape, -1, np.int64)
+        rows = np.arange(top.shape[2]).reshape(-1, 1) * self.stride[0] - self.pad[0]
+        columns = np.arange(top.shape[3]) * self.stride[1] - self.pad[1]
+        for number, (_, hit) in enumerate(self.hits(slice(None))):
+            row, column = divmod(number, self.kernel[1])
+            np.copyto(found, (rows + row) * sides[1] + columns + column, where=hit.reshape(top.shape))
+        return found
 
 
 class GlobalPool(Pool):
@@ -114,18 +149,17 @@ class GlobalPool(Pool):
         flat = x.reshape(*x.shape[:2], -1)
         if not self.largest:
             return flat.sum(2, keepdims=True)[..., None] / x.dtype.type(flat.shape[2])
-        known = np.where(np.isnan(flat), -math.inf, flat)
-        self.chosen = known.argmax(2)[..., None, None].astype(np.int32)
-        best = np.maximum(known.max(2), _LEAST)[..., None, None].astype(x.dtype)
-        self.chosen[~(best > _LEAST)] = -1
-        return best
+        top: Array = np.fmax(np.fmax.reduce(flat, 2), _LEAST)[..., None, None]
+        self.seen = x, top
+        return top
 
     def backward(self, diff: Array, x: Array) -> Array:
-        if self.chosen is None:
+        if self.seen is None:
             return np.broadcast_to(diff / x.dtype.type(x.shape[2] * x.shape[3]), x.shape).copy()
-        found = np.zeros((*x.shape[:2], x.shape[2] * x.shape[3]), x.dtype)
-        chosen = self.chosen.reshape(*x.shape[:2], 1)
-        np.put_along_axis(found, np.maximum(chosen, 0), np.where(chosen < 0, 0, diff.reshape(chosen.shape)), 2)
+        flat, top = x.reshape(*x.shape[:2], -1), self.seen[1]
+        found = np.zeros_like(flat)
+        chosen = (flat == top.reshape(*x.shape[:2], 1)).argmax(2)[..., None]
+        np.put_along_axis(found, chosen, np.where(top > _LEAST, diff, 0).reshape(chosen.shape), 2)
         return found.reshape(x.shape)
 
 
@@ -219,26 +253,41 @@ class LRN(Unary):
         self.number = self.size * self.size if self.within else self.size
         self.shift = 1.0 if self.within else param["k"]
         self.base: Array | None = None
+        self.factor: Array | None = None
 
     def around(self, x: Array) -> Array:
         """The sum of the values around each one."""
         half = self.size // 2
-        axes = (2, 3) if self.within else (1,)
-        for axis in axes:
-            widths = [(half + 1, half) if i == axis else (0, 0) for i in range(x.ndim)]
-            windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, widths), self.size, axis)
-            x = windows[tuple(slice(1, None) if i == axis else slice(None) for i in range(x.ndim))].sum(-1)
+        for axis in (2, 3) if self.within else (1,):
+            side = x.shape[axis]
+            total = x.copy()
+            for shift in range(1, min(half, side - 1) + 1):
+                low, high = (
+                    tuple(part if i == axis else slice(None) for i in range(x.ndim))
+                    for part in (slice(0, side - shift), slice(shift, None))
+                )
+                total[low] += x[high]
+                total[high] += x[low]
+            x = total
         return x
 
     def value(self, x: Array) -> Array:
-        self.base = (self.shift + self.alpha / self.number * self.around(x * x)).astype(x.dtype)
-        return x * np.power(self.base, x.dtype.type(-self.beta))
+        self.base = x.dtype.type(self.alpha / self.number) * self.around(x * x) + x.dtype.type(self.shift)
+        self.factor = _power_of(self.base, -self.beta)
+        return x * self.factor
 
     def gradient(self, diff: Array, y: Array, x: Array) -> Array:
-        base = self.base
+        base, factor = self.base, self.factor
         assert base is not None
-        factor = 2 * self.alpha * self.beta / self.number
-        if self.within:  # y is x * base ^ -beta of the layer's own inner net, which nothing overwrites
-            y = x * np.power(base, x.dtype.type(-self.beta))
-        found: Array = diff * np.power(base, x.dtype.type(-self.beta)) - factor * x * self.around(diff * y / base)
-        return found.astype(x.dtype)
+        if self.within:  # y is that of the layer's own inner net, which nothing overwrites
+            y = x * factor
+        rest: Array = x.dtype.type(2 * self.alpha * self.beta / self.number) * x * self.around(diff * y / base)
+        return diff * factor - rest
+
+
+def _power_of(base: Array, power: float) -> Array:
+    """A power, by square roots where it is that of most nets."""
+    if power == -0.75:
+        inverse = 1 / np.sqrt(base)
+        return inverse * np.sqrt(inverse)
+    return np.power(base, base.dtype.type(power))

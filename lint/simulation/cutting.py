@@ -1,0 +1,301 @@
+"""Making a net small enough to be simulated: smaller images, and layers with fewer outputs.
+
+A layer that reads r times fewer values multiplies what its weights give by the root of r, its gain, and its weights start as large
+as in the whole net. Sums over r times fewer inputs are then as large as before, and so is what a step changes in them: an update
+changes an output by the rate times the sum of squares of the inputs, times the square of the gain. This is the parametrisation of
+Jacot et al. (2018), "Neural tangent kernel", in which widths cancel. Decay and the norm of all gradients stay as they are, too. For
+solvers whose steps do not grow with gradients, the rate is multiplied by the gain.
+
+Whether it holds for a net - whose statistics, losses or windows may depend on its sizes - is asked of the static signal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ..moments.signal_model import positions_of
+from ..moments.statistics import root
+from ..net.build import changed
+from ..proto.message import with_values
+from ..proto.named_tuple import NamedTuple
+from ..stability.signal.passes import Back, Pass, initial_weights, prepare
+from ..stability.signal.training import is_accepted
+from .tape import is_fed
+
+if TYPE_CHECKING:
+    from ..moments.graph import Blob, Layer, Param
+    from ..moments.weights import Weights
+    from ..net.net import Net
+    from ..proto.message import Message
+    from ..stability.signal.features import Signal
+    from ..stability.signal.training import Training
+
+# What is tried, from the smallest change up: parts of the sides of images, of the outputs of layers, and of the items.
+PARTS = (
+    (1, 1, 1), (1, 1, 2), (2, 1, 1), (1, 2, 1), (2, 1, 2), (1, 2, 2), (2, 2, 1), (2, 2, 2), (1, 4, 1), (1, 4, 2), (2, 4, 1),
+    (2, 4, 2), (4, 2, 2), (4, 4, 2), (4, 8, 2),
+)  # fmt: skip
+_LEAST_SIDE, _LEAST_OUTPUTS, _UNIT = 28, 8, 4
+_KERNELS = 8  # fitted to their maps one after the other, at most
+# How far the static signals of the cut net and of the whole one may differ, as factors. benchmarks/simulate_cuts.py says what is
+# made of verdicts within them.
+_SAME_LOSS, _SAME_SIZE, _SAME_NORM = 1.2, 2.0, 2.0
+_NEGLIGIBLE = 0.01  # a part of the norm of all gradients
+
+
+class Cut(NamedTuple):
+    """A net as it is simulated. `gains` are the factors of weights, and `whole` has the shapes in the whole net by which fillers
+    compute how large they are; both by the parameters of `net`. `losses` are factors of the weights of losses, by the index of
+    their layer. `said` names what was cut.
+    """
+
+    net: Net
+    gains: Mapping[Param, float] = MappingProxyType({})
+    whole: Mapping[Param, tuple[int, ...]] = MappingProxyType({})
+    losses: Mapping[int, float] = MappingProxyType({})
+    said: tuple[str, ...] = ()
+
+
+def smaller(net: Net, image: int, width: int) -> Cut | None:
+    """A net with the sides of its images and the outputs of its layers divided by these numbers; None if that does not fit."""
+    sizes = {
+        blob.name: _cut_image(blob, image)
+        for layer in net.layers
+        if is_fed(layer)
+        for blob in layer.tops
+        if _is_image(blob)
+    }
+    if image > 1 and (not sizes or max(min(shape[2:]) for shape in sizes.values()) < _LEAST_SIDE):
+        return None
+    changes = dict(_narrowed(net, width)) if width > 1 else {}
+    if width > 1 and not changes:
+        return None
+    if image > 1:
+        for layer in net.layers:
+            if layer.traits.settings == "pooling_param" and _covers(layer):
+                changes[layer.index] = _globally_pooled(layer.message)
+    found = _changed(net, changes, sizes if image > 1 else {})
+    for _ in range(_KERNELS):
+        if is_accepted(found):
+            break
+        misfit = next(
+            (layer for layer in net.layers if _is_full(layer) and layer.bottoms[0].shape != _shape_in(found, layer)),
+            None,
+        )
+        if misfit is None:
+            return None
+        changes[misfit.index] = _with_kernel(changes.get(misfit.index, misfit.message), _shape_in(found, misfit))
+        found = _changed(net, changes, sizes)
+    if not is_accepted(found) or len(found.layers) != len(net.layers):
+        return None
+    return Cut(found, *_gains(net, found), said=tuple(_said(net, found, width)))
+
+
+def agreeing(training: Training, signal: Signal, cut: Cut) -> Cut | None:
+    """A cut net if its static signal is that of the whole one, as far as a verdict depends on it; otherwise None.
+
+    Its losses that add up positions, of which it has fewer, get larger weights.
+    """
+    prepared = prepare(cut.net, training.context, training.prepared.batches)
+    whole = initial_weights(training.net)
+    weights: dict[Param, Weights] = {}
+    for param in initial_weights(cut.net):
+        weights[param] = whole[_same(param, training.net)].scaled(cut.gains.get(param, 1.0))
+    losses = dict(_loss_factors(signal.forward, Pass(prepared, weights)))
+    if losses:
+        prepared = prepared.with_loss_weights(
+            {layer: layer.loss_weights[0] * losses[layer.index] for layer in cut.net.layers if layer.index in losses}
+        )
+    return cut._replace(losses=losses) if _agrees(training, signal, cut, Pass(prepared, weights)) else None
+
+
+def _loss_factors(whole: Pass, part: Pass) -> Iterator[tuple[int, float]]:
+    """The losses that are smaller in the cut net by as much as it has fewer positions, and the number of times."""
+    for (layer, _, _, value), (other, _, _, own) in zip(whole.loss_terms(), part.loss_terms(), strict=True):
+        positions = [positions_of(each.bottoms[0]) for each in (layer, other) if each.bottoms]
+        if len(positions) == 2 and positions[0] != positions[1] and _near(value, own * positions[0] / positions[1], _SAME_LOSS):
+            yield layer.index, positions[0] / positions[1]
+
+
+def _agrees(training: Training, signal: Signal, cut: Cut, forward: Pass) -> bool:
+    if not _near(forward.loss, signal.forward.loss, _SAME_LOSS):
+        return False
+    for layer, other in zip(training.net.layers, cut.net.layers, strict=True):
+        if layer.runs_backward and not layer.traits.is_loss:
+            for blob, smaller_blob in zip(layer.tops, other.tops, strict=True):
+                if not _near(forward.values[smaller_blob].mean_abs, signal.forward.values[blob].mean_abs, _SAME_SIZE):
+                    return False
+    gradients = Back(forward).gradients
+    norms = {
+        _same(param, training.net): root(gradient.second_moment * (param.count or 1)) * cut.gains.get(param, 1.0)
+        for param, gradient in gradients.items()
+    }
+    total = math.sqrt(sum(norm * norm for norm in norms.values()))
+    if not _near(total, signal.l2, _SAME_NORM):
+        return False
+    for param, gradient in signal.back.gradients.items():
+        norm = root(gradient.second_moment * (param.count or 1))
+        if norm > _NEGLIGIBLE * signal.l2 and not _near(norms.get(param, 0.0), norm, _SAME_NORM):
+            return False
+    return True
+
+
+def _near(a: float, b: float, factor: float) -> bool:
+    return a == b or (a > 0 and b > 0 and 1 / factor <= a / b <= factor)
+
+
+def _same(param: Param, net: Net) -> Param:
+    """The same parameter in the whole net."""
+    return net.layers[param.layer.index].params[param.index].owner
+
+
+# -- images ---------------------------------------------------------------------------------------------------------
+
+
+def _is_image(blob: Blob) -> bool:
+    return blob.shape is not None and len(blob.shape) == 4 and None not in blob.shape and min(blob.shape[2:]) > 1  # type: ignore[type-var,operator]
+
+
+def _cut_image(blob: Blob, part: int) -> tuple[int, ...]:
+    shape = tuple(size or 0 for size in blob.shape or ())
+    return (*shape[:2], *(-(-side // part) for side in shape[2:]))
+
+
+def _covers(layer: Layer) -> bool:
+    """Whether a pooling has one window, which covers its whole map."""
+    above = layer.tops[0].shape
+    return (
+        above is not None
+        and len(above) == 4
+        and tuple(above[2:]) == (1, 1)
+        and not layer.message["pooling_param"]["pad"]
+    )
+
+
+def _globally_pooled(message: Message) -> Message:
+    param = message["pooling_param"]
+    gone = dict.fromkeys(name for name in param.entries if name.startswith(("kernel", "stride", "pad")))
+    return with_values(message, {"pooling_param": with_values(param, {"global_pooling": True, **gone})})
+
+
+def _is_full(layer: Layer) -> bool:
+    """Whether a convolution has one window, which covers its whole map."""
+    if not (layer.traits.slides and layer.traits.weighted_sum and layer.params) or layer.traits.upsampling:
+        return False
+    shape, window = layer.bottoms[0].shape or (), (layer.params[0].shape or ())[2:]
+    return len(shape) == 4 and window == shape[2:] and window != (1, 1)
+
+
+def _shape_in(net: Net, layer: Layer) -> tuple[int | None, ...]:
+    """The shape of what a layer reads in another build of its net."""
+    return tuple(net.layers[layer.index].bottoms[0].shape or ()) if layer.index < len(net.layers) else ()
+
+
+def _with_kernel(message: Message, shape: Sequence[int | None]) -> Message:
+    param = message["convolution_param"]
+    gone = dict.fromkeys(("kernel_h", "kernel_w", "kernel_size"))
+    sides = {"kernel_h": shape[2], "kernel_w": shape[3]} if len(shape) == 4 else {}
+    return with_values(message, {"convolution_param": with_values(param, {**gone, **sides})})
+
+
+# -- outputs --------------------------------------------------------------------------------------------------------
+
+
+def _narrowed(net: Net, part: int) -> Iterator[tuple[int, Message]]:
+    """The layers that have fewer outputs: all with weights but those that a loss, or nothing, reads."""
+    last = _last(net)
+    for layer in net.layers:
+        settings = layer.traits.settings
+        if (
+            not layer.traits.weighted_sum
+            or layer.index in last
+            or settings not in ("convolution_param", "inner_product_param")
+        ):
+            continue
+        param = layer.message[settings]
+        values = {"num_output": _fewer(param["num_output"], part)}
+        if settings == "convolution_param" and param["group"] == param["num_output"]:
+            values["group"] = values["num_output"]
+        if values["num_output"] != param["num_output"]:
+            yield layer.index, with_values(layer.message, {settings: with_values(param, values)})
+
+
+def _fewer(number: int, part: int) -> int:
+    return number if number < 2 * _LEAST_OUTPUTS else max(_LEAST_OUTPUTS, -(-number // (part * _UNIT)) * _UNIT)
+
+
+def _last(net: Net) -> set[int]:
+    """The layers with weights from whose tops no other layer with weights computes something, on some way."""
+    found: set[int] = set()
+    ends = [layer for layer in net.layers if layer.traits.is_loss or layer.traits.measures or any(layer.loss_weights)]
+    ends += [blob.producer for blob in net.blobs() if not blob.consumers and blob.producer is not None]
+    queue = list(dict.fromkeys(ends))
+    seen = set(queue)
+    for layer in queue:
+        if layer.traits.weighted_sum:
+            found.add(layer.index)
+            continue
+        for blob in layer.bottoms:
+            if blob.producer is not None and blob.producer not in seen:
+                seen.add(blob.producer)
+                queue.append(blob.producer)
+    return found
+
+
+# -- the cut net ----------------------------------------------------------------------------------------------------
+
+
+def _changed(net: Net, changes: Mapping[int, Message], shapes: Mapping[str, Sequence[int]]) -> Net:
+    messages = {id(net.layers[index].message): message for index, message in changes.items()}
+    whole = net.message
+    layers = [messages.get(id(entry[0]), entry[0]) for entry in whole.entries["layer"]]
+    return changed(net, with_values(whole, {"layer": layers}), shapes)
+
+
+def _gains(net: Net, cut: Net) -> tuple[dict[Param, float], dict[Param, tuple[int, ...]]]:
+    gains: dict[Param, float] = {}
+    whole: dict[Param, tuple[int, ...]] = {}
+    for layer, other in zip(net.layers, cut.layers, strict=True):
+        for param, smaller_param in zip(layer.params, other.params, strict=True):
+            if param.shape == smaller_param.shape or smaller_param.owner is not smaller_param:
+                continue
+            whole[smaller_param] = tuple(size or 0 for size in param.shape or ())
+            if param.index == 0 and (layer.traits.weighted_sum or layer.traits.recurrent):
+                ratio = _fan_in(layer, param) / _fan_in(other, smaller_param)
+                if ratio != 1:
+                    gains[smaller_param] = math.sqrt(ratio)
+    return gains, whole
+
+
+def _fan_in(layer: Layer, param: Param) -> float:
+    """How many values the weights of an output add up."""
+    shape = tuple(size or 1 for size in param.shape or ())
+    if layer.traits.upsampling:
+        return float(shape[0] / layer.message["convolution_param"]["group"])
+    outputs = (
+        layer.message["inner_product_param"]["num_output"]
+        if layer.traits.settings == "inner_product_param"
+        else shape[0]
+    )
+    return math.prod(shape) / outputs
+
+
+def _said(net: Net, cut: Net, width: int) -> Iterator[str]:
+    for layer, other in zip(net.layers, cut.layers, strict=True):
+        for blob, smaller_blob in zip(layer.tops, other.tops, strict=True):
+            if is_fed(layer) and _is_image(blob) and blob.shape != smaller_blob.shape:
+                sides = [" x ".join(map(str, (each.shape or ())[2:])) for each in (smaller_blob, blob)]
+                yield f"'{blob.name}' to images of {sides[0]}, from {sides[1]}"
+    if width > 1:
+        number = sum(
+            1
+            for layer, other in zip(net.layers, cut.layers, strict=True)
+            if layer.traits.weighted_sum
+            and layer.params
+            and (layer.params[0].shape or (0,))[0] != (other.params[0].shape or (0,))[0]
+        )
+        if number:
+            yield f"the outputs of {number} layers to 1/{width}"

@@ -1,0 +1,168 @@
+"""Nets that are cut down for a simulation: their values, gradients and verdicts are those of the whole nets."""
+
+from __future__ import annotations
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="the simulator needs numpy")
+
+from harness import SOLVER  # noqa: E402
+
+from caffe_lint.engine.files_in_memory import Files  # noqa: E402
+from caffe_lint.net.data_facts import DataFacts  # noqa: E402
+from caffe_lint.net.job import Job, Nets, SolverFile  # noqa: E402
+from caffe_lint.proto.schema import caffe_schema  # noqa: E402
+from caffe_lint.simulation.cutting import Cut, agreeing, smaller  # noqa: E402
+from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
+from caffe_lint.simulation.simulating import SPEED, Plan, simulate  # noqa: E402
+from caffe_lint.simulation.training_run import Course, run  # noqa: E402
+from caffe_lint.stability.signal.features import signal_of  # noqa: E402
+from caffe_lint.stability.signal.training import Training, training_of  # noqa: E402
+
+NORMAL = 'data_filler { type: "gaussian" std: 1 }'
+DATA = f'layer {{ name: "d" type: "DummyData" top: "x" dummy_data_param {{ shape {{ dim: 8 dim: 3 dim: 56 dim: 56 }} {NORMAL} }} }}'
+LABELS = 'layer { name: "e" type: "DummyData" top: "t" dummy_data_param { shape { dim: 8 } data_filler { value: 3 } } }'
+DATA += LABELS
+
+
+def conv(name: str, bottom: str, outputs: int, more: str = 'weight_filler { type: "gaussian" std: 0.05 }') -> str:
+    return (
+        f'layer {{ name: "{name}" type: "Convolution" bottom: "{bottom}" top: "{name}" convolution_param {{ num_output: {outputs}'
+        f' kernel_size: 3 pad: 1 stride: 3 {more} }} }} layer {{ name: "r{name}" type: "ReLU" bottom: "{name}" top: "{name}" }}'
+    )
+
+
+def dense(name: str, bottom: str, outputs: int, filler: str) -> str:
+    return (
+        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{name}"'
+        f" inner_product_param {{ num_output: {outputs} weight_filler {{ {filler} }} }} }}"
+    )
+
+
+LOSS = 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "out" bottom: "t" top: "l" }'
+GAUSSIAN, XAVIER = 'type: "gaussian" std: 0.01', 'type: "xavier"'
+NET = DATA + conv("a", "x", 32) + conv("b", "a", 32, f"weight_filler {{ {XAVIER} }}") + dense("h", "b", 64, GAUSSIAN)
+NET += dense("out", "h", 10, XAVIER) + LOSS
+
+
+def job_of(net: str, solver: str = "") -> Job:
+    files = Files(caffe_schema(), "bvlc")
+    files.add("net.prototxt", net.encode())
+    files.add("solver.prototxt", (SOLVER + solver).encode())
+    facts: DataFacts = {}
+    return Nets(files.get, None, files.given, facts=facts).job(SolverFile(files.get("solver.prototxt")), None)
+
+
+def training(net: str, solver: str = "") -> Training:
+    found = training_of(job_of(net, solver))
+    assert isinstance(found, Training)
+    return found
+
+
+def cut_of(whole: Training, image: int, width: int) -> Cut:
+    found = smaller(whole.net, image, width)
+    assert found is not None
+    agreed = agreeing(whole, signal_of(whole), found)
+    assert agreed is not None
+    return agreed
+
+
+def course(whole: Training, cut: Cut, steps: int = 1, seed: int = 0) -> Course:
+    made = MadeUpData(cut.net, whole.context.assumed, np.random.default_rng(seed), whole=8, items=8)
+    return run(cut, whole.solver, made.batch, np.random.default_rng(seed + 100), steps, lambda done: None)
+
+
+def mean_sizes(whole: Training, cut: Cut) -> dict[str, float]:
+    """The mean absolute value of each layer's top before the first step, over some seeds."""
+    found: dict[str, float] = {}
+    for seed in range(4):
+        for line in course(whole, cut, 1, seed).iterations[0].passes[0][0]:
+            if line.role == "top":
+                found[line.layer] = found.get(line.layer, 0.0) + line.mean_abs / 4
+    return found
+
+
+@pytest.mark.parametrize(("image", "width"), [(2, 1), (1, 2), (1, 4), (2, 2)])
+def test_values_of_a_cut_net_are_as_large_as_in_the_whole_one(image: int, width: int) -> None:
+    whole = training(NET)
+    found = [mean_sizes(whole, each) for each in (Cut(whole.net), cut_of(whole, image, width))]
+    for layer in ("a", "b", "h", "out"):
+        assert found[1][layer] == pytest.approx(found[0][layer], rel=0.3), layer
+
+
+def norm(found: Course) -> float:
+    return found.iterations[0].passes[0][2].l2_diff
+
+
+@pytest.mark.parametrize(("image", "width"), [(1, 2), (1, 4), (2, 2)])
+def test_the_norm_of_all_gradients_is_that_of_the_whole_net(image: int, width: int) -> None:
+    whole = training(NET)
+    cut = cut_of(whole, image, width)
+    norms = [[norm(course(whole, each, seed=seed)) for seed in range(3)] for each in (Cut(whole.net), cut)]
+    assert sorted(norms[1])[1] == pytest.approx(sorted(norms[0])[1], rel=0.4)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_a_step_changes_the_loss_of_a_cut_net_as_much(kind: str) -> None:
+    whole = training(NET, f'type: "{kind}"')
+    drops = []
+    for each in (Cut(whole.net), cut_of(whole, 1, 4)):
+        found = [course(whole, each, 6, seed) for seed in range(3)]
+        drops.append(sum(one.before - one.after for one in found) / 3)
+    assert drops[0] > 0
+    assert drops[1] == pytest.approx(drops[0], rel=0.5)
+
+
+def test_the_outputs_that_a_loss_reads_are_never_cut() -> None:
+    whole = training(NET)
+    cut = cut_of(whole, 1, 4)
+    assert [layer.tops[0].shape for layer in cut.net.layers if layer.name in ("a", "h", "out")] == [
+        (8, 8, 19, 19),
+        (8, 16),
+        (8, 10),
+    ]
+
+
+def test_a_pooling_over_the_whole_map_stays_one() -> None:
+    pool = 'layer { name: "p" type: "Pooling" bottom: "b" top: "p" pooling_param { pool: AVE kernel_size: 7 } }'
+    whole = training(DATA + conv("a", "x", 16) + conv("b", "a", 16) + pool + dense("out", "p", 10, XAVIER) + LOSS)
+    cut = cut_of(whole, 2, 1)
+    assert next(layer.tops[0].shape for layer in cut.net.layers if layer.name == "p") == (8, 16, 1, 1)
+
+
+def test_a_convolution_over_the_whole_map_stays_one() -> None:
+    full = 'layer { name: "f" type: "Convolution" bottom: "b" top: "f" convolution_param { num_output: 32 kernel_size: 7 weight_filler { type: "xavier" } } }'
+    whole = training(DATA + conv("a", "x", 16) + conv("b", "a", 16) + full + dense("out", "f", 10, XAVIER) + LOSS)
+    cut = cut_of(whole, 2, 1)
+    assert next(layer.tops[0].shape for layer in cut.net.layers if layer.name == "f") == (8, 32, 1, 1)
+    assert list(cut.gains.values()) == [pytest.approx(7 / 4)]
+
+
+def test_a_loss_that_adds_up_positions_gets_a_larger_weight() -> None:
+    target = DATA.replace("shape { dim: 8 }", "shape { dim: 8 dim: 2 dim: 19 dim: 19 }")
+    loss = 'layer { name: "l" type: "EuclideanLoss" bottom: "a" bottom: "t" top: "l" }'
+    whole = training(target + conv("a", "x", 2) + loss)
+    assert list(cut_of(whole, 2, 1).losses.values()) == [pytest.approx(3.61)]
+
+
+def test_what_does_not_fit_is_not_cut() -> None:
+    sliced = 'layer { name: "s" type: "Slice" bottom: "a" top: "s" top: "u" slice_param { slice_point: 30 } } layer { name: "q" type: "Silence" bottom: "u" }'
+    whole = training(DATA + conv("a", "x", 32) + sliced + dense("out", "s", 10, XAVIER) + LOSS)
+    assert smaller(whole.net, 1, 2) is None
+
+
+def test_a_net_over_the_budget_is_cut_and_says_so() -> None:
+    job = job_of(NET)
+    free = simulate(job, Plan(seeds=1))
+    cut = simulate(job, Plan(seeds=1, budget=free.multiply_adds / SPEED / 6))
+    assert free.cut == ()
+    assert cut.word == free.word
+    assert any("layers to 1/" in text for text in cut.cut)
+    assert 0 < cut.multiply_adds < free.multiply_adds / 2
+
+
+def test_every_seed_is_run_if_asked_for() -> None:
+    job = job_of(NET)
+    found = simulate(job, Plan(steps=5, seeds=2, all_seeds=True, first_seed=7))
+    assert len(found.courses) == 2
+    assert found.courses[0].losses != simulate(job, Plan(steps=5, seeds=2, all_seeds=True)).courses[0].losses
