@@ -9,7 +9,6 @@ np = pytest.importorskip("numpy", reason="the simulator needs numpy")
 from harness import SOLVER  # noqa: E402
 
 from caffe_lint.engine.files_in_memory import Files  # noqa: E402
-from caffe_lint.net.data_facts import DataFacts  # noqa: E402
 from caffe_lint.net.job import Job, Nets, SolverFile  # noqa: E402
 from caffe_lint.proto.schema import caffe_schema  # noqa: E402
 from caffe_lint.simulation.cutting import Cut, agreeing, smaller  # noqa: E402
@@ -49,8 +48,7 @@ def job_of(net: str, solver: str = "") -> Job:
     files = Files(caffe_schema(), "bvlc")
     files.add("net.prototxt", net.encode())
     files.add("solver.prototxt", (SOLVER + solver).encode())
-    facts: DataFacts = {}
-    return Nets(files.get, None, files.given, facts=facts).job(SolverFile(files.get("solver.prototxt")), None)
+    return Nets(files.get, None, files.given).job(SolverFile(files.get("solver.prototxt")), None)
 
 
 def training(net: str, solver: str = "") -> Training:
