@@ -185,6 +185,20 @@ def test_whatever_changed_the_findings_are_those_of_a_check(
     assert report(capfdbinary, kept) == expected
 
 
+def test_a_configuration_of_a_solver_that_was_found_may_break_and_be_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.chdir(tree(tmp_path / "tree"))
+    kept = tmp_path / "kept"
+    write("x/solver.prototxt", FAST.replace("net.p", "../a/net.p"))()
+    for config in ("", "nonsense = 1\n", "", "select = [", 'ignore = ["G102"]\n'):
+        write("x/caffe-lint.toml", config)()
+        expected = report(capfdbinary, None, "a/net.prototxt")
+        assert b"may train this net" not in expected[0] or config in ("nonsense = 1\n", "select = [")
+        for _ in range(2):
+            assert report(capfdbinary, kept, "a/net.prototxt") == expected
+
+
 def test_only_what_changed_is_checked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], counted: list[str]
 ) -> None:

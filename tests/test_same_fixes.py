@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from harness import findings_on_disk, patched_on_disk
 
+from caffe_lint.settings.settings import ConfigError
 from caffe_lint.source.solver_index import forget_index, mentions_of
 
 NET = """\
@@ -154,6 +155,33 @@ def test_a_repository_that_is_too_large_gets_no_fix_that_depends_on_all_of_it(
         assert finding.fix is None
         assert "No fix: there are too many files to search for the solvers that name this net" in finding.reason
         assert "net.prototxt" not in patched_on_disk(named, unsafe=True)
+
+
+@pytest.mark.parametrize("broken", ["select = [", "nonsense = 1\n"], ids=["no TOML", "unknown key"])
+def test_a_broken_configuration_of_a_solver_that_was_found_ends_nothing(tmp_path: Path, broken: str) -> None:
+    other = SOLVER.replace("net.prototxt", "../net.prototxt")
+    repository(tmp_path, solver=SOLVER, net=NET, old__solver=other)
+    (tmp_path / "old" / "caffe-lint.toml").write_text(broken)
+    for named in ("net.prototxt", "solver.prototxt"):
+        (finding,) = [finding for finding in findings_on_disk(named) if finding.code == "G103"]
+        assert finding.fix is None
+        assert "No fix: the configuration for 'old/solver.prototxt', which may train this net, is broken" in finding.reason
+        assert "net.prototxt" not in patched_on_disk(named, unsafe=True)
+    for named in (".", "old/solver.prototxt"):
+        with pytest.raises(ConfigError):
+            findings_on_disk(named)
+
+
+def test_a_broken_configuration_of_a_net_of_a_solver_that_was_found_ends_nothing(tmp_path: Path) -> None:
+    other = SOLVER.replace("net:", "train_net:") + 'test_net: "old/test.prototxt"\ntest_iter: 1\ntest_interval: 100\n'
+    repository(tmp_path, solver=SOLVER, net=NET, other=other, old__test=NET)
+    (tmp_path / "old" / "caffe-lint.toml").write_text("nonsense = 1\n")
+    for named in ("net.prototxt", "solver.prototxt"):
+        (finding,) = [finding for finding in findings_on_disk(named) if finding.code == "G103"]
+        assert finding.fix is None
+        assert "No fix: the configuration for another net of its solvers is broken" in finding.reason
+    with pytest.raises(ConfigError):
+        findings_on_disk("other.prototxt")
 
 
 def test_a_net_without_findings_on_stability_costs_no_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

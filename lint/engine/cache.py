@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -16,7 +17,7 @@ from ..fixes.edit import Edit, Fix, Stage
 from ..proto.schema import caffe_schema
 from ..rule.finding import Cause, Finding
 from ..rule.registry import all_rules
-from ..settings.settings import CONFIDENCES, SEVERITIES, Settings
+from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError, Settings
 from ..source.opener import MAX_PROTOTXT, Unreadable, real_path
 from ..source.places import Place
 from ..source.questions import digest_now, digest_of, kept, kept_questions, key_of
@@ -78,8 +79,8 @@ class Cache:
             if any(self._answer(asked, settings) != answer for asked, answer in entry["asked"].items()):
                 return None
             result = _result(entry, files)
-        except (Unreadable, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            return None  # damaged, or a file is gone since it was asked for
+        except (Unreadable, ConfigError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return None  # damaged, or a file is gone or a configuration broken since it was asked for
         self._used[key] = value
         return result
 
@@ -126,21 +127,36 @@ def is_usable(files: Files) -> bool:
 
 
 def _asked(settings: Settings) -> Settings:
-    """Return settings that keep what is asked of them. They say too if rules of others, or a baseline, have a part in it."""
+    """Return settings that keep what is asked of them. They say too if rules of others, or a baseline, have a part in it.
+
+    What rests on a configuration that is broken is not kept.
+    """
     def of(path: str) -> Settings:
-        own = settings.of(path)
+        with _not_kept_if_broken():
+            own = settings.of(path)
         if (asked := kept()) is not None:
             asked.answers[key_of(_SETTINGS, path)] = _digest_of_settings(own)
             asked.complete = asked.complete and not own.plugins and own.known is None
         return own
 
     def excluded(path: str) -> bool:
-        answer = settings.excluded(path)
+        with _not_kept_if_broken():
+            answer = settings.excluded(path)
         if (asked := kept()) is not None:
             asked.answers[key_of(_EXCLUDED, path)] = digest_of(answer)
         return answer
 
     return settings._replace(elsewhere=of, excludes=excluded)
+
+
+@contextmanager
+def _not_kept_if_broken() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError:
+        if (asked := kept()) is not None:
+            asked.complete = False
+        raise
 
 
 def _digest_of_settings(settings: Settings) -> str:

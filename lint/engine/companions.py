@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..rule.finding import Finding
 from ..rule.registry import RULES, Rule
+from ..settings.settings import ConfigError
 from ..source.files import net_references, shown
 from ..source.opener import Unreadable, real_path
 from .units import Companions
@@ -51,31 +52,38 @@ def nets_to_search(findings: Iterable[Finding], unit: Unit, files: Files) -> fro
 
 
 def search(nets: frozenset[str], unit: Unit, files: Files, settings: Settings) -> Companions:
-    """Return the companions of a unit, with the solvers that name some of its nets."""
+    """Return the companions of a unit, with the solvers that name some of its nets.
+
+    A broken configuration that is in force for none but such a solver leaves that solver out, as the user may not know of it.
+    """
     from ..source.solver_index import mentions_of  # few checks need it
 
     known = files.companions
     solvers = list(known.solvers)
     seen = {real_path(path) for path in (*unit.paths, *solvers)}
-    is_whole = known.is_whole
+    gap = known.gap
     for net in sorted(nets):
         mentions = mentions_of(net)
-        is_whole = is_whole and mentions.is_whole
+        if not mentions.is_whole:
+            gap = gap or "there are too many files to search for the solvers that name this net"
         for path in map(shown, mentions.paths):
             real = real_path(path)
-            if real in seen or settings.excluded(path):
-                continue
             is_new = path not in files.sources
             try:
+                if real in seen or settings.excluded(path):
+                    continue
                 file = files.get(path)
             except Unreadable:
+                continue
+            except ConfigError:
+                gap = gap or f"the configuration for '{path}', which may train this net, is broken"
                 continue
             if file.kind == "solver" and _may_name(file, net, unit, files):
                 seen.add(real)
                 solvers.append(path)
             elif is_new:
                 files.drop(path)
-    return Companions(tuple(solvers), known.searched | nets, is_whole)
+    return Companions(tuple(solvers), known.searched | nets, gap)
 
 
 def _may_name(solver: SourceFile, net: str, unit: Unit, files: Files) -> bool:
@@ -126,8 +134,8 @@ class Offers:
         jobs = self._trained_by.get(fix.path, set())
         if not jobs and fix.path not in companions.searched:
             return finding  # a change of a solver
-        if not companions.is_whole and (fix.safe or fix.stage.is_computed):
-            why = "there are too many files to search for the solvers that name this net"
+        if companions.gap and (fix.safe or fix.stage.is_computed):
+            why = companions.gap
         elif not jobs and fix.stage.is_computed:
             why = "no solver of this repository names this net; its learning rate is unknown"
         else:

@@ -10,7 +10,7 @@ from ..net.job import Job, NetInPhase, Nets, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Hit
 from ..rule.suppressed import suppressing, suppressions_of
-from ..settings.settings import Settings
+from ..settings.settings import ConfigError, Settings
 from .companions import Offers, depends_on_solvers, nets_to_search, search
 from .explaining import explained, with_known_causes, without_effects
 from .files_in_memory import Files, nets_for
@@ -44,7 +44,11 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
         known = files.companions
         files.companions = search(nets, unit, files, settings)
         if files.companions.solvers != known.solvers:
-            checked = _check(unit, files, settings)
+            try:
+                checked = _check(unit, files, settings)
+            except ConfigError:  # for a net that one of them names
+                gap = "the configuration for another net of its solvers is broken"
+                files.companions = known._replace(searched=files.companions.searched, gap=gap)
     on = checked.on
     findings = [checked.offers.agreed(finding, files.companions) for finding in checked.findings]
     everything = findings

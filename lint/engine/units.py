@@ -38,12 +38,12 @@ def path_order(units: Sequence[Unit]) -> list[int]:
 class Companions(NamedTuple):
     """The solvers that are checked along with a unit, and the nets whose solvers were searched.
 
-    `is_whole` is False if a repository has too many files to be searched.
+    `gap` says why solvers may be missing, and is empty if none are.
     """
 
     solvers: tuple[str, ...] = ()
     searched: frozenset[str] = frozenset()
-    is_whole: bool = True
+    gap: str = ""
 
 
 class LeftAlone(NamedTuple):
