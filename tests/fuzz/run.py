@@ -16,6 +16,7 @@ imported and instrumented once, and each target is a fork of that process.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import os
 import re
@@ -60,6 +61,7 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as empty:
         TARGETS = _instrumented_targets()
+        gc.freeze()  # what is imported stays
         here = os.getcwd()
         os.chdir(empty)  # where no file is that an input could name
         end = time.monotonic() + arguments.seconds
