@@ -20,7 +20,7 @@ from .named_tuple import NamedTuple
 from .schema import Dialect, FieldType, MessageType, Schema, last_seen
 from .spelling import fold, nearest_name
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree, Value
-from .values import float_value, unescape
+from .values import float_value, unescape, word_of
 
 if TYPE_CHECKING:
     from .owners import Owners
@@ -308,6 +308,9 @@ class _Binder:
 
     def wrong_scalar(self, node: Scalar, of: str, spec: FieldType, field: Field, written: list[Entry]) -> None:
         self.reported.add(id(node))
+        if spec.kind == "string" and (word := word_of(node.text)) is not None and self.schema.reads_words(self.dialect):
+            written.append((word, node, field))
+            return
         if len(self.problems) >= MAX_PROBLEMS:
             return
         found = _corrections().correction(node.text, spec, of, self.schema, self.dialect)

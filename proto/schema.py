@@ -205,15 +205,24 @@ _OF_ALL = "BVLC/caffe"  # its branches are forks: all others come from its main 
 class Dialect:
     """A Caffe with its own fields and layer types: `bvlc` or a fork.
 
-    `lists_types` says whether we know all of its layer types, `lists_fields` whether we know all of its fields and values, and
-    `knows_layers` whether we know what its layers do, besides their names.
+    `lists_types` says whether we know all of its layer types, `lists_fields` whether we know all of its fields and values,
+    `knows_layers` whether we know what its layers do, besides their names, and `reads_words` whether it reads text by a reader of
+    its own, to which a word without quotes is a string.
     `family` is what it shares with the other branches of its repository, one of which a user may have when we think of another.
     """
 
-    __slots__ = ("description", "family", "knows_layers", "lists_fields", "lists_types", "name", "repository")
+    __slots__ = ("description", "family", "knows_layers", "lists_fields", "lists_types", "name", "reads_words", "repository")
 
     def __init__(
-        self, name: str, repository: str, description: str, *, lists_types: bool, lists_fields: bool, knows_layers: bool
+        self,
+        name: str,
+        repository: str,
+        description: str,
+        *,
+        lists_types: bool,
+        lists_fields: bool,
+        knows_layers: bool,
+        reads_words: bool,
     ) -> None:
         self.name = name
         self.repository = repository
@@ -221,6 +230,7 @@ class Dialect:
         self.lists_types = lists_types
         self.lists_fields = lists_fields
         self.knows_layers = knows_layers
+        self.reads_words = reads_words
         owner = repository.partition(" (")[0].partition(",")[0]
         self.family = name if owner == _OF_ALL else owner
 
@@ -276,6 +286,10 @@ class Schema:
     def lists_fields(self, name: str) -> bool:
         """Whether we know all fields of the dialect of that name."""
         return all(known.lists_fields for known in self.dialects if known.name == name)
+
+    def reads_words(self, name: str) -> bool:
+        """Whether the dialect of that name reads words without quotes as strings."""
+        return any(known.reads_words for known in self.dialects if known.name == name)
 
     def knows_layers(self, name: str) -> bool:
         """Whether we know what the layers of the dialect of that name do."""
@@ -333,6 +347,8 @@ def _rows(name: str) -> list[list[str]]:
 
 # A program of its own without a caffe.proto: what it reads was gathered from its code, as far as it shows there.
 _KNOWN_IN_PART = frozenset({"mycaffe"})
+# Of these, the reader does not ask for quotes, and takes backslashes as they are (MyCaffe: RawProto.parse).
+_READS_WORDS = frozenset({"mycaffe"})
 
 
 @cache
@@ -355,6 +371,7 @@ def _caffe_dialects() -> tuple[Dialect, ...]:
                 lists_types=line.partition("\t")[0] in listed | {"bvlc"},
                 lists_fields=line.partition("\t")[0] not in _KNOWN_IN_PART,
                 knows_layers=knows_layers,
+                reads_words=line.partition("\t")[0] in _READS_WORDS,
             )
         )
     return tuple(dialects)

@@ -181,3 +181,11 @@ KNOWN: dict[str, Known] = {
     **{kind: Known(int_reader(kind)) for kind in INT_RANGES},
 }
 NOTHING = Known(lambda text: None)
+
+
+def word_of(text: bytes) -> str | None:
+    """Return the string that a reader sees which asks for no quotes, and takes backslashes as they are; None if a quote is lost."""
+    quotes = b"\"'"
+    inside = text.strip(quotes)
+    is_whole = b'"' not in inside and b"\0" not in inside and (text[:1] in quotes) == (text[-1:] in quotes)
+    return inside.decode("utf-8", "replace").strip() if is_whole else None

@@ -318,3 +318,45 @@ def test_a_thousand_problems_are_enough() -> None:
     text = "".join(f"no_such_field_{number}: 1\n" for number in range(20_000))
     assert len(solver(text).problems) == 1000
     assert len(solver("base_lr: x\n" * 20_000).problems) == 1000
+
+
+# -- a reader of its own, to which words are strings ------------------------------------------------------
+
+
+OF_MYCAFFE = "snapshot_include_weights: True\n"  # no other Caffe has this field
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lr_policy: inv", "inv"),
+        ('lr_policy: "inv"', "inv"),
+        ("snapshot_prefix: models/lenet/first", "models/lenet/first"),
+        ("snapshot_prefix: C:\\models\\net", "C:\\models\\net"),
+        ('snapshot_prefix: "$Models$\\Mine"', "$Models$\\Mine"),
+        ("regularization_type: NONE", "NONE"),
+    ],
+)
+def test_mycaffe_reads_words_as_strings(field: str, value: str) -> None:
+    bound = bind(parse(f"{OF_MYCAFFE}{field}\n".encode()), caffe_schema(), "SolverParameter")
+    assert (bound.dialect, bound.problems) == ("mycaffe", [])
+    assert bound.message[field.partition(":")[0]] == value
+
+
+def test_a_file_of_which_nothing_is_mycaffes_needs_its_quotes() -> None:
+    source = b"lr_policy: inv\nsnapshot_prefix: models/lenet/first\nregularization_type: L2\n"
+    bound = bind(parse(source), caffe_schema(), "SolverParameter")
+    assert [problem.kind for problem in bound.problems] == ["wrong-type", "missing-quotes", "wrong-type"]
+    asked = bind(parse(source), caffe_schema(), "SolverParameter", "mycaffe")
+    assert asked.problems == []
+
+
+def test_a_lost_quote_is_a_mistake_in_mycaffe_too() -> None:
+    bound = bind(parse(f'{OF_MYCAFFE}lr_policy: "inv\ntype: SGD\n'.encode()), caffe_schema(), "SolverParameter")
+    assert [problem.kind for problem in bound.problems] == ["unclosed-string"]
+
+
+def test_the_phase_of_mycaffe_is_known() -> None:
+    source = b'layer { name: "a" type: "Softmax" bottom: "b" top: "c" include { phase: RUN } }\n'
+    bound = bind(parse(source), caffe_schema(), "NetParameter")
+    assert (bound.dialect, bound.problems) == ("mycaffe", [])

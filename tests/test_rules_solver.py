@@ -481,3 +481,10 @@ def test_a_solver_is_made_ready_for_the_cpu() -> None:
     assert [finding.code for finding in check(text, "solver.prototxt", select=("gpu-solver-mode",))] == ["S145"]
     assert fix(text, "solver.prototxt", select=("gpu-solver-mode",)) == text.replace("GPU", "CPU")
     assert check(GOOD, "solver.prototxt", select=("S145",)) == []
+
+
+def test_solvers_of_mycaffe_need_no_net_and_have_types_of_their_own() -> None:
+    text = "base_lr: 0.1\nlr_policy: sigmoid\nmax_iter: 9\nweight_decay: 0.1\nregularization_type: NONE\n"
+    for own, codes in (("snapshot_include_state: True\n", set()), ("", {"S101", "S122", "S137"})):
+        found = check(own + text, "solver.prototxt", select=("S101", "S122", "S137"))
+        assert {finding.code for finding in found} == codes

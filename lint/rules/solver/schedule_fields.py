@@ -57,7 +57,8 @@ def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
 
     - **error** if Caffe stops, or (exp without `gamma`) nothing would be learned;
     - **advice** for step and multistep without `gamma` if no step is taken before `max_iter`;
-    - **warning** otherwise.
+    - **warning** otherwise;
+    - not at all in files for MyCaffe, whose defaults are its own.
 
     Ignore it if the rate is meant to stay constant (policy `fixed` says so more clearly) or to drop to 0 at once.
 
@@ -75,7 +76,7 @@ def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
     """
     message = solver.message
     policy = POLICIES.get(message["lr_policy"])
-    if policy is None:
+    if policy is None or not solver.file.schema.lists_fields(solver.file.bound.dialect):
         return
     missing = [name for name in policy.needs if is_absent(message, name)]
     if not missing:

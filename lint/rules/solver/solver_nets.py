@@ -28,8 +28,8 @@ def train_net_count(solver: SolverFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as an **error**. There is no fix, because only you know which net is meant. Ignore it if a program of
-    your own reads the solver and sets the net.
+    Reported as an **error**, unless the file is for MyCaffe, whose programs bring the net. There is no fix, because only you know
+    which net is meant. Ignore it if a program of your own reads the solver and sets the net.
 
     ## References
 
@@ -37,6 +37,8 @@ def train_net_count(solver: SolverFile) -> Iterator[Hit]:
     """
     message = solver.message
     written = [name for name in _TRAIN_NETS if not is_absent(message, name)]
+    if not written and not solver.file.schema.lists_fields(solver.file.bound.dialect):
+        return  # its program brings the net
     if not written:
         shown = "the solver has no training net"
         reason = f"Caffe stops: one of {', '.join(_TRAIN_NETS)} is required."

@@ -30,7 +30,8 @@ def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
     ## When it is reported
 
     - **error** if `weight_decay` is not 0;
-    - **advice** otherwise, because Caffe then does not read the field.
+    - **advice** otherwise, because Caffe then does not read the field;
+    - not at all in files for MyCaffe, which has types of its own.
 
     ## Fix
 
@@ -43,7 +44,7 @@ def unknown_regularization_type(solver: SolverFile) -> Iterator[Hit]:
     """
     message = solver.message
     name = message["regularization_type"]
-    if name in ("L1", "L2"):
+    if name in ("L1", "L2") or not solver.file.schema.lists_fields(solver.file.bound.dialect):
         return
     fix = None
     if name.upper() in ("L1", "L2") and message["weight_decay"] != 0:
