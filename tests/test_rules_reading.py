@@ -248,6 +248,27 @@ def test_a_missing_net_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (finding.code, finding.severity, finding.place.line) == ("E121", "warning", 1)
 
 
+def test_a_missing_net_of_another_machine_is_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, severity in (
+        ("/home/nobody-of-this-name/models/net.prototxt", "advice"),
+        ("/no-such-disk/lab/net.prototxt", "advice"),
+        ("D:\\\\models\\\\net.prototxt", "advice"),
+        (str(tmp_path / "gone" / "net.prototxt"), "warning"),
+        ("home/nobody/net.prototxt", "warning"),
+        ("TRAIN_FILE", "advice"),
+        ("NET", "warning"),
+    ):
+        (finding,) = check(SOLVER.replace("net.prototxt", path), "solver.prototxt", select=("E1",))
+        assert (finding.code, finding.severity) == ("E121", severity), path
+
+
+def test_a_value_that_repeats_the_name_of_its_field_is_a_placeholder() -> None:
+    found = check(SOLVER + "random_seed: RANDOM_SEED\ndevice_id: SEED\n", "solver.prototxt", select=("E111",))
+    assert [(finding.place.line, finding.severity) for finding in found] == [(5, "advice"), (6, "error")]
+    assert found[0].reason == "RANDOM_SEED is a placeholder, which a script replaces."
+
+
 def test_a_net_found_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "caffe-lint.toml").write_text("")
@@ -267,6 +288,8 @@ def test_candidates_for_a_missing_net_are_named(tmp_path: Path, monkeypatch: pyt
         (tmp_path / name / "net.prototxt").write_text(LAYER)
     text = SOLVER.replace("net.prototxt", "/home/someone/net.prototxt")
     (finding,) = check(text, "solver.prototxt", select=("E1", "P1"))
+    assert (finding.code, finding.severity) == ("E122", "advice")  # nobody here is called someone
+    (finding,) = check(SOLVER.replace("net.prototxt", "x/net.prototxt"), "solver.prototxt", select=("E1", "P1"))
     assert (finding.code, finding.severity) == ("E122", "warning")
     assert str(Path("a") / "net.prototxt") in finding.reason
 

@@ -187,7 +187,7 @@ def test_a_blob_that_both_phases_lack_is_found_once() -> None:
 
 
 def test_a_blob_whose_layer_cannot_be_read_in_full_may_exist() -> None:
-    data = DATA.replace('  top: "data"\n', '  top: "data"\n  include { phase: RUN }\n')
+    data = DATA.replace('  top: "data"\n', '  top: "data"\n  include { phase: FINETUNE }\n')
     assert found(data + CONV + LOSS) == []
 
 
@@ -474,3 +474,49 @@ def test_a_net_inside_a_solver_is_fixed_there() -> None:
     assert fix_files({"solver.prototxt": solver}, select=("E2",))["solver.prototxt"] == solver.replace(
         "conv_1", "conv1"
     )
+
+
+# -- what a program fills in ------------------------------------------------------------------------------
+
+
+HEADS = """\
+layer {{ name: "d" type: "Input" top: "d" input_param {{ shape {{ dim: 2 dim: 3 dim: 8 dim: 8 }} }} }}
+layer {{ name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param {{ {0} kernel_size: 3 }} }}
+layer {{ name: "r" type: "ReLU" bottom: "c" top: "c" }}
+layer {{ name: "one" type: "InnerProduct" bottom: "c" top: "one" inner_product_param {{ {1} }} }}
+layer {{ name: "two" type: "InnerProduct" bottom: "c" top: "two" inner_product_param {{ {2} }} }}
+layer {{ name: "p" type: "Softmax" bottom: "two" top: "p" }}
+"""
+
+
+@pytest.mark.parametrize("missing", ["", "num_output: 0"])
+def test_outputs_that_are_all_left_open_are_for_a_program_to_fill_in(missing: str) -> None:
+    (finding,) = check(HEADS.format("num_output: 4", missing, missing), select=("E2",))
+    assert (finding.code, finding.severity, finding.place.line) == ("E208", "advice", 4)
+    assert finding.message == "num_output of all 2 output layers is left open"
+    assert "'two'" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("numbers", "lines"),
+    [
+        (("num_output: 4", "", "num_output: 5"), [4]),
+        (("", "", ""), [2, 4, 5]),
+        (("", "num_output: 5", "num_output: 5"), [2]),
+    ],
+)
+def test_a_number_that_is_missing_elsewhere_is_an_error(numbers: tuple[str, str, str], lines: list[int]) -> None:
+    found = check(HEADS.format(*numbers), select=("E208",))
+    assert [(finding.severity, finding.place.line) for finding in found] == [("error", line) for line in lines]
+
+
+def test_a_stage_that_a_program_gives_is_advice_unless_a_solver_trains_without_it() -> None:
+    net = (
+        'layer { name: "d" type: "DummyData" top: "d" include { stage: "deploy" } dummy_data_param { shape { dim: 2 dim: 3 } } }\n'
+        'layer { name: "ip" type: "InnerProduct" bottom: "d" top: "ip" inner_product_param { num_output: 2 } }\n'
+    )
+    (finding,) = check(net, select=("E201",))
+    assert (finding.severity, finding.place.line) == ("advice", 2)
+    solver = 'net: "net.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 9\n'
+    found = check_files({"net.prototxt": net, "solver.prototxt": solver}, select=("E201",))
+    assert [finding.severity for finding in found] == ["warning"]

@@ -224,7 +224,8 @@ class NetReference(NamedTuple):
     """A net named by a solver's field (its `number`th value): the path as written, the file found, and how.
 
     `how` is `found`, `elsewhere` (only by the longest suffix of the path), `ambiguous` or `missing`; `others` are the
-    candidates if there are several. `base` is the folder in which the path as written leads to the file.
+    candidates if there are several. `base` is the folder in which the path as written leads to the file. `is_of_another_machine`
+    says whether a path that leads to none begins with folders that this machine does not have.
     """
 
     field: str
@@ -234,6 +235,7 @@ class NetReference(NamedTuple):
     how: str
     others: tuple[str, ...] = ()
     base: str | None = None
+    is_of_another_machine: bool = False
 
 
 def net_references(
@@ -279,6 +281,7 @@ def find_net(
         if os.path.isfile(candidate) or shown(candidate) in given:
             return reference(candidate, "found", base=base)
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    foreign = _is_of_another_machine(written)
     if parts:
         beside = os.path.join(folder, parts[-1])
         if beside != os.path.abspath(solver_path) and (os.path.isfile(beside) or shown(beside) in given):
@@ -292,9 +295,22 @@ def find_net(
                 return reference(fitting[0], "elsewhere")
             if fitting:
                 return NetReference(
-                    field, number, written, None, "ambiguous", tuple(map(shown, sorted(fitting)))
+                    field,
+                    number,
+                    written,
+                    None,
+                    "ambiguous",
+                    tuple(map(shown, sorted(fitting))),
+                    is_of_another_machine=foreign,
                 )
-    return NetReference(field, number, written, None, "missing")
+    return NetReference(field, number, written, None, "missing", is_of_another_machine=foreign)
+
+
+def _is_of_another_machine(written: str) -> bool:
+    """Return whether a path is absolute, and this machine lacks the folder it begins with: `D:\\`, `/nfs/lab`, `/home/someone`."""
+    if re.match(r"[A-Za-z]:[\\/]", written):
+        return not os.path.isdir(written[:3])
+    return os.path.isabs(written) and not os.path.isdir(os.sep.join(written.split(os.sep)[:3]))
 
 
 def _named_beside(path: str, solver_path: str, written: str, given: Container[str]) -> str:

@@ -24,6 +24,7 @@ _PIECE = re.compile(
 _IN_STRING = re.compile(rb"\{\{|\{%|<%")
 _WHOLE_STRING = re.compile(rb"\s*(?:\$\{[^{}]*\}|@[A-Za-z_]\w*@)\s*")
 _PLACEHOLDER = re.compile(r"\{\{|\{%|<%|\$[{(A-Za-z_]|@[A-Za-z_]\w*@")
+_IN_CAPITALS = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")  # `TRAIN_FILE`, where a file is to be named
 # One of these is in every text with a mark; most texts have none.
 _SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
 
@@ -83,7 +84,12 @@ def template_marks(source: bytes) -> tuple[Mark, ...]:
 
 def has_placeholder(path: str) -> bool:
     """Whether a path has a placeholder in it, so that it is not known which file is meant."""
-    return _PLACEHOLDER.search(path) is not None
+    return _PLACEHOLDER.search(path) is not None or _IN_CAPITALS.fullmatch(path) is not None
+
+
+def is_placeholder(name: str, value: str) -> bool:
+    """Whether a value that its field cannot have repeats the field's name in capitals, so that a script replaces it."""
+    return value == name.upper()
 
 
 def _marks(source: bytes) -> Iterator[Mark]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...fixes.unreadable_text import message_at
+from ...proto.tree import fields_at
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ...source.files import SourceFile
+from ...source.foreign_text import is_placeholder
 from .problems_of_text import each_problem, problems_of
 
 
@@ -27,7 +29,8 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as an **error**, unless a `caffe.proto` in the same repository has the field with another type that fits.
+    - **advice** if the value is the name of the field in capitals, as in `random_seed: RANDOM_SEED`: a script replaces it;
+    - **error** otherwise, unless a `caffe.proto` in the same repository has the field with another type that fits.
 
     ## Fix
 
@@ -37,7 +40,13 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
 
     `ConsumeFieldValue` in protobuf's text_format.cc.
     """
-    return each_problem(file, "E111")
+    for hit, problem in problems_of(file, "E111"):
+        value = file.tree.source[problem.start : problem.end].decode("utf-8", "replace")
+        fields = fields_at(file.tree.root, problem.start) if value.isupper() else []
+        if fields and is_placeholder(fields[-1].name, value):
+            yield hit._replace(severity="advice", reason=f"{value} is a placeholder, which a script replaces.", fix=None)
+        else:
+            yield hit
 
 
 @rule("E113", "duplicate-field", subject="file", severity="error", fixes="safe, unsafe")

@@ -27,7 +27,8 @@ def net_not_found(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **advice** if the path has a placeholder, such as `${EXP}`, which a script replaces;
+    - **advice** if the path has a placeholder, such as `${EXP}` or `TRAIN_FILE`, which a script replaces;
+    - **advice** if it is absolute and of another machine: this one has no `/home/someone` or `D:\\`;
     - **warning** otherwise.
 
     There is no fix, because the path may be right on another machine. Ignore it if a script writes the net before the
@@ -42,12 +43,16 @@ def net_not_found(job: Job) -> Iterator[Hit]:
             message = f"net file '{reference.written}' has a placeholder, so the net is not checked"
             yield Hit(job.solver.file, _span(job, reference), message, severity="advice")
         elif reference.how == "missing":
+            message = f"net file '{reference.written}' not found"
+            if reference.is_of_another_machine:
+                message += ": the path is of another machine"
             yield Hit(
                 job.solver.file,
                 _span(job, reference),
-                f"net file '{reference.written}' not found",
+                message,
                 "It was looked for in the working directory, in the solver's folder and those above it up to the root of the"
                 " repository, and by the end of its path in the whole repository.",
+                "advice" if reference.is_of_another_machine else "",
             )
 
 
@@ -67,8 +72,11 @@ def ambiguous_net(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. There is no fix: write the path of the right file, relative to the folder in which you
-    run `caffe`. Ignore it if the path is right on the machine that trains.
+    - **advice** if the path is absolute and of another machine: this one has no `/home/someone` or `D:\\`;
+    - **warning** otherwise.
+
+    There is no fix: write the path of the right file, relative to the folder in which you run `caffe`. Ignore it if the path is
+    right on the machine that trains.
 
     ## References
 
@@ -83,6 +91,7 @@ def ambiguous_net(job: Job) -> Iterator[Hit]:
                 _span(job, reference),
                 f"net file '{reference.written}' not found; {len(reference.others)} files match the end of its path",
                 f"None of them is checked with this solver: {shown}{more}.",
+                "advice" if reference.is_of_another_machine else "",
             )
 
 

@@ -39,7 +39,9 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **warning** if the layer that produces the blob is included only in a stage, and no stage is given;
+    - **advice** if the layer that produces the blob is included only in a stage, and no solver of this run trains the net:
+      programs such as DIGITS give the stage;
+    - **warning** if a solver trains it and gives no stage;
     - **error** otherwise.
 
     Ignore the warning if you run `caffe train` with that `--stage`.
@@ -85,7 +87,7 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
                 message += " in any phase"
             if not subject.net.state.stages and _waits_for_stage(subject.net, problem.subject):
                 message += ", unless a stage is given"
-                severity = "warning"
+                severity = "warning" if subject.jobs else "advice"
         elif _wants_label(subject, layer, problem.subject):
             message += "; deploy nets have no labels"
             fix = _as_deployed(subject, layer) if _deploy_type(layer) else _without_layer(subject, layer)

@@ -10,12 +10,15 @@ from ...layers.fillers import FILLER_TYPES, FORK_FILLERS
 from ...moments.graph import NetProblem
 from ...net.job import NetInPhase
 from ...net.names import also_in
+from ...net.net import Net
 from ...proto.binder import Message
 from ...proto.spelling import is_certain, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.wording import counted
 from ..problems import hit_of, hits, is_for_known_caffe, problems_of
+
+_SEVERAL = 2  # outputs: in one alone, the number is more likely forgotten
 
 
 @rule("E208", "missing-setting", subject="net", severity="error")
@@ -35,6 +38,8 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
 
     - **advice** if this layer, or one that it gets values from, has a type or a field of a fork, or if the file has fields or
       values that no known Caffe has;
+    - **advice**, once for all of them, if just the layers that give the outputs, and all of these if they are several, have no
+      `num_output`: programs such as DIGITS and DeepDetect fill in the number of classes;
     - **error** otherwise.
 
     ## Example
@@ -45,7 +50,31 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
 
     base_conv_layer.cpp:119, pooling_layer.cpp:22, layer_factory.hpp and others; the finding names the check.
     """
-    return hits(subject, "E208")
+    left_open = _outputs_left_open(subject.net, problems_of(subject, "E208"))
+    for number, problem in enumerate(left_open):
+        if number == 0:
+            text = f"num_output of all {len(left_open)} output layers is left open"
+            reason = "A program such as DIGITS or DeepDetect fills in the number of classes. Without it, Caffe stops."
+            reason += also_in([other.layer for other in left_open if other.layer is not None])
+            yield hit_of(subject, problem)._replace(message=text, reason=reason, severity="advice", confidence="medium")
+    kept = {(problem.start, problem.end) for problem in left_open}
+    yield from (hit for hit in hits(subject, "E208") if hit.span not in kept)
+
+
+def _outputs_left_open(net: Net, problems: list[NetProblem]) -> list[NetProblem]:
+    """Return the problems of a net that leaves open the num_output of all of its several output layers, and of no other."""
+    missing = [problem for problem in problems if problem.kind == "num-output-missing"]
+    if len(missing) < _SEVERAL:
+        return []
+    inner: set[int] = set()
+    outputs = set()
+    for layer in reversed(net.layers):
+        feeds = any(reader.index in inner or reader.traits.weighted_sum for top in layer.tops for reader in top.consumers)
+        if feeds:
+            inner.add(layer.index)
+        elif layer.traits.weighted_sum:
+            outputs.add(layer.index)
+    return missing if outputs == {problem.layer.index for problem in missing if problem.layer is not None} else []
 
 
 @rule("E209", "invalid-setting", subject="net", severity="error")
