@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..moments.graph import Blob, Layer, Loss, NetContext, NetProblem, Param, is_automatic
 from ..proto.binder import Entry, Message
@@ -53,6 +53,7 @@ class Net:
         self.losses: list[Loss] = []
         self.latest: dict[str, Blob] = {}
         self.rebuilt: dict[object, Net] = {}  # the same net with other shapes of its data, by these; see `build.rebuilt`
+        self.computed: dict[object, Any] = {}  # what is computed of it for one of its solvers and holds for the others, by what it is
 
     @property
     def name(self) -> str:
@@ -116,7 +117,7 @@ class Net:
         """Drop its layers, and the nets that were rebuilt from it, once nobody looks at them any more; see `Layer.take_apart`."""
         for layer in self.layers:
             layer.take_apart()
-        for parts in (self.layers, self.problems, self.losses, self.latest):
+        for parts in (self.layers, self.problems, self.losses, self.latest, self.computed):
             parts.clear()
         others = list(self.rebuilt.values())
         self.rebuilt.clear()

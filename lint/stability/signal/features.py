@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...layers.models.loss_models import Loss
 from ...moments.statistics import root
@@ -15,13 +15,14 @@ from ...proto.named_tuple import NamedTuple
 from ...solver.step_limit import relative_step
 from .gradient_flow import excess, progress
 from .passes import Back, Pass, PreparedNet, initial_weights
-from .simulation import Simulation, simulate
+from .simulation import Simulation, simulate, steps_of
 from .training import Training
 from .update_rule import Update, UpdateRule, clip_factor, first_updates, step_size, update_rule_of
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
     from ...net.net import Net
+    from ...proto.binder import Message
 
 
 # The bounds of the features, in decimal logarithms: beyond them a number carries no more information. They were set by hand
@@ -71,16 +72,39 @@ AS_WRITTEN = Trial()
 
 
 class FirstPasses:
-    """The passes of iteration 0, and the probe of its curvature, which is run when it is first asked for."""
+    """The passes of iteration 0, and what follows from them for any solver, each computed when it is first asked for."""
 
     def __init__(self, prepared: PreparedNet, weights: Mapping[Param, Weights]) -> None:
+        self.weights = weights
         self.forward = Pass(prepared, weights)
         self.back = Back(self.forward)
+        self._simulated: dict[object, list[tuple[float, Simulation]]] = {}  # each with its clip threshold
 
     @cached_property
     def probe(self) -> Back:
         """The backward pass that measures the curvature."""
         return Back(self.forward, probe=True)
+
+    def simulation(self, solver: Message, rule: UpdateRule) -> Simulation:
+        """The simulated iterations. Solvers share them whose steps are the same, with clip thresholds that no gradient reaches."""
+        rates = tuple(rule.rate_at(solver, step) for step in range(steps_of(rule)))
+        known = self._simulated.setdefault((rates, rule._replace(**_ONLY_IN_RATES)), [])
+        for clip, found in known:
+            reached = max(found.norms[:-1], default=0.0)  # after the last one no step follows
+            if clip == rule.clip or (_lets_pass(clip, reached) and _lets_pass(rule.clip, reached)):
+                return found
+        found = simulate(solver, rule, self.forward, self.back, self.weights)
+        known.append((rule.clip, found))
+        return found
+
+
+# What of a solver plays no part in a simulation but through the learning rates, and its clip threshold.
+_ONLY_IN_RATES: dict[str, Any] = {"rate": 0.0, "largest": 0.0, "scale": 1.0, "max_iter": 0, "l1": False, "clip": -1.0}
+
+
+def _lets_pass(clip: float, norm: float) -> bool:
+    """Whether a clip threshold leaves gradients of that norm alone."""
+    return clip < 0 or norm <= clip
 
 
 class Signal:
@@ -89,12 +113,10 @@ class Signal:
     Most of the time goes into the simulation, which few jobs need (`verdict.may_be`).
     """
 
-    def __init__(
-        self, training: Training, rule: UpdateRule, weights: Mapping[Param, Weights], passes: FirstPasses
-    ) -> None:
+    def __init__(self, training: Training, rule: UpdateRule, passes: FirstPasses) -> None:
         self.training = training
         self.update_rule = rule
-        self.weights = weights
+        self.weights = passes.weights
         self.passes = passes
         self.forward = passes.forward
         self.back = passes.back
@@ -134,7 +156,7 @@ class Signal:
     @cached_property
     def simulation(self) -> Simulation:
         """The simulated iterations."""
-        return simulate(self.training.solver, self.effective_rule, self.forward, self.back, self.weights)
+        return self.passes.simulation(self.training.solver, self.effective_rule)
 
     @cached_property
     def unsimulated(self) -> dict[str, float]:
@@ -166,18 +188,21 @@ class Signal:
 
 def signal_of(training: Training) -> Signal:
     """The signal of a training."""
-    weights = initial_weights(training.net, training.trained)
-    return Signal(training, update_rule_of(training.solver), weights, FirstPasses(training.prepared, weights))
+    key = (FirstPasses, id(training.prepared), id(training.trained))
+    if key not in training.net.computed:
+        weights = initial_weights(training.net, training.trained)
+        training.net.computed[key] = FirstPasses(training.prepared, weights)
+    return Signal(training, update_rule_of(training.solver), training.net.computed[key])
 
 
 def signal_with(signal: Signal, trial: Trial) -> Signal:
     """The signal of the same training with the changes of a trial. For rates and clipping the first passes are reused."""
     rule = signal.update_rule.changed(trial.rate, trial.clip)
     if not (trial.loss_weights or trial.fillers or trial.inputs):
-        return Signal(signal.training, rule, signal.weights, signal.passes)
+        return Signal(signal.training, rule, signal.passes)
     prepared = signal.training.prepared.with_loss_weights(trial.loss_weights).with_scaled_inputs(trial.inputs)
     weights = {**signal.weights, **trial.fillers}
-    return Signal(signal.training._replace(prepared=prepared), rule, weights, FirstPasses(prepared, weights))
+    return Signal(signal.training._replace(prepared=prepared), rule, FirstPasses(prepared, weights))
 
 
 def unit_step(rule: UpdateRule, net: Net) -> float:

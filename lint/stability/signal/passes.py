@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from operator import is_
 from typing import TYPE_CHECKING
 
 from ...layers.models import model_class
@@ -172,9 +173,12 @@ def _loss_weights(layer: Layer) -> Sequence[float]:
 
 
 class Pass:
-    """A forward pass: the values of every blob, the step of every layer, and the losses with their weights."""
+    """A forward pass: the values of every blob, the step of every layer, and the losses with their weights.
 
-    def __init__(self, prepared: PreparedNet, weights: Mapping[Param, Weights]) -> None:
+    `before` is a pass through the same prepared net with other weights: layers that read what they read there make the same.
+    """
+
+    def __init__(self, prepared: PreparedNet, weights: Mapping[Param, Weights], before: Pass | None = None) -> None:
         self.prepared = prepared
         self.net = prepared.net
         self.values: dict[Blob, Values] = {}
@@ -183,13 +187,16 @@ class Pass:
         for layer, model, owners in zip(prepared.net.layers, prepared.models, prepared.owners, strict=True):
             bottoms = [values.get(blob, ZERO_VALUES) for blob in layer.bottoms]
             own = [weights[owner] for owner in owners] if owners else NO_WEIGHTS
-            try:
-                tops = model.forward(bottoms, own)
-            except (OverflowError, ZeroDivisionError):
-                tops = [BAD_VALUES] * len(layer.tops)
-            for blob, value in zip(layer.tops, tops):  # noqa: B905  (models of unfinished layers make too few)
+            step = before.steps[layer.index] if before is not None else None
+            if step is None or not (all(map(is_, bottoms, step.bottoms)) and all(map(is_, own, step.weights))):
+                try:
+                    tops = model.forward(bottoms, own)
+                except (OverflowError, ZeroDivisionError):
+                    tops = [BAD_VALUES] * len(layer.tops)
+                step = Step(bottoms, tops, own)
+            for blob, value in zip(layer.tops, step.tops):  # noqa: B905  (models of unfinished layers make too few)
                 values[blob] = value
-            steps.append(Step(bottoms, tops, own))
+            steps.append(step)
 
     def loss_terms(self) -> list[tuple[Layer, int, float, float]]:
         """The losses: layer, top, weight, and value before the weight."""

@@ -61,10 +61,10 @@ def simulate(
     histories = {param: SolverHistory() for param in back.gradients}
     found: list[float] = []
     norms: list[float] = []
-    steps = min(ITERATIONS, rule.max_iter) if rule.max_iter > 0 else ITERATIONS
+    steps = steps_of(rule)
     for step in range(steps):
         if step:
-            forward = Pass(forward.prepared, current)
+            forward = Pass(forward.prepared, current, forward)
             back = Back(forward)
         loss, l2 = forward.loss, back.l2
         found.append(loss)
@@ -78,6 +78,11 @@ def simulate(
         for param, gradient in back.gradients.items():
             current[param] = _updated(rule, param, gradient, current[param], histories[param], rate, factor, step)
     return Simulation(found, norms, current, True)
+
+
+def steps_of(rule: UpdateRule) -> int:
+    """How many iterations are simulated: no more than the training has."""
+    return min(ITERATIONS, rule.max_iter) if rule.max_iter > 0 else ITERATIONS
 
 
 def _updated(

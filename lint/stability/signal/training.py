@@ -63,7 +63,7 @@ class Training(NamedTuple):
         if self.basis.open_tops and assumed.image != self.context.assumed.image:
             other = _with_images(net, self.basis.open_tops, assumed.image)
             net = other if is_accepted(other) else net
-        return self._replace(prepared=prepare(net, context, self.prepared.batches), context=context)
+        return self._replace(prepared=_prepared(net, context, self.prepared.batches), context=context)
 
     def points(self) -> list[Training]:
         """The training at some points of the range of what is not known: itself, and if it is one, its two ends."""
@@ -118,7 +118,16 @@ def training_of(job: Job) -> Training | CannotTell:
     if wrong:  # only for images of this size
         return CannotTell("unknown shape", f"the size of images is unknown, and {wrong}", GIVE_SHAPE)
     basis = basis_of(solver, net, origin, open_tops)
-    return Training(solver, prepare(net, context, origin.gpus), context, basis, origin.trained)
+    return Training(solver, _prepared(net, context, origin.gpus), context, basis, origin.trained)
+
+
+def _prepared(net: Net, context: SignalContext, batches: int) -> PreparedNet:
+    """A net prepared for passes, which its solvers share."""
+    key = (prepare, context.assumed, batches)
+    if key not in net.computed:
+        net.computed[key] = prepare(net, context, batches)
+    prepared: PreparedNet = net.computed[key]
+    return prepared
 
 
 def _open_sizes(shape: Shape) -> str:
