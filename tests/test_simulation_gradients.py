@@ -47,7 +47,9 @@ def _convolution(kind: str) -> Callable[[random.Random], Case]:
 def _pooling(draw: random.Random) -> Case:
     kernel = draw.randint(2, 3)
     settings = f"pool: {draw.choice(('MAX', 'AVE'))} kernel_size: {kernel} stride: {draw.randint(1, 3)} pad: {draw.randint(0, kernel - 1)}"
-    if draw.random() < 0.2:
+    if draw.random() < 0.2:  # STOCHASTIC takes no padding
+        settings = f"pool: STOCHASTIC kernel_size: {kernel} stride: {draw.randint(1, 3)}"
+    elif draw.random() < 0.2:
         settings = f"pool: {draw.choice(('MAX', 'AVE'))} global_pooling: true"
     return f'type: "Pooling" bottom: "x" top: "y" pooling_param {{ {settings} }}', {"x": _sides(draw)}, "normal"
 
@@ -119,6 +121,19 @@ def _reduction(draw: random.Random) -> Case:
     return f'type: "Reduction" bottom: "x" top: "y" reduction_param {{ {settings} }}', {"x": _sides(draw)}, "normal"
 
 
+def _multi_box(draw: random.Random) -> Case:
+    settings = (
+        f"num_classes: 3 loc_loss_type: {draw.choice(('SMOOTH_L1', 'L2'))} conf_loss_type: {draw.choice(('SOFTMAX', 'LOGISTIC'))}"
+        f" mining_type: {draw.choice(('NONE', 'MAX_NEGATIVE'))} code_type: {draw.choice(('CORNER', 'CENTER_SIZE'))} loc_weight: 2"
+    )
+    inside = f'type: "MultiBoxLoss" bottom: "x" bottom: "z" bottom: "p" bottom: "g" top: "l" multibox_loss_param {{ {settings} }}'
+    return inside, {"x": "2 24", "z": "2 18", "p": "1 2 24", "g": "1 1 4 8"}, "boxes"
+
+
+def _regions(kind: str, param: str, channels: int) -> Callable[[random.Random], Case]:
+    return _fixed(f'type: "{kind}" bottom: "x" bottom: "t" top: "y" {param}', "regions", x=f"2 {channels} 7 8", t="4 5")
+
+
 def _fixed(inside: str, fill: str = "normal", **shapes: str) -> Callable[[random.Random], Case]:
     return lambda draw: (inside, shapes, fill)
 
@@ -156,6 +171,8 @@ CASES: dict[str, Callable[[random.Random], Case]] = {
     "LSTM": _recurrent("LSTM"),
     "Mish": _unary("Mish"),
     "MultinomialLogisticLoss": _classified("MultinomialLogisticLoss", maps=False, fill="probabilities"),
+    "LSTMUnit": _fixed('type: "LSTMUnit" bottom: "x" bottom: "z" bottom: "t" top: "c" top: "h"', "markers", x="1 3 2", z="1 3 8", t="1 3"),
+    "MultiBoxLoss": _multi_box,
     "MVN": _unary("MVN", "mvn_param { across_channels: true }"),
     "Normalize": _unary("Normalize", "norm_param { across_spatial: false channel_shared: false }"),
     "Parameter": _fixed('type: "Parameter" top: "y" parameter_param { shape { dim: 2 dim: 3 } }'),
@@ -164,6 +181,9 @@ CASES: dict[str, Callable[[random.Random], Case]] = {
     "Power": _unary("Power", "power_param { power: 1.5 scale: 0.5 shift: 4 }", "small"),
     "PReLU": _unary("PReLU"),
     "Reduction": _reduction,
+    "Reorg": _fixed('type: "Reorg" bottom: "x" top: "y" reorg_param { stride: 2 }', x="2 3 4 6"),
+    "ROIPooling": _regions("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", 2),
+    "PSROIPooling": _regions("PSROIPooling", "psroi_pooling_param { output_dim: 2 group_size: 2 spatial_scale: 0.5 }", 8),
     "ReLU": _unary("ReLU", "relu_param { negative_slope: 0.1 }"),
     "ReLU6": _unary("ReLU6"),
     "Reshape": _unary("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }"),
@@ -184,11 +204,20 @@ CASES: dict[str, Callable[[random.Random], Case]] = {
     "Upsample": _fixed('type: "Upsample" bottom: "x" bottom: "t" top: "y" upsample_param { scale: 2 }', "places", x="1 2 2 2", t="1 2 2 2"),
 }
 # Those whose tops do not depend smoothly on anything, or are random.
-WITHOUT = {"Accuracy", "ArgMax", "DetectionEvaluate", "Dropout", "HDF5Output", "Silence", "Threshold"}
-DRAWS = {"Convolution": 8, "Deconvolution": 8, "Pooling": 8, "SoftmaxWithLoss": 5, "Eltwise": 4, "Scale": 4, "LSTM": 4, "RNN": 3}
+WITHOUT = {"Accuracy", "ArgMax", "DetectionEvaluate", "Dropout", "HDF5Output", "PriorBox", "Silence", "Threshold"}
+DRAWS = {"Convolution": 8, "Deconvolution": 8, "Pooling": 12, "MultiBoxLoss": 6, "SoftmaxWithLoss": 5, "Eltwise": 4, "Scale": 4, "LSTM": 4, "RNN": 3}
 
 
 def _filled(name: str, shape: tuple[int, ...], fill: str, draw: Any) -> Any:
+    if name in "pg":
+        corner, size = draw.random((4 if name == "g" else 6, 2)) * 0.5, draw.uniform(0.2, 0.5, (4 if name == "g" else 6, 2))
+        sides = np.concatenate((corner, corner + size), 1)
+        if name == "p":
+            return np.stack((sides.reshape(-1), np.full(24, 0.1))).reshape(shape)
+        return np.concatenate(([[0], [0], [1], [1]], [[1], [2], [2], [1]], np.zeros((4, 1)), sides, np.zeros((4, 1))), 1).reshape(shape)
+    if fill == "regions" and name == "t":
+        corner = draw.uniform(0, 8, (4, 2))
+        return np.concatenate((draw.integers(0, 2, (4, 1)), corner, corner + draw.uniform(1, 8, (4, 2))), 1)
     if name != "t":
         values = draw.standard_normal(shape)
         if fill == "small":
@@ -213,7 +242,7 @@ def check(layer: Layer, fill: str, seed: int) -> None:
     bottoms = [_filled(blob.name, blob.shape, fill, draw) for blob in layer.bottoms]
     params = [draw.standard_normal(param.shape) for param in layer.params]
     operator = operator_of(layer, np.random.default_rng(0))
-    moves = [blob.name not in ("t", "h") or fill == "normal" for blob in layer.bottoms]
+    moves = [blob.name not in ("t", "h", "p", "g") or fill == "normal" for blob in layer.bottoms]
     if layer.type in ("SigmoidCrossEntropyLoss", "Crop"):
         moves[1] = False
     stored = layer.traits.stores_statistics

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _FORWARD_ONLY: dict[str, Any] = {"has_backward": False, "refuses_gradient": ALL}
 
 
-@layer_type("PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, bottoms=(0, None), **_FORWARD_ONLY)
+@layer_type(
+    "PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, simulate="detection.PriorBox", bottoms=(0, None), **_FORWARD_ONLY
+)
 def prior_box(layer: Layer) -> Sequence[Shape]:
     """SSD: boxes of several sizes and aspect ratios around each position of a feature map."""
     param = layer.message["prior_box_param"]
@@ -36,7 +38,7 @@ def prior_box(layer: Layer) -> Sequence[Shape]:
     if len(variances) not in (0, 1, 4) or any(value <= 0 for value in variances):
         text = f"variance must have 0, 1 or 4 values, all greater than 0, not {variances}"
         layer.fail("prior-variance", text, "prior_box_param.variance[0]")
-    priors = _number_of_ratios(param["aspect_ratio"], param["flip"]) * len(smallest) + len(largest)
+    priors = len(aspect_ratios(param["aspect_ratio"], param["flip"])) * len(smallest) + len(largest)
     plane = layer.bottoms[0].shape if layer.bottoms else None
     boxes: int | None = None
     if plane is not None and len(plane) == 4 and plane[2] is not None and plane[3] is not None:
@@ -49,14 +51,15 @@ def _list(param: Message, name: str) -> list[float]:
     return [value for value, _, _ in param.entries.get(name, ())]
 
 
-def _number_of_ratios(written: Sequence[float], flip: bool) -> int:
+def aspect_ratios(written: Sequence[float], flip: bool) -> list[float]:
+    """The aspect ratios of prior boxes, the first of which is 1."""
     ratios = [1.0]
     for ratio in written:
         if all(abs(ratio - known) >= 1e-6 for known in ratios):
             ratios.append(ratio)
             if flip and ratio:
                 ratios.append(1.0 / ratio)
-    return len(ratios)
+    return ratios
 
 
 def _classes(layer: Layer, name: str) -> int | None:
@@ -86,6 +89,7 @@ def _check_boxes(layer: Layer, name: str) -> None:
     "MultiBoxLoss",
     "multibox_loss_layer.cpp",
     signal=UNMODELLED,
+    simulate="detection.MultiBoxLoss",
     settings="multibox_loss_param",
     loss_family=DETECTION,
     bottoms=(4, None),  # more in RefineDet, which also takes those of its first stage
@@ -135,7 +139,10 @@ def detection_evaluate(layer: Layer) -> Sequence[Shape]:
     return ((1, 1, None, 5),)
 
 
-@layer_type("ROIPooling", "roi_pooling_layer.cpp", signal=UNMODELLED, keeps_range=True, bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type(
+    "ROIPooling", "roi_pooling_layer.cpp", signal=UNMODELLED, simulate="detection.ROIPooling", keeps_range=True, bottoms=(2, 2),
+    ignores_gradient=(1,),
+)  # fmt: skip
 def roi_pooling(layer: Layer) -> Sequence[Shape]:
     """Fast R-CNN: every region, pooled to one size."""
     param = layer.message["roi_pooling_param"]
@@ -148,7 +155,10 @@ def roi_pooling(layer: Layer) -> Sequence[Shape]:
     return ((regions[0] if regions else None, channels, height or None, width or None),)
 
 
-@layer_type("PSROIPooling", "psroi_pooling_layer.cpp", signal=UNMODELLED, bottoms=(2, 2), ignores_gradient=(1,))
+@layer_type(
+    "PSROIPooling", "psroi_pooling_layer.cpp", signal=UNMODELLED, simulate="detection.PSROIPooling", bottoms=(2, 2),
+    ignores_gradient=(1,),
+)  # fmt: skip
 def psroi_pooling(layer: Layer) -> Sequence[Shape]:
     """R-FCN: every part of a region, pooled from channels of its own."""
     param = layer.message["psroi_pooling_param"]

@@ -122,6 +122,7 @@ layer_type(
     "LSTMUnit",
     "lstm_unit_layer.cpp",
     signal=UNMODELLED,
+    simulate="sequences.LSTMUnit",
     reads=(),
     bottoms=(3, 3),
     tops=(2, 2),

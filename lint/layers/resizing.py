@@ -180,7 +180,7 @@ def interp(layer: Layer) -> Sequence[Shape]:
     return ((shape[0], shape[1], *sizes),)
 
 
-@layer_type("Reorg", "reorg_layer.cpp", signal="passing.PassThrough", **REARRANGES)
+@layer_type("Reorg", "reorg_layer.cpp", signal="passing.PassThrough", simulate="sizes.Reorg", **REARRANGES)
 def reorg(layer: Layer) -> Sequence[Shape]:
     """YOLO: moves blocks of pixels into channels, or back."""
     shape = layer.bottoms[0].shape

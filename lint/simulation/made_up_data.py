@@ -44,6 +44,8 @@ _SHARE_OF_ONES = 0.3  # among targets that are probabilities
 _LABEL_PATCHES = 4  # along a side of a map of labels
 
 _LABELS, _PROBABILITIES, _INDICES, _MARKERS, _BITS = "labels", "probabilities", "indices", "markers", "bits"
+_BOXES, _REGIONS = "boxes", "regions"
+_BOXES_OF_ITEM, _BOX_COLUMNS = 2, 8
 
 
 class _Role(NamedTuple):
@@ -90,10 +92,14 @@ class MadeUpData:
         blob = layer.tops[index]
         if not blob.consumers and blob.shape is None:
             return np.zeros((), np.float32)
+        role = self.roles.get(blob)
+        if role is not None and role.kind == _BOXES:
+            return self._boxes(role.number, chosen)
         shape = self.shape(blob)
+        if role is not None and role.kind == _REGIONS:
+            return self._regions(shape, role.number)
         if layer.traits.origin == MADE_UP:
             return self._by_filler(layer, index, shape)
-        role = self.roles.get(blob)
         if role is not None:
             return self._by_role(role, blob, shape, facts, chosen)
         kind = data_kind(layer, index, facts)
@@ -145,6 +151,26 @@ class MadeUpData:
         if size == 1:
             return (low + items % number).astype(np.float32).reshape(shape)
         return low + self._label_maps(shape, number, items)
+
+    def _boxes(self, classes: int, chosen: Array) -> Array:
+        """Boxes as SSD reads them, of all items: the class of the item says where its first one is, and which class that has."""
+        number = self.items * _BOXES_OF_ITEM
+        found = np.zeros((number, _BOX_COLUMNS), np.float32)
+        found[:, 0] = np.arange(number) // _BOXES_OF_ITEM
+        own = np.repeat(chosen[: self.items], _BOXES_OF_ITEM)
+        is_first = np.arange(number) % _BOXES_OF_ITEM == 0
+        found[:, 1] = 1 + np.where(is_first, own, self.draw.integers(0, max(1, classes - 1), number)) % max(1, classes - 1)
+        size = self.draw.uniform(0.15, 0.5, (number, 2))
+        corner = np.where(is_first[:, None], (own[:, None] % 4) / 8, self.draw.random((number, 2)) * (1 - size))
+        found[:, 3:5], found[:, 5:7] = corner, corner + size
+        return found.reshape(1, 1, number, _BOX_COLUMNS)
+
+    def _regions(self, shape: tuple[int, ...], side: int) -> Array:
+        """Regions as R-CNN reads them, in images with sides of so many pixels."""
+        number = math.prod(shape) // 5
+        corner, size = self.draw.random((number, 2)) * side * 0.7, self.draw.uniform(0.1, 0.3, (number, 2)) * side
+        items = self.draw.integers(0, self.items, (number, 1))
+        return np.concatenate((items, corner, corner + size), 1).astype(np.float32).reshape(shape)
 
     def _label_maps(self, shape: tuple[int, ...], number: int, items: Array) -> Array:
         """Maps of labels, in patches, half of which have the label of the item."""
@@ -267,6 +293,13 @@ class _Distribution:
         return np.interp(standard, *self.table).astype(np.float32)
 
 
+def _side_of_images(layer: Layer) -> int:
+    """The shorter side of the images that regions refer to."""
+    shape = layer.bottoms[0].shape or ()
+    scale = layer.message[layer.traits.settings].get("spatial_scale", 1.0)
+    return int(min((side or 1 for side in shape[2:]), default=1) / max(scale, 1e-6))
+
+
 def _roles(net: Net) -> Iterator[tuple[Blob, _Role]]:
     """What reads the tops of data layers as something else than values."""
     for layer in net.layers:
@@ -277,6 +310,10 @@ def _roles(net: Net) -> Iterator[tuple[Blob, _Role]]:
             wanted.append((1, _Role(_MARKERS, 2)))
         elif layer.traits.settings == "contrastive_loss_param" and len(layer.bottoms) > 2:
             wanted.append((2, _Role(_BITS, 2)))
+        elif layer.traits.settings == "multibox_loss_param" and len(layer.bottoms) > 3:
+            wanted.append((3, _Role(_BOXES, layer.message["multibox_loss_param"]["num_classes"])))
+        elif layer.traits.settings in ("roi_pooling_param", "psroi_pooling_param"):
+            wanted.append((1, _Role(_REGIONS, _side_of_images(layer))))
         elif layer.traits.is_loss and layer.traits.applies == SIGMOID and len(layer.bottoms) > 1:
             wanted.append((1, _Role(_PROBABILITIES, 2)))
         for bottom, role in wanted:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..net.net import Net
 
 # Multiply-adds that one core does in a second, by which seconds become a number that is the same on every machine.
-SPEED = 7_500_000_000
+SPEED = 10_000_000_000
 # What a value of a blob costs in multiply-adds, in the layers that do not multiply: they are bound by memory.
 _OF_VALUE = 20
 _MOST_VALUES = 1_000_000_000  # of blobs and weights with their gradients: 4 GB
@@ -58,6 +58,28 @@ class Plan(NamedTuple):
 
 def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
     """Simulate a job's training. `progress` is told how many steps are done, and of how many."""
+    found = planned(job, plan)
+    if isinstance(found, Outcome):
+        return found
+    first = found[0]
+    assumed = first.training.basis.assumed if plan.data == MADE else ()
+    try:
+        return _simulated(job, plan, found, progress)._replace(cut=first.said, assumed=assumed)
+    except CannotSimulate as error:
+        failure = unknown(CannotTell("cannot be simulated", str(error), _WATCH), assumed=assumed)
+    if all(each.items == each.whole for each in found):
+        return failure
+    whole = planned(job, plan._replace(batch=None))  # which may fit where a part of a batch does not
+    if isinstance(whole, Outcome):
+        return failure
+    try:
+        return _simulated(job, plan, whole, progress)._replace(assumed=assumed)
+    except CannotSimulate:
+        return failure
+
+
+def planned(job: Job, plan: Plan) -> list[Sized] | Outcome:
+    """What would be simulated of a job: its training with each kind of data that it may have, or why none."""
     training = training_of(job)
     if isinstance(training, CannotTell):
         return unknown(training)
@@ -66,23 +88,16 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
     if reason is not None:
         return unknown(reason, assumed=assumed)
     points = training.points() if plan.data == MADE else [training]
-    found = unknown(CannotTell("cannot be simulated", "", _WATCH))
-    for batch in dict.fromkeys((plan.batch, None)):  # the whole batch may fit where a part of it does not
-        sized = [_sized(point, plan, batch, plan.budget * SPEED / len(points)) for point in points]
-        failure = next((each for each in sized if isinstance(each, Outcome)), None)
-        if failure is not None:
-            return (found if found.cannot_tell and found.cannot_tell.reason else failure)._replace(assumed=assumed)
-        runs = [each for each in sized if isinstance(each, _Sized)]
-        try:
-            return _simulated(job, plan, runs, progress)._replace(cut=runs[0].said, assumed=assumed)
-        except CannotSimulate as error:
-            found = unknown(CannotTell("cannot be simulated", str(error), _WATCH))
-            if all(each.items == each.whole for each in runs):
-                break
-    return found._replace(assumed=assumed)
+    found = []
+    for point in points:
+        sized = _sized(point, plan, plan.budget * SPEED / len(points))
+        if isinstance(sized, Outcome):
+            return sized._replace(assumed=assumed)
+        found.append(sized)
+    return found
 
 
-class _Sized(NamedTuple):
+class Sized(NamedTuple):
     """A training with what is simulated of it: a net, of whose batches of `whole` so many `items`, which is so much `work`."""
 
     training: Training
@@ -100,15 +115,15 @@ class _Sized(NamedTuple):
         )
 
 
-def _sized(training: Training, plan: Plan, batch: int | None, budget: float) -> _Sized | Outcome:
+def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
     """What is simulated of a training: the most that fits into a budget of multiply-adds and has the same static signal."""
     net, iter_size = training.net, training.solver["iter_size"]
     whole = _batch_of(net)
-    items = whole if batch is None or batch >= whole or _keeps_batch(net) else batch
+    items = whole if plan.batch is None or plan.batch >= whole or _keeps_batch(net) else plan.batch
     work = _work(net, iter_size, items / whole, plan.steps)
     if work is None:
         return unknown(CannotTell("unknown shape", "the shapes of the net are unknown", GIVE_SHAPE))
-    found = _Sized(training, Cut(net), whole, items, work)
+    found = Sized(training, Cut(net), whole, items, work)
     if work > budget and plan.batch is not None:
         found = next(_cut_down(found, plan, budget), found)
     if found.work > budget:
@@ -120,7 +135,7 @@ def _sized(training: Training, plan: Plan, batch: int | None, budget: float) -> 
     return found
 
 
-def _cut_down(sized: _Sized, plan: Plan, budget: float) -> Iterator[_Sized]:
+def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
     """Smaller nets that fit into the budget and have the same static signal, the largest first."""
     training, whole = sized.training, sized.whole
     signal: Signal | None = None
@@ -155,7 +170,7 @@ def _obstacle(job: Job, training: Training) -> CannotTell | None:
     return obstacle(basis, job.origin)
 
 
-def _simulated(job: Job, plan: Plan, runs: Sequence[_Sized], progress: Callable[[int, int], None]) -> Outcome:
+def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[int, int], None]) -> Outcome:
     solver = job.solver.message
     work = sum(each.work for each in runs)
     affordable = plan.seeds if plan.all_seeds else max(1, min(plan.seeds, int(plan.budget * SPEED // max(work, 1))))
@@ -167,7 +182,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[_Sized], progress: Callable[
         done += number
         progress(done, steps * affordable)
 
-    def course(sized: _Sized, seed: int) -> Course:
+    def course(sized: Sized, seed: int) -> Course:
         of_data, of_run = _generators(job, seed)
         return run(sized.cut, solver, _batches(sized, plan, of_data), of_run, steps, count)
 
@@ -191,7 +206,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[_Sized], progress: Callable[
     return Outcome(word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=work * len(courses))
 
 
-def _batches(sized: _Sized, plan: Plan, draw: Generator) -> Batches:
+def _batches(sized: Sized, plan: Plan, draw: Generator) -> Batches:
     net, training = sized.cut.net, sized.training
     made = MadeUpData(net, training.context.assumed, draw, whole=sized.whole, items=sized.items)
     if plan.data == MADE:

@@ -156,3 +156,30 @@ class RNN(_Recurrent):
             following = (own @ of_state) * kept
         of_bottoms, of_params = self.of_inputs(gates, bottoms, params)
         return [*of_bottoms, *([following[None]] if self.exposed else [])], [*of_params, *found]
+
+
+class LSTMUnit(Operator):
+    """One step of an LSTM: from the cell, the gates and the markers the new output and cell (lstm_unit_layer.cpp)."""
+
+    def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
+        before, gates, markers = bottoms
+        width = before.shape[2]
+        self.opened, forget, self.shown = (sigmoid(gates[..., i * width : (i + 1) * width]) for i in range(3))
+        self.forget = forget * markers.reshape(*before.shape[:2], 1)
+        self.candidate = np.tanh(gates[..., 3 * width :])
+        cell = self.forget * before + self.opened * self.candidate
+        self.squashed = np.tanh(cell)
+        return [cell, self.shown * self.squashed]
+
+    def backward(
+        self, diffs: Sequence[Array], tops: Sequence[Array], bottoms: Sequence[Array], params: Sequence[Array], wanted: Sequence[bool]
+    ) -> tuple[Gradients, Gradients]:
+        before = bottoms[0]
+        of_cell = diffs[0] + diffs[1] * self.shown * (1 - self.squashed * self.squashed)
+        parts = (
+            of_cell * self.candidate * self.opened * (1 - self.opened),
+            of_cell * before * self.forget * (1 - self.forget),
+            diffs[1] * self.squashed * self.shown * (1 - self.shown),
+            of_cell * self.opened * (1 - self.candidate * self.candidate),
+        )
+        return [of_cell * self.forget, np.concatenate(parts, -1), None], ()

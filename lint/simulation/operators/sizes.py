@@ -79,3 +79,34 @@ class Unpool(Operator):
     ) -> tuple[Gradients, Gradients]:
         flat = diffs[0].reshape(*bottoms[0].shape[:2], -1)
         return [np.take_along_axis(flat, self.places, 2).reshape(bottoms[0].shape), None], ()
+
+
+class Reorg(Unary):
+    """Blocks of pixels as channels, or back (reorg_layer.cpp of YOLO); forks differ in the order of the channels."""
+
+    def stride(self) -> int:
+        """The side of a block."""
+        param = self.layer.message["reorg_param"]
+        return int(param.get("stride") or param.get("up_scale"))
+
+    def value(self, x: Array) -> Array:
+        back = self.layer.message["reorg_param"].get("reverse", False)
+        return self.enlarged(x) if back else self.shrunk(x)
+
+    def gradient(self, diff: Array, y: Array, x: Array) -> Array:
+        back = self.layer.message["reorg_param"].get("reverse", False)
+        return self.shrunk(diff) if back else self.enlarged(diff)
+
+    def shrunk(self, x: Array) -> Array:
+        """Blocks as channels."""
+        items, channels, high, wide = x.shape
+        side = self.stride()
+        blocks = x.reshape(items, channels, high // side, side, wide // side, side)
+        return blocks.transpose(0, 3, 5, 1, 2, 4).reshape(items, channels * side * side, high // side, wide // side)
+
+    def enlarged(self, x: Array) -> Array:
+        """Channels as blocks."""
+        items, channels, high, wide = x.shape
+        side = self.stride()
+        blocks = x.reshape(items, side, side, channels // (side * side), high, wide)
+        return blocks.transpose(0, 3, 4, 1, 5, 2).reshape(items, channels // (side * side), high * side, wide * side)

@@ -12,7 +12,6 @@ from ..operator import CannotSimulate, Gradients, Operator, Unary
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
-    from ...proto.binder import Message
 
 _LEAST = np.float32(-3.4028235e38)  # -FLT_MAX, where MAX pooling starts; a value must be larger, so NaN is dropped
 Pair = tuple[int, int]
@@ -163,18 +162,51 @@ class GlobalPool(Pool):
         return found.reshape(x.shape)
 
 
+class StochasticPool(Pool):
+    """A value of the window, drawn in proportion to its size; a test takes their expected value (pooling_layer.cu)."""
+
+    def __init__(self, kernel: Pair, stride: Pair, pad: Pair, draw: Generator, trains: bool) -> None:
+        super().__init__(False, kernel, stride, pad)
+        self.draw, self.trains = draw, trains
+        self.chosen: Array | None = None
+
+    def windows(self, maps: Array, places: Pair) -> Array:
+        """The values in each window, along the first axis."""
+        source = self.padded(maps, 0.0)
+        pairs = itertools.product(self.slices(0, places[0]), self.slices(1, places[1]))
+        return np.stack([source[:, rows[1], columns[2]] for rows, columns in pairs])
+
+    def forward(self, x: Array) -> Array:
+        places = self.places(x.shape[2:])
+        values = self.windows(x.reshape(-1, *x.shape[2:]), places)
+        total = values.sum(0)
+        if not self.trains:
+            found = np.where(total > 0, (values * values).sum(0) / np.where(total > 0, total, 1), 0)
+        else:
+            wanted = self.draw.random(total.shape, np.float32) * total
+            self.chosen = (np.cumsum(values, 0) < wanted).sum(0).clip(0, len(values) - 1)
+            found = np.take_along_axis(values, self.chosen[None], 0)[0]
+        return found.astype(x.dtype).reshape(*x.shape[:2], *places)
+
+    def backward(self, diff: Array, x: Array) -> Array:
+        places = self.places(x.shape[2:])
+        found = self.padded(np.zeros((math.prod(x.shape[:2]), *x.shape[2:]), x.dtype), 0.0)
+        diffs = diff.reshape(-1, *places)
+        for number, (rows, columns) in enumerate(itertools.product(self.slices(0, places[0]), self.slices(1, places[1]))):
+            found[:, rows[1], columns[2]] += diffs * (self.chosen == number)
+        return found[:, : x.shape[2], : x.shape[3]].reshape(x.shape)  # Caffe allows it no padding
+
+
 class Pooling(Operator):
-    """MAX and AVE pooling; STOCHASTIC exists for GPUs only."""
+    """MAX, AVE and STOCHASTIC pooling."""
 
     def __init__(self, layer: Layer, draw: Generator) -> None:
         super().__init__(layer, draw)
-        if layer.message["pooling_param"]["pool"] not in ("MAX", "AVE", 0, 1):
-            raise CannotSimulate(f"stochastic pooling ('{layer.name}') cannot be simulated")
         self.pool: Pool | None = None
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
         x = bottoms[0]
-        self.pool = pool = _pool(self.layer.message["pooling_param"], x.shape[2:])
+        self.pool = pool = _pool(self.layer, x.shape[2:], self.draw)
         top = pool.forward(x)
         return [top] if len(self.layer.tops) == 1 else [top, pool.indices(x.shape[2:]).astype(x.dtype)]
 
@@ -185,8 +217,11 @@ class Pooling(Operator):
         return [self.pool.backward(diffs[0], bottoms[0])], ()
 
 
-def _pool(param: Message, sides: Sequence[int]) -> Pool:
-    largest = param["pool"] in ("MAX", 0)
+def _pool(layer: Layer, sides: Sequence[int], draw: Generator) -> Pool:
+    param = layer.message["pooling_param"]
+    largest, is_drawn = param["pool"] in ("MAX", 0), param["pool"] in ("STOCHASTIC", 2)
+    if param["global_pooling"] and is_drawn:
+        return StochasticPool((sides[0], sides[1]), (1, 1), (0, 0), draw, layer.phase == "TRAIN")
     if param["global_pooling"]:
         return GlobalPool(largest, (sides[0], sides[1]), (1, 1), (0, 0))
 
@@ -197,6 +232,8 @@ def _pool(param: Message, sides: Sequence[int]) -> Pool:
         return (param[name] if name in param.entries else otherwise,) * 2
 
     kernel, stride, pad = pair("kernel", 1), pair("stride", 1), pair("pad", 0)
+    if is_drawn:
+        return StochasticPool(kernel, stride, pad, draw, layer.phase == "TRAIN")
     round_down = param.get("round_mode", "CEIL") == "FLOOR" or param.get("ceil_mode", True) is False
     whole = kernel == tuple(sides) and pad == (0, 0)
     return (GlobalPool if whole else Pool)(largest, kernel, stride, pad, round_down)
