@@ -18,7 +18,7 @@ _FORWARD_ONLY: dict[str, Any] = {"has_backward": False, "refuses_gradient": ALL}
 
 
 @layer_type(
-    "PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, simulate="detection.PriorBox", bottoms=(0, None), **_FORWARD_ONLY
+    "PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, simulate="boxes.PriorBox", bottoms=(0, None), **_FORWARD_ONLY
 )
 def prior_box(layer: Layer) -> Sequence[Shape]:
     """SSD: boxes of several sizes and aspect ratios around each position of a feature map."""
@@ -89,7 +89,7 @@ def _check_boxes(layer: Layer, name: str) -> None:
     "MultiBoxLoss",
     "multibox_loss_layer.cpp",
     signal=UNMODELLED,
-    simulate="detection.MultiBoxLoss",
+    simulate="boxes.MultiBoxLoss",
     settings="multibox_loss_param",
     loss_family=DETECTION,
     bottoms=(4, None),  # more in RefineDet, which also takes those of its first stage
@@ -140,7 +140,7 @@ def detection_evaluate(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "ROIPooling", "roi_pooling_layer.cpp", signal=UNMODELLED, simulate="detection.ROIPooling", keeps_range=True, bottoms=(2, 2),
+    "ROIPooling", "roi_pooling_layer.cpp", signal=UNMODELLED, simulate="boxes.ROIPooling", keeps_range=True, bottoms=(2, 2),
     ignores_gradient=(1,),
 )  # fmt: skip
 def roi_pooling(layer: Layer) -> Sequence[Shape]:
@@ -156,7 +156,7 @@ def roi_pooling(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "PSROIPooling", "psroi_pooling_layer.cpp", signal=UNMODELLED, simulate="detection.PSROIPooling", bottoms=(2, 2),
+    "PSROIPooling", "psroi_pooling_layer.cpp", signal=UNMODELLED, simulate="boxes.PSROIPooling", bottoms=(2, 2),
     ignores_gradient=(1,),
 )  # fmt: skip
 def psroi_pooling(layer: Layer) -> Sequence[Shape]:
