@@ -20,7 +20,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus pages docs build clean
+.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus fleet pages docs build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
@@ -37,7 +37,8 @@ help:
 	@echo 'make sarif-schema     download the JSON schema of SARIF that the tests validate against'
 	@echo 'make benchmark        measure speed, as ratios'
 	@echo 'make fix-corpus       apply every fix to every file in ../shared/corpus'
-	@echo 'make pages            update the generated parts of README.md and docs/: sessions, rules, the picture'
+	@echo 'make pages            update the generated parts of README.md and docs/: sessions, rules, picture, manual page'
+	@echo 'make fleet            check the corpus ten times over with Spark (COPIES=10; needs Java)'
 	@echo 'make docs             build the documentation website in build/docs/site/'
 	@echo 'make build            build sdist and wheel in dist/'
 	@echo 'make clean            remove everything built or installed here'
@@ -165,11 +166,25 @@ fix-corpus: .venvs/benchmark/installed
 	$(@D)/bin/python $(INSTALL) '.[proto]'
 	@touch $@
 
+# Spark is large, and a run takes minutes: outside CI.
+CORPUS ?= ../shared/corpus/files
+COPIES ?= 10
+fleet: .venvs/fleet/installed
+	rm -rf build/fleet
+	PYSPARK_PYTHON=$(CURDIR)/.venvs/fleet/bin/python .venvs/fleet/bin/python examples/fleets/job.py $(CORPUS) build/fleet --copies $(COPIES)
+
+.venvs/fleet/installed: .FORCE
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	rm -rf build/lib build/bdist.*
+	$(@D)/bin/python $(INSTALL) --prefer-binary . pyspark
+	@touch $@
+
 .FORCE:
 
 pages: .venv/installed-for-docs
 	$(BIN)/python docs/update_pages.py
 	$(BIN)/python docs/terminal_picture.py
+	$(BIN)/python docs/man_page.py
 
 docs: .venv/installed-for-docs
 	$(BIN)/python docs/site/build.py build/docs

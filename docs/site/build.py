@@ -33,6 +33,8 @@ GUIDES = {
     "docs/signal.md": "Predicting whether training diverges",
     "docs/simulation.md": "Simulating a training",
     "docs/schedule.md": "The learning-rate schedule",
+    "docs/fleets.md": "Checking very many files",
+    "docs/stability.md": "What versions promise",
     "docs/python.md": "Using caffe-lint in Python",
     "docs/nets.md": "Inspecting nets and describing layers",
     "docs/inputs.md": "Checking input data",
@@ -40,7 +42,8 @@ GUIDES = {
     "docs/speed.md": "Speed and memory",
 }
 FOR_CONTRIBUTORS = {
-    "docs/README.md": "Contributing",
+    "CONTRIBUTING.md": "Contributing",
+    "docs/README.md": "How the code is organized",
     "docs/noise.md": "Precision and recall",
     "benchmarks/README.md": "Benchmarks",
     "CHANGELOG.md": "Changelog",

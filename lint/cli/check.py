@@ -62,6 +62,7 @@ class Options(NamedTuple):
     unsafe_fixes: bool = False
     diff: bool = False
     output_dir: str | None = None
+    with_solvers: bool = False
     output_format: str = "full"
     output_file: str | None = None
     exit_zero: bool = False
@@ -160,6 +161,12 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     if options.settings.deploy:
         _ask_for_a_net(options.settings.deploy, settings)
     paths = tuple(_standard_input(path, files, options) for path in paths)
+    notes: list[str] = []
+    if options.with_solvers:
+        from ..engine.companions import solvers_naming  # with --with-solvers only
+
+        solvers, notes = solvers_naming(paths, files, settings.excluded)
+        paths += tuple(solvers)
     jobs = _Jobs(paths, files)
     growing = _growing(options)
     with progress() as bar:
@@ -175,7 +182,8 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     outside = set(filter(jobs.is_outside, checked.sources))
     findings = [jobs.quoted(finding) for finding in checked.findings]
     patched = checked.patched
-    notes, errors = checked.notes, checked.errors
+    notes += checked.notes
+    errors = checked.errors
     rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
     if options.add_ignore:
         from ..engine.ignoring import suppress_all  # keeps --add-ignore out of the start

@@ -97,6 +97,7 @@ from .option_types import (
 @input_shape_option
 @weights_options
 @config_options
+@click.option("--with-solvers", is_flag=True, help="Check the solvers of the repository that name these nets as well.")
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C (needs watchfiles).")
 @jobs_option
 @click.option(

@@ -6,7 +6,7 @@ Without click, which is loaded only when a command is. `check` need not be named
 from __future__ import annotations
 
 COMMAND_GROUPS = {
-    "Check": ("check", "inputs"),
+    "Check": ("check", "inputs", "init"),
     "Predict and diagnose training runs": ("signal", "simulate", "schedule", "log", "probe"),
     "Look at nets": ("net",),
     "Rules and settings": ("rules", "explain", "config"),

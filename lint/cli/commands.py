@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from .command_table import COMMAND_GROUPS, COMMANDS
 from .console import EXIT_FAILED
@@ -30,6 +31,16 @@ class _CheckByDefault(click.Group):
         if name not in COMMANDS:
             return None
         return getattr(import_module(f".{COMMANDS[name]}", __package__), name)  # type: ignore[no-any-return]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands, and what a check takes: its options and files."""
+        found = super().shell_complete(ctx, incomplete)
+        check = self.get_command(ctx, "check")
+        if check is not None:
+            found += check.shell_complete(click.Context(check, parent=ctx), incomplete)
+        if not found:  # shells take either words or files
+            found.append(CompletionItem(incomplete, type="file"))
+        return list({item.value: item for item in found}.values())
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "FILE|FOLDER|-… [OPTIONS]")

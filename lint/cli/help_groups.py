@@ -20,7 +20,7 @@ OPTION_GROUPS = {
         "from_scratch", "weights", "gpus",
     ),
     "Configuration": ("config", "isolated"),
-    "Running": ("watch", "jobs", "cache_dir", "no_cache", "stdin_filename"),
+    "Running": ("with_solvers", "watch", "jobs", "cache_dir", "no_cache", "stdin_filename"),
 }  # fmt: skip
 OWN = "Options"
 

@@ -7,7 +7,8 @@ along with it, their own mistakes repaired in memory only. Other nets cost no se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..rule.finding import Finding
@@ -78,7 +79,7 @@ def search(nets: frozenset[str], unit: Unit, files: Files, settings: Settings) -
             except ConfigError:
                 gap = gap or f"the configuration for '{path}', which may train this net, is broken"
                 continue
-            if file.kind == "solver" and _may_name(file, net, unit, files):
+            if file.kind == "solver" and _may_name(file, net, unit.root, files):
                 seen.add(real)
                 solvers.append(path)
             elif is_new:
@@ -86,14 +87,50 @@ def search(nets: frozenset[str], unit: Unit, files: Files, settings: Settings) -
     return Companions(tuple(solvers), known.searched | nets, gap)
 
 
-def _may_name(solver: SourceFile, net: str, unit: Unit, files: Files) -> bool:
+def solvers_naming(paths: Iterable[str], files: Files, excluded: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """Return the solvers of the repository that name one of these files as their net, and sentences on what was not searched.
+
+    They are for a check that is to judge nets with the solvers that train them, such as that of a commit with a net alone.
+    """
+    from ..source.solver_index import mentions_of  # few checks need it
+
+    named = list(paths)
+    seen = set(map(real_path, named))
+    solvers: list[str] = []
+    left: dict[str, None] = {}
+    for net in named:
+        try:
+            if os.path.isdir(net) or net in files.given or files.get(net).kind != "net":
+                continue
+        except Unreadable:
+            continue  # which the check says
+        mentions = mentions_of(net)
+        if not mentions.is_whole:
+            left["the repository has too many files to search them for the solvers that name these nets"] = None
+        for path in map(shown, mentions.paths):
+            try:
+                if real_path(path) in seen or excluded(path):
+                    continue
+                solver = files.get(path)
+            except (Unreadable, ConfigError) as error:
+                left[f"{path}, which may train one of these nets, was not checked: {error}"] = None
+                continue
+            if solver.kind == "solver" and _may_name(solver, net, None, files):
+                seen.add(real_path(path))
+                solvers.append(path)
+            else:
+                files.drop(path)
+    return solvers, list(left)
+
+
+def _may_name(solver: SourceFile, net: str, root: str | None, files: Files) -> bool:
     """Whether a solver names a net, or may do so once its mistakes are repaired.
 
     If the path that it writes leads to another net from its own folder, it is not about a net in the working directory.
     """
     real = real_path(net)
     for from_here in (True, False):
-        references = net_references(solver.message, solver.path, unit.root, files.given, from_here=from_here)
+        references = net_references(solver.message, solver.path, root, files.given, from_here=from_here)
         if not references:
             return bool(solver.tree.problems or solver.bound.problems)
         named = {real_path(reference.path) for reference in references if reference.path is not None}
@@ -144,5 +181,7 @@ class Offers:
                 return finding._replace(fix=fix._replace(safe=False)) if key in self._unsafe and fix.safe else finding
             names = sorted(shown(job.solver.file.path) for job in jobs)
             others = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            why = f"the solvers that train this net do not all need the same change ({', '.join(names[:_SHOWN])}{others})"
+            why = (
+                f"the solvers that train this net do not all need the same change ({', '.join(names[:_SHOWN])}{others})"
+            )
         return finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip())

@@ -1,7 +1,7 @@
 """A net as JSON.
 
 One object for one net, a list for several. An unknown dimension is null, and so is the shape of a blob or parameter
-whose number of axes is unknown. The layout: {"path", "name", "phase", "level", "stages", "dialect",
+whose number of axes is unknown. The layout, version 1: {"version", "path", "name", "phase", "level", "stages", "dialect",
 "blobs": {name: [dims]}, "layers": [{"name", "type", "bottoms", "tops", "params": [[dims]], "multiply_adds", "memory",
 "window": null or {"kernel", "stride", "pad", "dilation"}}], "losses": [{"layer", "top", "weight"}], "outputs", "learnable"}. A window
 has a size for each spatial axis; without a kernel, it covers the whole bottom. "multiply_adds" are those of one forward pass, "memory"
@@ -18,6 +18,8 @@ from ..moments.shapes import Shape, count
 from ..net.costs import BYTES, OWN, total
 from ..net.job import NetInPhase
 from .net_rows import Row, rows_of
+
+VERSION = 1
 
 
 def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:
@@ -45,6 +47,7 @@ def _net(built: NetInPhase, splits: bool) -> dict[str, Any]:
     net = built.net
     rows = rows_of(net, splits=splits)
     return {
+        "version": VERSION,
         "path": built.file.path,
         "name": net.name,
         "phase": net.phase,

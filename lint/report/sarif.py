@@ -2,7 +2,8 @@
 
 Columns are in UTF-16 code units, as SARIF readers expect, and a byte-order mark does not count. Paths are relative to
 `%SRCROOT%`, the root of the repository; files elsewhere have an absolute URI. An edit of text that is not UTF-8, or of a
-byte-order mark, is given in bytes, because readers disagree on the columns.
+byte-order mark, is given in bytes, because readers disagree on the columns. `schemaVersion` among the properties of the run is the
+version of what this program adds: `confidence`, `caused_by`, `applicability`, and the fingerprint.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .page_markdown import one_text
 from .repository import file_uri, path_from, plain_text, root, uri
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+VERSION = 1  # of what this program puts into the properties of a report
 _LEVELS = {"error": "error", "warning": "warning", "advice": "note"}
 _RANKS = {"high": 90.0, "medium": 60.0, "low": 30.0}  # SARIF's priority, from 0 to 100: by confidence
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -73,6 +75,7 @@ class _Run:
             },
             "artifacts": [self._artifact(path) for path in self.paths],
             "columnKind": "utf16CodeUnits",
+            "properties": {"schemaVersion": VERSION},
             "results": [self._result(finding, fingerprint) for finding, fingerprint in results],
         }
 

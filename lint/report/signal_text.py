@@ -12,6 +12,7 @@ from ..stability.verdict.verdict import outlook
 if TYPE_CHECKING:
     from ..stability.advice.prediction import Prediction, Row, Size
 
+VERSION = 1  # of the layout of JSON
 GROWS, VANISHES = 10.0, 0.1  # ratios to the line before beyond which a value is marked
 _ALIKE = 1.01  # the ratio of the largest to the least number from which both are shown
 
@@ -21,6 +22,7 @@ def as_json(found: Prediction) -> str:
     basis, verdict = found.basis, found.verdict
     content = {
         "verdict": found.word,
+        "version": VERSION,
         "cannot_tell": found.cannot_tell._asdict() if found.cannot_tell is not None else None,
         "basis": {"data": basis.data, "weights": basis.weights} if basis is not None else None,
         "assumed": list(basis.assumed) if basis is not None else [],

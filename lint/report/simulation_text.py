@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..simulation.outcome import Outcome
     from ..simulation.simulating import Plan
 
+VERSION = 1  # of the layout of JSON
 _BARS = "▁▂▃▄▅▆▇█"
 _NOT_FINITE = "!"
 _SENTENCES = {
@@ -28,6 +29,7 @@ def as_json(found: Outcome, plan: Plan) -> str:
     losses = found.courses[0].losses if found.courses else []
     content = {
         "verdict": found.word,
+        "version": VERSION,
         "cannot_tell": found.cannot_tell._asdict() if found.cannot_tell is not None else None,
         "assumed": list(found.assumed),
         "cut": list(found.cut),

@@ -1,0 +1,84 @@
+"""`caffe-lint init`: the files with which a repository starts to use caffe-lint."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from ..settings.in_force import CommandLine
+from ..settings.nearest_files import find_config
+from ..source.errors import InputError
+from ..source.files import shown
+from ..source.repository_files import search_root
+from .check import Options, check
+from .console import EXIT_CLEAN, EXIT_FAILED, complain, print_text, write_output
+from .help_groups import GroupedCommand
+from .option_types import FILE
+
+BASELINE = "caffe-lint.baseline.json"
+CONFIG = "caffe-lint.toml"
+HOOK = ".pre-commit-config.yaml"
+CONFIG_TEXT = f"""\
+# Settings of caffe-lint for this repository. `caffe-lint config FILE` prints all that apply to a file.
+fail-on = "warning"                      # error, warning or advice
+baseline = "{BASELINE}"    # what was found when caffe-lint came; only what is new is reported
+# ignore = ["G104"]                      # codes, prefixes of codes, or names of rules
+# dialect = "ssd"                        # the Caffe that reads the files; detected for each file if not set
+# exclude = ["third_party/"]             # skipped in folders, as is what .gitignore names
+"""
+HOOK_TEXT = """\
+repos:
+  - repo: local
+    hooks:
+      - id: caffe-lint                   # nets are judged together with the solvers that name them
+        name: caffe-lint
+        entry: caffe-lint --with-solvers
+        language: system
+        files: '\\.(prototxt|pbtxt|txtpb)$|\\.prototxt\\.txt$'
+        require_serial: true
+"""
+
+
+@click.command(cls=GroupedCommand, short_help="Set up a repository: configuration, baseline, and a hook for commits.")
+@click.argument("folder", default=".", type=FILE, metavar="[FOLDER]")
+def init(folder: str) -> int:
+    """Set up a repository: write a configuration, a baseline of what is found today, and a pre-commit hook.
+
+    They are written to the root of the repository of FOLDER, or, without a repository, to FOLDER. Nothing is asked, and nothing is
+    overwritten: what is there stays as it is, and the output says what to add to it.
+    """
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder}: no such folder")
+    root = search_root(os.path.join(folder, CONFIG))
+    baseline, config, hook = (shown(os.path.join(root, name)) for name in (BASELINE, CONFIG, HOOK))
+    found = find_config(root)
+    own = shown(found) if found is not None and os.path.dirname(found) == root else None
+    if os.path.lexists(baseline):
+        _is_there(baseline)
+    elif check((shown(root),), Options(CommandLine(write_baseline=baseline))) == EXIT_FAILED:
+        complain(f"{baseline}: some files could not be checked; what is found in them later will be new")
+    if own is None:
+        _write(config, CONFIG_TEXT)
+    else:
+        _is_there(own, f'add to it, if it names no baseline:\n  baseline = "{BASELINE}"')
+    if not os.path.lexists(os.path.join(root, ".git")):
+        print_text("no hook: this is no git repository\n")
+    elif os.path.lexists(hook):
+        _is_there(
+            hook,
+            f"add to its `repos`, unless caffe-lint is among them:\n{HOOK_TEXT.partition(chr(10))[2]}".rstrip("\n"),
+        )
+    else:
+        _write(hook, HOOK_TEXT)
+        print_text("next: commit these files, and run `pre-commit install` (pip install pre-commit) in each clone\n")
+    return EXIT_CLEAN
+
+
+def _write(path: str, text: str) -> None:
+    write_output(path, text.encode())
+    print_text(f"wrote {path}\n")
+
+
+def _is_there(path: str, what_to_do: str = "") -> None:
+    print_text(f"{path} is there and stays as it is{f'; {what_to_do}' if what_to_do else ''}\n")
