@@ -1,6 +1,6 @@
 """What the thresholds of family G are worth: on trainings whose end is known, and on public solvers.
 
-    python benchmarks/thresholds.py [rate] [clipping] [losses] [widening] [--divergence FOLDER] [--corpus
+    python benchmarks/thresholds.py [rate] [clipping] [losses] [widening] [sums] [--divergence FOLDER] [--corpus
     FOLDER]
 
 The trainings are 360 set-ups of nine families of nets, run with the real Caffe for 150 iterations each
@@ -12,6 +12,7 @@ held for wrong.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -24,12 +25,15 @@ from typing import Any
 
 from sklearn.metrics import roc_auc_score
 
+from caffe_lint.layers.loss import loss_normalization
 from caffe_lint.net.build import build
 from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.net.loss_sizes import DOMINANT, dominant_losses, sized_losses
 from caffe_lint.net.net import Net
 from caffe_lint.net.widening import widening_blocks
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.rules.stability.summed_loss import LOWEST_RATE, has_pixels
+from caffe_lint.solver.schedule import largest_rate
 from caffe_lint.source.files import SUFFIXES, SourceFile, Unreadable, read_source
 from caffe_lint.stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
 
@@ -255,10 +259,53 @@ def widening(setups: list[Setup]) -> None:
         print(f"  {kind:10} {total:4} set-ups, {counts[kind, True]:3} explode ({counts[kind, True] / total:.0%})")
 
 
+def sums(corpus: Path) -> None:
+    """G113: the rates at which public nets train losses of pixels that are summed, and that are averaged; the number between them."""
+    print("G113 summed-loss: learning rate times loss weight of losses of pixels in public nets, the median of each repository")
+    found: dict[bool, dict[str, list[float]]] = {True: defaultdict(list), False: defaultdict(list)}
+    for repository, job in public_jobs(corpus):
+        rate = largest_rate(job.solver.message)
+        if job.train is None or rate is None or not rate.value > 0:
+            continue
+        for layer in job.train.net.layers:
+            if layer.kind is None or not layer.kind.is_loss or not layer.bottoms or not layer.loss_weight(0) > 0:
+                continue
+            if layer.type in _LOSSES_OF_PIXELS and has_pixels(job.train, layer.bottoms[0]):
+                is_sum = loss_normalization(layer) != "VALID" and loss_normalization(layer) != "FULL"
+                found[is_sum][repository].append(rate.value * layer.loss_weight(0))
+    rows = [(is_sum, name, median(values)) for is_sum, of in found.items() for name, values in of.items()]
+    for is_sum, name, value in sorted(rows, key=lambda row: row[2]):
+        print(f"  {'sum' if is_sum else 'average':8} {value:8.2g}  {name}")
+    if all(found.values()):
+        print(f"  best between them: {best_between(rows):.2g}, now {LOWEST_RATE:g}")
+        tried = [row for row in rows if len(found[row[0]]) > 1]  # without the only one of a kind, nothing is between them
+        right = sum((row[2] <= best_between([other for other in rows if other[1] != row[1]])) == row[0] for row in tried)
+        print(f"  with each repository left out: {right} of {len(tried)} on the right side")
+
+
+_LOSSES_OF_PIXELS = ("SigmoidCrossEntropyLoss", "SoftmaxWithLoss")
+
+
+def best_between(rows: list[tuple[bool, str, float]]) -> float:
+    """The number that leaves most sums below it and averages above it, each kind with the same weight; the middle of the best."""
+    values = sorted({value for _, _, value in rows})
+    middles = [math.sqrt(low * high) for low, high in itertools.pairwise(values)]
+
+    def share_right(limit: float) -> float:
+        return sum(
+            sum((value <= limit) == is_sum for is_sum, _, value in rows if is_sum is kind) / sum(row[0] is kind for row in rows)
+            for kind in (True, False)
+        )
+
+    most = max(map(share_right, middles))
+    best = [limit for limit in middles if share_right(limit) == most]
+    return math.sqrt(best[0] * best[-1])
+
+
 def main() -> int:
     """Prints the sections asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("section", nargs="*", help="rate, clipping, losses, widening; all by default")
+    parser.add_argument("section", nargs="*", help="rate, clipping, losses, widening, sums; all by default")
     parser.add_argument("--divergence", type=Path, default=Path("../shared/divergence"))
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"))
     options = parser.parse_args()
@@ -272,6 +319,7 @@ def main() -> int:
         "clipping": lambda: clipping(setups, json.loads((folder / "data.json").read_text()), folder / "rescues.tsv"),
         "losses": lambda: losses(setups),
         "widening": lambda: widening(setups),
+        "sums": lambda: sums(options.corpus.resolve()),
     }
     for name in options.section or sections:
         if name not in sections:

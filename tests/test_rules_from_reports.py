@@ -322,3 +322,10 @@ def test_a_loss_that_is_summed_over_pixels() -> None:
     assert summed(MASK.replace('top: "loss"', 'top: "loss" loss_param { normalization: BATCH_SIZE }')) == []
     flat = MASK.replace("kernel_size: 3 pad: 1", "kernel_size: 32")
     assert summed(flat) == []
+
+
+def test_a_row_of_outputs_is_no_image() -> None:
+    row = MASK.replace('bottom: "c" bottom: "t" top: "loss"', 'bottom: "r" bottom: "t" top: "loss"').replace(
+        'layer { name: "loss"', 'layer { name: "r" type: "Reshape" bottom: "c" top: "r" reshape_param { shape { dim: 2 dim: 1 dim: 1 dim: -1 } } }\nlayer { name: "loss"'
+    )
+    assert summed(row) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from caffe_lint.fixes.edit import Edit
 from caffe_lint.moments.graph import Layer
 from caffe_lint.proto.tree import Block
 
@@ -286,3 +287,38 @@ def gpu_asked_for(case: Case) -> bytes:
 def test_behind_the_end(case: Case) -> bytes:
     case.need(any(case.message["test_iter"]) and case.message["test_initialization"])
     return _without(case, f"test_interval: {_run(case) * case.pick([2, 5]) + 1}", "test_interval")
+
+
+@plants("N706", "train")
+def twin_with_a_bias_of_its_own(case: Case) -> bytes:
+    layer = case.pick(
+        layer
+        for layer in case.layers(*_SETTINGS)
+        if len(layer.params) == 2 and layer.runs_backward and len(layer.bottoms) == len(layer.tops) == 1
+        and not layer.in_place and _SETTINGS[layer.type] in layer.message and not any(param.name for param in layer.params)
+        and layer.params[1].lr_mult
+    )  # fmt: skip
+    weight, bias, other = case.pick([("lr_mult: 1 ", "lr_mult: 2 ", "lr_mult: 2 "), ("", "", ""), ("", 'name: "b" ', 'name: "b2" ')])
+    field = layer.message.entries[_SETTINGS[layer.type]][0][2]
+    settings = case.source[field.start : field.end].decode("utf-8", "replace")
+    shared = f'param {{ name: "planted_w" {weight}}} param {{ '
+    twin = (
+        f'\nlayer {{ name: "planted" type: "{layer.type}" bottom: "{layer.bottoms[0].name}" top: "planted" {case.rules_of(layer)} '
+        f"{shared}{other}}} {settings} }}\n"
+    )
+    close, end = layer.message.block.close, layer.entry[2].end
+    edits = [Edit(one[2].start, one[2].end, b"") for one in layer.message.entries.get("param", ())]
+    return case.edit([*edits, Edit(close, close, f" {shared}{bias}}} ".encode()), Edit(end, end, twin.encode())])
+
+
+@plants("N706", "train")
+def bias_of_a_twin_unnamed(case: Case) -> bytes:
+    layer = case.pick(
+        layer
+        for layer in case.layers("Convolution", "InnerProduct")
+        if len(layer.params) == 2 and all(param.name and param.owner is not param for param in layer.params)
+    )
+    spec = layer.params[1].spec
+    case.need(spec is not None and layer.params[1].lr_mult)
+    assert spec is not None
+    return case.drop(spec, "name")

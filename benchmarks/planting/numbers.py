@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.moments.graph import Blob, Layer
+from caffe_lint.net.score_maps import is_score_map
+from caffe_lint.solver.schedule import largest_rate
 from caffe_lint.stability.computed import stability_of
 
 from .case import Case, plants
 from .structure import settings_of
+
+USUAL_RATE = 1e-3  # from which rates are those of averages
 
 
 @plants("G103", "train")
@@ -193,3 +197,36 @@ def targets_of_another_range(case: Case) -> bytes:
         f'layer {{ name: "planted_b" type: "SigmoidCrossEntropyLoss" bottom: "{layer.tops[0].name}" bottom: "planted_a" '
         f'top: "planted_b" {rules} }}',
     )
+
+
+@plants("G113", "job")
+def sum_over_the_pixels(case: Case) -> bytes:
+    loss, score, label = _loss_of_maps(case)
+    start, end = loss.message.span("type")
+    close = loss.message.block.close
+    source = case.edit([Edit(start, end, b'"SigmoidCrossEntropyLoss"'), Edit(close, close, b" ")])
+    case.need(score != label and "loss_param" not in loss.message)
+    return source
+
+
+@plants("G113", "job")
+def sum_beside_the_average_of_pixels(case: Case) -> bytes:
+    loss, score, label = _loss_of_maps(case)
+    return case.behind(
+        loss,
+        f'layer {{ name: "planted" type: "SigmoidCrossEntropyLoss" bottom: "{score}" bottom: "{label}" top: "planted" '
+        f"{case.rules_of(loss)} }}",
+    )
+
+
+def _loss_of_maps(case: Case) -> tuple[Layer, str, str]:
+    """A loss that averages over the pixels of score maps, in a job with a rate for averages, and the names of its bottoms."""
+    case.need(case.file.kind == "net" and case.net.phase == "TRAIN")
+    rate = largest_rate(case.job.solver.message)
+    case.need(rate is not None and rate.value >= USUAL_RATE)
+    loss = case.pick(
+        layer
+        for layer in case.layers("SoftmaxWithLoss")
+        if layer.runs_backward and len(layer.bottoms) == 2 and layer.loss_weight(0) >= 1 and is_score_map(case.net, layer.bottoms[0])
+    )
+    return loss, loss.bottoms[0].name, loss.bottoms[1].name

@@ -408,3 +408,17 @@ def rate_too_high(case: Case) -> bytes:
     case.need(losses and all(loss.layer.type == "SoftmaxWithLoss" for loss in losses))
     case.need(case.message.get("type", "SGD") == "SGD" and "solver_type" not in case.message)
     return _with(case, "base_lr: " + case.pick(["100", "20", "1000"]), "base_lr")
+
+
+@plants("S139", "solver")
+def average_of_the_other_share(case: Case) -> bytes:
+    kind, name = case.pick([("RMSProp", "rms_decay"), ("Adam", "momentum2")])
+    share = case.pick(["0.1", "0.05", "0.02", "0.01", "0.001"])
+    return _with(case, f'type: "{kind}"\n{name}: {share}', "type", "solver_type", "rms_decay", "momentum2", "momentum")
+
+
+@plants("S139", "solver")
+def share_of_the_solvers_own_type(case: Case) -> bytes:
+    name = {"RMSProp": "rms_decay", "Adam": "momentum2"}.get(case.message["type"], "")
+    case.need(name)
+    return _with(case, f"{name}: {case.pick(['0.1', '0.02', '0.001'])}", name)

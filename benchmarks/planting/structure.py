@@ -715,3 +715,21 @@ def stride_of_nothing(case: Case) -> bytes:
 def prefetch_of_nothing(case: Case) -> bytes:
     layer = case.pick(layer for layer in case.layers("Data") if "data_param" in layer.message)
     return case.set(layer.message["data_param"], "prefetch", 0)
+
+
+_TYPES_OF_SETTINGS = {
+    "Convolution": ("convolution_param", ("InnerProduct", "Pooling")),
+    "InnerProduct": ("inner_product_param", ("Convolution", "Embed")),
+    "Pooling": ("pooling_param", ("Convolution", "InnerProduct")),
+    "Data": ("data_param", ("Input", "ImageData", "DummyData")),
+    "ImageData": ("image_data_param", ("Data",)),
+    "HDF5Data": ("hdf5_data_param", ("Data",)),
+}
+
+
+@plants("E222", "net")
+def type_of_other_settings(case: Case) -> bytes:
+    layer = case.pick(
+        layer for layer in case.layers(*_TYPES_OF_SETTINGS) if _TYPES_OF_SETTINGS[layer.type][0] in layer.message
+    )
+    return case.set(layer.message, "type", case.pick(_TYPES_OF_SETTINGS[layer.type][1]))
