@@ -13,7 +13,7 @@ from caffe_lint.cli.commands import cli
 from caffe_lint.cli.help_groups import OPTION_GROUPS
 
 # Options of one name whose choices or objects differ by command; what they do is the same.
-DIFFERENT = {"output_format", "fix", "unsafe_fixes", "diff", "output_dir", "plot"}
+DIFFERENT = {"output_format", "fix", "unsafe_fixes", "diff", "output_dir", "output_file"}
 
 
 def commands() -> dict[str, click.Command]:

@@ -159,7 +159,7 @@ LOG = "I0101 00:00:00.000000  1 solver.cpp:218] Iteration {0}, loss = {0}.5\nI01
         (("log", "train.log", "--csv"), "out.csv", ""),
         (("log", "train.log", "--json"), "out.json", ""),
         (("log", "train.log", "--parquet"), "out.parquet", "pyarrow"),
-        (("log", "train.log", "--plot"), "out.html", "matplotlib"),
+        (("view", "--log", "train.log", "--output-file"), "out.html", ""),
         (("log", "train.log", "--output-file"), "out", ""),
         (("schedule", "solver.prototxt", "--plot"), "out.png", "matplotlib"),
     ],

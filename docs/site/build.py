@@ -36,6 +36,7 @@ GUIDES = {
     "docs/fleets.md": "Checking very many files",
     "docs/stability.md": "What versions promise",
     "docs/python.md": "Using caffe-lint in Python",
+    "docs/view.md": "Looking at nets and training runs",
     "docs/nets.md": "Inspecting nets and describing layers",
     "docs/inputs.md": "Checking input data",
     "docs/log.md": "Diagnosing training logs",

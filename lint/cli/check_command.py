@@ -22,6 +22,7 @@ from .option_types import (
     color_option,
     config_options,
     data_facts_option,
+    deploy_option,
     dialect_option,
     exit_zero_option,
     extend_select_option,
@@ -87,12 +88,7 @@ from .option_types import (
 @caffe_version_option
 @proto_option
 @click.option("--no-repository-proto", is_flag=True, help="Do not read the caffe.proto of the files' own repository.")
-@click.option(
-    "--deploy",
-    type=FILE,
-    metavar="FILE",
-    help="The deploy net, which uses the trained weights. [default: the one next to the training net]",
-)
+@deploy_option
 @data_facts_option
 @input_shape_option
 @weights_options

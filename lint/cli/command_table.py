@@ -8,7 +8,7 @@ from __future__ import annotations
 COMMAND_GROUPS = {
     "Check": ("check", "inputs", "init"),
     "Predict and diagnose training runs": ("signal", "simulate", "schedule", "log", "probe"),
-    "Look at nets": ("net",),
+    "Look at nets and trainings": ("view", "net"),
     "Rules and settings": ("rules", "explain", "config"),
 }
 COMMANDS = {name: f"{name}_command" for names in COMMAND_GROUPS.values() for name in names}

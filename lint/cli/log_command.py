@@ -98,12 +98,6 @@ if TYPE_CHECKING:
 )
 @click.option("--json", type=FILE, metavar="FILE", help="Export them as JSON.")
 @click.option("--parquet", type=FILE, metavar="FILE", help="Export them as Parquet (needs pyarrow).")
-@click.option(
-    "--plot",
-    type=FILE,
-    metavar="FILE",
-    help="Plot curves and heat maps to a .png, .svg or .html file (needs matplotlib).",
-)
 @fail_on_option
 @exit_zero_option
 @config_options
@@ -160,8 +154,6 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
     status = _report(
         path, runs, found, job, files, errors, fix=fix and is_same, diff=diff, is_same=is_same, options=options
     )
-    if options["plot"]:
-        _plot(options["plot"], runs, found)
     return EXIT_STOPPED if stopped and options["stop_on"] else status
 
 
@@ -207,16 +199,6 @@ def _export(path: str, target: str, form: str) -> None:
 
     written = export(path, target, form)
     complain(f"written: {', '.join(written)}")
-
-
-def _plot(target: str, runs: list[Run], found: list[Diagnosed]) -> None:
-    from ..report.log_pictures import plot  # keeps matplotlib out of the start
-
-    try:
-        plot(target, runs, found)
-    except OSError as error:
-        raise InputError(message_of(error, target)) from None
-    complain(f"written: {target}")
 
 
 def _report(

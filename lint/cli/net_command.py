@@ -1,4 +1,4 @@
-"""`caffe-lint net`: show a net as Caffe builds it, as a table, JSON or a graph."""
+"""`caffe-lint net`: show a net as Caffe builds it, as a table or JSON."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 @click.option("--level", type=int, default=0, show_default=True, help="The level to build the net for.")
 @click.option("--stage", "stages", multiple=True, metavar="NAME", help="A stage to build the net for; can be repeated.")
 @click.option("--splits", is_flag=True, help="Show the Split layers that Caffe inserts.")
-@output_format_option(NET_FORMATS, "table", "The format; `dot` is a graph for Graphviz.")
+@output_format_option(NET_FORMATS, "table")
 @dialect_option
 @proto_option
 @input_shape_option

@@ -129,6 +129,12 @@ caffe_version_option = click.option(
 proto_option = click.option(
     "--proto", type=FILE, metavar="FILE", help="Your own caffe.proto to read the files with (needs grpcio-tools)."
 )
+deploy_option = click.option(
+    "--deploy",
+    type=FILE,
+    metavar="FILE",
+    help="The deploy net, which uses the trained weights. [default: the one next to the training net]",
+)
 data_facts_option = click.option(
     "--data-facts",
     type=FILE,

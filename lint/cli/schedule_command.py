@@ -31,7 +31,7 @@ _MOST_ITERATIONS = 2**31 - 1
 )
 @output_format_option(["text", "json"], "text")
 @click.option(
-    "--plot", type=FILE, metavar="FILE", help="Plot the curve to a .png, .svg or .html file (needs matplotlib)."
+    "--plot", type=FILE, metavar="FILE", help="Plot the curve to a .png or .svg file (needs matplotlib)."
 )
 @color_option
 @dialect_option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..fixes.changes import PathChanges, Round
 from ..fixes.write import is_inside
@@ -49,6 +49,7 @@ class Files:
         self.comparison: Comparison | None = None  # of the last check with the baseline
         self.with_verdicts = True  # which cost most of the time of a check of jobs
         self.judge: Callable[[], Iterable[JobVerdict]] = tuple  # of the last check: asked once, after all fixes
+        self.subjects: list[tuple[str, Any]] = []  # what the last check looked at, each with its kind
         self.companions = Companions()
         self.left_alone: dict[str, LeftAlone] = {}
         self._files: dict[str, SourceFile] = {}

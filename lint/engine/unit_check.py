@@ -60,6 +60,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
         findings = without_effects(findings, silent)
     shown = [finding for finding in findings if on.of(finding.place.path).shows(finding)]
     shown = with_known_causes(shown, everything, lambda finding: not files.is_companion(finding.place.path))
+    files.subjects = checked.subjects
     files.judge = partial(_verdicts, unit, checked.subjects, shown)
     return shown
 

@@ -97,6 +97,7 @@ def _lrn_reads_top(layer: Layer) -> bool:
     in_place=_lrn_in_place,
     reads_top=_lrn_reads_top,
     engine="lrn_param",
+    reaches=lambda layer: layer.message["lrn_param"]["norm_region"] == "WITHIN_CHANNEL",
     keeps_shape=True,
     keeps_order=True,
     value_range=value_ranges.divided,

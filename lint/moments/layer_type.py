@@ -106,6 +106,7 @@ class LayerType(NamedTuple):
     # weights
     weighted_sum: bool = False  # outputs are weighted sums of inputs plus a bias; `settings` has the fillers
     slides: bool = False  # slides a window over its bottom, with the same weights at each position
+    reaches: Callable[[Layer], bool] | None = None  # whether a value also depends on others around it in the image; None: no
     channel_params: bool = False  # its parameters are a scale or bias for each channel, not weights
     stores_statistics: bool = False  # all its parameters are statistics, which no solver updates
 

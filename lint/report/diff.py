@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from difflib import unified_diff
+from typing import TYPE_CHECKING
 
+from ..fixes.apply import edited
 from .colours import paint
+
+if TYPE_CHECKING:
+    from ..fixes.edit import Edit
 
 _ESCAPES = {ord("\\"): "\\\\", ord('"'): '\\"', ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 
@@ -32,13 +38,44 @@ def render(path: str, old: bytes, new: bytes, *, base: str | None = None, colour
     text = []
     for line in lines:
         body = line.removesuffix("\n")
-        meaning = {"+": "added", "-": "removed", "@": "hunk"}.get(line[0], "")
+        meaning = _MEANINGS.get(line[0], "")
         if line.startswith(("---", "+++")):
             meaning = "path"
         text.append(paint(body, meaning, colour) if meaning else body)
         if not line.endswith("\n"):
             text.append("\\ No newline at end of file")
     return "".join(line + "\n" for line in text)
+
+
+_MEANINGS = {"+": "added", "-": "removed", "@": "hunk"}
+_CONTEXT = 3
+
+
+def patch_lines(old: bytes, edits: Sequence[Edit]) -> list[tuple[str, str]]:
+    """Return the lines of the diff that some edits make, without its head, each with what it means: see `colours`.
+
+    Only the lines around the edits are compared, so that the diffs of many fixes of a large file take no longer than they are.
+    """
+    first = min((edit.start for edit in edits), default=0)
+    last = max((edit.end for edit in edits), default=0)
+    start = end = 0
+    for _ in range(_CONTEXT + 1):
+        first = start = old.rfind(b"\n", 0, max(first, 0)) + 1
+        first -= 1
+        last = old.find(b"\n", last) + 1 or len(old)
+        end = last
+    new = edited(old, edits)
+    before = old.count(b"\n", 0, start)
+    lines = unified_diff(_lines(old[start:end]), _lines(new[start : end + len(new) - len(old)]), n=_CONTEXT)
+    found = []
+    for line in list(lines)[2:]:
+        if line.startswith("@"):
+            line = _HUNK.sub(lambda match: f"{match[1]}{int(match[2]) + before}", line)
+        found.append((_MEANINGS.get(line[:1], ""), line.removesuffix("\n")))
+    return found
+
+
+_HUNK = re.compile(r"([-+])(\d+)")
 
 
 def _quoted(name: str) -> str:

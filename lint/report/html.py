@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from ..fixes.apply import edited
 from ..proto.lines import Lines
 from ..rule.finding import Finding
 from ..rule.pages import read_page, sections_of
 from ..rule.registry import Rule, all_rules
-from . import Summary, diff, lines_of, summary_line
+from . import Summary, lines_of, summary_line
+from .diff import patch_lines
 from .folding import groups
 from .full import printable
 from .repository import plain_text
@@ -73,26 +73,21 @@ def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:
     """Return what the template shows of a finding."""
     fix = finding.fix
     lines = lines_of(summary.texts.get(finding.place.path, b""))
-    patch = ""
-    if fix is not None and fix.path in summary.texts:
-        old = summary.texts[fix.path]
-        patch = diff.render(fix.path, old, edited(old, fix.edits))
+    known = fix is not None and fix.path in summary.texts
+    patch = patch_lines(summary.texts[fix.path], fix.edits) if fix is not None and known else []
     return {
         "number": number,
         "finding": finding,
         "before": _texts(lines, finding.place.line - AROUND, finding.place.line),
         "line": _marked(finding),
         "after": _texts(lines, finding.place.line + 1, finding.place.line + 1 + AROUND),
-        "patch": [(_MEANINGS.get(line[:1], ""), printable(line[:LONGEST_IN_PATCH])) for line in patch.splitlines()[2:]],
+        "patch": [(meaning, printable(line[:LONGEST_IN_PATCH])) for meaning, line in patch],
     }
 
 
 def _page(rule: Rule) -> dict[str, Any]:
     """Return what the template shows of a rule: the parts of each section."""
     return {"rule": rule, "sections": sections_of(read_page(rule))}
-
-
-_MEANINGS = {"+": "added", "-": "removed", "@": "hunk"}
 
 
 def _texts(lines: Lines, first: int, end: int) -> list[tuple[int, str]]:

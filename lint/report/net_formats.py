@@ -7,7 +7,7 @@ from importlib import import_module
 from ..net.job import NetInPhase
 
 # The module of each format. It has `render(nets, *, splits, width)` and is loaded on demand.
-NET_FORMATS = {"table": "net_table", "json": "net_json", "dot": "net_dot"}
+NET_FORMATS = {"table": "net_table", "json": "net_json"}
 
 
 def render_nets(format: str, nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:

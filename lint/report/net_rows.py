@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..layers.sliding_windows import Window, window_of
-from ..moments.graph import Param
+from ..moments.graph import Layer, Param
 from ..moments.shapes import Shape
 from ..net.costs import SHARED, multiply_adds, whose_memory
 from ..net.net import Net
@@ -43,7 +43,7 @@ def rows_of(net: Net, *, splits: bool) -> list[Row]:
                 [Top(blob.name, blob.shape, whose_memory(blob)) for blob in layer.tops],
                 layer.params,
                 multiply_adds(layer),
-                _kind(net, layer.index),
+                kind_of(layer),
                 window_of(layer),
             )
             for layer in net.layers
@@ -56,15 +56,15 @@ def rows_of(net: Net, *, splits: bool) -> list[Row]:
             rows.append(Row(name, type_name, bottoms, split_tops, [], 0, "split", None))
         else:
             own_tops = [Top(blob.name, blob.shape, whose_memory(blob)) for blob in layer.tops]
-            kind = _kind(net, layer.index)
+            kind = kind_of(layer)
             rows.append(
                 Row(name, type_name, bottoms, own_tops, layer.params, multiply_adds(layer), kind, window_of(layer))
             )
     return rows
 
 
-def _kind(net: Net, index: int) -> str:
-    layer = net.layers[index]
+def kind_of(layer: Layer) -> str:
+    """What a layer is shown as: `data`, `loss`, `unknown` or nothing."""
     if layer.kind is None:
         return "unknown"
     if layer.kind.is_loss or any(layer.loss_weights):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Callable
 
@@ -48,4 +47,4 @@ def plot(target: str, path: str, course: Course, rate: Callable[[int], float | N
     axis.margins(x=0.02, y=0.12)
     described = f"{path}: policy '{course.policy.name}', {course.length:,} iterations"
     axis.set_title(described, fontsize=9, loc="left")
-    write(figure, target, title="caffe-lint schedule", described=described, text=f"<p>{html.escape(described)}</p>\n")
+    write(figure, target)

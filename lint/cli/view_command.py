@@ -1,0 +1,101 @@
+"""`caffe-lint view`: one page for the browser, with the net drawn, the findings, the predicted signal and the runs of logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from ..engine.configuring import settings_of_paths
+from ..engine.files_in_memory import Files
+from ..settings.in_force import CommandLine
+from ..source.errors import message_of
+from ..source.write_roots import write_roots
+from .console import EXIT_CLEAN, UsageError, complain, write_output
+from .from_options import read_schema
+from .help_groups import GroupedCommand
+from .option_types import (
+    FILE,
+    check_weights,
+    config_options,
+    data_facts_option,
+    deploy_option,
+    dialect_option,
+    input_shape_option,
+    proto_option,
+    weights_options,
+)
+
+
+@click.command(
+    cls=GroupedCommand, short_help="Draw a net with its findings, its signal and the runs of logs on one page."
+)
+@click.argument("path", type=FILE, metavar="SOLVER|NET|-", required=False)
+@click.option(
+    "--log", "logs", type=FILE, metavar="LOG", multiple=True, help="Show the runs of this log; can be repeated."
+)
+@click.option(
+    "--output-file",
+    "-o",
+    type=FILE,
+    metavar="FILE",
+    help="The page to write. [default: the name of the file, with .html]",
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+@dialect_option
+@proto_option
+@deploy_option
+@data_facts_option
+@input_shape_option
+@weights_options
+@config_options
+def view(
+    path: str | None, logs: tuple[str, ...], output_file: str | None, opens: bool, proto: str | None, **options: Any
+) -> int:
+    """Write one HTML page that shows a solver or a net: drawn, with shapes, costs, findings and the predicted signal.
+
+    With --log, also the curves of the runs and, if they have debug_info, the signal of each layer over the iterations. Without
+    a solver or net, the page shows the net that Caffe printed into the log. The page needs no network and can be sent as it is.
+    """
+    from ..report.view.contents import view_content  # with json and the readers of logs
+    from ..report.view.page import render  # as above
+
+    if path is None and not logs:
+        raise UsageError("name a solver or a net, or a log with --log")
+    if logs.count("-") + (path == "-") > 1:
+        raise UsageError("standard input can be read once only")
+    check_weights(options["from_scratch"], options["weights"])
+    settings = settings_of_paths(CommandLine(**options), read_schema(proto))
+    main = path if path is not None else logs[0]
+    files = Files(settings.schema, settings.of(main).dialect)
+    files.roots = write_roots((main if main != "-" else ".", options["deploy"]))
+    if path == "-":
+        files.add(path, sys.stdin.buffer.read())
+    target = output_file or _page_of(main)
+    write_output(target, render(view_content(path, files, settings, logs)).encode())
+    complain(f"written: {target}")
+    if opens:
+        _open(target)
+    return EXIT_CLEAN
+
+
+def _page_of(path: str) -> str:
+    """The page of a file, in the working directory: nothing is written beside files that may be read only."""
+    name = os.path.basename(path)
+    return f"{os.path.splitext(name)[0] if name != '-' else 'view'}.html"
+
+
+def _open(target: str) -> None:
+    import webbrowser  # only with --open
+
+    from ..report.repository import file_uri  # as above
+
+    try:
+        opened = webbrowser.open(file_uri(target))
+    except (OSError, webbrowser.Error) as error:
+        complain(f"no browser could be opened: {message_of(error, target) if isinstance(error, OSError) else error}")
+        return
+    if not opened:
+        complain("no browser could be opened")

@@ -1,0 +1,369 @@
+"""All that the page of `caffe-lint view` shows, as JSON: one check, and everything that it came to.
+
+Layout version 1: see `ViewContent` and the types that it consists of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict
+
+from ...engine import plugins
+from ...engine.checking import check_paths
+from ...engine.diagnosis import comparisons, diagnose
+from ...engine.files_in_memory import Files
+from ...engine.running import Work
+from ...engine.selection import codes_of_subject
+from ...engine.unit_check import check_unit
+from ...engine.units import UnitResult
+from ...net.job import Job, NetInPhase
+from ...proto.named_tuple import NamedTuple
+from ...rule.finding import Finding
+from ...settings.in_force import SettingsOfPaths
+from ...settings.settings import Settings
+from ...solver.rate_course import course, differ_much, fault_of
+from ...solver.schedule import learning_rate
+from ...source.opener import Unreadable
+from ...source.visible import visible
+from ...training_log.evidence import Evidence
+from ...training_log.log_reader import read_log
+from ...training_log.runs import Run
+from .. import lines_of, shown
+from ..diff import patch_lines
+from ..full import printable
+from ..repository import plain_text
+from .drawn_net import NetContent, Range, net_content, rounded
+from .drawn_run import MOST_VALUES, RunContent, run_content
+
+if TYPE_CHECKING:
+    from ...proto.binder import Message
+    from ...stability.advice.prediction import Prediction, Size
+
+VERSION = 1
+MOST_RATES = 400  # points of the curve of the learning rate
+
+
+class PlaceContent(TypedDict):
+    """A place that belongs to a finding, and how."""
+
+    path: str
+    line: int
+    message: str
+
+
+class FindingContent(TypedDict):
+    """A finding. `patch` has the lines of its fix, each with `added`, `removed`, `hunk` or nothing; `safe` is null without one."""
+
+    code: str
+    name: str
+    severity: str
+    confidence: str
+    message: str
+    reason: str
+    path: str
+    line: int
+    column: int
+    text: str
+    related: list[PlaceContent]
+    help: str
+    safe: bool | None
+    patch: list[list[str]]
+    caused_by: str
+
+
+class VerdictContent(TypedDict):
+    """The verdict on a job in a sentence; `severity` is that of its most severe finding, empty if there is none."""
+
+    path: str
+    severity: str
+    sentence: str
+
+
+class ScheduleContent(TypedDict):
+    """The learning rate over the run; a rate is null where it is unknown or unusable."""
+
+    policy: str
+    length: int
+    stepwise: bool
+    logarithmic: bool
+    iterations: list[int]
+    rates: list[float | None]
+    faults: list[list[str | int]]
+
+
+class PredictionContent(TypedDict):
+    """What is predicted of iteration 0: the loss and the gradient norm, or why something cannot be told."""
+
+    word: str
+    cannot_tell: str
+    loss: Range | None
+    gradient_norm: Range | None
+    assumed: list[str]
+
+
+class ViewContent(TypedDict):
+    """The page: a solver or a net, its verdicts and findings, the nets that are built from it, and the runs of logs."""
+
+    version: int
+    title: str
+    verdicts: list[VerdictContent]
+    findings: list[FindingContent]
+    nets: list[NetContent]
+    schedule: ScheduleContent | None
+    prediction: PredictionContent | None
+    runs: list[RunContent]
+    notes: list[str]
+
+
+class _Looked(NamedTuple):
+    """A check of one solver or net: its result, and its job and nets as they were checked."""
+
+    result: UnitResult
+    files: Files
+    settings: Settings
+    job: Job | None
+    nets: Sequence[tuple[str, NetInPhase]]
+    notes: Sequence[str]
+
+
+def view_content(path: str | None, files: Files, settings: SettingsOfPaths, logs: Sequence[str] = ()) -> ViewContent:
+    """What the page shows of a solver or a net, and of logs. Without a path, it is what the first log says of its net.
+
+    Raises ConfigError, and InputError for what cannot be read.
+    """
+    read = [(log, read_log(log)) for log in logs]
+    if path is None:
+        return _of_logs(read, settings.of(logs[0]))
+    looked = _look(path, files, settings)
+    prediction = _prediction(looked.job)
+    findings = _in_order(looked.result.findings)
+    texts = {name: b"" if files.is_outside(name) else source for name, source in looked.result.sources.items()}
+    trained = looked.job.train if looked.job is not None else None
+    return {
+        "version": VERSION,
+        "title": visible(plain_text(path)),
+        "verdicts": [
+            {
+                "path": visible(plain_text(each.path)),
+                "severity": each.severity,
+                "sentence": visible(plain_text(each.sentence)),
+            }
+            for each in looked.result.verdicts
+        ],
+        "findings": [_finding(each, texts) for each in findings],
+        "nets": [
+            net_content(
+                built,
+                title,
+                _by_layer(built, findings),
+                prediction if built is trained else None,
+                quoted=not files.is_outside(built.file.path),
+            )
+            for title, built in looked.nets
+        ],
+        "schedule": _schedule(looked.job.solver.message) if looked.job is not None else None,
+        "prediction": _prediction_content(prediction) if prediction is not None else None,
+        "runs": list(_runs(read, looked.job, looked.settings)),
+        "notes": [visible(plain_text(note)) for note in looked.notes],
+    }
+
+
+# -- the files ----------------------------------------------------------------------------------------------
+
+
+def _look(path: str, files: Files, settings: SettingsOfPaths) -> _Looked:
+    kept: list[Files] = []
+    checked = check_paths((path,), files, settings, partial(_check_first, kept))
+    if not kept:
+        raise Unreadable(
+            path, next(iter((*checked.errors, *checked.notes)), "neither a solver nor a net").removeprefix(f"{path}: ")
+        )
+    own, in_force = kept[0], settings.of(path)
+    subjects = own.subjects
+    jobs = [job for kind, job in subjects if kind == "job"]
+    is_solver = own.get(path).kind == "solver"
+    job = next((job for job in jobs if job.solver.file.path == path), None) if is_solver else None
+    notes = [*checked.errors, *checked.notes]
+    if job is not None:
+        nets = [*_titled(job.nets), *([("deploy", job.deploy)] if job.deploy is not None else [])]
+        notes += _missing(job)
+    else:
+        alone = [net for kind, net in subjects if kind == "net" and net.file.path == path]
+        nets = list(_titled(alone))
+        job = next((each for each in jobs if each.train in alone), None)
+        if job is not None:
+            notes.append(f"with the solver {job.solver.file.path}")
+    return _Looked(checked.results[0], own, in_force, job, nets, notes)
+
+
+def _check_first(kept: list[Files], work: Work, files: Files) -> list[UnitResult]:
+    """Check one unit in this process, and keep what it was checked with."""
+    if not work:
+        return []
+    unit, settings = work[0]
+    plugins.load(settings.plugins)
+    own = files.release(unit, settings)
+    kept.append(own)
+    return [own.result(check_unit(unit, own, settings), (), [])]
+
+
+def _titled(nets: Iterable[NetInPhase]) -> Iterator[tuple[str, NetInPhase]]:
+    """Yield nets with what they are called: by phase, and by stages or number where there are several of one."""
+    listed = list(nets)
+    for place, built in enumerate(listed):
+        same = [other for other in listed if other.phase == built.phase]
+        stages = ", ".join(visible(stage) for stage in built.net.state.stages)
+        which = stages or str(1 + sum(other.phase == built.phase for other in listed[:place]))
+        yield f"{built.phase} {which}" if len(same) > 1 else built.phase, built
+
+
+def _missing(job: Job) -> Iterator[str]:
+    for reference in job.references:
+        if reference.path is None:
+            yield f"net '{reference.written}' is missing or ambiguous"
+        elif reference.path not in {known.path for known in job.files if known.kind == "net"}:
+            yield f"'{reference.written}' could not be read as a net"
+
+
+# -- findings -----------------------------------------------------------------------------------------------
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in the order in which people are told them."""
+    from ..folding import groups  # with what judges jobs
+
+    found = []
+    for group in groups(findings):
+        found += [group.first, *group.repeats, *group.effects]
+    return found
+
+
+def _finding(found: Finding, texts: Mapping[str, bytes]) -> FindingContent:
+    finding = shown(found)
+    fix = found.fix
+    patch = patch_lines(texts[fix.path], fix.edits) if fix is not None and texts.get(fix.path) else ()
+    place = finding.place
+    lines = lines_of(texts.get(found.place.path, b""))
+    text = ""
+    if place.line <= len(lines.starts):
+        start = lines.starts[place.line - 1]
+        text = printable(lines.source[start : lines.end(start)].rstrip(b"\r").decode("utf-8", "replace").strip())
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "confidence": finding.confidence,
+        "message": plain_text(finding.message),
+        "reason": plain_text(finding.reason),
+        "path": plain_text(place.path),
+        "line": place.line,
+        "column": place.column,
+        "text": text[:_LONGEST_LINE],
+        "related": [
+            {"path": plain_text(other.path), "line": other.line, "message": plain_text(other.message)}
+            for other in finding.related
+        ],
+        "help": plain_text(finding.fix.title) if finding.fix is not None else "",
+        "safe": fix.safe if fix is not None else None,
+        "patch": [[meaning, printable(plain_text(line[:_LONGEST_LINE]))] for meaning, line in patch],
+        "caused_by": plain_text(finding.caused_by.sentence) if finding.caused_by is not None else "",
+    }
+
+
+_LONGEST_LINE = 1000
+
+
+def _by_layer(built: NetInPhase, findings: Sequence[Finding]) -> dict[int, list[int]]:
+    """The numbers of the findings in each layer of a net, by the index of the layer."""
+    found: dict[int, list[int]] = {}
+    own = [(number, finding.start) for number, finding in enumerate(findings) if finding.place.path == built.file.path]
+    for layer in built.net.layers:
+        node = layer.entry[1]
+        inside = [number for number, start in own if node.start <= start < node.end]
+        if inside:
+            found[layer.index] = inside
+    return found
+
+
+# -- the solver ---------------------------------------------------------------------------------------------
+
+
+def _prediction(job: Job | None) -> Prediction | None:
+    if job is None or job.train is None:
+        return None
+    from ...stability.advice.prediction import prediction_of  # keeps the signal models out of a page without a solver
+
+    return prediction_of(job)
+
+
+def _prediction_content(found: Prediction) -> PredictionContent:
+    def sized(size: Size | None) -> Range | None:
+        return [rounded(value) for value in size] if size is not None else None
+
+    return {
+        "word": found.word,
+        "cannot_tell": visible(plain_text(found.cannot_tell.sentence)) if found.cannot_tell is not None else "",
+        "loss": sized(found.loss),
+        "gradient_norm": sized(found.gradient_norm),
+        "assumed": [visible(text) for text in (found.basis.assumed if found.basis is not None else ())],
+    }
+
+
+def _schedule(solver: Message) -> ScheduleContent | None:
+    length = solver["max_iter"]
+    found = course(solver, length) if length > 0 else None
+    if found is None:
+        return None
+    places = {row.iteration for row in found.rows} | {length - 1}
+    if not found.stepwise:
+        places.update(part * (length - 1) // MOST_RATES for part in range(MOST_RATES))
+    iterations = sorted(places)
+    rates = [learning_rate(solver, iteration) for iteration in iterations]
+    drawn = [None if rate is None or fault_of(rate) else float(f"{rate:.6g}") for rate in rates]
+    return {
+        "policy": found.policy.name,
+        "length": length,
+        "stepwise": found.stepwise,
+        "logarithmic": differ_much([rate for rate in drawn if rate is not None]),
+        "iterations": iterations,
+        "rates": drawn,
+        "faults": [[fault.kind, fault.first, fault.last] for fault in found.faults],
+    }
+
+
+# -- logs ---------------------------------------------------------------------------------------------------
+
+
+def _runs(read: Sequence[tuple[str, list[Run]]], job: Job | None, settings: Settings) -> Iterator[RunContent]:
+    number = sum(len(runs) for _, runs in read)
+    for log, runs in read:
+        compared = comparisons(runs, job) if job is not None else {}
+        others = [each for each, comparison in compared.items() if not comparison.is_same]
+        found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options, others=others)
+        for run in runs:
+            comparison = compared.get(run.number)
+            note = comparison.sentence(log, job.solver.file.path) if comparison is not None and job is not None else ""
+            yield run_content(
+                log, run, found, note=note, several=len(runs) > 1, most_values=MOST_VALUES // max(1, number)
+            )
+
+
+def _of_logs(read: Sequence[tuple[str, list[Run]]], settings: Settings) -> ViewContent:
+    """The page of logs alone: with the net and the solver that Caffe printed at the start of the first run that has them."""
+    evidence = [Evidence(run) for _, runs in read for run in runs]
+    drawn = next((log for log in evidence if log.net_in_phase is not None), None)
+    built = drawn.net_in_phase if drawn is not None else None
+    solver = next((log.solver for log in evidence if log.solver is not None), None)
+    notes = [] if built is not None else ["The log does not print its net: name the solver to see it drawn."]
+    return {
+        "version": VERSION,
+        "title": ", ".join(visible(plain_text(path)) for path, _ in read),
+        "verdicts": [],
+        "findings": [],
+        "nets": [net_content(built, built.phase, {}, None, quoted=True)] if built is not None else [],
+        "schedule": _schedule(solver) if solver is not None else None,
+        "prediction": None,
+        "runs": list(_runs(read, None, settings)),
+        "notes": notes,
+    }

@@ -1,0 +1,479 @@
+"""`caffe-lint view`: what its page says as JSON, that nothing of a file becomes code, and that it works in a browser."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import Browser, Page, chromium
+from drawn_nets import SOLVER, conv, data, densenet, inceptions, layer, lenet, relu, score
+from nets import net_of
+from test_log_diagnosis import NAN, falling, log_of, rising, values
+from test_log_diagnosis import NET as LOGGED_NET
+from test_log_diagnosis import SOLVER as LOGGED_SOLVER
+
+from caffe_lint.cli.commands import run
+from caffe_lint.cli.console import UsageError
+from caffe_lint.net.receptive_field import receptive_fields
+from caffe_lint.report.view.folding_layers import folded
+from caffe_lint.source.errors import InputError
+
+VENDOR = Path(__file__).parent.parent / "lint" / "report" / "vendor"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run every test in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "caffe-lint.toml").write_text("")
+    return tmp_path
+
+
+def page_of(net: str, *arguments: str, solver: str = SOLVER) -> str:
+    """The page of a solver with a net."""
+    Path("net.prototxt").write_text(net)
+    Path("solver.prototxt").write_text(solver)
+    assert run(["view", "solver.prototxt", "--output-file", "page.html", *arguments]) == 0
+    return Path("page.html").read_text()
+
+
+def content_of(page: str) -> dict[str, Any]:
+    """The JSON in a page."""
+    found = re.search(r'<script type="application/json" id="view-data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    content: dict[str, Any] = json.loads(found[1])
+    return content
+
+
+# -- what is drawn ------------------------------------------------------------------------------------------
+
+
+def test_a_layer_has_its_window_shapes_costs_field_and_text() -> None:
+    (net,) = content_of(page_of(lenet()))["nets"]
+    conv2 = next(each for each in net["layers"] if each["name"] == "conv2")
+    assert conv2["window"] == {"kernel": [5, 5], "stride": [1, 1], "pad": [2, 2], "dilation": [1, 1], "whole": False}
+    assert conv2["tops"] == [{"name": "conv2", "shape": [64, 50, 14, 14], "memory": "own"}]
+    assert [(each["role"], each["shape"]) for each in conv2["params"]] == [("weight", [50, 20, 5, 5]), ("bias", [50])]
+    assert (conv2["count"], conv2["multiply_adds"], conv2["memory"]) == (
+        25050,
+        64 * 14 * 14 * 50 * 500,
+        64 * 50 * 14 * 14 * 4,
+    )
+    assert conv2["field"] == {"size": [14, 14], "step": [2, 2], "whole": False}
+    assert conv2["text"].startswith('layer { name: "conv2"')
+    assert conv2["line"] == 5
+    assert conv2["signal"]["activation"][0] > 0
+    assert conv2["signal"]["update_ratio"][0] > 0
+    ip1 = next(each for each in net["layers"] if each["name"] == "ip1")
+    assert ip1["field"]["whole"] is True
+
+
+def test_what_cannot_be_told_is_null() -> None:
+    text = lenet().replace('type: "Convolution" bottom: "pool1"', 'type: "Mystery" bottom: "pool1"')
+    content = content_of(page_of(text))
+    (net,) = content["nets"]
+    mystery = next(each for each in net["layers"] if each["type"] == "Mystery")
+    assert (mystery["tops"][0]["shape"], mystery["multiply_adds"], mystery["field"]) == (None, None, None)
+    assert (net["multiply_adds"], net["learnable"]) == (None, None)
+    assert content["prediction"]["word"] == "cannot tell"
+    assert content["prediction"]["cannot_tell"].startswith("Cannot tell: ")
+    score_ = next(each for each in net["layers"] if each["name"] == "score")
+    assert score_["signal"] is None or score_["signal"]["gradient"] is None
+
+
+def test_layers_are_connected_by_blobs_and_in_place_layers_are_in_the_chain() -> None:
+    text = data() + conv("conv1", "data", 8) + relu("relu1", "conv1") + conv("branch", "conv1", 8)
+    text += layer("sum", "Eltwise", "branch conv1") + score("sum")
+    (net,) = content_of(page_of(text))["nets"]
+    names = [each["name"] for each in net["layers"]]
+    edges = {(names[source], names[target]) for source, target, *_ in net["edges"]}
+    assert edges == {
+        ("data", "conv1"), ("conv1", "relu1"), ("relu1", "branch"), ("relu1", "sum"), ("branch", "sum"), ("sum", "score"),
+        ("score", "score_loss"), ("data", "score_loss"),
+    }  # fmt: skip
+    assert [names[each["host"]] for each in net["layers"] if each["name"] == "relu1"] == ["conv1"]
+    assert [(names[source], names[target]) for source, target, _, _, far in net["edges"] if far] == [
+        ("data", "score_loss")
+    ]
+
+
+def test_small_layers_are_folded_only_where_nothing_else_reads_what_is_below_them() -> None:
+    text = data() + conv("conv1", "data", 8) + layer("bn", "BatchNorm", "conv1") + layer("scale", "Scale", "bn", "bn")
+    text += (
+        relu("relu", "bn") + layer("sum", "Eltwise", "conv1 bn") + layer("drop", "Dropout", "sum", "sum") + score("sum")
+    )
+    net = net_of(text)
+    names = [each.name for each in net.layers]
+    hosts = dict(zip(names, (names[host] for host in folded(net).hosts), strict=True))
+    assert (hosts["bn"], hosts["scale"], hosts["relu"], hosts["drop"]) == ("bn", "bn", "bn", "sum")
+
+
+def test_blocks_and_repetitions_are_found() -> None:
+    fold = folded(net_of(inceptions(4)))
+    assert [block.title for block in fold.blocks] == [f"inception_{number}" for number in (1, 2, 3, 4)]
+    dense = folded(net_of(densenet(6)))
+    repeated = [(block.times, block.title) for block in dense.blocks if block.times > 1]
+    assert repeated == [(5, f"b{number}_u1 … b{number}_u5") for number in (1, 2, 3)]
+    assert max(len(piece.layers) for piece in dense.pieces) <= 5
+
+
+@pytest.mark.parametrize("text", [lenet(), inceptions(3), densenet(3)], ids=["chain", "branches", "dense"])
+def test_every_layer_is_in_one_piece_with_its_readers_in_it_or_after_it(text: str) -> None:
+    net = net_of(text)
+    fold = folded(net)
+    places = {index: number for number, piece in enumerate(fold.pieces) for index in piece.layers}
+    assert sorted(places) == sorted({*fold.hosts})
+    for edge in fold.edges:
+        if not edge.is_far:
+            source, target = places[fold.hosts[edge.source]], places[fold.hosts[edge.target]]
+            anchor = fold.pieces[target].anchor
+            assert source == target or fold.hosts[edge.source] == fold.hosts[anchor]
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        (conv("c", "data", 4, 3), (3, 1)),
+        (conv("a", "data", 4, 3) + conv("b", "a", 4, 3), (5, 1)),
+        (
+            layer("p", "Pooling", "data", "", "pooling_param { kernel_size: 2 stride: 2 }") + conv("c", "p", 4, 3),
+            (6, 2),
+        ),
+        (
+            layer("d", "Convolution", "data", "", "convolution_param { num_output: 4 kernel_size: 3 dilation: 2 }"),
+            (5, 1),
+        ),
+        (
+            layer("p", "Pooling", "data", "", "pooling_param { kernel_size: 2 stride: 2 }")
+            + layer("u", "Deconvolution", "p", "", "convolution_param { num_output: 4 kernel_size: 4 stride: 2 }"),
+            (4, 1),
+        ),
+        (conv("a", "data", 3, 1) + conv("b", "data", 3, 5) + layer("s", "Eltwise", "a b"), (5, 1)),
+        (layer("n", "LRN", "data"), (1, 1)),
+        (layer("n", "LRN", "data", "", "lrn_param { norm_region: WITHIN_CHANNEL }"), None),
+        (layer("m", "Mystery", "data"), None),
+        (layer("r", "Reshape", "data", "", "reshape_param { shape { dim: 0 dim: -1 } }"), None),
+    ],
+)
+def test_receptive_fields(layers: str, expected: tuple[int, int] | None) -> None:
+    net = net_of(data() + layers)
+    field = receptive_fields(net).get(net.layers[-1].tops[0])
+    assert (None if field is None else (field.height, field.step_h)) == expected
+
+
+def test_the_nets_of_all_phases_are_there_with_findings_at_their_layers() -> None:
+    text = inceptions(2, wrong=True) + layer("accuracy", "Accuracy", "score label", "", "include { phase: TEST }")
+    solver = SOLVER.replace("clip_gradients: 10\n", "").replace("0.01", "0.1")
+    content = content_of(page_of(text, solver=solver + "test_iter: 1 test_interval: 100\n"))
+    assert [net["title"] for net in content["nets"]] == ["TRAIN", "TEST"]
+    (loss,) = [each for each in content["nets"][0]["layers"] if each["name"] == "score_loss"]
+    found = [content["findings"][number] for number in loss["findings"]]
+    assert found
+    assert all(each["path"] == "net.prototxt" for each in found)
+    assert content["verdicts"][0]["sentence"].startswith("likely to diverge")
+    patched = [each for each in content["findings"] if each["patch"]]
+    assert any(meaning == "added" for each in patched for meaning, _ in each["patch"])
+
+
+def test_a_net_alone_is_shown_with_the_solver_that_trains_it() -> None:
+    page_of(lenet())
+    assert run(["view", "net.prototxt", "-o", "net.html"]) == 0
+    content = content_of(Path("net.html").read_text())
+    assert [net["title"] for net in content["nets"]] == ["TRAIN"]
+    assert content["title"] == "net.prototxt"
+
+
+def test_the_schedule_is_drawn_where_it_changes() -> None:
+    schedule = content_of(page_of(lenet()))["schedule"]
+    assert (schedule["policy"], schedule["length"], schedule["stepwise"]) == ("step", 10_000, True)
+    assert dict(zip(schedule["iterations"], schedule["rates"], strict=True))[3000] == pytest.approx(0.001)
+
+
+# -- logs ---------------------------------------------------------------------------------------------------
+
+
+def logged(*logs: str, solver: bool = True) -> dict[str, Any]:
+    """The content of the page for logs of the small net of the tests of logs."""
+    Path("net.prototxt").write_text(LOGGED_NET.replace("state { phase: TRAIN }\n", ""))
+    Path("solver.prototxt").write_text(LOGGED_SOLVER)
+    names = []
+    for number, text in enumerate(logs):
+        names.append(f"run{number}.log")
+        Path(names[-1]).write_text(text)
+    options = [word for name in names for word in ("--log", name)]
+    assert run(["view", *(["solver.prototxt"] if solver else []), *options, "-o", "page.html"]) == 0
+    return content_of(Path("page.html").read_text())
+
+
+EXPLODING = log_of([*falling(8), *rising(3, 5), values(**NAN)])
+
+
+def test_a_diverging_log_has_curves_values_and_the_layer_that_is_marked() -> None:
+    content = logged(EXPLODING)
+    (run_,) = content["runs"]
+    assert (run_["iterations"], run_["first_bad"]) == (14, 13)
+    assert run_["guilty"] in run_["values"]["layers"]
+    loss = next(curve for curve in run_["curves"] if curve["group"] == "loss")
+    assert loss["iterations"] == list(range(14))
+    assert (loss["values"][0], loss["values"][-1]) == (2.3, "NaN")
+    shown = run_["values"]
+    assert shown["layers"] == ["data", "ip1", "relu1", "ip2", "loss"]
+    assert shown["iterations"] == list(range(14))
+    row = dict(zip(shown["layers"], shown["activation"], strict=True))
+    assert row["loss"][0] == 2.3
+    assert row["ip1"][-1] == "NaN"
+    gradients = dict(zip(shown["layers"], shown["param_gradient"], strict=True))
+    assert gradients["ip2"][0] == 0.01
+    assert gradients["data"] == []
+    assert [cause["code"] for cause in run_["causes"]][:1] == ["T201"]
+
+
+def test_several_logs_are_overlaid_and_one_of_another_training_is_said_to_be() -> None:
+    content = logged(log_of(falling(20)), log_of(falling(20), solver=LOGGED_SOLVER.replace("0.01", "0.5")))
+    assert [each["title"] for each in content["runs"]] == ["run0.log", "run1.log"]
+    assert content["runs"][0]["note"] == ""
+    assert "base_lr" in content["runs"][1]["note"]
+    assert [len(each["values"]["iterations"]) for each in content["runs"]] == [20, 20]
+
+
+def test_a_log_alone_shows_the_net_that_is_in_it() -> None:
+    content = logged(EXPLODING, solver=False)
+    assert [layer_["name"] for layer_ in content["nets"][0]["layers"]] == ["data", "ip1", "relu1", "ip2", "loss"]
+    assert content["title"] == "run0.log"
+
+
+def test_nothing_to_show_is_an_error_with_a_sentence() -> None:
+    with pytest.raises(UsageError, match="name a solver or a net, or a log"):
+        run(["view"])
+    Path("notes.txt").write_text("nothing of Caffe\n")
+    for arguments, why in (
+        (["notes.txt"], "neither a solver nor a net"),
+        (["missing.prototxt"], "No such file"),
+        (["--log", "missing.log"], "No such file"),
+    ):
+        with pytest.raises(InputError, match=why):
+            run(["view", *arguments, "-o", "page.html"])
+    assert not Path("page.html").exists()
+
+
+# -- the page -----------------------------------------------------------------------------------------------
+
+HOSTILE = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>"
+
+
+def test_nothing_of_a_file_is_code() -> None:
+    text = lenet().replace('"conv2"', f'"{HOSTILE}"').replace('name: "LeNet"', f'name: "{HOSTILE}"')
+    text += f"# {HOSTILE}\n"
+    page = page_of(text)
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "<!--" not in page
+    assert any(each["name"] == HOSTILE for each in content_of(page)["nets"][0]["layers"])
+    Path("page.html").unlink()
+    Path(odd := "a&b'<i>.prototxt").write_text(lenet())
+    assert run(["view", odd, "-o", "page.html"]) == 0
+    assert "<i>" not in Path("page.html").read_text()
+
+
+ODD = r"""name: "odd \"net\" \\ & <b>"
+layer { name: "a\\nb" type: "Input" top: "da\"ta" input_param { shape { dim: 1 dim: 3 } } }
+layer { name: "r<&amp;>" type: "ReLU" bottom: "da\"ta" top: "da\"ta" }
+layer { name: "\\" type: "ReLU" bottom: "da\"ta" top: "\001x" }
+layer { name: "z" type: "Sigmoid" bottom: "nowhere" top: "z" }
+"""
+
+
+def test_odd_names_are_kept_and_a_blob_that_nothing_makes_has_no_line() -> None:
+    Path("odd.prototxt").write_text(ODD)
+    assert run(["view", "odd.prototxt", "-o", "page.html"]) == 0
+    (net,) = content_of(Path("page.html").read_text())["nets"]
+    assert net["name"] == 'odd "net" \\ & <b>'
+    assert [each["name"] for each in net["layers"]] == ["a\\nb", "r<&amp;>", "\\", "z"]
+    assert [each["bottoms"] for each in net["layers"]] == [[], ['da"ta'], ['da"ta'], ["nowhere"]]
+    assert [edge[:2] for edge in net["edges"]] == [[0, 1], [1, 2]]
+    assert net["layers"][2]["tops"][0]["name"] == "\\x01x"
+
+
+def test_control_characters_and_bytes_that_are_no_text_are_visible() -> None:
+    Path("net.prototxt").write_bytes(lenet().replace('"conv2"', '"co\u202env\\033[1m"').encode() + b"# \xff\n")
+    assert run(["view", "net.prototxt", "-o", "page.html"]) == 0
+    names = [each["name"] for each in content_of(Path("page.html").read_bytes().decode())["nets"][0]["layers"]]
+    assert "co\\u202env\\x1b[1m" in names
+
+
+def test_the_page_needs_nothing_else_and_runs_only_its_own_scripts() -> None:
+    page = page_of(lenet())
+    assert (
+        re.findall(r"(?:src|href)=[\"']?(?!data:,)[\w/.:]+", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
+        == []
+    )
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    assert "default-src 'none'" in policy[1]
+    assert len(re.findall("sha256-", policy[1])) == len(re.findall("<script>", page))
+
+
+def test_equal_files_give_equal_bytes() -> None:
+    first = page_of(inceptions(2))
+    assert page_of(inceptions(2)) == first
+
+
+def test_the_library_is_what_its_authors_published() -> None:
+    sums = dict(line.split()[::-1] for line in (VENDOR / "SHA256SUMS").read_text().splitlines())
+    assert set(sums) == {"dagre.min.js", "LICENSE.dagre"}
+    for name, expected in sums.items():
+        assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == expected
+    assert "Permission is hereby granted" in page_of(lenet())
+
+
+# -- in a browser -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of this file."""
+    if chromium() is None:
+        pytest.skip("there is no Chromium to open the page with")
+    with Browser() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab; in the end, nothing was said in its console, and it asked for nothing but itself."""
+    tab = browser.page()
+    yield tab
+    assert tab.said == []
+    assert [url for url in tab.requested if not url.startswith(("file:", "blob:", "data:", "about:"))] == []
+
+
+def middle(page: Page, name: str) -> tuple[float, float]:
+    """Where the node of a layer is on the screen."""
+    script = """(() => {
+      const node = drawing.picture.byId.get(state.shown.nodeOf(state.net.layers.findIndex((layer) => layer.name === NAME)));
+      const box = drawing.canvas.getBoundingClientRect(), { x, y, k } = drawing.camera;
+      return [box.left + (node.x - x) * k, box.top + (node.y - y) * k];
+    })()""".replace("NAME", json.dumps(name))
+    x, y = page.run(script)
+    return x, y
+
+
+def text_of(page: Page, selector: str) -> str:
+    return str(page.run(f"document.querySelector({json.dumps(selector)}).textContent"))
+
+
+def test_a_layer_that_is_clicked_is_shown_and_keys_go_on(page: Page) -> None:
+    page_of(lenet())
+    page.open(Path("page.html"))
+    assert page.run("drawing.drawn") == 8
+    page.click(*middle(page, "conv2"))
+    assert text_of(page, "#card h2") == "conv2"
+    shown = text_of(page, "#card")
+    assert all(
+        words in shown for words in ("5×5", "64×50×14×14", "25.1 k", "14×14 pixels, every 2×2", 'layer { name: "conv2"')
+    )
+    page.run("document.getElementById('net').focus()")
+    page.press("ArrowDown")
+    assert text_of(page, "#card h2") == "pool2"
+    assert "pool2" in text_of(page, "#said")
+    page.press("ArrowDown")
+    page.press("u")
+    page.settle()
+    assert page.run("drawing.picture.nodes.length") == 9
+    page.press("Escape")
+    assert text_of(page, "#card h2") == "LeNet"
+
+
+def test_branches_findings_phases_and_colours(page: Page) -> None:
+    text = inceptions(4, wrong=True) + layer("accuracy", "Accuracy", "score label", "", "include { phase: TEST }")
+    solver = SOLVER.replace("clip_gradients: 10\n", "").replace("0.01", "0.1")
+    page_of(text, solver=solver + "test_iter: 1 test_interval: 100\n")
+    page.open(Path("page.html"))
+    nodes = page.run("drawing.picture.nodes.map(({ x, y, width, height }) => [x, y, width, height])")
+    assert len(nodes) == page.run("state.net.layers.filter((layer, index) => layer.host === index).length")
+    for number, (x, y, width, height) in enumerate(nodes):
+        for other_x, other_y, other_width, other_height in nodes[:number]:
+            assert abs(x - other_x) >= (width + other_width) / 2 or abs(y - other_y) >= (height + other_height) / 2
+    assert page.run("drawing.picture.edges.every(({ from, to }) => from.y + from.height / 2 < to.y - to.height / 2)")
+    page.run("setMeasure('findings')")
+    assert page.run("drawing.picture.nodes.some((node) => node.severity)")
+    assert "likely to diverge" in text_of(page, "#verdicts")
+    for measure in ("activation", "gradient", "param_gradient", "update_ratio", "count", "multiply_adds", "memory"):
+        page.run(f"setMeasure('{measure}')")
+        assert page.run("drawing.picture.nodes.some((node) => typeof drawing.colouring.valueOf(node) === 'number')"), (
+            measure
+        )
+    page.run("document.querySelectorAll('#phases button')[1].click()")
+    page.settle()
+    assert page.run("state.net.title") == "TEST"
+    assert page.run("state.net.layers.some(({ name }) => name === 'accuracy')")
+    page.run("showTab('findings')")
+    assert page.run("document.querySelectorAll('#card article').length") == page.run("VIEW.findings.length")
+
+
+def test_a_thousand_layers_start_collapsed_and_are_found_by_searching(page: Page) -> None:
+    page_of(densenet())
+    page.open(Path("page.html"))
+    assert page.run("state.net.layers.length") >= 990
+    assert page.run("drawing.picture.nodes.length") < 30
+    page.run("document.getElementById('search').focus()")
+    for letter in "b2_u17_3x3":
+        page.press(letter)
+    assert page.run("document.querySelectorAll('#list li').length") == 1
+    page.press("Enter")
+    page.settle()
+    assert text_of(page, "#card h2") == "b2_u17_3x3"
+    assert page.run("drawing.isInSight(drawing.picture.byId.get(drawing.selected))")
+    page.run("document.getElementById('folds').click(); document.getElementById('expand').click()")
+    page.settle()
+    assert page.run("drawing.picture.nodes.length") == page.run("state.net.layers.length")
+    assert page.run("drawing.drawn") < 100  # only what is in sight
+    page.run("document.getElementById('collapse').click()")
+    page.settle()
+    assert page.run("drawing.picture.nodes.length") < 30
+
+
+def test_a_click_into_the_heat_map_colours_the_net_as_it_was_then(page: Page) -> None:
+    logged(EXPLODING, log_of(falling(20)))
+    page.open(Path("page.html"))
+    assert page.run("state.source.values.iterations[state.source.column]") == 13
+    assert page.run("[...drawing.guilty.names][0]") == page.run("VIEW.runs[0].guilty")
+    x, y = page.run("""(() => {
+      const box = heat.canvas.getBoundingClientRect(), { left, top, width, height } = heat.plot;
+      const row = heat.rows.findIndex(({ name }) => name === "ip1");
+      return [box.left + left + width * 9.5 / heat.columns, box.top + top + height * (row + 0.5) / heat.rows.length];
+    })()""")
+    page.click(x, y)
+    page.settle()
+    assert page.run("[state.measure, state.source.column]") == ["activation", 9]
+    assert text_of(page, "#iteration-text") == "iteration 9"
+    assert text_of(page, "#card h2") == "ip1"
+    loss = page.run("drawing.colouring.valueOf(drawing.picture.byId.get(state.shown.nodeOf(4)))")
+    assert loss == pytest.approx(6.9)
+    page.run("curves.pick(0)")
+    assert page.run("state.source.column") == 0
+    assert page.run("curves.series.length") == 2
+
+
+def test_hostile_names_are_only_text_in_the_browser(page: Page) -> None:
+    page_of(lenet().replace('"conv2"', f'"{HOSTILE}"'))
+    page.run("window.alert = () => { console.error('alerted') }")
+    page.open(Path("page.html"))
+    page.run("showTab('layers')")
+    page.run("goTo(state.net.layers.findIndex((layer) => layer.name.includes('script')))")
+    page.settle()
+    assert text_of(page, "#card h2") == HOSTILE
+    assert page.run("document.querySelectorAll('img').length") == 0
+
+
+def test_narrow_and_dark(page: Page) -> None:
+    page_of(inceptions(2))
+    page.open(Path("page.html"), width=390, height=844, dark=True)
+    assert page.run("document.documentElement.scrollWidth") <= 390
+    assert page.run("drawing.theme.page") == "#0d1117"
+    assert page.run("drawing.drawn") > 0
