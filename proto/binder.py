@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +142,6 @@ def choose_dialect(schema: Schema, uses: Sequence[Use], forms: Iterable[tuple[Fi
     return min(candidates, key=lacking).name if candidates else "bvlc"
 
 
-@lru_cache(maxsize=4096)  # a file is bound more than once, and a name may be wrong in many files
 def _nearest_field(type: MessageType, name: str, dialect: str, is_asked: bool) -> str | None:
     """Return the field that a name resembles most: one of the dialect, otherwise of any current one unless it was asked for."""
     here = [known for known, spec in type.fields_in(dialect).items() if spec.is_in(dialect)]
@@ -307,7 +305,7 @@ class _Binder:
             self.uses.append(Use(dialects, "value", name, enum.name, node.start, node.end))
 
     def wrong_scalar(self, node: Scalar, of: str, spec: FieldType, field: Field, written: list[Entry]) -> None:
-        self.reported.add(id(node))
+        self.mark_reported(node)
         if spec.kind == "string" and (word := word_of(node.text)) is not None and self.schema.reads_words(self.dialect):
             written.append((word, node, field))
             return
@@ -348,7 +346,7 @@ class _Binder:
         """Report a missing colon. Only blocks, and lists of blocks, do not need one."""
         if field.colon >= 0 or isinstance(field.value, Block) or spec.kind == "message":
             return
-        self.reported.add(id(field))
+        self.mark_reported(field)
         end = field.name_end
         text = f"expected ':' between '{field.name}' and its value"
         assert field.value is not None
@@ -359,7 +357,7 @@ class _Binder:
 
     def repeated_field(self, message: Message, field: Field, spec: FieldType, depth: int) -> None:
         """Report a singular field that is set twice. If both values are the same, one of them can be removed."""
-        self.reported.add(id(field))
+        self.mark_reported(field)
         if len(self.problems) >= MAX_PROBLEMS:
             return
         repair: Repair | None = None
@@ -392,7 +390,7 @@ class _Binder:
         self.report("wrong-type", field.start, field.name_end, text, repair, "rename it to 'layer'")
 
     def unknown_field(self, message: Message, field: Field, depth: int) -> None:
-        self.reported.add(id(field))
+        self.mark_reported(field)
         type = message.type
         if self.as_written or len(self.problems) >= MAX_PROBLEMS:
             message.unknown.append(field)
@@ -522,6 +520,11 @@ class _Binder:
 
     # -- problems -------------------------------------------------------------------------------------------
 
+    def mark_reported(self, item: Scalar | Field) -> None:
+        """Note that what may be malformed in an item is reported. After the last problem, nothing is."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.reported.add(id(item))
+
     def report(
         self,
         kind: str,
@@ -549,6 +552,8 @@ class _Binder:
             if len(self.problems) < MAX_PROBLEMS:
                 self.problems.append(_not_in_dialect(use, self.dialect, self.schema))
         for item in self.tree.malformed:
+            if len(self.problems) >= MAX_PROBLEMS:
+                break
             if id(item) not in self.reported:
                 self.malformed_item(item)
         uncertain = self.tree.uncertain

@@ -7,6 +7,7 @@ what the repaired text says.
 from __future__ import annotations
 
 import re
+from sys import intern
 
 from .braces import Indentation, OpenList, TopBlocks, holder_of
 from .extents import (
@@ -409,7 +410,7 @@ class Reader:
         source = self.source
         token = _token(source, start)
         assert token is not None
-        name = token[1].decode()
+        name = intern(token[1].decode())  # as in `_Names`, equal names share one object
         name_end = token.end()
         after = self.skip(name_end if after_name < 0 else after_name)
         field = Field(name, start, -1, None, name_end)
