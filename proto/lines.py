@@ -8,6 +8,7 @@ from bisect import bisect_right
 # What may stand between tokens, as a pattern: blanks and comments.
 SPACE = rb"[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n[ \t\n\v\f\r]*|\Z))*"
 
+_line_feeds = re.compile(rb"\n").finditer
 _blanks = re.compile(rb"[ \t]*").match
 _rest = re.compile(rb"[ \t]*(?:#|\r?\n|\r?\Z)").match
 
@@ -19,12 +20,8 @@ class Lines:
 
     def __init__(self, source: bytes) -> None:
         self.source = source
-        self.starts = [0]  # byte offset of the first byte of every line
+        self.starts = [0, *(match.end() for match in _line_feeds(source))]  # byte offset of the first byte of every line
         self._text_starts: dict[int, int] = {}
-        position = source.find(b"\n")
-        while position >= 0:
-            self.starts.append(position + 1)
-            position = source.find(b"\n", position + 1)
 
     def number(self, position: int) -> int:
         """Return the number of the line that contains a position."""

@@ -13,9 +13,11 @@ from caffe_lint.settings.settings import Settings
 from caffe_lint.stability.advice.stability import Stability
 from caffe_lint.stability.computed import stability_of
 from caffe_lint.stability.signal import features
+from caffe_lint.stability.signal.features import Trial, signal_with
 from caffe_lint.stability.verdict.verdict import (
     CERTAIN,
     DIVERGES,
+    RISKY,
     STALLS,
     may_be,
     most_likely,
@@ -38,10 +40,10 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return found
 
 
-def computed(base_lr: str, facts: DataFacts | None = None) -> Stability:
+def computed(base_lr: str, facts: DataFacts | None = None, text: str | None = None) -> Stability:
     files = Files(caffe_schema(), "bvlc")
     files.add("solver.prototxt", solver(base_lr).encode())
-    files.add("net.prototxt", net().encode())
+    files.add("net.prototxt", (text or net()).encode())
     job = nets_for(files, Settings(facts=facts or {})).job(SolverFile(files.get("solver.prototxt")), None)
     found = stability_of(job)
     assert found is not None
@@ -82,3 +84,32 @@ def test_what_iteration_0_excludes_is_never_the_verdict(base_lr: str, filler: st
         word = verdict_over(signals).word
         assert word not in ("diverges", "stalls") or may_be(word, signals)
     assert set(CERTAIN) == {"diverge", "stall"}
+
+
+def test_a_training_of_which_no_simulation_says_more_is_not_simulated_for_people(simulated: list[object]) -> None:
+    sure = computed("0.0005", FACTS)
+    least = {fate: max(most_likely(table, each) for each in sure.signals) for fate, table in (("d", DIVERGES), ("s", STALLS))}
+    assert sure.is_surely_calm == (max(least.values()) < RISKY)
+    assert sure.cannot_tell is None
+    assert bool(simulated) != sure.is_surely_calm
+
+
+NORMALISED = 'layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }\n'
+
+
+@pytest.mark.parametrize(("layer", "simulations"), [("", 3), (NORMALISED, 2)])  # eps tells where values are small
+def test_data_that_a_batch_norm_makes_alike_are_simulated_once(layer: str, simulations: int, simulated: list[object]) -> None:
+    text = net().replace("transform_param { scale: 0.00390625 }", "")
+    place = text.index('layer { name: "relu"')
+    found = computed("0.01", text=text[:place] + layer + text[place:])
+    assert found.verdict.word
+    assert len(simulated) == simulations
+
+
+def test_clip_thresholds_that_no_gradient_reaches_share_a_simulation(simulated: list[object]) -> None:
+    found = signal(solver("0.001"), net())
+    for clip in (1e6, 1e7, -1.0, 1e6):
+        assert signal_with(found, Trial(clip=clip)).simulation is signal_with(found, Trial(clip=1e6)).simulation
+    assert len(simulated) == 1
+    assert signal_with(found, Trial(clip=1e-6)).simulation.norms != signal_with(found, Trial(clip=1e6)).simulation.norms
+    assert len(simulated) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
@@ -14,6 +15,7 @@ from .record import layer_type, missing_axis, no_products, one_per_value, same_s
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
+    from ..proto.schema import MessageType
 
 
 _OF_CHANNELS: dict[str, Any] = {
@@ -62,9 +64,12 @@ def batch_norm(layer: Layer) -> Sequence[Shape]:
 
 def _has_fields_of_its_own(layer: Layer) -> bool:
     """Whether the file is for a fork with its own BatchNorm, which may learn what BVLC's must not."""
-    dialect = layer.context.dialect
-    fields = layer.message.type.readable["batch_norm_param"].message.readable.values()
-    return any(dialect in field.dialects and "bvlc" not in field.dialects for field in fields)
+    return _has_own_fields(layer.message.type.readable["batch_norm_param"].message, layer.context.dialect)
+
+
+@lru_cache(maxsize=64)
+def _has_own_fields(settings: MessageType, dialect: str) -> bool:
+    return any(dialect in field.dialects and "bvlc" not in field.dialects for field in settings.readable.values())
 
 
 def _check_frozen(layer: Layer) -> None:

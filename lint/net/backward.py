@@ -20,9 +20,11 @@ def mark_backward(net: Net) -> None:
     runs: list[bool] = []
     bottoms: list[list[bool]] = []
     for layer in net.layers:
-        written = layer.message["propagate_down"] if "propagate_down" in layer.message.entries else ()
-        computed = [written[i] if i < len(written) else blob in needing for i, blob in enumerate(layer.bottoms)]
-        needs = any(blob in needing for blob in layer.bottoms)
+        computed = [blob in needing for blob in layer.bottoms]
+        needs = True in computed
+        if "propagate_down" in layer.message.entries:
+            written = layer.message["propagate_down"]
+            computed = [written[i] if i < len(written) else each for i, each in enumerate(computed)]
         # BatchNorm freezes only its own copy of the parameters: Net::Init reads 1 where nothing is written.
         needs = needs or any((param.spec["lr_mult"] if param.spec else 1.0) != 0 for param in layer.params)
         bottoms.append(computed)
@@ -33,18 +35,16 @@ def mark_backward(net: Net) -> None:
     wanted: set[Blob] = set()  # the blobs whose gradient a reader computes
     for layer in reversed(net.layers):
         index = layer.index
-        losses = [layer.loss_weight(i) != 0 for i in range(len(layer.tops))]
-        contributes = any(losses) or any(blob in under_loss for blob in layer.tops)
-        used = any(
-            loss or not blob.consumers or blob in wanted
-            for loss, blob in zip(losses, layer.tops, strict=True)
-        )
+        contributes = any(layer.loss_weights) or not under_loss.isdisjoint(layer.tops)
+        used = any(layer.loss_weights) or any(not blob.consumers or blob in wanted for blob in layer.tops)
         if not contributes or not used:
             runs[index] = False
             bottoms[index] = [False] * len(layer.bottoms)
         if contributes:
             under_loss.update(layer.bottoms)
-        wanted.update(blob for blob, computes in zip(layer.bottoms, bottoms[index], strict=True) if computes)
+        for blob, computes in zip(layer.bottoms, bottoms[index], strict=True):
+            if computes:
+                wanted.add(blob)
     if net.message["force_backward"]:
         for layer in net.layers:
             kept = layer.kind.not_forced if layer.kind else ()

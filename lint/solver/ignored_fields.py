@@ -151,6 +151,7 @@ MODES: tuple[Mode, ...] = (
         shared=True,
     ),
 )
+_WITH_MODES = frozenset(mode.settings for mode in MODES)
 
 
 def ignored_in_solver(solver: Message) -> Iterator[Ignored]:
@@ -174,12 +175,14 @@ def ignored_in_solver(solver: Message) -> Iterator[Ignored]:
 
 def ignored_in_layer(layer: Layer) -> Iterator[Ignored]:
     """Yield the fields of a layer's settings that have no effect in combination with the others. A value of 0 is left out."""
-    for mode in MODES:
-        if mode.settings in layer.message.entries and (mode.shared or mode.settings == layer.traits.settings):
-            settings: Message = layer.message[mode.settings]
-            for name in mode.fields:
-                if settings.get(name) and mode.when(layer, settings):
-                    yield Ignored(settings, name, f"ignores {name} {mode.condition}", mode.meaning, mode.harmful)
+    written = layer.message.entries
+    if not _WITH_MODES.isdisjoint(written):
+        for mode in MODES:
+            if mode.settings in written and (mode.shared or mode.settings == layer.traits.settings):
+                settings: Message = layer.message[mode.settings]
+                for name in mode.fields:
+                    if settings.get(name) and mode.when(layer, settings):
+                        yield Ignored(settings, name, f"ignores {name} {mode.condition}", mode.meaning, mode.harmful)
     for param in layer.params:
         if param.filler is not None:
             yield from _ignored_in_filler(param.filler)

@@ -153,6 +153,8 @@ def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
             continue
         settings: Message = layer.message[name]
         for side in ("", "_h", "_w"):
+            if f"stride{side}" not in settings:
+                continue  # 1
             kernel, stride = _first(settings[f"kernel{side or '_size'}"]), _first(settings[f"stride{side}"])
             if 1 < kernel < stride:
                 place = settings.span(f"stride{side}")

@@ -23,17 +23,19 @@ class Headline(NamedTuple):
 
 def headline(job: Job, computed: Stability) -> Headline:
     """The course of a job's training, which can be told."""
-    verdict = computed.verdict
     if computed.risky:
-        sure = confidence_in(verdict.p_diverges, computed.signal)
-        return Headline(outlook(verdict.p_diverges).removeprefix("is "), sure, _cause(job, computed))
+        probability = computed.verdict.p_diverges
+        sure = confidence_in(probability, computed.signal)
+        return Headline(outlook(probability).removeprefix("is "), sure, _cause(job, computed))
     if computed.will_stall:
-        sure = confidence_in(verdict.p_stalls, computed.signal, "stall")
+        sure = confidence_in(computed.verdict.p_stalls, computed.signal, "stall")
         because = computed.reasons_to_stall
         return Headline("likely to stall", sure, because[0].sentence if because else "its loss stays at the initial value")
-    if verdict.p_diverges >= RISKY:
+    if computed.is_surely_calm:
+        return Headline("unlikely to diverge or stall")
+    if computed.verdict.p_diverges >= RISKY:
         return Headline("")  # that is so only for some of the data that are possible
-    return Headline("unlikely to diverge" if verdict.p_stalls >= RISKY else "unlikely to diverge or stall")
+    return Headline("unlikely to diverge" if computed.verdict.p_stalls >= RISKY else "unlikely to diverge or stall")
 
 
 def _cause(job: Job, computed: Stability) -> str:

@@ -85,6 +85,8 @@ class Stability:
         # may be stated only if it is the same for all of them, or covers all of them.
         self.signals: list[Signal] = [signal_of(each) for each in training.points()]
         self.signal: Signal = self.signals[0]
+        for signal in self.signals[1:]:
+            signal.passes.share_simulations(self.signal.passes)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -97,7 +99,7 @@ class Stability:
         blank = blank_statistics(self.signal)
         if blank is not None and not self.diverges:  # a gain of hundreds in each layer is beyond what the verdict was fitted to
             return CannotTell("blank statistics", blank.sentence, "remove use_global_stats, or load trained weights")
-        if self.verdict.word != CANNOT_TELL:
+        if self.is_surely_calm or self.verdict.word != CANNOT_TELL:
             return None
         what = "; ".join(self.basis.assumed)
         words = [verdict_of(signal).word for signal in self.signals]
@@ -111,10 +113,15 @@ class Stability:
             return self.diverges
         return most_likely(DIVERGES, self.signal) >= RISKY and self.verdict.p_diverges >= RISKY
 
+    @cached_property
+    def is_surely_calm(self) -> bool:
+        """Whether it is said to be unlikely to diverge, and to stall, whatever a simulation comes to. None is run for that."""
+        return all(most_likely(fate, signal) < RISKY for fate in (DIVERGES, STALLS) for signal in self.signals)
+
     @property
     def is_calm(self) -> bool:
         """Whether it is said to be unlikely to diverge."""
-        return self.cannot_tell is None and self.verdict.p_diverges < RISKY
+        return self.cannot_tell is None and (self.is_surely_calm or self.verdict.p_diverges < RISKY)
 
     @cached_property
     def diverges(self) -> bool:

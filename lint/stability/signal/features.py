@@ -21,6 +21,7 @@ from .update_rule import Update, UpdateRule, clip_factor, first_updates, step_si
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
+    from ...moments.signal_model import Gradient
     from ...net.net import Net
     from ...proto.binder import Message
 
@@ -97,9 +98,37 @@ class FirstPasses:
         known.append((rule.clip, found))
         return found
 
+    def share_simulations(self, other: FirstPasses) -> None:
+        """Take the simulations of other passes through the net for its own, if the data make no difference to what is learned.
+
+        So it is behind a BatchNorm: the losses, and the part of each parameter in the gradient, agree but for rounding.
+        """
+        mine, theirs = self.back, other.back
+        within = _ROUNDING * theirs.l2
+        if (
+            self.forward.prepared.net is other.forward.prepared.net
+            and abs(self.forward.loss - other.forward.loss) <= _ROUNDING * abs(other.forward.loss)
+            and all(
+                _are_close(gradient, theirs.gradients[param], within / math.sqrt(theirs.counts[param]))
+                for param, gradient in mine.gradients.items()
+            )
+        ):
+            self._simulated = other._simulated
+
 
 # What of a solver plays no part in a simulation but through the learning rates, and its clip threshold.
 _ONLY_IN_RATES: dict[str, Any] = {"rate": 0.0, "largest": 0.0, "scale": 1.0, "max_iter": 0, "l1": False, "clip": -1.0}
+
+
+# What counts as rounding, relative to a loss or the norm of all gradients. Set by hand: far above what sums of floats differ by
+# (1e-9 behind a BatchNorm), far below what changes a probability by a thousandth.
+_ROUNDING = 1e-6
+
+
+def _are_close(one: Gradient, other: Gradient, within: float) -> bool:
+    """Whether the root mean squares of two gradients, and what all items agree in, differ by no more than that."""
+    sizes = abs(root(one.second_moment) - root(other.second_moment))
+    return sizes <= within and abs(one.common - other.common) <= within
 
 
 def _lets_pass(clip: float, norm: float) -> bool:

@@ -239,7 +239,8 @@ class Back:
             weights = loss_weights[index] if only is None or only is layer else ()
             bottoms: Sequence[Diffs]
             gradients: Sequence[Gradient]
-            if not weights and not any(diff.second_moment for diff in diffs):
+            has_gradient = diffs[0].second_moment if len(diffs) == 1 else any(diff.second_moment for diff in diffs)
+            if not weights and not has_gradient:
                 bottoms, gradients = [ZERO_DIFFS] * len(layer.bottoms), [NO_GRADIENT] * len(owners)
             else:
                 model, step = models[index], steps[index]
