@@ -23,12 +23,13 @@ from typing import Any
 
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.net.data_facts import read_facts
-from caffe_lint.net.job import Nets, SolverFile
+from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.net.weights_origin import StatedOrigin
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.simulation.outcome import DIVERGES, STALLS, diverging_score, judged, logistic, stalling_score
 from caffe_lint.simulation.simulating import Plan, simulate
 from caffe_lint.simulation.training_run import Course, Iteration, Norms
+from caffe_lint.stability.computed import stability_of
 
 Row = dict[str, Any]
 Curve = tuple[float, float]
@@ -70,6 +71,7 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
             {
                 "name": folder.name,
                 "label": truth["label"],
+                "static": _static(job),
                 "cut": found.cut[1:],
                 "length": job.solver.message["max_iter"],
                 "cause": found.cannot_tell.cause if found.cannot_tell is not None else "",
@@ -82,6 +84,12 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
             with open(options.save, "a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
     return rows
+
+
+def _static(job: Job) -> float | None:
+    """The probability of "diverges" that the static signal gives."""
+    found = stability_of(job)
+    return found.verdict.p_diverges if found is not None else None
 
 
 def _norms(course: Course) -> list[tuple[float, float]]:
@@ -126,6 +134,7 @@ def _report(rows: Sequence[Row], options: argparse.Namespace) -> None:
             f"   stalls: AUC {auc([rests[n] for n in rest], [stalled[n] for n in rest]):.3f}"
             f" accuracy {_share((q[n] >= 0.5) == stalled[n] for n in rest):.3f}"
         )
+    _together(told, scores, exploded)
     if options.verbose:
         for row in told:
             name = row["name"]
@@ -137,6 +146,25 @@ def _report(rows: Sequence[Row], options: argparse.Namespace) -> None:
         _fit("DIVERGES", scores, exploded)
         _fit("STALLS", {name: rests[name] for name in stalled}, stalled)
         print(f"in force: DIVERGES {DIVERGES}, STALLS {STALLS}")
+
+
+def _together(told: Sequence[Row], scores: dict[str, float], exploded: dict[str, bool]) -> None:
+    """The figures of "diverges" by the simulation and the static signal together, with equal weights of their log odds."""
+    both = [row for row in told if row.get("static") is not None]
+    if not both:
+        return
+    labels = [exploded[row["name"]] for row in both]
+    static = [_log_odds(row["static"]) for row in both]
+    simulated = [_log_odds(logistic(DIVERGES, scores[row["name"]])) for row in both]
+    joined = [(a + b) / 2 for a, b in zip(static, simulated, strict=True)]
+    for title, found in (("static signal", static), ("simulation", simulated), ("together", joined)):
+        right = _share((a >= 0) == b for a, b in zip(found, labels, strict=True))
+        print(f"{title:14s} {len(both):4d}  diverges: AUC {auc(found, labels):.3f} accuracy {right:.3f}")
+
+
+def _log_odds(p: float) -> float:
+    p = min(max(p, 1e-4), 1 - 1e-4)
+    return math.log(p / (1 - p))
 
 
 def _fit(title: str, scores: dict[str, float], labels: dict[str, bool]) -> None:

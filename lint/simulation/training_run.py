@@ -90,7 +90,7 @@ def _run(
     tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses)
     updater = Updater(solver, weights, cut.gains)
     probes = [batches() for _ in range(PROBES)]
-    before = _mean_loss(tape, probes)
+    before = _mean_loss(cut, weights, draw, probes)
     iterations: list[Iteration] = []
     waiting = list(probes)
     for number in range(steps):
@@ -100,7 +100,7 @@ def _run(
         if not math.isfinite(iteration.loss) or _is_beyond_doubt(iterations, before):
             return Course(iterations, iteration.loss, before, math.nan)
     final = tape.forward(waiting.pop(0) if waiting else batches())
-    return Course(iterations, final, before, _mean_loss(tape, probes))
+    return Course(iterations, final, before, _mean_loss(cut, weights, draw, probes))
 
 
 def _is_beyond_doubt(iterations: Sequence[Iteration], before: float) -> bool:
@@ -109,7 +109,10 @@ def _is_beyond_doubt(iterations: Sequence[Iteration], before: float) -> bool:
     return len(last) == _LAST and min(last) > _BEYOND_DOUBT * max(abs(before), 1.0)
 
 
-def _mean_loss(tape: Tape, probes: list[Mapping[Blob, Array]]) -> float:
+def _mean_loss(cut: Cut, weights: Mapping[Param, Array], draw: Generator, probes: list[Mapping[Blob, Array]]) -> float:
+    """The mean loss of some batches, which leave no trace in statistics and states."""
+    kept = {param: values.copy() if param.layer.traits.stores_statistics else values for param, values in weights.items()}
+    tape = Tape(cut.net, kept, draw, gains=cut.gains, losses=cut.losses)
     return sum(map(tape.forward, probes)) / len(probes)
 
 
