@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from .engine.checking import check_paths
+from .engine.checking import check_paths, open_texts
 from .engine.configuring import settings_of_paths
 from .engine.diagnosis import comparisons, diagnose
 from .engine.files_in_memory import Files, files_of, nets_for
@@ -35,7 +35,6 @@ from .source.disk_caches import forget_disk
 from .source.errors import InputError, message_of
 from .source.files import SourceFile
 from .source.places import Place
-from .source.write_roots import write_roots
 
 if TYPE_CHECKING:
     from .fixes.edit import Fix
@@ -249,10 +248,7 @@ def _open(paths: tuple[str, ...], settings: Settings, texts: Mapping[str, Text])
     """Return the files of a check, with texts that replace those on disk, and the settings of each."""
     forget_disk()
     in_force = settings_of_paths(settings, caffe_schema())
-    files = Files(in_force.schema, in_force.of(paths[0] if paths else ".").dialect)
-    files.roots = write_roots(path for path in (*paths, settings.deploy) if path != TEXT)
-    for path, text in texts.items():
-        files.add(path, _bytes(text))
+    files = open_texts(paths, {path: _bytes(text) for path, text in texts.items()}, in_force)
     return files, in_force
 
 
@@ -462,9 +458,14 @@ def stability(solver: str, *, settings: Settings = DEFAULT, texts: Mapping[str, 
 
     `texts` are texts by path that replace those on disk, or files that are not there.
     """
+    return stability_of_job(_job(solver, settings, texts))
+
+
+def stability_of_job(job: Job) -> Stability:
+    """Predict what becomes of a training that was opened before."""
     from .stability.advice.prediction import prediction_of  # keeps the signal models out of the start
 
-    return _stability_of(prediction_of(_job(solver, settings, texts)))
+    return _stability_of(prediction_of(job))
 
 
 def _job(solver: str, settings: Settings, texts: Mapping[str, Text]) -> Job:

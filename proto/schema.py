@@ -341,7 +341,8 @@ def _read(name: str) -> str:
         return file.read()
 
 
-def _rows(name: str) -> list[list[str]]:
+def read_rows(name: str) -> list[list[str]]:
+    """Return the rows of a table beside this file, split at tabs; comments are left out."""
     return [line.split("\t") for line in _read(name).splitlines() if line and not line.startswith("#")]
 
 
@@ -353,7 +354,7 @@ _READS_WORDS = frozenset({"mycaffe"})
 
 @cache
 def _caffe_layer_types() -> dict[str, frozenset[str]]:
-    return {row[0]: _dialects(row[1] if len(row) > 1 else "") for row in _rows("layer_types.tsv")}
+    return {row[0]: _dialects(row[1] if len(row) > 1 else "") for row in read_rows("layer_types.tsv")}
 
 
 @cache
@@ -379,7 +380,7 @@ def _caffe_dialects() -> tuple[Dialect, ...]:
 
 def last_seen(message_or_enum: str, name: str) -> str:
     """Return the month, such as 2014-03, in which BVLC last had a removed field or value; empty if it is not known."""
-    return next((row[2] for row in _rows("dropped.tsv") if row[:2] == [message_or_enum, name]), "")
+    return next((row[2] for row in read_rows("dropped.tsv") if row[:2] == [message_or_enum, name]), "")
 
 
 def _caffe_descriptor_set() -> bytes:

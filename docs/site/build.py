@@ -30,6 +30,7 @@ GUIDES = {
     "docs/adopting.md": "Adopting caffe-lint in an existing project",
     "docs/security.md": "What a checkout may do",
     "docs/outputs.md": "Output formats and editors",
+    "docs/editors.md": "Editors",
     "docs/signal.md": "Predicting whether training diverges",
     "docs/simulation.md": "Simulating a training",
     "docs/schedule.md": "The learning-rate schedule",

@@ -9,6 +9,7 @@ COMMAND_GROUPS = {
     "Check": ("check", "inputs", "init"),
     "Predict and diagnose training runs": ("signal", "simulate", "schedule", "log", "probe"),
     "Look at nets and trainings": ("view", "net"),
+    "Work in an editor": ("server",),
     "Rules and settings": ("rules", "explain", "config"),
 }
 COMMANDS = {name: f"{name}_command" for names in COMMAND_GROUPS.values() for name in names}

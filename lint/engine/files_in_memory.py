@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class Files:
         self.subjects: list[tuple[str, Any]] = []  # what the last check looked at, each with its kind
         self.companions = Companions()
         self.left_alone: dict[str, LeftAlone] = {}
+        self.before: Mapping[str, SourceFile] = {}  # files that were read for another check, by path
         self._files: dict[str, SourceFile] = {}
         self._named: dict[str, str] = {}  # the path by which each file is known, by its real path
         self._of_companions: frozenset[str] = frozenset()  # real paths
@@ -77,7 +78,12 @@ class Files:
             source = self.patched.get(path, self.sources[path])
             if path in self.given:
                 refuse_others(path, source)
-            known = self._files[path] = SourceFile(path, source, self.schema, self._dialect_of(path))
+            before = self.before.get(path)
+            if before is not None and before.source == source:
+                known = before.read_as(self.schema, self._dialect_of(path))
+            else:
+                known = SourceFile(path, source, self.schema, self._dialect_of(path))
+            self._files[path] = known
         return known
 
     def get_bytes(self, path: str) -> bytes:
@@ -199,6 +205,7 @@ class Files:
         files._named = {os.path.realpath(path): path for path in (*unit.paths, *unit.nets)}
         files.given = self.given
         files.contested = self.contested
+        files.before = self.before
         for path in (*unit.paths, *unit.nets):
             files.sources[path] = self.sources[path]
             if path in self._files and os.path.realpath(path) not in self.settled:

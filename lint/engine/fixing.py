@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..fixes.apply import edited, next_round, verify, what_changes
-from ..fixes.changes import FixRejected
+from ..fixes.changes import FixRejected, PathChanges
 from ..fixes.edit import Fix, Stage
 from ..fixes.readings import compare
 from ..rule.finding import Finding, Fixed
@@ -135,11 +135,15 @@ def apply_round(files: Files, chosen: dict[str, list[Fix]]) -> tuple[list[Fix], 
 
 def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
     """Apply fixes to a file in memory. Raises FixRejected, without changes, if they do not verify."""
-    old = files.get(path)
+    files.replace(path, *with_fixes(files.get(path), fixes))
+
+
+def with_fixes(old: SourceFile, fixes: list[Fix]) -> tuple[bytes, PathChanges]:
+    """Return the text of a file with fixes, and the changes that they make. Raises FixRejected if they do not verify."""
     source = edited(old.source, (edit for fix in fixes for edit in fix.edits))
-    new = SourceFile(path, source, old.schema, old.asked_dialect)
+    new = SourceFile(old.path, source, old.schema, old.asked_dialect)
     if len(new.tree.problems) > len(old.tree.problems):
         raise FixRejected(f"the patched text would have a new syntax error: {new.tree.problems[0].message}")
     if new.kind != old.kind:
         raise FixRejected(f"the patched text would no longer be a {old.kind}")
-    files.replace(path, source, compare(old.reading, new.reading, partial(verify, fixes=fixes)))
+    return source, compare(old.reading, new.reading, partial(verify, fixes=fixes))

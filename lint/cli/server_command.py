@@ -1,0 +1,30 @@
+"""`caffe-lint server`: the language server, for editors."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ..source.errors import InputError
+from .console import EXIT_CLEAN
+
+
+@click.command()
+@click.option("--stdio", is_flag=True, help="Talk over standard input and output. [always]")
+def server(stdio: bool) -> int:
+    """Start the language server, which editors talk to over standard input and output.
+
+    It needs pygls (pip install pygls). How to set up editors is described in docs/editors.md.
+    """
+    try:
+        from ..server.language_server import create  # of the extra `server`
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in ("pygls", "lsprotocol"):
+            raise
+        raise InputError("the language server needs pygls: pip install pygls") from None
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not come between the answers
+    create().start_io(sys.stdin.buffer, answers)
+    return EXIT_CLEAN

@@ -1,0 +1,223 @@
+"""The texts of an editor and the files around them: which belong together, what is found in them, and the nets that they build.
+
+What was read is kept as long as its text is the same, so that a key press costs one file, not all. The process that talks to the
+editor has one of these, and so has the one that simulates trainings (`judge`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+
+from ..api import InputError, Stability, stability_of_job
+from ..engine.checking import Checked, check_paths, open_texts
+from ..engine.configuring import settings_of_paths
+from ..engine.files_in_memory import nets_for
+from ..engine.fixing import with_fixes
+from ..engine.running import run_units
+from ..fixes.changes import FixRejected
+from ..fixes.edit import Fix
+from ..net.job import Job, NetInPhase, SolverFile
+from ..proto.named_tuple import NamedTuple
+from ..proto.schema import caffe_schema
+from ..rule.finding import Finding
+from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..source.disk_caches import forget_disk
+from ..source.files import SourceFile, net_references, read_source, shown
+from ..source.opener import Unreadable, real_path
+from ..source.solver_index import mentions_of
+
+MOST_SOLVERS = 16  # that name a net, and are checked with it while it is edited
+KEPT_BYTES = 20_000_000  # of the texts whose trees are kept
+KEPT_VIEWS = 4
+ON_STABILITY = "G"  # the family of rules that need a simulation
+
+
+class View(NamedTuple):
+    """The jobs that a file belongs to, and their nets, deploy nets included; for a net alone, its phases."""
+
+    jobs: tuple[Job, ...]
+    nets: tuple[NetInPhase, ...]
+
+    def of(self, path: str) -> Iterator[NetInPhase]:
+        """Yield the nets that a file holds."""
+        return (net for net in self.nets if net.file.path == path)
+
+    @property
+    def files(self) -> list[SourceFile]:
+        """The files of the jobs, each once."""
+        found = [job.solver.file for job in self.jobs] + [net.file for net in self.nets]
+        found += [file for job in self.jobs for file in job.files]
+        return list({file.path: file for file in found}.values())
+
+
+class Found(NamedTuple):
+    """What a check found, by path, in files whose texts are `texts`; a file without findings is there as well."""
+
+    findings: Mapping[str, tuple[Finding, ...]]
+    texts: Mapping[str, bytes]
+    verdicts: tuple[str, ...] = ()
+
+
+class Project:
+    """The texts of an editor by path, over the files on disk. `asked` are the settings that the editor gives."""
+
+    def __init__(self, asked: CommandLine) -> None:
+        self.asked = asked
+        self.texts: dict[str, bytes] = {}
+        self._kept: dict[str, SourceFile] = {}  # the longest unused first
+        self._views: dict[str, tuple[tuple[int, ...], View]] = {}
+        self._settings: dict[bool, SettingsOfPaths] = {}
+
+    def forget(self) -> None:
+        """Forget what was read of the disk: files may have changed."""
+        forget_disk()
+        self._settings.clear()
+        self._views.clear()
+        self._kept = {path: file for path, file in self._kept.items() if path in self.texts}
+
+    def settings(self, *, with_stability: bool = True) -> SettingsOfPaths:
+        """Return the settings for each path, with or without the rules that simulate trainings."""
+        if with_stability not in self._settings:
+            ignore = self.asked.ignore if with_stability else (*self.asked.ignore, ON_STABILITY)
+            self._settings[with_stability] = settings_of_paths(self.asked._replace(ignore=ignore), caffe_schema())
+        return self._settings[with_stability]
+
+    def file(self, path: str) -> SourceFile:
+        """Return the file at a path as the editor or the disk has it. Raises Unreadable and ConfigError."""
+        known = self._kept.pop(path, None)
+        source = self.texts.get(path)
+        if source is None:
+            source = known.source if known is not None else read_source(path)
+        dialect = self.settings().of(path).dialect
+        if known is None or known.source != source or known.asked_dialect != dialect:
+            known = SourceFile(path, source, caffe_schema(), dialect)
+        self._kept[path] = known
+        total = sum(len(file.source) for file in self._kept.values())
+        for oldest in [other for other in self._kept if other != path]:
+            if total <= KEPT_BYTES:
+                break
+            total -= len(self._kept.pop(oldest).source)
+        return known
+
+    def together(self, path: str) -> tuple[str, ...]:
+        """Return the paths that are checked with one: the solvers of its nets, or else itself, then itself."""
+        file = self.file(path)
+        if file.kind == "solver":
+            nets = list(self._nets_of(file))
+            solvers = [path]
+        else:
+            nets, solvers = [path], []
+        for net in nets:
+            candidates = [*self.texts, *mentions_of(net).paths]
+            solvers += [other for other in map(shown, candidates) if other != path and self._names(other, net)]
+        found = tuple(islice(dict.fromkeys(solvers), MOST_SOLVERS))
+        return found if path in found else (*found, path)
+
+    def _nets_of(self, solver: SourceFile) -> Iterator[str]:
+        for reference in net_references(solver.message, solver.path, None, self.texts):
+            if reference.path is not None:
+                yield reference.path
+
+    def _names(self, path: str, net: str) -> bool:
+        try:
+            file = self.file(path)
+        except Unreadable:
+            return False
+        return file.kind == "solver" and real_path(net) in map(real_path, self._nets_of(file))
+
+    def view(self, path: str) -> View:
+        """Return the jobs and nets of a file, built once for each text. Raises InputError."""
+        paths = self.together(path)
+        files = open_texts(paths, self.texts, self.settings(), self._kept)
+        for each in paths:
+            self.file(each)  # keeps their trees
+        key = tuple(id(self._kept[each]) for each in self._kept)
+        known = self._views.pop(path, None)
+        if known is None or known[0] != key:
+            jobs, nets = [], []
+            settings = self.settings()
+            for each in paths:
+                file = files.get(each)
+                builder = nets_for(files, settings.of(each))
+                if file.kind == "solver":
+                    jobs.append(builder.job(SolverFile(file, settings.of(each).caffe_version), None))
+                    nets += [*jobs[-1].nets, *filter(None, (jobs[-1].deploy,))]
+                elif file.kind == "net" and not any(net.file.path == each for net in nets):
+                    nets += builder.alone(file)
+            for built in nets:
+                if built.file.path not in self.texts:
+                    self._kept.setdefault(built.file.path, built.file)
+            known = tuple(id(self._kept[each]) for each in self._kept), View(tuple(jobs), tuple(nets))
+        self._views[path] = known
+        while len(self._views) > KEPT_VIEWS:
+            del self._views[next(iter(self._views))]
+        return known[1]
+
+    def check(self, path: str, *, with_stability: bool) -> Found:
+        """Check a file with those that belong to it. Raises InputError."""
+        return self._found(self._checked(self.together(path), with_stability=with_stability))
+
+    def check_folders(self, folders: Iterable[str]) -> Found:
+        """Check all solvers and nets below folders, and all texts of the editor. Raises InputError."""
+        return self._found(self._checked((*folders, *self.texts), with_stability=True))
+
+    def _checked(self, paths: tuple[str, ...], *, with_stability: bool, patch: str = "") -> Checked:
+        settings = self.settings(with_stability=with_stability)
+        for path in self.texts:
+            self.file(path)  # keeps their trees
+        files = open_texts(paths, self.texts, settings, self._kept)
+        files.with_verdicts = with_stability and not patch
+        return check_paths(paths, files, settings, lambda work, files: run_units(work, files, patch, 1))
+
+    def _found(self, checked: Checked) -> Found:
+        by_path: dict[str, list[Finding]] = {path: [] for path in checked.sources}
+        for finding in checked.findings:
+            by_path.setdefault(finding.place.path, []).append(finding)
+        return Found(
+            {path: tuple(findings) for path, findings in by_path.items()},
+            checked.sources,
+            tuple(verdict.sentence for result in checked.results for verdict in result.verdicts),
+        )
+
+    def fixed(self, path: str, *, unsafe: bool = False, select: tuple[str, ...] = ()) -> bytes | None:
+        """Return the text of a file after its fixes, or those of some rules only; None if there is nothing to fix.
+
+        It is verified by protobuf's own parser, as `--fix` does it. Raises InputError, also if the patch is refused.
+        """
+        before = self.asked
+        if select:
+            self.asked = before._replace(select=select, extend_select=())
+            self._settings.clear()
+        try:
+            checked = self._checked(self.together(path), with_stability=not select, patch="unsafe" if unsafe else "safe")
+        finally:
+            if select:
+                self.asked = before
+                self._settings.clear()
+        rounds = {name: passed for result in checked.results for name, passed in result.rounds.items()}
+        patched = {name: text for name, text in checked.patched.items() if name == path}
+        if not patched:
+            return None
+        from ..fixes.bindings import verified  # protobuf, for what is fixed
+
+        allowed, refused = verified(patched, rounds, caffe_schema())
+        if refused:
+            raise InputError(refused[0])
+        return allowed[path]
+
+    def verified(self, fix: Fix) -> bool:
+        """Whether the fix of a finding changes what it says and nothing else. Raises Unreadable."""
+        try:
+            with_fixes(self.file(fix.path), [fix])
+        except FixRejected:
+            return False
+        return True
+
+    def stability(self, path: str) -> Stability | None:
+        """Return what is predicted of the training of a solver, or of a net that a solver names; None without a job."""
+        job = next((job for job in self.view(path).jobs if job.train is not None), None)
+        if job is None:
+            return None
+        found = stability_of_job(job)  # with dictionaries, which can be sent to another process
+        return found._replace(sizes=dict(found.sizes), gradients=dict(found.gradients), updates=dict(found.updates))

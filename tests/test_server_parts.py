@@ -1,0 +1,115 @@
+"""The parts of the language server that need no client: positions, cursors, skeletons, notes."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import pytest
+from lsprotocol import types as lsp
+
+from caffe_lint import api
+from caffe_lint.layers.skeletons import plain_text, skeleton
+from caffe_lint.proto.field_notes import note_on
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.server.cursor import cursor_at
+from caffe_lint.server.diagnostics import carried
+from caffe_lint.server.positions import changed, difference
+
+
+def test_every_field_of_bvlc_has_a_note() -> None:
+    schema = caffe_schema()
+    seen: set[str] = set()
+    queue = ["SolverParameter", "NetParameter"]
+    without = []
+    for name in queue:
+        if name in seen or name.startswith(("V0", "V1")) or name == "BlobProto":
+            continue
+        seen.add(name)
+        message = schema.message(name)
+        for field in message.fields.values():
+            if not field.dialects:
+                queue += [field.type_name] * (field.kind == "message")
+                without += [f"{name}.{field.name}"] * (not note_on(message, field))
+    assert without == []
+
+
+def test_changes_are_applied_as_the_protocol_has_it() -> None:
+    chance = random.Random(3)
+    for encoding, width in (("utf-8", None), ("utf-16", "utf-16-le"), ("utf-32", "utf-32-le")):
+        text = "a\u00e9\r\nb\U0001f600c\rd\n\u2028e\x0cf\n\n"
+        for _ in range(200):
+            lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            start = chance.randrange(len(lines))
+            end = chance.randrange(start, len(lines))
+            first, last = chance.randrange(len(lines[start]) + 1), chance.randrange(len(lines[end]) + 1)
+            if start == end and last < first:
+                first, last = last, first
+
+            def units(part: str) -> int:
+                return len(part.encode()) if width is None else len(part.encode(width)) // (2 if "16" in width else 4)  # noqa: B023
+
+            range_ = lsp.Range(lsp.Position(start, units(lines[start][:first])), lsp.Position(end, units(lines[end][:last])))
+            new = chance.choice(["", "x", "\n", "\U0001f600", "\r\n", "\u00e9y"])
+            result = changed(text.encode(), lsp.TextDocumentContentChangePartial(range_, new), encoding).decode()
+            lines[start : end + 1] = [lines[start][:first] + new.replace("\r\n", "\n") + lines[end][last:]]
+            assert result.replace("\r\n", "\n").replace("\r", "\n") == "\n".join(lines)
+            text = result or "a"
+
+
+def test_the_difference_of_texts_makes_one_the_other() -> None:
+    chance = random.Random(5)
+    for _ in range(300):
+        old, new = ("".join(chance.choices("ab\n\u00e9\U0001f600", k=chance.randrange(12))).encode() for _ in range(2))
+        start, end, text = difference(old, new)
+        assert old[:start] + text + old[end:] == new
+        text.decode()
+
+
+def test_what_simulations_found_moves_with_its_text() -> None:
+    old = b"a: 1\nb: 2\nc: 3\n"
+    place = api.Place("x", 3, 1, 3, 2)
+    finding = api.Finding(place, "G101", "n", "advice", "m", "", "c: 3", (), None, 10)
+    (moved,) = carried([finding], old, b"new: 1\n" + old)
+    assert (moved.place.line, moved.start) == (4, 17)
+    (kept,) = carried([finding], old, old + b"d: 4\n")
+    assert (kept.place.line, kept.start) == (3, 10)
+    assert carried([finding], old, b"a: 1\nb: 2\nc: 30\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "word", "blocks"),
+    [
+        ("base|", "", "base", []),
+        ("base_lr: |", "base_lr", "", []),
+        ("base_lr: 0.|", "base_lr", "0.", []),
+        ('layer { type: "Conv|', "type", "Conv", ["layer"]),
+        ('layer { type: "Conv|"', "type", "Conv", ["layer"]),
+        ('layer { type "Conv|"', "type", "Conv", ["layer"]),
+        ('layer { # { {\n name: "{" top|', "", "top", ["layer"]),
+        ("layer { convolution_param { num_output: 3 } |", "", "", ["layer"]),
+        ("layer { bottom:\n top: |", "top", "", ["layer"]),
+        ("a < b { c: [1, 2|", "c", "2", ["a", "b"]),
+        ("} } x|", "", "x", []),
+    ],
+)
+def test_a_cursor_knows_where_it_is(text: str, field: str, word: str, blocks: list[str]) -> None:
+    found = cursor_at(text.replace("|", "").encode(), text.index("|"))
+    assert (found.field, found.word, [block.name for block in found.blocks]) == (field, word, blocks)
+
+
+@pytest.mark.parametrize("type_name", ["Convolution", "Pooling", "InnerProduct", "DummyData", "Input", "LSTM", "Reshape", "SPP", "Tile", "Embed", "Deconvolution"])
+def test_a_skeleton_is_a_layer_that_caffe_builds(type_name: str) -> None:
+    inputs = 'layer { name: "d" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n'
+    inputs += 'layer { name: "l" type: "Input" top: "label" input_param { shape { dim: 2 dim: 3 } } }\n'
+    net = api.build_net(inputs + plain_text(skeleton(type_name)), "TEST")
+    assert [problem.message for problem in net.problems] == []
+
+
+def test_without_pygls_one_sentence_says_what_to_install() -> None:
+    code = "import sys; sys.modules['pygls'] = None; from caffe_lint.cli.main import main; sys.argv = ['caffe-lint', 'server']; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "caffe-lint: the language server needs pygls: pip install pygls\n"
+    assert done.stdout == ""
