@@ -20,7 +20,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus fleet pages docs build clean
+.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus fleet pages docs editors build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
@@ -40,6 +40,7 @@ help:
 	@echo 'make pages            update the generated parts of README.md and docs/: sessions, rules, picture, manual page'
 	@echo 'make fleet            check the corpus ten times over with Spark (COPIES=10; needs Java)'
 	@echo 'make docs             build the documentation website in build/docs/site/'
+	@echo 'make editors          build the extension for VS Code, and try the configurations of other editors'
 	@echo 'make build            build sdist and wheel in dist/'
 	@echo 'make clean            remove everything built or installed here'
 
@@ -195,6 +196,12 @@ docs: .venv/installed-for-docs
 .venv/installed-for-docs: $(SOURCES) | $(BIN)/python
 	$(BIN)/python $(INSTALL) --editable '.[data,docs]' $(STRICT)
 	@touch .venv/installed $@
+
+# Needs npm. What is built is editors/vscode/*.vsix; Neovim is tried if it is installed.
+editors: .venv/installed-for-development
+	$(BIN)/python editors/make_vscode.py
+	cd editors/vscode && npm ci --no-audit --no-fund && npm run package
+	$(BIN)/python -m pytest -q tests/test_editors.py
 
 build: .venv/installed-for-development
 	rm -rf dist
