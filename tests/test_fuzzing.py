@@ -93,6 +93,8 @@ def test_work_and_memory_beyond_the_limits_are_noticed() -> None:
     with pytest.raises(TooCostly, match="bytes of memory for 10 bytes"):
         within(Limits(memory=1000), 10, lambda: bytes(1_000_000))
     within(Limits(calls=300), 10, lambda: [len(()) for _ in range(200)])
+    probe = set[int]().add
+    within(Limits(calls=100, calls_per_byte=1), 10, lambda: [probe(number) for number in range(200)], probe)
 
 
 @pytest.mark.parametrize(
