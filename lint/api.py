@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Blob", "Finding", "Fixed", "InputError", "JobVerdict", "Layer", "Log", "Net", "Param", "Parsed", "Patched", "Place", "Problem",
     "Report", "Run", "Settings", "Stability", "apply_fixes", "build_net", "check", "check_text", "parse", "read_log", "stability",
+    "view",
 ]  # fmt: skip
 
 Kind = Literal["solver", "net", "template", "other"]
@@ -511,6 +512,30 @@ def _of_blobs(rows: Iterable[Row]) -> Mapping[tuple[str, str], float]:
 
 def _usual(size: Size | None) -> float | None:
     return size.usual if size is not None else None
+
+
+# -- pages ---------------------------------------------------------------------------------------
+
+
+def view(
+    path: str | None = None,
+    *,
+    logs: Iterable[str] = (),
+    settings: Settings = DEFAULT,
+    texts: Mapping[str, Text] = NO_TEXTS,
+) -> str:
+    """Return the page that `caffe-lint view` writes for a solver or a net, and logs, as HTML. Raises InputError.
+
+    Without a path, it shows the net that Caffe printed into the first log that has one.
+    """
+    from .report.view.contents import view_content  # with json and the readers of logs
+    from .report.view.page import render  # as above
+
+    read = tuple(logs)
+    if path is None and not read:
+        raise InputError("name a solver, a net or a log")
+    files, in_force = _open((path or read[0],), settings, texts)
+    return render(view_content(path, files, in_force, read))
 
 
 # -- logs ------------------------------------------------------------------------------------------

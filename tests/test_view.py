@@ -17,6 +17,7 @@ from test_log_diagnosis import NAN, falling, log_of, rising, values
 from test_log_diagnosis import NET as LOGGED_NET
 from test_log_diagnosis import SOLVER as LOGGED_SOLVER
 
+from caffe_lint import api
 from caffe_lint.cli.commands import run
 from caffe_lint.cli.console import UsageError
 from caffe_lint.net.receptive_field import receptive_fields
@@ -329,6 +330,33 @@ def test_the_library_is_what_its_authors_published() -> None:
     for name, expected in sums.items():
         assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == expected
     assert "Permission is hereby granted" in page_of(lenet())
+
+
+def test_a_report_for_the_browser_leads_to_the_drawings() -> None:
+    page_of(inceptions(2))
+    assert (
+        run(["check", "solver.prototxt", "--output-format", "html", "--output-file", "report.html", "--exit-zero"]) == 0
+    )
+    assert '<a href="report-solver.html">' in Path("report.html").read_text()
+    drawn = content_of(Path("report-solver.html").read_text())
+    assert drawn == content_of(Path("page.html").read_text())
+
+
+def test_many_files_get_a_report_without_drawings() -> None:
+    Path("nets").mkdir()
+    for number in range(6):
+        Path(f"nets/{number}.prototxt").write_text(lenet())
+    assert run(["check", "nets", "--output-format", "html", "--output-file", "report.html", "--exit-zero"]) == 0
+    assert sorted(path.name for path in Path().glob("*.html")) == ["report.html"]
+
+
+def test_the_page_comes_from_python_too() -> None:
+    page = page_of(lenet())
+    assert api.view("solver.prototxt") == page
+    other = api.view("solver.prototxt", texts={"net.prototxt": lenet().replace("conv2", "second")})
+    assert any(each["name"] == "second" for each in content_of(other)["nets"][0]["layers"])
+    with pytest.raises(InputError, match="name a solver"):
+        api.view()
 
 
 # -- in a browser -------------------------------------------------------------------------------------------

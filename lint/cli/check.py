@@ -36,6 +36,7 @@ from .console import (
     print_text,
     show_diff,
     text_width,
+    write_output,
     write_report,
 )
 from .from_options import read_schema
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from ..engine.cache import Cache
     from ..engine.writing import Written
     from ..report.full import Growing
+    from ..report.view.contents import Kept
 
 # The blocks of findings that a terminal is shown before an overview of the rest.
 MOST = 50
@@ -169,6 +171,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         paths += tuple(solvers)
     jobs = _Jobs(paths, files)
     growing = _growing(options)
+    kept: list[Kept] = []  # what is drawn beside a report for the browser
     with progress() as bar:
 
         def print_job(unit: Unit, result: UnitResult) -> None:
@@ -177,7 +180,17 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
                 bar.clear()
                 print_text(growing.add(report.shown()))
 
-        checked = check_paths(paths, files, settings, lambda work, files: _run(work, files, options, bar, print_job))
+        def run(work: list[tuple[Unit, Settings]], files: Files) -> list[UnitResult]:
+            if not _draws(work, options):
+                return _run(work, files, options, bar, print_job)
+            from ..report.view.contents import keeping  # only for pages
+
+            results = keeping(kept)(work, files)
+            for (unit, _), result in zip(work, results, strict=True):
+                print_job(unit, result)
+            return results
+
+        checked = check_paths(paths, files, settings, run)
     fail_on = {path: settings.of(path).fail_on for path in {finding.place.path for finding in checked.findings}}
     outside = set(filter(jobs.is_outside, checked.sources))
     findings = [jobs.quoted(finding) for finding in checked.findings]
@@ -238,6 +251,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             in_full=_is_in_full(options),
             most=_most(options),
             width=_width(options),
+            drawings=_drawings(kept, settings, options.output_file) if kept and options.output_file else {},
         )
         _show(findings, summary, options, growing, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     notes += _left_alone(checked.left_alone, fixing=options.fix or options.interactive or options.diff)
@@ -253,6 +267,28 @@ def _shows_verdicts(options: Options) -> bool:
     """Whether a report has the verdicts on jobs: only those for people, and no counts, patches or records."""
     otherwise = options.add_ignore or options.statistics or options.diff or options.interactive or options.settings.write_baseline
     return options.output_format in ("full", "html") and not otherwise
+
+
+def _draws(work: list[tuple[Unit, Settings]], options: Options) -> bool:
+    """Whether each job gets a page with its nets drawn: those of a few files, beside a report for the browser in a file."""
+    is_page = options.output_format == "html" and options.output_file is not None
+    return is_page and _shows_verdicts(options) and not options.fix and len(work) <= FEW
+
+
+def _drawings(kept: list[Kept], settings: SettingsOfPaths, report: str) -> dict[str, str]:
+    """Writes the page of each named solver and net beside a report, and gives their names. Raises InputError."""
+    from ..report.view.contents import content_of  # only for pages
+    from ..report.view.page import render as render_page  # as above
+
+    base = os.path.splitext(report)[0]
+    named = [(path, each) for each in kept for path in each.unit.paths]
+    found: dict[str, str] = {}
+    for number, (path, each) in enumerate(named, 1):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        page = f"{base}-{number}-{stem}.html" if len(named) > 1 else f"{base}-{stem}.html"
+        write_output(page, render_page(content_of(path, each, settings.of(path))).encode())
+        found[path] = os.path.basename(page)
+    return found
 
 
 class _Jobs:

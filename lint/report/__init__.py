@@ -55,6 +55,7 @@ class Summary(NamedTuple):
     the address of the rules' pages, if they are served. `jobs` are the findings again, job by job, for the formats that people
     read; without jobs, and with `in_full`, these list the findings in the order of their places, without folding any. `most` is how
     many blocks people are shown before an overview of the rest, None for all. `width` is that of the terminal that they read it in.
+    `drawings` are the pages of `caffe-lint view` beside the report, by the path of the solver or net.
     """
 
     texts: dict[str, bytes]
@@ -67,6 +68,7 @@ class Summary(NamedTuple):
     in_full: bool = False
     most: int | None = None
     width: int | None = None
+    drawings: dict[str, str] = {}  # noqa: RUF012 - never changed
 
     def line_text(self, place: Place) -> str:
         """Return the line of a place, empty if its text is not available."""
@@ -83,6 +85,7 @@ class Summary(NamedTuple):
             errors=tuple(map(visible, self.errors)),
             fixed=tuple(map(visible, self.fixed)),
             fail_on={visible(path): severity for path, severity in self.fail_on.items()},
+            drawings={visible(path): page for path, page in self.drawings.items()},
             jobs=tuple(job.shown() for job in self.jobs),
         )
 

@@ -14,7 +14,7 @@ from . import Summary, lines_of, summary_line
 from .diff import patch_lines
 from .folding import groups
 from .full import printable
-from .repository import plain_text
+from .repository import plain_text, uri
 
 AROUND = 2  # lines shown before and after the one of a finding
 LONGEST = 240  # characters of a line to show before the place, and after it
@@ -58,7 +58,8 @@ def _sections(findings: list[Finding], summary: Summary) -> Iterator[dict[str, A
     if summary.in_full or not summary.jobs:
         for path in dict.fromkeys(finding.place.path for finding in findings):
             own = [finding for finding in findings if finding.place.path == path]
-            yield {"title": path, "verdicts": [], "groups": [{"first": one, "repeats": [], "effects": []} for one in shown(own)]}
+            alone = [{"first": one, "repeats": [], "effects": []} for one in shown(own)]
+            yield {"title": path, "verdicts": [], "drawings": [], "groups": alone}
         return
     for job in summary.jobs:
         found = [
@@ -66,7 +67,8 @@ def _sections(findings: list[Finding], summary: Summary) -> Iterator[dict[str, A
             for group in groups(job.findings)
         ]
         paths = [verdict.path for verdict in job.verdicts] or [finding.place.path for finding in job.findings[:1]]
-        yield {"title": ", ".join(paths), "verdicts": job.verdicts, "groups": found}
+        drawings = [(path, uri(page)) for path in paths if (page := summary.drawings.get(path)) is not None]
+        yield {"title": ", ".join(paths), "verdicts": job.verdicts, "groups": found, "drawings": drawings}
 
 
 def _shown(finding: Finding, summary: Summary, number: int) -> dict[str, Any]:

@@ -6,17 +6,16 @@ Layout version 1: see `ViewContent` and the types that it consists of.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 from ...engine import plugins
-from ...engine.checking import check_paths
+from ...engine.checking import Runner, check_paths
 from ...engine.diagnosis import comparisons, diagnose
 from ...engine.files_in_memory import Files
 from ...engine.running import Work
 from ...engine.selection import codes_of_subject
 from ...engine.unit_check import check_unit
-from ...engine.units import UnitResult
+from ...engine.units import Unit, UnitResult
 from ...net.job import Job, NetInPhase
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Finding
@@ -116,15 +115,25 @@ class ViewContent(TypedDict):
     notes: list[str]
 
 
-class _Looked(NamedTuple):
-    """A check of one solver or net: its result, and its job and nets as they were checked."""
+class Kept(NamedTuple):
+    """A checked unit with the files as they were checked, in which its jobs and nets are."""
 
-    result: UnitResult
+    unit: Unit
     files: Files
-    settings: Settings
-    job: Job | None
-    nets: Sequence[tuple[str, NetInPhase]]
-    notes: Sequence[str]
+    result: UnitResult
+
+
+def keeping(kept: list[Kept]) -> Runner:
+    """Return what runs units in this process, and keeps each with what it was checked with."""
+
+    def run(work: Work, files: Files) -> list[UnitResult]:
+        for unit, settings in work:
+            plugins.load(settings.plugins)
+            own = files.release(unit, settings)
+            kept.append(Kept(unit, own, own.result(check_unit(unit, own, settings), (), [])))
+        return [each.result for each in kept]
+
+    return run
 
 
 def view_content(path: str | None, files: Files, settings: SettingsOfPaths, logs: Sequence[str] = ()) -> ViewContent:
@@ -135,11 +144,27 @@ def view_content(path: str | None, files: Files, settings: SettingsOfPaths, logs
     read = [(log, read_log(log)) for log in logs]
     if path is None:
         return _of_logs(read, settings.of(logs[0]))
-    looked = _look(path, files, settings)
-    prediction = _prediction(looked.job)
-    findings = _in_order(looked.result.findings)
-    texts = {name: b"" if files.is_outside(name) else source for name, source in looked.result.sources.items()}
-    trained = looked.job.train if looked.job is not None else None
+    kept: list[Kept] = []
+    checked = check_paths((path,), files, settings, keeping(kept))
+    said = [*checked.errors, *checked.notes]
+    if not kept:
+        raise Unreadable(path, (said or ["neither a solver nor a net"])[0].removeprefix(f"{path}: "))
+    return content_of(path, kept[0], settings.of(path), read, said)
+
+
+def content_of(
+    path: str, kept: Kept, settings: Settings, read: Sequence[tuple[str, list[Run]]] = (), notes: Sequence[str] = ()
+) -> ViewContent:
+    """What the page shows of a solver or a net of a unit that was checked; `read` are the runs of logs."""
+    own, result = kept.files, kept.result
+    job, nets = _nets(path, own)
+    trained = job.train if job is not None else None
+    with_solver = (
+        [f"with the solver {job.solver.file.path}"] if job is not None and job.solver.file.path != path else []
+    )
+    prediction = _prediction(job)
+    findings = _in_order(result.findings)
+    texts = {name: b"" if own.is_outside(name) else source for name, source in result.sources.items()}
     return {
         "version": VERSION,
         "title": visible(plain_text(path)),
@@ -149,7 +174,8 @@ def view_content(path: str | None, files: Files, settings: SettingsOfPaths, logs
                 "severity": each.severity,
                 "sentence": visible(plain_text(each.sentence)),
             }
-            for each in looked.result.verdicts
+            for each in result.verdicts
+            if each.path == path or len(result.verdicts) == 1
         ],
         "findings": [_finding(each, texts) for each in findings],
         "nets": [
@@ -158,54 +184,30 @@ def view_content(path: str | None, files: Files, settings: SettingsOfPaths, logs
                 title,
                 _by_layer(built, findings),
                 prediction if built is trained else None,
-                quoted=not files.is_outside(built.file.path),
+                quoted=not own.is_outside(built.file.path),
             )
-            for title, built in looked.nets
+            for title, built in nets
         ],
-        "schedule": _schedule(looked.job.solver.message) if looked.job is not None else None,
+        "schedule": _schedule(job.solver.message) if job is not None else None,
         "prediction": _prediction_content(prediction) if prediction is not None else None,
-        "runs": list(_runs(read, looked.job, looked.settings)),
-        "notes": [visible(plain_text(note)) for note in looked.notes],
+        "runs": list(_runs(read, job, settings)),
+        "notes": [
+            visible(plain_text(note)) for note in (*notes, *with_solver, *(_missing(job) if job is not None else ()))
+        ],
     }
 
 
 # -- the files ----------------------------------------------------------------------------------------------
 
 
-def _look(path: str, files: Files, settings: SettingsOfPaths) -> _Looked:
-    kept: list[Files] = []
-    checked = check_paths((path,), files, settings, partial(_check_first, kept))
-    if not kept:
-        raise Unreadable(
-            path, next(iter((*checked.errors, *checked.notes)), "neither a solver nor a net").removeprefix(f"{path}: ")
-        )
-    own, in_force = kept[0], settings.of(path)
-    subjects = own.subjects
-    jobs = [job for kind, job in subjects if kind == "job"]
-    is_solver = own.get(path).kind == "solver"
-    job = next((job for job in jobs if job.solver.file.path == path), None) if is_solver else None
-    notes = [*checked.errors, *checked.notes]
-    if job is not None:
-        nets = [*_titled(job.nets), *([("deploy", job.deploy)] if job.deploy is not None else [])]
-        notes += _missing(job)
-    else:
-        alone = [net for kind, net in subjects if kind == "net" and net.file.path == path]
-        nets = list(_titled(alone))
-        job = next((each for each in jobs if each.train in alone), None)
-        if job is not None:
-            notes.append(f"with the solver {job.solver.file.path}")
-    return _Looked(checked.results[0], own, in_force, job, nets, notes)
-
-
-def _check_first(kept: list[Files], work: Work, files: Files) -> list[UnitResult]:
-    """Check one unit in this process, and keep what it was checked with."""
-    if not work:
-        return []
-    unit, settings = work[0]
-    plugins.load(settings.plugins)
-    own = files.release(unit, settings)
-    kept.append(own)
-    return [own.result(check_unit(unit, own, settings), (), [])]
+def _nets(path: str, own: Files) -> tuple[Job | None, list[tuple[str, NetInPhase]]]:
+    """The job of a solver, or of a net alone if a solver trains it, and the nets to draw with what they are called."""
+    jobs = [job for kind, job in own.subjects if kind == "job"]
+    if own.get(path).kind == "solver":
+        job = next(job for job in jobs if job.solver.file.path == path)
+        return job, [*_titled(job.nets), *([("deploy", job.deploy)] if job.deploy is not None else [])]
+    alone = [net for kind, net in own.subjects if kind == "net" and net.file.path == path]
+    return next((job for job in jobs if job.train in alone), None), list(_titled(alone))
 
 
 def _titled(nets: Iterable[NetInPhase]) -> Iterator[tuple[str, NetInPhase]]:

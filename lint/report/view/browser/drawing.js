@@ -4,6 +4,7 @@
 
 const CLOSEST = 3, FARTHEST = 0.02;
 const READABLE = 0.42; // the scale from which texts are drawn
+const SMALLEST = 0.2; // the scale below which nodes are spots of colour
 const MARGIN = 24;
 
 class Drawing {
@@ -171,6 +172,15 @@ class Drawing {
       strip = node.severity ? theme[node.severity] : null;
       if (!strip && !isReadable) fill = theme.unknown;
     }
+    if (k < SMALLEST && node.id !== this.selected && !this.isGuilty(node)) { // a few pixels: a spot of colour
+      context.fillStyle = strip || fill;
+      context.fillRect(left, top, node.width, node.height);
+      if (node.severity) {
+        context.fillStyle = theme[node.severity];
+        context.fillRect(left + node.width - 4 / k, top - 2 / k, 5 / k, 5 / k);
+      }
+      return;
+    }
     if (node.block >= 0) { // a stack of cards
       context.fillStyle = fill;
       context.strokeStyle = theme.line;
@@ -187,21 +197,18 @@ class Drawing {
     context.fillStyle = fill;
     context.fill();
     if (strip) {
-      context.save();
-      context.clip();
       context.fillStyle = strip;
+      context.globalAlpha = isReadable ? 0.16 : 1;
+      context.fill();
+      context.globalAlpha = 1;
       if (isReadable) {
-        context.globalAlpha = 0.16;
-        context.fillRect(left, top, node.width, node.height);
-        context.globalAlpha = 1;
-        context.fillRect(left, top, 5, node.height);
-      } else {
-        context.fillRect(left, top, node.width, node.height);
+        context.beginPath();
+        context.roundRect(left, top, 6, node.height, [7, 0, 0, 7]);
+        context.fill();
       }
-      context.restore();
     }
     const isSelected = node.id === this.selected;
-    const isGuilty = this.guilty.names.size && node.layers.some((index) => this.guilty.names.has(this.shown.net.layers[index].name));
+    const isGuilty = this.isGuilty(node);
     context.lineWidth = isSelected || isGuilty ? Math.max(2.5, 2 / k) : 1;
     context.strokeStyle = isGuilty ? theme.error : isSelected ? theme.accent : theme.line;
     if (isGuilty) context.setLineDash([6, 3]);
@@ -254,6 +261,11 @@ class Drawing {
       context.fillStyle = theme.error;
       context.fillText(words, left + node.width + 10, top + node.height / 2 + 4);
     }
+  }
+
+  isGuilty(node) {
+    const { names } = this.guilty;
+    return names.size > 0 && node.layers.some((index) => names.has(this.shown.net.layers[index].name));
   }
 
   // -- the camera ------------------------------------------------------------------------------------------
