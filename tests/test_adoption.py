@@ -11,6 +11,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,6 +22,17 @@ yaml = pytest.importorskip("yaml", reason="PyYAML is not installed (make test in
 CHECKOUT = Path(__file__).resolve().parent.parent
 if not (CHECKOUT / "action.yml").exists():
     pytest.skip("there is no checkout to look at", allow_module_level=True)
+
+
+def module_of(path: Path) -> ModuleType:
+    """A program of the checkout as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
 
 DIGITS = CHECKOUT / "examples" / "digits"
 
@@ -169,7 +181,9 @@ def test_the_action_annotates_and_fails_at_the_level_that_counts(
     script = scripts(action)["Annotate, and fail at the level that counts"]
     done = step(script, folder, runner)
     assert done.returncode == 1
-    assert re.search(r"^::warning title=G102 high-learning-rate,file=solver\.prototxt,line=7,", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^::warning title=G102 high-learning-rate,file=solver\.prototxt,line=7,", done.stdout, re.MULTILINE
+    )
     assert (
         step(script, folder, runner, PATHS="nets/net.prototxt  solver.prototxt", OPTIONS="--fail-on error").returncode
         == 0
@@ -315,15 +329,32 @@ def test_bash_completes_with_the_line_that_the_documentation_gives(tmp_path: Pat
     assert done.stdout.startswith("schedule\ncomplete ")
 
 
+# -- fleets --------------------------------------------------------------------------------------------------
+
+
+def test_the_function_of_the_spark_job_finds_what_the_program_finds() -> None:
+    job = module_of(CHECKOUT / "examples" / "fleets" / "job.py")
+    names = ("solver.prototxt", "train_val.prototxt")
+    texts = {f"letters/{name}": (CHECKOUT / "examples" / "letters" / name).read_bytes() for name in names}
+    report = json.loads(run(CHECKOUT / "examples", "letters", "--isolated", "--output-format", "json").stdout)
+    expected = [tuple(each[key] for key in ("path", "line", "column", "code")) for each in report["findings"]]
+    found = [row[1:5] for row in job.findings_of("letters", texts)]
+    assert ("letters/solver.prototxt", "S121") in {(path, code) for path, _, _, code in found}
+    assert found == expected
+
+
+def test_what_the_spark_job_cannot_check_is_a_row_without_a_code() -> None:
+    job = module_of(CHECKOUT / "examples" / "fleets" / "job.py")
+    rows = list(job.findings_of("r", {"r/net.prototxt": b"\0\1\2" * 100, "r/other.prototxt": NET.encode()}))
+    assert [row[4] for row in rows] == [""]
+    assert "r/net.prototxt" in rows[0][8]
+
+
 # -- the manual page -----------------------------------------------------------------------------------------
 
 
 def test_the_manual_page_is_current() -> None:
-    spec = importlib.util.spec_from_file_location("man_page", CHECKOUT / "docs" / "man_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = module_of(CHECKOUT / "docs" / "man_page.py")
     assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python docs/man_page.py"
 
 

@@ -78,12 +78,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: Path, checkout: Pat
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
+    distribution = wheel.name.partition("-py3")[0]
+    manual = f"{distribution}.data/data/share/man/man1/caffe-lint.1"
     packaged = {name for name in names if ".dist-info/" not in name}
-    assert packaged == modules_of_checkout(checkout) | {f"caffe_lint/proto/{name}" for name in COMPILED}
-    assert {name.partition("/")[0] for name in names} == {
-        "caffe_lint",
-        wheel.name.partition("-py3")[0] + ".dist-info",
-    }
+    assert packaged == modules_of_checkout(checkout) | {f"caffe_lint/proto/{name}" for name in COMPILED} | {manual}
+    assert {name.partition("/")[0] for name in names} == {"caffe_lint", f"{distribution}.dist-info", f"{distribution}.data"}
 
 
 def test_the_sdist_holds_all_that_is_needed_to_build_and_test(built: Path, checkout: Path) -> None:
