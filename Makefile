@@ -185,6 +185,7 @@ fleet: .venvs/fleet/installed
 pages: .venv/installed-for-docs
 	$(BIN)/python docs/update_pages.py
 	$(BIN)/python docs/terminal_picture.py
+	$(BIN)/python docs/view_picture.py
 	$(BIN)/python docs/man_page.py
 
 docs: .venv/installed-for-docs
