@@ -70,6 +70,8 @@ def main() -> int:
         for number, name in enumerate(names):
             wanted = arguments.executions or max(TARGETS[name].goal - _totals()[name], 1)
             seconds = (end - time.monotonic()) / (len(names) - number)
+            if seconds <= 0:
+                break
             crashed |= _run(name, TARGETS[name], seconds, wanted, arguments.seed)
         os.chdir(here)
     _print_totals(TARGETS)
@@ -163,8 +165,9 @@ def _forked(name: str, target: Any, seed: int, seconds: int) -> tuple[int, IO[st
         try:
             _fuzz(name, target, seed, seconds)
             status = 0
-        finally:
+        except BaseException:
             traceback.print_exc()
+        finally:
             os._exit(status)  # what this process clears up at its end is still in use
     os.close(writing)
     return child, os.fdopen(reading, errors="replace")
