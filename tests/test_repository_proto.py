@@ -304,3 +304,62 @@ def test_reading_is_work_in_proportion_to_the_size(piece: str) -> None:
 def test_a_text_that_has_no_end_ends_soon(piece: str) -> None:
     with pytest.raises(ProtoError):
         proto_table("option a = " + piece * 200_000)
+
+
+# -- layer types that sources register --------------------------------------------------------------------
+
+
+SOURCE = """\
+// A layer of our own.
+#include "caffe/layers/warp_field_layer.hpp"
+namespace caffe {
+// REGISTER_LAYER_CLASS(OldWarp);
+INSTANTIATE_CLASS(WarpFieldLayer);
+REGISTER_LAYER_CLASS(WarpField);
+#ifdef X
+  REGISTER_LAYER_CREATOR( WarpBack, GetWarpBackLayer );
+#endif
+}
+"""
+
+
+def _types(*names: str) -> str:
+    layers = (f'layer {{ name: "{name}" type: "{name}" bottom: "a" top: "{name}" }}\n' for name in names)
+    return INPUT + "".join(layers)
+
+
+def _unknown_types(folder: Path) -> list[str]:
+    forget_folders()
+    forget_repositories()
+    found = [each for each in findings_on_disk(str(folder)) if each.code == "E116"]
+    return sorted(finding.message.split("'")[1] for finding in found)
+
+
+def test_a_type_that_a_source_of_the_repository_registers_is_known(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "net.prototxt").write_text(_types("WarpField", "WarpBack", "OldWarp", "Other"))
+    assert _unknown_types(tmp_path) == ["OldWarp", "Other", "WarpBack", "WarpField"]
+    layers = tmp_path / "caffe" / "src" / "caffe" / "layers"
+    layers.mkdir(parents=True)
+    (layers / "warp_field_layer.cpp").write_text(SOURCE)
+    assert _unknown_types(tmp_path) == ["OldWarp", "Other"]
+    (layers / "warp_field_layer.cpp").write_bytes(b"\0" * 2_000_000 + SOURCE.encode())  # no source that anybody wrote
+    assert _unknown_types(tmp_path) == ["OldWarp", "Other", "WarpBack", "WarpField"]
+
+
+def test_a_registered_type_does_not_excuse_a_misspelled_one(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "net.prototxt").write_text(_types("relu"))
+    (tmp_path / "relu_layer.cpp").write_text("REGISTER_LAYER_CLASS(relu);\n")
+    assert _unknown_types(tmp_path) == ["relu"]
+
+
+def test_what_a_source_registers_is_said_in_one_note(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "net.prototxt").write_text(_types("WarpField", "WarpBack"))
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "layers" / "warp_field_layer.cpp").write_text(SOURCE)
+    done = run(tmp_path, "net.prototxt", "--select", "E116")
+    assert done.returncode == 0
+    assert "read layers: 2 types known to this repository (--no-repository-proto reports them)" in done.stderr
+    assert "E116" in run(tmp_path, "net.prototxt", "--select", "E116", "--no-repository-proto").stdout

@@ -87,7 +87,7 @@ from .option_types import (
 @dialect_option
 @caffe_version_option
 @proto_option
-@click.option("--no-repository-proto", is_flag=True, help="Do not read the caffe.proto of the files' own repository.")
+@click.option("--no-repository-proto", is_flag=True, help="Do not read the Caffe of the files' own repository.")
 @deploy_option
 @data_facts_option
 @input_shape_option

@@ -38,6 +38,7 @@ QUESTIONS = {
     "runs_of_solver": "source.run_scripts",
     "mentions_of": "source.solver_index",
     "repository_protos": "source.repository_proto",
+    "layer_sources": "source.repository_proto",
     "deploy_beside": "net.deploy",
     "items_of_list": "rules.data.data_sources",
     "labels_near": "data.image_list",

@@ -96,11 +96,11 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
 
 
 def _known_to_repositories(known: Iterable[KnownName]) -> Iterator[str]:
-    """Yield a sentence for each caffe.proto whose names took findings back."""
-    by_proto: dict[str, set[KnownName]] = {}
+    """Yield a sentence for each caffe.proto, or folder of sources, whose names took findings back."""
+    by_place: dict[str, set[KnownName]] = {}
     for name in known:
-        by_proto.setdefault(name.proto, set()).add(name)
-    for path, names in sorted(by_proto.items()):
+        by_place.setdefault(name.place, set()).add(name)
+    for path, names in sorted(by_place.items()):
         numbers = Counter(name.what for name in names)
         words = [counted(numbers[what], what) for what in ("field", "enum value", "type") if numbers[what]]
         listed = " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import deque
 from functools import cache
@@ -20,6 +21,7 @@ MAX_DEPTH = 20
 
 SCRIPT_SUFFIXES = (".sh", ".bash", ".py", ".bat", ".cmd", ".mk")
 _PROTO = "caffe.proto"
+_LAYER_SOURCE = re.compile(r"layer.*\.(?:cpp|cc|cxx|cu|hpp|h)$", re.IGNORECASE).search
 _SCRIPT_NAMES = ("makefile", "gnumakefile", "readme")  # a name, or what stands before its suffix
 _OTHER_FOLDERS = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", "site-packages"})
 _OTHER_ROOTS = frozenset({".git", "pyvenv.cfg"})  # of a repository or a virtual environment inside
@@ -33,12 +35,15 @@ class Found(NamedTuple):
 
 
 class RepositoryFiles(NamedTuple):
-    """The files of a repository, by absolute paths: prototxt files, those that may contain commands, and each caffe.proto."""
+    """The files of a repository, by absolute paths: prototxt files, those that may contain commands, and of a Caffe that it brings
+    each caffe.proto and the sources of layers in C++.
+    """
 
     root: str
     prototxts: Found
     scripts: Found
     protos: Found
+    layers: Found
 
 
 def search_root(path: str) -> str:
@@ -53,7 +58,7 @@ def repository_files(root: str) -> RepositoryFiles:
 
     Links are not followed, and repositories and virtual environments inside are left out.
     """
-    prototxts, scripts, protos = _Collected(), _Collected(), _Collected()
+    prototxts, scripts, protos, layers = _Collected(), _Collected(), _Collected(), _Collected()
     ignored = Ignored(root)
     waiting = deque([(root, 0)])
     entries, too_deep = 0, False
@@ -80,10 +85,12 @@ def repository_files(root: str) -> RepositoryFiles:
             kind = prototxts if entry.name.endswith(SUFFIXES) else scripts if is_script(entry.name) else None
             if entry.name == _PROTO:
                 kind = protos
+            elif _LAYER_SOURCE(entry.name) is not None:
+                kind = layers
             if kind is not None and not ignored(entry.path, is_folder=False):
                 kind.add(entry)
     everything = entries < MAX_ENTRIES and not too_deep
-    return RepositoryFiles(root, *(kind.found(everything) for kind in (prototxts, scripts, protos)))
+    return RepositoryFiles(root, *(kind.found(everything) for kind in (prototxts, scripts, protos, layers)))
 
 
 class _Collected:

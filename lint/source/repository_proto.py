@@ -1,8 +1,8 @@
-"""What the caffe.proto of a repository knows that no other Caffe does: names of its own fields, enum values and layer types.
+"""What the Caffe of a repository knows that no other one does: names of its own fields, enum values and layer types.
 
-Many repositories bring the Caffe that their files are for. Its schema is read as data, by a reader with bounds, and only when a
-finding would say that a name is unknown. It can take such a finding back, and nothing else: files are read by our schema all the
-same, so that it changes no other rule and no fix.
+Many repositories bring the Caffe that their files are for. Its caffe.proto, and the layer types that its sources register, are read
+as data, by readers with bounds, and only when a finding would say that a name is unknown. They can take such a finding back, and
+nothing else: files are read by our schema all the same, so that they change no other rule and no fix.
 """
 
 from __future__ import annotations
@@ -22,14 +22,20 @@ from .repository_files import read_found, repository_files, search_root
 
 MAX_PROTO = 2_000_000  # bytes; BVLC's has 50,000, the longest fork's that we know 200,000
 MAX_PROTOS = 8  # in one repository
+MAX_SOURCE = 1_000_000  # bytes of a source of layers
+MAX_SOURCES = 2_000  # in one repository
+# What registers a layer type, in BVLC's Caffe and its forks: layer_factory.hpp. A comment before it on its line is one.
+_REGISTERED = re.compile(rb"^(?![^\n]*//[^\n]*REGISTER)[^\n]*\bREGISTER_LAYER_(?:CLASS|CREATOR)\w*\s*\(\s*([A-Za-z]\w*)", re.MULTILINE)
 # Where Caffe has it, below the root or in a folder of Caffe that a repository brings.
 _OF_CAFFE = re.compile(r"(.*/)?src/caffe/proto/caffe\.proto|(.*/)?caffe([-_][^/]*)?/(.*/)?caffe\.proto", re.IGNORECASE).fullmatch
 
 
 class KnownName(NamedTuple):
-    """A name that a caffe.proto knows: its path, whether it is a `field`, `enum value` or `type`, and the name."""
+    """A name that a repository's Caffe knows: where it stands, a caffe.proto or a folder of sources, whether it is a `field`,
+    `enum value` or `type`, and the name.
+    """
 
-    proto: str
+    place: str
     what: str
     name: str
 
@@ -43,11 +49,12 @@ class _Proto(NamedTuple):
 
 
 class RepositoryProtos:
-    """The caffe.proto files of the repositories of the files of one unit."""
+    """What the repositories of the files of one unit bring of a Caffe."""
 
     def __init__(self) -> None:
         self.names: dict[str, set[KnownName]] = {}  # what was known, by the path of the file that says it
         self._by_folder: dict[str, list[_Proto]] = {}
+        self._registered: dict[str, dict[str, str]] = {}
         self._last: tuple[SourceFile, list[frozenset[int]]] | None = None
 
     def knows(self, file: SourceFile, code: str, start: int, end: int) -> bool:
@@ -61,8 +68,6 @@ class RepositoryProtos:
         if folder not in self._by_folder:
             self._by_folder[folder] = [proto for path in repository_protos(folder) if (proto := _read(path)) is not None]
         protos = self._by_folder[folder]
-        if not protos:
-            return False
         name = file.source[start:end].decode("utf-8", "replace")
         around = fields_at(file.tree.root, start)
         what = "field"
@@ -70,11 +75,15 @@ class RepositoryProtos:
             what, name = "type", name.strip("\"'")
             # A known type in another case is a mistake, whatever Caffe it is for.
             is_misspelled = code == "E116" and fold(name) in _our_types()
-            knowing = next((proto for proto in protos if not is_misspelled and fold(name) in proto.types), None)
+            knowing = next((proto.path for proto in protos if not is_misspelled and fold(name) in proto.types), None)
+            if knowing is None and not is_misspelled:
+                knowing = self._types_registered(folder).get(name)
+        elif not protos:
+            return False
         else:
             places = {start, *(field.start for field in around)}
             problems = zip(protos, self._problems(file, protos), strict=True)
-            knowing = next((proto for proto, starts in problems if places.isdisjoint(starts)), None)
+            knowing = next((proto.path for proto, starts in problems if places.isdisjoint(starts)), None)
         if knowing is None:
             return False
         if what == "field" and around and around[-1].start != start:  # it is about a value
@@ -82,8 +91,19 @@ class RepositoryProtos:
                 name = around[-1].name
             else:
                 what = "type" if around[0].name == "layers" and around[-1].name == "type" else "enum value"
-        self.names.setdefault(file.path, set()).add(KnownName(shown(knowing.path), what, name))
+        self.names.setdefault(file.path, set()).add(KnownName(shown(knowing), what, name))
         return True
+
+    def _types_registered(self, folder: str) -> dict[str, str]:
+        """Return the layer types that sources in the repository of a folder register, with the folders of these."""
+        if folder not in self._registered:
+            found: dict[str, str] = {}
+            for path in layer_sources(folder):
+                text = read_found(path, MAX_SOURCE)
+                for name in _registered_in(text) if text is not None else ():
+                    found.setdefault(name, os.path.dirname(path))
+            self._registered[folder] = found
+        return self._registered[folder]
 
     def _problems(self, file: SourceFile, protos: list[_Proto]) -> list[frozenset[int]]:
         """Return the places at which each of these Caffes would find a problem in a file."""
@@ -100,6 +120,18 @@ def repository_protos(folder: str) -> tuple[str, ...]:
     found = repository_files(root).protos.paths
     inside = (path for path in found if _OF_CAFFE(os.path.relpath(path, root).replace(os.sep, "/")))
     return tuple(path for path, _ in zip(inside, range(MAX_PROTOS), strict=False))
+
+
+@question
+def layer_sources(folder: str) -> tuple[str, ...]:
+    """Return the paths of the sources of layers in the repository of a folder, the nearest to its root first."""
+    return repository_files(search_root(os.path.join(folder, "any"))).layers.paths[:MAX_SOURCES]
+
+
+@lru_cache(maxsize=MAX_SOURCES)
+def _registered_in(text: bytes) -> tuple[str, ...]:
+    """Return the names of the layer types that a source registers; macros are not followed."""
+    return tuple(match[1].decode() for match in _REGISTERED.finditer(text)) if b"REGISTER_LAYER_" in text else ()
 
 
 def _read(path: str) -> _Proto | None:

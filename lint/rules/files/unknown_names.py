@@ -181,7 +181,7 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
       after it are unknown, so rules that need them report nothing.
 
     Nothing is reported of types for which a `caffe.proto` in the same repository has settings (`gr_norm_param` for `GRNorm`)
-    or a V1 type. Ignore the advice if you use custom layers: `ignore = ["unknown-layer-type"]`.
+    or a V1 type, or which a C++ source there registers. Ignore the advice if you use custom layers: `ignore = ["unknown-layer-type"]`.
 
     ## Fix
 
