@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 from ..layers.loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM
+from ..moments.layer_type import SOFTMAX
+from ..net.classes import number_of_classes
 from ..proto.named_tuple import NamedTuple
+
+if TYPE_CHECKING:
+    from ..net.net import Net
 
 MOST_CLASSES = 100_000
 MOST_WEIGHT = 200.0  # a loss weight whose multiples of 87.3365 are told from other numbers
@@ -26,6 +32,11 @@ class Symptom(NamedTuple):
     meaning: str
     next: tuple[str, ...]
     rules: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """The first sentence of what it means."""
+        return self.meaning.partition(". ")[0].removesuffix(".") + "."
 
 
 SYMPTOMS = {
@@ -191,6 +202,26 @@ class Seen(NamedTuple):
     def meaning(self) -> str:
         """What it means, the number first."""
         return f"{self.detail} {self.symptom.meaning}".strip()
+
+
+    @property
+    def expected(self) -> str:
+        """What a finding says of a log in which it will be seen."""
+        return " ".join(filter(None, (f"In the log, this is `{self.symptom.title}`:", self.detail, self.symptom.line)))
+
+
+def of_divergence(net: Net) -> Seen:
+    """What the log of a training shows once it has diverged."""
+    return Seen("softmax-floor" if any(loss.layer.traits.applies == SOFTMAX for loss in net.losses) else "nan")
+
+
+def of_standstill(net: Net) -> Seen | None:
+    """What the log of a training shows that learns nothing; None if its only loss is no softmax over a known number of classes."""
+    losses = [loss.layer for loss in net.losses if loss.weight]
+    if len(losses) != 1 or losses[0].traits.applies != SOFTMAX:
+        return None
+    classes = number_of_classes(losses[0])
+    return Seen("chance", f"{math.log(classes):.6g} is ln {classes}.") if classes is not None and classes > 1 else None
 
 
 def symptom_of(text: str) -> Seen | None:

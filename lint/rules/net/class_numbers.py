@@ -73,6 +73,10 @@ def single_class(subject: NetInPhase) -> Iterator[Hit]:
         if is_measure:
             reason = f"The only class is always the best, so {layer.type} is the share of items whose label is 0."
         alone = is_loss and sum(bool(loss.weight) for loss in net.losses) == 1
+        if alone and net.phase == "TRAIN":
+            from ...training_log.symptoms import Seen  # only for a mistake that is rare
+
+            reason += f" {Seen('zero-loss').expected}"
         related: tuple[Related, ...] = ()
         fix = None
         scores = scores_of(layer)

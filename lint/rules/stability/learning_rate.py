@@ -157,12 +157,15 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
     if repair.clip is not None:
         change += f" and clip_gradients {repair.clip:g}"
     because = "; ".join(each.sentence for each in computed.reasons[:3])
+    from ...training_log.symptoms import of_divergence  # only for trainings that diverge
+
+    seen = f" {of_divergence(job.train.net).expected}" if job.train is not None else ""
     when = f" in iteration {rate.iteration}" if rate.iteration and rate.field == "base_lr" else ""
     return Hit(
         job.solver.file,
         solver.span(rate.field, rate.position),
         f"training {repair.outlook} at a learning rate of {rate.value:g}{when}",
-        f"Predicted: {because}. {change}, it {outlook(repair.after)}.{computed.unsafe_because}",
+        f"Predicted: {because}. {change}, it {outlook(repair.after)}.{computed.unsafe_because}{seen}",
         severity=computed.severity,
         confidence=confidence_in(repair.before, computed.signal),
         fix=None if repair.weights else fix,  # the rate is computed anew once the weight is written, if it is

@@ -64,6 +64,11 @@ def stalled_training(job: Job) -> Iterator[Hit]:
         times, after = computed.faster_rate
         what = f"At a learning rate {times:g} times as high, it {outlook(after.p_stalls, 'stall')} and {outlook(after.p_diverges)}."
         fix = _fix(job, times)
+    from ...training_log.symptoms import of_standstill  # only for trainings that stall
+
+    seen = of_standstill(job.train.net) if job.train is not None else None
+    if seen is not None:
+        what += f" {seen.expected}"
     yield Hit(
         job.solver.file,
         solver.span("base_lr"),
