@@ -615,3 +615,19 @@ def test_a_database_that_ends_the_process_that_reads_it_is_reported_and_the_othe
         "'db' cannot be read" in message and "SIGABRT" in message for code, message in codes if code == "D101"
     ), codes
     assert any("'other'" in message for code, message in codes if code == "D104"), codes
+
+
+def test_what_a_cause_explains_is_folded_beneath_it(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    targets = numpy.array([0.5, 1.5, 9.5, 8.5], dtype="f4")
+    hdf5_at(folder / "t.h5", {"data": numpy.zeros((4, 3), "f4"), "label": targets})
+    (folder / "hdf5.txt").write_text("t.h5\n")
+    net = 'layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "hdf5.txt" batch_size: 2 } }\n'
+    (folder / "net.prototxt").write_text(net + HEAD)
+    run(["inputs", "net.prototxt", "-j", "1", "--output-format", "json"])
+    found = {each["code"]: each for each in json.loads(capfd.readouterr().out)["findings"]}
+    assert {"D107", "D108"} <= set(found)
+    assert found["D107"]["caused_by"]["code"] == "D108"
+    run(["inputs", "net.prototxt", "-j", "1"])
+    text = capfd.readouterr().out
+    assert "explains 1 other finding: D107" in text
+    assert "[D107]" not in text

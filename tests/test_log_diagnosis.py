@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from caffe_lint.engine.diagnosis import diagnose
-from caffe_lint.training_log.causes import Diagnosed
+from caffe_lint.report import Summary
+from caffe_lint.report.log_report import Report, render
+from caffe_lint.training_log.causes import Cause, Diagnosed
 from caffe_lint.training_log.following import Watcher
 from caffe_lint.training_log.log_reader import read_log
 from caffe_lint.training_log.runs import Step
@@ -251,3 +253,32 @@ def test_clipping_that_never_acted_is_mentioned(causes: Read) -> None:
 def test_a_run_that_is_stopped_while_it_explodes_has_a_cause(causes: Read) -> None:
     found = causes(log_of([values(), values(loss=20, norm=90), values(loss=79, norm=1e8, d_ip2_w=1e5)]))
     assert (found[0].code, found[0].cause.cause) == ("T201", "learning-rate-too-high")
+
+
+# -- repetitions are one block ----------------------------------------------------------------------------
+
+
+def _reported(*found: Diagnosed, path: Path) -> str:
+    path.write_text(log_of(falling(5)))
+    runs = read_log(str(path))
+    return render("full", Report("train.log", runs, list(found), {}, [], False, "", [], "", Summary({"train.log": b""})))
+
+
+def _dead(layer: str, line: int, name: str = "dead-units", confidence: float = 0.95) -> Diagnosed:
+    cause = Cause(name, f"'{layer}' outputs 0", "Its units are dead.", confidence, layer=layer, line=line, help="Lower base_lr.")
+    return Diagnosed("T303", "dead-relu", "warning", 1, cause)
+
+
+def test_a_cause_that_shows_in_several_places_is_one_block(tmp_path: Path) -> None:
+    text = _reported(_dead("conv1", 10), _dead("conv2", 20), _dead("conv3", 30), path=tmp_path / "log")
+    assert text.count("warning[T303]") == 1
+    assert text.count("Its units are dead.") == 1
+    assert "also at 20:1: 'conv2' outputs 0" in text
+    assert "also at 30:1: 'conv3' outputs 0" in text
+    assert "3 causes found" in text
+
+
+def test_other_causes_of_a_rule_and_the_order_by_likelihood_are_kept(tmp_path: Path) -> None:
+    text = _reported(_dead("conv9", 90), _dead("conv1", 10, "cold-start"), _dead("conv2", 20, confidence=0.6), path=tmp_path / "log")
+    assert text.count("warning[T303]") == 3
+    assert text.index("conv9") < text.index("conv1") < text.index("conv2")

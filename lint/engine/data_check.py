@@ -12,6 +12,7 @@ from ..fixes.apply import next_round
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Fixed
 from ..rule.suppressed import suppressing
+from .explaining import explained
 from .fixing import MAX_ROUNDS, Course
 from .opening import Opened, nets_of
 from .rules_on import RulesOfPaths
@@ -71,4 +72,6 @@ def _findings(opened: Opened, base: str, reports: Reports) -> list[Finding]:
 
         texts = {finding.place.path: opened.files.get(finding.place.path).source for finding in findings}
         findings, _ = without_known(findings, texts, lambda path: on.of(path).settings.known)
+    files = [] if opened.job is None else [opened.job.solver.file, *opened.job.files]
+    findings = explained(findings, opened.files.get, [list(dict.fromkeys(file.path for file in files))])
     return [finding for finding in findings if on.of(finding.place.path).shows(finding)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..engine.job_verdicts import counts, importance, roots
 from ..proto.named_tuple import NamedTuple
@@ -17,27 +18,35 @@ class Group(NamedTuple):
     effects: list[Finding]
 
 
-def groups(findings: Iterable[Finding]) -> list[Group]:
+def groups(findings: Iterable[Finding], what: Callable[[Finding], Any] | None = None) -> list[Group]:
     """Return findings in groups, sorted by severity, confidence and place.
 
     Repetitions are those of one rule in one file that are as severe, certain and fixable. What a finding explains counts
-    for how severe its group is, if it is certain.
+    for how severe its group is, if it is certain. Findings that are sorted already, as those of a log are by how likely they are,
+    keep their order if `what` says in what else repetitions are alike.
     """
-    in_order = sorted(findings, key=lambda finding: (importance(finding), *finding.place[:3], finding.code, finding.message))
+    if what is None:
+        in_order = sorted(findings, key=lambda finding: (importance(finding), *finding.place[:3], finding.code, finding.message))
+    else:
+        in_order = list(findings)
+
+    def kind_of(finding: Finding) -> tuple[object, ...]:
+        return (*_kind(finding), what(finding) if what is not None else None)
+
     root_of = roots(in_order)
     found: dict[tuple[object, ...], Group] = {}
     effects: list[tuple[Finding, Finding]] = []  # each with what explains it in the end
     for finding in in_order:
         root = root_of(finding)
         if root is finding:
-            group = found.setdefault(_kind(finding), Group(finding, [], []))
+            group = found.setdefault(kind_of(finding), Group(finding, [], []))
             if group.first is not finding:
                 group.repeats.append(finding)
         else:
             effects.append((root, finding))
     for root, finding in effects:
-        found[_kind(root)].effects.append(finding)
-    return sorted(found.values(), key=_rank)
+        found[kind_of(root)].effects.append(finding)
+    return sorted(found.values(), key=_rank) if what is None else list(found.values())
 
 
 def _kind(finding: Finding) -> tuple[object, ...]:

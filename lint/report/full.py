@@ -149,7 +149,12 @@ def _block_of(group: Group, colour: bool, width: int | None) -> str:
     first = group.first
     margin = " " * len(str(first.place.line))
     bar, indent = f"{margin} {paint('=', 'frame', colour)} ", " " * (len(margin) + 3)
-    lines = [block(first, colour, width)]
+    return "\n".join([block(first, colour, width), *folded(group, bar, indent, width)])
+
+
+def folded(group: Group, bar: str, indent: str, width: int | None) -> list[str]:
+    """Return the lines on what is folded beneath a finding."""
+    first, lines = group.first, []
     if group.repeats:
         listed = [finding for finding in group.repeats if finding.message != first.message][:LISTED]
         others = [finding for finding in group.repeats if finding not in listed]
@@ -161,7 +166,7 @@ def _block_of(group: Group, colour: bool, width: int | None) -> str:
     if group.effects:
         text = f"explains {counted(len(group.effects), 'other finding')}: {_by_rule(group.effects, first.place.path)}"
         lines += wrapped(text, width or WIDTH, first=bar, others=indent)
-    return "\n".join(lines)
+    return lines
 
 
 def _column(finding: Finding) -> str:

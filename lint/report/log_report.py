@@ -23,9 +23,11 @@ from ..training_log.evidence import Evidence
 from ..training_log.remarks import CANNOT_TELL
 from ..training_log.runs import Run
 from ..training_log.symptoms import Seen
-from . import Summary
+from . import Summary, shown
 from . import render as render_findings
 from .colours import paint
+from .folding import groups
+from .full import folded
 from .wrapping import columns, fitted, wrapped
 
 VERSION = 1
@@ -62,7 +64,7 @@ def _findings(report: Report) -> list[Finding]:
     for position, each in enumerate(report.found):
         cause = each.cause
         places = report.places.get(position, ())
-        evidence = [Place(report.path, shown.line, 1, shown.line, 1, shown.text) for shown in cause.evidence]
+        evidence = [Place(report.path, line.line, 1, line.line, 1, line.text) for line in cause.evidence]
         place, *others = places or (Place(report.path, cause.line or 1, 1, cause.line or 1, 1),)
         findings.append(
             Finding(
@@ -85,7 +87,11 @@ def _text(report: Report, colour: bool) -> str:
     blocks = []
     terminal = report.files.width
     equals = f"  {paint('=', 'frame', colour)} "
-    for position, each in enumerate(report.found):
+    findings = _findings(report)
+    positions = {id(finding): position for position, finding in enumerate(findings)}
+    for group in groups(findings, lambda finding: _what_is_alike(report.found[positions[id(finding)]])):
+        position = positions[id(group.first)]
+        each = report.found[position]
         cause = each.cause
         head = paint(f"{each.severity}[{each.code}]", each.severity, colour)
         lines = [fitted(f"{head} {paint(each.name, 'path', colour)}: {visible(cause.message)}", terminal)]
@@ -93,10 +99,10 @@ def _text(report: Report, colour: bool) -> str:
         run = f", run {each.run}" if len(report.runs) > 1 else ""
         iteration = f", iteration {cause.iteration}" if cause.iteration is not None else ""
         lines.append(f"  {paint('-->', 'frame', colour)} {where}{run}{iteration}")
-        width = len(str(max((shown.line for shown in cause.evidence), default=0)))
+        width = len(str(max((line.line for line in cause.evidence), default=0)))
         lines += [
-            f"  {paint(f'{shown.line:>{width}} |', 'frame', colour)} {_cut(visible(shown.text), terminal and terminal - width - 5)}"
-            for shown in cause.evidence
+            f"  {paint(f'{line.line:>{width}} |', 'frame', colour)} {_cut(visible(line.text), terminal and terminal - width - 5)}"
+            for line in cause.evidence
         ]
         for place in report.places.get(position, ()):
             there = visible(f"{place.path}:{place.line}:{place.column}: {place.message}")
@@ -106,6 +112,8 @@ def _text(report: Report, colour: bool) -> str:
             lines += wrapped(f"help: {visible(cause.help)}", terminal or WIDTH, first=equals, others="    ")
         if each.confidence != "high":
             lines.append(f"{equals}confidence: {each.confidence}")
+        repeats = [shown(finding) for finding in group.repeats]
+        lines += folded(group._replace(repeats=repeats), equals, "    ", terminal)
         blocks.append("\n".join(lines))
     fixes = [f"fixed: {title}" if report.fixed else f"help: {title} (--fix)" for title in map(visible, report.fixes)]
     blocks += [fitted(paint(fix, "fix", colour), terminal) for fix in fixes]
@@ -115,6 +123,11 @@ def _text(report: Report, colour: bool) -> str:
     blocks += ["\n".join(wrapped(note, terminal or WIDTH, others="  ")) for note in notes]
     blocks.append(_summary(report))
     return "\n\n".join(blocks) + "\n"
+
+
+def _what_is_alike(each: Diagnosed) -> tuple[object, ...]:
+    """Return what causes have in common that differ only in where they show."""
+    return each.run, each.cause.cause, each.cause.help
 
 
 def _cut(text: str, width: int | None) -> str:
@@ -195,7 +208,7 @@ def _cause(each: Diagnosed, places: tuple[Place, ...], log: Evidence) -> dict[st
             "log_line": bad.line,
             "value": str(bad.value),
         },
-        "evidence": [{"log_line": shown.line, "text": shown.text} for shown in cause.evidence],
+        "evidence": [{"log_line": line.line, "text": line.text} for line in cause.evidence],
         "places": [
             {"path": place.path, "line": place.line, "column": place.column, "message": place.message}
             for place in places

@@ -56,6 +56,13 @@ EXPLANATIONS = (
     Explanation(("E121", "E122", "E123"), ("S101", "S102", "S103", "S105", "G101"), FILE),
     Explanation(("E218",), ("N203",), FILE),
     Explanation(("N202",), ("N203", "N204"), FILE),
+    # A list or a database that cannot be read as it is gives wrong items, labels and shapes; labels that are no whole numbers are
+    # no classes, and NaN is in no range.
+    Explanation(("D102",), ("D101", "D104"), LAYER),
+    Explanation(("D106",), ("D101", "D108", "D112", "D114"), LAYER),
+    Explanation(("D104",), ("D110", "D113", "D114"), LAYER),
+    Explanation(("D108",), ("D107", "D119"), LAYER),
+    Explanation(("D103",), ("D107", "D118"), LAYER),
     # Where the data, the statistics or the update are broken, or nothing is trained, no rate and no clipping helps.
     Explanation(("D103", "N204", "N405", "S125", "S128"), _ADVICE_ON_STABILITY, JOB),
     # The causes of one predicted course: its repair changes initial weights before loss weights, and these before the rate.
