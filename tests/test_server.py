@@ -19,7 +19,9 @@ from pytest_lsp import ClientServerConfig, LanguageClient
 
 from caffe_lint import api
 from caffe_lint.layers.skeletons import plain_text
+from caffe_lint.server.judge import Judge, Request
 from caffe_lint.server.positions import Positions, as_bytes
+from caffe_lint.settings.in_force import CommandLine
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -396,6 +398,46 @@ async def test_real_nets_typed_into_are_reported_as_a_check_reports_them(editor:
 def check(texts: dict[str, str], path: str) -> api.Report:
     """What a check says of texts."""
     return api.check([path], texts={name: as_bytes(text) for name, text in texts.items()})
+
+
+async def test_a_new_configuration_applies_at_once(editor: Editor) -> None:
+    editor.open("net.prototxt", NET.replace('bottom: "data"', 'bottom: "dat"'))
+    await editor.codes("net.prototxt", lambda codes: codes == ["E201"])
+    config = editor.folder / "caffe-lint.toml"
+    for content, wanted in (('ignore = ["E201"]\n', []), ("", ["E201"])):
+        config.write_text(content)
+        change = lsp.FileEvent(config.as_uri(), lsp.FileChangeType.Changed)
+        editor.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams([change]))
+        await editor.codes("net.prototxt", lambda codes: codes == wanted)  # noqa: B023
+    config.unlink()
+    for settings, wanted in (({"caffe-lint": {"ignore": ["E201"]}}, []), ({"caffe-lint": {}}, ["E201"])):
+        editor.client.workspace_did_change_configuration(lsp.DidChangeConfigurationParams(settings))
+        await editor.codes("net.prototxt", lambda codes: codes == wanted)  # noqa: B023
+
+
+async def test_a_large_text_is_checked_by_the_process_of_its_own(editor: Editor) -> None:
+    editor.open("large.prototxt", NET.replace('bottom: "data"', 'bottom: "dat"') + "# large\n" * 140_000)
+    await editor.codes("large.prototxt", lambda codes: codes == ["E201"])
+    where = lsp.Position(16, 12)
+    assert await editor.client.text_document_hover_async(lsp.HoverParams(editor.id("large.prototxt"), where)) is None
+
+
+async def test_work_that_is_not_wanted_any_more_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    path = str(tmp_path / "net.prototxt")
+    request = Request("check", (path,), {"with_stability": True}, CommandLine(), {path: NET.encode()}, True)
+    judge = Judge()
+    asked = asyncio.ensure_future(judge.ask(request))
+    while judge._process is None:
+        await asyncio.sleep(0.01)
+    judge.stop()
+    with pytest.raises(ConnectionError):
+        await asked
+    found = await judge.ask(request)  # by another process
+    assert found.findings == {path: ()}
+    with pytest.raises(api.InputError):
+        await judge.ask(request._replace(method="stability", arguments=("none.prototxt",), named={}, texts={}))
+    judge.stop()
 
 
 # -- code actions ----------------------------------------------------------------------------------

