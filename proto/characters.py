@@ -132,7 +132,6 @@ def map_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
     together with that scalar.
     """
     edits = {edit[0]: edit for problem in problems for edit in problem.repair or ()}
-    inside = {place: edit for edit in edits.values() for place in range(edit[0] + 1, edit[1])}
     malformed = {id(item) for item in tree.malformed}
     settled: set[int] = set()
     tree.source = source
@@ -145,14 +144,14 @@ def map_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
             todo += ((None, item) for item in value.items)
         elif value is not None:
             end = value.end
-            value.start, value.end = _whole_characters(value.start, end, inside)
+            value.start, value.end = _whole_characters(value.start, end, edits)
             if field is not None and field.end == end:
                 field.end = value.end
             if id(value) in malformed:
                 settled |= _unpad(value, source, edits)
     for number, problem in enumerate(tree.problems):
         if problem.repair:
-            repair = tuple((*_whole_characters(start, end, inside), new) for start, end, new in problem.repair)
+            repair = tuple((*_whole_characters(start, end, edits), new) for start, end, new in problem.repair)
             tree.problems[number] = problem._replace(repair=repair)
             for start, end, _ in repair:
                 settled.update(place for place in range(start, max(end, start + 1)) if place in edits)
@@ -162,12 +161,19 @@ def map_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
             tree.problems.append(problem._replace(repair=left, start=left[0][0], end=left[-1][1]))
 
 
-def _whole_characters(start: int, end: int, inside: dict[int, tuple[int, int, bytes]]) -> tuple[int, int]:
-    """Extend a span to whole characters; `inside` are the positions within replaced characters."""
-    whole_start = inside[start][0] if start in inside else start
+def _whole_characters(start: int, end: int, edits: dict[int, tuple[int, int, bytes]]) -> tuple[int, int]:
+    """Extend a span to whole characters; `edits` are the replaced ones by their positions."""
+    before, after = _around(start, edits), _around(end, edits)
+    whole_start = start if before is None else before[0]
     if start == end:
         return whole_start, whole_start
-    return whole_start, inside[end][1] if end in inside else end
+    return whole_start, end if after is None else after[1]
+
+
+def _around(place: int, edits: dict[int, tuple[int, int, bytes]]) -> tuple[int, int, bytes] | None:
+    """Return the replaced character that a position is within, not at its start; a character has at most 4 bytes."""
+    edit = next((edits[start] for start in range(place - 1, place - 4, -1) if start in edits), None)
+    return edit if edit is not None and place < edit[1] else None
 
 
 def _unpad(scalar: Scalar, source: bytes, edits: dict[int, tuple[int, int, bytes]]) -> set[int]:
