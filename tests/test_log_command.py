@@ -151,8 +151,8 @@ def test_parquet_holds_every_iteration(folder: Path) -> None:
 def test_curves_and_heat_maps_are_drawn_by_view(folder: Path) -> None:
     assert run(folder, "train.log", "--plot", "a.png").returncode == 2
     done = subprocess.run([*PROGRAM[:-1], "view", "--log", "train.log"], cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "caffe-lint: written: train.html\n")
-    assert (folder / "train.html").read_text().startswith("<!DOCTYPE html>")
+    assert (done.returncode, done.stderr) == (0, "caffe-lint: written: train.view.html\n")
+    assert (folder / "train.view.html").read_text().startswith("<!DOCTYPE html>")
 
 
 # -- suppressing, selecting, configuring -----------------------------------------------------------------------------

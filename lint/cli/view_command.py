@@ -41,7 +41,7 @@ from .option_types import (
     "-o",
     type=FILE,
     metavar="FILE",
-    help="The page to write. [default: the name of the file, with .html]",
+    help="The page to write. [default: the name of the file, with .view.html]",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @dialect_option
@@ -84,7 +84,7 @@ def view(
 def _page_of(path: str) -> str:
     """The page of a file, in the working directory: nothing is written beside files that may be read only."""
     name = os.path.basename(path)
-    return f"{os.path.splitext(name)[0] if name != '-' else 'view'}.html"
+    return f"{os.path.splitext(name)[0] if name != '-' else 'net'}.view.html"
 
 
 def _open(target: str) -> None:

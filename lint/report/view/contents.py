@@ -5,6 +5,7 @@ Layout version 1: see `ViewContent` and the types that it consists of.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
@@ -160,7 +161,7 @@ def content_of(
     job, nets = _nets(path, own)
     trained = job.train if job is not None else None
     with_solver = (
-        [f"with the solver {job.solver.file.path}"] if job is not None and job.solver.file.path != path else []
+        [f"Judged with the solver {job.solver.file.path}."] if job is not None and job.solver.file.path != path else []
     )
     prediction = _prediction(job)
     findings = _in_order(result.findings)
@@ -339,6 +340,7 @@ def _schedule(solver: Message) -> ScheduleContent | None:
 
 def _runs(read: Sequence[tuple[str, list[Run]]], job: Job | None, settings: Settings) -> Iterator[RunContent]:
     number = sum(len(runs) for _, runs in read)
+    titles = _titles([log for log, _ in read])
     for log, runs in read:
         compared = comparisons(runs, job) if job is not None else {}
         others = [each for each, comparison in compared.items() if not comparison.is_same]
@@ -347,8 +349,21 @@ def _runs(read: Sequence[tuple[str, list[Run]]], job: Job | None, settings: Sett
             comparison = compared.get(run.number)
             note = comparison.sentence(log, job.solver.file.path) if comparison is not None and job is not None else ""
             yield run_content(
-                log, run, found, note=note, several=len(runs) > 1, most_values=MOST_VALUES // max(1, number)
+                log,
+                titles[log],
+                run,
+                found,
+                note=note,
+                several=len(runs) > 1,
+                most_values=MOST_VALUES // max(1, number),
             )
+
+
+def _titles(logs: Sequence[str]) -> dict[str, str]:
+    """What logs are called: by the names of their files, where these differ."""
+    names = [os.path.basename(log) for log in logs]
+    whole = len(set(names)) < len(set(logs))
+    return {log: visible(plain_text(log if whole else name)) for log, name in zip(logs, names, strict=True)}
 
 
 def _of_logs(read: Sequence[tuple[str, list[Run]]], settings: Settings) -> ViewContent:
@@ -360,7 +375,7 @@ def _of_logs(read: Sequence[tuple[str, list[Run]]], settings: Settings) -> ViewC
     notes = [] if built is not None else ["The log does not print its net: name the solver to see it drawn."]
     return {
         "version": VERSION,
-        "title": ", ".join(visible(plain_text(path)) for path, _ in read),
+        "title": ", ".join(_titles([path for path, _ in read]).values()),
         "verdicts": [],
         "findings": [],
         "nets": [net_content(built, built.phase, {}, None, quoted=True)] if built is not None else [],

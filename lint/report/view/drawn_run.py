@@ -75,9 +75,9 @@ class RunContent(TypedDict):
 
 
 def run_content(
-    path: str, run: Run, found: Iterable[Diagnosed], *, note: str, several: bool, most_values: int
+    path: str, title: str, run: Run, found: Iterable[Diagnosed], *, note: str, several: bool, most_values: int
 ) -> RunContent:
-    """What the page shows of a run. `several`: the log has other runs; `most_values` of debug_info."""
+    """What the page shows of a run. `title` is that of its log, `several`: the log has other runs; `most_values` of debug_info."""
     log = Evidence(run)
     causes = [_cause(each) for each in found if each.run == run.number]
     name = visible(plain_text(path))
@@ -87,7 +87,7 @@ def run_content(
     guilty = blamed["layer"] if blamed is not None else overflowed
     why = "first NaN or infinity" if guilty == overflowed or blamed is None else f"{blamed['code']} {blamed['name']}"
     return {
-        "title": f"{name}, run {run.number}" if several else name,
+        "title": f"{title}, run {run.number}" if several else title,
         "log": name,
         "number": run.number,
         "iterations": run.steps.count,

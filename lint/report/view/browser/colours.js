@@ -112,7 +112,7 @@ class Colouring {
   colourOf(value) {
     if (value === null || value === undefined) return null;
     if (isBroken(value)) return BROKEN;
-    if (value <= 0) return viridis(0);
+    if (value <= 0) return MEASURES[this.measure].costs ? null : viridis(0);
     return viridis((Math.log10(value) - this.low) / (this.high - this.low));
   }
 

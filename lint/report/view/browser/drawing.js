@@ -4,6 +4,7 @@
 
 const CLOSEST = 3, FARTHEST = 0.02;
 const READABLE = 0.42; // the scale from which texts are drawn
+const LABELLED = 0.52; // the scale from which lines carry the shapes of blobs
 const SMALLEST = 0.2; // the scale below which nodes are spots of colour
 const MARGIN = 24;
 
@@ -100,7 +101,7 @@ class Drawing {
     }
     if (isReadable) for (const region of this.regions) if (meets(region.box, sight)) this.paintTitle(context, region);
     if (this.selected) this.paintSelectedEdges(context, sight, k);
-    if (k >= 0.6) for (const edge of this.picture.edges) if (edge.label && meets(edge.box, sight)) this.paintLabel(context, edge);
+    if (k >= LABELLED) for (const edge of this.picture.edges) if (edge.label && meets(edge.box, sight)) this.paintLabel(context, edge);
     for (const node of this.picture.nodes) {
       if (node.x + node.width / 2 < sight[0] || node.x - node.width / 2 > sight[2]) continue;
       if (node.y + node.height / 2 < sight[1] || node.y - node.height / 2 > sight[3]) continue;
@@ -167,7 +168,7 @@ class Drawing {
       ink = soft = inkOn(rgb);
       strip = null;
     } else if (colouring.isNumeric) {
-      fill = theme.unknown;
+      fill = value === 0 || value === undefined ? theme.box : theme.unknown;
     } else if (bySeverity) {
       strip = node.severity ? theme[node.severity] : null;
       if (!strip && !isReadable) fill = theme.unknown;
@@ -325,8 +326,13 @@ class Drawing {
   reach(node) {
     const [width, height] = this.size();
     this.camera.k = Math.max(this.camera.k, 0.8);
-    this.camera.x = node.x - width / 2 / this.camera.k;
-    this.camera.y = node.y - height / 2 / this.camera.k;
+    const [left, top, right, bottom] = this.bounds;
+    const middle = (place, low, high, size) => { // as near to the middle as no empty space beyond the net allows
+      const [first, last] = [low - MARGIN / this.camera.k, high + MARGIN / this.camera.k - size];
+      return last < first ? (first + last) / 2 : Math.min(Math.max(place - size / 2, first), last);
+    };
+    this.camera.x = middle(node.x, left, right, width / this.camera.k);
+    this.camera.y = middle(node.y, top, bottom, height / this.camera.k);
     this.draw();
   }
 

@@ -378,12 +378,12 @@ function spread(values) {
 // -- the bar at the top -------------------------------------------------------------------------------------
 
 function startBar() {
-  for (const { severity, sentence, path } of VIEW.verdicts)
-    $("verdicts").append(el("p", { class: `verdict ${severity || "good"}` }, el("span", { class: "severity", text: severity === "error" ? "✖ " : severity === "warning" ? "▲ " : "● ", "aria-hidden": "true" }),
-      VIEW.verdicts.length > 1 ? `${path}: ` : "", sentence));
+  const line = (severity, words) => el("p", { class: `verdict ${severity || "good"}` },
+    el("span", { class: "severity", text: { error: "✖ ", warning: "▲ " }[severity] || "● ", "aria-hidden": "true" }), words);
+  for (const { severity, sentence, path } of VIEW.verdicts) $("verdicts").append(line(severity, `${VIEW.verdicts.length > 1 ? `${path}: ` : ""}${sentence}`));
   for (const run of VIEW.runs) {
     const [cause] = run.causes;
-    if (cause) $("verdicts").append(el("p", { class: `verdict ${cause.severity}` }, el("span", { class: "severity", text: "✖ ", "aria-hidden": "true" }), `${run.title}: ${cause.message}`));
+    if (cause) $("verdicts").append(line(cause.severity, `${run.title}: ${cause.message}`));
   }
   VIEW.nets.forEach((net, number) => $("phases").append(el("button", { "data-number": number, "aria-pressed": "false", text: net.title, onclick: () => showNet(net, { keeps: state.layer !== null ? state.net.layers[state.layer].name : null }) })));
   for (const [name, { title }] of Object.entries(MEASURES)) $("measure").append(el("option", { value: name, text: title }));
