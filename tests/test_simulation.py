@@ -386,3 +386,69 @@ def test_the_first_iteration_has_the_rows_and_sizes_of_caffes(name: str) -> None
     assert sum(near) >= 0.9 * len(near)
     if name in ("graphcnn_infogain_zero", "mycaffe_tanh"):  # nothing in the loss is left to chance
         assert loss == pytest.approx(truth["losses"][0], rel=1e-3)
+
+
+# -- detectors --------------------------------------------------------------------------------------------------
+
+
+def test_prior_boxes_lie_around_each_position() -> None:
+    settings = 'type: "PriorBox" prior_box_param { min_size: 2 max_size: 8 aspect_ratio: 4 flip: false variance: 0.1 variance: 0.1 variance: 0.2 variance: 0.2 }'
+    names = 'bottom: "m" bottom: "x" top: "y"'
+    net = layer_of(f"{settings} {names}", {"m": "1 3 1 2", "x": "1 3 10 20"}, dialect="ssd")
+    operator = operator_of(net.layers[-1], np.random.default_rng(0))
+    (top,) = operator.forward([np.zeros((1, 3, 1, 2), F), np.zeros((1, 3, 10, 20), F)], ())
+    assert top.shape == net.layers[-1].tops[0].shape
+    boxes = top[0, 0].reshape(-1, 4)
+    assert boxes[0].tolist() == pytest.approx([4 / 20, 4 / 10, 6 / 20, 6 / 10])  # min_size
+    assert boxes[1].tolist() == pytest.approx([3 / 20, 3 / 10, 7 / 20, 7 / 10])  # the root of both sizes
+    assert boxes[2].tolist() == pytest.approx([3 / 20, 4.5 / 10, 7 / 20, 5.5 / 10])  # aspect ratio 4
+    assert boxes[3].tolist() == pytest.approx([14 / 20, 4 / 10, 16 / 20, 6 / 10])
+    assert top[0, 1, :4].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2])
+
+
+def multi_box(settings: str, scores: Any) -> tuple[float, list[Any]]:
+    """The loss of two priors, the first of which is exactly the only box, of class 2; and its gradients."""
+    inside = f'type: "MultiBoxLoss" bottom: "l" bottom: "c" bottom: "p" bottom: "g" top: "y" multibox_loss_param {{ num_classes: 3 {settings} }}'
+    net = layer_of(inside, {"l": "1 8", "c": "1 6", "p": "1 2 8", "g": "1 1 1 8"}, dialect="ssd")
+    operator = operator_of(net.layers[-1], np.random.default_rng(0))
+    priors = np.asarray([[0, 0, 0.5, 0.5, 0.6, 0.6, 1, 1], [0.1] * 8], F)[None]
+    bottoms = [np.zeros((1, 8), F), np.asarray([scores], F), priors, np.asarray([[[[0, 2, 0, 0, 0, 0.5, 0.5, 0]]]], F)]
+    tops = list(operator.forward(bottoms, ()))
+    found, _ = operator.backward([np.ones((), F)], tops, bottoms, (), [True, True, False, False])
+    return float(tops[0]), list(found)
+
+
+def test_the_loss_of_boxes_counts_matches_and_the_worst_negatives() -> None:
+    loss, grads = multi_box("mining_type: MAX_NEGATIVE neg_pos_ratio: 1", [0.0] * 6)
+    assert loss == pytest.approx(2 * math.log(3))
+    assert grads[1][0].tolist() == pytest.approx([1 / 3, 1 / 3, -2 / 3, -2 / 3, 1 / 3, 1 / 3])
+    assert not grads[0].any()
+    loss, grads = multi_box("mining_type: MAX_NEGATIVE neg_pos_ratio: 0.5", [0.0] * 6)
+    assert loss == pytest.approx(math.log(3))
+    assert not grads[1][0, 3:].any()
+
+
+def test_boxes_are_made_up_for_each_item() -> None:
+    text = """
+    layer { name: "d" type: "AnnotatedData" top: "x" top: "g" transform_param { resize_param { height: 16 width: 16 } } data_param { source: "s" batch_size: 4 } }
+    layer { name: "l" type: "InnerProduct" bottom: "x" top: "l" inner_product_param { num_output: 4 } }
+    layer { name: "c" type: "InnerProduct" bottom: "x" top: "c" inner_product_param { num_output: 3 } }
+    layer { name: "p" type: "PriorBox" bottom: "x" bottom: "x" top: "p" prior_box_param { min_size: 4 } }
+    layer { name: "loss" type: "MultiBoxLoss" bottom: "l" bottom: "c" bottom: "p" bottom: "g" top: "loss" multibox_loss_param { num_classes: 3 } }
+    """
+    net = net_of(text, {}, input_shapes={"x": (0, 3, 16, 16)})
+    made = MadeUpData(net, ASSUMED, np.random.default_rng(0), whole=4, items=4)
+    boxes = made.batch()[net.layers[0].tops[1]].reshape(-1, 8)
+    assert sorted(set(boxes[:, 0].tolist())) == [0, 1, 2, 3]
+    assert set(boxes[:, 1].tolist()) <= {1, 2}
+    assert (boxes[:, 5:7] > boxes[:, 3:5]).all()
+
+
+def test_stochastic_pooling_draws_values_of_the_window_in_proportion_to_their_size() -> None:
+    pool = 'type: "Pooling" pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }'
+    x = np.tile(np.asarray([[0.0, 3.0], [1.0, 0.0]], F), (1, 1, 40, 40))
+    tops, grads = run(pool, x)
+    assert sorted(set(tops[0].reshape(-1).tolist())) == [1.0, 3.0]
+    assert float((tops[0] == 3).mean()) == pytest.approx(0.75, abs=0.05)
+    assert float(grads[0].sum()) == tops[0].size
+    assert not grads[0][x == 0].any()

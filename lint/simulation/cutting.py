@@ -11,6 +11,7 @@ Whether it holds for a net - whose statistics, losses or windows may depend on i
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -34,28 +35,26 @@ if TYPE_CHECKING:
     from ..stability.signal.training import Training
 
 # What is tried, from the smallest change up: parts of the sides of images, of the outputs of layers, and of the items.
-PARTS = (
-    (1, 1, 1), (1, 1, 2), (2, 1, 1), (1, 2, 1), (2, 1, 2), (1, 2, 2), (2, 2, 1), (2, 2, 2), (1, 4, 1), (1, 4, 2), (2, 4, 1),
-    (2, 4, 2), (4, 2, 2), (4, 4, 2), (4, 8, 2),
-)  # fmt: skip
+PARTS = sorted(itertools.product((1, 2, 4), (1, 2, 4, 8), (1, 2)), key=lambda each: (each[0] * each[1]) ** 2 * each[2])[1:]
 _LEAST_SIDE, _LEAST_OUTPUTS, _UNIT = 28, 8, 4
 _KERNELS = 8  # fitted to their maps one after the other, at most
 # How far the static signals of the cut net and of the whole one may differ, as factors. benchmarks/simulate_cuts.py says what is
 # made of verdicts within them.
-_SAME_LOSS, _SAME_SIZE, _SAME_NORM = 1.2, 2.0, 2.0
+_SAME_LOSS, _SAME_SIZE, _SAME_NORM, _SAME_PART = 1.2, 2.0, 2.0, 3.0
 _NEGLIGIBLE = 0.01  # a part of the norm of all gradients
 
 
 class Cut(NamedTuple):
     """A net as it is simulated. `gains` are the factors of weights, and `whole` has the shapes in the whole net by which fillers
     compute how large they are; both by the parameters of `net`. `losses` are factors of the weights of losses, by the index of
-    their layer. `said` names what was cut.
+    their layer. Of the passes of an iteration (iter_size) so many are run, and stand for all; None: all. `said` names what was cut.
     """
 
     net: Net
     gains: Mapping[Param, float] = MappingProxyType({})
     whole: Mapping[Param, tuple[int, ...]] = MappingProxyType({})
     losses: Mapping[int, float] = MappingProxyType({})
+    passes: int | None = None
     said: tuple[str, ...] = ()
 
 
@@ -138,7 +137,7 @@ def _agrees(training: Training, signal: Signal, cut: Cut, forward: Pass) -> bool
         return False
     for param, gradient in signal.back.gradients.items():
         norm = root(gradient.second_moment * (param.count or 1))
-        if norm > _NEGLIGIBLE * signal.l2 and not _near(norms.get(param, 0.0), norm, _SAME_NORM):
+        if norm > _NEGLIGIBLE * signal.l2 and not _near(norms.get(param, 0.0), norm, _SAME_PART):
             return False
     return True
 

@@ -111,6 +111,7 @@ class Sized(NamedTuple):
         """What was cut."""
         return (
             *((f"{self.items} of {self.whole} items in a batch",) if self.items < self.whole else ()),
+            *(("1 of the passes of an iteration (iter_size)",) if self.cut.passes is not None else ()),
             *self.cut.said,
         )
 
@@ -120,10 +121,11 @@ def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
     net, iter_size = training.net, training.solver["iter_size"]
     whole = _batch_of(net)
     items = whole if plan.batch is None or plan.batch >= whole or _keeps_batch(net) else plan.batch
-    work = _work(net, iter_size, items / whole, plan.steps)
+    passes = 1 if iter_size > 1 and plan.batch is not None else None
+    work = _work(net, passes or iter_size, items / whole, plan.steps)
     if work is None:
         return unknown(CannotTell("unknown shape", "the shapes of the net are unknown", GIVE_SHAPE))
-    found = Sized(training, Cut(net), whole, items, work)
+    found = Sized(training, Cut(net, passes=passes), whole, items, work)
     if work > budget and plan.batch is not None:
         found = next(_cut_down(found, plan, budget), found)
     if found.work > budget:
@@ -140,11 +142,13 @@ def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
     training, whole = sized.training, sized.whole
     signal: Signal | None = None
     for image, width, batch in PARTS:
-        if image > 1 and plan.data == REAL:
+        least = sized.work / ((image * width) ** 2 * batch)
+        if least > budget or (image > 1 and plan.data == REAL):
             continue
         items = sized.items if sized.items == whole and batch > 1 else max(_LEAST_ITEMS, sized.items // batch)
         cut = smaller(training.net, image, width) if image * width > 1 else Cut(training.net)
-        work = _work(cut.net, training.solver["iter_size"], items / whole, plan.steps) if cut is not None else None
+        passes = sized.cut.passes
+        work = _work(cut.net, passes or training.solver["iter_size"], items / whole, plan.steps) if cut is not None else None
         if cut is None or work is None or work > budget:
             continue
         if image * width > 1:
@@ -152,7 +156,7 @@ def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
             cut = agreeing(training, signal, cut)
             if cut is None:
                 continue
-        yield sized._replace(cut=cut, items=items, work=work)
+        yield sized._replace(cut=cut._replace(passes=passes), items=items, work=work)
 
 
 def _obstacle(job: Job, training: Training) -> CannotTell | None:

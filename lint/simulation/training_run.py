@@ -94,7 +94,7 @@ def _run(
     iterations: list[Iteration] = []
     waiting = list(probes)
     for number in range(steps):
-        iteration = _step(tape, updater, solver, number, lambda: waiting.pop(0) if waiting else batches())
+        iteration = _step(tape, updater, solver, (number, cut.passes), lambda: waiting.pop(0) if waiting else batches())
         iterations.append(iteration)
         progress(1)
         if not math.isfinite(iteration.loss) or _is_beyond_doubt(iterations, before):
@@ -116,18 +116,25 @@ def _mean_loss(cut: Cut, weights: Mapping[Param, Array], draw: Generator, probes
     return sum(map(tape.forward, probes)) / len(probes)
 
 
-def _step(tape: Tape, updater: Updater, solver: Message, number: int, batches: Batches) -> Iteration:
+def _step(
+    tape: Tape, updater: Updater, solver: Message, numbers: tuple[int, int | None], batches: Batches
+) -> Iteration:
+    number, wanted = numbers
     rate = learning_rate(solver, number)
     if rate is None:
         raise CannotSimulate(f"the learning rate of iteration {number} is unknown")
     tape.clear()
     loss = 0.0
     passes = []
-    for _ in range(updater.iter_size):
+    passed = updater.iter_size if wanted is None else wanted
+    for _ in range(passed):
         loss += tape.forward(batches(), watch=True)
         tape.backward(watch=True)
         passes.append((tape.forward_lines, tape.backward_lines, _norms(tape.weights, tape.gradients)))
-    loss = loss / updater.iter_size if updater.iter_size > 0 else math.nan
+    loss = loss / passed if passed > 0 else math.nan
+    if passed < updater.iter_size:
+        for gradient in tape.gradients.values():
+            gradient *= np.float32(updater.iter_size / passed)
     outputs = tuple(_outputs(tape)) if passes else ()
     clipping = updater.clipped(tape.gradients)
     updater.update(tape.weights, tape.gradients, rate, number)
