@@ -103,6 +103,16 @@ def test_the_extension_names_files_that_are_there_and_no_registry() -> None:
     assert json.loads(lock)["packages"][""]["devDependencies"] == package["devDependencies"]
 
 
+def test_the_page_of_view_has_what_the_panel_needs() -> None:
+    """The panel adds a script to the page, which tells it the layer in its address."""
+    report = EDITORS.parent / "lint" / "report"
+    assert "script-src " in (report / "templates" / "view.html.j2").read_text(encoding="utf-8")
+    assert 'addEventListener("hashchange"' in (report / "view" / "browser" / "page.js").read_text(encoding="utf-8")
+    panel = (VSCODE / "src" / "net_panel.ts").read_text(encoding="utf-8")
+    assert '.replace("script-src "' in panel
+    assert "location.hash" in panel
+
+
 def test_the_extensions_settings_are_those_of_the_server() -> None:
     from caffe_lint.server.language_server import asked_by
 

@@ -78,7 +78,7 @@ class Server(LanguageServer):
         self.waiting: dict[str, asyncio.TimerHandle] = {}
         self.slow_timer: asyncio.TimerHandle | None = None
         self.slow_paths: dict[str, None] = {}
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.slow_task: asyncio.Task[None] | None = None
         self.stability: dict[str, tuple[dict[str, bytes], Stability | None]] = {}
         self.is_fresh = True
         self.said: set[str] = set()
@@ -184,18 +184,18 @@ class Server(LanguageServer):
             self.publish(found.findings)
 
     def start_slow(self) -> None:
-        """Have the files simulated that have changed."""
+        """Have the files simulated that have changed, one after another."""
         self.slow_timer = None
-        for path in list(self.slow_paths):
+        if self.slow_task is None or self.slow_task.done():
+            self.slow_task = asyncio.get_running_loop().create_task(self.check_all_slowly())
+
+    async def check_all_slowly(self) -> None:
+        """Check the files that have changed with all rules, until there are none, or changes are coming again."""
+        while self.slow_paths and self.slow_timer is None:
+            path = next(iter(self.slow_paths))
             del self.slow_paths[path]
             if path in self.project.texts:
-                self.start(self.check_slowly(path))
-
-    def start(self, work: Any) -> None:
-        """Do something beside everything else."""
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+                await self.check_slowly(path)
 
     async def check_slowly(self, path: str) -> None:
         """Check a file with all rules, unless it has changed when its turn comes, and send what was found."""

@@ -36,8 +36,9 @@ class Positions:
     def __init__(self, source: bytes, encoding: str = PositionEncodingKind.Utf16) -> None:
         self.source = source
         self._encoding = encoding
-        self._starts = [0, *(match.end() for match in _LINE_END.finditer(source))]
-        self._ends = [*(match.start() for match in _LINE_END.finditer(source)), len(source)]
+        spans = [match.span() for match in _LINE_END.finditer(source)]
+        self._starts = [0, *(end for _, end in spans)]
+        self._ends = [*(start for start, _ in spans), len(source)]
 
     def position(self, offset: int) -> Position:
         """Return the position of an offset."""
